@@ -1,0 +1,132 @@
+//! SMTP replies (RFC 5321 section 4.2) and enhanced status codes (RFC 3463).
+
+use std::{fmt, str::FromStr};
+
+use serde::{Serialize, Serializer};
+
+/// How a reply or a failure is to be taken (RFC 5321 section 4.2.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// 2yz or 3yz: go on.
+    Positive,
+    /// 4yz: try again later.
+    Transient,
+    /// 5yz: do not repeat this.
+    Permanent,
+}
+
+/// An enhanced status code, `class.subject.detail`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Status(pub u8, pub u16, pub u16);
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}.{}.{}", self.0, self.1, self.2))
+    }
+}
+
+impl FromStr for Status {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |part: &str| {
+            let plain = !part.is_empty() && part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| part.parse::<u16>().ok()).flatten()
+        };
+        let parts: Vec<Option<u16>> = text.split('.').map(number).collect();
+        match parts[..] {
+            [Some(class @ (2 | 4 | 5)), Some(subject), Some(detail)] => Ok(Self(class as u8, subject, detail)),
+            _ => Err(format!("found {text:?}, expected an enhanced status code such as \"5.1.1\" (RFC 3463)")),
+        }
+    }
+}
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// A reply: its code, and its text with any enhanced status code in front.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Three digits, 200 to 599.
+    pub code: u16,
+    /// The rest of the line.
+    pub text: String,
+}
+
+impl Reply {
+    /// A reply of this code and text.
+    pub fn new(code: u16, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+
+    /// What the first digit says.
+    pub fn severity(&self) -> Severity {
+        match self.code {
+            0..400 => Severity::Positive,
+            400..500 => Severity::Transient,
+            _ => Severity::Permanent,
+        }
+    }
+
+    /// The enhanced status code, if the text starts with one of the reply's own class.
+    pub fn status(&self) -> Option<Status> {
+        let status: Status = self.text.split_whitespace().next()?.parse().ok()?;
+        (u16::from(status.0) == self.code / 100).then_some(status)
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.text.is_empty() {
+            true => write!(f, "{}", self.code),
+            false => write!(f, "{} {}", self.code, self.text),
+        }
+    }
+}
+
+impl FromStr for Reply {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let number = code.parse().ok().filter(|number| (200..600).contains(number) && code.len() == 3);
+        let number = number.ok_or_else(|| {
+            format!("found {text:?}, expected a reply: a code from 200 to 599 and a text, such as \"451 4.3.2 try again later\"")
+        })?;
+        if rest.len() > 500 || rest.chars().any(char::is_control) {
+            return Err(format!("found {text:?}, expected one line of at most 500 octets without control characters"));
+        }
+        Ok(Self::new(number, rest.trim()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_keeps_its_enhanced_status() {
+        let reply: Reply = "451 4.3.2 try again".parse().expect("valid");
+        assert_eq!((reply.severity(), reply.status()), (Severity::Transient, Some(Status(4, 3, 2))));
+        assert_eq!("550 4.3.2 odd".parse::<Reply>().expect("valid").status(), None);
+        assert_eq!(reply.to_string(), "451 4.3.2 try again");
+    }
+
+    #[test]
+    fn what_is_no_reply_is_refused() {
+        for text in ["", "99 x", "600 x", "45 x", "4510 x", "451\r\nx", "+45 x"] {
+            assert!(text.parse::<Reply>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_has_three_numbers_and_a_known_class() {
+        assert_eq!("5.1.10".parse(), Ok(Status(5, 1, 10)));
+        for text in ["5.1", "3.1.1", "5.1.1.1", "5.x.1", "5.1.1000", "5..1"] {
+            assert!(text.parse::<Status>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! A TOML document with the place of everything in it, and the collecting of mistakes.
+//!
+//! [`Table`] reads one table: keys outside its list are mistakes, and so are values of another type.
+//! A reader that returns `None` for a key that is there has recorded why.
+
+use std::{cell::RefCell, ops::Range};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::mistake::{Mistake, Mistakes, nearest};
+
+/// The text of a file, and what was found wrong in it.
+pub(super) struct Document<'a> {
+    path: &'a str,
+    text: &'a str,
+    mistakes: RefCell<Vec<(usize, Mistake)>>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(path: &'a str, text: &'a str) -> Self {
+        Self { path, text, mistakes: RefCell::default() }
+    }
+
+    /// Parses the TOML; `None` if it is not even that.
+    pub(super) fn parse(&self) -> Option<Spanned<DeTable<'a>>> {
+        let (table, errors) = DeTable::parse_recoverable(self.text);
+        for error in &errors {
+            let offset = error.span().map_or(0, |span| span.start);
+            self.mistake(offset, error.message().replace('\n', "; "));
+        }
+        errors.is_empty().then_some(table)
+    }
+
+    pub(super) fn path(&self) -> &'a str {
+        self.path
+    }
+
+    /// Records a mistake at an offset of the text.
+    pub(super) fn mistake(&self, offset: usize, message: impl Into<String>) {
+        self.mistakes.borrow_mut().push((offset, Mistake::at(self.path, self.text, offset, message.into())));
+    }
+
+    /// Records a mistake in another file.
+    pub(super) fn mistake_elsewhere(&self, mistake: Mistake) {
+        self.mistakes.borrow_mut().push((usize::MAX, mistake));
+    }
+
+    pub(super) fn has_mistakes(&self) -> bool {
+        !self.mistakes.borrow().is_empty()
+    }
+
+    /// The mistakes in the order of the file.
+    pub(super) fn into_mistakes(self) -> Mistakes {
+        let mut mistakes = self.mistakes.into_inner();
+        mistakes.sort_by_key(|(offset, _)| *offset);
+        mistakes.dedup_by(|a, b| a.1 == b.1);
+        Mistakes(mistakes.into_iter().map(|(_, mistake)| mistake).collect())
+    }
+
+    /// Where in the text each octet of a string's value stands.
+    pub(super) fn places(&self, span: &Range<usize>, value: &str) -> Vec<usize> {
+        string_places(&self.text[span.clone()], value).into_iter().map(|offset| span.start + offset).collect()
+    }
+}
+
+/// For each octet of a decoded TOML string (and its end), its offset in the raw text of the string.
+fn string_places(raw: &str, value: &str) -> Vec<usize> {
+    let (quote, literal) = match raw.get(..3) {
+        Some("\"\"\"") => (3, false),
+        Some("'''") => (3, true),
+        _ => (1, raw.starts_with('\'')),
+    };
+    let bytes = raw.as_bytes();
+    let mut at = quote;
+    if quote == 3 {
+        // A newline right after the opening quotes is no part of the value.
+        at += match bytes.get(at..) {
+            Some([b'\r', b'\n', ..]) => 2,
+            Some([b'\n', ..]) => 1,
+            _ => 0,
+        };
+    }
+    let mut places = Vec::with_capacity(value.len() + 1);
+    for character in value.chars() {
+        if !literal && bytes.get(at) == Some(&b'\\') {
+            at = skip_line_ending_escape(bytes, at);
+        }
+        let start = at;
+        at += match bytes.get(at) {
+            Some(b'\\') if !literal => escape_length(bytes, at),
+            Some(b'\r') if character == '\n' => 2,
+            _ => character.len_utf8(),
+        };
+        places.extend(std::iter::repeat_n(start.min(raw.len()), character.len_utf8()));
+    }
+    places.push(at.min(raw.len()));
+    places
+}
+
+/// Skips `\` newline and the white space after it, which stand for nothing.
+fn skip_line_ending_escape(bytes: &[u8], mut at: usize) -> usize {
+    while bytes.get(at) == Some(&b'\\') {
+        let blank = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        if !bytes[at + 1..at + 1 + blank].contains(&b'\n') {
+            break;
+        }
+        at += 1 + blank;
+    }
+    at
+}
+
+fn escape_length(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at + 1) {
+        Some(b'x') => 4,
+        Some(b'u') => 6,
+        Some(b'U') => 10,
+        _ => 2,
+    }
+}
+
+/// A value and where it stands.
+pub(super) struct Placed<T> {
+    pub(super) value: T,
+    pub(super) span: Range<usize>,
+}
+
+/// One table of a document, read key by key.
+pub(super) struct Table<'d, 'a> {
+    doc: &'d Document<'a>,
+    table: &'d DeTable<'a>,
+    span: Range<usize>,
+    what: &'static str,
+}
+
+impl<'d, 'a> Table<'d, 'a> {
+    /// Opens a table; keys outside `known` are mistakes.
+    pub(super) fn open(
+        doc: &'d Document<'a>,
+        table: &'d DeTable<'a>,
+        span: Range<usize>,
+        what: &'static str,
+        known: &[&str],
+    ) -> Self {
+        for key in table.keys() {
+            let name: &str = key.get_ref();
+            if !known.contains(&name) {
+                let hint = nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                doc.mistake(key.span().start, format!("found key {name:?}, expected a key of {what}{hint} ({})", known.join(", ")));
+            }
+        }
+        Self { doc, table, span, what }
+    }
+
+    /// Opens the table that a value is.
+    pub(super) fn of_value(
+        doc: &'d Document<'a>,
+        value: &'d Spanned<DeValue<'a>>,
+        what: &'static str,
+        known: &[&str],
+    ) -> Option<Self> {
+        match value.get_ref().as_table() {
+            Some(table) => Some(Self::open(doc, table, value.span(), what, known)),
+            None => {
+                doc.mistake(value.span().start, format!("found {}, expected {what} (a table)", describe(value.get_ref())));
+                None
+            }
+        }
+    }
+
+    pub(super) fn doc(&self) -> &'d Document<'a> {
+        self.doc
+    }
+
+    pub(super) fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&'d Spanned<DeValue<'a>>> {
+        self.table.get(key)
+    }
+
+    /// Where a key stands, for mistakes about it.
+    pub(super) fn key_offset(&self, key: &str) -> usize {
+        self.table.get_key_value(key).map_or(self.span.start, |(key, _)| key.span().start)
+    }
+
+    /// Records that a key is missing.
+    pub(super) fn missing(&self, key: &str, expected: &str) {
+        self.doc.mistake(self.span.start, format!("found {} without {key:?}, expected {expected}", self.what));
+    }
+
+    fn typed<T>(&self, key: &str, expected: &str, read: impl FnOnce(&'d DeValue<'a>) -> Option<T>) -> Option<Placed<T>> {
+        let value = self.get(key)?;
+        let span = value.span();
+        match read(value.get_ref()) {
+            Some(value) => Some(Placed { value, span }),
+            None => {
+                self.doc.mistake(span.start, format!("found {}, expected {key} to be {expected}", describe(value.get_ref())));
+                None
+            }
+        }
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<Placed<&'d str>> {
+        self.typed(key, "a string", DeValue::as_str)
+    }
+
+    pub(super) fn flag(&self, key: &str) -> Option<bool> {
+        self.typed(key, "true or false", DeValue::as_bool).map(|placed| placed.value)
+    }
+
+    /// A whole number from 0 to `max`.
+    pub(super) fn number(&self, key: &str, max: u64) -> Option<u64> {
+        let value = self.get(key)?;
+        whole_number(self.doc, value, key, max)
+    }
+
+    /// A string that `read` understands; its error is the mistake.
+    pub(super) fn parsed<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(key)?;
+        read(text.value).map_err(|message| self.doc.mistake(text.span.start, message)).ok()
+    }
+
+    /// The elements of an array.
+    pub(super) fn array(&self, key: &str) -> Vec<&'d Spanned<DeValue<'a>>> {
+        self.typed(key, "an array", DeValue::as_array).map(|array| array.value.iter().collect()).unwrap_or_default()
+    }
+
+    /// Strings, each understood by `read`: an array of them.
+    pub(super) fn parsed_array<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        self.array(key).into_iter().filter_map(|value| self.parse_element(key, value, &read)).collect()
+    }
+
+    /// Strings, each understood by `read`: one alone, or an array of them.
+    pub(super) fn parsed_one_or_many<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Vec<Placed<T>> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let elements: Vec<_> = match value.get_ref().as_array() {
+            Some(array) => array.iter().collect(),
+            None => vec![value],
+        };
+        elements
+            .into_iter()
+            .filter_map(|value| self.parse_element(key, value, &read).map(|parsed| Placed { value: parsed, span: value.span() }))
+            .collect()
+    }
+
+    fn parse_element<T>(
+        &self,
+        key: &str,
+        value: &Spanned<DeValue<'a>>,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(text) = value.get_ref().as_str() else {
+            self.doc.mistake(value.span().start, format!("found {}, expected {key} to hold strings", describe(value.get_ref())));
+            return None;
+        };
+        read(text).map_err(|message| self.doc.mistake(value.span().start, message)).ok()
+    }
+}
+
+/// A value that must be a whole number from 0 to `max`.
+pub(super) fn whole_number(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, key: &str, max: u64) -> Option<u64> {
+    let integer = value.get_ref().as_integer();
+    let number = integer.and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok());
+    let number = number.filter(|number| *number <= max);
+    if number.is_none() {
+        doc.mistake(value.span().start, format!("found {}, expected {key} to be a whole number from 0 to {max}", describe(value.get_ref())));
+    }
+    number
+}
+
+/// What a value is, for mistakes.
+pub(super) fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) if text.chars().count() <= 60 => format!("the string {text:?}"),
+        DeValue::Integer(integer) => format!("the number {}", integer.as_str()),
+        DeValue::Boolean(flag) => flag.to_string(),
+        other => format!("a value of type {}", other.type_str()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_follow_escapes_and_line_endings() {
+        let check = |raw: &str, value: &str, octet: usize, place: usize| {
+            assert_eq!(string_places(raw, value)[octet], place, "{raw:?}");
+        };
+        check("\"\"\"\nab\ncd\"\"\"", "ab\ncd", 3, 7);
+        check("\"\"\"\r\nab\r\ncd\"\"\"", "ab\ncd", 3, 9);
+        check("\"\"\"a\\\n   b\"\"\"", "ab", 1, 9);
+        check("\"a\\u0041b\"", "aAb", 2, 8);
+        check("'a\\b'", "a\\b", 2, 3);
+        check("\"a\\\"b\"", "a\"b", 2, 4);
+        check("\"\"\"\n\nab\"\"\"", "\nab", 1, 5);
+    }
+}

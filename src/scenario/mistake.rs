@@ -1,0 +1,81 @@
+//! What is wrong in a scenario file, and where: `path:line:column: found, expected`.
+
+use std::fmt;
+
+/// One mistake in a file that a user wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// The file, as the user named it.
+    pub path: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// What was found and what was expected.
+    pub message: String,
+}
+
+impl Mistake {
+    /// A mistake at a byte offset of a text.
+    pub(crate) fn at(path: &str, text: &str, offset: usize, message: String) -> Self {
+        let mut offset = offset.min(text.len());
+        while !text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        let before = &text[..offset];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message,
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.path, self.line, self.column, self.message)
+    }
+}
+
+/// Every mistake found in a file, in the order of the file; never empty.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct Mistakes(pub Vec<Mistake>);
+
+/// The allowed value most like what was found, if any is like it.
+pub(crate) fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let found = found.to_lowercase();
+    allowed
+        .into_iter()
+        .map(|value| (strsim::damerau_levenshtein(&found, &value.to_lowercase()), value))
+        .filter(|(distance, value)| *distance <= value.len().max(found.len()) / 2)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, value)| value)
+}
+
+/// The sentence for a word that is not one of the allowed ones.
+pub(crate) fn not_allowed<'a>(found: &str, what: &str, allowed: &[&'a str]) -> String {
+    match nearest(found, allowed.iter().copied()) {
+        Some(value) => format!("found {found:?}, expected {what}; did you mean {value:?}? ({})", allowed.join(", ")),
+        None => format!("found {found:?}, expected {what}: {}", allowed.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_count_characters_not_bytes() {
+        let mistake = Mistake::at("a.toml", "x\nä = ö", "x\nä = ".len(), "m".into());
+        assert_eq!((mistake.line, mistake.column), (2, 5));
+    }
+
+    #[test]
+    fn the_nearest_value_is_a_likely_slip() {
+        assert_eq!(nearest("sumary", ["summary", "cites"]), Some("summary"));
+        assert_eq!(nearest("zzz", ["summary", "cites"]), None);
+    }
+}

@@ -1,0 +1,291 @@
+//! The records of a drill as one name space, and how a recursive resolver answers from them.
+//!
+//! A [`Zone`] never changes; [`History`] holds the zones that follow each other in time. Sending
+//! answers (transports, faults) is the name server's concern.
+
+pub(crate) mod text;
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{
+        RData, Record, RecordType,
+        rdata::{A, AAAA, SOA},
+    },
+};
+
+use crate::{name::Domain, time::Moment};
+
+/// Aliases followed before a chain counts as endless. Resolvers stop between 8 and 16.
+const MAX_ALIASES: usize = 16;
+/// Seconds for which a negative answer may be cached when the zone has no SOA of its own.
+const NEGATIVE_TTL: u32 = 300;
+
+/// A set of records; everything outside it does not exist.
+#[derive(Debug, Clone, Default)]
+pub struct Zone {
+    records: BTreeMap<Domain, Vec<Record>>,
+}
+
+/// What a recursive resolver answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) code: ResponseCode,
+    /// Aliases in the order in which they were followed, then the records asked for.
+    pub(crate) records: Vec<Record>,
+    /// For a negative answer (RFC 2308 section 3).
+    pub(crate) soa: Option<Record>,
+}
+
+impl Zone {
+    /// A zone of these records, kept in their order.
+    pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
+        let mut zone = Self::default();
+        records.into_iter().for_each(|record| zone.add(record));
+        zone
+    }
+
+    /// Adds a record, unless the same is there.
+    pub(crate) fn add(&mut self, record: Record) {
+        let set = self.records.entry(Domain::from(&record.name)).or_default();
+        if !set.iter().any(|known| known.data == record.data) {
+            set.push(record);
+        }
+    }
+
+    /// Removes the records of a name, all of them or those of one type; how many there were.
+    pub(crate) fn remove(&mut self, name: &Domain, record_type: Option<RecordType>) -> usize {
+        let Some(set) = self.records.get_mut(name) else { return 0 };
+        let before = set.len();
+        set.retain(|record| record_type.is_some_and(|wanted| record.record_type() != wanted));
+        let removed = before - set.len();
+        if set.is_empty() {
+            self.records.remove(name);
+        }
+        removed
+    }
+
+    /// All records, by owner, each owner's in the order of the file.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values().flatten()
+    }
+
+    /// The names that own records.
+    pub fn names(&self) -> impl Iterator<Item = &Domain> {
+        self.records.keys()
+    }
+
+    /// Every address with the names that own it.
+    pub fn addresses(&self) -> BTreeMap<IpAddr, Vec<Domain>> {
+        let mut owners: BTreeMap<IpAddr, Vec<Domain>> = BTreeMap::new();
+        for record in self.records() {
+            if let Some(address) = address_of(&record.data) {
+                owners.entry(address).or_default().push(Domain::from(&record.name));
+            }
+        }
+        owners
+    }
+
+    /// Whether a name exists: it owns records, or a name below it does (RFC 8020).
+    pub(crate) fn exists(&self, name: &Domain) -> bool {
+        self.records.contains_key(name) || self.names().any(|owner| owner.is_within(name))
+    }
+
+    /// Answers a query as a recursive resolver does: aliases followed, an SOA with what is not there.
+    pub(crate) fn answer(&self, name: &Domain, record_type: RecordType) -> Answer {
+        let mut records = Vec::new();
+        let mut current = name.clone();
+        for _ in 0..=MAX_ALIASES {
+            let Some((owner, set)) = self.lookup(&current) else {
+                let code = if self.exists(&current) { ResponseCode::NoError } else { ResponseCode::NXDomain };
+                return Answer { code, records, soa: Some(self.soa_for(&current)) };
+            };
+            let at_current = |record: &Record| {
+                let mut record = record.clone();
+                record.name = current.to_wire();
+                record
+            };
+            let wanted = |record: &&Record| record_type == RecordType::ANY || record.record_type() == record_type;
+            let found: Vec<Record> = set.iter().filter(wanted).map(at_current).collect();
+            if !found.is_empty() {
+                records.extend(found);
+                return Answer { code: ResponseCode::NoError, records, soa: None };
+            }
+            let alias = set.iter().find_map(|record| match &record.data {
+                RData::CNAME(target) => Some((record, Domain::from(&target.0))),
+                _ => None,
+            });
+            let Some((record, target)) = alias else {
+                let soa = self.soa_for(&current);
+                if record_type == RecordType::SOA && soa.name == owner.to_wire() {
+                    records.push(soa);
+                    return Answer { code: ResponseCode::NoError, records, soa: None };
+                }
+                return Answer { code: ResponseCode::NoError, records, soa: Some(soa) };
+            };
+            records.push(at_current(record));
+            current = target;
+        }
+        // An endless chain: what resolvers that give up on one answer.
+        Answer { code: ResponseCode::ServFail, records: Vec::new(), soa: None }
+    }
+
+    /// The records at a name, or at the wildcard that stands for it (RFC 4592 section 2.1.1).
+    fn lookup(&self, name: &Domain) -> Option<(Domain, &Vec<Record>)> {
+        if let Some(set) = self.records.get(name) {
+            return Some((name.clone(), set));
+        }
+        if self.exists(name) {
+            return None;
+        }
+        let mut encloser = name.parent()?;
+        while !encloser.is_root() && !self.exists(&encloser) {
+            encloser = encloser.parent()?;
+        }
+        let wildcard = encloser.prefixed("*");
+        self.records.get(&wildcard).map(|set| (wildcard, set))
+    }
+
+    /// The SOA of the zone that a name lies in: the nearest one above it, or one made up at the
+    /// topmost existing name above it.
+    fn soa_for(&self, name: &Domain) -> Record {
+        let mut above = Some(name.clone());
+        let mut apex = Domain::root();
+        while let Some(candidate) = above {
+            let set = self.records.get(&candidate);
+            if let Some(soa) = set.and_then(|set| set.iter().find(|record| record.record_type() == RecordType::SOA)) {
+                return soa.clone();
+            }
+            if set.is_some() {
+                apex = candidate.clone();
+            }
+            above = candidate.parent();
+        }
+        let (primary, contact) = match apex.is_root() {
+            true => (Domain::root(), Domain::root()),
+            false => (apex.prefixed("ns"), apex.prefixed("hostmaster")),
+        };
+        let soa = SOA::new(primary.to_wire(), contact.to_wire(), 1, 7200, 3600, 1_209_600, NEGATIVE_TTL);
+        Record::from_rdata(apex.to_wire(), NEGATIVE_TTL, RData::SOA(soa))
+    }
+}
+
+/// The address in an A or AAAA record's data.
+pub(crate) fn address_of(data: &RData) -> Option<IpAddr> {
+    match data {
+        RData::A(A(address)) => Some(IpAddr::V4(*address)),
+        RData::AAAA(AAAA(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}
+
+/// The zones of a drill in time: each holds from its moment until the next one's.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    first: Zone,
+    later: Vec<(Moment, Zone)>,
+}
+
+impl History {
+    pub(crate) fn new(first: Zone) -> Self {
+        Self { first, later: Vec::new() }
+    }
+
+    /// The zone that holds at a moment.
+    pub(crate) fn at(&self, now: Moment) -> &Zone {
+        self.later.iter().rev().find(|(since, _)| *since <= now).map_or(&self.first, |(_, zone)| zone)
+    }
+
+    /// The zone after the last change.
+    pub(crate) fn last(&self) -> &Zone {
+        self.later.last().map_or(&self.first, |(_, zone)| zone)
+    }
+
+    /// Lets a zone follow from a moment on, which must not lie before the last change.
+    pub(crate) fn change(&mut self, since: Moment, zone: Zone) {
+        self.later.push((since, zone));
+    }
+
+    /// Every zone, in order.
+    pub(crate) fn zones(&self) -> impl Iterator<Item = &Zone> {
+        std::iter::once(&self.first).chain(self.later.iter().map(|(_, zone)| zone))
+    }
+
+    /// The moments of the changes, in order.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Moment> + '_ {
+        self.later.iter().map(|(since, _)| *since)
+    }
+
+    /// Adds records to every zone, the lab's own ones.
+    pub(crate) fn add_everywhere(&mut self, records: &[Record]) {
+        let zones = std::iter::once(&mut self.first).chain(self.later.iter_mut().map(|(_, zone)| zone));
+        for zone in zones {
+            records.iter().for_each(|record| zone.add(record.clone()));
+        }
+    }
+
+    /// Every address that any of the zones has, with its names.
+    pub(crate) fn addresses(&self) -> BTreeMap<IpAddr, Vec<Domain>> {
+        let mut all: BTreeMap<IpAddr, Vec<Domain>> = BTreeMap::new();
+        for (address, names) in self.zones().flat_map(Zone::addresses) {
+            let known = all.entry(address).or_default();
+            for name in names {
+                if !known.contains(&name) {
+                    known.push(name);
+                }
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(text: &str) -> Zone {
+        Zone::new(text::parse(text).expect("a valid zone"))
+    }
+
+    fn ask(zone: &Zone, name: &str, record_type: RecordType) -> (ResponseCode, Vec<String>) {
+        let answer = zone.answer(&name.parse().expect("a name"), record_type);
+        (answer.code, answer.records.iter().map(|record| record.data.to_string()).collect())
+    }
+
+    const TEXT: &str = "$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 192.0.2.1\nwww CNAME web\nweb A 192.0.2.9\n\
+        loop CNAME pool\npool CNAME loop\n*.wild A 192.0.2.7\na.deep A 192.0.2.8\ngone CNAME nowhere.test.\n";
+
+    #[test]
+    fn aliases_are_followed_and_dangling_ones_do_not_exist() {
+        let zone = zone(TEXT);
+        assert_eq!(ask(&zone, "WWW.example.test", RecordType::A), (ResponseCode::NoError, vec!["web.example.test.".into(), "192.0.2.9".into()]));
+        assert_eq!(ask(&zone, "gone.example.test", RecordType::MX).0, ResponseCode::NXDomain);
+        assert_eq!(ask(&zone, "loop.example.test", RecordType::A), (ResponseCode::ServFail, vec![]));
+    }
+
+    #[test]
+    fn what_is_not_there_is_nodata_or_nxdomain() {
+        let zone = zone(TEXT);
+        assert_eq!(ask(&zone, "mx1.example.test", RecordType::MX), (ResponseCode::NoError, vec![]));
+        assert_eq!(ask(&zone, "deep.example.test", RecordType::A), (ResponseCode::NoError, vec![]));
+        assert_eq!(ask(&zone, "mx9.example.test", RecordType::A).0, ResponseCode::NXDomain);
+        assert_eq!(ask(&zone, "test.invalid", RecordType::A).0, ResponseCode::NXDomain);
+        assert_eq!(zone.answer(&"mx9.example.test".parse().expect("a name"), RecordType::A).soa.expect("an SOA").name.to_string(), "example.test.");
+    }
+
+    #[test]
+    fn a_wildcard_answers_under_the_name_asked() {
+        let answer = zone(TEXT).answer(&"x.wild.example.test".parse().expect("a name"), RecordType::A);
+        assert_eq!(answer.records[0].name.to_string(), "x.wild.example.test.");
+    }
+
+    #[test]
+    fn history_answers_by_the_moment() {
+        let mut history = History::new(zone(TEXT));
+        let later = Moment::START.after(std::time::Duration::from_secs(60));
+        history.change(later, Zone::default());
+        assert!(history.at(Moment::START).exists(&"example.test".parse().expect("a name")));
+        assert!(!history.at(later).exists(&"example.test".parse().expect("a name")));
+    }
+}

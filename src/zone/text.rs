@@ -1,0 +1,394 @@
+//! Zone-file text (RFC 1035 section 5.1) into records, with the place of every mistake.
+//!
+//! Entries are split and their owner, TTL, class and type are read here, because hickory's zone
+//! parser does not say where a record is wrong. The data of each record is hickory's to parse.
+
+use std::{net::IpAddr, ops::Range};
+
+use hickory_proto::{
+    rr::{Name, Record, RecordType},
+    serialize::txt::{Parser, parse_ttl},
+};
+
+use crate::{
+    name::Domain,
+    scenario::mistake::{nearest, not_allowed},
+};
+
+/// TTL in seconds of a record that states none and follows no `$TTL`.
+const DEFAULT_TTL: u32 = 300;
+
+const TYPES: [&str; 14] =
+    ["A", "AAAA", "CAA", "CNAME", "HINFO", "MX", "NAPTR", "NS", "PTR", "SOA", "SRV", "SSHFP", "TLSA", "TXT"];
+
+/// A mistake at a byte offset of the zone text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ZoneMistake {
+    pub(crate) offset: usize,
+    pub(crate) message: String,
+}
+
+/// All records of a zone text in its order, or every mistake in it.
+pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Vec<ZoneMistake>> {
+    let mut context = Context { text, origin: Name::root(), ttl: None, owner: None };
+    let mut records = Vec::new();
+    let mut mistakes = Vec::new();
+    for entry in entries(text, &mut mistakes) {
+        match context.read(&entry) {
+            Ok(record) => records.extend(record),
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    if mistakes.is_empty() { Ok(records) } else { Err(mistakes) }
+}
+
+/// One entry: its tokens, and whether it starts with white space (the owner is the last one).
+struct Entry {
+    inherits_owner: bool,
+    tokens: Vec<Range<usize>>,
+}
+
+/// What earlier entries mean for later ones.
+struct Context<'a> {
+    text: &'a str,
+    origin: Name,
+    ttl: Option<u32>,
+    owner: Option<Name>,
+}
+
+/// The type and class columns of an entry, and where its data starts among the tokens.
+struct Header {
+    ttl: Option<u32>,
+    record_type: RecordType,
+    data: usize,
+}
+
+impl Context<'_> {
+    fn token(&self, range: &Range<usize>) -> &str {
+        &self.text[range.clone()]
+    }
+
+    fn read(&mut self, entry: &Entry) -> Result<Option<Record>, ZoneMistake> {
+        let first = &entry.tokens[0];
+        if self.token(first).starts_with('$') {
+            return self.directive(entry).map(|()| None);
+        }
+        let owner = if entry.inherits_owner {
+            self.owner.clone().ok_or_else(|| at(first, "found no owner name, expected one: no record stands before this line"))?
+        } else {
+            self.name(first)?
+        };
+        self.owner = Some(owner.clone());
+        let header = self.header(entry, usize::from(!entry.inherits_owner))?;
+        let data = &entry.tokens[header.data..];
+        self.check_data(header.record_type, data, entry)?;
+        self.record(&owner, &header, data).map(Some)
+    }
+
+    fn directive(&mut self, entry: &Entry) -> Result<(), ZoneMistake> {
+        let first = &entry.tokens[0];
+        let argument = entry.tokens.get(1);
+        let needed = |what: &str| at(first, format!("found {} alone, expected {what} after it", &self.text[first.clone()]));
+        match self.token(first).to_ascii_uppercase().as_str() {
+            "$ORIGIN" => self.origin = self.name(argument.ok_or_else(|| needed("a domain name"))?)?,
+            "$TTL" => {
+                let argument = argument.ok_or_else(|| needed("a number of seconds"))?;
+                let seconds = parse_ttl(self.token(argument)).map_err(|_| {
+                    at(argument, format!("found TTL {:?}, expected seconds (0 to 4294967295) or a form such as 1h", self.token(argument)))
+                })?;
+                self.ttl = Some(seconds);
+            }
+            "$INCLUDE" | "$GENERATE" => {
+                return Err(at(first, format!("found {}, which is not supported yet; expected the records themselves", self.token(first))));
+            }
+            other => return Err(at(first, not_allowed(other, "a directive", &["$ORIGIN", "$TTL"]))),
+        }
+        Ok(())
+    }
+
+    /// Reads `[TTL] [class] type` (in either order of the first two), from a token on.
+    fn header(&self, entry: &Entry, start: usize) -> Result<Header, ZoneMistake> {
+        let mut ttl = None;
+        for (index, range) in entry.tokens.iter().enumerate().skip(start) {
+            let token = self.token(range);
+            match token.to_ascii_uppercase().as_str() {
+                "IN" => {}
+                class @ ("CH" | "CS" | "HS") => {
+                    return Err(at(range, format!("found class {class}, expected IN, the only class mail uses")));
+                }
+                _ if token.starts_with(|c: char| c.is_ascii_digit()) => {
+                    ttl = Some(parse_ttl(token).map_err(|_| {
+                        at(range, format!("found TTL {token:?}, expected seconds (0 to 4294967295) or a form such as 1h"))
+                    })?);
+                }
+                name => {
+                    let record_type = TYPES
+                        .contains(&name)
+                        .then(|| name.parse().ok())
+                        .flatten()
+                        .ok_or_else(|| at(range, not_allowed(token, "a record type", &TYPES)))?;
+                    return Ok(Header { ttl, record_type, data: index + 1 });
+                }
+            }
+        }
+        let last = entry.tokens.last().expect("an entry has tokens");
+        Err(at(last, format!("found {:?} and no record type after it, expected one of {}", self.token(last), TYPES.join(", "))))
+    }
+
+    /// The checks that can name the very token that is wrong.
+    fn check_data(&self, record_type: RecordType, data: &[Range<usize>], entry: &Entry) -> Result<(), ZoneMistake> {
+        let expected = match record_type {
+            RecordType::A => vec![Field::Address4],
+            RecordType::AAAA => vec![Field::Address6],
+            RecordType::MX => vec![Field::Number("preference"), Field::Name],
+            RecordType::CNAME | RecordType::NS | RecordType::PTR => vec![Field::Name],
+            RecordType::SRV => {
+                vec![Field::Number("priority"), Field::Number("weight"), Field::Number("port"), Field::Name]
+            }
+            _ => vec![],
+        };
+        let end = entry.tokens.last().expect("an entry has tokens");
+        for (index, field) in expected.iter().enumerate() {
+            let range = data.get(index).ok_or_else(|| ZoneMistake {
+                offset: end.end,
+                message: format!("found the end of the {record_type} record, expected {}", field.describe()),
+            })?;
+            self.check_field(field, range)?;
+        }
+        match data.get(expected.len()) {
+            Some(extra) if !expected.is_empty() => {
+                Err(at(extra, format!("found {:?}, expected the end of the {record_type} record", self.token(extra))))
+            }
+            None if expected.is_empty() => {
+                Err(ZoneMistake { offset: end.end, message: format!("found a {record_type} record without data") })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_field(&self, field: &Field, range: &Range<usize>) -> Result<(), ZoneMistake> {
+        let token = self.token(range);
+        let address = token.parse::<IpAddr>().ok();
+        let right = match field {
+            Field::Address4 => matches!(address, Some(IpAddr::V4(_))),
+            Field::Address6 => matches!(address, Some(IpAddr::V6(_))),
+            Field::Number(_) => token.parse::<u16>().is_ok(),
+            Field::Name => return self.name(range).map(|_| ()),
+        };
+        if right {
+            return Ok(());
+        }
+        let hint = match (field, address) {
+            (Field::Address4, Some(IpAddr::V6(_))) => "; an IPv6 address goes into an AAAA record",
+            (Field::Address6, Some(IpAddr::V4(_))) => "; an IPv4 address goes into an A record",
+            (Field::Number(_), _) if token.parse::<u64>().is_ok_and(|number| number > 65535) => "; the nearest allowed value is 65535",
+            _ => "",
+        };
+        Err(at(range, format!("found {token:?}, expected {}{hint}", field.describe())))
+    }
+
+    /// A name, relative ones completed by the origin.
+    fn name(&self, range: &Range<usize>) -> Result<Name, ZoneMistake> {
+        let token = self.token(range);
+        if token == "@" {
+            return Ok(self.origin.clone());
+        }
+        let invalid = |reason: &dyn std::fmt::Display| at(range, format!("found {token:?}, expected a domain name ({reason})"));
+        let mut name = Name::from_utf8(token).or_else(|_| Name::from_ascii(token)).map_err(|error| invalid(&error))?;
+        if !token.ends_with('.') {
+            name.set_fqdn(false);
+            name = name.append_domain(&self.origin).map_err(|error| invalid(&error))?;
+        }
+        name.set_fqdn(true);
+        Ok(name)
+    }
+
+    fn record(&self, owner: &Name, header: &Header, data: &[Range<usize>]) -> Result<Record, ZoneMistake> {
+        let ttl = header.ttl.or(self.ttl).unwrap_or(DEFAULT_TTL);
+        let words: Vec<&str> = data.iter().map(|range| self.token(range)).collect();
+        let line = format!("{} {ttl} IN {} {}\n", owner.to_ascii(), header.record_type, words.join(" "));
+        let wrong = |message: String| ZoneMistake {
+            offset: data[0].start,
+            message: format!("found {:?}, expected the data of a {} record ({message})", words.join(" "), header.record_type),
+        };
+        let (_, sets) =
+            Parser::new(line, None, Some(self.origin.clone())).parse().map_err(|error| wrong(error.to_string()))?;
+        let mut record = sets
+            .values()
+            .flat_map(|set| set.records_without_rrsigs())
+            .next()
+            .cloned()
+            .ok_or_else(|| wrong("no record came of it".to_owned()))?;
+        record.name = owner.clone();
+        record.ttl = ttl;
+        Ok(record)
+    }
+}
+
+/// What a column of record data must be.
+enum Field {
+    Address4,
+    Address6,
+    Number(&'static str),
+    Name,
+}
+
+impl Field {
+    fn describe(&self) -> String {
+        match self {
+            Self::Address4 => "an IPv4 address (four numbers from 0 to 255)".to_owned(),
+            Self::Address6 => "an IPv6 address".to_owned(),
+            Self::Number(what) => format!("a {what} from 0 to 65535"),
+            Self::Name => "a domain name".to_owned(),
+        }
+    }
+}
+
+fn at(range: &Range<usize>, message: impl Into<String>) -> ZoneMistake {
+    ZoneMistake { offset: range.start, message: message.into() }
+}
+
+/// Splits text into entries: comments dropped, parentheses joining lines, quoted strings whole.
+fn entries(text: &str, mistakes: &mut Vec<ZoneMistake>) -> Vec<Entry> {
+    let bytes = text.as_bytes();
+    let mut entries = Vec::new();
+    let mut entry = Entry { inherits_owner: false, tokens: Vec::new() };
+    let mut open: Option<usize> = None;
+    let mut index = 0;
+    while index < bytes.len() {
+        match bytes[index] {
+            b'\n' => {
+                if open.is_none() && !entry.tokens.is_empty() {
+                    entries.push(std::mem::replace(&mut entry, Entry { inherits_owner: false, tokens: Vec::new() }));
+                }
+                index += 1;
+            }
+            b' ' | b'\t' | b'\r' => index += 1,
+            b';' => index += bytes[index..].iter().take_while(|byte| **byte != b'\n').count(),
+            b'(' => {
+                open.get_or_insert(index);
+                index += 1;
+            }
+            b')' => {
+                if open.take().is_none() {
+                    mistakes.push(ZoneMistake { offset: index, message: "found ')' without a '(' before it".to_owned() });
+                }
+                index += 1;
+            }
+            byte => {
+                let end = if byte == b'"' { quoted_end(bytes, index) } else { Some(word_end(bytes, index)) };
+                let Some(end) = end else {
+                    mistakes.push(ZoneMistake { offset: index, message: "found a quoted string without an end, expected '\"' on the same line".to_owned() });
+                    break;
+                };
+                if entry.tokens.is_empty() {
+                    entry.inherits_owner = starts_blank(bytes, index);
+                }
+                entry.tokens.push(index..end);
+                index = end;
+            }
+        }
+    }
+    match open {
+        Some(offset) => mistakes.push(ZoneMistake { offset, message: "found '(' without a ')' after it".to_owned() }),
+        None if !entry.tokens.is_empty() => entries.push(entry),
+        None => {}
+    }
+    entries
+}
+
+/// Whether white space stands between the start of the line and this offset.
+fn starts_blank(bytes: &[u8], offset: usize) -> bool {
+    offset > 0 && matches!(bytes[offset - 1], b' ' | b'\t' | b'(')
+}
+
+fn quoted_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut index = start + 1;
+    while let Some(byte) = bytes.get(index) {
+        match byte {
+            b'"' => return Some(index + 1),
+            b'\n' => return None,
+            b'\\' => index += 2,
+            _ => index += 1,
+        }
+    }
+    None
+}
+
+fn word_end(bytes: &[u8], start: usize) -> usize {
+    let mut index = start;
+    while let Some(byte) = bytes.get(index) {
+        match byte {
+            b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"' => break,
+            // An escape of one octet; what follows may be the first octet of a longer character.
+            b'\\' if bytes.get(index + 1).is_some_and(u8::is_ascii) => index += 2,
+            _ => index += 1,
+        }
+    }
+    index.min(bytes.len())
+}
+
+/// The nearest of the names that own records, for a name that owns none.
+pub(crate) fn nearest_name(found: &Domain, names: &[Domain]) -> Option<String> {
+    nearest(found.as_str(), names.iter().map(Domain::as_str)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(text: &str) -> Vec<(usize, String)> {
+        parse(text).expect_err("a mistake").into_iter().map(|m| (m.offset, m.message)).collect()
+    }
+
+    #[test]
+    fn a_zone_file_as_providers_export_it() {
+        let text = "$ORIGIN example.test.\n$TTL 1h\n@ IN SOA ns hostmaster ( 1 2h ; refresh\n 3h 4w 5m )\n  IN NS ns\n\
+            \tMX 10 mx1\nmx1 300 IN A 192.0.2.1\n\tIN 60 AAAA 2001:db8::1\n_dmarc TXT \"v=DMARC1; p=none\"\n\
+            mail._domainkey IN TXT ( \"v=DKIM1; \" \"p=abc\" )\n1.2.0.192.in-addr.arpa. PTR mx1\n\
+            _25._tcp.mx1 TLSA 3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n\
+            _submission._tcp SRV 0 1 587 mx1\n";
+        let records = parse(text).expect("valid");
+        let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
+        assert_eq!(records.len(), 10, "{lines:#?}");
+        assert_eq!(lines[2], "example.test. 3600 IN MX 10 mx1.example.test.");
+        assert_eq!(records[3].ttl, 300);
+        assert_eq!(records[4].ttl, 60);
+    }
+
+    #[test]
+    fn the_null_mx_parses() {
+        assert_eq!(parse("example.test. 300 IN MX 0 .").expect("valid")[0].data.to_string(), "0 .");
+    }
+
+    #[test]
+    fn each_mistake_is_found_at_its_token() {
+        for (text, token) in [
+            ("a. IN A 192.0.2.999", "192.0.2.999"),
+            ("a. IN A 2001:db8::1", "2001:db8::1"),
+            ("a. IN MX 65536 mx1", "65536"),
+            ("a. IN MX -1 mx1", "-1"),
+            ("a. IN MX ten mx1", "ten"),
+            ("a. IN MX 10 a..b", "a..b"),
+            ("a. IN MX 10 mx1 mx2", "mx2"),
+            ("a. IN MXX 10 mx1", "MXX"),
+            ("a. CH A 192.0.2.1", "CH"),
+            ("$TLL 300", "$TLL"),
+            ("$TTL x", "x"),
+            ("$INCLUDE other", "$INCLUDE"),
+            ("a. IN TXT \"open", "\"open"),
+            ("a. IN SOA ns hostmaster ( 1 2", "( 1"),
+            (" IN A 192.0.2.1", "IN"),
+        ] {
+            let found = mistakes(text);
+            assert_eq!(found[0].0, text.find(token).expect("a token"), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_cut_short_is_a_mistake_not_a_panic() {
+        for text in ["a.", "a. IN", "a. IN MX", "a. IN MX 10", "a. TXT", "a. SRV 1 2 3", "$ORIGIN", ")", "(", "\\", "\u{e9}\\", "a. IN TLSA 3 1"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}
