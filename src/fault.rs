@@ -58,7 +58,10 @@ impl Stage {
 
     /// The word for it in scenario files and logs.
     pub fn word(self) -> &'static str {
-        ["connect", "greeting", "helo", "starttls", "mail", "rcpt", "data", "content", "dot", "quit"][self as usize]
+        [
+            "connect", "greeting", "helo", "starttls", "mail", "rcpt", "data", "content", "dot",
+            "quit",
+        ][self as usize]
     }
 
     /// The effects a fault can have here, as scenario files write them.
@@ -66,11 +69,33 @@ impl Stage {
         match self {
             Self::Connect => &["refuse", "timeout", "reset"],
             Self::Content => &["hang", "close", "reset", "delay 3s"],
-            Self::Starttls => {
-                &["not offered", "break", "garbage", "hang", "close", "reset", "delay 3s", "a reply such as \"454 4.7.0 not now\""]
-            }
-            Self::Dot => &["lose reply", "garbage", "hang", "close", "reset", "delay 3s", "a reply such as \"451 4.3.0 not now\""],
-            _ => &["garbage", "hang", "close", "reset", "delay 3s", "a reply such as \"421 4.3.2 closing\""],
+            Self::Starttls => &[
+                "not offered",
+                "break",
+                "garbage",
+                "hang",
+                "close",
+                "reset",
+                "delay 3s",
+                "a reply such as \"454 4.7.0 not now\"",
+            ],
+            Self::Dot => &[
+                "lose reply",
+                "garbage",
+                "hang",
+                "close",
+                "reset",
+                "delay 3s",
+                "a reply such as \"451 4.3.0 not now\"",
+            ],
+            _ => &[
+                "garbage",
+                "hang",
+                "close",
+                "reset",
+                "delay 3s",
+                "a reply such as \"421 4.3.2 closing\"",
+            ],
         }
     }
 }
@@ -140,10 +165,17 @@ impl Effect {
             _ if word("not offered") => Self::NotOffered,
             _ if word("break") => Self::Break,
             _ => match text.strip_prefix("delay ") {
-                Some(span) if allowed.contains(&"delay 3s") => {
-                    Self::Delay(span.trim().parse::<Span>().map_err(|error| error.to_string())?.0)
-                }
-                _ if text.starts_with(|c: char| c.is_ascii_digit()) && allowed.last().is_some_and(|last| last.starts_with("a reply")) => {
+                Some(span) if allowed.contains(&"delay 3s") => Self::Delay(
+                    span.trim()
+                        .parse::<Span>()
+                        .map_err(|error| error.to_string())?
+                        .0,
+                ),
+                _ if text.starts_with(|c: char| c.is_ascii_digit())
+                    && allowed
+                        .last()
+                        .is_some_and(|last| last.starts_with("a reply")) =>
+                {
                     Self::Reply(text.parse()?)
                 }
                 _ => return Err(expected()),
@@ -206,8 +238,10 @@ pub enum QueryEffect {
     WrongId,
 }
 
-const QUERY_EFFECTS: [&str; 10] =
-    ["servfail", "nxdomain", "nodata", "refused", "notimp", "formerr", "timeout", "truncate", "delay 2s", "wrong id"];
+const QUERY_EFFECTS: [&str; 10] = [
+    "servfail", "nxdomain", "nodata", "refused", "notimp", "formerr", "timeout", "truncate",
+    "delay 2s", "wrong id",
+];
 
 impl FromStr for QueryEffect {
     type Err = String;
@@ -224,7 +258,12 @@ impl FromStr for QueryEffect {
             "truncate" => Self::Truncate,
             "wrong id" => Self::WrongId,
             _ => match text.strip_prefix("delay ") {
-                Some(span) => Self::Delay(span.trim().parse::<Span>().map_err(|error| error.to_string())?.0),
+                Some(span) => Self::Delay(
+                    span.trim()
+                        .parse::<Span>()
+                        .map_err(|error| error.to_string())?
+                        .0,
+                ),
                 None => return Err(not_allowed(text, "an effect on a query", &QUERY_EFFECTS)),
             },
         })
@@ -273,7 +312,10 @@ impl FromStr for Host {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(address) => Ok(Self::Address(address)),
-            Err(_) => text.parse().map(Self::Name).map_err(|error: crate::name::InvalidDomain| error.to_string()),
+            Err(_) => text
+                .parse()
+                .map(Self::Name)
+                .map_err(|error: crate::name::InvalidDomain| error.to_string()),
         }
     }
 }
@@ -330,7 +372,12 @@ pub struct Fault {
 impl Fault {
     /// A fault that lasts until it is lifted.
     pub fn lasting(failure: Failure) -> Self {
-        Self { failure, from: Moment::START, until: None, first: None }
+        Self {
+            failure,
+            from: Moment::START,
+            until: None,
+            first: None,
+        }
     }
 
     fn holds_at(&self, now: Moment) -> bool {
@@ -358,8 +405,17 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn new(faults: &[Fault]) -> Self {
-        let rows: BTreeMap<_, _> = faults.iter().cloned().map(|fault| (fault, 0)).enumerate().collect();
-        Self { next: rows.len(), rows, by_hand: Vec::new() }
+        let rows: BTreeMap<_, _> = faults
+            .iter()
+            .cloned()
+            .map(|fault| (fault, 0))
+            .enumerate()
+            .collect();
+        Self {
+            next: rows.len(),
+            rows,
+            by_hand: Vec::new(),
+        }
     }
 
     /// Puts a fault up, before all others.
@@ -379,10 +435,11 @@ impl Faults {
 
     /// What happens to a session here and now; counts as having struck.
     pub(crate) fn strike(&mut self, now: Moment, point: Point<'_>) -> Option<Effect> {
-        self.first_match(now, |failure| session_effect(failure, point)).map(|(index, effect)| {
-            self.count(index);
-            effect
-        })
+        self.first_match(now, |failure| session_effect(failure, point))
+            .map(|(index, effect)| {
+                self.count(index);
+                effect
+            })
     }
 
     /// What would happen, without counting; whether the answer depends on a count.
@@ -400,11 +457,15 @@ impl Faults {
         over: Transport,
     ) -> Option<QueryEffect> {
         self.first_match(now, |failure| match failure {
-            Failure::Query { name: wanted, record_type: wanted_type, over: wanted_over, effect }
-                if wanted == name
-                    && wanted_type.is_none_or(|wanted| wanted == record_type)
-                    && wanted_over.is_none_or(|wanted| wanted == over)
-                    && (*effect != QueryEffect::Truncate || over == Transport::Udp) =>
+            Failure::Query {
+                name: wanted,
+                record_type: wanted_type,
+                over: wanted_over,
+                effect,
+            } if wanted == name
+                && wanted_type.is_none_or(|wanted| wanted == record_type)
+                && wanted_over.is_none_or(|wanted| wanted == over)
+                && (*effect != QueryEffect::Truncate || over == Transport::Udp) =>
             {
                 Some(*effect)
             }
@@ -432,9 +493,16 @@ impl Faults {
         }
     }
 
-    fn first_match<T>(&self, now: Moment, matches: impl Fn(&Failure) -> Option<T>) -> Option<(usize, T)> {
+    fn first_match<T>(
+        &self,
+        now: Moment,
+        matches: impl Fn(&Failure) -> Option<T>,
+    ) -> Option<(usize, T)> {
         let by_hand = self.by_hand.iter().rev();
-        let rest = self.rows.keys().filter(|index| !self.by_hand.contains(index));
+        let rest = self
+            .rows
+            .keys()
+            .filter(|index| !self.by_hand.contains(index));
         by_hand.chain(rest).find_map(|index| {
             let (fault, struck) = &self.rows[index];
             if !fault.holds_at(now) || fault.first.is_some_and(|first| *struck >= first) {
@@ -447,12 +515,18 @@ impl Faults {
 
 fn session_effect(failure: &Failure, point: Point<'_>) -> Option<Effect> {
     match failure {
-        Failure::Session { host, stage, effect, recipient }
-            if *stage == point.stage
-                && host.covers(point.address, point.names)
-                && recipient.as_deref().is_none_or(|wanted| {
-                    point.recipient.is_some_and(|found| found.eq_ignore_ascii_case(wanted))
-                }) =>
+        Failure::Session {
+            host,
+            stage,
+            effect,
+            recipient,
+        } if *stage == point.stage
+            && host.covers(point.address, point.names)
+            && recipient.as_deref().is_none_or(|wanted| {
+                point
+                    .recipient
+                    .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+            }) =>
         {
             Some(effect.clone())
         }
@@ -487,20 +561,31 @@ mod tests {
             stage: Stage::Connect,
             recipient: None,
         };
-        faults.strike(Moment(Duration::from_secs(at)), point).is_some()
+        faults
+            .strike(Moment(Duration::from_secs(at)), point)
+            .is_some()
     }
 
     #[test]
     fn a_window_is_open_from_its_start_to_just_before_its_end() {
         let mut faults = Faults::new(&[refuse(None, 10, Some(20))]);
-        assert_eq!([9, 10, 19, 20].map(|at| strikes(&mut faults, at)), [false, true, true, false]);
-        assert_eq!(faults.next_change(Moment::START), Some(Moment(Duration::from_secs(10))));
+        assert_eq!(
+            [9, 10, 19, 20].map(|at| strikes(&mut faults, at)),
+            [false, true, true, false]
+        );
+        assert_eq!(
+            faults.next_change(Moment::START),
+            Some(Moment(Duration::from_secs(10)))
+        );
     }
 
     #[test]
     fn a_count_ends_by_itself() {
         let mut faults = Faults::new(&[refuse(Some(2), 0, None)]);
-        assert_eq!([0, 0, 0].map(|at| strikes(&mut faults, at)), [true, true, false]);
+        assert_eq!(
+            [0, 0, 0].map(|at| strikes(&mut faults, at)),
+            [true, true, false]
+        );
     }
 
     #[test]
@@ -520,7 +605,14 @@ mod tests {
         assert!(Effect::parse("lose reply", Stage::Data).is_err());
         assert!(Effect::parse("451 4.3.2 later", Stage::Connect).is_err());
         assert!(Effect::parse("4511 later", Stage::Rcpt).is_err());
-        assert_eq!(Effect::parse("delay 3s", Stage::Quit), Ok(Effect::Delay(Duration::from_secs(3))));
-        assert!(Effect::parse("hangs", Stage::Quit).expect_err("a slip").contains("did you mean \"hang\""));
+        assert_eq!(
+            Effect::parse("delay 3s", Stage::Quit),
+            Ok(Effect::Delay(Duration::from_secs(3)))
+        );
+        assert!(
+            Effect::parse("hangs", Stage::Quit)
+                .expect_err("a slip")
+                .contains("did you mean \"hang\"")
+        );
     }
 }

@@ -1,1 +1,5 @@
-fn main(){}
+//! The `mxdrill` command.
+
+fn main() -> std::process::ExitCode {
+    mxdrill::cli::main()
+}

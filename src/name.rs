@@ -40,7 +40,10 @@ impl Domain {
     pub fn is_within(&self, apex: &Domain) -> bool {
         apex.is_root()
             || self == apex
-            || self.0.strip_suffix(&*apex.0).is_some_and(|head| head.ends_with('.'))
+            || self
+                .0
+                .strip_suffix(&*apex.0)
+                .is_some_and(|head| head.ends_with('.'))
     }
 
     /// The name one label up, unless this is the root.
@@ -48,7 +51,11 @@ impl Domain {
         if self.is_root() {
             return None;
         }
-        Some(self.0.split_once('.').map_or_else(Self::root, |(_, rest)| Self(rest.into())))
+        Some(
+            self.0
+                .split_once('.')
+                .map_or_else(Self::root, |(_, rest)| Self(rest.into())),
+        )
     }
 
     /// This name with labels put before it, as in `_25._tcp`.
@@ -82,7 +89,10 @@ impl FromStr for Domain {
     type Err = InvalidDomain;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = |reason: String| InvalidDomain { text: text.to_owned(), reason };
+        let invalid = |reason: String| InvalidDomain {
+            text: text.to_owned(),
+            reason,
+        };
         if text.is_empty() {
             return Err(invalid("it is empty".to_owned()));
         }
@@ -122,7 +132,10 @@ mod tests {
     #[test]
     fn case_and_final_dot_do_not_matter() {
         assert_eq!(domain("MX1.Example.TEST."), domain("mx1.example.test"));
-        assert_eq!(Domain::from(&domain("mx1.example.test").to_wire()), domain("mx1.example.test"));
+        assert_eq!(
+            Domain::from(&domain("mx1.example.test").to_wire()),
+            domain("mx1.example.test")
+        );
     }
 
     #[test]

@@ -30,13 +30,18 @@ impl FromStr for Status {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |part: &str| {
-            let plain = !part.is_empty() && part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit());
+            let plain =
+                !part.is_empty() && part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit());
             plain.then(|| part.parse::<u16>().ok()).flatten()
         };
         let parts: Vec<Option<u16>> = text.split('.').map(number).collect();
         match parts[..] {
-            [Some(class @ (2 | 4 | 5)), Some(subject), Some(detail)] => Ok(Self(class as u8, subject, detail)),
-            _ => Err(format!("found {text:?}, expected an enhanced status code such as \"5.1.1\" (RFC 3463)")),
+            [Some(class @ (2 | 4 | 5)), Some(subject), Some(detail)] => {
+                Ok(Self(class as u8, subject, detail))
+            }
+            _ => Err(format!(
+                "found {text:?}, expected an enhanced status code such as \"5.1.1\" (RFC 3463)"
+            )),
         }
     }
 }
@@ -59,7 +64,10 @@ pub struct Reply {
 impl Reply {
     /// A reply of this code and text.
     pub fn new(code: u16, text: impl Into<String>) -> Self {
-        Self { code, text: text.into() }
+        Self {
+            code,
+            text: text.into(),
+        }
     }
 
     /// What the first digit says.
@@ -92,12 +100,17 @@ impl FromStr for Reply {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let number = code.parse().ok().filter(|number| (200..600).contains(number) && code.len() == 3);
+        let number = code
+            .parse()
+            .ok()
+            .filter(|number| (200..600).contains(number) && code.len() == 3);
         let number = number.ok_or_else(|| {
             format!("found {text:?}, expected a reply: a code from 200 to 599 and a text, such as \"451 4.3.2 try again later\"")
         })?;
         if rest.len() > 500 || rest.chars().any(char::is_control) {
-            return Err(format!("found {text:?}, expected one line of at most 500 octets without control characters"));
+            return Err(format!(
+                "found {text:?}, expected one line of at most 500 octets without control characters"
+            ));
         }
         Ok(Self::new(number, rest.trim()))
     }
@@ -110,8 +123,14 @@ mod tests {
     #[test]
     fn a_reply_keeps_its_enhanced_status() {
         let reply: Reply = "451 4.3.2 try again".parse().expect("valid");
-        assert_eq!((reply.severity(), reply.status()), (Severity::Transient, Some(Status(4, 3, 2))));
-        assert_eq!("550 4.3.2 odd".parse::<Reply>().expect("valid").status(), None);
+        assert_eq!(
+            (reply.severity(), reply.status()),
+            (Severity::Transient, Some(Status(4, 3, 2)))
+        );
+        assert_eq!(
+            "550 4.3.2 odd".parse::<Reply>().expect("valid").status(),
+            None
+        );
         assert_eq!(reply.to_string(), "451 4.3.2 try again");
     }
 

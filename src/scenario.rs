@@ -11,6 +11,7 @@ mod rows;
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, path::Path, time::Duration};
 
+pub(crate) use self::file::query as read_query;
 pub use self::mistake::{Mistake, Mistakes};
 use crate::{
     fault::{Fault, Host, Stage},
@@ -63,14 +64,24 @@ impl Scenario {
     /// mistake at its first character.
     pub fn load(path: &Path) -> Result<Self, Mistakes> {
         let shown = path.display().to_string();
-        let text = std::fs::read(path).map_err(|error| format!("cannot be read: {error}")).and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|error| {
-                format!("found octets that are not UTF-8 after octet {}, expected UTF-8 text", error.utf8_error().valid_up_to())
-            })
-        });
+        let text = std::fs::read(path)
+            .map_err(|error| format!("cannot be read: {error}"))
+            .and_then(|bytes| {
+                String::from_utf8(bytes).map_err(|error| {
+                    format!(
+                        "found octets that are not UTF-8 after octet {}, expected UTF-8 text",
+                        error.utf8_error().valid_up_to()
+                    )
+                })
+            });
         match text {
-            Ok(text) => file::read(&shown, &text),
-            Err(message) => Err(Mistakes(vec![Mistake { path: shown, line: 1, column: 1, message }])),
+            Ok(text) => Self::parse(&shown, &text),
+            Err(message) => Err(Mistakes(vec![Mistake {
+                path: shown,
+                line: 1,
+                column: 1,
+                message,
+            }])),
         }
     }
 
@@ -80,7 +91,15 @@ impl Scenario {
     /// # Errors
     /// Every mistake in the text, each with path, line and column.
     pub fn parse(path: &str, text: &str) -> Result<Self, Mistakes> {
-        file::read(path, text)
+        Self::parse_with(path, text, &|path| std::fs::read_to_string(path))
+    }
+
+    /// As [`Scenario::parse`], with another way to read a `zone_file`.
+    ///
+    /// # Errors
+    /// Every mistake in the text, each with path, line and column.
+    pub fn parse_with(path: &str, text: &str, read: &ReadFile<'_>) -> Result<Self, Mistakes> {
+        file::read(path, text, read)
     }
 
     /// The domain of a message's recipients, in order and without repetition: its next hops.
@@ -94,6 +113,9 @@ impl Scenario {
         hops
     }
 }
+
+/// Reads a file that a scenario names.
+pub type ReadFile<'a> = dyn Fn(&Path) -> std::io::Result<String> + 'a;
 
 /// How strongly a claim binds a sender (RFC 2119), which decides how a foreign one is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -111,13 +133,21 @@ pub enum Level {
 
 impl Level {
     /// Every level and its word.
-    pub(crate) const WORDS: [(&'static str, Self); 4] =
-        [("MUST", Self::Must), ("SHOULD", Self::Should), ("MAY", Self::May), ("INFO", Self::Info)];
+    pub(crate) const WORDS: [(&'static str, Self); 4] = [
+        ("MUST", Self::Must),
+        ("SHOULD", Self::Should),
+        ("MAY", Self::May),
+        ("INFO", Self::Info),
+    ];
 }
 
 impl fmt::Display for Level {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = Self::WORDS.iter().find(|(_, level)| level == self).expect("every level has a word").0;
+        let word = Self::WORDS
+            .iter()
+            .find(|(_, level)| level == self)
+            .expect("every level has a word")
+            .0;
         f.pad(word)
     }
 }
@@ -151,14 +181,20 @@ impl std::str::FromStr for Mailbox {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let expected = || format!("found {text:?}, expected a mailbox such as \"alice@example.test\"");
+        let expected =
+            || format!("found {text:?}, expected a mailbox such as \"alice@example.test\"");
         let (local, domain) = text.rsplit_once('@').ok_or_else(expected)?;
         let bad = |c: char| c.is_control() || matches!(c, '<' | '>' | ' ');
         if local.is_empty() || local.contains(bad) {
             return Err(expected());
         }
-        let domain = domain.parse().map_err(|error| format!("{}: {error}", expected()))?;
-        Ok(Self { text: text.to_owned(), domain })
+        let domain = domain
+            .parse()
+            .map_err(|error| format!("{}: {error}", expected()))?;
+        Ok(Self {
+            text: text.to_owned(),
+            domain,
+        })
     }
 }
 
@@ -220,7 +256,10 @@ pub struct Timeouts(BTreeMap<Stage, Duration>);
 impl Timeouts {
     /// How long to wait at a stage.
     pub fn at(&self, stage: Stage) -> Duration {
-        self.0.get(&stage).copied().unwrap_or(Duration::from_secs(300))
+        self.0
+            .get(&stage)
+            .copied()
+            .unwrap_or(Duration::from_secs(300))
     }
 
     pub(crate) fn set(&mut self, stage: Stage, wait: Duration) {
@@ -230,8 +269,18 @@ impl Timeouts {
 
 impl Default for Timeouts {
     fn default() -> Self {
-        let seconds = [(Stage::Connect, 30), (Stage::Data, 120), (Stage::Content, 180), (Stage::Dot, 600)];
-        Self(seconds.into_iter().map(|(stage, secs)| (stage, Duration::from_secs(secs))).collect())
+        let seconds = [
+            (Stage::Connect, 30),
+            (Stage::Data, 120),
+            (Stage::Content, 180),
+            (Stage::Dot, 600),
+        ];
+        Self(
+            seconds
+                .into_iter()
+                .map(|(stage, secs)| (stage, Duration::from_secs(secs)))
+                .collect(),
+        )
     }
 }
 
@@ -270,7 +319,10 @@ impl Default for SenderSettings {
             expire: minutes(5 * 24 * 60),
             names: vec!["mail.sender.test".parse().expect("a valid name")],
             addresses: Vec::new(),
-            families: Families { ipv4: true, ipv6: true },
+            families: Families {
+                ipv4: true,
+                ipv6: true,
+            },
             max_candidates: None,
             max_hops: 100,
             timeouts: Timeouts::default(),
@@ -372,13 +424,20 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub(crate) const WORDS: [(&'static str, Self); 3] =
-        [("delivered", Self::Delivered), ("deferred", Self::Deferred), ("bounced", Self::Bounced)];
+    pub(crate) const WORDS: [(&'static str, Self); 3] = [
+        ("delivered", Self::Delivered),
+        ("deferred", Self::Deferred),
+        ("bounced", Self::Bounced),
+    ];
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = Self::WORDS.iter().find(|(_, outcome)| outcome == self).expect("every outcome has a word").0;
+        let word = Self::WORDS
+            .iter()
+            .find(|(_, outcome)| outcome == self)
+            .expect("every outcome has a word")
+            .0;
         f.pad(word)
     }
 }
@@ -447,7 +506,11 @@ impl Total {
 
     /// The word for it in scenario files.
     pub fn word(self) -> &'static str {
-        Self::WORDS.iter().find(|(_, total)| *total == self).expect("every total has a word").0
+        Self::WORDS
+            .iter()
+            .find(|(_, total)| *total == self)
+            .expect("every total has a word")
+            .0
     }
 }
 
@@ -532,7 +595,13 @@ impl fmt::Display for AttemptResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Code(code) => f.pad(&code.to_string()),
-            other => f.pad(Self::WORDS.iter().find(|(_, result)| result == other).expect("every result has a word").0),
+            other => f.pad(
+                Self::WORDS
+                    .iter()
+                    .find(|(_, result)| result == other)
+                    .expect("every result has a word")
+                    .0,
+            ),
         }
     }
 }

@@ -42,12 +42,20 @@ impl Serialize for Moment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
-const UNITS: [(&str, u64); 6] =
-    [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 6] = [
+    ("w", 604_800_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// A text that is no duration.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("found {0:?}, expected a duration such as \"500ms\", \"30s\", \"20m\", \"1h30m\" or \"4d\"")]
+#[error(
+    "found {0:?}, expected a duration such as \"500ms\", \"30s\", \"20m\", \"1h30m\" or \"4d\""
+)]
 pub struct InvalidSpan(String);
 
 impl FromStr for Span {
@@ -59,11 +67,20 @@ impl FromStr for Span {
         let mut millis = 0_u64;
         while !rest.is_empty() {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-            let letters = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
+            let letters = rest[digits..]
+                .bytes()
+                .take_while(u8::is_ascii_alphabetic)
+                .count();
             let unit = &rest[digits..digits + letters];
             let amount: u64 = rest[..digits].parse().map_err(|_| invalid())?;
-            let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(invalid)?;
-            millis = amount.checked_mul(*factor).and_then(|part| millis.checked_add(part)).ok_or_else(invalid)?;
+            let (_, factor) = UNITS
+                .iter()
+                .find(|(name, _)| *name == unit)
+                .ok_or_else(invalid)?;
+            millis = amount
+                .checked_mul(*factor)
+                .and_then(|part| millis.checked_add(part))
+                .ok_or_else(invalid)?;
             rest = &rest[digits + letters..];
         }
         // A hundred years: past any queue's life, and far from where clocks overflow.
@@ -97,7 +114,15 @@ mod tests {
 
     #[test]
     fn spans_read_and_write_the_same() {
-        for text in ["0s", "500ms", "30s", "20m", "1h30m", "4d", "1d12h30m5s250ms"] {
+        for text in [
+            "0s",
+            "500ms",
+            "30s",
+            "20m",
+            "1h30m",
+            "4d",
+            "1d12h30m5s250ms",
+        ] {
             assert_eq!(text.parse::<Span>().expect("valid").to_string(), text);
         }
         assert_eq!("1w".parse::<Span>().expect("valid").to_string(), "7d");
@@ -105,7 +130,18 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in ["", "30", "m", "30 m", "-1s", "1y", "1.5h", "99999999999999999999s", "600000w", "5é"] {
+        for text in [
+            "",
+            "30",
+            "m",
+            "30 m",
+            "-1s",
+            "1y",
+            "1.5h",
+            "99999999999999999999s",
+            "600000w",
+            "5é",
+        ] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

@@ -56,7 +56,9 @@ impl Zone {
 
     /// Removes the records of a name, all of them or those of one type; how many there were.
     pub(crate) fn remove(&mut self, name: &Domain, record_type: Option<RecordType>) -> usize {
-        let Some(set) = self.records.get_mut(name) else { return 0 };
+        let Some(set) = self.records.get_mut(name) else {
+            return 0;
+        };
         let before = set.len();
         set.retain(|record| record_type.is_some_and(|wanted| record.record_type() != wanted));
         let removed = before - set.len();
@@ -81,7 +83,10 @@ impl Zone {
         let mut owners: BTreeMap<IpAddr, Vec<Domain>> = BTreeMap::new();
         for record in self.records() {
             if let Some(address) = address_of(&record.data) {
-                owners.entry(address).or_default().push(Domain::from(&record.name));
+                owners
+                    .entry(address)
+                    .or_default()
+                    .push(Domain::from(&record.name));
             }
         }
         owners
@@ -98,19 +103,33 @@ impl Zone {
         let mut current = name.clone();
         for _ in 0..=MAX_ALIASES {
             let Some((owner, set)) = self.lookup(&current) else {
-                let code = if self.exists(&current) { ResponseCode::NoError } else { ResponseCode::NXDomain };
-                return Answer { code, records, soa: Some(self.soa_for(&current)) };
+                let code = if self.exists(&current) {
+                    ResponseCode::NoError
+                } else {
+                    ResponseCode::NXDomain
+                };
+                return Answer {
+                    code,
+                    records,
+                    soa: Some(self.soa_for(&current)),
+                };
             };
             let at_current = |record: &Record| {
                 let mut record = record.clone();
                 record.name = current.to_wire();
                 record
             };
-            let wanted = |record: &&Record| record_type == RecordType::ANY || record.record_type() == record_type;
+            let wanted = |record: &&Record| {
+                record_type == RecordType::ANY || record.record_type() == record_type
+            };
             let found: Vec<Record> = set.iter().filter(wanted).map(at_current).collect();
             if !found.is_empty() {
                 records.extend(found);
-                return Answer { code: ResponseCode::NoError, records, soa: None };
+                return Answer {
+                    code: ResponseCode::NoError,
+                    records,
+                    soa: None,
+                };
             }
             let alias = set.iter().find_map(|record| match &record.data {
                 RData::CNAME(target) => Some((record, Domain::from(&target.0))),
@@ -120,15 +139,27 @@ impl Zone {
                 let soa = self.soa_for(&current);
                 if record_type == RecordType::SOA && soa.name == owner.to_wire() {
                     records.push(soa);
-                    return Answer { code: ResponseCode::NoError, records, soa: None };
+                    return Answer {
+                        code: ResponseCode::NoError,
+                        records,
+                        soa: None,
+                    };
                 }
-                return Answer { code: ResponseCode::NoError, records, soa: Some(soa) };
+                return Answer {
+                    code: ResponseCode::NoError,
+                    records,
+                    soa: Some(soa),
+                };
             };
             records.push(at_current(record));
             current = target;
         }
         // An endless chain: what resolvers that give up on one answer.
-        Answer { code: ResponseCode::ServFail, records: Vec::new(), soa: None }
+        Answer {
+            code: ResponseCode::ServFail,
+            records: Vec::new(),
+            soa: None,
+        }
     }
 
     /// The records at a name, or at the wildcard that stands for it (RFC 4592 section 2.1.1).
@@ -149,12 +180,15 @@ impl Zone {
 
     /// The SOA of the zone that a name lies in: the nearest one above it, or one made up at the
     /// topmost existing name above it.
-    fn soa_for(&self, name: &Domain) -> Record {
+    pub(crate) fn soa_for(&self, name: &Domain) -> Record {
         let mut above = Some(name.clone());
         let mut apex = Domain::root();
         while let Some(candidate) = above {
             let set = self.records.get(&candidate);
-            if let Some(soa) = set.and_then(|set| set.iter().find(|record| record.record_type() == RecordType::SOA)) {
+            if let Some(soa) = set.and_then(|set| {
+                set.iter()
+                    .find(|record| record.record_type() == RecordType::SOA)
+            }) {
                 return soa.clone();
             }
             if set.is_some() {
@@ -166,7 +200,15 @@ impl Zone {
             true => (Domain::root(), Domain::root()),
             false => (apex.prefixed("ns"), apex.prefixed("hostmaster")),
         };
-        let soa = SOA::new(primary.to_wire(), contact.to_wire(), 1, 7200, 3600, 1_209_600, NEGATIVE_TTL);
+        let soa = SOA::new(
+            primary.to_wire(),
+            contact.to_wire(),
+            1,
+            7200,
+            3600,
+            1_209_600,
+            NEGATIVE_TTL,
+        );
         Record::from_rdata(apex.to_wire(), NEGATIVE_TTL, RData::SOA(soa))
     }
 }
@@ -189,12 +231,19 @@ pub(crate) struct History {
 
 impl History {
     pub(crate) fn new(first: Zone) -> Self {
-        Self { first, later: Vec::new() }
+        Self {
+            first,
+            later: Vec::new(),
+        }
     }
 
     /// The zone that holds at a moment.
     pub(crate) fn at(&self, now: Moment) -> &Zone {
-        self.later.iter().rev().find(|(since, _)| *since <= now).map_or(&self.first, |(_, zone)| zone)
+        self.later
+            .iter()
+            .rev()
+            .find(|(since, _)| *since <= now)
+            .map_or(&self.first, |(_, zone)| zone)
     }
 
     /// The zone after the last change.
@@ -219,7 +268,8 @@ impl History {
 
     /// Adds records to every zone, the lab's own ones.
     pub(crate) fn add_everywhere(&mut self, records: &[Record]) {
-        let zones = std::iter::once(&mut self.first).chain(self.later.iter_mut().map(|(_, zone)| zone));
+        let zones =
+            std::iter::once(&mut self.first).chain(self.later.iter_mut().map(|(_, zone)| zone));
         for zone in zones {
             records.iter().for_each(|record| zone.add(record.clone()));
         }
@@ -250,7 +300,14 @@ mod tests {
 
     fn ask(zone: &Zone, name: &str, record_type: RecordType) -> (ResponseCode, Vec<String>) {
         let answer = zone.answer(&name.parse().expect("a name"), record_type);
-        (answer.code, answer.records.iter().map(|record| record.data.to_string()).collect())
+        (
+            answer.code,
+            answer
+                .records
+                .iter()
+                .map(|record| record.data.to_string())
+                .collect(),
+        )
     }
 
     const TEXT: &str = "$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 192.0.2.1\nwww CNAME web\nweb A 192.0.2.9\n\
@@ -259,24 +316,58 @@ mod tests {
     #[test]
     fn aliases_are_followed_and_dangling_ones_do_not_exist() {
         let zone = zone(TEXT);
-        assert_eq!(ask(&zone, "WWW.example.test", RecordType::A), (ResponseCode::NoError, vec!["web.example.test.".into(), "192.0.2.9".into()]));
-        assert_eq!(ask(&zone, "gone.example.test", RecordType::MX).0, ResponseCode::NXDomain);
-        assert_eq!(ask(&zone, "loop.example.test", RecordType::A), (ResponseCode::ServFail, vec![]));
+        assert_eq!(
+            ask(&zone, "WWW.example.test", RecordType::A),
+            (
+                ResponseCode::NoError,
+                vec!["web.example.test.".into(), "192.0.2.9".into()]
+            )
+        );
+        assert_eq!(
+            ask(&zone, "gone.example.test", RecordType::MX).0,
+            ResponseCode::NXDomain
+        );
+        assert_eq!(
+            ask(&zone, "loop.example.test", RecordType::A),
+            (ResponseCode::ServFail, vec![])
+        );
     }
 
     #[test]
     fn what_is_not_there_is_nodata_or_nxdomain() {
         let zone = zone(TEXT);
-        assert_eq!(ask(&zone, "mx1.example.test", RecordType::MX), (ResponseCode::NoError, vec![]));
-        assert_eq!(ask(&zone, "deep.example.test", RecordType::A), (ResponseCode::NoError, vec![]));
-        assert_eq!(ask(&zone, "mx9.example.test", RecordType::A).0, ResponseCode::NXDomain);
-        assert_eq!(ask(&zone, "test.invalid", RecordType::A).0, ResponseCode::NXDomain);
-        assert_eq!(zone.answer(&"mx9.example.test".parse().expect("a name"), RecordType::A).soa.expect("an SOA").name.to_string(), "example.test.");
+        assert_eq!(
+            ask(&zone, "mx1.example.test", RecordType::MX),
+            (ResponseCode::NoError, vec![])
+        );
+        assert_eq!(
+            ask(&zone, "deep.example.test", RecordType::A),
+            (ResponseCode::NoError, vec![])
+        );
+        assert_eq!(
+            ask(&zone, "mx9.example.test", RecordType::A).0,
+            ResponseCode::NXDomain
+        );
+        assert_eq!(
+            ask(&zone, "test.invalid", RecordType::A).0,
+            ResponseCode::NXDomain
+        );
+        assert_eq!(
+            zone.answer(&"mx9.example.test".parse().expect("a name"), RecordType::A)
+                .soa
+                .expect("an SOA")
+                .name
+                .to_string(),
+            "example.test."
+        );
     }
 
     #[test]
     fn a_wildcard_answers_under_the_name_asked() {
-        let answer = zone(TEXT).answer(&"x.wild.example.test".parse().expect("a name"), RecordType::A);
+        let answer = zone(TEXT).answer(
+            &"x.wild.example.test".parse().expect("a name"),
+            RecordType::A,
+        );
         assert_eq!(answer.records[0].name.to_string(), "x.wild.example.test.");
     }
 
@@ -285,7 +376,15 @@ mod tests {
         let mut history = History::new(zone(TEXT));
         let later = Moment::START.after(std::time::Duration::from_secs(60));
         history.change(later, Zone::default());
-        assert!(history.at(Moment::START).exists(&"example.test".parse().expect("a name")));
-        assert!(!history.at(later).exists(&"example.test".parse().expect("a name")));
+        assert!(
+            history
+                .at(Moment::START)
+                .exists(&"example.test".parse().expect("a name"))
+        );
+        assert!(
+            !history
+                .at(later)
+                .exists(&"example.test".parse().expect("a name"))
+        );
     }
 }

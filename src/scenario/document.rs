@@ -21,7 +21,11 @@ pub(super) struct Document<'a> {
 
 impl<'a> Document<'a> {
     pub(super) fn new(path: &'a str, text: &'a str) -> Self {
-        Self { path, text, mistakes: RefCell::default() }
+        Self {
+            path,
+            text,
+            mistakes: RefCell::default(),
+        }
     }
 
     /// Parses the TOML; `None` if it is not even that.
@@ -40,7 +44,10 @@ impl<'a> Document<'a> {
 
     /// Records a mistake at an offset of the text.
     pub(super) fn mistake(&self, offset: usize, message: impl Into<String>) {
-        self.mistakes.borrow_mut().push((offset, Mistake::at(self.path, self.text, offset, message.into())));
+        self.mistakes.borrow_mut().push((
+            offset,
+            Mistake::at(self.path, self.text, offset, message.into()),
+        ));
     }
 
     /// Records a mistake in another file.
@@ -62,7 +69,10 @@ impl<'a> Document<'a> {
 
     /// Where in the text each octet of a string's value stands.
     pub(super) fn places(&self, span: &Range<usize>, value: &str) -> Vec<usize> {
-        string_places(&self.text[span.clone()], value).into_iter().map(|offset| span.start + offset).collect()
+        string_places(&self.text[span.clone()], value)
+            .into_iter()
+            .map(|offset| span.start + offset)
+            .collect()
     }
 }
 
@@ -94,7 +104,10 @@ fn string_places(raw: &str, value: &str) -> Vec<usize> {
             Some(b'\r') if character == '\n' => 2,
             _ => character.len_utf8(),
         };
-        places.extend(std::iter::repeat_n(start.min(raw.len()), character.len_utf8()));
+        places.extend(std::iter::repeat_n(
+            start.min(raw.len()),
+            character.len_utf8(),
+        ));
     }
     places.push(at.min(raw.len()));
     places
@@ -103,7 +116,10 @@ fn string_places(raw: &str, value: &str) -> Vec<usize> {
 /// Skips `\` newline and the white space after it, which stand for nothing.
 fn skip_line_ending_escape(bytes: &[u8], mut at: usize) -> usize {
     while bytes.get(at) == Some(&b'\\') {
-        let blank = bytes[at + 1..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let blank = bytes[at + 1..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
         if !bytes[at + 1..at + 1 + blank].contains(&b'\n') {
             break;
         }
@@ -147,11 +163,23 @@ impl<'d, 'a> Table<'d, 'a> {
         for key in table.keys() {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
-                let hint = nearest(name, known.iter().copied()).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-                doc.mistake(key.span().start, format!("found key {name:?}, expected a key of {what}{hint} ({})", known.join(", ")));
+                let hint = nearest(name, known.iter().copied())
+                    .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                doc.mistake(
+                    key.span().start,
+                    format!(
+                        "found key {name:?}, expected a key of {what}{hint} ({})",
+                        known.join(", ")
+                    ),
+                );
             }
         }
-        Self { doc, table, span, what }
+        Self {
+            doc,
+            table,
+            span,
+            what,
+        }
     }
 
     /// Opens the table that a value is.
@@ -164,7 +192,13 @@ impl<'d, 'a> Table<'d, 'a> {
         match value.get_ref().as_table() {
             Some(table) => Some(Self::open(doc, table, value.span(), what, known)),
             None => {
-                doc.mistake(value.span().start, format!("found {}, expected {what} (a table)", describe(value.get_ref())));
+                doc.mistake(
+                    value.span().start,
+                    format!(
+                        "found {}, expected {what} (a table)",
+                        describe(value.get_ref())
+                    ),
+                );
                 None
             }
         }
@@ -184,21 +218,37 @@ impl<'d, 'a> Table<'d, 'a> {
 
     /// Where a key stands, for mistakes about it.
     pub(super) fn key_offset(&self, key: &str) -> usize {
-        self.table.get_key_value(key).map_or(self.span.start, |(key, _)| key.span().start)
+        self.table
+            .get_key_value(key)
+            .map_or(self.span.start, |(key, _)| key.span().start)
     }
 
     /// Records that a key is missing.
     pub(super) fn missing(&self, key: &str, expected: &str) {
-        self.doc.mistake(self.span.start, format!("found {} without {key:?}, expected {expected}", self.what));
+        self.doc.mistake(
+            self.span.start,
+            format!("found {} without {key:?}, expected {expected}", self.what),
+        );
     }
 
-    fn typed<T>(&self, key: &str, expected: &str, read: impl FnOnce(&'d DeValue<'a>) -> Option<T>) -> Option<Placed<T>> {
+    fn typed<T>(
+        &self,
+        key: &str,
+        expected: &str,
+        read: impl FnOnce(&'d DeValue<'a>) -> Option<T>,
+    ) -> Option<Placed<T>> {
         let value = self.get(key)?;
         let span = value.span();
         match read(value.get_ref()) {
             Some(value) => Some(Placed { value, span }),
             None => {
-                self.doc.mistake(span.start, format!("found {}, expected {key} to be {expected}", describe(value.get_ref())));
+                self.doc.mistake(
+                    span.start,
+                    format!(
+                        "found {}, expected {key} to be {expected}",
+                        describe(value.get_ref())
+                    ),
+                );
                 None
             }
         }
@@ -209,7 +259,8 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
-        self.typed(key, "true or false", DeValue::as_bool).map(|placed| placed.value)
+        self.typed(key, "true or false", DeValue::as_bool)
+            .map(|placed| placed.value)
     }
 
     /// A whole number from 0 to `max`.
@@ -219,31 +270,57 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A string that `read` understands; its error is the mistake.
-    pub(super) fn parsed<T>(&self, key: &str, read: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    pub(super) fn parsed<T>(
+        &self,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let text = self.text(key)?;
-        read(text.value).map_err(|message| self.doc.mistake(text.span.start, message)).ok()
+        read(text.value)
+            .map_err(|message| self.doc.mistake(text.span.start, message))
+            .ok()
     }
 
     /// The elements of an array.
     pub(super) fn array(&self, key: &str) -> Vec<&'d Spanned<DeValue<'a>>> {
-        self.typed(key, "an array", DeValue::as_array).map(|array| array.value.iter().collect()).unwrap_or_default()
+        self.typed(key, "an array", DeValue::as_array)
+            .map(|array| array.value.iter().collect())
+            .unwrap_or_default()
     }
 
     /// Strings, each understood by `read`: an array of them.
-    pub(super) fn parsed_array<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
-        self.array(key).into_iter().filter_map(|value| self.parse_element(key, value, &read)).collect()
+    pub(super) fn parsed_array<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<T> {
+        self.array(key)
+            .into_iter()
+            .filter_map(|value| self.parse_element(key, value, &read))
+            .collect()
     }
 
     /// Strings, each understood by `read`: one alone, or an array of them.
-    pub(super) fn parsed_one_or_many<T>(&self, key: &str, read: impl Fn(&str) -> Result<T, String>) -> Vec<Placed<T>> {
-        let Some(value) = self.get(key) else { return Vec::new() };
+    pub(super) fn parsed_one_or_many<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Vec<Placed<T>> {
+        let Some(value) = self.get(key) else {
+            return Vec::new();
+        };
         let elements: Vec<_> = match value.get_ref().as_array() {
             Some(array) => array.iter().collect(),
             None => vec![value],
         };
         elements
             .into_iter()
-            .filter_map(|value| self.parse_element(key, value, &read).map(|parsed| Placed { value: parsed, span: value.span() }))
+            .filter_map(|value| {
+                self.parse_element(key, value, &read).map(|parsed| Placed {
+                    value: parsed,
+                    span: value.span(),
+                })
+            })
             .collect()
     }
 
@@ -254,20 +331,40 @@ impl<'d, 'a> Table<'d, 'a> {
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         let Some(text) = value.get_ref().as_str() else {
-            self.doc.mistake(value.span().start, format!("found {}, expected {key} to hold strings", describe(value.get_ref())));
+            self.doc.mistake(
+                value.span().start,
+                format!(
+                    "found {}, expected {key} to hold strings",
+                    describe(value.get_ref())
+                ),
+            );
             return None;
         };
-        read(text).map_err(|message| self.doc.mistake(value.span().start, message)).ok()
+        read(text)
+            .map_err(|message| self.doc.mistake(value.span().start, message))
+            .ok()
     }
 }
 
 /// A value that must be a whole number from 0 to `max`.
-pub(super) fn whole_number(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, key: &str, max: u64) -> Option<u64> {
+pub(super) fn whole_number(
+    doc: &Document<'_>,
+    value: &Spanned<DeValue<'_>>,
+    key: &str,
+    max: u64,
+) -> Option<u64> {
     let integer = value.get_ref().as_integer();
-    let number = integer.and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok());
+    let number =
+        integer.and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok());
     let number = number.filter(|number| *number <= max);
     if number.is_none() {
-        doc.mistake(value.span().start, format!("found {}, expected {key} to be a whole number from 0 to {max}", describe(value.get_ref())));
+        doc.mistake(
+            value.span().start,
+            format!(
+                "found {}, expected {key} to be a whole number from 0 to {max}",
+                describe(value.get_ref())
+            ),
+        );
     }
     number
 }

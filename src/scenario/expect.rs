@@ -6,25 +6,46 @@ use toml::{
 };
 
 use super::{
-    AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Host, Message, MessageId, Outcome, Total,
+    AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Host, Message, MessageId,
+    Outcome, Total,
     document::{Document, Table, describe, whole_number},
     file::{HostNames, moment, word},
     mistake::{nearest, not_allowed},
 };
 
 /// Keys of `expect` that are no message ids.
-pub(super) const TOTAL_KEYS: [&str; 6] = ["delivered", "deferred", "bounced", "sessions", "notifications", "first_attempts"];
+pub(super) const TOTAL_KEYS: [&str; 6] = [
+    "delivered",
+    "deferred",
+    "bounced",
+    "sessions",
+    "notifications",
+    "first_attempts",
+];
 
-pub(super) fn read(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, messages: &[Message], names: &HostNames) -> Expect {
+pub(super) fn read(
+    doc: &Document<'_>,
+    value: &Spanned<DeValue<'_>>,
+    messages: &[Message],
+    names: &HostNames,
+) -> Expect {
     let mut expect = Expect::default();
     let Some(table) = value.get_ref().as_table() else {
-        doc.mistake(value.span().start, format!("found {}, expected expect to be a table", describe(value.get_ref())));
+        doc.mistake(
+            value.span().start,
+            format!(
+                "found {}, expected expect to be a table",
+                describe(value.get_ref())
+            ),
+        );
         return expect;
     };
     for (key, value) in entries_in_order(table) {
         let name: &str = key.get_ref();
         if let Some((_, total)) = Total::WORDS.iter().find(|(word, _)| *word == name) {
-            expect.totals.extend(bounds(doc, value, name).map(|bounds| (*total, bounds)));
+            expect
+                .totals
+                .extend(bounds(doc, value, name).map(|bounds| (*total, bounds)));
         } else if name == "first_attempts" {
             expect.first_attempts = first_attempts(doc, value, names);
         } else {
@@ -33,7 +54,9 @@ pub(super) fn read(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, messages: &
                 doc.mistake(key.span().start, unknown_key(name, messages));
             }
             if let Some(expected) = message(doc, value, names) {
-                expect.messages.extend(ids.into_iter().map(|id| (id, expected.clone())));
+                expect
+                    .messages
+                    .extend(ids.into_iter().map(|id| (id, expected.clone())));
             }
         }
     }
@@ -42,7 +65,10 @@ pub(super) fn read(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, messages: &
 
 fn entries_in_order<'d, 'a>(
     table: &'d DeTable<'a>,
-) -> Vec<(&'d Spanned<std::borrow::Cow<'a, str>>, &'d Spanned<DeValue<'a>>)> {
+) -> Vec<(
+    &'d Spanned<std::borrow::Cow<'a, str>>,
+    &'d Spanned<DeValue<'a>>,
+)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
@@ -50,25 +76,40 @@ fn entries_in_order<'d, 'a>(
 
 /// The message of this id, or all those of the row that has it with a count.
 fn ids_meant(name: &str, messages: &[Message]) -> Vec<MessageId> {
-    let of_row = |id: &str| id.strip_prefix(name).and_then(|rest| rest.strip_prefix('-')).is_some_and(|n| n.parse::<u64>().is_ok());
+    let of_row = |id: &str| {
+        id.strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix('-'))
+            .is_some_and(|n| n.parse::<u64>().is_ok())
+    };
     let exact = messages.iter().find(|message| &*message.id.0 == name);
     match exact {
         Some(message) => vec![message.id.clone()],
-        None => messages.iter().filter(|message| of_row(&message.id.0)).map(|message| message.id.clone()).collect(),
+        None => messages
+            .iter()
+            .filter(|message| of_row(&message.id.0))
+            .map(|message| message.id.clone())
+            .collect(),
     }
 }
 
 fn unknown_key(name: &str, messages: &[Message]) -> String {
     let ids = messages.iter().map(|message| &*message.id.0).take(1000);
-    let hint = nearest(name, ids.chain(TOTAL_KEYS)).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-    format!("found key {name:?}, expected the id of a message or a total ({}){hint}", TOTAL_KEYS.join(", "))
+    let hint = nearest(name, ids.chain(TOTAL_KEYS))
+        .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+    format!(
+        "found key {name:?}, expected the id of a message or a total ({}){hint}",
+        TOTAL_KEYS.join(", ")
+    )
 }
 
 /// A number, or `{ min, max }`.
 fn bounds(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, key: &str) -> Option<Bounds> {
     const MAX: u64 = 1 << 40;
     if !value.get_ref().is_table() {
-        return whole_number(doc, value, key, MAX).map(|number| Bounds { min: number, max: number });
+        return whole_number(doc, value, key, MAX).map(|number| Bounds {
+            min: number,
+            max: number,
+        });
     }
     let table = Table::of_value(doc, value, "a range", &["min", "max"])?;
     range(&table)
@@ -83,17 +124,32 @@ fn range(table: &Table<'_, '_>) -> Option<Bounds> {
     let min = table.number("min", MAX).unwrap_or(0);
     let max = table.number("max", MAX).unwrap_or(u64::MAX);
     if min > max {
-        table.doc().mistake(table.key_offset("max"), format!("found max {max} below min {min}, expected a range that holds a number"));
+        table.doc().mistake(
+            table.key_offset("max"),
+            format!("found max {max} below min {min}, expected a range that holds a number"),
+        );
     }
     Some(Bounds { min, max })
 }
 
-fn first_attempts(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, names: &HostNames) -> Vec<(Host, Bounds)> {
+fn first_attempts(
+    doc: &Document<'_>,
+    value: &Spanned<DeValue<'_>>,
+    names: &HostNames,
+) -> Vec<(Host, Bounds)> {
     let Some(rows) = value.get_ref().as_array() else {
-        doc.mistake(value.span().start, format!("found {}, expected first_attempts to be an array", describe(value.get_ref())));
+        doc.mistake(
+            value.span().start,
+            format!(
+                "found {}, expected first_attempts to be an array",
+                describe(value.get_ref())
+            ),
+        );
         return Vec::new();
     };
-    let rows = rows.iter().filter_map(|row| Table::of_value(doc, row, "a share", &["host", "min", "max"]));
+    let rows = rows
+        .iter()
+        .filter_map(|row| Table::of_value(doc, row, "a share", &["host", "min", "max"]));
     rows.filter_map(|row| {
         if row.get("host").is_none() {
             row.missing("host", "the host whose first attempts are counted");
@@ -104,37 +160,90 @@ fn first_attempts(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, names: &Host
     .collect()
 }
 
-fn message(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, names: &HostNames) -> Option<ExpectedMessage> {
-    const KEYS: [&str; 8] = ["outcome", "by", "copies", "status", "recipients", "attempts", "starts_with", "attempt_count"];
+fn message(
+    doc: &Document<'_>,
+    value: &Spanned<DeValue<'_>>,
+    names: &HostNames,
+) -> Option<ExpectedMessage> {
+    const KEYS: [&str; 8] = [
+        "outcome",
+        "by",
+        "copies",
+        "status",
+        "recipients",
+        "attempts",
+        "starts_with",
+        "attempt_count",
+    ];
     let table = Table::of_value(doc, value, "what is expected of a message", &KEYS)?;
-    let attempts = |key: &str| table.get(key).map(|_| table.array(key).into_iter().filter_map(|row| attempt(doc, row, names)).collect());
+    let attempts = |key: &str| {
+        table.get(key).map(|_| {
+            table
+                .array(key)
+                .into_iter()
+                .filter_map(|row| attempt(doc, row, names))
+                .collect()
+        })
+    };
     Some(ExpectedMessage {
         outcome: table.parsed("outcome", |text| word(text, "an outcome", &Outcome::WORDS)),
         by: table.parsed("by", |text| names.host(text)),
-        copies: table.get("copies").and_then(|value| bounds(doc, value, "copies")),
+        copies: table
+            .get("copies")
+            .and_then(|value| bounds(doc, value, "copies")),
         status: table.parsed("status", str::parse),
         recipients: recipients(&table),
         attempts: attempts("attempts"),
         starts_with: attempts("starts_with"),
-        attempt_count: table.get("attempt_count").and_then(|value| bounds(doc, value, "attempt_count")),
+        attempt_count: table
+            .get("attempt_count")
+            .and_then(|value| bounds(doc, value, "attempt_count")),
     })
 }
 
 fn recipients(table: &Table<'_, '_>) -> Vec<(String, Outcome)> {
-    let Some(value) = table.get("recipients") else { return Vec::new() };
+    let Some(value) = table.get("recipients") else {
+        return Vec::new();
+    };
     let Some(rows) = value.get_ref().as_table() else {
-        table.doc().mistake(value.span().start, format!("found {}, expected recipients to be a table of outcomes", describe(value.get_ref())));
+        table.doc().mistake(
+            value.span().start,
+            format!(
+                "found {}, expected recipients to be a table of outcomes",
+                describe(value.get_ref())
+            ),
+        );
         return Vec::new();
     };
     let known: Vec<&str> = rows.keys().map(|key| &**key.get_ref()).collect();
     let rows = Table::open(table.doc(), rows, value.span(), "recipients", &known);
-    known.iter().filter_map(|name| Some(((*name).to_owned(), rows.parsed(name, |text| word(text, "an outcome", &Outcome::WORDS))?))).collect()
+    known
+        .iter()
+        .filter_map(|name| {
+            Some((
+                (*name).to_owned(),
+                rows.parsed(name, |text| word(text, "an outcome", &Outcome::WORDS))?,
+            ))
+        })
+        .collect()
 }
 
-fn attempt(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, names: &HostNames) -> Option<ExpectedAttempt> {
-    let table = Table::of_value(doc, value, "an attempt", &["host", "any", "address", "result", "stage", "at", "tls"])?;
+fn attempt(
+    doc: &Document<'_>,
+    value: &Spanned<DeValue<'_>>,
+    names: &HostNames,
+) -> Option<ExpectedAttempt> {
+    let table = Table::of_value(
+        doc,
+        value,
+        "an attempt",
+        &["host", "any", "address", "result", "stage", "at", "tls"],
+    )?;
     let hosts = match (table.get("host"), table.get("any")) {
-        (Some(_), None) => table.parsed("host", |text| names.host(text)).into_iter().collect(),
+        (Some(_), None) => table
+            .parsed("host", |text| names.host(text))
+            .into_iter()
+            .collect(),
         (None, Some(_)) => table.parsed_array("any", |text| names.host(text)),
         _ => {
             table.missing("host", "host = \"NAME\" or any = [\"NAME\", \"NAME\"]");
@@ -147,7 +256,10 @@ fn attempt(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, names: &HostNames) 
     }
     Some(ExpectedAttempt {
         hosts,
-        address: table.parsed("address", |text| text.parse().map_err(|_| format!("found {text:?}, expected an IP address"))),
+        address: table.parsed("address", |text| {
+            text.parse()
+                .map_err(|_| format!("found {text:?}, expected an IP address"))
+        }),
         result: result?,
         stage: table.parsed("stage", str::parse),
         at: table.parsed("at", moment),
@@ -157,9 +269,14 @@ fn attempt(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, names: &HostNames) 
 
 /// A word, or a reply code as a string or a number.
 fn result(table: &Table<'_, '_>) -> Option<AttemptResult> {
-    if table.get("result").is_some_and(|value| value.get_ref().is_integer()) {
+    if table
+        .get("result")
+        .is_some_and(|value| value.get_ref().is_integer())
+    {
         let code = table.number("result", 599)?;
-        return result_word(&code.to_string()).map_err(|message| table.doc().mistake(table.key_offset("result"), message)).ok();
+        return result_word(&code.to_string())
+            .map_err(|message| table.doc().mistake(table.key_offset("result"), message))
+            .ok();
     }
     table.parsed("result", result_word)
 }
@@ -172,7 +289,11 @@ fn result_word(text: &str) -> Result<AttemptResult, String> {
         Ok(code @ 400..=599) if text.len() == 3 => Ok(AttemptResult::Code(code)),
         _ => {
             let words: Vec<&str> = AttemptResult::WORDS.iter().map(|(word, _)| *word).collect();
-            Err(not_allowed(text, "a result or a reply code from 400 to 599", &words))
+            Err(not_allowed(
+                text,
+                "a result or a reply code from 400 to 599",
+                &words,
+            ))
         }
     }
 }

@@ -6,8 +6,11 @@ use hickory_proto::rr::{Record, RecordType};
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    Expect, Host, Level, Message, Mistake, Mistakes, Outcome, Scenario, SenderSettings, document::{Document, Table},
-    expect, mistake::not_allowed, rows,
+    Expect, Host, Level, Message, Mistake, Mistakes, Outcome, ReadFile, Scenario, SenderSettings,
+    document::{Document, Table},
+    expect,
+    mistake::not_allowed,
+    rows,
 };
 use crate::{
     fault::Failure,
@@ -17,8 +20,22 @@ use crate::{
 };
 
 const KEYS: [&str; 16] = [
-    "summary", "cites", "level", "covers", "seed", "zone", "zone_file", "messages", "sender", "faults", "updates", "receivers",
-    "dnssec", "engine", "stop", "expect",
+    "summary",
+    "cites",
+    "level",
+    "covers",
+    "seed",
+    "zone",
+    "zone_file",
+    "messages",
+    "sender",
+    "faults",
+    "updates",
+    "receivers",
+    "dnssec",
+    "engine",
+    "stop",
+    "expect",
 ];
 
 /// The lab's own domain for senders: where bounces of `sender@sender.test` arrive.
@@ -26,45 +43,67 @@ const SENDER_ZONE: &str = "$ORIGIN sender.test.\n$TTL 3600\n\
     @ IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ IN MX 10 bounces\n@ IN TXT \"v=spf1 mx -all\"\nbounces IN A 198.51.100.25\n";
 
 /// Reads a scenario; every mistake is told with its place.
-pub(super) fn read(path: &str, text: &str) -> Result<Scenario, Mistakes> {
+pub(super) fn read(path: &str, text: &str, read_file: &ReadFile<'_>) -> Result<Scenario, Mistakes> {
     let doc = Document::new(path, text);
     let parsed = doc.parse();
-    let scenario = parsed.as_ref().and_then(|root| scenario(&doc, root));
+    let scenario = parsed
+        .as_ref()
+        .and_then(|root| scenario(&doc, root, read_file));
     match scenario {
         Some(scenario) if !doc.has_mistakes() => Ok(scenario),
         _ => Err(doc.into_mistakes()),
     }
 }
 
-fn scenario<'a>(doc: &Document<'a>, root: &Spanned<DeTable<'a>>) -> Option<Scenario> {
+fn scenario<'a>(
+    doc: &Document<'a>,
+    root: &Spanned<DeTable<'a>>,
+    read_file: &ReadFile<'_>,
+) -> Option<Scenario> {
     let table = Table::open(doc, root.get_ref(), 0..0, "a scenario", &KEYS);
     let summary = table.text("summary").map(|text| text.value.to_owned());
     if table.get("summary").is_none() {
         table.missing("summary", "one sentence that says what is claimed");
     }
-    let records = records(&table)?;
+    let records = records(&table, read_file)?;
     let mut zones = History::new(Zone::new(records));
     updates(&table, &mut zones);
     host_sender_domain(&mut zones);
     let messages = rows::messages(&table);
     if messages.is_empty() && !doc.has_mistakes() {
-        table.missing("messages", "at least one row such as messages = [{ id = \"m1\", to = \"alice@example.test\" }]");
+        table.missing(
+            "messages",
+            "at least one row such as messages = [{ id = \"m1\", to = \"alice@example.test\" }]",
+        );
     }
-    let sender = table.get("sender").map_or_else(SenderSettings::default, |value| rows::sender(doc, value));
+    let sender = table
+        .get("sender")
+        .map_or_else(SenderSettings::default, |value| rows::sender(doc, value));
     let names = HostNames::new(&zones);
-    let expect = table.get("expect").map_or_else(Expect::default, |value| expect::read(doc, value, &messages, &names));
+    let expect = table.get("expect").map_or_else(Expect::default, |value| {
+        expect::read(doc, value, &messages, &names)
+    });
     let scenario = Scenario {
-        name: Path::new(doc.path()).file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
+        name: Path::new(doc.path())
+            .file_stem()
+            .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
         path: doc.path().to_owned(),
         summary: summary?,
         cites: table.parsed_array("cites", |text| Ok(text.to_owned())),
-        level: table.parsed("level", |text| word(text, "a level", &Level::WORDS)).unwrap_or(Level::Must),
+        level: table
+            .parsed("level", |text| word(text, "a level", &Level::WORDS))
+            .unwrap_or(Level::Must),
         covers: rows::covers(&table),
         seed: table.number("seed", i64::MAX as u64).unwrap_or(0),
         faults: rows::faults(&table, &names),
         receivers: rows::receivers(&table, &names),
-        dnssec: table.parsed_array("dnssec", |text| text.parse().map_err(|error: crate::name::InvalidDomain| error.to_string())),
-        stop: table.parsed("stop", moment).or_else(|| implied_stop(&expect, &messages)),
+        dnssec: table.parsed_array("dnssec", |text| {
+            text.parse()
+                .map_err(|error: crate::name::InvalidDomain| error.to_string())
+        }),
+        stop: table
+            .parsed("stop", moment)
+            .or_else(|| implied_stop(&expect, &messages)),
         zones,
         messages,
         sender,
@@ -76,7 +115,12 @@ fn scenario<'a>(doc: &Document<'a>, root: &Spanned<DeTable<'a>>) -> Option<Scena
 
 /// What is part of the format and not built yet is refused, never ignored.
 fn refuse_unsupported(doc: &Document<'_>, table: &Table<'_, '_>, scenario: &Scenario) {
-    let refuse = |key: &str, what: &str| doc.mistake(table.key_offset(key), format!("found {what}, which is not supported yet"));
+    let refuse = |key: &str, what: &str| {
+        doc.mistake(
+            table.key_offset(key),
+            format!("found {what}, which is not supported yet"),
+        )
+    };
     if table.get("engine").is_some() {
         refuse("engine", "engine");
     }
@@ -94,7 +138,15 @@ fn refuse_unsupported(doc: &Document<'_>, table: &Table<'_, '_>, scenario: &Scen
     if scenario.messages.iter().any(|message| message.require_tls) {
         refuse("messages", "requiretls");
     }
-    let starttls = |failure: &Failure| matches!(failure, Failure::Session { stage: crate::fault::Stage::Starttls, .. });
+    let starttls = |failure: &Failure| {
+        matches!(
+            failure,
+            Failure::Session {
+                stage: crate::fault::Stage::Starttls,
+                ..
+            }
+        )
+    };
     if scenario.faults.iter().any(|fault| starttls(&fault.failure)) {
         refuse("faults", "a fault at stage starttls");
     }
@@ -103,16 +155,30 @@ fn refuse_unsupported(doc: &Document<'_>, table: &Table<'_, '_>, scenario: &Scen
 /// Without `stop`, a drill that expects a message deferred ends once its expected attempts are over.
 fn implied_stop(expect: &Expect, messages: &[Message]) -> Option<Moment> {
     let deferred = expect.messages.iter().filter(|(_, expected)| {
-        expected.outcome == Some(Outcome::Deferred) || expected.recipients.iter().any(|(_, outcome)| *outcome == Outcome::Deferred)
+        expected.outcome == Some(Outcome::Deferred)
+            || expected
+                .recipients
+                .iter()
+                .any(|(_, outcome)| *outcome == Outcome::Deferred)
     });
     let mut moments: Vec<Moment> = deferred
         .flat_map(|(id, expected)| {
-            let submitted = messages.iter().filter(|message| message.id == *id).map(|message| message.at);
-            let attempts = expected.attempts.iter().chain(&expected.starts_with).flatten().filter_map(|attempt| attempt.at);
+            let submitted = messages
+                .iter()
+                .filter(|message| message.id == *id)
+                .map(|message| message.at);
+            let attempts = expected
+                .attempts
+                .iter()
+                .chain(&expected.starts_with)
+                .flatten()
+                .filter_map(|attempt| attempt.at);
             submitted.chain(attempts).collect::<Vec<_>>()
         })
         .collect();
-    let any_deferred = |(total, bounds): &(super::Total, super::Bounds)| *total == super::Total::Deferred && bounds.min > 0;
+    let any_deferred = |(total, bounds): &(super::Total, super::Bounds)| {
+        *total == super::Total::Deferred && bounds.min > 0
+    };
     if expect.totals.iter().any(any_deferred) {
         moments.extend(messages.iter().map(|message| message.at));
     }
@@ -120,19 +186,25 @@ fn implied_stop(expect: &Expect, messages: &[Message]) -> Option<Moment> {
 }
 
 /// The records of `zone` or `zone_file`.
-fn records(table: &Table<'_, '_>) -> Option<Vec<Record>> {
+fn records(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record>> {
     let doc = table.doc();
     match (table.get("zone"), table.get("zone_file")) {
         (Some(_), Some(_)) => {
-            doc.mistake(table.key_offset("zone_file"), "found zone_file beside zone, expected one of them");
+            doc.mistake(
+                table.key_offset("zone_file"),
+                "found zone_file beside zone, expected one of them",
+            );
             None
         }
         (None, None) => {
-            table.missing("zone", "the records as zone-file text, or zone_file = \"path\"");
+            table.missing(
+                "zone",
+                "the records as zone-file text, or zone_file = \"path\"",
+            );
             None
         }
         (Some(_), None) => zone_text(table, "zone"),
-        (None, Some(_)) => zone_file(table),
+        (None, Some(_)) => zone_file(table, read_file),
     }
 }
 
@@ -142,25 +214,45 @@ fn zone_text(table: &Table<'_, '_>, key: &str) -> Option<Vec<Record>> {
         .map_err(|mistakes| {
             let places = table.doc().places(&zone.span, zone.value);
             for mistake in mistakes {
-                let offset = places.get(mistake.offset).or(places.last()).copied().unwrap_or(zone.span.start);
+                let offset = places
+                    .get(mistake.offset)
+                    .or(places.last())
+                    .copied()
+                    .unwrap_or(zone.span.start);
                 table.doc().mistake(offset, mistake.message);
             }
         })
         .ok()
 }
 
-fn zone_file(table: &Table<'_, '_>) -> Option<Vec<Record>> {
+fn zone_file(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record>> {
     let doc = table.doc();
     let name = table.text("zone_file")?;
-    let path = Path::new(doc.path()).parent().unwrap_or_else(|| Path::new("")).join(name.value);
-    let content = std::fs::read_to_string(&path)
-        .map_err(|error| doc.mistake(name.span.start, format!("found zone_file {:?}, which cannot be read: {error}", name.value)))
+    let path = Path::new(doc.path())
+        .parent()
+        .unwrap_or_else(|| Path::new(""))
+        .join(name.value);
+    let content = read_file(&path)
+        .map_err(|error| {
+            doc.mistake(
+                name.span.start,
+                format!(
+                    "found zone_file {:?}, which cannot be read: {error}",
+                    name.value
+                ),
+            )
+        })
         .ok()?;
     text::parse(&content)
         .map_err(|mistakes| {
             let shown = path.display().to_string();
             for mistake in mistakes {
-                doc.mistake_elsewhere(Mistake::at(&shown, &content, mistake.offset, mistake.message));
+                doc.mistake_elsewhere(Mistake::at(
+                    &shown,
+                    &content,
+                    mistake.offset,
+                    mistake.message,
+                ));
             }
         })
         .ok()
@@ -177,7 +269,10 @@ fn host_sender_domain(zones: &mut History) {
 fn updates(table: &Table<'_, '_>, zones: &mut History) {
     let mut changes = Vec::new();
     for value in table.array("updates") {
-        let Some(row) = Table::of_value(table.doc(), value, "an update", &["at", "delete", "add"]) else { continue };
+        let Some(row) = Table::of_value(table.doc(), value, "an update", &["at", "delete", "add"])
+        else {
+            continue;
+        };
         let at = row.parsed("at", moment);
         if row.get("at").is_none() {
             row.missing("at", "the moment of the change, such as at = \"10m\"");
@@ -186,7 +281,9 @@ fn updates(table: &Table<'_, '_>, zones: &mut History) {
             row.missing("add", "delete = \"NAME TYPE\", add = \"a record\", or both");
         }
         let deletions = row.parsed_one_or_many("delete", deletion);
-        let additions = row.parsed_one_or_many("add", |text| text::parse(text).map_err(|mistakes| mistakes[0].message.clone()));
+        let additions = row.parsed_one_or_many("add", |text| {
+            text::parse(text).map_err(|mistakes| mistakes[0].message.clone())
+        });
         if let Some(at) = at {
             changes.push((at, deletions, additions));
         }
@@ -199,11 +296,16 @@ fn updates(table: &Table<'_, '_>, zones: &mut History) {
             if zone.remove(&name, record_type) == 0 {
                 let wanted = record_type.map_or(String::new(), |wanted| format!(" {wanted}"));
                 let known: Vec<Domain> = zone.names().cloned().collect();
-                let hint = text::nearest_name(&name, &known).map_or(String::new(), |near| format!("; the nearest name is {near:?}"));
+                let hint = text::nearest_name(&name, &known).map_or(String::new(), |near| {
+                    format!("; the nearest name is {near:?}")
+                });
                 table.doc().mistake(deletion.span.start, format!("found delete of \"{name}{wanted}\", expected a record that is there at {at}{hint}"));
             }
         }
-        additions.into_iter().flat_map(|addition| addition.value).for_each(|record| zone.add(record));
+        additions
+            .into_iter()
+            .flat_map(|addition| addition.value)
+            .for_each(|record| zone.add(record));
         zones.change(at, zone);
     }
 }
@@ -213,11 +315,19 @@ fn deletion(text: &str) -> Result<(Domain, Option<RecordType>), String> {
 }
 
 /// Reads `NAME` or `NAME TYPE`.
-pub(super) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> {
+pub(crate) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> {
     let mut words = text.split_whitespace();
-    let expected = || format!("found {text:?}, expected a name and a record type, such as \"example.test MX\"");
-    let name = words.next().ok_or_else(expected)?.parse().map_err(|error: crate::name::InvalidDomain| error.to_string())?;
-    let known = ["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT"];
+    let expected = || {
+        format!("found {text:?}, expected a name and a record type, such as \"example.test MX\"")
+    };
+    let name = words
+        .next()
+        .ok_or_else(expected)?
+        .parse()
+        .map_err(|error: crate::name::InvalidDomain| error.to_string())?;
+    let known = [
+        "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT",
+    ];
     let record_type = match words.next() {
         Some(word) => match known.contains(&word.to_ascii_uppercase().as_str()) {
             true => word.to_ascii_uppercase().parse().ok(),
@@ -225,7 +335,9 @@ pub(super) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> 
         },
         None => None,
     };
-    words.next().map_or(Ok((name, record_type)), |_| Err(expected()))
+    words
+        .next()
+        .map_or(Ok((name, record_type)), |_| Err(expected()))
 }
 
 /// The hosts a scenario may speak of: names with addresses, the domains they stand for, addresses.
@@ -248,7 +360,10 @@ impl HostNames {
         }
         names.sort();
         names.dedup();
-        Self { names, addresses: all.into_keys().collect() }
+        Self {
+            names,
+            addresses: all.into_keys().collect(),
+        }
     }
 
     /// A host that the records name.
@@ -263,10 +378,21 @@ impl HostNames {
         }
         let hint = match &host {
             Host::Name(name) => text::nearest_name(name, &self.names),
-            Host::Address(_) => super::mistake::nearest(text, self.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().iter().map(String::as_str)).map(str::to_owned),
+            Host::Address(_) => super::mistake::nearest(
+                text,
+                self.addresses
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .map(String::as_str),
+            )
+            .map(str::to_owned),
         };
         let hint = hint.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-        Err(format!("found host {text:?}, expected one that a record names{hint}"))
+        Err(format!(
+            "found host {text:?}, expected one that a record names{hint}"
+        ))
     }
 }
 
@@ -276,11 +402,26 @@ pub(super) fn moment(text: &str) -> Result<Moment, String> {
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<Span>().map(|span| span.0).map_err(|error| error.to_string())
+    text.parse::<Span>()
+        .map(|span| span.0)
+        .map_err(|error| error.to_string())
 }
 
 /// One of a list of words.
-pub(super) fn word<T: Copy>(text: &str, what: &str, words: &[(&'static str, T)]) -> Result<T, String> {
-    let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-    found.ok_or_else(|| not_allowed(text, what, &words.iter().map(|(word, _)| *word).collect::<Vec<_>>()))
+pub(super) fn word<T: Copy>(
+    text: &str,
+    what: &str,
+    words: &[(&'static str, T)],
+) -> Result<T, String> {
+    let found = words
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        not_allowed(
+            text,
+            what,
+            &words.iter().map(|(word, _)| *word).collect::<Vec<_>>(),
+        )
+    })
 }

@@ -35,7 +35,11 @@ impl Mistake {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.path, self.line, self.column, self.message)
+        write!(
+            f,
+            "{}:{}:{}: {}",
+            self.path, self.line, self.column, self.message
+        )
     }
 }
 
@@ -45,11 +49,19 @@ impl fmt::Display for Mistake {
 pub struct Mistakes(pub Vec<Mistake>);
 
 /// The allowed value most like what was found, if any is like it.
-pub(crate) fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(
+    found: &str,
+    allowed: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let found = found.to_lowercase();
     allowed
         .into_iter()
-        .map(|value| (strsim::damerau_levenshtein(&found, &value.to_lowercase()), value))
+        .map(|value| {
+            (
+                strsim::damerau_levenshtein(&found, &value.to_lowercase()),
+                value,
+            )
+        })
         .filter(|(distance, value)| *distance <= value.len().max(found.len()) / 2)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, value)| value)
@@ -58,7 +70,10 @@ pub(crate) fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str
 /// The sentence for a word that is not one of the allowed ones.
 pub(crate) fn not_allowed<'a>(found: &str, what: &str, allowed: &[&'a str]) -> String {
     match nearest(found, allowed.iter().copied()) {
-        Some(value) => format!("found {found:?}, expected {what}; did you mean {value:?}? ({})", allowed.join(", ")),
+        Some(value) => format!(
+            "found {found:?}, expected {what}; did you mean {value:?}? ({})",
+            allowed.join(", ")
+        ),
         None => format!("found {found:?}, expected {what}: {}", allowed.join(", ")),
     }
 }

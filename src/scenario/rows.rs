@@ -5,7 +5,8 @@ use std::time::Duration;
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    Certificate, Engine, Families, Mailbox, Message, MessageId, ReceiverSettings, SenderSettings, TlsPolicy, TlsaParameters,
+    Certificate, Engine, Families, Mailbox, Message, MessageId, ReceiverSettings, SenderSettings,
+    TlsPolicy, TlsaParameters,
     document::{Document, Table, whole_number},
     file::{HostNames, duration, moment, query, word},
 };
@@ -21,17 +22,37 @@ const MAX_SIZE: u64 = 1 << 30;
 
 pub(super) fn covers(table: &Table<'_, '_>) -> Vec<u16> {
     let numbers = table.array("covers").into_iter();
-    numbers.filter_map(|value| whole_number(table.doc(), value, "covers", 999)).filter_map(|n| n.try_into().ok()).collect()
+    numbers
+        .filter_map(|value| whole_number(table.doc(), value, "covers", 999))
+        .filter_map(|n| n.try_into().ok())
+        .collect()
 }
 
 pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     for value in table.array("messages") {
-        const KEYS: [&str; 8] = ["id", "to", "at", "from", "count", "size", "received", "requiretls"];
-        let Some(row) = Table::of_value(table.doc(), value, "a message", &KEYS) else { continue };
+        const KEYS: [&str; 8] = [
+            "id",
+            "to",
+            "at",
+            "from",
+            "count",
+            "size",
+            "received",
+            "requiretls",
+        ];
+        let Some(row) = Table::of_value(table.doc(), value, "a message", &KEYS) else {
+            continue;
+        };
         for message in message_row(&row) {
             if messages.iter().any(|known| known.id == message.id) {
-                table.doc().mistake(row.key_offset("id"), format!("found a second message with id \"{}\", expected ids that differ", message.id));
+                table.doc().mistake(
+                    row.key_offset("id"),
+                    format!(
+                        "found a second message with id \"{}\", expected ids that differ",
+                        message.id
+                    ),
+                );
                 break;
             }
             messages.push(message);
@@ -42,86 +63,165 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
 
 fn message_row(row: &Table<'_, '_>) -> Vec<Message> {
     let id = row.parsed("id", message_id);
-    for (key, expected) in [("id", "an id such as id = \"m1\""), ("to", "a recipient such as to = \"alice@example.test\"")] {
+    for (key, expected) in [
+        ("id", "an id such as id = \"m1\""),
+        ("to", "a recipient such as to = \"alice@example.test\""),
+    ] {
         if row.get(key).is_none() {
             row.missing(key, expected);
         }
     }
-    let to: Vec<Mailbox> = row.parsed_one_or_many("to", str::parse).into_iter().map(|placed| placed.value).collect();
-    if row.get("to").is_some_and(|value| value.get_ref().as_array().is_some_and(|array| array.is_empty())) {
-        row.doc().mistake(row.key_offset("to"), "found no recipient, expected at least one");
+    let to: Vec<Mailbox> = row
+        .parsed_one_or_many("to", str::parse)
+        .into_iter()
+        .map(|placed| placed.value)
+        .collect();
+    if row.get("to").is_some_and(|value| {
+        value
+            .get_ref()
+            .as_array()
+            .is_some_and(|array| array.is_empty())
+    }) {
+        row.doc().mistake(
+            row.key_offset("to"),
+            "found no recipient, expected at least one",
+        );
     }
     let sender = || "sender@sender.test".parse().ok();
     let from = match row.get("from") {
         Some(_) => row.parsed("from", reverse_path).flatten(),
         None => sender(),
     };
-    let count = row.get("count").map_or(Some(1), |_| row.number("count", MAX_COUNT));
-    let (Some(id), Some(count)) = (id, count) else { return Vec::new() };
+    let count = row
+        .get("count")
+        .map_or(Some(1), |_| row.number("count", MAX_COUNT));
+    let (Some(id), Some(count)) = (id, count) else {
+        return Vec::new();
+    };
     if count == 0 {
-        row.doc().mistake(row.key_offset("count"), format!("found count 0, expected 1 to {MAX_COUNT}"));
+        row.doc().mistake(
+            row.key_offset("count"),
+            format!("found count 0, expected 1 to {MAX_COUNT}"),
+        );
     }
     let message = Message {
         id: MessageId::from(id.as_str()),
         at: row.parsed("at", moment).unwrap_or(Moment::START),
         from,
         to,
-        size: row.number("size", MAX_SIZE).and_then(|size| size.try_into().ok()),
-        received: row.number("received", 1000).and_then(|n| n.try_into().ok()).unwrap_or(0),
+        size: row
+            .number("size", MAX_SIZE)
+            .and_then(|size| size.try_into().ok()),
+        received: row
+            .number("received", 1000)
+            .and_then(|n| n.try_into().ok())
+            .unwrap_or(0),
         require_tls: row.flag("requiretls").unwrap_or(false),
     };
     match row.get("count") {
         None => vec![message],
-        Some(_) => (1..=count).map(|n| Message { id: MessageId(format!("{id}-{n}").into()), ..message.clone() }).collect(),
+        Some(_) => (1..=count)
+            .map(|n| Message {
+                id: MessageId(format!("{id}-{n}").into()),
+                ..message.clone()
+            })
+            .collect(),
     }
 }
 
 fn message_id(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || !text.chars().all(plain) || text.len() > 64 {
-        return Err(format!("found id {text:?}, expected 1 to 64 letters, digits, '-', '_' or '.'"));
+        return Err(format!(
+            "found id {text:?}, expected 1 to 64 letters, digits, '-', '_' or '.'"
+        ));
     }
     if super::expect::TOTAL_KEYS.contains(&text) {
-        return Err(format!("found id {text:?}, expected an id that is not the name of a total ({})", super::expect::TOTAL_KEYS.join(", ")));
+        return Err(format!(
+            "found id {text:?}, expected an id that is not the name of a total ({})",
+            super::expect::TOTAL_KEYS.join(", ")
+        ));
     }
     Ok(text.to_owned())
 }
 
 fn reverse_path(text: &str) -> Result<Option<Mailbox>, String> {
-    if text.is_empty() || text == "<>" { Ok(None) } else { text.parse().map(Some) }
+    if text.is_empty() || text == "<>" {
+        Ok(None)
+    } else {
+        text.parse().map(Some)
+    }
 }
 
 pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> SenderSettings {
     const KEYS: [&str; 11] = [
-        "retry", "expire", "names", "addresses", "families", "max_candidates", "max_hops", "timeouts", "tls", "cache",
+        "retry",
+        "expire",
+        "names",
+        "addresses",
+        "families",
+        "max_candidates",
+        "max_hops",
+        "timeouts",
+        "tls",
+        "cache",
         "remember_unreachable",
     ];
     let mut settings = SenderSettings::default();
-    let Some(table) = Table::of_value(doc, value, "sender", &KEYS) else { return settings };
+    let Some(table) = Table::of_value(doc, value, "sender", &KEYS) else {
+        return settings;
+    };
     if table.get("retry").is_some() {
         settings.retry = table.parsed_array("retry", interval);
         if settings.retry.is_empty() && !doc.has_mistakes() {
-            doc.mistake(table.key_offset("retry"), "found no interval, expected at least one, such as retry = [\"30m\"]");
+            doc.mistake(
+                table.key_offset("retry"),
+                "found no interval, expected at least one, such as retry = [\"30m\"]",
+            );
         }
     }
     if let Some(expire) = table.parsed("expire", duration) {
         settings.expire = expire;
     }
     if table.get("names").is_some() {
-        settings.names = table.parsed_array("names", |text| text.parse().map_err(|error: crate::name::InvalidDomain| error.to_string()));
+        settings.names = table.parsed_array("names", |text| {
+            text.parse()
+                .map_err(|error: crate::name::InvalidDomain| error.to_string())
+        });
         if settings.names.is_empty() && !doc.has_mistakes() {
-            doc.mistake(table.key_offset("names"), "found no name, expected at least the name to say in EHLO");
+            doc.mistake(
+                table.key_offset("names"),
+                "found no name, expected at least the name to say in EHLO",
+            );
         }
     }
-    settings.addresses = table.parsed_array("addresses", |text| text.parse().map_err(|_| format!("found {text:?}, expected an IP address")));
+    settings.addresses = table.parsed_array("addresses", |text| {
+        text.parse()
+            .map_err(|_| format!("found {text:?}, expected an IP address"))
+    });
     if table.get("families").is_some() {
-        let families = table.parsed_array("families", |text| word(text, "an address family", &[("ipv4", false), ("ipv6", true)]));
-        settings.families = Families { ipv4: families.contains(&false), ipv6: families.contains(&true) };
+        let families = table.parsed_array("families", |text| {
+            word(
+                text,
+                "an address family",
+                &[("ipv4", false), ("ipv6", true)],
+            )
+        });
+        settings.families = Families {
+            ipv4: families.contains(&false),
+            ipv6: families.contains(&true),
+        };
     }
-    let count = |key: &str, max: u64| table.number(key, max).and_then(|number| usize::try_from(number).ok());
+    let count = |key: &str, max: u64| {
+        table
+            .number(key, max)
+            .and_then(|number| usize::try_from(number).ok())
+    };
     settings.max_candidates = count("max_candidates", 1000);
     settings.max_hops = count("max_hops", 1000).unwrap_or(settings.max_hops);
-    settings.tls = table.parsed("tls", |text| word(text, "a TLS policy", &TlsPolicy::WORDS)).unwrap_or(settings.tls);
+    settings.tls = table
+        .parsed("tls", |text| word(text, "a TLS policy", &TlsPolicy::WORDS))
+        .unwrap_or(settings.tls);
     settings.cache = table.flag("cache").unwrap_or(settings.cache);
     settings.remember_unreachable = table.parsed("remember_unreachable", duration);
     if let Some(value) = table.get("timeouts") {
@@ -146,9 +246,21 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn faults(table: &Table<'_, '_>, names: &HostNames) -> Vec<Fault> {
-    const KEYS: [&str; 9] = ["host", "stage", "query", "effect", "from", "until", "first", "recipient", "over"];
+    const KEYS: [&str; 9] = [
+        "host",
+        "stage",
+        "query",
+        "effect",
+        "from",
+        "until",
+        "first",
+        "recipient",
+        "over",
+    ];
     let rows = table.array("faults").into_iter();
-    rows.filter_map(|value| Table::of_value(table.doc(), value, "a fault", &KEYS)).filter_map(|row| fault(&row, names)).collect()
+    rows.filter_map(|value| Table::of_value(table.doc(), value, "a fault", &KEYS))
+        .filter_map(|row| fault(&row, names))
+        .collect()
 }
 
 fn fault(row: &Table<'_, '_>, names: &HostNames) -> Option<Fault> {
@@ -159,89 +271,165 @@ fn fault(row: &Table<'_, '_>, names: &HostNames) -> Option<Fault> {
         (Some(_), None) => session_failure(row, names),
         (None, Some(_)) => query_failure(row),
         (Some(_), Some(_)) => {
-            row.doc().mistake(row.key_offset("query"), "found query beside host, expected one of them");
+            row.doc().mistake(
+                row.key_offset("query"),
+                "found query beside host, expected one of them",
+            );
             None
         }
         (None, None) => {
-            row.missing("host", "host = \"NAME\" with a stage, or query = \"NAME TYPE\"");
+            row.missing(
+                "host",
+                "host = \"NAME\" with a stage, or query = \"NAME TYPE\"",
+            );
             None
         }
     };
     let from = row.parsed("from", moment).unwrap_or(Moment::START);
     let until = row.parsed("until", moment);
     if until.is_some_and(|until| until <= from) {
-        row.doc().mistake(row.key_offset("until"), format!("found a window that ends before it begins, expected until to be later than {from}"));
+        row.doc().mistake(
+            row.key_offset("until"),
+            format!(
+                "found a window that ends before it begins, expected until to be later than {from}"
+            ),
+        );
     }
-    let first = row.number("first", u64::from(u32::MAX)).and_then(|n| n.try_into().ok());
+    let first = row
+        .number("first", u64::from(u32::MAX))
+        .and_then(|n| n.try_into().ok());
     if first == Some(0) {
-        row.doc().mistake(row.key_offset("first"), "found first = 0, expected at least 1");
+        row.doc().mistake(
+            row.key_offset("first"),
+            "found first = 0, expected at least 1",
+        );
     }
-    failure.map(|failure| Fault { failure, from, until, first })
+    failure.map(|failure| Fault {
+        failure,
+        from,
+        until,
+        first,
+    })
 }
 
 fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
     let host = row.parsed("host", |text| names.host(text));
     let stage: Option<Stage> = row.parsed("stage", str::parse);
     if row.get("stage").is_none() {
-        row.missing("stage", &format!("where in the session it fails: {}", Stage::ALL.map(Stage::word).join(", ")));
+        row.missing(
+            "stage",
+            &format!(
+                "where in the session it fails: {}",
+                Stage::ALL.map(Stage::word).join(", ")
+            ),
+        );
     }
-    let recipient = row.parsed("recipient", |text| text.parse::<Mailbox>().map(|mailbox| mailbox.text));
+    let recipient = row.parsed("recipient", |text| {
+        text.parse::<Mailbox>().map(|mailbox| mailbox.text)
+    });
     if row.get("recipient").is_some() && stage.is_some_and(|stage| stage != Stage::Rcpt) {
-        row.doc().mistake(row.key_offset("recipient"), "found recipient at another stage, expected stage = \"rcpt\"");
+        row.doc().mistake(
+            row.key_offset("recipient"),
+            "found recipient at another stage, expected stage = \"rcpt\"",
+        );
     }
     if row.get("over").is_some() {
-        row.doc().mistake(row.key_offset("over"), "found over beside host, expected it beside query");
+        row.doc().mistake(
+            row.key_offset("over"),
+            "found over beside host, expected it beside query",
+        );
     }
-    let effect = row.parsed("effect", |text| stage.map_or(Err(String::new()), |stage| Effect::parse(text, stage)).map_err(|message| {
-        if message.is_empty() { format!("found effect {text:?} without a stage that says where") } else { message }
-    }))?;
-    Some(Failure::Session { host: host?, stage: stage?, effect, recipient })
+    let effect = row.parsed("effect", |text| {
+        stage
+            .map_or(Err(String::new()), |stage| Effect::parse(text, stage))
+            .map_err(|message| {
+                if message.is_empty() {
+                    format!("found effect {text:?} without a stage that says where")
+                } else {
+                    message
+                }
+            })
+    })?;
+    Some(Failure::Session {
+        host: host?,
+        stage: stage?,
+        effect,
+        recipient,
+    })
 }
 
 fn query_failure(row: &Table<'_, '_>) -> Option<Failure> {
     for key in ["stage", "recipient"] {
         if row.get(key).is_some() {
-            row.doc().mistake(row.key_offset(key), format!("found {key} beside query, expected it beside host"));
+            row.doc().mistake(
+                row.key_offset(key),
+                format!("found {key} beside query, expected it beside host"),
+            );
         }
     }
     let query = row.parsed("query", query);
-    let over = row.parsed("over", |text| word(text, "a transport", &[("udp", Transport::Udp), ("tcp", Transport::Tcp)]));
+    let over = row.parsed("over", |text| {
+        word(
+            text,
+            "a transport",
+            &[("udp", Transport::Udp), ("tcp", Transport::Tcp)],
+        )
+    });
     let effect: Option<QueryEffect> = row.parsed("effect", str::parse);
     let (name, record_type) = query?;
-    Some(Failure::Query { name, record_type, over, effect: effect? })
+    Some(Failure::Query {
+        name,
+        record_type,
+        over,
+        effect: effect?,
+    })
 }
 
 pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<ReceiverSettings> {
     const KEYS: [&str; 6] = ["host", "certificate", "tlsa", "size", "engine", "upstream"];
     let rows = table.array("receivers").into_iter();
-    rows.filter_map(|value| Table::of_value(table.doc(), value, "a receiver", &KEYS)).map(|row| receiver(&row, names)).collect()
+    rows.filter_map(|value| Table::of_value(table.doc(), value, "a receiver", &KEYS))
+        .map(|row| receiver(&row, names))
+        .collect()
 }
 
 fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
     let engine = row.parsed("engine", engine);
     let upstream = row.parsed("upstream", upstream);
     if engine.is_some() && upstream.is_some() {
-        row.doc().mistake(row.key_offset("upstream"), "found upstream beside engine, expected one of them");
+        row.doc().mistake(
+            row.key_offset("upstream"),
+            "found upstream beside engine, expected one of them",
+        );
     }
     ReceiverSettings {
         host: row.parsed("host", |text| names.host(text)),
-        certificate: row.parsed("certificate", |text| word(text, "a certificate", &Certificate::WORDS)),
+        certificate: row.parsed("certificate", |text| {
+            word(text, "a certificate", &Certificate::WORDS)
+        }),
         tlsa: row.parsed_array("tlsa", tlsa),
-        size: row.number("size", MAX_SIZE).and_then(|size| size.try_into().ok()),
+        size: row
+            .number("size", MAX_SIZE)
+            .and_then(|size| size.try_into().ok()),
         engine: upstream.or(engine),
     }
 }
 
 /// Reads the name of an engine.
 pub(super) fn engine(text: &str) -> Result<Engine, String> {
-    match word(text, "an engine", &[("lab", false), ("mailin-embedded", true)])? {
+    match word(
+        text,
+        "an engine",
+        &[("lab", false), ("mailin-embedded", true)],
+    )? {
         true => Ok(Engine::MailinEmbedded),
         false => Ok(Engine::Lab),
     }
 }
 
 fn upstream(text: &str) -> Result<Engine, String> {
-    let expected = || format!("found {text:?}, expected a server's \"host:port\", such as \"127.0.0.1:2525\"");
+    let expected =
+        || format!("found {text:?}, expected a server's \"host:port\", such as \"127.0.0.1:2525\"");
     let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
     if host.is_empty() || port.parse::<u16>().ok().is_none_or(|port| port == 0) {
         return Err(expected());
@@ -250,11 +438,22 @@ fn upstream(text: &str) -> Result<Engine, String> {
 }
 
 fn tlsa(text: &str) -> Result<TlsaParameters, String> {
-    let numbers: Vec<u8> = text.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    let numbers: Vec<u8> = text
+        .split_whitespace()
+        .map_while(|word| word.parse().ok())
+        .collect();
     match numbers[..] {
-        [usage @ 0..=3, selector @ 0..=1, matching @ 0..=2] if text.split_whitespace().count() == 3 => {
-            Ok(TlsaParameters { usage, selector, matching })
+        [usage @ 0..=3, selector @ 0..=1, matching @ 0..=2]
+            if text.split_whitespace().count() == 3 =>
+        {
+            Ok(TlsaParameters {
+                usage,
+                selector,
+                matching,
+            })
         }
-        _ => Err(format!("found {text:?}, expected usage 0 to 3, selector 0 or 1 and matching type 0 to 2, such as \"3 1 1\"")),
+        _ => Err(format!(
+            "found {text:?}, expected usage 0 to 3, selector 0 or 1 and matching type 0 to 2, such as \"3 1 1\""
+        )),
     }
 }

@@ -18,8 +18,10 @@ use crate::{
 /// TTL in seconds of a record that states none and follows no `$TTL`.
 const DEFAULT_TTL: u32 = 300;
 
-const TYPES: [&str; 14] =
-    ["A", "AAAA", "CAA", "CNAME", "HINFO", "MX", "NAPTR", "NS", "PTR", "SOA", "SRV", "SSHFP", "TLSA", "TXT"];
+const TYPES: [&str; 14] = [
+    "A", "AAAA", "CAA", "CNAME", "HINFO", "MX", "NAPTR", "NS", "PTR", "SOA", "SRV", "SSHFP",
+    "TLSA", "TXT",
+];
 
 /// A mistake at a byte offset of the zone text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +32,12 @@ pub(crate) struct ZoneMistake {
 
 /// All records of a zone text in its order, or every mistake in it.
 pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Vec<ZoneMistake>> {
-    let mut context = Context { text, origin: Name::root(), ttl: None, owner: None };
+    let mut context = Context {
+        text,
+        origin: Name::root(),
+        ttl: None,
+        owner: None,
+    };
     let mut records = Vec::new();
     let mut mistakes = Vec::new();
     for entry in entries(text, &mut mistakes) {
@@ -39,7 +46,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Vec<ZoneMistake>> {
             Err(mistake) => mistakes.push(mistake),
         }
     }
-    if mistakes.is_empty() { Ok(records) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(records)
+    } else {
+        Err(mistakes)
+    }
 }
 
 /// One entry: its tokens, and whether it starts with white space (the owner is the last one).
@@ -74,7 +85,12 @@ impl Context<'_> {
             return self.directive(entry).map(|()| None);
         }
         let owner = if entry.inherits_owner {
-            self.owner.clone().ok_or_else(|| at(first, "found no owner name, expected one: no record stands before this line"))?
+            self.owner.clone().ok_or_else(|| {
+                at(
+                    first,
+                    "found no owner name, expected one: no record stands before this line",
+                )
+            })?
         } else {
             self.name(first)?
         };
@@ -88,9 +104,19 @@ impl Context<'_> {
     fn directive(&mut self, entry: &Entry) -> Result<(), ZoneMistake> {
         let first = &entry.tokens[0];
         let argument = entry.tokens.get(1);
-        let needed = |what: &str| at(first, format!("found {} alone, expected {what} after it", &self.text[first.clone()]));
+        let needed = |what: &str| {
+            at(
+                first,
+                format!(
+                    "found {} alone, expected {what} after it",
+                    &self.text[first.clone()]
+                ),
+            )
+        };
         match self.token(first).to_ascii_uppercase().as_str() {
-            "$ORIGIN" => self.origin = self.name(argument.ok_or_else(|| needed("a domain name"))?)?,
+            "$ORIGIN" => {
+                self.origin = self.name(argument.ok_or_else(|| needed("a domain name"))?)?
+            }
             "$TTL" => {
                 let argument = argument.ok_or_else(|| needed("a number of seconds"))?;
                 let seconds = parse_ttl(self.token(argument)).map_err(|_| {
@@ -99,9 +125,20 @@ impl Context<'_> {
                 self.ttl = Some(seconds);
             }
             "$INCLUDE" | "$GENERATE" => {
-                return Err(at(first, format!("found {}, which is not supported yet; expected the records themselves", self.token(first))));
+                return Err(at(
+                    first,
+                    format!(
+                        "found {}, which is not supported yet; expected the records themselves",
+                        self.token(first)
+                    ),
+                ));
             }
-            other => return Err(at(first, not_allowed(other, "a directive", &["$ORIGIN", "$TTL"]))),
+            other => {
+                return Err(at(
+                    first,
+                    not_allowed(other, "a directive", &["$ORIGIN", "$TTL"]),
+                ));
+            }
         }
         Ok(())
     }
@@ -114,7 +151,10 @@ impl Context<'_> {
             match token.to_ascii_uppercase().as_str() {
                 "IN" => {}
                 class @ ("CH" | "CS" | "HS") => {
-                    return Err(at(range, format!("found class {class}, expected IN, the only class mail uses")));
+                    return Err(at(
+                        range,
+                        format!("found class {class}, expected IN, the only class mail uses"),
+                    ));
                 }
                 _ if token.starts_with(|c: char| c.is_ascii_digit()) => {
                     ttl = Some(parse_ttl(token).map_err(|_| {
@@ -127,23 +167,44 @@ impl Context<'_> {
                         .then(|| name.parse().ok())
                         .flatten()
                         .ok_or_else(|| at(range, not_allowed(token, "a record type", &TYPES)))?;
-                    return Ok(Header { ttl, record_type, data: index + 1 });
+                    return Ok(Header {
+                        ttl,
+                        record_type,
+                        data: index + 1,
+                    });
                 }
             }
         }
         let last = entry.tokens.last().expect("an entry has tokens");
-        Err(at(last, format!("found {:?} and no record type after it, expected one of {}", self.token(last), TYPES.join(", "))))
+        Err(at(
+            last,
+            format!(
+                "found {:?} and no record type after it, expected one of {}",
+                self.token(last),
+                TYPES.join(", ")
+            ),
+        ))
     }
 
     /// The checks that can name the very token that is wrong.
-    fn check_data(&self, record_type: RecordType, data: &[Range<usize>], entry: &Entry) -> Result<(), ZoneMistake> {
+    fn check_data(
+        &self,
+        record_type: RecordType,
+        data: &[Range<usize>],
+        entry: &Entry,
+    ) -> Result<(), ZoneMistake> {
         let expected = match record_type {
             RecordType::A => vec![Field::Address4],
             RecordType::AAAA => vec![Field::Address6],
             RecordType::MX => vec![Field::Number("preference"), Field::Name],
             RecordType::CNAME | RecordType::NS | RecordType::PTR => vec![Field::Name],
             RecordType::SRV => {
-                vec![Field::Number("priority"), Field::Number("weight"), Field::Number("port"), Field::Name]
+                vec![
+                    Field::Number("priority"),
+                    Field::Number("weight"),
+                    Field::Number("port"),
+                    Field::Name,
+                ]
             }
             _ => vec![],
         };
@@ -151,17 +212,25 @@ impl Context<'_> {
         for (index, field) in expected.iter().enumerate() {
             let range = data.get(index).ok_or_else(|| ZoneMistake {
                 offset: end.end,
-                message: format!("found the end of the {record_type} record, expected {}", field.describe()),
+                message: format!(
+                    "found the end of the {record_type} record, expected {}",
+                    field.describe()
+                ),
             })?;
             self.check_field(field, range)?;
         }
         match data.get(expected.len()) {
-            Some(extra) if !expected.is_empty() => {
-                Err(at(extra, format!("found {:?}, expected the end of the {record_type} record", self.token(extra))))
-            }
-            None if expected.is_empty() => {
-                Err(ZoneMistake { offset: end.end, message: format!("found a {record_type} record without data") })
-            }
+            Some(extra) if !expected.is_empty() => Err(at(
+                extra,
+                format!(
+                    "found {:?}, expected the end of the {record_type} record",
+                    self.token(extra)
+                ),
+            )),
+            None if expected.is_empty() => Err(ZoneMistake {
+                offset: end.end,
+                message: format!("found a {record_type} record without data"),
+            }),
             _ => Ok(()),
         }
     }
@@ -181,10 +250,15 @@ impl Context<'_> {
         let hint = match (field, address) {
             (Field::Address4, Some(IpAddr::V6(_))) => "; an IPv6 address goes into an AAAA record",
             (Field::Address6, Some(IpAddr::V4(_))) => "; an IPv4 address goes into an A record",
-            (Field::Number(_), _) if token.parse::<u64>().is_ok_and(|number| number > 65535) => "; the nearest allowed value is 65535",
+            (Field::Number(_), _) if token.parse::<u64>().is_ok_and(|number| number > 65535) => {
+                "; the nearest allowed value is 65535"
+            }
             _ => "",
         };
-        Err(at(range, format!("found {token:?}, expected {}{hint}", field.describe())))
+        Err(at(
+            range,
+            format!("found {token:?}, expected {}{hint}", field.describe()),
+        ))
     }
 
     /// A name, relative ones completed by the origin.
@@ -193,26 +267,50 @@ impl Context<'_> {
         if token == "@" {
             return Ok(self.origin.clone());
         }
-        let invalid = |reason: &dyn std::fmt::Display| at(range, format!("found {token:?}, expected a domain name ({reason})"));
-        let mut name = Name::from_utf8(token).or_else(|_| Name::from_ascii(token)).map_err(|error| invalid(&error))?;
+        let invalid = |reason: &dyn std::fmt::Display| {
+            at(
+                range,
+                format!("found {token:?}, expected a domain name ({reason})"),
+            )
+        };
+        let mut name = Name::from_utf8(token)
+            .or_else(|_| Name::from_ascii(token))
+            .map_err(|error| invalid(&error))?;
         if !token.ends_with('.') {
             name.set_fqdn(false);
-            name = name.append_domain(&self.origin).map_err(|error| invalid(&error))?;
+            name = name
+                .append_domain(&self.origin)
+                .map_err(|error| invalid(&error))?;
         }
         name.set_fqdn(true);
         Ok(name)
     }
 
-    fn record(&self, owner: &Name, header: &Header, data: &[Range<usize>]) -> Result<Record, ZoneMistake> {
+    fn record(
+        &self,
+        owner: &Name,
+        header: &Header,
+        data: &[Range<usize>],
+    ) -> Result<Record, ZoneMistake> {
         let ttl = header.ttl.or(self.ttl).unwrap_or(DEFAULT_TTL);
         let words: Vec<&str> = data.iter().map(|range| self.token(range)).collect();
-        let line = format!("{} {ttl} IN {} {}\n", owner.to_ascii(), header.record_type, words.join(" "));
+        let line = format!(
+            "{} {ttl} IN {} {}\n",
+            owner.to_ascii(),
+            header.record_type,
+            words.join(" ")
+        );
         let wrong = |message: String| ZoneMistake {
             offset: data[0].start,
-            message: format!("found {:?}, expected the data of a {} record ({message})", words.join(" "), header.record_type),
+            message: format!(
+                "found {:?}, expected the data of a {} record ({message})",
+                words.join(" "),
+                header.record_type
+            ),
         };
-        let (_, sets) =
-            Parser::new(line, None, Some(self.origin.clone())).parse().map_err(|error| wrong(error.to_string()))?;
+        let (_, sets) = Parser::new(line, None, Some(self.origin.clone()))
+            .parse()
+            .map_err(|error| wrong(error.to_string()))?;
         let mut record = sets
             .values()
             .flat_map(|set| set.records_without_rrsigs())
@@ -245,40 +343,69 @@ impl Field {
 }
 
 fn at(range: &Range<usize>, message: impl Into<String>) -> ZoneMistake {
-    ZoneMistake { offset: range.start, message: message.into() }
+    ZoneMistake {
+        offset: range.start,
+        message: message.into(),
+    }
 }
 
 /// Splits text into entries: comments dropped, parentheses joining lines, quoted strings whole.
 fn entries(text: &str, mistakes: &mut Vec<ZoneMistake>) -> Vec<Entry> {
     let bytes = text.as_bytes();
     let mut entries = Vec::new();
-    let mut entry = Entry { inherits_owner: false, tokens: Vec::new() };
+    let mut entry = Entry {
+        inherits_owner: false,
+        tokens: Vec::new(),
+    };
     let mut open: Option<usize> = None;
     let mut index = 0;
     while index < bytes.len() {
         match bytes[index] {
             b'\n' => {
                 if open.is_none() && !entry.tokens.is_empty() {
-                    entries.push(std::mem::replace(&mut entry, Entry { inherits_owner: false, tokens: Vec::new() }));
+                    entries.push(std::mem::replace(
+                        &mut entry,
+                        Entry {
+                            inherits_owner: false,
+                            tokens: Vec::new(),
+                        },
+                    ));
                 }
                 index += 1;
             }
             b' ' | b'\t' | b'\r' => index += 1,
-            b';' => index += bytes[index..].iter().take_while(|byte| **byte != b'\n').count(),
+            b';' => {
+                index += bytes[index..]
+                    .iter()
+                    .take_while(|byte| **byte != b'\n')
+                    .count()
+            }
             b'(' => {
                 open.get_or_insert(index);
                 index += 1;
             }
             b')' => {
                 if open.take().is_none() {
-                    mistakes.push(ZoneMistake { offset: index, message: "found ')' without a '(' before it".to_owned() });
+                    mistakes.push(ZoneMistake {
+                        offset: index,
+                        message: "found ')' without a '(' before it".to_owned(),
+                    });
                 }
                 index += 1;
             }
             byte => {
-                let end = if byte == b'"' { quoted_end(bytes, index) } else { Some(word_end(bytes, index)) };
+                let end = if byte == b'"' {
+                    quoted_end(bytes, index)
+                } else {
+                    Some(word_end(bytes, index))
+                };
                 let Some(end) = end else {
-                    mistakes.push(ZoneMistake { offset: index, message: "found a quoted string without an end, expected '\"' on the same line".to_owned() });
+                    mistakes.push(ZoneMistake {
+                        offset: index,
+                        message:
+                            "found a quoted string without an end, expected '\"' on the same line"
+                                .to_owned(),
+                    });
                     break;
                 };
                 if entry.tokens.is_empty() {
@@ -290,7 +417,10 @@ fn entries(text: &str, mistakes: &mut Vec<ZoneMistake>) -> Vec<Entry> {
         }
     }
     match open {
-        Some(offset) => mistakes.push(ZoneMistake { offset, message: "found '(' without a ')' after it".to_owned() }),
+        Some(offset) => mistakes.push(ZoneMistake {
+            offset,
+            message: "found '(' without a ')' after it".to_owned(),
+        }),
         None if !entry.tokens.is_empty() => entries.push(entry),
         None => {}
     }
@@ -338,7 +468,11 @@ mod tests {
     use super::*;
 
     fn mistakes(text: &str) -> Vec<(usize, String)> {
-        parse(text).expect_err("a mistake").into_iter().map(|m| (m.offset, m.message)).collect()
+        parse(text)
+            .expect_err("a mistake")
+            .into_iter()
+            .map(|m| (m.offset, m.message))
+            .collect()
     }
 
     #[test]
@@ -358,7 +492,12 @@ mod tests {
 
     #[test]
     fn the_null_mx_parses() {
-        assert_eq!(parse("example.test. 300 IN MX 0 .").expect("valid")[0].data.to_string(), "0 .");
+        assert_eq!(
+            parse("example.test. 300 IN MX 0 .").expect("valid")[0]
+                .data
+                .to_string(),
+            "0 ."
+        );
     }
 
     #[test]
@@ -381,13 +520,30 @@ mod tests {
             (" IN A 192.0.2.1", "IN"),
         ] {
             let found = mistakes(text);
-            assert_eq!(found[0].0, text.find(token).expect("a token"), "{text}: {found:?}");
+            assert_eq!(
+                found[0].0,
+                text.find(token).expect("a token"),
+                "{text}: {found:?}"
+            );
         }
     }
 
     #[test]
     fn a_record_cut_short_is_a_mistake_not_a_panic() {
-        for text in ["a.", "a. IN", "a. IN MX", "a. IN MX 10", "a. TXT", "a. SRV 1 2 3", "$ORIGIN", ")", "(", "\\", "\u{e9}\\", "a. IN TLSA 3 1"] {
+        for text in [
+            "a.",
+            "a. IN",
+            "a. IN MX",
+            "a. IN MX 10",
+            "a. TXT",
+            "a. SRV 1 2 3",
+            "$ORIGIN",
+            ")",
+            "(",
+            "\\",
+            "\u{e9}\\",
+            "a. IN TLSA 3 1",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

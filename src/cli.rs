@@ -1,0 +1,170 @@
+//! The command line: what can be asked for, and the exit status.
+
+mod check;
+mod find;
+mod run;
+mod up;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::lab::NetworkKind;
+
+const EXAMPLES: &str = "\
+Examples:
+  mxdrill run                              replay the drills that come with it
+  mxdrill run drills/ --filter primary     those of a folder whose path has \"primary\" in it
+  mxdrill run a.toml --format json         every event and the verdict, a line each
+  mxdrill check drills/                    validate files, run nothing
+  mxdrill up a.toml                        keep its DNS and SMTP servers up on loopback
+
+Exit status: 0 all passed, 1 a drill failed, 2 something could not be run.";
+
+/// A fire drill for mail delivery: what happens to mail when an exchanger dies.
+///
+/// A scenario file names DNS records, outages and messages, and says what delivery should do.
+/// mxdrill puts up the name server and the mail exchangers, breaks them on schedule, sends the mail
+/// and judges whether it went where RFC 5321 says.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run drills and judge them.
+    Run(RunArgs),
+    /// Validate scenario files without running them.
+    Check(CheckArgs),
+    /// Keep the servers of a scenario up on loopback, for dig, swaks and senders of your own.
+    Up(UpArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct RunArgs {
+    /// Scenario files, or folders of them; without any, the drills that come with mxdrill.
+    paths: Vec<PathBuf>,
+    /// The network to run on: memory has a virtual clock, loopback real sockets and real time.
+    #[arg(long, value_enum, default_value_t = NetworkArg::Memory)]
+    network: NetworkArg,
+    /// Where randomness starts from, in place of each scenario's own seed.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// Only scenarios whose path contains this.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// How to report: text for people, json for programs (JSON lines), junit for CI systems.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// A line for every drill in place of one for every folder.
+    #[arg(long, short)]
+    verbose: bool,
+    /// Break the reference sender on purpose, to see what catches it.
+    #[arg(long, value_name = "FLAW", value_parser = flaw)]
+    flaw: Option<crate::sender::Flaw>,
+}
+
+#[derive(Debug, clap::Args)]
+struct CheckArgs {
+    /// Scenario files, or folders of them.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct UpArgs {
+    /// The scenario file.
+    scenario: PathBuf,
+    /// The port of the name server on 127.0.0.1; 0 is any free one.
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    dns_port: u16,
+    /// The port of every mail exchanger; 0 is any free one.
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    smtp_port: u16,
+    /// How to log what happens: text for people, json for programs (JSON lines).
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum NetworkArg {
+    Memory,
+    Loopback,
+}
+
+impl From<NetworkArg> for NetworkKind {
+    fn from(network: NetworkArg) -> Self {
+        match network {
+            NetworkArg::Memory => Self::Memory,
+            NetworkArg::Loopback => Self::Loopback,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Junit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+fn flaw(text: &str) -> Result<crate::sender::Flaw, String> {
+    let names: Vec<&str> = crate::sender::Flaw::ALL
+        .iter()
+        .map(|(name, _)| *name)
+        .collect();
+    let found = crate::sender::Flaw::ALL
+        .iter()
+        .find(|(name, _)| *name == text);
+    found
+        .map(|(_, flaw)| *flaw)
+        .ok_or_else(|| crate::scenario::mistake::not_allowed(text, "a flaw", &names))
+}
+
+/// What a command came to.
+enum Outcome {
+    /// All passed.
+    Passed,
+    /// A verdict failed.
+    Failed,
+    /// Something could not be run.
+    CouldNotRun,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Passed => Self::SUCCESS,
+            Outcome::Failed => Self::from(1),
+            Outcome::CouldNotRun => Self::from(2),
+        }
+    }
+}
+
+/// Does what the command line asks.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Up(args) => up::up(&args),
+    };
+    match outcome {
+        Ok(outcome) => outcome.into(),
+        // Whoever read our output has had enough of it.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("mxdrill: {error}");
+            Outcome::CouldNotRun.into()
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! `mxdrill check`: validates files and runs nothing.
+
+use std::io;
+
+use super::{CheckArgs, Outcome, find};
+
+pub(super) fn check(args: &CheckArgs) -> io::Result<Outcome> {
+    let loaded = find::load(&args.paths, None)?;
+    let mut wrong = 0;
+    for mistakes in loaded.iter().filter_map(|scenario| scenario.as_ref().err()) {
+        wrong += 1;
+        anstream::eprintln!("{mistakes}");
+    }
+    let valid = loaded.len() - wrong;
+    anstream::println!("{valid} valid, {wrong} with mistakes");
+    Ok(if wrong == 0 {
+        Outcome::Passed
+    } else {
+        Outcome::CouldNotRun
+    })
+}

@@ -1,0 +1,173 @@
+//! `mxdrill run`: drills side by side on all cores, reported in order.
+
+use std::{
+    io::{self, IsTerminal},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    Format, NetworkArg, Outcome, RunArgs,
+    find::{self, Loaded},
+};
+use crate::{
+    drill,
+    lab::NetworkKind,
+    report::{End, Json, Junit, Played, Report, Style, Tally, Text},
+    scenario::Scenario,
+    sender::{Flaw, Reference},
+};
+
+/// A run that takes longer than this shows its progress.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
+    let begun = Instant::now();
+    let loaded = find::load(&args.paths, args.filter.as_deref())?;
+    if loaded.is_empty() {
+        let filter = args.filter.as_deref().unwrap_or_default();
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("found no scenario whose path contains {filter:?}"),
+        ));
+    }
+    let (scenarios, unreadable) = separate(loaded);
+    let mut report = reporter(args, scenarios.len());
+    let mut tally = Tally::default();
+    play_all(&scenarios, args, |played| {
+        tally.count(&played.end);
+        report.played(played)
+    })?;
+    report.finished(tally, begun.elapsed())?;
+    if unreadable || tally.broken > 0 {
+        return Ok(Outcome::CouldNotRun);
+    }
+    Ok(if tally.failed > 0 {
+        Outcome::Failed
+    } else {
+        Outcome::Passed
+    })
+}
+
+/// Those that could be read; the mistakes of the others go to standard error.
+fn separate(loaded: Vec<Loaded>) -> (Vec<Arc<Scenario>>, bool) {
+    let mut scenarios = Vec::new();
+    let mut unreadable = false;
+    for scenario in loaded {
+        match scenario {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(mistakes) => {
+                unreadable = true;
+                anstream::eprintln!("{mistakes}");
+            }
+        }
+    }
+    (scenarios, unreadable)
+}
+
+fn reporter(args: &RunArgs, count: usize) -> Box<dyn Report> {
+    let out = anstream::stdout();
+    match args.format {
+        Format::Json => Box::new(Json::new(io::BufWriter::new(out))),
+        Format::Junit => Box::new(Junit::new(out)),
+        Format::Text => {
+            let style = if args.verbose || count <= 10 {
+                Style::Detailed
+            } else {
+                Style::Grouped
+            };
+            Box::new(Text::new(out, style))
+        }
+    }
+}
+
+/// Plays every drill, on as many threads as there are cores, and hands them over in order.
+fn play_all(
+    scenarios: &[Arc<Scenario>],
+    args: &RunArgs,
+    mut each: impl FnMut(&Played) -> io::Result<()>,
+) -> io::Result<()> {
+    let workers = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(scenarios.len().max(1));
+    let next = AtomicUsize::new(0);
+    let stopped = Mutex::new(false);
+    let (finished, results) = mpsc::channel();
+    let progress = progress(args, scenarios.len());
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let finished = finished.clone();
+            scope.spawn(|| {
+                let finished = finished;
+                while !*stopped.lock().unwrap_or_else(PoisonError::into_inner) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(scenario) = scenarios.get(index) else {
+                        break;
+                    };
+                    let played = play(scenario, args.network.into(), args.seed, args.flaw);
+                    if finished.send((index, played)).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(finished);
+        let mut early = std::collections::BTreeMap::new();
+        let mut wanted = 0;
+        for (index, played) in results {
+            early.insert(index, played);
+            while let Some(played) = early.remove(&wanted) {
+                wanted += 1;
+                progress.inc(1);
+                if let Err(error) = progress.suspend(|| each(&played)) {
+                    *stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
+                    return Err(error);
+                }
+            }
+        }
+        progress.finish_and_clear();
+        Ok(())
+    })
+}
+
+/// A bar on the terminal, for long runs only.
+fn progress(args: &RunArgs, count: usize) -> ProgressBar {
+    let long = args.network == NetworkArg::Loopback || count > 1000;
+    if !long || args.format != Format::Text || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {eta} to go")
+        .expect("a valid template");
+    let bar = ProgressBar::new(count as u64).with_style(style);
+    bar.enable_steady_tick(PATIENCE / 5);
+    bar
+}
+
+fn play(
+    scenario: &Arc<Scenario>,
+    network: NetworkKind,
+    seed: Option<u64>,
+    flaw: Option<Flaw>,
+) -> Played {
+    let begun = Instant::now();
+    let sender = || flaw.map_or_else(Reference::default, Reference::with_flaw);
+    let end = match drill::obstacle(scenario, network) {
+        Some(reason) => End::Skipped(reason),
+        None => match drill::run(scenario, network, seed, sender()) {
+            Ok(run) => End::Ran(Box::new(run)),
+            Err(error) => End::Broken(error.to_string()),
+        },
+    };
+    Played {
+        scenario: Arc::clone(scenario),
+        end,
+        elapsed: begun.elapsed(),
+    }
+}

@@ -1,0 +1,251 @@
+//! An SMTP connection of either side: lines in, octets out, bounded buffers, plain or inside TLS.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio_rustls::TlsStream;
+
+use crate::stream::Stream;
+
+/// Octets that a line may have: four times what RFC 5321 section 4.5.3.1.6 asks for.
+pub(crate) const MAX_LINE: usize = 4096;
+/// Octets read at once.
+const CHUNK: usize = 8 * 1024;
+
+/// What carries the octets.
+#[derive(Debug)]
+enum Wire {
+    Plain(Stream),
+    Tls(Box<TlsStream<Stream>>),
+    /// While a handshake has the stream, and after a failed one.
+    Gone,
+}
+
+/// A line as it was read, without its end.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    Complete(Vec<u8>),
+    /// Longer than allowed; what there was of it has been dropped.
+    TooLong,
+    /// The peer closed; what it had sent of a line is dropped.
+    End,
+}
+
+/// One end of an SMTP connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    wire: Wire,
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Connection {
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self {
+            wire: Wire::Plain(stream),
+            buffer: Vec::new(),
+            start: 0,
+        }
+    }
+
+    /// What was read and not yet consumed.
+    pub(crate) fn buffered(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// Consumes octets of what is buffered.
+    pub(crate) fn consume(&mut self, octets: usize) {
+        self.start += octets;
+        if self.start >= self.buffer.len() {
+            self.buffer.clear();
+            self.start = 0;
+        }
+    }
+
+    /// Reads more; how many octets, 0 at the end.
+    pub(crate) async fn fill(&mut self) -> io::Result<usize> {
+        self.buffer.drain(..std::mem::take(&mut self.start));
+        let mut chunk = [0; CHUNK];
+        let read = self.wire.read(&mut chunk).await?;
+        self.buffer.extend_from_slice(&chunk[..read]);
+        Ok(read)
+    }
+
+    /// Reads one line, ended by LF or CRLF.
+    pub(crate) async fn line(&mut self) -> io::Result<Line> {
+        let mut dropped = false;
+        let mut searched = 0;
+        loop {
+            if let Some(end) = self.buffered()[searched..]
+                .iter()
+                .position(|octet| *octet == b'\n')
+            {
+                let line = &self.buffered()[..searched + end];
+                let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+                self.consume(searched + end + 1);
+                return Ok(if dropped || line.len() > MAX_LINE {
+                    Line::TooLong
+                } else {
+                    Line::Complete(line)
+                });
+            }
+            searched = self.buffered().len();
+            if searched > MAX_LINE {
+                self.consume(searched);
+                searched = 0;
+                dropped = true;
+            }
+            if self.fill().await? == 0 {
+                return Ok(Line::End);
+            }
+        }
+    }
+
+    /// Sends octets.
+    pub(crate) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        self.wire.write_all(octets).await?;
+        self.wire.flush().await
+    }
+
+    /// Reads and drops whatever comes until the peer closes.
+    pub(crate) async fn drain(&mut self) {
+        self.consume(self.buffered().len());
+        while let Ok(1..) = self.fill().await {
+            self.consume(self.buffered().len());
+        }
+    }
+
+    /// Closes in order; the peer may be gone.
+    pub(crate) async fn close(&mut self) {
+        drop(self.wire.shutdown().await);
+    }
+
+    /// Lets the connection end with an RST once it is dropped.
+    pub(crate) fn reset_on_drop(&self) {
+        match &self.wire {
+            Wire::Plain(stream) => stream.reset_on_drop(),
+            Wire::Tls(stream) => stream.get_ref().0.reset_on_drop(),
+            Wire::Gone => {}
+        }
+    }
+
+    /// Whether the connection runs inside TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self.wire, Wire::Tls(_))
+    }
+
+    /// Goes on inside TLS. What was received in plain text is dropped (RFC 3207 section 4.2).
+    ///
+    /// # Errors
+    /// The handshake's; the connection is then gone.
+    pub(crate) async fn secure<F, T>(
+        &mut self,
+        handshake: impl FnOnce(Stream) -> F,
+    ) -> io::Result<()>
+    where
+        F: Future<Output = io::Result<T>>,
+        T: Into<TlsStream<Stream>>,
+    {
+        self.buffer.clear();
+        self.start = 0;
+        match std::mem::replace(&mut self.wire, Wire::Gone) {
+            Wire::Plain(stream) => {
+                self.wire = Wire::Tls(Box::new(handshake(stream).await?.into()));
+                Ok(())
+            }
+            wire @ (Wire::Tls(_) | Wire::Gone) => {
+                self.wire = wire;
+                Err(io::Error::other("TLS inside TLS"))
+            }
+        }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, octets),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, octets),
+            Self::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut *self {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_endless_line_is_dropped_and_the_next_one_read() {
+        let (near, far) = Stream::pair();
+        let (mut near, mut far) = (Connection::new(near), Connection::new(far));
+        let writer = async {
+            for _ in 0..100 {
+                far.send(&[b'x'; 4000]).await.expect("sent");
+            }
+            far.send(b"\r\nNOOP\r\n").await.expect("sent");
+        };
+        let reader = async {
+            let first = near.line().await.expect("read");
+            assert!(
+                near.buffer.capacity() < 64 * 1024,
+                "{}",
+                near.buffer.capacity()
+            );
+            (first, near.line().await.expect("read"))
+        };
+        let ((), lines) = tokio::join!(writer, reader);
+        assert_eq!(lines, (Line::TooLong, Line::Complete(b"NOOP".to_vec())));
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_an_error_and_a_close_is_an_end() {
+        for reset in [true, false] {
+            let (near, far) = Stream::pair();
+            let mut near = Connection::new(near);
+            if reset {
+                far.reset_on_drop();
+            }
+            drop(far);
+            assert_eq!(near.line().await.is_err(), reset);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A drill from beginning to end: a lab for the scenario, a sender in it, a verdict on the log.
+
+use std::{io, sync::Arc, time::Duration};
+
+use crate::{
+    event::Event,
+    lab::{Lab, NetworkKind},
+    scenario::Scenario,
+    sender::{Post, Reference, Sender},
+    time::Moment,
+    verdict::{Verdict, judge},
+};
+
+/// Real time after which a drill on the loopback network is broken off.
+const LOOPBACK_LIMIT: Duration = Duration::from_secs(60);
+/// The longest drill that is run in real time.
+const REAL_TIME: Duration = Duration::from_secs(5);
+/// By how much a moment may be off where time is real.
+const LOOPBACK_TOLERANCE: Duration = Duration::from_secs(2);
+/// Virtual time after which a drill is broken off: no queue lives as long.
+const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
+
+/// What came of a drill.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// What happened.
+    pub events: Vec<Event>,
+    /// How it is judged.
+    pub verdict: Verdict,
+    /// Where randomness started from.
+    pub seed: u64,
+    /// How long it took on the drill's own clock.
+    pub took: Moment,
+}
+
+/// Why a drill cannot be run on a network: real time would pass by hours where a virtual clock leaps.
+pub fn obstacle(scenario: &Arc<Scenario>, kind: NetworkKind) -> Option<String> {
+    if kind == NetworkKind::Memory {
+        return None;
+    }
+    let took = match run(scenario, NetworkKind::Memory, None, Reference::default()) {
+        Ok(run) => run.took,
+        Err(error) => return Some(error.to_string()),
+    };
+    (took.0 > REAL_TIME).then(|| format!("needs virtual time: it takes {took}"))
+}
+
+/// Runs a drill on a network of its own and judges it; `seed` replaces the scenario's.
+///
+/// It makes a runtime of its own, so it must not be called from inside one.
+///
+/// # Errors
+/// When the runtime or the sockets of the loopback network cannot be had, or the drill did not end.
+pub fn run(
+    scenario: &Arc<Scenario>,
+    kind: NetworkKind,
+    seed: Option<u64>,
+    sender: impl Sender,
+) -> io::Result<Run> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let (runtime, limit) = match kind {
+        // The clock leaps only when nothing else can be done: sound, since nothing leaves the process.
+        NetworkKind::Memory => (
+            builder.enable_time().start_paused(true).build()?,
+            MEMORY_LIMIT,
+        ),
+        NetworkKind::Loopback => (builder.enable_all().build()?, LOOPBACK_LIMIT),
+    };
+    let seed = seed.unwrap_or(scenario.seed);
+    runtime.block_on(async {
+        let lab = Lab::start(Arc::clone(scenario), kind).await?;
+        let post = Post::new(Arc::clone(lab.site()), seed);
+        let clock = lab.site().clock;
+        tokio::time::timeout(limit, sender.send(post))
+            .await
+            .map_err(|_| {
+                io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("the drill did not end within {limit:?}"),
+                )
+            })?;
+        let took = clock.now();
+        let events = lab.events();
+        lab.stop().await;
+        let tolerance = if kind == NetworkKind::Memory {
+            Duration::ZERO
+        } else {
+            LOOPBACK_TOLERANCE
+        };
+        let verdict = judge(scenario, &events, tolerance);
+        Ok(Run {
+            events,
+            verdict,
+            seed,
+            took,
+        })
+    })
+}

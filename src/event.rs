@@ -1,0 +1,303 @@
+//! What happened in a drill: one ordered log, written by the lab and by senders that run inside it.
+//!
+//! The log is all that the verdict sees of a run. It holds nothing that differs between two runs of
+//! the same seed on the memory network: no query id, no source port, no wall-clock time.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use hickory_proto::rr::{Record, RecordType};
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+use tokio::sync::watch;
+
+use crate::{
+    fault::{Stage, Transport},
+    name::Domain,
+    reply::Status,
+    scenario::{MessageId, Outcome},
+    time::Moment,
+};
+
+/// The number of a session, from 1, in the order of connecting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct SessionId(pub u64);
+
+/// Something that happened, and when.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    /// When, since the start of the drill.
+    pub at: Moment,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    /// The sender was given a message.
+    Submitted {
+        /// Which.
+        message: MessageId,
+        /// Its reverse-path; empty is the null one.
+        from: String,
+        /// Its recipients.
+        to: Vec<String>,
+    },
+    /// The name server was asked.
+    Query {
+        /// The name.
+        name: Domain,
+        /// The type.
+        #[serde(rename = "type", serialize_with = "as_text")]
+        record_type: RecordType,
+        /// How the query came.
+        over: Transport,
+        /// The response code, or the fault that replaced the answer.
+        answer: String,
+        /// The answer section.
+        #[serde(serialize_with = "as_texts", skip_serializing_if = "Vec::is_empty")]
+        records: Vec<Record>,
+    },
+    /// A connection was tried.
+    Connect {
+        /// The session that came of it, or would have.
+        session: SessionId,
+        /// The address tried.
+        address: IpAddr,
+        /// The names that own it.
+        hosts: Vec<Domain>,
+        /// What came of it.
+        result: Connected,
+        /// Whom the connection is for, where the sender said so.
+        #[serde(flatten)]
+        purpose: Purpose,
+    },
+    /// A receiver answered a command, or failed to.
+    Reply {
+        /// The session.
+        session: SessionId,
+        /// Where in it.
+        stage: Stage,
+        /// The mailbox of MAIL and RCPT, the name of EHLO.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        argument: Option<String>,
+        /// What was sent back.
+        #[serde(flatten)]
+        answer: Answered,
+    },
+    /// TLS was established.
+    Secured {
+        /// The session.
+        session: SessionId,
+        /// The server name that the client asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sni: Option<String>,
+    },
+    /// A receiver took a message over.
+    Taken {
+        /// The session.
+        session: SessionId,
+        /// Which of the drill's messages it is, where its content says so.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message: Option<MessageId>,
+        /// For one from the null reverse-path: the message that it is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        about: Option<MessageId>,
+        /// The reverse-path; empty is the null one.
+        from: String,
+        /// The recipients taken.
+        to: Vec<String>,
+        /// Octets of content.
+        octets: usize,
+        /// Whether it came through TLS.
+        tls: bool,
+    },
+    /// A session ended.
+    End {
+        /// The session.
+        session: SessionId,
+        /// Who ended it, and how.
+        how: Ended,
+    },
+    /// What a sender says of a recipient.
+    Report {
+        /// The message.
+        message: MessageId,
+        /// The recipient.
+        recipient: String,
+        /// What it came to.
+        outcome: Outcome,
+        /// Why, for what was not delivered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<Status>,
+        /// Why, in words.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
+    /// The lab changed: a record, or a fault by hand.
+    Changed {
+        /// What changed.
+        change: String,
+    },
+}
+
+/// What came of a connection attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Connected {
+    /// A receiver accepted it.
+    Accepted,
+    /// It was refused.
+    Refused,
+    /// It was never answered.
+    Timeout,
+    /// It was accepted and reset.
+    Reset,
+    /// No host has that address.
+    Unreachable,
+}
+
+/// Whom a connection is for, said by senders that run inside the lab.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Purpose {
+    /// The message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageId>,
+    /// The exchanger meant, where several share the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exchanger: Option<Domain>,
+    /// Which pass over the candidates, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pass: Option<u32>,
+}
+
+/// What a receiver sent back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Answered {
+    /// A reply.
+    Reply {
+        /// Its code.
+        code: u16,
+        /// Its text, the last line of it.
+        reply: String,
+    },
+    /// Something else, as a fault asked.
+    Failed {
+        /// What.
+        effect: Failed,
+    },
+}
+
+/// How a receiver failed to reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failed {
+    /// It said nothing more.
+    Hang,
+    /// It closed the connection.
+    Close,
+    /// It reset the connection.
+    Reset,
+    /// It sent what is no reply.
+    Garbage,
+    /// It took the message and closed before the reply.
+    LoseReply,
+    /// The TLS handshake did not come about.
+    Handshake,
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ended {
+    /// QUIT, answered.
+    Quit,
+    /// The client closed without QUIT.
+    ClientClosed,
+    /// The receiver closed or reset.
+    ServerClosed,
+    /// The client sent nothing for too long.
+    Idle,
+}
+
+fn as_text<S: Serializer>(value: &RecordType, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+fn as_texts<S: Serializer>(records: &[Record], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut texts = serializer.serialize_seq(Some(records.len()))?;
+    records
+        .iter()
+        .try_for_each(|record| texts.serialize_element(&record.to_string()))?;
+    texts.end()
+}
+
+/// The log of a running lab: append-only, watched by those who wait for something.
+#[derive(Debug, Clone)]
+pub(crate) struct EventLog {
+    events: Arc<Mutex<Vec<Event>>>,
+    length: watch::Sender<usize>,
+}
+
+impl EventLog {
+    pub(crate) fn new() -> Self {
+        Self {
+            events: Arc::default(),
+            length: watch::Sender::new(0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Event>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Appends an event.
+    pub(crate) fn record(&self, at: Moment, what: What) {
+        let mut events = self.lock();
+        events.push(Event { at, what });
+        self.length.send_replace(events.len());
+    }
+
+    /// All events so far.
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.lock().clone()
+    }
+
+    /// The events from an index on.
+    pub(crate) fn since(&self, start: usize) -> Vec<Event> {
+        self.lock().get(start..).unwrap_or_default().to_vec()
+    }
+
+    /// Waits until there are more events than this.
+    pub(crate) async fn past(&self, count: usize) {
+        // The log lives as long as whoever waits on it.
+        drop(
+            self.length
+                .subscribe()
+                .wait_for(|length| *length > count)
+                .await,
+        );
+    }
+
+    /// Waits for an event, past ones included, that satisfies a condition.
+    pub(crate) async fn find(&self, mut condition: impl FnMut(&Event) -> bool) -> Event {
+        let mut length = self.length.subscribe();
+        let mut seen = 0;
+        loop {
+            length.borrow_and_update();
+            let fresh = self.since(seen);
+            seen += fresh.len();
+            if let Some(event) = fresh.into_iter().find(|event| condition(event)) {
+                return event;
+            }
+            if length.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}

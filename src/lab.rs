@@ -1,0 +1,498 @@
+//! The lab: a name server and as many SMTP receivers as the records have addresses, on one network.
+//!
+//! [`Lab`] starts everything and stops it when it is dropped. It knows records and faults, and
+//! nothing of what is expected of delivery. [`Site`] is what its parts share.
+
+mod loopback;
+mod mailbox;
+pub(crate) mod memory;
+pub(crate) mod name_server;
+pub(crate) mod network;
+mod receiver;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use hickory_proto::rr::{RData, RecordType};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::Instant,
+};
+
+pub use self::mailbox::{Captured, Content};
+pub use self::network::NetworkKind;
+use self::receiver::Receiver;
+pub(crate) use self::{mailbox::ID_DOMAIN, network::Network};
+use crate::{
+    event::{Event, EventLog, Purpose, SessionId, What},
+    fault::{Effect, Failure, Fault, Faults, Host, Point, QueryEffect, Stage, Transport},
+    name::Domain,
+    scenario::{Mistakes, Scenario},
+    stream::Stream,
+    time::Moment,
+    verdict::observe::{self, Attempt},
+    zone::{Answer, History, Zone},
+};
+
+/// The lab's time: the runtime's clock, which a memory drill pauses, counted from the start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Moment {
+        Moment(self.start.elapsed())
+    }
+
+    pub(crate) async fn sleep_until(&self, moment: Moment) {
+        tokio::time::sleep_until(self.start + moment.0).await;
+    }
+}
+
+/// What the parts of a lab share.
+pub(crate) struct Site {
+    pub(crate) clock: Clock,
+    pub(crate) log: EventLog,
+    pub(crate) network: Network,
+    pub(crate) scenario: Arc<Scenario>,
+    zones: History,
+    faults: Mutex<Faults>,
+    faults_changed: watch::Sender<()>,
+    receivers: BTreeMap<IpAddr, Arc<Receiver>>,
+    sessions: AtomicU64,
+    mailbox: Mutex<Vec<Captured>>,
+    /// What in-process senders said of connections under way, by the address they come from.
+    announced: Mutex<BTreeMap<SocketAddr, Purpose>>,
+}
+
+impl Site {
+    pub(crate) fn zones(&self) -> &History {
+        &self.zones
+    }
+
+    pub(crate) fn record(&self, what: What) {
+        self.log.record(self.clock.now(), what);
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn point<'a>(receiver: &'a Receiver, stage: Stage, recipient: Option<&'a str>) -> Point<'a> {
+        Point {
+            address: receiver.address,
+            names: &receiver.names,
+            stage,
+            recipient,
+        }
+    }
+
+    fn strike(&self, receiver: &Receiver, stage: Stage, recipient: Option<&str>) -> Option<Effect> {
+        self.faults()
+            .strike(self.clock.now(), Self::point(receiver, stage, recipient))
+    }
+
+    /// What a connection would meet now, and whether that ends with a count.
+    fn foresee_connect(&self, receiver: &Receiver) -> Option<(Effect, bool)> {
+        self.faults().foresee(
+            self.clock.now(),
+            Self::point(receiver, Stage::Connect, None),
+        )
+    }
+
+    fn strike_query(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        over: Transport,
+    ) -> Option<QueryEffect> {
+        self.faults()
+            .strike_query(self.clock.now(), name, record_type, over)
+    }
+
+    fn next_session(&self) -> SessionId {
+        SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Says whom a connection that will come from this address is for.
+    fn announce(&self, from: SocketAddr, purpose: Purpose) {
+        self.announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(from, purpose);
+    }
+
+    fn announced(&self, from: SocketAddr) -> Purpose {
+        self.announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&from)
+            .unwrap_or_default()
+    }
+
+    /// Whether the lab's resolver sets the AD bit on an answer: all its names must be signed.
+    fn vouches_for(&self, asked: &Domain, answer: &Answer) -> bool {
+        let signed = |name: &Domain| self.scenario.dnssec.iter().any(|apex| name.is_within(apex));
+        signed(asked)
+            && answer
+                .records
+                .iter()
+                .all(|record| signed(&Domain::from(&record.name)))
+    }
+
+    fn take(&self, captured: Captured) {
+        let (message, about) = captured.content.ids();
+        let known = |id: &crate::scenario::MessageId| {
+            self.scenario
+                .messages
+                .iter()
+                .any(|message| message.id == *id)
+        };
+        self.record(What::Taken {
+            session: captured.session,
+            message: message.filter(known),
+            about: about.filter(|id| captured.from.is_empty() && known(id)),
+            from: captured.from.clone(),
+            to: captured.to.clone(),
+            octets: captured.content.len(),
+            tls: captured.tls,
+        });
+        self.mailbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(captured);
+    }
+}
+
+/// A running lab. Dropping it stops everything that it started.
+pub struct Lab {
+    site: Arc<Site>,
+    tasks: JoinSet<()>,
+}
+
+/// Where an exchanger of a lab can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its names.
+    pub hosts: Vec<Domain>,
+    /// Its address in the zone.
+    pub zone_address: IpAddr,
+    /// Where it listens.
+    pub listens: SocketAddr,
+}
+
+impl Lab {
+    /// Starts a lab from zone-file text alone, on the loopback network.
+    ///
+    /// # Errors
+    /// The mistakes in the zone text, or that sockets could not be bound.
+    pub async fn from_zone(zone: &str) -> io::Result<Self> {
+        let quoted = zone.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
+        let text = format!(
+            "summary = \"a lab\"\nmessages = [{{ id = \"none\", to = \"nobody@invalid\" }}]\nzone = \"\"\"\n{quoted}\"\"\"\n"
+        );
+        let scenario = Scenario::parse("zone", &text)
+            .map_err(|mistakes: Mistakes| io::Error::new(io::ErrorKind::InvalidInput, mistakes))?;
+        Self::start(Arc::new(scenario), NetworkKind::Loopback).await
+    }
+
+    /// Starts a lab for a scenario. The memory network wants a runtime whose clock is paused; the
+    /// loopback network one with I/O whose clock is not.
+    ///
+    /// # Errors
+    /// On the loopback network, that sockets could not be bound.
+    pub async fn start(scenario: Arc<Scenario>, kind: NetworkKind) -> io::Result<Self> {
+        Self::start_at(scenario, kind, 0, 0).await
+    }
+
+    /// As [`Lab::start`], on these ports of the loopback network; 0 is any free one.
+    ///
+    /// # Errors
+    /// That sockets could not be bound.
+    pub async fn start_at(
+        scenario: Arc<Scenario>,
+        kind: NetworkKind,
+        dns_port: u16,
+        smtp_port: u16,
+    ) -> io::Result<Self> {
+        let receivers = receivers(&scenario);
+        let addresses: Vec<IpAddr> = receivers.keys().copied().collect();
+        let (incoming, connections) = mpsc::unbounded_channel();
+        let (network, sockets) = match kind {
+            NetworkKind::Memory => (Network::Memory(incoming), None),
+            NetworkKind::Loopback => {
+                let sockets = loopback::bind(&addresses, dns_port, smtp_port).await?;
+                (Network::Loopback(sockets.map.clone()), Some(sockets))
+            }
+        };
+        let site = Arc::new(Site {
+            clock: Clock {
+                start: Instant::now(),
+            },
+            log: EventLog::new(),
+            network,
+            zones: scenario.zones.clone(),
+            faults: Mutex::new(Faults::new(&scenario.faults)),
+            faults_changed: watch::Sender::new(()),
+            receivers,
+            sessions: AtomicU64::new(0),
+            mailbox: Mutex::default(),
+            announced: Mutex::default(),
+            scenario,
+        });
+        let mut tasks = JoinSet::new();
+        match sockets {
+            None => drop(tasks.spawn(network::serve_memory(Arc::clone(&site), connections))),
+            Some(sockets) => network::serve_loopback(&site, sockets, &mut tasks),
+        }
+        Ok(Self { site, tasks })
+    }
+
+    pub(crate) fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// Where the name server listens, over UDP and TCP; on the memory network the address that stands
+    /// for it.
+    pub fn resolver(&self) -> SocketAddr {
+        self.site.network.resolver()
+    }
+
+    /// The port of every receiver.
+    pub fn smtp_port(&self) -> u16 {
+        self.site.network.smtp_port()
+    }
+
+    /// Where each receiver listens, by its address in the zone.
+    pub fn endpoints(&self) -> Vec<Endpoint> {
+        let endpoint = |receiver: &Arc<Receiver>| Endpoint {
+            hosts: receiver.names.clone(),
+            zone_address: receiver.address,
+            listens: self.site.network.endpoint(receiver.address),
+        };
+        self.site.receivers.values().map(endpoint).collect()
+    }
+
+    /// Connects to an address of the zone, as a host on the lab's network does.
+    ///
+    /// # Errors
+    /// What a connection meets: refused, unreachable, reset. A time-out is the caller's: the future
+    /// then never ends.
+    pub async fn connect(&self, address: IpAddr, port: u16) -> io::Result<Stream> {
+        network::connect(&self.site, address, port, Purpose::default()).await
+    }
+
+    /// Lets a host fail from now on: `lab.fail("mx1.example.test", Stage::Connect, "refuse")`.
+    ///
+    /// # Errors
+    /// A host that the lab does not have, or an effect that the stage does not.
+    pub fn fail(&self, host: &str, stage: Stage, effect: &str) -> Result<(), String> {
+        let host = self.known_host(host)?;
+        let effect = Effect::parse(effect, stage)?;
+        let change = format!("{host} fails at {stage}: {effect}");
+        self.put_up(
+            Failure::Session {
+                host,
+                stage,
+                effect,
+                recipient: None,
+            },
+            change,
+        );
+        Ok(())
+    }
+
+    /// Lets lookups fail from now on: `lab.fail_query("example.test MX", "servfail")`.
+    ///
+    /// # Errors
+    /// What is no name and type, or no effect on a query.
+    pub fn fail_query(&self, query: &str, effect: &str) -> Result<(), String> {
+        let (name, record_type) = crate::scenario::read_query(query)?;
+        let effect: QueryEffect = effect.parse()?;
+        self.put_up(
+            Failure::Query {
+                name,
+                record_type,
+                over: None,
+                effect,
+            },
+            format!("lookups of {query} fail: {effect}"),
+        );
+        Ok(())
+    }
+
+    fn put_up(&self, failure: Failure, change: String) {
+        self.site.faults().fail(Fault::lasting(failure));
+        self.site.record(What::Changed { change });
+        self.site.faults_changed.send_replace(());
+    }
+
+    /// Lifts every fault of a host, those of the scenario too.
+    ///
+    /// # Errors
+    /// A host that the lab does not have.
+    pub fn restore(&self, host: &str) -> Result<(), String> {
+        let host = self.known_host(host)?;
+        self.site.faults().lift(
+            |failure| matches!(failure, Failure::Session { host: failed, .. } if *failed == host),
+        );
+        self.site.record(What::Changed {
+            change: format!("{host} is restored"),
+        });
+        self.site.faults_changed.send_replace(());
+        Ok(())
+    }
+
+    /// Lifts every fault of lookups.
+    pub fn restore_queries(&self) {
+        self.site
+            .faults()
+            .lift(|failure| matches!(failure, Failure::Query { .. }));
+        self.site.record(What::Changed {
+            change: "lookups are restored".to_owned(),
+        });
+    }
+
+    fn known_host(&self, text: &str) -> Result<Host, String> {
+        let host: Host = text.parse()?;
+        let known = self
+            .site
+            .receivers
+            .values()
+            .any(|receiver| host.covers(receiver.address, &receiver.names));
+        let names = self
+            .site
+            .receivers
+            .values()
+            .flat_map(|receiver| &receiver.names)
+            .map(Domain::as_str);
+        known.then_some(host).ok_or_else(|| {
+            let hint = crate::scenario::mistake::nearest(text, names)
+                .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+            format!("found host {text:?}, expected one that a record names{hint}")
+        })
+    }
+
+    /// Waits for an event, past ones included.
+    ///
+    /// # Errors
+    /// When none came within ten seconds of the lab's clock.
+    pub async fn wait_for(&self, condition: impl FnMut(&Event) -> bool) -> io::Result<Event> {
+        let found =
+            tokio::time::timeout(Duration::from_secs(10), self.site.log.find(condition)).await;
+        found
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no such event within 10 seconds"))
+    }
+
+    /// Waits until a receiver took a message for this recipient.
+    ///
+    /// # Errors
+    /// When none did within ten seconds of the lab's clock.
+    pub async fn wait_for_message(&self, recipient: &str) -> io::Result<Captured> {
+        let taken = |event: &Event| matches!(&event.what, What::Taken { to, .. } if to.iter().any(|to| to == recipient));
+        self.wait_for(taken).await?;
+        let messages = self.messages().into_iter();
+        messages
+            .rev()
+            .find(|message| message.to.iter().any(|to| to == recipient))
+            .ok_or_else(|| io::Error::other("the message is gone"))
+    }
+
+    /// Everything that happened so far.
+    pub fn events(&self) -> Vec<Event> {
+        self.site.log.events()
+    }
+
+    /// The events from an index on.
+    pub fn events_since(&self, start: usize) -> Vec<Event> {
+        self.site.log.since(start)
+    }
+
+    /// Waits until there are more events than this.
+    pub async fn past(&self, count: usize) {
+        self.site.log.past(count).await;
+    }
+
+    /// Every attempt so far, as the lab's side saw it: each connection, or each transaction of one.
+    pub fn attempts(&self) -> Vec<Attempt> {
+        observe::attempts(&self.site.scenario, &self.events())
+    }
+
+    /// The messages taken so far, in order.
+    pub fn messages(&self) -> Vec<Captured> {
+        self.site
+            .mailbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Stops everything and waits until it has stopped.
+    pub async fn stop(mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+/// A receiver for every address that any of the zones has.
+fn receivers(scenario: &Scenario) -> BTreeMap<IpAddr, Arc<Receiver>> {
+    let mut owners = scenario.zones.addresses();
+    for zone in scenario.zones.zones() {
+        add_aliases(zone, &mut owners);
+    }
+    let receiver = |(address, names): (IpAddr, Vec<Domain>)| {
+        let settings = |settings: &&crate::scenario::ReceiverSettings| {
+            settings
+                .host
+                .as_ref()
+                .is_none_or(|host| host.covers(address, &names))
+        };
+        let size = scenario
+            .receivers
+            .iter()
+            .filter(settings)
+            .find_map(|settings| settings.size);
+        let max_size = size.unwrap_or(receiver::MAX_SIZE);
+        (
+            address,
+            Arc::new(Receiver {
+                address,
+                names,
+                max_size,
+            }),
+        )
+    };
+    owners.into_iter().map(receiver).collect()
+}
+
+/// Lets an address be spoken of by the aliases that lead to it, too.
+fn add_aliases(zone: &Zone, owners: &mut BTreeMap<IpAddr, Vec<Domain>>) {
+    for record in zone
+        .records()
+        .filter(|record| matches!(record.data, RData::CNAME(_)))
+    {
+        let alias = Domain::from(&record.name);
+        for record_type in [RecordType::A, RecordType::AAAA] {
+            let answer = zone.answer(&alias, record_type);
+            for address in answer
+                .records
+                .iter()
+                .filter_map(|record| crate::zone::address_of(&record.data))
+            {
+                let names = owners.entry(address).or_default();
+                if !names.contains(&alias) {
+                    names.push(alias.clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The loopback network: real sockets in 127.0.0.0/8, one address for each of the zone's, all with
+//! one SMTP port; an IPv6 address becomes the IPv4-mapped form of its loopback address.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
+
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
+
+use crate::name::Domain;
+
+/// Attempts at finding a free port or block of addresses before giving up.
+const TRIES: usize = 50;
+/// Connections that may wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Where the zone's addresses are on the loopback network.
+#[derive(Debug, Clone)]
+pub(crate) struct Map {
+    pub(crate) dns: SocketAddr,
+    pub(crate) smtp_port: u16,
+    there: BTreeMap<IpAddr, Ipv4Addr>,
+}
+
+/// The sockets of a lab, bound.
+pub(crate) struct Sockets {
+    pub(crate) map: Map,
+    pub(crate) dns_udp: UdpSocket,
+    pub(crate) dns_tcp: TcpListener,
+    pub(crate) smtp: Vec<(IpAddr, TcpListener)>,
+}
+
+impl Map {
+    /// The loopback address that stands for one of the zone's.
+    pub(crate) fn there(&self, address: IpAddr) -> Option<Ipv4Addr> {
+        self.there.get(&address).copied()
+    }
+
+    /// The zone's address for which a loopback one stands.
+    pub(crate) fn back(&self, address: IpAddr) -> Option<IpAddr> {
+        let address = address.to_canonical();
+        self.there
+            .iter()
+            .find(|(_, there)| IpAddr::V4(**there) == address)
+            .map(|(zone, _)| *zone)
+    }
+
+    /// The reverse name of the zone's address, for the reverse name of a loopback one.
+    pub(crate) fn back_reverse(&self, name: &Domain) -> Option<Domain> {
+        let network = name.to_wire().parse_arpa_name().ok()?;
+        Some(Domain::from(
+            &self.back(network.addr())?.into_reverse_name(),
+        ))
+    }
+}
+
+/// The name of the PTR record of an address.
+trait ReverseName {
+    fn into_reverse_name(self) -> hickory_proto::rr::Name;
+}
+
+impl ReverseName for IpAddr {
+    fn into_reverse_name(self) -> hickory_proto::rr::Name {
+        self.into()
+    }
+}
+
+/// Binds the sockets of a lab with these addresses, on free ports where a port is 0.
+///
+/// # Errors
+/// The last failure to bind.
+pub(crate) async fn bind(
+    addresses: &[IpAddr],
+    dns_port: u16,
+    smtp_port: u16,
+) -> io::Result<Sockets> {
+    let mut last = io::Error::other("no address to bind");
+    for attempt in 0..TRIES {
+        match try_bind(addresses, attempt, dns_port, smtp_port).await {
+            Ok(sockets) => return Ok(sockets),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn try_bind(
+    addresses: &[IpAddr],
+    attempt: usize,
+    dns_port: u16,
+    smtp_port: u16,
+) -> io::Result<Sockets> {
+    let there = translation(addresses, attempt);
+    let (dns_udp, dns_tcp) = bind_dns(dns_port).await?;
+    let mut port = smtp_port;
+    let mut smtp = Vec::new();
+    for (address, loopback) in &there {
+        let listener = listen(SocketAddr::from((*loopback, port)))?;
+        port = listener.local_addr()?.port();
+        smtp.push((*address, listener));
+    }
+    let map = Map {
+        dns: dns_udp.local_addr()?,
+        smtp_port: port,
+        there,
+    };
+    Ok(Sockets {
+        map,
+        dns_udp,
+        dns_tcp,
+        smtp,
+    })
+}
+
+async fn bind_dns(port: u16) -> io::Result<(UdpSocket, TcpListener)> {
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let udp = UdpSocket::bind(tcp.local_addr()?).await?;
+    Ok((udp, tcp))
+}
+
+/// Listens, also where a connection of an earlier listener lingers.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// A loopback address for each of the zone's: the last octet is kept where that is possible, and
+/// the block differs from attempt to attempt and from process to process.
+fn translation(addresses: &[IpAddr], attempt: usize) -> BTreeMap<IpAddr, Ipv4Addr> {
+    let block = u32::from_be_bytes([127, 0, 0, 0]) + ((std::process::id() % 199 + 16) << 16);
+    let mut free = (0..).map(|n: u32| {
+        Ipv4Addr::from(block + (u32::try_from(attempt).unwrap_or(0) % 64) * 1024 + 256 + n)
+    });
+    let mut there: BTreeMap<IpAddr, Ipv4Addr> = BTreeMap::new();
+    for address in addresses {
+        let last = match address {
+            IpAddr::V4(v4) => v4.octets()[3],
+            IpAddr::V6(v6) => v6.octets()[15],
+        };
+        let wanted = Ipv4Addr::from(
+            block + (u32::try_from(attempt).unwrap_or(0) % 64) * 1024 + u32::from(last),
+        );
+        let chosen = match there.values().any(|used| *used == wanted) || matches!(last, 0 | 255) {
+            true => free
+                .next()
+                .expect("the block has more addresses than a zone"),
+            false => wanted,
+        };
+        there.insert(*address, chosen);
+    }
+    there
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_gets_a_loopback_address_of_its_own() {
+        let mut addresses: Vec<IpAddr> = (0..=255).map(|n| IpAddr::from([192, 0, 2, n])).collect();
+        addresses.extend((0..=255).map(|n| IpAddr::from([198, 51, 100, n])));
+        let there = translation(&addresses, 3);
+        let distinct: std::collections::BTreeSet<_> = there.values().collect();
+        assert_eq!(distinct.len(), 512);
+        assert!(there.values().all(Ipv4Addr::is_loopback));
+        assert_eq!(there[&IpAddr::from([192, 0, 2, 7])].octets()[3], 7);
+    }
+}

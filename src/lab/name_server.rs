@@ -1,0 +1,296 @@
+//! The lab's name server: the recursive resolver that a mail host talks to, on hickory-server.
+//!
+//! [`NameServer`] handles requests of every network and transport. What a query is answered with is
+//! the zone's to say; this file applies faults, translates addresses and writes the log.
+
+use std::{net::IpAddr, sync::Arc};
+
+use hickory_proto::{
+    op::{Edns, MessageType, Metadata, OpCode, ResponseCode},
+    rr::{
+        RData, Record, RecordType,
+        rdata::{A, AAAA},
+    },
+    serialize::binary::BinEncoder,
+};
+use hickory_server::{
+    net::{NetError, runtime::Time, xfer::Protocol},
+    server::{Request, RequestHandler, ResponseHandler, ResponseInfo},
+    zone_handler::{MessageResponse, MessageResponseBuilder},
+};
+
+use super::Site;
+use crate::{
+    event::What,
+    fault::{QueryEffect, Transport},
+    name::Domain,
+    zone::Answer,
+};
+
+/// Octets of a datagram that the server is willing to send (the DNS flag day 2020 value).
+const MAX_PAYLOAD: u16 = 1232;
+
+/// Answers queries from the records and faults of a lab.
+#[derive(Clone)]
+pub(crate) struct NameServer {
+    site: Arc<Site>,
+}
+
+/// An answer after faults, or none.
+struct Decision {
+    answer: Answer,
+    shown: String,
+    truncated: bool,
+    wrong_id: bool,
+}
+
+impl NameServer {
+    pub(crate) fn new(site: Arc<Site>) -> Self {
+        Self { site }
+    }
+
+    /// Answers a raw message; `None` when no answer is sent.
+    pub(crate) async fn answer(&self, message: Vec<u8>, over: Transport) -> Option<Vec<u8>> {
+        let protocol = if over == Transport::Udp {
+            Protocol::Udp
+        } else {
+            Protocol::Tcp
+        };
+        let source = (std::net::Ipv4Addr::LOCALHOST, 53).into();
+        let request = Request::from_bytes(message, source, protocol).ok()?;
+        let encoded = Encoded {
+            protocol,
+            bytes: Arc::default(),
+        };
+        self.handle_request::<_, hickory_server::net::runtime::TokioTime>(
+            &request,
+            encoded.clone(),
+        )
+        .await;
+        let bytes = std::mem::take(
+            &mut *encoded
+                .bytes
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
+        (!bytes.is_empty()).then_some(bytes)
+    }
+
+    /// What a query is answered with; `None`: nothing is sent.
+    async fn decide(
+        &self,
+        asked: &Domain,
+        record_type: RecordType,
+        over: Transport,
+    ) -> Option<Decision> {
+        let effect = self.site.strike_query(asked, record_type, over);
+        if let Some(QueryEffect::Delay(wait)) = effect {
+            tokio::time::sleep(wait).await;
+        }
+        let now = self.site.clock.now();
+        let name = self
+            .site
+            .network
+            .untranslated_reverse(asked)
+            .unwrap_or_else(|| asked.clone());
+        let mut answer = self.site.zones().at(now).answer(&name, record_type);
+        let code = match effect {
+            Some(QueryEffect::Timeout) => None,
+            Some(QueryEffect::ServFail) => Some(ResponseCode::ServFail),
+            Some(QueryEffect::NxDomain) => Some(ResponseCode::NXDomain),
+            Some(QueryEffect::NoData) => Some(ResponseCode::NoError),
+            Some(QueryEffect::Refused) => Some(ResponseCode::Refused),
+            Some(QueryEffect::NotImp) => Some(ResponseCode::NotImp),
+            Some(QueryEffect::FormErr) => Some(ResponseCode::FormErr),
+            Some(QueryEffect::Truncate | QueryEffect::WrongId | QueryEffect::Delay(_)) | None => {
+                Some(answer.code)
+            }
+        };
+        let replaced =
+            code.is_none_or(|code| code != answer.code) || effect == Some(QueryEffect::NoData);
+        if replaced || effect == Some(QueryEffect::Truncate) {
+            answer.records.clear();
+        }
+        let shown = match (effect, code) {
+            (Some(effect), _) => effect.to_string(),
+            (None, Some(code)) => response_word(code, answer.records.is_empty()),
+            (None, None) => unreachable!("only a fault leaves a query without an answer"),
+        };
+        self.site.log.record(
+            now,
+            What::Query {
+                name: asked.clone(),
+                record_type,
+                over,
+                answer: shown.clone(),
+                records: answer.records.clone(),
+            },
+        );
+        if replaced {
+            let negative = matches!(code, Some(ResponseCode::NXDomain | ResponseCode::NoError));
+            answer.soa = negative.then(|| self.site.zones().at(now).soa_for(&name));
+        }
+        answer.code = code?;
+        for record in answer
+            .records
+            .iter_mut()
+            .filter(|record| Domain::from(&record.name) == name)
+        {
+            record.name = asked.to_wire();
+        }
+        Some(Decision {
+            answer,
+            shown,
+            truncated: effect == Some(QueryEffect::Truncate),
+            wrong_id: effect == Some(QueryEffect::WrongId),
+        })
+    }
+
+    /// Replaces the zone's addresses by those at which the network has the receivers.
+    fn translate(&self, record: &Record) -> Record {
+        let mut record = record.clone();
+        let translated = |address: IpAddr| self.site.network.translated(address);
+        match &mut record.data {
+            RData::A(A(address)) => {
+                if let IpAddr::V4(there) = translated((*address).into()) {
+                    *address = there;
+                }
+            }
+            RData::AAAA(AAAA(address)) => {
+                if let IpAddr::V6(there) = translated((*address).into()) {
+                    *address = there;
+                }
+            }
+            _ => {}
+        }
+        record
+    }
+}
+
+fn response_word(code: ResponseCode, empty: bool) -> String {
+    match code {
+        ResponseCode::NoError if empty => "nodata".to_owned(),
+        ResponseCode::NoError => "noerror".to_owned(),
+        ResponseCode::NXDomain => "nxdomain".to_owned(),
+        ResponseCode::ServFail => "servfail".to_owned(),
+        other => other.to_str().to_lowercase(),
+    }
+}
+
+#[async_trait::async_trait]
+impl RequestHandler for NameServer {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        mut responder: R,
+    ) -> ResponseInfo {
+        let mut metadata = Metadata::response_from_request(&request.metadata);
+        metadata.recursion_available = true;
+        let edns = request.edns.as_ref().map(|asked| {
+            let mut edns = Edns::new();
+            edns.set_max_payload(asked.max_payload().clamp(512, MAX_PAYLOAD));
+            edns.set_version(0);
+            edns
+        });
+        let mut builder = MessageResponseBuilder::from_message_request(request);
+        if let Some(edns) = &edns {
+            builder.edns(edns);
+        }
+        let over = if request.protocol() == Protocol::Udp {
+            Transport::Udp
+        } else {
+            Transport::Tcp
+        };
+        let Ok(info) = request.request_info() else {
+            metadata.response_code = ResponseCode::FormErr;
+            return send(&mut responder, builder.build_no_records(metadata), metadata).await;
+        };
+        if request.metadata.op_code != OpCode::Query
+            || request.metadata.message_type != MessageType::Query
+        {
+            metadata.response_code = ResponseCode::NotImp;
+            return send(&mut responder, builder.build_no_records(metadata), metadata).await;
+        }
+        let asked = Domain::from(&hickory_proto::rr::Name::from(info.query.name().clone()));
+        let Some(decision) = self.decide(&asked, info.query.query_type(), over).await else {
+            return ResponseInfo::from(header(metadata));
+        };
+        tracing::debug!(name = %asked, answer = decision.shown, "answered a query");
+        metadata.response_code = decision.answer.code;
+        metadata.truncation = decision.truncated;
+        metadata.authentic_data = self.site.vouches_for(&asked, &decision.answer);
+        if decision.wrong_id {
+            metadata.id = metadata.id.wrapping_add(1);
+        }
+        let records: Vec<Record> = decision
+            .answer
+            .records
+            .iter()
+            .map(|record| self.translate(record))
+            .collect();
+        let response = builder.build(metadata, &records, [], &decision.answer.soa, []);
+        send(&mut responder, response, metadata).await
+    }
+}
+
+fn header(metadata: Metadata) -> hickory_proto::op::Header {
+    hickory_proto::op::Header {
+        metadata,
+        counts: hickory_proto::op::HeaderCounts::default(),
+    }
+}
+
+async fn send<'a, R: ResponseHandler>(
+    responder: &mut R,
+    response: MessageResponse<
+        '_,
+        'a,
+        impl Iterator<Item = &'a Record> + Send + 'a,
+        impl Iterator<Item = &'a Record> + Send + 'a,
+        impl Iterator<Item = &'a Record> + Send + 'a,
+        impl Iterator<Item = &'a Record> + Send + 'a,
+    >,
+    metadata: Metadata,
+) -> ResponseInfo {
+    // A client that went away needs no answer.
+    responder
+        .send_response(response)
+        .await
+        .unwrap_or_else(|_| ResponseInfo::from(header(metadata)))
+}
+
+/// Collects the encoded answer for in-process transports.
+#[derive(Clone)]
+struct Encoded {
+    protocol: Protocol,
+    bytes: Arc<std::sync::Mutex<Vec<u8>>>,
+}
+
+#[async_trait::async_trait]
+impl ResponseHandler for Encoded {
+    async fn send_response<'a>(
+        &mut self,
+        response: MessageResponse<
+            '_,
+            'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+            impl Iterator<Item = &'a Record> + Send + 'a,
+        >,
+    ) -> Result<ResponseInfo, NetError> {
+        let mut bytes = Vec::with_capacity(512);
+        let mut encoder = BinEncoder::new(&mut bytes);
+        // Past the limit hickory's encoder leaves records out and sets the TC bit.
+        encoder.set_max_size(match self.protocol {
+            Protocol::Udp => response.edns().map_or(512, Edns::max_payload),
+            _ => u16::MAX,
+        });
+        let info = response.destructive_emit(&mut encoder)?;
+        *self
+            .bytes
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = bytes;
+        Ok(info)
+    }
+}

@@ -1,0 +1,570 @@
+//! A fake SMTP receiver: one session of it, as RFC 5321 asks, failing where a fault says so.
+//!
+//! Command syntax is smtp-proto's. Faults decide before the receiver does; what it answers and
+//! takes goes to the lab's log and mailbox.
+
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
+
+use smtp_proto::{
+    Error as SyntaxError, MAIL_BODY_BINARYMIME, Request, request::receiver::DataReceiver,
+};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::{
+    Site,
+    mailbox::{Captured, Content},
+};
+use crate::{
+    connection::{Connection, Line},
+    event::{Answered, Ended, Failed, SessionId, What},
+    fault::{Effect, Stage},
+    name::Domain,
+    reply::{Reply, Severity},
+    stream::Stream,
+};
+
+/// How long a receiver waits for a command (RFC 5321 section 4.5.3.2.7).
+const IDLE: Duration = Duration::from_secs(300);
+/// Recipients of one transaction; a hundred is the least (RFC 5321 section 4.5.3.1.8).
+const MAX_RECIPIENTS: usize = 1000;
+/// Octets of further commands kept while an answer is delayed.
+const MAX_PIPELINED: usize = 64 * 1024;
+/// How long a receiver that hangs in the content reads nothing, longer than any client waits.
+const DEAF: Duration = Duration::from_secs(3600);
+/// Bad commands in a row before the receiver hangs up.
+const MAX_ERRORS: usize = 100;
+/// The largest message taken, in octets, where the scenario sets no other limit.
+pub(super) const MAX_SIZE: usize = 50 * 1024 * 1024;
+
+/// What a receiver is.
+#[derive(Debug, Clone)]
+pub(crate) struct Receiver {
+    pub(crate) address: IpAddr,
+    pub(crate) names: Vec<Domain>,
+    pub(crate) max_size: usize,
+}
+
+impl Receiver {
+    /// The name it says in its greeting.
+    fn greeting_name(&self) -> String {
+        self.names
+            .first()
+            .map_or_else(|| format!("[{}]", self.address), ToString::to_string)
+    }
+}
+
+/// Whether a session goes on.
+enum Step {
+    Go,
+    /// A positive reply was sent.
+    Ended(Ended),
+}
+
+/// A transaction under way.
+#[derive(Debug, Default)]
+struct Envelope {
+    from: String,
+    to: Vec<String>,
+}
+
+/// One session with a client.
+pub(crate) struct Session {
+    site: Arc<Site>,
+    receiver: Arc<Receiver>,
+    id: SessionId,
+    connection: Connection,
+    greeted: bool,
+    /// After a negative greeting only QUIT is served (RFC 5321 section 3.1).
+    refusing: bool,
+    envelope: Option<Envelope>,
+    errors: usize,
+}
+
+/// Serves a client from greeting to end.
+pub(crate) async fn serve(site: Arc<Site>, receiver: Arc<Receiver>, id: SessionId, stream: Stream) {
+    let connection = Connection::new(stream);
+    let mut session = Session {
+        site,
+        receiver,
+        id,
+        connection,
+        greeted: false,
+        refusing: false,
+        envelope: None,
+        errors: 0,
+    };
+    // An I/O error is a client that went away.
+    let how = session.run().await.unwrap_or(Ended::ClientClosed);
+    session.site.record(What::End { session: id, how });
+}
+
+impl Session {
+    async fn run(&mut self) -> io::Result<Ended> {
+        let greeting = Reply::new(
+            220,
+            format!("{} ESMTP mxdrill", self.receiver.greeting_name()),
+        );
+        if let Step::Ended(how) = self.greet(greeting).await? {
+            return Ok(how);
+        }
+        loop {
+            let line = match timeout(IDLE, self.connection.line()).await {
+                Ok(line) => line?,
+                Err(_) => return self.idle().await,
+            };
+            let step = match line {
+                Line::Complete(line) => self.command(line).await?,
+                Line::TooLong => {
+                    self.complain(Reply::new(500, "5.5.6 line too long"))
+                        .await?
+                }
+                Line::End => return Ok(Ended::ClientClosed),
+            };
+            if let Step::Ended(how) = step {
+                return Ok(how);
+            }
+        }
+    }
+
+    async fn idle(&mut self) -> io::Result<Ended> {
+        self.connection
+            .send(b"421 4.4.2 idle for too long\r\n")
+            .await?;
+        self.connection.close().await;
+        Ok(Ended::Idle)
+    }
+
+    async fn greet(&mut self, greeting: Reply) -> io::Result<Step> {
+        let (step, sent) = self.answer(Stage::Greeting, None, None, greeting).await?;
+        self.refusing = sent.is_some_and(|reply| reply.severity() != Severity::Positive);
+        Ok(step)
+    }
+
+    /// Serves one command.
+    async fn command(&mut self, mut line: Vec<u8>) -> io::Result<Step> {
+        line.extend_from_slice(b"\r\n");
+        let request = match Request::parse(&mut line.iter()) {
+            Ok(request) => request.into_owned(),
+            Err(error) => return self.complain(syntax_reply(&error)).await,
+        };
+        if self.refusing && !matches!(request, Request::Quit) {
+            return self
+                .complain(Reply::new(503, "5.5.1 no service here"))
+                .await;
+        }
+        self.errors = 0;
+        match request {
+            Request::Ehlo { host } => self.hello(&host, true).await,
+            Request::Helo { host } => self.hello(&host, false).await,
+            Request::Mail { from } => self.mail(&from).await,
+            Request::Rcpt { to } => self.rcpt(&to.address).await,
+            Request::Data => self.data().await,
+            Request::Quit => self.quit().await,
+            Request::Rset => {
+                self.envelope = None;
+                self.say(Reply::new(250, "2.0.0 reset")).await
+            }
+            Request::Noop { .. } => self.say(Reply::new(250, "2.0.0 ok")).await,
+            Request::Vrfy { .. } => {
+                self.say(Reply::new(252, "2.5.2 send some mail and see"))
+                    .await
+            }
+            Request::Help { .. } => {
+                self.say(Reply::new(214, "2.0.0 a receiver of mxdrill"))
+                    .await
+            }
+            other => {
+                self.complain(Reply::new(
+                    502,
+                    format!("5.5.1 {} is not offered", other.name()),
+                ))
+                .await
+            }
+        }
+    }
+
+    async fn hello(&mut self, name: &str, extended: bool) -> io::Result<Step> {
+        let mut lines = vec![self.receiver.greeting_name()];
+        if extended {
+            let size = format!("SIZE {}", self.receiver.max_size);
+            lines.extend(
+                [
+                    "PIPELINING",
+                    &size,
+                    "8BITMIME",
+                    "SMTPUTF8",
+                    "ENHANCEDSTATUSCODES",
+                ]
+                .map(str::to_owned),
+            );
+        }
+        let reply = Reply::new(250, lines.join("\n"));
+        let (step, sent) = self.answer(Stage::Helo, Some(name), None, reply).await?;
+        if is_positive(sent.as_ref()) {
+            self.greeted = true;
+            self.envelope = None;
+        }
+        Ok(step)
+    }
+
+    async fn mail(&mut self, from: &smtp_proto::MailFrom<String>) -> io::Result<Step> {
+        let refusal = if !self.greeted {
+            Some(Reply::new(503, "5.5.1 EHLO first"))
+        } else if self.envelope.is_some() {
+            Some(Reply::new(503, "5.5.1 a transaction is under way"))
+        } else if from.flags & MAIL_BODY_BINARYMIME != 0 {
+            Some(Reply::new(555, "5.6.1 BINARYMIME is not offered"))
+        } else if from.size > self.receiver.max_size {
+            Some(Reply::new(552, "5.3.4 message too large"))
+        } else {
+            None
+        };
+        let refused = refusal.is_some();
+        let reply = refusal.unwrap_or_else(|| Reply::new(250, "2.1.0 sender ok"));
+        let (step, sent) = self
+            .answer(Stage::Mail, Some(&from.address), None, reply)
+            .await?;
+        if !refused && is_positive(sent.as_ref()) {
+            self.envelope = Some(Envelope {
+                from: from.address.clone(),
+                to: Vec::new(),
+            });
+        }
+        Ok(step)
+    }
+
+    async fn rcpt(&mut self, to: &str) -> io::Result<Step> {
+        let refusal = match &self.envelope {
+            None => Some(Reply::new(503, "5.5.1 MAIL first")),
+            Some(envelope) if envelope.to.len() >= MAX_RECIPIENTS => {
+                Some(Reply::new(452, "4.5.3 too many recipients"))
+            }
+            Some(_) => None,
+        };
+        let refused = refusal.is_some();
+        let reply = refusal.unwrap_or_else(|| Reply::new(250, "2.1.5 recipient ok"));
+        let (step, sent) = self.answer(Stage::Rcpt, Some(to), Some(to), reply).await?;
+        if let Some(envelope) = self
+            .envelope
+            .as_mut()
+            .filter(|_| !refused && is_positive(sent.as_ref()))
+        {
+            envelope.to.push(to.to_owned());
+        }
+        Ok(step)
+    }
+
+    async fn data(&mut self) -> io::Result<Step> {
+        let ready = self
+            .envelope
+            .as_ref()
+            .is_some_and(|envelope| !envelope.to.is_empty());
+        let reply = match ready {
+            true => Reply::new(354, "go ahead"),
+            false => Reply::new(503, "5.5.1 no valid recipient"),
+        };
+        let (step, sent) = self.answer(Stage::Data, None, None, reply).await?;
+        match (step, sent) {
+            (Step::Go, Some(reply)) if reply.code == 354 && ready => self.content().await,
+            (step, _) => Ok(step),
+        }
+    }
+
+    async fn content(&mut self) -> io::Result<Step> {
+        let mut late = false;
+        if let Some(effect) = self.strike(Stage::Content, None) {
+            if let Effect::Delay(wait) = effect {
+                // Nothing is read meanwhile, so that a large message backs up to its sender.
+                tokio::time::sleep(wait).await;
+                late = true;
+            } else if let Some(ended) = self.fail(Stage::Content, None, &effect).await? {
+                return Ok(Step::Ended(ended));
+            }
+        }
+        let mut content = Content::new();
+        let mut receiver = DataReceiver::new();
+        let mut chunk = Vec::new();
+        loop {
+            let buffered = self.connection.buffered().len();
+            if buffered == 0 {
+                match timeout(IDLE, self.connection.fill()).await {
+                    Err(_) => return self.idle().await.map(Step::Ended),
+                    Ok(Ok(1..)) => continue,
+                    Ok(_) => {
+                        if late {
+                            self.record_failure(Stage::Content, None, Failed::Hang);
+                        }
+                        return Ok(Step::Ended(Ended::ClientClosed));
+                    }
+                }
+            }
+            let mut octets = self.connection.buffered().iter();
+            let complete = receiver.ingest(&mut octets, &mut chunk);
+            let consumed = buffered - octets.len();
+            self.connection.consume(consumed);
+            // The receiver takes the last octet back when the end turns out to follow it.
+            let kept = if complete { 0 } else { 1.min(chunk.len()) };
+            let settled = chunk.len() - kept;
+            content.append(&chunk[..settled], self.receiver.max_size)?;
+            chunk.drain(..settled);
+            if complete {
+                return self.end_of_data(content).await;
+            }
+        }
+    }
+
+    async fn end_of_data(&mut self, content: Content) -> io::Result<Step> {
+        let envelope = self.envelope.take().unwrap_or_default();
+        if content.is_cut() {
+            return self
+                .say_at(Stage::Dot, Reply::new(552, "5.3.4 message too large"))
+                .await;
+        }
+        match self.strike(Stage::Dot, None) {
+            Some(Effect::LoseReply) => {
+                self.take(envelope, content);
+                self.record_failure(Stage::Dot, None, Failed::LoseReply);
+                self.connection.close().await;
+                Ok(Step::Ended(Ended::ServerClosed))
+            }
+            Some(Effect::Reply(reply)) if reply.severity() != Severity::Positive => {
+                self.say_at(Stage::Dot, reply).await
+            }
+            Some(Effect::Delay(wait)) => {
+                self.delay(Stage::Dot, None, wait).await?;
+                self.accept(envelope, content, Reply::new(250, "2.0.0 taken"))
+                    .await
+            }
+            Some(Effect::Reply(reply)) => self.accept(envelope, content, reply).await,
+            Some(effect) => match self.fail(Stage::Dot, None, &effect).await? {
+                Some(ended) => Ok(Step::Ended(ended)),
+                None => Ok(Step::Go),
+            },
+            None => {
+                self.accept(envelope, content, Reply::new(250, "2.0.0 taken"))
+                    .await
+            }
+        }
+    }
+
+    async fn accept(
+        &mut self,
+        envelope: Envelope,
+        content: Content,
+        reply: Reply,
+    ) -> io::Result<Step> {
+        self.take(envelope, content);
+        self.say_at(Stage::Dot, reply).await
+    }
+
+    /// Takes responsibility for a message: into the mailbox and the log.
+    fn take(&mut self, envelope: Envelope, content: Content) {
+        let Envelope { from, to } = envelope;
+        let captured = Captured {
+            at: self.site.clock.now(),
+            session: self.id,
+            hosts: self.receiver.names.clone(),
+            address: self.receiver.address,
+            from,
+            to,
+            tls: self.connection.is_tls(),
+            content,
+        };
+        self.site.take(captured);
+    }
+
+    async fn quit(&mut self) -> io::Result<Step> {
+        let (step, _) = self
+            .answer(Stage::Quit, None, None, Reply::new(221, "2.0.0 bye"))
+            .await?;
+        if let Step::Go = step {
+            self.connection.close().await;
+            return Ok(Step::Ended(Ended::Quit));
+        }
+        Ok(step)
+    }
+
+    /// A reply outside the stages, which no fault touches and no log needs.
+    async fn say(&mut self, reply: Reply) -> io::Result<Step> {
+        self.connection.send(&wire_form(&reply)).await?;
+        Ok(Step::Go)
+    }
+
+    async fn complain(&mut self, reply: Reply) -> io::Result<Step> {
+        self.errors += 1;
+        if self.errors > MAX_ERRORS {
+            self.connection
+                .send(b"421 4.7.0 too many errors\r\n")
+                .await?;
+            self.connection.close().await;
+            return Ok(Step::Ended(Ended::ServerClosed));
+        }
+        self.say(reply).await
+    }
+
+    /// What a fault does here, and that it did.
+    fn strike(&self, stage: Stage, recipient: Option<&str>) -> Option<Effect> {
+        self.site.strike(&self.receiver, stage, recipient)
+    }
+
+    /// Answers at a stage: as the fault says, else with the usual reply. Also what was sent.
+    async fn answer(
+        &mut self,
+        stage: Stage,
+        argument: Option<&str>,
+        recipient: Option<&str>,
+        usual: Reply,
+    ) -> io::Result<(Step, Option<Reply>)> {
+        let reply = match self.strike(stage, recipient) {
+            None => usual,
+            Some(Effect::Reply(reply)) => reply,
+            Some(Effect::Delay(wait)) => {
+                self.delay(stage, argument, wait).await?;
+                usual
+            }
+            Some(effect) => {
+                let ended = self.fail(stage, argument, &effect).await?;
+                return Ok((ended.map_or(Step::Go, Step::Ended), None));
+            }
+        };
+        let step = self.send_reply(stage, argument, &reply).await?;
+        Ok((step, Some(reply)))
+    }
+
+    /// Lets time pass before an answer; an error if the client does not wait for it.
+    async fn delay(
+        &mut self,
+        stage: Stage,
+        argument: Option<&str>,
+        wait: Duration,
+    ) -> io::Result<()> {
+        let until = Instant::now() + wait;
+        while self.connection.buffered().len() < MAX_PIPELINED {
+            match timeout_at(until, self.connection.fill()).await {
+                Err(_) => return Ok(()),
+                Ok(Ok(1..)) => {}
+                Ok(_) => {
+                    self.record_failure(stage, argument, Failed::Hang);
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+            }
+        }
+        sleep_until(until).await;
+        Ok(())
+    }
+
+    async fn say_at(&mut self, stage: Stage, reply: Reply) -> io::Result<Step> {
+        self.send_reply(stage, None, &reply).await
+    }
+
+    /// Sends and logs a reply; after a 421 the receiver closes (RFC 5321 section 3.8).
+    async fn send_reply(
+        &mut self,
+        stage: Stage,
+        argument: Option<&str>,
+        reply: &Reply,
+    ) -> io::Result<Step> {
+        let last = reply.text.lines().last().unwrap_or_default().to_owned();
+        self.site.record(What::Reply {
+            session: self.id,
+            stage,
+            argument: argument.map(str::to_owned),
+            answer: Answered::Reply {
+                code: reply.code,
+                reply: last,
+            },
+        });
+        self.connection.send(&wire_form(reply)).await?;
+        if reply.code == 421 {
+            self.connection.close().await;
+            return Ok(Step::Ended(Ended::ServerClosed));
+        }
+        Ok(Step::Go)
+    }
+
+    /// Fails as an effect says that is no reply and no delay; how the session ended, if it did.
+    async fn fail(
+        &mut self,
+        stage: Stage,
+        argument: Option<&str>,
+        effect: &Effect,
+    ) -> io::Result<Option<Ended>> {
+        let (failed, ended) = match effect {
+            Effect::Hang | Effect::Timeout => (Failed::Hang, Some(Ended::ClientClosed)),
+            Effect::Reset | Effect::Refuse => (Failed::Reset, Some(Ended::ServerClosed)),
+            Effect::Garbage => (Failed::Garbage, None),
+            Effect::LoseReply | Effect::Close | Effect::NotOffered | Effect::Break => {
+                (Failed::Close, Some(Ended::ServerClosed))
+            }
+            Effect::Reply(_) | Effect::Delay(_) => {
+                unreachable!("replies and delays are handled by the caller")
+            }
+        };
+        self.record_failure(stage, argument, failed);
+        match failed {
+            Failed::Hang => {
+                if stage == Stage::Content {
+                    tokio::time::sleep(DEAF).await;
+                }
+                self.connection.drain().await;
+            }
+            Failed::Reset => self.connection.reset_on_drop(),
+            Failed::Garbage => {
+                self.connection
+                    .send(b"\x16\x03 this is no reply\r\n")
+                    .await?
+            }
+            _ => self.connection.close().await,
+        }
+        Ok(ended)
+    }
+
+    fn record_failure(&self, stage: Stage, argument: Option<&str>, effect: Failed) {
+        self.site.record(What::Reply {
+            session: self.id,
+            stage,
+            argument: argument.map(str::to_owned),
+            answer: Answered::Failed { effect },
+        });
+    }
+}
+
+fn is_positive(reply: Option<&Reply>) -> bool {
+    reply.is_some_and(|reply| reply.severity() == Severity::Positive)
+}
+
+/// A reply on the wire; each line of its text is a line of the reply (RFC 5321 section 4.2.1).
+fn wire_form(reply: &Reply) -> Vec<u8> {
+    let lines: Vec<&str> = if reply.text.is_empty() {
+        vec![""]
+    } else {
+        reply.text.lines().collect()
+    };
+    let last = lines.len() - 1;
+    let mut wire = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let separator = if index == last { ' ' } else { '-' };
+        wire.push_str(&format!("{}{separator}{line}\r\n", reply.code));
+    }
+    wire.into_bytes()
+}
+
+fn syntax_reply(error: &SyntaxError) -> Reply {
+    match error {
+        SyntaxError::InvalidSenderAddress => Reply::new(501, "5.1.7 bad reverse-path"),
+        SyntaxError::InvalidRecipientAddress => Reply::new(501, "5.1.3 bad forward-path"),
+        SyntaxError::SyntaxError { syntax } => Reply::new(501, format!("5.5.4 expected {syntax}")),
+        SyntaxError::InvalidParameter { param } => {
+            Reply::new(501, format!("5.5.4 bad value of {param}"))
+        }
+        SyntaxError::UnsupportedParameter { param } => {
+            let plain: String = param
+                .chars()
+                .filter(|c| c.is_ascii_graphic())
+                .take(40)
+                .collect();
+            Reply::new(555, format!("5.5.4 parameter {plain} is not offered"))
+        }
+        _ => Reply::new(500, "5.5.2 unknown command"),
+    }
+}

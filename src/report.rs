@@ -1,0 +1,83 @@
+//! What people and programs read of a run: text, JSON lines, JUnit XML. It sees verdicts and logs only.
+
+mod json;
+mod junit;
+mod text;
+
+use std::{io, sync::Arc, time::Duration};
+
+pub use self::{
+    json::Json,
+    junit::Junit,
+    text::{Style, Text},
+};
+use crate::{drill::Run, scenario::Scenario};
+
+/// A drill that was to be run, and what came of it.
+#[derive(Debug)]
+pub struct Played {
+    /// The drill.
+    pub scenario: Arc<Scenario>,
+    /// What came of it.
+    pub end: End,
+    /// How long it took in real time.
+    pub elapsed: Duration,
+}
+
+/// What came of a drill that was to be run.
+#[derive(Debug)]
+pub enum End {
+    /// It ran.
+    Ran(Box<Run>),
+    /// It could not run here, for a reason.
+    Skipped(String),
+    /// It broke off: nothing is known of the claim.
+    Broken(String),
+}
+
+impl End {
+    /// Whether the drill ran and nothing is wrong.
+    pub fn passed(&self) -> bool {
+        matches!(self, Self::Ran(run) if run.verdict.passed())
+    }
+}
+
+/// How many drills ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Ran, and nothing is wrong.
+    pub passed: usize,
+    /// Ran, and something is wrong.
+    pub failed: usize,
+    /// Could not run here.
+    pub skipped: usize,
+    /// Broke off.
+    pub broken: usize,
+}
+
+impl Tally {
+    /// Counts an end.
+    pub fn count(&mut self, end: &End) {
+        match end {
+            End::Ran(run) if run.verdict.passed() => self.passed += 1,
+            End::Ran(_) => self.failed += 1,
+            End::Skipped(_) => self.skipped += 1,
+            End::Broken(_) => self.broken += 1,
+        }
+    }
+}
+
+/// Writes a run down, drill by drill.
+pub trait Report {
+    /// A drill came to its end.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn played(&mut self, played: &Played) -> io::Result<()>;
+
+    /// All drills did.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn finished(&mut self, tally: Tally, elapsed: Duration) -> io::Result<()>;
+}

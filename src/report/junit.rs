@@ -1,0 +1,95 @@
+//! The report for CI systems: JUnit XML, a test suite for each folder of drills.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    time::Duration,
+};
+
+use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
+
+use super::{End, Played, Report, Tally};
+use crate::verdict::Finding;
+
+/// Writes JUnit XML once all drills came to their end.
+pub struct Junit<W> {
+    out: W,
+    suites: Vec<(String, TestSuite)>,
+}
+
+impl<W: Write> Junit<W> {
+    /// A report to a writer.
+    pub fn new(out: W) -> Self {
+        Self {
+            out,
+            suites: Vec::new(),
+        }
+    }
+}
+
+impl<W: Write> Report for Junit<W> {
+    fn played(&mut self, played: &Played) -> io::Result<()> {
+        let path = Path::new(&played.scenario.path);
+        let folder = path
+            .parent()
+            .map(|folder| folder.display().to_string())
+            .filter(|folder| !folder.is_empty());
+        let folder = folder.unwrap_or_else(|| ".".to_owned());
+        let status = match &played.end {
+            End::Ran(run) if run.verdict.passed() => TestCaseStatus::success(),
+            End::Ran(run) => {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                let texts: Vec<String> = run.verdict.findings.iter().map(text).collect();
+                status
+                    .set_message(played.scenario.summary.clone())
+                    .set_description(texts.join("\n"));
+                status
+            }
+            End::Skipped(reason) => {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(reason.clone());
+                status
+            }
+            End::Broken(reason) => {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+                status.set_message(reason.clone());
+                status
+            }
+        };
+        let mut case = TestCase::new(played.scenario.name.clone(), status);
+        case.set_classname(folder.clone()).set_time(played.elapsed);
+        match self.suites.iter_mut().find(|(name, _)| *name == folder) {
+            Some((_, suite)) => drop(suite.add_test_case(case)),
+            None => {
+                let mut suite = TestSuite::new(folder.clone());
+                suite.add_test_case(case);
+                self.suites.push((folder, suite));
+            }
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, _: Tally, elapsed: Duration) -> io::Result<()> {
+        let mut document = Document::new("mxdrill");
+        document.set_time(elapsed);
+        document.add_test_suites(
+            std::mem::take(&mut self.suites)
+                .into_iter()
+                .map(|(_, suite)| suite),
+        );
+        document.serialize(&mut self.out).map_err(io::Error::other)
+    }
+}
+
+fn text(finding: &Finding) -> String {
+    let rule = finding
+        .rule
+        .map_or(String::new(), |rule| format!("rule {rule}: "));
+    format!(
+        "{rule}{}\n  expected: {}\n  observed: {}\n  {}",
+        finding.claim,
+        finding.expected.join("; "),
+        finding.observed.join("; "),
+        finding.cites.join(", "),
+    )
+}

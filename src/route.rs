@@ -1,0 +1,356 @@
+//! MX selection, pure: DNS answers and a random source in, ordered candidates out.
+//!
+//! It reads as RFC 5321 section 5.1 does. No I/O and no clock: looking up is the resolver's, trying
+//! and waiting the sender's.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use rand::{Rng, seq::SliceRandom};
+
+use crate::{
+    name::Domain,
+    reply::{Severity, Status},
+    scenario::{Families, SenderSettings},
+};
+
+/// An exchanger as an MX record names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Exchanger {
+    /// Lower is more preferred.
+    pub preference: u16,
+    /// The host.
+    pub host: Domain,
+}
+
+/// The answer to a lookup of MX records, aliases followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MxAnswer {
+    /// The records.
+    Records(Vec<Exchanger>),
+    /// The domain exists and has none.
+    NoData,
+    /// The domain does not exist.
+    NoDomain,
+    /// No answer that can be relied on, for now.
+    Failed,
+}
+
+/// What is known of a host's addresses, in the order in which the resolver gave them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Those that were found.
+    pub found: Vec<IpAddr>,
+    /// Whether a lookup failed for now, so that there may be more.
+    pub failed: bool,
+}
+
+/// One host and address to try.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Candidate {
+    /// The preference of its MX record; 0 for an implicit MX.
+    pub preference: u16,
+    /// The host; for an implicit MX the domain itself.
+    pub exchanger: Domain,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// What a sender knows of itself and its limits.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Its names.
+    pub names: Vec<Domain>,
+    /// Its addresses; loopback ones are its own anyway.
+    pub addresses: Vec<IpAddr>,
+    /// The address families it can reach.
+    pub families: Families,
+    /// How many candidates it tries in one pass.
+    pub max_candidates: Option<usize>,
+}
+
+impl From<&SenderSettings> for Identity {
+    fn from(settings: &SenderSettings) -> Self {
+        Self {
+            names: settings.names.clone(),
+            addresses: settings.addresses.clone(),
+            families: settings.families,
+            max_candidates: settings.max_candidates,
+        }
+    }
+}
+
+impl Identity {
+    fn is_self(&self, host: &Domain, addresses: &Addresses) -> bool {
+        self.names.contains(host)
+            || addresses
+                .found
+                .iter()
+                .any(|address| address.is_loopback() || self.addresses.contains(address))
+    }
+}
+
+/// Why there is nothing to try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unroutable {
+    /// The domain does not exist.
+    #[error("the domain does not exist")]
+    NoDomain,
+    /// The domain takes no mail (RFC 7505).
+    #[error("the domain takes no mail (null MX)")]
+    NullMx,
+    /// No exchanger has an address that the sender can use.
+    #[error("no exchanger has a usable address")]
+    NoUsableExchanger,
+    /// The sender is the best exchanger itself.
+    #[error("the sender is the most preferred exchanger itself")]
+    OnlySelf,
+    /// A lookup failed for now.
+    #[error("a lookup failed for now")]
+    LookupFailed,
+}
+
+impl Unroutable {
+    /// The enhanced status code: RFC 3463, for the null MX RFC 7505 section 4.
+    pub fn status(self) -> Status {
+        match self {
+            Self::NoDomain => Status(5, 1, 2),
+            Self::NullMx => Status(5, 1, 10),
+            Self::NoUsableExchanger => Status(5, 4, 4),
+            Self::OnlySelf => Status(5, 4, 6),
+            Self::LookupFailed => Status(4, 4, 3),
+        }
+    }
+
+    /// Whether trying again later can help.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::LookupFailed => Severity::Transient,
+            _ => Severity::Permanent,
+        }
+    }
+}
+
+/// The exchangers of a domain: those of its MX records, or itself as the implicit MX.
+///
+/// # Errors
+/// Why the domain has none.
+pub fn exchangers(domain: &Domain, answer: &MxAnswer) -> Result<Vec<Exchanger>, Unroutable> {
+    match answer {
+        MxAnswer::Failed => Err(Unroutable::LookupFailed),
+        MxAnswer::NoDomain => Err(Unroutable::NoDomain),
+        // "If an empty list of MXs is returned, the address is treated as if it was associated with
+        // an implicit MX RR with a preference of 0, pointing to that host."
+        MxAnswer::NoData => Ok(vec![Exchanger {
+            preference: 0,
+            host: domain.clone(),
+        }]),
+        MxAnswer::Records(records) if records.is_empty() => exchangers(domain, &MxAnswer::NoData),
+        MxAnswer::Records(records) => match &records[..] {
+            [only] if only.preference == 0 && only.host.is_root() => Err(Unroutable::NullMx),
+            // Beside other records the root is an exchanger without an address (RFC 7505 section 3).
+            _ => Ok(records
+                .iter()
+                .filter(|exchanger| !exchanger.host.is_root())
+                .cloned()
+                .collect()),
+        },
+    }
+}
+
+/// The candidates in the order in which to try them.
+///
+/// # Errors
+/// Why there is none.
+pub fn route(
+    exchangers: &[Exchanger],
+    addresses: &BTreeMap<Domain, Addresses>,
+    identity: &Identity,
+    random: &mut impl Rng,
+) -> Result<Vec<Candidate>, Unroutable> {
+    let none = Addresses::default();
+    let addresses_of = |host: &Domain| addresses.get(host).unwrap_or(&none);
+    // A relay that finds itself in the list discards that preference and all higher numbers.
+    let own_level = exchangers
+        .iter()
+        .filter(|exchanger| identity.is_self(&exchanger.host, addresses_of(&exchanger.host)))
+        .map(|exchanger| exchanger.preference)
+        .min();
+    let kept: Vec<&Exchanger> = exchangers
+        .iter()
+        .filter(|exchanger| own_level.is_none_or(|own| exchanger.preference < own))
+        .collect();
+    if kept.is_empty() && own_level.is_some() {
+        return Err(Unroutable::OnlySelf);
+    }
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for exchanger in in_order(&kept, random) {
+        for address in &addresses_of(&exchanger.host).found {
+            let known = candidates
+                .iter()
+                .any(|known| known.exchanger == exchanger.host && known.address == *address);
+            if identity.families.reach(*address) && !known {
+                candidates.push(Candidate {
+                    preference: exchanger.preference,
+                    exchanger: exchanger.host.clone(),
+                    address: *address,
+                });
+            }
+        }
+    }
+    if candidates.is_empty() {
+        let failed = kept
+            .iter()
+            .any(|exchanger| addresses_of(&exchanger.host).failed);
+        return Err(if failed {
+            Unroutable::LookupFailed
+        } else {
+            Unroutable::NoUsableExchanger
+        });
+    }
+    candidates.truncate(identity.max_candidates.unwrap_or(usize::MAX).max(1));
+    Ok(candidates)
+}
+
+/// Lowest preference first; equal ones in random order, to spread the load.
+fn in_order<'a>(exchangers: &[&'a Exchanger], random: &mut impl Rng) -> Vec<&'a Exchanger> {
+    let mut levels: BTreeMap<u16, Vec<&Exchanger>> = BTreeMap::new();
+    for exchanger in exchangers {
+        levels
+            .entry(exchanger.preference)
+            .or_default()
+            .push(exchanger);
+    }
+    for level in levels.values_mut() {
+        level.shuffle(random);
+    }
+    levels.into_values().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    fn name(text: &str) -> Domain {
+        text.parse().expect("a name")
+    }
+
+    fn mx(list: &[(u16, &str)]) -> Vec<Exchanger> {
+        list.iter()
+            .map(|(preference, host)| Exchanger {
+                preference: *preference,
+                host: name(host),
+            })
+            .collect()
+    }
+
+    fn hosts(list: &[(&str, &[u8])]) -> BTreeMap<Domain, Addresses> {
+        let addresses = |lasts: &[u8]| Addresses {
+            found: lasts
+                .iter()
+                .map(|last| IpAddr::from([192, 0, 2, *last]))
+                .collect(),
+            failed: false,
+        };
+        list.iter()
+            .map(|(host, lasts)| (name(host), addresses(lasts)))
+            .collect()
+    }
+
+    fn me() -> Identity {
+        Identity::from(&SenderSettings::default())
+    }
+
+    fn order(
+        exchangers: &[Exchanger],
+        addresses: &BTreeMap<Domain, Addresses>,
+        identity: &Identity,
+    ) -> Result<Vec<String>, Unroutable> {
+        let candidates = route(
+            exchangers,
+            addresses,
+            identity,
+            &mut ChaCha8Rng::seed_from_u64(1),
+        )?;
+        Ok(candidates
+            .iter()
+            .map(|candidate| format!("{} {}", candidate.exchanger, candidate.address))
+            .collect())
+    }
+
+    #[test]
+    fn lowest_preference_first_and_each_address_in_its_order() {
+        let found = order(
+            &mx(&[(20, "b.test"), (10, "a.test")]),
+            &hosts(&[("a.test", &[9, 1]), ("b.test", &[2])]),
+            &me(),
+        );
+        assert_eq!(
+            found,
+            Ok(["a.test 192.0.2.9", "a.test 192.0.2.1", "b.test 192.0.2.2"]
+                .map(str::to_owned)
+                .to_vec())
+        );
+    }
+
+    #[test]
+    fn the_own_level_and_worse_are_discarded() {
+        let list = mx(&[
+            (10, "a.test"),
+            (20, "mail.sender.test"),
+            (20, "c.test"),
+            (30, "d.test"),
+        ]);
+        let addresses = hosts(&[("a.test", &[1]), ("c.test", &[3]), ("d.test", &[4])]);
+        assert_eq!(
+            order(&list, &addresses, &me()),
+            Ok(vec!["a.test 192.0.2.1".to_owned()])
+        );
+        assert_eq!(
+            order(&list[1..], &addresses, &me()),
+            Err(Unroutable::OnlySelf)
+        );
+    }
+
+    #[test]
+    fn without_addresses_it_matters_whether_a_lookup_failed() {
+        let list = mx(&[(10, "a.test")]);
+        assert_eq!(
+            order(&list, &hosts(&[]), &me()),
+            Err(Unroutable::NoUsableExchanger)
+        );
+        let failed = BTreeMap::from([(
+            name("a.test"),
+            Addresses {
+                found: vec![],
+                failed: true,
+            },
+        )]);
+        assert_eq!(order(&list, &failed, &me()), Err(Unroutable::LookupFailed));
+    }
+
+    #[test]
+    fn null_mx_implicit_mx_and_missing_domain() {
+        let domain = name("example.test");
+        let null = Exchanger {
+            preference: 0,
+            host: Domain::root(),
+        };
+        assert_eq!(
+            exchangers(&domain, &MxAnswer::Records(vec![null.clone()])),
+            Err(Unroutable::NullMx)
+        );
+        let beside = MxAnswer::Records([vec![null], mx(&[(5, "a.test")])].concat());
+        assert_eq!(exchangers(&domain, &beside), Ok(mx(&[(5, "a.test")])));
+        assert_eq!(
+            exchangers(&domain, &MxAnswer::NoData),
+            Ok(mx(&[(0, "example.test")]))
+        );
+        assert_eq!(
+            exchangers(&domain, &MxAnswer::NoDomain),
+            Err(Unroutable::NoDomain)
+        );
+    }
+}

@@ -1,0 +1,163 @@
+//! What sends the drill's messages: the reference sender, or anything else that runs inside the lab.
+//!
+//! A [`Sender`] is given a [`Post`], through which messages reach it at their moments and through
+//! which it connects. What it does is read off the lab's side; what it says of a message's end goes
+//! into the same log.
+
+mod content;
+pub mod flaw;
+mod reference;
+mod resolver;
+mod session;
+
+use std::{
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+pub use self::{flaw::Flaw, reference::Reference};
+use crate::{
+    event::{Purpose, What},
+    lab::{Site, network},
+    reply::Status,
+    scenario::{Mailbox, Message, MessageId, Outcome, Scenario},
+    stream::Stream,
+    time::Moment,
+};
+
+/// Sends the messages of a drill.
+pub trait Sender {
+    /// Takes the messages from the post until there are none left, and ends when it is done with them.
+    fn send(self, post: Post) -> impl Future<Output = ()>;
+}
+
+/// A sender made of a function: `sender::from_fn(|post| async move { ... })`.
+pub fn from_fn<F, W>(function: F) -> impl Sender
+where
+    F: FnOnce(Post) -> W,
+    W: Future<Output = ()>,
+{
+    struct Function<F>(F);
+    impl<F: FnOnce(Post) -> W, W: Future<Output = ()>> Sender for Function<F> {
+        fn send(self, post: Post) -> impl Future<Output = ()> {
+            (self.0)(post)
+        }
+    }
+    Function(function)
+}
+
+/// Where a sender stands: messages come in, connections go out.
+pub struct Post {
+    site: Arc<Site>,
+    seed: u64,
+    next: usize,
+    order: Vec<usize>,
+}
+
+impl Post {
+    pub(crate) fn new(site: Arc<Site>, seed: u64) -> Self {
+        let mut order: Vec<usize> = (0..site.scenario.messages.len()).collect();
+        order.sort_by_key(|index| site.scenario.messages[*index].at);
+        Self {
+            site,
+            seed,
+            next: 0,
+            order,
+        }
+    }
+
+    /// The drill.
+    pub fn scenario(&self) -> &Scenario {
+        &self.site.scenario
+    }
+
+    /// Where randomness starts from.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The next message, at its moment; `None` after the last one.
+    pub async fn next_message(&mut self) -> Option<Message> {
+        self.next_indexed().await.map(|(_, message)| message)
+    }
+
+    async fn next_indexed(&mut self) -> Option<(usize, Message)> {
+        let index = *self.order.get(self.next)?;
+        let message = self.site.scenario.messages[index].clone();
+        self.site.clock.sleep_until(message.at).await;
+        // Only now, so that a caller who stops waiting loses no message.
+        self.next += 1;
+        self.site.record(What::Submitted {
+            message: message.id.clone(),
+            from: message
+                .from
+                .as_ref()
+                .map_or_else(String::new, |from| from.text.clone()),
+            to: message.to.iter().map(|to| to.text.clone()).collect(),
+        });
+        Some((index, message))
+    }
+
+    /// The content of a message, ready to be sent after DATA, its final dot included.
+    pub fn content(&self, message: &Message) -> Vec<u8> {
+        content::on_the_wire(&content::message(message))
+    }
+
+    /// The moment it is.
+    pub fn now(&self) -> Moment {
+        self.site.clock.now()
+    }
+
+    /// Where the name server is; only sockets of the loopback network reach it.
+    pub fn resolver(&self) -> SocketAddr {
+        self.site.network.resolver()
+    }
+
+    /// The port of every receiver.
+    pub fn smtp_port(&self) -> u16 {
+        self.site.network.smtp_port()
+    }
+
+    /// Connects to an address of the zone, for a message.
+    ///
+    /// # Errors
+    /// What a connection meets. A time-out is the caller's: the future then never ends.
+    pub async fn connect(&self, address: IpAddr, message: &MessageId) -> io::Result<Stream> {
+        let purpose = Purpose {
+            message: Some(message.clone()),
+            ..Purpose::default()
+        };
+        network::connect(&self.site, address, self.smtp_port(), purpose).await
+    }
+
+    /// Says what a recipient of a message came to.
+    pub fn report(
+        &self,
+        message: &MessageId,
+        recipient: &Mailbox,
+        outcome: Outcome,
+        status: Option<Status>,
+        reason: &str,
+    ) {
+        report(&self.site, message, recipient, outcome, status, reason);
+    }
+}
+
+fn report(
+    site: &Site,
+    message: &MessageId,
+    recipient: &Mailbox,
+    outcome: Outcome,
+    status: Option<Status>,
+    reason: &str,
+) {
+    site.record(What::Report {
+        message: message.clone(),
+        recipient: recipient.text.clone(),
+        outcome,
+        status,
+        reason: reason.to_owned(),
+    });
+}

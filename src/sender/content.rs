@@ -1,0 +1,198 @@
+//! What the reference sender sends: the drill's messages and the notifications of failed ones.
+
+use crate::{
+    lab::ID_DOMAIN,
+    reply::Status,
+    scenario::{Mailbox, Message, MessageId},
+    sender::session::Reason,
+    time::Moment,
+};
+
+/// Octets of a line of filling.
+const FILLING: &str = "Paper, dust and the smell of rain; the postman rings no second time.\r\n";
+
+/// The header and body of a drill message; no wall-clock time is in it.
+pub(super) fn message(message: &Message) -> Vec<u8> {
+    let mut text = String::new();
+    for hop in (1..=message.received).rev() {
+        text.push_str(&format!(
+            "Received: from hop{}.test by hop{hop}.test; {}\r\n",
+            hop - 1,
+            date(message.at)
+        ));
+    }
+    let to: Vec<&str> = message.to.iter().map(|to| &*to.text).collect();
+    text.push_str(&format!(
+        "Date: {}\r\nFrom: {}\r\nTo: {}\r\nSubject: drill message {}\r\nMessage-ID: <{}{ID_DOMAIN}\r\n\r\n",
+        date(message.at),
+        message.from.as_ref().map_or("mailer-daemon@sender.test", |from| &from.text),
+        to.join(", "),
+        message.id,
+        message.id,
+    ));
+    text.push_str("This is a drill.\r\n");
+    let size = message.size.unwrap_or(0);
+    while text.len() < size {
+        let left = size - text.len();
+        // A line needs two octets for its end; what is too short for that joins the last line.
+        text.push_str(if left >= FILLING.len() + 2 {
+            FILLING
+        } else {
+            ""
+        });
+        if left < FILLING.len() + 2 {
+            text.push_str(&".".repeat(left.saturating_sub(2)).replacen('.', "x", 1));
+            text.push_str("\r\n");
+            break;
+        }
+    }
+    text.into_bytes()
+}
+
+/// A notification as RFC 3464 has it: words for people, a report for programs, the header returned.
+pub(super) fn notification(
+    of: &Message,
+    to: &Mailbox,
+    failed: &[(Mailbox, Reason)],
+    reporter: &str,
+    now: Moment,
+    id: &MessageId,
+) -> Vec<u8> {
+    let boundary = "drill-report";
+    let mut words = String::new();
+    let mut report = format!(
+        "Reporting-MTA: dns; {reporter}\r\nArrival-Date: {}\r\n",
+        date(of.at)
+    );
+    for (recipient, reason) in failed {
+        words.push_str(&format!("  {recipient}: {}\r\n", reason.text));
+        report.push_str(&format!(
+            "\r\nFinal-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: {}\r\nDiagnostic-Code: smtp; {}\r\n",
+            reason.status, reason.text,
+        ));
+    }
+    let original = String::from_utf8_lossy(&message(&Message {
+        size: None,
+        ..of.clone()
+    }))
+    .into_owned();
+    let header = original
+        .split("\r\n\r\n")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    format!(
+        "Date: {}\r\nFrom: Mail Delivery System <mailer-daemon@{reporter}>\r\nTo: {to}\r\nSubject: could not be delivered\r\n\
+         Message-ID: <{id}@{reporter}>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=delivery-status; boundary=\"{boundary}\"\r\n\r\n\
+         --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+         The message could not be delivered to:\r\n\r\n{words}\r\n\
+         --{boundary}\r\nContent-Type: message/delivery-status\r\n\r\n{report}\r\n\
+         --{boundary}\r\nContent-Type: text/rfc822-headers\r\n\r\n{header}\r\n\r\n--{boundary}--\r\n",
+        date(now),
+    )
+    .into_bytes()
+}
+
+/// Content as it goes over the wire: dots stuffed, ended (RFC 5321 section 4.5.2).
+pub(super) fn on_the_wire(content: &[u8]) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(content.len() + 16);
+    let mut at_start = true;
+    for octet in content {
+        if at_start && *octet == b'.' {
+            wire.push(b'.');
+        }
+        wire.push(*octet);
+        at_start = *octet == b'\n';
+    }
+    if !wire.ends_with(b"\r\n") {
+        wire.extend_from_slice(b"\r\n");
+    }
+    wire.extend_from_slice(b".\r\n");
+    wire
+}
+
+/// The status of a message given up because its time was over.
+pub(super) fn expired(last: Option<&Reason>) -> Reason {
+    let text = last.map_or_else(String::new, |last| format!(" (last: {})", last.text));
+    Reason {
+        status: Status(5, 4, 7),
+        text: format!("delivery time expired{text}"),
+    }
+}
+
+/// A date that starts with the drill: Thursday 1 January 2026, 00:00:00 UTC.
+fn date(moment: Moment) -> String {
+    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [(&str, u64); 12] = [
+        ("Jan", 31),
+        ("Feb", 28),
+        ("Mar", 31),
+        ("Apr", 30),
+        ("May", 31),
+        ("Jun", 30),
+        ("Jul", 31),
+        ("Aug", 31),
+        ("Sep", 30),
+        ("Oct", 31),
+        ("Nov", 30),
+        ("Dec", 31),
+    ];
+    let secs = moment.0.as_secs();
+    let days = secs / 86_400;
+    let weekday = DAYS[usize::try_from(days % 7).unwrap_or(0)];
+    let mut day = days % 365;
+    let mut month = "Dec";
+    for (name, length) in MONTHS {
+        if day < length {
+            month = name;
+            break;
+        }
+        day -= length;
+    }
+    let clock = secs % 86_400;
+    format!(
+        "{weekday}, {} {month} {} {:02}:{:02}:{:02} +0000",
+        day + 1,
+        2026 + days / 365,
+        clock / 3600,
+        clock / 60 % 60,
+        clock % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dots_are_stuffed_and_the_end_is_put() {
+        assert_eq!(on_the_wire(b".a\r\n..\r\nb"), b"..a\r\n...\r\nb\r\n.\r\n");
+        assert_eq!(on_the_wire(b""), b"\r\n.\r\n");
+    }
+
+    #[test]
+    fn a_message_has_the_size_asked_for() {
+        for size in [400, 401, 777, 4096, 100_000] {
+            let asked = Message {
+                id: "m".into(),
+                at: Moment::START,
+                from: None,
+                to: vec!["a@b.test".parse().expect("a mailbox")],
+                size: Some(size),
+                received: 0,
+                require_tls: false,
+            };
+            assert_eq!(message(&asked).len(), size);
+        }
+    }
+
+    #[test]
+    fn dates_count_from_the_start_of_2026() {
+        assert_eq!(date(Moment::START), "Thu, 1 Jan 2026 00:00:00 +0000");
+        assert_eq!(
+            date(Moment(std::time::Duration::from_secs(40 * 86_400 + 3661))),
+            "Tue, 10 Feb 2026 01:01:01 +0000"
+        );
+    }
+}

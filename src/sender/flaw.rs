@@ -1,0 +1,140 @@
+//! Ways to get mail routing wrong, to show that the rules catch each: negative controls.
+
+use std::collections::BTreeMap;
+
+use rand::{Rng, seq::SliceRandom};
+
+use crate::{
+    name::Domain,
+    route::{Addresses, Candidate, Exchanger, Identity, MxAnswer},
+};
+
+/// A fault of a sender, on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flaw {
+    /// Tries candidates in any order.
+    IgnoresPreference,
+    /// Takes the highest preference number for the best.
+    HighestFirst,
+    /// Always takes the same of equal exchangers first.
+    NoShuffle,
+    /// Uses the domain's own address although it has MX records.
+    UsesDomainAddress,
+    /// Delivers to the address of a domain with a null MX.
+    IgnoresNullMx,
+    /// Does not take itself and worse out of the list.
+    KeepsItself,
+    /// Gives up the pass after the first candidate.
+    StopsAtFirst,
+    /// Goes on to further candidates after a permanent failure.
+    IgnoresPermanent,
+    /// Delivers what was delivered once more.
+    DeliversTwice,
+    /// Forgets a message after a transient failure.
+    DropsMessage,
+    /// Retries without waiting.
+    RetriesAtOnce,
+    /// Takes a failed lookup for an answer without MX records.
+    FailedLookupIsNoMx,
+    /// Tries an address that belongs to no exchanger of the domain.
+    LeavesRoute,
+    /// Gives a message up after its first transient failure.
+    BouncesTransient,
+    /// Sends no notification of what failed.
+    NoNotification,
+}
+
+impl Flaw {
+    /// Every flaw and its name.
+    pub const ALL: [(&'static str, Self); 15] = [
+        ("ignores-preference", Self::IgnoresPreference),
+        ("highest-first", Self::HighestFirst),
+        ("no-shuffle", Self::NoShuffle),
+        ("uses-domain-address", Self::UsesDomainAddress),
+        ("ignores-null-mx", Self::IgnoresNullMx),
+        ("keeps-itself", Self::KeepsItself),
+        ("stops-at-first", Self::StopsAtFirst),
+        ("ignores-permanent", Self::IgnoresPermanent),
+        ("delivers-twice", Self::DeliversTwice),
+        ("drops-message", Self::DropsMessage),
+        ("retries-at-once", Self::RetriesAtOnce),
+        ("failed-lookup-is-no-mx", Self::FailedLookupIsNoMx),
+        ("leaves-route", Self::LeavesRoute),
+        ("bounces-transient", Self::BouncesTransient),
+        ("no-notification", Self::NoNotification),
+    ];
+
+    /// The answer as a flawed sender takes it.
+    pub(super) fn misread(self, answer: MxAnswer) -> MxAnswer {
+        match (self, &answer) {
+            (Self::FailedLookupIsNoMx, MxAnswer::Failed) => MxAnswer::NoData,
+            (Self::IgnoresNullMx, MxAnswer::Records(records))
+                if records.iter().all(|mx| mx.host.is_root()) =>
+            {
+                MxAnswer::NoData
+            }
+            _ => answer,
+        }
+    }
+
+    /// Who a flawed sender takes itself for.
+    pub(super) fn mistake_identity(self, identity: Identity) -> Identity {
+        match self {
+            Self::KeepsItself => Identity {
+                names: Vec::new(),
+                addresses: Vec::new(),
+                ..identity
+            },
+            _ => identity,
+        }
+    }
+
+    /// The candidates in the order of a flawed sender.
+    pub(super) fn reorder(
+        self,
+        mut candidates: Vec<Candidate>,
+        random: &mut impl Rng,
+    ) -> Vec<Candidate> {
+        match self {
+            Self::IgnoresPreference => candidates.shuffle(random),
+            Self::HighestFirst => {
+                candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.preference))
+            }
+            Self::NoShuffle => candidates.sort(),
+            Self::StopsAtFirst => candidates.truncate(1),
+            _ => {}
+        }
+        candidates
+    }
+
+    /// A host outside the list that a flawed sender tries first, if it has one in mind.
+    pub(super) fn stray(self, domain: &Domain, exchangers: &[Exchanger]) -> Option<Domain> {
+        match self {
+            Self::UsesDomainAddress
+                if exchangers.iter().any(|exchanger| exchanger.host != *domain) =>
+            {
+                Some(domain.clone())
+            }
+            Self::LeavesRoute => Some(domain.prefixed("www")),
+            _ => None,
+        }
+    }
+}
+
+/// The candidates of a stray host, to be tried before all others.
+pub(super) fn stray_candidates(
+    host: &Domain,
+    addresses: &BTreeMap<Domain, Addresses>,
+) -> Vec<Candidate> {
+    let found = addresses
+        .get(host)
+        .into_iter()
+        .flat_map(|addresses| &addresses.found);
+    found
+        .map(|address| Candidate {
+            preference: 0,
+            exchanger: host.clone(),
+            address: *address,
+        })
+        .collect()
+}

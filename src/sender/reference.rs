@@ -1,0 +1,419 @@
+//! The reference sender: looks up, routes, tries candidates pass by pass, waits, gives up, returns.
+//!
+//! Each next hop of a message is a delivery of its own. Time and randomness come from outside: the
+//! lab's clock and the drill's seed.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, FutureExt},
+    stream::FuturesUnordered,
+};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    Flaw, Post, Sender,
+    content::{self, expired},
+    flaw::stray_candidates,
+    report,
+    resolver::Lookups,
+    session::{self, Fate, Letter, Reason},
+};
+use crate::{
+    event::Purpose,
+    lab::Site,
+    name::Domain,
+    reply::{Severity, Status},
+    route::{self, Candidate, Identity, Unroutable},
+    scenario::{Mailbox, Message, MessageId, Outcome, Scenario, SenderSettings},
+    time::Moment,
+};
+
+/// A sender that does what the RFCs ask, or with a [`Flaw`] all but one thing of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reference {
+    flaw: Option<Flaw>,
+}
+
+impl Reference {
+    /// A sender with a flaw.
+    pub fn with_flaw(flaw: Flaw) -> Self {
+        Self { flaw: Some(flaw) }
+    }
+}
+
+impl Sender for Reference {
+    async fn send(self, mut post: Post) {
+        let office = Arc::new(Office::new(&post, self.flaw));
+        let mut deliveries: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
+        let mut open = true;
+        while open || !deliveries.is_empty() {
+            tokio::select! {
+                biased;
+                next = post.next_indexed(), if open => match next {
+                    Some((index, message)) => deliveries.extend(office.accept(index, message)),
+                    None => open = false,
+                },
+                _ = deliveries.next(), if !deliveries.is_empty() => {}
+            }
+        }
+    }
+}
+
+/// What all deliveries share.
+struct Office {
+    site: Arc<Site>,
+    settings: SenderSettings,
+    stop: Option<Moment>,
+    lookups: Lookups,
+    flaw: Option<Flaw>,
+    seed: u64,
+    /// Addresses whose connections failed, and until when they are skipped.
+    unreachable: Mutex<BTreeMap<IpAddr, Moment>>,
+}
+
+/// A message on its way to one next hop.
+struct Delivery {
+    id: MessageId,
+    message: Message,
+    hop: Domain,
+    to: Vec<Mailbox>,
+    content: Vec<u8>,
+    random: ChaCha8Rng,
+    pass: u32,
+    last: Option<Reason>,
+    failed: Vec<(Mailbox, Reason)>,
+}
+
+impl Office {
+    fn new(post: &Post, flaw: Option<Flaw>) -> Self {
+        let scenario: &Scenario = post.scenario();
+        Self {
+            site: Arc::clone(&post.site),
+            settings: scenario.sender.clone(),
+            stop: scenario.stop,
+            lookups: Lookups::new(Arc::clone(&post.site), scenario.sender.cache),
+            flaw,
+            seed: post.seed(),
+            unreachable: Mutex::default(),
+        }
+    }
+
+    /// The deliveries that a message of the drill makes: one for each next hop.
+    fn accept(self: &Arc<Self>, index: usize, message: Message) -> Vec<BoxFuture<'static, ()>> {
+        let content = content::on_the_wire(&content::message(&message));
+        let hops = Scenario::next_hops(&message).into_iter().enumerate();
+        hops.map(|(hop_index, hop)| {
+            let to = message
+                .to
+                .iter()
+                .filter(|to| to.domain == hop)
+                .cloned()
+                .collect();
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+            // A stream of its own for each delivery: what one draws does not depend on the others.
+            random.set_stream((index as u64) << 16 | hop_index as u64);
+            let delivery = Delivery {
+                id: message.id.clone(),
+                message: message.clone(),
+                hop,
+                to,
+                content: content.clone(),
+                random,
+                pass: 0,
+                last: None,
+                failed: Vec::new(),
+            };
+            Arc::clone(self).carry(delivery).boxed()
+        })
+        .collect()
+    }
+
+    /// Carries a delivery to its end, and the notification of what failed to its own.
+    async fn carry(self: Arc<Self>, mut delivery: Delivery) {
+        self.deliver(&mut delivery).await;
+        // A notification is never the cause of another one (RFC 5321 section 6.1).
+        if let Some(mut notification) = self.notification(&delivery) {
+            self.deliver(&mut notification).await;
+        }
+    }
+
+    async fn deliver(&self, delivery: &mut Delivery) {
+        if delivery.message.received >= self.settings.max_hops {
+            let text = format!(
+                "{} Received fields: the message goes in a loop",
+                delivery.message.received
+            );
+            return self.fail_rest(
+                delivery,
+                Reason {
+                    status: Status(5, 4, 6),
+                    text,
+                },
+            );
+        }
+        let deadline = delivery.message.at.after(self.settings.expire);
+        loop {
+            delivery.pass += 1;
+            self.pass(delivery).await;
+            if delivery.to.is_empty() || self.flaw == Some(Flaw::DropsMessage) {
+                return;
+            }
+            self.say_deferred(delivery);
+            if self.flaw == Some(Flaw::BouncesTransient) {
+                let reason = delivery.last.clone().unwrap_or_else(|| expired(None));
+                return self.fail_rest(delivery, reason);
+            }
+            let next = self.site.clock.now().after(self.interval(delivery.pass));
+            let expires = next >= deadline;
+            let wake = if expires { deadline } else { next };
+            if self.stop.is_some_and(|stop| wake > stop) {
+                return;
+            }
+            self.site.clock.sleep_until(wake).await;
+            if expires {
+                return self.fail_rest(delivery, expired(delivery.last.as_ref()));
+            }
+        }
+    }
+
+    /// How long to wait after a pass; the last interval repeats.
+    fn interval(&self, pass: u32) -> Duration {
+        if self.flaw == Some(Flaw::RetriesAtOnce) {
+            return Duration::from_secs(1);
+        }
+        let index = usize::try_from(pass)
+            .unwrap_or(usize::MAX)
+            .saturating_sub(1);
+        let last = self
+            .settings
+            .retry
+            .last()
+            .copied()
+            .unwrap_or(Duration::from_secs(1800));
+        self.settings.retry.get(index).copied().unwrap_or(last)
+    }
+
+    /// One walk over the candidates, as they are now.
+    async fn pass(&self, delivery: &mut Delivery) {
+        let candidates = match self.candidates(delivery).await {
+            Ok(candidates) => candidates,
+            Err(unroutable) => {
+                let reason = Reason {
+                    status: unroutable.status(),
+                    text: unroutable.to_string(),
+                };
+                return match unroutable.severity() {
+                    Severity::Permanent => self.fail_rest(delivery, reason),
+                    _ => delivery.last = Some(reason),
+                };
+            }
+        };
+        let mut refusals: Option<Reason> = None;
+        let mut transient = false;
+        for candidate in &candidates {
+            let fates = self.attempt(delivery, candidate).await;
+            transient |= fates.iter().any(|fate| matches!(fate, Fate::Deferred(_)));
+            if let Some(Fate::HostRefuses(reason)) = fates.first() {
+                refusals = Some(reason.clone());
+            }
+            self.settle(delivery, fates);
+            if delivery.to.is_empty() {
+                return;
+            }
+        }
+        // Every host turned the client away for good: later will be no better.
+        if let Some(reason) = refusals.filter(|_| !transient) {
+            self.fail_rest(delivery, reason);
+        }
+    }
+
+    async fn candidates(&self, delivery: &mut Delivery) -> Result<Vec<Candidate>, Unroutable> {
+        let mut answer = self.lookups.mx(&delivery.hop).await;
+        let mut identity = Identity::from(&self.settings);
+        if let Some(flaw) = self.flaw {
+            answer = flaw.misread(answer);
+            identity = flaw.mistake_identity(identity);
+        }
+        let exchangers = route::exchangers(&delivery.hop, &answer)?;
+        let hosts: Vec<&Domain> = exchangers.iter().map(|exchanger| &exchanger.host).collect();
+        let addresses = self.lookups.addresses(&hosts).await;
+        let candidates = route::route(&exchangers, &addresses, &identity, &mut delivery.random)?;
+        let candidates = match self.flaw {
+            None => candidates,
+            Some(flaw) => {
+                let mut strays = Vec::new();
+                if let Some(host) = flaw.stray(&delivery.hop, &exchangers) {
+                    strays = stray_candidates(&host, &self.lookups.addresses(&[&host]).await);
+                }
+                strays.extend(flaw.reorder(candidates, &mut delivery.random));
+                strays
+            }
+        };
+        Ok(self.without_unreachable(candidates))
+    }
+
+    /// Leaves out addresses whose connections failed a short while ago, as long as others are left
+    /// (RFC 5321 section 4.5.4.1).
+    fn without_unreachable(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let now = self.site.clock.now();
+        let unreachable = self
+            .unreachable
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let skipped = |candidate: &&Candidate| {
+            unreachable
+                .get(&candidate.address)
+                .is_some_and(|until| now < *until)
+        };
+        let left: Vec<Candidate> = candidates
+            .iter()
+            .filter(|candidate| !skipped(candidate))
+            .cloned()
+            .collect();
+        if left.is_empty() { candidates } else { left }
+    }
+
+    async fn attempt(&self, delivery: &Delivery, candidate: &Candidate) -> Vec<Fate> {
+        let letter = Letter {
+            from: delivery.message.from.as_ref(),
+            to: &delivery.to,
+            content: &delivery.content,
+        };
+        let purpose = Purpose {
+            message: Some(delivery.id.clone()),
+            exchanger: Some(candidate.exchanger.clone()),
+            pass: Some(delivery.pass),
+        };
+        let fates = session::attempt(
+            &self.site,
+            &self.settings,
+            candidate,
+            purpose.clone(),
+            &letter,
+        )
+        .await;
+        let unreachable = fates
+            .iter()
+            .any(|fate| matches!(fate, Fate::Deferred(reason) if reason.status == Status(4, 4, 1)));
+        if let Some(wait) = self.settings.remember_unreachable.filter(|_| unreachable) {
+            let until = self.site.clock.now().after(wait);
+            self.unreachable
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(candidate.address, until);
+        }
+        if self.flaw == Some(Flaw::DeliversTwice) && fates.contains(&Fate::Delivered) {
+            session::attempt(&self.site, &self.settings, candidate, purpose, &letter).await;
+        }
+        fates
+    }
+
+    /// Takes the recipients whose fate is final out of the delivery.
+    fn settle(&self, delivery: &mut Delivery, fates: Vec<Fate>) {
+        let recipients = std::mem::take(&mut delivery.to);
+        for (recipient, fate) in recipients.into_iter().zip(fates) {
+            match fate {
+                Fate::Delivered => report(
+                    &self.site,
+                    &delivery.id,
+                    &recipient,
+                    Outcome::Delivered,
+                    None,
+                    "",
+                ),
+                Fate::Failed(reason) if self.flaw == Some(Flaw::IgnoresPermanent) => {
+                    delivery.last = Some(reason);
+                    delivery.to.push(recipient);
+                }
+                Fate::Failed(reason) => self.fail(delivery, recipient, reason),
+                Fate::Deferred(reason) | Fate::HostRefuses(reason) => {
+                    delivery.last = Some(reason);
+                    delivery.to.push(recipient);
+                }
+            }
+        }
+    }
+
+    fn fail(&self, delivery: &mut Delivery, recipient: Mailbox, reason: Reason) {
+        report(
+            &self.site,
+            &delivery.id,
+            &recipient,
+            Outcome::Bounced,
+            Some(reason.status),
+            &reason.text,
+        );
+        delivery.failed.push((recipient, reason));
+    }
+
+    fn fail_rest(&self, delivery: &mut Delivery, reason: Reason) {
+        for recipient in std::mem::take(&mut delivery.to) {
+            self.fail(delivery, recipient, reason.clone());
+        }
+    }
+
+    fn say_deferred(&self, delivery: &Delivery) {
+        let reason = delivery.last.as_ref();
+        for recipient in &delivery.to {
+            let text = reason.map_or("", |reason| &reason.text);
+            report(
+                &self.site,
+                &delivery.id,
+                recipient,
+                Outcome::Deferred,
+                reason.map(|reason| reason.status),
+                text,
+            );
+        }
+    }
+
+    /// The notification of what failed for good, to where the message came from, from nobody
+    /// (RFC 5321 section 6.1, RFC 3464).
+    fn notification(&self, delivery: &Delivery) -> Option<Delivery> {
+        if delivery.failed.is_empty() || self.flaw == Some(Flaw::NoNotification) {
+            return None;
+        }
+        let to = delivery.message.from.clone()?;
+        let now = self.site.clock.now();
+        let id = MessageId(format!("{}.bounce.{}", delivery.id, delivery.hop).into());
+        let reporter = self.settings.names.first()?.to_string();
+        let content = content::notification(
+            &delivery.message,
+            &to,
+            &delivery.failed,
+            &reporter,
+            now,
+            &id,
+        );
+        let message = Message {
+            id: id.clone(),
+            at: now,
+            from: None,
+            to: vec![to.clone()],
+            size: None,
+            received: 0,
+            require_tls: false,
+        };
+        let mut random = delivery.random.clone();
+        random.set_stream(random.get_stream() | 1 << 63);
+        Some(Delivery {
+            id,
+            message,
+            hop: to.domain.clone(),
+            to: vec![to],
+            content: content::on_the_wire(&content),
+            random,
+            pass: 0,
+            last: None,
+            failed: Vec::new(),
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! The reference sender's resolver: hickory-resolver over the lab's network, with a cache of its own.
+//!
+//! hickory's cache runs on the machine's clock; answers here are kept for their TTL on the lab's.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{RData, Record, RecordType},
+};
+use hickory_resolver::{
+    Resolver,
+    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
+    net::{DnsError, NetError},
+};
+use tokio::sync::Mutex as AsyncMutex;
+
+use crate::{
+    lab::{Site, network::LabRuntime},
+    name::Domain,
+    route::{Addresses, Exchanger, MxAnswer},
+    time::Moment,
+};
+
+/// Wait for an answer to one datagram.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// Tries after the first one.
+const RETRIES: usize = 2;
+
+/// What a lookup came to.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    /// Records of the type asked for, at the end of any aliases.
+    Records {
+        records: Vec<Record>,
+        /// Whether the answer carried the AD bit.
+        secure: bool,
+    },
+    NoData,
+    NoDomain,
+    /// Nothing that can be relied on: SERVFAIL and its like, or no answer.
+    Failed,
+}
+
+#[derive(Debug, Clone)]
+struct Cached {
+    until: Moment,
+    found: Found,
+}
+
+type Slot = Arc<AsyncMutex<Option<Cached>>>;
+
+/// Looks names up and keeps the answers.
+pub(crate) struct Lookups {
+    site: Arc<Site>,
+    resolver: Resolver<LabRuntime>,
+    /// `None`: nothing is kept.
+    cache: Option<Mutex<HashMap<(Domain, RecordType), Slot>>>,
+}
+
+impl Lookups {
+    pub(crate) fn new(site: Arc<Site>, cached: bool) -> Self {
+        let server = site.network.resolver();
+        let connections =
+            [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                connection.port = server.port();
+                connection
+            });
+        let servers = vec![NameServerConfig::new(
+            server.ip(),
+            true,
+            connections.to_vec(),
+        )];
+        let config = ResolverConfig::from_parts(None, vec![], servers);
+        let mut builder = Resolver::builder_with_config(config, LabRuntime::new(Arc::clone(&site)));
+        *builder.options_mut() = options();
+        let resolver = builder
+            .build()
+            .expect("a resolver without TLS needs nothing that can fail");
+        Self {
+            site,
+            resolver,
+            cache: cached.then(Mutex::default),
+        }
+    }
+
+    /// Looks up records of a type; answers still fresh are not asked for again.
+    pub(crate) async fn lookup(&self, name: &Domain, record_type: RecordType) -> Found {
+        let Some(cache) = &self.cache else {
+            return self.ask(name, record_type).await.0;
+        };
+        let slot = {
+            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(cache.entry((name.clone(), record_type)).or_default())
+        };
+        // Whoever asks while the same question is out waits for its answer.
+        let mut slot = slot.lock().await;
+        if let Some(cached) = slot
+            .as_ref()
+            .filter(|cached| self.site.clock.now() < cached.until)
+        {
+            return cached.found.clone();
+        }
+        let (found, ttl) = self.ask(name, record_type).await;
+        *slot = ttl.map(|ttl| Cached {
+            until: self.site.clock.now().after(ttl),
+            found: found.clone(),
+        });
+        found
+    }
+
+    /// The exchangers of a domain.
+    pub(crate) async fn mx(&self, domain: &Domain) -> MxAnswer {
+        match self.lookup(domain, RecordType::MX).await {
+            Found::Records { records, .. } => {
+                let exchangers = records.iter().filter_map(|record| match &record.data {
+                    RData::MX(mx) => Some(Exchanger {
+                        preference: mx.preference,
+                        host: Domain::from(&mx.exchange),
+                    }),
+                    _ => None,
+                });
+                MxAnswer::Records(exchangers.collect())
+            }
+            Found::NoData => MxAnswer::NoData,
+            Found::NoDomain => MxAnswer::NoDomain,
+            Found::Failed => MxAnswer::Failed,
+        }
+    }
+
+    /// The addresses of these hosts: A before AAAA, each in the order of its answer.
+    pub(crate) async fn addresses(&self, hosts: &[&Domain]) -> BTreeMap<Domain, Addresses> {
+        let mut known = BTreeMap::new();
+        for host in hosts {
+            if !known.contains_key(*host) {
+                known.insert(Domain::clone(host), self.addresses_of(host).await);
+            }
+        }
+        known
+    }
+
+    async fn addresses_of(&self, host: &Domain) -> Addresses {
+        let mut addresses = Addresses::default();
+        for record_type in [RecordType::A, RecordType::AAAA] {
+            match self.lookup(host, record_type).await {
+                Found::Records { records, .. } => {
+                    let found = records
+                        .iter()
+                        .filter_map(|record| crate::zone::address_of(&record.data));
+                    addresses.found.extend(
+                        found.map(|address: IpAddr| self.site.network.untranslated(address)),
+                    );
+                }
+                Found::NoData | Found::NoDomain => {}
+                Found::Failed => addresses.failed = true,
+            }
+        }
+        addresses
+    }
+
+    /// Asks the name server; also how long the answer may be kept. Failures are not kept: RFC 2308
+    /// section 7 allows five minutes at most, and asks for nothing.
+    async fn ask(&self, name: &Domain, record_type: RecordType) -> (Found, Option<Duration>) {
+        match self.resolver.lookup(name.to_wire(), record_type).await {
+            Ok(lookup) => {
+                let ttl = lookup
+                    .answers()
+                    .iter()
+                    .map(|record| record.ttl)
+                    .min()
+                    .unwrap_or(0);
+                let records: Vec<Record> = lookup
+                    .answers()
+                    .iter()
+                    .filter(|record| record.record_type() == record_type)
+                    .cloned()
+                    .collect();
+                let found = match records.is_empty() {
+                    true => Found::NoData,
+                    false => Found::Records {
+                        records,
+                        secure: lookup.message().metadata.authentic_data,
+                    },
+                };
+                (found, Some(Duration::from_secs(ttl.into())))
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+                let ttl = Duration::from_secs(none.negative_ttl.unwrap_or(0).into());
+                match none.response_code {
+                    ResponseCode::NXDomain => (Found::NoDomain, Some(ttl)),
+                    _ => (Found::NoData, Some(ttl)),
+                }
+            }
+            Err(error) => {
+                tracing::debug!(%name, %record_type, %error, "a lookup failed");
+                (Found::Failed, None)
+            }
+        }
+    }
+}
+
+fn options() -> ResolverOpts {
+    let mut options = ResolverOpts::default();
+    options.timeout = TIMEOUT;
+    options.attempts = RETRIES;
+    options.edns0 = true;
+    options.cache_size = 0;
+    options.use_hosts_file = ResolveHosts::Never;
+    options.preserve_intermediates = true;
+    options.num_concurrent_reqs = 1;
+    options
+}

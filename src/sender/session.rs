@@ -1,0 +1,278 @@
+//! The client side of one SMTP session: one message to one candidate.
+
+use std::{io, sync::Arc, time::Duration};
+
+use smtp_proto::response::parser::ResponseReceiver;
+use tokio::time::timeout;
+
+use crate::{
+    connection::{Connection, Line},
+    event::Purpose,
+    fault::Stage,
+    lab::{Site, network},
+    reply::{Reply, Severity, Status},
+    route::Candidate,
+    scenario::{Mailbox, SenderSettings},
+};
+
+/// Why something was not delivered: a status and words for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reason {
+    pub(crate) status: Status,
+    pub(crate) text: String,
+}
+
+/// What an attempt came to for one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The receiver took responsibility.
+    Delivered,
+    /// Another candidate, or later.
+    Deferred(Reason),
+    /// Not here; another candidate may do (a negative greeting).
+    HostRefuses(Reason),
+    /// No further attempt.
+    Failed(Reason),
+}
+
+/// What to send.
+pub(crate) struct Letter<'a> {
+    /// `None` is the null reverse-path.
+    pub(crate) from: Option<&'a Mailbox>,
+    pub(crate) to: &'a [Mailbox],
+    pub(crate) content: &'a [u8],
+}
+
+/// A session that could not go on.
+enum Stop {
+    /// The transport or the protocol failed at a stage.
+    Broken(Status, String),
+    /// The host turned the client away before any transaction.
+    Turned(Reply),
+}
+
+/// Tries to hand a letter to a candidate; a fate for each recipient.
+pub(crate) async fn attempt(
+    site: &Arc<Site>,
+    settings: &SenderSettings,
+    candidate: &Candidate,
+    purpose: Purpose,
+    letter: &Letter<'_>,
+) -> Vec<Fate> {
+    let connect = network::connect(site, candidate.address, site.network.smtp_port(), purpose);
+    let mut session = match timeout(settings.timeouts.at(Stage::Connect), connect).await {
+        Ok(Ok(stream)) => Client {
+            connection: Connection::new(stream),
+            settings,
+        },
+        Ok(Err(error)) => {
+            return all(
+                letter,
+                Stop::Broken(
+                    connect_status(&error),
+                    format!("connection failed: {error}"),
+                ),
+            );
+        }
+        Err(_) => {
+            return all(
+                letter,
+                Stop::Broken(Status(4, 4, 1), "connection timed out".to_owned()),
+            );
+        }
+    };
+    match session.deliver(letter).await {
+        Ok(fates) => {
+            session.quit().await;
+            fates
+        }
+        Err(stop) => {
+            if let Stop::Turned(_) = stop {
+                session.quit().await;
+            }
+            all(letter, stop)
+        }
+    }
+}
+
+fn connect_status(error: &io::Error) -> Status {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => Status(4, 4, 2),
+        _ => Status(4, 4, 1),
+    }
+}
+
+/// The same fate for every recipient.
+fn all(letter: &Letter<'_>, stop: Stop) -> Vec<Fate> {
+    let fate = match stop {
+        Stop::Broken(status, text) => Fate::Deferred(Reason { status, text }),
+        Stop::Turned(reply) => match reply.severity() {
+            Severity::Permanent => Fate::HostRefuses(reason(&reply)),
+            _ => Fate::Deferred(reason(&reply)),
+        },
+    };
+    vec![fate; letter.to.len()]
+}
+
+/// The reason that a reply gives, with its own enhanced status or a plain one of its class.
+fn reason(reply: &Reply) -> Reason {
+    let class = if reply.severity() == Severity::Permanent {
+        5
+    } else {
+        4
+    };
+    Reason {
+        status: reply.status().unwrap_or(Status(class, 0, 0)),
+        text: reply.to_string(),
+    }
+}
+
+fn fate(reply: &Reply) -> Fate {
+    match reply.severity() {
+        Severity::Positive => Fate::Delivered,
+        Severity::Transient => Fate::Deferred(reason(reply)),
+        Severity::Permanent => Fate::Failed(reason(reply)),
+    }
+}
+
+struct Client<'s> {
+    connection: Connection,
+    settings: &'s SenderSettings,
+}
+
+impl Client<'_> {
+    async fn deliver(&mut self, letter: &Letter<'_>) -> Result<Vec<Fate>, Stop> {
+        let greeting = self.reply(Stage::Greeting).await?;
+        if greeting.severity() != Severity::Positive {
+            return Err(Stop::Turned(greeting));
+        }
+        self.hello().await?;
+        self.transaction(letter).await
+    }
+
+    async fn hello(&mut self) -> Result<(), Stop> {
+        let name = self
+            .settings
+            .names
+            .first()
+            .map_or_else(|| "localhost".to_owned(), ToString::to_string);
+        let reply = self.command(Stage::Helo, &format!("EHLO {name}")).await?;
+        let reply = match reply.code {
+            // A server that knows no EHLO (RFC 5321 section 3.2).
+            500 | 502 | 504 => self.command(Stage::Helo, &format!("HELO {name}")).await?,
+            _ => reply,
+        };
+        match reply.severity() {
+            Severity::Positive => Ok(()),
+            _ => Err(Stop::Turned(reply)),
+        }
+    }
+
+    async fn transaction(&mut self, letter: &Letter<'_>) -> Result<Vec<Fate>, Stop> {
+        let from = letter.from.map_or("", |from| &from.text);
+        let reply = self
+            .command(Stage::Mail, &format!("MAIL FROM:<{from}>"))
+            .await?;
+        if reply.severity() != Severity::Positive {
+            return Ok(vec![fate(&reply); letter.to.len()]);
+        }
+        let mut fates = Vec::new();
+        for to in letter.to {
+            let reply = self
+                .command(Stage::Rcpt, &format!("RCPT TO:<{to}>"))
+                .await?;
+            fates.push(fate(&reply));
+        }
+        if !fates.contains(&Fate::Delivered) {
+            return Ok(fates);
+        }
+        let end = self.content(letter.content).await?;
+        // What was said of the message is said of every recipient taken so far.
+        fates
+            .iter_mut()
+            .filter(|fate| **fate == Fate::Delivered)
+            .for_each(|taken| *taken = fate(&end));
+        Ok(fates)
+    }
+
+    async fn content(&mut self, content: &[u8]) -> Result<Reply, Stop> {
+        let reply = self.command(Stage::Data, "DATA").await?;
+        if reply.code != 354 {
+            // Any other reply, even a positive one, is no leave to send (RFC 5321 section 4.2.1).
+            return Ok(if reply.severity() == Severity::Positive {
+                Reply::new(451, "4.5.0 unexpected reply to DATA")
+            } else {
+                reply
+            });
+        }
+        self.send(Stage::Content, content).await?;
+        self.reply(Stage::Dot).await
+    }
+
+    async fn quit(&mut self) {
+        // The message's fate is settled; what becomes of QUIT changes nothing.
+        drop(self.command(Stage::Quit, "QUIT").await);
+        self.connection.close().await;
+    }
+
+    async fn command(&mut self, stage: Stage, line: &str) -> Result<Reply, Stop> {
+        self.send(stage, format!("{line}\r\n").as_bytes()).await?;
+        self.reply(stage).await
+    }
+
+    async fn send(&mut self, stage: Stage, octets: &[u8]) -> Result<(), Stop> {
+        let wait = self.settings.timeouts.at(stage);
+        within(wait, stage, self.connection.send(octets)).await
+    }
+
+    /// Reads a reply, all its lines.
+    async fn reply(&mut self, stage: Stage) -> Result<Reply, Stop> {
+        let wait = self.settings.timeouts.at(stage);
+        let connection = &mut self.connection;
+        within(wait, stage, read_reply(connection)).await
+    }
+}
+
+async fn within<T>(
+    wait: Duration,
+    stage: Stage,
+    step: impl Future<Output = io::Result<T>>,
+) -> Result<T, Stop> {
+    match timeout(wait, step).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Stop::Broken(
+            Status(4, 4, 2),
+            format!("at {stage}: {error}"),
+        )),
+        Err(_) => Err(Stop::Broken(
+            Status(4, 4, 2),
+            format!("at {stage}: no answer in time"),
+        )),
+    }
+}
+
+/// Lines of one reply; more than this is no server to talk to.
+const MAX_REPLY_LINES: usize = 200;
+
+async fn read_reply(connection: &mut Connection) -> io::Result<Reply> {
+    let mut parser = ResponseReceiver::default();
+    let mut lines = Vec::new();
+    while lines.len() < MAX_REPLY_LINES {
+        let line = match connection.line().await? {
+            Line::Complete(line) => line,
+            Line::TooLong => return Err(io::Error::other("a reply line that is too long")),
+            Line::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+        };
+        lines.push(String::from_utf8_lossy(&line).into_owned());
+        let ended = [&line[..], b"\r\n"].concat();
+        match parser.parse(&mut ended.iter()) {
+            Ok(response) if (200..600).contains(&response.code) => {
+                let last = lines.last().expect("a line was just pushed");
+                return Ok(Reply::new(response.code, last.get(4..).unwrap_or_default()));
+            }
+            Err(smtp_proto::Error::NeedsMoreData { .. }) => {}
+            _ => return Err(io::Error::other("what is no reply")),
+        }
+    }
+    Err(io::Error::other("a reply without an end"))
+}

@@ -1,0 +1,106 @@
+//! Judging a drill: expectations of its author and rules of the RFCs, from scenario and log alone.
+
+mod expect;
+pub mod observe;
+mod rules;
+mod told;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use self::observe::{Attempt, Ending};
+pub use self::rules::{RULES, Rule};
+use crate::{
+    event::Event,
+    scenario::{MessageId, Outcome, Scenario},
+};
+
+/// How a drill is judged.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// What is wrong; nothing if the drill passed.
+    pub findings: Vec<Finding>,
+    /// What is worth knowing and no failure.
+    pub notes: Vec<String>,
+    /// Messages delivered, deferred and bounced.
+    pub outcomes: BTreeMap<Outcome, usize>,
+    /// Attempts made for the drill's messages.
+    pub attempts: usize,
+}
+
+impl Verdict {
+    /// Whether nothing is wrong.
+    pub fn passed(&self) -> bool {
+        self.findings.is_empty()
+    }
+}
+
+/// One thing that is wrong, with what shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The claim that does not hold.
+    pub claim: String,
+    /// The rule that it breaks; `None` for an expectation of the scenario.
+    pub rule: Option<&'static str>,
+    /// The sections that ask for it.
+    pub cites: Vec<String>,
+    /// What was expected, a line each.
+    pub expected: Vec<String>,
+    /// What was observed instead, a line each.
+    pub observed: Vec<String>,
+}
+
+/// What is known of a drill when it is judged.
+struct Case<'a> {
+    scenario: &'a Scenario,
+    events: &'a [Event],
+    /// Those for the scenario's own messages.
+    attempts: Vec<Attempt>,
+    /// Those for anything else, such as notifications.
+    other_attempts: Vec<Attempt>,
+    endings: BTreeMap<MessageId, Ending>,
+    /// By how much a moment may differ from the expected one.
+    tolerance: Duration,
+}
+
+impl Case<'_> {
+    fn attempts_of(&self, id: &MessageId) -> Vec<&Attempt> {
+        self.attempts
+            .iter()
+            .filter(|attempt| attempt.message.as_ref() == Some(id))
+            .collect()
+    }
+}
+
+/// Judges a log. `tolerance` is by how much a moment may differ from the expected one: nothing on a
+/// virtual clock.
+pub fn judge(scenario: &Scenario, events: &[Event], tolerance: Duration) -> Verdict {
+    let all = observe::attempts(scenario, events);
+    let endings = observe::endings(scenario, events, &all);
+    let (attempts, other_attempts) = all.into_iter().partition(|attempt: &Attempt| match &attempt
+        .message
+    {
+        Some(id) => endings.contains_key(id),
+        None => attempt.from.as_deref() != Some(""),
+    });
+    let case = Case {
+        scenario,
+        events,
+        attempts,
+        other_attempts,
+        endings,
+        tolerance,
+    };
+    let mut findings = expect::check(&case);
+    let (broken, notes) = rules::check(&case);
+    findings.extend(broken);
+    let mut outcomes = BTreeMap::new();
+    for ending in case.endings.values() {
+        *outcomes.entry(ending.outcome()).or_default() += 1;
+    }
+    Verdict {
+        findings,
+        notes,
+        outcomes,
+        attempts: case.attempts.len(),
+    }
+}

@@ -1,0 +1,252 @@
+//! What the scenario's author expects, held against what was observed.
+
+use std::collections::BTreeMap;
+
+use super::{Case, Finding, observe::Attempt};
+use crate::{
+    event::{Connected, What},
+    fault::Host,
+    scenario::{Bounds, ExpectedAttempt, ExpectedMessage, MessageId, Outcome, Total},
+};
+
+/// Every expectation that does not hold.
+pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
+    let expect = &case.scenario.expect;
+    let mut findings = Vec::new();
+    for (total, bounds) in &expect.totals {
+        let observed = observed_total(case, *total);
+        if !bounds.allow(observed) {
+            findings.push(finding(
+                case,
+                format!("{} messages", total.word()),
+                vec![bounds.to_string()],
+                vec![observed.to_string()],
+            ));
+        }
+    }
+    findings.extend(shares(case, &expect.first_attempts));
+    for (id, expected) in &expect.messages {
+        findings.extend(message(case, id, expected));
+    }
+    findings
+}
+
+fn finding(
+    case: &Case<'_>,
+    claim: String,
+    expected: Vec<String>,
+    observed: Vec<String>,
+) -> Finding {
+    Finding {
+        claim,
+        rule: None,
+        cites: case.scenario.cites.clone(),
+        expected,
+        observed,
+    }
+}
+
+fn observed_total(case: &Case<'_>, total: Total) -> u64 {
+    let ended = |wanted: Outcome| {
+        case.endings
+            .values()
+            .filter(|ending| ending.outcome() == wanted)
+            .count()
+    };
+    let count = match total {
+        Total::Delivered => ended(Outcome::Delivered),
+        Total::Deferred => ended(Outcome::Deferred),
+        Total::Bounced => ended(Outcome::Bounced),
+        Total::Sessions => sessions(case),
+        Total::Notifications => case
+            .events
+            .iter()
+            .filter(|event| matches!(&event.what, What::Taken { from, message: None, .. } if from.is_empty()))
+            .count(),
+    };
+    count as u64
+}
+
+/// Connections that receivers accepted, those for notifications apart.
+fn sessions(case: &Case<'_>) -> usize {
+    let others: Vec<_> = case
+        .other_attempts
+        .iter()
+        .map(|attempt| attempt.session)
+        .collect();
+    let accepted = case.events.iter().filter(|event| match &event.what {
+        What::Connect {
+            session, result, ..
+        } => *result == Connected::Accepted && !others.contains(session),
+        _ => false,
+    });
+    accepted.count()
+}
+
+fn shares(case: &Case<'_>, expected: &[(Host, Bounds)]) -> Vec<Finding> {
+    if expected.is_empty() {
+        return Vec::new();
+    }
+    let mut first: BTreeMap<&MessageId, &Attempt> = BTreeMap::new();
+    for attempt in &case.attempts {
+        if let Some(id) = &attempt.message {
+            first.entry(id).or_insert(attempt);
+        }
+    }
+    let share = |host: &Host| {
+        first
+            .values()
+            .filter(|attempt| attempt.went_to(host))
+            .count() as u64
+    };
+    let wrong = expected
+        .iter()
+        .filter(|(host, bounds)| !bounds.allow(share(host)));
+    let line = |host: &Host, count: String| format!("{host}: {count}");
+    wrong
+        .map(|(host, bounds)| {
+            let observed = expected
+                .iter()
+                .map(|(host, _)| line(host, share(host).to_string()))
+                .collect();
+            finding(
+                case,
+                format!("first attempts at {host}"),
+                vec![line(host, bounds.to_string())],
+                observed,
+            )
+        })
+        .collect()
+}
+
+fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<Finding> {
+    let ending = &case.endings[id];
+    let attempts = case.attempts_of(id);
+    let mut findings = Vec::new();
+    let mut differs = |what: &str, expected: String, observed: String| {
+        findings.push(finding(
+            case,
+            format!("{what} of message {id}"),
+            vec![expected],
+            vec![observed],
+        ));
+    };
+    if let Some(outcome) = expected
+        .outcome
+        .filter(|outcome| *outcome != ending.outcome())
+    {
+        differs("outcome", outcome.to_string(), ending.outcome().to_string());
+    }
+    if let Some(host) = &expected.by {
+        let takers: Vec<&&Attempt> = attempts
+            .iter()
+            .filter(|attempt| !attempt.taken.is_empty())
+            .collect();
+        if takers.is_empty() || !takers.iter().all(|attempt| attempt.went_to(host)) {
+            let shown: Vec<String> = takers.iter().map(|attempt| attempt.host()).collect();
+            differs(
+                "taker",
+                host.to_string(),
+                if shown.is_empty() {
+                    "nobody".to_owned()
+                } else {
+                    shown.join(", ")
+                },
+            );
+        }
+    }
+    if let Some(copies) = expected
+        .copies
+        .filter(|copies| !copies.allow(ending.copies))
+    {
+        differs("copies", copies.to_string(), ending.copies.to_string());
+    }
+    if let Some(status) = expected
+        .status
+        .filter(|status| Some(*status) != ending.status)
+    {
+        differs(
+            "status",
+            status.to_string(),
+            ending
+                .status
+                .map_or("none".to_owned(), |status| status.to_string()),
+        );
+    }
+    for (recipient, outcome) in &expected.recipients {
+        let observed = ending
+            .recipients
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(recipient))
+            .map(|(_, outcome)| *outcome);
+        if observed != Some(*outcome) {
+            let observed = observed.map_or("no such recipient".to_owned(), |outcome| {
+                outcome.to_string()
+            });
+            differs(
+                &format!("outcome for {recipient}"),
+                outcome.to_string(),
+                observed,
+            );
+        }
+    }
+    if let Some(count) = expected
+        .attempt_count
+        .filter(|count| !count.allow(attempts.len() as u64))
+    {
+        differs(
+            "number of attempts",
+            count.to_string(),
+            attempts.len().to_string(),
+        );
+    }
+    if let Some(expected) = &expected.attempts {
+        findings.extend(sequence(case, id, "attempts", expected, &attempts));
+    }
+    if let Some(expected) = &expected.starts_with {
+        let observed = &attempts[..attempts.len().min(expected.len())];
+        findings.extend(sequence(case, id, "first attempts", expected, observed));
+    }
+    findings
+}
+
+fn sequence(
+    case: &Case<'_>,
+    id: &MessageId,
+    what: &str,
+    expected: &[ExpectedAttempt],
+    observed: &[&Attempt],
+) -> Option<Finding> {
+    let same = expected.len() == observed.len()
+        && expected
+            .iter()
+            .zip(observed)
+            .all(|(expected, observed)| matches(case, expected, observed));
+    if same {
+        return None;
+    }
+    let expected = expected.iter().map(ToString::to_string).collect();
+    let observed = observed.iter().map(ToString::to_string).collect();
+    Some(finding(
+        case,
+        format!("{what} of message {id}"),
+        expected,
+        observed,
+    ))
+}
+
+fn matches(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
+    let in_time = expected
+        .at
+        .is_none_or(|at| observed.at.0.abs_diff(at.0) <= case.tolerance);
+    expected.hosts.iter().any(|host| observed.went_to(host))
+        && expected
+            .address
+            .is_none_or(|address| address == observed.address)
+        && expected.result == observed.result
+        && expected
+            .stage
+            .is_none_or(|stage| Some(stage) == observed.stage)
+        && expected.tls.is_none_or(|tls| tls == observed.tls)
+        && in_time
+}

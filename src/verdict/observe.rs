@@ -1,0 +1,445 @@
+//! What a sender did, read off the lab's side of the log: attempts, and what each message came to.
+
+use std::{collections::BTreeMap, fmt, net::IpAddr};
+
+use crate::{
+    event::{Answered, Connected, Event, Failed, Purpose, SessionId, What},
+    fault::{Host, Stage},
+    name::Domain,
+    reply::Status,
+    scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
+    time::Moment,
+};
+
+/// One try at one candidate: a connection, or one transaction of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The message it was for, where that can be told.
+    pub message: Option<MessageId>,
+    /// The session.
+    pub session: SessionId,
+    /// The exchanger that the sender named, if it did.
+    pub exchanger: Option<Domain>,
+    /// Which pass over the candidates, if the sender said so.
+    pub pass: Option<u32>,
+    /// When it began.
+    pub at: Moment,
+    /// When it ended, as far as the lab saw.
+    pub ended: Moment,
+    /// The names of the host.
+    pub hosts: Vec<Domain>,
+    /// Its address in the zone.
+    pub address: IpAddr,
+    /// How it ended.
+    pub result: AttemptResult,
+    /// Where it ended; nowhere if it was accepted.
+    pub stage: Option<Stage>,
+    /// Whether it ran inside TLS.
+    pub tls: bool,
+    /// The reverse-path, if there was a transaction.
+    pub from: Option<String>,
+    /// The replies to its recipients.
+    pub recipients: Vec<(String, u16)>,
+    /// The recipients for whom the receiver took the message.
+    pub taken: Vec<String>,
+}
+
+impl Attempt {
+    /// Whether it went to a host: by the exchanger that the sender named, else by the address's names.
+    pub fn went_to(&self, host: &Host) -> bool {
+        match host {
+            Host::Address(address) => *address == self.address,
+            Host::Name(name) => match &self.exchanger {
+                Some(exchanger) if exchanger == name => true,
+                _ => self.hosts.contains(name),
+            },
+        }
+    }
+
+    /// The host in one word.
+    pub fn host(&self) -> String {
+        let first = self.exchanger.as_ref().or(self.hosts.first());
+        first.map_or_else(|| self.address.to_string(), ToString::to_string)
+    }
+
+    /// Whether the host failed it for good, in the transaction.
+    pub fn is_permanent(&self) -> bool {
+        let in_transaction = matches!(
+            self.stage,
+            Some(Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Dot)
+        );
+        matches!(self.result, AttemptResult::Code(500..)) && in_transaction
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.host(), self.result)?;
+        if let Some(stage) = self.stage.filter(|stage| *stage != Stage::Connect) {
+            write!(f, " at {stage}")?;
+        }
+        write!(f, " [{}]", self.address)?;
+        if self.tls {
+            f.write_str(" in TLS")?;
+        }
+        write!(f, " +{}", self.at)
+    }
+}
+
+/// A session as it is put together from events.
+struct View {
+    at: Moment,
+    ended: Moment,
+    address: IpAddr,
+    hosts: Vec<Domain>,
+    connected: Connected,
+    purpose: Purpose,
+    tls: bool,
+    /// What went wrong outside any transaction.
+    problem: Option<(AttemptResult, Stage)>,
+    transactions: Vec<Transaction>,
+}
+
+#[derive(Default)]
+struct Transaction {
+    at: Moment,
+    from: String,
+    recipients: Vec<(String, u16)>,
+    problem: Option<(AttemptResult, Stage)>,
+    message: Option<MessageId>,
+    taken: Vec<String>,
+}
+
+/// Every attempt of a log, in the order in which they began.
+pub(crate) fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
+    let mut views: BTreeMap<SessionId, View> = BTreeMap::new();
+    for event in events {
+        absorb(&mut views, event);
+    }
+    let mut undelivered = Undelivered::new(scenario);
+    let mut attempts: Vec<Attempt> = views
+        .into_iter()
+        .flat_map(|(session, view)| view.into_attempts(session, &mut undelivered))
+        .collect();
+    attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
+    attempts
+}
+
+fn absorb(views: &mut BTreeMap<SessionId, View>, event: &Event) {
+    match &event.what {
+        What::Connect {
+            session,
+            address,
+            hosts,
+            result,
+            purpose,
+        } => {
+            let view = View {
+                at: event.at,
+                ended: event.at,
+                address: *address,
+                hosts: hosts.clone(),
+                connected: *result,
+                purpose: purpose.clone(),
+                tls: false,
+                problem: None,
+                transactions: Vec::new(),
+            };
+            views.insert(*session, view);
+        }
+        What::Reply {
+            session,
+            stage,
+            argument,
+            answer,
+        } => {
+            if let Some(view) = views.get_mut(session) {
+                view.ended = event.at;
+                view.replied(event.at, *stage, argument.as_deref(), answer);
+            }
+        }
+        What::Secured { session, .. } => {
+            if let Some(view) = views.get_mut(session) {
+                view.tls = true;
+                view.problem = None;
+            }
+        }
+        What::Taken {
+            session,
+            message,
+            to,
+            ..
+        } => {
+            let transaction = views
+                .get_mut(session)
+                .and_then(|view| view.transactions.last_mut());
+            if let Some(transaction) = transaction {
+                transaction.taken.clone_from(to);
+                transaction.message.clone_from(message);
+            }
+        }
+        What::End { session, .. } => {
+            if let Some(view) = views.get_mut(session) {
+                view.ended = event.at;
+            }
+        }
+        What::Submitted { .. }
+        | What::Query { .. }
+        | What::Report { .. }
+        | What::Changed { .. } => {}
+    }
+}
+
+impl View {
+    fn replied(&mut self, at: Moment, stage: Stage, argument: Option<&str>, answer: &Answered) {
+        if stage == Stage::Quit {
+            return;
+        }
+        let code = match answer {
+            Answered::Reply { code, .. } => Some(*code),
+            Answered::Failed { .. } => None,
+        };
+        let problem = match answer {
+            Answered::Reply { code, .. } if *code < 400 => None,
+            Answered::Reply { code, .. } => Some((AttemptResult::Code(*code), stage)),
+            Answered::Failed { effect } => Some((failed_result(*effect), stage)),
+        };
+        if stage == Stage::Mail {
+            let from = argument.unwrap_or_default().to_owned();
+            self.transactions.push(Transaction {
+                at,
+                from,
+                ..Transaction::default()
+            });
+        }
+        let in_transaction = stage >= Stage::Mail;
+        match self.transactions.last_mut().filter(|_| in_transaction) {
+            Some(transaction) => {
+                if let (Stage::Rcpt, Some(argument), Some(code)) = (stage, argument, code) {
+                    transaction.recipients.push((argument.to_owned(), code));
+                }
+                transaction.problem = problem.or(transaction.problem);
+            }
+            // A positive reply settles what came before it: EHLO refused, HELO taken.
+            None => self.problem = problem,
+        }
+    }
+
+    fn into_attempts(self, session: SessionId, undelivered: &mut Undelivered<'_>) -> Vec<Attempt> {
+        let (result, stage) = match (self.connected, self.problem) {
+            (Connected::Refused, _) => (AttemptResult::Refused, Stage::Connect),
+            (Connected::Timeout, _) => (AttemptResult::Timeout, Stage::Connect),
+            (Connected::Reset, _) => (AttemptResult::Reset, Stage::Connect),
+            (Connected::Unreachable, _) => (AttemptResult::Unreachable, Stage::Connect),
+            (Connected::Accepted, Some(problem)) => problem,
+            // The client left of its own accord, before any transaction.
+            (Connected::Accepted, None) if self.tls => (AttemptResult::Tls, Stage::Starttls),
+            (Connected::Accepted, None) => (AttemptResult::Insecure, Stage::Starttls),
+        };
+        let whole = Attempt {
+            message: self.purpose.message.clone(),
+            session,
+            exchanger: self.purpose.exchanger.clone(),
+            pass: self.purpose.pass,
+            at: self.at,
+            ended: self.ended,
+            hosts: self.hosts,
+            address: self.address,
+            result,
+            stage: Some(stage),
+            tls: self.tls,
+            from: None,
+            recipients: Vec::new(),
+            taken: Vec::new(),
+        };
+        if self.transactions.is_empty() {
+            let message = whole.message.clone().or_else(|| undelivered.only_one());
+            return vec![Attempt { message, ..whole }];
+        }
+        let transactions = self.transactions.into_iter().enumerate();
+        transactions
+            .map(|(index, transaction)| {
+                let at = if index == 0 { whole.at } else { transaction.at };
+                transaction.into_attempt(
+                    Attempt {
+                        at,
+                        ..whole.clone()
+                    },
+                    undelivered,
+                )
+            })
+            .collect()
+    }
+}
+
+impl Transaction {
+    fn into_attempt(self, whole: Attempt, undelivered: &mut Undelivered<'_>) -> Attempt {
+        let (result, stage) = match (self.taken.is_empty(), self.problem) {
+            // Taken, and the reply lost.
+            (false, Some((AttemptResult::Closed, Stage::Dot))) => {
+                (AttemptResult::Closed, Some(Stage::Dot))
+            }
+            (false, _) => (AttemptResult::Accepted, None),
+            (true, Some((result, stage))) => (result, Some(stage)),
+            (true, None) => (AttemptResult::Closed, Some(Stage::Content)),
+        };
+        let message = whole
+            .message
+            .clone()
+            .or(self.message)
+            .or_else(|| undelivered.by_envelope(&self.recipients));
+        if !self.taken.is_empty() {
+            undelivered.delivered(message.as_ref());
+        }
+        Attempt {
+            message,
+            result,
+            stage,
+            from: Some(self.from),
+            recipients: self.recipients,
+            taken: self.taken,
+            ..whole
+        }
+    }
+}
+
+fn failed_result(effect: Failed) -> AttemptResult {
+    match effect {
+        Failed::Hang => AttemptResult::Timeout,
+        Failed::Close | Failed::LoseReply => AttemptResult::Closed,
+        Failed::Reset => AttemptResult::Reset,
+        Failed::Garbage => AttemptResult::Garbage,
+        Failed::Handshake => AttemptResult::Tls,
+    }
+}
+
+/// The messages not yet seen delivered, to tell whom an attempt of a silent sender was for.
+struct Undelivered<'a> {
+    messages: Vec<&'a Message>,
+}
+
+impl<'a> Undelivered<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        Self {
+            messages: scenario.messages.iter().collect(),
+        }
+    }
+
+    fn only_one(&self) -> Option<MessageId> {
+        match &self.messages[..] {
+            [only] => Some(only.id.clone()),
+            _ => None,
+        }
+    }
+
+    fn by_envelope(&self, recipients: &[(String, u16)]) -> Option<MessageId> {
+        let to = |message: &&&Message| {
+            message.to.iter().any(|to| {
+                recipients
+                    .iter()
+                    .any(|(address, _)| address.eq_ignore_ascii_case(&to.text))
+            })
+        };
+        self.messages
+            .iter()
+            .find(to)
+            .map(|message| message.id.clone())
+    }
+
+    fn delivered(&mut self, id: Option<&MessageId>) {
+        self.messages.retain(|message| Some(&message.id) != id);
+    }
+}
+
+/// What a message came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ending {
+    /// For each recipient, in the order of the message.
+    pub(crate) recipients: Vec<(String, Outcome)>,
+    /// The status that the sender gave last.
+    pub(crate) status: Option<Status>,
+    /// How often receivers took it.
+    pub(crate) copies: u64,
+}
+
+impl Ending {
+    /// The message as a whole: deferred while any recipient is, delivered when all are.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let of = |wanted: Outcome| {
+            self.recipients
+                .iter()
+                .any(|(_, outcome)| *outcome == wanted)
+        };
+        if of(Outcome::Deferred) {
+            Outcome::Deferred
+        } else if of(Outcome::Bounced) {
+            Outcome::Bounced
+        } else {
+            Outcome::Delivered
+        }
+    }
+}
+
+/// What each message came to: taken by a receiver; else given up, as the sender said or a
+/// notification shows; else still queued.
+pub(crate) fn endings(
+    scenario: &Scenario,
+    events: &[Event],
+    attempts: &[Attempt],
+) -> BTreeMap<MessageId, Ending> {
+    let mut taken: BTreeMap<&MessageId, Vec<&[String]>> = BTreeMap::new();
+    for attempt in attempts.iter().filter(|attempt| !attempt.taken.is_empty()) {
+        if let Some(id) = &attempt.message {
+            taken.entry(id).or_default().push(&attempt.taken);
+        }
+    }
+    let mut reports: BTreeMap<(&MessageId, &str), Outcome> = BTreeMap::new();
+    let mut statuses: BTreeMap<&MessageId, Status> = BTreeMap::new();
+    let mut notified: Vec<&MessageId> = Vec::new();
+    for event in events {
+        match &event.what {
+            What::Report {
+                message,
+                recipient,
+                outcome,
+                status,
+                ..
+            } => {
+                reports.insert((message, recipient), *outcome);
+                statuses.extend(status.map(|status| (message, status)));
+            }
+            What::Taken {
+                about: Some(about), ..
+            } => notified.push(about),
+            _ => {}
+        }
+    }
+    let ending = |message: &Message| {
+        let copies = taken.get(&message.id).map_or(&[][..], Vec::as_slice);
+        let outcome = |recipient: &str| {
+            let delivered = copies
+                .iter()
+                .any(|to| to.iter().any(|to| to.eq_ignore_ascii_case(recipient)));
+            match reports.get(&(&message.id, recipient)) {
+                _ if delivered => Outcome::Delivered,
+                Some(Outcome::Bounced) => Outcome::Bounced,
+                None if notified.contains(&&message.id) => Outcome::Bounced,
+                _ => Outcome::Deferred,
+            }
+        };
+        Ending {
+            recipients: message
+                .to
+                .iter()
+                .map(|to| (to.text.clone(), outcome(&to.text)))
+                .collect(),
+            status: statuses.get(&message.id).copied(),
+            copies: copies.len() as u64,
+        }
+    };
+    scenario
+        .messages
+        .iter()
+        .map(|message| (message.id.clone(), ending(message)))
+        .collect()
+}

@@ -1,0 +1,337 @@
+//! Rules about what becomes of a message.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST, PERMANENT_IS_FINAL,
+    RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken,
+};
+use crate::{
+    event::What,
+    fault::Stage,
+    scenario::{AttemptResult, Mailbox, Message, Outcome, Scenario},
+    time::Moment,
+    verdict::{
+        Case, Finding,
+        observe::Attempt,
+        told::{Exchangers, Told},
+    },
+};
+
+/// The least wait that counts as one, whatever the sender's own schedule.
+const LEAST_WAIT: Duration = Duration::from_secs(60);
+
+pub(super) fn check(case: &Case<'_>, told: &Told<'_>, notes: &mut Vec<String>) -> Vec<Finding> {
+    let reports = Reports::new(case);
+    let mut findings = Vec::new();
+    for message in &case.scenario.messages {
+        let attempts = case.attempts_of(&message.id);
+        findings.extend(lost(case, message, &reports));
+        findings.extend(delivered_twice(message, &attempts, notes));
+        findings.extend(repeated_after_permanent(message, &attempts));
+        findings.extend(given_up_too_soon(case, told, message, &attempts, &reports));
+        findings.extend(retried_at_once(case, message, &attempts));
+        findings.extend(not_notified(case, told, message, &reports));
+    }
+    findings
+}
+
+/// What the sender said, where it says anything.
+struct Reports<'a> {
+    /// For each message and recipient, what was said last and when.
+    last: BTreeMap<(&'a str, &'a str), (Outcome, Moment)>,
+}
+
+impl<'a> Reports<'a> {
+    fn new(case: &Case<'a>) -> Self {
+        let mut last = BTreeMap::new();
+        for event in case.events {
+            if let What::Report {
+                message,
+                recipient,
+                outcome,
+                ..
+            } = &event.what
+            {
+                last.insert((&*message.0, recipient.as_str()), (*outcome, event.at));
+            }
+        }
+        Self { last }
+    }
+
+    fn of(&self, message: &Message, recipient: &Mailbox) -> Option<(Outcome, Moment)> {
+        self.last
+            .get(&(&*message.id.0, recipient.text.as_str()))
+            .copied()
+    }
+
+    /// Whether this sender reports at all; a silent one is judged by deliveries alone.
+    fn are_made(&self) -> bool {
+        !self.last.is_empty()
+    }
+}
+
+/// Neither delivered nor returned, and not queued any more.
+fn lost(case: &Case<'_>, message: &Message, reports: &Reports<'_>) -> Option<Finding> {
+    let ending = &case.endings[&message.id];
+    for (recipient, (_, outcome)) in message.to.iter().zip(&ending.recipients) {
+        let said = reports.of(message, recipient).map(|(outcome, _)| outcome);
+        let observed = match (outcome, said) {
+            (Outcome::Delivered | Outcome::Bounced, _) => continue,
+            (Outcome::Deferred, Some(Outcome::Delivered)) => {
+                "the sender says delivered; no receiver took it"
+            }
+            (Outcome::Deferred, Some(Outcome::Deferred)) if case.scenario.stop.is_some() => {
+                continue;
+            }
+            (Outcome::Deferred, Some(_)) => "the sender ended with the message still queued",
+            // Nothing is known of a silent sender's queue, or of a message that was never handed over.
+            (Outcome::Deferred, None)
+                if !reports.are_made() && case.attempts_of(&message.id).is_empty() =>
+            {
+                continue;
+            }
+            (Outcome::Deferred, None)
+                if case.scenario.stop.is_some_and(|stop| message.at > stop) =>
+            {
+                continue;
+            }
+            (Outcome::Deferred, None) => "neither delivered nor queued nor returned",
+        };
+        return Some(broken(
+            NOTHING_LOST,
+            Some(&message.id),
+            format!("an end for {recipient}"),
+            vec![observed.to_owned()],
+        ));
+    }
+    None
+}
+
+/// More than one copy for a recipient, where no reply was lost.
+fn delivered_twice(
+    message: &Message,
+    attempts: &[&Attempt],
+    notes: &mut Vec<String>,
+) -> Option<Finding> {
+    for recipient in &message.to {
+        let took = |attempt: &&&Attempt| {
+            attempt
+                .taken
+                .iter()
+                .any(|to| to.eq_ignore_ascii_case(&recipient.text))
+        };
+        let taken: Vec<&&Attempt> = attempts.iter().filter(took).collect();
+        if taken.len() < 2 {
+            continue;
+        }
+        let observed: Vec<String> = taken.iter().map(ToString::to_string).collect();
+        let all_but_last_lost = taken[..taken.len() - 1]
+            .iter()
+            .all(|attempt| attempt.result != AttemptResult::Accepted);
+        if all_but_last_lost {
+            notes.push(format!(
+                "message {} reached {recipient} {} times after a lost reply",
+                message.id,
+                taken.len()
+            ));
+            continue;
+        }
+        return Some(broken(
+            DELIVERED_ONCE,
+            Some(&message.id),
+            format!("one copy for {recipient}"),
+            observed,
+        ));
+    }
+    None
+}
+
+/// A further attempt for a recipient after a 5yz in a transaction.
+fn repeated_after_permanent(message: &Message, attempts: &[&Attempt]) -> Option<Finding> {
+    for (index, attempt) in attempts.iter().enumerate() {
+        for recipient in &message.to {
+            let later = attempts[index + 1..]
+                .iter()
+                .find(|later| offers(later, recipient, message));
+            if let Some(later) = later.filter(|_| refused_for_good(attempt, recipient)) {
+                let observed = vec![attempt.to_string(), later.to_string()];
+                return Some(broken(
+                    PERMANENT_IS_FINAL,
+                    Some(&message.id),
+                    format!("no further attempt for {recipient}"),
+                    observed,
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// Whether a recipient was refused for good: itself, or with the whole message.
+fn refused_for_good(attempt: &Attempt, recipient: &Mailbox) -> bool {
+    let reply = attempt
+        .recipients
+        .iter()
+        .find(|(address, _)| address.eq_ignore_ascii_case(&recipient.text));
+    match (reply, attempt.stage) {
+        (Some((_, 500..)), _) => true,
+        (Some((_, ..400)), Some(Stage::Data | Stage::Dot)) | (None, Some(Stage::Mail)) => {
+            attempt.is_permanent()
+        }
+        _ => false,
+    }
+}
+
+/// Whether an attempt offers a recipient. One that never came to a transaction is for everybody,
+/// which tells something only of a message with one recipient.
+fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
+    match attempt.from {
+        Some(_) if !attempt.recipients.is_empty() => attempt
+            .recipients
+            .iter()
+            .any(|(address, _)| address.eq_ignore_ascii_case(&recipient.text)),
+        _ => message.to.len() == 1,
+    }
+}
+
+/// Returned before its time although nothing permanent was met.
+fn given_up_too_soon(
+    case: &Case<'_>,
+    told: &Told<'_>,
+    message: &Message,
+    attempts: &[&Attempt],
+    reports: &Reports<'_>,
+) -> Option<Finding> {
+    for recipient in &message.to {
+        let Some((Outcome::Bounced, at)) = reports.of(message, recipient) else {
+            continue;
+        };
+        let to_hop: Vec<&&Attempt> = attempts
+            .iter()
+            .filter(|attempt| offers(attempt, recipient, message) || message.to.len() > 1)
+            .collect();
+        let permanent = to_hop.iter().any(|attempt| {
+            matches!(attempt.result, AttemptResult::Code(500..))
+                || refused_for_good(attempt, recipient)
+        });
+        let expired = at.since(message.at) >= case.scenario.sender.expire;
+        let looped = message.received >= case.scenario.sender.max_hops;
+        if permanent
+            || expired
+            || looped
+            || case
+                .scenario
+                .messages
+                .iter()
+                .any(|message| message.require_tls)
+        {
+            continue;
+        }
+        if let Some(last) = to_hop.last() {
+            return Some(broken(
+                TRANSIENT_IS_RETRIED,
+                Some(&message.id),
+                "a retry",
+                vec![last.to_string(), format!("bounced +{at}")],
+            ));
+        }
+        if told.exchangers(&recipient.domain, at) == Exchangers::Failed {
+            let observed = vec![format!("bounced +{at}")];
+            return Some(broken(
+                FAILED_LOOKUP_DEFERS,
+                Some(&message.id),
+                "the message queued",
+                observed,
+            ));
+        }
+    }
+    None
+}
+
+/// A candidate tried again without a wait.
+fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) -> Option<Finding> {
+    let shortest = case
+        .scenario
+        .sender
+        .retry
+        .iter()
+        .min()
+        .copied()
+        .unwrap_or(LEAST_WAIT)
+        .min(LEAST_WAIT);
+    for (index, attempt) in attempts.iter().enumerate() {
+        let same = |later: &&&Attempt| {
+            later.address == attempt.address && later.exchanger == attempt.exchanger
+        };
+        let Some(later) = attempts[index + 1..].iter().find(same) else {
+            continue;
+        };
+        let single_hop = Scenario::next_hops(message).len() == 1;
+        if single_hop && attempt.taken.is_empty() && later.at.since(attempt.at) < shortest {
+            let observed = vec![attempt.to_string(), later.to_string()];
+            return Some(broken(
+                RETRY_WAITS,
+                Some(&message.id),
+                format!("{} later at the earliest", crate::time::Span(shortest)),
+                observed,
+            ));
+        }
+    }
+    None
+}
+
+/// Returned, says the sender, and nothing came back; or a notification of a notification.
+fn not_notified(
+    case: &Case<'_>,
+    told: &Told<'_>,
+    message: &Message,
+    reports: &Reports<'_>,
+) -> Option<Finding> {
+    let back = case.events.iter().find(|event| matches!(&event.what, What::Taken { about: Some(about), .. } if *about == message.id));
+    let Some(from) = &message.from else {
+        let back = back?;
+        return Some(broken(
+            NO_BOUNCE_OF_BOUNCE,
+            Some(&message.id),
+            "nothing returned",
+            vec![format!("a notification +{}", back.at)],
+        ));
+    };
+    let (_, at) = message
+        .to
+        .iter()
+        .filter_map(|to| reports.of(message, to))
+        .find(|(outcome, _)| *outcome == Outcome::Bounced)?;
+    if back.is_some() {
+        return None;
+    }
+    let notification = format!("{}.bounce.", message.id);
+    let tried = case.other_attempts.iter().any(|attempt| {
+        attempt
+            .message
+            .as_ref()
+            .is_some_and(|id| id.0.starts_with(&notification))
+    });
+    // Where nothing can be delivered to the sender's domain, nothing can be returned.
+    let asked = !matches!(
+        told.exchangers(&from.domain, case.events.last()?.at),
+        Exchangers::Failed
+    );
+    let nowhere = case
+        .scenario
+        .zones
+        .at(at)
+        .answer(&from.domain, hickory_proto::rr::RecordType::MX)
+        .records
+        .is_empty();
+    if tried || (asked && nowhere) {
+        return None;
+    }
+    Some(broken(
+        SENDER_NOTIFIED,
+        Some(&message.id),
+        format!("a notification for {from}"),
+        vec!["none".to_owned()],
+    ))
+}

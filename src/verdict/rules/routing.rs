@@ -1,0 +1,357 @@
+//! Rules about where a sender goes, and in which order.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use super::{
+    EQUALS_SHARE, FAILED_LOOKUP_DEFERS, MX_OVER_ADDRESS, NEXT_CANDIDATE, NULL_MX, OWN_LEVEL,
+    PREFERENCE_ORDER, WITHIN_ROUTE, broken,
+};
+use crate::{
+    name::Domain,
+    reply::Severity,
+    scenario::{AttemptResult, Message, MessageId, Scenario},
+    time::Moment,
+    verdict::{
+        Case, Finding,
+        observe::Attempt,
+        told::{Exchangers, Told},
+    },
+};
+
+/// First attempts per equal exchanger from which a share of nothing is no chance (one in a million).
+const ENOUGH: usize = 20;
+
+/// The places a message may be sent to, as the sender knew them at some moment.
+struct Places {
+    exchangers: Exchangers,
+    /// Preference, exchanger and address of each.
+    list: Vec<(u16, Domain, IpAddr)>,
+    /// The lowest preference at which the sender found itself.
+    own: Option<u16>,
+}
+
+impl Places {
+    fn new(case: &Case<'_>, told: &Told<'_>, hop: &Domain, at: Moment) -> Self {
+        let exchangers = told.exchangers(hop, at);
+        let pairs = match &exchangers {
+            Exchangers::Mx(pairs) => pairs.clone(),
+            Exchangers::Implicit => BTreeSet::from([(0, hop.clone())]),
+            _ => BTreeSet::new(),
+        };
+        let settings = &case.scenario.sender;
+        let mut list = Vec::new();
+        let mut own: Option<u16> = None;
+        for (preference, host) in pairs {
+            let addresses = told.addresses(&host, at);
+            let is_own =
+                |address: &IpAddr| address.is_loopback() || settings.addresses.contains(address);
+            if settings.names.contains(&host) || addresses.iter().any(is_own) {
+                own = Some(own.map_or(preference, |known| known.min(preference)));
+            }
+            let usable = addresses
+                .into_iter()
+                .filter(|address| settings.families.reach(*address));
+            list.extend(usable.map(|address| (preference, host.clone(), address)));
+        }
+        Self {
+            exchangers,
+            list,
+            own,
+        }
+    }
+
+    /// The preference at which an attempt's address stands in the list, and whether it is kept there.
+    fn preference_of(&self, attempt: &Attempt) -> Option<u16> {
+        let same_host = |host: &Domain| {
+            attempt
+                .exchanger
+                .as_ref()
+                .is_none_or(|exchanger| exchanger == host)
+        };
+        let at_address = self
+            .list
+            .iter()
+            .filter(|(_, _, address)| *address == attempt.address);
+        at_address
+            .filter(|(_, host, _)| same_host(host))
+            .map(|(preference, ..)| *preference)
+            .min()
+    }
+
+    fn kept(&self) -> impl Iterator<Item = &(u16, Domain, IpAddr)> {
+        self.list
+            .iter()
+            .filter(|(preference, ..)| self.own.is_none_or(|own| *preference < own))
+    }
+}
+
+pub(super) fn check(case: &Case<'_>, told: &Told<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for message in &case.scenario.messages {
+        let attempts = case.attempts_of(&message.id);
+        let strays: Vec<Finding> = attempts
+            .iter()
+            .filter_map(|attempt| stray(case, told, message, attempt))
+            .collect();
+        let astray = !strays.is_empty();
+        findings.extend(first_of_each_rule(strays));
+        if !astray {
+            findings.extend(
+                passes(&attempts)
+                    .iter()
+                    .filter_map(|pass| pass_order(case, told, message, pass))
+                    .take(1),
+            );
+            findings.extend(second_candidate(case, told, message, &attempts));
+        }
+    }
+    findings.extend(equals_share(case, told));
+    findings
+}
+
+fn first_of_each_rule(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut seen = BTreeSet::new();
+    findings
+        .into_iter()
+        .filter(|finding| seen.insert(finding.rule))
+        .collect()
+}
+
+/// An attempt at an address to which the message should not have gone.
+fn stray(
+    case: &Case<'_>,
+    told: &Told<'_>,
+    message: &Message,
+    attempt: &Attempt,
+) -> Option<Finding> {
+    let hops = Scenario::next_hops(message);
+    let places: Vec<(&Domain, Places)> = hops
+        .iter()
+        .map(|hop| (hop, Places::new(case, told, hop, attempt.at)))
+        .collect();
+    let kept = |places: &Places| {
+        places
+            .kept()
+            .any(|(_, _, address)| *address == attempt.address)
+    };
+    if places.iter().any(|(_, places)| kept(places)) {
+        return None;
+    }
+    let observed = vec![attempt.to_string()];
+    let id = Some(&message.id);
+    let of_own_level = |places: &Places| {
+        places
+            .list
+            .iter()
+            .any(|(_, _, address)| *address == attempt.address)
+    };
+    if places.iter().any(|(_, places)| of_own_level(places)) {
+        return Some(broken(
+            OWN_LEVEL,
+            id,
+            "no attempt at the sender's own preference or a higher number",
+            observed,
+        ));
+    }
+    for (hop, places) in &places {
+        match places.exchangers {
+            Exchangers::Null => {
+                return Some(broken(
+                    NULL_MX,
+                    id,
+                    format!("no attempt: {hop} has a null MX"),
+                    observed,
+                ));
+            }
+            Exchangers::Failed => {
+                return Some(broken(
+                    FAILED_LOOKUP_DEFERS,
+                    id,
+                    format!("no attempt: the exchangers of {hop} are not known"),
+                    observed,
+                ));
+            }
+            Exchangers::Mx(_) if attempt.hosts.contains(hop) => {
+                return Some(broken(
+                    MX_OVER_ADDRESS,
+                    id,
+                    format!("an attempt at an exchanger of {hop}"),
+                    observed,
+                ));
+            }
+            _ => {}
+        }
+    }
+    let allowed: Vec<String> = places
+        .iter()
+        .flat_map(|(_, places)| places.kept())
+        .map(|(_, host, address)| format!("{host} [{address}]"))
+        .collect();
+    let allowed = if allowed.is_empty() {
+        "no attempt".to_owned()
+    } else {
+        format!("one of {}", allowed.join(", "))
+    };
+    Some(broken(WITHIN_ROUTE, id, allowed, observed))
+}
+
+/// The passes of a message: as the sender numbers them; of a silent one, up to where a candidate
+/// comes again or a better one follows after a pause.
+fn passes<'a>(attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
+    let mut passes: Vec<Vec<&Attempt>> = Vec::new();
+    for attempt in attempts {
+        let same_pass = passes
+            .last()
+            .and_then(|pass| pass.last().map(|last| (pass, *last)))
+            .is_some_and(|(pass, last)| match (last.pass, attempt.pass) {
+                (Some(before), Some(now)) => before == now,
+                _ => {
+                    !pass
+                        .iter()
+                        .any(|earlier| earlier.address == attempt.address)
+                        && attempt.at.since(last.ended).as_secs() < 60
+                }
+            });
+        match passes.last_mut().filter(|_| same_pass) {
+            Some(pass) => pass.push(attempt),
+            None => passes.push(vec![attempt]),
+        }
+    }
+    passes
+}
+
+/// Within a pass, nothing less preferred before everything more preferred has been tried.
+fn pass_order(
+    case: &Case<'_>,
+    told: &Told<'_>,
+    message: &Message,
+    pass: &[&Attempt],
+) -> Option<Finding> {
+    // A sender that remembers dead hosts may pass them over (RFC 5321 section 4.5.4.1).
+    if case.scenario.sender.remember_unreachable.is_some() {
+        return None;
+    }
+    for hop in Scenario::next_hops(message) {
+        let mut tried: BTreeSet<IpAddr> = BTreeSet::new();
+        for attempt in pass {
+            let places = Places::new(case, told, &hop, attempt.at);
+            tried.insert(attempt.address);
+            let Some(preference) = places.preference_of(attempt) else {
+                continue;
+            };
+            let better = places
+                .kept()
+                .find(|(other, _, address)| *other < preference && !tried.contains(address));
+            if let Some((other, host, _)) = better {
+                let expected =
+                    format!("{host} (preference {other}) before any of preference {preference}");
+                return Some(broken(
+                    PREFERENCE_ORDER,
+                    Some(&message.id),
+                    expected,
+                    pass.iter().map(ToString::to_string).collect(),
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// A pass that failed transiently at one candidate goes on to another one.
+fn second_candidate(
+    case: &Case<'_>,
+    told: &Told<'_>,
+    message: &Message,
+    attempts: &[&Attempt],
+) -> Option<Finding> {
+    if case.scenario.sender.max_candidates == Some(1)
+        || case.scenario.sender.remember_unreachable.is_some()
+    {
+        return None;
+    }
+    let [hop] = &Scenario::next_hops(message)[..] else {
+        return None;
+    };
+    for pass in passes(attempts) {
+        let [only] = pass[..] else { continue };
+        let transient = match only.result {
+            AttemptResult::Accepted => false,
+            AttemptResult::Code(code) => {
+                crate::reply::Reply::new(code, "").severity() == Severity::Transient
+            }
+            _ => true,
+        };
+        let places = Places::new(case, told, hop, only.at);
+        let other = places
+            .kept()
+            .find(|(_, _, address)| *address != only.address);
+        // A lost reply may be left at that, for fear of a duplicate.
+        if let Some((_, host, address)) = other.filter(|_| transient && only.taken.is_empty()) {
+            return Some(broken(
+                NEXT_CANDIDATE,
+                Some(&message.id),
+                format!("then {host} [{address}]"),
+                vec![only.to_string()],
+            ));
+        }
+    }
+    None
+}
+
+/// Of many first attempts, each of several equal exchangers gets some.
+fn equals_share(case: &Case<'_>, told: &Told<'_>) -> Option<Finding> {
+    let mut groups: BTreeMap<BTreeSet<Domain>, Vec<&Attempt>> = BTreeMap::new();
+    let mut seen: BTreeSet<&MessageId> = BTreeSet::new();
+    for attempt in &case.attempts {
+        let Some(message) = attempt.message.as_ref().filter(|id| seen.insert(id)) else {
+            continue;
+        };
+        let Some(message) = case
+            .scenario
+            .messages
+            .iter()
+            .find(|known| known.id == *message)
+        else {
+            continue;
+        };
+        let [hop] = &Scenario::next_hops(message)[..] else {
+            continue;
+        };
+        let places = Places::new(case, told, hop, attempt.at);
+        let Some(best) = places.kept().map(|(preference, ..)| *preference).min() else {
+            continue;
+        };
+        let equals: BTreeSet<Domain> = places
+            .kept()
+            .filter(|(preference, ..)| *preference == best)
+            .map(|(_, host, _)| host.clone())
+            .collect();
+        if equals.len() > 1 {
+            groups.entry(equals).or_default().push(attempt);
+        }
+    }
+    for (equals, first) in groups {
+        let without = |host: &&Domain| {
+            !first
+                .iter()
+                .any(|attempt| attempt.went_to(&crate::fault::Host::Name((*host).clone())))
+        };
+        if let Some(host) = equals
+            .iter()
+            .find(without)
+            .filter(|_| first.len() >= ENOUGH * equals.len())
+        {
+            let expected = format!("some of {} first attempts at {host}", first.len());
+            return Some(broken(
+                EQUALS_SHARE,
+                None,
+                expected,
+                vec!["none".to_owned()],
+            ));
+        }
+    }
+    None
+}

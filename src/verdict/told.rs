@@ -1,0 +1,205 @@
+//! What the sender had been told by the name server when it made an attempt.
+//!
+//! It is put together from the log's queries alone and shares nothing with the router: a second
+//! reading of RFC 5321 section 5.1 to hold the first one against.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use hickory_proto::rr::{RData, Record, RecordType};
+
+use crate::{
+    event::{Event, What},
+    name::Domain,
+    scenario::Scenario,
+    time::Moment,
+    zone::address_of,
+};
+
+/// Aliases followed at most.
+const MAX_ALIASES: usize = 16;
+
+/// One answer, as it was given.
+struct Given<'a> {
+    at: Moment,
+    answer: &'a str,
+    records: &'a [Record],
+}
+
+/// Every answer of a log, by question.
+pub(super) struct Told<'a> {
+    scenario: &'a Scenario,
+    given: BTreeMap<(&'a Domain, RecordType), Vec<Given<'a>>>,
+}
+
+/// What a question had been answered with at some moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Known {
+    Records(Vec<Record>),
+    NoData,
+    NoDomain,
+    /// Only failures, or nothing that still held.
+    Failed,
+    NeverAsked,
+}
+
+/// The exchangers of a domain with their preferences, or why there are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Exchangers {
+    Mx(BTreeSet<(u16, Domain)>),
+    Implicit,
+    Null,
+    NoDomain,
+    Failed,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn new(scenario: &'a Scenario, events: &'a [Event]) -> Self {
+        let mut given: BTreeMap<_, Vec<Given<'a>>> = BTreeMap::new();
+        for event in events {
+            if let What::Query {
+                name,
+                record_type,
+                answer,
+                records,
+                ..
+            } = &event.what
+            {
+                given.entry((name, *record_type)).or_default().push(Given {
+                    at: event.at,
+                    answer,
+                    records,
+                });
+            }
+        }
+        Self { scenario, given }
+    }
+
+    /// What was known of a name at a moment: the last answer that settled something and had not run
+    /// out of its TTL; if a later question failed and the earlier answer ran out, nothing.
+    fn known(&self, name: &Domain, record_type: RecordType, at: Moment) -> Known {
+        let Some(given) = self.given.get(&(name, record_type)) else {
+            return self.unasked(name, record_type, at);
+        };
+        let settled = |given: &&Given<'_>| {
+            given.at <= at && matches!(given.answer, "noerror" | "nodata" | "nxdomain")
+                || given.answer.starts_with("delay")
+        };
+        let Some(last) = given
+            .iter()
+            .rev()
+            .filter(|given| given.at <= at)
+            .find(settled)
+        else {
+            return Known::Failed;
+        };
+        let failed_since = given
+            .iter()
+            .any(|later| later.at > last.at && later.at <= at);
+        let ttl = last
+            .records
+            .iter()
+            .map(|record| record.ttl)
+            .min()
+            .unwrap_or(0);
+        if failed_since && last.at.after(Duration::from_secs(ttl.into())) < at {
+            return Known::Failed;
+        }
+        match last.answer {
+            "nxdomain" => Known::NoDomain,
+            _ => self.at_end_of_aliases(name, record_type, last.records, at),
+        }
+    }
+
+    /// A sender may know without asking: from a cache of its own that is older than the drill, or
+    /// from an answer about an alias. The records themselves then say what is right.
+    fn unasked(&self, name: &Domain, record_type: RecordType, at: Moment) -> Known {
+        if self.given.is_empty() {
+            let answer = self.scenario.zones.at(at).answer(name, record_type);
+            return self.at_end_of_aliases(name, record_type, &answer.records, at);
+        }
+        Known::NeverAsked
+    }
+
+    fn at_end_of_aliases(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        records: &[Record],
+        at: Moment,
+    ) -> Known {
+        let mut current = name.clone();
+        for _ in 0..MAX_ALIASES {
+            let here = |record: &&Record| Domain::from(&record.name) == current;
+            let found: Vec<Record> = records
+                .iter()
+                .filter(here)
+                .filter(|record| record.record_type() == record_type)
+                .cloned()
+                .collect();
+            if !found.is_empty() {
+                return Known::Records(found);
+            }
+            let alias = records
+                .iter()
+                .filter(here)
+                .find_map(|record| match &record.data {
+                    RData::CNAME(target) => Some(Domain::from(&target.0)),
+                    _ => None,
+                });
+            match alias {
+                Some(target) => current = target,
+                None => break,
+            }
+        }
+        // The end of the chain may have been asked for by itself.
+        if current != *name && self.given.contains_key(&(&current, record_type)) {
+            return self.known(&current, record_type, at);
+        }
+        Known::NoData
+    }
+
+    /// The exchangers of a domain, as known at a moment.
+    pub(super) fn exchangers(&self, domain: &Domain, at: Moment) -> Exchangers {
+        match self.known(domain, RecordType::MX, at) {
+            Known::Records(records) => {
+                let pairs: BTreeSet<(u16, Domain)> = records
+                    .iter()
+                    .filter_map(|record| match &record.data {
+                        RData::MX(mx) => Some((mx.preference, Domain::from(&mx.exchange))),
+                        _ => None,
+                    })
+                    .collect();
+                let null = pairs.len() == 1
+                    && pairs
+                        .iter()
+                        .all(|(preference, host)| *preference == 0 && host.is_root());
+                if null {
+                    Exchangers::Null
+                } else {
+                    Exchangers::Mx(pairs)
+                }
+            }
+            Known::NoData => Exchangers::Implicit,
+            Known::NoDomain => Exchangers::NoDomain,
+            Known::Failed | Known::NeverAsked => Exchangers::Failed,
+        }
+    }
+
+    /// The addresses of a host, as known at a moment.
+    pub(super) fn addresses(&self, host: &Domain, at: Moment) -> BTreeSet<IpAddr> {
+        let families = [RecordType::A, RecordType::AAAA].into_iter();
+        families
+            .flat_map(|record_type| match self.known(host, record_type, at) {
+                Known::Records(records) => records
+                    .iter()
+                    .filter_map(|record| address_of(&record.data))
+                    .collect(),
+                _ => Vec::new(),
+            })
+            .collect()
+    }
+}
