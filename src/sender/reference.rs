@@ -16,6 +16,7 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use rand::SeedableRng;
+use tokio::sync::Semaphore;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
@@ -28,13 +29,16 @@ use super::{
 };
 use crate::{
     event::Purpose,
-    lab::Site,
+    lab::{Network, Site},
     name::Domain,
     reply::{Severity, Status},
     route::{self, Candidate, Identity, Unroutable},
     scenario::{Mailbox, Message, MessageId, Outcome, Scenario, SenderSettings},
     time::Moment,
 };
+
+/// Sessions open at once where each takes a socket.
+const MAX_SOCKETS: usize = 64;
 
 /// A sender that does what the RFCs ask, or with a [`Flaw`] all but one thing of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -75,6 +79,8 @@ struct Office {
     lookups: Lookups,
     flaw: Option<Flaw>,
     seed: u64,
+    /// How many sessions may be open at once: sockets are few, pipes are not.
+    sessions: Semaphore,
     /// Addresses whose connections failed, and until when they are skipped.
     unreachable: Mutex<BTreeMap<IpAddr, Moment>>,
 }
@@ -102,6 +108,10 @@ impl Office {
             lookups: Lookups::new(Arc::clone(&post.site), scenario.sender.cache),
             flaw,
             seed: post.seed(),
+            sessions: Semaphore::new(match post.site.network {
+                Network::Memory(_) => Semaphore::MAX_PERMITS,
+                Network::Loopback(_) => MAX_SOCKETS,
+            }),
             unreachable: Mutex::default(),
         }
     }
@@ -292,6 +302,7 @@ impl Office {
             exchanger: Some(candidate.exchanger.clone()),
             pass: Some(delivery.pass),
         };
+        let _open = self.sessions.acquire().await.expect("the semaphore is never closed");
         let fates = session::attempt(
             &self.site,
             &self.settings,

@@ -293,7 +293,12 @@ impl Context<'_> {
         data: &[Range<usize>],
     ) -> Result<Record, ZoneMistake> {
         let ttl = header.ttl.or(self.ttl).unwrap_or(DEFAULT_TTL);
-        let words: Vec<&str> = data.iter().map(|range| self.token(range)).collect();
+        let origin = self.origin.to_ascii();
+        let word = |range: &Range<usize>| match self.token(range) {
+            "@" => origin.clone(),
+            token => token.to_owned(),
+        };
+        let words: Vec<String> = data.iter().map(word).collect();
         let line = format!(
             "{} {ttl} IN {} {}\n",
             owner.to_ascii(),

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
+    routing::Places,
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST, PERMANENT_IS_FINAL,
     RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken,
 };
@@ -228,6 +229,9 @@ fn given_up_too_soon(
         {
             continue;
         }
+        if Places::new(case, told, &recipient.domain, at).are_known_to_be_none() {
+            continue;
+        }
         if let Some(last) = to_hop.last() {
             return Some(broken(
                 TRANSIENT_IS_RETRIED,
@@ -298,12 +302,8 @@ fn not_notified(
             vec![format!("a notification +{}", back.at)],
         ));
     };
-    let (_, at) = message
-        .to
-        .iter()
-        .filter_map(|to| reports.of(message, to))
-        .find(|(outcome, _)| *outcome == Outcome::Bounced)?;
-    if back.is_some() {
+    let is_bounced = |to| matches!(reports.of(message, to), Some((Outcome::Bounced, _)));
+    if back.is_some() || !message.to.iter().any(is_bounced) {
         return None;
     }
     let notification = format!("{}.bounce.", message.id);
@@ -314,18 +314,8 @@ fn not_notified(
             .is_some_and(|id| id.0.starts_with(&notification))
     });
     // Where nothing can be delivered to the sender's domain, nothing can be returned.
-    let asked = !matches!(
-        told.exchangers(&from.domain, case.events.last()?.at),
-        Exchangers::Failed
-    );
-    let nowhere = case
-        .scenario
-        .zones
-        .at(at)
-        .answer(&from.domain, hickory_proto::rr::RecordType::MX)
-        .records
-        .is_empty();
-    if tried || (asked && nowhere) {
+    let nowhere = Places::new(case, told, &from.domain, case.events.last()?.at).are_known_to_be_none();
+    if tried || nowhere {
         return None;
     }
     Some(broken(

@@ -25,7 +25,7 @@ use crate::{
 const ENOUGH: usize = 20;
 
 /// The places a message may be sent to, as the sender knew them at some moment.
-struct Places {
+pub(super) struct Places {
     exchangers: Exchangers,
     /// Preference, exchanger and address of each.
     list: Vec<(u16, Domain, IpAddr)>,
@@ -34,7 +34,7 @@ struct Places {
 }
 
 impl Places {
-    fn new(case: &Case<'_>, told: &Told<'_>, hop: &Domain, at: Moment) -> Self {
+    pub(super) fn new(case: &Case<'_>, told: &Told<'_>, hop: &Domain, at: Moment) -> Self {
         let exchangers = told.exchangers(hop, at);
         let pairs = match &exchangers {
             Exchangers::Mx(pairs) => pairs.clone(),
@@ -79,6 +79,11 @@ impl Places {
             .filter(|(_, host, _)| same_host(host))
             .map(|(preference, ..)| *preference)
             .min()
+    }
+
+    /// Whether it is settled that there is nowhere to go.
+    pub(super) fn are_known_to_be_none(&self) -> bool {
+        self.exchangers != Exchangers::Failed && self.kept().next().is_none()
     }
 
     fn kept(&self) -> impl Iterator<Item = &(u16, Domain, IpAddr)> {
