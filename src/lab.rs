@@ -36,7 +36,7 @@ use crate::{
     event::{Event, EventLog, Purpose, SessionId, What},
     fault::{Effect, Failure, Fault, Faults, Host, Point, QueryEffect, Stage, Transport},
     name::Domain,
-    scenario::{Mistakes, Scenario},
+    scenario::Scenario,
     stream::Stream,
     time::Moment,
     verdict::observe::{self, Attempt},
@@ -197,12 +197,7 @@ impl Lab {
     /// # Errors
     /// The mistakes in the zone text, or that sockets could not be bound.
     pub async fn from_zone(zone: &str) -> io::Result<Self> {
-        let quoted = zone.replace('\\', "\\\\").replace("\"\"\"", "\\\"\\\"\\\"");
-        let text = format!(
-            "summary = \"a lab\"\nmessages = [{{ id = \"none\", to = \"nobody@invalid\" }}]\nzone = \"\"\"\n{quoted}\"\"\"\n"
-        );
-        let scenario = Scenario::parse("zone", &text)
-            .map_err(|mistakes: Mistakes| io::Error::new(io::ErrorKind::InvalidInput, mistakes))?;
+        let scenario = Scenario::from_zone(zone).map_err(|mistakes| io::Error::new(io::ErrorKind::InvalidInput, mistakes))?;
         Self::start(Arc::new(scenario), NetworkKind::Loopback).await
     }
 

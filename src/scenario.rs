@@ -102,6 +102,14 @@ impl Scenario {
         file::read(path, text, read)
     }
 
+    /// A scenario of records alone, without messages or faults: a lab for senders of one's own.
+    ///
+    /// # Errors
+    /// Every mistake in the zone-file text, with its line and column.
+    pub fn from_zone(zone: &str) -> Result<Self, Mistakes> {
+        file::from_zone(zone)
+    }
+
     /// The domain of a message's recipients, in order and without repetition: its next hops.
     pub fn next_hops(message: &Message) -> Vec<Domain> {
         let mut hops = Vec::new();

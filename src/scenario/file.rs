@@ -113,6 +113,33 @@ fn scenario<'a>(
     Some(scenario)
 }
 
+/// A scenario of records alone.
+pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
+    let records = text::parse(zone).map_err(|mistakes| {
+        let placed = mistakes.into_iter();
+        Mistakes(placed.map(|mistake| Mistake::at("zone", zone, mistake.offset, mistake.message)).collect())
+    })?;
+    let mut zones = History::new(Zone::new(records));
+    host_sender_domain(&mut zones);
+    Ok(Scenario {
+        name: "zone".to_owned(),
+        path: "zone".to_owned(),
+        summary: "records alone".to_owned(),
+        cites: Vec::new(),
+        level: Level::Info,
+        covers: Vec::new(),
+        seed: 0,
+        zones,
+        messages: Vec::new(),
+        sender: SenderSettings::default(),
+        faults: Vec::new(),
+        receivers: Vec::new(),
+        dnssec: Vec::new(),
+        stop: None,
+        expect: Expect::default(),
+    })
+}
+
 /// What is part of the format and not built yet is refused, never ignored.
 fn refuse_unsupported(doc: &Document<'_>, table: &Table<'_, '_>, scenario: &Scenario) {
     let refuse = |key: &str, what: &str| {

@@ -42,11 +42,13 @@ pub enum Flaw {
     BouncesTransient,
     /// Sends no notification of what failed.
     NoNotification,
+    /// Returns what came from the null reverse-path, too.
+    ReturnsNotifications,
 }
 
 impl Flaw {
     /// Every flaw and its name.
-    pub const ALL: [(&'static str, Self); 15] = [
+    pub const ALL: [(&'static str, Self); 16] = [
         ("ignores-preference", Self::IgnoresPreference),
         ("highest-first", Self::HighestFirst),
         ("no-shuffle", Self::NoShuffle),
@@ -62,6 +64,7 @@ impl Flaw {
         ("leaves-route", Self::LeavesRoute),
         ("bounces-transient", Self::BouncesTransient),
         ("no-notification", Self::NoNotification),
+        ("returns-notifications", Self::ReturnsNotifications),
     ];
 
     /// The answer as a flawed sender takes it.

@@ -392,7 +392,10 @@ impl Office {
         if delivery.failed.is_empty() || self.flaw == Some(Flaw::NoNotification) {
             return None;
         }
-        let to = delivery.message.from.clone()?;
+        let to = match self.flaw {
+            Some(Flaw::ReturnsNotifications) => "postmaster@sender.test".parse().ok()?,
+            _ => delivery.message.from.clone()?,
+        };
         let now = self.site.clock.now();
         let id = MessageId(format!("{}.bounce.{}", delivery.id, delivery.hop).into());
         let reporter = self.settings.names.first()?.to_string();

@@ -1,0 +1,63 @@
+//! Every scenario that comes with mxdrill is a test of its own, on each network that can carry it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use mxdrill::{drill, lab::NetworkKind, scenario::Scenario, sender::Reference};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+    let mut files = Vec::new();
+    collect(&folder, &mut files);
+    files.sort();
+    let trials = files.iter().flat_map(|file| {
+        let name = file.strip_prefix(&folder).expect("a file below the folder").with_extension("").display().to_string();
+        trials(&name, file)
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).expect("a folder of scenarios") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+}
+
+/// The memory network carries every drill; loopback those that need no virtual time.
+fn trials(name: &str, file: &Path) -> Vec<Trial> {
+    let scenario = match Scenario::load(file) {
+        Ok(scenario) => Arc::new(scenario),
+        Err(mistakes) => {
+            let mistakes = mistakes.to_string();
+            return vec![Trial::test(format!("memory::{name}"), move || Err(Failed::from(mistakes)))];
+        }
+    };
+    let on_memory = Arc::clone(&scenario);
+    let mut trials = vec![Trial::test(format!("memory::{name}"), move || play(&on_memory, NetworkKind::Memory))];
+    // Only Linux has the whole of 127.0.0.0/8 on its loopback interface.
+    if cfg!(target_os = "linux") && needs_no_time(&scenario) {
+        trials.push(Trial::test(format!("loopback::{name}"), move || play(&scenario, NetworkKind::Loopback)));
+    }
+    trials
+}
+
+fn needs_no_time(scenario: &Arc<Scenario>) -> bool {
+    drill::run(scenario, NetworkKind::Memory, None, Reference::default()).is_ok_and(|run| run.took.0.is_zero())
+}
+
+fn play(scenario: &Arc<Scenario>, network: NetworkKind) -> Result<(), Failed> {
+    let run = drill::run(scenario, network, None, Reference::default())?;
+    match run.verdict.passed() {
+        true => Ok(()),
+        false => Err(Failed::from(format!("{:#?}", run.verdict.findings))),
+    }
+}
