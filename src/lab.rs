@@ -11,7 +11,7 @@ pub(crate) mod network;
 mod receiver;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     net::{IpAddr, SocketAddr},
     sync::{
@@ -36,7 +36,7 @@ use crate::{
     event::{Event, EventLog, Purpose, SessionId, What},
     fault::{Effect, Failure, Fault, Faults, Host, Point, QueryEffect, Stage, Transport},
     name::Domain,
-    scenario::Scenario,
+    scenario::{MessageId, Scenario},
     stream::Stream,
     time::Moment,
     verdict::observe::{self, Attempt},
@@ -65,6 +65,7 @@ pub(crate) struct Site {
     pub(crate) log: EventLog,
     pub(crate) network: Network,
     pub(crate) scenario: Arc<Scenario>,
+    message_ids: BTreeSet<MessageId>,
     zones: History,
     faults: Mutex<Faults>,
     faults_changed: watch::Sender<()>,
@@ -152,12 +153,7 @@ impl Site {
 
     fn take(&self, captured: Captured) {
         let (message, about) = captured.content.ids();
-        let known = |id: &crate::scenario::MessageId| {
-            self.scenario
-                .messages
-                .iter()
-                .any(|message| message.id == *id)
-        };
+        let known = |id: &MessageId| self.message_ids.contains(id);
         self.record(What::Taken {
             session: captured.session,
             message: message.filter(known),
@@ -236,6 +232,7 @@ impl Lab {
             },
             log: EventLog::new(),
             network,
+            message_ids: scenario.messages.iter().map(|message| message.id.clone()).collect(),
             zones: scenario.zones.clone(),
             faults: Mutex::new(Faults::new(&scenario.faults)),
             faults_changed: watch::Sender::new(()),

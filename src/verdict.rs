@@ -55,6 +55,8 @@ struct Case<'a> {
     events: &'a [Event],
     /// Those for the scenario's own messages.
     attempts: Vec<Attempt>,
+    /// Where in `attempts` those of a message are.
+    of_message: BTreeMap<MessageId, Vec<usize>>,
     /// Those for anything else, such as notifications.
     other_attempts: Vec<Attempt>,
     endings: BTreeMap<MessageId, Ending>,
@@ -64,10 +66,8 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn attempts_of(&self, id: &MessageId) -> Vec<&Attempt> {
-        self.attempts
-            .iter()
-            .filter(|attempt| attempt.message.as_ref() == Some(id))
-            .collect()
+        let indices = self.of_message.get(id).into_iter().flatten();
+        indices.map(|index| &self.attempts[*index]).collect()
     }
 }
 
@@ -76,13 +76,20 @@ impl Case<'_> {
 pub fn judge(scenario: &Scenario, events: &[Event], tolerance: Duration) -> Verdict {
     let all = observe::attempts(scenario, events);
     let endings = observe::endings(scenario, events, &all);
-    let (attempts, other_attempts) = all.into_iter().partition(|attempt: &Attempt| match &attempt
+    let (attempts, other_attempts): (Vec<Attempt>, Vec<Attempt>) = all.into_iter().partition(|attempt: &Attempt| match &attempt
         .message
     {
         Some(id) => endings.contains_key(id),
         None => attempt.from.as_deref() != Some(""),
     });
+    let mut of_message: BTreeMap<MessageId, Vec<usize>> = BTreeMap::new();
+    for (index, attempt) in attempts.iter().enumerate() {
+        if let Some(id) = &attempt.message {
+            of_message.entry(id.clone()).or_default().push(index);
+        }
+    }
     let case = Case {
+        of_message,
         scenario,
         events,
         attempts,

@@ -261,11 +261,6 @@ impl History {
         std::iter::once(&self.first).chain(self.later.iter().map(|(_, zone)| zone))
     }
 
-    /// The moments of the changes, in order.
-    pub(crate) fn changes(&self) -> impl Iterator<Item = Moment> + '_ {
-        self.later.iter().map(|(since, _)| *since)
-    }
-
     /// Adds records to every zone, the lab's own ones.
     pub(crate) fn add_everywhere(&mut self, records: &[Record]) {
         let zones =

@@ -31,7 +31,8 @@ impl<'a> Document<'a> {
     /// Parses the TOML; `None` if it is not even that.
     pub(super) fn parse(&self) -> Option<Spanned<DeTable<'a>>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
-        for error in &errors {
+        // What follows the first one is mostly its consequence.
+        if let Some(error) = errors.first() {
             let offset = error.span().map_or(0, |span| span.start);
             self.mistake(offset, error.message().replace('\n', "; "));
         }
@@ -206,10 +207,6 @@ impl<'d, 'a> Table<'d, 'a> {
 
     pub(super) fn doc(&self) -> &'d Document<'a> {
         self.doc
-    }
-
-    pub(super) fn span(&self) -> Range<usize> {
-        self.span.clone()
     }
 
     pub(super) fn get(&self, key: &str) -> Option<&'d Spanned<DeValue<'a>>> {

@@ -52,6 +52,7 @@ pub(super) fn read(
             let ids = ids_meant(name, messages);
             if ids.is_empty() {
                 doc.mistake(key.span().start, unknown_key(name, messages));
+                continue;
             }
             if let Some(expected) = message(doc, value, names) {
                 expect

@@ -1,6 +1,6 @@
 //! What the scenario's author expects, held against what was observed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Case, Finding, observe::Attempt};
 use crate::{
@@ -69,7 +69,7 @@ fn observed_total(case: &Case<'_>, total: Total) -> u64 {
 
 /// Connections that receivers accepted, those for notifications apart.
 fn sessions(case: &Case<'_>) -> usize {
-    let others: Vec<_> = case
+    let others: BTreeSet<_> = case
         .other_attempts
         .iter()
         .map(|attempt| attempt.session)

@@ -1,13 +1,17 @@
 //! What a sender did, read off the lab's side of the log: attempts, and what each message came to.
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+};
 
 use crate::{
     event::{Answered, Connected, Event, Failed, Purpose, SessionId, What},
     fault::{Host, Stage},
     name::Domain,
     reply::Status,
-    scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
+    scenario::{AttemptResult, Mailbox, Message, MessageId, Outcome, Scenario},
     time::Moment,
 };
 
@@ -315,39 +319,33 @@ fn failed_result(effect: Failed) -> AttemptResult {
 
 /// The messages not yet seen delivered, to tell whom an attempt of a silent sender was for.
 struct Undelivered<'a> {
-    messages: Vec<&'a Message>,
+    messages: &'a [Message],
+    delivered: BTreeSet<MessageId>,
 }
 
 impl<'a> Undelivered<'a> {
     fn new(scenario: &'a Scenario) -> Self {
-        Self {
-            messages: scenario.messages.iter().collect(),
-        }
+        Self { messages: &scenario.messages, delivered: BTreeSet::new() }
+    }
+
+    fn left(&self) -> impl Iterator<Item = &'a Message> {
+        self.messages.iter().filter(|message| !self.delivered.contains(&message.id))
     }
 
     fn only_one(&self) -> Option<MessageId> {
-        match &self.messages[..] {
-            [only] => Some(only.id.clone()),
-            _ => None,
-        }
+        let mut left = self.left();
+        let first = left.next()?;
+        left.next().is_none().then(|| first.id.clone())
     }
 
     fn by_envelope(&self, recipients: &[(String, u16)]) -> Option<MessageId> {
-        let to = |message: &&&Message| {
-            message.to.iter().any(|to| {
-                recipients
-                    .iter()
-                    .any(|(address, _)| address.eq_ignore_ascii_case(&to.text))
-            })
-        };
-        self.messages
-            .iter()
-            .find(to)
-            .map(|message| message.id.clone())
+        let offered = |to: &Mailbox| recipients.iter().any(|(address, _)| address.eq_ignore_ascii_case(&to.text));
+        let found = self.left().find(|message| message.to.iter().any(offered));
+        found.map(|message| message.id.clone())
     }
 
     fn delivered(&mut self, id: Option<&MessageId>) {
-        self.messages.retain(|message| Some(&message.id) != id);
+        self.delivered.extend(id.cloned());
     }
 }
 
@@ -395,7 +393,7 @@ pub(crate) fn endings(
     }
     let mut reports: BTreeMap<(&MessageId, &str), Outcome> = BTreeMap::new();
     let mut statuses: BTreeMap<&MessageId, Status> = BTreeMap::new();
-    let mut notified: Vec<&MessageId> = Vec::new();
+    let mut notified: BTreeSet<&MessageId> = BTreeSet::new();
     for event in events {
         match &event.what {
             What::Report {
@@ -410,7 +408,7 @@ pub(crate) fn endings(
             }
             What::Taken {
                 about: Some(about), ..
-            } => notified.push(about),
+            } => drop(notified.insert(about)),
             _ => {}
         }
     }
@@ -423,7 +421,7 @@ pub(crate) fn endings(
             match reports.get(&(&message.id, recipient)) {
                 _ if delivered => Outcome::Delivered,
                 Some(Outcome::Bounced) => Outcome::Bounced,
-                None if notified.contains(&&message.id) => Outcome::Bounced,
+                None if notified.contains(&message.id) => Outcome::Bounced,
                 _ => Outcome::Deferred,
             }
         };

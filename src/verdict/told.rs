@@ -96,9 +96,8 @@ impl<'a> Told<'a> {
         else {
             return Known::Failed;
         };
-        let failed_since = given
-            .iter()
-            .any(|later| later.at > last.at && later.at <= at);
+        let since = given.iter().rev().take_while(|later| later.at > last.at);
+        let failed_since = since.into_iter().any(|later| later.at <= at);
         let ttl = last
             .records
             .iter()

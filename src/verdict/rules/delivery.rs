@@ -1,6 +1,9 @@
 //! Rules about what becomes of a message.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use super::{
     routing::Places,
@@ -10,7 +13,7 @@ use super::{
 use crate::{
     event::What,
     fault::Stage,
-    scenario::{AttemptResult, Mailbox, Message, Outcome, Scenario},
+    scenario::{AttemptResult, Mailbox, Message, MessageId, Outcome, Scenario},
     time::Moment,
     verdict::{
         Case, Finding,
@@ -41,23 +44,28 @@ pub(super) fn check(case: &Case<'_>, told: &Told<'_>, notes: &mut Vec<String>) -
 struct Reports<'a> {
     /// For each message and recipient, what was said last and when.
     last: BTreeMap<(&'a str, &'a str), (Outcome, Moment)>,
+    /// When a notification about a message arrived.
+    notified: BTreeMap<&'a MessageId, Moment>,
+    /// Messages about which a notification was tried to be delivered.
+    notifying: BTreeSet<String>,
 }
 
 impl<'a> Reports<'a> {
     fn new(case: &Case<'a>) -> Self {
         let mut last = BTreeMap::new();
+        let mut notified = BTreeMap::new();
         for event in case.events {
-            if let What::Report {
-                message,
-                recipient,
-                outcome,
-                ..
-            } = &event.what
-            {
-                last.insert((&*message.0, recipient.as_str()), (*outcome, event.at));
+            match &event.what {
+                What::Report { message, recipient, outcome, .. } => {
+                    last.insert((&*message.0, recipient.as_str()), (*outcome, event.at));
+                }
+                What::Taken { about: Some(about), .. } => drop(notified.insert(about, event.at)),
+                _ => {}
             }
         }
-        Self { last }
+        let ids = case.other_attempts.iter().filter_map(|attempt| attempt.message.as_ref());
+        let notifying = ids.filter_map(|id| Some(id.0.split_once(".bounce.")?.0.to_owned())).collect();
+        Self { last, notified, notifying }
     }
 
     fn of(&self, message: &Message, recipient: &Mailbox) -> Option<(Outcome, Moment)> {
@@ -292,27 +300,21 @@ fn not_notified(
     message: &Message,
     reports: &Reports<'_>,
 ) -> Option<Finding> {
-    let back = case.events.iter().find(|event| matches!(&event.what, What::Taken { about: Some(about), .. } if *about == message.id));
+    let back = reports.notified.get(&message.id);
     let Some(from) = &message.from else {
         let back = back?;
         return Some(broken(
             NO_BOUNCE_OF_BOUNCE,
             Some(&message.id),
             "nothing returned",
-            vec![format!("a notification +{}", back.at)],
+            vec![format!("a notification +{}", back)],
         ));
     };
     let is_bounced = |to| matches!(reports.of(message, to), Some((Outcome::Bounced, _)));
     if back.is_some() || !message.to.iter().any(is_bounced) {
         return None;
     }
-    let notification = format!("{}.bounce.", message.id);
-    let tried = case.other_attempts.iter().any(|attempt| {
-        attempt
-            .message
-            .as_ref()
-            .is_some_and(|id| id.0.starts_with(&notification))
-    });
+    let tried = reports.notifying.contains(&*message.id.0);
     // Where nothing can be delivered to the sender's domain, nothing can be returned.
     let nowhere = Places::new(case, told, &from.domain, case.events.last()?.at).are_known_to_be_none();
     if tried || nowhere {
