@@ -18,17 +18,20 @@ use tokio::{
 };
 
 /// The code under test: asks `dns` for the exchangers of the domain and tries them by preference.
-async fn send(dns: SocketAddr, port: u16, to: &str) -> Result<(), Box<dyn Error>> {
+pub async fn send(dns: SocketAddr, port: u16, to: &str) -> Result<(), Box<dyn Error>> {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = dns.port();
         connection
     });
     let server = NameServerConfig::new(dns.ip(), true, connections.to_vec());
     let config = ResolverConfig::from_parts(None, vec![], vec![server]);
-    let resolver = Resolver::builder_with_config(config, TokioRuntimeProvider::default()).build()?;
+    let resolver =
+        Resolver::builder_with_config(config, TokioRuntimeProvider::default()).build()?;
 
     let domain = to.split('@').nth(1).ok_or("no domain")?;
-    let answer = resolver.lookup(format!("{domain}."), RecordType::MX).await?;
+    let answer = resolver
+        .lookup(format!("{domain}."), RecordType::MX)
+        .await?;
     let mut exchangers: Vec<_> = answer
         .answers()
         .iter()
@@ -51,7 +54,15 @@ async fn send(dns: SocketAddr, port: u16, to: &str) -> Result<(), Box<dyn Error>
 async fn hand_over(stream: TcpStream, to: &str) -> Result<(), Box<dyn Error>> {
     let mut stream = BufReader::new(stream);
     let rcpt = format!("RCPT TO:<{to}>");
-    let steps = ["", "HELO client.test", "MAIL FROM:<me@client.test>", &rcpt, "DATA", "Subject: hi\r\n\r\nhi\r\n.", "QUIT"];
+    let steps = [
+        "",
+        "HELO client.test",
+        "MAIL FROM:<me@client.test>",
+        &rcpt,
+        "DATA",
+        "Subject: hi\r\n\r\nhi\r\n.",
+        "QUIT",
+    ];
     for step in steps {
         if !step.is_empty() {
             stream.write_all(format!("{step}\r\n").as_bytes()).await?;
@@ -93,11 +104,17 @@ mod tests {
         let lab = Lab::from_zone(ZONE).await?;
         lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
         send(lab.resolver(), lab.smtp_port(), "alice@example.test").await?;
-        assert_eq!(lab.wait_for_message("alice@example.test").await?.hosts[0].as_str(), "mx2.example.test");
+        assert_eq!(
+            lab.wait_for_message("alice@example.test").await?.hosts[0].as_str(),
+            "mx2.example.test"
+        );
 
         lab.restore("mx1.example.test")?;
         send(lab.resolver(), lab.smtp_port(), "bob@example.test").await?;
-        assert_eq!(lab.wait_for_message("bob@example.test").await?.hosts[0].as_str(), "mx1.example.test");
+        assert_eq!(
+            lab.wait_for_message("bob@example.test").await?.hosts[0].as_str(),
+            "mx1.example.test"
+        );
         assert_eq!(lab.attempts().len(), 2);
         Ok(())
     }

@@ -193,7 +193,8 @@ impl Lab {
     /// # Errors
     /// The mistakes in the zone text, or that sockets could not be bound.
     pub async fn from_zone(zone: &str) -> io::Result<Self> {
-        let scenario = Scenario::from_zone(zone).map_err(|mistakes| io::Error::new(io::ErrorKind::InvalidInput, mistakes))?;
+        let scenario = Scenario::from_zone(zone)
+            .map_err(|mistakes| io::Error::new(io::ErrorKind::InvalidInput, mistakes))?;
         Self::start(Arc::new(scenario), NetworkKind::Loopback).await
     }
 
@@ -232,7 +233,11 @@ impl Lab {
             },
             log: EventLog::new(),
             network,
-            message_ids: scenario.messages.iter().map(|message| message.id.clone()).collect(),
+            message_ids: scenario
+                .messages
+                .iter()
+                .map(|message| message.id.clone())
+                .collect(),
             zones: scenario.zones.clone(),
             faults: Mutex::new(Faults::new(&scenario.faults)),
             faults_changed: watch::Sender::new(()),

@@ -1,3 +1,86 @@
+//! A fire drill for mail delivery.
+//!
+//! mxdrill puts up a small private internet: a DNS server, and as many SMTP receivers as a domain has
+//! mail exchangers. It fails parts of it on a schedule or on demand, lets mail be sent through it, and
+//! judges whether delivery did what RFC 5321 and its relatives ask.
+//!
+//! # A sender of your own
+//!
+//! Start a [`Lab`](lab::Lab), point your sender at its resolver and its port, and let an exchanger die:
+//!
+//! ```
+//! use mxdrill::{fault::Stage, lab::Lab};
+//! # #[path = "../examples/own_sender.rs"] mod own_sender;
+//! # use own_sender::send as my_sender;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let lab = Lab::from_zone("
+//!     example.test.      300 IN MX 10 mx1.example.test.
+//!     example.test.      300 IN MX 20 mx2.example.test.
+//!     mx1.example.test.  300 IN A  192.0.2.1
+//!     mx2.example.test.  300 IN A  192.0.2.2
+//! ").await?;
+//! lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
+//!
+//! my_sender(lab.resolver(), lab.smtp_port(), "alice@example.test").await?;
+//!
+//! let message = lab.wait_for_message("alice@example.test").await?;
+//! assert_eq!(message.hosts[0].as_str(), "mx2.example.test");
+//! for attempt in lab.attempts() {
+//!     println!("{attempt}");
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A drill from a file
+//!
+//! ```
+//! use std::sync::Arc;
+//! use mxdrill::{drill, lab::NetworkKind, scenario::Scenario, sender::Reference};
+//!
+//! let text = r#"
+//!     summary  = "the backup takes it while the primary is down"
+//!     zone     = """
+//!     example.test.      300 IN MX 10 mx1.example.test.
+//!     example.test.      300 IN MX 20 mx2.example.test.
+//!     mx1.example.test.  300 IN A  192.0.2.1
+//!     mx2.example.test.  300 IN A  192.0.2.2
+//!     """
+//!     messages = [{ id = "m1", to = "alice@example.test" }]
+//!     faults   = [{ host = "mx1.example.test", stage = "connect", effect = "refuse" }]
+//!     [expect.m1]
+//!     by = "mx2.example.test"
+//! "#;
+//! let scenario = Arc::new(Scenario::parse("drill.toml", text)?);
+//! let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default())?;
+//! assert!(run.verdict.passed());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # The way through
+//!
+//! ```text
+//! scenario ─▶ lab (name server, receivers, faults, clock; on a network)
+//!               ▲ queries, sessions
+//! messages ─▶ sender (the reference, a function, anything on the network)
+//!               │
+//!            event log ─▶ verdict (expectations, rules) ─▶ report
+//! ```
+//!
+//! Data moves to the right and never back. A [`Scenario`](scenario::Scenario) is valid once it exists;
+//! the [`lab`] knows nothing of expectations; the [`verdict`] sees the scenario and the log alone; the
+//! [`report`] sees verdicts and logs. [`route`] is MX selection by itself, a pure function.
+//!
+//! # Words
+//!
+//! *Preference*: the number of an MX record; lower is more preferred. *Exchanger*: the host that it
+//! names. *Next hop*: the domain being resolved. *Candidate*: one (exchanger, address) to try.
+//! *Attempt*: one try at one candidate. *Pass*: one walk over the candidates for a message. *Session*:
+//! connection to QUIT. *Transaction*: MAIL to the end of data. An attempt succeeds, or fails
+//! *transiently* or *permanently*; a message is *delivered*, *deferred* or *bounced*.
+
 #[doc(hidden)]
 pub mod cli;
 pub(crate) mod connection;

@@ -76,12 +76,12 @@ impl Case<'_> {
 pub fn judge(scenario: &Scenario, events: &[Event], tolerance: Duration) -> Verdict {
     let all = observe::attempts(scenario, events);
     let endings = observe::endings(scenario, events, &all);
-    let (attempts, other_attempts): (Vec<Attempt>, Vec<Attempt>) = all.into_iter().partition(|attempt: &Attempt| match &attempt
-        .message
-    {
-        Some(id) => endings.contains_key(id),
-        None => attempt.from.as_deref() != Some(""),
-    });
+    let (attempts, other_attempts): (Vec<Attempt>, Vec<Attempt>) =
+        all.into_iter()
+            .partition(|attempt: &Attempt| match &attempt.message {
+                Some(id) => endings.contains_key(id),
+                None => attempt.from.as_deref() != Some(""),
+            });
     let mut of_message: BTreeMap<MessageId, Vec<usize>> = BTreeMap::new();
     for (index, attempt) in attempts.iter().enumerate() {
         if let Some(id) = &attempt.message {

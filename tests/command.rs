@@ -33,7 +33,11 @@ attempts = [
 "#;
 
 fn mxdrill(arguments: &[&str], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mxdrill")).args(arguments).current_dir(folder).output().expect("the command runs")
+    Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("the command runs")
 }
 
 fn play(text: &str) -> (Option<i32>, String, String) {
@@ -41,7 +45,11 @@ fn play(text: &str) -> (Option<i32>, String, String) {
     fs::write(folder.path().join("a.toml"), text).expect("written");
     let output = mxdrill(&["run", "a.toml"], folder.path());
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 #[test]
@@ -54,15 +62,47 @@ fn a_drill_that_passes_exits_0() {
 #[test]
 fn each_wrong_expectation_exits_1_and_names_the_difference() {
     for (right, wrong, named) in [
-        ("by = \"mx2.example.test\"", "by = \"mx1.example.test\"", "taker of message m1"),
-        ("outcome = \"delivered\"", "outcome = \"bounced\"", "outcome of message m1"),
+        (
+            "by = \"mx2.example.test\"",
+            "by = \"mx1.example.test\"",
+            "taker of message m1",
+        ),
+        (
+            "outcome = \"delivered\"",
+            "outcome = \"bounced\"",
+            "outcome of message m1",
+        ),
         ("delivered = 1", "delivered = 2", "delivered messages"),
-        ("result = \"refused\"", "result = \"timeout\"", "attempts of message m1"),
-        ("at = \"0s\"", "at = \"1s\"", "mx2.example.test accepted +1s"),
-        ("delivered = 1", "first_attempts = [{ host = \"mx1.example.test\", max = 0 }]", "first attempts at mx1.example.test"),
-        ("outcome = \"delivered\"", "outcome = \"delivered\"\ncopies = 2", "copies of message m1"),
-        ("outcome = \"delivered\"", "outcome = \"delivered\"\nattempt_count = 3", "number of attempts of message m1"),
-        ("outcome = \"delivered\"", "outcome = \"delivered\"\nstatus = \"5.1.1\"", "status of message m1"),
+        (
+            "result = \"refused\"",
+            "result = \"timeout\"",
+            "attempts of message m1",
+        ),
+        (
+            "at = \"0s\"",
+            "at = \"1s\"",
+            "mx2.example.test accepted +1s",
+        ),
+        (
+            "delivered = 1",
+            "first_attempts = [{ host = \"mx1.example.test\", max = 0 }]",
+            "first attempts at mx1.example.test",
+        ),
+        (
+            "outcome = \"delivered\"",
+            "outcome = \"delivered\"\ncopies = 2",
+            "copies of message m1",
+        ),
+        (
+            "outcome = \"delivered\"",
+            "outcome = \"delivered\"\nattempt_count = 3",
+            "number of attempts of message m1",
+        ),
+        (
+            "outcome = \"delivered\"",
+            "outcome = \"delivered\"\nstatus = \"5.1.1\"",
+            "status of message m1",
+        ),
         ("delivered = 1", "sessions = 0", "sessions"),
     ] {
         let text = DRILL.replacen(right, wrong, 1);
@@ -88,31 +128,91 @@ fn attempts_in_the_wrong_order_exit_1() {
 fn each_mistake_exits_2_and_says_where() {
     for (right, wrong, place, named) in [
         ("summary", "sumary", "1:1", "did you mean \"summary\""),
-        ("192.0.2.1", "192.0.2.999", "7:10", "found \"192.0.2.999\", expected an IPv4 address"),
-        ("MX 20", "MX 65536", "6:11", "nearest allowed value is 65535"),
-        ("\"mx1.example.test\", stage", "\"mx3.example.test\", stage", "11:20", "did you mean \"mx1.example.test\""),
-        ("stage = \"connect\"", "stage = \"conect\"", "11:48", "did you mean \"connect\""),
-        ("effect = \"refuse\"", "effect = \"refused\"", "11:68", "did you mean \"refuse\""),
-        ("until = \"20m\"", "until = \"20 minutes\"", "11:86", "expected a duration"),
-        ("outcome = \"delivered\"", "outcome = \"lost\"", "17:11", "expected an outcome"),
+        (
+            "192.0.2.1",
+            "192.0.2.999",
+            "7:10",
+            "found \"192.0.2.999\", expected an IPv4 address",
+        ),
+        (
+            "MX 20",
+            "MX 65536",
+            "6:11",
+            "nearest allowed value is 65535",
+        ),
+        (
+            "\"mx1.example.test\", stage",
+            "\"mx3.example.test\", stage",
+            "11:20",
+            "did you mean \"mx1.example.test\"",
+        ),
+        (
+            "stage = \"connect\"",
+            "stage = \"conect\"",
+            "11:48",
+            "did you mean \"connect\"",
+        ),
+        (
+            "effect = \"refuse\"",
+            "effect = \"refused\"",
+            "11:68",
+            "did you mean \"refuse\"",
+        ),
+        (
+            "until = \"20m\"",
+            "until = \"20 minutes\"",
+            "11:86",
+            "expected a duration",
+        ),
+        (
+            "outcome = \"delivered\"",
+            "outcome = \"lost\"",
+            "17:11",
+            "expected an outcome",
+        ),
         ("[expect.m1]", "[expect.m2]", "16:9", "did you mean \"m1\""),
-        ("delivered = 1", "delivered = -1", "14:13", "expected delivered to be a whole number"),
-        ("to = \"alice@example.test\"", "to = \"alice\"", "10:31", "expected a mailbox"),
+        (
+            "delivered = 1",
+            "delivered = -1",
+            "14:13",
+            "expected delivered to be a whole number",
+        ),
+        (
+            "to = \"alice@example.test\"",
+            "to = \"alice\"",
+            "10:31",
+            "expected a mailbox",
+        ),
         ("messages = [", "messages = [[", "11:1", "expected"),
-        ("result = \"accepted\"", "result = \"250\"", "21:41", "expected a result"),
-        ("delivered = 1", "delivered = \"one\"", "14:13", "found the string \"one\""),
+        (
+            "result = \"accepted\"",
+            "result = \"250\"",
+            "21:41",
+            "expected a result",
+        ),
+        (
+            "delivered = 1",
+            "delivered = \"one\"",
+            "14:13",
+            "found the string \"one\"",
+        ),
     ] {
         let text = DRILL.replacen(right, wrong, 1);
         assert_ne!(text, DRILL, "{right}");
         let (code, _, err) = play(&text);
         assert_eq!(code, Some(2), "{wrong}: {err}");
-        assert!(err.starts_with(&format!("a.toml:{place}")) && err.contains(named), "{wrong}: {err}");
+        assert!(
+            err.starts_with(&format!("a.toml:{place}")) && err.contains(named),
+            "{wrong}: {err}"
+        );
     }
 }
 
 #[test]
 fn several_mistakes_are_told_at_once() {
-    let text = DRILL.replace("delivered = 1", "delivred = 1").replace("\"refuse\"", "\"refuze\"");
+    let text = DRILL
+        .replace("delivered = 1", "delivred = 1")
+        .replace("\"refuse\"", "\"refuze\"");
     let (_, _, err) = play(&text);
     assert_eq!(err.lines().count(), 2, "{err}");
 }
@@ -121,19 +221,44 @@ fn several_mistakes_are_told_at_once() {
 fn the_bundled_drills_pass() {
     let folder = TempDir::new().expect("a folder");
     let output = mxdrill(&["run"], folder.path());
-    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 #[test]
 fn the_json_log_of_a_seed_is_the_same_to_the_octet() {
     let folder = TempDir::new().expect("a folder");
-    let once = || mxdrill(&["run", "--format", "json", "--filter", "basics", "--seed", "11"], folder.path()).stdout;
+    let once = || {
+        mxdrill(
+            &[
+                "run", "--format", "json", "--filter", "basics", "--seed", "11",
+            ],
+            folder.path(),
+        )
+        .stdout
+    };
     let (first, second) = (once(), once());
     assert!(first.len() > 100_000);
     assert!(first == second);
-    let lines = first.split(|octet| *octet == b'\n').filter(|line| !line.is_empty());
-    assert!(lines.into_iter().all(|line| serde_json::from_slice::<serde_json::Value>(line).is_ok()));
-    let other = mxdrill(&["run", "--format", "json", "--filter", "basics", "--seed", "12"], folder.path()).stdout;
+    let lines = first
+        .split(|octet| *octet == b'\n')
+        .filter(|line| !line.is_empty());
+    assert!(
+        lines
+            .into_iter()
+            .all(|line| serde_json::from_slice::<serde_json::Value>(line).is_ok())
+    );
+    let other = mxdrill(
+        &[
+            "run", "--format", "json", "--filter", "basics", "--seed", "12",
+        ],
+        folder.path(),
+    )
+    .stdout;
     assert!(first != other);
 }
 
@@ -141,24 +266,63 @@ fn the_json_log_of_a_seed_is_the_same_to_the_octet() {
 fn junit_names_every_drill() {
     let folder = TempDir::new().expect("a folder");
     fs::write(folder.path().join("good.toml"), DRILL).expect("written");
-    fs::write(folder.path().join("bad.toml"), DRILL.replace("delivered = 1", "delivered = 2")).expect("written");
+    fs::write(
+        folder.path().join("bad.toml"),
+        DRILL.replace("delivered = 1", "delivered = 2"),
+    )
+    .expect("written");
     let output = mxdrill(&["run", ".", "--format", "junit"], folder.path());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.contains("tests=\"2\" ") && text.contains("failures=\"1\"") && text.contains("name=\"good\""), "{text}");
+    assert!(
+        text.contains("tests=\"2\" ")
+            && text.contains("failures=\"1\"")
+            && text.contains("name=\"good\""),
+        "{text}"
+    );
 }
 
 #[test]
 fn check_runs_nothing_and_filter_chooses() {
     let folder = TempDir::new().expect("a folder");
-    fs::write(folder.path().join("good.toml"), DRILL.replace("delivered = 1", "delivered = 2")).expect("written");
-    assert_eq!(mxdrill(&["check", "."], folder.path()).status.code(), Some(0));
+    fs::write(
+        folder.path().join("good.toml"),
+        DRILL.replace("delivered = 1", "delivered = 2"),
+    )
+    .expect("written");
+    assert_eq!(
+        mxdrill(&["check", "."], folder.path()).status.code(),
+        Some(0)
+    );
     fs::write(folder.path().join("odd.toml"), "nonsense").expect("written");
-    assert_eq!(mxdrill(&["check", "."], folder.path()).status.code(), Some(2));
-    assert_eq!(mxdrill(&["run", ".", "--filter", "good"], folder.path()).status.code(), Some(1));
-    assert_eq!(mxdrill(&["run", ".", "--filter", "nothing"], folder.path()).status.code(), Some(2));
-    assert_eq!(mxdrill(&["run", "missing.toml"], folder.path()).status.code(), Some(2));
-    assert_eq!(mxdrill(&["run", "--network", "carrier-pigeon"], folder.path()).status.code(), Some(2));
+    assert_eq!(
+        mxdrill(&["check", "."], folder.path()).status.code(),
+        Some(2)
+    );
+    assert_eq!(
+        mxdrill(&["run", ".", "--filter", "good"], folder.path())
+            .status
+            .code(),
+        Some(1)
+    );
+    assert_eq!(
+        mxdrill(&["run", ".", "--filter", "nothing"], folder.path())
+            .status
+            .code(),
+        Some(2)
+    );
+    assert_eq!(
+        mxdrill(&["run", "missing.toml"], folder.path())
+            .status
+            .code(),
+        Some(2)
+    );
+    assert_eq!(
+        mxdrill(&["run", "--network", "carrier-pigeon"], folder.path())
+            .status
+            .code(),
+        Some(2)
+    );
 }
 
 #[test]
@@ -167,11 +331,22 @@ fn a_zone_file_is_found_beside_the_scenario_and_its_mistakes_are_its_own() {
     fs::create_dir(folder.path().join("d")).expect("made");
     let (before, rest) = DRILL.split_once("zone = \"\"\"\n").expect("a zone");
     let (zone, after) = rest.split_once("\"\"\"\n").expect("its end");
-    fs::write(folder.path().join("d/a.toml"), format!("{before}zone_file = \"a.zone\"\n{after}")).expect("written");
+    fs::write(
+        folder.path().join("d/a.toml"),
+        format!("{before}zone_file = \"a.zone\"\n{after}"),
+    )
+    .expect("written");
     fs::write(folder.path().join("d/a.zone"), zone).expect("written");
     assert_eq!(mxdrill(&["run", "d"], folder.path()).status.code(), Some(0));
-    fs::write(folder.path().join("d/a.zone"), zone.replace("192.0.2.2", "192.0.2.x")).expect("written");
+    fs::write(
+        folder.path().join("d/a.zone"),
+        zone.replace("192.0.2.2", "192.0.2.x"),
+    )
+    .expect("written");
     let output = mxdrill(&["run", "d/a.toml"], folder.path());
     let err = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(2) && err.starts_with("d/a.zone:5:10:"), "{err}");
+    assert!(
+        output.status.code() == Some(2) && err.starts_with("d/a.zone:5:10:"),
+        "{err}"
+    );
 }

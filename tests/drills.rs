@@ -38,10 +38,15 @@ fn scenario(text: &str) -> Arc<Scenario> {
 fn a_day_passes_in_milliseconds() {
     let scenario = scenario(OUTAGE);
     let begun = Instant::now();
-    let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default()).expect("the drill ran");
+    let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default())
+        .expect("the drill ran");
     assert!(run.verdict.passed() && run.took.0 > Duration::from_secs(86_400));
     // Without optimisation and beside other tests; the release build takes a twentieth of it.
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(2),
+        "{:?}",
+        begun.elapsed()
+    );
 }
 
 #[test]
@@ -52,27 +57,64 @@ fn a_sender_made_of_a_function_is_judged_by_the_same_rules() {
             drop(post.connect([192, 0, 2, 2].into(), &message.id).await);
         }
     });
-    let run = drill::run(&scenario, NetworkKind::Memory, None, to_the_backup_first).expect("the drill ran");
-    let rules: Vec<_> = run.verdict.findings.iter().filter_map(|finding| finding.rule).collect();
-    assert!(rules.contains(&"preference-order"), "{:#?}", run.verdict.findings);
+    let run = drill::run(&scenario, NetworkKind::Memory, None, to_the_backup_first)
+        .expect("the drill ran");
+    let rules: Vec<_> = run
+        .verdict
+        .findings
+        .iter()
+        .filter_map(|finding| finding.rule)
+        .collect();
+    assert!(
+        rules.contains(&"preference-order"),
+        "{:#?}",
+        run.verdict.findings
+    );
 }
 
 #[test]
 fn the_memory_network_runs_inside_a_paused_runtime() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
-        let lab = Lab::start(scenario(OUTAGE), NetworkKind::Memory).await.expect("a lab");
-        assert!(tokio::time::timeout(Duration::from_secs(30), lab.connect([192, 0, 2, 1].into(), 25)).await.is_err());
-        drop(lab.connect([192, 0, 2, 2].into(), 25).await.expect("the backup accepts"));
-        lab.wait_for(|event| matches!(event.what, What::End { .. })).await.expect("the session ended");
+        let lab = Lab::start(scenario(OUTAGE), NetworkKind::Memory)
+            .await
+            .expect("a lab");
+        assert!(
+            tokio::time::timeout(
+                Duration::from_secs(30),
+                lab.connect([192, 0, 2, 1].into(), 25)
+            )
+            .await
+            .is_err()
+        );
+        drop(
+            lab.connect([192, 0, 2, 2].into(), 25)
+                .await
+                .expect("the backup accepts"),
+        );
+        lab.wait_for(|event| matches!(event.what, What::End { .. }))
+            .await
+            .expect("the session ended");
         assert_eq!(lab.attempts().len(), 2);
     });
 }
 
 #[test]
 fn two_thousand_messages_are_delivered_and_none_is_lost() {
-    let text = OUTAGE.replace("id = \"m\",", "id = \"m\", count = 2000,").replace("\"1d\"", "\"1s\"");
-    let run = drill::run(&scenario(&text), NetworkKind::Memory, Some(3), Reference::default()).expect("the drill ran");
+    let text = OUTAGE
+        .replace("id = \"m\",", "id = \"m\", count = 2000,")
+        .replace("\"1d\"", "\"1s\"");
+    let run = drill::run(
+        &scenario(&text),
+        NetworkKind::Memory,
+        Some(3),
+        Reference::default(),
+    )
+    .expect("the drill ran");
     assert!(run.verdict.passed(), "{:#?}", run.verdict.findings.first());
     assert_eq!(run.verdict.outcomes.values().sum::<usize>(), 2000);
 }

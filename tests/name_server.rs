@@ -31,7 +31,10 @@ _submission._tcp IN SRV 0 1 587 mx1
 fn question(name: &str, record_type: RecordType, payload: Option<u16>) -> Vec<u8> {
     let mut message = Message::new(4711, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
-    message.add_query(Query::query(Name::from_ascii(name).expect("a name"), record_type));
+    message.add_query(Query::query(
+        Name::from_ascii(name).expect("a name"),
+        record_type,
+    ));
     if let Some(payload) = payload {
         let mut edns = Edns::new();
         edns.set_max_payload(payload);
@@ -50,7 +53,10 @@ async fn udp(server: SocketAddr, question: &[u8]) -> Message {
 
 async fn tcp(server: SocketAddr, question: &[u8]) -> Message {
     let mut stream = TcpStream::connect(server).await.expect("connected");
-    stream.write_u16(u16::try_from(question.len()).expect("short")).await.expect("sent");
+    stream
+        .write_u16(u16::try_from(question.len()).expect("short"))
+        .await
+        .expect("sent");
     stream.write_all(question).await.expect("sent");
     let length = stream.read_u16().await.expect("an answer");
     let mut buffer = vec![0; length.into()];
@@ -59,7 +65,11 @@ async fn tcp(server: SocketAddr, question: &[u8]) -> Message {
 }
 
 fn data(message: &Message) -> Vec<String> {
-    message.answers.iter().map(|record| record.data.to_string()).collect()
+    message
+        .answers
+        .iter()
+        .map(|record| record.data.to_string())
+        .collect()
 }
 
 #[tokio::test]
@@ -69,9 +79,21 @@ async fn every_type_is_answered_over_udp_and_tcp() {
         ("example.test.", RecordType::MX, "10 mx1.example.test."),
         ("EXAMPLE.test.", RecordType::TXT, "v=spf1 mx -all"),
         ("example.test.", RecordType::NS, "ns1.example.test."),
-        ("example.test.", RecordType::SOA, "ns1.example.test. hostmaster.example.test. 7 7200 3600 1209600 60"),
-        ("_submission._tcp.example.test.", RecordType::SRV, "0 1 587 mx1.example.test."),
-        ("1.2.0.192.in-addr.arpa.", RecordType::PTR, "mx1.example.test."),
+        (
+            "example.test.",
+            RecordType::SOA,
+            "ns1.example.test. hostmaster.example.test. 7 7200 3600 1209600 60",
+        ),
+        (
+            "_submission._tcp.example.test.",
+            RecordType::SRV,
+            "0 1 587 mx1.example.test.",
+        ),
+        (
+            "1.2.0.192.in-addr.arpa.",
+            RecordType::PTR,
+            "mx1.example.test.",
+        ),
         (
             "_25._tcp.mx1.example.test.",
             RecordType::TLSA,
@@ -79,7 +101,10 @@ async fn every_type_is_answered_over_udp_and_tcp() {
         ),
     ] {
         let question = question(name, record_type, None);
-        for answer in [udp(lab.resolver(), &question).await, tcp(lab.resolver(), &question).await] {
+        for answer in [
+            udp(lab.resolver(), &question).await,
+            tcp(lab.resolver(), &question).await,
+        ] {
             assert_eq!(data(&answer), [expected], "{name} {record_type}");
             assert!(answer.metadata.recursion_available && answer.metadata.id == 4711);
         }
@@ -89,12 +114,25 @@ async fn every_type_is_answered_over_udp_and_tcp() {
 #[tokio::test]
 async fn addresses_are_those_at_which_receivers_listen() {
     let lab = Lab::from_zone(ZONE).await.expect("a lab");
-    let answer = udp(lab.resolver(), &question("www.example.test.", RecordType::A, None)).await;
+    let answer = udp(
+        lab.resolver(),
+        &question("www.example.test.", RecordType::A, None),
+    )
+    .await;
     let listens = lab.endpoints()[0].listens;
-    assert_eq!(data(&answer), ["mx1.example.test.".to_owned(), listens.ip().to_string()]);
-    let answer = udp(lab.resolver(), &question("mx1.example.test.", RecordType::AAAA, None)).await;
+    assert_eq!(
+        data(&answer),
+        ["mx1.example.test.".to_owned(), listens.ip().to_string()]
+    );
+    let answer = udp(
+        lab.resolver(),
+        &question("mx1.example.test.", RecordType::AAAA, None),
+    )
+    .await;
     let address: std::net::Ipv6Addr = data(&answer)[0].parse().expect("an address");
-    TcpStream::connect((address, lab.smtp_port())).await.expect("an IPv4-mapped address reaches the receiver");
+    TcpStream::connect((address, lab.smtp_port()))
+        .await
+        .expect("an IPv4-mapped address reaches the receiver");
     let reverse = Name::from(listens.ip()).to_ascii();
     let answer = udp(lab.resolver(), &question(&reverse, RecordType::PTR, None)).await;
     assert_eq!(data(&answer), ["mx1.example.test."]);
@@ -103,9 +141,15 @@ async fn addresses_are_those_at_which_receivers_listen() {
 #[tokio::test]
 async fn negative_answers_carry_an_soa() {
     let lab = Lab::from_zone(ZONE).await.expect("a lab");
-    for (name, code) in [("gone.example.test.", ResponseCode::NXDomain), ("mx1.example.test.", ResponseCode::NoError)] {
+    for (name, code) in [
+        ("gone.example.test.", ResponseCode::NXDomain),
+        ("mx1.example.test.", ResponseCode::NoError),
+    ] {
         let answer = udp(lab.resolver(), &question(name, RecordType::MX, None)).await;
-        assert_eq!((answer.metadata.response_code, answer.answers.len()), (code, 0));
+        assert_eq!(
+            (answer.metadata.response_code, answer.answers.len()),
+            (code, 0)
+        );
         assert_eq!(answer.authorities[0].record_type(), RecordType::SOA);
         assert_eq!(answer.authorities[0].name.to_string(), "example.test.");
     }
@@ -115,15 +159,28 @@ async fn negative_answers_carry_an_soa() {
 async fn what_does_not_fit_is_truncated_and_whole_over_tcp() {
     let mut zone = String::from("$ORIGIN example.test.\n");
     for number in 0..100 {
-        zone.push_str(&format!("@ MX {number} exchanger-with-a-long-name-{number}\n"));
+        zone.push_str(&format!(
+            "@ MX {number} exchanger-with-a-long-name-{number}\n"
+        ));
     }
     let lab = Lab::from_zone(&zone).await.expect("a lab");
     for payload in [None, Some(512), Some(1232), Some(4096)] {
-        let answer = udp(lab.resolver(), &question("example.test.", RecordType::MX, payload)).await;
+        let answer = udp(
+            lab.resolver(),
+            &question("example.test.", RecordType::MX, payload),
+        )
+        .await;
         let limit = payload.unwrap_or(512).min(1232);
-        assert!(answer.metadata.truncation && answer.to_vec().expect("encoded").len() <= limit.into(), "{payload:?}");
+        assert!(
+            answer.metadata.truncation && answer.to_vec().expect("encoded").len() <= limit.into(),
+            "{payload:?}"
+        );
     }
-    let answer = tcp(lab.resolver(), &question("example.test.", RecordType::MX, None)).await;
+    let answer = tcp(
+        lab.resolver(),
+        &question("example.test.", RecordType::MX, None),
+    )
+    .await;
     assert!(!answer.metadata.truncation && answer.answers.len() == 100);
 }
 
@@ -132,11 +189,18 @@ async fn nonsense_harms_nobody() {
     let lab = Lab::from_zone(ZONE).await.expect("a lab");
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
     for nonsense in [&b""[..], b"x", &[0xff; 40], &[0; 12], &[0; 600]] {
-        socket.send_to(nonsense, lab.resolver()).await.expect("sent");
+        socket
+            .send_to(nonsense, lab.resolver())
+            .await
+            .expect("sent");
         if let Ok(mut stream) = TcpStream::connect(lab.resolver()).await {
             drop(stream.write_all(nonsense).await);
         }
     }
-    let answer = udp(lab.resolver(), &question("example.test.", RecordType::MX, None)).await;
+    let answer = udp(
+        lab.resolver(),
+        &question("example.test.", RecordType::MX, None),
+    )
+    .await;
     assert_eq!(data(&answer), ["10 mx1.example.test."]);
 }

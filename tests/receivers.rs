@@ -13,14 +13,17 @@ use tokio::{
     net::TcpStream,
 };
 
-const ZONE: &str = "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n";
+const ZONE: &str =
+    "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n";
 
 /// A client that speaks line by line.
 struct Client(BufReader<TcpStream>);
 
 impl Client {
     async fn connect(address: SocketAddr) -> Self {
-        let mut client = Self(BufReader::new(TcpStream::connect(address).await.expect("a connection")));
+        let mut client = Self(BufReader::new(
+            TcpStream::connect(address).await.expect("a connection"),
+        ));
         assert_eq!(client.reply().await, 220);
         client
     }
@@ -30,7 +33,10 @@ impl Client {
             let mut line = String::new();
             self.0.read_line(&mut line).await.expect("a line");
             if line.as_bytes().get(3) != Some(&b'-') {
-                return line.get(..3).and_then(|code| code.parse().ok()).unwrap_or(0);
+                return line
+                    .get(..3)
+                    .and_then(|code| code.parse().ok())
+                    .unwrap_or(0);
             }
         }
     }
@@ -48,7 +54,10 @@ impl Client {
 async fn lab() -> (Lab, SocketAddr, SocketAddr) {
     let lab = Lab::from_zone(ZONE).await.expect("a lab");
     let at = |name: &str| {
-        let found = lab.endpoints().into_iter().find(|endpoint| endpoint.hosts.iter().any(|host| host.as_str() == name));
+        let found = lab
+            .endpoints()
+            .into_iter()
+            .find(|endpoint| endpoint.hosts.iter().any(|host| host.as_str() == name));
         found.expect("an endpoint").listens
     };
     let (first, second) = (at("mx1.example.test"), at("mx2.example.test"));
@@ -60,16 +69,27 @@ async fn the_null_reverse_path_and_extensions_are_taken() {
     let (lab, mx1, _) = lab().await;
     let mut client = Client::connect(mx1).await;
     assert_eq!(client.say("EHLO client.test").await, 250);
-    assert_eq!(client.say("MAIL FROM:<> SIZE=1000 BODY=8BITMIME SMTPUTF8").await, 250);
+    assert_eq!(
+        client
+            .say("MAIL FROM:<> SIZE=1000 BODY=8BITMIME SMTPUTF8")
+            .await,
+        250
+    );
     assert_eq!(client.say("RCPT TO:<grüße@example.test>").await, 250);
     assert_eq!(client.say("DATA").await, 354);
     let long = [vec![0xff; 5000], b"\0\r\n..dots\r\n.\r\n".to_vec()].concat();
     client.send(&long).await;
     assert_eq!(client.reply().await, 250);
     assert_eq!(client.say("QUIT").await, 221);
-    let message = lab.wait_for_message("grüße@example.test").await.expect("a message");
+    let message = lab
+        .wait_for_message("grüße@example.test")
+        .await
+        .expect("a message");
     assert_eq!(message.from, "");
-    assert_eq!(message.content.read().expect("readable"), [vec![0xff; 5000], b"\0\r\n.dots\r\n".to_vec()].concat());
+    assert_eq!(
+        message.content.read().expect("readable"),
+        [vec![0xff; 5000], b"\0\r\n.dots\r\n".to_vec()].concat()
+    );
 }
 
 #[tokio::test]
@@ -77,10 +97,23 @@ async fn pipelined_commands_are_answered_in_order() {
     let (lab, mx1, _) = lab().await;
     let mut client = Client::connect(mx1).await;
     client.send(b"EHLO c.test\r\nMAIL FROM:<a@c.test>\r\nRCPT TO:<x@example.test>\r\nRCPT TO:<y@example.test>\r\nDATA\r\n").await;
-    let replies = [client.reply().await, client.reply().await, client.reply().await, client.reply().await, client.reply().await];
+    let replies = [
+        client.reply().await,
+        client.reply().await,
+        client.reply().await,
+        client.reply().await,
+        client.reply().await,
+    ];
     assert_eq!(replies, [250, 250, 250, 250, 354]);
-    client.send(b"hi\r\n.\r\nMAIL FROM:<b@c.test>\r\nRSET\r\nQUIT\r\n").await;
-    let replies = [client.reply().await, client.reply().await, client.reply().await, client.reply().await];
+    client
+        .send(b"hi\r\n.\r\nMAIL FROM:<b@c.test>\r\nRSET\r\nQUIT\r\n")
+        .await;
+    let replies = [
+        client.reply().await,
+        client.reply().await,
+        client.reply().await,
+        client.reply().await,
+    ];
     assert_eq!(replies, [250, 250, 250, 221]);
     assert_eq!(lab.messages()[0].to, ["x@example.test", "y@example.test"]);
 }
@@ -126,16 +159,27 @@ async fn an_endless_line_is_refused_and_harms_no_other() {
 
 #[tokio::test]
 async fn a_message_past_the_limit_is_refused_after_its_end() {
-    let text = format!("summary = \"s\"\nzone = '''{ZONE}'''\nmessages = [{{ id = \"m\", to = \"a@example.test\" }}]\nreceivers = [{{ host = \"mx1.example.test\", size = 1000 }}]\n");
+    let text = format!(
+        "summary = \"s\"\nzone = '''{ZONE}'''\nmessages = [{{ id = \"m\", to = \"a@example.test\" }}]\nreceivers = [{{ host = \"mx1.example.test\", size = 1000 }}]\n"
+    );
     let scenario = Arc::new(Scenario::parse("limit", &text).expect("valid"));
-    let lab = Lab::start(scenario, NetworkKind::Loopback).await.expect("a lab");
+    let lab = Lab::start(scenario, NetworkKind::Loopback)
+        .await
+        .expect("a lab");
     let mx1 = lab.endpoints()[0].listens;
     let mut client = Client::connect(mx1).await;
-    for line in ["EHLO c.test", "MAIL FROM:<a@c.test>", "RCPT TO:<x@example.test>", "DATA"] {
+    for line in [
+        "EHLO c.test",
+        "MAIL FROM:<a@c.test>",
+        "RCPT TO:<x@example.test>",
+        "DATA",
+    ] {
         client.say(line).await;
     }
     for _ in 0..1000 {
-        client.send(&[b"y".repeat(998), b"\r\n".to_vec()].concat()).await;
+        client
+            .send(&[b"y".repeat(998), b"\r\n".to_vec()].concat())
+            .await;
     }
     client.send(b".\r\n").await;
     assert_eq!(client.reply().await, 552);
@@ -152,7 +196,15 @@ async fn clients_without_quit_and_byte_by_byte_end_cleanly() {
     }
     assert_eq!(slow.reply().await, 250);
     drop(slow);
-    let gone = |event: &mxdrill::event::Event| matches!(event.what, What::End { how: Ended::ClientClosed, .. });
+    let gone = |event: &mxdrill::event::Event| {
+        matches!(
+            event.what,
+            What::End {
+                how: Ended::ClientClosed,
+                ..
+            }
+        )
+    };
     lab.wait_for(gone).await.expect("the session ended");
 }
 
@@ -173,7 +225,8 @@ async fn many_sessions_at_once_are_all_served() {
 #[tokio::test]
 async fn faults_by_hand_begin_and_end() {
     let (lab, mx1, _) = lab().await;
-    lab.fail("mx1.example.test", Stage::Connect, "refuse").expect("a known host");
+    lab.fail("mx1.example.test", Stage::Connect, "refuse")
+        .expect("a known host");
     while TcpStream::connect(mx1).await.is_ok() {
         tokio::task::yield_now().await;
     }
@@ -181,23 +234,32 @@ async fn faults_by_hand_begin_and_end() {
     while TcpStream::connect(mx1).await.is_err() {
         tokio::task::yield_now().await;
     }
-    lab.fail("192.0.2.1", Stage::Rcpt, "450 4.2.1 not now").expect("a known address");
+    lab.fail("192.0.2.1", Stage::Rcpt, "450 4.2.1 not now")
+        .expect("a known address");
     let mut client = Client::connect(mx1).await;
     client.say("HELO c.test").await;
     client.say("MAIL FROM:<>").await;
     assert_eq!(client.say("RCPT TO:<a@example.test>").await, 450);
-    assert!(lab.fail("mx9.example.test", Stage::Rcpt, "hang").expect_err("unknown").contains("mx1.example.test"));
+    assert!(
+        lab.fail("mx9.example.test", Stage::Rcpt, "hang")
+            .expect_err("unknown")
+            .contains("mx1.example.test")
+    );
     assert!(lab.fail("mx1.example.test", Stage::Rcpt, "refuse").is_err());
 }
 
 #[tokio::test]
 async fn a_silent_host_answers_no_connection() {
     let (lab, mx1, _) = lab().await;
-    lab.fail("mx1.example.test", Stage::Connect, "timeout").expect("a known host");
+    lab.fail("mx1.example.test", Stage::Connect, "timeout")
+        .expect("a known host");
     // Until the fault has arrived in the kernel, a connection may come about.
     let mut silent = false;
     for _ in 0..100 {
-        if tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(mx1)).await.is_err() {
+        if tokio::time::timeout(Duration::from_millis(200), TcpStream::connect(mx1))
+            .await
+            .is_err()
+        {
             silent = true;
             break;
         }
@@ -208,7 +270,8 @@ async fn a_silent_host_answers_no_connection() {
 #[tokio::test]
 async fn a_reset_is_an_rst() {
     let (lab, mx1, _) = lab().await;
-    lab.fail("mx1.example.test", Stage::Mail, "reset").expect("a known host");
+    lab.fail("mx1.example.test", Stage::Mail, "reset")
+        .expect("a known host");
     let mut client = Client::connect(mx1).await;
     client.say("EHLO c.test").await;
     client.send(b"MAIL FROM:<>\r\n").await;

@@ -40,61 +40,104 @@ fn preference() -> impl Strategy<Value = u16> {
 
 fn setting() -> impl Strategy<Value = Setting> {
     let exchangers = prop::collection::vec((preference(), 0..12_u8), 1..12);
-    let addresses = prop::collection::btree_map(0..12_u8, (prop::collection::vec(address(), 0..4), any::<bool>()), 0..12);
+    let addresses = prop::collection::btree_map(
+        0..12_u8,
+        (prop::collection::vec(address(), 0..4), any::<bool>()),
+        0..12,
+    );
     let names = prop::collection::vec(0..40_u8, 0..2);
     let families = prop_oneof![Just((true, true)), Just((true, false)), Just((false, true))];
-    (exchangers, addresses, names, prop::collection::vec(address(), 0..2), families, any::<u64>()).prop_map(
-        |(exchangers, addresses, names, own, (ipv4, ipv6), seed)| Setting {
-            exchangers: exchangers
-                .into_iter()
-                .map(|(preference, number)| Exchanger { preference, host: host(number) })
-                .collect(),
-            addresses: addresses
-                .into_iter()
-                .map(|(number, (found, failed))| (host(number), Addresses { found, failed }))
-                .collect(),
-            identity: Identity {
-                names: names.into_iter().map(host).collect(),
-                addresses: own,
-                families: Families { ipv4, ipv6 },
-                max_candidates: None,
-            },
-            seed,
-        },
+    (
+        exchangers,
+        addresses,
+        names,
+        prop::collection::vec(address(), 0..2),
+        families,
+        any::<u64>(),
     )
+        .prop_map(
+            |(exchangers, addresses, names, own, (ipv4, ipv6), seed)| Setting {
+                exchangers: exchangers
+                    .into_iter()
+                    .map(|(preference, number)| Exchanger {
+                        preference,
+                        host: host(number),
+                    })
+                    .collect(),
+                addresses: addresses
+                    .into_iter()
+                    .map(|(number, (found, failed))| (host(number), Addresses { found, failed }))
+                    .collect(),
+                identity: Identity {
+                    names: names.into_iter().map(host).collect(),
+                    addresses: own,
+                    families: Families { ipv4, ipv6 },
+                    max_candidates: None,
+                },
+                seed,
+            },
+        )
 }
 
 /// What RFC 5321 section 5.1 leaves of a list, as a plain set: which (preference, host, address) may
 /// be tried at all.
 fn oracle(setting: &Setting) -> BTreeSet<(u16, Domain, IpAddr)> {
-    let addresses = |host: &Domain| setting.addresses.get(host).map_or(&[][..], |addresses| &addresses.found);
+    let addresses = |host: &Domain| {
+        setting
+            .addresses
+            .get(host)
+            .map_or(&[][..], |addresses| &addresses.found)
+    };
     let own = |exchanger: &&Exchanger| {
         setting.identity.names.contains(&exchanger.host)
-            || addresses(&exchanger.host).iter().any(|address| setting.identity.addresses.contains(address))
+            || addresses(&exchanger.host)
+                .iter()
+                .any(|address| setting.identity.addresses.contains(address))
     };
-    let own_level = setting.exchangers.iter().filter(own).map(|exchanger| exchanger.preference).min();
+    let own_level = setting
+        .exchangers
+        .iter()
+        .filter(own)
+        .map(|exchanger| exchanger.preference)
+        .min();
     let mut best: BTreeMap<(Domain, IpAddr), u16> = BTreeMap::new();
     for exchanger in &setting.exchangers {
         if own_level.is_some_and(|level| exchanger.preference >= level) {
             continue;
         }
         for address in addresses(&exchanger.host) {
-            let reachable = if address.is_ipv4() { setting.identity.families.ipv4 } else { setting.identity.families.ipv6 };
+            let reachable = if address.is_ipv4() {
+                setting.identity.families.ipv4
+            } else {
+                setting.identity.families.ipv6
+            };
             if reachable {
-                let known = best.entry((exchanger.host.clone(), *address)).or_insert(exchanger.preference);
+                let known = best
+                    .entry((exchanger.host.clone(), *address))
+                    .or_insert(exchanger.preference);
                 *known = (*known).min(exchanger.preference);
             }
         }
     }
-    best.into_iter().map(|((host, address), preference)| (preference, host, address)).collect()
+    best.into_iter()
+        .map(|((host, address), preference)| (preference, host, address))
+        .collect()
 }
 
 fn candidates(setting: &Setting, seed: u64) -> Result<Vec<Candidate>, Unroutable> {
-    route(&setting.exchangers, &setting.addresses, &setting.identity, &mut ChaCha8Rng::seed_from_u64(seed))
+    route(
+        &setting.exchangers,
+        &setting.addresses,
+        &setting.identity,
+        &mut ChaCha8Rng::seed_from_u64(seed),
+    )
 }
 
 fn as_set(candidates: &[Candidate]) -> BTreeSet<(u16, Domain, IpAddr)> {
-    candidates.iter().map(|c| (c.preference, c.exchanger.clone(), c.address)).collect()
+    candidates
+        .iter()
+        .map(|c| (c.preference, c.exchanger.clone(), c.address))
+        .collect()
 }
 
 proptest! {
@@ -180,17 +223,46 @@ proptest! {
 /// Chi-squared over many seeds: each of three equals comes first about equally often.
 #[test]
 fn equals_come_first_equally_often() {
-    let exchangers: Vec<Exchanger> = (0..3).map(|n| Exchanger { preference: 10, host: host(n) }).collect();
-    let addresses = (0..3).map(|n| (host(n), Addresses { found: vec![IpAddr::from([192, 0, 2, n + 1])], failed: false })).collect();
-    let setting = Setting { exchangers, addresses, identity: Identity::from(&SenderSettings::default()), seed: 0 };
+    let exchangers: Vec<Exchanger> = (0..3)
+        .map(|n| Exchanger {
+            preference: 10,
+            host: host(n),
+        })
+        .collect();
+    let addresses = (0..3)
+        .map(|n| {
+            (
+                host(n),
+                Addresses {
+                    found: vec![IpAddr::from([192, 0, 2, n + 1])],
+                    failed: false,
+                },
+            )
+        })
+        .collect();
+    let setting = Setting {
+        exchangers,
+        addresses,
+        identity: Identity::from(&SenderSettings::default()),
+        seed: 0,
+    };
     let mut counts: BTreeMap<Domain, f64> = BTreeMap::new();
     let rounds = 3000;
     for seed in 0..rounds {
-        let first = candidates(&setting, seed).expect("candidates").remove(0).exchanger;
+        let first = candidates(&setting, seed)
+            .expect("candidates")
+            .remove(0)
+            .exchanger;
         *counts.entry(first).or_default() += 1.0;
     }
     let expected = f64::from(u32::try_from(rounds).expect("small")) / 3.0;
-    let chi: f64 = counts.values().map(|count| (count - expected).powi(2) / expected).sum();
+    let chi: f64 = counts
+        .values()
+        .map(|count| (count - expected).powi(2) / expected)
+        .sum();
     // Two degrees of freedom: beyond 13.8 once in a thousand tries of honest dice; the seeds are fixed.
-    assert!(counts.len() == 3 && chi < 13.8, "{counts:?}, chi squared {chi}");
+    assert!(
+        counts.len() == 3 && chi < 13.8,
+        "{counts:?}, chi squared {chi}"
+    );
 }

@@ -17,7 +17,8 @@ const FILES: [&str; 6] = [
 
 /// What people put where it does not belong.
 const ODDITIES: [&str; 16] = [
-    "", "\"", "'''", "\"\"\"", "[", "]", "{", "}", "=", "\n", "\u{e9}", "65536", "-1", "\\", "\0", "(",
+    "", "\"", "'''", "\"\"\"", "[", "]", "{", "}", "=", "\n", "\u{e9}", "65536", "-1", "\\", "\0",
+    "(",
 ];
 
 fn position(text: &str, wanted: usize) -> usize {

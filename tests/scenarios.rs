@@ -15,7 +15,12 @@ fn main() {
     collect(&folder, &mut files);
     files.sort();
     let trials = files.iter().flat_map(|file| {
-        let name = file.strip_prefix(&folder).expect("a file below the folder").with_extension("").display().to_string();
+        let name = file
+            .strip_prefix(&folder)
+            .expect("a file below the folder")
+            .with_extension("")
+            .display()
+            .to_string();
         trials(&name, file)
     });
     libtest_mimic::run(&arguments, trials.collect()).exit();
@@ -26,7 +31,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             files.push(path);
         }
     }
@@ -38,20 +46,27 @@ fn trials(name: &str, file: &Path) -> Vec<Trial> {
         Ok(scenario) => Arc::new(scenario),
         Err(mistakes) => {
             let mistakes = mistakes.to_string();
-            return vec![Trial::test(format!("memory::{name}"), move || Err(Failed::from(mistakes)))];
+            return vec![Trial::test(format!("memory::{name}"), move || {
+                Err(Failed::from(mistakes))
+            })];
         }
     };
     let on_memory = Arc::clone(&scenario);
-    let mut trials = vec![Trial::test(format!("memory::{name}"), move || play(&on_memory, NetworkKind::Memory))];
+    let mut trials = vec![Trial::test(format!("memory::{name}"), move || {
+        play(&on_memory, NetworkKind::Memory)
+    })];
     // Only Linux has the whole of 127.0.0.0/8 on its loopback interface.
     if cfg!(target_os = "linux") && needs_no_time(&scenario) {
-        trials.push(Trial::test(format!("loopback::{name}"), move || play(&scenario, NetworkKind::Loopback)));
+        trials.push(Trial::test(format!("loopback::{name}"), move || {
+            play(&scenario, NetworkKind::Loopback)
+        }));
     }
     trials
 }
 
 fn needs_no_time(scenario: &Arc<Scenario>) -> bool {
-    drill::run(scenario, NetworkKind::Memory, None, Reference::default()).is_ok_and(|run| run.took.0.is_zero())
+    drill::run(scenario, NetworkKind::Memory, None, Reference::default())
+        .is_ok_and(|run| run.took.0.is_zero())
 }
 
 fn play(scenario: &Arc<Scenario>, network: NetworkKind) -> Result<(), Failed> {

@@ -117,7 +117,11 @@ fn scenario<'a>(
 pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
     let records = text::parse(zone).map_err(|mistakes| {
         let placed = mistakes.into_iter();
-        Mistakes(placed.map(|mistake| Mistake::at("zone", zone, mistake.offset, mistake.message)).collect())
+        Mistakes(
+            placed
+                .map(|mistake| Mistake::at("zone", zone, mistake.offset, mistake.message))
+                .collect(),
+        )
     })?;
     let mut zones = History::new(Zone::new(records));
     host_sender_domain(&mut zones);

@@ -68,7 +68,7 @@ pub(crate) fn nearest<'a>(
 }
 
 /// The sentence for a word that is not one of the allowed ones.
-pub(crate) fn not_allowed<'a>(found: &str, what: &str, allowed: &[&'a str]) -> String {
+pub(crate) fn not_allowed(found: &str, what: &str, allowed: &[&str]) -> String {
     match nearest(found, allowed.iter().copied()) {
         Some(value) => format!(
             "found {found:?}, expected {what}; did you mean {value:?}? ({})",

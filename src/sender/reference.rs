@@ -16,8 +16,8 @@ use futures_util::{
     stream::FuturesUnordered,
 };
 use rand::SeedableRng;
-use tokio::sync::Semaphore;
 use rand_chacha::ChaCha8Rng;
+use tokio::sync::Semaphore;
 
 use super::{
     Flaw, Post, Sender,
@@ -302,7 +302,11 @@ impl Office {
             exchanger: Some(candidate.exchanger.clone()),
             pass: Some(delivery.pass),
         };
-        let _open = self.sessions.acquire().await.expect("the semaphore is never closed");
+        let _open = self
+            .sessions
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         let fates = session::attempt(
             &self.site,
             &self.settings,

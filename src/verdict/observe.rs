@@ -325,11 +325,16 @@ struct Undelivered<'a> {
 
 impl<'a> Undelivered<'a> {
     fn new(scenario: &'a Scenario) -> Self {
-        Self { messages: &scenario.messages, delivered: BTreeSet::new() }
+        Self {
+            messages: &scenario.messages,
+            delivered: BTreeSet::new(),
+        }
     }
 
     fn left(&self) -> impl Iterator<Item = &'a Message> {
-        self.messages.iter().filter(|message| !self.delivered.contains(&message.id))
+        self.messages
+            .iter()
+            .filter(|message| !self.delivered.contains(&message.id))
     }
 
     fn only_one(&self) -> Option<MessageId> {
@@ -339,7 +344,11 @@ impl<'a> Undelivered<'a> {
     }
 
     fn by_envelope(&self, recipients: &[(String, u16)]) -> Option<MessageId> {
-        let offered = |to: &Mailbox| recipients.iter().any(|(address, _)| address.eq_ignore_ascii_case(&to.text));
+        let offered = |to: &Mailbox| {
+            recipients
+                .iter()
+                .any(|(address, _)| address.eq_ignore_ascii_case(&to.text))
+        };
         let found = self.left().find(|message| message.to.iter().any(offered));
         found.map(|message| message.id.clone())
     }

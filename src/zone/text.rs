@@ -357,6 +357,7 @@ fn at(range: &Range<usize>, message: impl Into<String>) -> ZoneMistake {
 /// Splits text into entries: comments dropped, parentheses joining lines, quoted strings whole.
 fn entries(text: &str, mistakes: &mut Vec<ZoneMistake>) -> Vec<Entry> {
     let bytes = text.as_bytes();
+    let indent = shared_indent(text);
     let mut entries = Vec::new();
     let mut entry = Entry {
         inherits_owner: false,
@@ -414,7 +415,7 @@ fn entries(text: &str, mistakes: &mut Vec<ZoneMistake>) -> Vec<Entry> {
                     break;
                 };
                 if entry.tokens.is_empty() {
-                    entry.inherits_owner = starts_blank(bytes, index);
+                    entry.inherits_owner = starts_blank(bytes, index, indent);
                 }
                 entry.tokens.push(index..end);
                 index = end;
@@ -432,9 +433,22 @@ fn entries(text: &str, mistakes: &mut Vec<ZoneMistake>) -> Vec<Entry> {
     entries
 }
 
-/// Whether white space stands between the start of the line and this offset.
-fn starts_blank(bytes: &[u8], offset: usize) -> bool {
-    offset > 0 && matches!(bytes[offset - 1], b' ' | b'\t' | b'(')
+/// Whether white space stands before this offset on its line, beyond the indentation of all lines.
+fn starts_blank(bytes: &[u8], offset: usize, indent: usize) -> bool {
+    let line = bytes[..offset]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |newline| newline + 1);
+    offset - line > indent
+}
+
+/// The indentation that all lines share, as text in source code has it; it means nothing.
+fn shared_indent(text: &str) -> usize {
+    let lines = text.lines().filter(|line| !line.trim_start().is_empty());
+    lines
+        .map(|line| line.len() - line.trim_start().len())
+        .min()
+        .unwrap_or(0)
 }
 
 fn quoted_end(bytes: &[u8], start: usize) -> Option<usize> {
@@ -522,7 +536,7 @@ mod tests {
             ("$INCLUDE other", "$INCLUDE"),
             ("a. IN TXT \"open", "\"open"),
             ("a. IN SOA ns hostmaster ( 1 2", "( 1"),
-            (" IN A 192.0.2.1", "IN"),
+            ("; a comment\n IN A 192.0.2.1", "IN"),
         ] {
             let found = mistakes(text);
             assert_eq!(

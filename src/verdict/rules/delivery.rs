@@ -6,9 +6,8 @@ use std::{
 };
 
 use super::{
-    routing::Places,
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST, PERMANENT_IS_FINAL,
-    RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken,
+    RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken, routing::Places,
 };
 use crate::{
     event::What,
@@ -56,16 +55,32 @@ impl<'a> Reports<'a> {
         let mut notified = BTreeMap::new();
         for event in case.events {
             match &event.what {
-                What::Report { message, recipient, outcome, .. } => {
+                What::Report {
+                    message,
+                    recipient,
+                    outcome,
+                    ..
+                } => {
                     last.insert((&*message.0, recipient.as_str()), (*outcome, event.at));
                 }
-                What::Taken { about: Some(about), .. } => drop(notified.insert(about, event.at)),
+                What::Taken {
+                    about: Some(about), ..
+                } => drop(notified.insert(about, event.at)),
                 _ => {}
             }
         }
-        let ids = case.other_attempts.iter().filter_map(|attempt| attempt.message.as_ref());
-        let notifying = ids.filter_map(|id| Some(id.0.split_once(".bounce.")?.0.to_owned())).collect();
-        Self { last, notified, notifying }
+        let ids = case
+            .other_attempts
+            .iter()
+            .filter_map(|attempt| attempt.message.as_ref());
+        let notifying = ids
+            .filter_map(|id| Some(id.0.split_once(".bounce.")?.0.to_owned()))
+            .collect();
+        Self {
+            last,
+            notified,
+            notifying,
+        }
     }
 
     fn of(&self, message: &Message, recipient: &Mailbox) -> Option<(Outcome, Moment)> {
@@ -316,7 +331,8 @@ fn not_notified(
     }
     let tried = reports.notifying.contains(&*message.id.0);
     // Where nothing can be delivered to the sender's domain, nothing can be returned.
-    let nowhere = Places::new(case, told, &from.domain, case.events.last()?.at).are_known_to_be_none();
+    let nowhere =
+        Places::new(case, told, &from.domain, case.events.last()?.at).are_known_to_be_none();
     if tried || nowhere {
         return None;
     }

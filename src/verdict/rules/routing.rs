@@ -310,13 +310,17 @@ fn second_candidate(
 fn equals_share(case: &Case<'_>, told: &Told<'_>) -> Option<Finding> {
     let mut groups: BTreeMap<BTreeSet<Domain>, Vec<&Attempt>> = BTreeMap::new();
     let mut seen: BTreeSet<&MessageId> = BTreeSet::new();
-    let messages: BTreeMap<&MessageId, &Message> = case.scenario.messages.iter().map(|message| (&message.id, message)).collect();
+    let messages: BTreeMap<&MessageId, &Message> = case
+        .scenario
+        .messages
+        .iter()
+        .map(|message| (&message.id, message))
+        .collect();
     for attempt in &case.attempts {
         let Some(message) = attempt.message.as_ref().filter(|id| seen.insert(id)) else {
             continue;
         };
-        let Some(message) = messages.get(message)
-        else {
+        let Some(message) = messages.get(message) else {
             continue;
         };
         let [hop] = &Scenario::next_hops(message)[..] else {
