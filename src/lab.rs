@@ -3,6 +3,7 @@
 //! [`Lab`] starts everything and stops it when it is dropped. It knows records and faults, and
 //! nothing of what is expected of delivery. [`Site`] is what its parts share.
 
+mod authority;
 mod loopback;
 mod mailbox;
 pub(crate) mod memory;
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::rr::{RData, Record, RecordType};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -30,13 +31,13 @@ use tokio::{
 
 pub use self::mailbox::{Captured, Content};
 pub use self::network::NetworkKind;
-use self::receiver::Receiver;
-pub(crate) use self::{mailbox::ID_DOMAIN, network::Network};
+use self::{authority::Authority, receiver::Receiver};
+pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network};
 use crate::{
     event::{Event, EventLog, Purpose, SessionId, What},
     fault::{Effect, Failure, Fault, Faults, Host, Point, QueryEffect, Stage, Transport},
     name::Domain,
-    scenario::{MessageId, Scenario},
+    scenario::{MessageId, ReceiverSettings, Scenario},
     stream::Stream,
     time::Moment,
     verdict::observe::{self, Attempt},
@@ -65,6 +66,8 @@ pub(crate) struct Site {
     pub(crate) log: EventLog,
     pub(crate) network: Network,
     pub(crate) scenario: Arc<Scenario>,
+    /// Where there are certificates.
+    pub(crate) authority: Option<Authority>,
     message_ids: BTreeSet<MessageId>,
     zones: History,
     faults: Mutex<Faults>,
@@ -101,6 +104,13 @@ impl Site {
     fn strike(&self, receiver: &Receiver, stage: Stage, recipient: Option<&str>) -> Option<Effect> {
         self.faults()
             .strike(self.clock.now(), Self::point(receiver, stage, recipient))
+    }
+
+    /// What a session would meet at a stage now.
+    fn foresee(&self, receiver: &Receiver, stage: Stage) -> Option<Effect> {
+        self.faults()
+            .foresee(self.clock.now(), Self::point(receiver, stage, None))
+            .map(|(effect, _)| effect)
     }
 
     /// What a connection would meet now, and whether that ends with a count.
@@ -217,7 +227,16 @@ impl Lab {
         dns_port: u16,
         smtp_port: u16,
     ) -> io::Result<Self> {
-        let receivers = receivers(&scenario);
+        let certified = scenario
+            .receivers
+            .iter()
+            .any(|receiver| receiver.certificate.is_some());
+        let authority = certified.then(Authority::new);
+        let receivers = receivers(&scenario, authority.as_ref());
+        let mut zones = scenario.zones.clone();
+        if let Some(authority) = &authority {
+            zones.add_everywhere(&tlsa_records(&scenario, authority, &receivers));
+        }
         let addresses: Vec<IpAddr> = receivers.keys().copied().collect();
         let (incoming, connections) = mpsc::unbounded_channel();
         let (network, sockets) = match kind {
@@ -238,7 +257,8 @@ impl Lab {
                 .iter()
                 .map(|message| message.id.clone())
                 .collect(),
-            zones: scenario.zones.clone(),
+            authority,
+            zones,
             faults: Mutex::new(Faults::new(&scenario.faults)),
             faults_changed: watch::Sender::new(()),
             receivers,
@@ -441,34 +461,69 @@ impl Lab {
 }
 
 /// A receiver for every address that any of the zones has.
-fn receivers(scenario: &Scenario) -> BTreeMap<IpAddr, Arc<Receiver>> {
+fn receivers(
+    scenario: &Scenario,
+    authority: Option<&Authority>,
+) -> BTreeMap<IpAddr, Arc<Receiver>> {
     let mut owners = scenario.zones.addresses();
     for zone in scenario.zones.zones() {
         add_aliases(zone, &mut owners);
     }
     let receiver = |(address, names): (IpAddr, Vec<Domain>)| {
-        let settings = |settings: &&crate::scenario::ReceiverSettings| {
+        let about = |settings: &&ReceiverSettings| {
             settings
                 .host
                 .as_ref()
                 .is_none_or(|host| host.covers(address, &names))
         };
-        let size = scenario
-            .receivers
+        // A row about one host comes before a row about all.
+        let mut rows: Vec<&ReceiverSettings> = scenario.receivers.iter().filter(about).collect();
+        rows.sort_by_key(|settings| settings.host.is_none());
+        let max_size = rows
             .iter()
-            .filter(settings)
-            .find_map(|settings| settings.size);
-        let max_size = size.unwrap_or(receiver::MAX_SIZE);
+            .find_map(|settings| settings.size)
+            .unwrap_or(receiver::MAX_SIZE);
+        let certificate = rows.iter().find_map(|settings| settings.certificate);
+        let credentials = certificate.and_then(|kind| Some(authority?.issue(kind, &names)));
         (
             address,
             Arc::new(Receiver {
                 address,
                 names,
                 max_size,
+                credentials,
             }),
         )
     };
     owners.into_iter().map(receiver).collect()
+}
+
+/// The TLSA records that match the certificates of receivers that ask for some.
+fn tlsa_records(
+    scenario: &Scenario,
+    authority: &Authority,
+    receivers: &BTreeMap<IpAddr, Arc<Receiver>>,
+) -> Vec<Record> {
+    let mut records = Vec::new();
+    for receiver in receivers.values() {
+        let Some(credentials) = &receiver.credentials else {
+            continue;
+        };
+        for settings in &scenario.receivers {
+            for name in &receiver.names {
+                let meant = match &settings.host {
+                    Some(Host::Name(host)) => host == name,
+                    Some(Host::Address(address)) => *address == receiver.address,
+                    None => true,
+                };
+                let parameters = settings.tlsa.iter().filter(|_| meant);
+                records.extend(
+                    parameters.map(|parameters| authority.tlsa(name, credentials, *parameters)),
+                );
+            }
+        }
+    }
+    records
 }
 
 /// Lets an address be spoken of by the aliases that lead to it, too.

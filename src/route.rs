@@ -104,6 +104,9 @@ pub enum Unroutable {
     /// The sender is the best exchanger itself.
     #[error("the sender is the most preferred exchanger itself")]
     OnlySelf,
+    /// The message asks for REQUIRETLS, and nothing vouches for the exchangers (RFC 8689 section 4.2.1).
+    #[error("nothing vouches for the exchangers, as REQUIRETLS needs")]
+    Untrusted,
     /// A lookup failed for now.
     #[error("a lookup failed for now")]
     LookupFailed,
@@ -117,6 +120,7 @@ impl Unroutable {
             Self::NullMx => Status(5, 1, 10),
             Self::NoUsableExchanger => Status(5, 4, 4),
             Self::OnlySelf => Status(5, 4, 6),
+            Self::Untrusted => Status(5, 7, 30),
             Self::LookupFailed => Status(4, 4, 3),
         }
     }

@@ -9,6 +9,7 @@ pub mod flaw;
 mod reference;
 mod resolver;
 mod session;
+mod tls;
 
 use std::{
     future::Future,

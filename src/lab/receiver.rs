@@ -6,12 +6,15 @@
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use smtp_proto::{
-    Error as SyntaxError, MAIL_BODY_BINARYMIME, Request, request::receiver::DataReceiver,
+    Error as SyntaxError, MAIL_BODY_BINARYMIME, MAIL_REQUIRETLS, Request,
+    request::receiver::DataReceiver,
 };
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
 
 use super::{
     Site,
+    authority::Credentials,
     mailbox::{Captured, Content},
 };
 use crate::{
@@ -20,6 +23,7 @@ use crate::{
     fault::{Effect, Stage},
     name::Domain,
     reply::{Reply, Severity},
+    scenario::Certificate,
     stream::Stream,
 };
 
@@ -42,6 +46,8 @@ pub(crate) struct Receiver {
     pub(crate) address: IpAddr,
     pub(crate) names: Vec<Domain>,
     pub(crate) max_size: usize,
+    /// Offers STARTTLS with these.
+    pub(crate) credentials: Option<Credentials>,
 }
 
 impl Receiver {
@@ -156,6 +162,7 @@ impl Session {
         match request {
             Request::Ehlo { host } => self.hello(&host, true).await,
             Request::Helo { host } => self.hello(&host, false).await,
+            Request::StartTls => self.starttls().await,
             Request::Mail { from } => self.mail(&from).await,
             Request::Rcpt { to } => self.rcpt(&to.address).await,
             Request::Data => self.data().await,
@@ -187,16 +194,14 @@ impl Session {
         let mut lines = vec![self.receiver.greeting_name()];
         if extended {
             let size = format!("SIZE {}", self.receiver.max_size);
-            lines.extend(
-                [
-                    "PIPELINING",
-                    &size,
-                    "8BITMIME",
-                    "SMTPUTF8",
-                    "ENHANCEDSTATUSCODES",
-                ]
-                .map(str::to_owned),
-            );
+            lines.extend(["PIPELINING", &size, "8BITMIME", "SMTPUTF8"].map(str::to_owned));
+            if self.offers_starttls() {
+                lines.push("STARTTLS".to_owned());
+            }
+            if self.offers_requiretls() {
+                lines.push("REQUIRETLS".to_owned());
+            }
+            lines.push("ENHANCEDSTATUSCODES".to_owned());
         }
         let reply = Reply::new(250, lines.join("\n"));
         let (step, sent) = self.answer(Stage::Helo, Some(name), None, reply).await?;
@@ -207,11 +212,96 @@ impl Session {
         Ok(step)
     }
 
+    /// Whether EHLO announces STARTTLS; a fault that hides it counts as having struck.
+    fn offers_starttls(&self) -> bool {
+        if self.receiver.credentials.is_none() || self.connection.is_tls() {
+            return false;
+        }
+        let hidden = self.site.foresee(&self.receiver, Stage::Starttls) == Some(Effect::NotOffered);
+        if hidden {
+            self.strike(Stage::Starttls, None);
+        }
+        !hidden
+    }
+
+    /// REQUIRETLS is announced inside TLS only (RFC 8689 section 2), by receivers in good order.
+    fn offers_requiretls(&self) -> bool {
+        let valid = |credentials: &Credentials| credentials.kind == Certificate::Valid;
+        self.connection.is_tls() && self.receiver.credentials.as_ref().is_some_and(valid)
+    }
+
+    async fn starttls(&mut self) -> io::Result<Step> {
+        let offered = self
+            .receiver
+            .credentials
+            .clone()
+            .filter(|_| !self.connection.is_tls());
+        let Some(credentials) = offered else {
+            return self
+                .complain(Reply::new(502, "5.5.1 STARTTLS is not offered"))
+                .await;
+        };
+        let effect = match self.strike(Stage::Starttls, None) {
+            Some(Effect::Delay(wait)) => {
+                self.delay(Stage::Starttls, None, wait).await?;
+                None
+            }
+            effect => effect,
+        };
+        let ready = Reply::new(220, "2.0.0 go ahead");
+        match effect {
+            None => {
+                self.say_at(Stage::Starttls, ready).await?;
+                self.secure(&credentials).await
+            }
+            Some(Effect::Break) => {
+                self.say_at(Stage::Starttls, ready).await?;
+                self.connection.fill().await?;
+                self.record_failure(Stage::Starttls, None, Failed::Handshake);
+                self.connection.close().await;
+                Ok(Step::Ended(Ended::ServerClosed))
+            }
+            Some(Effect::NotOffered) => {
+                self.complain(Reply::new(502, "5.5.1 STARTTLS is not offered"))
+                    .await
+            }
+            Some(Effect::Reply(reply)) => self.say_at(Stage::Starttls, reply).await,
+            Some(effect) => Ok(self
+                .fail(Stage::Starttls, None, &effect)
+                .await?
+                .map_or(Step::Go, Step::Ended)),
+        }
+    }
+
+    /// Goes on inside TLS; what the client said before is forgotten (RFC 3207 section 4.2).
+    async fn secure(&mut self, credentials: &Credentials) -> io::Result<Step> {
+        let acceptor = TlsAcceptor::from(Arc::clone(&credentials.config));
+        let mut sni = None;
+        let handshake = self.connection.secure(|stream| async {
+            let stream = acceptor.accept(stream).await?;
+            sni = stream.get_ref().1.server_name().map(str::to_owned);
+            Ok(stream)
+        });
+        if !matches!(timeout(IDLE, handshake).await, Ok(Ok(()))) {
+            self.record_failure(Stage::Starttls, None, Failed::Handshake);
+            return Ok(Step::Ended(Ended::ClientClosed));
+        }
+        self.site.record(What::Secured {
+            session: self.id,
+            sni,
+        });
+        self.greeted = false;
+        self.envelope = None;
+        Ok(Step::Go)
+    }
+
     async fn mail(&mut self, from: &smtp_proto::MailFrom<String>) -> io::Result<Step> {
         let refusal = if !self.greeted {
             Some(Reply::new(503, "5.5.1 EHLO first"))
         } else if self.envelope.is_some() {
             Some(Reply::new(503, "5.5.1 a transaction is under way"))
+        } else if from.flags & MAIL_REQUIRETLS != 0 && !self.offers_requiretls() {
+            Some(Reply::new(555, "5.7.30 REQUIRETLS is not offered"))
         } else if from.flags & MAIL_BODY_BINARYMIME != 0 {
             Some(Reply::new(555, "5.6.1 BINARYMIME is not offered"))
         } else if from.size > self.receiver.max_size {

@@ -13,7 +13,6 @@ use super::{
     rows,
 };
 use crate::{
-    fault::Failure,
     name::Domain,
     time::{Moment, Span},
     zone::{History, Zone, text},
@@ -159,27 +158,6 @@ fn refuse_unsupported(doc: &Document<'_>, table: &Table<'_, '_>, scenario: &Scen
         if receiver.engine.is_some() {
             refuse("receivers", "engine or upstream");
         }
-        if receiver.certificate.is_some() || !receiver.tlsa.is_empty() {
-            refuse("receivers", "certificate or tlsa");
-        }
-    }
-    if !scenario.dnssec.is_empty() {
-        refuse("dnssec", "dnssec");
-    }
-    if scenario.messages.iter().any(|message| message.require_tls) {
-        refuse("messages", "requiretls");
-    }
-    let starttls = |failure: &Failure| {
-        matches!(
-            failure,
-            Failure::Session {
-                stage: crate::fault::Stage::Starttls,
-                ..
-            }
-        )
-    };
-    if scenario.faults.iter().any(|fault| starttls(&fault.failure)) {
-        refuse("faults", "a fault at stage starttls");
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
     report,
     resolver::Lookups,
     session::{self, Fate, Letter, Reason},
+    tls::{Demand, Unusable},
 };
 use crate::{
     event::Purpose,
@@ -96,6 +97,14 @@ struct Delivery {
     pass: u32,
     last: Option<Reason>,
     failed: Vec<(Mailbox, Reason)>,
+}
+
+impl Delivery {
+    /// Whether it may go only where REQUIRETLS is announced. A message from the null reverse-path may
+    /// go anywhere, or nobody would learn of the failure (RFC 8689 section 5).
+    fn requires_tls(&self) -> bool {
+        self.message.require_tls && self.message.from.is_some()
+    }
 }
 
 impl Office {
@@ -229,7 +238,15 @@ impl Office {
         let mut refusals: Option<Reason> = None;
         let mut transient = false;
         for candidate in &candidates {
-            let fates = self.attempt(delivery, candidate).await;
+            let Ok(fates) = self.attempt(delivery, candidate).await else {
+                // Nothing is known of its TLSA records: not this time (RFC 7672 section 2.1.2).
+                transient = true;
+                delivery.last = Some(Reason {
+                    status: Status(4, 7, 5),
+                    text: "the lookup of TLSA records failed".to_owned(),
+                });
+                continue;
+            };
             transient |= fates.iter().any(|fate| matches!(fate, Fate::Deferred(_)));
             if let Some(Fate::HostRefuses(reason)) = fates.first() {
                 refusals = Some(reason.clone());
@@ -253,6 +270,9 @@ impl Office {
             identity = flaw.mistake_identity(identity);
         }
         let exchangers = route::exchangers(&delivery.hop, &answer)?;
+        if delivery.requires_tls() && !self.lookups.mx_is_signed(&delivery.hop).await {
+            return Err(Unroutable::Untrusted);
+        }
         let hosts: Vec<&Domain> = exchangers.iter().map(|exchanger| &exchanger.host).collect();
         let addresses = self.lookups.addresses(&hosts).await;
         let candidates = route::route(&exchangers, &addresses, &identity, &mut delivery.random)?;
@@ -291,11 +311,29 @@ impl Office {
         if left.is_empty() { candidates } else { left }
     }
 
-    async fn attempt(&self, delivery: &Delivery, candidate: &Candidate) -> Vec<Fate> {
+    /// Tries one candidate; a fate for each recipient.
+    ///
+    /// # Errors
+    /// When it is not known what TLS the candidate needs.
+    async fn attempt(
+        &self,
+        delivery: &Delivery,
+        candidate: &Candidate,
+    ) -> Result<Vec<Fate>, Unusable> {
+        let require_tls = delivery.requires_tls();
+        let demand = Demand::of(
+            self.settings.tls,
+            require_tls,
+            candidate,
+            &delivery.hop,
+            &self.lookups,
+        )
+        .await?;
         let letter = Letter {
             from: delivery.message.from.as_ref(),
             to: &delivery.to,
             content: &delivery.content,
+            require_tls,
         };
         let purpose = Purpose {
             message: Some(delivery.id.clone()),
@@ -311,6 +349,7 @@ impl Office {
             &self.site,
             &self.settings,
             candidate,
+            &demand,
             purpose.clone(),
             &letter,
         )
@@ -326,9 +365,17 @@ impl Office {
                 .insert(candidate.address, until);
         }
         if self.flaw == Some(Flaw::DeliversTwice) && fates.contains(&Fate::Delivered) {
-            session::attempt(&self.site, &self.settings, candidate, purpose, &letter).await;
+            session::attempt(
+                &self.site,
+                &self.settings,
+                candidate,
+                &demand,
+                purpose,
+                &letter,
+            )
+            .await;
         }
-        fates
+        Ok(fates)
     }
 
     /// Takes the recipients whose fate is final out of the delivery.

@@ -114,6 +114,14 @@ impl Lookups {
         found
     }
 
+    /// Whether the answer to a lookup of MX records carried the AD bit.
+    pub(crate) async fn mx_is_signed(&self, domain: &Domain) -> bool {
+        matches!(
+            self.lookup(domain, RecordType::MX).await,
+            Found::Records { secure: true, .. }
+        )
+    }
+
     /// The exchangers of a domain.
     pub(crate) async fn mx(&self, domain: &Domain) -> MxAnswer {
         match self.lookup(domain, RecordType::MX).await {

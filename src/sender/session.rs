@@ -5,6 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use smtp_proto::response::parser::ResponseReceiver;
 use tokio::time::timeout;
 
+use super::tls::{self, Demand};
 use crate::{
     connection::{Connection, Line},
     event::Purpose,
@@ -41,6 +42,8 @@ pub(crate) struct Letter<'a> {
     pub(crate) from: Option<&'a Mailbox>,
     pub(crate) to: &'a [Mailbox],
     pub(crate) content: &'a [u8],
+    /// Whether it may only go where REQUIRETLS is announced (RFC 8689).
+    pub(crate) require_tls: bool,
 }
 
 /// A session that could not go on.
@@ -49,6 +52,10 @@ enum Stop {
     Broken(Status, String),
     /// The host turned the client away before any transaction.
     Turned(Reply),
+    /// TLS is needed and not to be had, or not with this certificate.
+    Insecure(String),
+    /// REQUIRETLS is needed and not announced.
+    NoRequireTls,
 }
 
 /// Tries to hand a letter to a candidate; a fate for each recipient.
@@ -56,6 +63,7 @@ pub(crate) async fn attempt(
     site: &Arc<Site>,
     settings: &SenderSettings,
     candidate: &Candidate,
+    demand: &Demand,
     purpose: Purpose,
     letter: &Letter<'_>,
 ) -> Vec<Fate> {
@@ -64,6 +72,9 @@ pub(crate) async fn attempt(
         Ok(Ok(stream)) => Client {
             connection: Connection::new(stream),
             settings,
+            site,
+            candidate,
+            extensions: Vec::new(),
         },
         Ok(Err(error)) => {
             return all(
@@ -81,13 +92,13 @@ pub(crate) async fn attempt(
             );
         }
     };
-    match session.deliver(letter).await {
+    match session.deliver(demand, letter).await {
         Ok(fates) => {
             session.quit().await;
             fates
         }
         Err(stop) => {
-            if let Stop::Turned(_) = stop {
+            if !matches!(stop, Stop::Broken(..)) {
                 session.quit().await;
             }
             all(letter, stop)
@@ -110,6 +121,19 @@ fn all(letter: &Letter<'_>, stop: Stop) -> Vec<Fate> {
             Severity::Permanent => Fate::HostRefuses(reason(&reply)),
             _ => Fate::Deferred(reason(&reply)),
         },
+        // Later will be no better for who asked for it (RFC 8689 section 4.2.1).
+        Stop::Insecure(text) if letter.require_tls => Fate::HostRefuses(Reason {
+            status: Status(5, 7, 10),
+            text,
+        }),
+        Stop::Insecure(text) => Fate::Deferred(Reason {
+            status: Status(4, 7, 10),
+            text,
+        }),
+        Stop::NoRequireTls => Fate::HostRefuses(Reason {
+            status: Status(5, 7, 30),
+            text: "REQUIRETLS is not announced".to_owned(),
+        }),
     };
     vec![fate; letter.to.len()]
 }
@@ -138,16 +162,30 @@ fn fate(reply: &Reply) -> Fate {
 struct Client<'s> {
     connection: Connection,
     settings: &'s SenderSettings,
+    site: &'s Site,
+    candidate: &'s Candidate,
+    /// The keywords of the last EHLO reply.
+    extensions: Vec<String>,
 }
 
 impl Client<'_> {
-    async fn deliver(&mut self, letter: &Letter<'_>) -> Result<Vec<Fate>, Stop> {
+    async fn deliver(&mut self, demand: &Demand, letter: &Letter<'_>) -> Result<Vec<Fate>, Stop> {
         let greeting = self.reply(Stage::Greeting).await?;
         if greeting.severity() != Severity::Positive {
             return Err(Stop::Turned(greeting));
         }
         self.hello().await?;
+        self.secure(demand).await?;
+        if letter.require_tls && !self.offers("REQUIRETLS") {
+            return Err(Stop::NoRequireTls);
+        }
         self.transaction(letter).await
+    }
+
+    fn offers(&self, keyword: &str) -> bool {
+        self.extensions
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(keyword))
     }
 
     async fn hello(&mut self) -> Result<(), Stop> {
@@ -156,11 +194,19 @@ impl Client<'_> {
             .names
             .first()
             .map_or_else(|| "localhost".to_owned(), ToString::to_string);
-        let reply = self.command(Stage::Helo, &format!("EHLO {name}")).await?;
+        self.extensions.clear();
+        let (reply, lines) = self.exchange(Stage::Helo, &format!("EHLO {name}")).await?;
         let reply = match reply.code {
             // A server that knows no EHLO (RFC 5321 section 3.2).
             500 | 502 | 504 => self.command(Stage::Helo, &format!("HELO {name}")).await?,
-            _ => reply,
+            _ => {
+                let keywords = lines
+                    .iter()
+                    .skip(1)
+                    .filter_map(|line| line.split_whitespace().next());
+                self.extensions = keywords.map(str::to_owned).collect();
+                reply
+            }
         };
         match reply.severity() {
             Severity::Positive => Ok(()),
@@ -168,10 +214,46 @@ impl Client<'_> {
         }
     }
 
+    /// Goes on inside TLS, as far as the demand asks and the server allows.
+    async fn secure(&mut self, demand: &Demand) -> Result<(), Stop> {
+        if let Demand::Plain = demand {
+            return Ok(());
+        }
+        if !self.offers("STARTTLS") {
+            return plain(demand, "STARTTLS is not offered".to_owned());
+        }
+        let reply = self.command(Stage::Starttls, "STARTTLS").await?;
+        if reply.code != 220 {
+            return plain(demand, format!("STARTTLS: {reply}"));
+        }
+        let wait = self.settings.timeouts.at(Stage::Starttls);
+        let (site, exchanger) = (self.site, &self.candidate.exchanger);
+        let secured = self
+            .connection
+            .secure(|stream| tls::handshake(site, demand, exchanger, stream));
+        match timeout(wait, secured).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(Stop::Insecure(format!("TLS failed: {error}"))),
+            Err(_) => {
+                return Err(Stop::Broken(
+                    Status(4, 4, 2),
+                    "at starttls: no answer in time".to_owned(),
+                ));
+            }
+        }
+        // What was announced in plain text counts no more (RFC 3207 section 4.2).
+        self.hello().await
+    }
+
     async fn transaction(&mut self, letter: &Letter<'_>) -> Result<Vec<Fate>, Stop> {
         let from = letter.from.map_or("", |from| &from.text);
+        let require = if letter.require_tls {
+            " REQUIRETLS"
+        } else {
+            ""
+        };
         let reply = self
-            .command(Stage::Mail, &format!("MAIL FROM:<{from}>"))
+            .command(Stage::Mail, &format!("MAIL FROM:<{from}>{require}"))
             .await?;
         if reply.severity() != Severity::Positive {
             return Ok(vec![fate(&reply); letter.to.len()]);
@@ -216,8 +298,13 @@ impl Client<'_> {
     }
 
     async fn command(&mut self, stage: Stage, line: &str) -> Result<Reply, Stop> {
+        self.exchange(stage, line).await.map(|(reply, _)| reply)
+    }
+
+    /// Sends a command; its reply, and the text of all lines of the reply.
+    async fn exchange(&mut self, stage: Stage, line: &str) -> Result<(Reply, Vec<String>), Stop> {
         self.send(stage, format!("{line}\r\n").as_bytes()).await?;
-        self.reply(stage).await
+        self.lines(stage).await
     }
 
     async fn send(&mut self, stage: Stage, octets: &[u8]) -> Result<(), Stop> {
@@ -225,11 +312,23 @@ impl Client<'_> {
         within(wait, stage, self.connection.send(octets)).await
     }
 
-    /// Reads a reply, all its lines.
     async fn reply(&mut self, stage: Stage) -> Result<Reply, Stop> {
+        self.lines(stage).await.map(|(reply, _)| reply)
+    }
+
+    /// Reads a reply, all its lines.
+    async fn lines(&mut self, stage: Stage) -> Result<(Reply, Vec<String>), Stop> {
         let wait = self.settings.timeouts.at(stage);
         let connection = &mut self.connection;
         within(wait, stage, read_reply(connection)).await
+    }
+}
+
+/// Plain text, where the demand allows it.
+fn plain(demand: &Demand, why: String) -> Result<(), Stop> {
+    match demand.allows_plain() {
+        true => Ok(()),
+        false => Err(Stop::Insecure(why)),
     }
 }
 
@@ -254,7 +353,7 @@ async fn within<T>(
 /// Lines of one reply; more than this is no server to talk to.
 const MAX_REPLY_LINES: usize = 200;
 
-async fn read_reply(connection: &mut Connection) -> io::Result<Reply> {
+async fn read_reply(connection: &mut Connection) -> io::Result<(Reply, Vec<String>)> {
     let mut parser = ResponseReceiver::default();
     let mut lines = Vec::new();
     while lines.len() < MAX_REPLY_LINES {
@@ -263,12 +362,13 @@ async fn read_reply(connection: &mut Connection) -> io::Result<Reply> {
             Line::TooLong => return Err(io::Error::other("a reply line that is too long")),
             Line::End => return Err(io::ErrorKind::UnexpectedEof.into()),
         };
-        lines.push(String::from_utf8_lossy(&line).into_owned());
+        let text = String::from_utf8_lossy(&line);
+        lines.push(text.get(4..).unwrap_or_default().to_owned());
         let ended = [&line[..], b"\r\n"].concat();
         match parser.parse(&mut ended.iter()) {
             Ok(response) if (200..600).contains(&response.code) => {
-                let last = lines.last().expect("a line was just pushed");
-                return Ok(Reply::new(response.code, last.get(4..).unwrap_or_default()));
+                let last = lines.last().cloned().unwrap_or_default();
+                return Ok((Reply::new(response.code, last), lines));
             }
             Err(smtp_proto::Error::NeedsMoreData { .. }) => {}
             _ => return Err(io::Error::other("what is no reply")),

@@ -235,6 +235,10 @@ impl View {
             (Connected::Timeout, _) => (AttemptResult::Timeout, Stage::Connect),
             (Connected::Reset, _) => (AttemptResult::Reset, Stage::Connect),
             (Connected::Unreachable, _) => (AttemptResult::Unreachable, Stage::Connect),
+            // STARTTLS refused, and without it the client would not go on.
+            (Connected::Accepted, Some((AttemptResult::Code(_), Stage::Starttls))) => {
+                (AttemptResult::Insecure, Stage::Starttls)
+            }
             (Connected::Accepted, Some(problem)) => problem,
             // The client left of its own accord, before any transaction.
             (Connected::Accepted, None) if self.tls => (AttemptResult::Tls, Stage::Starttls),

@@ -188,6 +188,12 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// Whether a sender that asked for a host's TLSA records had to leave it out: nothing was known of
+    /// them (RFC 7672 section 2.1.2).
+    pub(super) fn tlsa_failed(&self, host: &Domain, at: Moment) -> bool {
+        self.known(&host.prefixed("_25._tcp"), RecordType::TLSA, at) == Known::Failed
+    }
+
     /// The addresses of a host, as known at a moment.
     pub(super) fn addresses(&self, host: &Domain, at: Moment) -> BTreeSet<IpAddr> {
         let families = [RecordType::A, RecordType::AAAA].into_iter();
