@@ -48,8 +48,9 @@ struct RunArgs {
     /// Scenario files, or folders of them; without any, the drills that come with mxdrill.
     paths: Vec<PathBuf>,
     /// The network to run on: memory has a virtual clock, loopback real sockets and real time.
-    #[arg(long, value_enum, default_value_t = NetworkArg::Memory)]
-    network: NetworkArg,
+    /// Without it, memory, and loopback for drills that need sockets.
+    #[arg(long, value_enum)]
+    network: Option<NetworkArg>,
     /// Where randomness starts from, in place of each scenario's own seed.
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -84,6 +85,9 @@ struct UpArgs {
     /// The port of every mail exchanger; 0 is any free one.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     smtp_port: u16,
+    /// Write the certificate of the lab's authority to this file (PEM), for clients to trust.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// How to log what happens: text for people, json for programs (JSON lines).
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     format: LogFormat,

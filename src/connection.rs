@@ -165,6 +165,24 @@ impl Connection {
     }
 }
 
+/// Content as it goes over the wire: dots stuffed, ended (RFC 5321 section 4.5.2).
+pub(crate) fn on_the_wire(content: &[u8]) -> Vec<u8> {
+    let mut wire = Vec::with_capacity(content.len() + 16);
+    let mut at_start = true;
+    for octet in content {
+        if at_start && *octet == b'.' {
+            wire.push(b'.');
+        }
+        wire.push(*octet);
+        at_start = *octet == b'\n';
+    }
+    if !wire.ends_with(b"\r\n") {
+        wire.extend_from_slice(b"\r\n");
+    }
+    wire.extend_from_slice(b".\r\n");
+    wire
+}
+
 impl AsyncRead for Wire {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -212,6 +230,12 @@ impl AsyncWrite for Wire {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dots_are_stuffed_and_the_end_is_put() {
+        assert_eq!(on_the_wire(b".a\r\n..\r\nb"), b"..a\r\n...\r\nb\r\n.\r\n");
+        assert_eq!(on_the_wire(b""), b"\r\n.\r\n");
+    }
 
     #[tokio::test]
     async fn an_endless_line_is_dropped_and_the_next_one_read() {

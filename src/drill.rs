@@ -36,7 +36,8 @@ pub struct Run {
 /// Why a drill cannot be run on a network: real time would pass by hours where a virtual clock leaps.
 pub fn obstacle(scenario: &Arc<Scenario>, kind: NetworkKind) -> Option<String> {
     if kind == NetworkKind::Memory {
-        return None;
+        let reason = "needs sockets: a receiver has a server behind it";
+        return scenario.needs_sockets().then(|| reason.to_owned());
     }
     let took = match run(scenario, NetworkKind::Memory, None, Reference::default()) {
         Ok(run) => run.took,

@@ -10,6 +10,7 @@ pub(crate) mod memory;
 pub(crate) mod name_server;
 pub(crate) mod network;
 mod receiver;
+mod upstream;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -37,7 +38,7 @@ use crate::{
     event::{Event, EventLog, Purpose, SessionId, What},
     fault::{Effect, Failure, Fault, Faults, Host, Point, QueryEffect, Stage, Transport},
     name::Domain,
-    scenario::{MessageId, ReceiverSettings, Scenario},
+    scenario::{Engine, MessageId, ReceiverSettings, Scenario},
     stream::Stream,
     time::Moment,
     verdict::observe::{self, Attempt},
@@ -232,7 +233,7 @@ impl Lab {
             .iter()
             .any(|receiver| receiver.certificate.is_some());
         let authority = certified.then(Authority::new);
-        let receivers = receivers(&scenario, authority.as_ref());
+        let receivers = receivers(&scenario, kind, authority.as_ref())?;
         let mut zones = scenario.zones.clone();
         if let Some(authority) = &authority {
             zones.add_everywhere(&tlsa_records(&scenario, authority, &receivers));
@@ -298,6 +299,11 @@ impl Lab {
             listens: self.site.network.endpoint(receiver.address),
         };
         self.site.receivers.values().map(endpoint).collect()
+    }
+
+    /// The certificate of the lab's authority in PEM, where receivers have certificates.
+    pub fn authority_pem(&self) -> Option<String> {
+        self.site.authority.as_ref().map(Authority::pem)
     }
 
     /// Connects to an address of the zone, as a host on the lab's network does.
@@ -463,39 +469,49 @@ impl Lab {
 /// A receiver for every address that any of the zones has.
 fn receivers(
     scenario: &Scenario,
+    kind: NetworkKind,
     authority: Option<&Authority>,
-) -> BTreeMap<IpAddr, Arc<Receiver>> {
+) -> io::Result<BTreeMap<IpAddr, Arc<Receiver>>> {
     let mut owners = scenario.zones.addresses();
     for zone in scenario.zones.zones() {
         add_aliases(zone, &mut owners);
     }
     let receiver = |(address, names): (IpAddr, Vec<Domain>)| {
-        let about = |settings: &&ReceiverSettings| {
-            settings
-                .host
-                .as_ref()
-                .is_none_or(|host| host.covers(address, &names))
-        };
-        // A row about one host comes before a row about all.
-        let mut rows: Vec<&ReceiverSettings> = scenario.receivers.iter().filter(about).collect();
-        rows.sort_by_key(|settings| settings.host.is_none());
-        let max_size = rows
-            .iter()
-            .find_map(|settings| settings.size)
-            .unwrap_or(receiver::MAX_SIZE);
-        let certificate = rows.iter().find_map(|settings| settings.certificate);
-        let credentials = certificate.and_then(|kind| Some(authority?.issue(kind, &names)));
-        (
-            address,
-            Arc::new(Receiver {
-                address,
-                names,
-                max_size,
-                credentials,
-            }),
-        )
+        let receiver = receiver_at(address, names, scenario, kind, authority)?;
+        Ok((address, Arc::new(receiver)))
     };
     owners.into_iter().map(receiver).collect()
+}
+
+/// A receiver as the scenario's rows say; a row about one host comes before a row about all.
+fn receiver_at(
+    address: IpAddr,
+    names: Vec<Domain>,
+    scenario: &Scenario,
+    kind: NetworkKind,
+    authority: Option<&Authority>,
+) -> io::Result<Receiver> {
+    let about = |settings: &&ReceiverSettings| {
+        let host = settings.host.as_ref();
+        host.is_none_or(|host| host.covers(address, &names))
+    };
+    let mut rows: Vec<&ReceiverSettings> = scenario.receivers.iter().filter(about).collect();
+    rows.sort_by_key(|settings| settings.host.is_none());
+    let certificate = rows.iter().find_map(|settings| settings.certificate);
+    let engine = rows.iter().find_map(|settings| settings.engine.as_ref());
+    // The clock of the memory network must not be combined with sockets: it has its own receivers.
+    let upstream = match engine.filter(|_| kind == NetworkKind::Loopback) {
+        None | Some(Engine::Lab) => None,
+        Some(Engine::MailinEmbedded) => Some(upstream::mailin_embedded()?.to_string()),
+        Some(Engine::Upstream(address)) => Some(address.clone()),
+    };
+    Ok(Receiver {
+        address,
+        max_size: rows.iter().find_map(|settings| settings.size).unwrap_or(receiver::MAX_SIZE),
+        credentials: certificate.and_then(|kind| Some(authority?.issue(kind, &names))),
+        upstream,
+        names,
+    })
 }
 
 /// The TLSA records that match the certificates of receivers that ask for some.

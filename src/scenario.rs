@@ -110,6 +110,12 @@ impl Scenario {
         file::from_zone(zone)
     }
 
+    /// Whether some receiver has a server behind it that only sockets reach.
+    pub fn needs_sockets(&self) -> bool {
+        let behind = |receiver: &ReceiverSettings| !matches!(receiver.engine, None | Some(Engine::Lab));
+        self.receivers.iter().any(behind)
+    }
+
     /// The domain of a message's recipients, in order and without repetition: its next hops.
     pub fn next_hops(message: &Message) -> Vec<Domain> {
         let mut hops = Vec::new();

@@ -20,6 +20,7 @@ use std::{
 
 pub use self::{flaw::Flaw, reference::Reference};
 use crate::{
+    connection::on_the_wire,
     event::{Purpose, What},
     lab::{Site, network},
     reply::Status,
@@ -103,7 +104,7 @@ impl Post {
 
     /// The content of a message, ready to be sent after DATA, its final dot included.
     pub fn content(&self, message: &Message) -> Vec<u8> {
-        content::on_the_wire(&content::message(message))
+        on_the_wire(&content::message(message))
     }
 
     /// The moment it is.

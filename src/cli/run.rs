@@ -111,7 +111,7 @@ fn play_all(
                     let Some(scenario) = scenarios.get(index) else {
                         break;
                     };
-                    let played = play(scenario, args.network.into(), args.seed, args.flaw);
+                    let played = play(scenario, args.network, args.seed, args.flaw);
                     if finished.send((index, played)).is_err() {
                         break;
                     }
@@ -139,7 +139,7 @@ fn play_all(
 
 /// A bar on the terminal, for long runs only.
 fn progress(args: &RunArgs, count: usize) -> ProgressBar {
-    let long = args.network == NetworkArg::Loopback || count > 1000;
+    let long = args.network == Some(NetworkArg::Loopback) || count > 1000;
     if !long || args.format != Format::Text || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -152,11 +152,16 @@ fn progress(args: &RunArgs, count: usize) -> ProgressBar {
 
 fn play(
     scenario: &Arc<Scenario>,
-    network: NetworkKind,
+    network: Option<NetworkArg>,
     seed: Option<u64>,
     flaw: Option<Flaw>,
 ) -> Played {
     let begun = Instant::now();
+    let network = match network {
+        Some(network) => network.into(),
+        None if scenario.needs_sockets() => NetworkKind::Loopback,
+        None => NetworkKind::Memory,
+    };
     let sender = || flaw.map_or_else(Reference::default, Reference::with_flaw);
     let end = match drill::obstacle(scenario, network) {
         Some(reason) => End::Skipped(reason),

@@ -31,6 +31,13 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
             args.smtp_port,
         )
         .await?;
+        if let Some(file) = &args.ca_file {
+            let none = "found no certificate in the scenario, expected a receiver with one";
+            let pem = lab.authority_pem().ok_or_else(|| io::Error::other(none))?;
+            std::fs::write(file, pem).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", file.display()))
+            })?;
+        }
         introduce(&lab, args.format)?;
         let told = tokio::select! {
             told = tell(&lab, args.format) => told,

@@ -38,6 +38,7 @@ const ED25519_PREFIX: [u8; 16] = [
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
+    pem: String,
     public_key: Vec<u8>,
 }
 
@@ -59,15 +60,13 @@ impl Authority {
             KeyUsagePurpose::KeyCertSign,
             KeyUsagePurpose::DigitalSignature,
         ];
-        let certificate = params
-            .self_signed(&key)
-            .expect("the authority's parameters are sound")
-            .der()
-            .clone();
+        let signed = params.self_signed(&key).expect("the authority's parameters are sound");
+        let (certificate, pem) = (signed.der().clone(), signed.pem());
         let public_key = rcgen::PublicKeyData::subject_public_key_info(&key);
         Self {
             issuer: Issuer::new(params, key),
             certificate,
+            pem,
             public_key,
         }
     }
@@ -79,6 +78,10 @@ impl Authority {
             .add(self.certificate.clone())
             .expect("the authority's certificate is sound");
         roots
+    }
+
+    pub(crate) fn pem(&self) -> String {
+        self.pem.clone()
     }
 
     /// A certificate of a kind for these names.

@@ -16,9 +16,10 @@ use super::{
     Site,
     authority::Credentials,
     mailbox::{Captured, Content},
+    upstream::Upstream,
 };
 use crate::{
-    connection::{Connection, Line},
+    connection::{Connection, Line, on_the_wire},
     event::{Answered, Ended, Failed, SessionId, What},
     fault::{Effect, Stage},
     name::Domain,
@@ -48,6 +49,8 @@ pub(crate) struct Receiver {
     pub(crate) max_size: usize,
     /// Offers STARTTLS with these.
     pub(crate) credentials: Option<Credentials>,
+    /// The address of the server behind it.
+    pub(crate) upstream: Option<String>,
 }
 
 impl Receiver {
@@ -79,6 +82,9 @@ pub(crate) struct Session {
     receiver: Arc<Receiver>,
     id: SessionId,
     connection: Connection,
+    upstream: Option<Upstream>,
+    /// The command being served, as it came.
+    command: Vec<u8>,
     greeted: bool,
     /// After a negative greeting only QUIT is served (RFC 5321 section 3.1).
     refusing: bool,
@@ -94,6 +100,8 @@ pub(crate) async fn serve(site: Arc<Site>, receiver: Arc<Receiver>, id: SessionI
         receiver,
         id,
         connection,
+        upstream: None,
+        command: Vec::new(),
         greeted: false,
         refusing: false,
         envelope: None,
@@ -106,10 +114,7 @@ pub(crate) async fn serve(site: Arc<Site>, receiver: Arc<Receiver>, id: SessionI
 
 impl Session {
     async fn run(&mut self) -> io::Result<Ended> {
-        let greeting = Reply::new(
-            220,
-            format!("{} ESMTP mxdrill", self.receiver.greeting_name()),
-        );
+        let greeting = self.greeting().await;
         if let Step::Ended(how) = self.greet(greeting).await? {
             return Ok(how);
         }
@@ -121,6 +126,7 @@ impl Session {
             let step = match line {
                 Line::Complete(line) => self.command(line).await?,
                 Line::TooLong => {
+                    self.command.clear();
                     self.complain(Reply::new(500, "5.5.6 line too long"))
                         .await?
                 }
@@ -129,6 +135,58 @@ impl Session {
             if let Step::Ended(how) = step {
                 return Ok(how);
             }
+        }
+    }
+
+    /// The greeting: the lab's own, or that of the server behind.
+    async fn greeting(&mut self) -> Reply {
+        let Some(address) = self.receiver.upstream.clone() else {
+            return Reply::new(220, format!("{} ESMTP mxdrill", self.receiver.greeting_name()));
+        };
+        match Upstream::connect(&address).await {
+            Ok((upstream, greeting)) => {
+                self.upstream = Some(upstream);
+                greeting
+            }
+            Err(error) => {
+                tracing::error!(address, %error, "the server behind a receiver does not answer");
+                lost_upstream(&error)
+            }
+        }
+    }
+
+    /// The usual reply to the command being served: the lab's own, or that of the server behind.
+    async fn usual(&mut self, stage: Option<Stage>, own: Reply) -> Reply {
+        let Some(upstream) = self.upstream.as_mut().filter(|_| !self.command.is_empty()) else {
+            return own;
+        };
+        match upstream.ask(&self.command).await {
+            Ok(reply) if stage == Some(Stage::Helo) => merged_hello(&reply, &own),
+            Ok(reply) => reply,
+            Err(error) => lost_upstream(&error),
+        }
+    }
+
+    /// Hands content over to the server behind; its reply.
+    async fn hand_over(&mut self, content: &Content) -> io::Result<Reply> {
+        let octets = on_the_wire(&content.read()?);
+        let Some(upstream) = &mut self.upstream else {
+            return Ok(Reply::new(250, "2.0.0 taken"));
+        };
+        Ok(upstream.ask(&octets).await.unwrap_or_else(|error| lost_upstream(&error)))
+    }
+
+    /// Lets the server behind forget a transaction that a fault has ended after DATA.
+    async fn restart_upstream(&mut self) {
+        let (Some(address), Some(_)) = (self.receiver.upstream.clone(), self.upstream.take()) else {
+            return;
+        };
+        let Ok((mut upstream, _)) = Upstream::connect(&address).await else {
+            return;
+        };
+        let hello = format!("EHLO {}\r\n", self.receiver.greeting_name());
+        if upstream.ask(hello.as_bytes()).await.is_ok() {
+            self.upstream = Some(upstream);
         }
     }
 
@@ -149,11 +207,13 @@ impl Session {
     /// Serves one command.
     async fn command(&mut self, mut line: Vec<u8>) -> io::Result<Step> {
         line.extend_from_slice(b"\r\n");
+        self.command.clone_from(&line);
         let request = match Request::parse(&mut line.iter()) {
             Ok(request) => request.into_owned(),
             Err(error) => return self.complain(syntax_reply(&error)).await,
         };
         if self.refusing && !matches!(request, Request::Quit) {
+            self.command.clear();
             return self
                 .complain(Reply::new(503, "5.5.1 no service here"))
                 .await;
@@ -296,7 +356,9 @@ impl Session {
     }
 
     async fn mail(&mut self, from: &smtp_proto::MailFrom<String>) -> io::Result<Step> {
-        let refusal = if !self.greeted {
+        let refusal = if self.upstream.is_some() {
+            None
+        } else if !self.greeted {
             Some(Reply::new(503, "5.5.1 EHLO first"))
         } else if self.envelope.is_some() {
             Some(Reply::new(503, "5.5.1 a transaction is under way"))
@@ -325,6 +387,7 @@ impl Session {
 
     async fn rcpt(&mut self, to: &str) -> io::Result<Step> {
         let refusal = match &self.envelope {
+            _ if self.upstream.is_some() => None,
             None => Some(Reply::new(503, "5.5.1 MAIL first")),
             Some(envelope) if envelope.to.len() >= MAX_RECIPIENTS => {
                 Some(Reply::new(452, "4.5.3 too many recipients"))
@@ -345,10 +408,8 @@ impl Session {
     }
 
     async fn data(&mut self) -> io::Result<Step> {
-        let ready = self
-            .envelope
-            .as_ref()
-            .is_some_and(|envelope| !envelope.to.is_empty());
+        let taken = |envelope: &Envelope| !envelope.to.is_empty();
+        let ready = self.upstream.is_some() || self.envelope.as_ref().is_some_and(taken);
         let reply = match ready {
             true => Reply::new(354, "go ahead"),
             false => Reply::new(503, "5.5.1 no valid recipient"),
@@ -406,44 +467,48 @@ impl Session {
     async fn end_of_data(&mut self, content: Content) -> io::Result<Step> {
         let envelope = self.envelope.take().unwrap_or_default();
         if content.is_cut() {
-            return self
-                .say_at(Stage::Dot, Reply::new(552, "5.3.4 message too large"))
-                .await;
+            self.restart_upstream().await;
+            let reply = Reply::new(552, "5.3.4 message too large");
+            return self.say_at(Stage::Dot, reply).await;
         }
         match self.strike(Stage::Dot, None) {
+            None => {
+                let reply = self.hand_over(&content).await?;
+                self.conclude(envelope, content, reply).await
+            }
+            Some(Effect::Delay(wait)) => {
+                self.delay(Stage::Dot, None, wait).await?;
+                let reply = self.hand_over(&content).await?;
+                self.conclude(envelope, content, reply).await
+            }
+            Some(Effect::Reply(reply)) => {
+                if reply.severity() == Severity::Positive {
+                    self.hand_over(&content).await?;
+                } else {
+                    self.restart_upstream().await;
+                }
+                self.conclude(envelope, content, reply).await
+            }
             Some(Effect::LoseReply) => {
-                self.take(envelope, content);
+                if self.hand_over(&content).await?.severity() == Severity::Positive {
+                    self.take(envelope, content);
+                }
                 self.record_failure(Stage::Dot, None, Failed::LoseReply);
                 self.connection.close().await;
                 Ok(Step::Ended(Ended::ServerClosed))
             }
-            Some(Effect::Reply(reply)) if reply.severity() != Severity::Positive => {
-                self.say_at(Stage::Dot, reply).await
-            }
-            Some(Effect::Delay(wait)) => {
-                self.delay(Stage::Dot, None, wait).await?;
-                self.accept(envelope, content, Reply::new(250, "2.0.0 taken"))
-                    .await
-            }
-            Some(Effect::Reply(reply)) => self.accept(envelope, content, reply).await,
-            Some(effect) => match self.fail(Stage::Dot, None, &effect).await? {
-                Some(ended) => Ok(Step::Ended(ended)),
-                None => Ok(Step::Go),
-            },
-            None => {
-                self.accept(envelope, content, Reply::new(250, "2.0.0 taken"))
-                    .await
+            Some(effect) => {
+                let ended = self.fail(Stage::Dot, None, &effect).await?;
+                Ok(ended.map_or(Step::Go, Step::Ended))
             }
         }
     }
 
-    async fn accept(
-        &mut self,
-        envelope: Envelope,
-        content: Content,
-        reply: Reply,
-    ) -> io::Result<Step> {
-        self.take(envelope, content);
+    /// Answers the end of the data; a positive reply takes the message.
+    async fn conclude(&mut self, envelope: Envelope, content: Content, reply: Reply) -> io::Result<Step> {
+        if reply.severity() == Severity::Positive {
+            self.take(envelope, content);
+        }
         self.say_at(Stage::Dot, reply).await
     }
 
@@ -476,6 +541,7 @@ impl Session {
 
     /// A reply outside the stages, which no fault touches and no log needs.
     async fn say(&mut self, reply: Reply) -> io::Result<Step> {
+        let reply = self.usual(None, reply).await;
         self.connection.send(&wire_form(&reply)).await?;
         Ok(Step::Go)
     }
@@ -506,11 +572,11 @@ impl Session {
         usual: Reply,
     ) -> io::Result<(Step, Option<Reply>)> {
         let reply = match self.strike(stage, recipient) {
-            None => usual,
+            None => self.usual(Some(stage), usual).await,
             Some(Effect::Reply(reply)) => reply,
             Some(Effect::Delay(wait)) => {
                 self.delay(stage, argument, wait).await?;
-                usual
+                self.usual(Some(stage), usual).await
             }
             Some(effect) => {
                 let ended = self.fail(stage, argument, &effect).await?;
@@ -617,6 +683,20 @@ impl Session {
             answer: Answered::Failed { effect },
         });
     }
+}
+
+/// What EHLO announces where a server stands behind: what that one does, but for what the receiver
+/// has to do itself.
+fn merged_hello(theirs: &Reply, own: &Reply) -> Reply {
+    const OURS: [&str; 5] = ["STARTTLS", "REQUIRETLS", "CHUNKING", "BINARYMIME", "AUTH"];
+    let ours = |line: &&str| OURS.iter().any(|keyword| line.split_whitespace().next() == Some(keyword));
+    let lines: Vec<&str> = theirs.text.lines().filter(|line| !ours(line)).chain(own.text.lines().filter(ours)).collect();
+    Reply::new(theirs.code, lines.join("\n"))
+}
+
+/// The reply when the server behind went away.
+fn lost_upstream(error: &io::Error) -> Reply {
+    Reply::new(421, format!("4.3.0 the server behind this exchanger failed: {error}"))
 }
 
 fn is_positive(reply: Option<&Reply>) -> bool {

@@ -6,7 +6,7 @@ use hickory_proto::rr::{Record, RecordType};
 use toml::{Spanned, de::DeTable};
 
 use super::{
-    Expect, Host, Level, Message, Mistake, Mistakes, Outcome, ReadFile, Scenario, SenderSettings,
+    Expect, Host, Level, Message, Mistake, Mistakes, Outcome, ReadFile, ReceiverSettings, Scenario, SenderSettings,
     document::{Document, Table},
     expect,
     mistake::not_allowed,
@@ -37,6 +37,8 @@ const KEYS: [&str; 16] = [
     "expect",
 ];
 
+/// The exchanger of the lab's own domain for senders.
+const OWN_EXCHANGER: &str = "bounces.sender.test";
 /// The lab's own domain for senders: where bounces of `sender@sender.test` arrive.
 const SENDER_ZONE: &str = "$ORIGIN sender.test.\n$TTL 3600\n\
     @ IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ IN MX 10 bounces\n@ IN TXT \"v=spf1 mx -all\"\nbounces IN A 198.51.100.25\n";
@@ -82,7 +84,9 @@ fn scenario<'a>(
     let expect = table.get("expect").map_or_else(Expect::default, |value| {
         expect::read(doc, value, &messages, &names)
     });
-    let scenario = Scenario {
+    let mut receivers = rows::receivers(&table, &names);
+    receivers.extend(engine_of_all(&table, &zones));
+    Some(Scenario {
         name: Path::new(doc.path())
             .file_stem()
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
@@ -95,7 +99,7 @@ fn scenario<'a>(
         covers: rows::covers(&table),
         seed: table.number("seed", i64::MAX as u64).unwrap_or(0),
         faults: rows::faults(&table, &names),
-        receivers: rows::receivers(&table, &names),
+        receivers,
         dnssec: table.parsed_array("dnssec", |text| {
             text.parse()
                 .map_err(|error: crate::name::InvalidDomain| error.to_string())
@@ -107,9 +111,24 @@ fn scenario<'a>(
         messages,
         sender,
         expect,
+    })
+}
+
+/// The engine of all receivers but the lab's own one, which has to take bounces.
+fn engine_of_all(table: &Table<'_, '_>, zones: &History) -> Vec<ReceiverSettings> {
+    let Some(engine) = table.parsed("engine", rows::engine) else {
+        return Vec::new();
     };
-    refuse_unsupported(doc, &table, &scenario);
-    Some(scenario)
+    let own = |names: &Vec<Domain>| names.iter().any(|name| name.as_str() == OWN_EXCHANGER);
+    let addresses = zones.addresses().into_iter().filter(|(_, names)| !own(names));
+    let row = |(address, _)| ReceiverSettings {
+        host: Some(Host::Address(address)),
+        certificate: None,
+        tlsa: Vec::new(),
+        size: None,
+        engine: Some(engine.clone()),
+    };
+    addresses.map(row).collect()
 }
 
 /// A scenario of records alone.
@@ -141,24 +160,6 @@ pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
         stop: None,
         expect: Expect::default(),
     })
-}
-
-/// What is part of the format and not built yet is refused, never ignored.
-fn refuse_unsupported(doc: &Document<'_>, table: &Table<'_, '_>, scenario: &Scenario) {
-    let refuse = |key: &str, what: &str| {
-        doc.mistake(
-            table.key_offset(key),
-            format!("found {what}, which is not supported yet"),
-        )
-    };
-    if table.get("engine").is_some() {
-        refuse("engine", "engine");
-    }
-    for receiver in &scenario.receivers {
-        if receiver.engine.is_some() {
-            refuse("receivers", "engine or upstream");
-        }
-    }
 }
 
 /// Without `stop`, a drill that expects a message deferred ends once its expected attempts are over.

@@ -94,24 +94,6 @@ pub(super) fn notification(
     .into_bytes()
 }
 
-/// Content as it goes over the wire: dots stuffed, ended (RFC 5321 section 4.5.2).
-pub(super) fn on_the_wire(content: &[u8]) -> Vec<u8> {
-    let mut wire = Vec::with_capacity(content.len() + 16);
-    let mut at_start = true;
-    for octet in content {
-        if at_start && *octet == b'.' {
-            wire.push(b'.');
-        }
-        wire.push(*octet);
-        at_start = *octet == b'\n';
-    }
-    if !wire.ends_with(b"\r\n") {
-        wire.extend_from_slice(b"\r\n");
-    }
-    wire.extend_from_slice(b".\r\n");
-    wire
-}
-
 /// The status of a message given up because its time was over.
 pub(super) fn expired(last: Option<&Reason>) -> Reason {
     let text = last.map_or_else(String::new, |last| format!(" (last: {})", last.text));
@@ -164,12 +146,6 @@ fn date(moment: Moment) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dots_are_stuffed_and_the_end_is_put() {
-        assert_eq!(on_the_wire(b".a\r\n..\r\nb"), b"..a\r\n...\r\nb\r\n.\r\n");
-        assert_eq!(on_the_wire(b""), b"\r\n.\r\n");
-    }
 
     #[test]
     fn a_message_has_the_size_asked_for() {

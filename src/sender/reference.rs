@@ -29,6 +29,7 @@ use super::{
     tls::{Demand, Unusable},
 };
 use crate::{
+    connection::on_the_wire,
     event::Purpose,
     lab::{Network, Site},
     name::Domain,
@@ -127,7 +128,7 @@ impl Office {
 
     /// The deliveries that a message of the drill makes: one for each next hop.
     fn accept(self: &Arc<Self>, index: usize, message: Message) -> Vec<BoxFuture<'static, ()>> {
-        let content = content::on_the_wire(&content::message(&message));
+        let content = on_the_wire(&content::message(&message));
         let hops = Scenario::next_hops(&message).into_iter().enumerate();
         hops.map(|(hop_index, hop)| {
             let to = message
@@ -474,7 +475,7 @@ impl Office {
             message,
             hop: to.domain.clone(),
             to: vec![to],
-            content: content::on_the_wire(&content),
+            content: on_the_wire(&content),
             random,
             pass: 0,
             last: None,

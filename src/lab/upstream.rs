@@ -1,0 +1,104 @@
+//! The server behind an exchanger's faults: any SMTP server at an address, or mailin-embedded.
+//!
+//! A session of such a receiver asks the server for what it would answer itself. Faults still come
+//! first, and the server never hears of a command that one of them has answered.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use tokio::{net::TcpStream, time::timeout};
+
+use crate::{
+    connection::{Connection, Line},
+    reply::Reply,
+    stream::Stream,
+};
+
+/// How long a server may take to connect and to answer.
+const WAIT: Duration = Duration::from_secs(60);
+/// Lines of one reply.
+const MAX_LINES: usize = 200;
+/// Sessions that the mailin-embedded server serves at once, a thread each.
+const MAILIN_THREADS: u32 = 64;
+
+/// A connection to the server behind a receiver.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    connection: Connection,
+}
+
+impl Upstream {
+    /// Connects; also the server's greeting.
+    ///
+    /// # Errors
+    /// When the server cannot be reached or says nothing.
+    pub(super) async fn connect(address: &str) -> io::Result<(Self, Reply)> {
+        let stream = timeout(WAIT, TcpStream::connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        stream.set_nodelay(true)?;
+        let mut upstream = Self { connection: Connection::new(Stream::Tcp(stream)) };
+        let greeting = upstream.reply().await?;
+        Ok((upstream, greeting))
+    }
+
+    /// Sends octets and reads the reply, its lines separated by newlines.
+    pub(super) async fn ask(&mut self, octets: &[u8]) -> io::Result<Reply> {
+        self.connection.send(octets).await?;
+        self.reply().await
+    }
+
+    async fn reply(&mut self) -> io::Result<Reply> {
+        timeout(WAIT, self.read_reply()).await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    async fn read_reply(&mut self) -> io::Result<Reply> {
+        let mut texts = Vec::new();
+        while texts.len() < MAX_LINES {
+            let line = match self.connection.line().await? {
+                Line::Complete(line) => String::from_utf8_lossy(&line).into_owned(),
+                Line::TooLong => return Err(io::Error::other("a reply line that is too long")),
+                Line::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+            };
+            let code = line.get(..3).and_then(|code| code.parse().ok()).filter(|code| (200..600).contains(code));
+            let code = code.ok_or_else(|| io::Error::other("what is no reply"))?;
+            texts.push(line.get(4..).unwrap_or_default().to_owned());
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return Ok(Reply::new(code, texts.join("\n")));
+            }
+        }
+        Err(io::Error::other("a reply without an end"))
+    }
+}
+
+/// The handler of the mailin-embedded server: it takes everything.
+#[derive(Clone)]
+struct TakesAll;
+
+impl mailin_embedded::Handler for TakesAll {}
+
+/// Where the mailin-embedded server of this process listens. There is one for all labs: it has a
+/// thread for each session and cannot be stopped.
+///
+/// # Errors
+/// When it cannot be started.
+pub(super) fn mailin_embedded() -> io::Result<SocketAddr> {
+    static SERVER: OnceLock<Result<SocketAddr, String>> = OnceLock::new();
+    let started = SERVER.get_or_init(|| start_mailin_embedded().map_err(|error| error.to_string()));
+    started.clone().map_err(io::Error::other)
+}
+
+fn start_mailin_embedded() -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    std::thread::Builder::new().name("mailin-embedded".to_owned()).spawn(move || {
+        let mut server = mailin_embedded::Server::new(TakesAll);
+        server.with_name("mailin-embedded.test").with_num_threads(MAILIN_THREADS).with_tcp_listener(listener);
+        if let Err(error) = server.serve() {
+            tracing::error!(%error, "the mailin-embedded server ended");
+        }
+    })?;
+    Ok(address)
+}
