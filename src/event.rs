@@ -123,6 +123,13 @@ pub enum What {
         /// Who ended it, and how.
         how: Ended,
     },
+    /// The web server of an MTA-STS policy was asked.
+    Fetched {
+        /// Its name.
+        host: Domain,
+        /// The HTTP status, or that there was no handshake.
+        answer: String,
+    },
     /// What a sender says of a recipient.
     Report {
         /// The message.

@@ -9,6 +9,7 @@ mod mailbox;
 pub(crate) mod memory;
 pub(crate) mod name_server;
 pub(crate) mod network;
+mod policy_host;
 mod receiver;
 mod upstream;
 
@@ -32,13 +33,15 @@ use tokio::{
 
 pub use self::mailbox::{Captured, Content};
 pub use self::network::NetworkKind;
-use self::{authority::Authority, receiver::Receiver};
+use self::{authority::Authority, policy_host::PolicyHost, receiver::Receiver};
 pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network};
 use crate::{
     event::{Event, EventLog, Purpose, SessionId, What},
     fault::{Effect, Failure, Fault, Faults, Host, Point, QueryEffect, Stage, Transport},
     name::Domain,
-    scenario::{Engine, MessageId, ReceiverSettings, Scenario},
+    scenario::{
+        Engine, MessageId, ReceiverSettings, Scenario, policy_host as scenario_policy_host,
+    },
     stream::Stream,
     time::Moment,
     verdict::observe::{self, Attempt},
@@ -74,6 +77,7 @@ pub(crate) struct Site {
     faults: Mutex<Faults>,
     faults_changed: watch::Sender<()>,
     receivers: BTreeMap<IpAddr, Arc<Receiver>>,
+    policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
     sessions: AtomicU64,
     mailbox: Mutex<Vec<Captured>>,
     /// What in-process senders said of connections under way, by the address they come from.
@@ -232,13 +236,20 @@ impl Lab {
             .receivers
             .iter()
             .any(|receiver| receiver.certificate.is_some());
+        let certified = certified || !scenario.policies.is_empty();
         let authority = certified.then(Authority::new);
-        let receivers = receivers(&scenario, kind, authority.as_ref())?;
+        let policy_hosts = policy_hosts(&scenario, authority.as_ref());
+        let mut receivers = receivers(&scenario, kind, authority.as_ref())?;
+        receivers.retain(|address, _| !policy_hosts.contains_key(address));
         let mut zones = scenario.zones.clone();
         if let Some(authority) = &authority {
             zones.add_everywhere(&tlsa_records(&scenario, authority, &receivers));
         }
-        let addresses: Vec<IpAddr> = receivers.keys().copied().collect();
+        let addresses: Vec<IpAddr> = receivers
+            .keys()
+            .chain(policy_hosts.keys())
+            .copied()
+            .collect();
         let (incoming, connections) = mpsc::unbounded_channel();
         let (network, sockets) = match kind {
             NetworkKind::Memory => (Network::Memory(incoming), None),
@@ -263,6 +274,7 @@ impl Lab {
             faults: Mutex::new(Faults::new(&scenario.faults)),
             faults_changed: watch::Sender::new(()),
             receivers,
+            policy_hosts,
             sessions: AtomicU64::new(0),
             mailbox: Mutex::default(),
             announced: Mutex::default(),
@@ -507,11 +519,38 @@ fn receiver_at(
     };
     Ok(Receiver {
         address,
-        max_size: rows.iter().find_map(|settings| settings.size).unwrap_or(receiver::MAX_SIZE),
+        max_size: rows
+            .iter()
+            .find_map(|settings| settings.size)
+            .unwrap_or(receiver::MAX_SIZE),
         credentials: certificate.and_then(|kind| Some(authority?.issue(kind, &names))),
         upstream,
         names,
     })
+}
+
+/// The web servers of the scenario's MTA-STS policies, by address.
+fn policy_hosts(
+    scenario: &Scenario,
+    authority: Option<&Authority>,
+) -> BTreeMap<IpAddr, Arc<PolicyHost>> {
+    let mut hosts: BTreeMap<IpAddr, PolicyHost> = BTreeMap::new();
+    let addresses = scenario.zones.addresses();
+    for row in &scenario.policies {
+        let name = scenario_policy_host(&row.domain);
+        let owned = addresses.iter().find(|(_, names)| names.contains(&name));
+        if let (Some((address, _)), Some(authority)) = (owned, authority) {
+            let credentials = authority.issue(row.certificate, &[name]);
+            let host = hosts
+                .entry(*address)
+                .or_insert(PolicyHost { rows: Vec::new() });
+            host.rows.push((row.clone(), credentials));
+        }
+    }
+    hosts
+        .into_iter()
+        .map(|(address, host)| (address, Arc::new(host)))
+        .collect()
 }
 
 /// The TLSA records that match the certificates of receivers that ask for some.

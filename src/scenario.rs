@@ -47,6 +47,8 @@ pub struct Scenario {
     pub faults: Vec<Fault>,
     /// What is special about receivers.
     pub receivers: Vec<ReceiverSettings>,
+    /// MTA-STS policies that the lab serves.
+    pub policies: Vec<PolicyRow>,
     /// Domains whose answers, with what is below them, carry the AD bit.
     pub dnssec: Vec<Domain>,
     /// No delivery pass begins after this moment; `None`: the drill ends when every message is
@@ -112,7 +114,8 @@ impl Scenario {
 
     /// Whether some receiver has a server behind it that only sockets reach.
     pub fn needs_sockets(&self) -> bool {
-        let behind = |receiver: &ReceiverSettings| !matches!(receiver.engine, None | Some(Engine::Lab));
+        let behind =
+            |receiver: &ReceiverSettings| !matches!(receiver.engine, None | Some(Engine::Lab));
         self.receivers.iter().any(behind)
     }
 
@@ -248,17 +251,21 @@ pub enum TlsPolicy {
     Required,
     /// Always, with a certificate that is valid for the exchanger's name.
     Verified,
-    /// As the exchanger's TLSA records ask (RFC 7672), opportunistic without them.
+    /// As the exchanger's TLSA records ask (RFC 7672); without them as the domain's policy does, if it
+    /// has one.
     Dane,
+    /// As the domain's MTA-STS policy asks (RFC 8461), opportunistic without one.
+    MtaSts,
 }
 
 impl TlsPolicy {
-    pub(crate) const WORDS: [(&'static str, Self); 5] = [
+    pub(crate) const WORDS: [(&'static str, Self); 6] = [
         ("none", Self::None),
         ("opportunistic", Self::Opportunistic),
         ("required", Self::Required),
         ("verified", Self::Verified),
         ("dane", Self::Dane),
+        ("mta-sts", Self::MtaSts),
     ];
 }
 
@@ -397,6 +404,28 @@ pub struct TlsaParameters {
     pub selector: u8,
     /// Matching type, 0 (exact), 1 (SHA-256) or 2 (SHA-512).
     pub matching: u8,
+}
+
+/// An MTA-STS policy that the lab serves over HTTPS (RFC 8461 section 3.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyRow {
+    /// The domain that it is for.
+    pub domain: Domain,
+    /// The certificate of its web server.
+    pub certificate: Certificate,
+    /// The HTTP status with which it is served.
+    pub status: u16,
+    /// The policy.
+    pub text: String,
+    /// Served from this moment on.
+    pub from: Moment,
+    /// Until just before this moment.
+    pub until: Option<Moment>,
+}
+
+/// The host of a domain's MTA-STS policy.
+pub(crate) fn policy_host(domain: &Domain) -> Domain {
+    domain.prefixed("mta-sts")
 }
 
 /// What serves behind an exchanger's faults.

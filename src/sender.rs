@@ -6,6 +6,7 @@
 
 mod content;
 pub mod flaw;
+mod mta_sts;
 mod reference;
 mod resolver;
 mod session;

@@ -22,7 +22,10 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "toml") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
             found.push(path);
         }
     }
@@ -30,17 +33,29 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// Why the mailin-embedded server cannot serve a scenario, if it cannot.
 fn obstacle(scenario: &Arc<Scenario>) -> Option<&'static str> {
-    let own = drill::run(scenario, NetworkKind::Memory, None, Reference::default()).expect("the drill ran");
+    let own = drill::run(scenario, NetworkKind::Memory, None, Reference::default())
+        .expect("the drill ran");
     let null_path = |what: &What| match what {
         // The lab's own exchanger takes the bounces; any other is served by the engine.
-        What::Taken { from, to, .. } => from.is_empty() && !to.iter().any(|to| to.ends_with("@sender.test")),
+        What::Taken { from, to, .. } => {
+            from.is_empty() && !to.iter().any(|to| to.ends_with("@sender.test"))
+        }
         _ => false,
     };
     if !own.took.0.is_zero() {
         Some("it needs virtual time, and a server of another thread has real time only")
-    } else if scenario.messages.iter().any(|message| message.from.is_none()) || own.events.iter().any(|event| null_path(&event.what)) {
+    } else if scenario
+        .messages
+        .iter()
+        .any(|message| message.from.is_none())
+        || own.events.iter().any(|event| null_path(&event.what))
+    {
         Some("it answers MAIL FROM:<> with a syntax error")
-    } else if scenario.receivers.iter().any(|receiver| receiver.size.is_some()) {
+    } else if scenario
+        .receivers
+        .iter()
+        .any(|receiver| receiver.size.is_some())
+    {
         Some("it announces and enforces no SIZE")
     } else if scenario.messages.iter().any(|message| message.require_tls) {
         Some("it does not know the REQUIRETLS parameter of MAIL")
@@ -58,7 +73,11 @@ fn mailin_embedded_gives_the_same_verdicts() {
     let mut skipped: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut served = 0;
     for file in &all {
-        let name = file.strip_prefix(&root).expect("below the root").display().to_string();
+        let name = file
+            .strip_prefix(&root)
+            .expect("below the root")
+            .display()
+            .to_string();
         let text = std::fs::read_to_string(file).expect("a readable file");
         let own = Arc::new(Scenario::load(file).expect("a valid scenario"));
         if let Some(reason) = obstacle(&own) {
@@ -66,8 +85,11 @@ fn mailin_embedded_gives_the_same_verdicts() {
             continue;
         }
         let text = format!("engine = \"mailin-embedded\"\n{text}");
-        let other = Arc::new(Scenario::parse(&file.display().to_string(), &text).expect("a valid scenario"));
-        let run = drill::run(&other, NetworkKind::Loopback, None, Reference::default()).expect("the drill ran");
+        let other = Arc::new(
+            Scenario::parse(&file.display().to_string(), &text).expect("a valid scenario"),
+        );
+        let run = drill::run(&other, NetworkKind::Loopback, None, Reference::default())
+            .expect("the drill ran");
         assert!(run.verdict.passed(), "{name}: {:#?}", run.verdict.findings);
         // A scenario without an exchanger is no evidence.
         served += usize::from(other.needs_sockets());
@@ -83,7 +105,10 @@ fn mailin_embedded_gives_the_same_verdicts() {
 #[tokio::test]
 async fn a_real_server_behind_faults_is_judged_like_any_receiver() {
     // The server behind is another lab's exchanger, which refuses one recipient itself.
-    let behind = Lab::from_zone("example.test. MX 10 mx.example.test.\nmx.example.test. A 192.0.2.1\n").await.expect("a lab");
+    let behind =
+        Lab::from_zone("example.test. MX 10 mx.example.test.\nmx.example.test. A 192.0.2.1\n")
+            .await
+            .expect("a lab");
     let upstream = behind.endpoints()[0].listens;
     let text = format!(
         r#"
@@ -111,7 +136,9 @@ async fn a_real_server_behind_faults_is_judged_like_any_receiver() {
     );
     let scenario = Arc::new(Scenario::parse("upstream", &text).expect("a valid scenario"));
     assert!(drill::obstacle(&scenario, NetworkKind::Memory).is_some());
-    let run = std::thread::spawn(move || drill::run(&scenario, NetworkKind::Loopback, None, Reference::default()));
+    let run = std::thread::spawn(move || {
+        drill::run(&scenario, NetworkKind::Loopback, None, Reference::default())
+    });
     while !run.is_finished() {
         tokio::task::yield_now().await;
     }

@@ -202,6 +202,7 @@ fn line(event: &Event) -> String {
             outcome,
             ..
         } => format!("message {message} for {recipient}: {outcome}"),
+        What::Fetched { host, answer } => format!("policy of {host} fetched: {answer}"),
         What::Changed { change } => change.clone(),
     };
     format!("{:>9.3}s {}", event.at.0.as_secs_f64(), what.trim_end())

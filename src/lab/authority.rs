@@ -60,7 +60,9 @@ impl Authority {
             KeyUsagePurpose::KeyCertSign,
             KeyUsagePurpose::DigitalSignature,
         ];
-        let signed = params.self_signed(&key).expect("the authority's parameters are sound");
+        let signed = params
+            .self_signed(&key)
+            .expect("the authority's parameters are sound");
         let (certificate, pem) = (signed.der().clone(), signed.pem());
         let public_key = rcgen::PublicKeyData::subject_public_key_info(&key);
         Self {

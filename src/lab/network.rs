@@ -26,6 +26,7 @@ use super::{
     loopback::{self, Map, Sockets},
     memory::{self, Datagrams},
     name_server::NameServer,
+    policy_host::{self, PolicyHost},
     receiver::{self, Receiver},
 };
 use crate::{
@@ -67,6 +68,10 @@ pub(crate) enum Incoming {
         stream: Stream,
     },
     Dns(Stream),
+    Https {
+        host: Arc<PolicyHost>,
+        stream: Stream,
+    },
 }
 
 impl Network {
@@ -153,6 +158,33 @@ pub(crate) async fn connect(
     match &site.network {
         Network::Memory(incoming) => connect_memory(site, receiver, incoming, purpose).await,
         Network::Loopback(map) => connect_loopback(site, receiver, map, purpose).await,
+    }
+}
+
+/// Connects to the web server of an MTA-STS policy.
+///
+/// # Errors
+/// When no such server has that address, or the connection fails.
+pub(crate) async fn connect_https(site: &Arc<Site>, address: IpAddr) -> io::Result<Stream> {
+    let host = site
+        .policy_hosts
+        .get(&address)
+        .ok_or(io::ErrorKind::HostUnreachable)?;
+    match &site.network {
+        Network::Memory(incoming) => {
+            let (near, stream) = Stream::pair();
+            let host = Arc::clone(host);
+            incoming
+                .send(Incoming::Https { host, stream })
+                .map_err(|_| io::ErrorKind::ConnectionRefused)?;
+            Ok(near)
+        }
+        Network::Loopback(map) => {
+            let there = map.there(address).ok_or(io::ErrorKind::HostUnreachable)?;
+            TcpStream::connect((there, map.smtp_port))
+                .await
+                .map(Stream::Tcp)
+        }
     }
 }
 
@@ -288,6 +320,9 @@ pub(super) async fn serve_memory(
                     stream,
                 ));
             }
+            Incoming::Https { host, stream } => {
+                sessions.spawn(policy_host::serve(Arc::clone(&site), host, stream));
+            }
             Incoming::Dns(stream) => {
                 let server = NameServer::new(Arc::clone(&site));
                 // An error is a client that went away.
@@ -304,10 +339,30 @@ pub(super) fn serve_loopback(site: &Arc<Site>, sockets: Sockets, tasks: &mut Joi
     server.register_listener(sockets.dns_tcp, DNS_IDLE, 64 * 1024);
     tasks.spawn(async move { drop(server.block_until_done().await) });
     for (address, listener) in sockets.smtp {
+        if let Some(host) = site.policy_hosts.get(&address) {
+            tasks.spawn(listen_https(Arc::clone(site), Arc::clone(host), listener));
+            continue;
+        }
         let Some(receiver) = site.receivers.get(&address) else {
             continue;
         };
         tasks.spawn(listen(Arc::clone(site), Arc::clone(receiver), listener));
+    }
+}
+
+/// Accepts the connections of a policy's web server.
+async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listener: TcpListener) {
+    let mut sessions = JoinSet::new();
+    loop {
+        let accepted = listener.accept().await;
+        while sessions.try_join_next().is_some() {}
+        if let Ok((socket, _)) = accepted {
+            sessions.spawn(policy_host::serve(
+                Arc::clone(&site),
+                Arc::clone(&host),
+                Stream::Tcp(socket),
+            ));
+        }
     }
 }
 

@@ -141,7 +141,10 @@ impl Session {
     /// The greeting: the lab's own, or that of the server behind.
     async fn greeting(&mut self) -> Reply {
         let Some(address) = self.receiver.upstream.clone() else {
-            return Reply::new(220, format!("{} ESMTP mxdrill", self.receiver.greeting_name()));
+            return Reply::new(
+                220,
+                format!("{} ESMTP mxdrill", self.receiver.greeting_name()),
+            );
         };
         match Upstream::connect(&address).await {
             Ok((upstream, greeting)) => {
@@ -173,12 +176,16 @@ impl Session {
         let Some(upstream) = &mut self.upstream else {
             return Ok(Reply::new(250, "2.0.0 taken"));
         };
-        Ok(upstream.ask(&octets).await.unwrap_or_else(|error| lost_upstream(&error)))
+        Ok(upstream
+            .ask(&octets)
+            .await
+            .unwrap_or_else(|error| lost_upstream(&error)))
     }
 
     /// Lets the server behind forget a transaction that a fault has ended after DATA.
     async fn restart_upstream(&mut self) {
-        let (Some(address), Some(_)) = (self.receiver.upstream.clone(), self.upstream.take()) else {
+        let (Some(address), Some(_)) = (self.receiver.upstream.clone(), self.upstream.take())
+        else {
             return;
         };
         let Ok((mut upstream, _)) = Upstream::connect(&address).await else {
@@ -505,7 +512,12 @@ impl Session {
     }
 
     /// Answers the end of the data; a positive reply takes the message.
-    async fn conclude(&mut self, envelope: Envelope, content: Content, reply: Reply) -> io::Result<Step> {
+    async fn conclude(
+        &mut self,
+        envelope: Envelope,
+        content: Content,
+        reply: Reply,
+    ) -> io::Result<Step> {
         if reply.severity() == Severity::Positive {
             self.take(envelope, content);
         }
@@ -689,14 +701,25 @@ impl Session {
 /// has to do itself.
 fn merged_hello(theirs: &Reply, own: &Reply) -> Reply {
     const OURS: [&str; 5] = ["STARTTLS", "REQUIRETLS", "CHUNKING", "BINARYMIME", "AUTH"];
-    let ours = |line: &&str| OURS.iter().any(|keyword| line.split_whitespace().next() == Some(keyword));
-    let lines: Vec<&str> = theirs.text.lines().filter(|line| !ours(line)).chain(own.text.lines().filter(ours)).collect();
+    let ours = |line: &&str| {
+        OURS.iter()
+            .any(|keyword| line.split_whitespace().next() == Some(keyword))
+    };
+    let lines: Vec<&str> = theirs
+        .text
+        .lines()
+        .filter(|line| !ours(line))
+        .chain(own.text.lines().filter(ours))
+        .collect();
     Reply::new(theirs.code, lines.join("\n"))
 }
 
 /// The reply when the server behind went away.
 fn lost_upstream(error: &io::Error) -> Reply {
-    Reply::new(421, format!("4.3.0 the server behind this exchanger failed: {error}"))
+    Reply::new(
+        421,
+        format!("4.3.0 the server behind this exchanger failed: {error}"),
+    )
 }
 
 fn is_positive(reply: Option<&Reply>) -> bool {

@@ -37,9 +37,13 @@ impl Upstream {
     /// # Errors
     /// When the server cannot be reached or says nothing.
     pub(super) async fn connect(address: &str) -> io::Result<(Self, Reply)> {
-        let stream = timeout(WAIT, TcpStream::connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let stream = timeout(WAIT, TcpStream::connect(address))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)??;
         stream.set_nodelay(true)?;
-        let mut upstream = Self { connection: Connection::new(Stream::Tcp(stream)) };
+        let mut upstream = Self {
+            connection: Connection::new(Stream::Tcp(stream)),
+        };
         let greeting = upstream.reply().await?;
         Ok((upstream, greeting))
     }
@@ -51,7 +55,9 @@ impl Upstream {
     }
 
     async fn reply(&mut self) -> io::Result<Reply> {
-        timeout(WAIT, self.read_reply()).await.map_err(|_| io::ErrorKind::TimedOut)?
+        timeout(WAIT, self.read_reply())
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     async fn read_reply(&mut self) -> io::Result<Reply> {
@@ -62,7 +68,10 @@ impl Upstream {
                 Line::TooLong => return Err(io::Error::other("a reply line that is too long")),
                 Line::End => return Err(io::ErrorKind::UnexpectedEof.into()),
             };
-            let code = line.get(..3).and_then(|code| code.parse().ok()).filter(|code| (200..600).contains(code));
+            let code = line
+                .get(..3)
+                .and_then(|code| code.parse().ok())
+                .filter(|code| (200..600).contains(code));
             let code = code.ok_or_else(|| io::Error::other("what is no reply"))?;
             texts.push(line.get(4..).unwrap_or_default().to_owned());
             if line.as_bytes().get(3) != Some(&b'-') {
@@ -93,12 +102,17 @@ pub(super) fn mailin_embedded() -> io::Result<SocketAddr> {
 fn start_mailin_embedded() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
-    std::thread::Builder::new().name("mailin-embedded".to_owned()).spawn(move || {
-        let mut server = mailin_embedded::Server::new(TakesAll);
-        server.with_name("mailin-embedded.test").with_num_threads(MAILIN_THREADS).with_tcp_listener(listener);
-        if let Err(error) = server.serve() {
-            tracing::error!(%error, "the mailin-embedded server ended");
-        }
-    })?;
+    std::thread::Builder::new()
+        .name("mailin-embedded".to_owned())
+        .spawn(move || {
+            let mut server = mailin_embedded::Server::new(TakesAll);
+            server
+                .with_name("mailin-embedded.test")
+                .with_num_threads(MAILIN_THREADS)
+                .with_tcp_listener(listener);
+            if let Err(error) = server.serve() {
+                tracing::error!(%error, "the mailin-embedded server ended");
+            }
+        })?;
     Ok(address)
 }

@@ -5,8 +5,10 @@ use std::{net::IpAddr, path::Path, time::Duration};
 use hickory_proto::rr::{Record, RecordType};
 use toml::{Spanned, de::DeTable};
 
+use super::policy_host;
 use super::{
-    Expect, Host, Level, Message, Mistake, Mistakes, Outcome, ReadFile, ReceiverSettings, Scenario, SenderSettings,
+    Expect, Host, Level, Message, Mistake, Mistakes, Outcome, PolicyRow, ReadFile,
+    ReceiverSettings, Scenario, SenderSettings,
     document::{Document, Table},
     expect,
     mistake::not_allowed,
@@ -18,7 +20,8 @@ use crate::{
     zone::{History, Zone, text},
 };
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
+    "policies",
     "summary",
     "cites",
     "level",
@@ -70,6 +73,8 @@ fn scenario<'a>(
     let mut zones = History::new(Zone::new(records));
     updates(&table, &mut zones);
     host_sender_domain(&mut zones);
+    let policies = rows::policies(&table);
+    host_policies(&policies, &mut zones);
     let messages = rows::messages(&table);
     if messages.is_empty() && !doc.has_mistakes() {
         table.missing(
@@ -100,6 +105,7 @@ fn scenario<'a>(
         seed: table.number("seed", i64::MAX as u64).unwrap_or(0),
         faults: rows::faults(&table, &names),
         receivers,
+        policies,
         dnssec: table.parsed_array("dnssec", |text| {
             text.parse()
                 .map_err(|error: crate::name::InvalidDomain| error.to_string())
@@ -120,7 +126,10 @@ fn engine_of_all(table: &Table<'_, '_>, zones: &History) -> Vec<ReceiverSettings
         return Vec::new();
     };
     let own = |names: &Vec<Domain>| names.iter().any(|name| name.as_str() == OWN_EXCHANGER);
-    let addresses = zones.addresses().into_iter().filter(|(_, names)| !own(names));
+    let addresses = zones
+        .addresses()
+        .into_iter()
+        .filter(|(_, names)| !own(names));
     let row = |(address, _)| ReceiverSettings {
         host: Some(Host::Address(address)),
         certificate: None,
@@ -156,6 +165,7 @@ pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
         sender: SenderSettings::default(),
         faults: Vec::new(),
         receivers: Vec::new(),
+        policies: Vec::new(),
         dnssec: Vec::new(),
         stop: None,
         expect: Expect::default(),
@@ -272,6 +282,25 @@ fn host_sender_domain(zones: &mut History) {
     let domain: Domain = "sender.test".parse().expect("a valid name");
     if zones.zones().all(|zone| !zone.exists(&domain)) {
         zones.add_everywhere(&text::parse(SENDER_ZONE).expect("a valid zone"));
+    }
+}
+
+/// Gives the web server of each policy an address that no record has.
+fn host_policies(policies: &[PolicyRow], zones: &mut History) {
+    let mut free = (1..=254).map(|last| IpAddr::from([198, 51, 100, 255 - last]));
+    let mut hosted: Vec<Domain> = Vec::new();
+    for row in policies {
+        let host = policy_host(&row.domain);
+        if hosted.contains(&host) || zones.zones().any(|zone| zone.exists(&host)) {
+            continue;
+        }
+        let taken = zones.addresses();
+        let Some(address) = free.find(|address| !taken.contains_key(address)) else {
+            return;
+        };
+        let line = format!("{host}. 3600 IN A {address}\n");
+        zones.add_everywhere(&text::parse(&line).expect("a valid record"));
+        hosted.push(host);
     }
 }
 

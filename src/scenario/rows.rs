@@ -5,8 +5,8 @@ use std::time::Duration;
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    Certificate, Engine, Families, Mailbox, Message, MessageId, ReceiverSettings, SenderSettings,
-    TlsPolicy, TlsaParameters,
+    Certificate, Engine, Families, Mailbox, Message, MessageId, PolicyRow, ReceiverSettings,
+    SenderSettings, TlsPolicy, TlsaParameters,
     document::{Document, Table, whole_number},
     file::{HostNames, duration, moment, query, word},
 };
@@ -413,6 +413,50 @@ fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
             .and_then(|size| size.try_into().ok()),
         engine: upstream.or(engine),
     }
+}
+
+pub(super) fn policies(table: &Table<'_, '_>) -> Vec<PolicyRow> {
+    const KEYS: [&str; 6] = ["domain", "certificate", "status", "text", "from", "until"];
+    let rows = table.array("policies").into_iter();
+    rows.filter_map(|value| Table::of_value(table.doc(), value, "a policy", &KEYS))
+        .filter_map(|row| policy(&row))
+        .collect()
+}
+
+fn policy(row: &Table<'_, '_>) -> Option<PolicyRow> {
+    for (key, expected) in [
+        ("domain", "the domain of the policy"),
+        ("text", "the policy itself"),
+    ] {
+        if row.get(key).is_none() {
+            row.missing(key, expected);
+        }
+    }
+    let domain = row.parsed("domain", |text| {
+        text.parse()
+            .map_err(|error: crate::name::InvalidDomain| error.to_string())
+    });
+    let certificate = row.parsed("certificate", |text| {
+        word(text, "a certificate", &Certificate::WORDS)
+    });
+    let status = row
+        .number("status", 599)
+        .and_then(|status| status.try_into().ok())
+        .unwrap_or(200);
+    if status < 200 {
+        row.doc().mistake(
+            row.key_offset("status"),
+            format!("found status {status}, expected 200 to 599"),
+        );
+    }
+    Some(PolicyRow {
+        text: row.text("text").map(|text| text.value.to_owned())?,
+        domain: domain?,
+        certificate: certificate.unwrap_or(Certificate::Valid),
+        status,
+        from: row.parsed("from", moment).unwrap_or(Moment::START),
+        until: row.parsed("until", moment),
+    })
 }
 
 /// Reads the name of an engine.

@@ -23,6 +23,7 @@ use super::{
     Flaw, Post, Sender,
     content::{self, expired},
     flaw::stray_candidates,
+    mta_sts::{Policies, Policy},
     report,
     resolver::Lookups,
     session::{self, Fate, Letter, Reason},
@@ -35,7 +36,7 @@ use crate::{
     name::Domain,
     reply::{Severity, Status},
     route::{self, Candidate, Identity, Unroutable},
-    scenario::{Mailbox, Message, MessageId, Outcome, Scenario, SenderSettings},
+    scenario::{Mailbox, Message, MessageId, Outcome, Scenario, SenderSettings, TlsPolicy},
     time::Moment,
 };
 
@@ -79,6 +80,7 @@ struct Office {
     settings: SenderSettings,
     stop: Option<Moment>,
     lookups: Lookups,
+    policies: Policies,
     flaw: Option<Flaw>,
     seed: u64,
     /// How many sessions may be open at once: sockets are few, pipes are not.
@@ -116,6 +118,7 @@ impl Office {
             settings: scenario.sender.clone(),
             stop: scenario.stop,
             lookups: Lookups::new(Arc::clone(&post.site), scenario.sender.cache),
+            policies: Policies::default(),
             flaw,
             seed: post.seed(),
             sessions: Semaphore::new(match post.site.network {
@@ -236,17 +239,28 @@ impl Office {
                 };
             }
         };
+        let sts = match self.settings.tls {
+            TlsPolicy::MtaSts | TlsPolicy::Dane => {
+                self.policies
+                    .of(&self.site, &delivery.hop, &self.lookups)
+                    .await
+            }
+            _ => None,
+        };
         let mut refusals: Option<Reason> = None;
         let mut transient = false;
         for candidate in &candidates {
-            let Ok(fates) = self.attempt(delivery, candidate).await else {
-                // Nothing is known of its TLSA records: not this time (RFC 7672 section 2.1.2).
-                transient = true;
-                delivery.last = Some(Reason {
-                    status: Status(4, 7, 5),
-                    text: "the lookup of TLSA records failed".to_owned(),
-                });
-                continue;
+            let fates = match self.attempt(delivery, candidate, sts.as_ref()).await {
+                Ok(fates) => fates,
+                Err(unusable) => {
+                    transient = true;
+                    let text = format!("{}: {unusable}", candidate.exchanger);
+                    delivery.last = Some(Reason {
+                        status: Status(4, 7, 5),
+                        text,
+                    });
+                    continue;
+                }
             };
             transient |= fates.iter().any(|fate| matches!(fate, Fate::Deferred(_)));
             if let Some(Fate::HostRefuses(reason)) = fates.first() {
@@ -320,6 +334,7 @@ impl Office {
         &self,
         delivery: &Delivery,
         candidate: &Candidate,
+        sts: Option<&Policy>,
     ) -> Result<Vec<Fate>, Unusable> {
         let require_tls = delivery.requires_tls();
         let demand = Demand::of(
@@ -328,6 +343,7 @@ impl Office {
             candidate,
             &delivery.hop,
             &self.lookups,
+            sts,
         )
         .await?;
         let letter = Letter {

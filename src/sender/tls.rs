@@ -19,7 +19,10 @@ use tokio_rustls::{
     },
 };
 
-use super::resolver::{Found, Lookups};
+use super::{
+    mta_sts::Policy,
+    resolver::{Found, Lookups},
+};
 use crate::{
     lab::{Site, matching_data},
     name::Domain,
@@ -50,29 +53,47 @@ pub(crate) enum Proof {
     Dane(Vec<TLSA>, Vec<Domain>),
 }
 
-/// A candidate that cannot be used in this pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unusable;
+/// Why a candidate cannot be used in this pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unusable {
+    #[error("the lookup of its TLSA records failed")]
+    TlsaFailed,
+    #[error("the domain's MTA-STS policy does not list it")]
+    NotListed,
+}
 
 impl Demand {
-    /// What a candidate needs under a policy, for a message that may ask for REQUIRETLS.
+    /// What a candidate needs under a policy, for a message that may ask for REQUIRETLS. `sts` is the
+    /// MTA-STS policy of the next hop, if it has one.
     ///
     /// # Errors
-    /// When its TLSA records cannot be looked up for now (RFC 7672 section 2.1.2).
+    /// When its TLSA records cannot be looked up for now (RFC 7672 section 2.1.2), or the MTA-STS
+    /// policy does not list it.
     pub(crate) async fn of(
         policy: TlsPolicy,
         require_tls: bool,
         candidate: &Candidate,
         hop: &Domain,
         lookups: &Lookups,
+        sts: Option<&Policy>,
     ) -> Result<Self, Unusable> {
         let names = || vec![candidate.exchanger.clone()];
+        let by_sts = || {
+            sts.map_or(Ok(Self::Opportunistic), |sts| {
+                sts.demand(&candidate.exchanger).ok_or(Unusable::NotListed)
+            })
+        };
         let demand = match policy {
             TlsPolicy::None => Self::Plain,
             TlsPolicy::Opportunistic => Self::Opportunistic,
             TlsPolicy::Required => Self::Encrypted,
             TlsPolicy::Verified => Self::Authenticated(Proof::Authority(names())),
-            TlsPolicy::Dane => dane(candidate, hop, lookups).await?,
+            TlsPolicy::MtaSts => by_sts()?,
+            // DANE first: MTA-STS must not make up for it (RFC 8461 section 2).
+            TlsPolicy::Dane => match dane(candidate, hop, lookups).await? {
+                Self::Opportunistic => by_sts()?,
+                demand => demand,
+            },
         };
         Ok(match demand {
             Self::Authenticated(proof) => Self::Authenticated(proof),
@@ -111,7 +132,7 @@ async fn dane(candidate: &Candidate, hop: &Domain, lookups: &Lookups) -> Result<
                 records,
                 secure: true,
             } => return Ok(demand_of(&records, &base, candidate, hop)),
-            Found::Failed => return Err(Unusable),
+            Found::Failed => return Err(Unusable::TlsaFailed),
             Found::Records { .. } | Found::NoData | Found::NoDomain => {}
         }
     }

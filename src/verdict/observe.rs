@@ -189,6 +189,7 @@ fn absorb(views: &mut BTreeMap<SessionId, View>, event: &Event) {
         }
         What::Submitted { .. }
         | What::Query { .. }
+        | What::Fetched { .. }
         | What::Report { .. }
         | What::Changed { .. } => {}
     }

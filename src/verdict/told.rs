@@ -188,10 +188,14 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// Whether a sender that asked for a host's TLSA records had to leave it out: nothing was known of
-    /// them (RFC 7672 section 2.1.2).
-    pub(super) fn tlsa_failed(&self, host: &Domain, at: Moment) -> bool {
-        self.known(&host.prefixed("_25._tcp"), RecordType::TLSA, at) == Known::Failed
+    /// Whether a sender may leave a host out for the sake of security: nothing was known of its TLSA
+    /// records (RFC 7672 section 2.1.2), or no MTA-STS policy lists it (RFC 8461 section 5).
+    pub(super) fn may_be_left_out(&self, host: &Domain, at: Moment) -> bool {
+        let tlsa_failed =
+            self.known(&host.prefixed("_25._tcp"), RecordType::TLSA, at) == Known::Failed;
+        let policies = &self.scenario.policies;
+        let unlisted = policies.iter().any(|policy| !lists(&policy.text, host));
+        tlsa_failed || unlisted
     }
 
     /// The addresses of a host, as known at a moment.
@@ -207,4 +211,19 @@ impl<'a> Told<'a> {
             })
             .collect()
     }
+}
+
+/// Whether the text of an MTA-STS policy has a line for a host.
+fn lists(policy: &str, host: &Domain) -> bool {
+    let patterns = policy
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("mx:"))
+        .map(str::trim);
+    let wildcard = host
+        .as_str()
+        .split_once('.')
+        .map(|(_, rest)| format!("*.{rest}"));
+    patterns
+        .into_iter()
+        .any(|pattern| pattern == host.as_str() || Some(pattern) == wildcard.as_deref())
 }

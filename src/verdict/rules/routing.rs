@@ -249,7 +249,7 @@ fn pass_order(
             };
             let better = places
                 .kept()
-                .filter(|(_, host, _)| !told.tlsa_failed(host, attempt.at))
+                .filter(|(_, host, _)| !told.may_be_left_out(host, attempt.at))
                 .find(|(other, _, address)| *other < preference && !tried.contains(address));
             if let Some((other, host, _)) = better {
                 let expected =
@@ -293,7 +293,7 @@ fn second_candidate(
         let places = Places::new(case, told, hop, only.at);
         let other = places
             .kept()
-            .filter(|(_, host, _)| !told.tlsa_failed(host, only.at))
+            .filter(|(_, host, _)| !told.may_be_left_out(host, only.at))
             .find(|(_, _, address)| *address != only.address);
         // A lost reply may be left at that, for fear of a duplicate.
         if let Some((_, host, address)) = other.filter(|_| transient && only.taken.is_empty()) {

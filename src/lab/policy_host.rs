@@ -1,0 +1,106 @@
+//! The web server of an MTA-STS policy (RFC 8461 section 3.3): one small file over HTTPS.
+//!
+//! It answers one request a connection. An HTTP server library would bring more than the lab: every
+//! answer here is a status line, three header fields and the policy.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Site, authority::Credentials};
+use crate::{
+    connection::{Connection, Line},
+    event::What,
+    scenario::{PolicyRow, policy_host},
+    stream::Stream,
+    time::Moment,
+};
+
+/// How long a client may take for its request.
+const WAIT: Duration = Duration::from_secs(60);
+/// Header lines of a request.
+const MAX_LINES: usize = 100;
+/// Where a redirect leads to.
+const MOVED: &str = "/moved/mta-sts.txt";
+
+/// The host of a domain's policy.
+#[derive(Debug)]
+pub(crate) struct PolicyHost {
+    /// The domain's rows, each with its certificate.
+    pub(crate) rows: Vec<(PolicyRow, Credentials)>,
+}
+
+impl PolicyHost {
+    fn row(&self, now: Moment) -> Option<&(PolicyRow, Credentials)> {
+        self.rows
+            .iter()
+            .find(|(row, _)| row.from <= now && row.until.is_none_or(|until| now < until))
+    }
+}
+
+/// Serves one connection.
+pub(super) async fn serve(site: Arc<Site>, host: Arc<PolicyHost>, stream: Stream) {
+    let mut connection = Connection::new(stream);
+    // An error is a client that went away.
+    drop(timeout(WAIT, answer(&site, &host, &mut connection)).await);
+    connection.close().await;
+}
+
+async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> io::Result<()> {
+    let now = site.clock.now();
+    let Some((row, credentials)) = host.row(now).or(host.rows.first()) else {
+        return Ok(());
+    };
+    let acceptor = TlsAcceptor::from(Arc::clone(&credentials.config));
+    let domain = row.domain.clone();
+    let fetched = |answer: &str| {
+        site.record(What::Fetched {
+            host: policy_host(&domain),
+            answer: answer.to_owned(),
+        })
+    };
+    if let Err(error) = connection.secure(|stream| acceptor.accept(stream)).await {
+        fetched("no handshake");
+        return Err(error);
+    }
+    let path = request_path(connection).await?;
+    let (status, text) = match (path.as_deref(), host.row(now)) {
+        (Some("/.well-known/mta-sts.txt"), Some((row, _))) => (row.status, &*row.text),
+        (Some(MOVED), Some((row, _))) => (200, &*row.text),
+        _ => (404, ""),
+    };
+    fetched(&status.to_string());
+    let location = match status {
+        300..400 => format!("Location: https://{}{MOVED}\r\n", policy_host(&domain)),
+        _ => String::new(),
+    };
+    let body = text.replace("\r\n", "\n").replace('\n', "\r\n");
+    let head = format!(
+        "HTTP/1.1 {status} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n{location}Connection: close\r\n\r\n",
+        if status == 200 { "OK" } else { "Other" },
+        body.len(),
+    );
+    connection.send(head.as_bytes()).await?;
+    connection.send(body.as_bytes()).await
+}
+
+/// The path of a GET request, its header read to the end.
+async fn request_path(connection: &mut Connection) -> io::Result<Option<String>> {
+    let mut path = None;
+    for number in 0..MAX_LINES {
+        let Line::Complete(line) = connection.line().await? else {
+            return Ok(None);
+        };
+        if line.is_empty() {
+            return Ok(path);
+        }
+        if number == 0 {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let mut words = line.split(' ');
+            path =
+                (words.next() == Some("GET")).then(|| words.next().unwrap_or_default().to_owned());
+        }
+    }
+    Ok(None)
+}

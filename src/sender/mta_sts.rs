@@ -1,0 +1,285 @@
+//! MTA-STS (RFC 8461) for the reference sender: is there a policy, what does it say, does it still hold.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use hickory_proto::rr::{RData, RecordType};
+use tokio::time::timeout;
+
+use super::{
+    resolver::{Found, Lookups},
+    tls::{self, Demand, Proof},
+};
+use crate::{
+    connection::{Connection, Line},
+    lab::{Site, network},
+    name::Domain,
+    scenario::policy_host,
+    time::Moment,
+};
+
+/// How long fetching a policy may take (section 3.3 recommends a minute).
+const WAIT: Duration = Duration::from_secs(60);
+/// Lines of an answer, header and policy.
+const MAX_LINES: usize = 2000;
+/// The longest time a policy may be kept (section 3.2), in seconds.
+const MAX_AGE: u64 = 31_557_600;
+
+/// What a policy asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Deliver to exchangers that satisfy it, and to no other.
+    Enforce,
+    /// Report only.
+    Testing,
+    /// Nothing.
+    None,
+}
+
+/// A policy (section 3.2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Policy {
+    mode: Mode,
+    patterns: Vec<String>,
+    max_age: Duration,
+}
+
+impl Policy {
+    /// Reads a policy file; `None` if it is not a valid one.
+    fn parse(text: &str) -> Option<Self> {
+        let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+        let mut patterns = Vec::new();
+        for line in text.lines().filter(|line| !line.trim().is_empty()) {
+            let (key, value) = line.split_once(':')?;
+            let (key, value) = (key.trim(), value.trim());
+            if key == "mx" {
+                patterns.push(value.to_ascii_lowercase());
+            } else {
+                // Of a field that comes twice the first counts.
+                first.entry(key).or_insert(value);
+            }
+        }
+        let mode = match *first.get("mode")? {
+            "enforce" => Mode::Enforce,
+            "testing" => Mode::Testing,
+            "none" => Mode::None,
+            _ => return None,
+        };
+        let max_age = first
+            .get("max_age")?
+            .parse::<u64>()
+            .ok()
+            .filter(|age| *age <= MAX_AGE)?;
+        let complete =
+            *first.get("version")? == "STSv1" && (mode == Mode::None || !patterns.is_empty());
+        complete.then(|| Self {
+            mode,
+            patterns,
+            max_age: Duration::from_secs(max_age),
+        })
+    }
+
+    /// Whether an exchanger's name matches (section 4.1): a wildcard stands for one label.
+    fn lists(&self, exchanger: &Domain) -> bool {
+        let matches = |pattern: &String| match pattern.strip_prefix("*.") {
+            Some(rest) => exchanger
+                .parent()
+                .is_some_and(|parent| parent.as_str() == rest),
+            None => exchanger.as_str() == pattern,
+        };
+        self.patterns.iter().any(matches)
+    }
+
+    /// What an exchanger needs under it; `None`: no delivery to this one.
+    pub(super) fn demand(&self, exchanger: &Domain) -> Option<Demand> {
+        match self.mode {
+            Mode::Testing | Mode::None => Some(Demand::Opportunistic),
+            Mode::Enforce => {
+                let proof = Proof::Authority(vec![exchanger.clone()]);
+                self.lists(exchanger)
+                    .then_some(Demand::Authenticated(proof))
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Kept {
+    id: String,
+    policy: Policy,
+    until: Moment,
+}
+
+/// Finds policies and keeps them for their `max_age`.
+#[derive(Default)]
+pub(super) struct Policies {
+    kept: Mutex<BTreeMap<Domain, Kept>>,
+}
+
+impl Policies {
+    /// The policy that holds for a next hop now: a newer one is looked for first, and a kept one
+    /// counts as long as nothing newer was found (section 5.1).
+    pub(super) async fn of(
+        &self,
+        site: &Arc<Site>,
+        hop: &Domain,
+        lookups: &Lookups,
+    ) -> Option<Policy> {
+        let now = site.clock.now();
+        let kept = self
+            .kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(hop)
+            .filter(|kept| now < kept.until)
+            .cloned();
+        let Some(id) = announced_id(hop, lookups).await else {
+            return kept.map(|kept| kept.policy);
+        };
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.id == id) {
+            return Some(kept.policy.clone());
+        }
+        let fetched = timeout(WAIT, fetch(site, hop, lookups)).await;
+        let Some(policy) = fetched.ok().and_then(|answer| answer.ok().flatten()) else {
+            return kept.map(|kept| kept.policy);
+        };
+        let until = site.clock.now().after(policy.max_age);
+        let fresh = Kept {
+            id,
+            policy: policy.clone(),
+            until,
+        };
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(hop.clone(), fresh);
+        Some(policy)
+    }
+}
+
+/// The id in the one valid TXT record at `_mta-sts` (section 3.1).
+async fn announced_id(hop: &Domain, lookups: &Lookups) -> Option<String> {
+    let Found::Records { records, .. } = lookups
+        .lookup(&hop.prefixed("_mta-sts"), RecordType::TXT)
+        .await
+    else {
+        return None;
+    };
+    let texts = records.iter().filter_map(|record| match &record.data {
+        // Several strings are joined without anything between them.
+        RData::TXT(txt) => Some(
+            txt.txt_data
+                .iter()
+                .map(|part| String::from_utf8_lossy(part))
+                .collect::<String>(),
+        ),
+        _ => None,
+    });
+    let versions: Vec<String> = texts.filter(|text| text.starts_with("v=STSv1;")).collect();
+    let [only] = &versions[..] else { return None };
+    let id = only
+        .split(';')
+        .find_map(|field| field.trim().strip_prefix("id="))?;
+    let valid =
+        !id.is_empty() && id.len() <= 32 && id.bytes().all(|octet| octet.is_ascii_alphanumeric());
+    valid.then(|| id.to_owned())
+}
+
+/// Fetches the policy file; `None` if what came is no valid policy.
+async fn fetch(site: &Arc<Site>, hop: &Domain, lookups: &Lookups) -> io::Result<Option<Policy>> {
+    let host = policy_host(hop);
+    let addresses = lookups.addresses(&[&host]).await;
+    let address = addresses
+        .get(&host)
+        .and_then(|addresses| addresses.found.first().copied());
+    let stream =
+        network::connect_https(site, address.ok_or(io::ErrorKind::AddrNotAvailable)?).await?;
+    let mut connection = Connection::new(stream);
+    let demand = Demand::Authenticated(Proof::Authority(vec![host.clone()]));
+    connection
+        .secure(|stream| tls::handshake(site, &demand, &host, stream))
+        .await?;
+    let request = format!(
+        "GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    );
+    connection.send(request.as_bytes()).await?;
+    // Only a 200 has a policy in it; redirects are not followed (section 3.3).
+    let status = text_line(&mut connection).await?.unwrap_or_default();
+    if status.split(' ').nth(1) != Some("200") {
+        return Ok(None);
+    }
+    let mut plain = false;
+    let mut length = 0_usize;
+    while let Some(line) = text_line(&mut connection)
+        .await?
+        .filter(|line| !line.is_empty())
+    {
+        let lower = line.to_ascii_lowercase();
+        plain |= lower.starts_with("content-type:") && lower.contains("text/plain");
+        length = lower
+            .strip_prefix("content-length:")
+            .and_then(|value| value.trim().parse().ok())
+            .unwrap_or(length);
+    }
+    let mut text = String::new();
+    for _ in 0..MAX_LINES {
+        if text.len() >= length {
+            break;
+        }
+        let Some(line) = text_line(&mut connection).await? else {
+            break;
+        };
+        text.push_str(&line);
+        text.push_str("\r\n");
+    }
+    Ok(Policy::parse(&text).filter(|_| plain))
+}
+
+async fn text_line(connection: &mut Connection) -> io::Result<Option<String>> {
+    match connection.line().await? {
+        Line::Complete(line) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+        Line::TooLong => Err(io::Error::other("a line that is too long")),
+        Line::End => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(patterns: &str) -> Policy {
+        Policy::parse(&format!(
+            "version: STSv1\nmode: enforce\n{patterns}max_age: 86400\n"
+        ))
+        .expect("a valid policy")
+    }
+
+    fn name(text: &str) -> Domain {
+        text.parse().expect("a name")
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_one_label() {
+        let policy = policy("mx: *.example.test\nmx: mx.other.test\n");
+        assert!(policy.lists(&name("mx1.example.test")));
+        assert!(!policy.lists(&name("a.mx1.example.test")) && !policy.lists(&name("example.test")));
+        assert!(policy.lists(&name("mx.other.test")));
+    }
+
+    #[test]
+    fn an_incomplete_policy_is_none() {
+        for text in [
+            "",
+            "version: STSv1\n",
+            "version: STSv1\nmode: enforce\nmax_age: 1\n",
+            "version: STSv2\nmode: none\nmax_age: 1\n",
+            "nonsense",
+        ] {
+            assert_eq!(Policy::parse(text), None, "{text}");
+        }
+    }
+}
