@@ -593,6 +593,8 @@ pub struct ExpectedAttempt {
     pub at: Option<Moment>,
     /// Whether the transaction ran inside TLS.
     pub tls: Option<bool>,
+    /// The server name that the client asked for in the handshake.
+    pub sni: Option<String>,
 }
 
 /// How an attempt ended.

@@ -238,7 +238,9 @@ fn attempt(
         doc,
         value,
         "an attempt",
-        &["host", "any", "address", "result", "stage", "at", "tls"],
+        &[
+            "host", "any", "address", "result", "stage", "at", "tls", "sni",
+        ],
     )?;
     let hosts = match (table.get("host"), table.get("any")) {
         (Some(_), None) => table
@@ -265,6 +267,7 @@ fn attempt(
         stage: table.parsed("stage", str::parse),
         at: table.parsed("at", moment),
         tls: table.flag("tls"),
+        sni: table.text("sni").map(|text| text.value.to_owned()),
     })
 }
 

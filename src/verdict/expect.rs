@@ -248,5 +248,6 @@ fn matches(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> b
             .stage
             .is_none_or(|stage| Some(stage) == observed.stage)
         && expected.tls.is_none_or(|tls| tls == observed.tls)
+        && (expected.sni.is_none() || expected.sni == observed.sni)
         && in_time
 }

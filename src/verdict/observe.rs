@@ -40,6 +40,8 @@ pub struct Attempt {
     pub stage: Option<Stage>,
     /// Whether it ran inside TLS.
     pub tls: bool,
+    /// The server name that the client asked for in the handshake.
+    pub sni: Option<String>,
     /// The reverse-path, if there was a transaction.
     pub from: Option<String>,
     /// The replies to its recipients.
@@ -86,6 +88,9 @@ impl fmt::Display for Attempt {
         if self.tls {
             f.write_str(" in TLS")?;
         }
+        if let Some(sni) = &self.sni {
+            write!(f, " asked for {sni}")?;
+        }
         write!(f, " +{}", self.at)
     }
 }
@@ -99,6 +104,7 @@ struct View {
     connected: Connected,
     purpose: Purpose,
     tls: bool,
+    sni: Option<String>,
     /// What went wrong outside any transaction.
     problem: Option<(AttemptResult, Stage)>,
     transactions: Vec<Transaction>,
@@ -146,6 +152,7 @@ fn absorb(views: &mut BTreeMap<SessionId, View>, event: &Event) {
                 connected: *result,
                 purpose: purpose.clone(),
                 tls: false,
+                sni: None,
                 problem: None,
                 transactions: Vec::new(),
             };
@@ -162,9 +169,10 @@ fn absorb(views: &mut BTreeMap<SessionId, View>, event: &Event) {
                 view.replied(event.at, *stage, argument.as_deref(), answer);
             }
         }
-        What::Secured { session, .. } => {
+        What::Secured { session, sni } => {
             if let Some(view) = views.get_mut(session) {
                 view.tls = true;
+                view.sni.clone_from(sni);
                 view.problem = None;
             }
         }
@@ -257,6 +265,7 @@ impl View {
             result,
             stage: Some(stage),
             tls: self.tls,
+            sni: self.sni,
             from: None,
             recipients: Vec::new(),
             taken: Vec::new(),
