@@ -4,6 +4,8 @@
 //! nothing of what is expected of delivery. [`Site`] is what its parts share.
 
 mod authority;
+mod door;
+mod hosts;
 mod loopback;
 mod mailbox;
 pub(crate) mod memory;
@@ -11,20 +13,17 @@ pub(crate) mod name_server;
 pub(crate) mod network;
 mod policy_host;
 mod receiver;
+pub(crate) mod runtime;
+mod site;
 mod upstream;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
     io,
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
-use hickory_proto::rr::{RData, Record, RecordType};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -33,157 +32,17 @@ use tokio::{
 
 pub use self::mailbox::{Captured, Content};
 pub use self::network::NetworkKind;
-use self::{authority::Authority, policy_host::PolicyHost, receiver::Receiver};
-pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network};
+use self::site::Clock;
+use self::{authority::Authority, receiver::Receiver};
+pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network, site::Site};
 use crate::{
-    event::{Event, EventLog, Purpose, SessionId, What},
-    fault::{Effect, Failure, Fault, Faults, Host, Point, QueryEffect, Stage, Transport},
+    event::{Event, EventLog, Purpose, What},
+    fault::{Effect, Failure, Fault, Faults, Host, QueryEffect, Stage},
     name::Domain,
-    scenario::{
-        Engine, MessageId, ReceiverSettings, Scenario, policy_host as scenario_policy_host,
-    },
+    scenario::Scenario,
     stream::Stream,
-    time::Moment,
     verdict::observe::{self, Attempt},
-    zone::{Answer, History, Zone},
 };
-
-/// The lab's time: the runtime's clock, which a memory drill pauses, counted from the start.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
-    start: Instant,
-}
-
-impl Clock {
-    pub(crate) fn now(&self) -> Moment {
-        Moment(self.start.elapsed())
-    }
-
-    pub(crate) async fn sleep_until(&self, moment: Moment) {
-        tokio::time::sleep_until(self.start + moment.0).await;
-    }
-}
-
-/// What the parts of a lab share.
-pub(crate) struct Site {
-    pub(crate) clock: Clock,
-    pub(crate) log: EventLog,
-    pub(crate) network: Network,
-    pub(crate) scenario: Arc<Scenario>,
-    /// Where there are certificates.
-    pub(crate) authority: Option<Authority>,
-    message_ids: BTreeSet<MessageId>,
-    zones: History,
-    faults: Mutex<Faults>,
-    faults_changed: watch::Sender<()>,
-    receivers: BTreeMap<IpAddr, Arc<Receiver>>,
-    policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
-    sessions: AtomicU64,
-    mailbox: Mutex<Vec<Captured>>,
-    /// What in-process senders said of connections under way, by the address they come from.
-    announced: Mutex<BTreeMap<SocketAddr, Purpose>>,
-}
-
-impl Site {
-    pub(crate) fn zones(&self) -> &History {
-        &self.zones
-    }
-
-    pub(crate) fn record(&self, what: What) {
-        self.log.record(self.clock.now(), what);
-    }
-
-    fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn point<'a>(receiver: &'a Receiver, stage: Stage, recipient: Option<&'a str>) -> Point<'a> {
-        Point {
-            address: receiver.address,
-            names: &receiver.names,
-            stage,
-            recipient,
-        }
-    }
-
-    fn strike(&self, receiver: &Receiver, stage: Stage, recipient: Option<&str>) -> Option<Effect> {
-        self.faults()
-            .strike(self.clock.now(), Self::point(receiver, stage, recipient))
-    }
-
-    /// What a session would meet at a stage now.
-    fn foresee(&self, receiver: &Receiver, stage: Stage) -> Option<Effect> {
-        self.faults()
-            .foresee(self.clock.now(), Self::point(receiver, stage, None))
-            .map(|(effect, _)| effect)
-    }
-
-    /// What a connection would meet now, and whether that ends with a count.
-    fn foresee_connect(&self, receiver: &Receiver) -> Option<(Effect, bool)> {
-        self.faults().foresee(
-            self.clock.now(),
-            Self::point(receiver, Stage::Connect, None),
-        )
-    }
-
-    fn strike_query(
-        &self,
-        name: &Domain,
-        record_type: RecordType,
-        over: Transport,
-    ) -> Option<QueryEffect> {
-        self.faults()
-            .strike_query(self.clock.now(), name, record_type, over)
-    }
-
-    fn next_session(&self) -> SessionId {
-        SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-
-    /// Says whom a connection that will come from this address is for.
-    fn announce(&self, from: SocketAddr, purpose: Purpose) {
-        self.announced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(from, purpose);
-    }
-
-    fn announced(&self, from: SocketAddr) -> Purpose {
-        self.announced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&from)
-            .unwrap_or_default()
-    }
-
-    /// Whether the lab's resolver sets the AD bit on an answer: all its names must be signed.
-    fn vouches_for(&self, asked: &Domain, answer: &Answer) -> bool {
-        let signed = |name: &Domain| self.scenario.dnssec.iter().any(|apex| name.is_within(apex));
-        signed(asked)
-            && answer
-                .records
-                .iter()
-                .all(|record| signed(&Domain::from(&record.name)))
-    }
-
-    fn take(&self, captured: Captured) {
-        let (message, about) = captured.content.ids();
-        let known = |id: &MessageId| self.message_ids.contains(id);
-        self.record(What::Taken {
-            session: captured.session,
-            message: message.filter(known),
-            about: about.filter(|id| captured.from.is_empty() && known(id)),
-            from: captured.from.clone(),
-            to: captured.to.clone(),
-            octets: captured.content.len(),
-            tls: captured.tls,
-        });
-        self.mailbox
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(captured);
-    }
-}
 
 /// A running lab. Dropping it stops everything that it started.
 pub struct Lab {
@@ -238,12 +97,12 @@ impl Lab {
             .any(|receiver| receiver.certificate.is_some());
         let certified = certified || !scenario.policies.is_empty();
         let authority = certified.then(Authority::new);
-        let policy_hosts = policy_hosts(&scenario, authority.as_ref());
-        let mut receivers = receivers(&scenario, kind, authority.as_ref())?;
+        let policy_hosts = hosts::policy_hosts(&scenario, authority.as_ref());
+        let mut receivers = hosts::receivers(&scenario, kind, authority.as_ref())?;
         receivers.retain(|address, _| !policy_hosts.contains_key(address));
         let mut zones = scenario.zones.clone();
         if let Some(authority) = &authority {
-            zones.add_everywhere(&tlsa_records(&scenario, authority, &receivers));
+            zones.add_everywhere(&hosts::tlsa_records(&scenario, authority, &receivers));
         }
         let addresses: Vec<IpAddr> = receivers
             .keys()
@@ -283,7 +142,7 @@ impl Lab {
         let mut tasks = JoinSet::new();
         match sockets {
             None => drop(tasks.spawn(network::serve_memory(Arc::clone(&site), connections))),
-            Some(sockets) => network::serve_loopback(&site, sockets, &mut tasks),
+            Some(sockets) => door::serve(&site, sockets, &mut tasks),
         }
         Ok(Self { site, tasks })
     }
@@ -475,131 +334,5 @@ impl Lab {
     /// Stops everything and waits until it has stopped.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
-    }
-}
-
-/// A receiver for every address that any of the zones has.
-fn receivers(
-    scenario: &Scenario,
-    kind: NetworkKind,
-    authority: Option<&Authority>,
-) -> io::Result<BTreeMap<IpAddr, Arc<Receiver>>> {
-    let mut owners = scenario.zones.addresses();
-    for zone in scenario.zones.zones() {
-        add_aliases(zone, &mut owners);
-    }
-    let receiver = |(address, names): (IpAddr, Vec<Domain>)| {
-        let receiver = receiver_at(address, names, scenario, kind, authority)?;
-        Ok((address, Arc::new(receiver)))
-    };
-    owners.into_iter().map(receiver).collect()
-}
-
-/// A receiver as the scenario's rows say; a row about one host comes before a row about all.
-fn receiver_at(
-    address: IpAddr,
-    names: Vec<Domain>,
-    scenario: &Scenario,
-    kind: NetworkKind,
-    authority: Option<&Authority>,
-) -> io::Result<Receiver> {
-    let about = |settings: &&ReceiverSettings| {
-        let host = settings.host.as_ref();
-        host.is_none_or(|host| host.covers(address, &names))
-    };
-    let mut rows: Vec<&ReceiverSettings> = scenario.receivers.iter().filter(about).collect();
-    rows.sort_by_key(|settings| settings.host.is_none());
-    let certificate = rows.iter().find_map(|settings| settings.certificate);
-    let engine = rows.iter().find_map(|settings| settings.engine.as_ref());
-    // The clock of the memory network must not be combined with sockets: it has its own receivers.
-    let upstream = match engine.filter(|_| kind == NetworkKind::Loopback) {
-        None | Some(Engine::Lab) => None,
-        Some(Engine::MailinEmbedded) => Some(upstream::mailin_embedded()?.to_string()),
-        Some(Engine::Upstream(address)) => Some(address.clone()),
-    };
-    Ok(Receiver {
-        address,
-        max_size: rows
-            .iter()
-            .find_map(|settings| settings.size)
-            .unwrap_or(receiver::MAX_SIZE),
-        credentials: certificate.and_then(|kind| Some(authority?.issue(kind, &names))),
-        upstream,
-        names,
-    })
-}
-
-/// The web servers of the scenario's MTA-STS policies, by address.
-fn policy_hosts(
-    scenario: &Scenario,
-    authority: Option<&Authority>,
-) -> BTreeMap<IpAddr, Arc<PolicyHost>> {
-    let mut hosts: BTreeMap<IpAddr, PolicyHost> = BTreeMap::new();
-    let addresses = scenario.zones.addresses();
-    for row in &scenario.policies {
-        let name = scenario_policy_host(&row.domain);
-        let owned = addresses.iter().find(|(_, names)| names.contains(&name));
-        if let (Some((address, _)), Some(authority)) = (owned, authority) {
-            let credentials = authority.issue(row.certificate, &[name]);
-            let host = hosts
-                .entry(*address)
-                .or_insert(PolicyHost { rows: Vec::new() });
-            host.rows.push((row.clone(), credentials));
-        }
-    }
-    hosts
-        .into_iter()
-        .map(|(address, host)| (address, Arc::new(host)))
-        .collect()
-}
-
-/// The TLSA records that match the certificates of receivers that ask for some.
-fn tlsa_records(
-    scenario: &Scenario,
-    authority: &Authority,
-    receivers: &BTreeMap<IpAddr, Arc<Receiver>>,
-) -> Vec<Record> {
-    let mut records = Vec::new();
-    for receiver in receivers.values() {
-        let Some(credentials) = &receiver.credentials else {
-            continue;
-        };
-        for settings in &scenario.receivers {
-            for name in &receiver.names {
-                let meant = match &settings.host {
-                    Some(Host::Name(host)) => host == name,
-                    Some(Host::Address(address)) => *address == receiver.address,
-                    None => true,
-                };
-                let parameters = settings.tlsa.iter().filter(|_| meant);
-                records.extend(
-                    parameters.map(|parameters| authority.tlsa(name, credentials, *parameters)),
-                );
-            }
-        }
-    }
-    records
-}
-
-/// Lets an address be spoken of by the aliases that lead to it, too.
-fn add_aliases(zone: &Zone, owners: &mut BTreeMap<IpAddr, Vec<Domain>>) {
-    for record in zone
-        .records()
-        .filter(|record| matches!(record.data, RData::CNAME(_)))
-    {
-        let alias = Domain::from(&record.name);
-        for record_type in [RecordType::A, RecordType::AAAA] {
-            let answer = zone.answer(&alias, record_type);
-            for address in answer
-                .records
-                .iter()
-                .filter_map(|record| crate::zone::address_of(&record.data))
-            {
-                let names = owners.entry(address).or_default();
-                if !names.contains(&alias) {
-                    names.push(alias.clone());
-                }
-            }
-        }
     }
 }

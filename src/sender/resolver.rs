@@ -21,7 +21,7 @@ use hickory_resolver::{
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
-    lab::{Site, network::LabRuntime},
+    lab::{Site, runtime::LabRuntime},
     name::Domain,
     route::{Addresses, Exchanger, MxAnswer},
     time::Moment,

@@ -1,0 +1,192 @@
+//! The receivers' side of the loopback network: connections accepted, or refused and ignored by the
+//! kernel itself while a fault asks for it.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{
+    Site,
+    loopback::{self, Sockets},
+    name_server::NameServer,
+    network::{MAX_SESSIONS, record_connect},
+    policy_host::{self, PolicyHost},
+    receiver::{self, Receiver},
+};
+use crate::{
+    event::Connected,
+    fault::{Effect, Stage},
+    stream::Stream,
+};
+
+/// How long a DNS client may leave a TCP connection idle.
+const DNS_IDLE: Duration = Duration::from_secs(30);
+/// Connections tried at most to fill a backlog of one.
+const FILLERS: usize = 8;
+
+/// Serves the sockets of the loopback network, until the lab stops.
+pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>) {
+    let mut server = hickory_server::Server::new(NameServer::new(Arc::clone(site)));
+    server.register_socket(sockets.dns_udp);
+    server.register_listener(sockets.dns_tcp, DNS_IDLE, 64 * 1024);
+    tasks.spawn(async move { drop(server.block_until_done().await) });
+    for (address, listener) in sockets.smtp {
+        if let Some(host) = site.policy_hosts.get(&address) {
+            tasks.spawn(listen_https(Arc::clone(site), Arc::clone(host), listener));
+            continue;
+        }
+        let Some(receiver) = site.receivers.get(&address) else {
+            continue;
+        };
+        tasks.spawn(listen(Arc::clone(site), Arc::clone(receiver), listener));
+    }
+}
+
+/// Accepts the connections of a policy's web server.
+async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listener: TcpListener) {
+    let mut sessions = JoinSet::new();
+    loop {
+        let accepted = listener.accept().await;
+        while sessions.try_join_next().is_some() {}
+        if let Ok((socket, _)) = accepted {
+            sessions.spawn(policy_host::serve(
+                Arc::clone(&site),
+                Arc::clone(&host),
+                Stream::Tcp(socket),
+            ));
+        }
+    }
+}
+
+/// What a loopback receiver does with connections for as long as no fault begins or ends.
+enum Door {
+    Open(TcpListener),
+    /// The kernel refuses: the address is bound, and nobody listens.
+    Shut(#[expect(dead_code, reason = "held so that the address stays ours")] TcpSocket),
+    /// The kernel does not answer: the backlog is full.
+    Silent(
+        #[expect(dead_code, reason = "held so that the backlog stays full")] TcpListener,
+        #[expect(dead_code, reason = "as above")] Vec<TcpStream>,
+    ),
+}
+
+/// Accepts the connections of one receiver, refusing or ignoring them in the kernel while a fault asks.
+async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener) {
+    let Ok(address) = listener.local_addr() else {
+        return;
+    };
+    let mut changed = site.faults_changed.subscribe();
+    let mut sessions = JoinSet::new();
+    let mut door = Door::Open(listener);
+    loop {
+        let wanted = site.foresee_connect(&receiver);
+        door = match turn(door, wanted, address).await {
+            Ok(door) => door,
+            Err(error) => {
+                tracing::error!(%address, %error, "a receiver could not listen again");
+                return;
+            }
+        };
+        let next = site.faults().next_change(site.clock.now());
+        let window = async {
+            match next {
+                Some(moment) => site.clock.sleep_until(moment).await,
+                None => std::future::pending().await,
+            }
+        };
+        let accepted = async {
+            match &door {
+                Door::Open(listener) => listener.accept().await,
+                Door::Shut(_) | Door::Silent(..) => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = changed.changed() => {}
+            () = window => {}
+            connection = accepted => {
+                while sessions.try_join_next().is_some() {}
+                if let Ok((socket, peer)) = connection {
+                    if sessions.len() >= MAX_SESSIONS {
+                        Stream::Tcp(socket).reset_on_drop();
+                    } else {
+                        sessions.spawn(admit(Arc::clone(&site), Arc::clone(&receiver), socket, peer));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Opens, shuts or silences a receiver, as the fault that a connection would meet asks. A fault that
+/// counts lets connections in: they must be seen to be counted.
+async fn turn(door: Door, wanted: Option<(Effect, bool)>, address: SocketAddr) -> io::Result<Door> {
+    match (wanted, door) {
+        (Some((Effect::Refuse, false)), door @ Door::Shut(_))
+        | (Some((Effect::Timeout, false)), door @ Door::Silent(..)) => Ok(door),
+        (Some((Effect::Refuse, false)), door) => {
+            drop(door);
+            bound(address).map(Door::Shut)
+        }
+        (Some((Effect::Timeout, false)), door) => {
+            drop(door);
+            silent(address).await
+        }
+        (_, door @ Door::Open(_)) => Ok(door),
+        (_, door) => {
+            drop(door);
+            loopback::listen(address).map(Door::Open)
+        }
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// A listener with a full backlog, which the kernel lets no further SYN into.
+async fn silent(address: SocketAddr) -> io::Result<Door> {
+    let listener = bound(address)?.listen(0)?;
+    let mut fillers = Vec::new();
+    for _ in 0..FILLERS {
+        match timeout(Duration::from_millis(100), TcpStream::connect(address)).await {
+            Ok(filler) => fillers.push(filler?),
+            Err(_) => break,
+        }
+    }
+    Ok(Door::Silent(listener, fillers))
+}
+
+/// Lets a connection in, or fails it as a counting fault says.
+async fn admit(site: Arc<Site>, receiver: Arc<Receiver>, socket: TcpStream, peer: SocketAddr) {
+    let session = site.next_session();
+    let purpose = site.announced(peer);
+    let stream = Stream::Tcp(socket);
+    let effect = site.strike(&receiver, Stage::Connect, None);
+    let result = match effect {
+        None => Connected::Accepted,
+        Some(Effect::Refuse) => Connected::Refused,
+        Some(Effect::Timeout) => Connected::Timeout,
+        Some(_) => Connected::Reset,
+    };
+    record_connect(
+        &site,
+        session,
+        receiver.address,
+        &receiver.names,
+        result,
+        purpose,
+    );
+    match result {
+        Connected::Accepted => receiver::serve(site, receiver, session, stream).await,
+        Connected::Timeout => crate::connection::Connection::new(stream).drain().await,
+        _ => stream.reset_on_drop(),
+    }
+}

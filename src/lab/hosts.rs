@@ -1,0 +1,145 @@
+//! Which hosts a lab has: a receiver for every address of the records, the web servers of policies.
+
+use std::{collections::BTreeMap, io, net::IpAddr, sync::Arc};
+
+use hickory_proto::rr::{RData, Record, RecordType};
+
+use super::{
+    authority::Authority,
+    network::NetworkKind,
+    policy_host::PolicyHost,
+    receiver::{self, Receiver},
+    upstream,
+};
+use crate::{
+    fault::Host,
+    name::Domain,
+    scenario::{Engine, ReceiverSettings, Scenario, policy_host as policy_host_name},
+    zone::Zone,
+};
+
+/// A receiver for every address that any of the zones has.
+pub(super) fn receivers(
+    scenario: &Scenario,
+    kind: NetworkKind,
+    authority: Option<&Authority>,
+) -> io::Result<BTreeMap<IpAddr, Arc<Receiver>>> {
+    let mut owners = scenario.zones.addresses();
+    for zone in scenario.zones.zones() {
+        add_aliases(zone, &mut owners);
+    }
+    let receiver = |(address, names): (IpAddr, Vec<Domain>)| {
+        let receiver = receiver_at(address, names, scenario, kind, authority)?;
+        Ok((address, Arc::new(receiver)))
+    };
+    owners.into_iter().map(receiver).collect()
+}
+
+/// A receiver as the scenario's rows say; a row about one host comes before a row about all.
+fn receiver_at(
+    address: IpAddr,
+    names: Vec<Domain>,
+    scenario: &Scenario,
+    kind: NetworkKind,
+    authority: Option<&Authority>,
+) -> io::Result<Receiver> {
+    let about = |settings: &&ReceiverSettings| {
+        let host = settings.host.as_ref();
+        host.is_none_or(|host| host.covers(address, &names))
+    };
+    let mut rows: Vec<&ReceiverSettings> = scenario.receivers.iter().filter(about).collect();
+    rows.sort_by_key(|settings| settings.host.is_none());
+    let certificate = rows.iter().find_map(|settings| settings.certificate);
+    let engine = rows.iter().find_map(|settings| settings.engine.as_ref());
+    // The clock of the memory network must not be combined with sockets: it has its own receivers.
+    let upstream = match engine.filter(|_| kind == NetworkKind::Loopback) {
+        None | Some(Engine::Lab) => None,
+        Some(Engine::MailinEmbedded) => Some(upstream::mailin_embedded()?.to_string()),
+        Some(Engine::Upstream(address)) => Some(address.clone()),
+    };
+    Ok(Receiver {
+        address,
+        max_size: rows
+            .iter()
+            .find_map(|settings| settings.size)
+            .unwrap_or(receiver::MAX_SIZE),
+        credentials: certificate.and_then(|kind| Some(authority?.issue(kind, &names))),
+        upstream,
+        names,
+    })
+}
+
+/// The web servers of the scenario's MTA-STS policies, by address.
+pub(super) fn policy_hosts(
+    scenario: &Scenario,
+    authority: Option<&Authority>,
+) -> BTreeMap<IpAddr, Arc<PolicyHost>> {
+    let mut hosts: BTreeMap<IpAddr, PolicyHost> = BTreeMap::new();
+    let addresses = scenario.zones.addresses();
+    for row in &scenario.policies {
+        let name = policy_host_name(&row.domain);
+        let owned = addresses.iter().find(|(_, names)| names.contains(&name));
+        if let (Some((address, _)), Some(authority)) = (owned, authority) {
+            let credentials = authority.issue(row.certificate, &[name]);
+            let host = hosts
+                .entry(*address)
+                .or_insert(PolicyHost { rows: Vec::new() });
+            host.rows.push((row.clone(), credentials));
+        }
+    }
+    hosts
+        .into_iter()
+        .map(|(address, host)| (address, Arc::new(host)))
+        .collect()
+}
+
+/// The TLSA records that match the certificates of receivers that ask for some.
+pub(super) fn tlsa_records(
+    scenario: &Scenario,
+    authority: &Authority,
+    receivers: &BTreeMap<IpAddr, Arc<Receiver>>,
+) -> Vec<Record> {
+    let mut records = Vec::new();
+    for receiver in receivers.values() {
+        let Some(credentials) = &receiver.credentials else {
+            continue;
+        };
+        for settings in &scenario.receivers {
+            for name in &receiver.names {
+                let meant = match &settings.host {
+                    Some(Host::Name(host)) => host == name,
+                    Some(Host::Address(address)) => *address == receiver.address,
+                    None => true,
+                };
+                let parameters = settings.tlsa.iter().filter(|_| meant);
+                records.extend(
+                    parameters.map(|parameters| authority.tlsa(name, credentials, *parameters)),
+                );
+            }
+        }
+    }
+    records
+}
+
+/// Lets an address be spoken of by the aliases that lead to it, too.
+fn add_aliases(zone: &Zone, owners: &mut BTreeMap<IpAddr, Vec<Domain>>) {
+    for record in zone
+        .records()
+        .filter(|record| matches!(record.data, RData::CNAME(_)))
+    {
+        let alias = Domain::from(&record.name);
+        for record_type in [RecordType::A, RecordType::AAAA] {
+            let answer = zone.answer(&alias, record_type);
+            for address in answer
+                .records
+                .iter()
+                .filter_map(|record| crate::zone::address_of(&record.data))
+            {
+                let names = owners.entry(address).or_default();
+                if !names.contains(&alias) {
+                    names.push(alias.clone());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! How a session answers: as a fault says, else as the receiver or the server behind it would.
+
+use std::{io, time::Duration};
+
+use smtp_proto::Error as SyntaxError;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::{Session, Step};
+use crate::{
+    event::{Answered, Ended, Failed, What},
+    fault::{Effect, Stage},
+    reply::Reply,
+};
+
+/// Octets of further commands kept while an answer is delayed.
+const MAX_PIPELINED: usize = 64 * 1024;
+/// How long a receiver that hangs in the content reads nothing, longer than any client waits.
+const DEAF: Duration = Duration::from_secs(3600);
+/// Bad commands in a row before the receiver hangs up.
+const MAX_ERRORS: usize = 100;
+
+impl Session {
+    /// A reply outside the stages, which no fault touches and no log needs.
+    pub(super) async fn say(&mut self, reply: Reply) -> io::Result<Step> {
+        let reply = self.usual(None, reply).await;
+        self.connection.send(&wire_form(&reply)).await?;
+        Ok(Step::Go)
+    }
+
+    pub(super) async fn complain(&mut self, reply: Reply) -> io::Result<Step> {
+        self.errors += 1;
+        if self.errors > MAX_ERRORS {
+            self.connection
+                .send(b"421 4.7.0 too many errors\r\n")
+                .await?;
+            self.connection.close().await;
+            return Ok(Step::Ended(Ended::ServerClosed));
+        }
+        self.say(reply).await
+    }
+
+    /// What a fault does here, and that it did.
+    pub(super) fn strike(&self, stage: Stage, recipient: Option<&str>) -> Option<Effect> {
+        self.site.strike(&self.receiver, stage, recipient)
+    }
+
+    /// Answers at a stage: as the fault says, else with the usual reply. Also what was sent.
+    pub(super) async fn answer(
+        &mut self,
+        stage: Stage,
+        argument: Option<&str>,
+        recipient: Option<&str>,
+        usual: Reply,
+    ) -> io::Result<(Step, Option<Reply>)> {
+        let reply = match self.strike(stage, recipient) {
+            None => self.usual(Some(stage), usual).await,
+            Some(Effect::Reply(reply)) => reply,
+            Some(Effect::Delay(wait)) => {
+                self.delay(stage, argument, wait).await?;
+                self.usual(Some(stage), usual).await
+            }
+            Some(effect) => {
+                let ended = self.fail(stage, argument, &effect).await?;
+                return Ok((ended.map_or(Step::Go, Step::Ended), None));
+            }
+        };
+        let step = self.send_reply(stage, argument, &reply).await?;
+        Ok((step, Some(reply)))
+    }
+
+    /// Lets time pass before an answer; an error if the client does not wait for it.
+    pub(super) async fn delay(
+        &mut self,
+        stage: Stage,
+        argument: Option<&str>,
+        wait: Duration,
+    ) -> io::Result<()> {
+        let until = Instant::now() + wait;
+        while self.connection.buffered().len() < MAX_PIPELINED {
+            match timeout_at(until, self.connection.fill()).await {
+                Err(_) => return Ok(()),
+                Ok(Ok(1..)) => {}
+                Ok(_) => {
+                    self.record_failure(stage, argument, Failed::Hang);
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+            }
+        }
+        sleep_until(until).await;
+        Ok(())
+    }
+
+    pub(super) async fn say_at(&mut self, stage: Stage, reply: Reply) -> io::Result<Step> {
+        self.send_reply(stage, None, &reply).await
+    }
+
+    /// Sends and logs a reply; after a 421 the receiver closes (RFC 5321 section 3.8).
+    pub(super) async fn send_reply(
+        &mut self,
+        stage: Stage,
+        argument: Option<&str>,
+        reply: &Reply,
+    ) -> io::Result<Step> {
+        let last = reply.text.lines().last().unwrap_or_default().to_owned();
+        self.site.record(What::Reply {
+            session: self.id,
+            stage,
+            argument: argument.map(str::to_owned),
+            answer: Answered::Reply {
+                code: reply.code,
+                reply: last,
+            },
+        });
+        self.connection.send(&wire_form(reply)).await?;
+        if reply.code == 421 {
+            self.connection.close().await;
+            return Ok(Step::Ended(Ended::ServerClosed));
+        }
+        Ok(Step::Go)
+    }
+
+    /// Fails as an effect says that is no reply and no delay; how the session ended, if it did.
+    pub(super) async fn fail(
+        &mut self,
+        stage: Stage,
+        argument: Option<&str>,
+        effect: &Effect,
+    ) -> io::Result<Option<Ended>> {
+        let (failed, ended) = match effect {
+            Effect::Hang | Effect::Timeout => (Failed::Hang, Some(Ended::ClientClosed)),
+            Effect::Reset | Effect::Refuse => (Failed::Reset, Some(Ended::ServerClosed)),
+            Effect::Garbage => (Failed::Garbage, None),
+            Effect::LoseReply | Effect::Close | Effect::NotOffered | Effect::Break => {
+                (Failed::Close, Some(Ended::ServerClosed))
+            }
+            Effect::Reply(_) | Effect::Delay(_) => {
+                unreachable!("replies and delays are handled by the caller")
+            }
+        };
+        self.record_failure(stage, argument, failed);
+        match failed {
+            Failed::Hang => {
+                if stage == Stage::Content {
+                    tokio::time::sleep(DEAF).await;
+                }
+                self.connection.drain().await;
+            }
+            Failed::Reset => self.connection.reset_on_drop(),
+            Failed::Garbage => {
+                self.connection
+                    .send(b"\x16\x03 this is no reply\r\n")
+                    .await?
+            }
+            _ => self.connection.close().await,
+        }
+        Ok(ended)
+    }
+
+    pub(super) fn record_failure(&self, stage: Stage, argument: Option<&str>, effect: Failed) {
+        self.site.record(What::Reply {
+            session: self.id,
+            stage,
+            argument: argument.map(str::to_owned),
+            answer: Answered::Failed { effect },
+        });
+    }
+}
+
+/// A reply on the wire; each line of its text is a line of the reply (RFC 5321 section 4.2.1).
+fn wire_form(reply: &Reply) -> Vec<u8> {
+    let lines: Vec<&str> = if reply.text.is_empty() {
+        vec![""]
+    } else {
+        reply.text.lines().collect()
+    };
+    let last = lines.len() - 1;
+    let mut wire = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let separator = if index == last { ' ' } else { '-' };
+        wire.push_str(&format!("{}{separator}{line}\r\n", reply.code));
+    }
+    wire.into_bytes()
+}
+
+pub(super) fn syntax_reply(error: &SyntaxError) -> Reply {
+    match error {
+        SyntaxError::InvalidSenderAddress => Reply::new(501, "5.1.7 bad reverse-path"),
+        SyntaxError::InvalidRecipientAddress => Reply::new(501, "5.1.3 bad forward-path"),
+        SyntaxError::SyntaxError { syntax } => Reply::new(501, format!("5.5.4 expected {syntax}")),
+        SyntaxError::InvalidParameter { param } => {
+            Reply::new(501, format!("5.5.4 bad value of {param}"))
+        }
+        SyntaxError::UnsupportedParameter { param } => {
+            let plain: String = param
+                .chars()
+                .filter(|c| c.is_ascii_graphic())
+                .take(40)
+                .collect();
+            Reply::new(555, format!("5.5.4 parameter {plain} is not offered"))
+        }
+        _ => Reply::new(500, "5.5.2 unknown command"),
+    }
+}

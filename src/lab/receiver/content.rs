@@ -1,0 +1,173 @@
+//! DATA to the end of the content: received, bounded, handed over, taken.
+
+use std::io;
+
+use smtp_proto::request::receiver::DataReceiver;
+use tokio::time::timeout;
+
+use super::{Envelope, IDLE, Session, Step, lost_upstream};
+use crate::{
+    connection::on_the_wire,
+    event::{Ended, Failed},
+    fault::{Effect, Stage},
+    lab::{
+        mailbox::{Captured, Content},
+        upstream::Upstream,
+    },
+    reply::{Reply, Severity},
+};
+
+impl Session {
+    pub(super) async fn data(&mut self) -> io::Result<Step> {
+        let taken = |envelope: &Envelope| !envelope.to.is_empty();
+        let ready = self.upstream.is_some() || self.envelope.as_ref().is_some_and(taken);
+        let reply = match ready {
+            true => Reply::new(354, "go ahead"),
+            false => Reply::new(503, "5.5.1 no valid recipient"),
+        };
+        let (step, sent) = self.answer(Stage::Data, None, None, reply).await?;
+        match (step, sent) {
+            (Step::Go, Some(reply)) if reply.code == 354 && ready => self.content().await,
+            (step, _) => Ok(step),
+        }
+    }
+
+    pub(super) async fn content(&mut self) -> io::Result<Step> {
+        let mut late = false;
+        if let Some(effect) = self.strike(Stage::Content, None) {
+            if let Effect::Delay(wait) = effect {
+                // Nothing is read meanwhile, so that a large message backs up to its sender.
+                tokio::time::sleep(wait).await;
+                late = true;
+            } else if let Some(ended) = self.fail(Stage::Content, None, &effect).await? {
+                return Ok(Step::Ended(ended));
+            }
+        }
+        let mut content = Content::new();
+        let mut receiver = DataReceiver::new();
+        let mut chunk = Vec::new();
+        loop {
+            let buffered = self.connection.buffered().len();
+            if buffered == 0 {
+                match timeout(IDLE, self.connection.fill()).await {
+                    Err(_) => return self.idle().await.map(Step::Ended),
+                    Ok(Ok(1..)) => continue,
+                    Ok(_) => {
+                        if late {
+                            self.record_failure(Stage::Content, None, Failed::Hang);
+                        }
+                        return Ok(Step::Ended(Ended::ClientClosed));
+                    }
+                }
+            }
+            let mut octets = self.connection.buffered().iter();
+            let complete = receiver.ingest(&mut octets, &mut chunk);
+            let consumed = buffered - octets.len();
+            self.connection.consume(consumed);
+            // The receiver takes the last octet back when the end turns out to follow it.
+            let kept = if complete { 0 } else { 1.min(chunk.len()) };
+            let settled = chunk.len() - kept;
+            content.append(&chunk[..settled], self.receiver.max_size)?;
+            chunk.drain(..settled);
+            if complete {
+                return self.end_of_data(content).await;
+            }
+        }
+    }
+
+    pub(super) async fn end_of_data(&mut self, content: Content) -> io::Result<Step> {
+        let envelope = self.envelope.take().unwrap_or_default();
+        if content.is_cut() {
+            self.restart_upstream().await;
+            let reply = Reply::new(552, "5.3.4 message too large");
+            return self.say_at(Stage::Dot, reply).await;
+        }
+        match self.strike(Stage::Dot, None) {
+            None => {
+                let reply = self.hand_over(&content).await?;
+                self.conclude(envelope, content, reply).await
+            }
+            Some(Effect::Delay(wait)) => {
+                self.delay(Stage::Dot, None, wait).await?;
+                let reply = self.hand_over(&content).await?;
+                self.conclude(envelope, content, reply).await
+            }
+            Some(Effect::Reply(reply)) => {
+                if reply.severity() == Severity::Positive {
+                    self.hand_over(&content).await?;
+                } else {
+                    self.restart_upstream().await;
+                }
+                self.conclude(envelope, content, reply).await
+            }
+            Some(Effect::LoseReply) => {
+                if self.hand_over(&content).await?.severity() == Severity::Positive {
+                    self.take(envelope, content);
+                }
+                self.record_failure(Stage::Dot, None, Failed::LoseReply);
+                self.connection.close().await;
+                Ok(Step::Ended(Ended::ServerClosed))
+            }
+            Some(effect) => {
+                let ended = self.fail(Stage::Dot, None, &effect).await?;
+                Ok(ended.map_or(Step::Go, Step::Ended))
+            }
+        }
+    }
+
+    /// Answers the end of the data; a positive reply takes the message.
+    pub(super) async fn conclude(
+        &mut self,
+        envelope: Envelope,
+        content: Content,
+        reply: Reply,
+    ) -> io::Result<Step> {
+        if reply.severity() == Severity::Positive {
+            self.take(envelope, content);
+        }
+        self.say_at(Stage::Dot, reply).await
+    }
+
+    /// Takes responsibility for a message: into the mailbox and the log.
+    pub(super) fn take(&mut self, envelope: Envelope, content: Content) {
+        let Envelope { from, to } = envelope;
+        let captured = Captured {
+            at: self.site.clock.now(),
+            session: self.id,
+            hosts: self.receiver.names.clone(),
+            address: self.receiver.address,
+            from,
+            to,
+            tls: self.connection.is_tls(),
+            content,
+        };
+        self.site.take(captured);
+    }
+
+    /// Hands content over to the server behind; its reply.
+    pub(super) async fn hand_over(&mut self, content: &Content) -> io::Result<Reply> {
+        let octets = on_the_wire(&content.read()?);
+        let Some(upstream) = &mut self.upstream else {
+            return Ok(Reply::new(250, "2.0.0 taken"));
+        };
+        Ok(upstream
+            .ask(&octets)
+            .await
+            .unwrap_or_else(|error| lost_upstream(&error)))
+    }
+
+    /// Lets the server behind forget a transaction that a fault has ended after DATA.
+    pub(super) async fn restart_upstream(&mut self) {
+        let (Some(address), Some(_)) = (self.receiver.upstream.clone(), self.upstream.take())
+        else {
+            return;
+        };
+        let Ok((mut upstream, _)) = Upstream::connect(&address).await else {
+            return;
+        };
+        let hello = format!("EHLO {}\r\n", self.receiver.greeting_name());
+        if upstream.ask(hello.as_bytes()).await.is_ok() {
+            self.upstream = Some(upstream);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! STARTTLS as a receiver offers it, or fails to.
+
+use std::{io, sync::Arc};
+
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+use super::{IDLE, Session, Step};
+use crate::{
+    event::{Ended, Failed, What},
+    fault::{Effect, Stage},
+    lab::authority::Credentials,
+    reply::Reply,
+    scenario::Certificate,
+};
+
+impl Session {
+    /// Whether EHLO announces STARTTLS; a fault that hides it counts as having struck.
+    pub(super) fn offers_starttls(&self) -> bool {
+        if self.receiver.credentials.is_none() || self.connection.is_tls() {
+            return false;
+        }
+        let hidden = self.site.foresee(&self.receiver, Stage::Starttls) == Some(Effect::NotOffered);
+        if hidden {
+            self.strike(Stage::Starttls, None);
+        }
+        !hidden
+    }
+
+    /// REQUIRETLS is announced inside TLS only (RFC 8689 section 2), by receivers in good order.
+    pub(super) fn offers_requiretls(&self) -> bool {
+        let valid = |credentials: &Credentials| credentials.kind == Certificate::Valid;
+        self.connection.is_tls() && self.receiver.credentials.as_ref().is_some_and(valid)
+    }
+
+    pub(super) async fn starttls(&mut self) -> io::Result<Step> {
+        let offered = self
+            .receiver
+            .credentials
+            .clone()
+            .filter(|_| !self.connection.is_tls());
+        let Some(credentials) = offered else {
+            return self
+                .complain(Reply::new(502, "5.5.1 STARTTLS is not offered"))
+                .await;
+        };
+        let effect = match self.strike(Stage::Starttls, None) {
+            Some(Effect::Delay(wait)) => {
+                self.delay(Stage::Starttls, None, wait).await?;
+                None
+            }
+            effect => effect,
+        };
+        let ready = Reply::new(220, "2.0.0 go ahead");
+        match effect {
+            None => {
+                self.say_at(Stage::Starttls, ready).await?;
+                self.secure(&credentials).await
+            }
+            Some(Effect::Break) => {
+                self.say_at(Stage::Starttls, ready).await?;
+                self.connection.fill().await?;
+                self.record_failure(Stage::Starttls, None, Failed::Handshake);
+                self.connection.close().await;
+                Ok(Step::Ended(Ended::ServerClosed))
+            }
+            Some(Effect::NotOffered) => {
+                self.complain(Reply::new(502, "5.5.1 STARTTLS is not offered"))
+                    .await
+            }
+            Some(Effect::Reply(reply)) => self.say_at(Stage::Starttls, reply).await,
+            Some(effect) => Ok(self
+                .fail(Stage::Starttls, None, &effect)
+                .await?
+                .map_or(Step::Go, Step::Ended)),
+        }
+    }
+
+    /// Goes on inside TLS; what the client said before is forgotten (RFC 3207 section 4.2).
+    pub(super) async fn secure(&mut self, credentials: &Credentials) -> io::Result<Step> {
+        let acceptor = TlsAcceptor::from(Arc::clone(&credentials.config));
+        let mut sni = None;
+        let handshake = self.connection.secure(|stream| async {
+            let stream = acceptor.accept(stream).await?;
+            sni = stream.get_ref().1.server_name().map(str::to_owned);
+            Ok(stream)
+        });
+        if !matches!(timeout(IDLE, handshake).await, Ok(Ok(()))) {
+            self.record_failure(Stage::Starttls, None, Failed::Handshake);
+            return Ok(Step::Ended(Ended::ClientClosed));
+        }
+        self.site.record(What::Secured {
+            session: self.id,
+            sni,
+        });
+        self.greeted = false;
+        self.envelope = None;
+        Ok(Step::Go)
+    }
+}

@@ -1,0 +1,168 @@
+//! What the parts of a lab share: time, log, records, faults, mailbox.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use hickory_proto::rr::RecordType;
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    authority::Authority, mailbox::Captured, network::Network, policy_host::PolicyHost,
+    receiver::Receiver,
+};
+use crate::{
+    event::{EventLog, Purpose, SessionId, What},
+    fault::{Effect, Faults, Point, QueryEffect, Stage, Transport},
+    name::Domain,
+    scenario::{MessageId, Scenario},
+    time::Moment,
+    zone::{Answer, History},
+};
+
+/// The lab's time: the runtime's clock, which a memory drill pauses, counted from the start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    pub(super) start: Instant,
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Moment {
+        Moment(self.start.elapsed())
+    }
+
+    pub(crate) async fn sleep_until(&self, moment: Moment) {
+        tokio::time::sleep_until(self.start + moment.0).await;
+    }
+}
+
+/// What the parts of a lab share.
+pub(crate) struct Site {
+    pub(crate) clock: Clock,
+    pub(crate) log: EventLog,
+    pub(crate) network: Network,
+    pub(crate) scenario: Arc<Scenario>,
+    /// Where there are certificates.
+    pub(crate) authority: Option<Authority>,
+    pub(super) message_ids: BTreeSet<MessageId>,
+    pub(super) zones: History,
+    pub(super) faults: Mutex<Faults>,
+    pub(super) faults_changed: watch::Sender<()>,
+    pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
+    pub(super) policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
+    pub(super) sessions: AtomicU64,
+    pub(super) mailbox: Mutex<Vec<Captured>>,
+    /// What in-process senders said of connections under way, by the address they come from.
+    pub(super) announced: Mutex<BTreeMap<SocketAddr, Purpose>>,
+}
+
+impl Site {
+    pub(crate) fn zones(&self) -> &History {
+        &self.zones
+    }
+
+    pub(crate) fn record(&self, what: What) {
+        self.log.record(self.clock.now(), what);
+    }
+
+    pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn point<'a>(receiver: &'a Receiver, stage: Stage, recipient: Option<&'a str>) -> Point<'a> {
+        Point {
+            address: receiver.address,
+            names: &receiver.names,
+            stage,
+            recipient,
+        }
+    }
+
+    pub(super) fn strike(
+        &self,
+        receiver: &Receiver,
+        stage: Stage,
+        recipient: Option<&str>,
+    ) -> Option<Effect> {
+        self.faults()
+            .strike(self.clock.now(), Self::point(receiver, stage, recipient))
+    }
+
+    /// What a session would meet at a stage now.
+    pub(super) fn foresee(&self, receiver: &Receiver, stage: Stage) -> Option<Effect> {
+        self.faults()
+            .foresee(self.clock.now(), Self::point(receiver, stage, None))
+            .map(|(effect, _)| effect)
+    }
+
+    /// What a connection would meet now, and whether that ends with a count.
+    pub(super) fn foresee_connect(&self, receiver: &Receiver) -> Option<(Effect, bool)> {
+        self.faults().foresee(
+            self.clock.now(),
+            Self::point(receiver, Stage::Connect, None),
+        )
+    }
+
+    pub(super) fn strike_query(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        over: Transport,
+    ) -> Option<QueryEffect> {
+        self.faults()
+            .strike_query(self.clock.now(), name, record_type, over)
+    }
+
+    pub(super) fn next_session(&self) -> SessionId {
+        SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// Says whom a connection that will come from this address is for.
+    pub(super) fn announce(&self, from: SocketAddr, purpose: Purpose) {
+        self.announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(from, purpose);
+    }
+
+    pub(super) fn announced(&self, from: SocketAddr) -> Purpose {
+        self.announced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&from)
+            .unwrap_or_default()
+    }
+
+    /// Whether the lab's resolver sets the AD bit on an answer: all its names must be signed.
+    pub(super) fn vouches_for(&self, asked: &Domain, answer: &Answer) -> bool {
+        let signed = |name: &Domain| self.scenario.dnssec.iter().any(|apex| name.is_within(apex));
+        signed(asked)
+            && answer
+                .records
+                .iter()
+                .all(|record| signed(&Domain::from(&record.name)))
+    }
+
+    pub(super) fn take(&self, captured: Captured) {
+        let (message, about) = captured.content.ids();
+        let known = |id: &MessageId| self.message_ids.contains(id);
+        self.record(What::Taken {
+            session: captured.session,
+            message: message.filter(known),
+            about: about.filter(|id| captured.from.is_empty() && known(id)),
+            from: captured.from.clone(),
+            to: captured.to.clone(),
+            octets: captured.content.len(),
+            tls: captured.tls,
+        });
+        self.mailbox
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(captured);
+    }
+}
