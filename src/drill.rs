@@ -20,6 +20,9 @@ const LOOPBACK_TOLERANCE: Duration = Duration::from_secs(2);
 /// Virtual time after which a drill is broken off: no queue lives as long.
 const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
 
+/// Events after which a drill is broken off: one that retries every millisecond for days.
+const MAX_EVENTS: usize = 2_000_000;
+
 /// What came of a drill.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -72,14 +75,16 @@ pub fn run(
         let lab = Lab::start(Arc::clone(scenario), kind).await?;
         let post = Post::new(Arc::clone(lab.site()), seed);
         let clock = lab.site().clock;
-        tokio::time::timeout(limit, sender.send(post))
-            .await
-            .map_err(|_| {
-                io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("the drill did not end within {limit:?}"),
-                )
-            })?;
+        let broken_off = |reason: String| io::Error::new(io::ErrorKind::TimedOut, reason);
+        tokio::select! {
+            biased;
+            () = lab.past(MAX_EVENTS) => {
+                return Err(broken_off(format!("the drill did not end within {MAX_EVENTS} events")));
+            }
+            ended = tokio::time::timeout(limit, sender.send(post)) => {
+                ended.map_err(|_| broken_off(format!("the drill did not end within {limit:?}")))?;
+            }
+        }
         let took = clock.now();
         let events = lab.events();
         lab.stop().await;

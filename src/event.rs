@@ -56,8 +56,11 @@ pub enum What {
         record_type: RecordType,
         /// How the query came.
         over: Transport,
-        /// The response code, or the fault that replaced the answer.
+        /// The response code, or that there was no answer.
         answer: String,
+        /// The fault that struck.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fault: Option<String>,
         /// The answer section.
         #[serde(serialize_with = "as_texts", skip_serializing_if = "Vec::is_empty")]
         records: Vec<Record>,
@@ -177,6 +180,9 @@ pub struct Purpose {
     /// The exchanger meant, where several share the address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exchanger: Option<Domain>,
+    /// The next hop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hop: Option<Domain>,
     /// Which pass over the candidates, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pass: Option<u32>,

@@ -1,7 +1,7 @@
 //! The lab: a name server and as many SMTP receivers as the records have addresses, on one network.
 //!
 //! [`Lab`] starts everything and stops it when it is dropped. It knows records and faults, and
-//! nothing of what is expected of delivery. [`Site`] is what its parts share.
+//! nothing of what is expected of delivery. `Site` is what its parts share.
 
 mod authority;
 mod door;

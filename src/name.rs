@@ -3,14 +3,24 @@
 //! Owns the one form in which a name reaches a log, a map key or a message. The wire form and the
 //! zone-file form are hickory's; [`Domain::to_wire`] leads there.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    str::FromStr,
+    sync::Arc,
+};
 
 use hickory_proto::rr::Name;
 use serde::{Serialize, Serializer};
 
 /// A domain name in lower case, absolute, without the final dot; the root is `.`.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Domain(Arc<str>);
+#[derive(Clone)]
+pub struct Domain {
+    text: Arc<str>,
+    /// The same name on the wire: a query may carry octets that no text of ours would parse to.
+    wire: Name,
+}
 
 /// A text that is no domain name.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -23,64 +33,84 @@ pub struct InvalidDomain {
 impl Domain {
     /// The root of the name space, which a null MX names (RFC 7505 section 3).
     pub fn root() -> Self {
-        Self(".".into())
+        Self {
+            text: ".".into(),
+            wire: Name::root(),
+        }
     }
 
     /// Whether this is the root.
     pub fn is_root(&self) -> bool {
-        &*self.0 == "."
+        &*self.text == "."
     }
 
     /// The name as text, without the final dot.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Whether this name is `apex` or below it.
     pub fn is_within(&self, apex: &Domain) -> bool {
-        apex.is_root()
-            || self == apex
-            || self
-                .0
-                .strip_suffix(&*apex.0)
-                .is_some_and(|head| head.ends_with('.'))
+        apex.wire.zone_of(&self.wire)
     }
 
     /// The name one label up, unless this is the root.
     pub fn parent(&self) -> Option<Self> {
-        if self.is_root() {
-            return None;
-        }
-        Some(
-            self.0
-                .split_once('.')
-                .map_or_else(Self::root, |(_, rest)| Self(rest.into())),
-        )
+        (!self.is_root()).then(|| Self::from(&self.wire.base_name()))
     }
 
-    /// This name with labels put before it, as in `_25._tcp`.
+    /// This name with labels put before it, as in `_25._tcp`; itself where there is no room for them.
     pub fn prefixed(&self, labels: &str) -> Self {
-        Self(format!("{}.{}", labels.to_ascii_lowercase(), self.0).into())
+        let longer = Name::from_ascii(labels).and_then(|mut head| {
+            head.set_fqdn(false);
+            head.append_domain(&self.wire)
+        });
+        longer.map_or_else(|_| self.clone(), |name| Self::from(&name))
     }
 
     /// The name as hickory writes it on the wire.
     pub fn to_wire(&self) -> Name {
-        if self.is_root() {
-            return Name::root();
-        }
-        let mut name = Name::from_ascii(&*self.0).expect("a Domain is made from a valid name");
-        name.set_fqdn(true);
-        name
+        self.wire.clone()
+    }
+}
+
+impl PartialEq for Domain {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Domain {}
+
+impl PartialOrd for Domain {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Domain {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for Domain {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
 impl From<&Name> for Domain {
     fn from(name: &Name) -> Self {
-        let text = name.to_ascii().to_ascii_lowercase();
-        match text.strip_suffix('.') {
-            Some("") | None if text.len() <= 1 => Self::root(),
-            Some(rest) => Self(rest.into()),
-            None => Self(text.into()),
+        let mut wire = name.to_lowercase();
+        wire.set_fqdn(true);
+        if wire.is_root() {
+            return Self::root();
+        }
+        let text = wire.to_ascii();
+        Self {
+            text: text.strip_suffix('.').unwrap_or(&text).into(),
+            wire,
         }
     }
 }
@@ -105,19 +135,19 @@ impl FromStr for Domain {
 
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.text)
     }
 }
 
 impl fmt::Debug for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.text, f)
     }
 }
 
 impl Serialize for Domain {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.text)
     }
 }
 
@@ -150,6 +180,23 @@ mod tests {
         assert!(!domain("myexample.test").is_within(&domain("example.test")));
         assert_eq!(domain("a.test").parent(), Some(domain("test")));
         assert_eq!(domain("test").parent(), Some(Domain::root()));
+    }
+
+    #[test]
+    fn any_name_off_the_wire_goes_back_onto_it() {
+        let odd = [&b"a b"[..], b"@", b"x\xff\x00", b"\"", b"-a-"];
+        for label in odd {
+            let name = Name::from_labels([label, b"test"]).expect("a name");
+            assert_eq!(Domain::from(&name).to_wire(), name);
+        }
+        let long = [
+            "a".repeat(63),
+            "b".repeat(63),
+            "c".repeat(63),
+            "d".repeat(58),
+        ]
+        .join(".");
+        assert_eq!(domain(&long).prefixed("hostmaster"), domain(&long));
     }
 
     #[test]

@@ -7,8 +7,10 @@ use serde::{Serialize, Serializer};
 /// How a reply or a failure is to be taken (RFC 5321 section 4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// 2yz or 3yz: go on.
+    /// 2yz: done.
     Positive,
+    /// 3yz: more is wanted, as after DATA.
+    Intermediate,
     /// 4yz: try again later.
     Transient,
     /// 5yz: do not repeat this.
@@ -73,7 +75,8 @@ impl Reply {
     /// What the first digit says.
     pub fn severity(&self) -> Severity {
         match self.code {
-            0..400 => Severity::Positive,
+            0..300 => Severity::Positive,
+            300..400 => Severity::Intermediate,
             400..500 => Severity::Transient,
             _ => Severity::Permanent,
         }

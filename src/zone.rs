@@ -1,8 +1,9 @@
 //! The records of a drill as one name space, and how a recursive resolver answers from them.
 //!
-//! A [`Zone`] never changes; [`History`] holds the zones that follow each other in time. Sending
+//! A [`Zone`] never changes; `History` holds the zones that follow each other in time. Sending
 //! answers (transports, faults) is the name server's concern.
 
+mod entries;
 pub(crate) mod text;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -46,11 +47,12 @@ impl Zone {
         zone
     }
 
-    /// Adds a record, unless the same is there.
+    /// Adds a record; the same with another TTL is replaced.
     pub(crate) fn add(&mut self, record: Record) {
         let set = self.records.entry(Domain::from(&record.name)).or_default();
-        if !set.iter().any(|known| known.data == record.data) {
-            set.push(record);
+        match set.iter_mut().find(|known| known.data == record.data) {
+            Some(known) => *known = record,
+            None => set.push(record),
         }
     }
 

@@ -165,7 +165,7 @@ fn play(
     let sender = || flaw.map_or_else(Reference::default, Reference::with_flaw);
     let end = match drill::obstacle(scenario, network) {
         Some(reason) => End::Skipped(reason),
-        None => match drill::run(scenario, network, seed, sender()) {
+        None => match guarded(|| drill::run(scenario, network, seed, sender())) {
             Ok(run) => End::Ran(Box::new(run)),
             Err(error) => End::Broken(error.to_string()),
         },
@@ -175,4 +175,14 @@ fn play(
         end,
         elapsed: begun.elapsed(),
     }
+}
+
+/// One drill that panics is a fault of ours, and no reason to lose what the others say.
+fn guarded(play: impl FnOnce() -> io::Result<drill::Run>) -> io::Result<drill::Run> {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(play));
+    result.unwrap_or_else(|_| {
+        Err(io::Error::other(
+            "mxdrill itself failed here; please report it with the scenario",
+        ))
+    })
 }

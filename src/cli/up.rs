@@ -135,15 +135,19 @@ fn line(event: &Event) -> String {
             record_type,
             over,
             answer,
+            fault,
             records,
         } => {
             let data: Vec<String> = records
                 .iter()
                 .map(|record| record.data.to_string())
                 .collect();
+            let over = format!("{over:?}").to_lowercase();
+            let fault = fault
+                .as_ref()
+                .map_or(String::new(), |fault| format!(" (fault: {fault})"));
             format!(
-                "query {name} {record_type} over {}: {answer} {}",
-                format!("{over:?}").to_lowercase(),
+                "query {name} {record_type} over {over}: {answer}{fault} {}",
                 data.join(", ")
             )
         }

@@ -8,7 +8,7 @@ use std::{net::IpAddr, sync::Arc};
 use hickory_proto::{
     op::{Edns, MessageType, Metadata, OpCode, ResponseCode},
     rr::{
-        RData, Record, RecordType,
+        DNSClass, RData, Record, RecordType,
         rdata::{A, AAAA},
     },
     serialize::binary::BinEncoder,
@@ -111,11 +111,10 @@ impl NameServer {
         if replaced || effect == Some(QueryEffect::Truncate) {
             answer.records.clear();
         }
-        let shown = match (effect, code) {
-            (Some(effect), _) => effect.to_string(),
-            (None, Some(code)) => response_word(code, answer.records.is_empty()),
-            (None, None) => unreachable!("only a fault leaves a query without an answer"),
-        };
+        let shown = code.map_or_else(
+            || "no answer".to_owned(),
+            |code| response_word(code, answer.records.is_empty()),
+        );
         self.site.log.record(
             now,
             What::Query {
@@ -123,6 +122,7 @@ impl NameServer {
                 record_type,
                 over,
                 answer: shown.clone(),
+                fault: effect.map(|effect| effect.to_string()),
                 records: answer.records.clone(),
             },
         );
@@ -209,6 +209,16 @@ impl RequestHandler for NameServer {
             || request.metadata.message_type != MessageType::Query
         {
             metadata.response_code = ResponseCode::NotImp;
+            return send(&mut responder, builder.build_no_records(metadata), metadata).await;
+        }
+        let class = info.query.original().query_class();
+        let kind = info.query.query_type();
+        if class != DNSClass::IN || matches!(kind, RecordType::AXFR | RecordType::IXFR) {
+            metadata.response_code = ResponseCode::Refused;
+            return send(&mut responder, builder.build_no_records(metadata), metadata).await;
+        }
+        if request.edns.as_ref().is_some_and(|edns| edns.version() > 0) {
+            metadata.response_code = ResponseCode::BADVERS;
             return send(&mut responder, builder.build_no_records(metadata), metadata).await;
         }
         let asked = Domain::from(&hickory_proto::rr::Name::from(info.query.name().clone()));

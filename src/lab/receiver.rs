@@ -54,7 +54,7 @@ impl Receiver {
 /// Whether a session goes on.
 enum Step {
     Go,
-    /// A positive reply was sent.
+    /// It is over.
     Ended(Ended),
 }
 
@@ -193,7 +193,7 @@ impl Session {
             Request::Helo { host } => self.hello(&host, false).await,
             Request::StartTls => self.starttls().await,
             Request::Mail { from } => self.mail(&from).await,
-            Request::Rcpt { to } => self.rcpt(&to.address).await,
+            Request::Rcpt { to } => self.rcpt(&to).await,
             Request::Data => self.data().await,
             Request::Quit => self.quit().await,
             Request::Rset => {
@@ -271,15 +271,20 @@ impl Session {
         Ok(step)
     }
 
-    async fn rcpt(&mut self, to: &str) -> io::Result<Step> {
+    async fn rcpt(&mut self, to: &smtp_proto::RcptTo<String>) -> io::Result<Step> {
         let refusal = match &self.envelope {
             _ if self.upstream.is_some() => None,
             None => Some(Reply::new(503, "5.5.1 MAIL first")),
             Some(envelope) if envelope.to.len() >= MAX_RECIPIENTS => {
                 Some(Reply::new(452, "4.5.3 too many recipients"))
             }
+            Some(_) if to.address.is_empty() => Some(Reply::new(501, "5.1.3 bad forward-path")),
+            Some(_) if to.flags != 0 || to.orcpt.is_some() => {
+                Some(Reply::new(555, "5.5.4 DSN is not offered"))
+            }
             Some(_) => None,
         };
+        let to = to.address.as_str();
         let refused = refusal.is_some();
         let reply = refusal.unwrap_or_else(|| Reply::new(250, "2.1.5 recipient ok"));
         let (step, sent) = self.answer(Stage::Rcpt, Some(to), Some(to), reply).await?;

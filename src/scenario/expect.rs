@@ -253,6 +253,12 @@ fn attempt(
             Vec::new()
         }
     };
+    if table.get("any").is_some() && table.array("any").is_empty() {
+        doc.mistake(
+            table.key_offset("any"),
+            "found no host, expected at least one",
+        );
+    }
     let result = result(&table);
     if table.get("result").is_none() {
         table.missing("result", "how it ended, such as result = \"accepted\"");

@@ -1,14 +1,14 @@
 //! A scenario file as a whole: its keys, its records and how its parts must fit together.
 
-use std::{net::IpAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
 
 use hickory_proto::rr::{Record, RecordType};
 use toml::{Spanned, de::DeTable};
 
 use super::policy_host;
 use super::{
-    Expect, Host, Level, Message, Mistake, Mistakes, Outcome, PolicyRow, ReadFile,
-    ReceiverSettings, Scenario, SenderSettings,
+    Expect, ExpectedMessage, Host, Level, Message, MessageId, Mistake, Mistakes, PolicyRow,
+    ReadFile, ReceiverSettings, Scenario, SenderSettings, Total,
     document::{Document, Table},
     expect,
     mistake::not_allowed,
@@ -41,7 +41,7 @@ const KEYS: [&str; 17] = [
 ];
 
 /// The exchanger of the lab's own domain for senders.
-const OWN_EXCHANGER: &str = "bounces.sender.test";
+pub(crate) const OWN_EXCHANGER: &str = "bounces.sender.test";
 /// The lab's own domain for senders: where bounces of `sender@sender.test` arrive.
 const SENDER_ZONE: &str = "$ORIGIN sender.test.\n$TTL 3600\n\
     @ IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ IN MX 10 bounces\n@ IN TXT \"v=spf1 mx -all\"\nbounces IN A 198.51.100.25\n";
@@ -69,14 +69,15 @@ fn scenario<'a>(
     if table.get("summary").is_none() {
         table.missing("summary", "one sentence that says what is claimed");
     }
-    let records = records(&table, read_file)?;
-    let mut zones = History::new(Zone::new(records));
-    updates(&table, &mut zones);
+    let records = records(&table, read_file);
+    let known = records.is_some();
+    let mut zones = History::new(Zone::new(records.unwrap_or_default()));
+    updates(&table, &mut zones, known);
     host_sender_domain(&mut zones);
     let policies = rows::policies(&table);
     host_policies(&policies, &mut zones);
-    let messages = rows::messages(&table);
-    if messages.is_empty() && !doc.has_mistakes() {
+    let mut messages = rows::messages(&table);
+    if messages.is_empty() && table.array("messages").is_empty() {
         table.missing(
             "messages",
             "at least one row such as messages = [{ id = \"m1\", to = \"alice@example.test\" }]",
@@ -85,18 +86,22 @@ fn scenario<'a>(
     let sender = table
         .get("sender")
         .map_or_else(SenderSettings::default, |value| rows::sender(doc, value));
-    let names = HostNames::new(&zones);
+    let names = HostNames::new(&zones, known);
     let expect = table.get("expect").map_or_else(Expect::default, |value| {
         expect::read(doc, value, &messages, &names)
     });
+    let stop = table.parsed("stop", moment);
+    if stop.is_none() {
+        imply_stops(&expect, &mut messages);
+    }
     let mut receivers = rows::receivers(&table, &names);
     receivers.extend(engine_of_all(&table, &zones));
-    Some(Scenario {
+    let scenario = Scenario {
         name: Path::new(doc.path())
             .file_stem()
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
         path: doc.path().to_owned(),
-        summary: summary?,
+        summary: summary.unwrap_or_default(),
         cites: table.parsed_array("cites", |text| Ok(text.to_owned())),
         level: table
             .parsed("level", |text| word(text, "a level", &Level::WORDS))
@@ -110,14 +115,13 @@ fn scenario<'a>(
             text.parse()
                 .map_err(|error: crate::name::InvalidDomain| error.to_string())
         }),
-        stop: table
-            .parsed("stop", moment)
-            .or_else(|| implied_stop(&expect, &messages)),
+        stop,
         zones,
         messages,
         sender,
         expect,
-    })
+    };
+    known.then_some(scenario)
 }
 
 /// The engine of all receivers but the lab's own one, which has to take bounces.
@@ -172,37 +176,32 @@ pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
     })
 }
 
-/// Without `stop`, a drill that expects a message deferred ends once its expected attempts are over.
-fn implied_stop(expect: &Expect, messages: &[Message]) -> Option<Moment> {
-    let deferred = expect.messages.iter().filter(|(_, expected)| {
-        expected.outcome == Some(Outcome::Deferred)
-            || expected
-                .recipients
-                .iter()
-                .any(|(_, outcome)| *outcome == Outcome::Deferred)
-    });
-    let mut moments: Vec<Moment> = deferred
-        .flat_map(|(id, expected)| {
-            let submitted = messages
-                .iter()
-                .filter(|message| message.id == *id)
-                .map(|message| message.at);
-            let attempts = expected
-                .attempts
-                .iter()
-                .chain(&expected.starts_with)
-                .flatten()
-                .filter_map(|attempt| attempt.at);
-            submitted.chain(attempts).collect::<Vec<_>>()
-        })
+/// Without `stop`, a message that is expected deferred is left alone once its expected attempts are
+/// over; all messages are where only the number of deferred ones is expected.
+fn imply_stops(expect: &Expect, messages: &mut [Message]) {
+    let counted = expect
+        .totals
+        .iter()
+        .any(|(total, bounds)| *total == Total::Deferred && bounds.min > 0);
+    let expected: BTreeMap<&MessageId, &ExpectedMessage> = expect
+        .messages
+        .iter()
+        .map(|(id, expected)| (id, expected))
         .collect();
-    let any_deferred = |(total, bounds): &(super::Total, super::Bounds)| {
-        *total == super::Total::Deferred && bounds.min > 0
-    };
-    if expect.totals.iter().any(any_deferred) {
-        moments.extend(messages.iter().map(|message| message.at));
+    let any = expected.values().any(|expected| expected.is_deferred());
+    for message in messages {
+        let about = expected
+            .get(&message.id)
+            .filter(|expected| expected.is_deferred());
+        if about.is_none() && (any || !counted) {
+            continue;
+        }
+        let attempts = about
+            .into_iter()
+            .flat_map(|expected| expected.attempts.iter().chain(&expected.starts_with));
+        let last = attempts.flatten().filter_map(|attempt| attempt.at).max();
+        message.stop = Some(last.unwrap_or(message.at).max(message.at));
     }
-    moments.into_iter().max()
 }
 
 /// The records of `zone` or `zone_file`.
@@ -305,7 +304,7 @@ fn host_policies(policies: &[PolicyRow], zones: &mut History) {
 }
 
 /// Reads the updates and appends the zones that come of them.
-fn updates(table: &Table<'_, '_>, zones: &mut History) {
+fn updates(table: &Table<'_, '_>, zones: &mut History, known: bool) {
     let mut changes = Vec::new();
     for value in table.array("updates") {
         let Some(row) = Table::of_value(table.doc(), value, "an update", &["at", "delete", "add"])
@@ -332,7 +331,7 @@ fn updates(table: &Table<'_, '_>, zones: &mut History) {
         let mut zone = zones.last().clone();
         for deletion in deletions {
             let (name, record_type) = deletion.value;
-            if zone.remove(&name, record_type) == 0 {
+            if zone.remove(&name, record_type) == 0 && known {
                 let wanted = record_type.map_or(String::new(), |wanted| format!(" {wanted}"));
                 let known: Vec<Domain> = zone.names().cloned().collect();
                 let hint = text::nearest_name(&name, &known).map_or(String::new(), |near| {
@@ -381,12 +380,14 @@ pub(crate) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> 
 
 /// The hosts a scenario may speak of: names with addresses, the domains they stand for, addresses.
 pub(super) struct HostNames {
+    /// Whether the records could be read; if not, any host may be meant.
+    readable: bool,
     names: Vec<Domain>,
     addresses: Vec<IpAddr>,
 }
 
 impl HostNames {
-    fn new(zones: &History) -> Self {
+    fn new(zones: &History, readable: bool) -> Self {
         let all = zones.addresses();
         let mut names: Vec<Domain> = all.values().flatten().cloned().collect();
         // An exchanger may be an alias, or a name without an address: it can still be spoken of.
@@ -400,6 +401,7 @@ impl HostNames {
         names.sort();
         names.dedup();
         Self {
+            readable,
             names,
             addresses: all.into_keys().collect(),
         }
@@ -412,7 +414,7 @@ impl HostNames {
             Host::Name(name) => self.names.contains(name),
             Host::Address(address) => self.addresses.contains(address),
         };
-        if known {
+        if known || !self.readable {
             return Ok(host);
         }
         let hint = match &host {

@@ -1,6 +1,6 @@
 //! The rows of a scenario file: messages, faults, receivers, and the sender's settings.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use toml::{Spanned, de::DeValue};
 
@@ -18,7 +18,7 @@ use crate::{
 /// Messages that one row may stand for.
 const MAX_COUNT: u64 = 100_000;
 /// Octets that a message may have.
-const MAX_SIZE: u64 = 1 << 30;
+const MAX_SIZE: u64 = 64 << 20;
 
 pub(super) fn covers(table: &Table<'_, '_>) -> Vec<u16> {
     let numbers = table.array("covers").into_iter();
@@ -30,6 +30,7 @@ pub(super) fn covers(table: &Table<'_, '_>) -> Vec<u16> {
 
 pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
+    let mut ids: BTreeSet<MessageId> = BTreeSet::new();
     for value in table.array("messages") {
         const KEYS: [&str; 8] = [
             "id",
@@ -45,7 +46,7 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
             continue;
         };
         for message in message_row(&row) {
-            if messages.iter().any(|known| known.id == message.id) {
+            if !ids.insert(message.id.clone()) {
                 table.doc().mistake(
                     row.key_offset("id"),
                     format!(
@@ -117,6 +118,7 @@ fn message_row(row: &Table<'_, '_>) -> Vec<Message> {
             .and_then(|n| n.try_into().ok())
             .unwrap_or(0),
         require_tls: row.flag("requiretls").unwrap_or(false),
+        stop: None,
     };
     match row.get("count") {
         None => vec![message],
@@ -173,7 +175,7 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
     };
     if table.get("retry").is_some() {
         settings.retry = table.parsed_array("retry", interval);
-        if settings.retry.is_empty() && !doc.has_mistakes() {
+        if table.array("retry").is_empty() {
             doc.mistake(
                 table.key_offset("retry"),
                 "found no interval, expected at least one, such as retry = [\"30m\"]",
@@ -188,7 +190,7 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
             text.parse()
                 .map_err(|error: crate::name::InvalidDomain| error.to_string())
         });
-        if settings.names.is_empty() && !doc.has_mistakes() {
+        if table.array("names").is_empty() {
             doc.mistake(
                 table.key_offset("names"),
                 "found no name, expected at least the name to say in EHLO",
@@ -219,6 +221,14 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
     };
     settings.max_candidates = count("max_candidates", 1000);
     settings.max_hops = count("max_hops", 1000).unwrap_or(settings.max_hops);
+    for key in ["max_candidates", "max_hops"] {
+        if count(key, 1000) == Some(0) {
+            doc.mistake(
+                table.key_offset(key),
+                format!("found {key} = 0, expected at least 1"),
+            );
+        }
+    }
     settings.tls = table
         .parsed("tls", |text| word(text, "a TLS policy", &TlsPolicy::WORDS))
         .unwrap_or(settings.tls);

@@ -158,6 +158,7 @@ mod tests {
                 size: Some(size),
                 received: 0,
                 require_tls: false,
+                stop: None,
             };
             assert_eq!(message(&asked).len(), size);
         }

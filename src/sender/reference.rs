@@ -26,7 +26,7 @@ use super::{
     mta_sts::{Policies, Policy},
     report,
     resolver::Lookups,
-    session::{self, Fate, Letter, Reason},
+    session::{self, Attempted, Fate, Letter, Reason},
     tls::{Demand, Unusable},
 };
 use crate::{
@@ -87,6 +87,13 @@ struct Office {
     sessions: Semaphore,
     /// Addresses whose connections failed, and until when they are skipped.
     unreachable: Mutex<BTreeMap<IpAddr, Moment>>,
+}
+
+/// The candidates of a pass.
+struct Candidates {
+    candidates: Vec<Candidate>,
+    /// Whether these are all that the domain has.
+    complete: bool,
 }
 
 /// A message on its way to one next hop.
@@ -183,6 +190,10 @@ impl Office {
             );
         }
         let deadline = delivery.message.at.after(self.settings.expire);
+        let stop = self.stop.into_iter().chain(delivery.message.stop).min();
+        if stop.is_some_and(|stop| self.site.clock.now() > stop) {
+            return self.say_deferred(delivery);
+        }
         loop {
             delivery.pass += 1;
             self.pass(delivery).await;
@@ -197,7 +208,7 @@ impl Office {
             let next = self.site.clock.now().after(self.interval(delivery.pass));
             let expires = next >= deadline;
             let wake = if expires { deadline } else { next };
-            if self.stop.is_some_and(|stop| wake > stop) {
+            if stop.is_some_and(|stop| wake > stop) {
                 return;
             }
             self.site.clock.sleep_until(wake).await;
@@ -226,7 +237,10 @@ impl Office {
 
     /// One walk over the candidates, as they are now.
     async fn pass(&self, delivery: &mut Delivery) {
-        let candidates = match self.candidates(delivery).await {
+        let Candidates {
+            candidates,
+            complete,
+        } = match self.candidates(delivery).await {
             Ok(candidates) => candidates,
             Err(unroutable) => {
                 let reason = Reason {
@@ -248,7 +262,8 @@ impl Office {
             _ => None,
         };
         let mut refusals: Option<Reason> = None;
-        let mut transient = false;
+        // Later, those may be tried that were left out this time.
+        let mut transient = !complete;
         for candidate in &candidates {
             let fates = match self.attempt(delivery, candidate, sts.as_ref()).await {
                 Ok(fates) => fates,
@@ -277,7 +292,7 @@ impl Office {
         }
     }
 
-    async fn candidates(&self, delivery: &mut Delivery) -> Result<Vec<Candidate>, Unroutable> {
+    async fn candidates(&self, delivery: &mut Delivery) -> Result<Candidates, Unroutable> {
         let mut answer = self.lookups.mx(&delivery.hop).await;
         let mut identity = Identity::from(&self.settings);
         if let Some(flaw) = self.flaw {
@@ -302,7 +317,17 @@ impl Office {
                 strays
             }
         };
-        Ok(self.without_unreachable(candidates))
+        let all = candidates.len();
+        let candidates = self.without_unreachable(candidates);
+        let unknown = addresses.values().any(|addresses| addresses.failed);
+        let limited = self
+            .settings
+            .max_candidates
+            .is_some_and(|limit| all >= limit);
+        Ok(Candidates {
+            complete: !unknown && !limited && candidates.len() == all,
+            candidates,
+        })
     }
 
     /// Leaves out addresses whose connections failed a short while ago, as long as others are left
@@ -355,6 +380,7 @@ impl Office {
         let purpose = Purpose {
             message: Some(delivery.id.clone()),
             exchanger: Some(candidate.exchanger.clone()),
+            hop: Some(delivery.hop.clone()),
             pass: Some(delivery.pass),
         };
         let _open = self
@@ -362,7 +388,7 @@ impl Office {
             .acquire()
             .await
             .expect("the semaphore is never closed");
-        let fates = session::attempt(
+        let Attempted { connected, fates } = session::attempt(
             &self.site,
             &self.settings,
             candidate,
@@ -371,15 +397,13 @@ impl Office {
             &letter,
         )
         .await;
-        let unreachable = fates
-            .iter()
-            .any(|fate| matches!(fate, Fate::Deferred(reason) if reason.status == Status(4, 4, 1)));
-        if let Some(wait) = self.settings.remember_unreachable.filter(|_| unreachable) {
+        if let Some(wait) = self.settings.remember_unreachable.filter(|_| !connected) {
             let until = self.site.clock.now().after(wait);
-            self.unreachable
+            let mut unreachable = self
+                .unreachable
                 .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(candidate.address, until);
+                .unwrap_or_else(PoisonError::into_inner);
+            unreachable.insert(candidate.address, until);
         }
         if self.flaw == Some(Flaw::DeliversTwice) && fates.contains(&Fate::Delivered) {
             session::attempt(
@@ -483,6 +507,7 @@ impl Office {
             size: None,
             received: 0,
             require_tls: false,
+            stop: None,
         };
         let mut random = delivery.random.clone();
         random.set_stream(random.get_stream() | 1 << 63);

@@ -36,6 +36,14 @@ pub(crate) enum Fate {
     Failed(Reason),
 }
 
+/// What an attempt came to.
+pub(crate) struct Attempted {
+    /// Whether there was a connection at all.
+    pub(crate) connected: bool,
+    /// A fate for each recipient.
+    pub(crate) fates: Vec<Fate>,
+}
+
 /// What to send.
 pub(crate) struct Letter<'a> {
     /// `None` is the null reverse-path.
@@ -58,7 +66,7 @@ enum Stop {
     NoRequireTls,
 }
 
-/// Tries to hand a letter to a candidate; a fate for each recipient.
+/// Tries to hand a letter to a candidate.
 pub(crate) async fn attempt(
     site: &Arc<Site>,
     settings: &SenderSettings,
@@ -66,7 +74,7 @@ pub(crate) async fn attempt(
     demand: &Demand,
     purpose: Purpose,
     letter: &Letter<'_>,
-) -> Vec<Fate> {
+) -> Attempted {
     let connect = network::connect(site, candidate.address, site.network.smtp_port(), purpose);
     let mut session = match timeout(settings.timeouts.at(Stage::Connect), connect).await {
         Ok(Ok(stream)) => Client {
@@ -75,24 +83,28 @@ pub(crate) async fn attempt(
             site,
             candidate,
             extensions: Vec::new(),
+            answered: Vec::new(),
         },
         Ok(Err(error)) => {
-            return all(
-                letter,
-                Stop::Broken(
-                    connect_status(&error),
-                    format!("connection failed: {error}"),
-                ),
+            let reached = error.kind() == io::ErrorKind::ConnectionReset;
+            let stop = Stop::Broken(
+                connect_status(&error),
+                format!("connection failed: {error}"),
             );
+            return Attempted {
+                connected: reached,
+                fates: all(letter, stop),
+            };
         }
         Err(_) => {
-            return all(
-                letter,
-                Stop::Broken(Status(4, 4, 1), "connection timed out".to_owned()),
-            );
+            let stop = Stop::Broken(Status(4, 4, 1), "connection timed out".to_owned());
+            return Attempted {
+                connected: false,
+                fates: all(letter, stop),
+            };
         }
     };
-    match session.deliver(demand, letter).await {
+    let fates = match session.deliver(demand, letter).await {
         Ok(fates) => {
             session.quit().await;
             fates
@@ -101,8 +113,19 @@ pub(crate) async fn attempt(
             if !matches!(stop, Stop::Broken(..)) {
                 session.quit().await;
             }
-            all(letter, stop)
+            let mut fates = all(letter, stop);
+            // Who was refused for good stays refused, whatever became of the connection.
+            for (fate, answered) in fates.iter_mut().zip(session.answered) {
+                if matches!(answered, Fate::Failed(_)) {
+                    *fate = answered;
+                }
+            }
+            fates
         }
+    };
+    Attempted {
+        connected: true,
+        fates,
     }
 }
 
@@ -154,7 +177,8 @@ fn reason(reply: &Reply) -> Reason {
 fn fate(reply: &Reply) -> Fate {
     match reply.severity() {
         Severity::Positive => Fate::Delivered,
-        Severity::Transient => Fate::Deferred(reason(reply)),
+        // 3yz is an answer to DATA alone.
+        Severity::Transient | Severity::Intermediate => Fate::Deferred(reason(reply)),
         Severity::Permanent => Fate::Failed(reason(reply)),
     }
 }
@@ -166,6 +190,8 @@ struct Client<'s> {
     candidate: &'s Candidate,
     /// The keywords of the last EHLO reply.
     extensions: Vec<String>,
+    /// The fates of the recipients answered so far.
+    answered: Vec<Fate>,
 }
 
 impl Client<'_> {
@@ -258,13 +284,21 @@ impl Client<'_> {
         if reply.severity() != Severity::Positive {
             return Ok(vec![fate(&reply); letter.to.len()]);
         }
-        let mut fates = Vec::new();
         for to in letter.to {
             let reply = self
                 .command(Stage::Rcpt, &format!("RCPT TO:<{to}>"))
                 .await?;
-            fates.push(fate(&reply));
+            let fate = match reply.code {
+                // Too many recipients, not this one (RFC 5321 section 4.5.3.1.10).
+                552 => Fate::Deferred(Reason {
+                    status: Status(4, 5, 3),
+                    text: reply.to_string(),
+                }),
+                _ => fate(&reply),
+            };
+            self.answered.push(fate);
         }
+        let mut fates = self.answered.clone();
         if !fates.contains(&Fate::Delivered) {
             return Ok(fates);
         }

@@ -11,7 +11,7 @@ use crate::{
     fault::{Host, Stage},
     name::Domain,
     reply::Status,
-    scenario::{AttemptResult, Mailbox, Message, MessageId, Outcome, Scenario},
+    scenario::{AttemptResult, Mailbox, Message, MessageId, OWN_EXCHANGER, Outcome, Scenario},
     time::Moment,
 };
 
@@ -24,6 +24,8 @@ pub struct Attempt {
     pub session: SessionId,
     /// The exchanger that the sender named, if it did.
     pub exchanger: Option<Domain>,
+    /// The next hop, if the sender said so.
+    pub hop: Option<Domain>,
     /// Which pass over the candidates, if the sender said so.
     pub pass: Option<u32>,
     /// When it began.
@@ -257,6 +259,7 @@ impl View {
             message: self.purpose.message.clone(),
             session,
             exchanger: self.purpose.exchanger.clone(),
+            hop: self.purpose.hop.clone(),
             pass: self.purpose.pass,
             at: self.at,
             ended: self.ended,
@@ -271,7 +274,13 @@ impl View {
             taken: Vec::new(),
         };
         if self.transactions.is_empty() {
-            let message = whole.message.clone().or_else(|| undelivered.only_one());
+            // The exchanger of the lab's own domain is tried for bounces.
+            let for_bounces = whole
+                .hosts
+                .iter()
+                .any(|host| host.as_str() == OWN_EXCHANGER);
+            let message = whole.message.clone();
+            let message = message.or_else(|| undelivered.only_one().filter(|_| !for_bounces));
             return vec![Attempt { message, ..whole }];
         }
         let transactions = self.transactions.into_iter().enumerate();
@@ -301,10 +310,11 @@ impl Transaction {
             (true, Some((result, stage))) => (result, Some(stage)),
             (true, None) => (AttemptResult::Closed, Some(Stage::Content)),
         };
-        let message = whole
+        // What the content says comes before what the connection was said to be for: it may be
+        // used again.
+        let message = self
             .message
-            .clone()
-            .or(self.message)
+            .or_else(|| whole.message.clone())
             .or_else(|| undelivered.by_envelope(&self.recipients));
         if !self.taken.is_empty() {
             undelivered.delivered(message.as_ref());

@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use hickory_proto::rr::{RData, Record, RecordType};
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{RData, Record, RecordType},
+};
 
 use crate::{
     event::{Event, What},
@@ -26,6 +29,7 @@ const MAX_ALIASES: usize = 16;
 struct Given<'a> {
     at: Moment,
     answer: &'a str,
+    fault: Option<&'a str>,
     records: &'a [Record],
 }
 
@@ -43,7 +47,6 @@ pub(super) enum Known {
     NoDomain,
     /// Only failures, or nothing that still held.
     Failed,
-    NeverAsked,
 }
 
 /// The exchangers of a domain with their preferences, or why there are none.
@@ -64,6 +67,7 @@ impl<'a> Told<'a> {
                 name,
                 record_type,
                 answer,
+                fault,
                 records,
                 ..
             } = &event.what
@@ -71,6 +75,7 @@ impl<'a> Told<'a> {
                 given.entry((name, *record_type)).or_default().push(Given {
                     at: event.at,
                     answer,
+                    fault: fault.as_deref(),
                     records,
                 });
             }
@@ -81,12 +86,23 @@ impl<'a> Told<'a> {
     /// What was known of a name at a moment: the last answer that settled something and had not run
     /// out of its TTL; if a later question failed and the earlier answer ran out, nothing.
     fn known(&self, name: &Domain, record_type: RecordType, at: Moment) -> Known {
+        self.known_within(name, record_type, at, MAX_ALIASES)
+    }
+
+    /// As `known`; `depth` bounds aliases that turn round in time.
+    fn known_within(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        at: Moment,
+        depth: usize,
+    ) -> Known {
         let Some(given) = self.given.get(&(name, record_type)) else {
-            return self.unasked(name, record_type, at);
+            return self.unasked(name, record_type, at, depth);
         };
         let settled = |given: &&Given<'_>| {
-            given.at <= at && matches!(given.answer, "noerror" | "nodata" | "nxdomain")
-                || given.answer.starts_with("delay")
+            let usable = !matches!(given.fault, Some("truncate" | "wrong id" | "timeout"));
+            usable && matches!(given.answer, "noerror" | "nodata" | "nxdomain")
         };
         let Some(last) = given
             .iter()
@@ -109,18 +125,22 @@ impl<'a> Told<'a> {
         }
         match last.answer {
             "nxdomain" => Known::NoDomain,
-            _ => self.at_end_of_aliases(name, record_type, last.records, at),
+            _ => self.at_end_of_aliases(name, record_type, last.records, at, depth),
         }
     }
 
-    /// A sender may know without asking: from a cache of its own that is older than the drill, or
-    /// from an answer about an alias. The records themselves then say what is right.
-    fn unasked(&self, name: &Domain, record_type: RecordType, at: Moment) -> Known {
-        if self.given.is_empty() {
-            let answer = self.scenario.zones.at(at).answer(name, record_type);
-            return self.at_end_of_aliases(name, record_type, &answer.records, at);
+    /// A sender may know without asking, or not care to ask: the records themselves then say what is
+    /// right.
+    fn unasked(&self, name: &Domain, record_type: RecordType, at: Moment, depth: usize) -> Known {
+        // Who asks for one address family only cannot use the other.
+        if record_type == RecordType::AAAA && !self.given.is_empty() {
+            return Known::NoData;
         }
-        Known::NeverAsked
+        let answer = self.scenario.zones.at(at).answer(name, record_type);
+        match answer.code {
+            ResponseCode::NXDomain => Known::NoDomain,
+            _ => self.at_end_of_aliases(name, record_type, &answer.records, at, depth),
+        }
     }
 
     fn at_end_of_aliases(
@@ -129,6 +149,7 @@ impl<'a> Told<'a> {
         record_type: RecordType,
         records: &[Record],
         at: Moment,
+        depth: usize,
     ) -> Known {
         let mut current = name.clone();
         for _ in 0..MAX_ALIASES {
@@ -155,10 +176,14 @@ impl<'a> Told<'a> {
             }
         }
         // The end of the chain may have been asked for by itself.
-        if current != *name && self.given.contains_key(&(&current, record_type)) {
-            return self.known(&current, record_type, at);
+        match depth.checked_sub(1) {
+            Some(depth)
+                if current != *name && self.given.contains_key(&(&current, record_type)) =>
+            {
+                self.known_within(&current, record_type, at, depth)
+            }
+            _ => Known::NoData,
         }
-        Known::NoData
     }
 
     /// The exchangers of a domain, as known at a moment.
@@ -184,7 +209,7 @@ impl<'a> Told<'a> {
             }
             Known::NoData => Exchangers::Implicit,
             Known::NoDomain => Exchangers::NoDomain,
-            Known::Failed | Known::NeverAsked => Exchangers::Failed,
+            Known::Failed => Exchangers::Failed,
         }
     }
 

@@ -6,10 +6,14 @@
 use std::{net::IpAddr, ops::Range};
 
 use hickory_proto::{
-    rr::{Name, Record, RecordType},
+    rr::{
+        Name, RData, Record, RecordType,
+        rdata::{CNAME, MX, NS, PTR, SRV},
+    },
     serialize::txt::{Parser, parse_ttl},
 };
 
+use super::entries::{Entry, entries};
 use crate::{
     name::Domain,
     scenario::mistake::{nearest, not_allowed},
@@ -51,12 +55,6 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Vec<ZoneMistake>> {
     } else {
         Err(mistakes)
     }
-}
-
-/// One entry: its tokens, and whether it starts with white space (the owner is the last one).
-struct Entry {
-    inherits_owner: bool,
-    tokens: Vec<Range<usize>>,
 }
 
 /// What earlier entries mean for later ones.
@@ -286,6 +284,25 @@ impl Context<'_> {
         Ok(name)
     }
 
+    /// The data of types that are made of names, whose labels may hold what host names may not.
+    fn named_data(
+        &self,
+        record_type: RecordType,
+        data: &[Range<usize>],
+    ) -> Result<Option<RData>, ZoneMistake> {
+        let name = |index: usize| self.name(&data[index]);
+        // Checked before: the fields are there, and the numbers are numbers.
+        let number = |index: usize| self.token(&data[index]).parse().unwrap_or(0);
+        Ok(Some(match record_type {
+            RecordType::MX => RData::MX(MX::new(number(0), name(1)?)),
+            RecordType::CNAME => RData::CNAME(CNAME(name(0)?)),
+            RecordType::NS => RData::NS(NS(name(0)?)),
+            RecordType::PTR => RData::PTR(PTR(name(0)?)),
+            RecordType::SRV => RData::SRV(SRV::new(number(0), number(1), number(2), name(3)?)),
+            _ => return Ok(None),
+        }))
+    }
+
     fn record(
         &self,
         owner: &Name,
@@ -293,6 +310,9 @@ impl Context<'_> {
         data: &[Range<usize>],
     ) -> Result<Record, ZoneMistake> {
         let ttl = header.ttl.or(self.ttl).unwrap_or(DEFAULT_TTL);
+        if let Some(data) = self.named_data(header.record_type, data)? {
+            return Ok(Record::from_rdata(owner.clone(), ttl, data));
+        }
         let origin = self.origin.to_ascii();
         let word = |range: &Range<usize>| match self.token(range) {
             "@" => origin.clone(),
@@ -300,8 +320,8 @@ impl Context<'_> {
         };
         let words: Vec<String> = data.iter().map(word).collect();
         let line = format!(
-            "{} {ttl} IN {} {}\n",
-            owner.to_ascii(),
+            "owner. {ttl} IN {} {}
+",
             header.record_type,
             words.join(" ")
         );
@@ -354,129 +374,6 @@ fn at(range: &Range<usize>, message: impl Into<String>) -> ZoneMistake {
     }
 }
 
-/// Splits text into entries: comments dropped, parentheses joining lines, quoted strings whole.
-fn entries(text: &str, mistakes: &mut Vec<ZoneMistake>) -> Vec<Entry> {
-    let bytes = text.as_bytes();
-    let indent = shared_indent(text);
-    let mut entries = Vec::new();
-    let mut entry = Entry {
-        inherits_owner: false,
-        tokens: Vec::new(),
-    };
-    let mut open: Option<usize> = None;
-    let mut index = 0;
-    while index < bytes.len() {
-        match bytes[index] {
-            b'\n' => {
-                if open.is_none() && !entry.tokens.is_empty() {
-                    entries.push(std::mem::replace(
-                        &mut entry,
-                        Entry {
-                            inherits_owner: false,
-                            tokens: Vec::new(),
-                        },
-                    ));
-                }
-                index += 1;
-            }
-            b' ' | b'\t' | b'\r' => index += 1,
-            b';' => {
-                index += bytes[index..]
-                    .iter()
-                    .take_while(|byte| **byte != b'\n')
-                    .count()
-            }
-            b'(' => {
-                open.get_or_insert(index);
-                index += 1;
-            }
-            b')' => {
-                if open.take().is_none() {
-                    mistakes.push(ZoneMistake {
-                        offset: index,
-                        message: "found ')' without a '(' before it".to_owned(),
-                    });
-                }
-                index += 1;
-            }
-            byte => {
-                let end = if byte == b'"' {
-                    quoted_end(bytes, index)
-                } else {
-                    Some(word_end(bytes, index))
-                };
-                let Some(end) = end else {
-                    mistakes.push(ZoneMistake {
-                        offset: index,
-                        message:
-                            "found a quoted string without an end, expected '\"' on the same line"
-                                .to_owned(),
-                    });
-                    break;
-                };
-                if entry.tokens.is_empty() {
-                    entry.inherits_owner = starts_blank(bytes, index, indent);
-                }
-                entry.tokens.push(index..end);
-                index = end;
-            }
-        }
-    }
-    match open {
-        Some(offset) => mistakes.push(ZoneMistake {
-            offset,
-            message: "found '(' without a ')' after it".to_owned(),
-        }),
-        None if !entry.tokens.is_empty() => entries.push(entry),
-        None => {}
-    }
-    entries
-}
-
-/// Whether white space stands before this offset on its line, beyond the indentation of all lines.
-fn starts_blank(bytes: &[u8], offset: usize, indent: usize) -> bool {
-    let line = bytes[..offset]
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |newline| newline + 1);
-    offset - line > indent
-}
-
-/// The indentation that all lines share, as text in source code has it; it means nothing.
-fn shared_indent(text: &str) -> usize {
-    let lines = text.lines().filter(|line| !line.trim_start().is_empty());
-    lines
-        .map(|line| line.len() - line.trim_start().len())
-        .min()
-        .unwrap_or(0)
-}
-
-fn quoted_end(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut index = start + 1;
-    while let Some(byte) = bytes.get(index) {
-        match byte {
-            b'"' => return Some(index + 1),
-            b'\n' => return None,
-            b'\\' => index += 2,
-            _ => index += 1,
-        }
-    }
-    None
-}
-
-fn word_end(bytes: &[u8], start: usize) -> usize {
-    let mut index = start;
-    while let Some(byte) = bytes.get(index) {
-        match byte {
-            b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"' => break,
-            // An escape of one octet; what follows may be the first octet of a longer character.
-            b'\\' if bytes.get(index + 1).is_some_and(u8::is_ascii) => index += 2,
-            _ => index += 1,
-        }
-    }
-    index.min(bytes.len())
-}
-
 /// The nearest of the names that own records, for a name that owns none.
 pub(crate) fn nearest_name(found: &Domain, names: &[Domain]) -> Option<String> {
     nearest(found.as_str(), names.iter().map(Domain::as_str)).map(str::to_owned)
@@ -507,6 +404,12 @@ mod tests {
         assert_eq!(lines[2], "example.test. 3600 IN MX 10 mx1.example.test.");
         assert_eq!(records[3].ttl, 300);
         assert_eq!(records[4].ttl, 60);
+    }
+
+    #[test]
+    fn underscores_may_stand_anywhere() {
+        let text = "k_1._domainkey.a. TXT \"x\"\nmy_host.a. CNAME s_1.b_c.\na. MX 5 my_host.a.\n";
+        assert_eq!(parse(text).expect("valid").len(), 3);
     }
 
     #[test]

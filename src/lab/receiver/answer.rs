@@ -23,7 +23,11 @@ impl Session {
     /// A reply outside the stages, which no fault touches and no log needs.
     pub(super) async fn say(&mut self, reply: Reply) -> io::Result<Step> {
         let reply = self.usual(None, reply).await;
-        self.connection.send(&wire_form(&reply)).await?;
+        self.say_plainly(&reply).await
+    }
+
+    async fn say_plainly(&mut self, reply: &Reply) -> io::Result<Step> {
+        self.connection.send(&wire_form(reply)).await?;
         Ok(Step::Go)
     }
 
@@ -36,7 +40,12 @@ impl Session {
             self.connection.close().await;
             return Ok(Step::Ended(Ended::ServerClosed));
         }
-        self.say(reply).await
+        // A command of a transaction is part of what happened to it, however it was misspelt.
+        let reply = self.usual(None, reply).await;
+        match stage_of(&self.command) {
+            Some(stage) => self.send_reply(stage, None, &reply).await,
+            None => self.say_plainly(&reply).await,
+        }
     }
 
     /// What a fault does here, and that it did.
@@ -163,6 +172,17 @@ impl Session {
             argument: argument.map(str::to_owned),
             answer: Answered::Failed { effect },
         });
+    }
+}
+
+/// The stage of a command that could not be understood, by its first word.
+fn stage_of(command: &[u8]) -> Option<Stage> {
+    let verb: Vec<u8> = command.iter().take(4).map(u8::to_ascii_uppercase).collect();
+    match &verb[..] {
+        b"EHLO" | b"HELO" => Some(Stage::Helo),
+        b"MAIL" => Some(Stage::Mail),
+        b"RCPT" => Some(Stage::Rcpt),
+        _ => None,
     }
 }
 

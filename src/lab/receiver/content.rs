@@ -46,6 +46,10 @@ impl Session {
         let mut content = Content::new();
         let mut receiver = DataReceiver::new();
         let mut chunk = Vec::new();
+        // The content starts at the start of a line, where a dot means something (RFC 5321 section
+        // 4.5.2); the parser has to be told.
+        receiver.ingest(&mut b"\r\n".iter(), &mut chunk);
+        chunk.clear();
         loop {
             let buffered = self.connection.buffered().len();
             if buffered == 0 {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     event::What,
     fault::Stage,
-    scenario::{AttemptResult, Mailbox, Message, MessageId, Outcome, Scenario},
+    scenario::{AttemptResult, Mailbox, Message, MessageId, Outcome},
     time::Moment,
     verdict::{
         Case, Finding,
@@ -105,19 +105,12 @@ fn lost(case: &Case<'_>, message: &Message, reports: &Reports<'_>) -> Option<Fin
             (Outcome::Deferred, Some(Outcome::Delivered)) => {
                 "the sender says delivered; no receiver took it"
             }
-            (Outcome::Deferred, Some(Outcome::Deferred)) if case.scenario.stop.is_some() => {
+            (Outcome::Deferred, Some(Outcome::Deferred)) if case.scenario.stops(message) => {
                 continue;
             }
             (Outcome::Deferred, Some(_)) => "the sender ended with the message still queued",
-            // Nothing is known of a silent sender's queue, or of a message that was never handed over.
-            (Outcome::Deferred, None)
-                if !reports.are_made() && case.attempts_of(&message.id).is_empty() =>
-            {
-                continue;
-            }
-            (Outcome::Deferred, None)
-                if case.scenario.stop.is_some_and(|stop| message.at > stop) =>
-            {
+            // Nothing is known of the queue of a silent sender, or of one that stopped in time.
+            (Outcome::Deferred, None) if !reports.are_made() || case.scenario.stops(message) => {
                 continue;
             }
             (Outcome::Deferred, None) => "neither delivered nor queued nor returned",
@@ -199,12 +192,20 @@ fn refused_for_good(attempt: &Attempt, recipient: &Mailbox) -> bool {
         .iter()
         .find(|(address, _)| address.eq_ignore_ascii_case(&recipient.text));
     match (reply, attempt.stage) {
+        // 552 to RCPT speaks of the number of recipients (RFC 5321 section 4.5.3.1.10).
+        (Some((_, 552)), _) => false,
         (Some((_, 500..)), _) => true,
         (Some((_, ..400)), Some(Stage::Data | Stage::Dot)) | (None, Some(Stage::Mail)) => {
             attempt.is_permanent()
         }
         _ => false,
     }
+}
+
+/// Whether the host would not talk to the sender at all, for good.
+fn turned_away(attempt: &Attempt) -> bool {
+    let before_mail = matches!(attempt.stage, Some(Stage::Greeting | Stage::Helo));
+    before_mail && matches!(attempt.result, AttemptResult::Code(500..))
 }
 
 /// Whether an attempt offers a recipient. One that never came to a transaction is for everybody,
@@ -231,14 +232,14 @@ fn given_up_too_soon(
         let Some((Outcome::Bounced, at)) = reports.of(message, recipient) else {
             continue;
         };
-        let to_hop: Vec<&&Attempt> = attempts
+        let is_for = |attempt: &&&Attempt| match &attempt.hop {
+            Some(hop) => *hop == recipient.domain,
+            None => offers(attempt, recipient, message) || message.to.len() > 1,
+        };
+        let to_hop: Vec<&&Attempt> = attempts.iter().filter(is_for).collect();
+        let permanent = to_hop
             .iter()
-            .filter(|attempt| offers(attempt, recipient, message) || message.to.len() > 1)
-            .collect();
-        let permanent = to_hop.iter().any(|attempt| {
-            matches!(attempt.result, AttemptResult::Code(500..))
-                || refused_for_good(attempt, recipient)
-        });
+            .any(|attempt| turned_away(attempt) || refused_for_good(attempt, recipient));
         let expired = at.since(message.at) >= case.scenario.sender.expire;
         let looped = message.received >= case.scenario.sender.max_hops;
         if permanent
@@ -278,9 +279,8 @@ fn given_up_too_soon(
 
 /// A candidate tried again without a wait.
 fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) -> Option<Finding> {
-    let shortest = case
-        .scenario
-        .sender
+    let settings = &case.scenario.sender;
+    let shortest = settings
         .retry
         .iter()
         .min()
@@ -288,21 +288,28 @@ fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) ->
         .unwrap_or(LEAST_WAIT)
         .min(LEAST_WAIT);
     for (index, attempt) in attempts.iter().enumerate() {
+        // Two exchangers may share an address: a sender that does not say which it means may try it
+        // for each of them.
         let same = |later: &&&Attempt| {
-            later.address == attempt.address && later.exchanger == attempt.exchanger
+            later.address == attempt.address
+                && later.hop == attempt.hop
+                && later.exchanger == attempt.exchanger
+                && (later.exchanger.is_some() || attempt.hosts.len() == 1)
         };
-        let Some(later) = attempts[index + 1..].iter().find(same) else {
-            continue;
+        // In the same session, a further transaction; after TLS that failed, plain text at once.
+        let excused = |later: &Attempt| {
+            later.session == attempt.session || attempt.stage == Some(Stage::Starttls)
         };
-        let single_hop = Scenario::next_hops(message).len() == 1;
-        if single_hop && attempt.taken.is_empty() && later.at.since(attempt.at) < shortest {
+        let later = attempts[index + 1..]
+            .iter()
+            .find(same)
+            .filter(|later| !excused(later));
+        if let Some(later) =
+            later.filter(|later| attempt.taken.is_empty() && later.at.since(attempt.at) < shortest)
+        {
             let observed = vec![attempt.to_string(), later.to_string()];
-            return Some(broken(
-                RETRY_WAITS,
-                Some(&message.id),
-                format!("{} later at the earliest", crate::time::Span(shortest)),
-                observed,
-            ));
+            let expected = format!("{} later at the earliest", crate::time::Span(shortest));
+            return Some(broken(RETRY_WAITS, Some(&message.id), expected, observed));
         }
     }
     None

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    time::Duration,
 };
 
 use super::{
@@ -10,8 +11,8 @@ use super::{
     PREFERENCE_ORDER, WITHIN_ROUTE, broken,
 };
 use crate::{
+    fault::Stage,
     name::Domain,
-    reply::Severity,
     scenario::{AttemptResult, Message, MessageId, Scenario},
     time::Moment,
     verdict::{
@@ -23,6 +24,8 @@ use crate::{
 
 /// First attempts per equal exchanger from which a share of nothing is no chance (one in a million).
 const ENOUGH: usize = 20;
+/// How long finding out that a host is dead may take, before it is remembered.
+const REMEMBERED_FROM: Duration = Duration::from_secs(600);
 
 /// The places a message may be sent to, as the sender knew them at some moment.
 pub(super) struct Places {
@@ -103,14 +106,16 @@ pub(super) fn check(case: &Case<'_>, told: &Told<'_>) -> Vec<Finding> {
             .collect();
         let astray = !strays.is_empty();
         findings.extend(first_of_each_rule(strays));
-        if !astray {
-            findings.extend(
-                passes(&attempts)
-                    .iter()
-                    .filter_map(|pass| pass_order(case, told, message, pass))
-                    .take(1),
-            );
-            findings.extend(second_candidate(case, told, message, &attempts));
+        if astray {
+            continue;
+        }
+        for hop in Scenario::next_hops(message) {
+            let passes = passes(&for_hop(case, told, &hop, &attempts));
+            let mut orders = passes
+                .iter()
+                .filter_map(|pass| pass_order(case, told, message, &hop, pass));
+            findings.extend(orders.next());
+            findings.extend(second_candidate(case, told, message, &hop, &passes));
         }
     }
     findings.extend(equals_share(case, told));
@@ -203,23 +208,44 @@ fn stray(
     Some(broken(WITHIN_ROUTE, id, allowed, observed))
 }
 
+/// The attempts of a message for one next hop: as the sender says, else those that could be for it.
+fn for_hop<'a>(
+    case: &Case<'_>,
+    told: &Told<'_>,
+    hop: &Domain,
+    attempts: &[&'a Attempt],
+) -> Vec<&'a Attempt> {
+    let could_be = |attempt: &Attempt| {
+        let places = Places::new(case, told, hop, attempt.at);
+        places
+            .list
+            .iter()
+            .any(|(_, _, address)| *address == attempt.address)
+    };
+    let is_for = |attempt: &&&Attempt| match &attempt.hop {
+        Some(said) => said == hop,
+        None => could_be(attempt),
+    };
+    attempts.iter().filter(is_for).copied().collect()
+}
+
 /// The passes of a message: as the sender numbers them; of a silent one, up to where a candidate
 /// comes again or a better one follows after a pause.
 fn passes<'a>(attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
     let mut passes: Vec<Vec<&Attempt>> = Vec::new();
     for attempt in attempts {
-        let same_pass = passes
+        let last = passes
             .last()
-            .and_then(|pass| pass.last().map(|last| (pass, *last)))
-            .is_some_and(|(pass, last)| match (last.pass, attempt.pass) {
-                (Some(before), Some(now)) => before == now,
-                _ => {
-                    !pass
-                        .iter()
-                        .any(|earlier| earlier.address == attempt.address)
-                        && attempt.at.since(last.ended).as_secs() < 60
-                }
-            });
+            .and_then(|pass| pass.last().map(|last| (pass, *last)));
+        let same_pass = last.is_some_and(|(pass, last)| match (last.pass, attempt.pass) {
+            (Some(before), Some(now)) => before == now,
+            _ => {
+                let again = pass
+                    .iter()
+                    .any(|earlier| earlier.address == attempt.address);
+                !again && attempt.at.since(last.ended) < pause_after(last)
+            }
+        });
         match passes.last_mut().filter(|_| same_pass) {
             Some(pass) => pass.push(attempt),
             None => passes.push(vec![attempt]),
@@ -228,39 +254,66 @@ fn passes<'a>(attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
     passes
 }
 
+/// How long after an attempt the next one still belongs to the same pass. When a client gave up an
+/// unanswered connection the lab cannot see; some wait for minutes.
+fn pause_after(attempt: &Attempt) -> Duration {
+    match attempt.result {
+        AttemptResult::Timeout => Duration::from_secs(600),
+        _ => Duration::from_secs(60),
+    }
+}
+
+/// Whether a sender that remembers dead hosts may pass an address over (RFC 5321 section 4.5.4.1).
+fn may_be_remembered(case: &Case<'_>, address: IpAddr, at: Moment) -> bool {
+    let Some(kept) = case.scenario.sender.remember_unreachable else {
+        return false;
+    };
+    let unreached = |attempt: &&Attempt| {
+        let failed = matches!(
+            attempt.result,
+            AttemptResult::Refused | AttemptResult::Timeout | AttemptResult::Unreachable
+        );
+        failed && attempt.stage == Some(Stage::Connect)
+    };
+    let recent =
+        |attempt: &Attempt| attempt.at <= at && at.since(attempt.at) <= kept + REMEMBERED_FROM;
+    let at_address = case
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.address == address);
+    at_address.filter(unreached).any(recent)
+}
+
 /// Within a pass, nothing less preferred before everything more preferred has been tried.
 fn pass_order(
     case: &Case<'_>,
     told: &Told<'_>,
     message: &Message,
+    hop: &Domain,
     pass: &[&Attempt],
 ) -> Option<Finding> {
-    // A sender that remembers dead hosts may pass them over (RFC 5321 section 4.5.4.1).
-    if case.scenario.sender.remember_unreachable.is_some() {
-        return None;
-    }
-    for hop in Scenario::next_hops(message) {
-        let mut tried: BTreeSet<IpAddr> = BTreeSet::new();
-        for attempt in pass {
-            let places = Places::new(case, told, &hop, attempt.at);
-            tried.insert(attempt.address);
-            let Some(preference) = places.preference_of(attempt) else {
-                continue;
-            };
-            let better = places
-                .kept()
-                .filter(|(_, host, _)| !told.may_be_left_out(host, attempt.at))
-                .find(|(other, _, address)| *other < preference && !tried.contains(address));
-            if let Some((other, host, _)) = better {
-                let expected =
-                    format!("{host} (preference {other}) before any of preference {preference}");
-                return Some(broken(
-                    PREFERENCE_ORDER,
-                    Some(&message.id),
-                    expected,
-                    pass.iter().map(ToString::to_string).collect(),
-                ));
-            }
+    let mut tried: BTreeSet<IpAddr> = BTreeSet::new();
+    for attempt in pass {
+        let places = Places::new(case, told, hop, attempt.at);
+        tried.insert(attempt.address);
+        let Some(preference) = places.preference_of(attempt) else {
+            continue;
+        };
+        let better = places
+            .kept()
+            .filter(|(other, _, address)| *other < preference && !tried.contains(address))
+            .filter(|(_, host, _)| !told.may_be_left_out(host, attempt.at))
+            .find(|(_, _, address)| !may_be_remembered(case, *address, attempt.at));
+        if let Some((other, host, _)) = better {
+            let expected =
+                format!("{host} (preference {other}) before any of preference {preference}");
+            let observed = pass.iter().map(ToString::to_string).collect();
+            return Some(broken(
+                PREFERENCE_ORDER,
+                Some(&message.id),
+                expected,
+                observed,
+            ));
         }
     }
     None
@@ -271,36 +324,32 @@ fn second_candidate(
     case: &Case<'_>,
     told: &Told<'_>,
     message: &Message,
-    attempts: &[&Attempt],
+    hop: &Domain,
+    passes: &[Vec<&Attempt>],
 ) -> Option<Finding> {
-    if case.scenario.sender.max_candidates == Some(1)
-        || case.scenario.sender.remember_unreachable.is_some()
-    {
+    if case.scenario.sender.max_candidates == Some(1) {
         return None;
     }
-    let [hop] = &Scenario::next_hops(message)[..] else {
-        return None;
-    };
-    for pass in passes(attempts) {
+    for pass in passes {
         let [only] = pass[..] else { continue };
         let transient = match only.result {
             AttemptResult::Accepted => false,
-            AttemptResult::Code(code) => {
-                crate::reply::Reply::new(code, "").severity() == Severity::Transient
-            }
+            AttemptResult::Code(code) => code < 500,
             _ => true,
         };
         let places = Places::new(case, told, hop, only.at);
         let other = places
             .kept()
+            .filter(|(_, _, address)| *address != only.address)
             .filter(|(_, host, _)| !told.may_be_left_out(host, only.at))
-            .find(|(_, _, address)| *address != only.address);
+            .find(|(_, _, address)| !may_be_remembered(case, *address, only.at));
         // A lost reply may be left at that, for fear of a duplicate.
         if let Some((_, host, address)) = other.filter(|_| transient && only.taken.is_empty()) {
+            let expected = format!("then {host} [{address}]");
             return Some(broken(
                 NEXT_CANDIDATE,
                 Some(&message.id),
-                format!("then {host} [{address}]"),
+                expected,
                 vec![only.to_string()],
             ));
         }
@@ -310,6 +359,10 @@ fn second_candidate(
 
 /// Of many first attempts, each of several equal exchangers gets some.
 fn equals_share(case: &Case<'_>, told: &Told<'_>) -> Option<Finding> {
+    // A sender that remembers dead hosts may leave one of them out.
+    if case.scenario.sender.remember_unreachable.is_some() {
+        return None;
+    }
     let mut groups: BTreeMap<BTreeSet<Domain>, Vec<&Attempt>> = BTreeMap::new();
     let mut seen: BTreeSet<&MessageId> = BTreeSet::new();
     let messages: BTreeMap<&MessageId, &Message> = case

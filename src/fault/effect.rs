@@ -1,0 +1,301 @@
+//! Where a session or a lookup can fail, and how: the words of the fault table.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::{reply::Reply, scenario::mistake::not_allowed, time::Span};
+
+/// A point in a session at which it can fail, in the order of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Before the connection exists.
+    Connect,
+    /// The server's first reply.
+    Greeting,
+    /// EHLO or HELO.
+    Helo,
+    /// STARTTLS and the handshake.
+    Starttls,
+    /// MAIL.
+    Mail,
+    /// RCPT.
+    Rcpt,
+    /// DATA, before the content.
+    Data,
+    /// While the content is received.
+    Content,
+    /// The end of the content, where the server takes the message over.
+    Dot,
+    /// QUIT.
+    Quit,
+}
+
+impl Stage {
+    /// Every stage, in order.
+    pub const ALL: [Self; 10] = [
+        Self::Connect,
+        Self::Greeting,
+        Self::Helo,
+        Self::Starttls,
+        Self::Mail,
+        Self::Rcpt,
+        Self::Data,
+        Self::Content,
+        Self::Dot,
+        Self::Quit,
+    ];
+
+    /// The word for it in scenario files and logs.
+    pub fn word(self) -> &'static str {
+        [
+            "connect", "greeting", "helo", "starttls", "mail", "rcpt", "data", "content", "dot",
+            "quit",
+        ][self as usize]
+    }
+
+    /// The effects a fault can have here, as scenario files write them.
+    pub(crate) fn effects(self) -> &'static [&'static str] {
+        match self {
+            Self::Connect => &["refuse", "timeout", "reset"],
+            Self::Content => &["hang", "close", "reset", "delay 3s"],
+            Self::Starttls => &[
+                "not offered",
+                "break",
+                "garbage",
+                "hang",
+                "close",
+                "reset",
+                "delay 3s",
+                "a reply such as \"454 4.7.0 not now\"",
+            ],
+            Self::Dot => &[
+                "lose reply",
+                "garbage",
+                "hang",
+                "close",
+                "reset",
+                "delay 3s",
+                "a reply such as \"451 4.3.0 not now\"",
+            ],
+            _ => &[
+                "garbage",
+                "hang",
+                "close",
+                "reset",
+                "delay 3s",
+                "a reply such as \"421 4.3.2 closing\"",
+            ],
+        }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+impl FromStr for Stage {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words = Self::ALL.map(Self::word);
+        Self::ALL
+            .into_iter()
+            .find(|stage| stage.word() == text)
+            .ok_or_else(|| not_allowed(text, "a stage of a session", &words))
+    }
+}
+
+/// What a fault does to a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// The connection is refused (RST to the SYN).
+    Refuse,
+    /// The SYN is never answered.
+    Timeout,
+    /// The connection ends with an RST.
+    Reset,
+    /// The connection ends in order (FIN), without a reply.
+    Close,
+    /// Nothing is ever answered; the connection stays up.
+    Hang,
+    /// A line that is no SMTP reply.
+    Garbage,
+    /// The session goes on after this long.
+    Delay(Duration),
+    /// The message is taken; the connection ends before the reply.
+    LoseReply,
+    /// STARTTLS is not offered.
+    NotOffered,
+    /// The TLS handshake is broken off.
+    Break,
+    /// This reply instead of the usual one.
+    Reply(Reply),
+}
+
+impl Effect {
+    /// Reads an effect at a stage, as a scenario file writes it.
+    ///
+    /// # Errors
+    /// What was found and what this stage allows.
+    pub fn parse(text: &str, stage: Stage) -> Result<Self, String> {
+        let allowed = stage.effects();
+        let expected = || not_allowed(text, &format!("an effect at stage {stage}"), allowed);
+        let word = |word: &str| text == word && allowed.contains(&word);
+        let effect = match text {
+            _ if word("refuse") => Self::Refuse,
+            _ if word("timeout") => Self::Timeout,
+            _ if word("reset") => Self::Reset,
+            _ if word("close") => Self::Close,
+            _ if word("hang") => Self::Hang,
+            _ if word("garbage") => Self::Garbage,
+            _ if word("lose reply") => Self::LoseReply,
+            _ if word("not offered") => Self::NotOffered,
+            _ if word("break") => Self::Break,
+            _ => match text.strip_prefix("delay ") {
+                Some(span) if allowed.contains(&"delay 3s") => Self::Delay(
+                    span.trim()
+                        .parse::<Span>()
+                        .map_err(|error| error.to_string())?
+                        .0,
+                ),
+                _ if text.starts_with(|c: char| c.is_ascii_digit())
+                    && allowed
+                        .last()
+                        .is_some_and(|last| last.starts_with("a reply")) =>
+                {
+                    Self::Reply(text.parse()?)
+                }
+                _ => return Err(expected()),
+            },
+        };
+        Ok(effect)
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refuse => f.write_str("refuse"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::Reset => f.write_str("reset"),
+            Self::Close => f.write_str("close"),
+            Self::Hang => f.write_str("hang"),
+            Self::Garbage => f.write_str("garbage"),
+            Self::Delay(span) => write!(f, "delay {}", Span(*span)),
+            Self::LoseReply => f.write_str("lose reply"),
+            Self::NotOffered => f.write_str("not offered"),
+            Self::Break => f.write_str("break"),
+            Self::Reply(reply) => write!(f, "{reply}"),
+        }
+    }
+}
+
+/// How a query travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// A datagram.
+    Udp,
+    /// A stream.
+    Tcp,
+}
+
+/// What a fault does to a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueryEffect {
+    /// Answered SERVFAIL.
+    ServFail,
+    /// Answered NXDOMAIN.
+    NxDomain,
+    /// Answered with no record.
+    NoData,
+    /// Answered REFUSED.
+    Refused,
+    /// Answered NOTIMP.
+    NotImp,
+    /// Answered FORMERR.
+    FormErr,
+    /// Not answered.
+    Timeout,
+    /// Over UDP, answered truncated and without records.
+    Truncate,
+    /// Answered after this long.
+    Delay(Duration),
+    /// Answered under another id.
+    WrongId,
+}
+
+const QUERY_EFFECTS: [&str; 10] = [
+    "servfail", "nxdomain", "nodata", "refused", "notimp", "formerr", "timeout", "truncate",
+    "delay 2s", "wrong id",
+];
+
+impl FromStr for QueryEffect {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text {
+            "servfail" => Self::ServFail,
+            "nxdomain" => Self::NxDomain,
+            "nodata" => Self::NoData,
+            "refused" => Self::Refused,
+            "notimp" => Self::NotImp,
+            "formerr" => Self::FormErr,
+            "timeout" => Self::Timeout,
+            "truncate" => Self::Truncate,
+            "wrong id" => Self::WrongId,
+            _ => match text.strip_prefix("delay ") {
+                Some(span) => Self::Delay(
+                    span.trim()
+                        .parse::<Span>()
+                        .map_err(|error| error.to_string())?
+                        .0,
+                ),
+                None => return Err(not_allowed(text, "an effect on a query", &QUERY_EFFECTS)),
+            },
+        })
+    }
+}
+
+impl fmt::Display for QueryEffect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delay(span) => write!(f, "delay {}", Span(*span)),
+            Self::ServFail => f.write_str("servfail"),
+            Self::NxDomain => f.write_str("nxdomain"),
+            Self::NoData => f.write_str("nodata"),
+            Self::Refused => f.write_str("refused"),
+            Self::NotImp => f.write_str("notimp"),
+            Self::FormErr => f.write_str("formerr"),
+            Self::Timeout => f.write_str("timeout"),
+            Self::Truncate => f.write_str("truncate"),
+            Self::WrongId => f.write_str("wrong id"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effects_fit_their_stage() {
+        assert!(Effect::parse("refuse", Stage::Connect).is_ok());
+        assert!(Effect::parse("refuse", Stage::Mail).is_err());
+        assert!(Effect::parse("lose reply", Stage::Dot).is_ok());
+        assert!(Effect::parse("lose reply", Stage::Data).is_err());
+        assert!(Effect::parse("451 4.3.2 later", Stage::Connect).is_err());
+        assert!(Effect::parse("4511 later", Stage::Rcpt).is_err());
+        assert_eq!(
+            Effect::parse("delay 3s", Stage::Quit),
+            Ok(Effect::Delay(Duration::from_secs(3)))
+        );
+        assert!(
+            Effect::parse("hangs", Stage::Quit)
+                .expect_err("a slip")
+                .contains("did you mean \"hang\"")
+        );
+    }
+}
