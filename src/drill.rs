@@ -20,8 +20,9 @@ const LOOPBACK_TOLERANCE: Duration = Duration::from_secs(2);
 /// Virtual time after which a drill is broken off: no queue lives as long.
 const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
 
-/// Events after which a drill is broken off: one that retries every millisecond for days.
-const MAX_EVENTS: usize = 2_000_000;
+/// Events after which a drill is broken off, such as one that retries every millisecond for days: so
+/// many, and so many more for each message.
+const MAX_EVENTS: (usize, usize) = (100_000, 1_000);
 
 /// What came of a drill.
 #[derive(Debug, Clone)]
@@ -75,11 +76,12 @@ pub fn run(
         let lab = Lab::start(Arc::clone(scenario), kind).await?;
         let post = Post::new(Arc::clone(lab.site()), seed);
         let clock = lab.site().clock;
+        let most = MAX_EVENTS.0 + MAX_EVENTS.1 * scenario.messages.len();
         let broken_off = |reason: String| io::Error::new(io::ErrorKind::TimedOut, reason);
         tokio::select! {
             biased;
-            () = lab.past(MAX_EVENTS) => {
-                return Err(broken_off(format!("the drill did not end within {MAX_EVENTS} events")));
+            () = lab.past(most) => {
+                return Err(broken_off(format!("the drill did not end within {most} events")));
             }
             ended = tokio::time::timeout(limit, sender.send(post)) => {
                 ended.map_err(|_| broken_off(format!("the drill did not end within {limit:?}")))?;

@@ -157,6 +157,18 @@ impl Lab {
         self.site.network.resolver()
     }
 
+    /// A domain that has MX records, or the root if none has.
+    pub(crate) fn mail_domain(&self) -> Domain {
+        let zones = self.site.zones();
+        let mut owners = zones
+            .zones()
+            .flat_map(crate::zone::Zone::records)
+            .filter(|record| record.record_type() == hickory_proto::rr::RecordType::MX);
+        let own = |owner: &Domain| owner.as_str() == "sender.test";
+        let found = owners.find(|record| !own(&Domain::from(&record.name)));
+        found.map_or_else(Domain::root, |record| Domain::from(&record.name))
+    }
+
     /// The port of every receiver.
     pub fn smtp_port(&self) -> u16 {
         self.site.network.smtp_port()

@@ -11,7 +11,10 @@ pub use self::{
     junit::Junit,
     text::{Style, Text},
 };
-use crate::{drill::Run, scenario::Scenario};
+use crate::{
+    drill::Run,
+    scenario::{Mistakes, Scenario},
+};
 
 /// A drill that was to be run, and what came of it.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Played {
     pub end: End,
     /// How long it took in real time.
     pub elapsed: Duration,
+    /// The command that plays it again.
+    pub again: String,
 }
 
 /// What came of a drill that was to be run.
@@ -51,7 +56,7 @@ pub struct Tally {
     pub failed: usize,
     /// Could not run here.
     pub skipped: usize,
-    /// Broke off.
+    /// Broke off, or could not be read.
     pub broken: usize,
 }
 
@@ -74,6 +79,12 @@ pub trait Report {
     /// # Errors
     /// When it cannot be written.
     fn played(&mut self, played: &Played) -> io::Result<()>;
+
+    /// A file could not be read as a scenario.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()>;
 
     /// All drills did.
     ///

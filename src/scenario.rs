@@ -130,7 +130,7 @@ impl Scenario {
 
     /// Whether a message may be left queued: nothing is tried after some moment.
     pub(crate) fn stops(&self, message: &Message) -> bool {
-        self.stop.is_some() || message.stop.is_some()
+        self.stop.is_some() || message.leave.is_some()
     }
 
     /// The domain of a message's recipients, in order and without repetition: its next hops.
@@ -237,6 +237,16 @@ impl fmt::Display for Mailbox {
     }
 }
 
+/// When a message that is expected to be deferred is left in the queue: no delivery pass for it begins
+/// after this moment, once this many attempts have been made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Leave {
+    /// The moment.
+    pub after: Moment,
+    /// The attempts.
+    pub attempts: usize,
+}
+
 /// A message of the drill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -254,6 +264,6 @@ pub struct Message {
     pub received: usize,
     /// Whether it asks for REQUIRETLS (RFC 8689).
     pub require_tls: bool,
-    /// No delivery pass for it begins after this moment: it is expected to be deferred.
-    pub stop: Option<Moment>,
+    /// When it is left in the queue, if it is expected to be deferred.
+    pub leave: Option<Leave>,
 }

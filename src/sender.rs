@@ -19,11 +19,15 @@ use std::{
     sync::Arc,
 };
 
-pub use self::{flaw::Flaw, reference::Reference};
+use hickory_proto::rr::RecordType;
+
+use self::resolver::Lookups;
+pub use self::{flaw::Flaw, reference::Reference, resolver::Found};
 use crate::{
     connection::on_the_wire,
     event::{Purpose, What},
     lab::{Site, network},
+    name::Domain,
     reply::Status,
     scenario::{Mailbox, Message, MessageId, Outcome, Scenario},
     stream::Stream,
@@ -55,6 +59,7 @@ where
 pub struct Post {
     site: Arc<Site>,
     seed: u64,
+    lookups: Lookups,
     next: usize,
     order: Vec<usize>,
 }
@@ -64,6 +69,7 @@ impl Post {
         let mut order: Vec<usize> = (0..site.scenario.messages.len()).collect();
         order.sort_by_key(|index| site.scenario.messages[*index].at);
         Self {
+            lookups: Lookups::new(Arc::clone(&site), false),
             site,
             seed,
             next: 0,
@@ -121,6 +127,24 @@ impl Post {
     /// The port of every receiver.
     pub fn smtp_port(&self) -> u16 {
         self.site.network.smtp_port()
+    }
+
+    /// Asks the lab's name server, as a stub resolver does: nothing is kept. Addresses in the answer are
+    /// the zone's own, as [`Post::connect`] takes them.
+    pub async fn lookup(&self, name: &Domain, record_type: RecordType) -> Found {
+        let found = self.lookups.lookup(name, record_type).await;
+        match found {
+            Found::Records {
+                mut records,
+                secure,
+            } => {
+                records
+                    .iter_mut()
+                    .for_each(|record| self.site.network.untranslate(record));
+                Found::Records { records, secure }
+            }
+            other => other,
+        }
     }
 
     /// Connects to an address of the zone, for a message.

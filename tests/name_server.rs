@@ -185,6 +185,42 @@ async fn what_does_not_fit_is_truncated_and_whole_over_tcp() {
 }
 
 #[tokio::test]
+async fn names_of_any_octets_are_answered() {
+    let lab = Lab::from_zone(ZONE).await.expect("a lab");
+    for label in [&b"a b"[..], b"@", b"x\xff", b"-a-", b"\"", b"k_1"] {
+        let name = Name::from_labels([label, b"example", b"test"]).expect("a name");
+        let mut message = Message::new(1, MessageType::Query, OpCode::Query);
+        message.add_query(Query::query(name, RecordType::MX));
+        let answer = udp(lab.resolver(), &message.to_vec().expect("encoded")).await;
+        assert_eq!(
+            answer.metadata.response_code,
+            ResponseCode::NXDomain,
+            "{label:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_refused() {
+    let lab = Lab::from_zone(ZONE).await.expect("a lab");
+    let answer = tcp(
+        lab.resolver(),
+        &question("example.test.", RecordType::AXFR, None),
+    )
+    .await;
+    assert_eq!(answer.metadata.response_code, ResponseCode::Refused);
+    let mut message = Message::new(1, MessageType::Query, OpCode::Query);
+    let mut query = Query::query(
+        Name::from_ascii("example.test.").expect("a name"),
+        RecordType::MX,
+    );
+    query.set_query_class(hickory_proto::rr::DNSClass::CH);
+    message.add_query(query);
+    let answer = udp(lab.resolver(), &message.to_vec().expect("encoded")).await;
+    assert_eq!(answer.metadata.response_code, ResponseCode::Refused);
+}
+
+#[tokio::test]
 async fn nonsense_harms_nobody() {
     let lab = Lab::from_zone(ZONE).await.expect("a lab");
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");

@@ -93,6 +93,22 @@ async fn the_null_reverse_path_and_extensions_are_taken() {
 }
 
 #[tokio::test]
+async fn content_may_be_empty_or_begin_with_a_dot() {
+    let (lab, mx1, _) = lab().await;
+    let mut client = Client::connect(mx1).await;
+    client.say("EHLO client.test").await;
+    for (sent, taken) in [(&b".\r\n"[..], &b""[..]), (b"..foo\r\n.\r\n", b".foo\r\n")] {
+        client.say("MAIL FROM:<>").await;
+        client.say("RCPT TO:<a@example.test>").await;
+        assert_eq!(client.say("DATA").await, 354);
+        client.send(sent).await;
+        assert_eq!(client.reply().await, 250);
+        let last = lab.messages().pop().expect("a message");
+        assert_eq!(last.content.read().expect("readable"), taken);
+    }
+}
+
+#[tokio::test]
 async fn pipelined_commands_are_answered_in_order() {
     let (lab, mx1, _) = lab().await;
     let mut client = Client::connect(mx1).await;
@@ -132,6 +148,8 @@ async fn commands_out_of_order_or_out_of_shape_are_refused() {
         ("MAIL FROM:<a@c.test> NONSENSE=1", 555),
         ("MAIL FROM:<a@c.test>", 250),
         ("MAIL FROM:<a@c.test>", 503),
+        ("RCPT TO:<>", 501),
+        ("RCPT TO:<x@example.test> NOTIFY=NEVER", 555),
         ("FROBNICATE", 500),
         ("AUTH PLAIN AGEAYg==", 502),
         ("VRFY alice", 252),

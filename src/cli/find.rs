@@ -97,9 +97,10 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
         let is_scenario = entry
             .extension()
             .is_some_and(|extension| extension == "toml");
-        if entry.is_dir() {
+        // A link to a folder may lead back to where it stands.
+        if entry.is_dir() && !entry.is_symlink() {
             collect(&entry, files)?;
-        } else if is_scenario {
+        } else if is_scenario && !entry.is_dir() {
             files.push(entry);
         }
     }

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
@@ -38,15 +39,21 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
             format!("found no scenario whose path contains {filter:?}"),
         ));
     }
-    let (scenarios, unreadable) = separate(loaded);
+    let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
+        loaded.into_iter().partition(Result::is_ok);
+    let scenarios: Vec<Arc<Scenario>> = scenarios.into_iter().flatten().collect();
     let mut report = reporter(args, scenarios.len());
     let mut tally = Tally::default();
+    for mistakes in unreadable.into_iter().filter_map(Result::err) {
+        tally.broken += 1;
+        report.unreadable(&mistakes)?;
+    }
     play_all(&scenarios, args, |played| {
         tally.count(&played.end);
         report.played(played)
     })?;
     report.finished(tally, begun.elapsed())?;
-    if unreadable || tally.broken > 0 {
+    if tally.broken > 0 {
         return Ok(Outcome::CouldNotRun);
     }
     Ok(if tally.failed > 0 {
@@ -54,22 +61,6 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     } else {
         Outcome::Passed
     })
-}
-
-/// Those that could be read; the mistakes of the others go to standard error.
-fn separate(loaded: Vec<Loaded>) -> (Vec<Arc<Scenario>>, bool) {
-    let mut scenarios = Vec::new();
-    let mut unreadable = false;
-    for scenario in loaded {
-        match scenario {
-            Ok(scenario) => scenarios.push(scenario),
-            Err(mistakes) => {
-                unreadable = true;
-                anstream::eprintln!("{mistakes}");
-            }
-        }
-    }
-    (scenarios, unreadable)
 }
 
 fn reporter(args: &RunArgs, count: usize) -> Box<dyn Report> {
@@ -111,7 +102,7 @@ fn play_all(
                     let Some(scenario) = scenarios.get(index) else {
                         break;
                     };
-                    let played = play(scenario, args.network, args.seed, args.flaw);
+                    let played = play(scenario, args);
                     if finished.send((index, played)).is_err() {
                         break;
                     }
@@ -150,31 +141,54 @@ fn progress(args: &RunArgs, count: usize) -> ProgressBar {
     bar
 }
 
-fn play(
-    scenario: &Arc<Scenario>,
-    network: Option<NetworkArg>,
-    seed: Option<u64>,
-    flaw: Option<Flaw>,
-) -> Played {
+fn play(scenario: &Arc<Scenario>, args: &RunArgs) -> Played {
     let begun = Instant::now();
-    let network = match network {
+    let network = match args.network {
         Some(network) => network.into(),
         None if scenario.needs_sockets() => NetworkKind::Loopback,
         None => NetworkKind::Memory,
     };
-    let sender = || flaw.map_or_else(Reference::default, Reference::with_flaw);
+    let sender = || {
+        args.flaw
+            .map_or_else(Reference::default, Reference::with_flaw)
+    };
     let end = match drill::obstacle(scenario, network) {
         Some(reason) => End::Skipped(reason),
-        None => match guarded(|| drill::run(scenario, network, seed, sender())) {
+        None => match guarded(|| drill::run(scenario, network, args.seed, sender())) {
             Ok(run) => End::Ran(Box::new(run)),
             Err(error) => End::Broken(error.to_string()),
         },
     };
+    let again = again(scenario, args);
     Played {
         scenario: Arc::clone(scenario),
         end,
         elapsed: begun.elapsed(),
+        again,
     }
+}
+
+/// The command that plays a drill again, as it was.
+fn again(scenario: &Scenario, args: &RunArgs) -> String {
+    let path = match scenario
+        .path
+        .contains(|c: char| c.is_whitespace() || "'\"\\$".contains(c))
+    {
+        true => format!("'{}'", scenario.path.replace('\'', "'\\''")),
+        false => scenario.path.clone(),
+    };
+    // The drills that come with the command need no checkout.
+    let mut command = match args.paths.is_empty() {
+        true => format!("mxdrill run --filter {path}"),
+        false => format!("mxdrill run {path}"),
+    };
+    command.push_str(&format!(" --seed {}", args.seed.unwrap_or(scenario.seed)));
+    if let Some(network) = args.network.and_then(|network| network.to_possible_value()) {
+        command.push_str(&format!(" --network {}", network.get_name()));
+    }
+    let flaw = Flaw::ALL.iter().find(|(_, flaw)| args.flaw == Some(*flaw));
+    command.push_str(&flaw.map_or_else(String::new, |(name, _)| format!(" --flaw {name}")));
+    command
 }
 
 /// One drill that panics is a fault of ours, and no reason to lose what the others say.

@@ -83,9 +83,10 @@ fn introduce(lab: &Lab, format: LogFormat) -> io::Result<()> {
         )?;
         return out.flush();
     }
+    let domain = lab.mail_domain();
     writeln!(
         out,
-        "DNS    {dns} (UDP and TCP)   try: dig @{} -p {} example.test MX",
+        "DNS    {dns} (UDP and TCP)   try: dig @{} -p {} {domain} MX",
         dns.ip(),
         dns.port()
     )?;

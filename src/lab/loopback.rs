@@ -97,7 +97,8 @@ async fn try_bind(
     let mut port = smtp_port;
     let mut smtp = Vec::new();
     for (address, loopback) in &there {
-        let listener = listen(SocketAddr::from((*loopback, port)))?;
+        let listener =
+            listen(SocketAddr::from((*loopback, port))).map_err(at((*loopback, port)))?;
         port = listener.local_addr()?.port();
         smtp.push((*address, listener));
     }
@@ -115,9 +116,21 @@ async fn try_bind(
 }
 
 async fn bind_dns(port: u16) -> io::Result<(UdpSocket, TcpListener)> {
-    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(at((Ipv4Addr::LOCALHOST, port)))?;
     let udp = UdpSocket::bind(tcp.local_addr()?).await?;
     Ok((udp, tcp))
+}
+
+/// Says of an error where it happened.
+fn at(address: (Ipv4Addr, u16)) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| {
+        io::Error::new(
+            error.kind(),
+            format!("{}:{}: {error}", address.0, address.1),
+        )
+    }
 }
 
 /// Listens, also where a connection of an earlier listener lingers.

@@ -8,6 +8,10 @@ use std::{
     sync::Arc,
 };
 
+use hickory_proto::rr::{
+    RData, Record,
+    rdata::{A, AAAA},
+};
 use tokio::{
     net::{TcpSocket, TcpStream},
     sync::mpsc,
@@ -27,6 +31,7 @@ use crate::{
     fault::{Effect, Stage},
     name::Domain,
     stream::Stream,
+    zone::address_of,
 };
 
 /// Sessions that a lab serves at once; further connections are reset.
@@ -107,6 +112,17 @@ impl Network {
         match self {
             Self::Memory(_) => address,
             Self::Loopback(map) => map.back(address).unwrap_or(address),
+        }
+    }
+
+    /// Puts the zone's own address into a record that an answer carried.
+    pub(crate) fn untranslate(&self, record: &mut Record) {
+        let Some(there) = address_of(&record.data) else {
+            return;
+        };
+        match self.untranslated(there) {
+            IpAddr::V4(address) => record.data = RData::A(A(address)),
+            IpAddr::V6(address) => record.data = RData::AAAA(AAAA(address)),
         }
     }
 

@@ -114,17 +114,25 @@ impl Session {
             };
             let step = match line {
                 Line::Complete(line) => self.command(line).await?,
-                Line::TooLong => {
-                    self.command.clear();
-                    self.complain(Reply::new(500, "5.5.6 line too long"))
-                        .await?
-                }
+                Line::TooLong => self.too_long().await?,
                 Line::End => return Ok(Ended::ClientClosed),
             };
             if let Step::Ended(how) = step {
                 return Ok(how);
             }
         }
+    }
+
+    /// A line that is too long to be looked at: of the command that would come next.
+    async fn too_long(&mut self) -> io::Result<Step> {
+        self.command.clear();
+        let stage = match (self.greeted, &self.envelope) {
+            (false, _) => Stage::Helo,
+            (true, None) => Stage::Mail,
+            (true, Some(_)) => Stage::Rcpt,
+        };
+        self.send_reply(stage, None, &Reply::new(500, "5.5.6 line too long"))
+            .await
     }
 
     /// The greeting: the lab's own, or that of the server behind.

@@ -8,7 +8,10 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{End, Played, Report, Tally};
-use crate::verdict::Finding;
+use crate::{
+    scenario::{Mistake, Mistakes},
+    verdict::Finding,
+};
 
 /// Writes JSON lines. Nothing in them depends on real time, so that a seed gives the same octets.
 pub struct Json<W> {
@@ -60,6 +63,19 @@ impl<W: Write> Report for Json<W> {
             }
         };
         self.line(&verdict)
+    }
+
+    fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()> {
+        for Mistake {
+            path,
+            line,
+            column,
+            message,
+        } in &mistakes.0
+        {
+            self.line(&json!({ "event": "mistake", "scenario": path, "line": line, "column": column, "message": message }))?;
+        }
+        Ok(())
     }
 
     fn finished(&mut self, tally: Tally, _: Duration) -> io::Result<()> {

@@ -9,7 +9,7 @@ use std::{
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
 use super::{End, Played, Report, Tally};
-use crate::verdict::Finding;
+use crate::{scenario::Mistakes, verdict::Finding};
 
 /// Writes JUnit XML once all drills came to their end.
 pub struct Junit<W> {
@@ -27,14 +27,32 @@ impl<W: Write> Junit<W> {
     }
 }
 
+impl<W> Junit<W> {
+    fn add(&mut self, folder: String, case: TestCase) {
+        match self.suites.iter_mut().find(|(name, _)| *name == folder) {
+            Some((_, suite)) => drop(suite.add_test_case(case)),
+            None => {
+                let mut suite = TestSuite::new(folder.clone());
+                suite.add_test_case(case);
+                self.suites.push((folder, suite));
+            }
+        }
+    }
+}
+
+/// The folder of a file, as the name of a suite.
+fn folder_of(path: &str) -> String {
+    let folder = Path::new(path)
+        .parent()
+        .map(|folder| folder.display().to_string());
+    folder
+        .filter(|folder| !folder.is_empty())
+        .unwrap_or_else(|| ".".to_owned())
+}
+
 impl<W: Write> Report for Junit<W> {
     fn played(&mut self, played: &Played) -> io::Result<()> {
-        let path = Path::new(&played.scenario.path);
-        let folder = path
-            .parent()
-            .map(|folder| folder.display().to_string())
-            .filter(|folder| !folder.is_empty());
-        let folder = folder.unwrap_or_else(|| ".".to_owned());
+        let folder = folder_of(&played.scenario.path);
         let status = match &played.end {
             End::Ran(run) if run.verdict.passed() => TestCaseStatus::success(),
             End::Ran(run) => {
@@ -58,14 +76,23 @@ impl<W: Write> Report for Junit<W> {
         };
         let mut case = TestCase::new(played.scenario.name.clone(), status);
         case.set_classname(folder.clone()).set_time(played.elapsed);
-        match self.suites.iter_mut().find(|(name, _)| *name == folder) {
-            Some((_, suite)) => drop(suite.add_test_case(case)),
-            None => {
-                let mut suite = TestSuite::new(folder.clone());
-                suite.add_test_case(case);
-                self.suites.push((folder, suite));
-            }
-        }
+        self.add(folder, case);
+        Ok(())
+    }
+
+    fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()> {
+        let path = mistakes.0.first().map_or("", |mistake| &mistake.path);
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status
+            .set_message("no valid scenario")
+            .set_description(mistakes.to_string());
+        let folder = folder_of(path);
+        let name = Path::new(path)
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
+        let mut case = TestCase::new(name.unwrap_or_default(), status);
+        case.set_classname(folder.clone());
+        self.add(folder, case);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::{
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::{End, Played, Report, Tally};
-use crate::{drill::Run, scenario::Scenario, verdict::Finding};
+use crate::{drill::Run, scenario::Mistakes, verdict::Finding};
 
 /// How much is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,14 @@ impl<W: Write> Text<W> {
             End::Skipped(reason) => (paint(DIM, "skip"), reason.clone()),
             End::Broken(reason) => (paint(BAD, "FAIL"), reason.clone()),
         };
-        writeln!(self.out, "{mark} {} {}", scenario.path, paint(DIM, &rest))
+        writeln!(self.out, "{mark} {} {}", scenario.path, paint(DIM, &rest))?;
+        if let End::Ran(run) = &played.end {
+            // Those of a failed drill stand with what failed.
+            for note in run.verdict.notes.iter().filter(|_| run.verdict.passed()) {
+                writeln!(self.out, "     {}", paint(DIM, &format!("note: {note}")))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -99,7 +106,7 @@ impl<W: Write> Report for Text<W> {
             self.detail(played)?;
         }
         match &played.end {
-            End::Ran(run) if !run.verdict.passed() => failure(&mut self.out, &played.scenario, run),
+            End::Ran(run) if !run.verdict.passed() => failure(&mut self.out, played, run),
             End::Broken(reason) => writeln!(
                 self.out,
                 "\n{} {}: {reason}\n",
@@ -108,6 +115,12 @@ impl<W: Write> Report for Text<W> {
             ),
             _ => Ok(()),
         }
+    }
+
+    fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()> {
+        // Not part of the report: whoever reads that looks for drills.
+        anstream::eprintln!("{mistakes}");
+        Ok(())
     }
 
     fn finished(&mut self, tally: Tally, elapsed: Duration) -> io::Result<()> {
@@ -151,7 +164,8 @@ fn paint(style: Ansi, text: &str) -> String {
 }
 
 /// A failed drill: what it is, what does not hold, how to see it again.
-fn failure(out: &mut impl Write, scenario: &Scenario, run: &Run) -> io::Result<()> {
+fn failure(out: &mut impl Write, played: &Played, run: &Run) -> io::Result<()> {
+    let scenario = &played.scenario;
     writeln!(
         out,
         "\n{} {}",
@@ -162,13 +176,10 @@ fn failure(out: &mut impl Write, scenario: &Scenario, run: &Run) -> io::Result<(
     for finding in &run.verdict.findings {
         explain(out, finding)?;
     }
-    writeln!(
-        out,
-        "  {} mxdrill run {} --seed {}\n",
-        paint(DIM, "again:"),
-        scenario.path,
-        run.seed
-    )
+    for note in &run.verdict.notes {
+        writeln!(out, "  note: {note}")?;
+    }
+    writeln!(out, "\n  {} {}\n", paint(DIM, "again:"), played.again)
 }
 
 fn explain(out: &mut impl Write, finding: &Finding) -> io::Result<()> {

@@ -7,8 +7,8 @@ use toml::{Spanned, de::DeTable};
 
 use super::policy_host;
 use super::{
-    Expect, ExpectedMessage, Host, Level, Message, MessageId, Mistake, Mistakes, PolicyRow,
-    ReadFile, ReceiverSettings, Scenario, SenderSettings, Total,
+    Expect, ExpectedAttempt, ExpectedMessage, Host, Leave, Level, Message, MessageId, Mistake,
+    Mistakes, PolicyRow, ReadFile, ReceiverSettings, Scenario, SenderSettings, Total,
     document::{Document, Table},
     expect,
     mistake::not_allowed,
@@ -92,7 +92,7 @@ fn scenario<'a>(
     });
     let stop = table.parsed("stop", moment);
     if stop.is_none() {
-        imply_stops(&expect, &mut messages);
+        imply_leaves(&expect, &mut messages);
     }
     let mut receivers = rows::receivers(&table, &names);
     receivers.extend(engine_of_all(&table, &zones));
@@ -178,7 +178,7 @@ pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
 
 /// Without `stop`, a message that is expected deferred is left alone once its expected attempts are
 /// over; all messages are where only the number of deferred ones is expected.
-fn imply_stops(expect: &Expect, messages: &mut [Message]) {
+fn imply_leaves(expect: &Expect, messages: &mut [Message]) {
     let counted = expect
         .totals
         .iter()
@@ -196,11 +196,16 @@ fn imply_stops(expect: &Expect, messages: &mut [Message]) {
         if about.is_none() && (any || !counted) {
             continue;
         }
-        let attempts = about
+        let attempts: Vec<&ExpectedAttempt> = about
             .into_iter()
-            .flat_map(|expected| expected.attempts.iter().chain(&expected.starts_with));
-        let last = attempts.flatten().filter_map(|attempt| attempt.at).max();
-        message.stop = Some(last.unwrap_or(message.at).max(message.at));
+            .flat_map(|expected| expected.attempts.iter().chain(&expected.starts_with))
+            .flatten()
+            .collect();
+        let last = attempts.iter().filter_map(|attempt| attempt.at).max();
+        message.leave = Some(Leave {
+            after: last.unwrap_or(message.at).max(message.at),
+            attempts: attempts.len(),
+        });
     }
 }
 

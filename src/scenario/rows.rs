@@ -118,7 +118,7 @@ fn message_row(row: &Table<'_, '_>) -> Vec<Message> {
             .and_then(|n| n.try_into().ok())
             .unwrap_or(0),
         require_tls: row.flag("requiretls").unwrap_or(false),
-        stop: None,
+        leave: None,
     };
     match row.get("count") {
         None => vec![message],

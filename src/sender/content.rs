@@ -158,7 +158,7 @@ mod tests {
                 size: Some(size),
                 received: 0,
                 require_tls: false,
-                stop: None,
+                leave: None,
             };
             assert_eq!(message(&asked).len(), size);
         }

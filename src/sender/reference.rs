@@ -105,6 +105,7 @@ struct Delivery {
     content: Vec<u8>,
     random: ChaCha8Rng,
     pass: u32,
+    attempts: usize,
     last: Option<Reason>,
     failed: Vec<(Mailbox, Reason)>,
 }
@@ -158,6 +159,7 @@ impl Office {
                 content: content.clone(),
                 random,
                 pass: 0,
+                attempts: 0,
                 last: None,
                 failed: Vec::new(),
             };
@@ -190,12 +192,12 @@ impl Office {
             );
         }
         let deadline = delivery.message.at.after(self.settings.expire);
-        let stop = self.stop.into_iter().chain(delivery.message.stop).min();
-        if stop.is_some_and(|stop| self.site.clock.now() > stop) {
+        if self.stop.is_some_and(|stop| self.site.clock.now() > stop) {
             return self.say_deferred(delivery);
         }
         loop {
             delivery.pass += 1;
+            let before = delivery.attempts;
             self.pass(delivery).await;
             if delivery.to.is_empty() || self.flaw == Some(Flaw::DropsMessage) {
                 return;
@@ -208,7 +210,11 @@ impl Office {
             let next = self.site.clock.now().after(self.interval(delivery.pass));
             let expires = next >= deadline;
             let wake = if expires { deadline } else { next };
-            if stop.is_some_and(|stop| wake > stop) {
+            let fruitless = delivery.attempts == before;
+            let left = delivery.message.leave.is_some_and(|leave| {
+                wake > leave.after && (fruitless || delivery.attempts >= leave.attempts)
+            });
+            if left || self.stop.is_some_and(|stop| wake > stop) {
                 return;
             }
             self.site.clock.sleep_until(wake).await;
@@ -266,7 +272,10 @@ impl Office {
         let mut transient = !complete;
         for candidate in &candidates {
             let fates = match self.attempt(delivery, candidate, sts.as_ref()).await {
-                Ok(fates) => fates,
+                Ok(fates) => {
+                    delivery.attempts += 1;
+                    fates
+                }
                 Err(unusable) => {
                     transient = true;
                     let text = format!("{}: {unusable}", candidate.exchanger);
@@ -507,7 +516,7 @@ impl Office {
             size: None,
             received: 0,
             require_tls: false,
-            stop: None,
+            leave: None,
         };
         let mut random = delivery.random.clone();
         random.set_stream(random.get_stream() | 1 << 63);
@@ -519,6 +528,7 @@ impl Office {
             content: on_the_wire(&content),
             random,
             pass: 0,
+            attempts: 0,
             last: None,
             failed: Vec::new(),
         })

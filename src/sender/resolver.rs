@@ -34,14 +34,17 @@ const RETRIES: usize = 2;
 
 /// What a lookup came to.
 #[derive(Debug, Clone)]
-pub(crate) enum Found {
+pub enum Found {
     /// Records of the type asked for, at the end of any aliases.
     Records {
+        /// The records.
         records: Vec<Record>,
         /// Whether the answer carried the AD bit.
         secure: bool,
     },
+    /// The name exists and has no such record.
     NoData,
+    /// The name does not exist.
     NoDomain,
     /// Nothing that can be relied on: SERVFAIL and its like, or no answer.
     Failed,

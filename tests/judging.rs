@@ -1,0 +1,282 @@
+//! What the verdict must and must not say: senders of all manners, rules that bite and rules that are fair.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use hickory_proto::rr::{RData, RecordType};
+use mxdrill::{
+    drill::{self, Run},
+    lab::NetworkKind,
+    scenario::{Outcome, Scenario},
+    sender::{self, Flaw, Found, Reference, Sender},
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+const ZONE: &str =
+    "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n";
+
+fn scenario(zone: &str, rest: &str) -> Arc<Scenario> {
+    let text = format!("summary = \"s\"\nzone = '''\n{zone}'''\n{rest}");
+    Arc::new(Scenario::parse("judging", &text).unwrap_or_else(|mistakes| panic!("{mistakes}")))
+}
+
+fn play(scenario: &Arc<Scenario>, sender: impl Sender) -> Run {
+    drill::run(scenario, NetworkKind::Memory, None, sender).expect("the drill ran")
+}
+
+fn rules(run: &Run) -> BTreeSet<&'static str> {
+    run.verdict
+        .findings
+        .iter()
+        .filter_map(|finding| finding.rule)
+        .collect()
+}
+
+fn reference_is_clean(zone: &str, rest: &str) -> Run {
+    let run = play(&scenario(zone, rest), Reference::default());
+    assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
+    run
+}
+
+#[test]
+fn a_permanent_rejection_outlives_the_connection() {
+    let run = reference_is_clean(
+        ZONE,
+        "messages = [{ id = \"m\", to = [\"r1@example.test\", \"r2@example.test\"] }]\n\
+         faults = [\n  { host = \"mx1.example.test\", stage = \"rcpt\", effect = \"550 5.1.1 no\", recipient = \"r1@example.test\" },\n  \
+         { host = \"mx1.example.test\", stage = \"rcpt\", effect = \"close\", recipient = \"r2@example.test\" },\n]\n\
+         [expect.m]\nrecipients = { \"r1@example.test\" = \"bounced\", \"r2@example.test\" = \"delivered\" }\n",
+    );
+    assert_eq!(run.verdict.outcomes.get(&Outcome::Bounced), Some(&1));
+}
+
+#[test]
+fn nobody_is_given_up_while_a_host_was_left_out() {
+    let greeting = "{ host = \"mx2.example.test\", stage = \"greeting\", effect = \"554 5.3.2 no mail here\" }";
+    for rest in [
+        format!(
+            "messages = [{{ id = \"m\", to = \"a@example.test\" }}]\nfaults = [{{ query = \"mx1.example.test A\", effect = \"servfail\", until = \"20m\" }}, {greeting}]\n[expect]\ndelivered = 1\n"
+        ),
+        format!(
+            "sender = {{ remember_unreachable = \"10m\" }}\nmessages = [{{ id = \"m\", to = \"a@example.test\" }}, {{ id = \"n\", at = \"1m\", to = \"b@example.test\" }}]\nfaults = [{{ host = \"mx1.example.test\", stage = \"connect\", effect = \"refuse\", until = \"20m\" }}, {greeting}]\n[expect]\ndelivered = 2\n"
+        ),
+    ] {
+        reference_is_clean(ZONE, &rest);
+    }
+}
+
+#[test]
+fn what_a_server_says_of_connections_does_not_make_it_unreachable() {
+    reference_is_clean(
+        ZONE,
+        "sender = { remember_unreachable = \"10m\" }\n\
+         messages = [{ id = \"m\", to = \"a@example.test\" }, { id = \"n\", at = \"1m\", to = \"b@example.test\" }]\n\
+         faults = [{ host = \"mx1.example.test\", stage = \"rcpt\", effect = \"451 4.4.1 not now\", recipient = \"a@example.test\" }]\n\
+         [expect.n]\nby = \"mx1.example.test\"\n",
+    );
+}
+
+#[test]
+fn replies_are_read_by_their_meaning() {
+    for (effect, by) in [
+        ("552 5.5.3 too many recipients", "mx2.example.test"),
+        ("354 go on", "mx2.example.test"),
+    ] {
+        let rest = format!(
+            "messages = [{{ id = \"m\", to = \"a@example.test\" }}]\nfaults = [{{ host = \"mx1.example.test\", stage = \"rcpt\", effect = \"{effect}\" }}]\n[expect.m]\nby = \"{by}\"\n"
+        );
+        reference_is_clean(ZONE, &rest);
+    }
+}
+
+#[test]
+fn two_domains_may_prefer_their_shared_hosts_differently() {
+    let zone = "a.test. MX 10 h1.test.\na.test. MX 20 h2.test.\nb.test. MX 10 h2.test.\nb.test. MX 20 h1.test.\n\
+                h1.test. A 192.0.2.1\nh2.test. A 192.0.2.2\n";
+    reference_is_clean(
+        zone,
+        "messages = [{ id = \"m\", to = [\"x@a.test\", \"y@b.test\"] }]\n",
+    );
+}
+
+#[test]
+fn several_domains_hide_no_flaw() {
+    let zone = "a.test. MX 10 h1.test.\na.test. MX 20 h2.test.\nb.test. MX 10 h3.test.\nb.test. MX 20 h4.test.\n\
+                h1.test. A 192.0.2.1\nh2.test. A 192.0.2.2\nh3.test. A 192.0.2.3\nh4.test. A 192.0.2.4\n";
+    let mut faults = String::from("faults = [");
+    for host in ["h1", "h2", "h3", "h4"] {
+        faults.push_str(&format!("{{ host = \"{host}.test\", stage = \"connect\", effect = \"refuse\", until = \"5s\" }},"));
+    }
+    let scenario = scenario(
+        zone,
+        &format!("messages = [{{ id = \"m\", to = [\"x@a.test\", \"y@b.test\"] }}]\n{faults}]\n"),
+    );
+    for (flaw, rule) in [
+        (Flaw::RetriesAtOnce, "retry-waits"),
+        (Flaw::StopsAtFirst, "next-candidate"),
+    ] {
+        assert!(
+            rules(&play(&scenario, Reference::with_flaw(flaw))).contains(rule),
+            "{rule}"
+        );
+    }
+}
+
+#[test]
+fn remembering_dead_hosts_hides_no_flaw() {
+    let scenario = scenario(
+        ZONE,
+        "sender = { remember_unreachable = \"10m\" }\nmessages = [{ id = \"m\", to = \"a@example.test\" }]\n",
+    );
+    assert!(
+        rules(&play(&scenario, Reference::with_flaw(Flaw::HighestFirst)))
+            .contains("preference-order")
+    );
+}
+
+#[test]
+fn another_recipients_rejection_is_no_excuse() {
+    let scenario = scenario(
+        ZONE,
+        "messages = [{ id = \"m\", to = [\"x@example.test\", \"y@example.test\"] }]\n\
+         faults = [\n  { host = \"mx1.example.test\", stage = \"rcpt\", effect = \"451 4.2.1 later\", recipient = \"x@example.test\", until = \"5m\" },\n  \
+         { host = \"mx2.example.test\", stage = \"rcpt\", effect = \"451 4.2.1 later\", recipient = \"x@example.test\", until = \"5m\" },\n  \
+         { host = \"mx1.example.test\", stage = \"rcpt\", effect = \"550 5.1.1 no\", recipient = \"y@example.test\" },\n]\n",
+    );
+    assert!(
+        rules(&play(
+            &scenario,
+            Reference::with_flaw(Flaw::BouncesTransient)
+        ))
+        .contains("transient-is-retried")
+    );
+}
+
+#[test]
+fn aliases_that_turn_round_in_time_do_not_trap_the_verdict() {
+    let zone = "$TTL 86400\ne.test. MX 10 a.test.\ne.test. MX 20 mx2.test.\nd.test. MX 10 b.test.\nd.test. MX 20 mx2.test.\n\
+                mx2.test. A 192.0.2.2\na.test. CNAME b.test.\nb.test. TXT \"x\"\n";
+    let rest = "updates = [{ at = \"10m\", delete = [\"a.test.\", \"b.test.\"], add = [\"a.test. 300 IN TXT \\\"x\\\"\", \"b.test. 300 IN CNAME a.test.\"] }]\n\
+                faults = [{ query = \"a.test A\", effect = \"servfail\", from = \"10m\" }]\n\
+                messages = [{ id = \"m1\", to = \"x@e.test\" }, { id = \"m2\", to = \"x@d.test\", at = \"20m\" }]\n";
+    play(&scenario(zone, rest), Reference::default());
+}
+
+#[test]
+fn a_drill_without_end_is_broken_off() {
+    let rest = "sender = { retry = [\"1ms\"], expire = \"5d\" }\nmessages = [{ id = \"m\", to = \"a@example.test\" }]\n\
+                faults = [{ query = \"example.test MX\", effect = \"servfail\" }]\n";
+    let ended = drill::run(
+        &scenario(ZONE, rest),
+        NetworkKind::Memory,
+        None,
+        Reference::default(),
+    );
+    assert!(
+        ended
+            .expect_err("broken off")
+            .to_string()
+            .contains("events")
+    );
+}
+
+#[test]
+fn each_message_expected_deferred_is_left_alone_and_no_other() {
+    let refuse = |until: &str| {
+        format!(
+            "faults = [{{ host = \"mx1.example.test\", stage = \"connect\", effect = \"refuse\"{until} }}, {{ host = \"mx2.example.test\", stage = \"connect\", effect = \"refuse\"{until} }}]\n"
+        )
+    };
+    let attempt =
+        |host: &str| format!("{{ host = \"{host}.example.test\", result = \"refused\" }},");
+    let twice = [
+        attempt("mx1"),
+        attempt("mx2"),
+        attempt("mx1"),
+        attempt("mx2"),
+    ]
+    .concat();
+    let rest = format!(
+        "messages = [{{ id = \"m\", to = \"a@example.test\" }}, {{ id = \"n\", to = \"b@example.test\" }}]\n{}[expect.m]\noutcome = \"deferred\"\nattempts = [{twice}]\n[expect.n]\noutcome = \"delivered\"\n",
+        refuse(", until = \"2h\"")
+    );
+    reference_is_clean(ZONE, &rest);
+}
+
+/// Speaks one transaction and says nothing of it afterwards.
+async fn hand_over(
+    post: &sender::Post,
+    address: std::net::IpAddr,
+    message: &mxdrill::scenario::Message,
+) -> bool {
+    let Ok(mut stream) = post.connect(address, &message.id).await else {
+        return false;
+    };
+    let head = format!(
+        "HELO c.test\r\nMAIL FROM:<sender@sender.test>\r\nRCPT TO:<{}>\r\nDATA\r\n",
+        message.to[0]
+    );
+    let sent = [
+        head.into_bytes(),
+        post.content(message),
+        b"QUIT\r\n".to_vec(),
+    ]
+    .concat();
+    if stream.write_all(&sent).await.is_err() {
+        return false;
+    }
+    let mut replies = Vec::new();
+    drop(stream.read_to_end(&mut replies).await);
+    String::from_utf8_lossy(&replies).contains("250 2.0.0 taken")
+}
+
+/// A sender of somebody else: asks, sorts, tries, and reports nothing.
+fn silent() -> impl Sender {
+    sender::from_fn(|mut post| async move {
+        while let Some(message) = post.next_message().await {
+            let Found::Records { records, .. } =
+                post.lookup(&message.to[0].domain, RecordType::MX).await
+            else {
+                continue;
+            };
+            let mut exchangers: Vec<_> = records
+                .iter()
+                .filter_map(|record| match &record.data {
+                    RData::MX(mx) => {
+                        Some((mx.preference, mxdrill::name::Domain::from(&mx.exchange)))
+                    }
+                    _ => None,
+                })
+                .collect();
+            exchangers.sort();
+            for (_, host) in exchangers {
+                let Found::Records { records, .. } = post.lookup(&host, RecordType::A).await else {
+                    continue;
+                };
+                let RData::A(address) = &records[0].data else {
+                    continue;
+                };
+                if hand_over(&post, address.0.into(), &message).await {
+                    break;
+                }
+            }
+        }
+    })
+}
+
+#[test]
+fn a_silent_sender_is_judged_by_what_it_does() {
+    let delivered = "messages = [{ id = \"m\", to = \"a@example.test\" }]\nfaults = [{ host = \"mx1.example.test\", stage = \"connect\", effect = \"refuse\" }]\n[expect.m]\nby = \"mx2.example.test\"\n";
+    let deferred = "messages = [{ id = \"m\", to = \"a@example.test\" }]\nfaults = [{ host = \"mx1.example.test\", stage = \"rcpt\", effect = \"451 4.2.1 later\" }, { host = \"mx2.example.test\", stage = \"rcpt\", effect = \"451 4.2.1 later\" }]\n[expect.m]\noutcome = \"deferred\"\n";
+    for rest in [delivered, deferred] {
+        let run = play(&scenario(ZONE, rest), silent());
+        assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
+    }
+}
+
+#[test]
+fn a_silent_sender_works_on_loopback_too() {
+    let rest = "messages = [{ id = \"m\", to = \"a@example.test\" }]\nfaults = [{ host = \"mx1.example.test\", stage = \"rcpt\", effect = \"450 4.2.1 later\" }]\n[expect.m]\nby = \"mx2.example.test\"\n";
+    let run = drill::run(&scenario(ZONE, rest), NetworkKind::Loopback, None, silent())
+        .expect("the drill ran");
+    assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
+}
