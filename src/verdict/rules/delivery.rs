@@ -88,11 +88,6 @@ impl<'a> Reports<'a> {
             .get(&(&*message.id.0, recipient.text.as_str()))
             .copied()
     }
-
-    /// Whether this sender reports at all; a silent one is judged by deliveries alone.
-    fn are_made(&self) -> bool {
-        !self.last.is_empty()
-    }
 }
 
 /// Neither delivered nor returned, and not queued any more.
@@ -109,10 +104,8 @@ fn lost(case: &Case<'_>, message: &Message, reports: &Reports<'_>) -> Option<Fin
                 continue;
             }
             (Outcome::Deferred, Some(_)) => "the sender ended with the message still queued",
-            // Nothing is known of the queue of a silent sender, or of one that stopped in time.
-            (Outcome::Deferred, None) if !reports.are_made() || case.scenario.stops(message) => {
-                continue;
-            }
+            // Nothing is known of the queue of a sender that was told to stop.
+            (Outcome::Deferred, None) if case.scenario.stops(message) => continue,
             (Outcome::Deferred, None) => "neither delivered nor queued nor returned",
         };
         return Some(broken(
