@@ -192,7 +192,7 @@ impl Office {
             );
         }
         let deadline = delivery.message.at.after(self.settings.expire);
-        if self.stop.is_some_and(|stop| self.site.clock.now() > stop) {
+        if self.stop.is_some_and(|stop| delivery.message.at > stop) {
             return self.say_deferred(delivery);
         }
         loop {
