@@ -39,9 +39,9 @@ use crate::{
     event::{Event, EventLog, Purpose, What},
     fault::{Effect, Failure, Fault, Faults, Host, QueryEffect, Stage},
     name::Domain,
+    observe::{self, Attempt},
     scenario::Scenario,
     stream::Stream,
-    verdict::observe::{self, Attempt},
 };
 
 /// A running lab. Dropping it stops everything that it started.

@@ -89,6 +89,7 @@ pub mod event;
 pub mod fault;
 pub mod lab;
 pub mod name;
+pub mod observe;
 pub mod reply;
 pub mod report;
 pub mod route;

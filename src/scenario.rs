@@ -6,15 +6,19 @@
 mod document;
 mod expect;
 mod expected;
+mod fault_rows;
 mod file;
 pub(crate) mod mistake;
+mod receiver_rows;
 mod rows;
 mod settings;
+mod words;
 
 use std::{fmt, path::Path};
 
-pub(crate) use self::file::{OWN_EXCHANGER, query as read_query};
+use self::expected::TOTAL_KEYS;
 pub(crate) use self::settings::policy_host;
+pub(crate) use self::words::{OWN_EXCHANGER, query as read_query};
 pub use self::{
     expected::{AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Outcome, Total},
     mistake::{Mistake, Mistakes},

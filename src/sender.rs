@@ -5,8 +5,10 @@
 //! into the same log.
 
 mod content;
+mod delivery;
 pub mod flaw;
 mod mta_sts;
+mod policy;
 mod reference;
 mod resolver;
 mod session;

@@ -1,16 +1,15 @@
 //! Judging a drill: expectations of its author and rules of the RFCs, from scenario and log alone.
 
 mod expect;
-pub mod observe;
 mod rules;
 mod told;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use self::observe::{Attempt, Ending};
 pub use self::rules::{RULES, Rule};
 use crate::{
     event::Event,
+    observe::{self, Attempt, Ending},
     scenario::{MessageId, Outcome, Scenario},
 };
 

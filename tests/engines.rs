@@ -3,11 +3,9 @@
 
 #![cfg(target_os = "linux")]
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod bundled;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use mxdrill::{
     drill,
@@ -16,20 +14,6 @@ use mxdrill::{
     scenario::Scenario,
     sender::Reference,
 };
-
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            found.push(path);
-        }
-    }
-}
 
 /// Why the mailin-embedded server cannot serve a scenario, if it cannot.
 fn obstacle(scenario: &Arc<Scenario>) -> Option<&'static str> {
@@ -66,20 +50,11 @@ fn obstacle(scenario: &Arc<Scenario>) -> Option<&'static str> {
 
 #[test]
 fn mailin_embedded_gives_the_same_verdicts() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let mut all = Vec::new();
-    files(&root, &mut all);
-    all.sort();
     let mut skipped: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut served = 0;
-    for file in &all {
-        let name = file
-            .strip_prefix(&root)
-            .expect("below the root")
-            .display()
-            .to_string();
-        let text = std::fs::read_to_string(file).expect("a readable file");
-        let own = Arc::new(Scenario::load(file).expect("a valid scenario"));
+    for (name, file) in bundled::scenarios() {
+        let text = std::fs::read_to_string(&file).expect("a readable file");
+        let own = Arc::new(Scenario::load(&file).expect("a valid scenario"));
         if let Some(reason) = obstacle(&own) {
             skipped.entry(reason).or_default().push(name);
             continue;

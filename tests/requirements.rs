@@ -1,11 +1,12 @@
 //! `docs/requirements.md`: each statement of the RFCs, its level and the scenarios that cover it, made
 //! from `docs/statements.toml` and the scenarios. `UPDATE=1 cargo test --test requirements` writes it.
 
+mod bundled;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
     fs,
-    path::{Path, PathBuf},
 };
 
 use mxdrill::scenario::Scenario;
@@ -30,26 +31,9 @@ struct Statement {
     waits_for: Option<String>,
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            found.push(path);
-        }
-    }
-}
-
 fn statements() -> Vec<Statement> {
-    let text = fs::read_to_string(root().join("docs/statements.toml")).expect("the statements");
+    let text =
+        fs::read_to_string(bundled::root().join("docs/statements.toml")).expect("the statements");
     let mut statements = toml::from_str::<Statements>(&text)
         .expect("valid statements")
         .statement;
@@ -59,16 +43,9 @@ fn statements() -> Vec<Statement> {
 
 /// The scenarios that cover each statement, by number.
 fn coverage() -> BTreeMap<u16, BTreeSet<String>> {
-    let mut found = Vec::new();
-    files(&root().join("scenarios"), &mut found);
     let mut coverage: BTreeMap<u16, BTreeSet<String>> = BTreeMap::new();
-    for file in found {
+    for (name, file) in bundled::scenarios() {
         let scenario = Scenario::load(&file).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let name = file
-            .strip_prefix(root())
-            .expect("below the root")
-            .display()
-            .to_string();
         for number in scenario.covers {
             coverage.entry(number).or_default().insert(name.clone());
         }
@@ -85,12 +62,7 @@ fn page(statements: &[Statement], coverage: &BTreeMap<u16, BTreeSet<String>>) ->
     for statement in statements {
         let covered = coverage.get(&statement.number).into_iter().flatten();
         let links: Vec<String> = covered
-            .map(|name| {
-                let short = name
-                    .trim_start_matches("scenarios/")
-                    .trim_end_matches(".toml");
-                format!("[{short}](../{name})")
-            })
+            .map(|name| format!("[{name}](../scenarios/{name}.toml)"))
             .collect();
         let scenarios = match (&statement.unobservable, &statement.waits_for) {
             (Some(reason), _) => format!("not observable: {reason}"),
@@ -115,7 +87,7 @@ fn page(statements: &[Statement], coverage: &BTreeMap<u16, BTreeSet<String>>) ->
 
 #[test]
 fn the_page_is_up_to_date() {
-    let file = root().join("docs/requirements.md");
+    let file = bundled::root().join("docs/requirements.md");
     let page = page(&statements(), &coverage());
     if std::env::var_os("UPDATE").is_some() {
         fs::write(&file, &page).expect("written");

@@ -1,43 +1,17 @@
 //! Every scenario that comes with mxdrill is a test of its own, on each network that can carry it.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+mod bundled;
+
+use std::{path::Path, sync::Arc};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use mxdrill::{drill, lab::NetworkKind, scenario::Scenario, sender::Reference};
 
 fn main() {
     let arguments = Arguments::from_args();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-    let mut files = Vec::new();
-    collect(&folder, &mut files);
-    files.sort();
-    let trials = files.iter().flat_map(|file| {
-        let name = file
-            .strip_prefix(&folder)
-            .expect("a file below the folder")
-            .with_extension("")
-            .display()
-            .to_string();
-        trials(&name, file)
-    });
+    let files = bundled::scenarios();
+    let trials = files.iter().flat_map(|(name, file)| trials(name, file));
     libtest_mimic::run(&arguments, trials.collect()).exit();
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder of scenarios") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-        {
-            files.push(path);
-        }
-    }
 }
 
 /// The memory network carries every drill; loopback those that need no virtual time.

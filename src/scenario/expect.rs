@@ -7,21 +7,11 @@ use toml::{
 
 use super::{
     AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Host, Message, MessageId,
-    Outcome, Total,
+    Outcome, TOTAL_KEYS, Total,
     document::{Document, Table, describe, whole_number},
-    file::{HostNames, moment, word},
     mistake::{nearest, not_allowed},
+    words::{HostNames, moment, word},
 };
-
-/// Keys of `expect` that are no message ids.
-pub(super) const TOTAL_KEYS: [&str; 6] = [
-    "delivered",
-    "deferred",
-    "bounced",
-    "sessions",
-    "notifications",
-    "first_attempts",
-];
 
 pub(super) fn read(
     doc: &Document<'_>,

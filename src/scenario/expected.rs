@@ -9,6 +9,16 @@ use crate::{
     time::{Moment, Span},
 };
 
+/// Keys of `expect` that are no message ids.
+pub(super) const TOTAL_KEYS: [&str; 6] = [
+    "delivered",
+    "deferred",
+    "bounced",
+    "sessions",
+    "notifications",
+    "first_attempts",
+];
+
 /// What a message comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]

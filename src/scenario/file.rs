@@ -1,22 +1,19 @@
 //! A scenario file as a whole: its keys, its records and how its parts must fit together.
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::Path};
 
 use hickory_proto::rr::{Record, RecordType};
 use toml::{Spanned, de::DeTable};
 
-use super::policy_host;
 use super::{
     Expect, ExpectedAttempt, ExpectedMessage, Host, Leave, Level, Message, MessageId, Mistake,
     Mistakes, PolicyRow, ReadFile, ReceiverSettings, Scenario, SenderSettings, Total,
     document::{Document, Table},
-    expect,
-    mistake::not_allowed,
-    rows,
+    expect, fault_rows, policy_host, receiver_rows, rows,
+    words::{HostNames, OWN_EXCHANGER, moment, query, word},
 };
 use crate::{
     name::Domain,
-    time::{Moment, Span},
     zone::{History, Zone, text},
 };
 
@@ -40,8 +37,6 @@ const KEYS: [&str; 17] = [
     "expect",
 ];
 
-/// The exchanger of the lab's own domain for senders.
-pub(crate) const OWN_EXCHANGER: &str = "bounces.sender.test";
 /// The lab's own domain for senders: where bounces of `sender@sender.test` arrive.
 const SENDER_ZONE: &str = "$ORIGIN sender.test.\n$TTL 3600\n\
     @ IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ IN MX 10 bounces\n@ IN TXT \"v=spf1 mx -all\"\nbounces IN A 198.51.100.25\n";
@@ -74,7 +69,7 @@ fn scenario<'a>(
     let mut zones = History::new(Zone::new(records.unwrap_or_default()));
     updates(&table, &mut zones, known);
     host_sender_domain(&mut zones);
-    let policies = rows::policies(&table);
+    let policies = receiver_rows::policies(&table);
     host_policies(&policies, &mut zones);
     let mut messages = rows::messages(&table);
     if messages.is_empty() && table.array("messages").is_empty() {
@@ -94,7 +89,7 @@ fn scenario<'a>(
     if stop.is_none() {
         imply_leaves(&expect, &mut messages);
     }
-    let mut receivers = rows::receivers(&table, &names);
+    let mut receivers = receiver_rows::receivers(&table, &names);
     receivers.extend(engine_of_all(&table, &zones));
     let scenario = Scenario {
         name: Path::new(doc.path())
@@ -108,7 +103,7 @@ fn scenario<'a>(
             .unwrap_or(Level::Must),
         covers: rows::covers(&table),
         seed: table.number("seed", i64::MAX as u64).unwrap_or(0),
-        faults: rows::faults(&table, &names),
+        faults: fault_rows::faults(&table, &names),
         receivers,
         policies,
         dnssec: table.parsed_array("dnssec", |text| {
@@ -126,7 +121,7 @@ fn scenario<'a>(
 
 /// The engine of all receivers but the lab's own one, which has to take bounces.
 fn engine_of_all(table: &Table<'_, '_>, zones: &History) -> Vec<ReceiverSettings> {
-    let Some(engine) = table.parsed("engine", rows::engine) else {
+    let Some(engine) = table.parsed("engine", receiver_rows::engine) else {
         return Vec::new();
     };
     let own = |names: &Vec<Domain>| names.iter().any(|name| name.as_str() == OWN_EXCHANGER);
@@ -355,119 +350,4 @@ fn updates(table: &Table<'_, '_>, zones: &mut History, known: bool) {
 
 fn deletion(text: &str) -> Result<(Domain, Option<RecordType>), String> {
     query(text)
-}
-
-/// Reads `NAME` or `NAME TYPE`.
-pub(crate) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> {
-    let mut words = text.split_whitespace();
-    let expected = || {
-        format!("found {text:?}, expected a name and a record type, such as \"example.test MX\"")
-    };
-    let name = words
-        .next()
-        .ok_or_else(expected)?
-        .parse()
-        .map_err(|error: crate::name::InvalidDomain| error.to_string())?;
-    let known = [
-        "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT",
-    ];
-    let record_type = match words.next() {
-        Some(word) => match known.contains(&word.to_ascii_uppercase().as_str()) {
-            true => word.to_ascii_uppercase().parse().ok(),
-            false => return Err(not_allowed(word, "a record type", &known)),
-        },
-        None => None,
-    };
-    words
-        .next()
-        .map_or(Ok((name, record_type)), |_| Err(expected()))
-}
-
-/// The hosts a scenario may speak of: names with addresses, the domains they stand for, addresses.
-pub(super) struct HostNames {
-    /// Whether the records could be read; if not, any host may be meant.
-    readable: bool,
-    names: Vec<Domain>,
-    addresses: Vec<IpAddr>,
-}
-
-impl HostNames {
-    fn new(zones: &History, readable: bool) -> Self {
-        let all = zones.addresses();
-        let mut names: Vec<Domain> = all.values().flatten().cloned().collect();
-        // An exchanger may be an alias, or a name without an address: it can still be spoken of.
-        for record in zones.zones().flat_map(Zone::records) {
-            match &record.data {
-                hickory_proto::rr::RData::MX(mx) => names.push(Domain::from(&mx.exchange)),
-                hickory_proto::rr::RData::CNAME(_) => names.push(Domain::from(&record.name)),
-                _ => {}
-            }
-        }
-        names.sort();
-        names.dedup();
-        Self {
-            readable,
-            names,
-            addresses: all.into_keys().collect(),
-        }
-    }
-
-    /// A host that the records name.
-    pub(super) fn host(&self, text: &str) -> Result<Host, String> {
-        let host: Host = text.parse()?;
-        let known = match &host {
-            Host::Name(name) => self.names.contains(name),
-            Host::Address(address) => self.addresses.contains(address),
-        };
-        if known || !self.readable {
-            return Ok(host);
-        }
-        let hint = match &host {
-            Host::Name(name) => text::nearest_name(name, &self.names),
-            Host::Address(_) => super::mistake::nearest(
-                text,
-                self.addresses
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .iter()
-                    .map(String::as_str),
-            )
-            .map(str::to_owned),
-        };
-        let hint = hint.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-        Err(format!(
-            "found host {text:?}, expected one that a record names{hint}"
-        ))
-    }
-}
-
-/// A moment, written as a duration since the start.
-pub(super) fn moment(text: &str) -> Result<Moment, String> {
-    duration(text).map(Moment)
-}
-
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<Span>()
-        .map(|span| span.0)
-        .map_err(|error| error.to_string())
-}
-
-/// One of a list of words.
-pub(super) fn word<T: Copy>(
-    text: &str,
-    what: &str,
-    words: &[(&'static str, T)],
-) -> Result<T, String> {
-    let found = words
-        .iter()
-        .find(|(word, _)| *word == text)
-        .map(|(_, value)| *value);
-    found.ok_or_else(|| {
-        not_allowed(
-            text,
-            what,
-            &words.iter().map(|(word, _)| *word).collect::<Vec<_>>(),
-        )
-    })
 }

@@ -1,19 +1,15 @@
-//! The rows of a scenario file: messages, faults, receivers, and the sender's settings.
+//! The messages of a scenario file, and the sender's settings.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    Certificate, Engine, Families, Mailbox, Message, MessageId, PolicyRow, ReceiverSettings,
-    SenderSettings, TlsPolicy, TlsaParameters,
+    Families, Mailbox, Message, MessageId, SenderSettings, TOTAL_KEYS, TlsPolicy,
     document::{Document, Table, whole_number},
-    file::{HostNames, duration, moment, query, word},
+    words::{duration, moment, word},
 };
-use crate::{
-    fault::{Effect, Failure, Fault, QueryEffect, Stage, Transport},
-    time::Moment,
-};
+use crate::{fault::Stage, time::Moment};
 
 /// Messages that one row may stand for.
 const MAX_COUNT: u64 = 100_000;
@@ -138,10 +134,10 @@ fn message_id(text: &str) -> Result<String, String> {
             "found id {text:?}, expected 1 to 64 letters, digits, '-', '_' or '.'"
         ));
     }
-    if super::expect::TOTAL_KEYS.contains(&text) {
+    if TOTAL_KEYS.contains(&text) {
         return Err(format!(
             "found id {text:?}, expected an id that is not the name of a total ({})",
-            super::expect::TOTAL_KEYS.join(", ")
+            TOTAL_KEYS.join(", ")
         ));
     }
     Ok(text.to_owned())
@@ -252,262 +248,5 @@ fn interval(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err(format!("found {text:?}, expected more than no time")),
         wait => Ok(wait),
-    }
-}
-
-pub(super) fn faults(table: &Table<'_, '_>, names: &HostNames) -> Vec<Fault> {
-    const KEYS: [&str; 9] = [
-        "host",
-        "stage",
-        "query",
-        "effect",
-        "from",
-        "until",
-        "first",
-        "recipient",
-        "over",
-    ];
-    let rows = table.array("faults").into_iter();
-    rows.filter_map(|value| Table::of_value(table.doc(), value, "a fault", &KEYS))
-        .filter_map(|row| fault(&row, names))
-        .collect()
-}
-
-fn fault(row: &Table<'_, '_>, names: &HostNames) -> Option<Fault> {
-    if row.get("effect").is_none() {
-        row.missing("effect", "what happens, such as effect = \"refuse\"");
-    }
-    let failure = match (row.get("host"), row.get("query")) {
-        (Some(_), None) => session_failure(row, names),
-        (None, Some(_)) => query_failure(row),
-        (Some(_), Some(_)) => {
-            row.doc().mistake(
-                row.key_offset("query"),
-                "found query beside host, expected one of them",
-            );
-            None
-        }
-        (None, None) => {
-            row.missing(
-                "host",
-                "host = \"NAME\" with a stage, or query = \"NAME TYPE\"",
-            );
-            None
-        }
-    };
-    let from = row.parsed("from", moment).unwrap_or(Moment::START);
-    let until = row.parsed("until", moment);
-    if until.is_some_and(|until| until <= from) {
-        row.doc().mistake(
-            row.key_offset("until"),
-            format!(
-                "found a window that ends before it begins, expected until to be later than {from}"
-            ),
-        );
-    }
-    let first = row
-        .number("first", u64::from(u32::MAX))
-        .and_then(|n| n.try_into().ok());
-    if first == Some(0) {
-        row.doc().mistake(
-            row.key_offset("first"),
-            "found first = 0, expected at least 1",
-        );
-    }
-    failure.map(|failure| Fault {
-        failure,
-        from,
-        until,
-        first,
-    })
-}
-
-fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
-    let host = row.parsed("host", |text| names.host(text));
-    let stage: Option<Stage> = row.parsed("stage", str::parse);
-    if row.get("stage").is_none() {
-        row.missing(
-            "stage",
-            &format!(
-                "where in the session it fails: {}",
-                Stage::ALL.map(Stage::word).join(", ")
-            ),
-        );
-    }
-    let recipient = row.parsed("recipient", |text| {
-        text.parse::<Mailbox>().map(|mailbox| mailbox.text)
-    });
-    if row.get("recipient").is_some() && stage.is_some_and(|stage| stage != Stage::Rcpt) {
-        row.doc().mistake(
-            row.key_offset("recipient"),
-            "found recipient at another stage, expected stage = \"rcpt\"",
-        );
-    }
-    if row.get("over").is_some() {
-        row.doc().mistake(
-            row.key_offset("over"),
-            "found over beside host, expected it beside query",
-        );
-    }
-    let effect = row.parsed("effect", |text| {
-        stage
-            .map_or(Err(String::new()), |stage| Effect::parse(text, stage))
-            .map_err(|message| {
-                if message.is_empty() {
-                    format!("found effect {text:?} without a stage that says where")
-                } else {
-                    message
-                }
-            })
-    })?;
-    Some(Failure::Session {
-        host: host?,
-        stage: stage?,
-        effect,
-        recipient,
-    })
-}
-
-fn query_failure(row: &Table<'_, '_>) -> Option<Failure> {
-    for key in ["stage", "recipient"] {
-        if row.get(key).is_some() {
-            row.doc().mistake(
-                row.key_offset(key),
-                format!("found {key} beside query, expected it beside host"),
-            );
-        }
-    }
-    let query = row.parsed("query", query);
-    let over = row.parsed("over", |text| {
-        word(
-            text,
-            "a transport",
-            &[("udp", Transport::Udp), ("tcp", Transport::Tcp)],
-        )
-    });
-    let effect: Option<QueryEffect> = row.parsed("effect", str::parse);
-    let (name, record_type) = query?;
-    Some(Failure::Query {
-        name,
-        record_type,
-        over,
-        effect: effect?,
-    })
-}
-
-pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<ReceiverSettings> {
-    const KEYS: [&str; 6] = ["host", "certificate", "tlsa", "size", "engine", "upstream"];
-    let rows = table.array("receivers").into_iter();
-    rows.filter_map(|value| Table::of_value(table.doc(), value, "a receiver", &KEYS))
-        .map(|row| receiver(&row, names))
-        .collect()
-}
-
-fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
-    let engine = row.parsed("engine", engine);
-    let upstream = row.parsed("upstream", upstream);
-    if engine.is_some() && upstream.is_some() {
-        row.doc().mistake(
-            row.key_offset("upstream"),
-            "found upstream beside engine, expected one of them",
-        );
-    }
-    ReceiverSettings {
-        host: row.parsed("host", |text| names.host(text)),
-        certificate: row.parsed("certificate", |text| {
-            word(text, "a certificate", &Certificate::WORDS)
-        }),
-        tlsa: row.parsed_array("tlsa", tlsa),
-        size: row
-            .number("size", MAX_SIZE)
-            .and_then(|size| size.try_into().ok()),
-        engine: upstream.or(engine),
-    }
-}
-
-pub(super) fn policies(table: &Table<'_, '_>) -> Vec<PolicyRow> {
-    const KEYS: [&str; 6] = ["domain", "certificate", "status", "text", "from", "until"];
-    let rows = table.array("policies").into_iter();
-    rows.filter_map(|value| Table::of_value(table.doc(), value, "a policy", &KEYS))
-        .filter_map(|row| policy(&row))
-        .collect()
-}
-
-fn policy(row: &Table<'_, '_>) -> Option<PolicyRow> {
-    for (key, expected) in [
-        ("domain", "the domain of the policy"),
-        ("text", "the policy itself"),
-    ] {
-        if row.get(key).is_none() {
-            row.missing(key, expected);
-        }
-    }
-    let domain = row.parsed("domain", |text| {
-        text.parse()
-            .map_err(|error: crate::name::InvalidDomain| error.to_string())
-    });
-    let certificate = row.parsed("certificate", |text| {
-        word(text, "a certificate", &Certificate::WORDS)
-    });
-    let status = row
-        .number("status", 599)
-        .and_then(|status| status.try_into().ok())
-        .unwrap_or(200);
-    if status < 200 {
-        row.doc().mistake(
-            row.key_offset("status"),
-            format!("found status {status}, expected 200 to 599"),
-        );
-    }
-    Some(PolicyRow {
-        text: row.text("text").map(|text| text.value.to_owned())?,
-        domain: domain?,
-        certificate: certificate.unwrap_or(Certificate::Valid),
-        status,
-        from: row.parsed("from", moment).unwrap_or(Moment::START),
-        until: row.parsed("until", moment),
-    })
-}
-
-/// Reads the name of an engine.
-pub(super) fn engine(text: &str) -> Result<Engine, String> {
-    match word(
-        text,
-        "an engine",
-        &[("lab", false), ("mailin-embedded", true)],
-    )? {
-        true => Ok(Engine::MailinEmbedded),
-        false => Ok(Engine::Lab),
-    }
-}
-
-fn upstream(text: &str) -> Result<Engine, String> {
-    let expected =
-        || format!("found {text:?}, expected a server's \"host:port\", such as \"127.0.0.1:2525\"");
-    let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
-    if host.is_empty() || port.parse::<u16>().ok().is_none_or(|port| port == 0) {
-        return Err(expected());
-    }
-    Ok(Engine::Upstream(text.to_owned()))
-}
-
-fn tlsa(text: &str) -> Result<TlsaParameters, String> {
-    let numbers: Vec<u8> = text
-        .split_whitespace()
-        .map_while(|word| word.parse().ok())
-        .collect();
-    match numbers[..] {
-        [usage @ 0..=3, selector @ 0..=1, matching @ 0..=2]
-            if text.split_whitespace().count() == 3 =>
-        {
-            Ok(TlsaParameters {
-                usage,
-                selector,
-                matching,
-            })
-        }
-        _ => Err(format!(
-            "found {text:?}, expected usage 0 to 3, selector 0 or 1 and matching type 0 to 2, such as \"3 1 1\""
-        )),
     }
 }

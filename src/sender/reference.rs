@@ -15,15 +15,15 @@ use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
 use tokio::sync::Semaphore;
 
 use super::{
     Flaw, Post, Sender,
     content::{self, expired},
+    delivery::Delivery,
     flaw::stray_candidates,
-    mta_sts::{Policies, Policy},
+    mta_sts::Policies,
+    policy::Policy,
     report,
     resolver::Lookups,
     session::{self, Attempted, Fate, Letter, Reason},
@@ -36,7 +36,7 @@ use crate::{
     name::Domain,
     reply::{Severity, Status},
     route::{self, Candidate, Identity, Unroutable},
-    scenario::{Mailbox, Message, MessageId, Outcome, Scenario, SenderSettings, TlsPolicy},
+    scenario::{Mailbox, Message, Outcome, Scenario, SenderSettings, TlsPolicy},
     time::Moment,
 };
 
@@ -96,28 +96,6 @@ struct Candidates {
     complete: bool,
 }
 
-/// A message on its way to one next hop.
-struct Delivery {
-    id: MessageId,
-    message: Message,
-    hop: Domain,
-    to: Vec<Mailbox>,
-    content: Vec<u8>,
-    random: ChaCha8Rng,
-    pass: u32,
-    attempts: usize,
-    last: Option<Reason>,
-    failed: Vec<(Mailbox, Reason)>,
-}
-
-impl Delivery {
-    /// Whether it may go only where REQUIRETLS is announced. A message from the null reverse-path may
-    /// go anywhere, or nobody would learn of the failure (RFC 8689 section 5).
-    fn requires_tls(&self) -> bool {
-        self.message.require_tls && self.message.from.is_some()
-    }
-}
-
 impl Office {
     fn new(post: &Post, flaw: Option<Flaw>) -> Self {
         let scenario: &Scenario = post.scenario();
@@ -142,27 +120,8 @@ impl Office {
         let content = on_the_wire(&content::message(&message));
         let hops = Scenario::next_hops(&message).into_iter().enumerate();
         hops.map(|(hop_index, hop)| {
-            let to = message
-                .to
-                .iter()
-                .filter(|to| to.domain == hop)
-                .cloned()
-                .collect();
-            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
-            // A stream of its own for each delivery: what one draws does not depend on the others.
-            random.set_stream((index as u64) << 16 | hop_index as u64);
-            let delivery = Delivery {
-                id: message.id.clone(),
-                message: message.clone(),
-                hop,
-                to,
-                content: content.clone(),
-                random,
-                pass: 0,
-                attempts: 0,
-                last: None,
-                failed: Vec::new(),
-            };
+            let stream = (index as u64) << 16 | hop_index as u64;
+            let delivery = Delivery::new(&message, hop, &content, self.seed, stream);
             Arc::clone(self).carry(delivery).boxed()
         })
         .collect()
@@ -497,40 +456,7 @@ impl Office {
             Some(Flaw::ReturnsNotifications) => "postmaster@sender.test".parse().ok()?,
             _ => delivery.message.from.clone()?,
         };
-        let now = self.site.clock.now();
-        let id = MessageId(format!("{}.bounce.{}", delivery.id, delivery.hop).into());
         let reporter = self.settings.names.first()?.to_string();
-        let content = content::notification(
-            &delivery.message,
-            &to,
-            &delivery.failed,
-            &reporter,
-            now,
-            &id,
-        );
-        let message = Message {
-            id: id.clone(),
-            at: now,
-            from: None,
-            to: vec![to.clone()],
-            size: None,
-            received: 0,
-            require_tls: false,
-            leave: None,
-        };
-        let mut random = delivery.random.clone();
-        random.set_stream(random.get_stream() | 1 << 63);
-        Some(Delivery {
-            id,
-            message,
-            hop: to.domain.clone(),
-            to: vec![to],
-            content: on_the_wire(&content),
-            random,
-            pass: 0,
-            attempts: 0,
-            last: None,
-            failed: Vec::new(),
-        })
+        Some(delivery.notification(to, &reporter, self.site.clock.now()))
     }
 }

@@ -20,7 +20,7 @@ use tokio_rustls::{
 };
 
 use super::{
-    mta_sts::Policy,
+    policy::{Mode, Policy},
     resolver::{Found, Lookups},
 };
 use crate::{
@@ -80,7 +80,7 @@ impl Demand {
         let names = || vec![candidate.exchanger.clone()];
         let by_sts = || {
             sts.map_or(Ok(Self::Opportunistic), |sts| {
-                sts.demand(&candidate.exchanger).ok_or(Unusable::NotListed)
+                Self::by_sts(sts, &candidate.exchanger)
             })
         };
         let demand = match policy {
@@ -100,6 +100,19 @@ impl Demand {
             _ if require_tls => Self::Authenticated(Proof::Authority(names())),
             other => other,
         })
+    }
+
+    /// What an exchanger needs under an MTA-STS policy (RFC 8461 section 5).
+    fn by_sts(policy: &Policy, exchanger: &Domain) -> Result<Self, Unusable> {
+        match policy.mode {
+            Mode::Testing | Mode::None => Ok(Self::Opportunistic),
+            Mode::Enforce if policy.lists(exchanger) => {
+                Ok(Self::Authenticated(Proof::Authority(vec![
+                    exchanger.clone(),
+                ])))
+            }
+            Mode::Enforce => Err(Unusable::NotListed),
+        }
     }
 
     /// Whether mail may go in plain text.

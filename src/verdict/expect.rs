@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Case, Finding, observe::Attempt};
+use super::{Case, Finding};
+use crate::observe::Attempt;
 use crate::{
     event::{Connected, What},
     fault::Host,

@@ -2,7 +2,12 @@
 
 use std::ops::Range;
 
-use super::text::ZoneMistake;
+/// A mistake at a byte offset of the zone text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ZoneMistake {
+    pub(crate) offset: usize,
+    pub(crate) message: String,
+}
 
 /// One entry: its tokens, and whether it starts with white space (the owner is the last one).
 pub(super) struct Entry {

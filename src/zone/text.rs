@@ -13,6 +13,7 @@ use hickory_proto::{
     serialize::txt::{Parser, parse_ttl},
 };
 
+pub(crate) use super::entries::ZoneMistake;
 use super::entries::{Entry, entries};
 use crate::{
     name::Domain,
@@ -26,13 +27,6 @@ const TYPES: [&str; 14] = [
     "A", "AAAA", "CAA", "CNAME", "HINFO", "MX", "NAPTR", "NS", "PTR", "SOA", "SRV", "SSHFP",
     "TLSA", "TXT",
 ];
-
-/// A mistake at a byte offset of the zone text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ZoneMistake {
-    pub(crate) offset: usize,
-    pub(crate) message: String,
-}
 
 /// All records of a zone text in its order, or every mistake in it.
 pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Vec<ZoneMistake>> {

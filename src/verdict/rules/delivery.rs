@@ -12,11 +12,11 @@ use super::{
 use crate::{
     event::What,
     fault::Stage,
+    observe::Attempt,
     scenario::{AttemptResult, Mailbox, Message, MessageId, Outcome},
     time::Moment,
     verdict::{
         Case, Finding,
-        observe::Attempt,
         told::{Exchangers, Told},
     },
 };

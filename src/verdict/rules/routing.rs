@@ -13,11 +13,11 @@ use super::{
 use crate::{
     fault::Stage,
     name::Domain,
+    observe::Attempt,
     scenario::{AttemptResult, Message, MessageId, Scenario},
     time::Moment,
     verdict::{
         Case, Finding,
-        observe::Attempt,
         told::{Exchangers, Told},
     },
 };

@@ -1,0 +1,128 @@
+//! The rows of a scenario file about receivers and the web servers of policies.
+
+use super::{
+    Certificate, Engine, PolicyRow, ReceiverSettings, TlsaParameters,
+    document::Table,
+    words::{HostNames, moment, word},
+};
+use crate::time::Moment;
+
+/// Octets that a SIZE limit may have.
+const MAX_SIZE: u64 = 1 << 30;
+
+pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<ReceiverSettings> {
+    const KEYS: [&str; 6] = ["host", "certificate", "tlsa", "size", "engine", "upstream"];
+    let rows = table.array("receivers").into_iter();
+    rows.filter_map(|value| Table::of_value(table.doc(), value, "a receiver", &KEYS))
+        .map(|row| receiver(&row, names))
+        .collect()
+}
+
+fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
+    let engine = row.parsed("engine", engine);
+    let upstream = row.parsed("upstream", upstream);
+    if engine.is_some() && upstream.is_some() {
+        row.doc().mistake(
+            row.key_offset("upstream"),
+            "found upstream beside engine, expected one of them",
+        );
+    }
+    ReceiverSettings {
+        host: row.parsed("host", |text| names.host(text)),
+        certificate: row.parsed("certificate", |text| {
+            word(text, "a certificate", &Certificate::WORDS)
+        }),
+        tlsa: row.parsed_array("tlsa", tlsa),
+        size: row
+            .number("size", MAX_SIZE)
+            .and_then(|size| size.try_into().ok()),
+        engine: upstream.or(engine),
+    }
+}
+
+pub(super) fn policies(table: &Table<'_, '_>) -> Vec<PolicyRow> {
+    const KEYS: [&str; 6] = ["domain", "certificate", "status", "text", "from", "until"];
+    let rows = table.array("policies").into_iter();
+    rows.filter_map(|value| Table::of_value(table.doc(), value, "a policy", &KEYS))
+        .filter_map(|row| policy(&row))
+        .collect()
+}
+
+fn policy(row: &Table<'_, '_>) -> Option<PolicyRow> {
+    for (key, expected) in [
+        ("domain", "the domain of the policy"),
+        ("text", "the policy itself"),
+    ] {
+        if row.get(key).is_none() {
+            row.missing(key, expected);
+        }
+    }
+    let domain = row.parsed("domain", |text| {
+        text.parse()
+            .map_err(|error: crate::name::InvalidDomain| error.to_string())
+    });
+    let certificate = row.parsed("certificate", |text| {
+        word(text, "a certificate", &Certificate::WORDS)
+    });
+    let status = row
+        .number("status", 599)
+        .and_then(|status| status.try_into().ok())
+        .unwrap_or(200);
+    if status < 200 {
+        row.doc().mistake(
+            row.key_offset("status"),
+            format!("found status {status}, expected 200 to 599"),
+        );
+    }
+    Some(PolicyRow {
+        text: row.text("text").map(|text| text.value.to_owned())?,
+        domain: domain?,
+        certificate: certificate.unwrap_or(Certificate::Valid),
+        status,
+        from: row.parsed("from", moment).unwrap_or(Moment::START),
+        until: row.parsed("until", moment),
+    })
+}
+
+/// Reads the name of an engine.
+pub(super) fn engine(text: &str) -> Result<Engine, String> {
+    match word(
+        text,
+        "an engine",
+        &[("lab", false), ("mailin-embedded", true)],
+    )? {
+        true => Ok(Engine::MailinEmbedded),
+        false => Ok(Engine::Lab),
+    }
+}
+
+fn upstream(text: &str) -> Result<Engine, String> {
+    let expected =
+        || format!("found {text:?}, expected a server's \"host:port\", such as \"127.0.0.1:2525\"");
+    let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
+    if host.is_empty() || port.parse::<u16>().ok().is_none_or(|port| port == 0) {
+        return Err(expected());
+    }
+    Ok(Engine::Upstream(text.to_owned()))
+}
+
+fn tlsa(text: &str) -> Result<TlsaParameters, String> {
+    let numbers: Vec<u8> = text
+        .split_whitespace()
+        .map_while(|word| word.parse().ok())
+        .collect();
+    match numbers[..] {
+        [usage @ 0..=3, selector @ 0..=1, matching @ 0..=2]
+            if text.split_whitespace().count() == 3 =>
+        {
+            Ok(TlsaParameters {
+                usage,
+                selector,
+                matching,
+            })
+        }
+        _ => Err(format!(
+            "found {text:?}, expected usage 0 to 3, selector 0 or 1 and matching type 0 to 2, such as \"3 1 1\""
+        )),
+    }
+}

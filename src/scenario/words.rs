@@ -1,0 +1,130 @@
+//! The words that several parts of a scenario file share: hosts, names with types, moments, choices.
+
+use std::{net::IpAddr, time::Duration};
+
+use hickory_proto::rr::RecordType;
+
+use super::{Host, mistake::not_allowed};
+use crate::{
+    name::Domain,
+    time::{Moment, Span},
+    zone::{History, Zone, text},
+};
+
+/// The exchanger of the lab's own domain for senders.
+pub(crate) const OWN_EXCHANGER: &str = "bounces.sender.test";
+
+/// Reads `NAME` or `NAME TYPE`.
+pub(crate) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> {
+    let mut words = text.split_whitespace();
+    let expected = || {
+        format!("found {text:?}, expected a name and a record type, such as \"example.test MX\"")
+    };
+    let name = words
+        .next()
+        .ok_or_else(expected)?
+        .parse()
+        .map_err(|error: crate::name::InvalidDomain| error.to_string())?;
+    let known = [
+        "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT",
+    ];
+    let record_type = match words.next() {
+        Some(word) => match known.contains(&word.to_ascii_uppercase().as_str()) {
+            true => word.to_ascii_uppercase().parse().ok(),
+            false => return Err(not_allowed(word, "a record type", &known)),
+        },
+        None => None,
+    };
+    words
+        .next()
+        .map_or(Ok((name, record_type)), |_| Err(expected()))
+}
+
+/// The hosts a scenario may speak of: names with addresses, the domains they stand for, addresses.
+pub(super) struct HostNames {
+    /// Whether the records could be read; if not, any host may be meant.
+    readable: bool,
+    names: Vec<Domain>,
+    addresses: Vec<IpAddr>,
+}
+
+impl HostNames {
+    pub(super) fn new(zones: &History, readable: bool) -> Self {
+        let all = zones.addresses();
+        let mut names: Vec<Domain> = all.values().flatten().cloned().collect();
+        // An exchanger may be an alias, or a name without an address: it can still be spoken of.
+        for record in zones.zones().flat_map(Zone::records) {
+            match &record.data {
+                hickory_proto::rr::RData::MX(mx) => names.push(Domain::from(&mx.exchange)),
+                hickory_proto::rr::RData::CNAME(_) => names.push(Domain::from(&record.name)),
+                _ => {}
+            }
+        }
+        names.sort();
+        names.dedup();
+        Self {
+            readable,
+            names,
+            addresses: all.into_keys().collect(),
+        }
+    }
+
+    /// A host that the records name.
+    pub(super) fn host(&self, text: &str) -> Result<Host, String> {
+        let host: Host = text.parse()?;
+        let known = match &host {
+            Host::Name(name) => self.names.contains(name),
+            Host::Address(address) => self.addresses.contains(address),
+        };
+        if known || !self.readable {
+            return Ok(host);
+        }
+        let hint = match &host {
+            Host::Name(name) => text::nearest_name(name, &self.names),
+            Host::Address(_) => super::mistake::nearest(
+                text,
+                self.addresses
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .iter()
+                    .map(String::as_str),
+            )
+            .map(str::to_owned),
+        };
+        let hint = hint.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        Err(format!(
+            "found host {text:?}, expected one that a record names{hint}"
+        ))
+    }
+}
+
+/// A moment, written as a duration since the start.
+pub(super) fn moment(text: &str) -> Result<Moment, String> {
+    duration(text).map(Moment)
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<Span>()
+        .map(|span| span.0)
+        .map_err(|error| error.to_string())
+}
+
+/// One of a list of words.
+pub(super) fn word<T: Copy>(
+    text: &str,
+    what: &str,
+    words: &[(&'static str, T)],
+) -> Result<T, String> {
+    let found = words
+        .iter()
+        .find(|(word, _)| *word == text)
+        .map(|(_, value)| *value);
+    found.ok_or_else(|| {
+        not_allowed(
+            text,
+            what,
+            &words.iter().map(|(word, _)| *word).collect::<Vec<_>>(),
+        )
+    })
+}
