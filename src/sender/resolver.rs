@@ -27,10 +27,10 @@ use crate::{
     time::Moment,
 };
 
-/// Wait for an answer to one datagram.
+/// Wait for an answer in one try.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Tries after the first one.
-const RETRIES: usize = 2;
+/// Tries of a lookup.
+const TRIES: usize = 3;
 
 /// What a lookup came to.
 #[derive(Debug, Clone)]
@@ -61,14 +61,22 @@ type Slot = Arc<AsyncMutex<Option<Cached>>>;
 /// Looks names up and keeps the answers.
 pub(crate) struct Lookups {
     site: Arc<Site>,
-    resolver: Resolver<LabRuntime>,
     /// `None`: nothing is kept.
     cache: Option<Mutex<HashMap<(Domain, RecordType), Slot>>>,
 }
 
 impl Lookups {
     pub(crate) fn new(site: Arc<Site>, cached: bool) -> Self {
-        let server = site.network.resolver();
+        Self {
+            site,
+            cache: cached.then(Mutex::default),
+        }
+    }
+
+    /// A resolver for one try. A resolver that is kept measures its server on the machine's clock and
+    /// times its repeats by that: not to be replayed.
+    fn resolver(&self) -> Resolver<LabRuntime> {
+        let server = self.site.network.resolver();
         let connections =
             [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
                 connection.port = server.port();
@@ -80,16 +88,12 @@ impl Lookups {
             connections.to_vec(),
         )];
         let config = ResolverConfig::from_parts(None, vec![], servers);
-        let mut builder = Resolver::builder_with_config(config, LabRuntime::new(Arc::clone(&site)));
+        let runtime = LabRuntime::new(Arc::clone(&self.site));
+        let mut builder = Resolver::builder_with_config(config, runtime);
         *builder.options_mut() = options();
-        let resolver = builder
+        builder
             .build()
-            .expect("a resolver without TLS needs nothing that can fail");
-        Self {
-            site,
-            resolver,
-            cache: cached.then(Mutex::default),
-        }
+            .expect("a resolver without TLS needs nothing that can fail")
     }
 
     /// Looks up records of a type; answers still fresh are not asked for again.
@@ -177,7 +181,17 @@ impl Lookups {
     /// Asks the name server; also how long the answer may be kept. Failures are not kept: RFC 2308
     /// section 7 allows five minutes at most, and asks for nothing.
     async fn ask(&self, name: &Domain, record_type: RecordType) -> (Found, Option<Duration>) {
-        match self.resolver.lookup(name.to_wire(), record_type).await {
+        let mut answer = self.resolver().lookup(name.to_wire(), record_type).await;
+        for _ in 1..TRIES {
+            if !matches!(
+                answer,
+                Err(NetError::Timeout | NetError::Io(_) | NetError::NoConnections)
+            ) {
+                break;
+            }
+            answer = self.resolver().lookup(name.to_wire(), record_type).await;
+        }
+        match answer {
             Ok(lookup) => {
                 let ttl = lookup
                     .answers()
@@ -218,7 +232,7 @@ impl Lookups {
 fn options() -> ResolverOpts {
     let mut options = ResolverOpts::default();
     options.timeout = TIMEOUT;
-    options.attempts = RETRIES;
+    options.attempts = 0;
     options.edns0 = true;
     options.cache_size = 0;
     options.use_hosts_file = ResolveHosts::Never;
