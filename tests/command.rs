@@ -209,6 +209,13 @@ fn each_mistake_exits_2_and_says_where() {
 }
 
 #[test]
+fn a_mistake_in_an_update_is_told_at_its_record() {
+    let updates = "updates = [{ at = \"1m\", add = \"\"\"\nexample.test. MX 30 mx1.example.test.\nexample.test. MX 99999 mx1.example.test.\n\"\"\" }]\n";
+    let (code, _, err) = play(&DRILL.replace("\n[expect]", &format!("{updates}\n[expect]")));
+    assert!(code == Some(2) && err.starts_with("a.toml:14:18:"), "{err}");
+}
+
+#[test]
 fn several_mistakes_are_told_at_once() {
     let text = DRILL
         .replace("delivered = 1", "delivred = 1")

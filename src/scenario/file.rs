@@ -1,6 +1,6 @@
 //! A scenario file as a whole: its keys, its records and how its parts must fit together.
 
-use std::{collections::BTreeMap, net::IpAddr, path::Path};
+use std::{collections::BTreeMap, net::IpAddr, ops::Range, path::Path};
 
 use hickory_proto::rr::{Record, RecordType};
 use toml::{Spanned, de::DeTable};
@@ -229,16 +229,19 @@ fn records(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record
 
 fn zone_text(table: &Table<'_, '_>, key: &str) -> Option<Vec<Record>> {
     let zone = table.text(key)?;
-    text::parse(zone.value)
+    placed_records(table, zone.value, &zone.span)
+}
+
+/// The records of a string, mistakes told at their place in the file.
+fn placed_records(table: &Table<'_, '_>, value: &str, span: &Range<usize>) -> Option<Vec<Record>> {
+    text::parse(value)
         .map_err(|mistakes| {
-            let places = table.doc().places(&zone.span, zone.value);
+            let places = table.doc().places(span, value);
             for mistake in mistakes {
-                let offset = places
-                    .get(mistake.offset)
-                    .or(places.last())
-                    .copied()
-                    .unwrap_or(zone.span.start);
-                table.doc().mistake(offset, mistake.message);
+                let offset = places.get(mistake.offset).or(places.last()).copied();
+                table
+                    .doc()
+                    .mistake(offset.unwrap_or(span.start), mistake.message);
             }
         })
         .ok()
@@ -319,9 +322,24 @@ fn updates(table: &Table<'_, '_>, zones: &mut History, known: bool) {
             row.missing("add", "delete = \"NAME TYPE\", add = \"a record\", or both");
         }
         let deletions = row.parsed_one_or_many("delete", deletion);
-        let additions = row.parsed_one_or_many("add", |text| {
-            text::parse(text).map_err(|mistakes| mistakes[0].message.clone())
-        });
+        let additions = row.parsed_one_or_many("add", |text| Ok(text.to_owned()));
+        let additions: Vec<Record> = additions
+            .iter()
+            .filter_map(|addition| placed_records(&row, &addition.value, &addition.span))
+            .flatten()
+            .collect();
+        for key in ["delete", "add"] {
+            let names_nothing = row.get(key).is_some()
+                && row
+                    .parsed_one_or_many(key, |text| Ok(text.to_owned()))
+                    .is_empty();
+            if names_nothing {
+                row.doc().mistake(
+                    row.key_offset(key),
+                    format!("found an empty {key}, expected something to {key}"),
+                );
+            }
+        }
         if let Some(at) = at {
             changes.push((at, deletions, additions));
         }
@@ -340,10 +358,7 @@ fn updates(table: &Table<'_, '_>, zones: &mut History, known: bool) {
                 table.doc().mistake(deletion.span.start, format!("found delete of \"{name}{wanted}\", expected a record that is there at {at}{hint}"));
             }
         }
-        additions
-            .into_iter()
-            .flat_map(|addition| addition.value)
-            .for_each(|record| zone.add(record));
+        additions.into_iter().for_each(|record| zone.add(record));
         zones.change(at, zone);
     }
 }
