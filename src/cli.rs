@@ -64,7 +64,7 @@ struct RunArgs {
     #[arg(long, short)]
     verbose: bool,
     /// Break the reference sender on purpose, to see what catches it.
-    #[arg(long, value_name = "FLAW", value_parser = flaw)]
+    #[arg(long, value_enum, value_name = "FLAW")]
     flaw: Option<crate::sender::Flaw>,
 }
 
@@ -121,17 +121,24 @@ enum LogFormat {
     Json,
 }
 
-fn flaw(text: &str) -> Result<crate::sender::Flaw, String> {
-    let names: Vec<&str> = crate::sender::Flaw::ALL
-        .iter()
-        .map(|(name, _)| *name)
-        .collect();
-    let found = crate::sender::Flaw::ALL
-        .iter()
-        .find(|(name, _)| *name == text);
-    found
-        .map(|(_, flaw)| *flaw)
-        .ok_or_else(|| crate::scenario::mistake::not_allowed(text, "a flaw", &names))
+impl ValueEnum for crate::sender::Flaw {
+    fn value_variants<'a>() -> &'a [Self] {
+        const VARIANTS: [crate::sender::Flaw; crate::sender::Flaw::ALL.len()] = {
+            let mut variants = [crate::sender::Flaw::ALL[0].1; crate::sender::Flaw::ALL.len()];
+            let mut index = 0;
+            while index < variants.len() {
+                variants[index] = crate::sender::Flaw::ALL[index].1;
+                index += 1;
+            }
+            variants
+        };
+        &VARIANTS
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        let (name, _) = Self::ALL.iter().find(|(_, flaw)| flaw == self)?;
+        Some(clap::builder::PossibleValue::new(*name))
+    }
 }
 
 /// What a command came to.

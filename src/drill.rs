@@ -24,6 +24,9 @@ const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
 /// many, and so many more for each message.
 const MAX_EVENTS: (usize, usize) = (100_000, 1_000);
 
+/// How long sessions may take to end once the sender is done.
+const SETTLING: Duration = Duration::from_secs(1);
+
 /// What came of a drill.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -88,6 +91,9 @@ pub fn run(
             }
         }
         let took = clock.now();
+        // What the receivers see last may still be on its way, as the alert of a refused certificate.
+        let settled = tokio::time::timeout(SETTLING, lab.settled());
+        drop(settled.await);
         let events = lab.events();
         lab.stop().await;
         let tolerance = if kind == NetworkKind::Memory {

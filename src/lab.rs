@@ -36,7 +36,7 @@ use self::site::Clock;
 use self::{authority::Authority, receiver::Receiver};
 pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network, site::Site};
 use crate::{
-    event::{Event, EventLog, Purpose, What},
+    event::{Connected, Event, EventLog, Purpose, What},
     fault::{Effect, Failure, Fault, Faults, Host, QueryEffect, Stage},
     name::Domain,
     observe::{self, Attempt},
@@ -135,10 +135,16 @@ impl Lab {
             receivers,
             policy_hosts,
             sessions: AtomicU64::new(0),
+            spool: Arc::default(),
             mailbox: Mutex::default(),
             announced: Mutex::default(),
             scenario,
         });
+        for receiver in site.receivers.values() {
+            if let Some(address) = &receiver.upstream {
+                upstream::reachable(address).await?;
+            }
+        }
         let mut tasks = JoinSet::new();
         match sockets {
             None => drop(tasks.spawn(network::serve_memory(Arc::clone(&site), connections))),
@@ -312,6 +318,30 @@ impl Lab {
             .rev()
             .find(|message| message.to.iter().any(|to| to == recipient))
             .ok_or_else(|| io::Error::other("the message is gone"))
+    }
+
+    /// Waits until every session has ended.
+    pub(crate) async fn settled(&self) {
+        let mut seen = 0;
+        let mut open = std::collections::BTreeSet::new();
+        loop {
+            for event in self.events_since(seen) {
+                seen += 1;
+                match event.what {
+                    What::Connect {
+                        session,
+                        result: Connected::Accepted,
+                        ..
+                    } => drop(open.insert(session)),
+                    What::End { session, .. } => drop(open.remove(&session)),
+                    _ => {}
+                }
+            }
+            if open.is_empty() {
+                return;
+            }
+            self.past(seen).await;
+        }
     }
 
     /// Everything that happened so far.

@@ -107,6 +107,8 @@ struct View {
     purpose: Purpose,
     tls: bool,
     sni: Option<String>,
+    /// Whether EHLO was answered inside TLS: the client was content with the certificate.
+    greeted_in_tls: bool,
     /// What went wrong outside any transaction.
     problem: Option<(AttemptResult, Stage)>,
     transactions: Vec<Transaction>,
@@ -155,6 +157,7 @@ fn absorb(views: &mut BTreeMap<SessionId, View>, event: &Event) {
                 purpose: purpose.clone(),
                 tls: false,
                 sni: None,
+                greeted_in_tls: false,
                 problem: None,
                 transactions: Vec::new(),
             };
@@ -227,6 +230,7 @@ impl View {
                 ..Transaction::default()
             });
         }
+        self.greeted_in_tls |= self.tls && stage == Stage::Helo;
         let in_transaction = stage >= Stage::Mail;
         match self.transactions.last_mut().filter(|_| in_transaction) {
             Some(transaction) => {
@@ -252,7 +256,9 @@ impl View {
             }
             (Connected::Accepted, Some(problem)) => problem,
             // The client left of its own accord, before any transaction.
-            (Connected::Accepted, None) if self.tls => (AttemptResult::Tls, Stage::Starttls),
+            (Connected::Accepted, None) if self.tls && !self.greeted_in_tls => {
+                (AttemptResult::Tls, Stage::Starttls)
+            }
             (Connected::Accepted, None) => (AttemptResult::Insecure, Stage::Starttls),
         };
         let whole = Attempt {

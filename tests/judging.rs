@@ -280,3 +280,84 @@ fn a_silent_sender_works_on_loopback_too() {
         .expect("the drill ran");
     assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
 }
+
+#[test]
+fn the_last_thing_that_a_receiver_sees_counts() {
+    reference_is_clean(
+        "example.test. MX 10 mx1.example.test.\nmx1.example.test. A 192.0.2.1\n",
+        "sender = { tls = \"verified\" }\nreceivers = [{ certificate = \"self-signed\" }]\nmessages = [{ id = \"m\", to = \"a@example.test\" }]\n\
+         [expect.m]\noutcome = \"deferred\"\nattempts = [{ host = \"mx1.example.test\", result = \"tls\", stage = \"starttls\" }]\n",
+    );
+}
+
+const SIGNED: &str =
+    "dnssec = [\"example.test\"]\nreceivers = [{ certificate = \"valid\", tlsa = [\"3 1 1\"] }]\n";
+
+#[test]
+fn dane_is_not_switched_off_by_a_lookup_that_fails_in_the_middle() {
+    let rest = format!(
+        "{SIGNED}sender = {{ tls = \"dane\", cache = false }}\nmessages = [{{ id = \"m\", to = \"a@example.test\" }}]\n\
+         faults = [\n  {{ host = \"mx1.example.test\", stage = \"connect\", effect = \"timeout\", until = \"1m\" }},\n  \
+         {{ query = \"example.test MX\", effect = \"servfail\", from = \"1s\", until = \"1m\" }},\n  \
+         {{ host = \"mx2.example.test\", stage = \"starttls\", effect = \"not offered\" }},\n]\n\
+         [expect.m]\nby = \"mx1.example.test\"\nstarts_with = [{{ host = \"mx1.example.test\", result = \"timeout\" }}, {{ host = \"mx1.example.test\", result = \"accepted\", tls = true }}]\n"
+    );
+    reference_is_clean(ZONE, &rest);
+}
+
+#[test]
+fn records_that_are_of_no_use_do_not_undo_a_policy() {
+    let zone = format!("{ZONE}_mta-sts TXT \"v=STSv1; id=1\"\n");
+    let rest = "dnssec = [\"example.test\"]\nreceivers = [{ certificate = \"self-signed\", tlsa = [\"1 1 1\"] }]\n\
+                sender = { tls = \"dane\" }\nmessages = [{ id = \"m\", to = \"a@example.test\" }]\n\
+                policies = [{ domain = \"example.test\", text = \"version: STSv1\\nmode: enforce\\nmx: *.example.test\\nmax_age: 86400\\n\" }]\n\
+                [expect.m]\noutcome = \"deferred\"\ncopies = 0\n";
+    reference_is_clean(&zone, rest);
+}
+
+#[test]
+fn a_policy_of_another_domain_and_another_messages_wish_excuse_nothing() {
+    let policy = "policies = [{ domain = \"other.test\", text = \"version: STSv1\\nmode: enforce\\nmx: mx.other.test\\nmax_age: 86400\\n\" }]\n";
+    let highest = scenario(
+        ZONE,
+        &format!(
+            "sender = {{ tls = \"mta-sts\" }}\nmessages = [{{ id = \"m\", to = \"a@example.test\" }}]\n{policy}"
+        ),
+    );
+    assert!(
+        rules(&play(&highest, Reference::with_flaw(Flaw::HighestFirst)))
+            .contains("preference-order")
+    );
+    let bounces = scenario(
+        ZONE,
+        "messages = [{ id = \"m\", to = \"a@example.test\", requiretls = true }, { id = \"n\", to = \"b@example.test\" }]\n\
+         faults = [{ host = \"mx1.example.test\", stage = \"mail\", effect = \"451 4.3.0 later\" }, { host = \"mx2.example.test\", stage = \"mail\", effect = \"451 4.3.0 later\" }]\n",
+    );
+    assert!(
+        rules(&play(
+            &bounces,
+            Reference::with_flaw(Flaw::BouncesTransient)
+        ))
+        .contains("transient-is-retried")
+    );
+}
+
+#[test]
+fn who_is_rejected_is_told_before_the_others_are_given_up() {
+    let run = reference_is_clean(
+        ZONE,
+        "messages = [{ id = \"m\", to = [\"a@example.test\", \"b@example.test\"] }]\n\
+         faults = [\n  { host = \"mx1.example.test\", stage = \"rcpt\", effect = \"550 5.1.1 no\", recipient = \"b@example.test\" },\n  \
+         { host = \"mx1.example.test\", stage = \"rcpt\", effect = \"451 4.2.1 later\", recipient = \"a@example.test\" },\n  \
+         { host = \"mx2.example.test\", stage = \"rcpt\", effect = \"451 4.2.1 later\", recipient = \"a@example.test\" },\n]\n\
+         [expect]\nnotifications = 2\n",
+    );
+    let notified = |event: &&mxdrill::event::Event| {
+        matches!(
+            event.what,
+            mxdrill::event::What::Taken { about: Some(_), .. }
+        )
+    };
+    let first = run.events.iter().find(notified).expect("a notification");
+    assert!(first.at.0.is_zero());
+}

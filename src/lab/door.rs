@@ -52,7 +52,9 @@ async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listener: TcpListe
     loop {
         let accepted = listener.accept().await;
         while sessions.try_join_next().is_some() {}
-        if let Ok((socket, _)) = accepted {
+        if let Ok((socket, _)) = accepted
+            && sessions.len() < MAX_SESSIONS
+        {
             sessions.spawn(policy_host::serve(
                 Arc::clone(&site),
                 Arc::clone(&host),

@@ -2,19 +2,16 @@
 
 use std::{
     fmt,
+    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use tempfile::SpooledTempFile;
-
 use crate::{event::SessionId, name::Domain, scenario::MessageId, time::Moment};
 
 /// Octets of content kept in memory, for each message.
 const IN_MEMORY: usize = 64 * 1024;
-/// Octets searched for the ids of the drill's messages.
-const SEARCHED: usize = 64 * 1024;
 /// The domain of the Message-ID fields that the drill's messages carry.
 pub(crate) const ID_DOMAIN: &str = "@mxdrill.test>";
 
@@ -39,18 +36,61 @@ pub struct Captured {
     pub content: Content,
 }
 
+/// One temporary file for all that a lab does not keep in memory, made when it is first needed.
+#[derive(Default)]
+pub(crate) struct Spool {
+    file: Mutex<Option<File>>,
+}
+
+impl Spool {
+    fn write(&self, octets: &[u8]) -> io::Result<Extent> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = match &mut *file {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile()?),
+        };
+        let start = file.seek(SeekFrom::End(0))?;
+        file.write_all(octets)?;
+        Ok(Extent {
+            start,
+            octets: octets.len(),
+        })
+    }
+
+    fn read(&self, extent: &Extent, into: &mut Vec<u8>) -> io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = file.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        file.seek(SeekFrom::Start(extent.start))?;
+        let before = into.len();
+        into.resize(before + extent.octets, 0);
+        file.read_exact(&mut into[before..])
+    }
+}
+
+/// A part of the spool.
+#[derive(Clone)]
+struct Extent {
+    start: u64,
+    octets: usize,
+}
+
 /// The content of a message, dot-stuffing undone.
 #[derive(Clone)]
 pub struct Content {
-    file: Arc<Mutex<SpooledTempFile>>,
+    spool: Arc<Spool>,
+    /// What was spilled, in order; what is in memory follows it.
+    spilled: Vec<Extent>,
+    memory: Vec<u8>,
     octets: usize,
     cut: bool,
 }
 
 impl Content {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(spool: Arc<Spool>) -> Self {
         Self {
-            file: Arc::new(Mutex::new(SpooledTempFile::new(IN_MEMORY))),
+            spool,
+            spilled: Vec::new(),
+            memory: Vec::new(),
             octets: 0,
             cut: false,
         }
@@ -63,10 +103,12 @@ impl Content {
         if self.cut {
             return Ok(());
         }
-        self.file
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write_all(octets)
+        self.memory.extend_from_slice(octets);
+        if self.memory.len() > IN_MEMORY {
+            self.spilled.push(self.spool.write(&self.memory)?);
+            self.memory = Vec::new();
+        }
+        Ok(())
     }
 
     /// Whether some of it was dropped.
@@ -87,27 +129,26 @@ impl Content {
     /// All of it.
     ///
     /// # Errors
-    /// When the temporary file of a large message cannot be read.
+    /// When the temporary file of large messages cannot be read.
     pub fn read(&self) -> io::Result<Vec<u8>> {
-        self.head(usize::MAX)
-    }
-
-    fn head(&self, limit: usize) -> io::Result<Vec<u8>> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        file.seek(SeekFrom::Start(0))?;
         let mut octets = Vec::new();
-        Read::by_ref(&mut *file)
-            .take(limit as u64)
-            .read_to_end(&mut octets)?;
-        file.seek(SeekFrom::End(0))?;
+        self.spilled
+            .iter()
+            .try_for_each(|extent| self.spool.read(extent, &mut octets))?;
+        octets.extend_from_slice(&self.memory);
         Ok(octets)
     }
 
     /// The ids of drill messages in it: its own, from the header, and that of one it returns, from
     /// the body.
     pub(super) fn ids(&self) -> (Option<MessageId>, Option<MessageId>) {
-        // What cannot be read has no ids; whoever asks for the content is told why.
-        let text = String::from_utf8_lossy(&self.head(SEARCHED).unwrap_or_default()).into_owned();
+        let mut head = Vec::new();
+        match self.spilled.first() {
+            // What cannot be read has no ids; whoever asks for the content is told why.
+            Some(extent) => drop(self.spool.read(extent, &mut head)),
+            None => head.clone_from(&self.memory),
+        }
+        let text = String::from_utf8_lossy(&head).into_owned();
         let end = text.find("\r\n\r\n").unwrap_or(text.len());
         let (header, body) = text.split_at(end);
         (id_in(header), id_in(body))
@@ -135,18 +176,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_spills_and_reads_back() {
-        let mut content = Content::new();
+    fn contents_spill_side_by_side_and_read_back() {
+        let spool = Arc::new(Spool::default());
+        let mut contents = [
+            Content::new(Arc::clone(&spool)),
+            Content::new(Arc::clone(&spool)),
+        ];
         for _ in 0..40 {
-            content.append(&[b'a'; 5000], usize::MAX).expect("appended");
+            for (content, octet) in contents.iter_mut().zip(b"ab") {
+                content
+                    .append(&[*octet; 5000], usize::MAX)
+                    .expect("appended");
+            }
         }
-        assert!(content.file.lock().expect("unpoisoned").is_rolled());
-        assert_eq!(content.read().expect("read"), vec![b'a'; 200_000]);
+        for (content, octet) in contents.iter().zip(b"ab") {
+            assert!(!content.spilled.is_empty() && content.memory.len() <= IN_MEMORY);
+            assert_eq!(content.read().expect("read"), vec![*octet; 200_000]);
+        }
     }
 
     #[test]
     fn past_the_limit_content_is_dropped() {
-        let mut content = Content::new();
+        let mut content = Content::new(Arc::default());
         content.append(b"12345", 8).expect("appended");
         content.append(b"67890", 8).expect("appended");
         assert!(content.is_cut());
@@ -154,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_bounce_names_the_message_it_returns() {
-        let mut content = Content::new();
+        let mut content = Content::new(Arc::default());
         let text = b"Subject: x\r\nMessage-ID: <b1@elsewhere.test>\r\n\r\nhi\r\nMessage-Id: <m-7@mxdrill.test>\r\n";
         content.append(text, usize::MAX).expect("appended");
         assert_eq!(content.ids(), (None, Some(MessageId::from("m-7"))));

@@ -276,10 +276,13 @@ async fn connect_loopback(
     }
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    site.announce(socket.local_addr()?, purpose);
-    let stream = socket
+    let from = socket.local_addr()?;
+    site.announce(from, purpose);
+    let connected = socket
         .connect(SocketAddr::from((there, map.smtp_port)))
-        .await?;
+        .await;
+    // The listener asks for it once; a connection that never came about leaves it.
+    let stream = connected.inspect_err(|_| drop(site.announced(from)))?;
     stream.set_nodelay(true)?;
     Ok(Stream::Tcp(stream))
 }

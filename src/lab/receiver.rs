@@ -157,8 +157,11 @@ impl Session {
 
     /// The usual reply to the command being served: the lab's own, or that of the server behind.
     async fn usual(&mut self, stage: Option<Stage>, own: Reply) -> Reply {
-        let Some(upstream) = self.upstream.as_mut().filter(|_| !self.command.is_empty()) else {
+        if self.receiver.upstream.is_none() || self.command.is_empty() {
             return own;
+        }
+        let Some(upstream) = &mut self.upstream else {
+            return lost_upstream(&io::ErrorKind::NotConnected.into());
         };
         match upstream.ask(&self.command).await {
             Ok(reply) if stage == Some(Stage::Helo) => merged_hello(&reply, &own),
@@ -250,12 +253,12 @@ impl Session {
     }
 
     async fn mail(&mut self, from: &smtp_proto::MailFrom<String>) -> io::Result<Step> {
-        let refusal = if self.upstream.is_some() {
-            None
-        } else if !self.greeted {
+        let refusal = if !self.greeted {
             Some(Reply::new(503, "5.5.1 EHLO first"))
         } else if self.envelope.is_some() {
             Some(Reply::new(503, "5.5.1 a transaction is under way"))
+        } else if self.receiver.upstream.is_some() {
+            None
         } else if from.flags & MAIL_REQUIRETLS != 0 && !self.offers_requiretls() {
             Some(Reply::new(555, "5.7.30 REQUIRETLS is not offered"))
         } else if from.flags & MAIL_BODY_BINARYMIME != 0 {
@@ -266,6 +269,10 @@ impl Session {
             None
         };
         let refused = refusal.is_some();
+        if refused {
+            // Not for the server behind: what it is told is what is in order here.
+            self.command.clear();
+        }
         let reply = refusal.unwrap_or_else(|| Reply::new(250, "2.1.0 sender ok"));
         let (step, sent) = self
             .answer(Stage::Mail, Some(&from.address), None, reply)
@@ -281,8 +288,8 @@ impl Session {
 
     async fn rcpt(&mut self, to: &smtp_proto::RcptTo<String>) -> io::Result<Step> {
         let refusal = match &self.envelope {
-            _ if self.upstream.is_some() => None,
             None => Some(Reply::new(503, "5.5.1 MAIL first")),
+            Some(_) if self.receiver.upstream.is_some() => None,
             Some(envelope) if envelope.to.len() >= MAX_RECIPIENTS => {
                 Some(Reply::new(452, "4.5.3 too many recipients"))
             }
@@ -294,6 +301,10 @@ impl Session {
         };
         let to = to.address.as_str();
         let refused = refusal.is_some();
+        if refused {
+            // Not for the server behind: what it is told is what is in order here.
+            self.command.clear();
+        }
         let reply = refusal.unwrap_or_else(|| Reply::new(250, "2.1.5 recipient ok"));
         let (step, sent) = self.answer(Stage::Rcpt, Some(to), Some(to), reply).await?;
         if let Some(envelope) = self

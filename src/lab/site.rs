@@ -13,7 +13,10 @@ use hickory_proto::rr::RecordType;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    authority::Authority, mailbox::Captured, network::Network, policy_host::PolicyHost,
+    authority::Authority,
+    mailbox::{Captured, Spool},
+    network::Network,
+    policy_host::PolicyHost,
     receiver::Receiver,
 };
 use crate::{
@@ -56,6 +59,7 @@ pub(crate) struct Site {
     pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
     pub(super) policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
     pub(super) sessions: AtomicU64,
+    pub(super) spool: Arc<Spool>,
     pub(super) mailbox: Mutex<Vec<Captured>>,
     /// What in-process senders said of connections under way, by the address they come from.
     pub(super) announced: Mutex<BTreeMap<SocketAddr, Purpose>>,

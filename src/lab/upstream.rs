@@ -20,6 +20,8 @@ use crate::{
 
 /// How long a server may take to connect and to answer.
 const WAIT: Duration = Duration::from_secs(60);
+/// How long a server may take to be found there at all.
+const REACH: Duration = Duration::from_secs(5);
 /// Lines of one reply.
 const MAX_LINES: usize = 200;
 /// Sessions that the mailin-embedded server serves at once, a thread each.
@@ -80,6 +82,23 @@ impl Upstream {
         }
         Err(io::Error::other("a reply without an end"))
     }
+}
+
+/// Checks that a server is there before a drill relies on it.
+///
+/// # Errors
+/// That it cannot be connected to, with its address.
+pub(super) async fn reachable(address: &str) -> io::Result<()> {
+    let connected = timeout(REACH, TcpStream::connect(address)).await;
+    let failed = match connected {
+        Ok(Ok(_)) => return Ok(()),
+        Ok(Err(error)) => error,
+        Err(_) => io::ErrorKind::TimedOut.into(),
+    };
+    Err(io::Error::new(
+        failed.kind(),
+        format!("upstream {address} does not answer: {failed}"),
+    ))
 }
 
 /// The handler of the mailin-embedded server: it takes everything.

@@ -246,6 +246,9 @@ impl fmt::Display for ExpectedAttempt {
             Some(false) => f.write_str(" in plain text")?,
             None => {}
         }
+        if let Some(sni) = &self.sni {
+            write!(f, " asked for {sni}")?;
+        }
         self.at.map_or(Ok(()), |at| write!(f, " +{}", Span(at.0)))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     lab::ID_DOMAIN,
-    reply::Status,
+    reply::{Reply, Status},
     scenario::{Mailbox, Message, MessageId},
     sender::session::Reason,
     time::Moment,
@@ -67,9 +67,13 @@ pub(super) fn notification(
     for (recipient, reason) in failed {
         words.push_str(&format!("  {recipient}: {}\r\n", reason.text));
         report.push_str(&format!(
-            "\r\nFinal-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: {}\r\nDiagnostic-Code: smtp; {}\r\n",
-            reason.status, reason.text,
+            "\r\nFinal-Recipient: rfc822; {recipient}\r\nAction: failed\r\nStatus: {}\r\n",
+            reason.status,
         ));
+        // Only what a server said is a diagnostic of type smtp (RFC 3464 section 2.3.6).
+        if reason.text.parse::<Reply>().is_ok() {
+            report.push_str(&format!("Diagnostic-Code: smtp; {}\r\n", reason.text));
+        }
     }
     let original = String::from_utf8_lossy(&message(&Message {
         size: None,

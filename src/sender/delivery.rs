@@ -27,8 +27,11 @@ pub(super) struct Delivery {
     pub(super) attempts: usize,
     /// Why the last attempt failed.
     pub(super) last: Option<Reason>,
-    /// The recipients given up.
+    /// The recipients given up and not yet returned.
     pub(super) failed: Vec<(Mailbox, Reason)>,
+    /// Notifications made.
+    pub(super) returned: u32,
+    pub(super) is_notification: bool,
 }
 
 impl Delivery {
@@ -60,6 +63,8 @@ impl Delivery {
             attempts: 0,
             last: None,
             failed: Vec::new(),
+            returned: 0,
+            is_notification: false,
         }
     }
 
@@ -70,9 +75,15 @@ impl Delivery {
     }
 
     /// The notification of what failed, from the null reverse-path (RFC 5321 section 6.1).
-    pub(super) fn notification(&self, to: Mailbox, reporter: &str, now: Moment) -> Self {
-        let id = MessageId(format!("{}.bounce.{}", self.id, self.hop).into());
-        let content = content::notification(&self.message, &to, &self.failed, reporter, now, &id);
+    pub(super) fn notification(
+        &self,
+        failed: &[(Mailbox, Reason)],
+        to: Mailbox,
+        reporter: &str,
+        now: Moment,
+    ) -> Self {
+        let id = MessageId(format!("{}.bounce.{}.{}", self.id, self.hop, self.returned).into());
+        let content = content::notification(&self.message, &to, failed, reporter, now, &id);
         let message = Message {
             id,
             at: now,
@@ -84,6 +95,7 @@ impl Delivery {
             leave: None,
         };
         let mut notification = Self::new(&message, to.domain, &on_the_wire(&content), 0, 0);
+        notification.is_notification = true;
         notification.random = self.random.clone();
         notification
             .random

@@ -15,7 +15,7 @@ use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{
     Flaw, Post, Sender,
@@ -23,7 +23,7 @@ use super::{
     delivery::Delivery,
     flaw::stray_candidates,
     mta_sts::Policies,
-    policy::Policy,
+    policy::{Mode, Policy},
     report,
     resolver::Lookups,
     session::{self, Attempted, Fate, Letter, Reason},
@@ -58,12 +58,23 @@ impl Reference {
 
 impl Sender for Reference {
     async fn send(self, mut post: Post) {
-        let office = Arc::new(Office::new(&post, self.flaw));
+        let (returned, mut returns) = mpsc::unbounded_channel();
+        let office = Arc::new(Office::new(&post, self.flaw, returned));
         let mut deliveries: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
         let mut open = true;
-        while open || !deliveries.is_empty() {
+        loop {
+            // Notifications first: what a finished delivery has returned is there by now.
+            while let Ok(notification) = returns.try_recv() {
+                deliveries.push(Arc::clone(&office).carry(notification).boxed());
+            }
+            if !open && deliveries.is_empty() {
+                return;
+            }
             tokio::select! {
                 biased;
+                Some(notification) = returns.recv() => {
+                    deliveries.push(Arc::clone(&office).carry(notification).boxed());
+                }
                 next = post.next_indexed(), if open => match next {
                     Some((index, message)) => deliveries.extend(office.accept(index, message)),
                     None => open = false,
@@ -83,6 +94,8 @@ struct Office {
     policies: Policies,
     flaw: Option<Flaw>,
     seed: u64,
+    /// Where notifications go to be delivered.
+    returned: mpsc::UnboundedSender<Delivery>,
     /// How many sessions may be open at once: sockets are few, pipes are not.
     sessions: Semaphore,
     /// Addresses whose connections failed, and until when they are skipped.
@@ -97,7 +110,7 @@ struct Candidates {
 }
 
 impl Office {
-    fn new(post: &Post, flaw: Option<Flaw>) -> Self {
+    fn new(post: &Post, flaw: Option<Flaw>, returned: mpsc::UnboundedSender<Delivery>) -> Self {
         let scenario: &Scenario = post.scenario();
         Self {
             site: Arc::clone(&post.site),
@@ -107,6 +120,7 @@ impl Office {
             policies: Policies::default(),
             flaw,
             seed: post.seed(),
+            returned,
             sessions: Semaphore::new(match post.site.network {
                 Network::Memory(_) => Semaphore::MAX_PERMITS,
                 Network::Loopback(_) => MAX_SOCKETS,
@@ -127,13 +141,10 @@ impl Office {
         .collect()
     }
 
-    /// Carries a delivery to its end, and the notification of what failed to its own.
+    /// Carries a delivery to its end.
     async fn carry(self: Arc<Self>, mut delivery: Delivery) {
         self.deliver(&mut delivery).await;
-        // A notification is never the cause of another one (RFC 5321 section 6.1).
-        if let Some(mut notification) = self.notification(&delivery) {
-            self.deliver(&mut notification).await;
-        }
+        self.return_failed(&mut delivery);
     }
 
     async fn deliver(&self, delivery: &mut Delivery) {
@@ -158,6 +169,7 @@ impl Office {
             delivery.pass += 1;
             let before = delivery.attempts;
             self.pass(delivery).await;
+            self.return_failed(delivery);
             if delivery.to.is_empty() || self.flaw == Some(Flaw::DropsMessage) {
                 return;
             }
@@ -202,10 +214,18 @@ impl Office {
 
     /// One walk over the candidates, as they are now.
     async fn pass(&self, delivery: &mut Delivery) {
+        let sts = match self.settings.tls {
+            TlsPolicy::MtaSts | TlsPolicy::Dane => {
+                self.policies
+                    .of(&self.site, &delivery.hop, &self.lookups)
+                    .await
+            }
+            _ => None,
+        };
         let Candidates {
             candidates,
             complete,
-        } = match self.candidates(delivery).await {
+        } = match self.candidates(delivery, sts.as_ref()).await {
             Ok(candidates) => candidates,
             Err(unroutable) => {
                 let reason = Reason {
@@ -217,14 +237,6 @@ impl Office {
                     _ => delivery.last = Some(reason),
                 };
             }
-        };
-        let sts = match self.settings.tls {
-            TlsPolicy::MtaSts | TlsPolicy::Dane => {
-                self.policies
-                    .of(&self.site, &delivery.hop, &self.lookups)
-                    .await
-            }
-            _ => None,
         };
         let mut refusals: Option<Reason> = None;
         // Later, those may be tried that were left out this time.
@@ -260,7 +272,11 @@ impl Office {
         }
     }
 
-    async fn candidates(&self, delivery: &mut Delivery) -> Result<Candidates, Unroutable> {
+    async fn candidates(
+        &self,
+        delivery: &mut Delivery,
+        sts: Option<&Policy>,
+    ) -> Result<Candidates, Unroutable> {
         let mut answer = self.lookups.mx(&delivery.hop).await;
         let mut identity = Identity::from(&self.settings);
         if let Some(flaw) = self.flaw {
@@ -268,8 +284,13 @@ impl Office {
             identity = flaw.mistake_identity(identity);
         }
         let exchangers = route::exchangers(&delivery.hop, &answer)?;
-        if delivery.requires_tls() && !self.lookups.mx_is_signed(&delivery.hop).await {
-            return Err(Unroutable::Untrusted);
+        // REQUIRETLS needs names that DNSSEC or MTA-STS vouches for (RFC 8689 section 4.2.1).
+        if delivery.requires_tls() && !sts.is_some_and(|policy| policy.mode == Mode::Enforce) {
+            match self.lookups.mx_is_signed(&delivery.hop).await {
+                Some(true) => {}
+                Some(false) => return Err(Unroutable::Untrusted),
+                None => return Err(Unroutable::LookupFailed),
+            }
         }
         let hosts: Vec<&Domain> = exchangers.iter().map(|exchanger| &exchanger.host).collect();
         let addresses = self.lookups.addresses(&hosts).await;
@@ -446,17 +467,28 @@ impl Office {
         }
     }
 
-    /// The notification of what failed for good, to where the message came from, from nobody
-    /// (RFC 5321 section 6.1, RFC 3464).
-    fn notification(&self, delivery: &Delivery) -> Option<Delivery> {
-        if delivery.failed.is_empty() || self.flaw == Some(Flaw::NoNotification) {
-            return None;
-        }
+    /// Returns what has failed for good, to where the message came from. A notification is never the
+    /// cause of another one (RFC 5321 section 6.1).
+    fn return_failed(&self, delivery: &mut Delivery) {
+        let failed = std::mem::take(&mut delivery.failed);
         let to = match self.flaw {
-            Some(Flaw::ReturnsNotifications) => "postmaster@sender.test".parse().ok()?,
-            _ => delivery.message.from.clone()?,
+            Some(Flaw::NoNotification) => None,
+            Some(Flaw::ReturnsNotifications) => "postmaster@sender.test".parse().ok(),
+            _ => delivery.message.from.clone(),
         };
-        let reporter = self.settings.names.first()?.to_string();
-        Some(delivery.notification(to, &reporter, self.site.clock.now()))
+        let (Some(to), Some(reporter)) = (to, self.settings.names.first()) else {
+            return;
+        };
+        if !failed.is_empty() && !delivery.is_notification {
+            delivery.returned += 1;
+            let now = self.site.clock.now();
+            // The other end lives as long as the office.
+            drop(self.returned.send(delivery.notification(
+                &failed,
+                to,
+                &reporter.to_string(),
+                now,
+            )));
+        }
     }
 }

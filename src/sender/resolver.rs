@@ -121,12 +121,13 @@ impl Lookups {
         found
     }
 
-    /// Whether the answer to a lookup of MX records carried the AD bit.
-    pub(crate) async fn mx_is_signed(&self, domain: &Domain) -> bool {
-        matches!(
-            self.lookup(domain, RecordType::MX).await,
-            Found::Records { secure: true, .. }
-        )
+    /// Whether the answer to a lookup of MX records carried the AD bit; nothing if there is none.
+    pub(crate) async fn mx_is_signed(&self, domain: &Domain) -> Option<bool> {
+        match self.lookup(domain, RecordType::MX).await {
+            Found::Records { secure, .. } => Some(secure),
+            Found::NoData | Found::NoDomain => Some(false),
+            Found::Failed => None,
+        }
     }
 
     /// The exchangers of a domain.

@@ -56,7 +56,7 @@ pub(crate) enum Proof {
 /// Why a candidate cannot be used in this pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unusable {
-    #[error("the lookup of its TLSA records failed")]
+    #[error("the lookup of what secures it failed")]
     TlsaFailed,
     #[error("the domain's MTA-STS policy does not list it")]
     NotListed,
@@ -91,7 +91,11 @@ impl Demand {
             TlsPolicy::MtaSts => by_sts()?,
             // DANE first: MTA-STS must not make up for it (RFC 8461 section 2).
             TlsPolicy::Dane => match dane(candidate, hop, lookups).await? {
-                Self::Opportunistic => by_sts()?,
+                // No usable record: MTA-STS may ask for more than that there be TLS.
+                demand @ (Self::Opportunistic | Self::Encrypted) => match by_sts()? {
+                    Self::Opportunistic => demand,
+                    stricter => stricter,
+                },
                 demand => demand,
             },
         };
@@ -124,11 +128,14 @@ impl Demand {
 /// RFC 7672 section 2.2: DANE needs a signed MX answer, signed addresses and signed TLSA records.
 async fn dane(candidate: &Candidate, hop: &Domain, lookups: &Lookups) -> Result<Demand, Unusable> {
     let implicit = candidate.exchanger == *hop;
-    let mx_is_signed = implicit || lookups.mx_is_signed(hop).await;
-    let Some(expanded) = signed_host(candidate, lookups)
-        .await
-        .filter(|_| mx_is_signed)
-    else {
+    // What fails when it is asked again is no unsigned answer (section 2.1.2).
+    let mx_is_signed = implicit
+        || lookups
+            .mx_is_signed(hop)
+            .await
+            .ok_or(Unusable::TlsaFailed)?;
+    let signed = signed_host(candidate, lookups).await?;
+    let Some(expanded) = signed.filter(|_| mx_is_signed) else {
         return Ok(Demand::Opportunistic);
     };
     let mut bases = vec![expanded];
@@ -153,18 +160,18 @@ async fn dane(candidate: &Candidate, hop: &Domain, lookups: &Lookups) -> Result<
 }
 
 /// The name that owns a host's addresses, if the answer that has the candidate's is signed.
-async fn signed_host(candidate: &Candidate, lookups: &Lookups) -> Option<Domain> {
-    let record_type = if candidate.address.is_ipv4() {
-        RecordType::A
-    } else {
-        RecordType::AAAA
+async fn signed_host(candidate: &Candidate, lookups: &Lookups) -> Result<Option<Domain>, Unusable> {
+    let record_type = match candidate.address.is_ipv4() {
+        true => RecordType::A,
+        false => RecordType::AAAA,
     };
     match lookups.lookup(&candidate.exchanger, record_type).await {
         Found::Records {
             records,
             secure: true,
-        } => records.first().map(|record| Domain::from(&record.name)),
-        _ => None,
+        } => Ok(records.first().map(|record| Domain::from(&record.name))),
+        Found::Failed => Err(Unusable::TlsaFailed),
+        Found::Records { .. } | Found::NoData | Found::NoDomain => Ok(None),
     }
 }
 
@@ -178,8 +185,12 @@ fn demand_of(records: &[Record], base: &Domain, candidate: &Candidate, hop: &Dom
         // There are records, and none is usable: TLS all the same, unauthenticated (section 2.2).
         return Demand::Encrypted;
     }
-    let mut names = vec![base.clone(), candidate.exchanger.clone(), hop.clone()];
-    names.dedup();
+    let mut names = vec![base.clone()];
+    for name in [&candidate.exchanger, hop] {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
     Demand::Authenticated(Proof::Dane(usable, names))
 }
 

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    ops::Range,
     time::Duration,
 };
 
@@ -17,7 +18,7 @@ use hickory_proto::{
 use crate::{
     event::{Event, What},
     name::Domain,
-    scenario::Scenario,
+    scenario::{PolicyRow, Scenario, TlsPolicy},
     time::Moment,
     zone::address_of,
 };
@@ -31,6 +32,14 @@ struct Given<'a> {
     answer: &'a str,
     fault: Option<&'a str>,
     records: &'a [Record],
+}
+
+impl Given<'_> {
+    /// Whether the sender knows more by it.
+    fn settles(&self) -> bool {
+        let usable = !matches!(self.fault, Some("truncate" | "wrong id" | "timeout"));
+        usable && matches!(self.answer, "noerror" | "nodata" | "nxdomain")
+    }
 }
 
 /// Every answer of a log, by question.
@@ -100,15 +109,11 @@ impl<'a> Told<'a> {
         let Some(given) = self.given.get(&(name, record_type)) else {
             return self.unasked(name, record_type, at, depth);
         };
-        let settled = |given: &&Given<'_>| {
-            let usable = !matches!(given.fault, Some("truncate" | "wrong id" | "timeout"));
-            usable && matches!(given.answer, "noerror" | "nodata" | "nxdomain")
-        };
         let Some(last) = given
             .iter()
             .rev()
             .filter(|given| given.at <= at)
-            .find(settled)
+            .find(|given| given.settles())
         else {
             return Known::Failed;
         };
@@ -214,13 +219,32 @@ impl<'a> Told<'a> {
     }
 
     /// Whether a sender may leave a host out for the sake of security: nothing was known of its TLSA
-    /// records (RFC 7672 section 2.1.2), or no MTA-STS policy lists it (RFC 8461 section 5).
-    pub(super) fn may_be_left_out(&self, host: &Domain, at: Moment) -> bool {
-        let tlsa_failed =
-            self.known(&host.prefixed("_25._tcp"), RecordType::TLSA, at) == Known::Failed;
-        let policies = &self.scenario.policies;
-        let unlisted = policies.iter().any(|policy| !lists(&policy.text, host));
-        tlsa_failed || unlisted
+    /// records (RFC 7672 section 2.1.2), or the domain's MTA-STS policy does not list it (RFC 8461
+    /// section 5). It may have asked at any time of a span.
+    pub(super) fn may_be_left_out(&self, hop: &Domain, host: &Domain, span: Range<Moment>) -> bool {
+        let tls = self.scenario.sender.tls;
+        let failed = |name: &Domain, record_type| {
+            let given = self.given.get(&(name, record_type)).into_iter().flatten();
+            let mut within = given.filter(|given| span.contains(&given.at));
+            within.any(|given| !given.settles())
+                || self.known(name, record_type, span.start) == Known::Failed
+        };
+        let by_dane = tls == TlsPolicy::Dane
+            && (failed(&host.prefixed("_25._tcp"), RecordType::TLSA)
+                || failed(hop, RecordType::MX)
+                || failed(host, RecordType::A)
+                || failed(host, RecordType::AAAA));
+        // A policy may have been kept from before: any that the domain ever had counts.
+        let excludes = |policy: &&PolicyRow| {
+            policy.domain == *hop && policy.text.contains("enforce") && !lists(&policy.text, host)
+        };
+        let by_sts = matches!(tls, TlsPolicy::Dane | TlsPolicy::MtaSts)
+            && self
+                .scenario
+                .policies
+                .iter()
+                .any(|policy| excludes(&policy));
+        by_dane || by_sts
     }
 
     /// The addresses of a host, as known at a moment.

@@ -1,6 +1,6 @@
 //! DATA to the end of the content: received, bounded, handed over, taken.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use smtp_proto::request::receiver::DataReceiver;
 use tokio::time::timeout;
@@ -20,7 +20,10 @@ use crate::{
 impl Session {
     pub(super) async fn data(&mut self) -> io::Result<Step> {
         let taken = |envelope: &Envelope| !envelope.to.is_empty();
-        let ready = self.upstream.is_some() || self.envelope.as_ref().is_some_and(taken);
+        let ready = self.envelope.as_ref().is_some_and(taken);
+        if !ready {
+            self.command.clear();
+        }
         let reply = match ready {
             true => Reply::new(354, "go ahead"),
             false => Reply::new(503, "5.5.1 no valid recipient"),
@@ -43,7 +46,7 @@ impl Session {
                 return Ok(Step::Ended(ended));
             }
         }
-        let mut content = Content::new();
+        let mut content = Content::new(Arc::clone(&self.site.spool));
         let mut receiver = DataReceiver::new();
         let mut chunk = Vec::new();
         // The content starts at the start of a line, where a dot means something (RFC 5321 section
@@ -150,10 +153,13 @@ impl Session {
 
     /// Hands content over to the server behind; its reply.
     pub(super) async fn hand_over(&mut self, content: &Content) -> io::Result<Reply> {
-        let octets = on_the_wire(&content.read()?);
-        let Some(upstream) = &mut self.upstream else {
+        if self.receiver.upstream.is_none() {
             return Ok(Reply::new(250, "2.0.0 taken"));
+        }
+        let Some(upstream) = &mut self.upstream else {
+            return Ok(lost_upstream(&io::ErrorKind::NotConnected.into()));
         };
+        let octets = on_the_wire(&content.read()?);
         Ok(upstream
             .ask(&octets)
             .await

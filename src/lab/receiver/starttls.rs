@@ -30,7 +30,9 @@ impl Session {
     /// REQUIRETLS is announced inside TLS only (RFC 8689 section 2), by receivers in good order.
     pub(super) fn offers_requiretls(&self) -> bool {
         let valid = |credentials: &Credentials| credentials.kind == Certificate::Valid;
-        self.connection.is_tls() && self.receiver.credentials.as_ref().is_some_and(valid)
+        self.receiver.upstream.is_none()
+            && self.connection.is_tls()
+            && self.receiver.credentials.as_ref().is_some_and(valid)
     }
 
     pub(super) async fn starttls(&mut self) -> io::Result<Step> {
@@ -95,6 +97,7 @@ impl Session {
         });
         self.greeted = false;
         self.envelope = None;
+        self.restart_upstream().await;
         Ok(Step::Go)
     }
 }

@@ -235,15 +235,7 @@ fn given_up_too_soon(
             .any(|attempt| turned_away(attempt) || refused_for_good(attempt, recipient));
         let expired = at.since(message.at) >= case.scenario.sender.expire;
         let looped = message.received >= case.scenario.sender.max_hops;
-        if permanent
-            || expired
-            || looped
-            || case
-                .scenario
-                .messages
-                .iter()
-                .any(|message| message.require_tls)
-        {
+        if permanent || expired || looped || message.require_tls {
             continue;
         }
         if Places::new(case, told, &recipient.domain, at).are_known_to_be_none() {

@@ -142,6 +142,17 @@ fn stray(
         .iter()
         .map(|hop| (hop, Places::new(case, told, hop, attempt.at)))
         .collect();
+    // The route is made when a pass begins; what is told later is for the next one.
+    let begun = pass_began(case, attempt);
+    let earlier = || hops.iter().map(|hop| Places::new(case, told, hop, begun));
+    let in_route = |places: &Places| {
+        places
+            .kept()
+            .any(|(_, _, address)| *address == attempt.address)
+    };
+    if begun != attempt.at && earlier().any(|places| in_route(&places)) {
+        return None;
+    }
     let kept = |places: &Places| {
         places
             .kept()
@@ -229,6 +240,18 @@ fn for_hop<'a>(
     attempts.iter().filter(is_for).copied().collect()
 }
 
+/// When the pass of an attempt began.
+fn pass_began(case: &Case<'_>, attempt: &Attempt) -> Moment {
+    let same = |other: &&Attempt| other.pass == attempt.pass && other.hop == attempt.hop;
+    let of_message = attempt.message.iter().flat_map(|id| case.attempts_of(id));
+    let in_pass = of_message.filter(|other| attempt.pass.is_some() && same(other));
+    in_pass
+        .map(|other| other.at)
+        .min()
+        .unwrap_or(attempt.at)
+        .min(attempt.at)
+}
+
 /// The passes of a message: as the sender numbers them; of a silent one, up to where a candidate
 /// comes again or a better one follows after a pause.
 fn passes<'a>(attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
@@ -293,6 +316,7 @@ fn pass_order(
     pass: &[&Attempt],
 ) -> Option<Finding> {
     let mut tried: BTreeSet<IpAddr> = BTreeSet::new();
+    let began = pass.first()?.at;
     for attempt in pass {
         let places = Places::new(case, told, hop, attempt.at);
         tried.insert(attempt.address);
@@ -302,7 +326,7 @@ fn pass_order(
         let better = places
             .kept()
             .filter(|(other, _, address)| *other < preference && !tried.contains(address))
-            .filter(|(_, host, _)| !told.may_be_left_out(host, attempt.at))
+            .filter(|(_, host, _)| !told.may_be_left_out(hop, host, began..attempt.at))
             .find(|(_, _, address)| !may_be_remembered(case, *address, attempt.at));
         if let Some((other, host, _)) = better {
             let expected =
@@ -330,7 +354,7 @@ fn second_candidate(
     if case.scenario.sender.max_candidates == Some(1) {
         return None;
     }
-    for pass in passes {
+    for (index, pass) in passes.iter().enumerate() {
         let [only] = pass[..] else { continue };
         let transient = match only.result {
             AttemptResult::Accepted => false,
@@ -338,10 +362,14 @@ fn second_candidate(
             _ => true,
         };
         let places = Places::new(case, told, hop, only.at);
+        // What secures the other one may have been asked for later in the pass, and not found.
+        let next = passes.get(index + 1).and_then(|pass| pass.first());
+        let last = case.events.last().map_or(only.at, |event| event.at);
+        let until = next.map_or(last, |next| next.at);
         let other = places
             .kept()
             .filter(|(_, _, address)| *address != only.address)
-            .filter(|(_, host, _)| !told.may_be_left_out(host, only.at))
+            .filter(|(_, host, _)| !told.may_be_left_out(hop, host, only.at..until))
             .find(|(_, _, address)| !may_be_remembered(case, *address, only.at));
         // A lost reply may be left at that, for fear of a duplicate.
         if let Some((_, host, address)) = other.filter(|_| transient && only.taken.is_empty()) {
