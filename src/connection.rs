@@ -6,13 +6,16 @@ use std::{
     task::{Context, Poll},
 };
 
+use smtp_proto::response::parser::ResponseReceiver;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::TlsStream;
 
-use crate::stream::Stream;
+use crate::{reply::Reply, stream::Stream};
 
 /// Octets that a line may have: four times what RFC 5321 section 4.5.3.1.6 asks for.
 pub(crate) const MAX_LINE: usize = 4096;
+/// Lines of one reply; more than this is no server to talk to.
+const MAX_REPLY_LINES: usize = 200;
 /// Octets read at once.
 const CHUNK: usize = 8 * 1024;
 
@@ -103,6 +106,31 @@ impl Connection {
                 return Ok(Line::End);
             }
         }
+    }
+
+    /// Reads a reply with its last line, and the text of all its lines.
+    pub(crate) async fn reply(&mut self) -> io::Result<(Reply, Vec<String>)> {
+        let mut parser = ResponseReceiver::default();
+        let mut lines = Vec::new();
+        while lines.len() < MAX_REPLY_LINES {
+            let line = match self.line().await? {
+                Line::Complete(line) => line,
+                Line::TooLong => return Err(io::Error::other("a reply line that is too long")),
+                Line::End => return Err(io::ErrorKind::UnexpectedEof.into()),
+            };
+            let text = String::from_utf8_lossy(&line);
+            lines.push(text.get(4..).unwrap_or_default().to_owned());
+            let ended = [&line[..], b"\r\n"].concat();
+            match parser.parse(&mut ended.iter()) {
+                Ok(response) if (200..600).contains(&response.code) => {
+                    let last = lines.last().cloned().unwrap_or_default();
+                    return Ok((Reply::new(response.code, last), lines));
+                }
+                Err(smtp_proto::Error::NeedsMoreData { .. }) => {}
+                _ => return Err(io::Error::other("what is no reply")),
+            }
+        }
+        Err(io::Error::other("a reply without an end"))
     }
 
     /// Sends octets.

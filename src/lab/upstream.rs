@@ -12,18 +12,12 @@ use std::{
 
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::{
-    connection::{Connection, Line},
-    reply::Reply,
-    stream::Stream,
-};
+use crate::{connection::Connection, reply::Reply, stream::Stream};
 
 /// How long a server may take to connect and to answer.
 const WAIT: Duration = Duration::from_secs(60);
 /// How long a server may take to be found there at all.
 const REACH: Duration = Duration::from_secs(5);
-/// Lines of one reply.
-const MAX_LINES: usize = 200;
 /// Sessions that the mailin-embedded server serves at once, a thread each.
 const MAILIN_THREADS: u32 = 64;
 
@@ -57,30 +51,9 @@ impl Upstream {
     }
 
     async fn reply(&mut self) -> io::Result<Reply> {
-        timeout(WAIT, self.read_reply())
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)?
-    }
-
-    async fn read_reply(&mut self) -> io::Result<Reply> {
-        let mut texts = Vec::new();
-        while texts.len() < MAX_LINES {
-            let line = match self.connection.line().await? {
-                Line::Complete(line) => String::from_utf8_lossy(&line).into_owned(),
-                Line::TooLong => return Err(io::Error::other("a reply line that is too long")),
-                Line::End => return Err(io::ErrorKind::UnexpectedEof.into()),
-            };
-            let code = line
-                .get(..3)
-                .and_then(|code| code.parse().ok())
-                .filter(|code| (200..600).contains(code));
-            let code = code.ok_or_else(|| io::Error::other("what is no reply"))?;
-            texts.push(line.get(4..).unwrap_or_default().to_owned());
-            if line.as_bytes().get(3) != Some(&b'-') {
-                return Ok(Reply::new(code, texts.join("\n")));
-            }
-        }
-        Err(io::Error::other("a reply without an end"))
+        let reply = timeout(WAIT, self.connection.reply()).await;
+        let (reply, lines) = reply.map_err(|_| io::ErrorKind::TimedOut)??;
+        Ok(Reply::new(reply.code, lines.join("\n")))
     }
 }
 

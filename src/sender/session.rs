@@ -2,12 +2,11 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use smtp_proto::response::parser::ResponseReceiver;
 use tokio::time::timeout;
 
 use super::tls::{self, Demand};
 use crate::{
-    connection::{Connection, Line},
+    connection::Connection,
     event::Purpose,
     fault::Stage,
     lab::{Site, network},
@@ -354,7 +353,7 @@ impl Client<'_> {
     async fn lines(&mut self, stage: Stage) -> Result<(Reply, Vec<String>), Stop> {
         let wait = self.settings.timeouts.at(stage);
         let connection = &mut self.connection;
-        within(wait, stage, read_reply(connection)).await
+        within(wait, stage, connection.reply()).await
     }
 }
 
@@ -382,31 +381,4 @@ async fn within<T>(
             format!("at {stage}: no answer in time"),
         )),
     }
-}
-
-/// Lines of one reply; more than this is no server to talk to.
-const MAX_REPLY_LINES: usize = 200;
-
-async fn read_reply(connection: &mut Connection) -> io::Result<(Reply, Vec<String>)> {
-    let mut parser = ResponseReceiver::default();
-    let mut lines = Vec::new();
-    while lines.len() < MAX_REPLY_LINES {
-        let line = match connection.line().await? {
-            Line::Complete(line) => line,
-            Line::TooLong => return Err(io::Error::other("a reply line that is too long")),
-            Line::End => return Err(io::ErrorKind::UnexpectedEof.into()),
-        };
-        let text = String::from_utf8_lossy(&line);
-        lines.push(text.get(4..).unwrap_or_default().to_owned());
-        let ended = [&line[..], b"\r\n"].concat();
-        match parser.parse(&mut ended.iter()) {
-            Ok(response) if (200..600).contains(&response.code) => {
-                let last = lines.last().cloned().unwrap_or_default();
-                return Ok((Reply::new(response.code, last), lines));
-            }
-            Err(smtp_proto::Error::NeedsMoreData { .. }) => {}
-            _ => return Err(io::Error::other("what is no reply")),
-        }
-    }
-    Err(io::Error::other("a reply without an end"))
 }
