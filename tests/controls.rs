@@ -12,7 +12,7 @@ use mxdrill::{
 };
 
 /// Each flaw, the rule that must name it, and a drill in which it shows.
-const CONTROLS: [(Flaw, &str, &str); 16] = [
+const CONTROLS: [(Flaw, &str, &str); 19] = [
     (
         Flaw::IgnoresPreference,
         "preference-order",
@@ -84,6 +84,17 @@ const CONTROLS: [(Flaw, &str, &str); 16] = [
         Flaw::ReturnsNotifications,
         "no-bounce-of-bounce",
         "rfc5321/no_notification_about_a_notification",
+    ),
+    (
+        Flaw::SendsInPlain,
+        "tls-kept",
+        "tls/required_skips_plaintext",
+    ),
+    (Flaw::SendsInPlain, "tls-kept", "dane/never_plaintext"),
+    (
+        Flaw::SendsInPlain,
+        "tls-kept",
+        "mta_sts/mx_not_in_the_policy",
     ),
 ];
 

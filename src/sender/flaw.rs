@@ -44,11 +44,13 @@ pub enum Flaw {
     NoNotification,
     /// Returns what came from the null reverse-path, too.
     ReturnsNotifications,
+    /// Sends in plain text, whatever asks for TLS.
+    SendsInPlain,
 }
 
 impl Flaw {
     /// Every flaw and its name.
-    pub const ALL: [(&'static str, Self); 16] = [
+    pub const ALL: [(&'static str, Self); 17] = [
         ("ignores-preference", Self::IgnoresPreference),
         ("highest-first", Self::HighestFirst),
         ("no-shuffle", Self::NoShuffle),
@@ -65,6 +67,7 @@ impl Flaw {
         ("bounces-transient", Self::BouncesTransient),
         ("no-notification", Self::NoNotification),
         ("returns-notifications", Self::ReturnsNotifications),
+        ("sends-in-plain", Self::SendsInPlain),
     ];
 
     /// The answer as a flawed sender takes it.

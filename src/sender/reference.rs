@@ -351,7 +351,7 @@ impl Office {
         sts: Option<&Policy>,
     ) -> Result<Vec<Fate>, Unusable> {
         let require_tls = delivery.requires_tls();
-        let demand = Demand::of(
+        let demanded = Demand::of(
             self.settings.tls,
             require_tls,
             candidate,
@@ -360,6 +360,10 @@ impl Office {
             sts,
         )
         .await?;
+        let demand = match self.flaw {
+            Some(Flaw::SendsInPlain) => Demand::Plain,
+            _ => demanded,
+        };
         let letter = Letter {
             from: delivery.message.from.as_ref(),
             to: &delivery.to,

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod routing;
+mod security;
 
 use super::{Case, Finding, told::Told};
 use crate::scenario::MessageId;
@@ -43,12 +44,14 @@ rules! {
     RETRY_WAITS = "retry-waits", "RFC 5321 section 4.5.4.1", "a destination that failed is not retried at once";
     SENDER_NOTIFIED = "sender-notified", "RFC 5321 section 3.6.3", "a message that is given up is returned to its sender";
     NO_BOUNCE_OF_BOUNCE = "no-bounce-of-bounce", "RFC 5321 section 6.1", "a message from the null reverse-path is never returned";
+    TLS_KEPT = "tls-kept", "RFC 8461 section 5", "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
 }
 
 /// Every rule that is broken, and notes on what is allowed and worth knowing.
 pub(super) fn check(case: &Case<'_>) -> (Vec<Finding>, Vec<String>) {
     let told = Told::new(case.scenario, case.events);
     let mut findings = routing::check(case, &told);
+    findings.extend(security::check(case, &told));
     let mut notes = Vec::new();
     findings.extend(delivery::check(case, &told, &mut notes));
     (findings, notes)

@@ -247,6 +247,14 @@ impl<'a> Told<'a> {
         by_dane || by_sts
     }
 
+    /// Whether the sender was told of TLSA records of a host.
+    pub(super) fn has_tlsa(&self, host: &Domain, at: Moment) -> bool {
+        matches!(
+            self.known(&host.prefixed("_25._tcp"), RecordType::TLSA, at),
+            Known::Records(_)
+        )
+    }
+
     /// The addresses of a host, as known at a moment.
     pub(super) fn addresses(&self, host: &Domain, at: Moment) -> BTreeSet<IpAddr> {
         let families = [RecordType::A, RecordType::AAAA].into_iter();
@@ -263,7 +271,7 @@ impl<'a> Told<'a> {
 }
 
 /// Whether the text of an MTA-STS policy has a line for a host.
-fn lists(policy: &str, host: &Domain) -> bool {
+pub(super) fn lists(policy: &str, host: &Domain) -> bool {
     let patterns = policy
         .lines()
         .filter_map(|line| line.trim().strip_prefix("mx:"))

@@ -1,0 +1,99 @@
+//! Rules about what keeps mail from prying eyes: TLS where something demands it.
+
+use super::{TLS_KEPT, broken};
+use crate::{
+    event::What,
+    name::Domain,
+    observe::Attempt,
+    scenario::{Message, PolicyRow, Scenario, TlsPolicy, policy_host},
+    time::{Moment, Span},
+    verdict::{
+        Case, Finding,
+        told::{Told, lists},
+    },
+};
+
+pub(super) fn check(case: &Case<'_>, told: &Told<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for message in &case.scenario.messages {
+        let taken = case
+            .attempts_of(&message.id)
+            .into_iter()
+            .filter(|attempt| !attempt.taken.is_empty());
+        findings.extend(
+            taken
+                .filter_map(|attempt| unprotected(case, told, message, attempt))
+                .take(1),
+        );
+    }
+    findings
+}
+
+/// A message that went in plain text, or to a host that the policy does not list, against a demand.
+fn unprotected(
+    case: &Case<'_>,
+    told: &Told<'_>,
+    message: &Message,
+    attempt: &Attempt,
+) -> Option<Finding> {
+    let hops = Scenario::next_hops(message);
+    let hop = attempt.hop.as_ref().or(hops.first())?;
+    let host = attempt.exchanger.as_ref().or(attempt.hosts.first())?;
+    let policy = policy_in_force(case, hop, attempt.at);
+    let tls = case.scenario.sender.tls;
+    let by_dane = tls == TlsPolicy::Dane
+        && is_signed(case, hop)
+        && is_signed(case, host)
+        && told.has_tlsa(host, attempt.at);
+    let by_sts = matches!(tls, TlsPolicy::MtaSts | TlsPolicy::Dane) && !by_dane && policy.is_some();
+    let demanded_by = if matches!(tls, TlsPolicy::Required | TlsPolicy::Verified) {
+        "the sender's settings"
+    } else if message.require_tls && message.from.is_some() {
+        "REQUIRETLS"
+    } else if by_dane {
+        "TLSA records"
+    } else if by_sts {
+        "the MTA-STS policy"
+    } else {
+        return None;
+    };
+    let unlisted = by_sts && policy.is_some_and(|policy| !lists(&policy.text, host));
+    if attempt.tls && !unlisted {
+        return None;
+    }
+    let expected = format!("TLS, and a host that may be used, as {demanded_by} ask");
+    Some(broken(
+        TLS_KEPT,
+        Some(&message.id),
+        expected,
+        vec![attempt.to_string()],
+    ))
+}
+
+fn is_signed(case: &Case<'_>, name: &Domain) -> bool {
+    case.scenario.dnssec.iter().any(|apex| name.is_within(apex))
+}
+
+/// The policy that enforces something at a moment: the one fetched last, as long as it may be kept.
+fn policy_in_force<'a>(case: &Case<'a>, hop: &Domain, at: Moment) -> Option<&'a PolicyRow> {
+    let host = policy_host(hop);
+    let fetched = |what: &What| matches!(what, What::Fetched { host: asked, answer } if *asked == host && answer == "200");
+    let mut fetches = case
+        .events
+        .iter()
+        .rev()
+        .filter(|event| event.at <= at && fetched(&event.what));
+    let last = fetches.next()?.at;
+    let served = |row: &&PolicyRow| {
+        row.domain == *hop && row.from <= last && row.until.is_none_or(|until| last < until)
+    };
+    let row = case.scenario.policies.iter().find(served)?;
+    let field = |name: &str| {
+        row.text
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(name))
+            .map(str::trim)
+    };
+    let age: Span = format!("{}s", field("max_age:")?).parse().ok()?;
+    (field("mode:") == Some("enforce") && at < last.after(age.0)).then_some(row)
+}
