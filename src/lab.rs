@@ -140,10 +140,12 @@ impl Lab {
             announced: Mutex::default(),
             scenario,
         });
-        for receiver in site.receivers.values() {
-            if let Some(address) = &receiver.upstream {
-                upstream::reachable(address).await?;
-            }
+        let behind = site
+            .receivers
+            .values()
+            .filter_map(|receiver| receiver.upstream.as_ref());
+        for address in behind.collect::<std::collections::BTreeSet<_>>() {
+            upstream::reachable(address).await?;
         }
         let mut tasks = JoinSet::new();
         match sockets {

@@ -176,6 +176,23 @@ async fn an_endless_line_is_refused_and_harms_no_other() {
 }
 
 #[tokio::test]
+async fn a_client_that_only_sends_long_lines_is_hung_up_on() {
+    let (lab, mx1, _) = lab().await;
+    let mut rude = Client::connect(mx1).await;
+    let line = [&[b'x'; 5000][..], b"\r\n"].concat();
+    let mut last = 500;
+    for _ in 0..150 {
+        rude.send(&line).await;
+        last = rude.reply().await;
+        if last != 500 {
+            break;
+        }
+    }
+    assert_eq!(last, 421);
+    assert!(lab.events().len() < 150);
+}
+
+#[tokio::test]
 async fn a_message_past_the_limit_is_refused_after_its_end() {
     let text = format!(
         "summary = \"s\"\nzone = '''{ZONE}'''\nmessages = [{{ id = \"m\", to = \"a@example.test\" }}]\nreceivers = [{{ host = \"mx1.example.test\", size = 1000 }}]\n"

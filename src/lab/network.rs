@@ -34,6 +34,9 @@ use crate::{
     zone::address_of,
 };
 
+/// What stands for the lab's name server on the memory network; never bound.
+pub(super) const NAME_SERVER: SocketAddr =
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53)), 53);
 /// Sessions that a lab serves at once; further connections are reset.
 pub(super) const MAX_SESSIONS: usize = 10_000;
 
@@ -72,8 +75,7 @@ impl Network {
     /// The address and port of the name server.
     pub(crate) fn resolver(&self) -> SocketAddr {
         match self {
-            // Never bound: it stands for the lab's name server.
-            Self::Memory(_) => SocketAddr::from((Ipv4Addr::new(192, 0, 2, 53), 53)),
+            Self::Memory(_) => NAME_SERVER,
             Self::Loopback(map) => map.dns,
         }
     }

@@ -131,7 +131,7 @@ impl Session {
             (true, None) => Stage::Mail,
             (true, Some(_)) => Stage::Rcpt,
         };
-        self.send_reply(stage, None, &Reply::new(500, "5.5.6 line too long"))
+        self.complain_at(Some(stage), Reply::new(500, "5.5.6 line too long"))
             .await
     }
 

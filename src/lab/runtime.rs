@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -21,7 +21,7 @@ use super::{
     Site,
     memory::Datagrams,
     name_server::NameServer,
-    network::{Incoming, Network},
+    network::{Incoming, NAME_SERVER, Network},
 };
 use crate::stream::Stream;
 
@@ -58,11 +58,7 @@ impl DnsUdpSocket for LabUdp {
         buf: &mut [u8],
     ) -> Poll<io::Result<(usize, SocketAddr)>> {
         match self {
-            Self::Memory(datagrams) => datagrams.poll_receive(
-                cx,
-                buf,
-                SocketAddr::from((Ipv4Addr::new(192, 0, 2, 53), 53)),
-            ),
+            Self::Memory(datagrams) => datagrams.poll_receive(cx, buf, NAME_SERVER),
             Self::Socket(socket) => DnsUdpSocket::poll_recv_from(socket, cx, buf),
         }
     }

@@ -32,6 +32,16 @@ impl Session {
     }
 
     pub(super) async fn complain(&mut self, reply: Reply) -> io::Result<Step> {
+        // A command of a transaction is part of what happened to it, however it was misspelt.
+        self.complain_at(stage_of(&self.command), reply).await
+    }
+
+    /// Complains of what cannot be served; who goes on with that is hung up on.
+    pub(super) async fn complain_at(
+        &mut self,
+        stage: Option<Stage>,
+        reply: Reply,
+    ) -> io::Result<Step> {
         self.errors += 1;
         if self.errors > MAX_ERRORS {
             self.connection
@@ -40,9 +50,8 @@ impl Session {
             self.connection.close().await;
             return Ok(Step::Ended(Ended::ServerClosed));
         }
-        // A command of a transaction is part of what happened to it, however it was misspelt.
         let reply = self.usual(None, reply).await;
-        match stage_of(&self.command) {
+        match stage {
             Some(stage) => self.send_reply(stage, None, &reply).await,
             None => self.say_plainly(&reply).await,
         }

@@ -89,13 +89,13 @@ impl Session {
             let reply = Reply::new(552, "5.3.4 message too large");
             return self.say_at(Stage::Dot, reply).await;
         }
-        match self.strike(Stage::Dot, None) {
+        let mut effect = self.strike(Stage::Dot, None);
+        if let Some(Effect::Delay(wait)) = effect {
+            self.delay(Stage::Dot, None, wait).await?;
+            effect = None;
+        }
+        match effect {
             None => {
-                let reply = self.hand_over(&content).await?;
-                self.conclude(envelope, content, reply).await
-            }
-            Some(Effect::Delay(wait)) => {
-                self.delay(Stage::Dot, None, wait).await?;
                 let reply = self.hand_over(&content).await?;
                 self.conclude(envelope, content, reply).await
             }

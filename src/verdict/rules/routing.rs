@@ -66,7 +66,7 @@ impl Places {
         }
     }
 
-    /// The preference at which an attempt's address stands in the list, and whether it is kept there.
+    /// The preference at which an attempt's address stands in the list.
     fn preference_of(&self, attempt: &Attempt) -> Option<u16> {
         let same_host = |host: &Domain| {
             attempt
@@ -142,23 +142,17 @@ fn stray(
         .iter()
         .map(|hop| (hop, Places::new(case, told, hop, attempt.at)))
         .collect();
-    // The route is made when a pass begins; what is told later is for the next one.
-    let begun = pass_began(case, attempt);
-    let earlier = || hops.iter().map(|hop| Places::new(case, told, hop, begun));
     let in_route = |places: &Places| {
-        places
-            .kept()
-            .any(|(_, _, address)| *address == attempt.address)
+        let mut kept = places.kept();
+        kept.any(|(_, _, address)| *address == attempt.address)
     };
-    if begun != attempt.at && earlier().any(|places| in_route(&places)) {
-        return None;
-    }
-    let kept = |places: &Places| {
-        places
-            .kept()
-            .any(|(_, _, address)| *address == attempt.address)
+    // The route is made when a pass begins; what is told later is for the next one.
+    let at_its_start = || {
+        let begun = pass_began(case, attempt);
+        hops.iter()
+            .any(|hop| in_route(&Places::new(case, told, hop, begun)))
     };
-    if places.iter().any(|(_, places)| kept(places)) {
+    if places.iter().any(|(_, places)| in_route(places)) || at_its_start() {
         return None;
     }
     let observed = vec![attempt.to_string()];
