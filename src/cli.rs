@@ -1,11 +1,14 @@
 //! The command line: what can be asked for, and the exit status.
 
 mod check;
+#[cfg(target_os = "linux")]
+mod exec;
 mod find;
+mod follow;
 mod run;
 mod up;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -18,6 +21,8 @@ Examples:
   mxdrill run a.toml --format json         every event and the verdict, a line each
   mxdrill check drills/                    validate files, run nothing
   mxdrill up a.toml                        keep its DNS and SMTP servers up on loopback
+  mxdrill exec a.toml -- swaks --to alice@example.test
+                                           a program as it is, in a private network (Linux)
 
 Exit status: 0 all passed, 1 a drill failed, 2 something could not be run.";
 
@@ -31,6 +36,9 @@ Exit status: 0 all passed, 1 a drill failed, 2 something could not be run.";
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Set by mxdrill itself for its first process in a private network.
+    #[arg(long, hide = true, value_name = "DESCRIPTOR")]
+    inside: Option<i32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -41,7 +49,25 @@ enum Command {
     Check(CheckArgs),
     /// Keep the servers of a scenario up on loopback, for dig, swaks and senders of your own.
     Up(UpArgs),
+    /// Run a command as the sender, unmodified, in a private network where it finds the drill's DNS and
+    /// exchangers as it would on the internet (Linux; no root needed).
+    #[command(after_help = EXEC_NOTES)]
+    Exec(ExecArgs),
 }
+
+const EXEC_NOTES: &str = "\
+Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have the zone's own addresses
+at port 25, and nothing else can be reached. An ordinary user is root inside, of files of their own.
+Moments are real: a connection that is never answered costs what the command waits for it. When the
+command ends the drill does, and what was not delivered by then counts as given up or kept.
+
+Exit status: that of the verdict (0 passed, 1 failed, 2 could not run); of a command that opened no SMTP
+connection there is nothing to judge: 0 if it succeeded, 1 if not.
+
+Examples:
+  mxdrill exec a.toml -- swaks --to alice@example.test
+  mxdrill exec a.toml --follow -- python3 my_sender.py alice@example.test
+  mxdrill exec a.toml --pcap drill.pcap -- sh";
 
 #[derive(Debug, clap::Args)]
 struct RunArgs {
@@ -91,6 +117,30 @@ struct UpArgs {
     /// How to log what happens: text for people, json for programs (JSON lines).
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     format: LogFormat,
+}
+
+#[derive(Debug, clap::Args)]
+struct ExecArgs {
+    /// The scenario file.
+    scenario: PathBuf,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+    /// Log what happens as it happens, to standard error.
+    #[arg(long, short)]
+    follow: bool,
+    /// Write every packet to this file, for Wireshark or tcpdump.
+    #[arg(long, value_name = "FILE")]
+    pcap: Option<PathBuf>,
+    /// Write every event and the verdict to this file (JSON lines).
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// Write the certificate of the lab's authority to this file (PEM), for the command to trust.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Where randomness starts from, in place of the scenario's own seed.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -168,6 +218,15 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Up(args) => up::up(&args),
+        #[cfg(target_os = "linux")]
+        Command::Exec(args) => match cli.inside {
+            None => exec::outside(&args),
+            Some(lifeline) => exec::inside(&args, lifeline),
+        },
+        #[cfg(not(target_os = "linux"))]
+        Command::Exec(_) => Err(std::io::Error::other(
+            "a private network needs Linux; elsewhere `mxdrill up` keeps the servers on loopback",
+        )),
     };
     match outcome {
         Ok(outcome) => outcome.into(),

@@ -8,15 +8,15 @@ use crate::{
     scenario::Scenario,
     sender::{Post, Reference, Sender},
     time::Moment,
-    verdict::{Verdict, judge},
+    verdict::{Verdict, Witness, judge},
 };
 
-/// Real time after which a drill on the loopback network is broken off.
-const LOOPBACK_LIMIT: Duration = Duration::from_secs(60);
+/// Real time after which a drill with sockets is broken off.
+const SOCKETS_LIMIT: Duration = Duration::from_secs(60);
 /// The longest drill that is run in real time.
 const REAL_TIME: Duration = Duration::from_secs(5);
 /// By how much a moment may be off where time is real.
-const LOOPBACK_TOLERANCE: Duration = Duration::from_secs(2);
+const SOCKETS_TOLERANCE: Duration = Duration::from_secs(2);
 /// Virtual time after which a drill is broken off: no queue lives as long.
 const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
 
@@ -66,47 +66,62 @@ pub fn run(
     sender: impl Sender,
 ) -> io::Result<Run> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    let (runtime, limit) = match kind {
+    let (runtime, limit, tolerance) = match kind {
         // The clock leaps only when nothing else can be done: sound, since nothing leaves the process.
         NetworkKind::Memory => (
             builder.enable_time().start_paused(true).build()?,
             MEMORY_LIMIT,
+            Duration::ZERO,
         ),
-        NetworkKind::Loopback => (builder.enable_all().build()?, LOOPBACK_LIMIT),
+        NetworkKind::Loopback | NetworkKind::Namespace => (
+            builder.enable_all().build()?,
+            SOCKETS_LIMIT,
+            SOCKETS_TOLERANCE,
+        ),
     };
-    let seed = seed.unwrap_or(scenario.seed);
     runtime.block_on(async {
         let lab = Lab::start(Arc::clone(scenario), kind).await?;
-        let post = Post::new(Arc::clone(lab.site()), seed);
-        let clock = lab.site().clock;
-        let most = MAX_EVENTS.0 + MAX_EVENTS.1 * scenario.messages.len();
-        let broken_off = |reason: String| io::Error::new(io::ErrorKind::TimedOut, reason);
-        tokio::select! {
-            biased;
-            () = lab.past(most) => {
-                return Err(broken_off(format!("the drill did not end within {most} events")));
-            }
-            ended = tokio::time::timeout(limit, sender.send(post)) => {
-                ended.map_err(|_| broken_off(format!("the drill did not end within {limit:?}")))?;
-            }
-        }
-        let took = clock.now();
-        // What the receivers see last may still be on its way, as the alert of a refused certificate.
-        let settled = tokio::time::timeout(SETTLING, lab.settled());
-        drop(settled.await);
-        let events = lab.events();
+        let run = conduct(&lab, sender, seed, limit, Witness::Sender { tolerance }).await;
         lab.stop().await;
-        let tolerance = if kind == NetworkKind::Memory {
-            Duration::ZERO
-        } else {
-            LOOPBACK_TOLERANCE
-        };
-        let verdict = judge(scenario, &events, tolerance);
-        Ok(Run {
-            events,
-            verdict,
-            seed,
-            took,
-        })
+        run
+    })
+}
+
+/// Lets a sender send in a lab that is up, until it is done, and judges what happened.
+///
+/// # Errors
+/// When it did not end within `limit` of the lab's clock, or within very many events.
+pub(crate) async fn conduct(
+    lab: &Lab,
+    sender: impl Sender,
+    seed: Option<u64>,
+    limit: Duration,
+    witness: Witness,
+) -> io::Result<Run> {
+    let scenario = &lab.site().scenario;
+    let seed = seed.unwrap_or(scenario.seed);
+    let post = Post::new(Arc::clone(lab.site()), seed);
+    let most = MAX_EVENTS.0 + MAX_EVENTS.1 * scenario.messages.len();
+    let broken_off = |reason: String| io::Error::new(io::ErrorKind::TimedOut, reason);
+    tokio::select! {
+        biased;
+        () = lab.past(most) => {
+            return Err(broken_off(format!("the drill did not end within {most} events")));
+        }
+        ended = tokio::time::timeout(limit, sender.send(post)) => {
+            ended.map_err(|_| broken_off(format!("the drill did not end within {limit:?}")))?;
+        }
+    }
+    let took = lab.site().clock.now();
+    // What the receivers see last may still be on its way, as the alert of a refused certificate.
+    let settled = tokio::time::timeout(SETTLING, lab.settled());
+    drop(settled.await);
+    let events = lab.events();
+    let verdict = judge(scenario, &events, witness);
+    Ok(Run {
+        events,
+        verdict,
+        seed,
+        took,
     })
 }

@@ -10,6 +10,8 @@ mod loopback;
 mod mailbox;
 pub(crate) mod memory;
 pub(crate) mod name_server;
+#[cfg(target_os = "linux")]
+pub(crate) mod namespace;
 pub(crate) mod network;
 mod policy_host;
 mod receiver;
@@ -27,7 +29,6 @@ use std::{
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
-    time::Instant,
 };
 
 pub use self::mailbox::{Captured, Content};
@@ -49,6 +50,17 @@ pub struct Lab {
     site: Arc<Site>,
     tasks: JoinSet<()>,
 }
+
+/// What a lab listens on.
+enum Sockets {
+    Memory(mpsc::UnboundedReceiver<network::Incoming>),
+    Loopback(loopback::Sockets),
+    #[cfg(target_os = "linux")]
+    Namespace(namespace::Sockets),
+}
+
+/// A packet of a private network as it crossed the wire, its link header included.
+pub(crate) type Packet = Arc<[u8]>;
 
 /// Where an exchanger of a lab can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +103,24 @@ impl Lab {
         dns_port: u16,
         smtp_port: u16,
     ) -> io::Result<Self> {
+        Self::launch(scenario, kind, (dns_port, smtp_port), None).await
+    }
+
+    /// Starts a lab in the private network that this process is in; every packet goes to `packets`.
+    #[cfg(target_os = "linux")]
+    pub(crate) async fn start_watched(
+        scenario: Arc<Scenario>,
+        packets: Option<mpsc::UnboundedSender<Packet>>,
+    ) -> io::Result<Self> {
+        Self::launch(scenario, NetworkKind::Namespace, (0, 0), packets).await
+    }
+
+    async fn launch(
+        scenario: Arc<Scenario>,
+        kind: NetworkKind,
+        (dns_port, smtp_port): (u16, u16),
+        packets: Option<mpsc::UnboundedSender<Packet>>,
+    ) -> io::Result<Self> {
         let certified = scenario
             .receivers
             .iter()
@@ -111,16 +141,24 @@ impl Lab {
             .collect();
         let (incoming, connections) = mpsc::unbounded_channel();
         let (network, sockets) = match kind {
-            NetworkKind::Memory => (Network::Memory(incoming), None),
+            NetworkKind::Memory => (Network::Memory(incoming), Sockets::Memory(connections)),
             NetworkKind::Loopback => {
                 let sockets = loopback::bind(&addresses, dns_port, smtp_port).await?;
-                (Network::Loopback(sockets.map.clone()), Some(sockets))
+                (
+                    Network::Loopback(sockets.map.clone()),
+                    Sockets::Loopback(sockets),
+                )
             }
+            #[cfg(target_os = "linux")]
+            NetworkKind::Namespace => (
+                Network::Namespace,
+                Sockets::Namespace(namespace::bind().await?),
+            ),
+            #[cfg(not(target_os = "linux"))]
+            NetworkKind::Namespace => return Err(io::Error::other(NOT_LINUX)),
         };
         let site = Arc::new(Site {
-            clock: Clock {
-                start: Instant::now(),
-            },
+            clock: Clock::started(),
             log: EventLog::new(),
             network,
             message_ids: scenario
@@ -149,8 +187,12 @@ impl Lab {
         }
         let mut tasks = JoinSet::new();
         match sockets {
-            None => drop(tasks.spawn(network::serve_memory(Arc::clone(&site), connections))),
-            Some(sockets) => door::serve(&site, sockets, &mut tasks),
+            Sockets::Memory(connections) => {
+                tasks.spawn(network::serve_memory(Arc::clone(&site), connections));
+            }
+            Sockets::Loopback(sockets) => door::serve(&site, sockets, &mut tasks),
+            #[cfg(target_os = "linux")]
+            Sockets::Namespace(sockets) => namespace::serve(&site, sockets, packets, &mut tasks)?,
         }
         Ok(Self { site, tasks })
     }

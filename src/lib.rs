@@ -89,6 +89,8 @@ pub mod event;
 pub mod fault;
 pub mod lab;
 pub mod name;
+#[cfg(target_os = "linux")]
+pub(crate) mod namespace;
 pub mod observe;
 pub mod reply;
 pub mod report;

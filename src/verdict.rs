@@ -59,8 +59,35 @@ struct Case<'a> {
     /// Those for anything else, such as notifications.
     other_attempts: Vec<Attempt>,
     endings: BTreeMap<MessageId, Ending>,
-    /// By how much a moment may differ from the expected one.
-    tolerance: Duration,
+    witness: Witness,
+}
+
+/// Who sent the messages: it decides what can be known of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Witness {
+    /// A sender inside the process, which says what becomes of messages. A moment may differ from the
+    /// expected one by `tolerance`: nothing on a virtual clock.
+    Sender {
+        /// By how much.
+        tolerance: Duration,
+    },
+    /// A command that ends: what it did not deliver it may have given up, or left somewhere, and it
+    /// never tries again. A moment may differ by two seconds.
+    Command,
+    /// A mail server, whose passes over its queue are begun for it: what it returns is seen, what it
+    /// keeps is not, and moments are its own affair.
+    Server,
+}
+
+impl Witness {
+    /// By how much a moment may differ from the expected one; `None`: by anything.
+    fn tolerance(self) -> Option<Duration> {
+        match self {
+            Self::Sender { tolerance } => Some(tolerance),
+            Self::Command => Some(Duration::from_secs(2)),
+            Self::Server => None,
+        }
+    }
 }
 
 impl Case<'_> {
@@ -70,9 +97,8 @@ impl Case<'_> {
     }
 }
 
-/// Judges a log. `tolerance` is by how much a moment may differ from the expected one: nothing on a
-/// virtual clock.
-pub fn judge(scenario: &Scenario, events: &[Event], tolerance: Duration) -> Verdict {
+/// Judges a log.
+pub fn judge(scenario: &Scenario, events: &[Event], witness: Witness) -> Verdict {
     let all = observe::attempts(scenario, events);
     let endings = observe::endings(scenario, events, &all);
     let (attempts, other_attempts): (Vec<Attempt>, Vec<Attempt>) =
@@ -94,7 +120,7 @@ pub fn judge(scenario: &Scenario, events: &[Event], tolerance: Duration) -> Verd
         attempts,
         other_attempts,
         endings,
-        tolerance,
+        witness,
     };
     let mut findings = expect::check(&case);
     let (broken, notes) = rules::check(&case);

@@ -4,7 +4,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
     task::JoinSet,
     time::timeout,
 };
@@ -30,10 +30,7 @@ const FILLERS: usize = 8;
 
 /// Serves the sockets of the loopback network, until the lab stops.
 pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>) {
-    let mut server = hickory_server::Server::new(NameServer::new(Arc::clone(site)));
-    server.register_socket(sockets.dns_udp);
-    server.register_listener(sockets.dns_tcp, DNS_IDLE, 64 * 1024);
-    tasks.spawn(async move { drop(server.block_until_done().await) });
+    serve_dns(site, sockets.dns_udp, sockets.dns_tcp, tasks);
     for (address, listener) in sockets.smtp {
         if let Some(host) = site.policy_hosts.get(&address) {
             tasks.spawn(listen_https(Arc::clone(site), Arc::clone(host), listener));
@@ -46,8 +43,21 @@ pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>)
     }
 }
 
+/// Serves the name server's sockets.
+pub(super) fn serve_dns(
+    site: &Arc<Site>,
+    udp: UdpSocket,
+    tcp: TcpListener,
+    tasks: &mut JoinSet<()>,
+) {
+    let mut server = hickory_server::Server::new(NameServer::new(Arc::clone(site)));
+    server.register_socket(udp);
+    server.register_listener(tcp, DNS_IDLE, 64 * 1024);
+    tasks.spawn(async move { drop(server.block_until_done().await) });
+}
+
 /// Accepts the connections of a policy's web server.
-async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listener: TcpListener) {
+pub(super) async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listener: TcpListener) {
     let mut sessions = JoinSet::new();
     loop {
         let accepted = listener.accept().await;
@@ -167,7 +177,12 @@ async fn silent(address: SocketAddr) -> io::Result<Door> {
 }
 
 /// Lets a connection in, or fails it as a counting fault says.
-async fn admit(site: Arc<Site>, receiver: Arc<Receiver>, socket: TcpStream, peer: SocketAddr) {
+pub(super) async fn admit(
+    site: Arc<Site>,
+    receiver: Arc<Receiver>,
+    socket: TcpStream,
+    peer: SocketAddr,
+) {
     let session = site.next_session();
     let purpose = site.announced(peer);
     let stream = Stream::Tcp(socket);

@@ -52,7 +52,7 @@ fn receiver_at(
     let certificate = rows.iter().find_map(|settings| settings.certificate);
     let engine = rows.iter().find_map(|settings| settings.engine.as_ref());
     // The clock of the memory network must not be combined with sockets: it has its own receivers.
-    let upstream = match engine.filter(|_| kind == NetworkKind::Loopback) {
+    let upstream = match engine.filter(|_| kind != NetworkKind::Memory) {
         None | Some(Engine::Lab) => None,
         Some(Engine::MailinEmbedded) => Some(upstream::mailin_embedded()?.to_string()),
         Some(Engine::Upstream(address)) => Some(address.clone()),

@@ -37,6 +37,8 @@ use crate::{
 /// What stands for the lab's name server on the memory network; never bound.
 pub(super) const NAME_SERVER: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53)), 53);
+/// The port of the web servers of MTA-STS policies in a private network.
+pub(super) const HTTPS_PORT: u16 = 443;
 /// Sessions that a lab serves at once; further connections are reset.
 pub(super) const MAX_SESSIONS: usize = 10_000;
 
@@ -47,6 +49,9 @@ pub enum NetworkKind {
     Memory,
     /// Sockets in 127.0.0.0/8, with the real clock.
     Loopback,
+    /// Sockets on the zone's own addresses, in a private network that the process is in already
+    /// (Linux), with the real clock.
+    Namespace,
 }
 
 /// The network of a running lab.
@@ -54,6 +59,7 @@ pub enum NetworkKind {
 pub(crate) enum Network {
     Memory(mpsc::UnboundedSender<Incoming>),
     Loopback(Map),
+    Namespace,
 }
 
 /// A connection that arrives on the memory network.
@@ -77,12 +83,13 @@ impl Network {
         match self {
             Self::Memory(_) => NAME_SERVER,
             Self::Loopback(map) => map.dns,
+            Self::Namespace => SocketAddr::from((Ipv4Addr::LOCALHOST, 53)),
         }
     }
 
     pub(crate) fn smtp_port(&self) -> u16 {
         match self {
-            Self::Memory(_) => 25,
+            Self::Memory(_) | Self::Namespace => 25,
             Self::Loopback(map) => map.smtp_port,
         }
     }
@@ -90,7 +97,7 @@ impl Network {
     /// Where the receiver of an address of the zone listens.
     pub(crate) fn endpoint(&self, address: IpAddr) -> SocketAddr {
         match self {
-            Self::Memory(_) => SocketAddr::new(address, 25),
+            Self::Memory(_) | Self::Namespace => SocketAddr::new(address, 25),
             Self::Loopback(map) => SocketAddr::new(
                 map.there(address).map_or(address, IpAddr::V4),
                 map.smtp_port,
@@ -101,7 +108,7 @@ impl Network {
     /// The address that answers carry for one of the zone's.
     pub(crate) fn translated(&self, address: IpAddr) -> IpAddr {
         match (self, address) {
-            (Self::Memory(_), _) => address,
+            (Self::Memory(_) | Self::Namespace, _) => address,
             (Self::Loopback(map), IpAddr::V4(_)) => map.there(address).map_or(address, IpAddr::V4),
             (Self::Loopback(map), IpAddr::V6(_)) => map
                 .there(address)
@@ -112,7 +119,7 @@ impl Network {
     /// The address of the zone for one that an answer carried.
     pub(crate) fn untranslated(&self, address: IpAddr) -> IpAddr {
         match self {
-            Self::Memory(_) => address,
+            Self::Memory(_) | Self::Namespace => address,
             Self::Loopback(map) => map.back(address).unwrap_or(address),
         }
     }
@@ -131,7 +138,7 @@ impl Network {
     /// The reverse name in the zone for that of a translated address.
     pub(crate) fn untranslated_reverse(&self, name: &Domain) -> Option<Domain> {
         match self {
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::Namespace => None,
             Self::Loopback(map) => map.back_reverse(name),
         }
     }
@@ -165,6 +172,8 @@ pub(crate) async fn connect(
     match &site.network {
         Network::Memory(incoming) => connect_memory(site, receiver, incoming, purpose).await,
         Network::Loopback(map) => connect_loopback(site, receiver, map, purpose).await,
+        // Whom a connection is for nobody says here: what is seen is seen on the wire.
+        Network::Namespace => TcpStream::connect((address, port)).await.map(Stream::Tcp),
     }
 }
 
@@ -192,6 +201,9 @@ pub(crate) async fn connect_https(site: &Arc<Site>, address: IpAddr) -> io::Resu
                 .await
                 .map(Stream::Tcp)
         }
+        Network::Namespace => TcpStream::connect((address, HTTPS_PORT))
+            .await
+            .map(Stream::Tcp),
     }
 }
 

@@ -105,7 +105,9 @@ impl RuntimeProvider for LabRuntime {
                             .map_err(|_| io::ErrorKind::ConnectionRefused)?;
                         Ok(near)
                     }
-                    Network::Loopback(_) => TcpStream::connect(server).await.map(Stream::Tcp),
+                    Network::Loopback(_) | Network::Namespace => {
+                        TcpStream::connect(server).await.map(Stream::Tcp)
+                    }
                 }
             };
             let stream = timeout(wait.unwrap_or(Duration::from_secs(5)), connected).await;
@@ -122,7 +124,9 @@ impl RuntimeProvider for LabRuntime {
                 Network::Memory(_) => Ok(LabUdp::Memory(Box::new(Datagrams::new(
                     NameServer::new(Arc::clone(&site)),
                 )))),
-                Network::Loopback(_) => UdpSocket::bind(local).await.map(LabUdp::Socket),
+                Network::Loopback(_) | Network::Namespace => {
+                    UdpSocket::bind(local).await.map(LabUdp::Socket)
+                }
             }
         })
     }

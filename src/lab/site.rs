@@ -7,6 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use hickory_proto::rr::RecordType;
@@ -28,19 +29,41 @@ use crate::{
     zone::{Answer, History},
 };
 
-/// The lab's time: the runtime's clock, which a memory drill pauses, counted from the start.
-#[derive(Debug, Clone, Copy)]
+/// The lab's time: the runtime's clock, which a memory drill pauses, counted from the start. Where
+/// time is real and nothing is under way, it may leap ahead.
+#[derive(Debug, Clone)]
 pub(crate) struct Clock {
-    pub(super) start: Instant,
+    start: Instant,
+    leapt: watch::Sender<Duration>,
 }
 
 impl Clock {
+    pub(super) fn started() -> Self {
+        Self {
+            start: Instant::now(),
+            leapt: watch::Sender::new(Duration::ZERO),
+        }
+    }
+
     pub(crate) fn now(&self) -> Moment {
-        Moment(self.start.elapsed())
+        Moment(self.start.elapsed() + *self.leapt.borrow())
     }
 
     pub(crate) async fn sleep_until(&self, moment: Moment) {
-        tokio::time::sleep_until(self.start + moment.0).await;
+        let mut leapt = self.leapt.subscribe();
+        while self.now() < moment {
+            let left = moment.since(self.now());
+            tokio::select! {
+                () = tokio::time::sleep(left) => {}
+                _ = leapt.changed() => {}
+            }
+        }
+    }
+
+    /// Makes it this moment at once, if it is still ahead: whoever sleeps until then wakes.
+    pub(crate) fn leap_to(&self, moment: Moment) {
+        let ahead = moment.since(self.now());
+        self.leapt.send_modify(|leapt| *leapt += ahead);
     }
 }
 

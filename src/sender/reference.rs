@@ -123,7 +123,7 @@ impl Office {
             returned,
             sessions: Semaphore::new(match post.site.network {
                 Network::Memory(_) => Semaphore::MAX_PERMITS,
-                Network::Loopback(_) => MAX_SOCKETS,
+                Network::Loopback(_) | Network::Namespace => MAX_SOCKETS,
             }),
             unreachable: Mutex::default(),
         }

@@ -239,7 +239,8 @@ fn sequence(
 fn matches(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
     let in_time = expected
         .at
-        .is_none_or(|at| observed.at.0.abs_diff(at.0) <= case.tolerance);
+        .zip(case.witness.tolerance())
+        .is_none_or(|(at, tolerance)| observed.at.0.abs_diff(at.0) <= tolerance);
     expected.hosts.iter().any(|host| observed.went_to(host))
         && expected
             .address

@@ -1,0 +1,170 @@
+//! `mxdrill exec`: a command as the sender, in a private network.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, Write},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::mpsc;
+
+use super::{ExecArgs, LogFormat, Outcome, follow::Follower};
+use crate::{
+    drill::{self, Run},
+    event::What,
+    lab::{Lab, Packet},
+    namespace::{self, Ids, files, host::SendersHost},
+    report::{End, Json, Played, Report, Style, Text},
+    scenario::Scenario,
+    sender::command::Command,
+    verdict::Witness,
+};
+
+/// A drill in which somebody sits at a shell may take a while.
+const LIMIT: Duration = Duration::from_secs(7 * 86_400);
+
+/// In the process that the user started: makes the private network and waits for it.
+pub(super) fn outside(args: &ExecArgs) -> io::Result<Outcome> {
+    // Mistakes in the file are told before anything is made.
+    if let Err(mistakes) = Scenario::load(&args.scenario) {
+        anstream::eprintln!("{mistakes}");
+        return Ok(Outcome::CouldNotRun);
+    }
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let status = namespace::run_inside(Ids::Host, &arguments)?;
+    Ok(match status.code() {
+        Some(0) => Outcome::Passed,
+        Some(1) => Outcome::Failed,
+        _ => Outcome::CouldNotRun,
+    })
+}
+
+/// In the first process of the private network: the lab, the command, the verdict.
+pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
+    let scenario = Arc::new(Scenario::load(&args.scenario).map_err(io::Error::other)?);
+    let host = SendersHost::of(&scenario);
+    namespace::begin(lifeline, &host.name())?;
+    files::cover(&host)?;
+    let begun = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut ended = None;
+    let run = runtime.block_on(async {
+        host.raise().await?;
+        let (packets, capture) = match &args.pcap {
+            Some(path) => {
+                let file = File::create(path).map_err(|error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                })?;
+                let (packets, arrived) = mpsc::unbounded_channel();
+                (Some(packets), Some(tokio::spawn(capture(file, arrived))))
+            }
+            None => (None, None),
+        };
+        let lab = Lab::start_watched(Arc::clone(&scenario), packets).await?;
+        if let Some(file) = &args.ca_file {
+            super::up::write_authority(&lab, file)?;
+        }
+        let mut follower = Follower::new(LogFormat::Text);
+        let sender = Command::new(&args.command, &mut ended);
+        let run = drill::conduct(&lab, sender, args.seed, LIMIT, Witness::Command);
+        let run = tokio::select! {
+            run = run => run,
+            Err(error) = follower.follow(&lab, anstream::stderr), if args.follow => Err(error),
+        };
+        if args.follow {
+            follower.catch_up(&lab, anstream::stderr())?;
+        }
+        lab.stop().await;
+        if let Some(capture) = capture {
+            capture.await.map_err(io::Error::other)??;
+        }
+        run
+    })?;
+    let program = args.command[0].to_string_lossy().into_owned();
+    let status = ended
+        .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
+        .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
+    if !status.success() {
+        anstream::eprintln!("mxdrill: {program} ended with {status}");
+    }
+    let connected = |what: &What| matches!(what, What::Connect { .. });
+    if !run.events.iter().any(|event| connected(&event.what)) && expects_some(&scenario) {
+        write_log(args, &scenario, run, begun)?;
+        anstream::eprintln!("mxdrill: {program} opened no SMTP connection: nothing to judge");
+        return Ok(match status.success() {
+            true => Outcome::Passed,
+            false => Outcome::Failed,
+        });
+    }
+    let passed = run.verdict.passed();
+    let played = write_log(args, &scenario, run, begun)?;
+    Text::new(anstream::stderr(), Style::Detailed).played(&played)?;
+    Ok(if passed {
+        Outcome::Passed
+    } else {
+        Outcome::Failed
+    })
+}
+
+/// Whether a drill in which nobody connects could not be a drill.
+fn expects_some(scenario: &Scenario) -> bool {
+    let expected = scenario.expect.messages.iter();
+    !expected
+        .filter_map(|(_, expected)| expected.attempts.as_ref())
+        .any(Vec::is_empty)
+}
+
+fn write_log(
+    args: &ExecArgs,
+    scenario: &Arc<Scenario>,
+    run: Run,
+    begun: Instant,
+) -> io::Result<Played> {
+    let command: Vec<_> = args
+        .command
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let played = Played {
+        scenario: Arc::clone(scenario),
+        again: format!("mxdrill exec {} -- {}", scenario.path, command.join(" ")),
+        elapsed: begun.elapsed(),
+        end: End::Ran(Box::new(run)),
+    };
+    if let Some(path) = &args.log {
+        let file = BufWriter::new(File::create(path)?);
+        Json::new(file).played(&played)?;
+    }
+    Ok(played)
+}
+
+/// Writes packets down in the format of libpcap: a header, then each with its time and length.
+async fn capture(file: File, mut packets: mpsc::UnboundedReceiver<Packet>) -> io::Result<()> {
+    const MAGIC: u32 = 0xa1b2_c3d4;
+    const VERSION: [u16; 2] = [2, 4];
+    const LONGEST: u32 = 262_144;
+    const ETHERNET: u32 = 1;
+    let mut file = BufWriter::new(file);
+    file.write_all(&MAGIC.to_le_bytes())?;
+    for number in VERSION {
+        file.write_all(&number.to_le_bytes())?;
+    }
+    for number in [0, 0, LONGEST, ETHERNET] {
+        file.write_all(&number.to_le_bytes())?;
+    }
+    while let Some(packet) = packets.recv().await {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+        let length = u32::try_from(packet.len()).unwrap_or(LONGEST);
+        for number in [seconds, now.subsec_micros(), length, length] {
+            file.write_all(&number.to_le_bytes())?;
+        }
+        file.write_all(&packet)?;
+    }
+    file.flush()
+}

@@ -1,0 +1,186 @@
+//! A private network made of Linux namespaces: a drill's own addresses, names and files, for any
+//! program at all, and nothing else in reach.
+//!
+//! Three processes: the one that the user started, or a keeper for each drill, which makes the
+//! namespaces; this program once more as the first process inside, which is the lab; and what is
+//! drilled. The first process inside dies with its keeper, and everything else inside dies with it:
+//! the kernel takes processes, mounts and network away, however a run ends. What the lab serves
+//! inside is `lab::namespace`'s.
+
+pub(crate) mod files;
+pub(crate) mod host;
+pub(crate) mod ids;
+pub(crate) mod root;
+
+use std::{
+    ffi::OsString,
+    fs::{self, OpenOptions},
+    io::{self, Read},
+    os::{
+        fd::{AsRawFd, RawFd},
+        unix::fs::OpenOptionsExt,
+    },
+    path::Path,
+    process::ExitStatus,
+};
+
+use nix::{
+    fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
+    mount::{MsFlags, mount},
+    sched::{CloneFlags, unshare},
+    sys::{prctl::set_pdeathsig, signal::Signal},
+    unistd::{getegid, geteuid, getppid, sethostname},
+};
+
+/// Whose ids programs inside have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ids {
+    /// Those of the host, which only root can give; for others as `Mapped`.
+    Host,
+    /// One id, that of the user, which is root inside.
+    Mapped,
+}
+
+/// Runs this program again, with these arguments after `--inside FD`, as the first process of new
+/// namespaces, and waits for it. An interrupt from the terminal is left to what runs inside.
+///
+/// # Errors
+/// That namespaces may not be made here, with what would allow it.
+pub(crate) fn run_inside(ids: Ids, arguments: &[OsString]) -> io::Result<ExitStatus> {
+    separate(ids)?;
+    inside(arguments)
+}
+
+fn inside(arguments: &[OsString]) -> io::Result<ExitStatus> {
+    let (lifeline, held) = io::pipe()?;
+    fcntl(&lifeline, FcntlArg::F_SETFD(FdFlag::empty()))?;
+    let mut command = tokio::process::Command::new("/proc/self/exe");
+    command
+        .arg("--inside")
+        .arg(lifeline.as_raw_fd().to_string())
+        .args(arguments);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let status = runtime.block_on(async {
+        let mut child = command.spawn()?;
+        loop {
+            tokio::select! {
+                status = child.wait() => return status,
+                interrupted = tokio::signal::ctrl_c() => interrupted?,
+            }
+        }
+    });
+    drop(held);
+    status
+}
+
+/// Lets this process die with the one that started it, from before it makes namespaces.
+///
+/// # Errors
+/// That it is dead already.
+pub(crate) fn die_with_parent() -> io::Result<Parent> {
+    let parent = getppid();
+    set_pdeathsig(Signal::SIGKILL)?;
+    Ok(Parent(parent))
+}
+
+/// The process that this one is to die with.
+pub(crate) struct Parent(nix::unistd::Pid);
+
+/// As [`run_inside`], in a process that is to die with its parent.
+///
+/// # Errors
+/// As [`run_inside`].
+pub(crate) fn run_inside_with(
+    parent: &Parent,
+    ids: Ids,
+    arguments: &[OsString],
+) -> io::Result<ExitStatus> {
+    separate(ids)?;
+    // New credentials take the wish back.
+    set_pdeathsig(Signal::SIGKILL)?;
+    if getppid() != parent.0 {
+        return Err(io::Error::other("the process that asked for this is gone"));
+    }
+    inside(arguments)
+}
+
+fn separate(ids: Ids) -> io::Result<()> {
+    let (user, group) = (geteuid(), getegid());
+    let private_user = ids == Ids::Mapped || !user.is_root();
+    let mut flags = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWPID;
+    if private_user {
+        flags |= CloneFlags::CLONE_NEWUSER;
+    }
+    unshare(flags).map_err(|error| refused("namespaces", error.into()))?;
+    if private_user {
+        let map = |id: u32| format!("0 {id} 1\n");
+        fs::write("/proc/self/setgroups", "deny")
+            .and_then(|()| fs::write("/proc/self/uid_map", map(user.as_raw())))
+            .and_then(|()| fs::write("/proc/self/gid_map", map(group.as_raw())))
+            .map_err(|error| refused("ids of its own", error))?;
+    }
+    Ok(())
+}
+
+/// What a system that does not allow it is told with.
+fn refused(what: &str, error: io::Error) -> io::Error {
+    let hint = "a private network needs Linux with user namespaces (sysctl user.max_user_namespaces above 0; \
+        on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0), or root; in a container, --privileged";
+    io::Error::new(
+        error.kind(),
+        format!("the kernel does not give this process {what}: {error}; {hint}"),
+    )
+}
+
+/// What the first process inside does first: it ties its life to its keeper's, and takes mounts and
+/// processes for its own. `lifeline` is the descriptor that [`run_inside`] passed.
+///
+/// # Errors
+/// That the keeper is gone, or that the kernel does not allow a step.
+pub(crate) fn begin(lifeline: RawFd, host_name: &str) -> io::Result<()> {
+    set_pdeathsig(Signal::SIGKILL)?;
+    let mut keeper = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(format!("/proc/self/fd/{lifeline}"))?;
+    match keeper.read(&mut [0]) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        _ => return Err(io::Error::other("the process that keeps this one is gone")),
+    }
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
+        .map_err(|error| refused("mounts of its own", error.into()))?;
+    mount_proc(Path::new("/proc"))?;
+    // A dot in the kernel's host name would become a search suffix in programs written in Go.
+    let label = host_name.split('.').next().unwrap_or(host_name);
+    sethostname(label)?;
+    Ok(())
+}
+
+/// Mounts the processes of this namespace.
+fn mount_proc(at: &Path) -> io::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), at, Some("proc"), flags, None::<&str>)
+        .map_err(|error| refused("a /proc of its own", error.into()))
+}
+
+/// Mounts an empty file system in memory.
+fn mount_tmpfs(at: &Path, flags: MsFlags) -> io::Result<()> {
+    mount(Some("mxdrill"), at, Some("tmpfs"), flags, Some("mode=755"))
+        .map_err(|error| refused(&format!("a tmpfs at {}", at.display()), error.into()))
+}
+
+/// Lets a file or folder be seen at another place too.
+fn bind(from: &Path, at: &Path) -> io::Result<()> {
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
+    mount(Some(from), at, None::<&str>, flags, None::<&str>).map_err(|error| {
+        let paths = format!("{} at {}", from.display(), at.display());
+        refused(&format!("a mount of {paths}"), error.into())
+    })
+}

@@ -1,0 +1,50 @@
+//! One id for everybody: mail servers change to users of their own, and a namespace of an ordinary
+//! user has no second id to change to.
+
+use std::{collections::BTreeMap, io};
+
+use nix::libc;
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+/// The system calls that succeed and do nothing from now on, in this thread and what it starts.
+const DONE_AS_IT_IS: &[libc::c_long] = &[
+    libc::SYS_setuid,
+    libc::SYS_setgid,
+    libc::SYS_setreuid,
+    libc::SYS_setregid,
+    libc::SYS_setresuid,
+    libc::SYS_setresgid,
+    libc::SYS_setfsuid,
+    libc::SYS_setfsgid,
+    libc::SYS_setgroups,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_lchown,
+];
+
+/// Lets changes of user, group and owner pass without effect.
+///
+/// # Errors
+/// When the kernel has no seccomp, or the processor is one that its filters are not made for.
+pub(crate) fn let_changes_pass() -> io::Result<()> {
+    let rules: BTreeMap<i64, Vec<seccompiler::SeccompRule>> = DONE_AS_IT_IS
+        .iter()
+        .map(|call| (*call, Vec::new()))
+        .collect();
+    let architecture = std::env::consts::ARCH
+        .try_into()
+        .map_err(io::Error::other)?;
+    let filter = SeccompFilter::new(
+        rules,
+        SeccompAction::Allow,
+        SeccompAction::Errno(0),
+        architecture,
+    );
+    let program: BpfProgram = filter
+        .and_then(TryInto::try_into)
+        .map_err(io::Error::other)?;
+    seccompiler::apply_filter(&program).map_err(io::Error::other)
+}

@@ -1,0 +1,35 @@
+//! A command as a sender: any program, in a private network where it finds the lab by itself.
+
+use std::{ffi::OsString, io, process::ExitStatus};
+
+use tokio::process;
+
+use super::{Post, Sender};
+
+/// A command that sends the drill's messages, all that it cares to, and ends.
+pub(crate) struct Command<'a> {
+    program: &'a [OsString],
+    ended: &'a mut Option<io::Result<ExitStatus>>,
+}
+
+impl<'a> Command<'a> {
+    /// A program with its arguments; how it ended is left in `ended`.
+    pub(crate) fn new(
+        program: &'a [OsString],
+        ended: &'a mut Option<io::Result<ExitStatus>>,
+    ) -> Self {
+        Self { program, ended }
+    }
+}
+
+impl Sender for Command<'_> {
+    async fn send(self, mut post: Post) {
+        post.submit_all();
+        let Some((program, arguments)) = self.program.split_first() else {
+            return;
+        };
+        let mut command = process::Command::new(program);
+        command.args(arguments).kill_on_drop(true);
+        *self.ended = Some(command.status().await);
+    }
+}
