@@ -2,9 +2,13 @@
 
 mod check;
 #[cfg(target_os = "linux")]
+mod conform;
+#[cfg(target_os = "linux")]
 mod exec;
 mod find;
 mod follow;
+#[cfg(target_os = "linux")]
+mod mta;
 mod run;
 mod up;
 
@@ -12,6 +16,8 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+#[cfg(target_os = "linux")]
+pub(crate) use self::find::bundled_scenario;
 use crate::lab::NetworkKind;
 
 const EXAMPLES: &str = "\
@@ -53,7 +59,32 @@ enum Command {
     /// exchangers as it would on the internet (Linux; no root needed).
     #[command(after_help = EXEC_NOTES)]
     Exec(ExecArgs),
+    /// Put real mail servers through the suite and show where they depart from the RFCs (Linux).
+    #[command(after_help = CONFORM_NOTES)]
+    Conform(ConformArgs),
+    /// Mail servers that can be put through the suite, and fetching them (Linux).
+    #[command(subcommand)]
+    Mta(MtaCommand),
+    /// One drill of one mail server; mxdrill starts itself so.
+    #[command(hide = true)]
+    Cell,
 }
+
+const CONFORM_NOTES: &str = "\
+Each drill has a private network of its own, in which the mail server finds the drill's DNS and
+exchangers. It is judged by what the lab saw, notifications included. Mail servers are fetched when they
+are first needed, into a cache folder ($MXDRILL_CACHE); nothing is installed.
+
+Grades: pass; informs (open or contested in the RFCs); deviates (from a SHOULD); violates (a MUST);
+inconclusive and unfit, with the reason.
+
+Exit status: 0 nothing violates a MUST, 1 something does, 2 something could not be run.
+
+Examples:
+  mxdrill conform postfix                        the whole suite
+  mxdrill conform postfix exim my-drills/        drills of your own
+  mxdrill conform all --html matrix.html         the matrix as a page
+  mxdrill conform ./my-mta.toml --filter null    an adapter of your own";
 
 const EXEC_NOTES: &str = "\
 Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have the zone's own addresses
@@ -143,6 +174,60 @@ struct ExecArgs {
     seed: Option<u64>,
 }
 
+#[derive(Debug, clap::Args)]
+struct ConformArgs {
+    /// Mail servers by the names of `mxdrill mta list`, `all`, or paths of adapters; then scenario
+    /// files or folders of them. Without any of the latter, the drills that come with mxdrill.
+    #[arg(required = true, value_name = "MTA|PATH")]
+    words: Vec<String>,
+    /// Only scenarios whose path contains this.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// How many drills at once; without it, three for each core.
+    #[arg(long, short, value_name = "NUMBER")]
+    jobs: Option<usize>,
+    /// Where randomness starts from, in place of each scenario's own seed.
+    #[arg(long, value_name = "NUMBER")]
+    seed: Option<u64>,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = MatrixFormat::Text)]
+    format: MatrixFormat,
+    /// Also write the matrix as one HTML file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Also write everything as JSON, the evidence included.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Also write the matrix as Markdown.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// A line for every drill as it ends.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum MtaCommand {
+    /// Which there are, and whether they have been fetched.
+    List,
+    /// Fetch them: packages of the distribution or of npm, unpacked into a cache folder.
+    Get(GetArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct GetArgs {
+    /// Their names, or paths of adapters; without any, all that come with mxdrill.
+    names: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MatrixFormat {
+    Text,
+    Markdown,
+    Json,
+    Html,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum NetworkArg {
     Memory,
@@ -223,10 +308,24 @@ pub fn main() -> ExitCode {
             None => exec::outside(&args),
             Some(lifeline) => exec::inside(&args, lifeline),
         },
+        #[cfg(target_os = "linux")]
+        Command::Conform(args) => conform::conform(&args),
+        #[cfg(target_os = "linux")]
+        Command::Mta(command) => mta::mta(&command),
+        #[cfg(target_os = "linux")]
+        Command::Cell => match cli.inside {
+            None => crate::mta::cell::keep().map(|played| match played {
+                true => Outcome::Passed,
+                false => Outcome::CouldNotRun,
+            }),
+            Some(lifeline) => crate::mta::cell::inside(lifeline).map(|()| Outcome::Passed),
+        },
         #[cfg(not(target_os = "linux"))]
-        Command::Exec(_) => Err(std::io::Error::other(
-            "a private network needs Linux; elsewhere `mxdrill up` keeps the servers on loopback",
-        )),
+        Command::Exec(_) | Command::Conform(_) | Command::Mta(_) | Command::Cell => {
+            Err(std::io::Error::other(
+                "a private network needs Linux; elsewhere `mxdrill up` keeps the servers on loopback",
+            ))
+        }
     };
     match outcome {
         Ok(outcome) => outcome.into(),

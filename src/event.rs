@@ -3,6 +3,8 @@
 //! The log is all that the verdict sees of a run. It holds nothing that differs between two runs of
 //! the same seed on the memory network: no query id, no source port, no wall-clock time.
 
+mod text;
+
 use std::{
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -110,6 +112,9 @@ pub enum What {
         /// For one from the null reverse-path: the message that it is about.
         #[serde(skip_serializing_if = "Option::is_none")]
         about: Option<MessageId>,
+        /// The status that its report gives.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<Status>,
         /// The reverse-path; empty is the null one.
         from: String,
         /// The recipients taken.
@@ -279,6 +284,12 @@ impl EventLog {
     /// All events so far.
     pub(crate) fn events(&self) -> Vec<Event> {
         self.lock().clone()
+    }
+
+    /// How many events there are.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn len(&self) -> usize {
+        *self.length.borrow()
     }
 
     /// The events from an index on.

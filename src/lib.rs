@@ -88,6 +88,8 @@ pub mod drill;
 pub mod event;
 pub mod fault;
 pub mod lab;
+#[cfg(target_os = "linux")]
+pub(crate) mod mta;
 pub mod name;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespace;

@@ -233,6 +233,9 @@ impl View {
         self.greeted_in_tls |= self.tls && stage == Stage::Helo;
         let in_transaction = stage >= Stage::Mail;
         match self.transactions.last_mut().filter(|_| in_transaction) {
+            // A client that sends ahead of the replies (RFC 2920) goes on after MAIL failed, and after
+            // every RCPT did: what is answered then is no failure of its own.
+            Some(transaction) if transaction.is_moot(stage) => {}
             Some(transaction) => {
                 if let (Stage::Rcpt, Some(argument), Some(code)) = (stage, argument, code) {
                     transaction.recipients.push((argument.to_owned(), code));
@@ -306,6 +309,18 @@ impl View {
 }
 
 impl Transaction {
+    /// Whether a reply at a stage can only repeat an earlier one.
+    fn is_moot(&self, stage: Stage) -> bool {
+        match self.problem {
+            Some((_, Stage::Mail)) => stage > Stage::Mail,
+            Some((_, Stage::Rcpt)) => {
+                let taken = self.recipients.iter().any(|(_, code)| *code < 400);
+                stage > Stage::Rcpt && !taken
+            }
+            _ => false,
+        }
+    }
+
     fn into_attempt(self, whole: Attempt, undelivered: &mut Undelivered<'_>) -> Attempt {
         let (result, stage) = match (self.taken.is_empty(), self.problem) {
             // Taken, and the reply lost.
@@ -446,8 +461,15 @@ pub(crate) fn endings(
                 statuses.extend(status.map(|status| (message, status)));
             }
             What::Taken {
-                about: Some(about), ..
-            } => drop(notified.insert(about)),
+                about: Some(about),
+                status,
+                ..
+            } => {
+                notified.insert(about);
+                if let Some(status) = status {
+                    statuses.entry(about).or_insert(*status);
+                }
+            }
             _ => {}
         }
     }

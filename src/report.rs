@@ -2,6 +2,8 @@
 
 mod json;
 mod junit;
+#[cfg(target_os = "linux")]
+pub(crate) mod matrix;
 mod text;
 
 use std::{io, sync::Arc, time::Duration};

@@ -153,7 +153,9 @@ impl Scenario {
 pub type ReadFile<'a> = dyn Fn(&Path) -> std::io::Result<String> + 'a;
 
 /// How strongly a claim binds a sender (RFC 2119), which decides how a foreign one is judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Level {
     /// A requirement.

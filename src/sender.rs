@@ -106,6 +106,53 @@ impl Post {
         Some((index, message))
     }
 
+    /// The next message if its moment has come.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn due(&mut self) -> Option<Message> {
+        let message = self.site.scenario.messages[*self.order.get(self.next)?].clone();
+        if message.at > self.now() {
+            return None;
+        }
+        self.next += 1;
+        self.submitted(&message);
+        Some(message)
+    }
+
+    /// When the next message comes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn next_at(&self) -> Option<Moment> {
+        let index = self.order.get(self.next)?;
+        Some(self.site.scenario.messages[*index].at)
+    }
+
+    /// The messages so far.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn given(&self) -> impl Iterator<Item = &Message> {
+        let messages = &self.site.scenario.messages;
+        self.order[..self.next]
+            .iter()
+            .map(|index| &messages[*index])
+    }
+
+    /// Makes it a later moment at once, where time is real and nothing is under way.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn leap_to(&self, moment: Moment) {
+        self.site.clock.leap_to(moment);
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn site(&self) -> &Arc<Site> {
+        &self.site
+    }
+
+    /// The content of a message as a program reads it from a file, its lines ended by LF.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn plain_content(&self, message: &Message) -> Vec<u8> {
+        let mut content = content::message(message);
+        content.retain(|octet| *octet != b'\r');
+        content
+    }
+
     /// Counts all messages as submitted: to a sender that has its own idea of when to send what.
     #[cfg(target_os = "linux")]
     pub(crate) fn submit_all(&mut self) {

@@ -10,7 +10,7 @@ pub use self::rules::{RULES, Rule};
 use crate::{
     event::Event,
     observe::{self, Attempt, Ending},
-    scenario::{MessageId, Outcome, Scenario},
+    scenario::{Level, MessageId, Outcome, Scenario},
 };
 
 /// How a drill is judged.
@@ -40,6 +40,8 @@ pub struct Finding {
     pub claim: String,
     /// The rule that it breaks; `None` for an expectation of the scenario.
     pub rule: Option<&'static str>,
+    /// How strongly it is asked for.
+    pub level: Level,
     /// The sections that ask for it.
     pub cites: Vec<String>,
     /// What was expected, a line each.

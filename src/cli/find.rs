@@ -8,7 +8,7 @@ use std::{
 
 use include_dir::{Dir, include_dir};
 
-use crate::scenario::{Mistakes, Scenario};
+use crate::scenario::{Mistake, Mistakes, Scenario};
 
 /// The scenarios that come with mxdrill, so that the command needs no checkout.
 static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
@@ -50,6 +50,25 @@ pub(super) fn load(paths: &[PathBuf], filter: Option<&str>) -> io::Result<Vec<Lo
     Ok(files
         .map(|path| Scenario::load(&path).map(Arc::new))
         .collect())
+}
+
+/// One of the scenarios that come with mxdrill, by its path.
+///
+/// # Errors
+/// That there is none of that path.
+#[cfg(target_os = "linux")]
+pub(crate) fn bundled_scenario(path: &Path) -> Result<Scenario, Mistakes> {
+    let shown = path.display().to_string();
+    let text = bundled_file(path).map_err(|error| {
+        let message = format!("cannot be read: {error}");
+        Mistakes(vec![Mistake {
+            path: shown.clone(),
+            line: 1,
+            column: 1,
+            message,
+        }])
+    })?;
+    Scenario::parse_with(&shown, &text, &bundled_file)
 }
 
 /// Reads a file that a bundled scenario names.

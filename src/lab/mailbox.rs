@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{event::SessionId, name::Domain, scenario::MessageId, time::Moment};
+use crate::{event::SessionId, name::Domain, reply::Status, scenario::MessageId, time::Moment};
 
 /// Octets of content kept in memory, for each message.
 const IN_MEMORY: usize = 64 * 1024;
@@ -139,9 +139,8 @@ impl Content {
         Ok(octets)
     }
 
-    /// The ids of drill messages in it: its own, from the header, and that of one it returns, from
-    /// the body.
-    pub(super) fn ids(&self) -> (Option<MessageId>, Option<MessageId>) {
+    /// What it says of drill messages.
+    pub(super) fn says(&self) -> Says {
         let mut head = Vec::new();
         match self.spilled.first() {
             // What cannot be read has no ids; whoever asks for the content is told why.
@@ -151,7 +150,16 @@ impl Content {
         let text = String::from_utf8_lossy(&head).into_owned();
         let end = text.find("\r\n\r\n").unwrap_or(text.len());
         let (header, body) = text.split_at(end);
-        (id_in(header), id_in(body))
+        let field = |name: &str| fields(body, name).map(str::to_owned).next();
+        // A warning that a message waits is no end of it (RFC 3464 section 2.3.3).
+        let waits = field("action").is_some_and(|action| action.eq_ignore_ascii_case("delayed"));
+        Says {
+            own: id_in(header),
+            about: id_in(body).filter(|_| !waits),
+            // A comment may follow it.
+            status: field("status")
+                .and_then(|status| status.split_whitespace().next()?.parse().ok()),
+        }
     }
 }
 
@@ -161,13 +169,30 @@ impl fmt::Debug for Content {
     }
 }
 
+/// What a content says of drill messages.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Says {
+    /// Which of them it is, from its header.
+    pub(super) own: Option<MessageId>,
+    /// Which of them it returns, from its body.
+    pub(super) about: Option<MessageId>,
+    /// Why, from the report in its body (RFC 3464).
+    pub(super) status: Option<Status>,
+}
+
 /// The id in the first `Message-ID: <ID@mxdrill.test>`.
 fn id_in(text: &str) -> Option<MessageId> {
-    text.lines().find_map(|line| {
+    fields(text, "message-id").find_map(|value| {
+        let id = value.strip_prefix('<')?.strip_suffix(ID_DOMAIN)?;
+        Some(MessageId::from(id))
+    })
+}
+
+/// The values of the fields of a name, wherever they stand.
+fn fields<'a>(text: &'a str, wanted: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter_map(move |line| {
         let (name, value) = line.split_once(':')?;
-        let id = value.trim().strip_prefix('<')?.strip_suffix(ID_DOMAIN)?;
-        name.eq_ignore_ascii_case("message-id")
-            .then(|| MessageId::from(id))
+        name.eq_ignore_ascii_case(wanted).then(|| value.trim())
     })
 }
 
@@ -208,6 +233,24 @@ mod tests {
         let mut content = Content::new(Arc::default());
         let text = b"Subject: x\r\nMessage-ID: <b1@elsewhere.test>\r\n\r\nhi\r\nMessage-Id: <m-7@mxdrill.test>\r\n";
         content.append(text, usize::MAX).expect("appended");
-        assert_eq!(content.ids(), (None, Some(MessageId::from("m-7"))));
+        let says = content.says();
+        assert_eq!((says.own, says.about), (None, Some(MessageId::from("m-7"))));
+    }
+
+    #[test]
+    fn a_report_tells_why_and_a_warning_returns_nothing() {
+        let report = |action: &str| {
+            let mut content = Content::new(Arc::default());
+            let text = format!(
+                "Subject: x\r\n\r\nAction: {action}\r\nStatus: 5.1.1 (no such user)\r\n\r\nMessage-ID: <m@mxdrill.test>\r\n"
+            );
+            content
+                .append(text.as_bytes(), usize::MAX)
+                .expect("appended");
+            content.says()
+        };
+        assert_eq!(report("failed").about, Some(MessageId::from("m")));
+        assert_eq!(report("failed").status, Some(Status(5, 1, 1)));
+        assert_eq!(report("delayed").about, None);
     }
 }

@@ -149,6 +149,24 @@ impl Site {
         SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
+    /// How many sessions with receivers are under way.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn open_sessions(&self) -> usize {
+        let mut open = BTreeSet::new();
+        for event in self.log.events() {
+            match event.what {
+                What::Connect {
+                    session,
+                    result: crate::event::Connected::Accepted,
+                    ..
+                } => drop(open.insert(session)),
+                What::End { session, .. } => drop(open.remove(&session)),
+                _ => {}
+            }
+        }
+        open.len()
+    }
+
     /// Says whom a connection that will come from this address is for.
     pub(super) fn announce(&self, from: SocketAddr, purpose: Purpose) {
         self.announced
@@ -176,12 +194,16 @@ impl Site {
     }
 
     pub(super) fn take(&self, captured: Captured) {
-        let (message, about) = captured.content.ids();
+        let says = captured.content.says();
         let known = |id: &MessageId| self.message_ids.contains(id);
+        let about = says
+            .about
+            .filter(|id| captured.from.is_empty() && known(id));
         self.record(What::Taken {
             session: captured.session,
-            message: message.filter(known),
-            about: about.filter(|id| captured.from.is_empty() && known(id)),
+            message: says.own.filter(known),
+            status: says.status.filter(|_| about.is_some()),
+            about,
             from: captured.from.clone(),
             to: captured.to.clone(),
             octets: captured.content.len(),

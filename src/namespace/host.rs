@@ -5,7 +5,13 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use rtnetlink::{LinkUnspec, RouteMessageBuilder, packet_route::{address::AddressHeaderFlags, route::{RouteScope, RouteType}}};
+use rtnetlink::{
+    LinkUnspec, RouteMessageBuilder,
+    packet_route::{
+        address::AddressHeaderFlags,
+        route::{RouteScope, RouteType},
+    },
+};
 
 use crate::{name::Domain, scenario::Scenario};
 

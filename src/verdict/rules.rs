@@ -7,7 +7,7 @@ mod routing;
 mod security;
 
 use super::{Case, Finding, told::Told};
-use crate::scenario::MessageId;
+use crate::scenario::{Level, MessageId};
 
 /// A rule of mail routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,35 +16,37 @@ pub struct Rule {
     pub name: &'static str,
     /// The section that asks for it.
     pub cite: &'static str,
+    /// How strongly that asks for it.
+    pub level: Level,
     /// What it asks.
     pub claim: &'static str,
 }
 
 macro_rules! rules {
-    ($($constant:ident = $name:literal, $cite:literal, $claim:literal;)*) => {
-        $(pub(super) const $constant: Rule = Rule { name: $name, cite: $cite, claim: $claim };)*
+    ($($constant:ident = $name:literal, $cite:literal, $level:ident, $claim:literal;)*) => {
+        $(pub(super) const $constant: Rule = Rule { name: $name, cite: $cite, level: Level::$level, claim: $claim };)*
         /// Every rule.
         pub const RULES: &[Rule] = &[$($constant),*];
     };
 }
 
 rules! {
-    PREFERENCE_ORDER = "preference-order", "RFC 5321 section 5.1", "within a pass, lower preference numbers are tried before higher ones";
-    EQUALS_SHARE = "equals-share", "RFC 5321 section 5.1", "exchangers of equal preference share the first attempts";
-    NEXT_CANDIDATE = "next-candidate", "RFC 5321 section 5.1", "a pass that fails transiently tries a second candidate where there is one";
-    WITHIN_ROUTE = "within-route", "RFC 5321 section 5.1", "no address outside the route is connected to";
-    MX_OVER_ADDRESS = "mx-over-address", "RFC 5321 section 5.1", "a domain with MX records is not sent to at its own address";
-    NULL_MX = "null-mx", "RFC 7505 section 3", "a domain with a null MX is sent nothing";
-    OWN_LEVEL = "own-level", "RFC 5321 section 5.1", "a sender in the list tries neither itself nor its level nor worse ones";
-    FAILED_LOOKUP_DEFERS = "failed-lookup-defers", "RFC 5321 section 5.1", "a lookup that fails for now is no answer: the message is queued";
-    NOTHING_LOST = "nothing-lost", "RFC 5321 section 6.1", "every message is delivered, queued or returned";
-    DELIVERED_ONCE = "delivered-once", "RFC 5321 section 4.2.5", "no recipient is delivered to twice";
-    PERMANENT_IS_FINAL = "permanent-is-final", "RFC 5321 section 4.2.1", "after a permanent failure the same request is not repeated";
-    TRANSIENT_IS_RETRIED = "transient-is-retried", "RFC 5321 section 4.5.4.1", "a transient failure is retried until the message expires";
-    RETRY_WAITS = "retry-waits", "RFC 5321 section 4.5.4.1", "a destination that failed is not retried at once";
-    SENDER_NOTIFIED = "sender-notified", "RFC 5321 section 3.6.3", "a message that is given up is returned to its sender";
-    NO_BOUNCE_OF_BOUNCE = "no-bounce-of-bounce", "RFC 5321 section 6.1", "a message from the null reverse-path is never returned";
-    TLS_KEPT = "tls-kept", "RFC 8461 section 5", "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
+    PREFERENCE_ORDER = "preference-order", "RFC 5321 section 5.1", Must, "within a pass, lower preference numbers are tried before higher ones";
+    EQUALS_SHARE = "equals-share", "RFC 5321 section 5.1", Must, "exchangers of equal preference share the first attempts";
+    NEXT_CANDIDATE = "next-candidate", "RFC 5321 section 5.1", Should, "a pass that fails transiently tries a second candidate where there is one";
+    WITHIN_ROUTE = "within-route", "RFC 5321 section 5.1", Must, "no address outside the route is connected to";
+    MX_OVER_ADDRESS = "mx-over-address", "RFC 5321 section 5.1", Must, "a domain with MX records is not sent to at its own address";
+    NULL_MX = "null-mx", "RFC 7505 section 3", Must, "a domain with a null MX is sent nothing";
+    OWN_LEVEL = "own-level", "RFC 5321 section 5.1", Must, "a sender in the list tries neither itself nor its level nor worse ones";
+    FAILED_LOOKUP_DEFERS = "failed-lookup-defers", "RFC 5321 section 5.1", Must, "a lookup that fails for now is no answer: the message is queued";
+    NOTHING_LOST = "nothing-lost", "RFC 5321 section 6.1", Must, "every message is delivered, queued or returned";
+    DELIVERED_ONCE = "delivered-once", "RFC 5321 section 4.2.5", Should, "no recipient is delivered to twice";
+    PERMANENT_IS_FINAL = "permanent-is-final", "RFC 5321 section 4.2.1", Should, "after a permanent failure the same request is not repeated";
+    TRANSIENT_IS_RETRIED = "transient-is-retried", "RFC 5321 section 4.5.4.1", Must, "a transient failure is retried until the message expires";
+    RETRY_WAITS = "retry-waits", "RFC 5321 section 4.5.4.1", Must, "a destination that failed is not retried at once";
+    SENDER_NOTIFIED = "sender-notified", "RFC 5321 section 3.6.3", Must, "a message that is given up is returned to its sender";
+    NO_BOUNCE_OF_BOUNCE = "no-bounce-of-bounce", "RFC 5321 section 6.1", Must, "a message from the null reverse-path is never returned";
+    TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
 }
 
 /// Every rule that is broken, and notes on what is allowed and worth knowing.
@@ -68,6 +70,7 @@ fn broken(
     Finding {
         claim: format!("{}{about}", rule.claim),
         rule: Some(rule.name),
+        level: rule.level,
         cites: vec![rule.cite.to_owned()],
         expected: vec![expected.into()],
         observed,

@@ -16,7 +16,7 @@ use crate::{
     scenario::{AttemptResult, Mailbox, Message, MessageId, Outcome},
     time::Moment,
     verdict::{
-        Case, Finding,
+        Case, Finding, Witness,
         told::{Exchangers, Told},
     },
 };
@@ -83,15 +83,24 @@ impl<'a> Reports<'a> {
         }
     }
 
+    /// What the sender said of a recipient; of one that says nothing, what came back of a message that
+    /// had no other.
     fn of(&self, message: &Message, recipient: &Mailbox) -> Option<(Outcome, Moment)> {
-        self.last
-            .get(&(&*message.id.0, recipient.text.as_str()))
-            .copied()
+        let said = self.last.get(&(&*message.id.0, recipient.text.as_str()));
+        let back = self
+            .notified
+            .get(&message.id)
+            .filter(|_| message.to.len() == 1);
+        said.copied().or_else(|| Some((Outcome::Bounced, *back?)))
     }
 }
 
 /// Neither delivered nor returned, and not queued any more.
 fn lost(case: &Case<'_>, message: &Message, reports: &Reports<'_>) -> Option<Finding> {
+    // Others do not say what they keep.
+    if !matches!(case.witness, Witness::Sender { .. }) {
+        return None;
+    }
     let ending = &case.endings[&message.id];
     for (recipient, (_, outcome)) in message.to.iter().zip(&ending.recipients) {
         let said = reports.of(message, recipient).map(|(outcome, _)| outcome);

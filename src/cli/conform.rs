@@ -1,0 +1,158 @@
+//! `mxdrill conform`: the suite with real mail servers, and the matrix that comes of it.
+
+use std::{
+    fs::File,
+    io::{self, BufWriter, IsTerminal, Write},
+    path::PathBuf,
+    sync::Arc,
+    thread,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{ConformArgs, MatrixFormat, Outcome, find};
+use crate::{
+    mta::{
+        Adapter,
+        conform::{Entrant, Suite},
+        matrix::{Grade, Matrix},
+        tree,
+    },
+    report::matrix,
+    scenario::Scenario,
+};
+
+/// Drills at once for each core: most of their time they wait.
+const DRILLS_PER_CORE: usize = 3;
+
+pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
+    let (servers, paths) = entrants(args)?;
+    let loaded = find::load(&paths, args.filter.as_deref())?;
+    let mut scenarios: Vec<Arc<Scenario>> = Vec::new();
+    for scenario in loaded {
+        match scenario {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(mistakes) => {
+                anstream::eprintln!("{mistakes}");
+                return Ok(Outcome::CouldNotRun);
+            }
+        }
+    }
+    if scenarios.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!(
+                "found no scenario whose path contains {:?}",
+                args.filter.as_deref().unwrap_or_default()
+            ),
+        ));
+    }
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let suite = Suite {
+        bundled: paths.is_empty(),
+        jobs: args.jobs.unwrap_or(cores * DRILLS_PER_CORE),
+        seed: args.seed,
+        servers,
+        scenarios,
+    };
+    let bar = progress(suite.scenarios.len() * suite.servers.len());
+    let matrix = suite.play(|server, scenario, judged| {
+        bar.inc(1);
+        bar.set_message(format!("{} {}", server.id, scenario.name));
+        if args.verbose {
+            let text = format!("{:<12} {:<10} {}", judged.grade, server.id, scenario.path);
+            bar.suspend(|| anstream::eprintln!("{text}"));
+        }
+    });
+    bar.finish_and_clear();
+    for (path, format) in [
+        (&args.html, MatrixFormat::Html),
+        (&args.json, MatrixFormat::Json),
+        (&args.markdown, MatrixFormat::Markdown),
+    ] {
+        if let Some(path) = path {
+            let file = File::create(path).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
+            let mut file = BufWriter::new(file);
+            write(&matrix, format, &mut file)?;
+            file.flush()?;
+        }
+    }
+    write(&matrix, args.format, &mut anstream::stdout())?;
+    Ok(outcome(&matrix))
+}
+
+fn write(matrix: &Matrix, format: MatrixFormat, out: &mut impl Write) -> io::Result<()> {
+    match format {
+        MatrixFormat::Text => matrix::text(matrix, out),
+        MatrixFormat::Markdown => matrix::markdown(matrix, out),
+        MatrixFormat::Json => matrix::json(matrix, out),
+        MatrixFormat::Html => matrix::html(matrix, out),
+    }
+}
+
+/// A departure from a MUST is a failure; what is inconclusive could not be run.
+fn outcome(matrix: &Matrix) -> Outcome {
+    match matrix.worst() {
+        Grade::Violates => Outcome::Failed,
+        _ if matrix.has_inconclusive() => Outcome::CouldNotRun,
+        _ => Outcome::Passed,
+    }
+}
+
+/// The mail servers that are meant, fetched where they are not yet, and the paths that follow them.
+fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
+    let mut chosen = Vec::new();
+    let mut paths = Vec::new();
+    for word in &args.words {
+        let path = PathBuf::from(word);
+        let is_scenarios = path.is_dir() || (word.ends_with(".toml") && !is_adapter(&path));
+        if is_scenarios {
+            paths.push(path);
+        } else if word == "all" {
+            chosen.extend(Adapter::bundled());
+        } else {
+            chosen.push(Adapter::find(word)?);
+        }
+    }
+    if chosen.is_empty() {
+        let text = "found no MTA, expected one of those that `mxdrill mta list` shows, or all";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let mut servers = Vec::new();
+    for (id, adapter) in chosen {
+        let tree = match tree::find(&id, &adapter)? {
+            Some(tree) => tree,
+            None => {
+                anstream::eprintln!("fetching {}", adapter.name);
+                tree::get(&id, &adapter).map_err(|error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", adapter.name))
+                })?
+            }
+        };
+        servers.push(Entrant { id, adapter, tree });
+    }
+    Ok((servers, paths))
+}
+
+/// Whether a TOML file is about a mail server, as it says how one is configured.
+fn is_adapter(path: &std::path::Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| {
+        let key = |line: &str| {
+            line.split('=')
+                .next()
+                .is_some_and(|key| key.trim() == "configure")
+        };
+        text.lines().any(key)
+    })
+}
+
+fn progress(count: usize) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {eta} to go  {msg}")
+        .expect("a valid template");
+    ProgressBar::new(count as u64).with_style(style)
+}

@@ -1,0 +1,51 @@
+//! `mxdrill mta`: which mail servers can be drilled, and fetching them.
+
+use std::io;
+
+use super::{MtaCommand, Outcome};
+use crate::mta::{Adapter, tree};
+
+pub(super) fn mta(command: &MtaCommand) -> io::Result<Outcome> {
+    match command {
+        MtaCommand::List => list(),
+        MtaCommand::Get(args) => get(&args.names),
+    }
+}
+
+fn list() -> io::Result<Outcome> {
+    for (id, adapter) in Adapter::bundled() {
+        let (state, from) = match tree::find(&id, &adapter)? {
+            Some(tree) => ("fetched", tree.packages.len()),
+            None => ("not fetched", 0),
+        };
+        let source = match adapter.npm.is_empty() {
+            true => format!("Debian: {}", adapter.debian.join(" ")),
+            false => format!("npm: {}", adapter.npm.join(" ")),
+        };
+        let _ = from;
+        anstream::println!("{id:<10} {:<10} {state:<11} {source}", adapter.name);
+    }
+    anstream::println!("\nThey lie in {}.", tree::cache()?.join("mta").display());
+    Ok(Outcome::Passed)
+}
+
+fn get(names: &[String]) -> io::Result<Outcome> {
+    let chosen = match names {
+        [] => Adapter::bundled(),
+        names => names
+            .iter()
+            .map(|name| Adapter::find(name))
+            .collect::<io::Result<_>>()?,
+    };
+    let mut outcome = Outcome::Passed;
+    for (id, adapter) in chosen {
+        match tree::get(&id, &adapter) {
+            Ok(tree) => anstream::println!("{id}: {}", tree.packages.join(", ")),
+            Err(error) => {
+                anstream::eprintln!("mxdrill: {id}: {error}");
+                outcome = Outcome::CouldNotRun;
+            }
+        }
+    }
+    Ok(outcome)
+}

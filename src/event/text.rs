@@ -1,0 +1,93 @@
+//! Events as people read them.
+
+use super::{Answered, Event, What};
+
+impl Event {
+    /// The event in a line for people.
+    pub fn line(&self) -> String {
+        let what = match &self.what {
+            What::Submitted { message, from, to } => {
+                format!("message {message} from <{from}> to {}", to.join(", "))
+            }
+            What::Query {
+                name,
+                record_type,
+                over,
+                answer,
+                fault,
+                records,
+            } => {
+                let data: Vec<String> = records
+                    .iter()
+                    .map(|record| record.data.to_string())
+                    .collect();
+                let over = format!("{over:?}").to_lowercase();
+                let fault = fault
+                    .as_ref()
+                    .map_or(String::new(), |fault| format!(" (fault: {fault})"));
+                format!(
+                    "query {name} {record_type} over {over}: {answer}{fault} {}",
+                    data.join(", ")
+                )
+            }
+            What::Connect {
+                session,
+                address,
+                hosts,
+                result,
+                ..
+            } => {
+                let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+                format!(
+                    "session {} to {} [{address}]: {}",
+                    session.0,
+                    hosts.join(", "),
+                    format!("{result:?}").to_lowercase()
+                )
+            }
+            What::Reply {
+                session,
+                stage,
+                argument,
+                answer,
+            } => {
+                let argument = argument
+                    .as_ref()
+                    .map_or(String::new(), |argument| format!(" {argument}"));
+                let answer = match answer {
+                    Answered::Reply { code, reply } => format!("{code} {reply}"),
+                    Answered::Failed { effect } => format!("{effect:?}").to_lowercase(),
+                };
+                format!("session {} {stage}{argument}: {answer}", session.0)
+            }
+            What::Secured { session, .. } => format!("session {} goes on inside TLS", session.0),
+            What::Taken {
+                session,
+                from,
+                to,
+                octets,
+                ..
+            } => {
+                format!(
+                    "session {} took a message of {octets} octets from <{from}> for {}",
+                    session.0,
+                    to.join(", ")
+                )
+            }
+            What::End { session, how } => format!(
+                "session {} ended: {}",
+                session.0,
+                format!("{how:?}").to_lowercase()
+            ),
+            What::Report {
+                message,
+                recipient,
+                outcome,
+                ..
+            } => format!("message {message} for {recipient}: {outcome}"),
+            What::Fetched { host, answer } => format!("policy of {host} fetched: {answer}"),
+            What::Changed { change } => change.clone(),
+        };
+        format!("{:>9.3}s {}", self.at.0.as_secs_f64(), what.trim_end())
+    }
+}

@@ -1,0 +1,161 @@
+//! A mail server as a file: where it comes from, how it is set up, started, given mail and asked.
+
+use std::{collections::BTreeMap, fs, io, path::Path};
+
+use include_dir::{Dir, include_dir};
+use serde::{Deserialize, Serialize};
+
+use super::fit::Feature;
+
+/// The adapters that come with mxdrill.
+static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/mta/adapters");
+
+/// How mxdrill drives one mail server. Every text but the first few is a shell script (`sh -eu`),
+/// run inside the private network; docs/adapters.md tells what it finds there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Adapter {
+    /// Its name as its makers write it.
+    pub(crate) name: String,
+    /// Where it lives.
+    pub(crate) home: String,
+    /// Packages of the distribution, unpacked in this order.
+    #[serde(default)]
+    pub(crate) debian: Vec<String>,
+    /// Packages of the npm registry.
+    #[serde(default)]
+    pub(crate) npm: Vec<String>,
+    /// Users, each with a group of the same name.
+    #[serde(default)]
+    pub(crate) users: Vec<String>,
+    /// Groups alone.
+    #[serde(default)]
+    pub(crate) groups: Vec<String>,
+    /// Prints the version.
+    pub(crate) version: String,
+    /// Writes the configuration.
+    pub(crate) configure: String,
+    /// Starts what runs in the background, and ends once mail can be handed over.
+    #[serde(default)]
+    pub(crate) start: Option<String>,
+    /// Hands over the message in the file `$MESSAGE`.
+    #[serde(default)]
+    pub(crate) submit: Option<String>,
+    /// Where mail is handed over by SMTP instead.
+    #[serde(default)]
+    pub(crate) submit_smtp: Option<String>,
+    /// Succeeds when no delivery is under way; without it, submission and flush end with the pass.
+    #[serde(default)]
+    pub(crate) idle: Option<String>,
+    /// Begins a pass over all that is queued.
+    pub(crate) flush: String,
+    /// Prints a line for each message in the queue.
+    #[serde(default)]
+    pub(crate) queued: Option<String>,
+    /// Makes what is queued too old, for the next flush to return.
+    #[serde(default)]
+    pub(crate) expire: Option<String>,
+    /// What in the configuration decides about routing, for readers of the results.
+    #[serde(default)]
+    pub(crate) settings: Vec<String>,
+    /// What it does not have, with the reason.
+    #[serde(default)]
+    pub(crate) cannot: BTreeMap<Feature, String>,
+}
+
+impl Adapter {
+    /// The adapter of a file.
+    ///
+    /// # Errors
+    /// That it cannot be read, or the mistake in it with its line.
+    pub(crate) fn load(path: &Path) -> io::Result<Self> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    fn parse(path: &str, text: &str) -> io::Result<Self> {
+        let adapter: Self = toml::from_str(text).map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("{path}: {error}"))
+        })?;
+        match (&adapter.submit, &adapter.submit_smtp) {
+            (Some(_), None) | (None, Some(_)) => Ok(adapter),
+            _ => {
+                let text = format!("{path}: expected either submit or submit_smtp");
+                Err(io::Error::new(io::ErrorKind::InvalidData, text))
+            }
+        }
+    }
+
+    /// The adapters that come with mxdrill, with the words they are asked for by, in order.
+    ///
+    /// # Panics
+    /// When one of them is spoilt, which a test rules out.
+    pub(crate) fn bundled() -> Vec<(String, Self)> {
+        let mut adapters: Vec<(String, Self)> = BUNDLED
+            .files()
+            .map(|file| {
+                let path = file.path();
+                let id = path
+                    .file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                let text = file.contents_utf8().expect("adapters are text");
+                let adapter = Self::parse(&path.display().to_string(), text);
+                (id, adapter.expect("a bundled adapter is valid"))
+            })
+            .collect();
+        adapters.sort_by(|(one, _), (other, _)| one.cmp(other));
+        adapters
+    }
+
+    /// The adapter of a word: the name of a bundled one, or the path of a file.
+    ///
+    /// # Errors
+    /// That there is none, with the nearest name.
+    pub(crate) fn find(word: &str) -> io::Result<(String, Self)> {
+        if word.ends_with(".toml") || word.contains('/') {
+            let path = Path::new(word);
+            let id = path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            return Self::load(path).map(|adapter| (id, adapter));
+        }
+        let mut bundled = Self::bundled();
+        let asked = word.to_ascii_lowercase();
+        if let Some(index) = bundled.iter().position(|(id, _)| *id == asked) {
+            return Ok(bundled.swap_remove(index));
+        }
+        let names: Vec<&str> = bundled.iter().map(|(id, _)| id.as_str()).collect();
+        let near = crate::scenario::mistake::nearest(&asked, names.iter().copied());
+        let hint = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let text = format!(
+            "found MTA {word:?}, expected one of {} or the path of an adapter (*.toml){hint}",
+            names.join(", ")
+        );
+        Err(io::Error::new(io::ErrorKind::NotFound, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bundled_adapter_is_valid() {
+        assert!(Adapter::bundled().len() >= 8);
+    }
+
+    #[test]
+    fn a_word_that_is_no_adapter_is_told_the_nearest() {
+        let error = Adapter::find("postfx").expect_err("no such adapter");
+        assert!(
+            error.to_string().contains("did you mean \"postfix\"?"),
+            "{error}"
+        );
+    }
+}

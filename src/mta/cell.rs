@@ -1,0 +1,260 @@
+//! One drill of one mail server, in a private network and a root folder of its own.
+//!
+//! [`play`] is called by whoever makes the matrix: it starts this program again as the keeper of the
+//! namespaces ([`keep`]), which starts it as their first process ([`inside`]). A [`Job`] goes in by
+//! standard input, a [`Cell`] comes out by standard output.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixDatagram;
+
+use super::{
+    Adapter,
+    drive::{self, Server},
+    fit::{self, Fit},
+};
+use crate::{
+    drill,
+    event::Event,
+    lab::Lab,
+    namespace::{self, Ids, host::SendersHost, ids, root},
+    scenario::{Level, Scenario},
+    verdict::{Finding, Witness},
+};
+
+/// The longest a drill may take.
+const LIMIT: Duration = Duration::from_secs(150);
+/// Octets of the server's syslog that are kept.
+const MAX_SYSLOG: usize = 48 * 1024;
+
+/// A drill to be played with a mail server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) adapter: Adapter,
+    /// Where it is unpacked.
+    pub(crate) tree: PathBuf,
+    /// The scenario file, and whether it is one that comes with mxdrill.
+    pub(crate) scenario: PathBuf,
+    pub(crate) bundled: bool,
+    pub(crate) seed: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    /// The version that the server said it has.
+    pub(crate) version: String,
+    /// Why the drill did not come to its end.
+    pub(crate) trouble: Option<String>,
+    /// What is wrong.
+    pub(crate) findings: Vec<Broken>,
+    /// What is worth knowing and no failure.
+    pub(crate) notes: Vec<String>,
+    /// What each message came to.
+    pub(crate) endings: Vec<String>,
+    /// Every attempt.
+    pub(crate) attempts: Vec<String>,
+    /// Of a sample: how many of its messages, and how often each thing that is counted happened.
+    pub(crate) sampled: usize,
+    pub(crate) counts: Vec<(String, usize)>,
+    /// The lab's log, a line for each event.
+    pub(crate) log: Vec<String>,
+    /// What the server wrote to its log.
+    pub(crate) syslog: String,
+    /// What its scripts and daemons printed.
+    pub(crate) said: String,
+    /// How long it took, in seconds.
+    pub(crate) seconds: f64,
+}
+
+/// Something that is wrong, as it is passed on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Broken {
+    pub(crate) claim: String,
+    pub(crate) rule: Option<String>,
+    pub(crate) level: Level,
+    pub(crate) cites: Vec<String>,
+    pub(crate) expected: Vec<String>,
+    pub(crate) observed: Vec<String>,
+}
+
+impl From<Finding> for Broken {
+    fn from(finding: Finding) -> Self {
+        Self {
+            claim: finding.claim,
+            rule: finding.rule.map(str::to_owned),
+            level: finding.level,
+            cites: finding.cites,
+            expected: finding.expected,
+            observed: finding.observed,
+        }
+    }
+}
+
+/// Plays a drill with a mail server and waits for what comes of it.
+///
+/// # Errors
+/// When it could not be played at all, such as on a system without namespaces.
+pub(crate) fn play(job: &Job) -> io::Result<Cell> {
+    let mut keeper = Command::new(std::env::current_exe()?)
+        .arg("cell")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let text = serde_json::to_vec(job)?;
+    if let Some(mut stdin) = keeper.stdin.take() {
+        // Who does not read it says why on standard error.
+        drop(stdin.write_all(&text));
+    }
+    let output = keeper.wait_with_output()?;
+    if output.status.success() {
+        return serde_json::from_slice(&output.stdout).map_err(io::Error::other);
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let said = said
+        .strip_prefix("mxdrill: ")
+        .map_or(said.clone(), str::to_owned);
+    Err(io::Error::other(match said.is_empty() {
+        true => format!("the drill's process ended with {}", output.status),
+        false => said,
+    }))
+}
+
+/// The keeper of the namespaces of one drill.
+///
+/// # Errors
+/// That namespaces may not be made here.
+pub(crate) fn keep() -> io::Result<bool> {
+    let parent = namespace::die_with_parent()?;
+    let arguments = [OsString::from("cell")];
+    let status = namespace::run_inside_with(&parent, Ids::Mapped, &arguments)?;
+    Ok(status.success())
+}
+
+/// The first process of the namespaces of one drill.
+///
+/// # Errors
+/// What the kernel does not allow, or a job that cannot be read.
+pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
+    let begun = Instant::now();
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    let job: Job = serde_json::from_str(&text)?;
+    let scenario = match job.bundled {
+        true => crate::cli::bundled_scenario(&job.scenario),
+        false => Scenario::load(&job.scenario),
+    };
+    let fit = Fit::of(&Arc::new(scenario.map_err(io::Error::other)?));
+    let host = SendersHost::of(&fit.scenario);
+    namespace::begin(lifeline, &host.name())?;
+    let accounts = root::Accounts {
+        users: &job.adapter.users,
+        groups: &job.adapter.groups,
+    };
+    root::change(&job.tree, &host, &accounts)?;
+    ids::let_changes_pass()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut cell = runtime.block_on(drill(&job, &fit, &host))?;
+    // What still runs ends with this process.
+    runtime.shutdown_background();
+    cell.seconds = begun.elapsed().as_secs_f64();
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &cell)?;
+    out.flush()
+}
+
+async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
+    host.raise().await?;
+    let syslog = Syslog::listen()?;
+    let scenario = &fit.scenario;
+    let lab = Lab::start_watched(Arc::clone(scenario), None).await?;
+    drive::prepare(lab.authority_pem())?;
+    let version = drive::version(&job.adapter, host, scenario).await;
+    let mut trouble = None;
+    let server = Server {
+        adapter: &job.adapter,
+        host,
+        trouble: &mut trouble,
+    };
+    let run = drill::conduct(&lab, server, Some(job.seed), LIMIT, Witness::Server).await;
+    let events = lab.events();
+    let attempts = lab.attempts();
+    let (findings, notes) = match run {
+        Ok(run) => (run.verdict.findings, run.verdict.notes),
+        Err(error) => {
+            trouble.get_or_insert(error.to_string());
+            (Vec::new(), Vec::new())
+        }
+    };
+    lab.stop().await;
+    let endings = crate::observe::endings(scenario, &events, &attempts);
+    let count = |what: String, count: usize| (what, count);
+    let counts = fit.shares.iter().map(|share| {
+        count(
+            share.what.clone(),
+            fit::count(scenario, &attempts, &share.what),
+        )
+    });
+    Ok(Cell {
+        version,
+        trouble,
+        findings: findings.into_iter().map(Broken::from).collect(),
+        notes,
+        endings: endings
+            .iter()
+            .map(|(id, ending)| format!("{id}: {}", ending.outcome()))
+            .collect(),
+        attempts: attempts.iter().map(ToString::to_string).collect(),
+        sampled: scenario.messages.len(),
+        counts: counts.collect(),
+        log: events.iter().map(Event::line).collect(),
+        syslog: syslog.text(),
+        said: drive::said(),
+        seconds: 0.0,
+    })
+}
+
+/// What listens in the place of the system's logger.
+struct Syslog {
+    lines: Arc<Mutex<String>>,
+}
+
+impl Syslog {
+    fn listen() -> io::Result<Self> {
+        let socket = UnixDatagram::bind("/dev/log")?;
+        let lines = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&lines);
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 8 * 1024];
+            while let Ok(length) = socket.recv(&mut buffer).await {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                // <PRIORITY>TEXT
+                let line = text.split_once('>').map_or(&*text, |(_, line)| line);
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                if heard.len() < MAX_SYSLOG {
+                    heard.push_str(line.trim_end_matches(['\n', '\0']));
+                    heard.push('\n');
+                }
+            }
+        });
+        Ok(Self { lines })
+    }
+
+    fn text(&self) -> String {
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

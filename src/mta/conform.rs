@@ -1,0 +1,292 @@
+//! The suite played with mail servers side by side, each cell judged.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use super::{
+    Adapter,
+    cell::{self, Cell, Job},
+    fit::Fit,
+    matrix::{Column, Counted, Grade, Judged, Matrix, Row},
+    tree::Tree,
+};
+use crate::scenario::Scenario;
+
+/// Rounds of a sample, at least and at most.
+const ROUNDS: (usize, usize) = (3, 8);
+/// Standard deviations by which a share must miss its bounds to be wrong: one in three million.
+const CERTAIN: f64 = 5.0;
+
+/// What is to be played.
+pub(crate) struct Suite {
+    pub(crate) servers: Vec<Entrant>,
+    pub(crate) scenarios: Vec<Arc<Scenario>>,
+    /// Whether the scenarios are those that come with mxdrill.
+    pub(crate) bundled: bool,
+    /// How many drills at once.
+    pub(crate) jobs: usize,
+    /// In place of each scenario's own seed.
+    pub(crate) seed: Option<u64>,
+}
+
+/// A mail server that is unpacked and ready.
+pub(crate) struct Entrant {
+    pub(crate) id: String,
+    pub(crate) adapter: Adapter,
+    pub(crate) tree: Tree,
+}
+
+impl Suite {
+    /// Plays every drill with every server; `progress` is called with each cell that is done.
+    pub(crate) fn play(&self, mut progress: impl FnMut(&Entrant, &Scenario, &Judged)) -> Matrix {
+        let fits: Vec<Fit> = self.scenarios.iter().map(Fit::of).collect();
+        let cells = self.scenarios.len() * self.servers.len();
+        let next = AtomicUsize::new(0);
+        let stopped = AtomicBool::new(false);
+        let (done, finished) = mpsc::channel();
+        let mut judged: BTreeMap<(usize, usize), Judged> = BTreeMap::new();
+        thread::scope(|scope| {
+            for _ in 0..self.jobs.clamp(1, cells.max(1)) {
+                let done = done.clone();
+                let (next, stopped, fits) = (&next, &stopped, &fits);
+                scope.spawn(move || {
+                    while !stopped.load(Ordering::Relaxed) {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        if index >= cells {
+                            break;
+                        }
+                        let at = (index / self.servers.len(), index % self.servers.len());
+                        let judged =
+                            self.cell(&fits[at.0], &self.scenarios[at.0], &self.servers[at.1]);
+                        if done.send((at, judged)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(done);
+            for (at, cell) in finished {
+                progress(&self.servers[at.1], &self.scenarios[at.0], &cell);
+                judged.insert(at, cell);
+            }
+        });
+        self.matrix(judged)
+    }
+
+    /// One drill with one server: again where it is not a pass, and where chance has a part.
+    fn cell(&self, fit: &Fit, scenario: &Scenario, server: &Entrant) -> Judged {
+        if let Some(obstacle) = fit.obstacle(&server.adapter) {
+            return Judged::without_run(Grade::Unfit, obstacle);
+        }
+        if fit.shares.is_empty() {
+            return self.plain(fit, scenario, server);
+        }
+        let mut counted: Vec<Counted> = fit
+            .shares
+            .iter()
+            .map(|share| Counted {
+                share: share.clone(),
+                count: 0,
+                of: 0,
+            })
+            .collect();
+        let mut last = None;
+        for round in 0..ROUNDS.1 {
+            let judged = self.once(scenario, server, round as u64);
+            if judged.grade != Grade::Pass {
+                return Judged {
+                    runs: round + 1,
+                    ..judged
+                };
+            }
+            if let Some(cell) = &judged.evidence {
+                for (counted, (_, count)) in counted.iter_mut().zip(&cell.counts) {
+                    counted.count += count;
+                    counted.of += cell.sampled;
+                }
+            }
+            last = Some(judged);
+            let wrong = counted.iter().any(Counted::is_surely_out);
+            if wrong || (round + 1 >= ROUNDS.0 && counted.iter().all(Counted::is_within)) {
+                break;
+            }
+        }
+        let wrong = counted.iter().any(Counted::is_surely_out);
+        let runs =
+            counted.first().map_or(0, |counted| counted.of) / fit.scenario.messages.len().max(1);
+        let judged = last.unwrap_or_else(|| {
+            Judged::without_run(Grade::Inconclusive, "no round was played".to_owned())
+        });
+        Judged {
+            grade: if wrong {
+                Grade::of(scenario.level)
+            } else {
+                judged.grade
+            },
+            shares: counted,
+            runs,
+            ..judged
+        }
+    }
+
+    fn plain(&self, fit: &Fit, scenario: &Scenario, server: &Entrant) -> Judged {
+        let _ = fit;
+        let first = self.once(scenario, server, 0);
+        if first.grade == Grade::Pass {
+            return first;
+        }
+        let second = self.once(scenario, server, 0);
+        if second.grade == first.grade {
+            return Judged { runs: 2, ..second };
+        }
+        let third = self.once(scenario, server, 0);
+        let worst = [&first, &second, &third]
+            .into_iter()
+            .max_by_key(|judged| judged.grade)
+            .cloned()
+            .unwrap_or(third.clone());
+        let grades = [first.grade, second.grade, third.grade].map(|grade| grade.to_string());
+        Judged {
+            grade: Grade::Inconclusive,
+            reason: Some(format!("flaky: {}", grades.join(", then "))),
+            runs: 3,
+            flaky: true,
+            ..worst
+        }
+    }
+
+    fn once(&self, scenario: &Scenario, server: &Entrant, round: u64) -> Judged {
+        let job = Job {
+            adapter: server.adapter.clone(),
+            tree: server.tree.root.clone(),
+            scenario: PathBuf::from(&scenario.path),
+            bundled: self.bundled,
+            seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),
+        };
+        match cell::play(&job) {
+            Ok(cell) => judge(cell),
+            Err(error) => Judged::without_run(Grade::Inconclusive, error.to_string()),
+        }
+    }
+
+    fn matrix(&self, mut judged: BTreeMap<(usize, usize), Judged>) -> Matrix {
+        let mut rows: Vec<Row> = self.scenarios.iter().map(Row::new).collect();
+        for (row, cells) in rows.iter_mut().enumerate() {
+            cells.cells = (0..self.servers.len())
+                .map(|column| {
+                    judged.remove(&(row, column)).unwrap_or_else(|| {
+                        Judged::without_run(Grade::Inconclusive, "it was not played".to_owned())
+                    })
+                })
+                .collect();
+        }
+        let column = |(index, server): (usize, &Entrant)| {
+            let version = rows.iter().find_map(|row| {
+                let evidence = row.cells[index].evidence.as_ref()?;
+                (!evidence.version.is_empty()).then(|| evidence.version.clone())
+            });
+            Column {
+                id: server.id.clone(),
+                name: server.adapter.name.clone(),
+                home: server.adapter.home.clone(),
+                version: version.unwrap_or_default(),
+                packages: server.tree.packages.clone(),
+                settings: server.adapter.settings.clone(),
+                configure: server.adapter.configure.clone(),
+                cannot: server
+                    .adapter
+                    .cannot
+                    .iter()
+                    .map(|(feature, reason)| (feature.to_string(), reason.clone()))
+                    .collect(),
+            }
+        };
+        let columns = self.servers.iter().enumerate().map(column).collect();
+        Matrix {
+            mxdrill: env!("CARGO_PKG_VERSION").to_owned(),
+            system: system(),
+            columns,
+            rows,
+        }
+    }
+}
+
+/// The grade of a cell: of the worst that is wrong with it.
+fn judge(cell: Cell) -> Judged {
+    let worst = cell
+        .findings
+        .iter()
+        .map(|finding| Grade::of(finding.level))
+        .max();
+    let grade = match (worst, &cell.trouble) {
+        // What a broken-off drill seems to show may be what is missing of it.
+        (_, Some(_)) => Grade::Inconclusive,
+        (Some(worst), None) => worst,
+        (None, None) => Grade::Pass,
+    };
+    Judged {
+        grade,
+        reason: cell.trouble.clone(),
+        runs: 1,
+        flaky: false,
+        shares: Vec::new(),
+        evidence: Some(cell),
+    }
+}
+
+impl Counted {
+    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
+    fn interval(&self) -> (f64, f64) {
+        let of = self.of.max(1) as f64;
+        let seen = self.count as f64 / of;
+        // Wilson's interval, which holds also where a share is near nothing or all.
+        let (z, n) = (CERTAIN, of);
+        let middle = (seen + z * z / (2.0 * n)) / (1.0 + z * z / n);
+        let spread =
+            z / (1.0 + z * z / n) * (seen * (1.0 - seen) / n + z * z / (4.0 * n * n)).sqrt();
+        (middle - spread, middle + spread)
+    }
+
+    /// Whether chance alone would hardly ever make it miss its bounds by so much. A share of nothing
+    /// or of all leaves nothing to chance.
+    fn is_surely_out(&self) -> bool {
+        if self.of == 0 {
+            return false;
+        }
+        if self.share.high == 0.0 {
+            return self.count > 0;
+        }
+        if self.share.low >= 1.0 {
+            return self.count < self.of;
+        }
+        let (low, high) = self.interval();
+        low > self.share.high || high < self.share.low
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
+    fn is_within(&self) -> bool {
+        let seen = self.count as f64 / self.of.max(1) as f64;
+        (self.share.low..=self.share.high).contains(&seen)
+    }
+}
+
+/// The system's name and kernel.
+fn system() -> String {
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let name = name.map_or("Linux", |name| name.trim_matches('"'));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = kernel.trim();
+    let numbers = kernel.split(['-', '+']).next().unwrap_or(kernel);
+    format!("{name}, Linux {numbers}, {}", std::env::consts::ARCH)
+}

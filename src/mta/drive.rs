@@ -1,0 +1,365 @@
+//! A mail server driven through a drill: messages handed over at their moments, passes over its queue
+//! begun when the drill's schedule asks for them, and real time never waited for when nothing happens.
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{net::TcpStream, process::Command, time::sleep};
+
+use super::{Adapter, fit};
+use crate::{
+    connection::Connection,
+    lab::Site,
+    namespace::host::SendersHost,
+    observe,
+    scenario::{Message, Outcome, Scenario, TlsPolicy},
+    sender::{Post, Sender},
+    stream::Stream,
+    time::Moment,
+};
+
+/// How long the server may take to be ready, and to end one pass.
+const PASS_LIMIT: Duration = Duration::from_secs(40);
+/// How often it is asked whether a pass is over.
+const POLL: Duration = Duration::from_millis(40);
+/// Seconds for every timeout of the server's SMTP client.
+const TIMEOUT: &str = "3";
+/// Octets of what the server and its scripts say that are kept.
+const MAX_SAID: usize = 48 * 1024;
+/// The most that a process may write to one file, in blocks of 512 octets: a runaway log fills memory.
+const MAX_FILE_BLOCKS: u32 = 400_000;
+
+/// The folder of what is about the drill, in the server's own root.
+const FOLDER: &str = "/run/mxdrill";
+
+/// A mail server, unpacked in the root of this process, and the host it stands on.
+pub(crate) struct Server<'a> {
+    pub(crate) adapter: &'a Adapter,
+    pub(crate) host: &'a SendersHost,
+    /// Why the drill could not be driven to its end.
+    pub(crate) trouble: &'a mut Option<String>,
+}
+
+impl Sender for Server<'_> {
+    async fn send(self, post: Post) {
+        let mut drive = Drive {
+            scripts: Scripts::new(self.adapter, self.host, post.scenario()),
+            adapter: self.adapter,
+            post,
+            given: 0,
+        };
+        if let Err(error) = drive.through().await {
+            *self.trouble = Some(error.to_string());
+        }
+    }
+}
+
+/// A drill under way.
+struct Drive<'a> {
+    adapter: &'a Adapter,
+    scripts: Scripts,
+    post: Post,
+    /// How many messages have been handed over.
+    given: usize,
+}
+
+/// What comes next in a drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Next {
+    Submission,
+    Pass,
+    /// A message is given up.
+    Expiry,
+}
+
+impl Drive<'_> {
+    async fn through(&mut self) -> io::Result<()> {
+        self.scripts
+            .run("configure", &self.adapter.configure)
+            .await?;
+        if let Some(start) = &self.adapter.start {
+            self.scripts.run("start", start).await?;
+        }
+        while let Some((moment, next)) = self.next() {
+            self.post.leap_to(moment);
+            match next {
+                Next::Submission => self.submit_due().await?,
+                Next::Pass => self.scripts.run("flush", &self.adapter.flush).await?,
+                Next::Expiry => {
+                    let expire = self.adapter.expire.as_deref().unwrap_or_default();
+                    self.scripts.run("expire", expire).await?;
+                    self.scripts.run("flush", &self.adapter.flush).await?;
+                }
+            }
+            self.pass_is_over().await?;
+            if next == Next::Expiry {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over every message whose moment has come.
+    async fn submit_due(&mut self) -> io::Result<()> {
+        while let Some(message) = self.post.due() {
+            self.given += 1;
+            let octets = self.post.plain_content(&message);
+            match &self.adapter.submit_smtp {
+                Some(address) => {
+                    let content = self.post.content(&message);
+                    submit_by_smtp(address, &message, &content).await?;
+                }
+                None => {
+                    let path = PathBuf::from(FOLDER).join(format!("message-{}", self.given));
+                    fs::write(&path, octets)?;
+                    let submit = self.adapter.submit.as_deref().unwrap_or_default();
+                    self.scripts.submit(submit, &message, &path).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What comes next, and when: nothing if every message came to its end, or is to be left.
+    fn next(&self) -> Option<(Moment, Next)> {
+        let scenario = self.post.scenario();
+        let site: &Site = self.post.site();
+        let events = site.log.events();
+        let attempts = observe::attempts(scenario, &events);
+        let endings = observe::endings(scenario, &events, &attempts);
+        let now = self.post.now();
+        let submission = self
+            .post
+            .next_at()
+            .map(|at| (at.max(now), Next::Submission));
+        let open = self.post.given().filter(|message| {
+            let ending = &endings[&message.id];
+            ending.outcome() == Outcome::Deferred
+        });
+        let retries = open.filter_map(|message| {
+            let tried = attempts
+                .iter()
+                .filter(|attempt| attempt.message.as_ref() == Some(&message.id))
+                .count();
+            let left = message
+                .leave
+                .is_some_and(|leave| now >= leave.after && tried >= leave.attempts);
+            let next = fit::schedule(scenario, message.at).find(|moment| *moment > now);
+            let stopped = |at: Moment| scenario.stop.is_some_and(|stop| at > stop);
+            match next {
+                _ if left => None,
+                Some(at) if stopped(at) => None,
+                Some(at) => Some((at, Next::Pass)),
+                None => {
+                    let end = message.at.after(scenario.sender.expire);
+                    let can = self.adapter.expire.is_some() && !stopped(end);
+                    can.then_some((end.max(now), Next::Expiry))
+                }
+            }
+        });
+        submission.into_iter().chain(retries).min()
+    }
+
+    /// Waits until no delivery is under way: no session is open, and the server says so, twice, with
+    /// nothing seen in between.
+    async fn pass_is_over(&self) -> io::Result<()> {
+        let begun = Instant::now();
+        let site: &Arc<Site> = self.post.site();
+        let mut seen = None;
+        while begun.elapsed() < PASS_LIMIT {
+            sleep(POLL).await;
+            let idle = match &self.adapter.idle {
+                Some(idle) => self.scripts.succeeds(idle).await?,
+                None => true,
+            };
+            let events = site.log.len();
+            let quiet = idle && site.open_sessions() == 0;
+            if quiet && seen == Some(events) {
+                return Ok(());
+            }
+            seen = quiet.then_some(events);
+        }
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("a pass over the queue did not end within {PASS_LIMIT:?}"),
+        ))
+    }
+}
+
+/// Runs an adapter's scripts, with what they are told about the drill.
+struct Scripts {
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Scripts {
+    fn new(adapter: &Adapter, host: &SendersHost, scenario: &Scenario) -> Self {
+        let address = |wanted: Option<std::net::IpAddr>| {
+            wanted.map_or_else(String::new, |address| address.to_string())
+        };
+        let names: Vec<String> = host.names.iter().map(ToString::to_string).collect();
+        let authority = Path::new(FOLDER).join("ca.pem");
+        let ca_file = match authority.exists() {
+            true => authority.display().to_string(),
+            false => String::new(),
+        };
+        let tls = match scenario.sender.tls {
+            TlsPolicy::None => "none",
+            TlsPolicy::Opportunistic | TlsPolicy::MtaSts => "may",
+            TlsPolicy::Required => "encrypt",
+            TlsPolicy::Verified => "verify",
+            TlsPolicy::Dane => "dane",
+        };
+        let _ = adapter;
+        Self {
+            environment: vec![
+                (
+                    "PATH",
+                    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+                ),
+                ("HOME", "/root".to_owned()),
+                ("LANG", "C.UTF-8".to_owned()),
+                ("NAME", host.name()),
+                ("NAMES", names.join(" ")),
+                ("ADDRESS", address(host.address(std::net::IpAddr::is_ipv4))),
+                ("ADDRESS6", address(host.address(std::net::IpAddr::is_ipv6))),
+                ("TIMEOUT", TIMEOUT.to_owned()),
+                ("TLS", tls.to_owned()),
+                ("CA_FILE", ca_file),
+            ],
+        }
+    }
+
+    /// A script; what it and its daemons say goes to one file.
+    fn command(&self, script: &str) -> io::Result<Command> {
+        let said = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(Self::said_path())?;
+        let mut command = Command::new("/bin/sh");
+        command
+            .arg("-euc")
+            .arg(format!("ulimit -f {MAX_FILE_BLOCKS}\n{script}"))
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (*name, value)))
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(said.try_clone()?)
+            .stderr(said)
+            .kill_on_drop(true);
+        Ok(command)
+    }
+
+    fn said_path() -> PathBuf {
+        Path::new(FOLDER).join("said")
+    }
+
+    async fn run(&self, what: &str, script: &str) -> io::Result<()> {
+        let mut command = self.command(script)?;
+        Self::finish(what, &mut command).await
+    }
+
+    async fn submit(&self, script: &str, message: &Message, path: &Path) -> io::Result<()> {
+        let to: Vec<&str> = message.to.iter().map(|to| &*to.text).collect();
+        let from = message.from.as_ref().map_or("", |from| &*from.text);
+        let mut command = self.command(script)?;
+        command
+            .env("SENDER", from)
+            .env("RECIPIENTS", to.join(" "))
+            .env("MESSAGE", path);
+        Self::finish("submit", &mut command).await
+    }
+
+    async fn finish(what: &str, command: &mut Command) -> io::Result<()> {
+        let ended = tokio::time::timeout(PASS_LIMIT, command.status()).await;
+        match ended {
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("{what} did not end within {PASS_LIMIT:?}"),
+            )),
+            Ok(status) => match status? {
+                status if status.success() => Ok(()),
+                status => Err(io::Error::other(format!("{what} ended with {status}"))),
+            },
+        }
+    }
+
+    async fn succeeds(&self, script: &str) -> io::Result<bool> {
+        let mut command = self.command(script)?;
+        Ok(tokio::time::timeout(PASS_LIMIT, command.status())
+            .await
+            .is_ok_and(|status| status.is_ok_and(|status| status.success())))
+    }
+}
+
+/// Makes the folder of what is about the drill, with the certificate of its authority.
+pub(crate) fn prepare(authority: Option<String>) -> io::Result<()> {
+    fs::create_dir_all(FOLDER)?;
+    match authority {
+        Some(pem) => fs::write(Path::new(FOLDER).join("ca.pem"), pem),
+        None => Ok(()),
+    }
+}
+
+/// What the server's scripts and daemons said, the end of it if it is much.
+pub(crate) fn said() -> String {
+    let octets = fs::read(Scripts::said_path()).unwrap_or_default();
+    let start = octets.len().saturating_sub(MAX_SAID);
+    String::from_utf8_lossy(&octets[start..]).into_owned()
+}
+
+/// The version that the server says it has.
+pub(crate) async fn version(adapter: &Adapter, host: &SendersHost, scenario: &Scenario) -> String {
+    let scripts = Scripts::new(adapter, host, scenario);
+    let Ok(mut command) = scripts.command(&adapter.version) else {
+        return String::new();
+    };
+    command.stdout(Stdio::piped());
+    let output = tokio::time::timeout(PASS_LIMIT, command.output()).await;
+    let printed = output.ok().and_then(Result::ok).map(|output| output.stdout);
+    String::from_utf8_lossy(&printed.unwrap_or_default())
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+/// Hands a message over by SMTP.
+async fn submit_by_smtp(address: &str, message: &Message, content: &[u8]) -> io::Result<()> {
+    let mut connection = Connection::new(Stream::Tcp(TcpStream::connect(address).await?));
+    let from = message.from.as_ref().map_or("", |from| &*from.text);
+    let mut commands = vec![
+        "EHLO client.sender.test".to_owned(),
+        format!("MAIL FROM:<{from}>"),
+    ];
+    commands.extend(message.to.iter().map(|to| format!("RCPT TO:<{to}>")));
+    commands.push("DATA".to_owned());
+    expect_positive(&mut connection, "the greeting").await?;
+    for command in commands {
+        connection.send(format!("{command}\r\n").as_bytes()).await?;
+        expect_positive(&mut connection, &command).await?;
+    }
+    connection.send(content).await?;
+    expect_positive(&mut connection, "the message").await?;
+    connection.send(b"QUIT\r\n").await?;
+    // It has the message; how it takes leave is its own affair.
+    drop(connection.reply().await);
+    Ok(())
+}
+
+async fn expect_positive(connection: &mut Connection, to: &str) -> io::Result<()> {
+    let (reply, _) = connection.reply().await?;
+    match reply.code {
+        ..400 => Ok(()),
+        _ => Err(io::Error::other(format!(
+            "submission failed: {to} was answered {} {}",
+            reply.code, reply.text
+        ))),
+    }
+}

@@ -1,0 +1,354 @@
+//! Which drills a mail server can be put through, and what of them can be held against it.
+//!
+//! A drill written for virtual time and a sender that can be set at will is cut to what a real server
+//! in real time can show; what is left out is said with its reason.
+
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::Adapter;
+use crate::{
+    drill::{self, Run},
+    event::What,
+    fault::{Effect, Failure, Host, QueryEffect},
+    lab::NetworkKind,
+    observe::Attempt,
+    scenario::{AttemptResult, Bounds, Outcome, Scenario, TlsPolicy, Total},
+    sender::Reference,
+    time::{Moment, Span},
+};
+
+/// The longest delay of a drill that is waited for in real time.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The most passes over the queue in one drill.
+const MOST_PASSES: usize = 12;
+/// More messages than this are a sample: fewer are sent, and shares are judged by statistics.
+const MANY: usize = 60;
+/// The messages of a sample.
+const SAMPLE: usize = 40;
+
+/// Something a mail server may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Feature {
+    /// STARTTLS.
+    Tls,
+    /// TLS that is required, or required and verified.
+    TlsRequired,
+    /// DANE (RFC 7672).
+    Dane,
+    /// MTA-STS (RFC 8461).
+    MtaSts,
+    /// REQUIRETLS (RFC 8689).
+    Requiretls,
+    /// IPv6.
+    Ipv6,
+    /// Names in a list of exchangers that are its own.
+    OwnNames,
+    /// Giving a message up when its time is over, at a moment that a drill can choose.
+    Expire,
+    /// Waits that are short enough for a drill.
+    Timeouts,
+    /// Messages from the null reverse-path, handed over from outside.
+    NullSender,
+    /// Addresses and domains beyond ASCII.
+    Utf8,
+    /// Messages that already carry Received fields.
+    Received,
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Tls => "STARTTLS",
+            Self::TlsRequired => "TLS that is required",
+            Self::Dane => "DANE",
+            Self::MtaSts => "MTA-STS",
+            Self::Requiretls => "REQUIRETLS",
+            Self::Ipv6 => "IPv6",
+            Self::OwnNames => "names of its own in a list of exchangers",
+            Self::Expire => "a queue lifetime that a drill can end",
+            Self::Timeouts => "timeouts that are short enough for a drill",
+            Self::NullSender => "messages from the null reverse-path",
+            Self::Utf8 => "addresses beyond ASCII",
+            Self::Received => "messages with Received fields",
+        })
+    }
+}
+
+/// What a drill is to a mail server.
+#[derive(Debug, Clone)]
+pub(crate) struct Fit {
+    /// The drill, its sample if it has many messages.
+    pub(crate) scenario: Arc<Scenario>,
+    /// What of a sample is judged by statistics.
+    pub(crate) shares: Vec<Share>,
+    /// What the server must have for it.
+    pub(crate) needs: Vec<Feature>,
+    /// Why no mail server can be put through it.
+    pub(crate) obstacle: Option<String>,
+}
+
+/// A share of something that a sample should have: between `low` and `high` for each message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Share {
+    pub(crate) what: String,
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl Fit {
+    /// Finds out by letting the reference sender play the drill.
+    pub(crate) fn of(scenario: &Arc<Scenario>) -> Self {
+        let (sampled, shares) = sample(scenario);
+        let mut fit = Self {
+            scenario: sampled,
+            shares,
+            needs: Vec::new(),
+            obstacle: about_the_reference(scenario),
+        };
+        if fit.obstacle.is_some() {
+            return fit;
+        }
+        match drill::run(
+            &fit.scenario,
+            NetworkKind::Memory,
+            None,
+            Reference::default(),
+        ) {
+            Ok(run) => {
+                fit.needs = needs(scenario, &run);
+                fit.obstacle = too_long(&fit.scenario, &run);
+            }
+            Err(error) => fit.obstacle = Some(error.to_string()),
+        }
+        fit
+    }
+
+    /// Why a mail server cannot be put through the drill.
+    pub(crate) fn obstacle(&self, adapter: &Adapter) -> Option<String> {
+        let lacks = |need: &&Feature| adapter.cannot.contains_key(need);
+        match self.needs.iter().find(lacks) {
+            Some(need) => Some(format!("needs {need}: {}", adapter.cannot[need])),
+            None if self.needs.contains(&Feature::Expire) && adapter.expire.is_none() => {
+                Some(format!("needs {}: its adapter has none", Feature::Expire))
+            }
+            None => self.obstacle.clone(),
+        }
+    }
+}
+
+/// A drill that speaks of how the reference sender is set, or of what stands behind a receiver.
+fn about_the_reference(scenario: &Scenario) -> Option<String> {
+    let settings = &scenario.sender;
+    if scenario.needs_sockets() {
+        return Some("is about a server behind a receiver".to_owned());
+    }
+    let set = [
+        (settings.max_candidates.is_some(), "max_candidates"),
+        (
+            settings.remember_unreachable.is_some(),
+            "remember_unreachable",
+        ),
+        (!settings.cache, "cache"),
+        (settings.timeouts != Default::default(), "timeouts"),
+        (settings.max_hops != 100, "max_hops"),
+    ];
+    let set = set.into_iter().find(|(set, _)| *set)?.1;
+    Some(format!("is about the reference sender's setting `{set}`"))
+}
+
+fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
+    let settings = &scenario.sender;
+    let attempts = crate::observe::attempts(scenario, &run.events);
+    let timed_out = attempts
+        .iter()
+        .any(|attempt| attempt.result == AttemptResult::Timeout);
+    let expired = |what: &What, at: Moment| match what {
+        What::Report {
+            message,
+            outcome: Outcome::Bounced,
+            ..
+        } => {
+            let sent = scenario.messages.iter().find(|sent| sent.id == *message);
+            sent.is_some_and(|sent| at.since(sent.at) >= settings.expire)
+        }
+        _ => false,
+    };
+    let expires = run
+        .events
+        .iter()
+        .any(|event| expired(&event.what, event.at));
+    let certified = scenario
+        .receivers
+        .iter()
+        .any(|row| row.certificate.is_some());
+    let own = settings.names != crate::scenario::SenderSettings::default().names
+        || !settings.addresses.is_empty();
+    let beyond_ascii = scenario.messages.iter().any(|message| {
+        message
+            .to
+            .iter()
+            .chain(&message.from)
+            .any(|mailbox| !mailbox.text.is_ascii())
+    });
+    let only_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
+    let needs = [
+        (
+            !scenario.policies.is_empty() || settings.tls == TlsPolicy::MtaSts,
+            Feature::MtaSts,
+        ),
+        (
+            !scenario.dnssec.is_empty() || settings.tls == TlsPolicy::Dane,
+            Feature::Dane,
+        ),
+        (
+            scenario.messages.iter().any(|message| message.require_tls),
+            Feature::Requiretls,
+        ),
+        (
+            matches!(settings.tls, TlsPolicy::Required | TlsPolicy::Verified),
+            Feature::TlsRequired,
+        ),
+        (certified, Feature::Tls),
+        (only_ipv6, Feature::Ipv6),
+        (own, Feature::OwnNames),
+        (expires, Feature::Expire),
+        (timed_out, Feature::Timeouts),
+        (
+            scenario
+                .messages
+                .iter()
+                .any(|message| message.from.is_none()),
+            Feature::NullSender,
+        ),
+        (beyond_ascii, Feature::Utf8),
+        (
+            scenario.messages.iter().any(|message| message.received > 0),
+            Feature::Received,
+        ),
+    ];
+    needs
+        .into_iter()
+        .filter(|(needed, _)| *needed)
+        .map(|(_, feature)| feature)
+        .collect()
+}
+
+/// A drill that real time cannot carry.
+fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
+    let waits = scenario
+        .faults
+        .iter()
+        .filter_map(|fault| match &fault.failure {
+            Failure::Session {
+                effect: Effect::Delay(wait),
+                ..
+            }
+            | Failure::Query {
+                effect: QueryEffect::Delay(wait),
+                ..
+            } => Some(*wait),
+            _ => None,
+        });
+    if let Some(wait) = waits.max().filter(|wait| *wait > PATIENCE) {
+        return Some(format!(
+            "needs virtual time: something waits {}",
+            Span(wait)
+        ));
+    }
+    let passes = scenario.messages.iter().map(|message| {
+        let moments = schedule(scenario, message.at);
+        moments
+            .take_while(|moment| *moment <= run.took)
+            .take(MOST_PASSES + 1)
+            .count()
+    });
+    (passes.max().unwrap_or(0) > MOST_PASSES)
+        .then(|| format!("needs virtual time: more than {MOST_PASSES} passes over the queue"))
+}
+
+/// When a message given at some moment is tried, from the first time on, until it expires.
+pub(crate) fn schedule(scenario: &Scenario, at: Moment) -> impl Iterator<Item = Moment> + '_ {
+    let waits = &scenario.sender.retry;
+    let last = waits.last().copied().unwrap_or(Duration::MAX);
+    let waits = waits.iter().copied().chain(std::iter::repeat(last));
+    let end = at.after(scenario.sender.expire);
+    let later = waits.scan(at, |moment, wait| {
+        *moment = moment.after(wait.max(Duration::from_millis(1)));
+        Some(*moment)
+    });
+    std::iter::once(at)
+        .chain(later)
+        .take_while(move |moment| *moment < end)
+}
+
+/// The drill with fewer messages, and what of its totals then becomes a share.
+fn sample(scenario: &Arc<Scenario>) -> (Arc<Scenario>, Vec<Share>) {
+    let all = scenario.messages.len();
+    if all <= MANY {
+        return (Arc::clone(scenario), Vec::new());
+    }
+    let mut sample = Scenario::clone(scenario);
+    sample.messages.truncate(SAMPLE);
+    let kept: BTreeSet<_> = sample
+        .messages
+        .iter()
+        .map(|message| message.id.clone())
+        .collect();
+    sample.expect.messages.retain(|(id, _)| kept.contains(id));
+    let mut shares = Vec::new();
+    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
+    let share = |what: String, bounds: &Bounds| Share {
+        what,
+        low: bounds.min as f64 / all as f64,
+        high: bounds.max.min(all as u64) as f64 / all as f64,
+    };
+    for (host, bounds) in &sample.expect.first_attempts {
+        shares.push(share(first_at(host), bounds));
+    }
+    let whole = Bounds {
+        min: SAMPLE as u64,
+        max: SAMPLE as u64,
+    };
+    for (_, bounds) in sample.expect.totals.iter_mut() {
+        if bounds.allow(all as u64) {
+            *bounds = whole;
+        }
+    }
+    sample.expect.first_attempts.clear();
+    // A server may use a session for several messages.
+    sample
+        .expect
+        .totals
+        .retain(|(total, _)| *total != Total::Sessions);
+    (Arc::new(sample), shares)
+}
+
+/// What a share of first attempts is called.
+pub(crate) fn first_at(host: &Host) -> String {
+    format!("first attempts at {host}")
+}
+
+/// How often something that has a share happened in a drill.
+pub(crate) fn count(scenario: &Scenario, attempts: &[Attempt], what: &str) -> usize {
+    let mut seen = BTreeSet::new();
+    let firsts = attempts.iter().filter(|attempt| {
+        attempt
+            .message
+            .as_ref()
+            .is_some_and(|id| seen.insert(id.clone()))
+    });
+    let hosts: Vec<Host> = scenario
+        .zones
+        .addresses()
+        .into_values()
+        .flatten()
+        .map(Host::Name)
+        .filter(|host| first_at(host) == what)
+        .collect();
+    firsts
+        .filter(|attempt| hosts.first().is_some_and(|host| attempt.went_to(host)))
+        .count()
+}

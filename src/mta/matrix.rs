@@ -1,0 +1,242 @@
+//! The conformance matrix as data: drills by mail server, and what each cell is judged as.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::{cell::Cell, fit::Share};
+use crate::scenario::{Level, Scenario};
+
+/// How a mail server did in a drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Grade {
+    /// It cannot be put through it.
+    Unfit,
+    /// Nothing is wrong.
+    Pass,
+    /// Something that the RFCs leave open, or that they contest, is done in another way.
+    Informs,
+    /// Nothing is known: the drill did not end, or not twice the same way.
+    Inconclusive,
+    /// It departs from what SHOULD be done.
+    Deviates,
+    /// It departs from what MUST be done.
+    Violates,
+}
+
+impl Grade {
+    /// Every grade, the worst last.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Unfit,
+        Self::Pass,
+        Self::Informs,
+        Self::Inconclusive,
+        Self::Deviates,
+        Self::Violates,
+    ];
+
+    /// The grade of something that is wrong.
+    pub(crate) fn of(level: Level) -> Self {
+        match level {
+            Level::Must => Self::Violates,
+            Level::Should => Self::Deviates,
+            Level::May | Level::Info => Self::Informs,
+        }
+    }
+
+    /// What it means, in a sentence.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Unfit => "the server cannot be put through it; the reason is given",
+            Self::Pass => "as the scenario expects, and no rule is broken",
+            Self::Informs => {
+                "another way than the scenario's, where the RFCs leave it open or are contested"
+            }
+            Self::Inconclusive => "nothing is known, for the reason given",
+            Self::Deviates => "departs from a SHOULD",
+            Self::Violates => "departs from a MUST",
+        }
+    }
+
+    /// One sign, for tables.
+    pub(crate) fn sign(self) -> &'static str {
+        match self {
+            Self::Unfit => "·",
+            Self::Pass => "✓",
+            Self::Informs => "i",
+            Self::Inconclusive => "?",
+            Self::Deviates => "△",
+            Self::Violates => "✗",
+        }
+    }
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unfit => "unfit",
+            Self::Pass => "pass",
+            Self::Informs => "informs",
+            Self::Inconclusive => "inconclusive",
+            Self::Deviates => "deviates",
+            Self::Violates => "violates",
+        })
+    }
+}
+
+/// A mail server of the matrix.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Column {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) home: String,
+    /// As it says itself.
+    pub(crate) version: String,
+    /// What it was unpacked from.
+    pub(crate) packages: Vec<String>,
+    /// What in its configuration decides.
+    pub(crate) settings: Vec<String>,
+    /// The script that configured it.
+    pub(crate) configure: String,
+    /// What it does not have.
+    pub(crate) cannot: Vec<(String, String)>,
+}
+
+/// A drill of the matrix, and how each mail server did in it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Row {
+    pub(crate) path: String,
+    pub(crate) summary: String,
+    pub(crate) level: Level,
+    pub(crate) cites: Vec<String>,
+    /// The numbers of the statements that it covers.
+    pub(crate) covers: Vec<u16>,
+    pub(crate) cells: Vec<Judged>,
+}
+
+impl Row {
+    pub(crate) fn new(scenario: &Arc<Scenario>) -> Self {
+        Self {
+            path: scenario.path.clone(),
+            summary: scenario.summary.clone(),
+            level: scenario.level,
+            cites: scenario.cites.clone(),
+            covers: scenario.covers.clone(),
+            cells: Vec::new(),
+        }
+    }
+
+    /// The folder and name of the file, without what all have in common.
+    pub(crate) fn name(&self) -> &str {
+        let path = self.path.strip_suffix(".toml").unwrap_or(&self.path);
+        path.strip_prefix("scenarios/").unwrap_or(path)
+    }
+
+    /// The folder of the file.
+    pub(crate) fn group(&self) -> &str {
+        self.name().rsplit_once('/').map_or("", |(group, _)| group)
+    }
+}
+
+/// A cell, judged.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) grade: Grade,
+    /// Why it is unfit or inconclusive.
+    pub(crate) reason: Option<String>,
+    /// How often it was played; more than once where chance has a part, or the first time was not
+    /// a pass.
+    pub(crate) runs: usize,
+    /// Whether it did not come to the same each time.
+    pub(crate) flaky: bool,
+    /// Of a sample: what was counted, and what that should be.
+    pub(crate) shares: Vec<Counted>,
+    /// The run that shows it.
+    pub(crate) evidence: Option<Cell>,
+}
+
+impl Judged {
+    pub(crate) fn without_run(grade: Grade, reason: String) -> Self {
+        Self {
+            grade,
+            reason: Some(reason),
+            runs: 0,
+            flaky: false,
+            shares: Vec::new(),
+            evidence: None,
+        }
+    }
+}
+
+/// Something counted over all runs of a sample.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Counted {
+    #[serde(flatten)]
+    pub(crate) share: Share,
+    pub(crate) count: usize,
+    pub(crate) of: usize,
+}
+
+/// The matrix.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Matrix {
+    /// The version of mxdrill that made it.
+    pub(crate) mxdrill: String,
+    /// The system that it was made on.
+    pub(crate) system: String,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Matrix {
+    /// How often a mail server got each grade.
+    pub(crate) fn tally(&self, column: usize) -> [(Grade, usize); 6] {
+        Grade::ALL.map(|grade| {
+            let got = self
+                .rows
+                .iter()
+                .filter(|row| row.cells[column].grade == grade);
+            (grade, got.count())
+        })
+    }
+
+    /// The worst grade that a mail server got in the drills that cover a statement.
+    pub(crate) fn of_statement(&self, number: u16, column: usize) -> Option<Grade> {
+        let rows = self.rows.iter().filter(|row| row.covers.contains(&number));
+        rows.map(|row| row.cells[column].grade).max()
+    }
+
+    /// Whether some cell says nothing.
+    pub(crate) fn has_inconclusive(&self) -> bool {
+        let mut cells = self.rows.iter().flat_map(|row| &row.cells);
+        cells.any(|cell| cell.grade == Grade::Inconclusive)
+    }
+
+    /// The worst grade of all.
+    pub(crate) fn worst(&self) -> Grade {
+        let cells = self.rows.iter().flat_map(|row| &row.cells);
+        cells.map(|cell| cell.grade).max().unwrap_or(Grade::Unfit)
+    }
+}
+
+/// A statement of the RFCs, as `docs/statements.toml` has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Statement {
+    pub(crate) number: u16,
+    pub(crate) section: String,
+    pub(crate) level: String,
+    pub(crate) text: String,
+}
+
+/// The statements that scenarios cover by number.
+pub(crate) fn statements() -> Vec<Statement> {
+    #[derive(Deserialize)]
+    struct Statements {
+        statement: Vec<Statement>,
+    }
+    let text = include_str!("../../docs/statements.toml");
+    let mut read: Statements = toml::from_str(text).expect("a test reads the statements");
+    read.statement.sort_by_key(|statement| statement.number);
+    read.statement
+}

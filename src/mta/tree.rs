@@ -1,0 +1,263 @@
+//! Where mail servers come from: packages unpacked into a cache folder; nothing is installed.
+
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::Adapter;
+
+/// A mail server that is unpacked.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
+    /// Its root folder.
+    pub(crate) root: PathBuf,
+    /// What it was made of, a line each.
+    pub(crate) packages: Vec<String>,
+}
+
+/// The folder that mail servers are unpacked in: `$MXDRILL_CACHE`, or `mxdrill` in the user's cache.
+///
+/// # Errors
+/// When the user has no home.
+pub(crate) fn cache() -> io::Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(folder) = set("MXDRILL_CACHE") {
+        return std::path::absolute(PathBuf::from(folder));
+    }
+    if let Some(folder) = set("XDG_CACHE_HOME") {
+        return Ok(PathBuf::from(folder).join("mxdrill"));
+    }
+    let home = set("HOME").ok_or_else(|| {
+        io::Error::other(
+            "found neither MXDRILL_CACHE nor HOME, expected a folder to keep mail servers in",
+        )
+    })?;
+    Ok(PathBuf::from(home).join(".cache/mxdrill"))
+}
+
+/// The mail server of an adapter, if it has been unpacked.
+///
+/// # Errors
+/// When the cache cannot be read.
+pub(crate) fn find(id: &str, adapter: &Adapter) -> io::Result<Option<Tree>> {
+    let folder = cache()?.join("mta").join(id);
+    let made_of = match fs::read_to_string(folder.join("packages")) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut lines = made_of.lines().map(str::to_owned);
+    let asked = lines.next();
+    Ok((asked == Some(recipe(adapter))).then(|| Tree {
+        root: folder.join("root"),
+        packages: lines.collect(),
+    }))
+}
+
+/// What an adapter asks for, in a line: a tree made for another one is made anew.
+fn recipe(adapter: &Adapter) -> String {
+    format!("# {} {}", adapter.debian.join(" "), adapter.npm.join(" "))
+}
+
+/// Fetches and unpacks the mail server of an adapter.
+///
+/// # Errors
+/// What a program of the distribution said that is needed for it.
+pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<Tree> {
+    let folder = cache()?.join("mta");
+    fs::create_dir_all(&folder)?;
+    let made = tempfile::Builder::new()
+        .prefix(&format!(".{id}-"))
+        .tempdir_in(&folder)?;
+    fs::set_permissions(made.path(), fs::Permissions::from_mode(0o755))?;
+    let root = made.path().join("root");
+    for part in ["usr", "etc", "var"] {
+        fs::create_dir_all(root.join(part))?;
+    }
+    let mut packages = vec![recipe(adapter)];
+    if !adapter.debian.is_empty() {
+        packages.extend(unpack_debian(&adapter.debian, made.path(), &root)?);
+    }
+    if !adapter.npm.is_empty() {
+        packages.extend(unpack_npm(&adapter.npm, &root)?);
+    }
+    fs::write(made.path().join("packages"), packages.join("\n") + "\n")?;
+    let place = folder.join(id);
+    if place.exists() {
+        fs::remove_dir_all(&place)?;
+    }
+    fs::rename(made.keep(), &place)?;
+    Ok(Tree {
+        root: place.join("root"),
+        packages: packages.split_off(1),
+    })
+}
+
+/// Downloads packages with all that they depend on and the host does not have, and unpacks them.
+fn unpack_debian(wanted: &[String], folder: &Path, root: &Path) -> io::Result<Vec<String>> {
+    let debs = folder.join("debs");
+    fs::create_dir(&debs)?;
+    let status = debs.join("status");
+    fs::write(&status, "")?;
+    // As on a system where nothing is installed yet, and without touching this one.
+    let mut plan = Command::new("apt-get");
+    plan.args([
+        "-qq",
+        "-y",
+        "-o",
+        "Debug::NoLocking=1",
+        "-o",
+        "APT::Install-Recommends=0",
+    ])
+    .arg("-o")
+    .arg(format!("Dir::State::status={}", status.display()))
+    .args(["--print-uris", "install"])
+    .args(wanted);
+    let plan = output(&mut plan, "apt-get update")?;
+    let mut query = Command::new("dpkg-query");
+    query.args(["-W", "-f", "${Package} ${db:Status-Status}\n"]);
+    let installed = output(&mut query, "dpkg")?;
+    let installed: BTreeSet<&str> = installed
+        .lines()
+        .filter_map(|line| line.strip_suffix(" installed"))
+        .collect();
+    // 'URI' FILE SIZE HASH, FILE being NAME_VERSION_ARCHITECTURE.deb
+    let needed = plan.lines().filter_map(|line| {
+        let file = line.split_whitespace().nth(1)?;
+        let (name, _) = file.split_once('_')?;
+        Some(name.to_owned())
+    });
+    let missing = needed.filter(|name| !installed.contains(name.as_str()));
+    let wanted: BTreeSet<String> = missing.chain(wanted.iter().cloned()).collect();
+    let mut download = Command::new("apt-get");
+    download
+        .args(["-qq", "download"])
+        .args(&wanted)
+        .current_dir(&debs);
+    output(&mut download, "apt-get update")?;
+    let mut files: Vec<PathBuf> = fs::read_dir(&debs)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<_>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "deb"));
+    files.sort();
+    for file in &files {
+        let mut unpack = Command::new("dpkg-deb");
+        unpack.arg("-x").arg(file).arg(root);
+        output(&mut unpack, "dpkg")?;
+    }
+    let named = |file: &PathBuf| {
+        file.file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let named = files.iter().map(named).collect();
+    fs::remove_dir_all(&debs)?;
+    for part in ["bin", "sbin", "lib", "lib64"] {
+        merge(&root.join(part), &root.join("usr").join(part))?;
+    }
+    harmless(root)?;
+    Ok(named)
+}
+
+fn unpack_npm(wanted: &[String], root: &Path) -> io::Result<Vec<String>> {
+    let opt = root.join("opt");
+    fs::create_dir_all(&opt)?;
+    let mut install = Command::new("npm");
+    install
+        .args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+            "--prefix",
+        ])
+        .arg(&opt)
+        .args(wanted);
+    output(&mut install, "npm (Node.js)")?;
+    let mut list = Command::new("npm");
+    list.args(["ls", "--depth=0", "--parseable", "--long", "--prefix"])
+        .arg(&opt);
+    let list = output(&mut list, "npm (Node.js)")?;
+    let packages = list.lines().skip(1);
+    Ok(packages
+        .filter_map(|line| line.split(':').nth(1).map(|name| format!("npm {name}")))
+        .collect())
+}
+
+/// Moves what a package has beside `/usr` into it, where the host's links lead.
+fn merge(from: &Path, to: &Path) -> io::Result<()> {
+    let Ok(about) = from.symlink_metadata() else {
+        return Ok(());
+    };
+    if !about.is_dir() || !to.is_dir() {
+        if to.symlink_metadata().is_ok() {
+            return fs::remove_file(from);
+        }
+        return fs::rename(from, to);
+    }
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        merge(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    fs::remove_dir(from)
+}
+
+/// Takes the bits from files that would let others run them as root: they lie in a user's cache.
+fn harmless(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_symlink() {
+            continue;
+        }
+        let mode = entry.metadata()?.permissions().mode();
+        if mode & 0o6000 != 0 || mode & 0o400 == 0 {
+            let plain = fs::Permissions::from_mode(mode & 0o1777 | 0o400);
+            fs::set_permissions(entry.path(), plain)?;
+        }
+        if kind.is_dir() {
+            harmless(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// What a program prints; when it is missing or fails, what to do about it.
+fn output(command: &mut Command, needs: &str) -> io::Result<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.stdin(Stdio::null()).output().map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("{program}: {error}; it is needed to fetch this mail server ({needs})"),
+        )
+    })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(io::Error::other(format!(
+        "{program} failed: {said}; it may want {needs} first"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_beside_usr_is_merged_into_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (from, to) = (folder.path().join("lib"), folder.path().join("usr/lib"));
+        fs::create_dir_all(from.join("x")).expect("made");
+        fs::create_dir_all(to.join("x")).expect("made");
+        fs::write(from.join("x/one"), "1").expect("written");
+        fs::write(to.join("x/two"), "2").expect("written");
+        merge(&from, &to).expect("merged");
+        assert!(to.join("x/one").is_file() && to.join("x/two").is_file() && !from.exists());
+    }
+}
