@@ -68,6 +68,9 @@ enum Command {
     /// One drill of one mail server; mxdrill starts itself so.
     #[command(hide = true)]
     Cell,
+    /// A program as another user; mxdrill starts itself so.
+    #[command(hide = true)]
+    User(UserArgs),
 }
 
 const CONFORM_NOTES: &str = "\
@@ -215,6 +218,13 @@ enum MtaCommand {
 }
 
 #[derive(Debug, clap::Args)]
+struct UserArgs {
+    id: u32,
+    #[arg(last = true, required = true)]
+    program: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
 struct GetArgs {
     /// Their names, or paths of adapters; without any, all that come with mxdrill.
     names: Vec<String>,
@@ -320,12 +330,18 @@ pub fn main() -> ExitCode {
             }),
             Some(lifeline) => crate::mta::cell::inside(lifeline).map(|()| Outcome::Passed),
         },
-        #[cfg(not(target_os = "linux"))]
-        Command::Exec(_) | Command::Conform(_) | Command::Mta(_) | Command::Cell => {
-            Err(std::io::Error::other(
-                "a private network needs Linux; elsewhere `mxdrill up` keeps the servers on loopback",
-            ))
+        #[cfg(target_os = "linux")]
+        Command::User(args) => {
+            crate::namespace::ids::become_user(args.id, &args.program).map(|never| match never {})
         }
+        #[cfg(not(target_os = "linux"))]
+        Command::User(_)
+        | Command::Exec(_)
+        | Command::Conform(_)
+        | Command::Mta(_)
+        | Command::Cell => Err(std::io::Error::other(
+            "a private network needs Linux; elsewhere `mxdrill up` keeps the servers on loopback",
+        )),
     };
     match outcome {
         Ok(outcome) => outcome.into(),

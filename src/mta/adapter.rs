@@ -31,6 +31,10 @@ pub(crate) struct Adapter {
     /// Groups alone.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
+    /// The user of `users` that everything runs as, for a server that asks who it is and would not be
+    /// content with root.
+    #[serde(default)]
+    pub(crate) runs_as: Option<String>,
     /// Prints the version.
     pub(crate) version: String,
     /// Writes the configuration.
@@ -79,13 +83,19 @@ impl Adapter {
         let adapter: Self = toml::from_str(text).map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidData, format!("{path}: {error}"))
         })?;
+        let wrong = |what: &str| {
+            let text = format!("{path}: expected {what}");
+            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        };
+        let unknown = |user: &String| !adapter.users.contains(user);
         match (&adapter.submit, &adapter.submit_smtp) {
-            (Some(_), None) | (None, Some(_)) => Ok(adapter),
-            _ => {
-                let text = format!("{path}: expected either submit or submit_smtp");
-                Err(io::Error::new(io::ErrorKind::InvalidData, text))
-            }
+            (Some(_), None) | (None, Some(_)) => {}
+            _ => return wrong("either submit or submit_smtp"),
         }
+        if adapter.runs_as.as_ref().is_some_and(unknown) {
+            return wrong("runs_as to be one of users");
+        }
+        Ok(adapter)
     }
 
     /// The adapters that come with mxdrill, with the words they are asked for by, in order.

@@ -16,7 +16,7 @@ use super::{Adapter, fit};
 use crate::{
     connection::Connection,
     lab::Site,
-    namespace::host::SendersHost,
+    namespace::{host::SendersHost, root},
     observe,
     scenario::{Message, Outcome, Scenario, TlsPolicy},
     sender::{Post, Sender},
@@ -194,6 +194,8 @@ impl Drive<'_> {
 
 /// Runs an adapter's scripts, with what they are told about the drill.
 struct Scripts {
+    /// The id that they run as.
+    id: u32,
     environment: Vec<(&'static str, String)>,
 }
 
@@ -215,8 +217,12 @@ impl Scripts {
             TlsPolicy::Verified => "verify",
             TlsPolicy::Dane => "dane",
         };
-        let _ = adapter;
+        let user = adapter
+            .users
+            .iter()
+            .position(|user| Some(user) == adapter.runs_as.as_ref());
         Self {
+            id: user.map_or(0, root::id_of),
             environment: vec![
                 (
                     "PATH",
@@ -241,7 +247,14 @@ impl Scripts {
             .create(true)
             .append(true)
             .open(Self::said_path())?;
-        let mut command = Command::new("/bin/sh");
+        let mut command = match self.id {
+            0 => Command::new("/bin/sh"),
+            id => {
+                let mut command = Command::new("/proc/self/exe");
+                command.args(["user", &id.to_string(), "--", "/bin/sh"]);
+                command
+            }
+        };
         command
             .arg("-euc")
             .arg(format!("ulimit -f {MAX_FILE_BLOCKS}\n{script}"))

@@ -1,9 +1,16 @@
 //! One id for everybody: mail servers change to users of their own, and a namespace of an ordinary
 //! user has no second id to change to.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::BTreeMap, convert::Infallible, ffi::OsString, fs, io,
+    os::unix::process::CommandExt, process::Command,
+};
 
-use nix::libc;
+use nix::{
+    libc,
+    sched::{CloneFlags, unshare},
+    unistd::{getegid, geteuid},
+};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
 /// The system calls that succeed and do nothing from now on, in this thread and what it starts.
@@ -24,6 +31,21 @@ const DONE_AS_IT_IS: &[libc::c_long] = &[
     #[cfg(target_arch = "x86_64")]
     libc::SYS_lchown,
 ];
+
+/// Becomes another user, in a namespace that has only that one, and then a program.
+///
+/// # Errors
+/// What the kernel does not allow, or that there is no such program.
+pub(crate) fn become_user(id: u32, program: &[OsString]) -> io::Result<Infallible> {
+    let [program, arguments @ ..] = program else {
+        return Err(io::Error::other("found no program, expected one"));
+    };
+    let (user, group) = (geteuid(), getegid());
+    unshare(CloneFlags::CLONE_NEWUSER)?;
+    fs::write("/proc/self/uid_map", format!("{id} {user} 1\n"))?;
+    fs::write("/proc/self/gid_map", format!("{id} {group} 1\n"))?;
+    Err(Command::new(program).args(arguments).exec())
+}
 
 /// Lets changes of user, group and owner pass without effect.
 ///

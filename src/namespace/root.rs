@@ -57,6 +57,11 @@ pub(crate) struct Accounts<'a> {
     pub(crate) groups: &'a [String],
 }
 
+/// The id of a mail server's user, by its place among them.
+pub(crate) fn id_of(index: usize) -> u32 {
+    FIRST_ID + u32::try_from(index).unwrap_or(0)
+}
+
 /// Makes the unpacked `tree` the root of this process and of what it starts; nothing of the host's
 /// files is left but `/usr` and what belongs to it.
 ///
@@ -131,14 +136,14 @@ fn settings(
     let mut passwd = "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
         .to_owned();
     let mut group = "root:x:0:\nmail:x:8:\nnogroup:x:65534:\n".to_owned();
-    for (id, user) in (FIRST_ID..).zip(accounts.users) {
+    for (index, user) in accounts.users.iter().enumerate() {
+        let id = id_of(index);
         passwd.push_str(&format!(
             "{user}:x:{id}:{id}::/var/lib/{user}:/usr/sbin/nologin\n"
         ));
         group.push_str(&format!("{user}:x:{id}:\n"));
     }
-    let users = u32::try_from(accounts.users.len()).unwrap_or(0);
-    for (id, name) in (FIRST_ID + users..).zip(accounts.groups) {
+    for (id, name) in (id_of(accounts.users.len())..).zip(accounts.groups) {
         group.push_str(&format!("{name}:x:{id}:\n"));
     }
     let own = [("passwd", passwd), ("group", group)];
