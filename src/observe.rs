@@ -1,17 +1,21 @@
 //! What a sender did, read off the lab's side of the log: attempts, and what each message came to.
 
+mod attribution;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::IpAddr,
 };
 
+use self::attribution::Unattributed;
+
 use crate::{
     event::{Answered, Connected, Event, Failed, Purpose, SessionId, What},
     fault::{Host, Stage},
     name::Domain,
     reply::Status,
-    scenario::{AttemptResult, Mailbox, Message, MessageId, OWN_EXCHANGER, Outcome, Scenario},
+    scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
     time::Moment,
 };
 
@@ -20,6 +24,8 @@ use crate::{
 pub struct Attempt {
     /// The message it was for, where that can be told.
     pub message: Option<MessageId>,
+    /// Whether it was for a notification, where the sender does not say which.
+    pub notification: bool,
     /// The session.
     pub session: SessionId,
     /// The exchanger that the sender named, if it did.
@@ -119,6 +125,8 @@ struct Transaction {
     at: Moment,
     from: String,
     recipients: Vec<(String, u16)>,
+    /// The recipients named, whatever came of it.
+    offered: Vec<String>,
     problem: Option<(AttemptResult, Stage)>,
     message: Option<MessageId>,
     taken: Vec<String>,
@@ -130,13 +138,12 @@ pub(crate) fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
     for event in events {
         absorb(&mut views, event);
     }
-    let mut undelivered = Undelivered::new(scenario);
-    let mut attempts: Vec<Attempt> = views
+    let mut attempts: Vec<Unattributed> = views
         .into_iter()
-        .flat_map(|(session, view)| view.into_attempts(session, &mut undelivered))
+        .flat_map(|(session, view)| view.into_attempts(session))
         .collect();
-    attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
-    attempts
+    attempts.sort_by_key(|one| (one.attempt.at, one.attempt.session));
+    attribution::attribute(scenario, events, attempts)
 }
 
 fn absorb(views: &mut BTreeMap<SessionId, View>, event: &Event) {
@@ -232,6 +239,11 @@ impl View {
         }
         self.greeted_in_tls |= self.tls && stage == Stage::Helo;
         let in_transaction = stage >= Stage::Mail;
+        if let (Stage::Rcpt, Some(to), Some(transaction)) =
+            (stage, argument, self.transactions.last_mut())
+        {
+            transaction.offered.push(to.to_owned());
+        }
         match self.transactions.last_mut().filter(|_| in_transaction) {
             // A client that sends ahead of the replies (RFC 2920) goes on after MAIL failed, and after
             // every RCPT did: what is answered then is no failure of its own.
@@ -247,7 +259,7 @@ impl View {
         }
     }
 
-    fn into_attempts(self, session: SessionId, undelivered: &mut Undelivered<'_>) -> Vec<Attempt> {
+    fn into_attempts(self, session: SessionId) -> Vec<Unattributed> {
         let (result, stage) = match (self.connected, self.problem) {
             (Connected::Refused, _) => (AttemptResult::Refused, Stage::Connect),
             (Connected::Timeout, _) => (AttemptResult::Timeout, Stage::Connect),
@@ -266,6 +278,7 @@ impl View {
         };
         let whole = Attempt {
             message: self.purpose.message.clone(),
+            notification: false,
             session,
             exchanger: self.purpose.exchanger.clone(),
             hop: self.purpose.hop.clone(),
@@ -283,26 +296,19 @@ impl View {
             taken: Vec::new(),
         };
         if self.transactions.is_empty() {
-            // The exchanger of the lab's own domain is tried for bounces.
-            let for_bounces = whole
-                .hosts
-                .iter()
-                .any(|host| host.as_str() == OWN_EXCHANGER);
-            let message = whole.message.clone();
-            let message = message.or_else(|| undelivered.only_one().filter(|_| !for_bounces));
-            return vec![Attempt { message, ..whole }];
+            return vec![Unattributed {
+                attempt: whole,
+                offered: Vec::new(),
+            }];
         }
         let transactions = self.transactions.into_iter().enumerate();
         transactions
             .map(|(index, transaction)| {
                 let at = if index == 0 { whole.at } else { transaction.at };
-                transaction.into_attempt(
-                    Attempt {
-                        at,
-                        ..whole.clone()
-                    },
-                    undelivered,
-                )
+                transaction.into_attempt(Attempt {
+                    at,
+                    ..whole.clone()
+                })
             })
             .collect()
     }
@@ -321,7 +327,7 @@ impl Transaction {
         }
     }
 
-    fn into_attempt(self, whole: Attempt, undelivered: &mut Undelivered<'_>) -> Attempt {
+    fn into_attempt(self, whole: Attempt) -> Unattributed {
         let (result, stage) = match (self.taken.is_empty(), self.problem) {
             // Taken, and the reply lost.
             (false, Some((AttemptResult::Closed, Stage::Dot))) => {
@@ -331,23 +337,20 @@ impl Transaction {
             (true, Some((result, stage))) => (result, Some(stage)),
             (true, None) => (AttemptResult::Closed, Some(Stage::Content)),
         };
-        // What the content says comes before what the connection was said to be for: it may be
-        // used again.
-        let message = self
-            .message
-            .or_else(|| whole.message.clone())
-            .or_else(|| undelivered.by_envelope(&self.recipients));
-        if !self.taken.is_empty() {
-            undelivered.delivered(message.as_ref());
-        }
-        Attempt {
-            message,
+        let attempt = Attempt {
+            // What the content says comes before what the connection was said to be for: it may be
+            // used again.
+            message: self.message.or_else(|| whole.message.clone()),
             result,
             stage,
             from: Some(self.from),
             recipients: self.recipients,
             taken: self.taken,
             ..whole
+        };
+        Unattributed {
+            attempt,
+            offered: self.offered,
         }
     }
 }
@@ -359,47 +362,6 @@ fn failed_result(effect: Failed) -> AttemptResult {
         Failed::Reset => AttemptResult::Reset,
         Failed::Garbage => AttemptResult::Garbage,
         Failed::Handshake => AttemptResult::Tls,
-    }
-}
-
-/// The messages not yet seen delivered, to tell whom an attempt of a silent sender was for.
-struct Undelivered<'a> {
-    messages: &'a [Message],
-    delivered: BTreeSet<MessageId>,
-}
-
-impl<'a> Undelivered<'a> {
-    fn new(scenario: &'a Scenario) -> Self {
-        Self {
-            messages: &scenario.messages,
-            delivered: BTreeSet::new(),
-        }
-    }
-
-    fn left(&self) -> impl Iterator<Item = &'a Message> {
-        self.messages
-            .iter()
-            .filter(|message| !self.delivered.contains(&message.id))
-    }
-
-    fn only_one(&self) -> Option<MessageId> {
-        let mut left = self.left();
-        let first = left.next()?;
-        left.next().is_none().then(|| first.id.clone())
-    }
-
-    fn by_envelope(&self, recipients: &[(String, u16)]) -> Option<MessageId> {
-        let offered = |to: &Mailbox| {
-            recipients
-                .iter()
-                .any(|(address, _)| address.eq_ignore_ascii_case(&to.text))
-        };
-        let found = self.left().find(|message| message.to.iter().any(offered));
-        found.map(|message| message.id.clone())
-    }
-
-    fn delivered(&mut self, id: Option<&MessageId>) {
-        self.delivered.extend(id.cloned());
     }
 }
 

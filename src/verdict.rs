@@ -10,7 +10,7 @@ pub use self::rules::{RULES, Rule};
 use crate::{
     event::Event,
     observe::{self, Attempt, Ending},
-    scenario::{Level, MessageId, Outcome, Scenario},
+    scenario::{Level, Message, MessageId, Outcome, Scenario},
 };
 
 /// How a drill is judged.
@@ -97,6 +97,11 @@ impl Case<'_> {
         let indices = self.of_message.get(id).into_iter().flatten();
         indices.map(|index| &self.attempts[*index]).collect()
     }
+
+    fn message(&self, id: &MessageId) -> Option<&Message> {
+        let mut messages = self.scenario.messages.iter();
+        messages.find(|message| message.id == *id)
+    }
 }
 
 /// Judges a log.
@@ -107,7 +112,7 @@ pub fn judge(scenario: &Scenario, events: &[Event], witness: Witness) -> Verdict
         all.into_iter()
             .partition(|attempt: &Attempt| match &attempt.message {
                 Some(id) => endings.contains_key(id),
-                None => attempt.from.as_deref() != Some(""),
+                None => !attempt.notification,
             });
     let mut of_message: BTreeMap<MessageId, Vec<usize>> = BTreeMap::new();
     for (index, attempt) in attempts.iter().enumerate() {

@@ -53,9 +53,8 @@ pub(crate) struct Adapter {
     pub(crate) idle: Option<String>,
     /// Begins a pass over all that is queued.
     pub(crate) flush: String,
-    /// Prints a line for each message in the queue.
-    #[serde(default)]
-    pub(crate) queued: Option<String>,
+    /// Prints something for each message in the queue, and nothing if it is empty.
+    pub(crate) queued: String,
     /// Makes what is queued too old, for the next flush to return.
     #[serde(default)]
     pub(crate) expire: Option<String>,

@@ -18,7 +18,7 @@ use super::{
     matrix::{Column, Counted, Grade, Judged, Matrix, Row},
     tree::Tree,
 };
-use crate::scenario::Scenario;
+use crate::scenario::{Level, Scenario};
 
 /// Rounds of a sample, at least and at most.
 const ROUNDS: (usize, usize) = (3, 8);
@@ -172,7 +172,7 @@ impl Suite {
             seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),
         };
         match cell::play(&job) {
-            Ok(cell) => judge(cell),
+            Ok(cell) => judge(cell, scenario.level),
             Err(error) => Judged::without_run(Grade::Inconclusive, error.to_string()),
         }
     }
@@ -220,11 +220,15 @@ impl Suite {
 }
 
 /// The grade of a cell: of the worst that is wrong with it.
-fn judge(cell: Cell) -> Judged {
-    let worst = cell
-        .findings
-        .iter()
-        .map(|finding| Grade::of(finding.level))
+///
+/// Where a whole drill is about what is left open or contested, nothing in it weighs more than that.
+fn judge(cell: Cell, drill: Level) -> Judged {
+    let findings = cell.findings.iter();
+    let worst = findings
+        .map(|finding| match drill {
+            Level::May | Level::Info => Grade::Informs,
+            Level::Must | Level::Should => Grade::of(finding.level),
+        })
         .max();
     let grade = match (worst, &cell.trouble) {
         // What a broken-off drill seems to show may be what is missing of it.

@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use tokio::{net::TcpStream, process::Command, time::sleep};
 
 use super::{Adapter, fit};
@@ -30,6 +31,8 @@ const PASS_LIMIT: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(40);
 /// Seconds for every timeout of the server's SMTP client.
 const TIMEOUT: &str = "3";
+/// The most messages that are handed over one by one.
+const ONE_BY_ONE: usize = 12;
 /// Octets of what the server and its scripts say that are kept.
 const MAX_SAID: usize = 48 * 1024;
 /// The most that a process may write to one file, in blocks of 512 octets: a runaway log fills memory.
@@ -53,6 +56,9 @@ impl Sender for Server<'_> {
             adapter: self.adapter,
             post,
             given: 0,
+            passes: 0,
+            empty: true,
+            seen_out: false,
         };
         if let Err(error) = drive.through().await {
             *self.trouble = Some(error.to_string());
@@ -67,6 +73,12 @@ struct Drive<'a> {
     post: Post,
     /// How many messages have been handed over.
     given: usize,
+    /// How many passes over the queue were begun.
+    passes: usize,
+    /// Whether the queue was empty after the last pass.
+    empty: bool,
+    /// Whether every message given had come to its end when it was last asked what comes next.
+    seen_out: bool,
 }
 
 /// What comes next in a drill.
@@ -90,7 +102,10 @@ impl Drive<'_> {
             self.post.leap_to(moment);
             match next {
                 Next::Submission => self.submit_due().await?,
-                Next::Pass => self.scripts.run("flush", &self.adapter.flush).await?,
+                Next::Pass => {
+                    self.passes += 1;
+                    self.scripts.run("flush", &self.adapter.flush).await?;
+                }
                 Next::Expiry => {
                     let expire = self.adapter.expire.as_deref().unwrap_or_default();
                     self.scripts.run("expire", expire).await?;
@@ -105,11 +120,15 @@ impl Drive<'_> {
         Ok(())
     }
 
-    /// Hands over every message whose moment has come.
+    /// Hands over every message whose moment has come: a few one after the other, each with a pass to
+    /// itself, since what is done for one at a time can be told apart.
     async fn submit_due(&mut self) -> io::Result<()> {
+        let scenario = self.post.scenario();
+        let now = self.post.now();
+        let due = |message: &&Message| message.at <= now;
+        let due = scenario.messages.iter().filter(due).count() - self.given;
         while let Some(message) = self.post.due() {
             self.given += 1;
-            let octets = self.post.plain_content(&message);
             match &self.adapter.submit_smtp {
                 Some(address) => {
                     let content = self.post.content(&message);
@@ -117,17 +136,22 @@ impl Drive<'_> {
                 }
                 None => {
                     let path = PathBuf::from(FOLDER).join(format!("message-{}", self.given));
-                    fs::write(&path, octets)?;
+                    fs::write(&path, self.post.plain_content(&message))?;
                     let submit = self.adapter.submit.as_deref().unwrap_or_default();
                     self.scripts.submit(submit, &message, &path).await?;
                 }
+            }
+            if (2..=ONE_BY_ONE).contains(&due) {
+                self.pass_is_over().await?;
             }
         }
         Ok(())
     }
 
     /// What comes next, and when: nothing if every message came to its end, or is to be left.
-    fn next(&self) -> Option<(Moment, Next)> {
+    ///
+    /// What left the queue is not waited for, whatever became of it.
+    fn next(&mut self) -> Option<(Moment, Next)> {
         let scenario = self.post.scenario();
         let site: &Site = self.post.site();
         let events = site.log.events();
@@ -138,10 +162,15 @@ impl Drive<'_> {
             .post
             .next_at()
             .map(|at| (at.max(now), Next::Submission));
-        let open = self.post.given().filter(|message| {
-            let ending = &endings[&message.id];
-            ending.outcome() == Outcome::Deferred
-        });
+        let is_open = |message: &&Message| endings[&message.id].outcome() == Outcome::Deferred;
+        // Mail that came to its end and is queued all the same will be sent again.
+        let all_ended = !self.post.given().any(|message| is_open(&message));
+        let again = all_ended && !self.seen_out;
+        self.seen_out = all_ended;
+        let open = self
+            .post
+            .given()
+            .filter(|message| !self.empty && (again || is_open(message)));
         let retries = open.filter_map(|message| {
             let tried = attempts
                 .iter()
@@ -152,6 +181,7 @@ impl Drive<'_> {
                 .is_some_and(|leave| now >= leave.after && tried >= leave.attempts);
             let next = fit::schedule(scenario, message.at).find(|moment| *moment > now);
             let stopped = |at: Moment| scenario.stop.is_some_and(|stop| at > stop);
+            let next = next.filter(|_| self.passes < fit::MOST_PASSES);
             match next {
                 _ if left => None,
                 Some(at) if stopped(at) => None,
@@ -168,7 +198,7 @@ impl Drive<'_> {
 
     /// Waits until no delivery is under way: no session is open, and the server says so, twice, with
     /// nothing seen in between.
-    async fn pass_is_over(&self) -> io::Result<()> {
+    async fn pass_is_over(&mut self) -> io::Result<()> {
         let begun = Instant::now();
         let site: &Arc<Site> = self.post.site();
         let mut seen = None;
@@ -181,6 +211,8 @@ impl Drive<'_> {
             let events = site.log.len();
             let quiet = idle && site.open_sessions() == 0;
             if quiet && seen == Some(events) {
+                let queued = self.scripts.output(&self.adapter.queued).await?;
+                self.empty = queued.trim_ascii().is_empty();
                 return Ok(());
             }
             seen = quiet.then_some(events);
@@ -290,6 +322,7 @@ impl Scripts {
 
     async fn finish(what: &str, command: &mut Command) -> io::Result<()> {
         let ended = tokio::time::timeout(PASS_LIMIT, command.status()).await;
+        reap();
         match ended {
             Err(_) => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
@@ -304,9 +337,27 @@ impl Scripts {
 
     async fn succeeds(&self, script: &str) -> io::Result<bool> {
         let mut command = self.command(script)?;
-        Ok(tokio::time::timeout(PASS_LIMIT, command.status())
-            .await
-            .is_ok_and(|status| status.is_ok_and(|status| status.success())))
+        let ended = tokio::time::timeout(PASS_LIMIT, command.status()).await;
+        reap();
+        Ok(ended.is_ok_and(|status| status.is_ok_and(|status| status.success())))
+    }
+
+    async fn output(&self, script: &str) -> io::Result<Vec<u8>> {
+        let mut command = self.command(script)?;
+        command.stdout(Stdio::piped());
+        let ended = tokio::time::timeout(PASS_LIMIT, command.output()).await;
+        reap();
+        Ok(ended??.stdout)
+    }
+}
+
+/// Lets processes go that ended and whose parents did before: this is the first process of its
+/// namespace, and they are its own now. No script is waited for meanwhile.
+fn reap() {
+    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        if status == WaitStatus::StillAlive {
+            break;
+        }
     }
 }
 
@@ -329,18 +380,9 @@ pub(crate) fn said() -> String {
 /// The version that the server says it has.
 pub(crate) async fn version(adapter: &Adapter, host: &SendersHost, scenario: &Scenario) -> String {
     let scripts = Scripts::new(adapter, host, scenario);
-    let Ok(mut command) = scripts.command(&adapter.version) else {
-        return String::new();
-    };
-    command.stdout(Stdio::piped());
-    let output = tokio::time::timeout(PASS_LIMIT, command.output()).await;
-    let printed = output.ok().and_then(Result::ok).map(|output| output.stdout);
-    String::from_utf8_lossy(&printed.unwrap_or_default())
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    let printed = scripts.output(&adapter.version).await.unwrap_or_default();
+    let printed = String::from_utf8_lossy(&printed);
+    printed.lines().next().unwrap_or_default().trim().to_owned()
 }
 
 /// Hands a message over by SMTP.

@@ -22,7 +22,7 @@ use crate::{
 /// The longest delay of a drill that is waited for in real time.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most passes over the queue in one drill.
-const MOST_PASSES: usize = 12;
+pub(super) const MOST_PASSES: usize = 12;
 /// More messages than this are a sample: fewer are sent, and shares are judged by statistics.
 const MANY: usize = 60;
 /// The messages of a sample.

@@ -1,15 +1,28 @@
 //! What the scenario's author expects, held against what was observed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use super::{Case, Finding, Witness};
-use crate::observe::Attempt;
+use super::{
+    Case, Finding, Witness,
+    told::{Exchangers, Told},
+};
+use crate::observe::{Attempt, Ending};
 use crate::{
     event::{Connected, What},
     fault::Host,
-    scenario::{Bounds, ExpectedAttempt, ExpectedMessage, MessageId, Outcome, Total},
+    name::Domain,
+    reply::Status,
+    scenario::{Bounds, ExpectedAttempt, ExpectedMessage, Level, MessageId, Outcome, Total},
     time::Moment,
 };
+
+/// Subject and detail of the status of what could not be delivered in time (RFC 3463 section 3.5).
+const EXPIRED: (u16, u16) = (4, 7);
+/// Attempts of one pass over a queue that is driven are nearer to each other than this.
+const SAME_PASS: Duration = Duration::from_secs(60);
 
 /// Every expectation that does not hold.
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
@@ -22,6 +35,12 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
             (Witness::Command | Witness::Server, Total::Sessions) => observed <= bounds.max,
             // It does not say what it did not deliver, and whether it will.
             (Witness::Command, Total::Deferred | Total::Bounced) => true,
+            (Witness::Server, Total::Deferred | Total::Bounced) => {
+                (0..=returned_unseen(case)).any(|unseen| match total {
+                    Total::Bounced => bounds.allow(observed + unseen),
+                    _ => bounds.allow(observed - unseen),
+                })
+            }
             _ => bounds.allow(observed),
         };
         if !allowed {
@@ -137,18 +156,30 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
         let end = end_of_life(case, id);
         attempts.retain(|attempt| attempt.at < end);
     }
+    let several = case.message(id).is_some_and(|message| message.to.len() > 1);
+    if several && !matches!(case.witness, Witness::Sender { .. }) {
+        attempts = for_all_recipients(attempts);
+    }
     let mut findings = Vec::new();
     let mut differs = |what: &str, expected: String, observed: String| {
-        findings.push(finding(
+        let finding = finding(
             case,
             format!("{what} of message {id}"),
             vec![expected],
             vec![observed],
-        ));
+        );
+        // Which status a report gives is settled by no MUST.
+        let by_itself = what == "status" && !matches!(case.witness, Witness::Sender { .. });
+        let level = if by_itself {
+            Level::Info
+        } else {
+            finding.level
+        };
+        findings.push(Finding { level, ..finding });
     };
     if let Some(outcome) = expected
         .outcome
-        .filter(|outcome| !is_outcome(case, *outcome, ending.outcome()))
+        .filter(|outcome| !is_outcome(case, id, *outcome, ending.outcome()))
     {
         differs("outcome", outcome.to_string(), seen(case, ending.outcome()));
     }
@@ -173,20 +204,17 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
     if let Some(copies) = expected
         .copies
         .filter(|copies| !copies.allow(ending.copies))
+        .filter(|_| !is_a_copy_for_each(case, &attempts))
     {
         differs("copies", copies.to_string(), ending.copies.to_string());
     }
-    if let Some(status) = expected
+    let wrong_status = expected
         .status
-        .filter(|status| Some(*status) != ending.status)
-    {
-        differs(
-            "status",
-            status.to_string(),
-            ending
-                .status
-                .map_or("none".to_owned(), |status| status.to_string()),
-        );
+        .filter(|status| !is_status(case, *status, ending));
+    if let Some(status) = wrong_status {
+        let observed = ending.status;
+        let observed = observed.map_or("none".to_owned(), |status| status.to_string());
+        differs("status", status.to_string(), observed);
     }
     for (recipient, outcome) in &expected.recipients {
         let observed = ending
@@ -194,7 +222,7 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(recipient))
             .map(|(_, outcome)| *outcome);
-        if !observed.is_some_and(|observed| is_outcome(case, *outcome, observed)) {
+        if !observed.is_some_and(|observed| is_outcome(case, id, *outcome, observed)) {
             let observed = observed.map_or("no such recipient".to_owned(), |outcome| {
                 seen(case, outcome)
             });
@@ -227,16 +255,94 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
 
 /// When a message is too old to be kept.
 fn end_of_life(case: &Case<'_>, id: &MessageId) -> Moment {
-    let messages = &case.scenario.messages;
-    let message = messages.iter().find(|message| message.id == *id);
-    let given = message.map_or(Moment::START, |message| message.at);
+    let given = case.message(id).map_or(Moment::START, |message| message.at);
     given.after(case.scenario.sender.expire)
 }
 
 /// Whether what was seen of a message can be what was expected of it.
-fn is_outcome(case: &Case<'_>, expected: Outcome, observed: Outcome) -> bool {
+fn is_outcome(case: &Case<'_>, id: &MessageId, expected: Outcome, observed: Outcome) -> bool {
     let undelivered = expected != Outcome::Delivered && observed == Outcome::Deferred;
-    expected == observed || (case.witness == Witness::Command && undelivered)
+    expected == observed
+        || match case.witness {
+            Witness::Sender { .. } => false,
+            Witness::Command => undelivered,
+            Witness::Server => undelivered && returns_unseen(case, id),
+        }
+}
+
+/// Whether a notification about a message could not be seen: there is nobody to send it to, no host to
+/// send it to, or no host that takes it.
+fn returns_unseen(case: &Case<'_>, id: &MessageId) -> bool {
+    let Some(from) = case.message(id).and_then(|message| message.from.as_ref()) else {
+        return true;
+    };
+    let was_tried = case
+        .other_attempts
+        .iter()
+        .any(|attempt| attempt.notification && attempt.taken.is_empty());
+    if was_tried {
+        return true;
+    }
+    let told = Told::new(case.scenario, case.events);
+    let end = case.events.last().map_or(Moment::START, |event| event.at);
+    let is_nowhere = |host: &Domain| told.addresses(host, end).is_empty();
+    match told.exchangers(&from.domain, end) {
+        Exchangers::Mx(hosts) => hosts.iter().all(|(_, host)| is_nowhere(host)),
+        Exchangers::Implicit => is_nowhere(&from.domain),
+        Exchangers::Null | Exchangers::NoDomain | Exchangers::Failed => true,
+    }
+}
+
+/// Messages that may have been returned where nobody sees it.
+fn returned_unseen(case: &Case<'_>) -> u64 {
+    let undelivered = case
+        .endings
+        .iter()
+        .filter(|(_, ending)| ending.outcome() == Outcome::Deferred);
+    undelivered
+        .filter(|(id, _)| returns_unseen(case, id))
+        .count() as u64
+}
+
+/// Whether a sender that is not told which status to give gave one that will do.
+fn is_status(case: &Case<'_>, expected: Status, ending: &Ending) -> bool {
+    match (case.witness, ending.status) {
+        (_, observed) if observed == Some(expected) => true,
+        (Witness::Sender { .. }, _) => false,
+        // Nothing came back in which it could be.
+        (_, None) => true,
+        // RFC 3463 has 4.4.7 and 5.4.7 for what was not delivered in time, and one may give either.
+        (_, Some(Status(_, subject, detail))) => {
+            (subject, detail) == (expected.1, expected.2) && (subject, detail) == EXPIRED
+        }
+    }
+}
+
+/// Whether each recipient has got at most one copy: a sender may make a transaction of its own for
+/// each.
+fn is_a_copy_for_each(case: &Case<'_>, attempts: &[&Attempt]) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut taken = attempts.iter().flat_map(|attempt| &attempt.taken);
+    !matches!(case.witness, Witness::Sender { .. }) && taken.all(|to| seen.insert(to))
+}
+
+/// The attempts of a sender that makes one for each recipient, as if it made one for all.
+fn for_all_recipients<'a>(attempts: Vec<&'a Attempt>) -> Vec<&'a Attempt> {
+    let mut kept: Vec<(&Attempt, BTreeSet<&str>)> = Vec::new();
+    for attempt in attempts {
+        let to: BTreeSet<&str> = attempt.recipients.iter().map(|(to, _)| &**to).collect();
+        let same = |(earlier, so_far): &&mut (&Attempt, BTreeSet<&str>)| {
+            earlier.address == attempt.address
+                && (earlier.result, earlier.stage) == (attempt.result, attempt.stage)
+                && so_far.is_disjoint(&to)
+                && attempt.at.since(earlier.at) < SAME_PASS
+        };
+        match kept.iter_mut().find(same) {
+            Some((_, so_far)) => so_far.extend(to),
+            None => kept.push((attempt, to)),
+        }
+    }
+    kept.into_iter().map(|(attempt, _)| attempt).collect()
 }
 
 /// What was seen of a message, in words that claim no more.

@@ -290,9 +290,12 @@ fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) ->
                 && later.exchanger == attempt.exchanger
                 && (later.exchanger.is_some() || attempt.hosts.len() == 1)
         };
-        // In the same session, a further transaction; after TLS that failed, plain text at once.
+        // In the same session, a further transaction; after TLS that failed, plain text at once; for
+        // other recipients of the same message, as far as that can be told.
         let excused = |later: &Attempt| {
-            later.session == attempt.session || attempt.stage == Some(Stage::Starttls)
+            later.session == attempt.session
+                || attempt.stage == Some(Stage::Starttls)
+                || are_for_others(message, attempt, later)
         };
         let later = attempts[index + 1..]
             .iter()
@@ -307,6 +310,16 @@ fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) ->
         }
     }
     None
+}
+
+/// Whether two attempts of a sender that says nothing may be for different recipients.
+fn are_for_others(message: &Message, one: &Attempt, other: &Attempt) -> bool {
+    let offered = |attempt: &Attempt, to: &str| {
+        let mut known = attempt.recipients.iter();
+        known.any(|(known, _)| known == to)
+    };
+    let in_both = one.recipients.iter().any(|(to, _)| offered(other, to));
+    one.hop.is_none() && message.to.len() > 1 && !in_both
 }
 
 /// Returned, says the sender, and nothing came back; or a notification of a notification.

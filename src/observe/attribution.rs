@@ -1,0 +1,300 @@
+//! Whom an attempt was for, where neither its content nor the sender says so.
+//!
+//! What is known of a silent sender is when it was given which message, whom it asked the name server
+//! about, and what its commands said. An attempt that fails before its recipients are named is told by
+//! the address: it is for a message whose domain leads there, or for a notification, if only the
+//! domain of an author does.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use hickory_proto::rr::RData;
+
+use super::Attempt;
+use crate::{
+    event::{Event, What},
+    name::Domain,
+    scenario::{Mailbox, Message, MessageId, Scenario},
+    time::Moment,
+    zone::address_of,
+};
+
+/// An attempt, and the recipients that its commands named, those of failed commands included.
+pub(super) struct Unattributed {
+    pub(super) attempt: Attempt,
+    pub(super) offered: Vec<String>,
+}
+
+/// Finds the message of every attempt that has none; `attempts` are in the order of time.
+pub(super) fn attribute(
+    scenario: &Scenario,
+    events: &[Event],
+    attempts: Vec<Unattributed>,
+) -> Vec<Attempt> {
+    let known = |attempt: &Unattributed| attempt.attempt.message.is_some();
+    if attempts.iter().all(known) {
+        return attempts.into_iter().map(|one| one.attempt).collect();
+    }
+    let routes = Routes::new(events);
+    let mut ledger = Ledger::new(scenario, events, &routes);
+    attempts.into_iter().map(|one| ledger.enter(one)).collect()
+}
+
+/// Where the answers of the name server lead, all of them together.
+struct Routes<'a> {
+    names: BTreeMap<&'a Domain, BTreeSet<Domain>>,
+    aliases: BTreeMap<&'a Domain, Domain>,
+    addresses: BTreeMap<&'a Domain, BTreeSet<IpAddr>>,
+}
+
+impl<'a> Routes<'a> {
+    fn new(events: &'a [Event]) -> Self {
+        let mut routes = Self {
+            names: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            addresses: BTreeMap::new(),
+        };
+        for event in events {
+            let What::Query { name, records, .. } = &event.what else {
+                continue;
+            };
+            for record in records {
+                let target = match &record.data {
+                    RData::MX(mx) => Some(Domain::from(&mx.exchange)),
+                    RData::CNAME(alias) => Some(Domain::from(&alias.0)),
+                    _ => None,
+                };
+                if let Some(target) = target {
+                    routes.names.entry(name).or_default().insert(target);
+                }
+                if let RData::CNAME(alias) = &record.data {
+                    let known = routes.aliases.entry(name);
+                    known.or_insert_with(|| Domain::from(&alias.0));
+                }
+                let addresses = routes.addresses.entry(name).or_default();
+                addresses.extend(address_of(&record.data));
+            }
+        }
+        routes
+    }
+
+    /// Whether mail for a domain may have been led to an address.
+    fn lead(&self, domain: &Domain, address: IpAddr) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut next = vec![domain];
+        while let Some(name) = next.pop() {
+            let literal = name.as_str().parse::<IpAddr>();
+            let known = self.addresses.get(name);
+            if literal == Ok(address) || known.is_some_and(|known| known.contains(&address)) {
+                return true;
+            }
+            if seen.insert(name) {
+                next.extend(self.names.get(name).into_iter().flatten());
+            }
+        }
+        false
+    }
+
+    /// Whether a name is what another one stands for.
+    fn stands_for(&self, alias: &Domain, name: &str) -> bool {
+        let mut at = alias;
+        // As many steps as there are aliases: more would go round in a circle.
+        for _ in 0..self.aliases.len() {
+            let Some(next) = self.aliases.get(at) else {
+                return false;
+            };
+            if next.as_str().eq_ignore_ascii_case(name) {
+                return true;
+            }
+            at = next;
+        }
+        false
+    }
+}
+
+/// A message as far as it is known at some point of the log.
+struct Entry<'a> {
+    message: &'a Message,
+    /// When the sender was given it; nobody knows of one that is not in the log.
+    given: Moment,
+    /// When a notification about it arrived, if it had one recipient.
+    returned: Option<Moment>,
+    /// The recipients that were neither taken nor refused for good.
+    open: Vec<&'a Mailbox>,
+    /// How often each address was tried for it.
+    tried: BTreeMap<IpAddr, usize>,
+}
+
+impl Entry<'_> {
+    fn is_open(&self, at: Moment) -> bool {
+        !self.open.is_empty() && self.returned.is_none_or(|returned| returned > at)
+    }
+
+    fn is_for(&self, recipient: &str, routes: &Routes<'_>) -> bool {
+        self.addressed(recipient, routes).is_some()
+    }
+
+    /// The recipient that is meant: a sender may write what an alias stands for in its place.
+    fn addressed(&self, recipient: &str, routes: &Routes<'_>) -> Option<&Mailbox> {
+        let same = |to: &&Mailbox| to.text.eq_ignore_ascii_case(recipient);
+        let same_by_alias = |to: &&Mailbox| {
+            let parts = (recipient.rsplit_once('@'), to.text.rsplit_once('@'));
+            let (Some((local, domain)), Some((wanted, _))) = parts else {
+                return false;
+            };
+            local == wanted && routes.stands_for(&to.domain, domain)
+        };
+        let to = &self.message.to;
+        to.iter()
+            .find(same)
+            .or_else(|| to.iter().find(same_by_alias))
+    }
+}
+
+/// The drill's messages, entered into as attempts go by.
+struct Ledger<'a> {
+    entries: Vec<Entry<'a>>,
+    place: BTreeMap<&'a MessageId, usize>,
+    routes: &'a Routes<'a>,
+}
+
+impl<'a> Ledger<'a> {
+    fn new(scenario: &'a Scenario, events: &'a [Event], routes: &'a Routes<'a>) -> Self {
+        let mut given = BTreeMap::new();
+        let mut returned = BTreeMap::new();
+        for event in events {
+            match &event.what {
+                What::Submitted { message, .. } => drop(given.insert(message, event.at)),
+                What::Taken {
+                    about: Some(about), ..
+                } => drop(returned.insert(about, event.at)),
+                _ => {}
+            }
+        }
+        let entry = |message: &'a Message| Entry {
+            message,
+            given: given.get(&message.id).copied().unwrap_or(Moment::START),
+            returned: returned
+                .get(&message.id)
+                .copied()
+                .filter(|_| message.to.len() == 1),
+            open: message.to.iter().collect(),
+            tried: BTreeMap::new(),
+        };
+        let messages = scenario.messages.iter();
+        Self {
+            place: messages
+                .clone()
+                .map(|message| &message.id)
+                .zip(0..)
+                .collect(),
+            entries: messages.map(entry).collect(),
+            routes,
+        }
+    }
+
+    fn enter(&mut self, one: Unattributed) -> Attempt {
+        let Unattributed {
+            mut attempt,
+            offered,
+        } = one;
+        if attempt.message.is_none() {
+            let found = self.find(&attempt, &offered);
+            attempt.message = found.map(|index| self.entries[index].message.id.clone());
+            attempt.notification = found.is_none() && self.is_notification(&attempt);
+        }
+        let place = attempt.message.as_ref().and_then(|id| self.place.get(id));
+        if let Some(entry) = place.and_then(|index| self.entries.get_mut(*index)) {
+            *entry.tried.entry(attempt.address).or_default() += 1;
+            let sent = attempt.recipients.iter_mut().map(|(to, _)| to);
+            for to in attempt.taken.iter_mut().chain(sent) {
+                if let Some(meant) = entry.addressed(to, self.routes) {
+                    to.clone_from(&meant.text);
+                }
+            }
+            let settled = |to: &Mailbox| {
+                attempt.taken.contains(&to.text)
+                    || attempt
+                        .recipients
+                        .iter()
+                        .any(|(refused, code)| *refused == to.text && *code >= 500)
+                    || (attempt.is_permanent() && entry.message.to.len() == 1)
+            };
+            entry.open.retain(|to| !settled(to));
+        }
+        attempt
+    }
+
+    /// The message that an attempt was for: open ones come before those that are done with.
+    fn find(&self, attempt: &Attempt, offered: &[String]) -> Option<usize> {
+        let at = attempt.at;
+        let given = |index: &usize| self.entries[*index].given <= at;
+        let (open, done): (Vec<usize>, Vec<usize>) = (0..self.entries.len())
+            .filter(given)
+            .partition(|index| self.entries[*index].is_open(at));
+        if !offered.is_empty() {
+            let named = |index: &usize| {
+                let mut offered = offered.iter();
+                offered.any(|to| self.entries[*index].is_for(to, self.routes))
+            };
+            let open = self.least_tried(open.into_iter().filter(named), attempt.address);
+            return open.or_else(|| done.into_iter().rev().find(named));
+        }
+        if self.is_notification(attempt) {
+            return None;
+        }
+        let sent_by = |index: &usize| {
+            let from = self.entries[*index].message.from.as_ref();
+            let from = from.map_or("", |from| &*from.text);
+            attempt
+                .from
+                .as_ref()
+                .is_some_and(|said| said.eq_ignore_ascii_case(from))
+        };
+        let led = |index: &usize| {
+            let mut hops = self.entries[*index].message.to.iter();
+            hops.any(|to| self.routes.lead(&to.domain, attempt.address))
+        };
+        let open = kept(kept(open, sent_by), led);
+        match open[..] {
+            [only] => Some(only),
+            [] => done.into_iter().rev().find(led),
+            // Of several that it may be for, none of which leads there, nothing is known.
+            [first, ..] if !led(&first) => None,
+            _ => self.least_tried(open.into_iter(), attempt.address),
+        }
+    }
+
+    /// Of messages that look the same, one is not tried again before the others.
+    fn least_tried(&self, entries: impl Iterator<Item = usize>, address: IpAddr) -> Option<usize> {
+        let tried = |index: &usize| self.entries[*index].tried.get(&address).copied();
+        entries.min_by_key(|index| tried(index).unwrap_or(0))
+    }
+
+    /// Whether an attempt was for a message about a message.
+    fn is_notification(&self, attempt: &Attempt) -> bool {
+        let lead = |domain: &Domain| self.routes.lead(domain, attempt.address);
+        let mut messages = self.entries.iter().map(|entry| entry.message);
+        match attempt.from.as_deref() {
+            Some("") => messages.all(|message| message.from.is_some()),
+            Some(_) => false,
+            None => {
+                let to_recipients =
+                    |message: &Message| message.to.iter().any(|to| lead(&to.domain));
+                let to_author =
+                    |message: &Message| message.from.iter().any(|from| lead(&from.domain));
+                !messages.clone().any(to_recipients) && messages.any(to_author)
+            }
+        }
+    }
+}
+
+/// Those that satisfy a condition, or all if none does.
+fn kept(all: Vec<usize>, condition: impl Fn(&usize) -> bool) -> Vec<usize> {
+    match all.iter().any(&condition) {
+        true => all.into_iter().filter(condition).collect(),
+        false => all,
+    }
+}
