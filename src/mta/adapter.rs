@@ -1,6 +1,10 @@
 //! A mail server as a file: where it comes from, how it is set up, started, given mail and asked.
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Serialize};
@@ -61,6 +65,12 @@ pub(crate) struct Adapter {
     /// What in the configuration decides about routing, for readers of the results.
     #[serde(default)]
     pub(crate) settings: Vec<String>,
+    /// A file that the server logs to, if not through the system's logger.
+    #[serde(default)]
+    pub(crate) log: Option<PathBuf>,
+    /// What results depend on: a part of a scenario's path, and the setting.
+    #[serde(default)]
+    pub(crate) depends: BTreeMap<String, String>,
     /// What it does not have, with the reason.
     #[serde(default)]
     pub(crate) cannot: BTreeMap<Feature, String>,
@@ -95,6 +105,13 @@ impl Adapter {
             return wrong("runs_as to be one of users");
         }
         Ok(adapter)
+    }
+
+    /// What the result of a scenario depends on.
+    pub(crate) fn depends_on(&self, scenario: &str) -> Option<&str> {
+        let mut known = self.depends.iter();
+        let (_, setting) = known.find(|(part, _)| scenario.contains(part.as_str()))?;
+        Some(setting)
     }
 
     /// The adapters that come with mxdrill, with the words they are asked for by, in order.

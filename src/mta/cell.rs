@@ -219,7 +219,7 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
         sampled: scenario.messages.len(),
         counts: counts.collect(),
         log: events.iter().map(Event::line).collect(),
-        syslog: syslog.text(),
+        syslog: syslog.text() + &drive::tail(job.adapter.log.as_deref()),
         said: drive::said(),
         seconds: 0.0,
     })

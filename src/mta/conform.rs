@@ -64,8 +64,12 @@ impl Suite {
                             break;
                         }
                         let at = (index / self.servers.len(), index % self.servers.len());
-                        let judged =
-                            self.cell(&fits[at.0], &self.scenarios[at.0], &self.servers[at.1]);
+                        let (scenario, server) = (&self.scenarios[at.0], &self.servers[at.1]);
+                        let mut judged = self.cell(&fits[at.0], scenario, server);
+                        if judged.grade > Grade::Pass {
+                            let setting = server.adapter.depends_on(&scenario.path);
+                            judged.depends = setting.map(str::to_owned);
+                        }
                         if done.send((at, judged)).is_err() {
                             break;
                         }
@@ -87,7 +91,7 @@ impl Suite {
             return Judged::without_run(Grade::Unfit, obstacle);
         }
         if fit.shares.is_empty() {
-            return self.plain(fit, scenario, server);
+            return self.plain(scenario, server);
         }
         let mut counted: Vec<Counted> = fit
             .shares
@@ -137,8 +141,7 @@ impl Suite {
         }
     }
 
-    fn plain(&self, fit: &Fit, scenario: &Scenario, server: &Entrant) -> Judged {
-        let _ = fit;
+    fn plain(&self, scenario: &Scenario, server: &Entrant) -> Judged {
         let first = self.once(scenario, server, 0);
         if first.grade == Grade::Pass {
             return first;
@@ -239,6 +242,7 @@ fn judge(cell: Cell, drill: Level) -> Judged {
     Judged {
         grade,
         reason: cell.trouble.clone(),
+        depends: None,
         runs: 1,
         flaky: false,
         shares: Vec::new(),

@@ -31,8 +31,8 @@ const PASS_LIMIT: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(40);
 /// Seconds for every timeout of the server's SMTP client.
 const TIMEOUT: &str = "3";
-/// The most messages that are handed over one by one.
-const ONE_BY_ONE: usize = 12;
+/// How often nothing may have happened in an open session before it counts as left.
+const ABANDONED: u32 = 12;
 /// Octets of what the server and its scripts say that are kept.
 const MAX_SAID: usize = 48 * 1024;
 /// The most that a process may write to one file, in blocks of 512 octets: a runaway log fills memory.
@@ -104,29 +104,26 @@ impl Drive<'_> {
                 Next::Submission => self.submit_due().await?,
                 Next::Pass => {
                     self.passes += 1;
-                    self.scripts.run("flush", &self.adapter.flush).await?;
+                    self.flush().await?;
                 }
                 Next::Expiry => {
                     let expire = self.adapter.expire.as_deref().unwrap_or_default();
                     self.scripts.run("expire", expire).await?;
-                    self.scripts.run("flush", &self.adapter.flush).await?;
+                    return self.flush().await;
                 }
-            }
-            self.pass_is_over().await?;
-            if next == Next::Expiry {
-                break;
             }
         }
         Ok(())
     }
 
-    /// Hands over every message whose moment has come: a few one after the other, each with a pass to
-    /// itself, since what is done for one at a time can be told apart.
+    async fn flush(&mut self) -> io::Result<()> {
+        self.scripts.run("flush", &self.adapter.flush).await?;
+        self.pass_is_over().await
+    }
+
+    /// Hands over every message whose moment has come, one after the other, each with a pass to
+    /// itself: what is done for one at a time can be told apart.
     async fn submit_due(&mut self) -> io::Result<()> {
-        let scenario = self.post.scenario();
-        let now = self.post.now();
-        let due = |message: &&Message| message.at <= now;
-        let due = scenario.messages.iter().filter(due).count() - self.given;
         while let Some(message) = self.post.due() {
             self.given += 1;
             match &self.adapter.submit_smtp {
@@ -141,9 +138,7 @@ impl Drive<'_> {
                     self.scripts.submit(submit, &message, &path).await?;
                 }
             }
-            if (2..=ONE_BY_ONE).contains(&due) {
-                self.pass_is_over().await?;
-            }
+            self.pass_is_over().await?;
         }
         Ok(())
     }
@@ -202,6 +197,7 @@ impl Drive<'_> {
         let begun = Instant::now();
         let site: &Arc<Site> = self.post.site();
         let mut seen = None;
+        let mut unchanged = 0;
         while begun.elapsed() < PASS_LIMIT {
             sleep(POLL).await;
             let idle = match &self.adapter.idle {
@@ -209,13 +205,19 @@ impl Drive<'_> {
                 None => true,
             };
             let events = site.log.len();
-            let quiet = idle && site.open_sessions() == 0;
-            if quiet && seen == Some(events) {
+            // A receiver that does not read does not see that it was left.
+            unchanged = if seen == Some(events) {
+                unchanged + 1
+            } else {
+                0
+            };
+            let quiet = idle && (site.open_sessions() == 0 || unchanged >= ABANDONED);
+            if quiet && unchanged > 0 {
                 let queued = self.scripts.output(&self.adapter.queued).await?;
                 self.empty = queued.trim_ascii().is_empty();
                 return Ok(());
             }
-            seen = quiet.then_some(events);
+            seen = idle.then_some(events);
         }
         Err(io::Error::new(
             io::ErrorKind::TimedOut,
@@ -372,7 +374,14 @@ pub(crate) fn prepare(authority: Option<String>) -> io::Result<()> {
 
 /// What the server's scripts and daemons said, the end of it if it is much.
 pub(crate) fn said() -> String {
-    let octets = fs::read(Scripts::said_path()).unwrap_or_default();
+    tail(Some(&Scripts::said_path()))
+}
+
+/// The end of a file, if there is one.
+pub(crate) fn tail(path: Option<&Path>) -> String {
+    let octets = path
+        .and_then(|path| fs::read(path).ok())
+        .unwrap_or_default();
     let start = octets.len().saturating_sub(MAX_SAID);
     String::from_utf8_lossy(&octets[start..]).into_owned()
 }

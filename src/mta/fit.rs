@@ -24,9 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The most passes over the queue in one drill.
 pub(super) const MOST_PASSES: usize = 12;
 /// More messages than this are a sample: fewer are sent, and shares are judged by statistics.
-const MANY: usize = 60;
+const MANY: usize = 30;
 /// The messages of a sample.
-const SAMPLE: usize = 40;
+const SAMPLE: usize = 24;
 
 /// Something a mail server may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -162,9 +162,15 @@ fn about_the_reference(scenario: &Scenario) -> Option<String> {
 fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
     let settings = &scenario.sender;
     let attempts = crate::observe::attempts(scenario, &run.events);
+    let waits = |effect: &Effect| matches!(effect, Effect::Hang | Effect::Garbage);
     let timed_out = attempts
         .iter()
-        .any(|attempt| attempt.result == AttemptResult::Timeout);
+        .any(|attempt| attempt.result == AttemptResult::Timeout)
+        || scenario.faults.iter().any(|fault| match &fault.failure {
+            // A line that is no reply may be taken for the beginning of one.
+            Failure::Session { effect, .. } => waits(effect),
+            Failure::Query { .. } => false,
+        });
     let expired = |what: &What, at: Moment| match what {
         What::Report {
             message,

@@ -145,6 +145,8 @@ pub(crate) struct Judged {
     pub(crate) grade: Grade,
     /// Why it is unfit or inconclusive.
     pub(crate) reason: Option<String>,
+    /// The setting that it depends on.
+    pub(crate) depends: Option<String>,
     /// How often it was played; more than once where chance has a part, or the first time was not
     /// a pass.
     pub(crate) runs: usize,
@@ -161,6 +163,7 @@ impl Judged {
         Self {
             grade,
             reason: Some(reason),
+            depends: None,
             runs: 0,
             flaky: false,
             shares: Vec::new(),

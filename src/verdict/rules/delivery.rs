@@ -239,9 +239,12 @@ fn given_up_too_soon(
             None => offers(attempt, recipient, message) || message.to.len() > 1,
         };
         let to_hop: Vec<&&Attempt> = attempts.iter().filter(is_for).collect();
-        let permanent = to_hop
-            .iter()
-            .any(|attempt| turned_away(attempt) || refused_for_good(attempt, recipient));
+        // What a line that is no reply means, no RFC says.
+        let unclear =
+            |attempt: &Attempt| attempt.hop.is_none() && attempt.result == AttemptResult::Garbage;
+        let permanent = to_hop.iter().any(|attempt| {
+            turned_away(attempt) || refused_for_good(attempt, recipient) || unclear(attempt)
+        });
         let expired = at.since(message.at) >= case.scenario.sender.expire;
         let looped = message.received >= case.scenario.sender.max_hops;
         if permanent || expired || looped || message.require_tls {
