@@ -11,7 +11,7 @@ use super::Adapter;
 use crate::{
     drill::{self, Run},
     event::What,
-    fault::{Effect, Failure, Host, QueryEffect},
+    fault::{Effect, Failure, Host, QueryEffect, Stage},
     lab::NetworkKind,
     observe::Attempt,
     scenario::{AttemptResult, Bounds, Outcome, Scenario, TlsPolicy, Total},
@@ -311,7 +311,12 @@ fn sample(scenario: &Arc<Scenario>) -> (Arc<Scenario>, Vec<Share>) {
         low: bounds.min as f64 / all as f64,
         high: bounds.max.min(all as u64) as f64 / all as f64,
     };
-    for (host, bounds) in &sample.expect.first_attempts {
+    // A server may remember what it could not reach, and leave it out.
+    let reachable = !scenario.faults.iter().any(|fault| match &fault.failure {
+        Failure::Session { stage, .. } => *stage < Stage::Mail,
+        Failure::Query { .. } => false,
+    });
+    for (host, bounds) in sample.expect.first_attempts.iter().filter(|_| reachable) {
         shares.push(share(first_at(host), bounds));
     }
     let whole = Bounds {

@@ -33,8 +33,8 @@ pub(super) fn attribute(
     events: &[Event],
     attempts: Vec<Unattributed>,
 ) -> Vec<Attempt> {
-    let known = |attempt: &Unattributed| attempt.attempt.message.is_some();
-    if attempts.iter().all(known) {
+    let said = |one: &Unattributed| one.attempt.message.is_some() && one.attempt.hop.is_some();
+    if attempts.iter().all(said) {
         return attempts.into_iter().map(|one| one.attempt).collect();
     }
     let routes = Routes::new(events);
@@ -43,38 +43,31 @@ pub(super) fn attribute(
 }
 
 /// Where the answers of the name server lead, all of them together.
-struct Routes<'a> {
-    names: BTreeMap<&'a Domain, BTreeSet<Domain>>,
-    aliases: BTreeMap<&'a Domain, Domain>,
-    addresses: BTreeMap<&'a Domain, BTreeSet<IpAddr>>,
+#[derive(Default)]
+struct Routes {
+    names: BTreeMap<Domain, BTreeSet<Domain>>,
+    aliases: BTreeMap<Domain, Domain>,
+    addresses: BTreeMap<Domain, BTreeSet<IpAddr>>,
 }
 
-impl<'a> Routes<'a> {
-    fn new(events: &'a [Event]) -> Self {
-        let mut routes = Self {
-            names: BTreeMap::new(),
-            aliases: BTreeMap::new(),
-            addresses: BTreeMap::new(),
-        };
-        for event in events {
-            let What::Query { name, records, .. } = &event.what else {
-                continue;
-            };
-            for record in records {
-                let target = match &record.data {
-                    RData::MX(mx) => Some(Domain::from(&mx.exchange)),
-                    RData::CNAME(alias) => Some(Domain::from(&alias.0)),
-                    _ => None,
-                };
-                if let Some(target) = target {
-                    routes.names.entry(name).or_default().insert(target);
-                }
-                if let RData::CNAME(alias) = &record.data {
-                    let known = routes.aliases.entry(name);
-                    known.or_insert_with(|| Domain::from(&alias.0));
-                }
-                let addresses = routes.addresses.entry(name).or_default();
-                addresses.extend(address_of(&record.data));
+impl Routes {
+    fn new(events: &[Event]) -> Self {
+        let mut routes = Self::default();
+        let answers = events.iter().filter_map(|event| match &event.what {
+            What::Query { records, .. } => Some(records),
+            _ => None,
+        });
+        for record in answers.flatten() {
+            let owner = Domain::from(&record.name);
+            if let RData::CNAME(alias) = &record.data {
+                let target = Domain::from(&alias.0);
+                routes.aliases.insert(owner.clone(), target.clone());
+                routes.names.entry(owner).or_default().insert(target);
+            } else if let RData::MX(mx) = &record.data {
+                let target = Domain::from(&mx.exchange);
+                routes.names.entry(owner).or_default().insert(target);
+            } else if let Some(address) = address_of(&record.data) {
+                routes.addresses.entry(owner).or_default().insert(address);
             }
         }
         routes
@@ -132,12 +125,12 @@ impl Entry<'_> {
         !self.open.is_empty() && self.returned.is_none_or(|returned| returned > at)
     }
 
-    fn is_for(&self, recipient: &str, routes: &Routes<'_>) -> bool {
+    fn is_for(&self, recipient: &str, routes: &Routes) -> bool {
         self.addressed(recipient, routes).is_some()
     }
 
     /// The recipient that is meant: a sender may write what an alias stands for in its place.
-    fn addressed(&self, recipient: &str, routes: &Routes<'_>) -> Option<&Mailbox> {
+    fn addressed(&self, recipient: &str, routes: &Routes) -> Option<&Mailbox> {
         let same = |to: &&Mailbox| to.text.eq_ignore_ascii_case(recipient);
         let same_by_alias = |to: &&Mailbox| {
             let parts = (recipient.rsplit_once('@'), to.text.rsplit_once('@'));
@@ -157,11 +150,11 @@ impl Entry<'_> {
 struct Ledger<'a> {
     entries: Vec<Entry<'a>>,
     place: BTreeMap<&'a MessageId, usize>,
-    routes: &'a Routes<'a>,
+    routes: &'a Routes,
 }
 
 impl<'a> Ledger<'a> {
-    fn new(scenario: &'a Scenario, events: &'a [Event], routes: &'a Routes<'a>) -> Self {
+    fn new(scenario: &'a Scenario, events: &'a [Event], routes: &'a Routes) -> Self {
         let mut given = BTreeMap::new();
         let mut returned = BTreeMap::new();
         for event in events {

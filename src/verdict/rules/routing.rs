@@ -17,7 +17,7 @@ use crate::{
     scenario::{AttemptResult, Message, MessageId, Scenario},
     time::Moment,
     verdict::{
-        Case, Finding,
+        Case, Finding, Witness,
         told::{Exchangers, Told},
     },
 };
@@ -281,19 +281,24 @@ fn pause_after(attempt: &Attempt) -> Duration {
 }
 
 /// Whether a sender that remembers dead hosts may pass an address over (RFC 5321 section 4.5.4.1).
+/// A mail server is not told how long the drill says it is since.
 fn may_be_remembered(case: &Case<'_>, address: IpAddr, at: Moment) -> bool {
-    let Some(kept) = case.scenario.sender.remember_unreachable else {
-        return false;
+    let kept = match (case.witness, case.scenario.sender.remember_unreachable) {
+        (Witness::Server, _) => Duration::MAX,
+        (_, None) => return false,
+        (_, Some(kept)) => kept + REMEMBERED_FROM,
     };
-    let unreached = |attempt: &&Attempt| {
-        let failed = matches!(
-            attempt.result,
-            AttemptResult::Refused | AttemptResult::Timeout | AttemptResult::Unreachable
-        );
-        failed && attempt.stage == Some(Stage::Connect)
+    let unreached = |attempt: &&Attempt| match case.witness {
+        Witness::Server => attempt.stage.is_some_and(|stage| stage < Stage::Mail),
+        _ => {
+            let failed = matches!(
+                attempt.result,
+                AttemptResult::Refused | AttemptResult::Timeout | AttemptResult::Unreachable
+            );
+            failed && attempt.stage == Some(Stage::Connect)
+        }
     };
-    let recent =
-        |attempt: &Attempt| attempt.at <= at && at.since(attempt.at) <= kept + REMEMBERED_FROM;
+    let recent = |attempt: &Attempt| attempt.at <= at && at.since(attempt.at) <= kept;
     let at_address = case
         .attempts
         .iter()
@@ -381,8 +386,9 @@ fn second_candidate(
 
 /// Of many first attempts, each of several equal exchangers gets some.
 fn equals_share(case: &Case<'_>, told: &Told<'_>) -> Option<Finding> {
-    // A sender that remembers dead hosts may leave one of them out.
-    if case.scenario.sender.remember_unreachable.is_some() {
+    // A sender that remembers dead hosts may leave one of them out; of a mail server's first attempts
+    // there are never enough, they are counted over several drills.
+    if case.scenario.sender.remember_unreachable.is_some() || case.witness == Witness::Server {
         return None;
     }
     let mut groups: BTreeMap<BTreeSet<Domain>, Vec<&Attempt>> = BTreeMap::new();
