@@ -32,6 +32,8 @@ use crate::{
 
 /// The longest a drill may take.
 const LIMIT: Duration = Duration::from_secs(150);
+/// Octets of a notification that are kept.
+const MAX_RETURNED: usize = 4 * 1024;
 /// Octets of the server's syslog that are kept.
 const MAX_SYSLOG: usize = 48 * 1024;
 
@@ -67,6 +69,8 @@ pub(crate) struct Cell {
     pub(crate) counts: Vec<(String, usize)>,
     /// The lab's log, a line for each event.
     pub(crate) log: Vec<String>,
+    /// The notifications that came back, the beginning of each.
+    pub(crate) returned: Vec<String>,
     /// What the server wrote to its log.
     pub(crate) syslog: String,
     /// What its scripts and daemons printed.
@@ -197,6 +201,14 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
             (Vec::new(), Vec::new())
         }
     };
+    let returned = lab.messages().into_iter().filter(|one| one.from.is_empty());
+    let returned = returned
+        .map(|one| {
+            let mut octets = one.content.read()?;
+            octets.truncate(MAX_RETURNED);
+            Ok(String::from_utf8_lossy(&octets).replace('\r', ""))
+        })
+        .collect::<io::Result<_>>()?;
     lab.stop().await;
     let endings = crate::observe::endings(scenario, &events, &attempts);
     let count = |what: String, count: usize| (what, count);
@@ -219,6 +231,7 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
         sampled: scenario.messages.len(),
         counts: counts.collect(),
         log: events.iter().map(Event::line).collect(),
+        returned,
         syslog: syslog.text() + &drive::tail(job.adapter.log.as_deref()),
         said: drive::said(),
         seconds: 0.0,

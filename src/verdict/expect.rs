@@ -335,14 +335,25 @@ fn for_all_recipients<'a>(attempts: Vec<&'a Attempt>) -> Vec<&'a Attempt> {
     let mut kept: Vec<(&Attempt, BTreeSet<&str>)> = Vec::new();
     for attempt in attempts {
         let to: BTreeSet<&str> = attempt.recipients.iter().map(|(to, _)| &**to).collect();
+        // Of several recipients some may be refused, and it is one attempt all the same.
+        let would_be_one = |earlier: &Attempt| {
+            (earlier.result, earlier.stage) == (attempt.result, attempt.stage)
+                || earlier.stage == Some(Stage::Rcpt)
+                || attempt.stage == Some(Stage::Rcpt)
+        };
         let same = |(earlier, so_far): &&mut (&Attempt, BTreeSet<&str>)| {
             earlier.address == attempt.address
-                && (earlier.result, earlier.stage) == (attempt.result, attempt.stage)
+                && would_be_one(earlier)
                 && so_far.is_disjoint(&to)
                 && attempt.at.since(earlier.at) < SAME_PASS
         };
         match kept.iter_mut().find(same) {
-            Some((_, so_far)) => so_far.extend(to),
+            Some((earlier, so_far)) => {
+                so_far.extend(to);
+                if earlier.stage == Some(Stage::Rcpt) {
+                    *earlier = attempt;
+                }
+            }
             None => kept.push((attempt, to)),
         }
     }
