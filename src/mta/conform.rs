@@ -22,8 +22,6 @@ use crate::scenario::{Level, Scenario};
 
 /// Rounds of a sample, at least and at most.
 const ROUNDS: (usize, usize) = (3, 8);
-/// Standard deviations by which a share must miss its bounds to be wrong: one in three million.
-const CERTAIN: f64 = 5.0;
 
 /// What is to be played.
 pub(crate) struct Suite {
@@ -118,12 +116,12 @@ impl Suite {
                 }
             }
             last = Some(judged);
-            let wrong = counted.iter().any(Counted::is_surely_out);
+            let wrong = !counted.iter().all(Counted::is_plausible);
             if wrong || (round + 1 >= ROUNDS.0 && counted.iter().all(Counted::is_within)) {
                 break;
             }
         }
-        let wrong = counted.iter().any(Counted::is_surely_out);
+        let wrong = !counted.iter().all(Counted::is_plausible);
         let runs =
             counted.first().map_or(0, |counted| counted.of) / fit.scenario.messages.len().max(1);
         let judged = last.unwrap_or_else(|| {
@@ -228,9 +226,11 @@ impl Suite {
 fn judge(cell: Cell, drill: Level) -> Judged {
     let findings = cell.findings.iter();
     let worst = findings
-        .map(|finding| match drill {
-            Level::May | Level::Info => Grade::Informs,
-            Level::Must | Level::Should => Grade::of(finding.level),
+        .map(|finding| match (drill, finding.level) {
+            (Level::May | Level::Info, _) => Grade::Informs,
+            // Worth knowing, and nothing that anything asks for.
+            (_, Level::May | Level::Info) => Grade::Pass,
+            (_, level) => Grade::of(level),
         })
         .max();
     let grade = match (worst, &cell.trouble) {
@@ -247,42 +247,6 @@ fn judge(cell: Cell, drill: Level) -> Judged {
         flaky: false,
         shares: Vec::new(),
         evidence: Some(cell),
-    }
-}
-
-impl Counted {
-    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
-    fn interval(&self) -> (f64, f64) {
-        let of = self.of.max(1) as f64;
-        let seen = self.count as f64 / of;
-        // Wilson's interval, which holds also where a share is near nothing or all.
-        let (z, n) = (CERTAIN, of);
-        let middle = (seen + z * z / (2.0 * n)) / (1.0 + z * z / n);
-        let spread =
-            z / (1.0 + z * z / n) * (seen * (1.0 - seen) / n + z * z / (4.0 * n * n)).sqrt();
-        (middle - spread, middle + spread)
-    }
-
-    /// Whether chance alone would hardly ever make it miss its bounds by so much. A share of nothing
-    /// or of all leaves nothing to chance.
-    fn is_surely_out(&self) -> bool {
-        if self.of == 0 {
-            return false;
-        }
-        if self.share.high == 0.0 {
-            return self.count > 0;
-        }
-        if self.share.low >= 1.0 {
-            return self.count < self.of;
-        }
-        let (low, high) = self.interval();
-        low > self.share.high || high < self.share.low
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
-    fn is_within(&self) -> bool {
-        let seen = self.count as f64 / self.of.max(1) as f64;
-        (self.share.low..=self.share.high).contains(&seen)
     }
 }
 

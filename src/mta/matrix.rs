@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{cell::Cell, fit::Share};
 use crate::scenario::{Level, Scenario};
 
+/// Standard deviations by which a share must miss its bounds to be wrong: one in three million.
+const CERTAIN: f64 = 5.0;
+
 /// How a mail server did in a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -179,6 +182,59 @@ pub(crate) struct Counted {
     pub(crate) share: Share,
     pub(crate) count: usize,
     pub(crate) of: usize,
+}
+
+impl Counted {
+    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
+    fn interval(&self) -> (f64, f64) {
+        let of = self.of.max(1) as f64;
+        let seen = self.count as f64 / of;
+        // Wilson's interval, which holds also where a share is near nothing or all.
+        let (z, n) = (CERTAIN, of);
+        let middle = (seen + z * z / (2.0 * n)) / (1.0 + z * z / n);
+        let spread =
+            z / (1.0 + z * z / n) * (seen * (1.0 - seen) / n + z * z / (4.0 * n * n)).sqrt();
+        (middle - spread, middle + spread)
+    }
+
+    /// Whether chance alone could make it miss its bounds by so much. A share of nothing or of all
+    /// leaves nothing to chance.
+    pub(crate) fn is_plausible(&self) -> bool {
+        if self.of == 0 {
+            return true;
+        }
+        if self.share.high == 0.0 {
+            return self.count == 0;
+        }
+        if self.share.low >= 1.0 {
+            return self.count == self.of;
+        }
+        let (low, high) = self.interval();
+        low <= self.share.high && high >= self.share.low
+    }
+
+    /// Whether it lies within its bounds.
+    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
+    pub(crate) fn is_within(&self) -> bool {
+        let seen = self.count as f64 / self.of.max(1) as f64;
+        (self.share.low..=self.share.high).contains(&seen)
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |share: f64| (100.0 * share).round();
+        let (low, high) = (percent(self.share.low), percent(self.share.high));
+        let bounds = match low < high {
+            true => format!("{low} to {high}"),
+            false => low.to_string(),
+        };
+        write!(
+            f,
+            "{}: expected {bounds} %, observed {} of {}",
+            self.share.what, self.count, self.of
+        )
+    }
 }
 
 /// The matrix.

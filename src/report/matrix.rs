@@ -1,53 +1,13 @@
 //! The conformance matrix as text, Markdown, JSON and one HTML file.
 
+mod html;
+mod markdown;
+mod text;
+
 use std::io::{self, Write};
 
-use crate::mta::matrix::{Grade, Matrix};
-
-/// A table for the terminal.
-pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
-    let width = matrix
-        .rows
-        .iter()
-        .map(|row| row.name().len())
-        .max()
-        .unwrap_or(0);
-    for row in &matrix.rows {
-        write!(out, "{:<width$} {:<6}", row.name(), row.level)?;
-        for cell in &row.cells {
-            write!(out, " {:<12}", cell.grade)?;
-        }
-        writeln!(out)?;
-        for (cell, column) in row.cells.iter().zip(&matrix.columns) {
-            if let Some(reason) = &cell.reason {
-                writeln!(out, "    {} {}", column.id, reason)?;
-            }
-            if let Some(evidence) = &cell.evidence {
-                for finding in &evidence.findings {
-                    writeln!(
-                        out,
-                        "    {} {:?} {}: {:?} / {:?}",
-                        column.id, finding.rule, finding.claim, finding.expected, finding.observed
-                    )?;
-                }
-            }
-        }
-    }
-    for (index, column) in matrix.columns.iter().enumerate() {
-        write!(out, "{} {}:", column.name, column.version)?;
-        for (grade, count) in matrix.tally(index) {
-            write!(out, " {count} {grade}")?;
-        }
-        writeln!(out)?;
-    }
-    let _ = Grade::Pass;
-    Ok(())
-}
-
-/// A page for a repository.
-pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
-    text(matrix, out)
-}
+pub(crate) use self::{html::html, markdown::markdown, text::text};
+use crate::mta::matrix::{Counted, Judged, Matrix};
 
 /// Everything, for programs.
 pub(crate) fn json(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
@@ -55,7 +15,38 @@ pub(crate) fn json(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     writeln!(out)
 }
 
-/// One file for a browser.
-pub(crate) fn html(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
-    text(matrix, out)
+/// What is wrong with a cell, in lines for people: every finding, what was counted, why it is not known,
+/// and what it depends on.
+fn reasons(cell: &Judged) -> Vec<String> {
+    let mut lines: Vec<String> = cell.reason.iter().cloned().collect();
+    let shares = cell.shares.iter().filter(|share| !share.is_plausible());
+    lines.extend(shares.map(Counted::to_string));
+    for finding in cell.evidence.iter().flat_map(|cell| &cell.findings) {
+        let rule = finding.rule.as_ref();
+        let rule = rule.map_or(String::new(), |rule| format!(" [{rule}]"));
+        lines.push(format!(
+            "{}{rule}: expected {}; observed {}",
+            finding.claim,
+            listed(&finding.expected),
+            listed(&finding.observed)
+        ));
+    }
+    let depends = cell.depends.as_ref();
+    lines.extend(depends.map(|setting| format!("depends on: {setting}")));
+    lines
+}
+
+/// The most of a list that is shown in a line.
+const SHOWN: usize = 4;
+
+fn listed(lines: &[String]) -> String {
+    match lines {
+        [] => "nothing".to_owned(),
+        _ if lines.len() <= SHOWN => lines.join(", "),
+        _ => format!(
+            "{} and {} more",
+            lines[..SHOWN].join(", "),
+            lines.len() - SHOWN
+        ),
+    }
 }

@@ -331,7 +331,7 @@ fn is_a_copy_for_each(case: &Case<'_>, attempts: &[&Attempt]) -> bool {
 }
 
 /// The attempts of a sender that makes one for each recipient, as if it made one for all.
-fn for_all_recipients<'a>(attempts: Vec<&'a Attempt>) -> Vec<&'a Attempt> {
+fn for_all_recipients(attempts: Vec<&Attempt>) -> Vec<&Attempt> {
     let mut kept: Vec<(&Attempt, BTreeSet<&str>)> = Vec::new();
     for attempt in attempts {
         let to: BTreeSet<&str> = attempt.recipients.iter().map(|(to, _)| &**to).collect();
