@@ -24,6 +24,8 @@ use crate::{
 pub struct Attempt {
     /// The message it was for, where that can be told.
     pub message: Option<MessageId>,
+    /// Whether that is only the likeliest of several messages.
+    pub guessed: bool,
     /// Whether it was for a notification, where the sender does not say which.
     pub notification: bool,
     /// The session.
@@ -278,6 +280,7 @@ impl View {
         };
         let whole = Attempt {
             message: self.purpose.message.clone(),
+            guessed: false,
             notification: false,
             session,
             exchanger: self.purpose.exchanger.clone(),

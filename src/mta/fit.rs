@@ -36,6 +36,8 @@ pub(crate) enum Feature {
     Tls,
     /// TLS that is required, or required and verified.
     TlsRequired,
+    /// TLS whose certificates are verified.
+    TlsVerified,
     /// DANE (RFC 7672).
     Dane,
     /// MTA-STS (RFC 8461).
@@ -50,6 +52,8 @@ pub(crate) enum Feature {
     Expire,
     /// Waits that are short enough for a drill.
     Timeouts,
+    /// Waits for queries without an answer that are short enough for a drill.
+    LostQueries,
     /// Messages from the null reverse-path, handed over from outside.
     NullSender,
     /// Addresses and domains beyond ASCII.
@@ -63,6 +67,7 @@ impl fmt::Display for Feature {
         f.pad(match self {
             Self::Tls => "STARTTLS",
             Self::TlsRequired => "TLS that is required",
+            Self::TlsVerified => "certificates that are verified",
             Self::Dane => "DANE",
             Self::MtaSts => "MTA-STS",
             Self::Requiretls => "REQUIRETLS",
@@ -70,6 +75,7 @@ impl fmt::Display for Feature {
             Self::OwnNames => "names of its own in a list of exchangers",
             Self::Expire => "a queue lifetime that a drill can end",
             Self::Timeouts => "timeouts that are short enough for a drill",
+            Self::LostQueries => "lost queries that are soon given up",
             Self::NullSender => "messages from the null reverse-path",
             Self::Utf8 => "addresses beyond ASCII",
             Self::Received => "messages with Received fields",
@@ -171,6 +177,12 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
             Failure::Session { effect, .. } => waits(effect),
             Failure::Query { .. } => false,
         });
+    let lost = scenario.faults.iter().any(|fault| match &fault.failure {
+        Failure::Query { effect, .. } => {
+            matches!(effect, QueryEffect::Timeout | QueryEffect::WrongId)
+        }
+        Failure::Session { .. } => false,
+    });
     let expired = |what: &What, at: Moment| match what {
         What::Report {
             message,
@@ -217,6 +229,8 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
             matches!(settings.tls, TlsPolicy::Required | TlsPolicy::Verified),
             Feature::TlsRequired,
         ),
+        (settings.tls == TlsPolicy::Verified, Feature::TlsVerified),
+        (lost, Feature::LostQueries),
         (certified, Feature::Tls),
         (only_ipv6, Feature::Ipv6),
         (own, Feature::OwnNames),
@@ -263,6 +277,15 @@ fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
             "needs virtual time: something waits {}",
             Span(wait)
         ));
+    }
+    let later = scenario
+        .messages
+        .iter()
+        .any(|message| message.at > Moment::START);
+    if later && !scenario.policies.is_empty() {
+        return Some(
+            "needs virtual time: a policy is kept from one message to a later one".to_owned(),
+        );
     }
     let passes = scenario.messages.iter().map(|message| {
         let moments = schedule(scenario, message.at);

@@ -195,7 +195,8 @@ impl<'a> Ledger<'a> {
         } = one;
         if attempt.message.is_none() {
             let found = self.find(&attempt, &offered);
-            attempt.message = found.map(|index| self.entries[index].message.id.clone());
+            attempt.message = found.map(|(index, _)| self.entries[index].message.id.clone());
+            attempt.guessed = found.is_some_and(|(_, sure)| !sure);
             attempt.notification = found.is_none() && self.is_notification(&attempt);
         }
         let place = attempt.message.as_ref().and_then(|id| self.place.get(id));
@@ -220,8 +221,9 @@ impl<'a> Ledger<'a> {
         attempt
     }
 
-    /// The message that an attempt was for: open ones come before those that are done with.
-    fn find(&self, attempt: &Attempt, offered: &[String]) -> Option<usize> {
+    /// The message that an attempt was for, and whether it can be no other: open ones come before those
+    /// that are done with.
+    fn find(&self, attempt: &Attempt, offered: &[String]) -> Option<(usize, bool)> {
         let at = attempt.at;
         let given = |index: &usize| self.entries[*index].given <= at;
         let (open, done): (Vec<usize>, Vec<usize>) = (0..self.entries.len())
@@ -232,8 +234,9 @@ impl<'a> Ledger<'a> {
                 let mut offered = offered.iter();
                 offered.any(|to| self.entries[*index].is_for(to, self.routes))
             };
-            let open = self.least_tried(open.into_iter().filter(named), attempt.address);
-            return open.or_else(|| done.into_iter().rev().find(named));
+            let open = open.into_iter().filter(named).collect();
+            let open = self.least_tried(open, attempt.address);
+            return open.or_else(|| Some((done.into_iter().rev().find(named)?, true)));
         }
         if self.is_notification(attempt) {
             return None;
@@ -252,18 +255,21 @@ impl<'a> Ledger<'a> {
         };
         let open = kept(kept(open, sent_by), led);
         match open[..] {
-            [only] => Some(only),
-            [] => done.into_iter().rev().find(led),
+            [] => Some((done.into_iter().rev().find(led)?, true)),
             // Of several that it may be for, none of which leads there, nothing is known.
-            [first, ..] if !led(&first) => None,
-            _ => self.least_tried(open.into_iter(), attempt.address),
+            [first, _, ..] if !led(&first) => None,
+            _ => self.least_tried(open, attempt.address),
         }
     }
 
     /// Of messages that look the same, one is not tried again before the others.
-    fn least_tried(&self, entries: impl Iterator<Item = usize>, address: IpAddr) -> Option<usize> {
+    fn least_tried(&self, entries: Vec<usize>, address: IpAddr) -> Option<(usize, bool)> {
+        let sure = entries.len() == 1;
         let tried = |index: &usize| self.entries[*index].tried.get(&address).copied();
-        entries.min_by_key(|index| tried(index).unwrap_or(0))
+        let least = entries
+            .into_iter()
+            .min_by_key(|index| tried(index).unwrap_or(0));
+        least.map(|index| (index, sure))
     }
 
     /// Whether an attempt was for a message about a message.

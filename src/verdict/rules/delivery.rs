@@ -297,6 +297,8 @@ fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) ->
         // other recipients of the same message, as far as that can be told.
         let excused = |later: &Attempt| {
             later.session == attempt.session
+                || attempt.guessed
+                || later.guessed
                 || attempt.stage == Some(Stage::Starttls)
                 || are_for_others(message, attempt, later)
         };

@@ -355,6 +355,9 @@ fn second_candidate(
     }
     for (index, pass) in passes.iter().enumerate() {
         let [only] = pass[..] else { continue };
+        if only.guessed {
+            continue;
+        }
         let transient = match only.result {
             AttemptResult::Accepted => false,
             AttemptResult::Code(code) => code < 500,
