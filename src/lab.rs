@@ -169,6 +169,8 @@ impl Lab {
             authority,
             zones,
             faults: Mutex::new(Faults::new(&scenario.faults)),
+            #[cfg(target_os = "linux")]
+            marked: watch::Sender::new(0),
             faults_changed: watch::Sender::new(()),
             receivers,
             policy_hosts,
@@ -366,6 +368,10 @@ impl Lab {
 
     /// Waits until every session has ended.
     pub(crate) async fn settled(&self) {
+        #[cfg(target_os = "linux")]
+        if matches!(self.site.network, Network::Namespace) {
+            namespace::caught_up(&self.site).await;
+        }
         let mut seen = 0;
         let mut open = std::collections::BTreeSet::new();
         loop {

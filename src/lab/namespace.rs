@@ -11,6 +11,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::fd::AsRawFd,
     sync::Arc,
+    time::Duration,
 };
 
 use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice};
@@ -47,6 +48,8 @@ const BACKLOG: i32 = 1024;
 const MAX_PACKET: usize = 68 * 1024;
 /// Octets of packets that may wait for the tap.
 const TAP_BUFFER: usize = 32 * 1024 * 1024;
+/// How long the tap may take to come to a mark.
+const MARK_LIMIT: Duration = Duration::from_secs(1);
 /// Unanswered connections of one receiver that are told apart.
 const MAX_IGNORED: usize = 60;
 /// The packet type of what a socket sees on its way out; on `lo` it is seen again on its way in.
@@ -118,6 +121,21 @@ pub(super) fn serve(
     };
     tasks.spawn(tap.watch(sockets.tap));
     Ok(())
+}
+
+/// Waits until the tap has seen all that was sent so far: a packet that is sent now comes after it.
+pub(crate) async fn caught_up(site: &Site) {
+    let mark = async {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = socket.local_addr()?;
+        let mut marked = site.marked.subscribe();
+        socket.send_to(b"mark", address).await?;
+        let is_it = |port: &u16| *port == address.port();
+        drop(marked.wait_for(is_it).await);
+        io::Result::Ok(())
+    };
+    // A packet that is lost on the way to the tap is not waited for.
+    drop(tokio::time::timeout(MARK_LIMIT, mark).await);
 }
 
 /// What a receiver does with a connection.
@@ -318,7 +336,9 @@ impl Tap {
                 continue;
             }
             let packet = &buffer[..length];
-            self.segment(packet);
+            if !self.segment(packet) {
+                continue;
+            }
             if let Some(packets) = &self.packets {
                 // Whoever wrote them down has had enough.
                 drop(packets.send(packet.into()));
@@ -326,9 +346,10 @@ impl Tap {
         }
     }
 
-    fn segment(&mut self, packet: &[u8]) {
+    /// Whether a packet is the sender's, and no mark of the lab's.
+    fn segment(&mut self, packet: &[u8]) -> bool {
         let Ok(packet) = SlicedPacket::from_ethernet(packet) else {
-            return;
+            return true;
         };
         let (from, to): (IpAddr, IpAddr) = match &packet.net {
             Some(NetSlice::Ipv4(ip)) => (
@@ -339,10 +360,15 @@ impl Tap {
                 ip.header().source_addr().into(),
                 ip.header().destination_addr().into(),
             ),
-            _ => return,
+            _ => return true,
         };
-        let Some(TransportSlice::Tcp(tcp)) = &packet.transport else {
-            return;
+        let tcp = match &packet.transport {
+            Some(TransportSlice::Tcp(tcp)) => tcp,
+            Some(TransportSlice::Udp(udp)) if udp.source_port() == udp.destination_port() => {
+                self.site.marked.send_replace(udp.source_port());
+                return false;
+            }
+            _ => return true,
         };
         if tcp.destination_port() == SMTP_PORT && tcp.syn() && !tcp.ack() {
             self.asked((SocketAddr::new(from, tcp.source_port()), to), tcp);
@@ -354,6 +380,7 @@ impl Tap {
                 self.record(flow, Connected::Refused);
             }
         }
+        true
     }
 
     /// A SYN: one that nobody will answer is a time-out, at once, for the drill knows.
@@ -369,8 +396,7 @@ impl Tap {
         if let Some((Effect::Timeout, counts)) = foreseen {
             if let Some(door) = self.doors.get(&address).filter(|_| counts) {
                 // The gate lives as long as the lab.
-                // Nobody listens any more at the end.
-                let _ = door.send(client.port());
+                door.send(client.port()).unwrap_or_default();
             }
             self.record(flow, Connected::Timeout);
         }

@@ -73,6 +73,9 @@ pub(crate) struct Site {
     pub(crate) log: EventLog,
     pub(crate) network: Network,
     pub(crate) scenario: Arc<Scenario>,
+    /// The last mark that the tap of a private network came to; see [`super::namespace::caught_up`].
+    #[cfg(target_os = "linux")]
+    pub(super) marked: watch::Sender<u16>,
     /// Where there are certificates.
     pub(crate) authority: Option<Authority>,
     pub(super) message_ids: BTreeSet<MessageId>,

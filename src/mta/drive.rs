@@ -16,7 +16,7 @@ use tokio::{net::TcpStream, process::Command, time::sleep};
 use super::{Adapter, fit};
 use crate::{
     connection::Connection,
-    lab::Site,
+    lab::{Site, namespace},
     namespace::{host::SendersHost, root},
     observe,
     scenario::{Message, Outcome, Scenario, TlsPolicy},
@@ -195,7 +195,7 @@ impl Drive<'_> {
     /// nothing seen in between.
     async fn pass_is_over(&mut self) -> io::Result<()> {
         let begun = Instant::now();
-        let site: &Arc<Site> = self.post.site();
+        let site = Arc::clone(self.post.site());
         let mut seen = None;
         let mut unchanged = 0;
         while begun.elapsed() < PASS_LIMIT {
@@ -204,6 +204,7 @@ impl Drive<'_> {
                 Some(idle) => self.scripts.succeeds(idle).await?,
                 None => true,
             };
+            namespace::caught_up(&site).await;
             let events = site.log.len();
             // A receiver that does not read does not see that it was left.
             unchanged = if seen == Some(events) {

@@ -1,0 +1,432 @@
+//! Commands and mail servers in a private network: what they see, how they are judged, and that nothing is
+//! left of it. Where namespaces may not be made, or a program is missing, a test is ignored by name.
+#![cfg(target_os = "linux")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const DRILL: &str = r#"
+summary = "the backup takes the mail while the primary is down"
+zone = """
+$ORIGIN example.test.
+$TTL 300
+@    IN MX 10 mx1
+@    IN MX 20 mx2
+mx1  IN A    192.0.2.1
+mx1  IN AAAA 2001:db8::1
+mx2  IN A    192.0.2.2
+"""
+messages = [{ id = "m1", to = "alice@example.test" }]
+faults   = [{ host = "mx1.example.test", stage = "connect", effect = "refuse" }]
+[expect.m1]
+outcome = "delivered"
+by      = "mx2.example.test"
+"#;
+
+/// The user that tests run as who must not be root.
+const NOBODY: &str = "65534";
+/// Runs of which half are killed; see `nothing_is_left`.
+const RUNS: usize = 20;
+
+/// Who runs mxdrill.
+#[derive(Clone, Copy)]
+enum User {
+    /// Whoever runs the tests.
+    Own,
+    /// An ordinary user, if that is root.
+    Ordinary,
+}
+
+/// A folder that anybody can read, with the program and a drill in it.
+struct Desk {
+    folder: TempDir,
+    user: User,
+}
+
+impl Desk {
+    fn new(user: User) -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let open = |path: &Path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("opened");
+        };
+        open(folder.path());
+        let desk = Self { folder, user };
+        fs::copy(env!("CARGO_BIN_EXE_mxdrill"), desk.path("mxdrill")).expect("copied");
+        open(&desk.path("mxdrill"));
+        fs::write(desk.path("drill.toml"), DRILL).expect("written");
+        let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
+        for program in ["send.py", "scripted.toml"] {
+            fs::copy(programs.join(program), desk.path(program)).expect("copied");
+        }
+        let out = desk.path("out");
+        fs::create_dir(&out).expect("made");
+        fs::set_permissions(&out, fs::Permissions::from_mode(0o777)).expect("opened");
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `mxdrill` with arguments.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = match self.user {
+            User::Own => Command::new(self.path("mxdrill")),
+            User::Ordinary => {
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
+                command.arg(self.path("mxdrill"));
+                command
+            }
+        };
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("TMPDIR", self.path("out"))
+            .env("MXDRILL_CACHE", self.path("out/cache"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn exec(&self, options: &[&str], program: &[&str]) -> Said {
+        let arguments = [&["exec"], options, &["drill.toml", "--"], program].concat();
+        Said::from(self.command(&arguments).output().expect("it runs"))
+    }
+}
+
+/// How a command ended, and what it said.
+#[derive(Debug)]
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+fn hold(condition: bool, said: &Said) -> Result<(), Failed> {
+    match condition {
+        true => Ok(()),
+        false => Err(format!("{said:#?}").into()),
+    }
+}
+
+fn dig_sees_the_zone(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(&[], &["dig", "+short", "example.test", "MX"]);
+    let answered = said.out == "10 mx1.example.test.\n20 mx2.example.test.\n";
+    hold(answered && said.code == Some(0), &said)?;
+    hold(said.err.contains("nothing to judge"), &said)
+}
+
+fn swaks_tries_the_primary_alone(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(&[], &["swaks", "--to", "alice@example.test"]);
+    hold(said.code == Some(1), &said)?;
+    hold(
+        said.err.contains("mx1.example.test refused") && said.err.contains("next-candidate"),
+        &said,
+    )
+}
+
+fn a_script_goes_on_to_the_backup(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(&["--follow"], &["python3", "send.py", "alice@example.test"]);
+    hold(said.code == Some(0), &said)?;
+    hold(said.out.contains("sent by mx2.example.test"), &said)?;
+    let refused = "to mx1.example.test [192.0.2.1]: refused";
+    hold(
+        said.err.contains(refused) && said.err.contains("took a message"),
+        &said,
+    )
+}
+
+fn packets_are_written_for_wireshark(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(
+        &["--pcap", "out/drill.pcap", "--log", "out/log.json"],
+        &["python3", "send.py", "alice@example.test"],
+    );
+    hold(said.code == Some(0), &said)?;
+    let packets = fs::read(desk.path("out/drill.pcap"))?;
+    let word = |at: usize| u32::from_le_bytes(packets[at..at + 4].try_into().expect("four"));
+    hold(word(0) == 0xa1b2_c3d4 && word(20) == 1, &said)?;
+    // Every record says how long it is: the lengths lead to the end of the file.
+    let (mut at, mut count) = (24, 0);
+    while at < packets.len() {
+        at += 16 + word(at + 8) as usize;
+        count += 1;
+    }
+    hold(at == packets.len() && count > 20, &said)?;
+    let log = fs::read_to_string(desk.path("out/log.json"))?;
+    hold(log.contains(r#""result":"refused""#), &said)
+}
+
+fn nothing_else_can_be_reached(desk: &Desk) -> Result<(), Failed> {
+    let script = "cat /etc/resolv.conf; hostname; ls /sys/class/net /proc/sys/net/ipv4/conf; \
+                  for process in /proc/[0-9]*; do echo process; done";
+    let said = desk.exec(&[], &["sh", "-c", script]);
+    hold(said.out.contains("nameserver 127.0.0.1"), &said)?;
+    // This shell and mxdrill.
+    hold(said.out.matches("process").count() <= 3, &said)?;
+    let said = desk.exec(&[], &["dig", "+short", "example.com", "A"]);
+    hold(said.out.is_empty(), &said)
+}
+
+fn the_exit_status_tells(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(&[], &["false"]);
+    hold(said.code == Some(1), &said)?;
+    let said = desk.exec(&[], &["no-such-program"]);
+    hold(
+        said.code == Some(2) && said.err.contains("no-such-program"),
+        &said,
+    )
+}
+
+/// What a private network could leave behind on the host, as one text to compare.
+fn traces(desk: &Desk) -> String {
+    let names = |folder: &Path| {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .expect("readable")
+            .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+            .collect();
+        names.sort();
+        names.join(" ")
+    };
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("readable");
+    let program = desk.path("mxdrill").display().to_string();
+    let running = fs::read_dir("/proc").expect("readable").filter(|entry| {
+        let path = entry.as_ref().map(|entry| entry.path().join("cmdline"));
+        let line = path.ok().and_then(|path| fs::read(path).ok());
+        line.is_some_and(|line| String::from_utf8_lossy(&line).contains(&program))
+    });
+    format!(
+        "{} mounts; interfaces {}; files {}; {} processes",
+        mounts.lines().count(),
+        names(Path::new("/sys/class/net")),
+        names(&desk.path("out")),
+        running.count()
+    )
+}
+
+/// Whether a run is killed, and when.
+#[derive(Clone, Copy)]
+enum Ending {
+    Ordinary,
+    KilledAtOnce,
+    KilledInTheMiddle,
+}
+
+fn nothing_is_left(desk: &Desk) -> Result<(), Failed> {
+    let before = traces(desk);
+    let endings = [
+        Ending::Ordinary,
+        Ending::KilledInTheMiddle,
+        Ending::Ordinary,
+        Ending::KilledAtOnce,
+    ];
+    for ending in endings.into_iter().cycle().take(RUNS) {
+        let script = match ending {
+            Ending::Ordinary => "sleep 1000 & echo ready",
+            _ => "sleep 1000 & echo ready; sleep 1000",
+        };
+        let mut run = desk
+            .command(&["exec", "drill.toml", "--", "sh", "-c", script])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut out = BufReader::new(run.stdout.take().expect("piped"));
+        let mut line = String::new();
+        if !matches!(ending, Ending::KilledAtOnce) {
+            out.read_line(&mut line)?;
+        }
+        if !matches!(ending, Ending::Ordinary) {
+            run.kill()?;
+        }
+        run.wait()?;
+        // Whatever was started has the pipe: its end comes when nothing of it is left.
+        out.read_to_string(&mut line)?;
+    }
+    let after = traces(desk);
+    match before == after {
+        true => Ok(()),
+        false => Err(format!("before: {before}\nafter: {after}").into()),
+    }
+}
+
+/// The grades of an adapter in some scenarios, by name.
+fn grades(desk: &Desk, adapter: &str, filter: &str) -> Result<Vec<(String, String)>, Failed> {
+    let arguments = ["conform", adapter, "--filter", filter, "--format", "json"];
+    let said = Said::from(desk.command(&arguments).output()?);
+    let matrix: Value = serde_json::from_str(&said.out).map_err(|_| format!("{said:#?}"))?;
+    let rows = matrix["rows"].as_array().ok_or("no rows")?.iter();
+    let grade = |row: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        (text(&row["path"]), text(&row["cells"][0]["grade"]))
+    };
+    Ok(rows.map(grade).collect())
+}
+
+fn an_adapter_is_all_it_takes(desk: &Desk) -> Result<(), Failed> {
+    let graded = grades(desk, "./scripted.toml", "basics/primary_down")?;
+    let expected = ("scenarios/basics/primary_down.toml", "pass");
+    let wanted = (expected.0.to_owned(), expected.1.to_owned());
+    if graded != [wanted] {
+        return Err(format!("{graded:?}").into());
+    }
+    let graded = grades(desk, "./scripted.toml", "down_then_recovered")?;
+    match graded.iter().all(|(_, grade)| grade == "pass") && !graded.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{graded:?}").into()),
+    }
+}
+
+fn the_wrong_order_is_found_out(desk: &Desk) -> Result<(), Failed> {
+    let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
+    let adapter = adapter.replace("ORDER = \"best first\"", "ORDER = \"worst first\"");
+    fs::write(desk.path("worst_first.toml"), adapter)?;
+    let graded = grades(desk, "./worst_first.toml", "basics/best_preference")?;
+    match &graded[..] {
+        [(_, grade)] if grade == "violates" => Ok(()),
+        _ => Err(format!("{graded:?}").into()),
+    }
+}
+
+/// Mail servers that are unpacked on this machine, and what each comes to in drills that tell them apart.
+const KNOWN: [(&str, &str, &str); 6] = [
+    ("postfix", "basics/primary_down", "pass"),
+    ("postfix", "rfc5321/relay_is_the_implicit_mx", "pass"),
+    ("exim", "basics/primary_down", "pass"),
+    ("exim", "rfc5321/relay_is_the_implicit_mx", "violates"),
+    ("opensmtpd", "basics/primary_down", "pass"),
+    (
+        "opensmtpd",
+        "rfc7505/null_mx_is_reported_at_once",
+        "violates",
+    ),
+];
+
+fn is_fetched(server: &str) -> bool {
+    let listed = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+        .args(["mta", "list"])
+        .output();
+    listed.is_ok_and(|listed| {
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let mut lines = listed.lines();
+        lines.any(|line| line.starts_with(server) && !line.contains("not fetched"))
+    })
+}
+
+fn a_mail_server_is_judged(server: &str, filter: &str, wanted: &str) -> Result<(), Failed> {
+    let arguments = ["conform", server, "--filter", filter, "--format", "json"];
+    let output = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+        .args(arguments)
+        .output()?;
+    let said = Said::from(output);
+    let matrix: Value = serde_json::from_str(&said.out).map_err(|_| format!("{said:#?}"))?;
+    let cell = &matrix["rows"][0]["cells"][0];
+    match cell["grade"].as_str() == Some(wanted) {
+        true => Ok(()),
+        false => Err(format!("{cell:#}").into()),
+    }
+}
+
+fn has(program: &str) -> bool {
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .output();
+    found.is_ok_and(|found| found.status.success())
+}
+
+/// Why private networks cannot be had here.
+fn obstacle(user: User) -> Option<String> {
+    let said = Desk::new(user).exec(&[], &["true"]);
+    (said.code != Some(0)).then(|| said.err.trim().to_owned())
+}
+
+fn main() {
+    type Test = fn(&Desk) -> Result<(), Failed>;
+    let tests: [(&str, &[&str], Test); 9] = [
+        ("dig_sees_the_zone", &["dig"], dig_sees_the_zone),
+        (
+            "swaks_tries_the_primary_alone",
+            &["swaks"],
+            swaks_tries_the_primary_alone,
+        ),
+        (
+            "a_script_goes_on_to_the_backup",
+            &["dig", "python3"],
+            a_script_goes_on_to_the_backup,
+        ),
+        (
+            "packets_are_written_for_wireshark",
+            &["dig", "python3"],
+            packets_are_written_for_wireshark,
+        ),
+        (
+            "nothing_else_can_be_reached",
+            &["dig"],
+            nothing_else_can_be_reached,
+        ),
+        ("the_exit_status_tells", &[], the_exit_status_tells),
+        ("nothing_is_left", &[], nothing_is_left),
+        (
+            "an_adapter_is_all_it_takes",
+            &["dig", "/usr/bin/python3"],
+            an_adapter_is_all_it_takes,
+        ),
+        (
+            "the_wrong_order_is_found_out",
+            &["dig", "/usr/bin/python3"],
+            the_wrong_order_is_found_out,
+        ),
+    ];
+    let is_root = Command::new("id").arg("-u").output();
+    let is_root = is_root.is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let mut trials = Vec::new();
+    for (user, title) in [(User::Own, ""), (User::Ordinary, " as an ordinary user")] {
+        if matches!(user, User::Ordinary) && !(is_root && has("setpriv")) {
+            continue;
+        }
+        let obstacle = obstacle(user);
+        for (name, programs, test) in &tests {
+            let missing = programs.iter().find(|program| !has(program));
+            let missing = missing.map(|program| format!("{program} is not installed"));
+            let reason = obstacle.clone().or(missing);
+            let suffix = reason
+                .as_ref()
+                .map_or(String::new(), |reason| format!(" ({reason})"));
+            let test = *test;
+            let trial = Trial::test(format!("{name}{title}{suffix}"), move || {
+                test(&Desk::new(user))
+            });
+            trials.push(trial.with_ignored_flag(reason.is_some()));
+        }
+    }
+    let obstacle = obstacle(User::Own);
+    for (server, filter, wanted) in KNOWN {
+        let missing = (!is_fetched(server)).then(|| format!("mxdrill mta get {server} fetches it"));
+        let reason = obstacle.clone().or(missing);
+        let suffix = reason
+            .as_ref()
+            .map_or(String::new(), |reason| format!(" ({reason})"));
+        let trial = Trial::test(format!("{server} {wanted} {filter}{suffix}"), move || {
+            a_mail_server_is_judged(server, filter, wanted)
+        });
+        trials.push(trial.with_ignored_flag(reason.is_some()));
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
