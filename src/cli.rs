@@ -95,8 +95,8 @@ at port 25, and nothing else can be reached. An ordinary user is root inside, of
 Moments are real: a connection that is never answered costs what the command waits for it. When the
 command ends the drill does, and what was not delivered by then counts as given up or kept.
 
-Exit status: that of the verdict (0 passed, 1 failed, 2 could not run); of a command that opened no SMTP
-connection there is nothing to judge: 0 if it succeeded, 1 if not.
+Exit status: that of the verdict (0 passed, 1 failed, 2 could not run); of a command that only asked the
+name server, as dig does, there is nothing to judge: 0 if it succeeded, 1 if not.
 
 Examples:
   mxdrill exec a.toml -- swaks --to alice@example.test

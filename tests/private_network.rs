@@ -187,8 +187,12 @@ fn nothing_else_can_be_reached(desk: &Desk) -> Result<(), Failed> {
 }
 
 fn the_exit_status_tells(desk: &Desk) -> Result<(), Failed> {
-    let said = desk.exec(&[], &["false"]);
-    hold(said.code == Some(1), &said)?;
+    // Whoever does nothing has not delivered.
+    let said = desk.exec(&[], &["true"]);
+    hold(
+        said.code == Some(1) && said.err.contains("not delivered"),
+        &said,
+    )?;
     let said = desk.exec(&[], &["no-such-program"]);
     hold(
         said.code == Some(2) && said.err.contains("no-such-program"),
@@ -354,7 +358,7 @@ fn has(program: &str) -> bool {
 /// Why private networks cannot be had here.
 fn obstacle(user: User) -> Option<String> {
     let said = Desk::new(user).exec(&[], &["true"]);
-    (said.code != Some(0)).then(|| said.err.trim().to_owned())
+    (said.code != Some(1)).then(|| said.err.trim().to_owned())
 }
 
 fn main() {

@@ -65,6 +65,9 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
         }
     });
     bar.finish_and_clear();
+    if let Some(obstacle) = matrix.obstacle() {
+        return Err(io::Error::other(obstacle));
+    }
     for (path, format) in [
         (&args.html, MatrixFormat::Html),
         (&args.json, MatrixFormat::Json),

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::{ExecArgs, LogFormat, Outcome, follow::Follower};
 use crate::{
     drill::{self, Run},
-    event::What,
+    event::{Event, What},
     lab::{Lab, Packet},
     namespace::{self, Ids, files, host::SendersHost},
     report::{End, Json, Played, Report, Style, Text},
@@ -90,10 +90,11 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
     if !status.success() {
         anstream::eprintln!("mxdrill: {program} ended with {status}");
     }
-    let connected = |what: &What| matches!(what, What::Connect { .. });
-    if !run.events.iter().any(|event| connected(&event.what)) && expects_some(&scenario) {
+    if only_asked(&run.events) && expects_some(&scenario) {
         write_log(args, &scenario, run, begun)?;
-        anstream::eprintln!("mxdrill: {program} opened no SMTP connection: nothing to judge");
+        anstream::eprintln!(
+            "mxdrill: {program} asked the name server and opened no SMTP connection: nothing to judge"
+        );
         return Ok(match status.success() {
             true => Outcome::Passed,
             false => Outcome::Failed,
@@ -107,6 +108,13 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
     } else {
         Outcome::Failed
     })
+}
+
+/// Whether the name server was asked, and nobody connected: so do dig and its like.
+fn only_asked(events: &[Event]) -> bool {
+    let mut kinds = events.iter().map(|event| &event.what);
+    let asked = kinds.clone().any(|what| matches!(what, What::Query { .. }));
+    asked && !kinds.any(|what| matches!(what, What::Connect { .. }))
 }
 
 /// Whether a drill in which nobody connects could not be a drill.

@@ -14,15 +14,14 @@ pub(super) fn mta(command: &MtaCommand) -> io::Result<Outcome> {
 
 fn list() -> io::Result<Outcome> {
     for (id, adapter) in Adapter::bundled() {
-        let (state, from) = match tree::find(&id, &adapter)? {
-            Some(tree) => ("fetched", tree.packages.len()),
-            None => ("not fetched", 0),
+        let state = match tree::find(&id, &adapter)? {
+            Some(_) => "fetched",
+            None => "not fetched",
         };
         let source = match adapter.npm.is_empty() {
             true => format!("Debian: {}", adapter.debian.join(" ")),
             false => format!("npm: {}", adapter.npm.join(" ")),
         };
-        let _ = from;
         anstream::println!("{id:<10} {:<10} {state:<11} {source}", adapter.name);
     }
     anstream::println!("\nThey lie in {}.", tree::cache()?.join("mta").display());

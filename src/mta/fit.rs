@@ -374,15 +374,59 @@ pub(crate) fn count(scenario: &Scenario, attempts: &[Attempt], what: &str) -> us
             .as_ref()
             .is_some_and(|id| seen.insert(id.clone()))
     });
-    let hosts: Vec<Host> = scenario
-        .zones
-        .addresses()
-        .into_values()
-        .flatten()
-        .map(Host::Name)
-        .filter(|host| first_at(host) == what)
-        .collect();
+    let hosts = scenario.zones.addresses().into_iter();
+    let mut hosts = hosts.flat_map(|(address, names)| {
+        let names = names.into_iter().map(Host::Name);
+        names.chain([Host::Address(address)])
+    });
+    let host = hosts.find(|host| first_at(host) == what);
     firsts
-        .filter(|attempt| hosts.first().is_some_and(|host| attempt.went_to(host)))
+        .filter(|attempt| host.as_ref().is_some_and(|host| attempt.went_to(host)))
         .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn fit(path: &str) -> Fit {
+        let scenario = crate::cli::bundled_scenario(Path::new(path));
+        Fit::of(&Arc::new(scenario.expect("a bundled scenario")))
+    }
+
+    #[test]
+    fn many_messages_become_a_sample_with_shares() {
+        let fit = fit("scenarios/basics/equal_preference_shares.toml");
+        assert_eq!(fit.scenario.messages.len(), SAMPLE);
+        assert!(fit.scenario.expect.first_attempts.is_empty());
+        let half = fit
+            .shares
+            .iter()
+            .filter(|share| share.low > 0.4 && share.high < 0.6);
+        assert_eq!(half.count(), 2, "{:?}", fit.shares);
+    }
+
+    #[test]
+    fn a_drill_says_what_it_needs() {
+        let needs = |path: &str| fit(path).needs;
+        assert!(needs("scenarios/basics/best_preference_takes_it.toml").is_empty());
+        assert_eq!(
+            needs("scenarios/basics/primary_times_out.toml"),
+            [Feature::Timeouts]
+        );
+        assert!(needs("scenarios/basics/all_down_for_good.toml").contains(&Feature::Expire));
+        assert!(needs("scenarios/dane/never_plaintext.toml").contains(&Feature::Dane));
+        assert!(
+            needs("scenarios/rfc5321/relay_at_the_top_of_the_list.toml")
+                .contains(&Feature::OwnNames)
+        );
+    }
+
+    #[test]
+    fn what_is_about_the_reference_sender_is_left_out() {
+        let obstacle = fit("scenarios/rfc5321/unreachable_host_is_remembered.toml").obstacle;
+        assert!(obstacle.is_some_and(|obstacle| obstacle.contains("remember_unreachable")));
+    }
 }

@@ -266,6 +266,16 @@ impl Matrix {
         rows.map(|row| row.cells[column].grade).max()
     }
 
+    /// Why no drill at all could be played, such as on a system that allows no namespaces.
+    pub(crate) fn obstacle(&self) -> Option<&str> {
+        let mut cells = self.rows.iter().flat_map(|row| &row.cells);
+        if cells.clone().any(|cell| cell.evidence.is_some()) {
+            return None;
+        }
+        let tried = cells.find(|cell| cell.grade == Grade::Inconclusive)?;
+        tried.reason.as_deref()
+    }
+
     /// Whether some cell says nothing.
     pub(crate) fn has_inconclusive(&self) -> bool {
         let mut cells = self.rows.iter().flat_map(|row| &row.cells);
@@ -298,4 +308,78 @@ pub(crate) fn statements() -> Vec<Statement> {
     let mut read: Statements = toml::from_str(text).expect("a test reads the statements");
     read.statement.sort_by_key(|statement| statement.number);
     read.statement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(low: f64, high: f64, count: usize, of: usize) -> Counted {
+        let what = "first attempts at a.example.test".to_owned();
+        Counted {
+            share: Share { what, low, high },
+            count,
+            of,
+        }
+    }
+
+    #[test]
+    fn a_share_is_wrong_only_where_chance_is_out_of_the_question() {
+        for count in [0, 4, 12, 20, 24] {
+            assert!(
+                counted(0.45, 0.55, count, 24).is_plausible(),
+                "{count} of 24"
+            );
+        }
+        // More of the same makes it certain.
+        assert!(!counted(0.45, 0.55, 48, 48).is_plausible());
+        assert!(!counted(0.45, 0.55, 0, 48).is_plausible());
+        assert!(!counted(0.45, 0.55, 160, 192).is_plausible());
+        assert!(counted(0.45, 0.55, 100, 192).is_plausible());
+    }
+
+    #[test]
+    fn nothing_and_all_leave_nothing_to_chance() {
+        assert!(!counted(0.0, 0.0, 1, 24).is_plausible());
+        assert!(!counted(1.0, 1.0, 23, 24).is_plausible());
+        assert!(counted(0.0, 0.0, 0, 24).is_plausible());
+        assert!(counted(1.0, 1.0, 24, 24).is_plausible());
+    }
+
+    #[test]
+    fn a_statement_is_graded_by_the_worst_of_its_drills() {
+        let row = |path: &str, covers: Vec<u16>, grade| Row {
+            path: path.to_owned(),
+            summary: String::new(),
+            level: Level::Must,
+            cites: Vec::new(),
+            covers,
+            cells: vec![Judged::without_run(grade, String::new())],
+        };
+        let matrix = Matrix {
+            mxdrill: String::new(),
+            system: String::new(),
+            columns: Vec::new(),
+            rows: vec![
+                row("scenarios/a/one.toml", vec![1, 2], Grade::Pass),
+                row("scenarios/a/two.toml", vec![2], Grade::Deviates),
+                row("scenarios/a/three.toml", vec![1], Grade::Unfit),
+            ],
+        };
+        assert_eq!(matrix.of_statement(1, 0), Some(Grade::Pass));
+        assert_eq!(matrix.of_statement(2, 0), Some(Grade::Deviates));
+        assert_eq!(matrix.of_statement(3, 0), None);
+        assert_eq!(matrix.worst(), Grade::Deviates);
+        assert_eq!(
+            (matrix.rows[0].group(), matrix.rows[0].name()),
+            ("a", "a/one")
+        );
+    }
+
+    #[test]
+    fn statements_are_read_in_order() {
+        let statements = statements();
+        assert!(statements.len() > 80);
+        assert!(statements.is_sorted_by_key(|statement| statement.number));
+    }
 }
