@@ -21,6 +21,13 @@ pub enum Severity {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Status(pub u8, pub u16, pub u16);
 
+impl Status {
+    /// Whether it says that a message could not be delivered in time (RFC 3463 section 3.5).
+    pub(crate) fn is_expired(self) -> bool {
+        (self.1, self.2) == (4, 7)
+    }
+}
+
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}.{}.{}", self.0, self.1, self.2))

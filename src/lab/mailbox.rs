@@ -151,14 +151,18 @@ impl Content {
         let end = text.find("\r\n\r\n").unwrap_or(text.len());
         let (header, body) = text.split_at(end);
         let field = |name: &str| fields(body, name).map(str::to_owned).next();
-        // A warning that a message waits is no end of it (RFC 3464 section 2.3.3).
-        let waits = field("action").is_some_and(|action| action.eq_ignore_ascii_case("delayed"));
+        // A comment may follow it.
+        let status: Option<Status> =
+            field("status").and_then(|status| status.split_whitespace().next()?.parse().ok());
+        // A warning that a message waits is no end of it (RFC 3464 section 2.3.3); one that its time is
+        // over is, whatever its action says, unless it is still to be tried.
+        let delayed = field("action").is_some_and(|action| action.eq_ignore_ascii_case("delayed"));
+        let expired = status.is_some_and(Status::is_expired);
+        let waits = delayed && (!expired || field("will-retry-until").is_some());
         Says {
             own: id_in(header),
             about: id_in(body).filter(|_| !waits),
-            // A comment may follow it.
-            status: field("status")
-                .and_then(|status| status.split_whitespace().next()?.parse().ok()),
+            status,
         }
     }
 }
@@ -239,18 +243,19 @@ mod tests {
 
     #[test]
     fn a_report_tells_why_and_a_warning_returns_nothing() {
-        let report = |action: &str| {
+        let report = |action: &str, status: &str| {
             let mut content = Content::new(Arc::default());
             let text = format!(
-                "Subject: x\r\n\r\nAction: {action}\r\nStatus: 5.1.1 (no such user)\r\n\r\nMessage-ID: <m@mxdrill.test>\r\n"
+                "Subject: x\r\n\r\nAction: {action}\r\nStatus: {status} (as it is)\r\n\r\nMessage-ID: <m@mxdrill.test>\r\n"
             );
             content
                 .append(text.as_bytes(), usize::MAX)
                 .expect("appended");
             content.says()
         };
-        assert_eq!(report("failed").about, Some(MessageId::from("m")));
-        assert_eq!(report("failed").status, Some(Status(5, 1, 1)));
-        assert_eq!(report("delayed").about, None);
+        assert_eq!(report("failed", "5.1.1").about, Some(MessageId::from("m")));
+        assert_eq!(report("failed", "5.1.1").status, Some(Status(5, 1, 1)));
+        assert_eq!(report("delayed", "4.4.1").about, None);
+        assert_eq!(report("delayed", "4.4.7").about, Some(MessageId::from("m")));
     }
 }

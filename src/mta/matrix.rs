@@ -130,6 +130,11 @@ impl Row {
         }
     }
 
+    /// Whether it is about something that is asked for.
+    fn binds(&self) -> bool {
+        matches!(self.level, Level::Must | Level::Should)
+    }
+
     /// The folder and name of the file, without what all have in common.
     pub(crate) fn name(&self) -> &str {
         let path = self.path.strip_suffix(".toml").unwrap_or(&self.path);
@@ -260,10 +265,16 @@ impl Matrix {
         })
     }
 
-    /// The worst grade that a mail server got in the drills that cover a statement.
+    /// The worst grade that a mail server got in the drills that cover a statement; those that only
+    /// inform count where there are no others.
     pub(crate) fn of_statement(&self, number: u16, column: usize) -> Option<Grade> {
         let rows = self.rows.iter().filter(|row| row.covers.contains(&number));
-        rows.map(|row| row.cells[column].grade).max()
+        let worst = |binding: bool| {
+            let rows = rows.clone().filter(move |row| row.binds() == binding);
+            rows.map(|row| row.cells[column].grade).max()
+        };
+        let weighty = worst(true).filter(|grade| *grade != Grade::Unfit);
+        weighty.or(worst(false)).or(worst(true))
     }
 
     /// Why no drill at all could be played, such as on a system that allows no namespaces.

@@ -21,8 +21,6 @@ use crate::{
     time::Moment,
 };
 
-/// Subject and detail of the status of what could not be delivered in time (RFC 3463 section 3.5).
-const EXPIRED: (u16, u16) = (4, 7);
 /// Attempts of one pass over a queue that is driven are nearer to each other than this.
 const SAME_PASS: Duration = Duration::from_secs(60);
 
@@ -318,9 +316,7 @@ fn is_status(case: &Case<'_>, expected: Status, ending: &Ending) -> bool {
         // Nothing came back in which it could be.
         (_, None) => true,
         // RFC 3463 has 4.4.7 and 5.4.7 for what was not delivered in time, and one may give either.
-        (_, Some(Status(_, subject, detail))) => {
-            (subject, detail) == (expected.1, expected.2) && (subject, detail) == EXPIRED
-        }
+        (_, Some(observed)) => expected.is_expired() && observed.is_expired(),
     }
 }
 
@@ -385,16 +381,14 @@ fn sequence(
     expected: &[ExpectedAttempt],
     observed: &[&Attempt],
 ) -> Option<Finding> {
-    let mut left = observed.iter();
-    let mut next = left.next();
-    let same = expected.iter().all(|expected| match next {
-        Some(observed) if matches(case, expected, observed) => {
-            next = left.next();
-            true
-        }
-        _ => may_be_known(case, id, expected),
+    let mut left = observed.iter().peekable();
+    let last = observed.last().map(|attempt| attempt.at);
+    let same = expected.iter().all(|expected| {
+        let next = left.next_if(|observed| matches(case, expected, observed));
+        let now = left.peek().map(|attempt| attempt.at).or(last);
+        next.is_some() || may_be_known(case, id, expected, now)
     });
-    if same && next.is_none() {
+    if same && left.next().is_none() {
         return None;
     }
     let expected = expected.iter().map(ToString::to_string).collect();
@@ -408,18 +402,30 @@ fn sequence(
 }
 
 /// Whether a mail server may know what an attempt would come to from one for another message: it
-/// SHOULD remember hosts that it could not reach (RFC 5321 section 4.5.4.1).
-fn may_be_known(case: &Case<'_>, id: &MessageId, expected: &ExpectedAttempt) -> bool {
+/// SHOULD remember hosts that it could not reach (RFC 5321 section 4.5.4.1). One that tries the host
+/// for yet another message right after has no such memory.
+fn may_be_known(
+    case: &Case<'_>,
+    id: &MessageId,
+    expected: &ExpectedAttempt,
+    now: Option<Moment>,
+) -> bool {
     let failed = expected.result != AttemptResult::Accepted;
     let before_mail = expected.stage.is_none_or(|stage| stage < Stage::Mail);
-    let mut others = case.attempts.iter().filter(|attempt| {
-        attempt.message.as_ref() != Some(id)
-            && attempt.stage.is_some_and(|stage| stage < Stage::Mail)
+    if case.witness != Witness::Server || !failed || !before_mail {
+        return false;
+    }
+    let others = case.attempts.iter().filter(|attempt| {
+        let of_another = attempt.message.as_ref() != Some(id);
+        of_another && attempt.stage.is_some_and(|stage| stage < Stage::Mail)
     });
-    case.witness == Witness::Server
-        && failed
-        && before_mail
-        && others.any(|other| matches(case, expected, other))
+    let mut known = others.filter(|other| matches(case, expected, other));
+    let Some(now) = now else {
+        return known.next().is_some();
+    };
+    let (before, after): (Vec<_>, Vec<_>) = known.partition(|other| other.at <= now);
+    let again = |other: &&Attempt| other.at.since(now) < SAME_PASS;
+    !before.is_empty() && !after.into_iter().any(|other| again(&other))
 }
 
 fn matches(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
