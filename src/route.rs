@@ -3,10 +3,13 @@
 //! It reads as RFC 5321 section 5.1 does. No I/O and no clock: looking up is the resolver's, trying
 //! and waiting the sender's.
 
+mod order;
+
 use std::{collections::BTreeMap, net::IpAddr};
 
-use rand::{Rng, seq::SliceRandom};
+use rand::Rng;
 
+pub use self::order::Order;
 use crate::{
     name::Domain,
     reply::{Severity, Status},
@@ -187,7 +190,8 @@ pub fn route(
         return Err(Unroutable::OnlySelf);
     }
     let mut candidates: Vec<Candidate> = Vec::new();
-    for exchanger in in_order(&kept, random) {
+    let order = Order::new(kept.iter().map(|exchanger| exchanger.preference), random);
+    for exchanger in order.places().map(|place| kept[place]) {
         for address in &addresses_of(&exchanger.host).found {
             let known = candidates
                 .iter()
@@ -213,21 +217,6 @@ pub fn route(
     }
     candidates.truncate(identity.max_candidates.unwrap_or(usize::MAX).max(1));
     Ok(candidates)
-}
-
-/// Lowest preference first; equal ones in random order, to spread the load.
-fn in_order<'a>(exchangers: &[&'a Exchanger], random: &mut impl Rng) -> Vec<&'a Exchanger> {
-    let mut levels: BTreeMap<u16, Vec<&Exchanger>> = BTreeMap::new();
-    for exchanger in exchangers {
-        levels
-            .entry(exchanger.preference)
-            .or_default()
-            .push(exchanger);
-    }
-    for level in levels.values_mut() {
-        level.shuffle(random);
-    }
-    levels.into_values().flatten().collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, StreamExt, stream};
 use hickory_proto::{
     op::ResponseCode,
     rr::{RData, Record, RecordType},
@@ -31,6 +32,9 @@ use crate::{
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Tries of a lookup.
 const TRIES: usize = 3;
+
+/// Queries that are out at once, where each takes a socket.
+const MAX_QUERIES: usize = 64;
 
 /// What a lookup came to.
 #[derive(Debug, Clone)]
@@ -149,21 +153,30 @@ impl Lookups {
         }
     }
 
-    /// The addresses of these hosts: A before AAAA, each in the order of its answer.
+    /// The addresses of these hosts, asked for all at once: A before AAAA, each in the order of its
+    /// answer.
     pub(crate) async fn addresses(&self, hosts: &[&Domain]) -> BTreeMap<Domain, Addresses> {
-        let mut known = BTreeMap::new();
+        let mut known: BTreeMap<Domain, Addresses> = BTreeMap::new();
+        let mut questions = Vec::new();
         for host in hosts {
-            if !known.contains_key(*host) {
-                known.insert(Domain::clone(host), self.addresses_of(host).await);
+            if known
+                .insert(Domain::clone(host), Addresses::default())
+                .is_none()
+            {
+                questions.extend([(*host, RecordType::A), (*host, RecordType::AAAA)]);
             }
         }
-        known
-    }
-
-    async fn addresses_of(&self, host: &Domain) -> Addresses {
-        let mut addresses = Addresses::default();
-        for record_type in [RecordType::A, RecordType::AAAA] {
-            match self.lookup(host, record_type).await {
+        let mut lookups = Vec::with_capacity(questions.len());
+        for (host, record_type) in &questions {
+            lookups.push(self.lookup(host, *record_type).boxed());
+        }
+        let mut answers = stream::iter(lookups).buffered(MAX_QUERIES);
+        for (host, _) in &questions {
+            let answer = answers.next().await.unwrap_or(Found::Failed);
+            let Some(addresses) = known.get_mut(*host) else {
+                continue;
+            };
+            match answer {
                 Found::Records { records, .. } => {
                     let found = records
                         .iter()
@@ -176,7 +189,7 @@ impl Lookups {
                 Found::Failed => addresses.failed = true,
             }
         }
-        addresses
+        known
     }
 
     /// Asks the name server; also how long the answer may be kept. Failures are not kept: RFC 2308

@@ -1,0 +1,103 @@
+//! The order among exchangers: lowest preference first, equal ones at random.
+//!
+//! Each becomes one number of 64 bits: its preference, then chance, then its place in the list. To sort
+//! these is to sort by preference and to shuffle every level at once, with one draw for each and, of
+//! short lists, nothing on the heap.
+
+use rand::Rng;
+
+/// Lists up to this length take no memory of their own.
+const FEW: usize = 16;
+/// Bits for the place in the list.
+const PLACE_BITS: u32 = 20;
+/// Bits for the preference.
+const PREFERENCE_BITS: u32 = 16;
+/// Bits for chance: of eight equals, two draw the same once in ten million times, and then keep the
+/// order of the list.
+const CHANCE_BITS: u32 = u64::BITS - PREFERENCE_BITS - PLACE_BITS;
+
+/// The places of a list, in the order in which to try what stands there.
+#[derive(Debug, Clone)]
+pub struct Order {
+    keys: Keys,
+}
+
+#[derive(Debug, Clone)]
+enum Keys {
+    Few([u64; FEW], usize),
+    Many(Vec<u64>),
+}
+
+impl Order {
+    /// The order of exchangers by their preferences: lowest first, equal ones at random (RFC 5321 section
+    /// 5.1).
+    ///
+    /// # Panics
+    /// With more than a million of them, which no DNS answer has room for.
+    pub fn new<I>(preferences: I, random: &mut impl Rng) -> Self
+    where
+        I: IntoIterator<Item = u16, IntoIter: ExactSizeIterator>,
+    {
+        let preferences = preferences.into_iter();
+        let count = preferences.len();
+        assert!(count <= 1 << PLACE_BITS, "a list of {count} exchangers");
+        let keys = (0..)
+            .zip(preferences)
+            .map(|(place, preference): (u64, u16)| {
+                let chance = u64::from(random.next_u32() >> (u32::BITS - CHANCE_BITS));
+                u64::from(preference) << (u64::BITS - PREFERENCE_BITS)
+                    | chance << PLACE_BITS
+                    | place
+            });
+        let keys = if count <= FEW {
+            let mut few = [0; FEW];
+            few.iter_mut().zip(keys).for_each(|(slot, key)| *slot = key);
+            few[..count].sort_unstable();
+            Keys::Few(few, count)
+        } else {
+            let mut many: Vec<u64> = keys.collect();
+            many.sort_unstable();
+            Keys::Many(many)
+        };
+        Self { keys }
+    }
+
+    /// The places, the one to try first in front.
+    pub fn places(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
+        let keys = match &self.keys {
+            Keys::Few(keys, count) => &keys[..*count],
+            Keys::Many(keys) => keys,
+        };
+        let place = |key: &u64| key & ((1 << PLACE_BITS) - 1);
+        keys.iter()
+            .map(move |key| usize::try_from(place(key)).expect("at most a million"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::*;
+
+    fn order(preferences: &[u16], seed: u64) -> Vec<usize> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        Order::new(preferences.iter().copied(), &mut random)
+            .places()
+            .collect()
+    }
+
+    #[test]
+    fn preferences_come_in_order_and_nothing_is_lost() {
+        for count in [0, 1, 2, 15, 16, 17, 100, 1000_u16] {
+            let preferences: Vec<u16> = (0..count).map(|n| n.wrapping_mul(40503) % 7).collect();
+            let places = order(&preferences, u64::from(count));
+            assert!(places.is_sorted_by_key(|place| preferences[*place]));
+            let mut all = places.clone();
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..usize::from(count)));
+        }
+        assert_eq!(order(&[65535, 0, 1], 1), [1, 2, 0]);
+    }
+}
