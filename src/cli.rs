@@ -81,7 +81,7 @@ are first needed, into a cache folder ($MXDRILL_CACHE); nothing is installed.
 Grades: pass; informs (open or contested in the RFCs); deviates (from a SHOULD); violates (a MUST);
 inconclusive and unfit, with the reason.
 
-Exit status: 0 nothing violates a MUST, 1 something does, 2 something could not be run.
+Exit status: 0 nothing violates a MUST, 1 something does, 2 something is inconclusive or could not be run.
 
 Examples:
   mxdrill conform postfix                        the whole suite
@@ -91,7 +91,8 @@ Examples:
 
 const EXEC_NOTES: &str = "\
 Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have the zone's own addresses
-at port 25, and nothing else can be reached. An ordinary user is root inside, of files of their own.
+at port 25, and no other host can be reached. Files and local sockets are the host's: what a program hands
+to a mail server on this host by them, that sends. An ordinary user is root inside, of files of their own.
 Moments are real: a connection that is never answered costs what the command waits for it. When the
 command ends the drill does, and what was not delivered by then counts as given up or kept.
 

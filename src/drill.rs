@@ -116,6 +116,9 @@ pub(crate) async fn conduct(
     // What the receivers see last may still be on its way, as the alert of a refused certificate.
     let settled = tokio::time::timeout(SETTLING, lab.settled());
     drop(settled.await);
+    if let Some(trouble) = lab.trouble() {
+        return Err(io::Error::other(trouble));
+    }
     let events = lab.events();
     let verdict = judge(scenario, &events, witness);
     Ok(Run {

@@ -139,6 +139,11 @@ impl Lab {
             .chain(policy_hosts.keys())
             .copied()
             .collect();
+        #[cfg(target_os = "linux")]
+        let seen = match packets {
+            Some(_) => namespace::Seen::All,
+            None => namespace::Seen::Connections,
+        };
         let (incoming, connections) = mpsc::unbounded_channel();
         let (network, sockets) = match kind {
             NetworkKind::Memory => (Network::Memory(incoming), Sockets::Memory(connections)),
@@ -152,7 +157,7 @@ impl Lab {
             #[cfg(target_os = "linux")]
             NetworkKind::Namespace => (
                 Network::Namespace,
-                Sockets::Namespace(namespace::bind().await?),
+                Sockets::Namespace(namespace::bind(seen).await?),
             ),
             #[cfg(not(target_os = "linux"))]
             NetworkKind::Namespace => return Err(io::Error::other(NOT_LINUX)),
@@ -171,6 +176,8 @@ impl Lab {
             faults: Mutex::new(Faults::new(&scenario.faults)),
             #[cfg(target_os = "linux")]
             marked: watch::Sender::new(0),
+            #[cfg(target_os = "linux")]
+            trouble: std::sync::OnceLock::new(),
             faults_changed: watch::Sender::new(()),
             receivers,
             policy_hosts,
@@ -392,6 +399,14 @@ impl Lab {
             }
             self.past(seen).await;
         }
+    }
+
+    /// Why what it saw cannot be relied on, if so.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        #[cfg(target_os = "linux")]
+        return self.site.trouble.get().map(String::as_str);
+        #[cfg(not(target_os = "linux"))]
+        None
     }
 
     /// Everything that happened so far.

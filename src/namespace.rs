@@ -28,7 +28,11 @@ use nix::{
     fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
     mount::{MsFlags, mount},
     sched::{CloneFlags, unshare},
-    sys::{prctl::set_pdeathsig, signal::Signal},
+    sys::{
+        prctl::set_pdeathsig,
+        signal::Signal,
+        wait::{Id, WaitPidFlag, waitid, waitpid},
+    },
     unistd::{getegid, geteuid, getppid, sethostname},
 };
 
@@ -163,6 +167,20 @@ pub(crate) fn begin(lifeline: RawFd, host_name: &str) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets processes go that ended and whose parents did before, in the first process of a namespace, whose
+/// children they are now; all but one, which somebody waits for.
+pub(crate) fn reap_all_but(own: Option<u32>) {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    while let Ok(status) = waitid(Id::All, flags) {
+        let Some(ended) = status.pid() else {
+            return;
+        };
+        if u32::try_from(ended.as_raw()).ok() == own || waitpid(ended, None).is_err() {
+            return;
+        }
+    }
+}
+
 /// Mounts the processes of this namespace.
 fn mount_proc(at: &Path) -> io::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -170,9 +188,12 @@ fn mount_proc(at: &Path) -> io::Result<()> {
         .map_err(|error| refused("a /proc of its own", error.into()))
 }
 
+/// How an empty file system is made: one drill must not fill the memory of its host.
+const TMPFS: &str = "mode=755,size=512m";
+
 /// Mounts an empty file system in memory.
 fn mount_tmpfs(at: &Path, flags: MsFlags) -> io::Result<()> {
-    mount(Some("mxdrill"), at, Some("tmpfs"), flags, Some("mode=755"))
+    mount(Some("mxdrill"), at, Some("tmpfs"), flags, Some(TMPFS))
         .map_err(|error| refused(&format!("a tmpfs at {}", at.display()), error.into()))
 }
 

@@ -1,9 +1,9 @@
 //! `mxdrill conform`: the suite with real mail servers, and the matrix that comes of it.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, BufWriter, IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     thread,
 };
@@ -55,6 +55,20 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
         servers,
         scenarios,
     };
+    // What cannot be written is told before an hour has passed.
+    let mut files = Vec::new();
+    for (path, format) in [
+        (&args.html, MatrixFormat::Html),
+        (&args.json, MatrixFormat::Json),
+        (&args.markdown, MatrixFormat::Markdown),
+    ] {
+        if let Some(path) = path {
+            let file = File::create(path).map_err(|error| {
+                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+            })?;
+            files.push((BufWriter::new(file), format));
+        }
+    }
     let bar = progress(suite.scenarios.len() * suite.servers.len());
     let matrix = suite.play(|server, scenario, judged| {
         bar.inc(1);
@@ -68,21 +82,15 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
     if let Some(obstacle) = matrix.obstacle() {
         return Err(io::Error::other(obstacle));
     }
-    for (path, format) in [
-        (&args.html, MatrixFormat::Html),
-        (&args.json, MatrixFormat::Json),
-        (&args.markdown, MatrixFormat::Markdown),
-    ] {
-        if let Some(path) = path {
-            let file = File::create(path).map_err(|error| {
-                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-            })?;
-            let mut file = BufWriter::new(file);
-            write(&matrix, format, &mut file)?;
-            file.flush()?;
-        }
+    for (mut file, format) in files {
+        write(&matrix, format, &mut file)?;
+        file.flush()?;
     }
-    write(&matrix, args.format, &mut anstream::stdout())?;
+    match write(&matrix, args.format, &mut anstream::stdout()) {
+        // Whoever read it had enough of it; the status is to be had all the same.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
+        _ => {}
+    }
     Ok(outcome(&matrix))
 }
 
@@ -95,11 +103,11 @@ fn write(matrix: &Matrix, format: MatrixFormat, out: &mut impl Write) -> io::Res
     }
 }
 
-/// A departure from a MUST is a failure; what is inconclusive could not be run.
+/// What is inconclusive could not be run; a departure from a MUST is a failure.
 fn outcome(matrix: &Matrix) -> Outcome {
     match matrix.worst() {
-        Grade::Violates => Outcome::Failed,
         _ if matrix.has_inconclusive() => Outcome::CouldNotRun,
+        Grade::Violates => Outcome::Failed,
         _ => Outcome::Passed,
     }
 }
@@ -110,13 +118,18 @@ fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
     let mut paths = Vec::new();
     for word in &args.words {
         let path = PathBuf::from(word);
-        let is_scenarios = path.is_dir() || (word.ends_with(".toml") && !is_adapter(&path));
-        if is_scenarios {
-            paths.push(path);
-        } else if word == "all" {
+        if word == "all" {
             chosen.extend(Adapter::bundled());
-        } else {
-            chosen.push(Adapter::find(word)?);
+            continue;
+        }
+        let is_scenarios = match word.ends_with(".toml") {
+            true => !is_adapter(&path)?,
+            // The name of a mail server comes before a folder of the same name.
+            false => path.is_dir() && Adapter::find(word).is_err(),
+        };
+        match is_scenarios {
+            true => paths.push(path),
+            false => chosen.push(Adapter::find(word)?),
         }
     }
     if chosen.is_empty() {
@@ -140,15 +153,11 @@ fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
 }
 
 /// Whether a TOML file is about a mail server, as it says how one is configured.
-fn is_adapter(path: &std::path::Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| {
-        let key = |line: &str| {
-            line.split('=')
-                .next()
-                .is_some_and(|key| key.trim() == "configure")
-        };
-        text.lines().any(key)
-    })
+fn is_adapter(path: &Path) -> io::Result<bool> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    let key = |line: &str| line.split('=').next().map(str::trim) == Some("configure");
+    Ok(text.lines().any(key))
 }
 
 fn progress(count: usize) -> ProgressBar {

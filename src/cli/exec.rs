@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -33,11 +34,14 @@ pub(super) fn outside(args: &ExecArgs) -> io::Result<Outcome> {
     }
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let status = namespace::run_inside(Ids::Host, &arguments)?;
-    Ok(match status.code() {
-        Some(0) => Outcome::Passed,
-        Some(1) => Outcome::Failed,
-        _ => Outcome::CouldNotRun,
-    })
+    match status.code() {
+        Some(0) => Ok(Outcome::Passed),
+        Some(1) => Ok(Outcome::Failed),
+        Some(_) => Ok(Outcome::CouldNotRun),
+        None => Err(io::Error::other(format!(
+            "the private network ended with {status}"
+        ))),
+    }
 }
 
 /// In the first process of the private network: the lab, the command, the verdict.
@@ -46,6 +50,7 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
     let host = SendersHost::of(&scenario);
     namespace::begin(lifeline, &host.name())?;
     files::cover(&host)?;
+    let log = args.log.as_deref().map(create).transpose()?;
     let begun = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -55,9 +60,7 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
         host.raise().await?;
         let (packets, capture) = match &args.pcap {
             Some(path) => {
-                let file = File::create(path).map_err(|error| {
-                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-                })?;
+                let file = create(path)?;
                 let (packets, arrived) = mpsc::unbounded_channel();
                 (Some(packets), Some(tokio::spawn(capture(file, arrived))))
             }
@@ -72,10 +75,14 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
         let run = drill::conduct(&lab, sender, args.seed, LIMIT, Witness::Command);
         let run = tokio::select! {
             run = run => run,
-            Err(error) = follower.follow(&lab, anstream::stderr), if args.follow => Err(error),
+            // Whoever followed has had enough; the drill goes on.
+            never = async {
+                drop(follower.follow(&lab, anstream::stderr).await);
+                std::future::pending().await
+            }, if args.follow => never,
         };
         if args.follow {
-            follower.catch_up(&lab, anstream::stderr())?;
+            drop(follower.catch_up(&lab, anstream::stderr()));
         }
         lab.stop().await;
         if let Some(capture) = capture {
@@ -91,7 +98,7 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
         anstream::eprintln!("mxdrill: {program} ended with {status}");
     }
     if only_asked(&run.events) && expects_some(&scenario) {
-        write_log(args, &scenario, run, begun)?;
+        write_log(log, &played(args, &scenario, run, begun))?;
         anstream::eprintln!(
             "mxdrill: {program} asked the name server and opened no SMTP connection: nothing to judge"
         );
@@ -101,8 +108,10 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
         });
     }
     let passed = run.verdict.passed();
-    let played = write_log(args, &scenario, run, begun)?;
-    Text::new(anstream::stderr(), Style::Detailed).played(&played)?;
+    let played = played(args, &scenario, run, begun);
+    // The status is to be had even by those who do not read.
+    drop(Text::new(anstream::stderr(), Style::Detailed).played(&played));
+    write_log(log, &played)?;
     Ok(if passed {
         Outcome::Passed
     } else {
@@ -125,28 +134,32 @@ fn expects_some(scenario: &Scenario) -> bool {
         .any(Vec::is_empty)
 }
 
-fn write_log(
-    args: &ExecArgs,
-    scenario: &Arc<Scenario>,
-    run: Run,
-    begun: Instant,
-) -> io::Result<Played> {
+fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -> Played {
     let command: Vec<_> = args
         .command
         .iter()
         .map(|word| word.to_string_lossy())
         .collect();
-    let played = Played {
+    let (path, seed) = (&scenario.path, run.seed);
+    Played {
         scenario: Arc::clone(scenario),
-        again: format!("mxdrill exec {} -- {}", scenario.path, command.join(" ")),
+        again: format!("mxdrill exec --seed {seed} {path} -- {}", command.join(" ")),
         elapsed: begun.elapsed(),
         end: End::Ran(Box::new(run)),
-    };
-    if let Some(path) = &args.log {
-        let file = BufWriter::new(File::create(path)?);
-        Json::new(file).played(&played)?;
     }
-    Ok(played)
+}
+
+fn write_log(file: Option<File>, played: &Played) -> io::Result<()> {
+    match file {
+        Some(file) => Json::new(BufWriter::new(file)).played(played),
+        None => Ok(()),
+    }
+}
+
+/// A file to be written, made before anything else is.
+fn create(path: &Path) -> io::Result<File> {
+    File::create(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
 /// Writes packets down in the format of libpcap: a header, then each with its time and length.

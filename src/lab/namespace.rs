@@ -16,8 +16,7 @@ use std::{
 
 use etherparse::{NetSlice, SlicedPacket, TcpSlice, TransportSlice};
 use nix::sys::socket::{
-    AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket,
-    sockopt,
+    AddressFamily, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket, sockopt,
 };
 use socket2::{Domain as Family, Protocol, SockFilter, Socket, Type};
 use tokio::{
@@ -67,7 +66,7 @@ pub(super) struct Sockets {
 ///
 /// # Errors
 /// That the network is not one where this may be done.
-pub(super) async fn bind() -> io::Result<Sockets> {
+pub(super) async fn bind(packets: Seen) -> io::Result<Sockets> {
     let dns_tcp = TcpListener::bind(NAME_SERVER).await?;
     let dns_udp = UdpSocket::bind(NAME_SERVER).await?;
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
@@ -79,11 +78,70 @@ pub(super) async fn bind() -> io::Result<Sockets> {
     )?;
     setsockopt(&tap, sockopt::RcvBufForce, &TAP_BUFFER)
         .or_else(|_| setsockopt(&tap, sockopt::RcvBuf, &TAP_BUFFER))?;
+    let tap = Socket::from(tap);
+    tap.attach_filter(&tap_filter(packets))?;
     Ok(Sockets {
         dns_udp,
         dns_tcp,
         tap: UdpSocket::from_std(tap.into())?,
     })
+}
+
+/// Which packets a lab is to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// Those that tell of connections.
+    Connections,
+    /// All of them.
+    All,
+}
+
+/// What the kernel leaves out before the tap sees it, as a classic BPF program over an Ethernet frame:
+/// packets on their way out, which come again on their way in, and all that tells nothing.
+fn tap_filter(seen: Seen) -> Vec<SockFilter> {
+    const LOAD_WORD: u16 = 0x20;
+    const LOAD_HALF: u16 = 0x28;
+    const LOAD_OCTET: u16 = 0x30;
+    const LOAD_OCTET_AFTER: u16 = 0x50;
+    const LOAD_LENGTH: u16 = 0xb1;
+    const JUMP_IF_EQUAL: u16 = 0x15;
+    const JUMP_IF_ANY: u16 = 0x45;
+    const RETURN: u16 = 0x06;
+    // SKF_AD_OFF + SKF_AD_PKTTYPE
+    const PACKET_TYPE: u32 = 0xffff_f004;
+    const TYPE: u32 = 12;
+    const IPV4: u32 = 0x0800;
+    const IPV6: u32 = 0x86dd;
+    const TCP: u32 = 6;
+    const UDP: u32 = 17;
+    const SYN_OR_RST: u32 = 0b110;
+    let step = SockFilter::new;
+    let (pass, drop) = (step(RETURN, 0, 0, u32::MAX), step(RETURN, 0, 0, 0));
+    let mut program = vec![step(LOAD_WORD, 0, 0, PACKET_TYPE)];
+    if seen == Seen::All {
+        program.extend([step(JUMP_IF_EQUAL, 0, 1, u32::from(OUTGOING)), drop, pass]);
+        return program;
+    }
+    program.extend([
+        step(JUMP_IF_EQUAL, 15, 0, u32::from(OUTGOING)),
+        step(LOAD_HALF, 0, 0, TYPE),
+        step(JUMP_IF_EQUAL, 0, 6, IPV4),
+        step(LOAD_OCTET, 0, 0, 14 + 9),
+        step(JUMP_IF_EQUAL, 10, 0, UDP),
+        step(JUMP_IF_EQUAL, 0, 10, TCP),
+        step(LOAD_LENGTH, 0, 0, 14),
+        step(LOAD_OCTET_AFTER, 0, 0, 14 + 13),
+        step(JUMP_IF_ANY, 6, 7, SYN_OR_RST),
+        step(JUMP_IF_EQUAL, 0, 6, IPV6),
+        step(LOAD_OCTET, 0, 0, 14 + 6),
+        step(JUMP_IF_EQUAL, 3, 0, UDP),
+        step(JUMP_IF_EQUAL, 0, 3, TCP),
+        step(LOAD_OCTET, 0, 0, 14 + 40 + 13),
+        step(JUMP_IF_ANY, 0, 1, SYN_OR_RST),
+        pass,
+        drop,
+    ]);
+    program
 }
 
 /// Serves a private network, until the lab stops.
@@ -215,7 +273,9 @@ impl Gate {
         let mut sessions = JoinSet::new();
         loop {
             if let Err(error) = self.turn() {
-                tracing::error!(address = %self.address, %error, "a receiver could not listen");
+                let text = format!("the receiver at {} could not listen: {error}", self.address);
+                // The first is told.
+                drop(self.site.trouble.set(text));
                 return;
             }
             let next = self.site.faults().next_change(self.site.clock.now());
@@ -327,14 +387,11 @@ impl Tap {
                 return;
             }
             let received = socket.try_io(Interest::READABLE, || {
-                recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut buffer).map_err(io::Error::from)
+                recvfrom::<()>(socket.as_raw_fd(), &mut buffer).map_err(io::Error::from)
             });
-            let Ok((length, from)) = received else {
+            let Ok((length, _)) = received else {
                 continue;
             };
-            if from.is_some_and(|from| from.pkttype() == OUTGOING) {
-                continue;
-            }
             let packet = &buffer[..length];
             if !self.segment(packet) {
                 continue;

@@ -73,6 +73,9 @@ pub(crate) struct Site {
     pub(crate) log: EventLog,
     pub(crate) network: Network,
     pub(crate) scenario: Arc<Scenario>,
+    /// Why what the lab saw cannot be relied on.
+    #[cfg(target_os = "linux")]
+    pub(super) trouble: std::sync::OnceLock<String>,
     /// The last mark that the tap of a private network came to; see [`super::namespace::caught_up`].
     #[cfg(target_os = "linux")]
     pub(super) marked: watch::Sender<u16>,

@@ -23,7 +23,7 @@ pub(crate) struct Adapter {
     pub(crate) name: String,
     /// Where it lives.
     pub(crate) home: String,
-    /// Packages of the distribution, unpacked in this order.
+    /// Packages of the distribution.
     #[serde(default)]
     pub(crate) debian: Vec<String>,
     /// Packages of the npm registry.
@@ -123,11 +123,7 @@ impl Adapter {
             .files()
             .map(|file| {
                 let path = file.path();
-                let id = path
-                    .file_stem()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
+                let id = id_of(path);
                 let text = file.contents_utf8().expect("adapters are text");
                 let adapter = Self::parse(&path.display().to_string(), text);
                 (id, adapter.expect("a bundled adapter is valid"))
@@ -144,12 +140,7 @@ impl Adapter {
     pub(crate) fn find(word: &str) -> io::Result<(String, Self)> {
         if word.ends_with(".toml") || word.contains('/') {
             let path = Path::new(word);
-            let id = path
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            return Self::load(path).map(|adapter| (id, adapter));
+            return Self::load(path).map(|adapter| (id_of(path), adapter));
         }
         let mut bundled = Self::bundled();
         let asked = word.to_ascii_lowercase();
@@ -165,6 +156,12 @@ impl Adapter {
         );
         Err(io::Error::new(io::ErrorKind::NotFound, text))
     }
+}
+
+/// The word for the adapter of a file.
+fn id_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

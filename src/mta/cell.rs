@@ -108,8 +108,10 @@ impl From<Finding> for Broken {
 /// # Errors
 /// When it could not be played at all, such as on a system without namespaces.
 pub(crate) fn play(job: &Job) -> io::Result<Cell> {
-    let mut keeper = Command::new(std::env::current_exe()?)
+    let mut keeper = Command::new("/proc/self/exe")
         .arg("cell")
+        // In the root that is made for it.
+        .env("TMPDIR", "/tmp")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -211,12 +213,9 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
         .collect::<io::Result<_>>()?;
     lab.stop().await;
     let endings = crate::observe::endings(scenario, &events, &attempts);
-    let count = |what: String, count: usize| (what, count);
     let counts = fit.shares.iter().map(|share| {
-        count(
-            share.what.clone(),
-            fit::count(scenario, &attempts, &share.what),
-        )
+        let count = fit::count(scenario, &attempts, &share.what);
+        (share.what.clone(), count)
     });
     Ok(Cell {
         version,

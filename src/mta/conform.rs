@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -48,15 +48,14 @@ impl Suite {
         let fits: Vec<Fit> = self.scenarios.iter().map(Fit::of).collect();
         let cells = self.scenarios.len() * self.servers.len();
         let next = AtomicUsize::new(0);
-        let stopped = AtomicBool::new(false);
         let (done, finished) = mpsc::channel();
         let mut judged: BTreeMap<(usize, usize), Judged> = BTreeMap::new();
         thread::scope(|scope| {
             for _ in 0..self.jobs.clamp(1, cells.max(1)) {
                 let done = done.clone();
-                let (next, stopped, fits) = (&next, &stopped, &fits);
+                let (next, fits) = (&next, &fits);
                 scope.spawn(move || {
-                    while !stopped.load(Ordering::Relaxed) {
+                    loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         if index >= cells {
                             break;

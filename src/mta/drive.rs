@@ -3,21 +3,20 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io,
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use tokio::{net::TcpStream, process::Command, time::sleep};
 
 use super::{Adapter, fit};
 use crate::{
     connection::Connection,
     lab::{Site, namespace},
-    namespace::{host::SendersHost, root},
+    namespace::{host::SendersHost, reap_all_but, root},
     observe,
     scenario::{Message, Outcome, Scenario, TlsPolicy},
     sender::{Post, Sender},
@@ -31,10 +30,12 @@ const PASS_LIMIT: Duration = Duration::from_secs(40);
 const POLL: Duration = Duration::from_millis(40);
 /// Seconds for every timeout of the server's SMTP client.
 const TIMEOUT: &str = "3";
+/// How often nothing must have happened before a pass that shows nothing is over.
+const HESITATION: u32 = 4;
 /// How often nothing may have happened in an open session before it counts as left.
 const ABANDONED: u32 = 12;
 /// Octets of what the server and its scripts say that are kept.
-const MAX_SAID: usize = 48 * 1024;
+const MAX_SAID: u64 = 48 * 1024;
 /// The most that a process may write to one file, in blocks of 512 octets: a runaway log fills memory.
 const MAX_FILE_BLOCKS: u32 = 400_000;
 
@@ -117,19 +118,28 @@ impl Drive<'_> {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
+        let before = self.post.site().log.len();
         self.scripts.run("flush", &self.adapter.flush).await?;
-        self.pass_is_over().await
+        self.pass_is_over(before).await
     }
 
     /// Hands over every message whose moment has come, one after the other, each with a pass to
     /// itself: what is done for one at a time can be told apart.
     async fn submit_due(&mut self) -> io::Result<()> {
         while let Some(message) = self.post.due() {
+            let before = self.post.site().log.len();
             self.given += 1;
             match &self.adapter.submit_smtp {
                 Some(address) => {
                     let content = self.post.content(&message);
-                    submit_by_smtp(address, &message, &content).await?;
+                    let submission = submit_by_smtp(address, &message, &content);
+                    let ended = tokio::time::timeout(PASS_LIMIT, submission).await;
+                    ended
+                        .map_err(|_| too_long("submission"))?
+                        .map_err(|error| {
+                            let text = format!("submission to {address}: {error}");
+                            io::Error::new(error.kind(), text)
+                        })?;
                 }
                 None => {
                     let path = PathBuf::from(FOLDER).join(format!("message-{}", self.given));
@@ -138,7 +148,7 @@ impl Drive<'_> {
                     self.scripts.submit(submit, &message, &path).await?;
                 }
             }
-            self.pass_is_over().await?;
+            self.pass_is_over(before).await?;
         }
         Ok(())
     }
@@ -166,34 +176,40 @@ impl Drive<'_> {
             .post
             .given()
             .filter(|message| !self.empty && (again || is_open(message)));
-        let retries = open.filter_map(|message| {
+        let mut passes = Vec::new();
+        let mut ends = Vec::new();
+        let mut is_left = false;
+        for message in open {
             let tried = attempts
                 .iter()
                 .filter(|attempt| attempt.message.as_ref() == Some(&message.id))
                 .count();
-            let left = message
+            let stopped = |at: &Moment| scenario.stop.is_some_and(|stop| *at > stop);
+            is_left |= message
                 .leave
                 .is_some_and(|leave| now >= leave.after && tried >= leave.attempts);
-            let next = fit::schedule(scenario, message.at).find(|moment| *moment > now);
-            let stopped = |at: Moment| scenario.stop.is_some_and(|stop| at > stop);
-            let next = next.filter(|_| self.passes < fit::MOST_PASSES);
-            match next {
-                _ if left => None,
-                Some(at) if stopped(at) => None,
-                Some(at) => Some((at, Next::Pass)),
-                None => {
-                    let end = message.at.after(scenario.sender.expire);
-                    let can = self.adapter.expire.is_some() && !stopped(end);
-                    can.then_some((end.max(now), Next::Expiry))
-                }
+            if is_left {
+                continue;
             }
-        });
-        submission.into_iter().chain(retries).min()
+            match fit::schedule(scenario, message.at).find(|moment| *moment > now) {
+                Some(at) if self.passes < fit::MOST_PASSES => passes.push(at),
+                _ => ends.push(message.at.after(scenario.sender.expire).max(now)),
+            }
+            passes.retain(|at| !stopped(at));
+            ends.retain(|at| !stopped(at));
+        }
+        let pass = passes.into_iter().map(|at| (at, Next::Pass));
+        let next = submission.into_iter().chain(pass).min();
+        // All that is queued is given up at once: when nothing else is left to do.
+        let can = self.adapter.expire.is_some() && !is_left;
+        let end = ends.into_iter().max().filter(|_| can);
+        next.or_else(|| Some((end?, Next::Expiry)))
     }
 
     /// Waits until no delivery is under way: no session is open, and the server says so, twice, with
-    /// nothing seen in between.
-    async fn pass_is_over(&mut self) -> io::Result<()> {
+    /// nothing seen in between; more often if nothing was seen since `before`, for some servers take
+    /// their time to begin.
+    async fn pass_is_over(&mut self, before: usize) -> io::Result<()> {
         let begun = Instant::now();
         let site = Arc::clone(self.post.site());
         let mut seen = None;
@@ -213,8 +229,9 @@ impl Drive<'_> {
                 0
             };
             let quiet = idle && (site.open_sessions() == 0 || unchanged >= ABANDONED);
-            if quiet && unchanged > 0 {
-                let queued = self.scripts.output(&self.adapter.queued).await?;
+            let enough = if events > before { 1 } else { HESITATION };
+            if quiet && unchanged >= enough {
+                let queued = self.scripts.output("queued", &self.adapter.queued).await?;
                 self.empty = queued.trim_ascii().is_empty();
                 return Ok(());
             }
@@ -325,43 +342,44 @@ impl Scripts {
 
     async fn finish(what: &str, command: &mut Command) -> io::Result<()> {
         let ended = tokio::time::timeout(PASS_LIMIT, command.status()).await;
-        reap();
-        match ended {
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("{what} did not end within {PASS_LIMIT:?}"),
-            )),
-            Ok(status) => match status? {
-                status if status.success() => Ok(()),
-                status => Err(io::Error::other(format!("{what} ended with {status}"))),
-            },
-        }
+        // No script is waited for now.
+        reap_all_but(None);
+        Self::succeeded(what, ended.map_err(|_| too_long(what))??)
     }
 
     async fn succeeds(&self, script: &str) -> io::Result<bool> {
         let mut command = self.command(script)?;
         let ended = tokio::time::timeout(PASS_LIMIT, command.status()).await;
-        reap();
+        reap_all_but(None);
         Ok(ended.is_ok_and(|status| status.is_ok_and(|status| status.success())))
     }
 
-    async fn output(&self, script: &str) -> io::Result<Vec<u8>> {
-        let mut command = self.command(script)?;
-        command.stdout(Stdio::piped());
-        let ended = tokio::time::timeout(PASS_LIMIT, command.output()).await;
-        reap();
-        Ok(ended??.stdout)
+    /// What a script prints; what it says besides is kept with what all say.
+    async fn output(&self, what: &str, script: &str) -> io::Result<Vec<u8>> {
+        let running = self.command(script)?.stdout(Stdio::piped()).spawn()?;
+        let ended = tokio::time::timeout(PASS_LIMIT, running.wait_with_output()).await;
+        reap_all_but(None);
+        let output = ended.map_err(|_| too_long(what))??;
+        Self::succeeded(what, output.status)?;
+        Ok(output.stdout)
+    }
+
+    fn succeeded(what: &str, status: ExitStatus) -> io::Result<()> {
+        if status.success() {
+            return Ok(());
+        }
+        let said = said();
+        let last = said.lines().rev().find(|line| !line.trim().is_empty());
+        let last = last.map_or(String::new(), |line| format!(": {line}"));
+        Err(io::Error::other(format!(
+            "{what} ended with {status}{last}"
+        )))
     }
 }
 
-/// Lets processes go that ended and whose parents did before: this is the first process of its
-/// namespace, and they are its own now. No script is waited for meanwhile.
-fn reap() {
-    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-        if status == WaitStatus::StillAlive {
-            break;
-        }
-    }
+fn too_long(what: &str) -> io::Error {
+    let text = format!("{what} did not end within {PASS_LIMIT:?}");
+    io::Error::new(io::ErrorKind::TimedOut, text)
 }
 
 /// Makes the folder of what is about the drill, with the certificate of its authority.
@@ -380,17 +398,25 @@ pub(crate) fn said() -> String {
 
 /// The end of a file, if there is one.
 pub(crate) fn tail(path: Option<&Path>) -> String {
-    let octets = path
-        .and_then(|path| fs::read(path).ok())
-        .unwrap_or_default();
-    let start = octets.len().saturating_sub(MAX_SAID);
-    String::from_utf8_lossy(&octets[start..]).into_owned()
+    let read = |path: &Path| {
+        let mut octets = Vec::new();
+        let length = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.len();
+        let mut file = fs::File::open(path).ok()?;
+        file.seek(io::SeekFrom::Start(length.saturating_sub(MAX_SAID)))
+            .ok()?;
+        file.take(MAX_SAID).read_to_end(&mut octets).ok()?;
+        Some(octets)
+    };
+    String::from_utf8_lossy(&path.and_then(read).unwrap_or_default()).into_owned()
 }
 
 /// The version that the server says it has.
 pub(crate) async fn version(adapter: &Adapter, host: &SendersHost, scenario: &Scenario) -> String {
     let scripts = Scripts::new(adapter, host, scenario);
-    let printed = scripts.output(&adapter.version).await.unwrap_or_default();
+    let printed = scripts
+        .output("version", &adapter.version)
+        .await
+        .unwrap_or_default();
     let printed = String::from_utf8_lossy(&printed);
     printed.lines().next().unwrap_or_default().trim().to_owned()
 }
@@ -399,9 +425,13 @@ pub(crate) async fn version(adapter: &Adapter, host: &SendersHost, scenario: &Sc
 async fn submit_by_smtp(address: &str, message: &Message, content: &[u8]) -> io::Result<()> {
     let mut connection = Connection::new(Stream::Tcp(TcpStream::connect(address).await?));
     let from = message.from.as_ref().map_or("", |from| &*from.text);
+    let is_ascii = from.is_ascii() && message.to.iter().all(|to| to.text.is_ascii());
     let mut commands = vec![
         "EHLO client.sender.test".to_owned(),
-        format!("MAIL FROM:<{from}>"),
+        format!(
+            "MAIL FROM:<{from}>{}",
+            if is_ascii { "" } else { " SMTPUTF8" }
+        ),
     ];
     commands.extend(message.to.iter().map(|to| format!("RCPT TO:<{to}>")));
     commands.push("DATA".to_owned());
@@ -423,7 +453,7 @@ async fn expect_positive(connection: &mut Connection, to: &str) -> io::Result<()
     match reply.code {
         ..400 => Ok(()),
         _ => Err(io::Error::other(format!(
-            "submission failed: {to} was answered {} {}",
+            "{to} was answered {} {}",
             reply.code, reply.text
         ))),
     }

@@ -117,6 +117,10 @@ impl Fit {
         if fit.obstacle.is_some() {
             return fit;
         }
+        if fit.scenario.messages.len() < scenario.messages.len() && needs_them_all(scenario) {
+            fit.obstacle = Some("is about exact numbers of many messages".to_owned());
+            return fit;
+        }
         match drill::run(
             &fit.scenario,
             NetworkKind::Memory,
@@ -211,7 +215,7 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
             .chain(&message.from)
             .any(|mailbox| !mailbox.text.is_ascii())
     });
-    let only_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
+    let any_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
     let needs = [
         (
             !scenario.policies.is_empty() || settings.tls == TlsPolicy::MtaSts,
@@ -232,7 +236,7 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
         (settings.tls == TlsPolicy::Verified, Feature::TlsVerified),
         (lost, Feature::LostQueries),
         (certified, Feature::Tls),
-        (only_ipv6, Feature::Ipv6),
+        (any_ipv6, Feature::Ipv6),
         (own, Feature::OwnNames),
         (expires, Feature::Expire),
         (timed_out, Feature::Timeouts),
@@ -287,14 +291,17 @@ fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
             "needs virtual time: a policy is kept from one message to a later one".to_owned(),
         );
     }
-    let passes = scenario.messages.iter().map(|message| {
-        let moments = schedule(scenario, message.at);
-        moments
-            .take_while(|moment| *moment <= run.took)
-            .take(MOST_PASSES + 1)
-            .count()
-    });
-    (passes.max().unwrap_or(0) > MOST_PASSES)
+    // The queue is gone through for all messages together.
+    let passes: BTreeSet<Moment> = run
+        .events
+        .iter()
+        .filter(|event| {
+            let outcome = Outcome::Deferred;
+            matches!(&event.what, What::Report { outcome: said, .. } if *said == outcome)
+        })
+        .map(|event| event.at)
+        .collect();
+    (passes.len() > MOST_PASSES)
         .then(|| format!("needs virtual time: more than {MOST_PASSES} passes over the queue"))
 }
 
@@ -358,6 +365,18 @@ fn sample(scenario: &Arc<Scenario>) -> (Arc<Scenario>, Vec<Share>) {
         .totals
         .retain(|(total, _)| *total != Total::Sessions);
     (Arc::new(sample), shares)
+}
+
+/// Whether a sample of the messages would be another drill: a fault that counts, or a total that allows
+/// neither all of them nor none.
+fn needs_them_all(scenario: &Scenario) -> bool {
+    let all = scenario.messages.len() as u64;
+    let totals = scenario.expect.totals.iter();
+    let mut partial = totals.filter(|(total, bounds)| {
+        *total != Total::Sessions && !bounds.allow(all) && !bounds.allow(0)
+    });
+    let counts = |fault: &crate::fault::Fault| fault.first.is_some();
+    partial.next().is_some() || scenario.faults.iter().any(counts)
 }
 
 /// What a share of first attempts is called.

@@ -2,7 +2,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -44,41 +46,46 @@ pub(crate) fn cache() -> io::Result<PathBuf> {
 /// # Errors
 /// When the cache cannot be read.
 pub(crate) fn find(id: &str, adapter: &Adapter) -> io::Result<Option<Tree>> {
-    let folder = cache()?.join("mta").join(id);
-    let made_of = match fs::read_to_string(folder.join("packages")) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut lines = made_of.lines().map(str::to_owned);
-    let asked = lines.next();
-    Ok((asked == Some(recipe(adapter))).then(|| Tree {
-        root: folder.join("root"),
-        packages: lines.collect(),
-    }))
+    let folder = folder(id, adapter)?;
+    match fs::read_to_string(folder.join("packages")) {
+        Ok(text) => Ok(Some(Tree {
+            root: folder.join("root"),
+            packages: text.lines().map(str::to_owned).collect(),
+        })),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
-/// What an adapter asks for, in a line: a tree made for another one is made anew.
-fn recipe(adapter: &Adapter) -> String {
-    format!("# {} {}", adapter.debian.join(" "), adapter.npm.join(" "))
+/// Where a mail server is unpacked: a folder for each set of packages on each release of the system.
+fn folder(id: &str, adapter: &Adapter) -> io::Result<PathBuf> {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let mut recipe = DefaultHasher::new();
+    (&adapter.debian, &adapter.npm, release).hash(&mut recipe);
+    let name = format!("{id}-{:08x}", recipe.finish() as u32);
+    Ok(cache()?.join("mta").join(name))
 }
 
-/// Fetches and unpacks the mail server of an adapter.
+/// Fetches and unpacks the mail server of an adapter, if that is not done yet.
 ///
 /// # Errors
 /// What a program of the distribution said that is needed for it.
 pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<Tree> {
-    let folder = cache()?.join("mta");
-    fs::create_dir_all(&folder)?;
+    if let Some(tree) = find(id, adapter)? {
+        return Ok(tree);
+    }
+    let place = folder(id, adapter)?;
+    let cache = cache()?.join("mta");
+    fs::create_dir_all(&cache)?;
     let made = tempfile::Builder::new()
         .prefix(&format!(".{id}-"))
-        .tempdir_in(&folder)?;
+        .tempdir_in(&cache)?;
     fs::set_permissions(made.path(), fs::Permissions::from_mode(0o755))?;
     let root = made.path().join("root");
     for part in ["usr", "etc", "var"] {
         fs::create_dir_all(root.join(part))?;
     }
-    let mut packages = vec![recipe(adapter)];
+    let mut packages = Vec::new();
     if !adapter.debian.is_empty() {
         packages.extend(unpack_debian(&adapter.debian, made.path(), &root)?);
     }
@@ -86,14 +93,14 @@ pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<Tree> {
         packages.extend(unpack_npm(&adapter.npm, &root)?);
     }
     fs::write(made.path().join("packages"), packages.join("\n") + "\n")?;
-    let place = folder.join(id);
-    if place.exists() {
-        fs::remove_dir_all(&place)?;
+    if let Err(error) = fs::rename(made.path(), &place) {
+        // Somebody else was faster.
+        return find(id, adapter)?.ok_or(error);
     }
-    fs::rename(made.keep(), &place)?;
+    drop(made.keep());
     Ok(Tree {
         root: place.join("root"),
-        packages: packages.split_off(1),
+        packages,
     })
 }
 
@@ -173,6 +180,7 @@ fn unpack_npm(wanted: &[String], root: &Path) -> io::Result<Vec<String>> {
             "install",
             "--no-audit",
             "--no-fund",
+            "--ignore-scripts",
             "--loglevel=error",
             "--prefix",
         ])

@@ -42,13 +42,10 @@ pub(crate) fn texts(host: &SendersHost) -> Vec<(&'static str, String)> {
 /// # Errors
 /// When there is no `/etc/resolv.conf` to put the lab's in place of, or the kernel does not allow it.
 pub(crate) fn cover(host: &SendersHost) -> io::Result<()> {
-    let workshop = free_folder(&[])?;
-    mount_tmpfs(&workshop, MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
+    let mut covered = Vec::new();
     for (file, text) in texts(host) {
-        let ours = workshop.join(file);
-        fs::write(&ours, text)?;
         match Path::new("/etc").join(file).canonicalize() {
-            Ok(theirs) => bind(&ours, &theirs)?,
+            Ok(theirs) => covered.push((file, text, theirs)),
             Err(error) if file == "resolv.conf" => {
                 let text = format!(
                     "/etc/resolv.conf: {error}; expected a file to put the lab's in place of"
@@ -58,6 +55,17 @@ pub(crate) fn cover(host: &SendersHost) -> io::Result<()> {
             // Programs do without it, as on this host.
             Err(_) => {}
         }
+    }
+    let theirs: Vec<&Path> = covered
+        .iter()
+        .map(|(.., theirs)| theirs.as_path())
+        .collect();
+    let workshop = free_folder(&theirs)?;
+    mount_tmpfs(&workshop, MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
+    for (file, text, theirs) in &covered {
+        let ours = workshop.join(file);
+        fs::write(&ours, text)?;
+        bind(&ours, theirs)?;
     }
     let caches = CACHES.iter().map(Path::new).filter(|cache| cache.is_dir());
     caches

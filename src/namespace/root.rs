@@ -81,7 +81,13 @@ pub(crate) fn change(tree: &Path, host: &SendersHost, accounts: &Accounts<'_>) -
     settings(tree, &root, host, accounts)?;
     copy(&tree.join("var"), &root.join("var"))?;
     if tree.join("opt").is_dir() {
-        bind(&tree.join("opt"), &root.join("opt"))?;
+        // Two layers there must be; the second has nothing in it.
+        let layers = format!(
+            "lowerdir={}:{}",
+            tree.join("opt").display(),
+            root.join("srv").display()
+        );
+        overlay(&layers, &root.join("opt"))?;
     }
     devices(&root)?;
     mount_proc(&root.join("proc"))?;
@@ -93,17 +99,8 @@ pub(crate) fn change(tree: &Path, host: &SendersHost, accounts: &Accounts<'_>) -
 
 /// Programs and libraries: the tree's over the host's, for reading only.
 fn system(tree: &Path, root: &Path) -> io::Result<()> {
-    let layers = format!("lowerdir={}:/usr,userxattr", tree.join("usr").display());
-    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_RDONLY;
-    let usr = root.join("usr");
-    mount(
-        Some("mxdrill"),
-        &usr,
-        Some("overlay"),
-        flags,
-        Some(&*layers),
-    )
-    .map_err(|error| refused("an overlay over /usr (Linux 5.11)", error.into()))?;
+    let layers = format!("lowerdir={}:/usr", tree.join("usr").display());
+    overlay(&layers, &root.join("usr"))?;
     for folder in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
         let (theirs, ours) = (Path::new("/").join(folder), root.join(folder));
         match fs::read_link(&theirs) {
@@ -116,6 +113,17 @@ fn system(tree: &Path, root: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Mounts layers over each other, for reading only.
+fn overlay(layers: &str, at: &Path) -> io::Result<()> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_RDONLY;
+    let options = format!("{layers},userxattr");
+    let kind = Some("overlay");
+    mount(Some("mxdrill"), at, kind, flags, Some(&*options)).map_err(|error| {
+        let what = format!("an overlay at {} (Linux 5.11; {layers})", at.display());
+        refused(&what, error.into())
+    })
 }
 
 /// `/etc`: what programs need of the host's, what the packages bring, what the drill says.

@@ -236,7 +236,7 @@ impl<'a> Ledger<'a> {
             };
             let open = open.into_iter().filter(named).collect();
             let open = self.least_tried(open, attempt.address);
-            return open.or_else(|| Some((done.into_iter().rev().find(named)?, true)));
+            return open.or_else(|| latest(&done, named));
         }
         if self.is_notification(attempt) {
             return None;
@@ -255,7 +255,7 @@ impl<'a> Ledger<'a> {
         };
         let open = kept(kept(open, sent_by), led);
         match open[..] {
-            [] => Some((done.into_iter().rev().find(led)?, true)),
+            [] => latest(&done, led),
             // Of several that it may be for, none of which leads there, nothing is known.
             [first, _, ..] if !led(&first) => None,
             _ => self.least_tried(open, attempt.address),
@@ -288,6 +288,13 @@ impl<'a> Ledger<'a> {
             }
         }
     }
+}
+
+/// The last that satisfies a condition, and whether it is the only one.
+fn latest(all: &[usize], condition: impl Fn(&usize) -> bool) -> Option<(usize, bool)> {
+    let mut found = all.iter().rev().copied().filter(condition);
+    let last = found.next()?;
+    Some((last, found.next().is_none()))
 }
 
 /// Those that satisfy a condition, or all if none does.

@@ -2,9 +2,13 @@
 
 use std::{ffi::OsString, io, process::ExitStatus};
 
-use tokio::process;
+use tokio::{
+    process,
+    signal::unix::{SignalKind, signal},
+};
 
 use super::{Post, Sender};
+use crate::namespace;
 
 /// A command that sends the drill's messages, all that it cares to, and ends.
 pub(crate) struct Command<'a> {
@@ -30,6 +34,20 @@ impl Sender for Command<'_> {
         };
         let mut command = process::Command::new(program);
         command.args(arguments).kill_on_drop(true);
-        *self.ended = Some(command.status().await);
+        *self.ended = Some(watched(command).await);
+    }
+}
+
+/// Runs a command to its end. What it leaves behind ends in this process, the first of its namespace:
+/// whoever waits for such an end waits for it to be taken note of.
+async fn watched(mut command: process::Command) -> io::Result<ExitStatus> {
+    let mut ended = signal(SignalKind::child())?;
+    let mut child = command.spawn()?;
+    let own = child.id();
+    loop {
+        tokio::select! {
+            status = child.wait() => return status,
+            _ = ended.recv() => namespace::reap_all_but(own),
+        }
     }
 }

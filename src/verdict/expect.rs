@@ -37,6 +37,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
             }
             // It does not say what it did not deliver, and whether it will.
             (Witness::Command, Total::Deferred | Total::Bounced) => true,
+            (Witness::Command, Total::Notifications) => observed <= bounds.max,
             (Witness::Server, Total::Deferred | Total::Bounced) => {
                 (0..=returned_unseen(case)).any(|unseen| match total {
                     Total::Bounced => bounds.allow(observed + unseen),
@@ -158,9 +159,9 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
         let end = end_of_life(case, id);
         attempts.retain(|attempt| attempt.at < end);
     }
-    let several = case.message(id).is_some_and(|message| message.to.len() > 1);
-    if several && !matches!(case.witness, Witness::Sender { .. }) {
-        attempts = for_all_recipients(attempts);
+    let recipients = case.message(id).map_or(0, |message| message.to.len());
+    if recipients > 1 && !matches!(case.witness, Witness::Sender { .. }) {
+        attempts = for_all_recipients(recipients, attempts);
     }
     let mut findings = Vec::new();
     let mut differs = |what: &str, expected: String, observed: String| {
@@ -248,11 +249,10 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
         );
     }
     if let Some(expected) = &expected.attempts {
-        findings.extend(sequence(case, id, "attempts", expected, &attempts));
+        findings.extend(sequence(case, id, Extent::Whole, expected, &attempts));
     }
     if let Some(expected) = &expected.starts_with {
-        let observed = &attempts[..attempts.len().min(expected.len())];
-        findings.extend(sequence(case, id, "first attempts", expected, observed));
+        findings.extend(sequence(case, id, Extent::Beginning, expected, &attempts));
     }
     findings
 }
@@ -336,9 +336,17 @@ fn splits_recipients(case: &Case<'_>) -> bool {
 }
 
 /// The attempts of a sender that makes one for each recipient, as if it made one for all.
-fn for_all_recipients(attempts: Vec<&Attempt>) -> Vec<&Attempt> {
+fn for_all_recipients(recipients: usize, attempts: Vec<&Attempt>) -> Vec<&Attempt> {
     let mut kept: Vec<(&Attempt, BTreeSet<&str>)> = Vec::new();
+    let mut unnamed = 0;
     for attempt in attempts {
+        // Of those that came to no recipient, one may be for each.
+        unnamed += usize::from(attempt.recipients.is_empty());
+        if attempt.recipients.is_empty() && unnamed > recipients {
+            kept.push((attempt, BTreeSet::new()));
+            unnamed = 0;
+            continue;
+        }
         let to: BTreeSet<&str> = attempt.recipients.iter().map(|(to, _)| &**to).collect();
         // Of several recipients some may be refused, and it is one attempt all the same.
         let would_be_one = |earlier: &Attempt| {
@@ -374,10 +382,17 @@ fn seen(case: &Case<'_>, outcome: Outcome) -> String {
     }
 }
 
+/// How much of the attempts a scenario lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    Beginning,
+}
+
 fn sequence(
     case: &Case<'_>,
     id: &MessageId,
-    what: &str,
+    extent: Extent,
     expected: &[ExpectedAttempt],
     observed: &[&Attempt],
 ) -> Option<Finding> {
@@ -388,9 +403,14 @@ fn sequence(
         let now = left.peek().map(|attempt| attempt.at).or(last);
         next.is_some() || may_be_known(case, id, expected, now)
     });
-    if same && left.next().is_none() {
+    let (what, shown) = match extent {
+        Extent::Whole => ("attempts", observed.len()),
+        Extent::Beginning => ("first attempts", observed.len().min(expected.len())),
+    };
+    if same && (extent == Extent::Beginning || left.next().is_none()) {
         return None;
     }
+    let observed = &observed[..shown];
     let expected = expected.iter().map(ToString::to_string).collect();
     let observed = observed.iter().map(ToString::to_string).collect();
     Some(finding(

@@ -49,8 +49,8 @@ pub(crate) fn html(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     };
     let mut data = serde_json::to_value(&shown).map_err(io::Error::other)?;
     drop_nothings(&mut data);
-    // In a script element nothing but its end tag means anything.
-    let data = data.to_string().replace("</", "<\\/");
+    // Nothing in it may end the script element, or begin a comment in it.
+    let data = data.to_string().replace('<', "\\u003c");
     let (before, after) = PAGE.split_once(PLACE).expect("the page has its place");
     write!(out, "{before}{data}{after}")
 }
@@ -94,5 +94,37 @@ fn drop_nothings(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(drop_nothings),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        mta::matrix::{Judged, Row},
+        scenario::Level,
+    };
+
+    #[test]
+    fn nothing_in_the_data_ends_the_page() {
+        let row = Row {
+            path: "scenarios/a.toml".to_owned(),
+            summary: "</script><!-- <script>".to_owned(),
+            level: Level::Must,
+            cites: Vec::new(),
+            covers: Vec::new(),
+            cells: vec![Judged::without_run(Grade::Unfit, String::new())],
+        };
+        let matrix = Matrix {
+            mxdrill: String::new(),
+            system: String::new(),
+            columns: Vec::new(),
+            rows: vec![row],
+        };
+        let mut page = Vec::new();
+        html(&matrix, &mut page).expect("written");
+        let page = String::from_utf8(page).expect("text");
+        assert_eq!(page.matches("</script>").count(), 2);
+        assert!(!page.contains("<!--") && page.contains("\\u003c!-- \\u003cscript>"));
     }
 }

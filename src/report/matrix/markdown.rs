@@ -16,14 +16,10 @@ pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> 
     writeln!(out, "# How mail servers route by MX\n")?;
     writeln!(
         out,
-        "{} drills of mxdrill {}, on {}. Made by\n`mxdrill conform {} --markdown docs/conformance.md`; how it is measured and what the\ngrades mean is at the end.\n",
+        "{} drills of mxdrill {}, on {}, made by `mxdrill conform --markdown`.\nHow it is measured and what the grades mean is at the end.\n",
         matrix.rows.len(),
         matrix.mxdrill,
         matrix.system,
-        match &matrix.columns[..] {
-            [column] => &column.id,
-            _ => "all",
-        }
     )?;
     summary(matrix, &names, out)?;
     by_statement(matrix, &names, out)?;
@@ -190,7 +186,7 @@ fn set_up(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
 fn grades(out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
-        "## How it is measured\n\nEach drill runs an unmodified server in a private network and a root folder of its own, against the\ndrill's name server and exchangers. Only what these see counts: queries, connections (refused and\nunanswered ones too), replies, and the notifications that come back. Passes over the queue are begun by\nhand where the drill's schedule has them, so days pass in seconds. A drill that is no pass is played\nagain; where chance has a part, until a wrong share is certain (five standard deviations).\n\n| grade | | meaning |\n| --- | --- | --- |"
+        "## How it is measured\n\nEach drill runs an unmodified server in a private network and a root folder of its own, against the\ndrill's name server and exchangers. Only what these see counts: queries, connections (refused and\nunanswered ones too), replies, and the notifications that come back. Passes over the queue are begun by\nhand where the drill's schedule has them, so days pass in seconds. A drill that is no pass is played\nagain, and marked where it does not come to the same; where chance has a part, a drill is played until\na wrong share is certain (five standard deviations).\n\n| grade | | meaning |\n| --- | --- | --- |"
     )?;
     for grade in Grade::ALL.iter().rev() {
         writeln!(out, "| {grade} | {} | {} |", grade.sign(), grade.meaning())?;
@@ -199,5 +195,7 @@ fn grades(out: &mut impl Write) -> io::Result<()> {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('|', "\\|").replace('<', "\\<")
+    text.replace('|', "\\|")
+        .replace('<', "\\<")
+        .replace('\n', " ")
 }

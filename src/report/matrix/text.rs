@@ -1,5 +1,5 @@
-//! The matrix for a terminal: a line for each group of drills, one for each drill that is no plain pass,
-//! and what is wrong below.
+//! The matrix for a terminal: a line for each group of drills, one for each drill in which some
+//! server departs or nothing is known, and what is wrong below.
 
 use std::{
     collections::BTreeMap,

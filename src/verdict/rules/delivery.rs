@@ -173,7 +173,8 @@ fn repeated_after_permanent(message: &Message, attempts: &[&Attempt]) -> Option<
             let later = attempts[index + 1..]
                 .iter()
                 .find(|later| offers(later, recipient, message));
-            if let Some(later) = later.filter(|_| refused_for_good(attempt, recipient)) {
+            let sure = later.is_some_and(|later| !later.guessed && !attempt.guessed);
+            if let Some(later) = later.filter(|_| sure && refused_for_good(attempt, recipient)) {
                 let observed = vec![attempt.to_string(), later.to_string()];
                 return Some(broken(
                     PERMANENT_IS_FINAL,
