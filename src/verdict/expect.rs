@@ -49,7 +49,12 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
         if !allowed {
             findings.push(finding(
                 case,
-                format!("{} messages", total.word()),
+                match total {
+                    Total::Sessions | Total::Notifications => {
+                        format!("number of {}", total.word())
+                    }
+                    _ => format!("{} messages", total.word()),
+                },
                 vec![bounds.to_string()],
                 vec![observed.to_string()],
             ));

@@ -20,38 +20,35 @@ const MOST_REASONS: usize = 4;
 pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     let names = matrix.rows.iter().map(|row| row.name().len() + 2);
     let width = names.max().unwrap_or(0);
-    write!(out, "{:width$}", "")?;
-    for column in &matrix.columns {
-        write!(out, " {:<WIDTH$}", column.id)?;
-    }
-    writeln!(out)?;
+    let heads = matrix.columns.iter();
+    line(
+        out,
+        width,
+        "",
+        heads.map(|column| (column.id.clone(), None)),
+    )?;
     let mut groups: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
     for row in &matrix.rows {
         groups.entry(row.group()).or_default().push(row);
     }
     for (group, rows) in groups {
-        write!(out, "{group:<width$}")?;
-        for index in 0..matrix.columns.len() {
+        let tallies = (0..matrix.columns.len()).map(|index| {
             let with = |grade: Grade| {
                 let with = |row: &&&Row| row.cells[index].grade == grade;
                 rows.iter().filter(with).count()
             };
             let fit = rows.len() - with(Grade::Unfit);
-            let tally = format!("{} of {fit} pass", with(Grade::Pass));
-            write!(out, " {tally:<WIDTH$}")?;
-        }
-        writeln!(out)?;
+            (format!("{} of {fit} pass", with(Grade::Pass)), None)
+        });
+        line(out, width, group, tallies)?;
         let is_plain = |row: &&&Row| {
             let mut cells = row.cells.iter();
             cells.all(|cell| cell.grade <= Grade::Informs)
         };
         for row in rows.iter().filter(|row| !is_plain(row)) {
-            write!(out, "  {:<1$}", row.name(), width - 2)?;
-            for cell in &row.cells {
-                let style = colour(cell.grade);
-                write!(out, " {style}{:<WIDTH$}{style:#}", cell.grade)?;
-            }
-            writeln!(out)?;
+            let grades = row.cells.iter();
+            let grades = grades.map(|cell| (cell.grade.to_string(), Some(cell.grade)));
+            line(out, width, &format!("  {}", row.name()), grades)?;
         }
     }
     details(matrix, out)?;
@@ -71,6 +68,22 @@ pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// A line of the table: cells in the colour of their grade, nothing after the last one.
+fn line(
+    out: &mut impl Write,
+    width: usize,
+    head: &str,
+    cells: impl Iterator<Item = (String, Option<Grade>)>,
+) -> io::Result<()> {
+    let mut text = format!("{head:<width$}");
+    for (cell, grade) in cells {
+        let style = grade.map_or(Style::new(), colour);
+        let padding = WIDTH.saturating_sub(cell.len());
+        text.push_str(&format!(" {style}{cell}{style:#}{:padding$}", ""));
+    }
+    writeln!(out, "{}", text.trim_end())
 }
 
 fn details(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
