@@ -24,6 +24,7 @@ use std::{
 };
 
 use hickory_proto::rr::RecordType;
+use rand::Rng;
 
 use self::resolver::Lookups;
 pub use self::{flaw::Flaw, reference::Reference, resolver::Found};
@@ -33,6 +34,7 @@ use crate::{
     lab::{Site, network},
     name::Domain,
     reply::Status,
+    route::{self, Candidate, Identity, Unroutable},
     scenario::{Mailbox, Message, MessageId, Outcome, Scenario},
     stream::Stream,
     time::Moment,
@@ -209,6 +211,23 @@ impl Post {
             }
             other => other,
         }
+    }
+
+    /// The route for a domain, as a sender walks it: its exchangers are asked for, then all their
+    /// addresses at once, and put in order by chance from `random`. Addresses are the zone's own.
+    ///
+    /// # Errors
+    /// Why there is nothing to try (RFC 5321 section 5.1, RFC 7505).
+    pub async fn route(
+        &self,
+        domain: &Domain,
+        random: &mut impl Rng,
+    ) -> Result<Vec<Candidate>, Unroutable> {
+        let exchangers = route::exchangers(domain, &self.lookups.mx(domain).await)?;
+        let hosts: Vec<&Domain> = exchangers.iter().map(|exchanger| &exchanger.host).collect();
+        let addresses = self.lookups.addresses(&hosts).await;
+        let identity = Identity::from(&self.scenario().sender);
+        route::route(&exchangers, &addresses, &identity, random)
     }
 
     /// Connects to an address of the zone, for a message.
