@@ -90,6 +90,7 @@ pub(crate) mod connection;
 pub mod drill;
 pub mod event;
 pub mod fault;
+pub mod fuzz;
 pub mod lab;
 #[cfg(target_os = "linux")]
 pub(crate) mod mta;
