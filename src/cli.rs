@@ -7,6 +7,7 @@ mod conform;
 mod exec;
 mod find;
 mod follow;
+mod fuzz;
 #[cfg(target_os = "linux")]
 mod mta;
 mod run;
@@ -53,6 +54,9 @@ enum Command {
     Run(RunArgs),
     /// Validate scenario files without running them.
     Check(CheckArgs),
+    /// Run drills made at random and hold them against the rules; the smallest that fails is written down.
+    #[command(after_help = FUZZ_NOTES)]
+    Fuzz(FuzzArgs),
     /// Keep the servers of a scenario up on loopback, for dig, swaks and senders of your own.
     Up(UpArgs),
     /// Run a command as the sender, unmodified, in a private network where it finds the drill's DNS and
@@ -134,6 +138,33 @@ struct CheckArgs {
     /// Scenario files, or folders of them.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
+}
+
+const FUZZ_NOTES: &str = "\
+Zones, faults and messages come from numbers: the same number is the same drill. Nothing is expected of
+them but the rules that always hold. What fails is made smaller as long as it fails, and written to
+fuzz-NUMBER.toml, which `mxdrill run` plays.
+
+Exit status: 0 no rule was broken, 1 one was, 2 it could not be run.
+
+Examples:
+  mxdrill fuzz --cases 100000
+  mxdrill fuzz --flaw highest-first              a sender broken on purpose is found out";
+
+#[derive(Debug, clap::Args)]
+struct FuzzArgs {
+    /// How many drills.
+    #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
+    cases: u64,
+    /// The number of the first one.
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    seed: u64,
+    /// Break the reference sender on purpose.
+    #[arg(long, value_enum, value_name = "FLAW")]
+    flaw: Option<crate::sender::Flaw>,
+    /// The folder to write the drill that fails to.
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    write: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -313,6 +344,7 @@ pub fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::Up(args) => up::up(&args),
         #[cfg(target_os = "linux")]
         Command::Exec(args) => match cli.inside {

@@ -119,6 +119,11 @@ impl Case {
         }
     }
 
+    /// The number that it comes from.
+    pub fn number(&self) -> u64 {
+        self.seed
+    }
+
     /// The scenario file of it, which `mxdrill run` plays.
     pub fn text(&self) -> String {
         let mut text = format!(

@@ -23,6 +23,10 @@ use crate::scenario::{Level, Scenario};
 /// Rounds of a sample, at least and at most.
 const ROUNDS: (usize, usize) = (3, 8);
 
+/// How often a drill is played in which chance has a part: what comes one time in two is missed one time
+/// in sixteen.
+const CHANCES: u64 = 4;
+
 /// What is to be played.
 pub(crate) struct Suite {
     pub(crate) servers: Vec<Entrant>,
@@ -88,7 +92,10 @@ impl Suite {
             return Judged::without_run(Grade::Unfit, obstacle);
         }
         if fit.shares.is_empty() {
-            return self.plain(scenario, server);
+            return match fit.chance {
+                true => self.by_chance(scenario, server),
+                false => self.plain(scenario, server),
+            };
         }
         let mut counted: Vec<Counted> = fit
             .shares
@@ -135,6 +142,25 @@ impl Suite {
             shares: counted,
             runs,
             ..judged
+        }
+    }
+
+    /// A drill in which chance has a part: what a server does wrong by chance it does wrong.
+    fn by_chance(&self, scenario: &Scenario, server: &Entrant) -> Judged {
+        let rounds: Vec<Judged> = (0..CHANCES)
+            .map(|round| self.once(scenario, server, round))
+            .collect();
+        let worst = rounds.iter().max_by_key(|judged| judged.grade);
+        let Some(worst) = worst.cloned() else {
+            return Judged::without_run(Grade::Inconclusive, "it was not played".to_owned());
+        };
+        let same = rounds.iter().filter(|judged| judged.grade == worst.grade);
+        let (same, runs) = (same.count(), rounds.len());
+        let by_chance = (same < runs).then(|| format!("by chance: {same} of {runs} times"));
+        Judged {
+            reason: worst.reason.clone().or(by_chance),
+            runs,
+            ..worst
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
+use hickory_proto::rr::RData;
 use serde::{Deserialize, Serialize};
 
 use super::Adapter;
@@ -13,10 +14,12 @@ use crate::{
     event::What,
     fault::{Effect, Failure, Host, QueryEffect, Stage},
     lab::NetworkKind,
+    name::Domain,
     observe::Attempt,
     scenario::{AttemptResult, Bounds, Outcome, Scenario, TlsPolicy, Total},
     sender::Reference,
     time::{Moment, Span},
+    zone::Zone,
 };
 
 /// The longest delay of a drill that is waited for in real time.
@@ -90,6 +93,8 @@ pub(crate) struct Fit {
     pub(crate) scenario: Arc<Scenario>,
     /// What of a sample is judged by statistics.
     pub(crate) shares: Vec<Share>,
+    /// Whether chance has a part: exchangers are equal, or one has several addresses.
+    pub(crate) chance: bool,
     /// What the server must have for it.
     pub(crate) needs: Vec<Feature>,
     /// Why no mail server can be put through it.
@@ -111,6 +116,7 @@ impl Fit {
         let mut fit = Self {
             scenario: sampled,
             shares,
+            chance: has_equals(scenario),
             needs: Vec::new(),
             obstacle: about_the_reference(scenario),
         };
@@ -365,6 +371,26 @@ fn sample(scenario: &Arc<Scenario>) -> (Arc<Scenario>, Vec<Share>) {
         .totals
         .retain(|(total, _)| *total != Total::Sessions);
     (Arc::new(sample), shares)
+}
+
+/// Whether some choice is left to a sender: between exchangers of one preference, or addresses of one
+/// host.
+fn has_equals(scenario: &Scenario) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut records = scenario
+        .zones
+        .zones()
+        .next()
+        .into_iter()
+        .flat_map(Zone::records);
+    records.any(|record| {
+        let owner = Domain::from(&record.name);
+        match &record.data {
+            RData::MX(mx) => !seen.insert((owner, Some(mx.preference))),
+            RData::A(_) | RData::AAAA(_) => !seen.insert((owner, None)),
+            _ => false,
+        }
+    })
 }
 
 /// Whether a sample of the messages would be another drill: a fault that counts, or a total that allows

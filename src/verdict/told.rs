@@ -218,9 +218,10 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// Whether a sender may leave a host out for the sake of security: nothing was known of its TLSA
-    /// records (RFC 7672 section 2.1.2), or the domain's MTA-STS policy does not list it (RFC 8461
-    /// section 5). It may have asked at any time of a span.
+    /// Whether a sender may leave a host out: it asked for its addresses in vain, although somebody asked
+    /// again with success; nothing was known of its TLSA records (RFC 7672 section 2.1.2); or the
+    /// domain's MTA-STS policy does not list it (RFC 8461 section 5). It may have asked at any time of a
+    /// span.
     pub(super) fn may_be_left_out(&self, hop: &Domain, host: &Domain, span: Range<Moment>) -> bool {
         let tls = self.scenario.sender.tls;
         let failed = |name: &Domain, record_type| {
@@ -229,6 +230,14 @@ impl<'a> Told<'a> {
             within.any(|given| !given.settles())
                 || self.known(name, record_type, span.start) == Known::Failed
         };
+        let in_vain = |record_type| {
+            let given = self.given.get(&(host, record_type)).into_iter().flatten();
+            let mut within = given.filter(|given| (span.start..=span.end).contains(&given.at));
+            within.any(|given| !given.settles())
+        };
+        if in_vain(RecordType::A) || in_vain(RecordType::AAAA) {
+            return true;
+        }
         let by_dane = tls == TlsPolicy::Dane
             && (failed(&host.prefixed("_25._tcp"), RecordType::TLSA)
                 || failed(hop, RecordType::MX)

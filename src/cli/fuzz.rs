@@ -1,0 +1,119 @@
+//! `mxdrill fuzz`: as many drills made at random as one likes, against the rules.
+
+use std::{
+    fs, io,
+    num::NonZero,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Instant,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{FuzzArgs, Outcome};
+use crate::{
+    drill::{self, Run},
+    fuzz::Case,
+    lab::NetworkKind,
+    report::{End, Played, Report, Style, Text},
+    scenario::Scenario,
+    sender::{Flaw, Reference},
+};
+
+pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
+    let begun = Instant::now();
+    let bar = ProgressBar::with_draw_target(Some(args.cases), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {per_sec}, {eta} to go");
+    bar.set_style(style.expect("a valid template"));
+    let failed = search(args, &bar)?;
+    bar.finish_and_clear();
+    let Some(case) = failed else {
+        anstream::println!(
+            "{} drills, from number {}: no rule was broken ({:.1} s)",
+            args.cases,
+            args.seed,
+            begun.elapsed().as_secs_f64()
+        );
+        return Ok(Outcome::Passed);
+    };
+    let number = case.number();
+    let case = case.shrunk(|scenario| play(scenario, args).is_ok_and(|run| !run.verdict.passed()));
+    let path = args.write.join(format!("fuzz-{number}.toml"));
+    fs::write(&path, case.text())
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    let scenario = Arc::new(Scenario::load(&path).map_err(io::Error::other)?);
+    let run = play(&scenario, args)?;
+    let known = Flaw::ALL.iter().find(|(_, flaw)| Some(*flaw) == args.flaw);
+    let flaw = known.map_or(String::new(), |(name, _)| format!(" --flaw {name}"));
+    Text::new(anstream::stdout(), Style::Detailed).played(&Played {
+        again: format!("mxdrill run {}{flaw}", scenario.path),
+        scenario,
+        elapsed: begun.elapsed(),
+        end: End::Ran(Box::new(run)),
+    })?;
+    anstream::println!(
+        "Number {number} breaks a rule; the smallest drill that does is {}.",
+        path.display()
+    );
+    Ok(Outcome::Failed)
+}
+
+/// The case of the lowest number that breaks a rule.
+fn search(args: &FuzzArgs, bar: &ProgressBar) -> io::Result<Option<Case>> {
+    let end = args.seed.saturating_add(args.cases);
+    let next = AtomicU64::new(args.seed);
+    // Beyond the lowest number that failed nothing needs to be played any more.
+    let lowest = AtomicU64::new(u64::MAX);
+    let (done, finished) = mpsc::channel();
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let done = done.clone();
+            let (next, lowest) = (&next, &lowest);
+            scope.spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= end || number > lowest.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let case = Case::new(number);
+                    let broken = case
+                        .scenario()
+                        .map_err(io::Error::other)
+                        .and_then(|scenario| play(&scenario, args))
+                        .map(|run| !run.verdict.passed());
+                    if !matches!(broken, Ok(false)) {
+                        lowest.fetch_min(number, Ordering::Relaxed);
+                    }
+                    if done
+                        .send((number, broken.map(|broken| broken.then_some(case))))
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let mut failed: Option<(u64, Case)> = None;
+        for (number, broken) in finished {
+            bar.inc(1);
+            let Some(case) = broken? else { continue };
+            if failed.as_ref().is_none_or(|(known, _)| number < *known) {
+                failed = Some((number, case));
+            }
+        }
+        Ok(failed.map(|(_, case)| case))
+    })
+}
+
+fn play(scenario: &Arc<Scenario>, args: &FuzzArgs) -> io::Result<Run> {
+    let sender = args
+        .flaw
+        .map_or_else(Reference::default, Reference::with_flaw);
+    drill::run(scenario, NetworkKind::Memory, None, sender)
+}
