@@ -100,8 +100,8 @@ to a mail server on this host by them, that sends. An ordinary user is root insi
 Moments are real: a connection that is never answered costs what the command waits for it. When the
 command ends the drill does, and what was not delivered by then counts as given up or kept.
 
-Exit status: that of the verdict (0 passed, 1 failed, 2 could not run); of a command that only asked the
-name server, as dig does, there is nothing to judge: 0 if it succeeded, 1 if not.
+Exit status: that of the verdict (0 passed, 1 failed, 2 could not run); of a program that sends nothing (dig,
+nslookup, host, drill, delv, kdig, getent) there is nothing to judge: 0 if it succeeded, 1 if not.
 
 Examples:
   mxdrill exec a.toml -- swaks --to alice@example.test
@@ -154,7 +154,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 struct FuzzArgs {
     /// How many drills.
-    #[arg(long, default_value_t = 1000, value_name = "NUMBER")]
+    #[arg(long, default_value_t = 1000, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     cases: u64,
     /// The number of the first one.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]

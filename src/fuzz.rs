@@ -135,7 +135,9 @@ impl Case {
             text.push('\n');
         }
         text.push_str("\"\"\"\n\n");
-        text.push_str(&format!("sender   = {{ {} }}\n", self.sender.join(", ")));
+        if !self.sender.is_empty() {
+            text.push_str(&format!("sender   = {{ {} }}\n", self.sender.join(", ")));
+        }
         text.push_str("messages = [\n");
         for (number, row) in self.messages.iter().enumerate() {
             let to: Vec<String> = row.to.iter().map(|to| format!("\"{to}\"")).collect();

@@ -130,7 +130,8 @@ pub fn judge(scenario: &Scenario, events: &[Event], witness: Witness) -> Verdict
         witness,
     };
     let mut findings = expect::check(&case);
-    let (broken, notes) = rules::check(&case);
+    let (broken, mut notes) = rules::check(&case);
+    notes.extend(expect::strangers(&case));
     findings.extend(broken);
     let mut outcomes = BTreeMap::new();
     for ending in case.endings.values() {

@@ -26,6 +26,9 @@ use crate::{
 
 pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
     let begun = Instant::now();
+    let folder = &args.write;
+    fs::create_dir_all(folder)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))?;
     let bar = ProgressBar::with_draw_target(Some(args.cases), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {per_sec}, {eta} to go");
     bar.set_style(style.expect("a valid template"));
@@ -42,12 +45,19 @@ pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
     };
     let number = case.number();
     let case = case.shrunk(|scenario| play(scenario, args).is_ok_and(|run| !run.verdict.passed()));
-    let path = args.write.join(format!("fuzz-{number}.toml"));
-    fs::write(&path, case.text())
+    let known = Flaw::ALL.iter().find(|(_, flaw)| Some(*flaw) == args.flaw);
+    let suffix = known.map_or(String::new(), |(name, _)| format!("-{name}"));
+    let path = folder.join(format!("fuzz-{number}{suffix}.toml"));
+    let comment = match known {
+        Some((name, _)) => {
+            format!("# A rule is broken by the flaw {name}: mxdrill run --flaw {name}.\n")
+        }
+        None => "# The reference sender breaks a rule, or the rule is wrong.\n".to_owned(),
+    };
+    fs::write(&path, comment + &case.text())
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
     let scenario = Arc::new(Scenario::load(&path).map_err(io::Error::other)?);
     let run = play(&scenario, args)?;
-    let known = Flaw::ALL.iter().find(|(_, flaw)| Some(*flaw) == args.flaw);
     let flaw = known.map_or(String::new(), |(name, _)| format!(" --flaw {name}"));
     Text::new(anstream::stdout(), Style::Detailed).played(&Played {
         again: format!("mxdrill run {}{flaw}", scenario.path),

@@ -51,7 +51,7 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
 
 /// Writes the certificate of the lab's authority to a file.
 pub(super) fn write_authority(lab: &Lab, file: &Path) -> io::Result<()> {
-    let none = "found no certificate in the scenario, expected a receiver with one";
+    let none = "found no certificate in the scenario, for --ca-file expected a receiver with one";
     let pem = lab.authority_pem().ok_or_else(|| io::Error::other(none))?;
     std::fs::write(file, pem)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))

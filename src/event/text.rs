@@ -1,6 +1,6 @@
 //! Events as people read them.
 
-use super::{Answered, Event, What};
+use super::{Answered, Connected, Event, What};
 
 impl Event {
     /// The event in a line for people.
@@ -42,7 +42,10 @@ impl Event {
                     "session {} to {} [{address}]: {}",
                     session.0,
                     hosts.join(", "),
-                    format!("{result:?}").to_lowercase()
+                    match result {
+                        Connected::Timeout => "not answered".to_owned(),
+                        _ => format!("{result:?}").to_lowercase(),
+                    }
                 )
             }
             What::Reply {

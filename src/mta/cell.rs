@@ -187,7 +187,7 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
     let lab = Lab::start_watched(Arc::clone(scenario), None).await?;
     drive::prepare(lab.authority_pem())?;
     let version = drive::version(&job.adapter, host, scenario).await;
-    let mut trouble = None;
+    let mut trouble = version.as_ref().err().map(ToString::to_string);
     let server = Server {
         adapter: &job.adapter,
         host,
@@ -218,7 +218,7 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
         (share.what.clone(), count)
     });
     Ok(Cell {
-        version,
+        version: version.unwrap_or_default(),
         trouble,
         findings: findings.into_iter().map(Broken::from).collect(),
         notes,

@@ -411,14 +411,21 @@ pub(crate) fn tail(path: Option<&Path>) -> String {
 }
 
 /// The version that the server says it has.
-pub(crate) async fn version(adapter: &Adapter, host: &SendersHost, scenario: &Scenario) -> String {
+///
+/// # Errors
+/// That its script failed, or printed nothing.
+pub(crate) async fn version(
+    adapter: &Adapter,
+    host: &SendersHost,
+    scenario: &Scenario,
+) -> io::Result<String> {
     let scripts = Scripts::new(adapter, host, scenario);
-    let printed = scripts
-        .output("version", &adapter.version)
-        .await
-        .unwrap_or_default();
-    let printed = String::from_utf8_lossy(&printed);
-    printed.lines().next().unwrap_or_default().trim().to_owned()
+    let printed = scripts.output("version", &adapter.version).await?;
+    let printed = String::from_utf8_lossy(&printed).trim().to_owned();
+    match printed.is_empty() {
+        true => Err(io::Error::other("version printed nothing")),
+        false => Ok(printed),
+    }
 }
 
 /// Hands a message over by SMTP.

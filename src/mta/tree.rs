@@ -53,8 +53,17 @@ pub(crate) fn find(id: &str, adapter: &Adapter) -> io::Result<Option<Tree>> {
             packages: text.lines().map(str::to_owned).collect(),
         })),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        Err(error) => Err(in_cache(&folder, error)),
     }
+}
+
+/// An error about the cache, with where that is.
+fn in_cache(folder: &Path, error: io::Error) -> io::Error {
+    let text = format!(
+        "{}: {error}; MXDRILL_CACHE names another folder to keep mail servers in",
+        folder.display()
+    );
+    io::Error::new(error.kind(), text)
 }
 
 /// Where a mail server is unpacked: a folder for each set of packages on each release of the system.
@@ -76,7 +85,7 @@ pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<Tree> {
     }
     let place = folder(id, adapter)?;
     let cache = cache()?.join("mta");
-    fs::create_dir_all(&cache)?;
+    fs::create_dir_all(&cache).map_err(|error| in_cache(&cache, error))?;
     let made = tempfile::Builder::new()
         .prefix(&format!(".{id}-"))
         .tempdir_in(&cache)?;

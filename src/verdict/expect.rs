@@ -24,6 +24,24 @@ use crate::{
 /// Attempts of one pass over a queue that is driven are nearer to each other than this.
 const SAME_PASS: Duration = Duration::from_secs(60);
 
+/// Mail that was taken and is none of the drill's messages, of a sender that brings its own.
+pub(super) fn strangers(case: &Case<'_>) -> Vec<String> {
+    let unknown = case
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.message.is_none());
+    let taken = unknown.filter(|attempt| !attempt.taken.is_empty());
+    taken
+        .map(|attempt| {
+            format!(
+                "{} took a message for {}, who gets none of this drill's",
+                attempt.host(),
+                attempt.taken.join(", ")
+            )
+        })
+        .collect()
+}
+
 /// Every expectation that does not hold.
 pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let expect = &case.scenario.expect;

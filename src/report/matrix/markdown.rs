@@ -45,6 +45,9 @@ fn summary(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::Resul
 }
 
 fn by_statement(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::Result<()> {
+    if matrix.rows.iter().all(|row| row.covers.is_empty()) {
+        return Ok(());
+    }
     writeln!(
         out,
         "## By statement\n\nThe worst that each came to in the drills that cover a statement ([requirements.md](requirements.md)\nlists them).\n"

@@ -40,6 +40,7 @@ pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
             let fit = rows.len() - with(Grade::Unfit);
             (format!("{} of {fit} pass", with(Grade::Pass)), None)
         });
+        let group = if group.is_empty() { "drills" } else { group };
         line(out, width, group, tallies)?;
         let is_plain = |row: &&&Row| {
             let mut cells = row.cells.iter();

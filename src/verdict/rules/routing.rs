@@ -327,9 +327,10 @@ fn pass_order(
             .filter(|(other, _, address)| *other < preference && !tried.contains(address))
             .filter(|(_, host, _)| !told.may_be_left_out(hop, host, began..attempt.at))
             .find(|(_, _, address)| !may_be_remembered(case, *address, attempt.at));
-        if let Some((other, host, _)) = better {
-            let expected =
-                format!("{host} (preference {other}) before any of preference {preference}");
+        if let Some((other, host, address)) = better {
+            let expected = format!(
+                "{host} [{address}] (preference {other}) before any of preference {preference}"
+            );
             let observed = pass.iter().map(ToString::to_string).collect();
             return Some(broken(
                 PREFERENCE_ORDER,
