@@ -187,6 +187,8 @@ pub(crate) struct Counted {
     pub(crate) share: Share,
     pub(crate) count: usize,
     pub(crate) of: usize,
+    /// How often in each run: what a server draws in one second may be the same for all messages.
+    pub(crate) runs: Vec<usize>,
 }
 
 impl Counted {
@@ -199,7 +201,24 @@ impl Counted {
         let middle = (seen + z * z / (2.0 * n)) / (1.0 + z * z / n);
         let spread =
             z / (1.0 + z * z / n) * (seen * (1.0 - seen) / n + z * z / (4.0 * n * n)).sqrt();
+        let spread = spread.max(z * self.error_between_runs());
         (middle - spread, middle + spread)
+    }
+
+    /// The standard error of the share as the runs differ from each other.
+    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
+    fn error_between_runs(&self) -> f64 {
+        let runs = self.runs.len() as f64;
+        if runs < 2.0 {
+            return 0.0;
+        }
+        let of = self.of as f64 / runs;
+        let mean = self.count as f64 / self.of.max(1) as f64;
+        let squares = self
+            .runs
+            .iter()
+            .map(|run| (*run as f64 / of - mean).powi(2));
+        (squares.sum::<f64>() / (runs - 1.0) / runs).sqrt()
     }
 
     /// Whether chance alone could make it miss its bounds by so much. A share of nothing or of all
@@ -331,6 +350,7 @@ mod tests {
             share: Share { what, low, high },
             count,
             of,
+            runs: Vec::new(),
         }
     }
 
@@ -347,6 +367,20 @@ mod tests {
         assert!(!counted(0.45, 0.55, 0, 48).is_plausible());
         assert!(!counted(0.45, 0.55, 160, 192).is_plausible());
         assert!(counted(0.45, 0.55, 100, 192).is_plausible());
+    }
+
+    #[test]
+    fn runs_that_differ_more_than_chance_allows_are_no_proof() {
+        let steady = Counted {
+            runs: vec![20; 4],
+            ..counted(0.25, 0.42, 80, 96)
+        };
+        assert!(!steady.is_plausible());
+        let swaying = Counted {
+            runs: vec![24, 24, 24, 8],
+            ..counted(0.25, 0.42, 80, 96)
+        };
+        assert!(swaying.is_plausible());
     }
 
     #[test]
