@@ -68,6 +68,10 @@ pub(crate) struct Adapter {
     /// A file that the server logs to, if not through the system's logger.
     #[serde(default)]
     pub(crate) log: Option<PathBuf>,
+    /// Parts of the paths of scenarios in which what it does is a matter of chance for reasons of its own,
+    /// such as connections that it makes at once.
+    #[serde(default)]
+    pub(crate) chance: Vec<String>,
     /// What results depend on: a part of a scenario's path, and the setting.
     #[serde(default)]
     pub(crate) depends: BTreeMap<String, String>,
@@ -105,6 +109,13 @@ impl Adapter {
             return wrong("runs_as to be one of users");
         }
         Ok(adapter)
+    }
+
+    /// Whether chance has a part in a scenario because of the server.
+    pub(crate) fn leaves_to_chance(&self, scenario: &str) -> bool {
+        self.chance
+            .iter()
+            .any(|part| scenario.contains(part.as_str()))
     }
 
     /// What the result of a scenario depends on.

@@ -92,7 +92,8 @@ impl Suite {
             return Judged::without_run(Grade::Unfit, obstacle);
         }
         if fit.shares.is_empty() {
-            return match fit.chance {
+            let chance = fit.chance || server.adapter.leaves_to_chance(&scenario.path);
+            return match chance {
                 true => self.by_chance(scenario, server),
                 false => self.plain(scenario, server),
             };
