@@ -176,7 +176,7 @@ fn growth(whole: bool) {
             messages = [{{ id = 'm', to = 'a@example.test', count = {count} }}]\n[expect]\ndelivered = {count}\n"
         ))
     };
-    let (few, many) = if whole { (10_000, 100_000) } else { (10, 100) };
+    let (few, many) = if whole { (1_000, 10_000) } else { (10, 100) };
     let (few, many) = (messages(few), messages(many));
     let times = ratio(
         if whole { 3 } else { 1 },
