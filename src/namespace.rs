@@ -84,9 +84,21 @@ fn inside(arguments: &[OsString]) -> io::Result<ExitStatus> {
 /// # Errors
 /// That it is dead already.
 pub(crate) fn die_with_parent() -> io::Result<Parent> {
-    let parent = getppid();
     set_pdeathsig(Signal::SIGKILL)?;
-    Ok(Parent(parent))
+    let parent = Parent(getppid());
+    // It may have died before the wish was known; then another process is in its place.
+    let meant = std::env::var(PARENT).unwrap_or_default();
+    match meant == parent.0.to_string() {
+        true => Ok(parent),
+        false => Err(gone()),
+    }
+}
+
+/// The variable that tells a process the id of the one that started it.
+pub(crate) const PARENT: &str = "MXDRILL_PARENT";
+
+fn gone() -> io::Error {
+    io::Error::other("the process that asked for this is gone")
 }
 
 /// The process that this one is to die with.
@@ -105,7 +117,7 @@ pub(crate) fn run_inside_with(
     // New credentials take the wish back.
     set_pdeathsig(Signal::SIGKILL)?;
     if getppid() != parent.0 {
-        return Err(io::Error::other("the process that asked for this is gone"));
+        return Err(gone());
     }
     inside(arguments)
 }

@@ -227,21 +227,13 @@ fn traces(desk: &Desk) -> String {
         names.join(" ")
     };
     let mounts = fs::read_to_string("/proc/self/mountinfo").expect("readable");
-    // Whatever runs in the desk's folder, or runs its copy of the program.
-    let folder = desk.folder.path().display().to_string();
-    let running = fs::read_dir("/proc").expect("readable").filter(|entry| {
-        let Ok(entry) = entry else { return false };
-        ["exe", "cwd"].iter().any(|link| {
-            let target = fs::read_link(entry.path().join(link));
-            target.is_ok_and(|target| target.display().to_string().starts_with(&folder))
-        })
-    });
+    let running = processes(desk, |_| true);
     format!(
         "{} mounts; interfaces {}; files {}; {} processes",
         mounts.lines().count(),
         names(Path::new("/sys/class/net")),
         names(&desk.path("out")),
-        running.count()
+        running
     )
 }
 
@@ -282,7 +274,7 @@ fn nothing_is_left(desk: &Desk) -> Result<(), Failed> {
         run.wait()?;
         nobody_has(out)?;
     }
-    same(&before, &traces(desk))
+    same(desk, &before)
 }
 
 /// Whatever was started has the pipe: its end comes when nothing of it is left.
@@ -299,11 +291,10 @@ fn nobody_has(mut pipe: impl Read + Send + 'static) -> Result<(), Failed> {
     }
 }
 
-fn same(before: &str, after: &str) -> Result<(), Failed> {
-    match before == after {
-        true => Ok(()),
-        false => Err(format!("before: {before}\nafter: {after}").into()),
-    }
+/// That everything comes to be as it was: what ends takes a moment to be gone.
+fn same(desk: &Desk, before: &str) -> Result<(), Failed> {
+    wait_until(|| traces(desk) == before)
+        .map_err(|_| format!("before: {before}\nafter: {}", traces(desk)).into())
 }
 
 /// A matrix of which drills are under way when it is killed: they go with it.
@@ -329,7 +320,7 @@ fn nothing_is_left_of_a_matrix(desk: &Desk) -> Result<(), Failed> {
         run.wait()?;
         wait_until(|| !is_inside(desk))?;
     }
-    same(&before, &traces(desk))
+    same(desk, &before)
 }
 
 fn wait_until(condition: impl Fn() -> bool) -> Result<(), Failed> {
@@ -345,13 +336,21 @@ fn wait_until(condition: impl Fn() -> bool) -> Result<(), Failed> {
 
 /// Whether some process of the desk's program is the first of a namespace.
 fn is_inside(desk: &Desk) -> bool {
-    let program = desk.path("mxdrill");
-    fs::read_dir("/proc").expect("readable").any(|entry| {
-        let Ok(entry) = entry else { return false };
-        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        let is_program = fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program);
-        is_program && String::from_utf8_lossy(&line).contains("--inside")
-    })
+    processes(desk, |line| line.contains("--inside")) > 0
+}
+
+/// How many processes were started for a desk: its folder is in their environment.
+fn processes(desk: &Desk, is_one: impl Fn(&str) -> bool) -> usize {
+    let folder = desk.folder.path().display().to_string();
+    let of_desk = |entry: &fs::DirEntry| {
+        let text = |file: &str| {
+            let octets = fs::read(entry.path().join(file)).unwrap_or_default();
+            String::from_utf8_lossy(&octets).into_owned()
+        };
+        text("environ").contains(&folder) && is_one(&text("cmdline"))
+    };
+    let entries = fs::read_dir("/proc").expect("readable");
+    entries.flatten().filter(of_desk).count()
 }
 
 /// The grades of an adapter in some scenarios, by name.

@@ -112,6 +112,7 @@ pub(crate) fn play(job: &Job) -> io::Result<Cell> {
         .arg("cell")
         // In the root that is made for it.
         .env("TMPDIR", "/tmp")
+        .env(namespace::PARENT, std::process::id().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
