@@ -13,7 +13,12 @@ mod mta;
 mod run;
 mod up;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -292,6 +297,11 @@ enum Format {
     Junit,
 }
 
+/// An error about a file or folder, with its path in front.
+fn at(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
     Text,
@@ -372,14 +382,14 @@ pub fn main() -> ExitCode {
         | Command::Exec(_)
         | Command::Conform(_)
         | Command::Mta(_)
-        | Command::Cell => Err(std::io::Error::other(
+        | Command::Cell => Err(io::Error::other(
             "a private network needs Linux; elsewhere `mxdrill up` keeps the servers on loopback",
         )),
     };
     match outcome {
         Ok(outcome) => outcome.into(),
         // Whoever read our output has had enough of it.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             anstream::eprintln!("mxdrill: {error}");
             Outcome::CouldNotRun.into()

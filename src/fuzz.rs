@@ -196,26 +196,10 @@ impl Case {
 
     /// The case with one part less, for each part.
     fn smaller(&self) -> impl Iterator<Item = Self> + '_ {
-        let messages = (0..self.messages.len()).map(|at| {
-            let mut case = self.clone();
-            case.messages.remove(at);
-            case
-        });
-        let faults = (0..self.faults.len()).map(|at| {
-            let mut case = self.clone();
-            case.faults.remove(at);
-            case
-        });
-        let records = (0..self.records.len()).map(|at| {
-            let mut case = self.clone();
-            case.records.remove(at);
-            case
-        });
-        let settings = (0..self.sender.len()).map(|at| {
-            let mut case = self.clone();
-            case.sender.remove(at);
-            case
-        });
+        let messages = self.without(|case| &mut case.messages);
+        let faults = self.without(|case| &mut case.faults);
+        let records = self.without(|case| &mut case.records);
+        let settings = self.without(|case| &mut case.sender);
         let rows = (0..self.messages.len()).flat_map(|at| self.smaller_row(at));
         // Fewer messages first: every step after that is the faster.
         messages
@@ -223,6 +207,19 @@ impl Case {
             .chain(faults)
             .chain(records)
             .chain(settings)
+    }
+
+    /// The case without one part of a list, for each part.
+    fn without<T: 'static>(
+        &self,
+        list: fn(&mut Self) -> &mut Vec<T>,
+    ) -> impl Iterator<Item = Self> + '_ {
+        let count = list(&mut self.clone()).len();
+        (0..count).map(move |at| {
+            let mut case = self.clone();
+            list(&mut case).remove(at);
+            case
+        })
     }
 
     /// The case with a row of messages that says less.

@@ -82,6 +82,15 @@ pub enum Witness {
 }
 
 impl Witness {
+    /// What was seen of a message, in words that claim no more.
+    pub(crate) fn saw(self, outcome: Outcome) -> String {
+        match (self, outcome) {
+            (Self::Command, Outcome::Deferred) => "not delivered".to_owned(),
+            (Self::Server, Outcome::Deferred) => "neither delivered nor returned".to_owned(),
+            _ => outcome.to_string(),
+        }
+    }
+
     /// By how much a moment may differ from the expected one; `None`: by anything.
     fn tolerance(self) -> Option<Duration> {
         match self {

@@ -10,7 +10,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{ConformArgs, MatrixFormat, Outcome, find};
+use super::{ConformArgs, MatrixFormat, Outcome, at, find};
 use crate::{
     mta::{
         Adapter,
@@ -63,9 +63,7 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
         (&args.markdown, MatrixFormat::Markdown),
     ] {
         if let Some(path) = path {
-            let file = File::create(path).map_err(|error| {
-                io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-            })?;
+            let file = File::create(path).map_err(|error| at(path, error))?;
             files.push((BufWriter::new(file), format));
         }
     }
@@ -154,8 +152,7 @@ fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
 
 /// Whether a TOML file is about a mail server, as it says how one is configured.
 fn is_adapter(path: &Path) -> io::Result<bool> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
     let key = |line: &str| line.split('=').next().map(str::trim) == Some("configure");
     Ok(text.lines().any(key))
 }

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{ExecArgs, LogFormat, Outcome, follow::Follower};
+use super::{ExecArgs, LogFormat, Outcome, at, follow::Follower};
 use crate::{
     drill::{self, Run},
     event::{Event, What},
@@ -167,8 +167,7 @@ fn quoted(word: &str) -> String {
 
 /// A file to be written, made before anything else is.
 fn create(path: &Path) -> io::Result<File> {
-    File::create(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+    File::create(path).map_err(|error| at(path, error))
 }
 
 /// Writes packets down in the format of libpcap: a header, then each with its time and length.

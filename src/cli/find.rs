@@ -8,6 +8,7 @@ use std::{
 
 use include_dir::{Dir, include_dir};
 
+use super::at;
 use crate::scenario::{Mistake, Mistakes, Scenario};
 
 /// The scenarios that come with mxdrill, so that the command needs no checkout.
@@ -100,8 +101,7 @@ fn bundled(folder: &Dir<'static>) -> Vec<(String, &'static str)> {
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    let named =
-        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let named = |error: io::Error| at(path, error);
     if !std::fs::metadata(path).map_err(named)?.is_dir() {
         files.push(path.to_owned());
         return Ok(());

@@ -14,7 +14,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{FuzzArgs, Outcome};
+use super::{FuzzArgs, Outcome, at};
 use crate::{
     drill::{self, Run},
     fuzz::Case,
@@ -27,8 +27,7 @@ use crate::{
 pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
     let begun = Instant::now();
     let folder = &args.write;
-    fs::create_dir_all(folder)
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", folder.display())))?;
+    fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
     let bar = ProgressBar::with_draw_target(Some(args.cases), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {per_sec}, {eta} to go");
     bar.set_style(style.expect("a valid template"));
@@ -54,8 +53,7 @@ pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
         }
         None => "# The reference sender breaks a rule, or the rule is wrong.\n".to_owned(),
     };
-    fs::write(&path, comment + &case.text())
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
+    fs::write(&path, comment + &case.text()).map_err(|error| at(&path, error))?;
     let scenario = Arc::new(Scenario::load(&path).map_err(io::Error::other)?);
     let run = play(&scenario, args)?;
     let flaw = known.map_or(String::new(), |(name, _)| format!(" --flaw {name}"));

@@ -26,7 +26,7 @@ use crate::{
     event::Event,
     lab::Lab,
     namespace::{self, Ids, host::SendersHost, ids, root},
-    scenario::{Level, Outcome, Scenario},
+    scenario::{Level, Scenario},
     verdict::{Finding, Witness},
 };
 
@@ -225,7 +225,7 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
         notes,
         endings: endings
             .iter()
-            .map(|(id, ending)| format!("{id}: {}", came_to(ending.outcome())))
+            .map(|(id, ending)| format!("{id}: {}", Witness::Server.saw(ending.outcome())))
             .collect(),
         attempts: attempts.iter().map(ToString::to_string).collect(),
         sampled: scenario.messages.len(),
@@ -236,14 +236,6 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
         said: drive::said(),
         seconds: 0.0,
     })
-}
-
-/// What a message came to, as far as the lab can know.
-fn came_to(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Deferred => "neither delivered nor returned".to_owned(),
-        _ => outcome.to_string(),
-    }
 }
 
 /// What listens in the place of the system's logger.

@@ -132,13 +132,11 @@ impl Drive<'_> {
             match &self.adapter.submit_smtp {
                 Some(address) => {
                     let content = self.post.content(&message);
-                    let submission = submit_by_smtp(address, &message, &content);
-                    let ended = tokio::time::timeout(PASS_LIMIT, submission).await;
-                    ended
-                        .map_err(|_| too_long("submission"))?
+                    let what = format!("submission to {address}");
+                    within(&what, submit_by_smtp(address, &message, &content))
+                        .await
                         .map_err(|error| {
-                            let text = format!("submission to {address}: {error}");
-                            io::Error::new(error.kind(), text)
+                            io::Error::new(error.kind(), format!("{what}: {error}"))
                         })?;
                 }
                 None => {
@@ -184,20 +182,21 @@ impl Drive<'_> {
                 .iter()
                 .filter(|attempt| attempt.message.as_ref() == Some(&message.id))
                 .count();
-            let stopped = |at: &Moment| scenario.stop.is_some_and(|stop| *at > stop);
-            is_left |= message
+            let left = message
                 .leave
                 .is_some_and(|leave| now >= leave.after && tried >= leave.attempts);
-            if is_left {
+            is_left |= left;
+            if left {
                 continue;
             }
             match fit::schedule(scenario, message.at).find(|moment| *moment > now) {
                 Some(at) if self.passes < fit::MOST_PASSES => passes.push(at),
                 _ => ends.push(message.at.after(scenario.sender.expire).max(now)),
             }
-            passes.retain(|at| !stopped(at));
-            ends.retain(|at| !stopped(at));
         }
+        let stopped = |at: &Moment| scenario.stop.is_some_and(|stop| *at > stop);
+        passes.retain(|at| !stopped(at));
+        ends.retain(|at| !stopped(at));
         let pass = passes.into_iter().map(|at| (at, Next::Pass));
         let next = submission.into_iter().chain(pass).min();
         // All that is queued is given up at once: when nothing else is left to do.
@@ -341,25 +340,19 @@ impl Scripts {
     }
 
     async fn finish(what: &str, command: &mut Command) -> io::Result<()> {
-        let ended = tokio::time::timeout(PASS_LIMIT, command.status()).await;
-        // No script is waited for now.
-        reap_all_but(None);
-        Self::succeeded(what, ended.map_err(|_| too_long(what))??)
+        Self::succeeded(what, within(what, command.status()).await?)
     }
 
     async fn succeeds(&self, script: &str) -> io::Result<bool> {
         let mut command = self.command(script)?;
-        let ended = tokio::time::timeout(PASS_LIMIT, command.status()).await;
-        reap_all_but(None);
-        Ok(ended.is_ok_and(|status| status.is_ok_and(|status| status.success())))
+        let ended = within("idle", command.status()).await;
+        Ok(ended.is_ok_and(|status| status.success()))
     }
 
     /// What a script prints; what it says besides is kept with what all say.
     async fn output(&self, what: &str, script: &str) -> io::Result<Vec<u8>> {
         let running = self.command(script)?.stdout(Stdio::piped()).spawn()?;
-        let ended = tokio::time::timeout(PASS_LIMIT, running.wait_with_output()).await;
-        reap_all_but(None);
-        let output = ended.map_err(|_| too_long(what))??;
+        let output = within(what, running.wait_with_output()).await?;
         Self::succeeded(what, output.status)?;
         Ok(output.stdout)
     }
@@ -377,9 +370,15 @@ impl Scripts {
     }
 }
 
-fn too_long(what: &str) -> io::Error {
-    let text = format!("{what} did not end within {PASS_LIMIT:?}");
-    io::Error::new(io::ErrorKind::TimedOut, text)
+/// Waits for something that a pass is made of, not for ever.
+async fn within<T>(what: &str, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let ended = tokio::time::timeout(PASS_LIMIT, work).await;
+    // No script is waited for now.
+    reap_all_but(None);
+    ended.unwrap_or_else(|_| {
+        let text = format!("{what} did not end within {PASS_LIMIT:?}");
+        Err(io::Error::new(io::ErrorKind::TimedOut, text))
+    })
 }
 
 /// Makes the folder of what is about the drill, with the certificate of its authority.

@@ -207,7 +207,11 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
         .outcome
         .filter(|outcome| !is_outcome(case, id, *outcome, ending.outcome()))
     {
-        differs("outcome", outcome.to_string(), seen(case, ending.outcome()));
+        differs(
+            "outcome",
+            outcome.to_string(),
+            case.witness.saw(ending.outcome()),
+        );
     }
     if let Some(host) = &expected.by {
         let takers: Vec<&&Attempt> = attempts
@@ -250,7 +254,7 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
             .map(|(_, outcome)| *outcome);
         if !observed.is_some_and(|observed| is_outcome(case, id, *outcome, observed)) {
             let observed = observed.map_or("no such recipient".to_owned(), |outcome| {
-                seen(case, outcome)
+                case.witness.saw(outcome)
             });
             differs(
                 &format!("outcome for {recipient}"),
@@ -394,15 +398,6 @@ fn for_all_recipients(recipients: usize, attempts: Vec<&Attempt>) -> Vec<&Attemp
         }
     }
     kept.into_iter().map(|(attempt, _)| attempt).collect()
-}
-
-/// What was seen of a message, in words that claim no more.
-fn seen(case: &Case<'_>, outcome: Outcome) -> String {
-    match (case.witness, outcome) {
-        (Witness::Command, Outcome::Deferred) => "not delivered".to_owned(),
-        (Witness::Server, Outcome::Deferred) => "neither delivered nor returned".to_owned(),
-        _ => outcome.to_string(),
-    }
 }
 
 /// How much of the attempts a scenario lists.
