@@ -9,7 +9,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -53,22 +53,47 @@ enum User {
     Ordinary,
 }
 
-/// A folder that anybody can read, with the program and a drill in it.
+fn open_to_all(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("opened");
+}
+
+fn open_folder() -> TempDir {
+    let folder = TempDir::new().expect("a folder");
+    open_to_all(folder.path());
+    folder
+}
+
+/// The program where anybody may run it. It is written before the first test begins: a test that starts a
+/// command while another writes a program hands it on open for writing, and then nobody can run it.
+struct Program(TempDir);
+
+impl Program {
+    fn new() -> Self {
+        let program = Self(open_folder());
+        fs::copy(env!("CARGO_BIN_EXE_mxdrill"), program.path()).expect("copied");
+        open_to_all(&program.path());
+        program
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("mxdrill")
+    }
+}
+
+/// A folder that anybody can read, with a drill in it, and the program.
 struct Desk {
     folder: TempDir,
+    program: Arc<Program>,
     user: User,
 }
 
 impl Desk {
-    fn new(user: User) -> Self {
-        let folder = TempDir::new().expect("a folder");
-        let open = |path: &Path| {
-            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("opened");
+    fn new(user: User, program: &Arc<Program>) -> Self {
+        let desk = Self {
+            folder: open_folder(),
+            program: Arc::clone(program),
+            user,
         };
-        open(folder.path());
-        let desk = Self { folder, user };
-        fs::copy(env!("CARGO_BIN_EXE_mxdrill"), desk.path("mxdrill")).expect("copied");
-        open(&desk.path("mxdrill"));
         fs::write(desk.path("drill.toml"), DRILL).expect("written");
         let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
         for program in ["send.py", "scripted.toml"] {
@@ -87,11 +112,11 @@ impl Desk {
     /// `mxdrill` with arguments.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match self.user {
-            User::Own => Command::new(self.path("mxdrill")),
+            User::Own => Command::new(self.program.path()),
             User::Ordinary => {
                 let mut command = Command::new("setpriv");
                 command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]);
-                command.arg(self.path("mxdrill"));
+                command.arg(self.program.path());
                 command
             }
         };
@@ -434,8 +459,8 @@ fn has(program: &str) -> bool {
 }
 
 /// Why private networks cannot be had here.
-fn obstacle(user: User) -> Option<String> {
-    let said = Desk::new(user).exec(&[], &["true"]);
+fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
+    let said = Desk::new(user, program).exec(&[], &["true"]);
     (said.code != Some(1)).then(|| said.err.trim().to_owned())
 }
 
@@ -483,12 +508,13 @@ fn main() {
     ];
     let is_root = Command::new("id").arg("-u").output();
     let is_root = is_root.is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let program = Arc::new(Program::new());
     let mut trials = Vec::new();
     for (user, title) in [(User::Own, ""), (User::Ordinary, " as an ordinary user")] {
         if matches!(user, User::Ordinary) && !(is_root && has("setpriv")) {
             continue;
         }
-        let obstacle = obstacle(user);
+        let obstacle = obstacle(user, &program);
         for (name, programs, test) in &tests {
             let missing = programs.iter().find(|program| !has(program));
             let missing = missing.map(|program| format!("{program} is not installed"));
@@ -496,14 +522,14 @@ fn main() {
             let suffix = reason
                 .as_ref()
                 .map_or(String::new(), |reason| format!(" ({reason})"));
-            let test = *test;
+            let (test, program) = (*test, Arc::clone(&program));
             let trial = Trial::test(format!("{name}{title}{suffix}"), move || {
-                test(&Desk::new(user))
+                test(&Desk::new(user, &program))
             });
             trials.push(trial.with_ignored_flag(reason.is_some()));
         }
     }
-    let obstacle = obstacle(User::Own);
+    let obstacle = obstacle(User::Own, &program);
     for (server, filter) in KNOWN {
         let missing = (!is_fetched(server)).then(|| format!("mxdrill mta get {server} fetches it"));
         let reason = obstacle.clone().or(missing);
@@ -515,5 +541,6 @@ fn main() {
         });
         trials.push(trial.with_ignored_flag(reason.is_some()));
     }
+    drop(program);
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
