@@ -1,11 +1,13 @@
 //! What things cost against their floor, as ratios: both sides are measured in turn in one run, so that
-//! what else the machine does falls on both. `cargo bench --bench ratios`.
+//! what else the machine does falls on both. `cargo bench --bench ratios`, or only
+//! some of it: `cargo bench --bench ratios -- selection`.
 
 use std::{
     collections::BTreeMap,
     hint::black_box,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr, TcpListener},
     sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -20,21 +22,36 @@ use mxdrill::{
 };
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufStream},
+    net::TcpStream,
+    sync::oneshot,
+};
 
 /// Rounds of a comparison; the median of their ratios is told.
 const ROUNDS: usize = 41;
 
 fn main() {
     // `cargo test --benches` wants to know that it runs, not how fast.
-    let rounds = match std::env::args().any(|argument| argument == "--test") {
-        true => 1,
-        false => ROUNDS,
-    };
-    selection(rounds);
-    resolution(rounds);
-    whole_drills(rounds);
-    growth(rounds > 1);
-    labs(rounds > 1);
+    let tested = std::env::args().any(|argument| argument == "--test");
+    let rounds = if tested { 1 } else { ROUNDS };
+    let parts: [(&str, &dyn Fn()); 6] = [
+        ("selection", &|| selection(rounds)),
+        ("resolution", &|| resolution(rounds)),
+        ("drills", &|| whole_drills(rounds)),
+        ("receivers", &|| receivers(!tested)),
+        ("growth", &|| growth(!tested)),
+        ("labs", &|| labs(!tested)),
+    ];
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
+    for (name, measure) in parts {
+        if wanted.is_empty() || wanted.iter().any(|part| part == name) {
+            measure();
+        }
+    }
 }
 
 /// The median of the ratios of two things measured in turn.
@@ -58,49 +75,72 @@ fn timed(times: u32, mut work: impl FnMut()) -> Duration {
     begun.elapsed()
 }
 
+/// Lists that are ordered in turn: the processor must not learn one by heart.
+const LISTS: usize = 64;
+
 /// Ordering exchangers, against as many packed keys filled and sorted, and against a map of shuffled
-/// lists.
+/// lists: with so many exchangers to a preference, in any order.
 fn selection(rounds: usize) {
-    for count in [4_u16, 8, 16, 64] {
-        let preferences: Vec<u16> = (0..count).map(|n| n / 4 * 10).collect();
-        let mut random = ChaCha8Rng::seed_from_u64(1);
-        let mut order = || {
-            timed(2000, || {
-                let order = Order::new(black_box(&preferences).iter().copied(), &mut random);
-                black_box(order.places().next());
-            })
-        };
-        let mut random = ChaCha8Rng::seed_from_u64(1);
-        let mut keys = vec![0_u64; usize::from(count)];
-        let floor = || {
-            timed(2000, || {
-                for (key, preference) in keys.iter_mut().zip(black_box(&preferences)) {
-                    *key = u64::from(*preference) << 48 | u64::from(random.next_u32());
-                }
-                keys.sort_unstable();
-                black_box(keys.first());
-            })
-        };
-        let against_floor = ratio(rounds, &mut order, floor);
-        let mut random = ChaCha8Rng::seed_from_u64(1);
-        let obvious = || {
-            timed(2000, || {
-                let mut levels: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
-                for (place, preference) in black_box(&preferences).iter().enumerate() {
-                    levels.entry(*preference).or_default().push(place);
-                }
-                levels
-                    .values_mut()
-                    .for_each(|level| level.shuffle(&mut random));
-                let order: Vec<usize> = levels.into_values().flatten().collect();
-                black_box(order.first());
-            })
-        };
-        let faster = 1.0 / ratio(rounds, order, obvious);
-        println!(
-            "selection of {count}: {against_floor:.2} times the floor, {faster:.1} times as fast as a map of shuffled lists"
-        );
+    for (equals, shape) in [
+        (2, "pairs"),
+        (1, "no equals"),
+        (4, "fours"),
+        (64, "all equal"),
+    ] {
+        for count in [4_u16, 8, 16, 64] {
+            let mut random = ChaCha8Rng::seed_from_u64(7);
+            let lists = [(); LISTS].map(|()| {
+                let mut list: Vec<u16> = (0..count).map(|n| n / equals * 10).collect();
+                list.shuffle(&mut random);
+                list
+            });
+            order(rounds, &lists, &format!("{count}, {shape}"));
+        }
     }
+}
+
+fn order(rounds: usize, lists: &[Vec<u16>; LISTS], what: &str) {
+    let each = |work: &mut dyn FnMut(&[u16])| {
+        timed(20, || lists.iter().for_each(|list| work(black_box(list))))
+    };
+    let random = || ChaCha8Rng::seed_from_u64(1);
+    let mut source = random();
+    let mut order = || {
+        each(&mut |list| {
+            let order = Order::new(list.iter().copied(), &mut source);
+            black_box(order.places().next());
+        })
+    };
+    let mut source = random();
+    let mut keys = vec![0_u64; lists[0].len()];
+    let floor = || {
+        each(&mut |list| {
+            for (key, preference) in keys.iter_mut().zip(list) {
+                *key = u64::from(*preference) << 48 | u64::from(source.next_u32());
+            }
+            keys.sort_unstable();
+            black_box(keys.first());
+        })
+    };
+    let against_floor = ratio(rounds, &mut order, floor);
+    let mut source = random();
+    let obvious = || {
+        each(&mut |list| {
+            let mut levels: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+            for (place, preference) in list.iter().enumerate() {
+                levels.entry(*preference).or_default().push(place);
+            }
+            levels
+                .values_mut()
+                .for_each(|level| level.shuffle(&mut source));
+            let order: Vec<usize> = levels.into_values().flatten().collect();
+            black_box(order.first());
+        })
+    };
+    let faster = 1.0 / ratio(rounds, order, obvious);
+    println!(
+        "selection of {what}: {against_floor:.2} times the floor, {faster:.1} times as fast as a map of shuffled lists"
+    );
 }
 
 fn scenario(text: &str) -> Arc<Scenario> {
@@ -168,6 +208,125 @@ fn whole_drills(rounds: usize) {
     );
 }
 
+#[derive(Clone)]
+struct TakesAll;
+
+impl mailin_embedded::Handler for TakesAll {}
+
+/// Whole sessions over loopback with the lab's receivers and with mailin-embedded, whose handler does
+/// nothing, behind one client; so many at once, each with one message.
+fn receivers(whole: bool) {
+    let (messages, rounds) = if whole { (2000, 9) } else { (40, 1) };
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let theirs = listener.local_addr().expect("an address");
+    let mut server = mailin_embedded::Server::new(TakesAll);
+    // One thread for each session that may be open at once: fewer would be held against it.
+    server.with_tcp_listener(listener).with_num_threads(200);
+    thread::spawn(move || drop(server.serve()));
+    let mut rates: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for _ in 0..rounds {
+        for sessions in [1, 20, 200] {
+            let (address, stop) = lab_of_its_own();
+            let ours = load(address, sessions, messages);
+            drop(stop);
+            let theirs = load(theirs, sessions, messages);
+            rates.entry(sessions).or_default().push(ours.as_secs_f64());
+            rates
+                .entry(sessions + 1000)
+                .or_default()
+                .push(theirs.as_secs_f64());
+        }
+    }
+    let median = |ones: &[f64], others: &[f64]| {
+        let mut ratios: Vec<f64> = ones
+            .iter()
+            .zip(others)
+            .map(|(one, other)| one / other)
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios[ratios.len() / 2]
+    };
+    for sessions in [1, 20, 200] {
+        let faster = median(&rates[&(sessions + 1000)], &rates[&sessions]);
+        println!(
+            "receivers, {sessions} sessions at once: {faster:.2} times the rate of mailin-embedded"
+        );
+    }
+    let more = median(&rates[&20], &rates[&200]);
+    println!("receivers, 200 sessions at once: {more:.2} times the rate of 20");
+}
+
+/// A lab on a thread of its own, for as long as the sender is not dropped.
+fn lab_of_its_own() -> (SocketAddr, oneshot::Sender<()>) {
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (tell, told) = std::sync::mpsc::channel();
+    let scenario = scenario(TWO_EXCHANGERS);
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("a runtime").block_on(async {
+            let lab = Lab::start(scenario, NetworkKind::Loopback)
+                .await
+                .expect("a lab");
+            tell.send(lab.endpoints()[0].listens).expect("awaited");
+            drop(stopped.await);
+            lab.stop().await;
+        });
+    });
+    (told.recv().expect("a lab"), stop)
+}
+
+/// Delivers messages over so many sessions at once, each with one message.
+fn load(to: SocketAddr, sessions: usize, messages: usize) -> Duration {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.expect("a runtime").block_on(async {
+        let begun = Instant::now();
+        let mut clients = tokio::task::JoinSet::new();
+        for _ in 0..sessions {
+            clients.spawn(async move {
+                for _ in 0..messages / sessions {
+                    deliver(to).await.expect("delivered");
+                }
+            });
+        }
+        clients.join_all().await;
+        begun.elapsed()
+    })
+}
+
+async fn deliver(to: SocketAddr) -> std::io::Result<()> {
+    let mut stream = BufStream::new(TcpStream::connect(to).await?);
+    let steps: [(&[u8], &[u8]); 7] = [
+        (b"", b"220"),
+        (b"EHLO client.test\r\n", b"250"),
+        (b"MAIL FROM:<a@client.test>\r\n", b"250"),
+        (b"RCPT TO:<b@example.test>\r\n", b"250"),
+        (b"DATA\r\n", b"354"),
+        (
+            b"Subject: a load\r\n\r\nSome lines of it,\r\nand another one.\r\n.\r\n",
+            b"250",
+        ),
+        (b"QUIT\r\n", b"221"),
+    ];
+    let mut line = Vec::new();
+    for (command, code) in steps {
+        stream.write_all(command).await?;
+        stream.flush().await?;
+        loop {
+            line.clear();
+            stream.read_until(b'\n', &mut line).await?;
+            assert!(line.starts_with(code), "{}", String::from_utf8_lossy(&line));
+            if line[3] == b' ' {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// How time grows with the number of messages.
 fn growth(whole: bool) {
     let messages = |count: u32| {
@@ -176,7 +335,7 @@ fn growth(whole: bool) {
             messages = [{{ id = 'm', to = 'a@example.test', count = {count} }}]\n[expect]\ndelivered = {count}\n"
         ))
     };
-    let (few, many) = if whole { (1_000, 10_000) } else { (10, 100) };
+    let (few, many) = if whole { (10_000, 100_000) } else { (10, 100) };
     let (few, many) = (messages(few), messages(many));
     let times = ratio(
         if whole { 3 } else { 1 },

@@ -396,3 +396,15 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+/// Lets this process have as many files open as it may: every session takes one.
+fn allow_many_files() {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        // Where this cannot be had there is less room, and that is told when it is used up.
+        if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            setrlimit(Resource::RLIMIT_NOFILE, most, most).ok();
+        }
+    }
+}

@@ -16,8 +16,9 @@ use crate::{reply::Reply, stream::Stream};
 pub(crate) const MAX_LINE: usize = 4096;
 /// Lines of one reply; more than this is no server to talk to.
 const MAX_REPLY_LINES: usize = 200;
-/// Octets read at once.
-const CHUNK: usize = 8 * 1024;
+/// Octets for which there is room when more is read: little where commands come, and more as long as
+/// every read fills it.
+const ROOM: std::ops::RangeInclusive<usize> = 1024..=64 * 1024;
 
 /// What carries the octets.
 #[derive(Debug)]
@@ -44,6 +45,7 @@ pub(crate) struct Connection {
     wire: Wire,
     buffer: Vec<u8>,
     start: usize,
+    room: usize,
 }
 
 impl Connection {
@@ -52,6 +54,7 @@ impl Connection {
             wire: Wire::Plain(stream),
             buffer: Vec::new(),
             start: 0,
+            room: *ROOM.start(),
         }
     }
 
@@ -72,9 +75,12 @@ impl Connection {
     /// Reads more; how many octets, 0 at the end.
     pub(crate) async fn fill(&mut self) -> io::Result<usize> {
         self.buffer.drain(..std::mem::take(&mut self.start));
-        let mut chunk = [0; CHUNK];
-        let read = self.wire.read(&mut chunk).await?;
-        self.buffer.extend_from_slice(&chunk[..read]);
+        self.buffer.reserve(self.room);
+        let room = self.buffer.capacity() - self.buffer.len();
+        let read = self.wire.read_buf(&mut self.buffer).await?;
+        if read == room {
+            self.room = (self.room * 2).min(*ROOM.end());
+        }
         Ok(read)
     }
 

@@ -65,6 +65,20 @@ pub fn run(
     seed: Option<u64>,
     sender: impl Sender,
 ) -> io::Result<Run> {
+    run_counting(scenario, kind, seed, sender, || {})
+}
+
+/// As [`run`]; `given` is called for each message that the sender is given, to show how far it is.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_counting(
+    scenario: &Arc<Scenario>,
+    kind: NetworkKind,
+    seed: Option<u64>,
+    sender: impl Sender,
+    given: impl Fn() + 'static,
+) -> io::Result<Run> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let (runtime, limit, tolerance) = match kind {
         // The clock leaps only when nothing else can be done: sound, since nothing leaves the process.
@@ -80,10 +94,20 @@ pub fn run(
         ),
     };
     runtime.block_on(async {
-        let lab = Lab::start(Arc::clone(scenario), kind).await?;
-        let run = conduct(&lab, sender, seed, limit, Witness::Sender { tolerance }).await;
+        let lab = Lab::start_without_mailbox(Arc::clone(scenario), kind).await?;
+        let log = lab.site().log.clone();
+        let seed = seed.unwrap_or(scenario.seed);
+        let post = Post::new(Arc::clone(lab.site()), seed, Box::new(given));
+        let took = carry_out(&lab, sender, post, limit).await?;
         lab.stop().await;
-        run
+        let events = log.take();
+        let verdict = judge(scenario, &events, Witness::Sender { tolerance });
+        Ok(Run {
+            took,
+            events,
+            verdict,
+            seed,
+        })
     })
 }
 
@@ -100,7 +124,26 @@ pub(crate) async fn conduct(
 ) -> io::Result<Run> {
     let scenario = &lab.site().scenario;
     let seed = seed.unwrap_or(scenario.seed);
-    let post = Post::new(Arc::clone(lab.site()), seed);
+    let post = Post::new(Arc::clone(lab.site()), seed, Box::new(|| {}));
+    let took = carry_out(lab, sender, post, limit).await?;
+    let events = lab.events();
+    let verdict = judge(scenario, &events, witness);
+    Ok(Run {
+        events,
+        verdict,
+        seed,
+        took,
+    })
+}
+
+/// Lets a sender send until it is done; when that was, on the lab's clock.
+async fn carry_out(
+    lab: &Lab,
+    sender: impl Sender,
+    post: Post,
+    limit: Duration,
+) -> io::Result<Moment> {
+    let scenario = &lab.site().scenario;
     let most = MAX_EVENTS.0 + MAX_EVENTS.1 * scenario.messages.len();
     let broken_off = |reason: String| io::Error::new(io::ErrorKind::TimedOut, reason);
     tokio::select! {
@@ -119,12 +162,5 @@ pub(crate) async fn conduct(
     if let Some(trouble) = lab.trouble() {
         return Err(io::Error::other(trouble));
     }
-    let events = lab.events();
-    let verdict = judge(scenario, &events, witness);
-    Ok(Run {
-        events,
-        verdict,
-        seed,
-        took,
-    })
+    Ok(took)
 }

@@ -6,13 +6,15 @@
 mod text;
 
 use std::{
+    collections::BTreeSet,
     net::IpAddr,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use hickory_proto::rr::{Record, RecordType};
 use serde::{Serialize, Serializer, ser::SerializeSeq};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::{
     fault::{Stage, Transport},
@@ -257,71 +259,118 @@ fn as_texts<S: Serializer>(records: &[Record], serializer: S) -> Result<S::Ok, S
 
 /// The log of a running lab: append-only, watched by those who wait for something.
 #[derive(Debug, Clone)]
-pub(crate) struct EventLog {
-    events: Arc<Mutex<Vec<Event>>>,
-    length: watch::Sender<usize>,
+pub(crate) struct EventLog(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    kept: Mutex<Kept>,
+    grown: Notify,
+}
+
+#[derive(Debug)]
+struct Kept {
+    events: Vec<Event>,
+    /// Sessions that were accepted and have not ended.
+    open: BTreeSet<SessionId>,
+    /// The least length that somebody waits to see exceeded: most events need wake nobody.
+    awaited: usize,
 }
 
 impl EventLog {
     pub(crate) fn new() -> Self {
-        Self {
-            events: Arc::default(),
-            length: watch::Sender::new(0),
-        }
+        let kept = Kept {
+            events: Vec::new(),
+            open: BTreeSet::new(),
+            awaited: usize::MAX,
+        };
+        Self(Arc::new(Shared {
+            kept: Mutex::new(kept),
+            grown: Notify::new(),
+        }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Event>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends an event.
     pub(crate) fn record(&self, at: Moment, what: What) {
-        let mut events = self.lock();
-        events.push(Event { at, what });
-        self.length.send_replace(events.len());
+        let mut kept = self.lock();
+        match &what {
+            What::Connect {
+                session,
+                result: Connected::Accepted,
+                ..
+            } => drop(kept.open.insert(*session)),
+            What::End { session, .. } => drop(kept.open.remove(session)),
+            _ => {}
+        }
+        kept.events.push(Event { at, what });
+        if kept.events.len() > kept.awaited {
+            kept.awaited = usize::MAX;
+            drop(kept);
+            self.0.grown.notify_waiters();
+        }
     }
 
     /// All events so far.
     pub(crate) fn events(&self) -> Vec<Event> {
-        self.lock().clone()
+        self.lock().events.clone()
+    }
+
+    /// All events, at the end: nothing is left of them.
+    pub(crate) fn take(&self) -> Vec<Event> {
+        std::mem::take(&mut self.lock().events)
     }
 
     /// How many events there are.
-    #[cfg(target_os = "linux")]
     pub(crate) fn len(&self) -> usize {
-        *self.length.borrow()
+        self.lock().events.len()
+    }
+
+    /// How many sessions with receivers are under way.
+    pub(crate) fn open_sessions(&self) -> usize {
+        self.lock().open.len()
     }
 
     /// The events from an index on.
     pub(crate) fn since(&self, start: usize) -> Vec<Event> {
-        self.lock().get(start..).unwrap_or_default().to_vec()
+        self.read_since(start, <[Event]>::to_vec)
+    }
+
+    /// Looks at the events from an index on; nothing happens meanwhile.
+    pub(crate) fn read_since<T>(&self, start: usize, look: impl FnOnce(&[Event]) -> T) -> T {
+        look(self.lock().events.get(start..).unwrap_or_default())
     }
 
     /// Waits until there are more events than this.
     pub(crate) async fn past(&self, count: usize) {
-        // The log lives as long as whoever waits on it.
-        drop(
-            self.length
-                .subscribe()
-                .wait_for(|length| *length > count)
-                .await,
-        );
+        let mut grown = pin!(self.0.grown.notified());
+        loop {
+            // Before looking, so that what comes right after is not missed.
+            grown.as_mut().enable();
+            {
+                let mut kept = self.lock();
+                if kept.events.len() > count {
+                    return;
+                }
+                kept.awaited = kept.awaited.min(count);
+            }
+            grown.as_mut().await;
+            grown.set(self.0.grown.notified());
+        }
     }
 
     /// Waits for an event, past ones included, that satisfies a condition.
     pub(crate) async fn find(&self, mut condition: impl FnMut(&Event) -> bool) -> Event {
-        let mut length = self.length.subscribe();
         let mut seen = 0;
         loop {
-            length.borrow_and_update();
             let fresh = self.since(seen);
             seen += fresh.len();
             if let Some(event) = fresh.into_iter().find(|event| condition(event)) {
                 return event;
             }
-            if length.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+            self.past(seen).await;
         }
     }
 }

@@ -37,7 +37,7 @@ use self::site::Clock;
 use self::{authority::Authority, receiver::Receiver};
 pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network, site::Site};
 use crate::{
-    event::{Connected, Event, EventLog, Purpose, What},
+    event::{Event, EventLog, Purpose, What},
     fault::{Effect, Failure, Fault, Faults, Host, QueryEffect, Stage},
     name::Domain,
     observe::{self, Attempt},
@@ -103,7 +103,15 @@ impl Lab {
         dns_port: u16,
         smtp_port: u16,
     ) -> io::Result<Self> {
-        Self::launch(scenario, kind, (dns_port, smtp_port), None).await
+        Self::launch(scenario, kind, (dns_port, smtp_port), None, true).await
+    }
+
+    /// As [`Lab::start`], for a drill that is judged by its log alone: what is taken is not kept.
+    pub(crate) async fn start_without_mailbox(
+        scenario: Arc<Scenario>,
+        kind: NetworkKind,
+    ) -> io::Result<Self> {
+        Self::launch(scenario, kind, (0, 0), None, false).await
     }
 
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`.
@@ -112,7 +120,7 @@ impl Lab {
         scenario: Arc<Scenario>,
         packets: Option<mpsc::UnboundedSender<Packet>>,
     ) -> io::Result<Self> {
-        Self::launch(scenario, NetworkKind::Namespace, (0, 0), packets).await
+        Self::launch(scenario, NetworkKind::Namespace, (0, 0), packets, true).await
     }
 
     async fn launch(
@@ -120,6 +128,7 @@ impl Lab {
         kind: NetworkKind,
         (dns_port, smtp_port): (u16, u16),
         packets: Option<mpsc::UnboundedSender<Packet>>,
+        keeps_messages: bool,
     ) -> io::Result<Self> {
         let certified = scenario
             .receivers
@@ -183,7 +192,7 @@ impl Lab {
             policy_hosts,
             sessions: AtomicU64::new(0),
             spool: Arc::default(),
-            mailbox: Mutex::default(),
+            mailbox: keeps_messages.then(Mutex::default),
             announced: Mutex::default(),
             scenario,
         });
@@ -199,7 +208,7 @@ impl Lab {
             Sockets::Memory(connections) => {
                 tasks.spawn(network::serve_memory(Arc::clone(&site), connections));
             }
-            Sockets::Loopback(sockets) => door::serve(&site, sockets, &mut tasks),
+            Sockets::Loopback(sockets) => door::serve(&site, sockets, &mut tasks)?,
             #[cfg(target_os = "linux")]
             Sockets::Namespace(sockets) => namespace::serve(&site, sockets, packets, &mut tasks)?,
         }
@@ -379,25 +388,9 @@ impl Lab {
         if matches!(self.site.network, Network::Namespace) {
             namespace::caught_up(&self.site).await;
         }
-        let mut seen = 0;
-        let mut open = std::collections::BTreeSet::new();
-        loop {
-            for event in self.events_since(seen) {
-                seen += 1;
-                match event.what {
-                    What::Connect {
-                        session,
-                        result: Connected::Accepted,
-                        ..
-                    } => drop(open.insert(session)),
-                    What::End { session, .. } => drop(open.remove(&session)),
-                    _ => {}
-                }
-            }
-            if open.is_empty() {
-                return;
-            }
-            self.past(seen).await;
+        let log = &self.site.log;
+        while log.open_sessions() > 0 {
+            log.past(log.len()).await;
         }
     }
 
@@ -431,11 +424,11 @@ impl Lab {
 
     /// The messages taken so far, in order.
     pub fn messages(&self) -> Vec<Captured> {
-        self.site
-            .mailbox
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let mailbox = self.site.mailbox.as_ref().map(|mailbox| {
+            let mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
+            mailbox.clone()
+        });
+        mailbox.unwrap_or_default()
     }
 
     /// Stops everything and waits until it has stopped.

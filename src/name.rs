@@ -16,8 +16,11 @@ use serde::{Serialize, Serializer};
 
 /// A domain name in lower case, absolute, without the final dot; the root is `.`.
 #[derive(Clone)]
-pub struct Domain {
-    text: Arc<str>,
+pub struct Domain(Arc<Forms>);
+
+/// Both forms of a name, made once: logs and maps hold the same name many times.
+struct Forms {
+    text: Box<str>,
     /// The same name on the wire: a query may carry octets that no text of ours would parse to.
     wire: Name,
 }
@@ -33,50 +36,50 @@ pub struct InvalidDomain {
 impl Domain {
     /// The root of the name space, which a null MX names (RFC 7505 section 3).
     pub fn root() -> Self {
-        Self {
+        Self(Arc::new(Forms {
             text: ".".into(),
             wire: Name::root(),
-        }
+        }))
     }
 
     /// Whether this is the root.
     pub fn is_root(&self) -> bool {
-        &*self.text == "."
+        self.as_str() == "."
     }
 
     /// The name as text, without the final dot.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// Whether this name is `apex` or below it.
     pub fn is_within(&self, apex: &Domain) -> bool {
-        apex.wire.zone_of(&self.wire)
+        apex.0.wire.zone_of(&self.0.wire)
     }
 
     /// The name one label up, unless this is the root.
     pub fn parent(&self) -> Option<Self> {
-        (!self.is_root()).then(|| Self::from(&self.wire.base_name()))
+        (!self.is_root()).then(|| Self::from(&self.0.wire.base_name()))
     }
 
     /// This name with labels put before it, as in `_25._tcp`; itself where there is no room for them.
     pub fn prefixed(&self, labels: &str) -> Self {
         let longer = Name::from_ascii(labels).and_then(|mut head| {
             head.set_fqdn(false);
-            head.append_domain(&self.wire)
+            head.append_domain(&self.0.wire)
         });
         longer.map_or_else(|_| self.clone(), |name| Self::from(&name))
     }
 
     /// The name as hickory writes it on the wire.
     pub fn to_wire(&self) -> Name {
-        self.wire.clone()
+        self.0.wire.clone()
     }
 }
 
 impl PartialEq for Domain {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        Arc::ptr_eq(&self.0, &other.0) || self.as_str() == other.as_str()
     }
 }
 
@@ -90,13 +93,13 @@ impl PartialOrd for Domain {
 
 impl Ord for Domain {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
+        self.as_str().cmp(other.as_str())
     }
 }
 
 impl Hash for Domain {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
+        self.as_str().hash(state);
     }
 }
 
@@ -108,10 +111,8 @@ impl From<&Name> for Domain {
             return Self::root();
         }
         let text = wire.to_ascii();
-        Self {
-            text: text.strip_suffix('.').unwrap_or(&text).into(),
-            wire,
-        }
+        let text = text.strip_suffix('.').unwrap_or(&text).into();
+        Self(Arc::new(Forms { text, wire }))
     }
 }
 
@@ -135,19 +136,19 @@ impl FromStr for Domain {
 
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
+        f.pad(self.as_str())
     }
 }
 
 impl fmt::Debug for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.text, f)
+        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
 impl Serialize for Domain {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.serialize_str(self.as_str())
     }
 }
 

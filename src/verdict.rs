@@ -1,12 +1,14 @@
 //! Judging a drill: expectations of its author and rules of the RFCs, from scenario and log alone.
 
 mod expect;
+mod places;
 mod rules;
 mod told;
 
 use std::{collections::BTreeMap, time::Duration};
 
 pub use self::rules::{RULES, Rule};
+use self::told::Told;
 use crate::{
     event::Event,
     observe::{self, Attempt, Ending},
@@ -54,6 +56,7 @@ pub struct Finding {
 struct Case<'a> {
     scenario: &'a Scenario,
     events: &'a [Event],
+    told: Told<'a>,
     /// Those for the scenario's own messages.
     attempts: Vec<Attempt>,
     /// Where in `attempts` those of a message are.
@@ -130,6 +133,7 @@ pub fn judge(scenario: &Scenario, events: &[Event], witness: Witness) -> Verdict
         }
     }
     let case = Case {
+        told: Told::new(scenario, events),
         of_message,
         scenario,
         events,

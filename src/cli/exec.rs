@@ -78,12 +78,12 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
             run = run => run,
             // Whoever followed has had enough; the drill goes on.
             never = async {
-                drop(follower.follow(&lab, anstream::stderr).await);
+                drop(follower.follow(&lab, io::stderr()).await);
                 std::future::pending().await
             }, if args.follow => never,
         };
         if args.follow {
-            drop(follower.catch_up(&lab, anstream::stderr()));
+            drop(follower.catch_up(&lab, &mut io::stderr()));
         }
         lab.stop().await;
         if let Some(capture) = capture {

@@ -16,30 +16,28 @@ impl Follower {
         Self { format, seen: 0 }
     }
 
-    /// Writes events down as they happen, to what `out` opens, for as long as that can be written to.
-    pub(super) async fn follow<W: Write>(
-        &mut self,
-        lab: &Lab,
-        out: impl Fn() -> W,
-    ) -> io::Result<()> {
+    /// Writes events down as they happen, for as long as `out` can be written to.
+    pub(super) async fn follow(&mut self, lab: &Lab, mut out: impl Write) -> io::Result<()> {
         loop {
             lab.past(self.seen).await;
-            self.catch_up(lab, out())?;
+            self.catch_up(lab, &mut out)?;
         }
     }
 
-    /// Writes down what happened since.
-    pub(super) fn catch_up(&mut self, lab: &Lab, mut out: impl Write) -> io::Result<()> {
-        for event in lab.events_since(self.seen) {
-            self.seen += 1;
-            match self.format {
+    /// Writes down what happened since, all of it at once.
+    pub(super) fn catch_up(&mut self, lab: &Lab, out: &mut impl Write) -> io::Result<()> {
+        let mut lines = Vec::new();
+        lab.site().log.read_since(self.seen, |events| {
+            self.seen += events.len();
+            events.iter().try_for_each(|event| match self.format {
                 LogFormat::Json => {
-                    let event = serde_json::to_string(&event).map_err(io::Error::other)?;
-                    writeln!(out, "{event}")?;
+                    serde_json::to_writer(&mut lines, event).map_err(io::Error::other)?;
+                    writeln!(lines)
                 }
-                LogFormat::Text => writeln!(out, "{}", event.line())?,
-            }
-        }
+                LogFormat::Text => writeln!(lines, "{}", event.line()),
+            })
+        })?;
+        out.write_all(&lines)?;
         out.flush()
     }
 }

@@ -26,11 +26,15 @@ use crate::{
     sender::{Flaw, Reference},
 };
 
+/// Runs of more than this show their progress.
+const MANY_DRILLS: usize = 1000;
+const MANY_MESSAGES: usize = 20_000;
 /// A run that takes longer than this shows its progress.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let begun = Instant::now();
+    super::allow_many_files();
     let loaded = find::load(&args.paths, args.filter.as_deref())?;
     if loaded.is_empty() {
         let filter = args.filter.as_deref().unwrap_or_default();
@@ -91,18 +95,18 @@ fn play_all(
     let next = AtomicUsize::new(0);
     let stopped = Mutex::new(false);
     let (finished, results) = mpsc::channel();
-    let progress = progress(args, scenarios.len());
+    let progress = progress(args, scenarios);
     thread::scope(|scope| {
         for _ in 0..workers {
             let finished = finished.clone();
-            scope.spawn(|| {
-                let finished = finished;
+            let (next, stopped, progress) = (&next, &stopped, progress.clone());
+            scope.spawn(move || {
                 while !*stopped.lock().unwrap_or_else(PoisonError::into_inner) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(scenario) = scenarios.get(index) else {
                         break;
                     };
-                    let played = play(scenario, args);
+                    let played = play(scenario, args, &progress);
                     if finished.send((index, played)).is_err() {
                         break;
                     }
@@ -116,7 +120,6 @@ fn play_all(
             early.insert(index, played);
             while let Some(played) = early.remove(&wanted) {
                 wanted += 1;
-                progress.inc(1);
                 if let Err(error) = progress.suspend(|| each(&played)) {
                     *stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
                     return Err(error);
@@ -128,20 +131,24 @@ fn play_all(
     })
 }
 
-/// A bar on the terminal, for long runs only.
-fn progress(args: &RunArgs, count: usize) -> ProgressBar {
-    let long = args.network == Some(NetworkArg::Loopback) || count > 1000;
+/// A bar on the terminal, for long runs only: of messages, of which a drill may have a million.
+fn progress(args: &RunArgs, scenarios: &[Arc<Scenario>]) -> ProgressBar {
+    let messages: usize = scenarios.iter().map(|one| one.messages.len()).sum();
+    let long = args.network == Some(NetworkArg::Loopback)
+        || scenarios.len() > MANY_DRILLS
+        || messages > MANY_MESSAGES;
     if !long || args.format != Format::Text || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {eta} to go")
-        .expect("a valid template");
-    let bar = ProgressBar::new(count as u64).with_style(style);
+    let style =
+        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} messages, {eta} to go")
+            .expect("a valid template");
+    let bar = ProgressBar::new(messages as u64).with_style(style);
     bar.enable_steady_tick(PATIENCE / 5);
     bar
 }
 
-fn play(scenario: &Arc<Scenario>, args: &RunArgs) -> Played {
+fn play(scenario: &Arc<Scenario>, args: &RunArgs, progress: &ProgressBar) -> Played {
     let begun = Instant::now();
     let network = match args.network {
         Some(network) => network.into(),
@@ -154,10 +161,14 @@ fn play(scenario: &Arc<Scenario>, args: &RunArgs) -> Played {
     };
     let end = match drill::obstacle(scenario, network) {
         Some(reason) => End::Skipped(reason),
-        None => match guarded(|| drill::run(scenario, network, args.seed, sender())) {
-            Ok(run) => End::Ran(Box::new(run)),
-            Err(error) => End::Broken(error.to_string()),
-        },
+        None => {
+            let bar = progress.clone();
+            let given = move || bar.inc(1);
+            match guarded(|| drill::run_counting(scenario, network, args.seed, sender(), given)) {
+                Ok(run) => End::Ran(Box::new(run)),
+                Err(error) => End::Broken(error.to_string()),
+            }
+        }
     };
     let again = again(scenario, args);
     Played {

@@ -13,6 +13,7 @@ use crate::{
 };
 
 pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
+    super::allow_many_files();
     let scenario = match Scenario::load(&args.scenario) {
         Ok(scenario) => Arc::new(scenario),
         Err(mistakes) => {
@@ -37,7 +38,7 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
         introduce(&lab, args.format)?;
         let mut follower = Follower::new(args.format);
         let told = tokio::select! {
-            told = follower.follow(&lab, || anstream::stdout().lock()) => told,
+            told = follower.follow(&lab, io::stdout()) => told,
             interrupted = interrupted() => interrupted,
         };
         let (sessions, messages) = (lab.attempts().len(), lab.messages().len());

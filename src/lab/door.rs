@@ -1,12 +1,13 @@
 //! The receivers' side of the loopback network: connections accepted, or refused and ignored by the
 //! kernel itself while a fault asks for it.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
+    sync::oneshot,
     task::JoinSet,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -25,12 +26,17 @@ use crate::{
 
 /// How long a DNS client may leave a TCP connection idle.
 const DNS_IDLE: Duration = Duration::from_secs(30);
+/// How long nothing is accepted after that failed.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Connections tried at most to fill a backlog of one.
 const FILLERS: usize = 8;
 
 /// Serves the sockets of the loopback network, until the lab stops.
-pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>) {
-    serve_dns(site, sockets.dns_udp, sockets.dns_tcp, tasks);
+///
+/// # Errors
+/// When there is no thread for the name server.
+pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>) -> io::Result<()> {
+    serve_dns(site, sockets.dns_udp, sockets.dns_tcp, tasks)?;
     for (address, listener) in sockets.smtp {
         if let Some(host) = site.policy_hosts.get(&address) {
             tasks.spawn(listen_https(Arc::clone(site), Arc::clone(host), listener));
@@ -41,36 +47,90 @@ pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>)
         };
         tasks.spawn(listen(Arc::clone(site), Arc::clone(receiver), listener));
     }
+    Ok(())
 }
 
-/// Serves the name server's sockets.
+/// Serves the name server's sockets on a thread of its own, so that it answers one query while who
+/// asks is at the next.
+///
+/// # Errors
+/// When there is no such thread.
 pub(super) fn serve_dns(
     site: &Arc<Site>,
     udp: UdpSocket,
     tcp: TcpListener,
     tasks: &mut JoinSet<()>,
-) {
-    let mut server = hickory_server::Server::new(NameServer::new(Arc::clone(site)));
-    server.register_socket(udp);
-    server.register_listener(tcp, DNS_IDLE, 64 * 1024);
-    tasks.spawn(async move { drop(server.block_until_done().await) });
+) -> io::Result<()> {
+    let (udp, tcp) = (udp.into_std()?, tcp.into_std()?);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let handler = NameServer::new(Arc::clone(site));
+    let (stop, stopped) = oneshot::channel();
+    let serve = async move {
+        let mut server = hickory_server::Server::new(handler);
+        server.register_socket(UdpSocket::from_std(udp)?);
+        server.register_listener(TcpListener::from_std(tcp)?, DNS_IDLE, 64 * 1024);
+        drop(server.block_until_done().await);
+        io::Result::Ok(())
+    };
+    let thread = thread::Builder::new()
+        .name("name server".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    Ok(()) = stopped => {}
+                    served = serve => drop(served.inspect_err(
+                        |error| tracing::error!(%error, "the name server does not serve"),
+                    )),
+                }
+            });
+        })?;
+    let apart = Apart(Some((stop, thread)));
+    tasks.spawn(async move {
+        let _apart = apart;
+        std::future::pending().await
+    });
+    Ok(())
+}
+
+/// A thread that ends when this is dropped.
+struct Apart(Option<(oneshot::Sender<()>, thread::JoinHandle<()>)>);
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            // It may have ended by itself, and its panic is told where it happened.
+            stop.send(()).ok();
+            drop(thread.join());
+        }
+    }
 }
 
 /// Accepts the connections of a policy's web server.
 pub(super) async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listener: TcpListener) {
     let mut sessions = JoinSet::new();
     loop {
-        let accepted = listener.accept().await;
+        let (socket, _) = accept(&listener).await;
         while sessions.try_join_next().is_some() {}
-        if let Ok((socket, _)) = accepted
-            && sessions.len() < MAX_SESSIONS
-        {
+        if sessions.len() < MAX_SESSIONS {
             sessions.spawn(policy_host::serve(
                 Arc::clone(&site),
                 Arc::clone(&host),
                 Stream::Tcp(socket),
             ));
         }
+    }
+}
+
+/// The next connection. Where there is no file for one more, it waits until there is.
+pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => tracing::warn!(%error, "a connection could not be accepted"),
+        }
+        sleep(PAUSE).await;
     }
 }
 
@@ -112,7 +172,7 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
         };
         let accepted = async {
             match &door {
-                Door::Open(listener) => listener.accept().await,
+                Door::Open(listener) => accept(listener).await,
                 Door::Shut(_) | Door::Silent(..) => std::future::pending().await,
             }
         };
@@ -120,14 +180,12 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
             biased;
             _ = changed.changed() => {}
             () = window => {}
-            connection = accepted => {
+            (socket, peer) = accepted => {
                 while sessions.try_join_next().is_some() {}
-                if let Ok((socket, peer)) = connection {
-                    if sessions.len() >= MAX_SESSIONS {
-                        Stream::Tcp(socket).reset_on_drop();
-                    } else {
-                        sessions.spawn(admit(Arc::clone(&site), Arc::clone(&receiver), socket, peer));
-                    }
+                if sessions.len() >= MAX_SESSIONS {
+                    Stream::Tcp(socket).reset_on_drop();
+                } else {
+                    sessions.spawn(admit(Arc::clone(&site), Arc::clone(&receiver), socket, peer));
                 }
             }
         }

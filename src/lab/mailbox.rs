@@ -1,6 +1,7 @@
 //! The messages that receivers took, and their content: in memory, past a size in a temporary file.
 
 use std::{
+    borrow::Cow,
     fmt,
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
@@ -139,17 +140,27 @@ impl Content {
         Ok(octets)
     }
 
-    /// What it says of drill messages.
-    pub(super) fn says(&self) -> Says {
+    /// The beginning of it, all of a short one.
+    fn head(&self) -> Cow<'_, str> {
         let mut head = Vec::new();
         match self.spilled.first() {
             // What cannot be read has no ids; whoever asks for the content is told why.
             Some(extent) => drop(self.spool.read(extent, &mut head)),
-            None => head.clone_from(&self.memory),
+            None => return String::from_utf8_lossy(&self.memory),
         }
-        let text = String::from_utf8_lossy(&head).into_owned();
-        let end = text.find("\r\n\r\n").unwrap_or(text.len());
-        let (header, body) = text.split_at(end);
+        Cow::Owned(String::from_utf8_lossy(&head).into_owned())
+    }
+
+    /// Which of the drill's messages it is, from its header.
+    pub(super) fn id(&self) -> Option<MessageId> {
+        let head = self.head();
+        id_in(parts(&head).0)
+    }
+
+    /// What it says in its body of a message that it may return.
+    pub(super) fn report(&self) -> Report {
+        let head = self.head();
+        let (_, body) = parts(&head);
         let field = |name: &str| fields(body, name).map(str::to_owned).next();
         // A comment may follow it.
         let status: Option<Status> =
@@ -159,12 +170,16 @@ impl Content {
         let delayed = field("action").is_some_and(|action| action.eq_ignore_ascii_case("delayed"));
         let expired = status.is_some_and(Status::is_expired);
         let waits = delayed && (!expired || field("will-retry-until").is_some());
-        Says {
-            own: id_in(header),
+        Report {
             about: id_in(body).filter(|_| !waits),
             status,
         }
     }
+}
+
+/// Header and body.
+fn parts(text: &str) -> (&str, &str) {
+    text.split_at(text.find("\r\n\r\n").unwrap_or(text.len()))
 }
 
 impl fmt::Debug for Content {
@@ -173,14 +188,12 @@ impl fmt::Debug for Content {
     }
 }
 
-/// What a content says of drill messages.
+/// What a content says of a message that it returns (RFC 3464).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Says {
-    /// Which of them it is, from its header.
-    pub(super) own: Option<MessageId>,
-    /// Which of them it returns, from its body.
+pub(super) struct Report {
+    /// Which of the drill's messages it is about.
     pub(super) about: Option<MessageId>,
-    /// Why, from the report in its body (RFC 3464).
+    /// Why it is returned.
     pub(super) status: Option<Status>,
 }
 
@@ -237,8 +250,8 @@ mod tests {
         let mut content = Content::new(Arc::default());
         let text = b"Subject: x\r\nMessage-ID: <b1@elsewhere.test>\r\n\r\nhi\r\nMessage-Id: <m-7@mxdrill.test>\r\n";
         content.append(text, usize::MAX).expect("appended");
-        let says = content.says();
-        assert_eq!((says.own, says.about), (None, Some(MessageId::from("m-7"))));
+        assert_eq!(content.id(), None);
+        assert_eq!(content.report().about, Some(MessageId::from("m-7")));
     }
 
     #[test]
@@ -251,7 +264,7 @@ mod tests {
             content
                 .append(text.as_bytes(), usize::MAX)
                 .expect("appended");
-            content.says()
+            content.report()
         };
         assert_eq!(report("failed", "5.1.1").about, Some(MessageId::from("m")));
         assert_eq!(report("failed", "5.1.1").status, Some(Status(5, 1, 1)));

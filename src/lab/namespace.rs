@@ -154,7 +154,7 @@ pub(super) fn serve(
     packets: Option<mpsc::UnboundedSender<Packet>>,
     tasks: &mut JoinSet<()>,
 ) -> io::Result<()> {
-    door::serve_dns(site, sockets.dns_udp, sockets.dns_tcp, tasks);
+    door::serve_dns(site, sockets.dns_udp, sockets.dns_tcp, tasks)?;
     for (address, host) in &site.policy_hosts {
         let listener = listener(SocketAddr::new(*address, HTTPS_PORT), &Door::Open)?;
         let listener = TcpListener::from_std(listener.into())?;
@@ -287,7 +287,7 @@ impl Gate {
             };
             let accepted = async {
                 match &self.listener {
-                    Some(listener) => listener.accept().await,
+                    Some(listener) => door::accept(listener).await,
                     None => std::future::pending().await,
                 }
             };
@@ -301,11 +301,9 @@ impl Gate {
                 }
                 _ = changed.changed() => {}
                 () = window => {}
-                connection = accepted => {
+                (socket, peer) = accepted => {
                     while sessions.try_join_next().is_some() {}
-                    if let Ok((socket, peer)) = connection {
-                        self.admit(&mut sessions, socket, peer);
-                    }
+                    self.admit(&mut sessions, socket, peer);
                 }
             }
         }

@@ -89,7 +89,8 @@ pub(crate) struct Site {
     pub(super) policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
     pub(super) sessions: AtomicU64,
     pub(super) spool: Arc<Spool>,
-    pub(super) mailbox: Mutex<Vec<Captured>>,
+    /// `None`: nobody will look into it.
+    pub(super) mailbox: Option<Mutex<Vec<Captured>>>,
     /// What in-process senders said of connections under way, by the address they come from.
     pub(super) announced: Mutex<BTreeMap<SocketAddr, Purpose>>,
 }
@@ -155,24 +156,6 @@ impl Site {
         SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// How many sessions with receivers are under way.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn open_sessions(&self) -> usize {
-        let mut open = BTreeSet::new();
-        for event in self.log.events() {
-            match event.what {
-                What::Connect {
-                    session,
-                    result: crate::event::Connected::Accepted,
-                    ..
-                } => drop(open.insert(session)),
-                What::End { session, .. } => drop(open.remove(&session)),
-                _ => {}
-            }
-        }
-        open.len()
-    }
-
     /// Says whom a connection that will come from this address is for.
     pub(super) fn announce(&self, from: SocketAddr, purpose: Purpose) {
         self.announced
@@ -200,24 +183,25 @@ impl Site {
     }
 
     pub(super) fn take(&self, captured: Captured) {
-        let says = captured.content.says();
         let known = |id: &MessageId| self.message_ids.contains(id);
-        let about = says
-            .about
-            .filter(|id| captured.from.is_empty() && known(id));
+        let report = captured.from.is_empty().then(|| captured.content.report());
+        let about = report.as_ref().and_then(|report| report.about.clone());
+        let about = about.filter(known);
         self.record(What::Taken {
             session: captured.session,
-            message: says.own.filter(known),
-            status: says.status.filter(|_| about.is_some()),
+            message: captured.content.id().filter(known),
+            status: report.and_then(|report| report.status.filter(|_| about.is_some())),
             about,
             from: captured.from.clone(),
             to: captured.to.clone(),
             octets: captured.content.len(),
             tls: captured.tls,
         });
-        self.mailbox
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(captured);
+        if let Some(mailbox) = &self.mailbox {
+            mailbox
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(captured);
+        }
     }
 }

@@ -227,7 +227,7 @@ impl Drive<'_> {
             } else {
                 0
             };
-            let quiet = idle && (site.open_sessions() == 0 || unchanged >= ABANDONED);
+            let quiet = idle && (site.log.open_sessions() == 0 || unchanged >= ABANDONED);
             let enough = if events > before { 1 } else { HESITATION };
             if quiet && unchanged >= enough {
                 let queued = self.scripts.output("queued", &self.adapter.queued).await?;

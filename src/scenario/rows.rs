@@ -12,7 +12,7 @@ use super::{
 use crate::{fault::Stage, time::Moment};
 
 /// Messages that one row may stand for.
-const MAX_COUNT: u64 = 100_000;
+const MAX_COUNT: u64 = 1_000_000;
 /// Octets that a message may have.
 const MAX_SIZE: u64 = 64 << 20;
 

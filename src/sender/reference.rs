@@ -15,7 +15,7 @@ use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
     Flaw, Post, Sender,
@@ -40,8 +40,10 @@ use crate::{
     time::Moment,
 };
 
-/// Sessions open at once where each takes a socket.
-const MAX_SOCKETS: usize = 64;
+/// Passes under way at once, each with a session or less: where sessions are pipes, and where they take
+/// sockets. Messages that come in meanwhile wait.
+const MAX_PASSES: usize = 1000;
+const MAX_PASSES_ON_SOCKETS: usize = 64;
 
 /// A sender that does what the RFCs ask, or with a [`Flaw`] all but one thing of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -62,10 +64,13 @@ impl Sender for Reference {
         let office = Arc::new(Office::new(&post, self.flaw, returned));
         let mut deliveries: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
         let mut open = true;
+        // The leave to begin a pass is had before a message is: what cannot be tried yet is not taken
+        // up, and takes no memory.
+        let mut leave = None;
         loop {
             // Notifications first: what a finished delivery has returned is there by now.
             while let Ok(notification) = returns.try_recv() {
-                deliveries.push(Arc::clone(&office).carry(notification).boxed());
+                deliveries.push(Arc::clone(&office).carry(notification, None).boxed());
             }
             if !open && deliveries.is_empty() {
                 return;
@@ -73,17 +78,26 @@ impl Sender for Reference {
             tokio::select! {
                 biased;
                 Some(notification) = returns.recv() => {
-                    deliveries.push(Arc::clone(&office).carry(notification).boxed());
+                    deliveries.push(Arc::clone(&office).carry(notification, None).boxed());
                 }
-                next = post.next_indexed(), if open => match next {
-                    Some((index, message)) => deliveries.extend(office.accept(index, message)),
-                    None => open = false,
+                given = office.leave(), if open && leave.is_none() => leave = Some(given),
+                next = post.next_indexed(), if open && leave.is_some() => match next {
+                    Some((index, message)) => {
+                        deliveries.extend(office.accept(index, message, leave.take()));
+                    }
+                    None => {
+                        open = false;
+                        leave = None;
+                    }
                 },
                 _ = deliveries.next(), if !deliveries.is_empty() => {}
             }
         }
     }
 }
+
+/// Leave for one pass.
+type Leave = OwnedSemaphorePermit;
 
 /// What all deliveries share.
 struct Office {
@@ -96,8 +110,8 @@ struct Office {
     seed: u64,
     /// Where notifications go to be delivered.
     returned: mpsc::UnboundedSender<Delivery>,
-    /// How many sessions may be open at once: sockets are few, pipes are not.
-    sessions: Semaphore,
+    /// How many passes may be under way at once: sockets are few, pipes are not.
+    passes: Arc<Semaphore>,
     /// Addresses whose connections failed, and until when they are skipped.
     unreachable: Mutex<BTreeMap<IpAddr, Moment>>,
 }
@@ -121,33 +135,44 @@ impl Office {
             flaw,
             seed: post.seed(),
             returned,
-            sessions: Semaphore::new(match post.site.network {
-                Network::Memory(_) => Semaphore::MAX_PERMITS,
-                Network::Loopback(_) | Network::Namespace => MAX_SOCKETS,
-            }),
+            passes: Arc::new(Semaphore::new(match post.site.network {
+                Network::Memory(_) => MAX_PASSES,
+                Network::Loopback(_) | Network::Namespace => MAX_PASSES_ON_SOCKETS,
+            })),
             unreachable: Mutex::default(),
         }
     }
 
     /// The deliveries that a message of the drill makes: one for each next hop.
-    fn accept(self: &Arc<Self>, index: usize, message: Message) -> Vec<BoxFuture<'static, ()>> {
+    fn accept(
+        self: &Arc<Self>,
+        index: usize,
+        message: Message,
+        mut leave: Option<Leave>,
+    ) -> Vec<BoxFuture<'static, ()>> {
         let content = on_the_wire(&content::message(&message));
         let hops = Scenario::next_hops(&message).into_iter().enumerate();
         hops.map(|(hop_index, hop)| {
             let stream = (index as u64) << 16 | hop_index as u64;
             let delivery = Delivery::new(&message, hop, &content, self.seed, stream);
-            Arc::clone(self).carry(delivery).boxed()
+            Arc::clone(self).carry(delivery, leave.take()).boxed()
         })
         .collect()
     }
 
-    /// Carries a delivery to its end.
-    async fn carry(self: Arc<Self>, mut delivery: Delivery) {
-        self.deliver(&mut delivery).await;
+    /// Waits until a pass may begin.
+    async fn leave(&self) -> Leave {
+        let leave = Arc::clone(&self.passes).acquire_owned().await;
+        leave.expect("the semaphore is never closed")
+    }
+
+    /// Carries a delivery to its end; it may have leave for its first pass already.
+    async fn carry(self: Arc<Self>, mut delivery: Delivery, leave: Option<Leave>) {
+        self.deliver(&mut delivery, leave).await;
         self.return_failed(&mut delivery);
     }
 
-    async fn deliver(&self, delivery: &mut Delivery) {
+    async fn deliver(&self, delivery: &mut Delivery, mut leave: Option<Leave>) {
         if delivery.message.received >= self.settings.max_hops {
             let text = format!(
                 "{} Received fields: the message goes in a loop",
@@ -168,7 +193,13 @@ impl Office {
         loop {
             delivery.pass += 1;
             let before = delivery.attempts;
-            self.pass(delivery).await;
+            let under_way = match leave.take() {
+                Some(leave) => leave,
+                None => self.leave().await,
+            };
+            // Boxed: a message that waits for its next pass is small.
+            Box::pin(self.pass(delivery)).await;
+            drop(under_way);
             self.return_failed(delivery);
             if delivery.to.is_empty() || self.flaw == Some(Flaw::DropsMessage) {
                 return;
@@ -376,11 +407,6 @@ impl Office {
             hop: Some(delivery.hop.clone()),
             pass: Some(delivery.pass),
         };
-        let _open = self
-            .sessions
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
         let Attempted { connected, fates } = session::attempt(
             &self.site,
             &self.settings,

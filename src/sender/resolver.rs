@@ -17,12 +17,13 @@ use hickory_proto::{
 use hickory_resolver::{
     Resolver,
     config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
+    lookup::Lookup,
     net::{DnsError, NetError},
 };
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
-    lab::{Site, runtime::LabRuntime},
+    lab::{Network, Site, runtime::LabRuntime},
     name::Domain,
     route::{Addresses, Exchanger, MxAnswer},
     time::Moment,
@@ -65,41 +66,34 @@ type Slot = Arc<AsyncMutex<Option<Cached>>>;
 /// Looks names up and keeps the answers.
 pub(crate) struct Lookups {
     site: Arc<Site>,
+    /// Kept where time is real. One that is kept measures its server on the machine's clock and times its
+    /// repeats by that: on a virtual clock each try has its own, or nothing could be replayed.
+    resolver: Option<Resolver<LabRuntime>>,
     /// `None`: nothing is kept.
     cache: Option<Mutex<HashMap<(Domain, RecordType), Slot>>>,
 }
 
 impl Lookups {
     pub(crate) fn new(site: Arc<Site>, cached: bool) -> Self {
+        let keeps = !matches!(site.network, Network::Memory(_));
         Self {
+            resolver: keeps.then(|| resolver(&site)),
             site,
             cache: cached.then(Mutex::default),
         }
     }
 
-    /// A resolver for one try. A resolver that is kept measures its server on the machine's clock and
-    /// times its repeats by that: not to be replayed.
-    fn resolver(&self) -> Resolver<LabRuntime> {
-        let server = self.site.network.resolver();
-        let connections =
-            [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                connection.port = server.port();
-                connection
-            });
-        let servers = vec![NameServerConfig::new(
-            server.ip(),
-            true,
-            connections.to_vec(),
-        )];
-        let config = ResolverConfig::from_parts(None, vec![], servers);
-        let runtime = LabRuntime::new(Arc::clone(&self.site));
-        let mut builder = Resolver::builder_with_config(config, runtime);
-        *builder.options_mut() = options();
-        builder
-            .build()
-            .expect("a resolver without TLS needs nothing that can fail")
+    /// Asks once.
+    async fn try_once(&self, name: &Domain, record_type: RecordType) -> Result<Lookup, NetError> {
+        match &self.resolver {
+            Some(resolver) => resolver.lookup(name.to_wire(), record_type).await,
+            None => {
+                resolver(&self.site)
+                    .lookup(name.to_wire(), record_type)
+                    .await
+            }
+        }
     }
-
     /// Looks up records of a type; answers still fresh are not asked for again.
     pub(crate) async fn lookup(&self, name: &Domain, record_type: RecordType) -> Found {
         let Some(cache) = &self.cache else {
@@ -195,7 +189,7 @@ impl Lookups {
     /// Asks the name server; also how long the answer may be kept. Failures are not kept: RFC 2308
     /// section 7 allows five minutes at most, and asks for nothing.
     async fn ask(&self, name: &Domain, record_type: RecordType) -> (Found, Option<Duration>) {
-        let mut answer = self.resolver().lookup(name.to_wire(), record_type).await;
+        let mut answer = self.try_once(name, record_type).await;
         for _ in 1..TRIES {
             if !matches!(
                 answer,
@@ -203,7 +197,7 @@ impl Lookups {
             ) {
                 break;
             }
-            answer = self.resolver().lookup(name.to_wire(), record_type).await;
+            answer = self.try_once(name, record_type).await;
         }
         match answer {
             Ok(lookup) => {
@@ -241,6 +235,26 @@ impl Lookups {
             }
         }
     }
+}
+
+fn resolver(site: &Arc<Site>) -> Resolver<LabRuntime> {
+    let server = site.network.resolver();
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = server.port();
+        connection
+    });
+    let servers = vec![NameServerConfig::new(
+        server.ip(),
+        true,
+        connections.to_vec(),
+    )];
+    let config = ResolverConfig::from_parts(None, vec![], servers);
+    let runtime = LabRuntime::new(Arc::clone(&site));
+    let mut builder = Resolver::builder_with_config(config, runtime);
+    *builder.options_mut() = options();
+    builder
+        .build()
+        .expect("a resolver without TLS needs nothing that can fail")
 }
 
 fn options() -> ResolverOpts {

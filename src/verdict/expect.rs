@@ -5,10 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Case, Finding, Witness,
-    told::{Exchangers, Told},
-};
+use super::{Case, Finding, Witness, told::Exchangers};
 use crate::observe::{Attempt, Ending};
 use crate::{
     event::{Connected, What},
@@ -314,7 +311,7 @@ fn returns_unseen(case: &Case<'_>, id: &MessageId) -> bool {
     if was_tried {
         return true;
     }
-    let told = Told::new(case.scenario, case.events);
+    let told = &case.told;
     let end = case.events.last().map_or(Moment::START, |event| event.at);
     let is_nowhere = |host: &Domain| told.addresses(host, end).is_empty();
     match told.exchangers(&from.domain, end) {

@@ -1,12 +1,12 @@
 //! The rules that hold for every drill, whatever its author expects. Each has a name and a source.
 //!
-//! They read the log through [`Told`] and [`Attempt`] and share no code with the router.
+//! They read the log through [`Told`](super::told::Told) and [`Attempt`] and share no code with the router.
 
 mod delivery;
 mod routing;
 mod security;
 
-use super::{Case, Finding, told::Told};
+use super::{Case, Finding};
 use crate::scenario::{Level, MessageId};
 
 /// A rule of mail routing.
@@ -51,11 +51,10 @@ rules! {
 
 /// Every rule that is broken, and notes on what is allowed and worth knowing.
 pub(super) fn check(case: &Case<'_>) -> (Vec<Finding>, Vec<String>) {
-    let told = Told::new(case.scenario, case.events);
-    let mut findings = routing::check(case, &told);
-    findings.extend(security::check(case, &told));
+    let mut findings = routing::check(case);
+    findings.extend(security::check(case));
     let mut notes = Vec::new();
-    findings.extend(delivery::check(case, &told, &mut notes));
+    findings.extend(delivery::check(case, &mut notes));
     (findings, notes)
 }
 

@@ -4,9 +4,11 @@
 //! reading of RFC 5321 section 5.1 to hold the first one against.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     ops::Range,
+    rc::Rc,
     time::Duration,
 };
 
@@ -15,6 +17,7 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
+use super::places::Places;
 use crate::{
     event::{Event, What},
     name::Domain,
@@ -46,6 +49,10 @@ impl Given<'_> {
 pub(super) struct Told<'a> {
     scenario: &'a Scenario,
     given: BTreeMap<(&'a Domain, RecordType), Vec<Given<'a>>>,
+    /// When the web server of an MTA-STS policy handed it out, by its name.
+    fetched: BTreeMap<&'a Domain, Vec<Moment>>,
+    /// For each next hop, what was worked out last: many messages go there at one moment.
+    places: RefCell<BTreeMap<Domain, (Moment, Rc<Places>)>>,
 }
 
 /// What a question had been answered with at some moment.
@@ -71,25 +78,57 @@ pub(super) enum Exchangers {
 impl<'a> Told<'a> {
     pub(super) fn new(scenario: &'a Scenario, events: &'a [Event]) -> Self {
         let mut given: BTreeMap<_, Vec<Given<'a>>> = BTreeMap::new();
+        let mut fetched: BTreeMap<_, Vec<Moment>> = BTreeMap::new();
         for event in events {
-            if let What::Query {
-                name,
-                record_type,
-                answer,
-                fault,
-                records,
-                ..
-            } = &event.what
-            {
-                given.entry((name, *record_type)).or_default().push(Given {
+            match &event.what {
+                What::Query {
+                    name,
+                    record_type,
+                    answer,
+                    fault,
+                    records,
+                    ..
+                } => given.entry((name, *record_type)).or_default().push(Given {
                     at: event.at,
                     answer,
                     fault: fault.as_deref(),
                     records,
-                });
+                }),
+                What::Fetched { host, answer } if answer == "200" => {
+                    fetched.entry(host).or_default().push(event.at);
+                }
+                _ => {}
             }
         }
-        Self { scenario, given }
+        Self {
+            scenario,
+            given,
+            fetched,
+            places: RefCell::default(),
+        }
+    }
+
+    pub(super) fn scenario(&self) -> &Scenario {
+        self.scenario
+    }
+
+    /// Where mail for a domain may go, as known at a moment.
+    pub(super) fn places(&self, hop: &Domain, at: Moment) -> Rc<Places> {
+        if let Some((of, places)) = self.places.borrow().get(hop)
+            && *of == at
+        {
+            return Rc::clone(places);
+        }
+        let places = Rc::new(Places::new(self, hop, at));
+        let known = (at, Rc::clone(&places));
+        self.places.borrow_mut().insert(hop.clone(), known);
+        places
+    }
+
+    /// When a policy was last handed out, up to a moment.
+    pub(super) fn policy_fetched(&self, host: &Domain, at: Moment) -> Option<Moment> {
+        let mut fetches = self.fetched.get(host)?.iter().rev();
+        fetches.find(|fetched| **fetched <= at).copied()
     }
 
     /// What was known of a name at a moment: the last answer that settled something and had not run

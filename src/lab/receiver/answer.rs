@@ -1,6 +1,6 @@
 //! How a session answers: as a fault says, else as the receiver or the server behind it would.
 
-use std::{io, time::Duration};
+use std::{fmt::Write, io, time::Duration};
 
 use smtp_proto::Error as SyntaxError;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -197,16 +197,17 @@ fn stage_of(command: &[u8]) -> Option<Stage> {
 
 /// A reply on the wire; each line of its text is a line of the reply (RFC 5321 section 4.2.1).
 fn wire_form(reply: &Reply) -> Vec<u8> {
-    let lines: Vec<&str> = if reply.text.is_empty() {
-        vec![""]
-    } else {
-        reply.text.lines().collect()
+    let mut wire = String::with_capacity(reply.text.len() + 16);
+    let mut line = |separator: char, text: &str| {
+        write!(wire, "{}{separator}{text}\r\n", reply.code).expect("a string takes it all");
     };
-    let last = lines.len() - 1;
-    let mut wire = String::new();
-    for (index, line) in lines.iter().enumerate() {
-        let separator = if index == last { ' ' } else { '-' };
-        wire.push_str(&format!("{}{separator}{line}\r\n", reply.code));
+    let mut lines = reply.text.lines().peekable();
+    if lines.peek().is_none() {
+        line(' ', "");
+    }
+    while let Some(text) = lines.next() {
+        let separator = if lines.peek().is_none() { ' ' } else { '-' };
+        line(separator, text);
     }
     wire.into_bytes()
 }

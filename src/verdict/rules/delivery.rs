@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST, PERMANENT_IS_FINAL,
-    RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken, routing::Places,
+    RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken,
 };
 use crate::{
     event::What,
@@ -15,16 +15,13 @@ use crate::{
     observe::Attempt,
     scenario::{AttemptResult, Mailbox, Message, MessageId, Outcome},
     time::Moment,
-    verdict::{
-        Case, Finding, Witness,
-        told::{Exchangers, Told},
-    },
+    verdict::{Case, Finding, Witness, told::Exchangers},
 };
 
 /// The least wait that counts as one, whatever the sender's own schedule.
 const LEAST_WAIT: Duration = Duration::from_secs(60);
 
-pub(super) fn check(case: &Case<'_>, told: &Told<'_>, notes: &mut Vec<String>) -> Vec<Finding> {
+pub(super) fn check(case: &Case<'_>, notes: &mut Vec<String>) -> Vec<Finding> {
     let reports = Reports::new(case);
     let mut findings = Vec::new();
     for message in &case.scenario.messages {
@@ -32,9 +29,9 @@ pub(super) fn check(case: &Case<'_>, told: &Told<'_>, notes: &mut Vec<String>) -
         findings.extend(lost(case, message, &reports));
         findings.extend(delivered_twice(message, &attempts, notes));
         findings.extend(repeated_after_permanent(message, &attempts));
-        findings.extend(given_up_too_soon(case, told, message, &attempts, &reports));
+        findings.extend(given_up_too_soon(case, message, &attempts, &reports));
         findings.extend(retried_at_once(case, message, &attempts));
-        findings.extend(not_notified(case, told, message, &reports));
+        findings.extend(not_notified(case, message, &reports));
     }
     findings
 }
@@ -226,7 +223,6 @@ fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
 /// Returned before its time although nothing permanent was met.
 fn given_up_too_soon(
     case: &Case<'_>,
-    told: &Told<'_>,
     message: &Message,
     attempts: &[&Attempt],
     reports: &Reports<'_>,
@@ -251,7 +247,11 @@ fn given_up_too_soon(
         if permanent || expired || looped || message.require_tls {
             continue;
         }
-        if Places::new(case, told, &recipient.domain, at).are_known_to_be_none() {
+        if case
+            .told
+            .places(&recipient.domain, at)
+            .are_known_to_be_none()
+        {
             continue;
         }
         if let Some(last) = to_hop.last() {
@@ -262,7 +262,7 @@ fn given_up_too_soon(
                 vec![last.to_string(), format!("bounced +{at}")],
             ));
         }
-        if told.exchangers(&recipient.domain, at) == Exchangers::Failed {
+        if case.told.exchangers(&recipient.domain, at) == Exchangers::Failed {
             let observed = vec![format!("bounced +{at}")];
             return Some(broken(
                 FAILED_LOOKUP_DEFERS,
@@ -295,7 +295,7 @@ fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) ->
                 && (later.exchanger.is_some() || attempt.hosts.len() == 1)
         };
         // In the same session, a further transaction; after TLS that failed, plain text at once; for
-        // other recipients of the same message, as far as that can be told.
+        // other recipients of the same message, as far as that can be case.told.
         let excused = |later: &Attempt| {
             later.session == attempt.session
                 || attempt.guessed
@@ -329,12 +329,7 @@ fn are_for_others(message: &Message, one: &Attempt, other: &Attempt) -> bool {
 }
 
 /// Returned, says the sender, and nothing came back; or a notification of a notification.
-fn not_notified(
-    case: &Case<'_>,
-    told: &Told<'_>,
-    message: &Message,
-    reports: &Reports<'_>,
-) -> Option<Finding> {
+fn not_notified(case: &Case<'_>, message: &Message, reports: &Reports<'_>) -> Option<Finding> {
     let back = reports.notified.get(&message.id);
     let Some(from) = &message.from else {
         let back = back?;
@@ -351,8 +346,10 @@ fn not_notified(
     }
     let tried = reports.notifying.contains(&*message.id.0);
     // Where nothing can be delivered to the sender's domain, nothing can be returned.
-    let nowhere =
-        Places::new(case, told, &from.domain, case.events.last()?.at).are_known_to_be_none();
+    let nowhere = case
+        .told
+        .places(&from.domain, case.events.last()?.at)
+        .are_known_to_be_none();
     if tried || nowhere {
         return None;
     }

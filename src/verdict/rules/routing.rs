@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    rc::Rc,
     time::Duration,
 };
 
@@ -16,10 +17,7 @@ use crate::{
     observe::Attempt,
     scenario::{AttemptResult, Message, MessageId, Scenario},
     time::Moment,
-    verdict::{
-        Case, Finding, Witness,
-        told::{Exchangers, Told},
-    },
+    verdict::{Case, Finding, Witness, places::Places, told::Exchangers},
 };
 
 /// First attempts per equal exchanger from which a share of nothing is no chance (one in a million).
@@ -27,82 +25,13 @@ const ENOUGH: usize = 20;
 /// How long finding out that a host is dead may take, before it is remembered.
 const REMEMBERED_FROM: Duration = Duration::from_secs(600);
 
-/// The places a message may be sent to, as the sender knew them at some moment.
-pub(super) struct Places {
-    exchangers: Exchangers,
-    /// Preference, exchanger and address of each.
-    list: Vec<(u16, Domain, IpAddr)>,
-    /// The lowest preference at which the sender found itself.
-    own: Option<u16>,
-}
-
-impl Places {
-    pub(super) fn new(case: &Case<'_>, told: &Told<'_>, hop: &Domain, at: Moment) -> Self {
-        let exchangers = told.exchangers(hop, at);
-        let pairs = match &exchangers {
-            Exchangers::Mx(pairs) => pairs.clone(),
-            Exchangers::Implicit => BTreeSet::from([(0, hop.clone())]),
-            _ => BTreeSet::new(),
-        };
-        let settings = &case.scenario.sender;
-        let mut list = Vec::new();
-        let mut own: Option<u16> = None;
-        for (preference, host) in pairs {
-            let addresses = told.addresses(&host, at);
-            let is_own =
-                |address: &IpAddr| address.is_loopback() || settings.addresses.contains(address);
-            if settings.names.contains(&host) || addresses.iter().any(is_own) {
-                own = Some(own.map_or(preference, |known| known.min(preference)));
-            }
-            let usable = addresses
-                .into_iter()
-                .filter(|address| settings.families.reach(*address));
-            list.extend(usable.map(|address| (preference, host.clone(), address)));
-        }
-        Self {
-            exchangers,
-            list,
-            own,
-        }
-    }
-
-    /// The preference at which an attempt's address stands in the list.
-    fn preference_of(&self, attempt: &Attempt) -> Option<u16> {
-        let same_host = |host: &Domain| {
-            attempt
-                .exchanger
-                .as_ref()
-                .is_none_or(|exchanger| exchanger == host)
-        };
-        let at_address = self
-            .list
-            .iter()
-            .filter(|(_, _, address)| *address == attempt.address);
-        at_address
-            .filter(|(_, host, _)| same_host(host))
-            .map(|(preference, ..)| *preference)
-            .min()
-    }
-
-    /// Whether it is settled that there is nowhere to go.
-    pub(super) fn are_known_to_be_none(&self) -> bool {
-        self.exchangers != Exchangers::Failed && self.kept().next().is_none()
-    }
-
-    fn kept(&self) -> impl Iterator<Item = &(u16, Domain, IpAddr)> {
-        self.list
-            .iter()
-            .filter(|(preference, ..)| self.own.is_none_or(|own| *preference < own))
-    }
-}
-
-pub(super) fn check(case: &Case<'_>, told: &Told<'_>) -> Vec<Finding> {
+pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for message in &case.scenario.messages {
         let attempts = case.attempts_of(&message.id);
         let strays: Vec<Finding> = attempts
             .iter()
-            .filter_map(|attempt| stray(case, told, message, attempt))
+            .filter_map(|attempt| stray(case, message, attempt))
             .collect();
         let astray = !strays.is_empty();
         findings.extend(first_of_each_rule(strays));
@@ -110,15 +39,15 @@ pub(super) fn check(case: &Case<'_>, told: &Told<'_>) -> Vec<Finding> {
             continue;
         }
         for hop in Scenario::next_hops(message) {
-            let passes = passes(&for_hop(case, told, &hop, &attempts));
+            let passes = passes(&for_hop(case, &hop, &attempts));
             let mut orders = passes
                 .iter()
-                .filter_map(|pass| pass_order(case, told, message, &hop, pass));
+                .filter_map(|pass| pass_order(case, message, &hop, pass));
             findings.extend(orders.next());
-            findings.extend(second_candidate(case, told, message, &hop, &passes));
+            findings.extend(second_candidate(case, message, &hop, &passes));
         }
     }
-    findings.extend(equals_share(case, told));
+    findings.extend(equals_share(case));
     findings
 }
 
@@ -131,16 +60,11 @@ fn first_of_each_rule(findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// An attempt at an address to which the message should not have gone.
-fn stray(
-    case: &Case<'_>,
-    told: &Told<'_>,
-    message: &Message,
-    attempt: &Attempt,
-) -> Option<Finding> {
+fn stray(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<Finding> {
     let hops = Scenario::next_hops(message);
-    let places: Vec<(&Domain, Places)> = hops
+    let places: Vec<(&Domain, Rc<Places>)> = hops
         .iter()
-        .map(|hop| (hop, Places::new(case, told, hop, attempt.at)))
+        .map(|hop| (hop, case.told.places(hop, attempt.at)))
         .collect();
     let in_route = |places: &Places| {
         let mut kept = places.kept();
@@ -150,7 +74,7 @@ fn stray(
     let at_its_start = || {
         let begun = pass_began(case, attempt);
         hops.iter()
-            .any(|hop| in_route(&Places::new(case, told, hop, begun)))
+            .any(|hop| in_route(&case.told.places(hop, begun)))
     };
     if places.iter().any(|(_, places)| in_route(places)) || at_its_start() {
         return None;
@@ -214,14 +138,9 @@ fn stray(
 }
 
 /// The attempts of a message for one next hop: as the sender says, else those that could be for it.
-fn for_hop<'a>(
-    case: &Case<'_>,
-    told: &Told<'_>,
-    hop: &Domain,
-    attempts: &[&'a Attempt],
-) -> Vec<&'a Attempt> {
+fn for_hop<'a>(case: &Case<'_>, hop: &Domain, attempts: &[&'a Attempt]) -> Vec<&'a Attempt> {
     let could_be = |attempt: &Attempt| {
-        let places = Places::new(case, told, hop, attempt.at);
+        let places = case.told.places(hop, attempt.at);
         places
             .list
             .iter()
@@ -309,7 +228,6 @@ fn may_be_remembered(case: &Case<'_>, address: IpAddr, at: Moment) -> bool {
 /// Within a pass, nothing less preferred before everything more preferred has been tried.
 fn pass_order(
     case: &Case<'_>,
-    told: &Told<'_>,
     message: &Message,
     hop: &Domain,
     pass: &[&Attempt],
@@ -317,7 +235,7 @@ fn pass_order(
     let mut tried: BTreeSet<IpAddr> = BTreeSet::new();
     let began = pass.first()?.at;
     for attempt in pass {
-        let places = Places::new(case, told, hop, attempt.at);
+        let places = case.told.places(hop, attempt.at);
         tried.insert(attempt.address);
         let Some(preference) = places.preference_of(attempt) else {
             continue;
@@ -325,7 +243,7 @@ fn pass_order(
         let better = places
             .kept()
             .filter(|(other, _, address)| *other < preference && !tried.contains(address))
-            .filter(|(_, host, _)| !told.may_be_left_out(hop, host, began..attempt.at))
+            .filter(|(_, host, _)| !case.told.may_be_left_out(hop, host, began..attempt.at))
             .find(|(_, _, address)| !may_be_remembered(case, *address, attempt.at));
         if let Some((other, host, address)) = better {
             let expected = format!(
@@ -346,7 +264,6 @@ fn pass_order(
 /// A pass that failed transiently at one candidate goes on to another one.
 fn second_candidate(
     case: &Case<'_>,
-    told: &Told<'_>,
     message: &Message,
     hop: &Domain,
     passes: &[Vec<&Attempt>],
@@ -364,7 +281,7 @@ fn second_candidate(
             AttemptResult::Code(code) => code < 500,
             _ => true,
         };
-        let places = Places::new(case, told, hop, only.at);
+        let places = case.told.places(hop, only.at);
         // What secures the other one may have been asked for later in the pass, and not found.
         let next = passes.get(index + 1).and_then(|pass| pass.first());
         let last = case.events.last().map_or(only.at, |event| event.at);
@@ -372,7 +289,7 @@ fn second_candidate(
         let other = places
             .kept()
             .filter(|(_, _, address)| *address != only.address)
-            .filter(|(_, host, _)| !told.may_be_left_out(hop, host, only.at..until))
+            .filter(|(_, host, _)| !case.told.may_be_left_out(hop, host, only.at..until))
             .find(|(_, _, address)| !may_be_remembered(case, *address, only.at));
         // A lost reply may be left at that, for fear of a duplicate.
         if let Some((_, host, address)) = other.filter(|_| transient && only.taken.is_empty()) {
@@ -389,7 +306,7 @@ fn second_candidate(
 }
 
 /// Of many first attempts, each of several equal exchangers gets some.
-fn equals_share(case: &Case<'_>, told: &Told<'_>) -> Option<Finding> {
+fn equals_share(case: &Case<'_>) -> Option<Finding> {
     // A sender that remembers dead hosts may leave one of them out; of a mail server's first attempts
     // there are never enough, they are counted over several drills.
     if case.scenario.sender.remember_unreachable.is_some() || case.witness == Witness::Server {
@@ -413,7 +330,7 @@ fn equals_share(case: &Case<'_>, told: &Told<'_>) -> Option<Finding> {
         let [hop] = &Scenario::next_hops(message)[..] else {
             continue;
         };
-        let places = Places::new(case, told, hop, attempt.at);
+        let places = case.told.places(hop, attempt.at);
         let Some(best) = places.kept().map(|(preference, ..)| *preference).min() else {
             continue;
         };

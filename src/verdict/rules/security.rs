@@ -2,18 +2,14 @@
 
 use super::{TLS_KEPT, broken};
 use crate::{
-    event::What,
     name::Domain,
     observe::Attempt,
     scenario::{Message, PolicyRow, Scenario, TlsPolicy, policy_host},
     time::{Moment, Span},
-    verdict::{
-        Case, Finding,
-        told::{Told, lists},
-    },
+    verdict::{Case, Finding, told::lists},
 };
 
-pub(super) fn check(case: &Case<'_>, told: &Told<'_>) -> Vec<Finding> {
+pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for message in &case.scenario.messages {
         let taken = case
@@ -22,7 +18,7 @@ pub(super) fn check(case: &Case<'_>, told: &Told<'_>) -> Vec<Finding> {
             .filter(|attempt| !attempt.taken.is_empty());
         findings.extend(
             taken
-                .filter_map(|attempt| unprotected(case, told, message, attempt))
+                .filter_map(|attempt| unprotected(case, message, attempt))
                 .take(1),
         );
     }
@@ -30,22 +26,20 @@ pub(super) fn check(case: &Case<'_>, told: &Told<'_>) -> Vec<Finding> {
 }
 
 /// A message that went in plain text, or to a host that the policy does not list, against a demand.
-fn unprotected(
-    case: &Case<'_>,
-    told: &Told<'_>,
-    message: &Message,
-    attempt: &Attempt,
-) -> Option<Finding> {
+fn unprotected(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<Finding> {
     let hops = Scenario::next_hops(message);
     let hop = attempt.hop.as_ref().or(hops.first())?;
     let host = attempt.exchanger.as_ref().or(attempt.hosts.first())?;
-    let policy = policy_in_force(case, hop, attempt.at);
     let tls = case.scenario.sender.tls;
     let by_dane = tls == TlsPolicy::Dane
         && is_signed(case, hop)
         && is_signed(case, host)
-        && told.has_tlsa(host, attempt.at);
-    let by_sts = matches!(tls, TlsPolicy::MtaSts | TlsPolicy::Dane) && !by_dane && policy.is_some();
+        && case.told.has_tlsa(host, attempt.at);
+    let policy = match tls {
+        TlsPolicy::MtaSts | TlsPolicy::Dane => policy_in_force(case, hop, attempt.at),
+        _ => None,
+    };
+    let by_sts = !by_dane && policy.is_some();
     let demanded_by = if matches!(tls, TlsPolicy::Required | TlsPolicy::Verified) {
         "the sender's settings"
     } else if message.require_tls && message.from.is_some() {
@@ -76,14 +70,7 @@ fn is_signed(case: &Case<'_>, name: &Domain) -> bool {
 
 /// The policy that enforces something at a moment: the one fetched last, as long as it may be kept.
 fn policy_in_force<'a>(case: &Case<'a>, hop: &Domain, at: Moment) -> Option<&'a PolicyRow> {
-    let host = policy_host(hop);
-    let fetched = |what: &What| matches!(what, What::Fetched { host: asked, answer } if *asked == host && answer == "200");
-    let mut fetches = case
-        .events
-        .iter()
-        .rev()
-        .filter(|event| event.at <= at && fetched(&event.what));
-    let last = fetches.next()?.at;
+    let last = case.told.policy_fetched(&policy_host(hop), at)?;
     let served = |row: &&PolicyRow| {
         row.domain == *hop && row.from <= last && row.until.is_none_or(|until| last < until)
     };

@@ -1,0 +1,197 @@
+//! Many messages, many days, many exchangers, many sessions.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use mxdrill::{
+    drill,
+    lab::{Lab, NetworkKind},
+    scenario::{Outcome, Scenario},
+    sender::Reference,
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+const ZONE: &str = "$ORIGIN example.test.\n$TTL 300\n@ IN MX 10 mx1\n@ IN MX 20 mx2\n\
+    mx1 IN A 192.0.2.1\nmx2 IN A 192.0.2.2\n";
+
+/// Sessions held open at once.
+const SESSIONS: usize = 10_000;
+/// Files beside the sessions.
+const OTHER_FILES: u64 = 100;
+
+fn text(count: usize, more: &str) -> String {
+    format!(
+        "summary = \"scale\"\nzone = '''\n{ZONE}'''\n\
+        messages = [{{ id = \"m\", to = \"a@example.test\", count = {count} }}]\n{more}"
+    )
+}
+
+fn scenario(count: usize, more: &str) -> Arc<Scenario> {
+    let scenario = Scenario::parse("scale", &text(count, more));
+    Arc::new(scenario.unwrap_or_else(|mistakes| panic!("{mistakes}")))
+}
+
+#[test]
+fn twenty_thousand_messages_are_delivered_and_counted() {
+    let count = 20_000;
+    let given = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&given);
+    let run = drill::run_counting(
+        &scenario(count, &format!("[expect]\ndelivered = {count}\n")),
+        NetworkKind::Memory,
+        None,
+        Reference::default(),
+        move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+        },
+    );
+    let run = run.expect("it ran");
+    assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
+    assert_eq!(given.load(Ordering::Relaxed), count);
+}
+
+#[test]
+fn a_thousand_messages_are_retried_for_thirty_days() {
+    let outage = r#"
+sender = { retry = ["15m", "1h", "12h"], expire = "31d" }
+faults = [
+  { host = "mx1.example.test", stage = "connect", effect = "refuse", until = "30d" },
+  { host = "mx2.example.test", stage = "connect", effect = "timeout", until = "30d" },
+]
+"#;
+    let run = drill::run(
+        &scenario(1000, outage),
+        NetworkKind::Memory,
+        None,
+        Reference::default(),
+    );
+    let run = run.expect("it ran");
+    assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
+    assert_eq!(run.verdict.outcomes[&Outcome::Delivered], 1000);
+    assert!(run.took.0.as_secs() > 30 * 86_400, "{}", run.took);
+}
+
+#[tokio::test]
+async fn a_thousand_exchangers_stand_on_loopback() {
+    if !allows(1000 + OTHER_FILES) {
+        eprintln!("skipped: no thousand files may be open at once here");
+        return;
+    }
+    let mut zone = String::from("$ORIGIN example.test.\n");
+    for n in 0..1000 {
+        let (high, low) = (n / 250, n % 250 + 1);
+        zone.push_str(&format!(
+            "@ IN MX {n} mx{n}\nmx{n} IN A 10.1.{high}.{low}\n"
+        ));
+    }
+    let lab = Lab::from_zone(&zone).await.expect("a lab");
+    assert!(lab.endpoints().len() >= 1000);
+    for endpoint in lab.endpoints() {
+        greeted(endpoint.listens).await.expect("a greeting");
+    }
+    lab.stop().await;
+}
+
+#[tokio::test]
+async fn ten_thousand_sessions_are_held_open_at_once() {
+    if !allows(SESSIONS as u64 + OTHER_FILES) {
+        eprintln!("skipped: no {SESSIONS} files may be open at once here");
+        return;
+    }
+    let (_up, address) = Up::new();
+    let mut open = Vec::with_capacity(SESSIONS);
+    while open.len() < SESSIONS {
+        let mut opening = JoinSet::new();
+        for _ in 0..500 {
+            opening.spawn(greeted(address));
+        }
+        for session in opening.join_all().await {
+            open.push(session.expect("a greeting"));
+        }
+    }
+    // All of them are alive, the first as much as the last.
+    for session in &mut open {
+        session.write_all(b"NOOP\r\n").await.expect("sent");
+    }
+    for session in &mut open {
+        expect(session, b"250").await.expect("an answer");
+    }
+}
+
+/// The command with a lab up, ended with this.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // It may be gone already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+impl Up {
+    fn new() -> (Self, SocketAddr) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("up.toml");
+        std::fs::write(&file, text(1, "")).expect("written");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+            .args(["up", "--format", "json"])
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let out = child.stdout.take().expect("piped");
+        let up = Self(child);
+        let mut lines = BufReader::new(out).lines();
+        let first = lines.next().expect("a line").expect("read");
+        let told: Value = serde_json::from_str(&first).expect("JSON");
+        let listens = told["receivers"][0]["listens"]
+            .as_str()
+            .expect("an address");
+        // The log is of no interest, and must not stand in the way.
+        thread::spawn(move || lines.for_each(drop));
+        (up, listens.parse().expect("an address"))
+    }
+}
+
+async fn greeted(to: SocketAddr) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(to).await?;
+    expect(&mut stream, b"220").await?;
+    Ok(stream)
+}
+
+async fn expect(stream: &mut TcpStream, code: &[u8]) -> std::io::Result<()> {
+    let mut reply = [0; 512];
+    let length = stream.read(&mut reply).await?;
+    let reply = &reply[..length];
+    match reply.starts_with(code) {
+        true => Ok(()),
+        false => Err(std::io::Error::other(String::from_utf8_lossy(reply))),
+    }
+}
+
+/// Whether this process may have so many files open; from now on it may have as many as it can.
+#[cfg(target_os = "linux")]
+fn allows(files: u64) -> bool {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    most >= files && setrlimit(Resource::RLIMIT_NOFILE, most, most).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn allows(_: u64) -> bool {
+    false
+}
