@@ -8,8 +8,11 @@ mod exec;
 mod find;
 mod follow;
 mod fuzz;
+mod lint;
 #[cfg(target_os = "linux")]
 mod mta;
+mod plan;
+mod records;
 mod run;
 mod up;
 
@@ -62,6 +65,12 @@ enum Command {
     /// Run drills made at random and hold them against the rules; the smallest that fails is written down.
     #[command(after_help = FUZZ_NOTES)]
     Fuzz(FuzzArgs),
+    /// Show where mail for a domain goes: preferences, exchangers, addresses, and what each gets.
+    #[command(after_help = PLAN_NOTES)]
+    Plan(PlanArgs),
+    /// Check a domain's records: MX, addresses, PTR, SPF, DMARC, MTA-STS, TLSA.
+    #[command(after_help = LINT_NOTES)]
+    Lint(LintArgs),
     /// Keep the servers of a scenario up on loopback, for dig, swaks and senders of your own.
     Up(UpArgs),
     /// Run a command as the sender, unmodified, in a private network where it finds the drill's DNS and
@@ -81,6 +90,29 @@ enum Command {
     #[command(hide = true)]
     User(UserArgs),
 }
+
+const PLAN_NOTES: &str = "\
+Percentages are of the mail that comes to a level: all of it to the first, to the others what the ones
+before could not take.
+
+Exit status: 0 mail can be delivered, 1 it cannot, 2 the records could not be read.
+
+Examples:
+  mxdrill plan example.com                       what the system's resolver says
+  mxdrill plan example.com --zone example.com.zone
+  mxdrill plan export.txt --format json          every domain in a file that has MX records";
+
+const LINT_NOTES: &str = "\
+Each finding stands at its record (path:line), with the id of its check. What the files do not say, as the
+addresses of a provider's exchangers, trips nothing; --resolver looks that up.
+
+Exit status: 0 nothing as bad as --fail-on, 1 something is, 2 the records could not be read.
+
+Examples:
+  mxdrill lint example.com                       what the system's resolver says
+  mxdrill lint example.com.zone reverse.zone     files, with what their PTR records say
+  mxdrill lint export.txt --format sarif         for a code host; junit for CI
+  mxdrill lint --explain spf-lookups             why that matters, and what to do";
 
 const CONFORM_NOTES: &str = "\
 Each drill has a private network of its own, in which the mail server finds the drill's DNS and
@@ -170,6 +202,56 @@ struct FuzzArgs {
     /// The folder to write the drill that fails to.
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     write: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+struct PlanArgs {
+    #[command(flatten)]
+    records: records::RecordsArgs,
+    /// How to show it: text for people, json for programs (a line for each domain).
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    format: PlanFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PlanFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+struct LintArgs {
+    #[command(flatten)]
+    records: records::RecordsArgs,
+    /// How to report: text for people, json for programs (a line for each finding), sarif for code hosts,
+    /// junit for CI systems.
+    #[arg(long, value_enum, default_value_t = LintFormat::Text)]
+    format: LintFormat,
+    /// From which severity on the exit status is 1.
+    #[arg(long, value_enum, default_value_t = FailOn::Error, value_name = "SEVERITY")]
+    fail_on: FailOn,
+    /// Tell what a check is about, why it matters and what to do.
+    #[arg(long, value_name = "ID", exclusive = true)]
+    explain: Option<String>,
+    /// List every check.
+    #[arg(long, exclusive = true)]
+    checks: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LintFormat {
+    Text,
+    Json,
+    Sarif,
+    Junit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Error,
+    Warning,
+    Info,
+    Never,
 }
 
 #[derive(Debug, clap::Args)]
@@ -355,6 +437,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
         Command::Fuzz(args) => fuzz::fuzz(&args),
+        Command::Lint(args) => lint::lint(&args),
+        Command::Plan(args) => plan::plan(&args),
         Command::Up(args) => up::up(&args),
         #[cfg(target_os = "linux")]
         Command::Exec(args) => match cli.inside {

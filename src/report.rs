@@ -1,5 +1,6 @@
 //! What people and programs read of a run: text, JSON lines, JUnit XML. It sees verdicts and logs only.
 
+mod findings;
 mod json;
 mod junit;
 #[cfg(target_os = "linux")]
@@ -8,6 +9,7 @@ mod text;
 
 use std::{io, sync::Arc, time::Duration};
 
+pub(crate) use self::findings::Linted;
 pub use self::{
     json::Json,
     junit::Junit,

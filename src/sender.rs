@@ -28,6 +28,10 @@ use rand::Rng;
 
 use self::resolver::Lookups;
 pub use self::{flaw::Flaw, reference::Reference, resolver::Found};
+pub(crate) use self::{
+    policy::{Mode as StsMode, Policy as StsPolicy},
+    resolver::read_answer,
+};
 use crate::{
     connection::on_the_wire,
     event::{Purpose, What},

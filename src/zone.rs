@@ -27,6 +27,8 @@ const NEGATIVE_TTL: u32 = 300;
 #[derive(Debug, Clone, Default)]
 pub struct Zone {
     records: BTreeMap<Domain, Vec<Record>>,
+    /// For each name that exists, how many names at or below it own records.
+    nodes: BTreeMap<Domain, usize>,
 }
 
 /// What a recursive resolver answers.
@@ -39,6 +41,11 @@ pub(crate) struct Answer {
     pub(crate) soa: Option<Record>,
 }
 
+/// A name and those above it, up to the root.
+fn at_and_above(name: &Domain) -> impl Iterator<Item = Domain> {
+    std::iter::successors(Some(name.clone()), Domain::parent)
+}
+
 impl Zone {
     /// A zone of these records, kept in their order.
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
@@ -49,7 +56,13 @@ impl Zone {
 
     /// Adds a record; the same with another TTL is replaced.
     pub(crate) fn add(&mut self, record: Record) {
-        let set = self.records.entry(Domain::from(&record.name)).or_default();
+        let owner = Domain::from(&record.name);
+        if !self.records.contains_key(&owner) {
+            for node in at_and_above(&owner) {
+                *self.nodes.entry(node).or_default() += 1;
+            }
+        }
+        let set = self.records.entry(owner).or_default();
         match set.iter_mut().find(|known| known.data == record.data) {
             Some(known) => *known = record,
             None => set.push(record),
@@ -66,6 +79,14 @@ impl Zone {
         let removed = before - set.len();
         if set.is_empty() {
             self.records.remove(name);
+            for node in at_and_above(name) {
+                if let Some(owners) = self.nodes.get_mut(&node) {
+                    *owners -= 1;
+                    if *owners == 0 {
+                        self.nodes.remove(&node);
+                    }
+                }
+            }
         }
         removed
     }
@@ -96,7 +117,7 @@ impl Zone {
 
     /// Whether a name exists: it owns records, or a name below it does (RFC 8020).
     pub(crate) fn exists(&self, name: &Domain) -> bool {
-        self.records.contains_key(name) || self.names().any(|owner| owner.is_within(name))
+        self.nodes.contains_key(name)
     }
 
     /// Answers a query as a recursive resolver does: aliases followed, an SOA with what is not there.

@@ -9,7 +9,7 @@ const MAX_AGE: u64 = 31_557_600;
 
 /// What a policy asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(crate) enum Mode {
     /// Deliver to exchangers that satisfy it, and to no other.
     Enforce,
     /// Report only.
@@ -20,15 +20,15 @@ pub(super) enum Mode {
 
 /// A policy (section 3.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Policy {
-    pub(super) mode: Mode,
+pub(crate) struct Policy {
+    pub(crate) mode: Mode,
     patterns: Vec<String>,
-    pub(super) max_age: Duration,
+    pub(crate) max_age: Duration,
 }
 
 impl Policy {
     /// Reads a policy file; `None` if it is not a valid one.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut first: BTreeMap<&str, &str> = BTreeMap::new();
         let mut patterns = Vec::new();
         for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -62,7 +62,7 @@ impl Policy {
     }
 
     /// Whether an exchanger's name matches (section 4.1): a wildcard stands for one label.
-    pub(super) fn lists(&self, exchanger: &Domain) -> bool {
+    pub(crate) fn lists(&self, exchanger: &Domain) -> bool {
         let matches = |pattern: &String| match pattern.strip_prefix("*.") {
             Some(rest) => exchanger
                 .parent()

@@ -199,41 +199,49 @@ impl Lookups {
             }
             answer = self.try_once(name, record_type).await;
         }
-        match answer {
-            Ok(lookup) => {
-                let ttl = lookup
-                    .answers()
-                    .iter()
-                    .map(|record| record.ttl)
-                    .min()
-                    .unwrap_or(0);
-                let records: Vec<Record> = lookup
-                    .answers()
-                    .iter()
-                    .filter(|record| record.record_type() == record_type)
-                    .cloned()
-                    .collect();
-                let found = match records.is_empty() {
-                    true => Found::NoData,
-                    false => Found::Records {
-                        records,
-                        secure: lookup.message().metadata.authentic_data,
-                    },
-                };
-                (found, Some(Duration::from_secs(ttl.into())))
-            }
-            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
-                let ttl = Duration::from_secs(none.negative_ttl.unwrap_or(0).into());
-                match none.response_code {
-                    ResponseCode::NXDomain => (Found::NoDomain, Some(ttl)),
-                    _ => (Found::NoData, Some(ttl)),
-                }
-            }
-            Err(error) => {
-                tracing::debug!(%name, %record_type, %error, "a lookup failed");
-                (Found::Failed, None)
+        if let Err(error) = &answer {
+            tracing::debug!(%name, %record_type, %error, "a lookup brought nothing");
+        }
+        read_answer(answer, record_type)
+    }
+}
+
+/// What an answer of hickory's resolver says, and how long it may be kept.
+pub(crate) fn read_answer(
+    answer: Result<Lookup, NetError>,
+    record_type: RecordType,
+) -> (Found, Option<Duration>) {
+    match answer {
+        Ok(lookup) => {
+            let ttl = lookup
+                .answers()
+                .iter()
+                .map(|record| record.ttl)
+                .min()
+                .unwrap_or(0);
+            let records: Vec<Record> = lookup
+                .answers()
+                .iter()
+                .filter(|record| record.record_type() == record_type)
+                .cloned()
+                .collect();
+            let found = match records.is_empty() {
+                true => Found::NoData,
+                false => Found::Records {
+                    records,
+                    secure: lookup.message().metadata.authentic_data,
+                },
+            };
+            (found, Some(Duration::from_secs(ttl.into())))
+        }
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+            let ttl = Duration::from_secs(none.negative_ttl.unwrap_or(0).into());
+            match none.response_code {
+                ResponseCode::NXDomain => (Found::NoDomain, Some(ttl)),
+                _ => (Found::NoData, Some(ttl)),
             }
         }
+        Err(_) => (Found::Failed, None),
     }
 }
 

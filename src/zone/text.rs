@@ -28,24 +28,74 @@ const TYPES: [&str; 14] = [
     "TLSA", "TXT",
 ];
 
-/// All records of a zone text in its order, or every mistake in it.
+/// Types that mean something to mail. Of another's file, others are passed over.
+const TYPES_OF_MAIL: [&str; 10] = [
+    "A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT",
+];
+
+/// Types that zone files have and hickory does not know by name.
+const MORE_TYPES: [&str; 28] = [
+    "AFSDB", "ALIAS", "ANAME", "APL", "CERT", "DHCID", "DNAME", "EUI48", "EUI64", "GPOS", "HIP",
+    "HTTPS", "IPSECKEY", "ISDN", "KX", "L32", "L64", "LOC", "LP", "NID", "NSAP", "PX", "RP", "RT",
+    "SMIMEA", "SPF", "SVCB", "URI",
+];
+
+/// Mistakes that are told of one text.
+const MAX_MISTAKES: usize = 100;
+
+/// A zone file of somebody else's.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    /// The records that mean something to mail, each with its offset in the text.
+    pub(crate) records: Vec<(usize, Record)>,
+    /// The others, by owner and type.
+    pub(crate) others: Vec<(Domain, String)>,
+    /// The names that `$ORIGIN` gives.
+    pub(crate) origins: Vec<Domain>,
+}
+
+/// All records of a zone text in its order, or the mistakes in it.
 pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Vec<ZoneMistake>> {
+    let written = read(text, Name::root(), false)?;
+    Ok(written
+        .records
+        .into_iter()
+        .map(|(_, record)| record)
+        .collect())
+}
+
+/// Reads a zone file as it is found elsewhere: types that mean nothing to mail are passed over, and a
+/// record without a TTL has that of the one before it (RFC 1035 section 5.1).
+pub(crate) fn parse_file(text: &str, origin: &Domain) -> Result<Written, Vec<ZoneMistake>> {
+    read(text, origin.to_wire(), true)
+}
+
+fn read(text: &str, origin: Name, is_file: bool) -> Result<Written, Vec<ZoneMistake>> {
     let mut context = Context {
         text,
-        origin: Name::root(),
+        origin,
         ttl: None,
         owner: None,
+        is_file,
+        stated_ttl: None,
+        written: Written::default(),
     };
-    let mut records = Vec::new();
     let mut mistakes = Vec::new();
     for entry in entries(text, &mut mistakes) {
+        if mistakes.len() >= MAX_MISTAKES {
+            break;
+        }
+        let offset = entry.tokens[0].start;
         match context.read(&entry) {
-            Ok(record) => records.extend(record),
+            Ok(record) => {
+                let record = record.map(|record| (offset, record));
+                context.written.records.extend(record);
+            }
             Err(mistake) => mistakes.push(mistake),
         }
     }
     if mistakes.is_empty() {
-        Ok(records)
+        Ok(context.written)
     } else {
         Err(mistakes)
     }
@@ -57,6 +107,11 @@ struct Context<'a> {
     origin: Name,
     ttl: Option<u32>,
     owner: Option<Name>,
+    /// Whether this is somebody else's file.
+    is_file: bool,
+    /// The TTL that a record stated last.
+    stated_ttl: Option<u32>,
+    written: Written,
 }
 
 /// The type and class columns of an entry, and where its data starts among the tokens.
@@ -87,7 +142,13 @@ impl Context<'_> {
             self.name(first)?
         };
         self.owner = Some(owner.clone());
-        let header = self.header(entry, usize::from(!entry.inherits_owner))?;
+        let start = usize::from(!entry.inherits_owner);
+        if let Some(other) = self.other_type(entry, start).filter(|_| self.is_file) {
+            self.written.others.push((Domain::from(&owner), other));
+            return Ok(None);
+        }
+        let header = self.header(entry, start)?;
+        self.stated_ttl = header.ttl.or(self.stated_ttl);
         let data = &entry.tokens[header.data..];
         self.check_data(header.record_type, data, entry)?;
         self.record(&owner, &header, data).map(Some)
@@ -107,7 +168,8 @@ impl Context<'_> {
         };
         match self.token(first).to_ascii_uppercase().as_str() {
             "$ORIGIN" => {
-                self.origin = self.name(argument.ok_or_else(|| needed("a domain name"))?)?
+                self.origin = self.name(argument.ok_or_else(|| needed("a domain name"))?)?;
+                self.written.origins.push(Domain::from(&self.origin));
             }
             "$TTL" => {
                 let argument = argument.ok_or_else(|| needed("a number of seconds"))?;
@@ -120,7 +182,7 @@ impl Context<'_> {
                 return Err(at(
                     first,
                     format!(
-                        "found {}, which is not supported yet; expected the records themselves",
+                        "found {}, which is not followed; expected the records themselves",
                         self.token(first)
                     ),
                 ));
@@ -133,6 +195,26 @@ impl Context<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The type of an entry, where it means nothing to mail.
+    fn other_type(&self, entry: &Entry, start: usize) -> Option<String> {
+        let mut words = entry
+            .tokens
+            .iter()
+            .skip(start)
+            .map(|range| self.token(range));
+        let word = words.find(|word| {
+            !word.eq_ignore_ascii_case("IN") && !word.starts_with(|c: char| c.is_ascii_digit())
+        })?;
+        let word = word.to_ascii_uppercase();
+        let generic = word
+            .strip_prefix("TYPE")
+            .is_some_and(|number| number.parse::<u16>().is_ok());
+        let known = generic
+            || MORE_TYPES.contains(&&*word)
+            || matches!(word.parse::<RecordType>(), Ok(known) if !matches!(known, RecordType::Unknown(_)));
+        (known && !TYPES_OF_MAIL.contains(&&*word)).then_some(word)
     }
 
     /// Reads `[TTL] [class] type` (in either order of the first two), from a token on.
@@ -255,10 +337,15 @@ impl Context<'_> {
 
     /// A name, relative ones completed by the origin.
     fn name(&self, range: &Range<usize>) -> Result<Name, ZoneMistake> {
-        let token = self.token(range);
-        if token == "@" {
+        let written = self.token(range);
+        if written == "@" {
             return Ok(self.origin.clone());
         }
+        // Some exports put the origin behind labels.
+        let token = match written.strip_suffix(".@") {
+            Some(labels) if self.is_file => labels,
+            _ => written,
+        };
         let invalid = |reason: &dyn std::fmt::Display| {
             at(
                 range,
@@ -303,7 +390,8 @@ impl Context<'_> {
         header: &Header,
         data: &[Range<usize>],
     ) -> Result<Record, ZoneMistake> {
-        let ttl = header.ttl.or(self.ttl).unwrap_or(DEFAULT_TTL);
+        let before = self.stated_ttl.filter(|_| self.is_file);
+        let ttl = header.ttl.or(self.ttl).or(before).unwrap_or(DEFAULT_TTL);
         if let Some(data) = self.named_data(header.record_type, data)? {
             return Ok(Record::from_rdata(owner.clone(), ttl, data));
         }

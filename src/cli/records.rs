@@ -1,0 +1,135 @@
+//! Which records a command is about: those of zone files, of scenarios, or of a resolver's answers.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use super::at;
+use crate::{
+    name::Domain,
+    scenario::Mistakes,
+    survey::{Source, Survey, resolver_address},
+};
+
+/// Mistakes in a file that are shown.
+const SHOWN: usize = 10;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RecordsArgs {
+    /// A domain, or files with records: zone files as providers export them, scenarios (*.toml). Of
+    /// files alone, every domain in them that has MX records. Of a domain alone, what the resolver says.
+    #[arg(value_name = "DOMAIN|FILE")]
+    what: Vec<String>,
+    /// A zone file, or a scenario, to look records up in; may be given several times.
+    #[arg(long, short, value_name = "FILE")]
+    zone: Vec<PathBuf>,
+    /// What relative names of zone files are completed by, until they say so themselves; without it the
+    /// domain, or the file's name.
+    #[arg(long, value_name = "DOMAIN")]
+    origin: Option<Domain>,
+    /// The resolver to ask, ADDRESS or ADDRESS:PORT: for a domain without files the system's if this is
+    /// not given; with files, for what they do not have.
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver_address)]
+    resolver: Option<SocketAddr>,
+}
+
+/// What the domains of a command look like.
+pub(super) struct Looked {
+    pub(super) source: Source,
+    pub(super) surveys: Vec<Survey>,
+    /// The files, or the resolver, in words.
+    pub(super) from: String,
+}
+
+impl RecordsArgs {
+    /// Looks up what was asked for.
+    ///
+    /// # Errors
+    /// Mistakes in files, or that there is no domain or no resolver.
+    pub(super) fn look(&self) -> io::Result<Looked> {
+        if self.what.is_empty() && self.zone.is_empty() {
+            let nothing = "found no domain and no file, expected some, such as example.com or example.com.zone";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, nothing));
+        }
+        let (mut domains, mut files): (Vec<Domain>, Vec<PathBuf>) = (Vec::new(), self.zone.clone());
+        for word in &self.what {
+            let path = Path::new(word);
+            match word.parse::<Domain>() {
+                Ok(domain) if !path.exists() && !looks_like_a_path(word) => domains.push(domain),
+                _ => files.push(path.to_owned()),
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let mut source = Source::default();
+            let origin = self.origin.as_ref().or(match &domains[..] {
+                [only] => Some(only),
+                _ => None,
+            });
+            for file in &files {
+                // A scenario names its file in every mistake, and so does a zone file.
+                source
+                    .add_file(file, origin)
+                    .map_err(|mistakes| told(&mistakes))?;
+            }
+            if files.is_empty() || self.resolver.is_some() {
+                source.ask_beside(self.resolver)?;
+            }
+            if domains.is_empty() {
+                domains = source.mail_domains();
+            }
+            let Some(first) = files.first().filter(|_| domains.is_empty()) else {
+                let mut surveys = Vec::new();
+                for domain in &domains {
+                    surveys.push(Survey::of(&source, domain).await);
+                }
+                return Ok(Looked {
+                    source,
+                    surveys,
+                    from: from(&files, self.resolver),
+                });
+            };
+            let nothing = "found no domain in it, expected records (RFC 1035 section 5.1)";
+            Err(at(first, io::Error::other(nothing)))
+        })
+    }
+}
+
+/// Whether a word that could be a domain is more likely a file that is not there.
+fn looks_like_a_path(word: &str) -> bool {
+    let endings = ["zone", "toml", "txt", "db"];
+    word.contains('/')
+        || endings
+            .iter()
+            .any(|ending| word.ends_with(&format!(".{ending}")))
+}
+
+fn from(files: &[PathBuf], resolver: Option<SocketAddr>) -> String {
+    let files: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    match (files.is_empty(), resolver) {
+        (true, Some(resolver)) => format!("as {resolver} says"),
+        (true, None) => "as the system's resolver says".to_owned(),
+        (false, _) => files.join(", "),
+    }
+}
+
+/// Mistakes as one error, the first of them.
+fn told(mistakes: &Mistakes) -> io::Error {
+    let mut lines: Vec<String> = mistakes
+        .0
+        .iter()
+        .take(SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    if mistakes.0.len() > SHOWN {
+        lines.push(format!("and {} more mistakes", mistakes.0.len() - SHOWN));
+    }
+    io::Error::new(io::ErrorKind::InvalidData, lines.join("\n"))
+}

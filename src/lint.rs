@@ -1,0 +1,138 @@
+//! What is wrong with the records of a mail domain, each finding at its record, with what to do.
+//!
+//! A check looks at a [`Survey`] alone, or at the records as they are written. What is not known, as the
+//! addresses of hosts in somebody else's zone, trips nothing.
+
+mod catalogue;
+mod exchangers;
+mod policies;
+mod records;
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::Serialize;
+
+pub use self::catalogue::CHECKS;
+use crate::{
+    name::Domain,
+    survey::{Place, Source, Survey},
+};
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Mail may be lost or delayed one day.
+    Warning,
+    /// Mail is lost or delayed, or what is written has no effect.
+    Error,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// One thing that is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Its id.
+    pub id: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What ought to be.
+    pub claim: &'static str,
+    /// Why that matters.
+    pub why: &'static str,
+    /// What to do.
+    pub then: &'static str,
+    /// Who says so.
+    pub cites: &'static [&'static str],
+}
+
+impl Check {
+    /// The check of an id.
+    pub fn find(id: &str) -> Option<&'static Self> {
+        CHECKS.iter().find(|check| check.id == id)
+    }
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone)]
+pub struct Finding {
+    /// What was checked.
+    pub check: Check,
+    /// The domain whose mail it is about.
+    pub domain: Domain,
+    /// Where it is written down, or where what is missing would be.
+    pub place: Option<Place>,
+    /// What was found, in one line.
+    pub message: String,
+}
+
+/// What checks say of one domain.
+struct Findings<'a> {
+    survey: &'a Survey,
+    /// Where what is missing would be written down.
+    home: Option<Place>,
+    found: Vec<Finding>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, check: Check, place: Option<Place>, message: impl Into<String>) {
+        self.found.push(Finding {
+            check,
+            domain: self.survey.domain.clone(),
+            place: place.or_else(|| self.home.clone()),
+            message: message.into(),
+        });
+    }
+}
+
+/// Every finding about domains, in the order of the files.
+pub fn lint(source: &Source, surveys: &[Survey]) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for survey in surveys {
+        let mut findings = Findings {
+            survey,
+            home: survey.place(source.files()),
+            found: Vec::new(),
+        };
+        exchangers::check(&mut findings);
+        policies::check(&mut findings);
+        if let Some(files) = source.files() {
+            records::check(&mut findings, files);
+        }
+        all.append(&mut findings.found);
+    }
+    // A record that several domains share is wrong once.
+    let mut seen = BTreeSet::new();
+    all.retain(|one| {
+        one.place.is_none() || seen.insert((one.check.id, one.place.clone(), one.message.clone()))
+    });
+    all.sort_by(|one, other| {
+        (&one.place, other.check.severity, one.check.id).cmp(&(
+            &other.place,
+            one.check.severity,
+            other.check.id,
+        ))
+    });
+    all
+}
+
+/// Names as a list of words.
+fn listed<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    match &names[..] {
+        [] => String::new(),
+        [only] => only.clone(),
+        [before @ .., last] => format!("{} and {last}", before.join(", ")),
+    }
+}

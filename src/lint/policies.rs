@@ -1,0 +1,173 @@
+//! Checks of what a domain says in TXT records: SPF, DMARC, MTA-STS.
+
+use mail_auth::{
+    common::parse::TxtRecordParser,
+    dmarc::{Dmarc, Policy as DmarcPolicy},
+    mta_sts::MtaSts,
+    spf::{Mechanism, Qualifier, Spf},
+};
+
+use super::{
+    Findings,
+    catalogue::{
+        DMARC_INVALID, DMARC_MISSING, DMARC_NONE, DMARC_SEVERAL, LOOKUP_FAILED, MTA_STS_INVALID,
+        MTA_STS_MISSES, MTA_STS_NO_POLICY, SPF_INVALID, SPF_LOOKUPS, SPF_MISSING, SPF_PLUS_ALL,
+        SPF_SEVERAL,
+    },
+    listed,
+};
+use crate::{
+    sender::{StsMode, StsPolicy},
+    survey::{Reply, Survey},
+};
+
+/// Lookups that a check of an SPF record may cause (RFC 7208 section 4.6.4).
+const MAX_LOOKUPS: usize = 10;
+
+pub(super) fn check(findings: &mut Findings<'_>) {
+    spf(findings);
+    dmarc(findings);
+    mta_sts(findings);
+}
+
+fn spf(findings: &mut Findings<'_>) {
+    let survey = findings.survey;
+    let domain = &survey.domain;
+    match &survey.txt {
+        Reply::Failed => {
+            let message = format!("the TXT records of {domain} could not be looked up");
+            return findings.add(LOOKUP_FAILED, None, message);
+        }
+        Reply::Unknown => return,
+        _ => {}
+    }
+    let records = survey.spf_records();
+    let (record, place) = match &records[..] {
+        [] => return findings.add(SPF_MISSING, None, format!("{domain} has no SPF record")),
+        [only] => only.clone(),
+        [_, second, ..] => {
+            let message = format!("{domain} has {} SPF records: none counts", records.len());
+            return findings.add(SPF_SEVERAL, second.1.clone(), message);
+        }
+    };
+    let Ok(parsed) = Spf::parse(record.as_bytes()) else {
+        let message = format!("the SPF record of {domain} is not valid: {record}");
+        return findings.add(SPF_INVALID, place, message);
+    };
+    let passes_all = parsed.directives.iter().any(|directive| {
+        directive.mechanism == Mechanism::All && directive.qualifier == Qualifier::Pass
+    });
+    if passes_all {
+        let message = format!("the SPF record of {domain} lets everybody send: {record}");
+        findings.add(SPF_PLUS_ALL, place.clone(), message);
+    }
+    if let Some(cost) = survey.spf_cost.filter(|cost| cost.lookups > MAX_LOOKUPS) {
+        let more = if cost.more { " or more" } else { "" };
+        let message = format!(
+            "the SPF record of {domain} needs {}{more} lookups, expected {MAX_LOOKUPS} at most",
+            cost.lookups
+        );
+        findings.add(SPF_LOOKUPS, place, message);
+    }
+}
+
+fn dmarc(findings: &mut Findings<'_>) {
+    let survey = findings.survey;
+    let domain = &survey.domain;
+    match &survey.dmarc {
+        Reply::Failed => {
+            let message = format!("the DMARC record of {domain} could not be looked up");
+            return findings.add(LOOKUP_FAILED, None, message);
+        }
+        Reply::Unknown => return,
+        _ => {}
+    }
+    let mut records = Survey::texts(&survey.dmarc);
+    // A record of another kind is none (RFC 7489 section 6.6.3); one with a slip in its version is meant.
+    records.retain(|(text, _)| {
+        let start = text.trim_start().to_ascii_lowercase();
+        start.starts_with("v=dmarc") || start.starts_with("v = dmarc") || start.starts_with("p=")
+    });
+    let (record, place) = match &records[..] {
+        [] => return findings.add(DMARC_MISSING, None, format!("{domain} has no DMARC record")),
+        [only] => only.clone(),
+        [_, second, ..] => {
+            let message = format!("{domain} has {} DMARC records: none counts", records.len());
+            return findings.add(DMARC_SEVERAL, second.1.clone(), message);
+        }
+    };
+    let policy = Dmarc::parse(record.as_bytes()).map(|parsed| parsed.p);
+    match policy {
+        Err(_) | Ok(DmarcPolicy::Unspecified) => {
+            let message = format!("the DMARC record of {domain} is not valid: {record}");
+            findings.add(DMARC_INVALID, place, message);
+        }
+        // What is not one of the three words is read as none.
+        Ok(DmarcPolicy::None) if !says(&record, "p", "none") => {
+            let message = format!("the DMARC record of {domain} has no valid policy (p): {record}");
+            findings.add(DMARC_INVALID, place, message);
+        }
+        Ok(DmarcPolicy::None) => {
+            let message = format!("the DMARC policy of {domain} is none: it asks for nothing");
+            findings.add(DMARC_NONE, place, message);
+        }
+        Ok(DmarcPolicy::Quarantine | DmarcPolicy::Reject) => {}
+    }
+}
+
+/// Whether a record has a tag with a value.
+fn says(record: &str, wanted: &str, value: &str) -> bool {
+    record.split(';').any(|tag| {
+        tag.split_once('=').is_some_and(|(name, found)| {
+            name.trim().eq_ignore_ascii_case(wanted) && found.trim().eq_ignore_ascii_case(value)
+        })
+    })
+}
+
+fn mta_sts(findings: &mut Findings<'_>) {
+    let survey = findings.survey;
+    let domain = &survey.domain;
+    if matches!(survey.mta_sts, Reply::Failed) {
+        let message = format!("the MTA-STS record of {domain} could not be looked up");
+        return findings.add(LOOKUP_FAILED, None, message);
+    }
+    let mut records = Survey::texts(&survey.mta_sts);
+    records.retain(|(text, _)| text.trim_start().to_ascii_lowercase().starts_with("v=sts"));
+    let (record, place) = match &records[..] {
+        [] => return,
+        [only] => only.clone(),
+        [_, second, ..] => {
+            let message = format!(
+                "{domain} has {} MTA-STS records: none counts",
+                records.len()
+            );
+            return findings.add(MTA_STS_INVALID, second.1.clone(), message);
+        }
+    };
+    let id = MtaSts::parse(record.as_bytes()).map(|parsed| parsed.id);
+    let is_id =
+        |id: &str| (1..=32).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric());
+    if !id.is_ok_and(|id| is_id(id.trim())) {
+        let message = format!("the MTA-STS record of {domain} is not valid: {record}");
+        return findings.add(MTA_STS_INVALID, place, message);
+    }
+    let host = &survey.policy_host;
+    if survey.policy.is_none() && host.ipv4.is_none() && host.ipv6.is_none() {
+        let message = format!("mta-sts.{domain}, which serves the policy, has no address");
+        return findings.add(MTA_STS_NO_POLICY, place, message);
+    }
+    let Some(text) = &survey.policy else { return };
+    let Some(policy) = StsPolicy::parse(text) else {
+        let message = format!("the MTA-STS policy of {domain} is not valid");
+        return findings.add(MTA_STS_NO_POLICY, place, message);
+    };
+    let missed = survey
+        .listed
+        .iter()
+        .filter(|listed| !policy.lists(&listed.host));
+    let missed = listed(missed.map(|listed| &listed.host));
+    if !missed.is_empty() && policy.mode != StsMode::None {
+        let message = format!("the MTA-STS policy of {domain} does not list {missed}");
+        findings.add(MTA_STS_MISSES, place, message);
+    }
+}

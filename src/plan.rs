@@ -1,0 +1,177 @@
+//! Where mail for a domain goes: its route as a sender walks it, before anything is sent.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::Serialize;
+
+use crate::{
+    name::Domain,
+    route::{Exchanger, Unroutable},
+    survey::{Host, Reply, Survey},
+};
+
+/// Where mail for a domain goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct Plan {
+    /// The domain.
+    pub domain: Domain,
+    /// By which kind of records.
+    pub kind: Kind,
+    /// Why mail cannot go anywhere, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The levels, most preferred first.
+    pub levels: Vec<Level>,
+}
+
+/// By which kind of records mail for a domain is led.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// MX records.
+    Mx,
+    /// The domain's own address, for want of MX records (RFC 5321 section 5.1).
+    Implicit,
+    /// A null MX: it takes no mail (RFC 7505).
+    Null,
+    /// The domain does not exist.
+    NoDomain,
+    /// Its MX records are not known.
+    Unknown,
+}
+
+/// Exchangers of one preference.
+#[derive(Debug, Clone, Serialize)]
+pub struct Level {
+    /// The preference; 0 for an implicit MX.
+    pub preference: u16,
+    /// The exchangers, by name.
+    pub exchangers: Vec<Planned>,
+}
+
+/// An exchanger, and what it gets.
+#[derive(Debug, Clone, Serialize)]
+pub struct Planned {
+    /// Its name.
+    pub host: Domain,
+    /// What it is an alias of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias_of: Option<Domain>,
+    /// Its addresses in the order of the answers, IPv4 first.
+    pub addresses: Vec<IpAddr>,
+    /// The part that it gets of the mail that comes to its level, from 0 to 1.
+    pub share: f64,
+    /// Why it gets none, or what is not known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Whether a sender can use it, as far as is known.
+    pub usable: bool,
+}
+
+impl Plan {
+    /// The plan that a survey leads to.
+    pub fn of(survey: &Survey) -> Self {
+        let plan = |kind, why: Option<String>, levels| Self {
+            domain: survey.domain.clone(),
+            kind,
+            why,
+            levels,
+        };
+        let exchangers = match survey.exchangers() {
+            Ok(exchangers) => exchangers,
+            Err(why) => {
+                let kind = match why {
+                    Unroutable::NullMx => Kind::Null,
+                    Unroutable::NoDomain => Kind::NoDomain,
+                    _ => Kind::Unknown,
+                };
+                let why = match &survey.mx {
+                    Reply::Unknown => "the domain is in none of the zone files".to_owned(),
+                    _ => why.to_string(),
+                };
+                return plan(kind, Some(why), Vec::new());
+            }
+        };
+        let kind = match survey.listed.is_empty() {
+            true => Kind::Implicit,
+            false => Kind::Mx,
+        };
+        let mut levels: BTreeMap<u16, Vec<Planned>> = BTreeMap::new();
+        let mut before: Vec<Domain> = Vec::new();
+        for Exchanger { preference, host } in exchangers {
+            let level = levels.entry(preference).or_default();
+            if level.iter().any(|planned| planned.host == host) {
+                continue;
+            }
+            let repeated = before.contains(&host);
+            level.push(planned(survey, &host, repeated));
+            before.push(host);
+        }
+        let levels: Vec<Level> = levels
+            .into_iter()
+            .map(|(preference, mut exchangers)| {
+                exchangers.sort_by(|one, other| one.host.cmp(&other.host));
+                let usable = exchangers.iter().filter(|one| one.usable).count();
+                for one in exchangers.iter_mut().filter(|one| one.usable) {
+                    one.share = 1.0 / usable as f64;
+                }
+                Level {
+                    preference,
+                    exchangers,
+                }
+            })
+            .collect();
+        let nowhere = !levels
+            .iter()
+            .flat_map(|level| &level.exchangers)
+            .any(|one| one.usable);
+        let why = nowhere.then(|| Unroutable::NoUsableExchanger.to_string());
+        plan(kind, why, levels)
+    }
+
+    /// Whether there is somewhere to go.
+    pub fn is_deliverable(&self) -> bool {
+        matches!(self.kind, Kind::Mx | Kind::Implicit) && self.why.is_none()
+    }
+
+    /// The exchangers that senders use, most preferred first.
+    pub fn usable(&self) -> impl Iterator<Item = (&Level, &Planned)> {
+        let pairs = self
+            .levels
+            .iter()
+            .flat_map(|level| level.exchangers.iter().map(move |planned| (level, planned)));
+        pairs.filter(|(_, planned)| planned.usable)
+    }
+}
+
+fn planned(survey: &Survey, host: &Domain, repeated: bool) -> Planned {
+    let known = survey.hosts.get(host);
+    let addresses = known.map(Host::addresses).unwrap_or_default();
+    let uncertain = known.is_some_and(Host::is_uncertain);
+    let missing = known.is_some_and(|known| {
+        matches!(known.ipv4, Reply::NoDomain) && matches!(known.ipv6, Reply::NoDomain)
+    });
+    let failed = known.is_some_and(|known| {
+        matches!(known.ipv4, Reply::Failed) || matches!(known.ipv6, Reply::Failed)
+    });
+    let literal = survey.literal(host).is_some();
+    let localhost = Survey::is_localhost(host);
+    let note = match () {
+        () if literal => Some("is an address, expected a name"),
+        () if localhost => Some("is whoever sends"),
+        () if repeated => Some("is tried already, at a better preference"),
+        () if !addresses.is_empty() => None,
+        () if failed => Some("its addresses could not be looked up"),
+        () if uncertain => Some("its addresses are in none of the zone files"),
+        () if missing => Some("does not exist"),
+        () => Some("has no address"),
+    };
+    Planned {
+        alias_of: known.and_then(|known| Some(known.alias.as_ref()?.0.clone())),
+        usable: !repeated && !literal && !localhost && (!addresses.is_empty() || uncertain),
+        note: note.map(str::to_owned),
+        host: host.clone(),
+        addresses,
+        share: 0.0,
+    }
+}

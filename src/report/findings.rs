@@ -1,0 +1,214 @@
+//! What `mxdrill lint` found: for people, and as JSON, SARIF and JUnit XML.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
+
+use anstyle::{AnsiColor, Style};
+use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
+use serde_json::{Value, json};
+
+use crate::{
+    lint::{CHECKS, Check, Finding, Severity},
+    name::Domain,
+};
+
+/// What was checked, and what came of it.
+pub(crate) struct Linted<'a> {
+    pub(crate) domains: Vec<&'a Domain>,
+    pub(crate) findings: &'a [Finding],
+    /// Where the records are from.
+    pub(crate) from: &'a str,
+}
+
+impl Linted<'_> {
+    fn count(&self, severity: Severity) -> usize {
+        let mut findings = self.findings.iter();
+        findings
+            .by_ref()
+            .filter(|finding| finding.check.severity == severity)
+            .count()
+    }
+
+    /// A line for each finding, and a sum.
+    pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
+        for finding in self.findings {
+            let place = place(finding);
+            let severity = finding.check.severity;
+            let style = style(severity);
+            writeln!(
+                out,
+                "{place}: {style}{severity}{style:#}: {} [{}]",
+                finding.message, finding.check.id
+            )?;
+        }
+        let domains: Vec<String> = self.domains.iter().map(ToString::to_string).collect();
+        let domains = match &domains[..] {
+            few @ [_] | few @ [_, _] | few @ [_, _, _] => few.join(", "),
+            many => format!("{} domains", many.len()),
+        };
+        let sum = [Severity::Error, Severity::Warning, Severity::Info]
+            .map(|severity| (self.count(severity), severity));
+        let sum: Vec<String> = sum
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, severity)| {
+                let plural = if *count == 1 || *severity == Severity::Info {
+                    ""
+                } else {
+                    "s"
+                };
+                format!("{count} {severity}{plural}")
+            })
+            .collect();
+        let sum = match sum.is_empty() {
+            true => "nothing to say".to_owned(),
+            false => sum.join(", "),
+        };
+        writeln!(out, "{domains} ({}): {sum}", self.from)?;
+        if let Some(finding) = self.findings.first() {
+            writeln!(
+                out,
+                "Why, and what to do: mxdrill lint --explain {}",
+                finding.check.id
+            )?;
+        }
+        Ok(())
+    }
+
+    /// A line for each finding.
+    pub(crate) fn json(&self, out: &mut impl Write) -> io::Result<()> {
+        for finding in self.findings {
+            let line = json!({
+                "id": finding.check.id,
+                "severity": finding.check.severity,
+                "domain": finding.domain,
+                "path": finding.place.as_ref().map(|place| &*place.path),
+                "line": finding.place.as_ref().map(|place| place.line),
+                "message": finding.message,
+                "why": finding.check.why,
+                "then": finding.check.then,
+                "cites": finding.check.cites,
+            });
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// SARIF 2.1.0, as code hosts take it.
+    pub(crate) fn sarif(&self, out: &mut impl Write) -> io::Result<()> {
+        let rules: Vec<Value> = CHECKS.iter().map(rule).collect();
+        let results: Vec<Value> = self.findings.iter().map(result).collect();
+        let document = json!({
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{
+                "tool": { "driver": {
+                    "name": env!("CARGO_PKG_NAME"),
+                    "semanticVersion": env!("CARGO_PKG_VERSION"),
+                    "rules": rules,
+                } },
+                "columnKind": "unicodeCodePoints",
+                "results": results,
+            }],
+        });
+        serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::other)?;
+        writeln!(out)
+    }
+
+    /// JUnit XML: a suite for each domain, a case for each check, failed from a severity on.
+    pub(crate) fn junit(
+        &self,
+        out: &mut impl Write,
+        fails: impl Fn(Severity) -> bool,
+    ) -> io::Result<()> {
+        let mut document = Document::new("mxdrill lint");
+        let mut by_check: BTreeMap<(&Domain, &str), Vec<&Finding>> = BTreeMap::new();
+        for finding in self.findings {
+            by_check
+                .entry((&finding.domain, finding.check.id))
+                .or_default()
+                .push(finding);
+        }
+        for domain in &self.domains {
+            let mut suite = TestSuite::new(domain.to_string());
+            for check in CHECKS {
+                let found = by_check
+                    .get(&(*domain, check.id))
+                    .map_or(&[][..], Vec::as_slice);
+                let mut status = TestCaseStatus::success();
+                if !found.is_empty() && fails(check.severity) {
+                    status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    let lines = found
+                        .iter()
+                        .map(|one| format!("{}: {}", place(one), one.message));
+                    status.set_message(check.claim);
+                    status.set_type(check.severity.to_string());
+                    status.set_description(lines.collect::<Vec<_>>().join("\n"));
+                }
+                suite.add_test_case(TestCase::new(check.id, status));
+            }
+            document.add_test_suite(suite);
+        }
+        let text = document.to_string().map_err(io::Error::other)?;
+        out.write_all(text.as_bytes())
+    }
+}
+
+/// `path:line`, or the domain where there is no file.
+fn place(finding: &Finding) -> String {
+    match &finding.place {
+        Some(place) => place.to_string(),
+        None => finding.domain.to_string(),
+    }
+}
+
+fn style(severity: Severity) -> Style {
+    let color = match severity {
+        Severity::Error => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Info => AnsiColor::Cyan,
+    };
+    Style::new().fg_color(Some(color.into())).bold()
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    }
+}
+
+fn rule(check: &Check) -> Value {
+    json!({
+        "id": check.id,
+        "shortDescription": { "text": check.claim },
+        "fullDescription": { "text": check.why },
+        "help": { "text": format!("{} {} ({})", check.why, check.then, check.cites.join(", ")) },
+        "defaultConfiguration": { "level": level(check.severity) },
+    })
+}
+
+fn result(finding: &Finding) -> Value {
+    let locations: Vec<Value> = finding
+        .place
+        .iter()
+        .map(|place| {
+            json!({ "physicalLocation": {
+                "artifactLocation": { "uri": &*place.path },
+                "region": { "startLine": place.line },
+            } })
+        })
+        .collect();
+    let index = CHECKS.iter().position(|check| check.id == finding.check.id);
+    json!({
+        "ruleId": finding.check.id,
+        "ruleIndex": index,
+        "level": level(finding.check.severity),
+        "message": { "text": finding.message },
+        "locations": locations,
+        "partialFingerprints": { "findingOfDomain/v1": format!("{}/{}/{}", finding.domain, finding.check.id, finding.message) },
+    })
+}

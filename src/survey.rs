@@ -1,0 +1,321 @@
+//! What the DNS says of a mail domain: looked up once, for the plan, the checks and the rehearsal.
+//!
+//! A [`Source`] is where records are; a [`Survey`] is all of it that matters to the mail of one domain.
+
+mod source;
+mod spf;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use hickory_proto::rr::{Name, RData, RecordType, rdata::TXT};
+
+pub(crate) use self::source::Files;
+pub use self::{
+    source::{Place, Placed, Reply, Source, resolver_address},
+    spf::SpfCost,
+};
+use crate::{
+    name::Domain,
+    route::{Addresses, Exchanger, MxAnswer, Unroutable, exchangers},
+    zone::address_of,
+};
+
+/// An exchanger as it is listed.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Lower is more preferred.
+    pub preference: u16,
+    /// The host.
+    pub host: Domain,
+    /// Seconds for which the record may be kept.
+    pub ttl: u32,
+    /// Where the record is written down.
+    pub place: Option<Place>,
+}
+
+/// What is known of a host.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// What it is an alias of, and where that is written down.
+    pub alias: Option<(Domain, Option<Place>)>,
+    /// Its A records.
+    pub ipv4: Reply,
+    /// Its AAAA records.
+    pub ipv6: Reply,
+    /// Its TLSA records for SMTP.
+    pub tlsa: Reply,
+}
+
+impl Host {
+    /// Its address records.
+    pub fn records(&self) -> impl Iterator<Item = &Placed> {
+        self.ipv4.records().iter().chain(self.ipv6.records())
+    }
+
+    /// Its addresses, IPv4 first.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        let records = self.records();
+        records
+            .filter_map(|placed| address_of(&placed.record.data))
+            .collect()
+    }
+
+    /// Whether its addresses are not known, or not all of them.
+    pub fn is_uncertain(&self) -> bool {
+        let uncertain = |reply: &Reply| matches!(reply, Reply::Failed | Reply::Unknown);
+        uncertain(&self.ipv4) || uncertain(&self.ipv6)
+    }
+}
+
+/// The name of an address.
+#[derive(Debug, Clone)]
+pub struct Reverse {
+    /// Its PTR records.
+    pub names: Reply,
+    /// The addresses of these names.
+    pub forward: BTreeSet<IpAddr>,
+    /// Whether those of some name are not known.
+    pub uncertain: bool,
+}
+
+/// What the DNS says of a mail domain.
+pub struct Survey {
+    /// The domain.
+    pub domain: Domain,
+    /// The answer to a lookup of its MX records.
+    pub mx: Reply,
+    /// Its exchangers as they are listed, most preferred first.
+    pub listed: Vec<Listed>,
+    /// The exchangers and the domain itself.
+    pub hosts: BTreeMap<Domain, Host>,
+    /// The exchangers' addresses.
+    pub reverse: BTreeMap<IpAddr, Reverse>,
+    /// TXT records of the domain.
+    pub txt: Reply,
+    /// TXT records of `_dmarc`, at the domain or the nearest one above it that has some.
+    pub dmarc: Reply,
+    /// TXT records of `_mta-sts`.
+    pub mta_sts: Reply,
+    /// Where the MTA-STS policy is served.
+    pub policy_host: Host,
+    /// The MTA-STS policy, where it is at hand.
+    pub policy: Option<String>,
+    /// What its SPF record costs a receiver.
+    pub spf_cost: Option<SpfCost>,
+    /// Whether the domain is signed with DNSSEC, where that can be told.
+    pub signed: Option<bool>,
+}
+
+impl Survey {
+    /// Looks everything up.
+    pub async fn of(source: &Source, domain: &Domain) -> Self {
+        let mx = source.ask(domain, RecordType::MX).await;
+        let mut listed: Vec<Listed> = mx
+            .records()
+            .iter()
+            .filter_map(|placed| match &placed.record.data {
+                RData::MX(mx) => Some(Listed {
+                    preference: mx.preference,
+                    host: Domain::from(&mx.exchange),
+                    ttl: placed.record.ttl,
+                    place: placed.place.clone(),
+                }),
+                _ => None,
+            })
+            .collect();
+        listed.sort_by(|one, other| {
+            (one.preference, &one.host).cmp(&(other.preference, &other.host))
+        });
+        let mut hosts = BTreeMap::new();
+        for host in listed.iter().map(|listed| &listed.host).chain([domain]) {
+            if !host.is_root() && !hosts.contains_key(host) {
+                hosts.insert(host.clone(), look_at(source, host).await);
+            }
+        }
+        let mut reverse = BTreeMap::new();
+        for listed in &listed {
+            let Some(host) = hosts.get(&listed.host) else {
+                continue;
+            };
+            for address in host.addresses() {
+                if !reverse.contains_key(&address) {
+                    reverse.insert(address, look_back(source, address).await);
+                }
+            }
+        }
+        let txt = source.ask(domain, RecordType::TXT).await;
+        let mut spf_cost = None;
+        if let [(record, _)] = &spf_records(&txt)[..] {
+            spf_cost = spf::cost(source, domain, record).await;
+        }
+        let policy_host = look_at(source, &domain.prefixed("mta-sts")).await;
+        Self {
+            dmarc: dmarc(source, domain).await,
+            mta_sts: source
+                .ask(&domain.prefixed("_mta-sts"), RecordType::TXT)
+                .await,
+            policy: source.policy(domain).map(str::to_owned),
+            signed: source.is_signed(domain),
+            domain: domain.clone(),
+            mx,
+            listed,
+            hosts,
+            reverse,
+            txt,
+            policy_host,
+            spf_cost,
+        }
+    }
+
+    /// The answer to a lookup of MX records, as the router takes it.
+    pub(crate) fn mx_answer(&self) -> MxAnswer {
+        match &self.mx {
+            Reply::Records(_) => {
+                let exchanger = |listed: &Listed| Exchanger {
+                    preference: listed.preference,
+                    host: listed.host.clone(),
+                };
+                MxAnswer::Records(self.listed.iter().map(exchanger).collect())
+            }
+            Reply::NoData => MxAnswer::NoData,
+            Reply::NoDomain => MxAnswer::NoDomain,
+            Reply::Failed | Reply::Unknown => MxAnswer::Failed,
+        }
+    }
+
+    /// The exchangers that senders try, or why there are none.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub fn exchangers(&self) -> Result<Vec<Exchanger>, Unroutable> {
+        exchangers(&self.domain, &self.mx_answer())
+    }
+
+    /// What is known of the addresses of a host.
+    pub(crate) fn addresses(&self, host: &Domain) -> Addresses {
+        let known = self.hosts.get(host);
+        Addresses {
+            found: known.map(Host::addresses).unwrap_or_default(),
+            failed: known.is_some_and(Host::is_uncertain),
+        }
+    }
+
+    /// The address that an exchanger's name is written as, where there should be a name.
+    pub fn literal(&self, host: &Domain) -> Option<IpAddr> {
+        let text = host.as_str();
+        let relative = text
+            .strip_suffix(self.domain.as_str())
+            .and_then(|text| text.strip_suffix('.'));
+        [Some(text), relative]
+            .into_iter()
+            .flatten()
+            .find_map(|text| text.parse().ok())
+    }
+
+    /// Whether an exchanger is whoever sends: `localhost`, or a name for it.
+    pub fn is_localhost(host: &Domain) -> bool {
+        let top = host.as_str().rsplit('.').next();
+        top == Some("localhost") || host.as_str() == "localhost.localdomain"
+    }
+
+    /// Whether the domain has a null MX and nothing else.
+    pub fn is_null(&self) -> bool {
+        matches!(self.exchangers(), Err(Unroutable::NullMx))
+    }
+
+    /// The domain's SPF records, and where they are written down.
+    pub fn spf_records(&self) -> Vec<(String, Option<Place>)> {
+        spf_records(&self.txt)
+    }
+
+    /// Texts of a lookup of TXT records, and where they are written down.
+    pub(crate) fn texts(reply: &Reply) -> Vec<(String, Option<Place>)> {
+        let text = |placed: &Placed| match &placed.record.data {
+            RData::TXT(txt) => Some((joined(txt), placed.place.clone())),
+            _ => None,
+        };
+        reply.records().iter().filter_map(text).collect()
+    }
+
+    /// Where what is missing would be written down: at the MX records, else at the domain's first one.
+    pub(crate) fn place(&self, files: Option<&Files>) -> Option<Place> {
+        let at_mx = self.listed.iter().find_map(|listed| listed.place.clone());
+        at_mx.or_else(|| files?.place_of_name(&self.domain))
+    }
+}
+
+/// The strings of a TXT record as one (RFC 7208 section 3.3).
+fn joined(txt: &TXT) -> String {
+    let strings = txt.txt_data.iter();
+    strings
+        .map(|string| String::from_utf8_lossy(string))
+        .collect()
+}
+
+/// The SPF records among TXT records (RFC 7208 section 4.5).
+fn spf_records(reply: &Reply) -> Vec<(String, Option<Place>)> {
+    let mut texts = Survey::texts(reply);
+    texts.retain(|(text, _)| {
+        let version = text.split(' ').next().unwrap_or_default();
+        version.eq_ignore_ascii_case("v=spf1")
+    });
+    texts
+}
+
+async fn look_at(source: &Source, host: &Domain) -> Host {
+    Host {
+        alias: source.alias(host).await,
+        ipv4: source.ask(host, RecordType::A).await,
+        ipv6: source.ask(host, RecordType::AAAA).await,
+        tlsa: source
+            .ask(&host.prefixed("_25._tcp"), RecordType::TLSA)
+            .await,
+    }
+}
+
+async fn look_back(source: &Source, address: IpAddr) -> Reverse {
+    let names = source
+        .ask(&Domain::from(&Name::from(address)), RecordType::PTR)
+        .await;
+    let mut forward = BTreeSet::new();
+    let mut uncertain = false;
+    for placed in names.records() {
+        if let RData::PTR(name) = &placed.record.data {
+            let name = Domain::from(&name.0);
+            for record_type in [RecordType::A, RecordType::AAAA] {
+                let reply = source.ask(&name, record_type).await;
+                uncertain |= matches!(reply, Reply::Failed | Reply::Unknown);
+                let records = reply.records().iter();
+                forward.extend(records.filter_map(|placed| address_of(&placed.record.data)));
+            }
+        }
+    }
+    Reverse {
+        names,
+        forward,
+        uncertain,
+    }
+}
+
+/// The DMARC records of a domain, or of the nearest one above it that has some.
+async fn dmarc(source: &Source, domain: &Domain) -> Reply {
+    let own = source
+        .ask(&domain.prefixed("_dmarc"), RecordType::TXT)
+        .await;
+    if !own.is_none() {
+        return own;
+    }
+    let above = std::iter::successors(domain.parent(), Domain::parent);
+    for above in above.take_while(|above| above.as_str().contains('.')) {
+        match source.ask(&above.prefixed("_dmarc"), RecordType::TXT).await {
+            Reply::NoData | Reply::NoDomain => {}
+            // What is not known of others' domains leaves it at what is known of this one.
+            Reply::Unknown => break,
+            found => return found,
+        }
+    }
+    own
+}

@@ -1,0 +1,483 @@
+//! Where records are looked up: in zone files, in a scenario, or by a resolver.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+};
+
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{RData, Record, RecordType},
+};
+use hickory_resolver::{
+    Resolver, TokioResolver,
+    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig},
+    net::runtime::TokioRuntimeProvider,
+};
+
+use crate::{
+    name::Domain,
+    scenario::{Mistake, Mistakes, Scenario},
+    sender::{Found, read_answer},
+    time::Moment,
+    zone::{Zone, text},
+};
+
+/// Aliases followed before a chain counts as endless.
+const MAX_ALIASES: usize = 16;
+/// Octets that a zone file may have.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// Where a record is written down.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The file, as the user named it.
+    pub path: Arc<str>,
+    /// Line, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.path, self.line)
+    }
+}
+
+/// A record, and where it is written down, if that is known.
+#[derive(Debug, Clone)]
+pub struct Placed {
+    /// The record.
+    pub record: Record,
+    /// Its place in a zone file.
+    pub place: Option<Place>,
+}
+
+/// What a lookup came to.
+#[derive(Debug, Clone)]
+pub enum Reply {
+    /// Records of the type asked for, at the end of any aliases.
+    Records(Vec<Placed>),
+    /// The name exists and has none.
+    NoData,
+    /// The name does not exist.
+    NoDomain,
+    /// No answer that can be relied on.
+    Failed,
+    /// The name is in none of the zone files, and there is no resolver to ask.
+    Unknown,
+}
+
+impl Reply {
+    /// The records, none if there is no answer.
+    pub fn records(&self) -> &[Placed] {
+        match self {
+            Self::Records(records) => records,
+            _ => &[],
+        }
+    }
+
+    /// Whether it is settled that there are none.
+    pub fn is_none(&self) -> bool {
+        matches!(self, Self::NoData | Self::NoDomain)
+    }
+}
+
+/// Where records are looked up: what the files have, and for all else a resolver, if there is one.
+#[derive(Default)]
+pub struct Source {
+    files: Option<Files>,
+    resolver: Option<TokioResolver>,
+}
+
+/// The records of zone files and scenarios.
+#[derive(Default)]
+pub(crate) struct Files {
+    zone: Zone,
+    /// Every record as it is written, repetitions too, by owner.
+    pub(crate) written: BTreeMap<Domain, Vec<Placed>>,
+    /// Names at and below which the files say everything.
+    apexes: Vec<Domain>,
+    /// Types of records that mean nothing to mail, by owner.
+    others: Vec<(Domain, String)>,
+    signed: Vec<Domain>,
+    policies: BTreeMap<Domain, String>,
+}
+
+impl Source {
+    /// A resolver: the system's, or at an address.
+    ///
+    /// # Errors
+    /// That the system's is not known.
+    pub fn resolver(at: Option<SocketAddr>) -> io::Result<Self> {
+        let mut source = Self::default();
+        source.ask_beside(at)?;
+        Ok(source)
+    }
+
+    /// Lets a resolver be asked for what the files do not have.
+    ///
+    /// # Errors
+    /// That the system's is not known.
+    pub fn ask_beside(&mut self, at: Option<SocketAddr>) -> io::Result<()> {
+        let provider = TokioRuntimeProvider::default();
+        let mut builder = match at {
+            None => Resolver::builder(provider).map_err(io::Error::other)?,
+            Some(server) => {
+                let connections =
+                    [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+                        connection.port = server.port();
+                        connection
+                    });
+                let server = NameServerConfig::new(server.ip(), true, connections.to_vec());
+                let config = ResolverConfig::from_parts(None, vec![], vec![server]);
+                Resolver::builder_with_config(config, provider)
+            }
+        };
+        let options = builder.options_mut();
+        options.use_hosts_file = ResolveHosts::Never;
+        options.preserve_intermediates = true;
+        options.edns0 = true;
+        self.resolver = Some(builder.build().map_err(io::Error::other)?);
+        Ok(())
+    }
+
+    /// Adds a zone file, or a scenario if its name ends in `.toml`. Relative names of a zone file are
+    /// completed by `origin` until it says otherwise.
+    ///
+    /// # Errors
+    /// The mistakes in it, or that it cannot be read.
+    pub fn add_file(&mut self, path: &Path, origin: Option<&Domain>) -> Result<(), Mistakes> {
+        let files = self.files.get_or_insert_default();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+        {
+            files.add_scenario(&Scenario::load(path)?);
+            return Ok(());
+        }
+        let shown = path.display().to_string();
+        let text = read(path).map_err(|message| {
+            Mistakes(vec![Mistake {
+                path: shown.clone(),
+                line: 1,
+                column: 1,
+                message,
+            }])
+        })?;
+        let by_name = path
+            .file_stem()
+            .and_then(|stem| stem.to_str()?.parse().ok());
+        let by_name: Option<Domain> = by_name.filter(|name: &Domain| name.as_str().contains('.'));
+        files.add_zone_file(&shown, &text, origin.or(by_name.as_ref()))
+    }
+
+    /// Adds the text of a zone file.
+    ///
+    /// # Errors
+    /// The mistakes in it.
+    pub fn add_text(
+        &mut self,
+        path: &str,
+        text: &str,
+        origin: Option<&Domain>,
+    ) -> Result<(), Mistakes> {
+        let files = self.files.get_or_insert_default();
+        files.add_zone_file(path, text, origin)
+    }
+
+    pub(crate) fn files(&self) -> Option<&Files> {
+        self.files.as_ref()
+    }
+
+    /// The domains of the files to which mail is sent: those with MX records, else the topmost.
+    pub fn mail_domains(&self) -> Vec<Domain> {
+        let Some(files) = &self.files else {
+            return Vec::new();
+        };
+        let is_mx = |placed: &Placed| placed.record.record_type() == RecordType::MX;
+        let with_mx = files
+            .written
+            .iter()
+            .filter(|(_, set)| set.iter().any(is_mx));
+        // A scenario has a sender of its own, and a wildcard is no domain to send to.
+        let own =
+            |owner: &&Domain| owner.as_str() != "sender.test" && !owner.as_str().starts_with("*.");
+        let found: Vec<Domain> = with_mx
+            .map(|(owner, _)| owner)
+            .filter(own)
+            .cloned()
+            .collect();
+        match found.is_empty() {
+            true => files.apexes.clone(),
+            false => found,
+        }
+    }
+
+    /// The policy of a domain's MTA-STS, where a scenario has it.
+    pub(crate) fn policy(&self, domain: &Domain) -> Option<&str> {
+        let files = self.files.as_ref()?;
+        files.policies.get(domain).map(String::as_str)
+    }
+
+    /// Whether a domain is signed, where that can be told.
+    pub(crate) fn is_signed(&self, domain: &Domain) -> Option<bool> {
+        let files = self.files.as_ref().filter(|files| files.cover(domain))?;
+        Some(files.signed.iter().any(|apex| domain.is_within(apex)))
+    }
+
+    /// Looks up records of a type; aliases are followed.
+    pub async fn ask(&self, name: &Domain, record_type: RecordType) -> Reply {
+        let mut current = name.clone();
+        for _ in 0..MAX_ALIASES {
+            let Some(files) = self.files.as_ref().filter(|files| files.cover(&current)) else {
+                return self.ask_resolver(&current, record_type).await;
+            };
+            match files.answer(&current, record_type) {
+                Ok(reply) => return reply,
+                Err(target) => current = target,
+            }
+        }
+        Reply::Failed
+    }
+
+    /// What a name is an alias of, if it is one.
+    pub(crate) async fn alias(&self, name: &Domain) -> Option<(Domain, Option<Place>)> {
+        let reply = self.ask(name, RecordType::CNAME).await;
+        let first = reply.records().first()?;
+        match &first.record.data {
+            RData::CNAME(target) => Some((Domain::from(&target.0), first.place.clone())),
+            _ => None,
+        }
+    }
+
+    async fn ask_resolver(&self, name: &Domain, record_type: RecordType) -> Reply {
+        let Some(resolver) = &self.resolver else {
+            return Reply::Unknown;
+        };
+        let answer = resolver.lookup(name.to_wire(), record_type).await;
+        match read_answer(answer, record_type).0 {
+            Found::Records { records, .. } => {
+                let placed = |record| Placed {
+                    record,
+                    place: None,
+                };
+                Reply::Records(records.into_iter().map(placed).collect())
+            }
+            Found::NoData => Reply::NoData,
+            Found::NoDomain => Reply::NoDomain,
+            Found::Failed => Reply::Failed,
+        }
+    }
+}
+
+/// The text of a zone file.
+fn read(path: &Path) -> Result<String, String> {
+    let cannot = |error: io::Error| format!("cannot be read: {error}");
+    let octets = std::fs::metadata(path).map_err(cannot)?.len();
+    if octets > MAX_FILE {
+        return Err(format!(
+            "found {octets} octets, expected {MAX_FILE} at most"
+        ));
+    }
+    let octets = std::fs::read(path).map_err(cannot)?;
+    String::from_utf8(octets).map_err(|error| {
+        format!(
+            "found octets that are not UTF-8 after octet {}, expected a zone file",
+            error.utf8_error().valid_up_to()
+        )
+    })
+}
+
+impl Files {
+    fn add_scenario(&mut self, scenario: &Scenario) {
+        let zone = scenario.zones.at(Moment::START);
+        for record in zone.records() {
+            self.add(record.clone(), None);
+        }
+        // A scenario says everything there is.
+        self.apexes = vec![Domain::root()];
+        self.signed.extend(scenario.dnssec.iter().cloned());
+        for policy in &scenario.policies {
+            self.policies
+                .entry(policy.domain.clone())
+                .or_insert_with(|| policy.text.clone());
+        }
+    }
+
+    fn add_zone_file(
+        &mut self,
+        path: &str,
+        content: &str,
+        origin: Option<&Domain>,
+    ) -> Result<(), Mistakes> {
+        let root = Domain::root();
+        let written = text::parse_file(content, origin.unwrap_or(&root)).map_err(|mistakes| {
+            let told = mistakes
+                .into_iter()
+                .map(|one| Mistake::at(path, content, one.offset, one.message));
+            Mistakes(told.collect())
+        })?;
+        let line_starts: Vec<usize> = std::iter::once(0)
+            .chain(content.match_indices('\n').map(|(newline, _)| newline + 1))
+            .collect();
+        let path: Arc<str> = path.into();
+        let mut apexes: Vec<Domain> = Vec::new();
+        for (offset, record) in written.records {
+            let line = line_starts.partition_point(|start| *start <= offset);
+            if record.record_type() == RecordType::SOA {
+                apexes.push(Domain::from(&record.name));
+            }
+            let place = Place {
+                path: Arc::clone(&path),
+                line,
+            };
+            self.add(record, Some(place));
+        }
+        // Without an SOA record the file is about what it says it is, or about all that is in it.
+        if apexes.is_empty() {
+            apexes.extend(origin.cloned().filter(|origin| !origin.is_root()));
+        }
+        if apexes.is_empty() {
+            apexes.extend(
+                written
+                    .origins
+                    .first()
+                    .cloned()
+                    .filter(|origin| !origin.is_root()),
+            );
+        }
+        if apexes.is_empty() {
+            apexes.extend(self.topmost());
+        }
+        self.apexes.extend(apexes);
+        let signs = |kind: &str| matches!(kind, "DNSKEY" | "RRSIG");
+        let signed = written.others.iter().filter(|(_, kind)| signs(kind));
+        self.signed.extend(signed.map(|(owner, _)| owner.clone()));
+        self.others.extend(written.others);
+        Ok(())
+    }
+
+    /// Owners that are below no other.
+    fn topmost(&self) -> Vec<Domain> {
+        let owners: Vec<&Domain> = self.written.keys().collect();
+        let below = |owner: &Domain| {
+            std::iter::successors(owner.parent(), Domain::parent)
+                .any(|above| self.written.contains_key(&above))
+        };
+        owners
+            .into_iter()
+            .filter(|owner| !below(owner))
+            .cloned()
+            .collect()
+    }
+
+    fn add(&mut self, record: Record, place: Option<Place>) {
+        let placed = Placed {
+            record: record.clone(),
+            place,
+        };
+        let owner = Domain::from(&record.name);
+        self.written.entry(owner).or_default().push(placed);
+        self.zone.add(record);
+    }
+
+    /// Types of records at a name that mean nothing to mail.
+    pub(crate) fn other_types(&self, owner: &Domain) -> impl Iterator<Item = &str> {
+        let of_owner = self.others.iter().filter(move |(other, _)| other == owner);
+        of_owner.map(|(_, kind)| kind.as_str())
+    }
+
+    /// Whether the files say everything about a name: it is within a zone and not handed on.
+    fn cover(&self, name: &Domain) -> bool {
+        let apex = self
+            .apexes
+            .iter()
+            .filter(|apex| name.is_within(apex))
+            .max_by_key(|apex| apex.as_str().len());
+        let Some(apex) = apex else {
+            return false;
+        };
+        let handed_on = |node: &Domain| {
+            let set = self.written.get(node).map_or(&[][..], Vec::as_slice);
+            set.iter()
+                .any(|placed| placed.record.record_type() == RecordType::NS)
+        };
+        let mut between = std::iter::successors(Some(name.clone()), Domain::parent)
+            .take_while(|node| node != apex && !node.is_root());
+        !between.any(|node| handed_on(&node))
+    }
+
+    /// The answer at a name, or the name that it is an alias of.
+    fn answer(&self, name: &Domain, record_type: RecordType) -> Result<Reply, Domain> {
+        let answer = self.zone.answer(name, record_type);
+        if answer.code == ResponseCode::ServFail {
+            return Ok(Reply::Failed);
+        }
+        let mut end = name.clone();
+        for record in &answer.records {
+            match &record.data {
+                RData::CNAME(target) if record_type != RecordType::CNAME => {
+                    end = Domain::from(&target.0);
+                }
+                _ => {}
+            }
+        }
+        let found: Vec<Placed> = answer
+            .records
+            .into_iter()
+            .filter(|record| record.record_type() == record_type)
+            .map(|record| {
+                let place = self.place_of(&record);
+                Placed { record, place }
+            })
+            .collect();
+        if !found.is_empty() {
+            return Ok(Reply::Records(found));
+        }
+        if end != *name && !self.cover(&end) {
+            return Err(end);
+        }
+        // The provider's own name servers put addresses there.
+        let is_address = matches!(record_type, RecordType::A | RecordType::AAAA);
+        if is_address
+            && self
+                .other_types(&end)
+                .any(|kind| matches!(kind, "ALIAS" | "ANAME"))
+        {
+            return Ok(Reply::Unknown);
+        }
+        Ok(match answer.code {
+            ResponseCode::NXDomain => Reply::NoDomain,
+            _ => Reply::NoData,
+        })
+    }
+
+    fn place_of(&self, record: &Record) -> Option<Place> {
+        let set = self.written.get(&Domain::from(&record.name))?;
+        let same = set
+            .iter()
+            .find(|placed| placed.record.data == record.data)?;
+        same.place.clone()
+    }
+
+    /// Where a name is written down first.
+    pub(crate) fn place_of_name(&self, name: &Domain) -> Option<Place> {
+        self.written.get(name)?.first()?.place.clone()
+    }
+}
+
+/// `ADDRESS` or `ADDRESS:PORT` of a resolver.
+///
+/// # Errors
+/// What it is, if it is neither.
+pub fn resolver_address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Ok(SocketAddr::new(address, 53));
+    }
+    text.parse().map_err(|_| {
+        format!("found {text:?}, expected an address such as 192.0.2.53 or [2001:db8::53]:5353")
+    })
+}

@@ -1,0 +1,69 @@
+//! What an SPF record costs a receiver that checks it: lookups, of which ten are allowed.
+
+use std::collections::BTreeSet;
+
+use hickory_proto::rr::RecordType;
+use mail_auth::{
+    common::parse::TxtRecordParser,
+    spf::{Macro, Mechanism, Spf},
+};
+
+use super::{Reply, Source, spf_records};
+use crate::name::Domain;
+
+/// Lookups after which nobody counts on.
+const ENOUGH: usize = 50;
+
+/// What a check of an SPF record may cost (RFC 7208 section 4.6.4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpfCost {
+    /// Terms that cause lookups, those of included records too.
+    pub lookups: usize,
+    /// Whether there may be more: an included record is not at hand.
+    pub more: bool,
+}
+
+/// Counts the lookups that a check of a record causes; nothing if it is not valid.
+pub(super) async fn cost(source: &Source, domain: &Domain, record: &str) -> Option<SpfCost> {
+    let mut cost = SpfCost::default();
+    let mut seen = BTreeSet::from([domain.clone()]);
+    let mut open = vec![Spf::parse(record.as_bytes()).ok()?];
+    while let Some(record) = open.pop() {
+        let mut others: Vec<&Macro> = record.redirect.iter().collect();
+        for directive in &record.directives {
+            match &directive.mechanism {
+                Mechanism::Include { macro_string } => others.push(macro_string),
+                Mechanism::A { .. }
+                | Mechanism::Mx { .. }
+                | Mechanism::Ptr { .. }
+                | Mechanism::Exists { .. } => cost.lookups += 1,
+                _ => {}
+            }
+        }
+        cost.lookups += others.len();
+        if cost.lookups > ENOUGH {
+            cost.more = true;
+            return Some(cost);
+        }
+        for other in others {
+            let target = match other {
+                Macro::Literal(octets) => String::from_utf8_lossy(octets).parse::<Domain>().ok(),
+                // It depends on the message.
+                _ => None,
+            };
+            let Some(target) = target else {
+                cost.more = true;
+                continue;
+            };
+            if !seen.insert(target.clone()) {
+                continue;
+            }
+            let reply = source.ask(&target, RecordType::TXT).await;
+            cost.more |= matches!(reply, Reply::Failed | Reply::Unknown);
+            if let [(text, _)] = &spf_records(&reply)[..] {
+                open.extend(Spf::parse(text.as_bytes()));
+            }
+        }
+    }
+    Some(cost)
+}
