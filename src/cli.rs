@@ -8,11 +8,14 @@ mod exec;
 mod find;
 mod follow;
 mod fuzz;
+mod html;
 mod lint;
 #[cfg(target_os = "linux")]
 mod mta;
+mod new;
 mod plan;
 mod records;
+mod rehearse;
 mod run;
 mod up;
 
@@ -35,6 +38,9 @@ Examples:
   mxdrill run drills/ --filter primary     those of a folder whose path has \"primary\" in it
   mxdrill run a.toml --format json         every event and the verdict, a line each
   mxdrill check drills/                    validate files, run nothing
+  mxdrill plan example.com                 where mail for a domain goes
+  mxdrill lint example.com.zone            what is wrong with its records
+  mxdrill rehearse example.com             what happens when its exchangers fail
   mxdrill up a.toml                        keep its DNS and SMTP servers up on loopback
   mxdrill exec a.toml -- swaks --to alice@example.test
                                            a program as it is, in a private network (Linux)
@@ -68,6 +74,12 @@ enum Command {
     /// Show where mail for a domain goes: preferences, exchangers, addresses, and what each gets.
     #[command(after_help = PLAN_NOTES)]
     Plan(PlanArgs),
+    /// Let a domain's exchangers fail in every way, and show who takes the mail, how long it waits and
+    /// what is lost.
+    #[command(after_help = REHEARSE_NOTES)]
+    Rehearse(RehearseArgs),
+    /// Write a first scenario, with comments.
+    New(NewArgs),
     /// Check a domain's records: MX, addresses, PTR, SPF, DMARC, MTA-STS, TLSA.
     #[command(after_help = LINT_NOTES)]
     Lint(LintArgs),
@@ -101,6 +113,17 @@ Examples:
   mxdrill plan example.com                       what the system's resolver says
   mxdrill plan example.com --zone example.com.zone
   mxdrill plan export.txt --format json          every domain in a file that has MX records";
+
+const REHEARSE_NOTES: &str = "\
+The drills are made of the records, and run with the reference sender on a virtual clock: nothing is sent to
+anybody. Exchangers whose addresses are not known get others in their place.
+
+Exit status: 0 it was rehearsed, 2 it could not be.
+
+Examples:
+  mxdrill rehearse example.com
+  mxdrill rehearse example.com.zone --html rehearsal.html
+  mxdrill rehearse example.com --write drills/   the scenario files, for your own repository";
 
 const LINT_NOTES: &str = "\
 Each finding stands at its record (path:line), with the id of its check. What the files do not say, as the
@@ -168,6 +191,9 @@ struct RunArgs {
     /// Break the reference sender on purpose, to see what catches it.
     #[arg(long, value_enum, value_name = "FLAW")]
     flaw: Option<crate::sender::Flaw>,
+    /// Also write one HTML file with a timeline for each message.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -252,6 +278,28 @@ enum FailOn {
     Warning,
     Info,
     Never,
+}
+
+#[derive(Debug, clap::Args)]
+struct RehearseArgs {
+    #[command(flatten)]
+    records: records::RecordsArgs,
+    /// How to show it: text for people, json for programs (a line for each drill).
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    format: PlanFormat,
+    /// Write the drills to this folder, as scenario files.
+    #[arg(long, value_name = "FOLDER")]
+    write: Option<PathBuf>,
+    /// Also write one HTML file with a timeline for each message.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct NewArgs {
+    /// The file to write; one that is there is left as it is.
+    #[arg(default_value = "drill.toml", value_name = "FILE")]
+    file: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -438,6 +486,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::Lint(args) => lint::lint(&args),
+        Command::New(args) => new::new(&args),
+        Command::Rehearse(args) => rehearse::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Up(args) => up::up(&args),
         #[cfg(target_os = "linux")]

@@ -100,6 +100,7 @@ pub mod name;
 pub(crate) mod namespace;
 pub mod observe;
 pub mod plan;
+pub mod rehearse;
 pub mod reply;
 pub mod report;
 pub mod route;

@@ -168,7 +168,10 @@ fn planned(survey: &Survey, host: &Domain, repeated: bool) -> Planned {
     };
     Planned {
         alias_of: known.and_then(|known| Some(known.alias.as_ref()?.0.clone())),
-        usable: !repeated && !literal && !localhost && (!addresses.is_empty() || uncertain),
+        usable: !repeated
+            && !literal
+            && !localhost
+            && (!addresses.is_empty() || (uncertain && !failed)),
         note: note.map(str::to_owned),
         host: host.clone(),
         addresses,

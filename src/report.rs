@@ -6,10 +6,14 @@ mod junit;
 #[cfg(target_os = "linux")]
 pub(crate) mod matrix;
 mod text;
+mod timeline;
 
 use std::{io, sync::Arc, time::Duration};
 
-pub(crate) use self::findings::Linted;
+pub(crate) use self::{
+    findings::Linted,
+    timeline::{Told, timeline},
+};
 pub use self::{
     json::Json,
     junit::Junit,

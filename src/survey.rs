@@ -19,7 +19,7 @@ pub use self::{
 };
 use crate::{
     name::Domain,
-    route::{Addresses, Exchanger, MxAnswer, Unroutable, exchangers},
+    route::{Exchanger, MxAnswer, Unroutable, exchangers},
     zone::address_of,
 };
 
@@ -192,15 +192,6 @@ impl Survey {
     /// Why there are none.
     pub fn exchangers(&self) -> Result<Vec<Exchanger>, Unroutable> {
         exchangers(&self.domain, &self.mx_answer())
-    }
-
-    /// What is known of the addresses of a host.
-    pub(crate) fn addresses(&self, host: &Domain) -> Addresses {
-        let known = self.hosts.get(host);
-        Addresses {
-            found: known.map(Host::addresses).unwrap_or_default(),
-            failed: known.is_some_and(Host::is_uncertain),
-        }
     }
 
     /// The address that an exchanger's name is written as, where there should be a name.

@@ -17,11 +17,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     Format, NetworkArg, Outcome, RunArgs,
     find::{self, Loaded},
+    html,
 };
 use crate::{
     drill,
     lab::NetworkKind,
-    report::{End, Json, Junit, Played, Report, Style, Tally, Text},
+    report::{End, Json, Junit, Played, Report, Style, Tally, Text, Told, timeline},
     scenario::Scenario,
     sender::{Flaw, Reference},
 };
@@ -52,10 +53,30 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
         tally.broken += 1;
         report.unreadable(&mistakes)?;
     }
+    let mut page = args
+        .html
+        .as_ref()
+        .map(|path| html::create(path))
+        .transpose()?;
+    let mut told = Vec::new();
     play_all(&scenarios, args, |played| {
         tally.count(&played.end);
-        report.played(played)
+        report.played(&played)?;
+        if page.is_some() {
+            told.push(Told {
+                title: format!("{}: {}", played.scenario.path, played.scenario.summary),
+                scenario: played.scenario,
+                run: match played.end {
+                    End::Ran(run) => Ok(*run),
+                    End::Skipped(why) | End::Broken(why) => Err(why),
+                },
+            });
+        }
+        Ok(())
     })?;
+    if let Some(page) = &mut page {
+        timeline(&told, page)?;
+    }
     report.finished(tally, begun.elapsed())?;
     if tally.broken > 0 {
         return Ok(Outcome::CouldNotRun);
@@ -87,7 +108,7 @@ fn reporter(args: &RunArgs, count: usize) -> Box<dyn Report> {
 fn play_all(
     scenarios: &[Arc<Scenario>],
     args: &RunArgs,
-    mut each: impl FnMut(&Played) -> io::Result<()>,
+    mut each: impl FnMut(Played) -> io::Result<()>,
 ) -> io::Result<()> {
     let workers = thread::available_parallelism()
         .map_or(1, usize::from)
@@ -120,7 +141,7 @@ fn play_all(
             early.insert(index, played);
             while let Some(played) = early.remove(&wanted) {
                 wanted += 1;
-                if let Err(error) = progress.suspend(|| each(&played)) {
+                if let Err(error) = progress.suspend(|| each(played)) {
                     *stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
                     return Err(error);
                 }

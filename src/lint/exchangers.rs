@@ -103,8 +103,10 @@ fn null_mx(findings: &mut Findings<'_>) {
         .partition(|listed| listed.host.is_root());
     let Some(first) = null.first() else { return };
     if !others.is_empty() {
-        let others = listed(others.iter().map(|listed| &listed.host));
-        let message = format!("{domain} has a null MX beside {others}");
+        let message = format!(
+            "{domain} has a null MX beside {} other MX records",
+            others.len()
+        );
         return findings.add(NULL_MX_MIXED, first.place.clone(), message);
     }
     if first.preference != 0 {
@@ -272,11 +274,12 @@ fn preferences(findings: &mut Findings<'_>, named: &[&Listed]) {
         );
         findings.add(PREFERENCE_EXTREME, listed.place.clone(), message);
     }
-    for listed in named {
-        let meant_behind = named.iter().find(|other| {
-            other.preference > listed.preference && is_meant_behind(&listed.host, &other.host)
+    let roles: Vec<Role> = named.iter().map(|listed| Role::of(&listed.host)).collect();
+    for (listed, role) in named.iter().zip(&roles) {
+        let meant_before = named.iter().zip(&roles).find(|(other, of_other)| {
+            other.preference > listed.preference && role.is_behind(of_other)
         });
-        if let Some(other) = meant_behind {
+        if let Some((other, _)) = meant_before {
             let message = format!(
                 "{} (preference {}) comes before {} (preference {})",
                 listed.host, listed.preference, other.host, other.preference
@@ -286,35 +289,39 @@ fn preferences(findings: &mut Findings<'_>, named: &[&Listed]) {
     }
 }
 
-/// Whether the name of a host says that it is to come behind another: a backup, or a higher number.
-fn is_meant_behind(host: &Domain, other: &Domain) -> bool {
-    let label = |host: &Domain| {
-        host.as_str()
-            .split('.')
-            .next()
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let (host, other) = (label(host), label(other));
-    let has = |label: &str, words: &[&str]| {
-        let mut parts = label.split(|c: char| !c.is_ascii_alphabetic());
-        parts.any(|part| words.contains(&part))
-    };
-    let numbered = |label: &str| {
+/// What the name of a host says of its place in the order.
+struct Role {
+    backup: bool,
+    primary: bool,
+    /// `mx` and 2 of `mx2`.
+    numbered: Option<(String, u32)>,
+}
+
+impl Role {
+    fn of(host: &Domain) -> Self {
+        let label = host.as_str().split('.').next().unwrap_or_default();
+        let has = |words: &[&str]| {
+            let mut parts = label.split(|c: char| !c.is_ascii_alphabetic());
+            parts.any(|part| words.contains(&part))
+        };
         let stem = label.trim_end_matches(|c: char| c.is_ascii_digit());
-        let number: Option<u32> = label[stem.len()..].parse().ok();
         let is_mail = ["mx", "mail", "smtp", "in", "mx-"].contains(&stem);
-        number
-            .filter(|_| is_mail)
-            .map(|number| (stem.to_owned(), number))
-    };
-    let backup = has(&host, &BACKUP) && !has(&other, &BACKUP);
-    let primary = has(&other, &PRIMARY) && !has(&host, &PRIMARY);
-    let number = match (numbered(&host), numbered(&other)) {
-        (Some((stem, mine)), Some((other_stem, theirs))) => stem == other_stem && mine > theirs,
-        _ => false,
-    };
-    backup || primary || number
+        let number = label[stem.len()..].parse().ok().filter(|_| is_mail);
+        Self {
+            backup: has(&BACKUP),
+            primary: has(&PRIMARY),
+            numbered: number.map(|number| (stem.to_owned(), number)),
+        }
+    }
+
+    /// Whether it is to come behind another: a backup, or a higher number.
+    fn is_behind(&self, other: &Self) -> bool {
+        let later = match (&self.numbered, &other.numbered) {
+            (Some((stem, mine)), Some((other_stem, theirs))) => mine > theirs && stem == other_stem,
+            _ => false,
+        };
+        later || (self.backup && !other.backup) || (other.primary && !self.primary)
+    }
 }
 
 /// What exchangers have in common.
@@ -467,7 +474,7 @@ fn tlsa(findings: &mut Findings<'_>, named: &[&Listed]) {
     let place = first.tlsa.records()[0].place.clone();
     if !without.is_empty() {
         let message = format!(
-            "{} has TLSA records, and {} has none",
+            "TLSA records: {} has some, and {} none",
             listed(with.iter().map(|(name, _)| name)),
             listed(without.iter().map(|(name, _)| name)),
         );

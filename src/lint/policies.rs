@@ -50,7 +50,10 @@ fn spf(findings: &mut Findings<'_>) {
             return findings.add(SPF_SEVERAL, second.1.clone(), message);
         }
     };
-    let Ok(parsed) = Spf::parse(record.as_bytes()) else {
+    let parsed = Spf::parse(record.as_bytes())
+        .ok()
+        .filter(|_| has_known_terms_only(&record));
+    let Some(parsed) = parsed else {
         let message = format!("the SPF record of {domain} is not valid: {record}");
         return findings.add(SPF_INVALID, place, message);
     };
@@ -69,6 +72,20 @@ fn spf(findings: &mut Findings<'_>) {
         );
         findings.add(SPF_LOOKUPS, place, message);
     }
+}
+
+/// Whether an SPF record has no mechanism that nobody knows, which would make all of it invalid (RFC 7208
+/// section 4.6.1). Modifiers that nobody knows are passed over.
+fn has_known_terms_only(record: &str) -> bool {
+    const MECHANISMS: [&str; 8] = ["all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"];
+    record.split_ascii_whitespace().skip(1).all(|term| {
+        let term = term.trim_start_matches(['+', '-', '~', '?']);
+        let end = term.find([':', '/', '=']).unwrap_or(term.len());
+        term[end..].starts_with('=')
+            || MECHANISMS
+                .iter()
+                .any(|known| term[..end].eq_ignore_ascii_case(known))
+    })
 }
 
 fn dmarc(findings: &mut Findings<'_>) {

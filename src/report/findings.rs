@@ -67,7 +67,11 @@ impl Linted<'_> {
             false => sum.join(", "),
         };
         writeln!(out, "{domains} ({}): {sum}", self.from)?;
-        if let Some(finding) = self.findings.first() {
+        if let Some(finding) = self
+            .findings
+            .iter()
+            .max_by_key(|finding| finding.check.severity)
+        {
             writeln!(
                 out,
                 "Why, and what to do: mxdrill lint --explain {}",

@@ -210,10 +210,16 @@ impl Source {
             .filter(own)
             .cloned()
             .collect();
-        match found.is_empty() {
-            true => files.apexes.clone(),
-            false => found,
+        if !found.is_empty() {
+            return found;
         }
+        let is_reverse = |apex: &&Domain| apex.as_str().ends_with(".arpa");
+        files
+            .apexes
+            .iter()
+            .filter(|apex| !is_reverse(apex))
+            .cloned()
+            .collect()
     }
 
     /// The policy of a domain's MTA-STS, where a scenario has it.
@@ -271,6 +277,17 @@ impl Source {
             Found::Failed => Reply::Failed,
         }
     }
+}
+
+/// The zone that the reverse name of an address is likely to be in: of a /24, or of a /64. Files often
+/// hold PTR records without the SOA record of their zone.
+fn reverse_zone(owner: &Domain) -> Option<Domain> {
+    let labels = match owner.as_str() {
+        ipv4 if ipv4.ends_with(".in-addr.arpa") => 1,
+        ipv6 if ipv6.ends_with(".ip6.arpa") => 16,
+        _ => return None,
+    };
+    std::iter::successors(Some(owner.clone()), Domain::parent).nth(labels)
 }
 
 /// The text of a zone file.
@@ -380,6 +397,10 @@ impl Files {
             place,
         };
         let owner = Domain::from(&record.name);
+        if record.record_type() == RecordType::PTR {
+            self.apexes
+                .extend(reverse_zone(&owner).filter(|zone| !self.apexes.contains(zone)));
+        }
         self.written.entry(owner).or_default().push(placed);
         self.zone.add(record);
     }
@@ -425,13 +446,14 @@ impl Files {
                 _ => {}
             }
         }
+        let places = self.places(&end);
         let found: Vec<Placed> = answer
             .records
             .into_iter()
             .filter(|record| record.record_type() == record_type)
-            .map(|record| {
-                let place = self.place_of(&record);
-                Placed { record, place }
+            .map(|record| Placed {
+                place: places.get(&record.data.to_string()).cloned(),
+                record,
             })
             .collect();
         if !found.is_empty() {
@@ -455,12 +477,13 @@ impl Files {
         })
     }
 
-    fn place_of(&self, record: &Record) -> Option<Place> {
-        let set = self.written.get(&Domain::from(&record.name))?;
-        let same = set
-            .iter()
-            .find(|placed| placed.record.data == record.data)?;
-        same.place.clone()
+    /// Where the records of a name are written down, by their data.
+    fn places(&self, owner: &Domain) -> BTreeMap<String, Place> {
+        let set = self.written.get(owner).into_iter().flatten();
+        let placed =
+            set.filter_map(|placed| Some((placed.record.data.to_string(), placed.place.clone()?)));
+        // Of a record that is written twice, the first counts.
+        placed.rev().collect()
     }
 
     /// Where a name is written down first.

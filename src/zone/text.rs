@@ -204,8 +204,12 @@ impl Context<'_> {
             .iter()
             .skip(start)
             .map(|range| self.token(range));
+        // Route 53 has a class of its own, for aliases that its name servers follow.
         let word = words.find(|word| {
-            !word.eq_ignore_ascii_case("IN") && !word.starts_with(|c: char| c.is_ascii_digit())
+            let is_class = ["IN", "AWS"]
+                .iter()
+                .any(|class| word.eq_ignore_ascii_case(class));
+            !is_class && !word.starts_with(|c: char| c.is_ascii_digit())
         })?;
         let word = word.to_ascii_uppercase();
         let generic = word

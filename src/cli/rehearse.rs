@@ -1,0 +1,183 @@
+//! `mxdrill rehearse`: what happens to a domain's mail when its exchangers fail.
+
+use std::{
+    fs,
+    io::{self, Write},
+    time::Duration,
+};
+
+use super::{Outcome, PlanFormat, RehearseArgs, at, html, records::Looked};
+use crate::{
+    rehearse::{MESSAGES, Rehearsed, rehearse},
+    report::Told,
+    time::Span,
+};
+
+/// A wait that is worth a line of its own.
+const LONG: Duration = Duration::from_secs(3600);
+
+pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
+    let Looked { surveys, from, .. } = args.records.look()?;
+    let mut page = args
+        .html
+        .as_ref()
+        .map(|path| html::create(path))
+        .transpose()?;
+    let mut out = anstream::stdout().lock();
+    let mut told = Vec::new();
+    for (index, survey) in surveys.iter().enumerate() {
+        let drills = rehearse(survey)?;
+        match args.format {
+            PlanFormat::Json => json(&mut out, survey.domain.as_str(), &drills)?,
+            PlanFormat::Text => {
+                if index > 0 {
+                    writeln!(out)?;
+                }
+                writeln!(
+                    out,
+                    "{} ({from}): {MESSAGES} messages a drill\n",
+                    survey.domain
+                )?;
+                table(&mut out, &drills)?;
+            }
+        }
+        if survey.hosts.values().any(crate::survey::Host::is_uncertain) {
+            anstream::eprintln!(
+                "Exchangers whose addresses are not known have others in their place."
+            );
+        }
+        if let Some(folder) = &args.write {
+            let folder = match surveys.len() {
+                1 => folder.clone(),
+                _ => folder.join(survey.domain.as_str()),
+            };
+            fs::create_dir_all(&folder).map_err(|error| at(&folder, error))?;
+            for drill in &drills {
+                let path = folder.join(format!("{}.toml", drill.file));
+                fs::write(&path, &drill.text).map_err(|error| at(&path, error))?;
+            }
+            anstream::eprintln!("{} drills written to {}", drills.len(), folder.display());
+        }
+        told.extend(drills.into_iter().map(|drill| Told {
+            title: format!("{}: {}", survey.domain, drill.title),
+            scenario: drill.scenario,
+            run: Ok(drill.run),
+        }));
+    }
+    if let Some(page) = &mut page {
+        crate::report::timeline(&told, page)?;
+    }
+    Ok(Outcome::Passed)
+}
+
+/// How long something took, for people.
+fn waited(wait: Duration) -> String {
+    match wait {
+        Duration::ZERO => "none".to_owned(),
+        wait => Span(Duration::from_secs(wait.as_secs())).to_string(),
+    }
+}
+
+fn takers(drill: &Rehearsed) -> String {
+    let takers = drill.takers.iter().map(|(host, count)| match *count {
+        MESSAGES => host.to_string(),
+        count => format!("{host} {} %", (count * 100 + MESSAGES / 2) / MESSAGES),
+    });
+    let takers: Vec<String> = takers.collect();
+    match takers.is_empty() {
+        true => "nobody".to_owned(),
+        false => takers.join(", "),
+    }
+}
+
+fn lost(drill: &Rehearsed) -> String {
+    match drill.lost {
+        0 => "none".to_owned(),
+        MESSAGES => "all".to_owned(),
+        lost => format!("{} %", (lost * 100 + MESSAGES / 2) / MESSAGES),
+    }
+}
+
+fn table(out: &mut impl Write, drills: &[Rehearsed]) -> io::Result<()> {
+    let rows: Vec<[String; 4]> = drills
+        .iter()
+        .map(|drill| {
+            [
+                drill.title.clone(),
+                waited(drill.longest_wait),
+                lost(drill),
+                takers(drill),
+            ]
+        })
+        .collect();
+    let heads = [
+        "what happens",
+        "longest wait",
+        "returned",
+        "who takes the mail",
+    ];
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([heads[column].len()]).max().unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2)];
+    let mut line = |cells: [&str; 4]| {
+        writeln!(
+            out,
+            "{:<w0$}  {:>w1$}  {:>w2$}  {}",
+            cells[0],
+            cells[1],
+            cells[2],
+            cells[3],
+            w0 = widths[0],
+            w1 = widths[1],
+            w2 = widths[2]
+        )
+    };
+    line(heads)?;
+    for row in &rows {
+        line(row.each_ref().map(String::as_str))?;
+    }
+    let lossy: Vec<&str> = drills
+        .iter()
+        .filter(|drill| drill.lost > 0)
+        .map(|drill| &*drill.title)
+        .collect();
+    let slow = drills
+        .iter()
+        .filter(|drill| drill.longest_wait >= LONG)
+        .count();
+    writeln!(out)?;
+    match lossy.len() {
+        0 => writeln!(out, "No mail comes back in any of these.")?,
+        count => writeln!(
+            out,
+            "Mail comes back to its senders in {count} of {} drills.",
+            drills.len()
+        )?,
+    }
+    if slow > 0 {
+        writeln!(
+            out,
+            "Mail waits an hour or more in {slow} of {}.",
+            drills.len()
+        )?;
+    }
+    Ok(())
+}
+
+fn json(out: &mut impl Write, domain: &str, drills: &[Rehearsed]) -> io::Result<()> {
+    for drill in drills {
+        let line = serde_json::json!({
+            "domain": domain,
+            "drill": drill.title,
+            "file": format!("{}.toml", drill.file),
+            "messages": MESSAGES,
+            "takers": drill.takers,
+            "longest_wait_seconds": drill.longest_wait.as_secs_f64(),
+            "returned": drill.lost,
+        });
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}

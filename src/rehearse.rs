@@ -1,0 +1,337 @@
+//! Drills made of a domain's own records: each exchanger dies, each level, all of them, the DNS.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+    io,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    drill::{self, Run},
+    event::{SessionId, What},
+    lab::NetworkKind,
+    name::Domain,
+    plan::{Plan, Planned},
+    scenario::{MessageId, Scenario},
+    sender::Reference,
+    survey::Survey,
+};
+
+/// Messages of each drill.
+pub const MESSAGES: usize = 60;
+/// Exchangers that are rehearsed at most.
+const MOST: usize = 50;
+/// The first of the addresses that stand for those which are not known (RFC 2544).
+const STAND_INS: u32 = u32::from_be_bytes([198, 18, 0, 1]);
+
+/// A drill of a rehearsal.
+#[derive(Debug)]
+pub struct Rehearsed {
+    /// What fails, in words.
+    pub title: String,
+    /// The name of its file, without `.toml`.
+    pub file: String,
+    /// The scenario file.
+    pub text: String,
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// What came of it.
+    pub run: Run,
+    /// Who takes how many of the messages.
+    pub takers: BTreeMap<Domain, usize>,
+    /// The longest that a delivered message waited.
+    pub longest_wait: Duration,
+    /// Messages that came back.
+    pub lost: usize,
+}
+
+/// What fails in a drill.
+struct Failure {
+    title: String,
+    file: String,
+    faults: Vec<String>,
+}
+
+/// Rehearses what the plan for a domain leads to.
+///
+/// # Errors
+/// That there is nothing to rehearse, or too much; or that a drill did not run.
+pub fn rehearse(survey: &Survey) -> io::Result<Vec<Rehearsed>> {
+    let plan = Plan::of(survey);
+    let refused = |why: String| Err(io::Error::other(why));
+    if let Some(why) = plan.why.as_ref().filter(|_| !plan.is_deliverable()) {
+        return refused(format!("{}: nothing to rehearse: {why}", survey.domain));
+    }
+    let hosts: BTreeSet<&Domain> = plan.usable().map(|(_, planned)| &planned.host).collect();
+    if hosts.len() > MOST {
+        return refused(format!(
+            "{}: found {} exchangers, expected {MOST} at most to rehearse",
+            survey.domain,
+            hosts.len()
+        ));
+    }
+    let zone = zone_text(&plan);
+    failures(&plan)
+        .into_iter()
+        .map(|failure| play(&plan, &zone, failure))
+        .collect()
+}
+
+/// The records of a plan as zone-file text.
+fn zone_text(plan: &Plan) -> String {
+    let mut text = String::new();
+    let mut line = |line: String| writeln!(text, "{line}").expect("a string takes it all");
+    line("$TTL 300".to_owned());
+    let domain = &plan.domain;
+    if plan.kind == crate::plan::Kind::Mx {
+        for level in &plan.levels {
+            for planned in &level.exchangers {
+                line(format!(
+                    "{domain}. IN MX {} {}.",
+                    level.preference, planned.host
+                ));
+            }
+        }
+    }
+    let known = plan.levels.iter().flat_map(|level| &level.exchangers);
+    let used: BTreeSet<IpAddr> = known
+        .clone()
+        .flat_map(|planned| &planned.addresses)
+        .copied()
+        .collect();
+    let mut stand_ins = (STAND_INS..)
+        .map(|number| IpAddr::V4(Ipv4Addr::from(number)))
+        .filter(|address| !used.contains(address));
+    let mut seen = BTreeSet::new();
+    for planned in known {
+        if !planned.usable || !seen.insert(&planned.host) {
+            continue;
+        }
+        let mut owner = &planned.host;
+        if let Some(target) = &planned.alias_of {
+            line(format!("{owner}. IN CNAME {target}."));
+            owner = target;
+            if !seen.insert(target) {
+                continue;
+            }
+        }
+        let stand_in = planned.addresses.is_empty().then(|| stand_ins.next());
+        for address in planned.addresses.iter().copied().chain(stand_in.flatten()) {
+            let family = if address.is_ipv4() { "A" } else { "AAAA" };
+            line(format!("{owner}. IN {family} {address}"));
+        }
+    }
+    text
+}
+
+/// What may happen to the exchangers of a plan.
+fn failures(plan: &Plan) -> Vec<Failure> {
+    let usable: Vec<&Planned> = plan.usable().map(|(_, planned)| planned).collect();
+    let mut failures = vec![Failure {
+        title: "nothing fails".to_owned(),
+        file: "nothing-fails".to_owned(),
+        faults: Vec::new(),
+    }];
+    let mut add = |title: String, file: String, faults: Vec<String>| {
+        failures.push(Failure {
+            title,
+            file,
+            faults,
+        });
+    };
+    let down = |planned: &&Planned| fault(&planned.host, "connect", "refuse", "1d");
+    for planned in &usable {
+        add(
+            format!("{} is down for a day", planned.host),
+            format!("{}-down", planned.host),
+            vec![down(planned)],
+        );
+    }
+    let levels: Vec<_> = plan
+        .levels
+        .iter()
+        .map(|level| {
+            let here = level.exchangers.iter().filter(|planned| planned.usable);
+            (level.preference, here.collect::<Vec<_>>())
+        })
+        .filter(|(_, here)| !here.is_empty())
+        .collect();
+    for (preference, here) in levels
+        .iter()
+        .filter(|(_, here)| here.len() > 1 && levels.len() > 1)
+    {
+        add(
+            format!("all of preference {preference} are down for a day"),
+            format!("preference-{preference}-down"),
+            here.iter().map(down).collect(),
+        );
+    }
+    if usable.len() > 1 {
+        add(
+            "all exchangers are down for a day".to_owned(),
+            "all-down".to_owned(),
+            usable.iter().map(down).collect(),
+        );
+    }
+    add(
+        "the DNS fails for an hour".to_owned(),
+        "dns-fails".to_owned(),
+        vec![format!(
+            "{{ query = \"{}\", effect = \"servfail\", until = \"1h\" }}",
+            plan.domain
+        )],
+    );
+    for planned in &usable {
+        let host = &planned.host;
+        for (what, file, stage, effect, until) in [
+            (
+                "says \"later\" (4yz) for an hour",
+                "says-later",
+                "rcpt",
+                "450 4.2.0 try again later",
+                "1h",
+            ),
+            (
+                "rejects everything (5yz)",
+                "rejects",
+                "rcpt",
+                "550 5.7.1 rejected",
+                "",
+            ),
+            (
+                "accepts connections and hangs for a day",
+                "hangs",
+                "greeting",
+                "hang",
+                "1d",
+            ),
+        ] {
+            add(
+                format!("{host} {what}"),
+                format!("{host}-{file}"),
+                vec![fault(host, stage, effect, until)],
+            );
+        }
+    }
+    failures
+}
+
+fn fault(host: &Domain, stage: &str, effect: &str, until: &str) -> String {
+    let until = match until {
+        "" => String::new(),
+        until => format!(", until = \"{until}\""),
+    };
+    format!("{{ host = \"{host}\", stage = \"{stage}\", effect = \"{effect}\"{until} }}")
+}
+
+fn play(plan: &Plan, zone: &str, failure: Failure) -> io::Result<Rehearsed> {
+    let Failure {
+        title,
+        file,
+        faults,
+    } = failure;
+    let draft = scenario_text(plan, zone, &title, &faults, "");
+    let (_, run) = played(&file, &draft)?;
+    let [lost, delivered] = [
+        crate::scenario::Outcome::Bounced,
+        crate::scenario::Outcome::Delivered,
+    ]
+    .map(|outcome| run.verdict.outcomes.get(&outcome).copied().unwrap_or(0));
+    // How many of several equals' share is chance; all or nothing is not.
+    let expected = match delivered {
+        MESSAGES => format!("delivered = {MESSAGES}"),
+        0 => format!("bounced = {MESSAGES}"),
+        _ => format!(
+            "# Equal exchangers share by chance.\ndelivered = {{ min = 1, max = {} }}\nbounced = {{ min = 1, max = {0} }}",
+            MESSAGES - 1
+        ),
+    };
+    let text = scenario_text(plan, zone, &title, &faults, &expected);
+    let (scenario, run) = played(&file, &text)?;
+    let (takers, longest_wait) = takers(&scenario, &run);
+    Ok(Rehearsed {
+        title,
+        file,
+        text,
+        scenario,
+        run,
+        takers,
+        longest_wait,
+        lost,
+    })
+}
+
+fn played(file: &str, text: &str) -> io::Result<(Arc<Scenario>, Run)> {
+    let scenario = Scenario::parse(&format!("{file}.toml"), text).map_err(io::Error::other)?;
+    let scenario = Arc::new(scenario);
+    let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default())?;
+    Ok((scenario, run))
+}
+
+fn scenario_text(
+    plan: &Plan,
+    zone: &str,
+    title: &str,
+    faults: &[String],
+    expected: &str,
+) -> String {
+    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
+    let faults: String = faults
+        .iter()
+        .fold(String::new(), |all, fault| all + "  " + fault + ",\n");
+    let faults = match faults.is_empty() {
+        true => String::new(),
+        false => format!("faults = [\n{faults}]\n"),
+    };
+    format!(
+        "# Made by mxdrill rehearse from the records of {domain}.\n\
+        summary = \"{domain}: {title}\"\nlevel = \"INFO\"\n\nzone = \"\"\"\n{zone}\"\"\"\n\n\
+        messages = [{{ id = \"m\", to = \"someone@{domain}\", count = {MESSAGES} }}]\n{faults}\n[expect]\n{expected}\n",
+        domain = plan.domain,
+        title = quoted(title),
+        zone = quoted(zone),
+    )
+}
+
+/// Who took how many messages, and the longest that one of these waited.
+fn takers(scenario: &Scenario, run: &Run) -> (BTreeMap<Domain, usize>, Duration) {
+    let at: BTreeMap<&MessageId, _> = scenario
+        .messages
+        .iter()
+        .map(|message| (&message.id, message.at))
+        .collect();
+    let mut hosts: BTreeMap<SessionId, &Domain> = BTreeMap::new();
+    let mut takers: BTreeMap<Domain, usize> = BTreeMap::new();
+    let mut longest = Duration::ZERO;
+    for event in &run.events {
+        match &event.what {
+            What::Connect {
+                session,
+                hosts: names,
+                purpose,
+                ..
+            } => {
+                if let Some(host) = purpose.exchanger.as_ref().or(names.first()) {
+                    hosts.insert(*session, host);
+                }
+            }
+            What::Taken {
+                session,
+                message: Some(message),
+                ..
+            } => {
+                if let Some(given) = at.get(message) {
+                    longest = longest.max(event.at.since(*given));
+                    if let Some(host) = hosts.get(session) {
+                        *takers.entry((*host).clone()).or_default() += 1;
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    (takers, longest)
+}

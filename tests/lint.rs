@@ -1,0 +1,335 @@
+//! Zone files of all shapes through plan and lint: what they say, what is found in them, and that nothing
+//! hostile brings them down.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mxdrill::{
+    lab::{Lab, NetworkKind},
+    lint::{CHECKS, Check, lint},
+    name::Domain,
+    scenario::Scenario,
+    survey::{Source, Survey},
+};
+use serde_json::Value;
+
+fn zones() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/zones")
+}
+
+async fn surveys(source: &Source) -> Vec<Survey> {
+    let mut surveys = Vec::new();
+    for domain in source.mail_domains() {
+        surveys.push(Survey::of(source, &domain).await);
+    }
+    surveys
+}
+
+/// The ids of what is found in a file.
+async fn found(path: &Path) -> BTreeSet<&'static str> {
+    let mut source = Source::default();
+    source
+        .add_file(path, None)
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let findings = lint(&source, &surveys(&source).await);
+    for finding in &findings {
+        let place = finding.place.as_ref().expect("a place");
+        let lines = fs::read_to_string(path).expect("read").lines().count();
+        assert!(
+            (1..=lines).contains(&place.line),
+            "{place}: {}",
+            finding.message
+        );
+    }
+    findings.iter().map(|finding| finding.check.id).collect()
+}
+
+/// Checks of what no zone file says.
+const NOT_IN_FILES: [&str; 2] = ["mta-sts-misses", "lookup-failed"];
+
+#[tokio::test]
+async fn every_check_is_tripped_by_its_zone_and_by_no_clean_one() {
+    assert_eq!(found(&zones().join("clean.zone")).await, BTreeSet::new());
+    for check in CHECKS
+        .iter()
+        .filter(|check| !NOT_IN_FILES.contains(&check.id))
+    {
+        let path = zones().join("lint").join(format!("{}.zone", check.id));
+        let found = found(&path).await;
+        assert!(found.contains(check.id), "{}: {found:?}", check.id);
+        assert!(found.len() <= 3, "{}: {found:?}", check.id);
+    }
+}
+
+#[tokio::test]
+async fn zone_files_of_all_shapes_are_read() {
+    let expected: [(&str, &[&str]); 7] = [
+        ("cloudflare.txt", &[]),
+        ("route53.zone", &["single-exchanger"]),
+        ("godaddy.txt", &["dmarc-none", "equal-preferences"]),
+        ("google-cloud.zone", &["dmarc-none"]),
+        (
+            "university.zone",
+            &["shared-network", "spf-missing", "ttl-differs"],
+        ),
+        ("single-host.zone", &["dmarc-missing", "single-exchanger"]),
+        (
+            "mess.zone",
+            &[
+                "backup-preferred",
+                "cname-beside",
+                "dmarc-invalid",
+                "duplicate-exchanger",
+                "mta-sts-invalid",
+                "null-mx-mixed",
+                "preference-extreme",
+                "shared-address",
+                "spf-several",
+                "target-address",
+                "target-alias",
+                "target-localhost",
+                "target-no-address",
+                "target-nxdomain",
+                "target-private",
+                "tlsa-partial",
+                "tlsa-unsigned",
+                "ttl-differs",
+                "ttl-high",
+                "ttl-low",
+            ],
+        ),
+    ];
+    for (file, ids) in expected {
+        let ids: BTreeSet<&str> = ids.iter().copied().collect();
+        assert_eq!(found(&zones().join(file)).await, ids, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_misses_an_exchanger_is_found_in_a_scenario() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("sts.toml");
+    let scenario = |pattern: &str| {
+        format!(
+            "summary = 's'\nzone = '''\n$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 198.51.100.1\n\
+            _mta-sts TXT \"v=STSv1; id=1\"\nmta-sts A 192.0.2.80\n'''\nmessages = [{{ id = 'm', to = 'a@example.test' }}]\n\
+            policies = [{{ domain = 'example.test', text = '''\nversion: STSv1\nmode: enforce\nmx: {pattern}\nmax_age: 86400\n''' }}]\n"
+        )
+    };
+    for (pattern, tripped) in [("mx1.example.test", true), ("*.example.test", false)] {
+        fs::write(&path, scenario(pattern)).expect("written");
+        let mut source = Source::default();
+        source
+            .add_file(&path, None)
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let findings = lint(&source, &surveys(&source).await);
+        let misses = findings
+            .iter()
+            .any(|finding| finding.check.id == "mta-sts-misses");
+        assert_eq!(misses, tripped, "{findings:#?}");
+    }
+}
+
+/// A domain as a resolver shows it, which here is the lab's.
+#[tokio::test]
+async fn a_resolver_is_asked_for_what_no_file_has() {
+    let text = fs::read_to_string(zones().join("clean.zone")).expect("read");
+    let scenario = |faults: &str| {
+        let text = format!(
+            "summary = 's'\nzone = \"\"\"\n{}\"\"\"\nmessages = [{{ id = 'm', to = 'a@example.test' }}]\n{faults}",
+            text.replace('\\', "\\\\").replace('"', "\\\"")
+        );
+        Arc::new(Scenario::parse("s", &text).unwrap_or_else(|mistakes| panic!("{mistakes}")))
+    };
+    let domain: Domain = "example.test".parse().expect("a name");
+    let faults = "faults = [{ query = 'mx2.example.test A', effect = 'servfail' }]\n";
+    // The lab's exchangers are at loopback addresses, and are seen there.
+    for (faults, expected) in [("", false), (faults, true)] {
+        let lab = Lab::start(scenario(faults), NetworkKind::Loopback)
+            .await
+            .expect("a lab");
+        let source = Source::resolver(Some(lab.resolver())).expect("a resolver");
+        let survey = Survey::of(&source, &domain).await;
+        assert_eq!(survey.listed.len(), 2);
+        let findings = lint(&source, &[survey]);
+        let failed = findings
+            .iter()
+            .any(|finding| finding.check.id == "lookup-failed");
+        assert_eq!(failed, expected, "{findings:#?}");
+        lab.stop().await;
+    }
+}
+
+fn mxdrill(arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+        .args(arguments)
+        .output();
+    output.expect("it runs")
+}
+
+fn path_of(file: &str) -> String {
+    zones().join(file).display().to_string()
+}
+
+#[test]
+fn the_exit_status_depends_on_what_is_asked_for() {
+    let status = |arguments: &[&str]| mxdrill(arguments).status.code();
+    let host = path_of("single-host.zone");
+    assert_eq!(
+        status(&["lint", &path_of("clean.zone"), "--fail-on", "info"]),
+        Some(0)
+    );
+    assert_eq!(status(&["lint", &host]), Some(0));
+    assert_eq!(status(&["lint", &host, "--fail-on", "warning"]), Some(1));
+    assert_eq!(status(&["lint", &path_of("mess.zone")]), Some(1));
+    assert_eq!(
+        status(&["lint", &path_of("mess.zone"), "--fail-on", "never"]),
+        Some(0)
+    );
+    assert_eq!(status(&["lint", &path_of("none.zone")]), Some(2));
+    assert_eq!(status(&["lint"]), Some(2));
+    assert_eq!(status(&["plan", &host]), Some(0));
+    assert_eq!(
+        status(&["plan", &path_of("lint/null-mx-unneeded.zone")]),
+        Some(1)
+    );
+}
+
+#[test]
+fn reports_for_programs_are_what_they_say() {
+    let mess = path_of("mess.zone");
+    let sarif = mxdrill(&["lint", &mess, "--format", "sarif"]);
+    let sarif: Value = serde_json::from_slice(&sarif.stdout).expect("JSON");
+    let run = &sarif["runs"][0];
+    let results = run["results"].as_array().expect("results");
+    let lines = mxdrill(&["lint", &mess, "--format", "json"]);
+    let lines: Vec<Value> = String::from_utf8_lossy(&lines.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(results.len(), lines.len());
+    for (result, line) in results.iter().zip(&lines) {
+        assert_eq!(result["ruleId"], line["id"]);
+        let index = usize::try_from(result["ruleIndex"].as_u64().expect("a number"));
+        let rule = &run["tool"]["driver"]["rules"][index.expect("small")];
+        assert_eq!(rule["id"], line["id"]);
+        let region = &result["locations"][0]["physicalLocation"]["region"];
+        assert_eq!(region["startLine"], line["line"]);
+    }
+    let junit = mxdrill(&["lint", &mess, "--format", "junit"]);
+    let junit = String::from_utf8_lossy(&junit.stdout).into_owned();
+    assert!(
+        junit.contains("tests=\"41\"") && junit.contains("<failure"),
+        "{junit}"
+    );
+}
+
+#[test]
+fn every_check_is_explained() {
+    for check in CHECKS {
+        let output = mxdrill(&["lint", "--explain", check.id]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            said.starts_with(check.id) && said.contains(check.cites[0]),
+            "{said}"
+        );
+        assert_eq!(Check::find(check.id), Some(check));
+    }
+    let output = mxdrill(&["lint", "--explain", "spf-lookup"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("spf-lookups") && output.status.code() == Some(2),
+        "{said}"
+    );
+}
+
+/// Every command on a file, which must end soon and in order.
+fn survives(content: &[u8], told: Option<&str>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("example.test.zone");
+    fs::write(&path, content).expect("written");
+    let path = path.display().to_string();
+    for command in ["plan", "lint", "rehearse"] {
+        let begun = Instant::now();
+        let output = mxdrill(&[command, &path]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(
+            matches!(output.status.code(), Some(0..=2)),
+            "{command}: {said}"
+        );
+        assert!(!said.contains("panicked"), "{command}: {said}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "{command}: {:?}",
+            begun.elapsed()
+        );
+        if let Some(told) = told {
+            assert!(
+                said.contains(told) && output.status.code() == Some(2),
+                "{command}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn hostile_input_ends_in_an_error_or_an_answer() {
+    let head = "$ORIGIN example.test.\n$TTL 300\n@ SOA ns1 hostmaster 1 2 3 4 5\n";
+    // A megabyte of mistakes, and one of a single name.
+    survives(
+        "x".repeat(1 << 20).as_bytes(),
+        Some("example.test.zone:1:1"),
+    );
+    survives(
+        "nonsense here\n".repeat(80_000).as_bytes(),
+        Some("more mistakes"),
+    );
+    survives(
+        &[head, &"mx1 A 192.0.2.1\n".repeat(60_000)]
+            .concat()
+            .into_bytes(),
+        None,
+    );
+    // Ten thousand exchangers.
+    let mut many = head.to_owned();
+    for n in 0..10_000 {
+        let (high, low) = (n / 250, n % 250);
+        many.push_str(&format!("@ MX {n} mx{n}\nmx{n} A 198.18.{high}.{low}\n"));
+    }
+    survives(many.as_bytes(), None);
+    // Another file, records that are made up, and no end.
+    survives(
+        format!("{head}$INCLUDE /etc/passwd\n").as_bytes(),
+        Some("$INCLUDE"),
+    );
+    survives(
+        format!("{head}$GENERATE 1-1000000 h$ A 192.0.2.1\n").as_bytes(),
+        Some("$GENERATE"),
+    );
+    survives(
+        format!("{head}@ TXT ( \"a\"\n").as_bytes(),
+        Some("without a ')'"),
+    );
+    // Aliases that go in a circle, of the domain, its exchangers and its policies.
+    let circle = "a CNAME b\nb CNAME a\n@ MX 10 a\n@ MX 20 c\nc CNAME c\n_dmarc CNAME _dmarc\n_mta-sts CNAME b\n\
+        @ TXT \"v=spf1 include:s.example.test -all\"\ns TXT \"v=spf1 include:s.example.test include:example.test -all\"\n";
+    survives(format!("{head}{circle}").as_bytes(), None);
+    // Octets of all kinds, the same in every run.
+    let mut state = 1_u32;
+    let octets: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    })
+    .take(100_000)
+    .collect();
+    survives(&octets, Some("not UTF-8"));
+    let ascii: Vec<u8> = octets.iter().map(|octet| octet & 0x7f).collect();
+    survives(&ascii, None);
+    survives(b"", Some("no domain"));
+}
