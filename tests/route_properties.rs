@@ -9,11 +9,14 @@ use std::{
 
 use mxdrill::{
     drill,
+    event::What,
     lab::NetworkKind,
     name::Domain,
+    plan::Plan,
     route::{Addresses, Candidate, Exchanger, Identity, Unroutable, route},
     scenario::{Families, Scenario, SenderSettings},
-    sender::{self, Post},
+    sender::{self, Post, Reference},
+    survey::{Source, Survey},
 };
 use proptest::prelude::*;
 use rand::SeedableRng;
@@ -353,8 +356,9 @@ fn zone() -> impl Strategy<Value = Zone> {
 }
 
 impl Zone {
-    fn text(&self) -> String {
-        let mut text = "summary = 's'\nzone = \"\"\"\n".to_owned();
+    /// The records alone.
+    fn records(&self) -> String {
+        let mut text = String::new();
         let mut line = |line: String| writeln!(text, "{line}").expect("written");
         let addresses = |owner: &str, addresses: &BTreeSet<IpAddr>| -> Vec<String> {
             let family = |address: &IpAddr| if address.is_ipv4() { "A" } else { "AAAA" };
@@ -392,6 +396,15 @@ impl Zone {
                 Records::Alias(target) => line(format!("{owner} CNAME {}.", host(*target))),
             }
         }
+        text
+    }
+
+    /// A scenario of these records; `more` is what else stands in it.
+    fn text(&self, more: &str) -> String {
+        let mut text = format!(
+            "summary = 's'\nzone = \"\"\"\n{}\"\"\"\n{more}",
+            self.records()
+        );
         let names: Vec<String> = self
             .own_names
             .iter()
@@ -404,8 +417,12 @@ impl Zone {
             .collect();
         write!(
             text,
-            "\"\"\"\nmessages = [{{ id = 'm', to = 'a@example.test' }}]\nsender = {{ names = [{}], addresses = [{}] }}\n",
-            if names.is_empty() { "\"sender.test\"".to_owned() } else { names.join(", ") },
+            "sender = {{ retry = ['30m'], names = [{}], addresses = [{}] }}\n",
+            if names.is_empty() {
+                "\"sender.test\"".to_owned()
+            } else {
+                names.join(", ")
+            },
             own.join(", "),
         )
         .expect("written");
@@ -506,9 +523,9 @@ impl Zone {
 
 /// The route that a sender in a lab with these records finds.
 fn found_in_a_lab(zone: &Zone) -> Result<Vec<Candidate>, Unroutable> {
-    let scenario = Scenario::parse("zone", &zone.text());
-    let scenario =
-        Arc::new(scenario.unwrap_or_else(|mistakes| panic!("{mistakes}\n{}", zone.text())));
+    let text = zone.text("messages = [{ id = 'm', to = 'a@example.test' }]\n");
+    let scenario = Scenario::parse("zone", &text);
+    let scenario = Arc::new(scenario.unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}")));
     let found = Arc::new(Mutex::new(None));
     let tell = Arc::clone(&found);
     let sender = sender::from_fn(|mut post: Post| async move {
@@ -520,6 +537,101 @@ fn found_in_a_lab(zone: &Zone) -> Result<Vec<Candidate>, Unroutable> {
     drill::run(&scenario, NetworkKind::Memory, None, sender).expect("it ran");
     let found = found.lock().expect("not poisoned").take();
     found.expect("a route, or the reason why there is none")
+}
+
+/// Messages of a drill that a plan is held against.
+const MESSAGES: usize = 200;
+
+/// The plan that the records lead to.
+fn planned(zone: &Zone) -> Plan {
+    let mut source = Source::default();
+    let domain: Domain = "example.test".parse().expect("a name");
+    // What is not there does not exist, whatever it is called.
+    let records = format!(". SOA ns.test. h.test. 1 2 3 4 5\n{}", zone.records());
+    source
+        .add_text("zone", &records, None)
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    Plan::of(&runtime.block_on(Survey::of(&source, &domain)))
+}
+
+/// What the reference sender tries first for each message, while everything is down: exchangers and
+/// addresses in their order.
+fn walked(zone: &Zone) -> Vec<Vec<(Domain, IpAddr)>> {
+    let hosts: BTreeSet<String> = (0..HOSTS).map(|n| host(n).to_string()).collect();
+    let with_address = zone.records();
+    let owns = |name: &String| {
+        let owner = format!("{name}. A");
+        with_address.lines().any(|line| line.starts_with(&owner))
+    };
+    let names = hosts
+        .into_iter()
+        .chain(["example.test".to_owned()])
+        .filter(owns);
+    let fault = |name: String| {
+        format!("{{ host = '{name}', stage = 'connect', effect = 'refuse', until = '20m' }}")
+    };
+    let faults: Vec<String> = names.map(fault).collect();
+    let more = format!(
+        "messages = [{{ id = 'm', to = 'a@example.test', count = {MESSAGES} }}]\nfaults = [{}]\n",
+        faults.join(", ")
+    );
+    let text = zone.text(&more);
+    let scenario = Scenario::parse("zone", &text);
+    let scenario = Arc::new(scenario.unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}")));
+    let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default());
+    let mut walks: BTreeMap<String, Vec<(Domain, IpAddr)>> = BTreeMap::new();
+    for event in run.expect("it ran").events {
+        if let What::Connect {
+            address, purpose, ..
+        } = event.what
+            && let (Some(message), Some(exchanger)) = (purpose.message, purpose.exchanger)
+            && purpose.pass == Some(1)
+            && message.0.starts_with("m-")
+            && !message.0.contains(".bounce.")
+        {
+            walks
+                .entry(message.0.to_string())
+                .or_default()
+                .push((exchanger, address));
+        }
+    }
+    walks.into_values().collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_sender_walks_as_planned(zone in zone().prop_map(|zone| Zone { own_names: vec![], own_addresses: vec![], ..zone })) {
+        let plan = planned(&zone);
+        let walks = walked(&zone);
+        prop_assert_eq!(walks.len(), if plan.is_deliverable() { MESSAGES } else { 0 });
+        let levels: Vec<BTreeSet<(Domain, IpAddr)>> = plan.levels.iter().map(|level| {
+            let usable = level.exchangers.iter().filter(|planned| planned.usable);
+            usable.flat_map(|planned| planned.addresses.iter().map(|address| (planned.host.clone(), *address))).collect()
+        }).collect();
+        for walk in &walks {
+            // Level by level, each of them to its end.
+            let mut rest = &walk[..];
+            for level in &levels {
+                let (here, after) = rest.split_at(level.len().min(rest.len()));
+                prop_assert_eq!(&here.iter().cloned().collect::<BTreeSet<_>>(), level);
+                rest = after;
+            }
+            prop_assert!(rest.is_empty());
+        }
+        // Of few equals, each comes first as often as its share says, give or take six deviations.
+        let best = plan.levels.iter().find(|level| level.exchangers.iter().any(|planned| planned.usable));
+        for planned in best.iter().flat_map(|level| &level.exchangers).filter(|planned| planned.share >= 0.2) {
+            let first = walks.iter().filter(|walk| walk[0].0 == planned.host).count() as f64;
+            let expected = planned.share * MESSAGES as f64;
+            let deviation = (expected * (1.0 - planned.share)).sqrt();
+            prop_assert!((first - expected).abs() <= 6.0 * deviation, "{first} of {MESSAGES} at {}", planned.host);
+        }
+    }
 }
 
 proptest! {

@@ -337,6 +337,10 @@ impl Files {
                 .map(|one| Mistake::at(path, content, one.offset, one.message));
             Mistakes(told.collect())
         })?;
+        if written.records.is_empty() && written.others.is_empty() {
+            let message = "found no record, expected a zone file (RFC 1035 section 5.1)".to_owned();
+            return Err(Mistakes(vec![Mistake::at(path, content, 0, message)]));
+        }
         let line_starts: Vec<usize> = std::iter::once(0)
             .chain(content.match_indices('\n').map(|(newline, _)| newline + 1))
             .collect();
