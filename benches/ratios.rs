@@ -6,7 +6,10 @@ use std::{
     collections::BTreeMap,
     hint::black_box,
     net::{IpAddr, SocketAddr, TcpListener},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -216,7 +219,7 @@ impl mailin_embedded::Handler for TakesAll {}
 /// Whole sessions over loopback with the lab's receivers and with mailin-embedded, whose handler does
 /// nothing, behind one client; so many at once, each with one message.
 fn receivers(whole: bool) {
-    let (messages, rounds) = if whole { (2000, 9) } else { (40, 1) };
+    let (messages, rounds) = if whole { (6000, 9) } else { (40, 1) };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let theirs = listener.local_addr().expect("an address");
     let mut server = mailin_embedded::Server::new(TakesAll);
@@ -285,9 +288,11 @@ fn load(to: SocketAddr, sessions: usize, messages: usize) -> Duration {
     runtime.expect("a runtime").block_on(async {
         let begun = Instant::now();
         let mut clients = tokio::task::JoinSet::new();
+        let given = Arc::new(AtomicUsize::new(0));
         for _ in 0..sessions {
+            let given = Arc::clone(&given);
             clients.spawn(async move {
-                for _ in 0..messages / sessions {
+                while given.fetch_add(1, Ordering::Relaxed) < messages {
                     deliver(to).await.expect("delivered");
                 }
             });

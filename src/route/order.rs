@@ -6,8 +6,6 @@
 
 use rand::Rng;
 
-/// Lists up to this length take no memory of their own.
-const FEW: usize = 16;
 /// Bits for the place in the list.
 const PLACE_BITS: u32 = 20;
 /// Bits for the preference.
@@ -20,11 +18,15 @@ const CHANCE_BITS: u32 = u64::BITS - PREFERENCE_BITS - PLACE_BITS;
 #[derive(Debug, Clone)]
 pub struct Order {
     keys: Keys,
+    count: usize,
 }
 
+/// Sorted keys. Short lists take no memory of their own; behind their end are greater keys than any.
 #[derive(Debug, Clone)]
 enum Keys {
-    Few([u64; FEW], usize),
+    Four([u64; 4]),
+    Eight([u64; 8]),
+    Sixteen([u64; 16]),
     Many(Vec<u64>),
 }
 
@@ -34,6 +36,7 @@ impl Order {
     ///
     /// # Panics
     /// With more than a million of them, which no DNS answer has room for.
+    #[inline]
     pub fn new<I>(preferences: I, random: &mut impl Rng) -> Self
     where
         I: IntoIterator<Item = u16, IntoIter: ExactSizeIterator>,
@@ -49,40 +52,42 @@ impl Order {
                     | chance << PLACE_BITS
                     | place
             });
-        let keys = if count <= FEW {
-            // What is not used is greater than any key, and stays behind.
-            let mut few = [u64::MAX; FEW];
-            few.iter_mut().zip(keys).for_each(|(slot, key)| *slot = key);
-            match count {
-                0..=4 => sort::<4>(&mut few),
-                5..=8 => sort::<8>(&mut few),
-                _ => sort::<FEW>(&mut few),
+        let keys = match count {
+            0..=4 => Keys::Four(sorted(keys)),
+            5..=8 => Keys::Eight(sorted(keys)),
+            9..=16 => Keys::Sixteen(sorted(keys)),
+            _ => {
+                let mut keys: Vec<u64> = keys.collect();
+                keys.sort_unstable();
+                Keys::Many(keys)
             }
-            Keys::Few(few, count)
-        } else {
-            let mut many: Vec<u64> = keys.collect();
-            many.sort_unstable();
-            Keys::Many(many)
         };
-        Self { keys }
+        Self { keys, count }
     }
 
     /// The places, the one to try first in front.
     pub fn places(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
-        let keys = match &self.keys {
-            Keys::Few(keys, count) => &keys[..*count],
+        let keys: &[u64] = match &self.keys {
+            Keys::Four(keys) => keys,
+            Keys::Eight(keys) => keys,
+            Keys::Sixteen(keys) => keys,
             Keys::Many(keys) => keys,
         };
         let place = |key: &u64| key & ((1 << PLACE_BITS) - 1);
-        keys.iter()
+        keys[..self.count]
+            .iter()
             .map(move |key| usize::try_from(place(key)).expect("at most a million"))
     }
 }
 
-/// Sorts the first `N` keys, a power of two, by Batcher's odd-even merges: which keys are compared does
-/// not depend on the keys, so that there is no branch for chance to mislead.
+/// At most `N` keys, a power of two, sorted by Batcher's odd-even merges: which keys are compared does not
+/// depend on the keys, so that there is no branch for chance to mislead.
 #[inline]
-fn sort<const N: usize>(keys: &mut [u64; FEW]) {
+fn sorted<const N: usize>(given: impl Iterator<Item = u64>) -> [u64; N] {
+    let mut keys = [u64::MAX; N];
+    keys.iter_mut()
+        .zip(given)
+        .for_each(|(slot, key)| *slot = key);
     let mut merged = 1;
     while merged < N {
         let mut apart = merged;
@@ -103,6 +108,7 @@ fn sort<const N: usize>(keys: &mut [u64; FEW]) {
         }
         merged *= 2;
     }
+    keys
 }
 
 #[cfg(test)]
