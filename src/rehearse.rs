@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Messages of each drill.
-pub const MESSAGES: usize = 100;
+pub const MESSAGES: usize = 200;
 /// Exchangers that are rehearsed at most.
 const MOST: usize = 50;
 /// The first of the addresses that stand for those which are not known (RFC 2544).

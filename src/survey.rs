@@ -6,7 +6,7 @@ mod source;
 mod spf;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     net::IpAddr,
 };
 
@@ -141,8 +141,8 @@ impl Survey {
                 continue;
             };
             for address in host.addresses() {
-                if !reverse.contains_key(&address) {
-                    reverse.insert(address, look_back(source, address).await);
+                if let Entry::Vacant(unknown) = reverse.entry(address) {
+                    unknown.insert(look_back(source, address).await);
                 }
             }
         }

@@ -415,9 +415,9 @@ impl Zone {
             .iter()
             .map(|a| format!("\"{a}\""))
             .collect();
-        write!(
+        writeln!(
             text,
-            "sender = {{ retry = ['30m'], names = [{}], addresses = [{}] }}\n",
+            "sender = {{ retry = ['30m'], names = [{}], addresses = [{}] }}",
             if names.is_empty() {
                 "\"sender.test\"".to_owned()
             } else {

@@ -258,7 +258,7 @@ fn resolver(site: &Arc<Site>) -> Resolver<LabRuntime> {
         connections.to_vec(),
     )];
     let config = ResolverConfig::from_parts(None, vec![], servers);
-    let runtime = LabRuntime::new(Arc::clone(&site));
+    let runtime = LabRuntime::new(Arc::clone(site));
     let mut builder =
         Resolver::builder_with_config(config, runtime).with_tls_config(NO_TLS.clone());
     *builder.options_mut() = options();
