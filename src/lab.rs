@@ -389,8 +389,13 @@ impl Lab {
             namespace::caught_up(&self.site).await;
         }
         let log = &self.site.log;
-        while log.open_sessions() > 0 {
-            log.past(log.len()).await;
+        loop {
+            // Before looking, so that an end right after is not missed.
+            let seen = log.len();
+            if log.open_sessions() == 0 {
+                return;
+            }
+            log.past(seen).await;
         }
     }
 

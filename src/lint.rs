@@ -8,7 +8,7 @@ mod exchangers;
 mod policies;
 mod records;
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -91,9 +91,21 @@ impl Findings<'_> {
             check,
             domain: self.survey.domain.clone(),
             place: place.or_else(|| self.home.clone()),
-            message: message.into(),
+            message: plain(&message.into()),
         });
     }
+}
+
+/// What others wrote into their records, without what a terminal would take for a command.
+fn plain(message: &str) -> String {
+    let mut plain = String::with_capacity(message.len());
+    for c in message.chars() {
+        match c.is_control() {
+            true => plain.extend(c.escape_default()),
+            false => plain.push(c),
+        }
+    }
+    plain
 }
 
 /// Every finding about domains, in the order of the files.
@@ -105,18 +117,16 @@ pub fn lint(source: &Source, surveys: &[Survey]) -> Vec<Finding> {
             home: survey.place(source.files()),
             found: Vec::new(),
         };
-        exchangers::check(&mut findings);
-        policies::check(&mut findings);
-        if let Some(files) = source.files() {
-            records::check(&mut findings, files);
+        // Of a domain that is not there, or not to be had, nothing else is worth saying.
+        if exchangers::is_there(&mut findings) {
+            exchangers::check(&mut findings);
+            policies::check(&mut findings);
         }
         all.append(&mut findings.found);
     }
-    // A record that several domains share is wrong once.
-    let mut seen = BTreeSet::new();
-    all.retain(|one| {
-        one.place.is_none() || seen.insert((one.check.id, one.place.clone(), one.message.clone()))
-    });
+    if let Some(files) = source.files() {
+        records::check(surveys, files, &mut all);
+    }
     all.sort_by(|one, other| {
         (&one.place, other.check.severity, one.check.id).cmp(&(
             &other.place,

@@ -1,6 +1,9 @@
 //! Where mail for a domain goes: its route as a sender walks it, before anything is sent.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use serde::Serialize;
 
@@ -96,16 +99,32 @@ impl Plan {
             true => Kind::Implicit,
             false => Kind::Mx,
         };
+        // Whoever sends finds itself at a loopback address, and leaves that level and all behind it out.
+        let is_sender = |host: &Domain| {
+            let known = survey.hosts.get(host);
+            known.is_some_and(|known| known.addresses().iter().any(IpAddr::is_loopback))
+        };
+        let own = exchangers
+            .iter()
+            .filter(|exchanger| is_sender(&exchanger.host));
+        let own = own.map(|exchanger| exchanger.preference).min();
         let mut levels: BTreeMap<u16, Vec<Planned>> = BTreeMap::new();
-        let mut before: Vec<Domain> = Vec::new();
+        let mut before: BTreeSet<Domain> = BTreeSet::new();
         for Exchanger { preference, host } in exchangers {
             let level = levels.entry(preference).or_default();
             if level.iter().any(|planned| planned.host == host) {
                 continue;
             }
-            let repeated = before.contains(&host);
-            level.push(planned(survey, &host, repeated));
-            before.push(host);
+            let mut one = planned(survey, &host, before.contains(&host));
+            if own.is_some_and(|own| preference >= own) && one.usable {
+                one.usable = false;
+                one.note = Some(match is_sender(&host) {
+                    true => "is whoever sends".to_owned(),
+                    false => "is left out: whoever sends comes before it, or with it".to_owned(),
+                });
+            }
+            level.push(one);
+            before.insert(host);
         }
         let levels: Vec<Level> = levels
             .into_iter()
@@ -125,7 +144,16 @@ impl Plan {
             .iter()
             .flat_map(|level| &level.exchangers)
             .any(|one| one.usable);
-        let why = nowhere.then(|| Unroutable::NoUsableExchanger.to_string());
+        let failed = survey
+            .hosts
+            .values()
+            .any(|host| matches!(host.ipv4, Reply::Failed) || matches!(host.ipv6, Reply::Failed));
+        let why = match (nowhere, failed, own) {
+            (false, ..) => None,
+            (true, true, _) => Some("the addresses could not be looked up; mail waits".to_owned()),
+            (true, false, Some(_)) => Some(Unroutable::OnlySelf.to_string()),
+            (true, false, None) => Some(Unroutable::NoUsableExchanger.to_string()),
+        };
         plan(kind, why, levels)
     }
 

@@ -143,10 +143,10 @@ fn failures(plan: &Plan) -> Vec<Failure> {
             faults,
         });
     };
-    let down = |planned: &&Planned| fault(&planned.host, "connect", "refuse", "1d");
+    let down = |planned: &&Planned| fault(&planned.host, "connect", "timeout", "1d");
     for planned in &usable {
         add(
-            format!("{} is down for a day", planned.host),
+            format!("{} does not answer for a day", planned.host),
             format!("{}-down", planned.host),
             vec![down(planned)],
         );
@@ -165,20 +165,20 @@ fn failures(plan: &Plan) -> Vec<Failure> {
         .filter(|(_, here)| here.len() > 1 && levels.len() > 1)
     {
         add(
-            format!("all of preference {preference} are down for a day"),
+            format!("none of preference {preference} answers for a day"),
             format!("preference-{preference}-down"),
             here.iter().map(down).collect(),
         );
     }
     if usable.len() > 1 {
         add(
-            "all exchangers are down for a day".to_owned(),
+            "no exchanger answers for a day".to_owned(),
             "all-down".to_owned(),
             usable.iter().map(down).collect(),
         );
     }
     add(
-        "the DNS fails for an hour".to_owned(),
+        "the domain cannot be looked up for an hour".to_owned(),
         "dns-fails".to_owned(),
         vec![format!(
             "{{ query = \"{}\", effect = \"servfail\", until = \"1h\" }}",

@@ -6,10 +6,11 @@ mod source;
 mod spf;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
 };
 
+use futures_util::{StreamExt, stream};
 use hickory_proto::rr::{Name, RData, RecordType, rdata::TXT};
 
 pub(crate) use self::source::Files;
@@ -22,6 +23,11 @@ use crate::{
     route::{Exchanger, MxAnswer, Unroutable, exchangers},
     zone::address_of,
 };
+
+/// Lookups under way at once, of hosts and of addresses.
+const AT_ONCE: usize = 16;
+/// Addresses of a host that are looked at.
+const MAX_ADDRESSES: usize = 100;
 
 /// An exchanger as it is listed.
 #[derive(Debug, Clone)]
@@ -47,6 +53,8 @@ pub struct Host {
     pub ipv6: Reply,
     /// Its TLSA records for SMTP.
     pub tlsa: Reply,
+    /// Whether it is signed with DNSSEC, where that can be told.
+    pub signed: Option<bool>,
 }
 
 impl Host {
@@ -105,8 +113,6 @@ pub struct Survey {
     pub policy: Option<String>,
     /// What its SPF record costs a receiver.
     pub spf_cost: Option<SpfCost>,
-    /// Whether the domain is signed with DNSSEC, where that can be told.
-    pub signed: Option<bool>,
 }
 
 impl Survey {
@@ -129,27 +135,31 @@ impl Survey {
         listed.sort_by(|one, other| {
             (one.preference, &one.host).cmp(&(other.preference, &other.host))
         });
-        let mut hosts = BTreeMap::new();
-        for host in listed.iter().map(|listed| &listed.host).chain([domain]) {
-            if !host.is_root() && !hosts.contains_key(host) {
-                hosts.insert(host.clone(), look_at(source, host).await);
-            }
-        }
-        let mut reverse = BTreeMap::new();
-        for listed in &listed {
-            let Some(host) = hosts.get(&listed.host) else {
-                continue;
-            };
-            for address in host.addresses() {
-                if let Entry::Vacant(unknown) = reverse.entry(address) {
-                    unknown.insert(look_back(source, address).await);
-                }
-            }
-        }
+        // Of a domain that cannot be looked up nothing else is asked: each question may wait as long.
+        let asked = match mx {
+            Reply::Failed => &Source::default(),
+            _ => source,
+        };
+        let mut names: BTreeSet<Domain> = listed.iter().map(|one| one.host.clone()).collect();
+        names.insert(domain.clone());
+        names.retain(|name| !name.is_root());
+        let hosts = names.into_iter().map(|host| async move {
+            let known = look_at(asked, &host).await;
+            (host, known)
+        });
+        let hosts: BTreeMap<Domain, Host> = stream::iter(hosts).buffered(AT_ONCE).collect().await;
+        let exchangers = listed.iter().filter_map(|one| hosts.get(&one.host));
+        let addresses: BTreeSet<IpAddr> = exchangers.flat_map(Host::addresses).collect();
+        let reverse = addresses
+            .into_iter()
+            .map(|address| async move { (address, look_back(asked, address).await) });
+        let reverse: BTreeMap<IpAddr, Reverse> =
+            stream::iter(reverse).buffered(AT_ONCE).collect().await;
+        let source = asked;
         let txt = source.ask(domain, RecordType::TXT).await;
         let mut spf_cost = None;
         if let [(record, _)] = &spf_records(&txt)[..] {
-            spf_cost = spf::cost(source, domain, record).await;
+            spf_cost = spf::cost(source, record).await;
         }
         let policy_host = look_at(source, &domain.prefixed("mta-sts")).await;
         Self {
@@ -158,7 +168,6 @@ impl Survey {
                 .ask(&domain.prefixed("_mta-sts"), RecordType::TXT)
                 .await,
             policy: source.policy(domain).map(str::to_owned),
-            signed: source.is_signed(domain),
             domain: domain.clone(),
             mx,
             listed,
@@ -212,11 +221,6 @@ impl Survey {
         top == Some("localhost") || host.as_str() == "localhost.localdomain"
     }
 
-    /// Whether the domain has a null MX and nothing else.
-    pub fn is_null(&self) -> bool {
-        matches!(self.exchangers(), Err(Unroutable::NullMx))
-    }
-
     /// The domain's SPF records, and where they are written down.
     pub fn spf_records(&self) -> Vec<(String, Option<Place>)> {
         spf_records(&self.txt)
@@ -257,13 +261,20 @@ fn spf_records(reply: &Reply) -> Vec<(String, Option<Place>)> {
 }
 
 async fn look_at(source: &Source, host: &Domain) -> Host {
+    let few = |mut reply: Reply| {
+        if let Reply::Records(records) = &mut reply {
+            records.truncate(MAX_ADDRESSES);
+        }
+        reply
+    };
     Host {
         alias: source.alias(host).await,
-        ipv4: source.ask(host, RecordType::A).await,
-        ipv6: source.ask(host, RecordType::AAAA).await,
+        ipv4: few(source.ask(host, RecordType::A).await),
+        ipv6: few(source.ask(host, RecordType::AAAA).await),
         tlsa: source
             .ask(&host.prefixed("_25._tcp"), RecordType::TLSA)
             .await,
+        signed: source.is_signed(host),
     }
 }
 
@@ -293,20 +304,30 @@ async fn look_back(source: &Source, address: IpAddr) -> Reverse {
 
 /// The DMARC records of a domain, or of the nearest one above it that has some.
 async fn dmarc(source: &Source, domain: &Domain) -> Reply {
-    let own = source
-        .ask(&domain.prefixed("_dmarc"), RecordType::TXT)
-        .await;
-    if !own.is_none() {
-        return own;
-    }
-    let above = std::iter::successors(domain.parent(), Domain::parent);
-    for above in above.take_while(|above| above.as_str().contains('.')) {
-        match source.ask(&above.prefixed("_dmarc"), RecordType::TXT).await {
+    let above = std::iter::successors(Some(domain.clone()), Domain::parent);
+    let mut last = Reply::NoData;
+    for name in above.take_while(|name| name == domain || name.as_str().contains('.')) {
+        last = source.ask(&name.prefixed("_dmarc"), RecordType::TXT).await;
+        // Records of other kinds are none (RFC 7489 section 6.6.3).
+        if let Reply::Records(records) = &mut last {
+            records.retain(is_dmarc);
+        }
+        match &last {
+            Reply::Records(records) if records.is_empty() => last = Reply::NoData,
             Reply::NoData | Reply::NoDomain => {}
-            // What is not known of others' domains leaves it at what is known of this one.
-            Reply::Unknown => break,
-            found => return found,
+            // What is not known may be there.
+            _ => break,
         }
     }
-    own
+    last
+}
+
+/// Whether a record is one of DMARC, or is meant to be.
+fn is_dmarc(placed: &Placed) -> bool {
+    let RData::TXT(txt) = &placed.record.data else {
+        return false;
+    };
+    let start: String = joined(txt).chars().filter(|c| *c != ' ').take(7).collect();
+    let start = start.to_ascii_lowercase();
+    start.starts_with("v=dmarc") || start.starts_with("p=")
 }

@@ -14,6 +14,6 @@ pub(super) fn new(args: &NewArgs) -> io::Result<Outcome> {
     let mut file = File::create_new(path).map_err(|error| at(path, error))?;
     file.write_all(FIRST.as_bytes())
         .map_err(|error| at(path, error))?;
-    anstream::println!("{0} is there. Play it: mxdrill run {0}", path.display());
+    anstream::println!("wrote {0}; play it: mxdrill run {0}", path.display());
     Ok(Outcome::Passed)
 }

@@ -10,7 +10,7 @@ use super::at;
 use crate::{
     name::Domain,
     scenario::Mistakes,
-    survey::{Source, Survey, resolver_address},
+    survey::{Reply, Source, Survey, resolver_address},
 };
 
 /// Mistakes in a file that are shown.
@@ -82,10 +82,20 @@ impl RecordsArgs {
             if domains.is_empty() {
                 domains = source.mail_domains();
             }
+            if domains.iter().any(Domain::is_root) {
+                let why = "found names without a domain, expected --origin DOMAIN";
+                return Err(io::Error::other(why));
+            }
             let Some(first) = files.first().filter(|_| domains.is_empty()) else {
                 let mut surveys = Vec::new();
                 for domain in &domains {
-                    surveys.push(Survey::of(&source, domain).await);
+                    let survey = Survey::of(&source, domain).await;
+                    if matches!(survey.mx, Reply::Unknown) {
+                        let files = from(&files, None);
+                        let why = format!("{domain} is in none of the files ({files})");
+                        return Err(io::Error::other(why));
+                    }
+                    surveys.push(survey);
                 }
                 return Ok(Looked {
                     source,
@@ -93,7 +103,7 @@ impl RecordsArgs {
                     from: from(&files, self.resolver),
                 });
             };
-            let nothing = "found no domain in it, expected records (RFC 1035 section 5.1)";
+            let nothing = "found no domain that gets mail in it";
             Err(at(first, io::Error::other(nothing)))
         })
     }

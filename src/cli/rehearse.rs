@@ -18,15 +18,18 @@ const LONG: Duration = Duration::from_secs(3600);
 
 pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
     let Looked { surveys, from, .. } = args.records.look()?;
-    let mut page = args
-        .html
-        .as_ref()
-        .map(|path| html::create(path))
-        .transpose()?;
     let mut out = anstream::stdout().lock();
     let mut told = Vec::new();
     for (index, survey) in surveys.iter().enumerate() {
-        let drills = rehearse(survey)?;
+        let drills = match rehearse(survey) {
+            Ok(drills) => drills,
+            // One domain that takes no mail is no reason to leave the others out.
+            Err(error) if surveys.len() > 1 => {
+                anstream::eprintln!("mxdrill: {error}");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         match args.format {
             PlanFormat::Json => json(&mut out, survey.domain.as_str(), &drills)?,
             PlanFormat::Text => {
@@ -59,13 +62,20 @@ pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
             anstream::eprintln!("{} drills written to {}", drills.len(), folder.display());
         }
         told.extend(drills.into_iter().map(|drill| Told {
-            title: format!("{}: {}", survey.domain, drill.title),
+            title: format!(
+                "{}: {} (longest wait {}, returned {}; {})",
+                survey.domain,
+                drill.title,
+                waited(drill.longest_wait),
+                lost(&drill),
+                takers(&drill)
+            ),
             scenario: drill.scenario,
             run: Ok(drill.run),
         }));
     }
-    if let Some(page) = &mut page {
-        crate::report::timeline(&told, page)?;
+    if let Some(path) = &args.html {
+        crate::report::timeline(&told, &mut html::create(path)?)?;
     }
     Ok(Outcome::Passed)
 }

@@ -123,7 +123,8 @@ pub(super) async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listene
     }
 }
 
-/// The next connection. Where there is no file for one more, it waits until there is.
+/// The next connection. After one that could not be accepted, most likely because no more files may be
+/// open, it waits a moment.
 pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {

@@ -115,17 +115,14 @@ impl NameServer {
             || "no answer".to_owned(),
             |code| response_word(code, answer.records.is_empty()),
         );
-        self.site.log.record(
-            now,
-            What::Query {
-                name: asked.clone(),
-                record_type,
-                over,
-                answer: shown.clone(),
-                fault: effect.map(|effect| effect.to_string()),
-                records: answer.records.clone(),
-            },
-        );
+        self.site.record(What::Query {
+            name: asked.clone(),
+            record_type,
+            over,
+            answer: shown.clone(),
+            fault: effect.map(|effect| effect.to_string()),
+            records: answer.records.clone(),
+        });
         if replaced {
             let negative = matches!(code, Some(ResponseCode::NXDomain | ResponseCode::NoError));
             answer.soa = negative.then(|| self.site.zones().at(now).soa_for(&name));

@@ -40,7 +40,7 @@ pub(super) const NAME_SERVER: SocketAddr =
 /// The port of the web servers of MTA-STS policies in a private network.
 pub(super) const HTTPS_PORT: u16 = 443;
 /// Sessions that a lab serves at once; further connections are reset.
-pub(super) const MAX_SESSIONS: usize = 10_000;
+pub(crate) const MAX_SESSIONS: usize = 10_000;
 
 /// The kinds of network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

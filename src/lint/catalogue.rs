@@ -18,6 +18,10 @@ macro_rules! checks {
 }
 
 checks! {
+    NO_DOMAIN = "no-domain", Error, "the domain exists",
+        why: "Mail for a domain that does not exist is returned at once.",
+        then: "Look for a slip in the name, register the domain, or add it to the zone.",
+        cite: ["RFC 5321 section 5.1"],
     NO_MX = "no-mx", Warning, "a domain has MX records",
         why: "Without MX records mail goes to the domain's own address, if it has one (the implicit MX), and there is no second host to fail over to.",
         then: "Publish an MX record for each exchanger, or a null MX if the domain takes no mail.",
@@ -87,7 +91,7 @@ checks! {
         then: "Use small numbers with gaps, such as 10, 20 and 30.",
         cite: ["RFC 1035 section 3.3.9"],
     BACKUP_PREFERRED = "backup-preferred", Warning, "a backup by name is less preferred than the primary",
-        why: "A lower number is more preferred. Senders try the host that is named as a backup before, or as often as, the one that is named as the primary.",
+        why: "A lower number is more preferred. Senders try the host that is named as a backup before,, the one that is named as the primary.",
         then: "Give the primary the lowest preference number, or rename the hosts if the order is meant.",
         cite: ["RFC 5321 section 5.1", "RFC 1035 section 3.3.9"],
     TTL_LOW = "ttl-low", Info, "the TTL of an MX or address record is 5 minutes or more",
@@ -170,7 +174,7 @@ checks! {
         why: "DANE is decided for each exchanger. An attacker who blocks the exchangers that have TLSA records steers the mail to one that has none, where TLS is not authenticated.",
         then: "Publish TLSA records at _25._tcp for every exchanger, in zones signed with DNSSEC.",
         cite: ["RFC 7672 section 2.2"],
-    TLSA_UNSIGNED = "tlsa-unsigned", Error, "a zone with TLSA records is signed with DNSSEC",
+    TLSA_UNSIGNED = "tlsa-unsigned", Warning, "a zone with TLSA records is signed with DNSSEC",
         why: "Senders use TLSA records only if DNSSEC validates them. In an unsigned zone they are ignored, and TLS stays opportunistic.",
         then: "Sign the zone of the exchanger and publish its DS record in the parent zone, or remove the TLSA records.",
         cite: ["RFC 7672 section 2.2", "RFC 6698 section 4.1"],

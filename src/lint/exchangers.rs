@@ -9,10 +9,11 @@ use super::{
     Findings,
     catalogue::{
         BACKUP_PREFERRED, DUPLICATE_EXCHANGER, EQUAL_PREFERENCES, IPV6_ABSENT, IPV6_ONLY,
-        LOOKUP_FAILED, NO_MX, NULL_MX_MIXED, NULL_MX_PREFERENCE, NULL_MX_SENDS, NULL_MX_UNNEEDED,
-        PREFERENCE_EXTREME, PTR_MISMATCH, PTR_MISSING, SHARED_ADDRESS, SHARED_NETWORK,
-        SINGLE_EXCHANGER, TARGET_ADDRESS, TARGET_ALIAS, TARGET_LOCALHOST, TARGET_NO_ADDRESS,
-        TARGET_NXDOMAIN, TARGET_PRIVATE, TLSA_PARTIAL, TLSA_UNSIGNED, TTL_HIGH, TTL_LOW,
+        LOOKUP_FAILED, NO_DOMAIN, NO_MX, NULL_MX_MIXED, NULL_MX_PREFERENCE, NULL_MX_SENDS,
+        NULL_MX_UNNEEDED, PREFERENCE_EXTREME, PTR_MISMATCH, PTR_MISSING, SHARED_ADDRESS,
+        SHARED_NETWORK, SINGLE_EXCHANGER, TARGET_ADDRESS, TARGET_ALIAS, TARGET_LOCALHOST,
+        TARGET_NO_ADDRESS, TARGET_NXDOMAIN, TARGET_PRIVATE, TLSA_PARTIAL, TLSA_UNSIGNED, TTL_HIGH,
+        TTL_LOW,
     },
     listed,
 };
@@ -53,12 +54,25 @@ const BACKUP: [&str; 8] = [
 /// Words in names of hosts that are meant to come first.
 const PRIMARY: [&str; 4] = ["primary", "main", "master", "prio"];
 
+/// Whether the domain exists and its MX records are known.
+pub(super) fn is_there(findings: &mut Findings<'_>) -> bool {
+    let survey = findings.survey;
+    match survey.mx {
+        Reply::Failed => {
+            let message = format!("the MX records of {} could not be looked up", survey.domain);
+            findings.add(LOOKUP_FAILED, None, message);
+            false
+        }
+        Reply::NoDomain => {
+            findings.add(NO_DOMAIN, None, format!("{} does not exist", survey.domain));
+            false
+        }
+        _ => true,
+    }
+}
+
 pub(super) fn check(findings: &mut Findings<'_>) {
     let survey = findings.survey;
-    if matches!(survey.mx, Reply::Failed) {
-        let message = format!("the MX records of {} could not be looked up", survey.domain);
-        return findings.add(LOOKUP_FAILED, None, message);
-    }
     null_mx(findings);
     let named: Vec<&Listed> = survey
         .listed
@@ -84,7 +98,6 @@ fn no_mx(findings: &mut Findings<'_>) {
     let survey = findings.survey;
     let domain = &survey.domain;
     let message = match survey.hosts.get(domain).map(Host::addresses) {
-        _ if matches!(survey.mx, Reply::NoDomain) => format!("{domain} does not exist"),
         Some(addresses) if !addresses.is_empty() => format!(
             "{domain} has no MX record: mail goes to its own address, {}",
             listed(addresses)
@@ -123,10 +136,9 @@ fn null_mx(findings: &mut Findings<'_>) {
     }
     if let [(record, _)] = &survey.spf_records()[..]
         && record.split_whitespace().skip(1).any(|term| {
-            !term
-                .trim_start_matches(['-', '~', '?'])
-                .eq_ignore_ascii_case("all")
-                && !term.contains('=')
+            let fails = term.starts_with(['-', '~', '?']);
+            let modifies = term.contains('=') && !term.starts_with("redirect=");
+            !fails && !modifies
         })
     {
         let message =
@@ -156,7 +168,8 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
             continue;
         }
         if Survey::is_localhost(host) {
-            let message = format!("the MX record names {host}, which is whoever sends");
+            let message =
+                format!("the MX record names {host}, which every sender takes for itself");
             findings.add(TARGET_LOCALHOST, place, message);
             continue;
         }
@@ -180,12 +193,15 @@ fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
     match (&known.ipv4, &known.ipv6) {
         (Reply::NoDomain, Reply::NoDomain) => {
             let own = host.is_within(&findings.survey.domain);
-            let others = if own {
-                ""
-            } else {
-                "; whoever can register it gets the mail"
+            let relative = host.as_str().strip_suffix(findings.survey.domain.as_str());
+            let hint = match relative.map(|relative| relative.trim_end_matches('.')) {
+                Some(whole) if whole.contains('.') => {
+                    format!("; is the final dot of {whole}. missing?")
+                }
+                _ if own => String::new(),
+                _ => "; whoever can register it gets the mail".to_owned(),
             };
-            let message = format!("{host} does not exist{others}");
+            let message = format!("{host} does not exist{hint}");
             findings.add(TARGET_NXDOMAIN, place, message);
         }
         (ipv4, ipv6) if ipv4.is_none() && ipv6.is_none() => {
@@ -203,7 +219,8 @@ fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
             continue;
         };
         if address.is_loopback() {
-            let message = format!("{host} has the address {address}, which is whoever sends");
+            let message =
+                format!("{host} has the address {address}, which every sender takes for itself");
             findings.add(TARGET_LOCALHOST, placed.place.clone(), message);
         } else if let Some(what) = reserved(address, documented) {
             let message = format!("{host} has the address {address}, which is {what}");
@@ -256,8 +273,19 @@ fn preferences(findings: &mut Findings<'_>, named: &[&Listed]) {
     let levels: BTreeSet<u16> = named.iter().map(|listed| listed.preference).collect();
     let domain = &findings.survey.domain;
     if let [only] = &hosts.iter().collect::<Vec<_>>()[..] {
-        let message = format!("{only} is the only exchanger of {domain}");
-        return findings.add(SINGLE_EXCHANGER, named[0].place.clone(), message);
+        // A host with addresses in several networks is several, and of a provider's nothing is known.
+        let known = findings.survey.hosts.get(**only);
+        let addresses = known.map(Host::addresses).unwrap_or_default();
+        let networks = |ipv4: bool| -> BTreeSet<String> {
+            let family = addresses.iter().filter(|address| address.is_ipv4() == ipv4);
+            family.map(|address| network(*address)).collect()
+        };
+        let several = networks(true).len() > 1 || networks(false).len() > 1;
+        if !several && !known.is_some_and(Host::is_uncertain) {
+            let message = format!("{only} is the only exchanger of {domain}");
+            findings.add(SINGLE_EXCHANGER, named[0].place.clone(), message);
+        }
+        return;
     }
     if levels.len() == 1 {
         let message = format!(
@@ -281,7 +309,7 @@ fn preferences(findings: &mut Findings<'_>, named: &[&Listed]) {
         });
         if let Some((other, _)) = meant_before {
             let message = format!(
-                "{} (preference {}) comes before {} (preference {})",
+                "{} (preference {}) comes before {} (preference {}); their names say otherwise",
                 listed.host, listed.preference, other.host, other.preference
             );
             findings.add(BACKUP_PREFERRED, listed.place.clone(), message);
@@ -480,12 +508,10 @@ fn tlsa(findings: &mut Findings<'_>, named: &[&Listed]) {
         );
         findings.add(TLSA_PARTIAL, place.clone(), message);
     }
-    if survey.signed == Some(false) {
-        let names = listed(with.iter().map(|(name, _)| name));
-        let message = format!(
-            "{names} has TLSA records, and {} is not signed",
-            survey.domain
-        );
+    let unsigned = with.iter().filter(|(_, host)| host.signed == Some(false));
+    let unsigned = listed(unsigned.map(|(name, _)| name));
+    if !unsigned.is_empty() {
+        let message = format!("TLSA records without DNSSEC, as far as the file says: {unsigned}");
         findings.add(TLSA_UNSIGNED, place, message);
     }
 }
@@ -509,7 +535,8 @@ fn ttls(findings: &mut Findings<'_>, named: &[&Listed]) {
     });
     let mut told = BTreeSet::new();
     for (what, ttl, place) in mx.chain(addresses).collect::<Vec<_>>() {
-        if !told.insert(what.clone()) {
+        // What a resolver gives is what is left of it.
+        if place.is_none() || !told.insert(what.clone()) {
             continue;
         }
         if ttl < LOW_TTL && ttl != AUTOMATIC_TTL {

@@ -2,7 +2,7 @@
 
 use mail_auth::{
     common::parse::TxtRecordParser,
-    dmarc::{Dmarc, Policy as DmarcPolicy},
+    dmarc::Dmarc,
     mta_sts::MtaSts,
     spf::{Mechanism, Qualifier, Spf},
 };
@@ -17,6 +17,7 @@ use super::{
     listed,
 };
 use crate::{
+    name::Domain,
     sender::{StsMode, StsPolicy},
     survey::{Reply, Survey},
 };
@@ -100,11 +101,11 @@ fn dmarc(findings: &mut Findings<'_>) {
         _ => {}
     }
     let mut records = Survey::texts(&survey.dmarc);
-    // A record of another kind is none (RFC 7489 section 6.6.3); one with a slip in its version is meant.
-    records.retain(|(text, _)| {
-        let start = text.trim_start().to_ascii_lowercase();
-        start.starts_with("v=dmarc") || start.starts_with("v = dmarc") || start.starts_with("p=")
-    });
+    // One with a slip in its version is none, unless there is no other.
+    let valid = |text: &str| text.starts_with("v=DMARC1");
+    if records.iter().any(|(text, _)| valid(text)) {
+        records.retain(|(text, _)| valid(text));
+    }
     let (record, place) = match &records[..] {
         [] => return findings.add(DMARC_MISSING, None, format!("{domain} has no DMARC record")),
         [only] => only.clone(),
@@ -113,31 +114,51 @@ fn dmarc(findings: &mut Findings<'_>) {
             return findings.add(DMARC_SEVERAL, second.1.clone(), message);
         }
     };
-    let policy = Dmarc::parse(record.as_bytes()).map(|parsed| parsed.p);
-    match policy {
-        Err(_) | Ok(DmarcPolicy::Unspecified) => {
+    // A policy of subdomains holds for them in place of the policy (section 6.3).
+    let name = format!("_dmarc.{domain}");
+    let inherited = !survey
+        .dmarc
+        .records()
+        .iter()
+        .any(|placed| Domain::from(&placed.record.name).as_str() == name);
+    let tag = match inherited && value(&record, "sp").is_some() {
+        true => "sp",
+        false => "p",
+    };
+    let policy = value(&record, tag).unwrap_or_default().to_ascii_lowercase();
+    let reports = value(&record, "rua").is_some();
+    let readable = Dmarc::parse(record.as_bytes()).is_ok() && valid(&record);
+    match &*policy {
+        _ if !readable => {
             let message = format!("the DMARC record of {domain} is not valid: {record}");
             findings.add(DMARC_INVALID, place, message);
         }
-        // What is not one of the three words is read as none.
-        Ok(DmarcPolicy::None) if !says(&record, "p", "none") => {
-            let message = format!("the DMARC record of {domain} has no valid policy (p): {record}");
-            findings.add(DMARC_INVALID, place, message);
-        }
-        Ok(DmarcPolicy::None) => {
+        "quarantine" | "reject" => {}
+        "none" => {
             let message = format!("the DMARC policy of {domain} is none: it asks for nothing");
             findings.add(DMARC_NONE, place, message);
         }
-        Ok(DmarcPolicy::Quarantine | DmarcPolicy::Reject) => {}
+        // With an address for reports it counts as none (section 6.6.3).
+        "" if reports => {
+            let message =
+                format!("the DMARC record of {domain} has no policy, which counts as none");
+            findings.add(DMARC_NONE, place, message);
+        }
+        _ => {
+            let message =
+                format!("the DMARC record of {domain} has no valid policy ({tag}): {record}");
+            findings.add(DMARC_INVALID, place, message);
+        }
     }
 }
 
-/// Whether a record has a tag with a value.
-fn says(record: &str, wanted: &str, value: &str) -> bool {
-    record.split(';').any(|tag| {
-        tag.split_once('=').is_some_and(|(name, found)| {
-            name.trim().eq_ignore_ascii_case(wanted) && found.trim().eq_ignore_ascii_case(value)
-        })
+/// The value of a tag.
+fn value<'a>(record: &'a str, wanted: &str) -> Option<&'a str> {
+    record.split(';').find_map(|tag| {
+        let (name, value) = tag.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case(wanted)
+            .then(|| value.trim())
     })
 }
 
@@ -150,6 +171,10 @@ fn mta_sts(findings: &mut Findings<'_>) {
     }
     let mut records = Survey::texts(&survey.mta_sts);
     records.retain(|(text, _)| text.trim_start().to_ascii_lowercase().starts_with("v=sts"));
+    let valid = |text: &str| text.starts_with("v=STSv1;");
+    if records.iter().any(|(text, _)| valid(text)) {
+        records.retain(|(text, _)| valid(text));
+    }
     let (record, place) = match &records[..] {
         [] => return,
         [only] => only.clone(),

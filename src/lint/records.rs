@@ -2,42 +2,73 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hickory_proto::rr::RecordType;
+use hickory_proto::rr::{RData, RecordType};
 
 use super::{
-    Findings,
+    Check, Finding,
     catalogue::{CNAME_BESIDE, TTL_DIFFERS},
 };
 use crate::{
     name::Domain,
-    survey::{Files, Placed},
+    survey::{Files, Placed, Survey},
 };
 
 /// What DNSSEC puts beside a CNAME (RFC 4034 sections 3 and 4).
 const OF_DNSSEC: [&str; 4] = ["RRSIG", "NSEC", "NSEC3", "KEY"];
 
-pub(super) fn check(findings: &mut Findings<'_>, files: &Files) {
-    let survey = findings.survey;
-    let within = |owner: &&Domain| owner.is_within(&survey.domain);
-    let hosts = survey.hosts.keys();
-    let owners: BTreeSet<&Domain> = files.written.keys().filter(within).chain(hosts).collect();
-    for owner in owners {
-        let Some(set) = files.written.get(owner) else {
+/// Checks the records of the domains and of their exchangers, each name once.
+pub(super) fn check(surveys: &[Survey], files: &Files, found: &mut Vec<Finding>) {
+    let domains: BTreeSet<&Domain> = surveys.iter().map(|survey| &survey.domain).collect();
+    let mut hosts: BTreeMap<&Domain, &Domain> = BTreeMap::new();
+    for survey in surveys {
+        for host in survey.hosts.keys() {
+            hosts.entry(host).or_insert(&survey.domain);
+        }
+    }
+    for (owner, set) in &files.written {
+        let mut above = std::iter::successors(Some(owner.clone()), Domain::parent);
+        let domain = above.find_map(|name| domains.get(&name).copied());
+        let Some(domain) = domain.or_else(|| hosts.get(owner).copied()) else {
             continue;
         };
-        beside_alias(findings, files, owner, set);
-        ttls(findings, owner, set);
+        let mut add = |check: Check, placed: &Placed, message: String| {
+            found.push(Finding {
+                check,
+                domain: domain.clone(),
+                place: placed.place.clone(),
+                message,
+            });
+        };
+        beside_alias(files, owner, set, &mut add);
+        ttls(owner, set, &mut add);
     }
 }
 
-fn beside_alias(findings: &mut Findings<'_>, files: &Files, owner: &Domain, set: &[Placed]) {
-    let is_alias = |placed: &&Placed| placed.record.record_type() == RecordType::CNAME;
-    let Some(alias) = set.iter().find(is_alias) else {
+fn beside_alias(
+    files: &Files,
+    owner: &Domain,
+    set: &[Placed],
+    add: &mut impl FnMut(Check, &Placed, String),
+) {
+    let targets: BTreeMap<String, &Placed> = set
+        .iter()
+        .filter_map(|placed| match &placed.record.data {
+            RData::CNAME(target) => Some((target.0.to_lowercase().to_ascii(), placed)),
+            _ => None,
+        })
+        .collect();
+    let Some(alias) = targets.values().next() else {
         return;
     };
-    let written = set.iter().filter(|placed| !is_alias(placed));
-    let written = written.map(|placed| placed.record.record_type().to_string());
-    let others = files.other_types(owner).map(str::to_owned);
+    if targets.len() > 1 {
+        let message = format!("{owner} is an alias of {} names", targets.len());
+        add(CNAME_BESIDE, alias, message);
+    }
+    let written = set.iter().map(|placed| placed.record.record_type());
+    let written = written
+        .filter(|kind| *kind != RecordType::CNAME)
+        .map(|kind| kind.to_string());
+    let others = files.other_types(owner).iter().cloned();
     let beside: BTreeSet<String> = written
         .chain(others)
         .filter(|kind| !OF_DNSSEC.contains(&&**kind))
@@ -48,26 +79,21 @@ fn beside_alias(findings: &mut Findings<'_>, files: &Files, owner: &Domain, set:
             "{owner} is an alias and has {} records too",
             beside.join(", ")
         );
-        findings.add(CNAME_BESIDE, alias.place.clone(), message);
+        add(CNAME_BESIDE, alias, message);
     }
 }
 
-fn ttls(findings: &mut Findings<'_>, owner: &Domain, set: &[Placed]) {
-    let mut by_type: BTreeMap<RecordType, Vec<&Placed>> = BTreeMap::new();
+fn ttls(owner: &Domain, set: &[Placed], add: &mut impl FnMut(Check, &Placed, String)) {
+    let mut first: BTreeMap<RecordType, u32> = BTreeMap::new();
+    let mut told: BTreeSet<RecordType> = BTreeSet::new();
     for placed in set {
-        by_type
-            .entry(placed.record.record_type())
-            .or_default()
-            .push(placed);
-    }
-    for (record_type, records) in by_type {
-        let first = records[0].record.ttl;
-        if let Some(other) = records.iter().find(|placed| placed.record.ttl != first) {
-            let message = format!(
-                "the {record_type} records of {owner} have TTLs of {first} and {} seconds",
-                other.record.ttl
-            );
-            findings.add(TTL_DIFFERS, other.place.clone(), message);
+        let kind = placed.record.record_type();
+        let ttl = placed.record.ttl;
+        let expected = *first.entry(kind).or_insert(ttl);
+        if ttl != expected && told.insert(kind) {
+            let message =
+                format!("the {kind} records of {owner} have TTLs of {expected} and {ttl} seconds");
+            add(TTL_DIFFERS, placed, message);
         }
     }
 }

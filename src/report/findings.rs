@@ -1,7 +1,7 @@
 //! What `mxdrill lint` found: for people, and as JSON, SARIF and JUnit XML.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, Write},
 };
 
@@ -33,8 +33,13 @@ impl Linted<'_> {
 
     /// A line for each finding, and a sum.
     pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
+        // A record that several domains share is wrong once.
+        let mut seen = BTreeSet::new();
         for finding in self.findings {
             let place = place(finding);
+            if !seen.insert((finding.check.id, place.clone(), &finding.message)) {
+                continue;
+            }
             let severity = finding.check.severity;
             let style = style(severity);
             writeln!(
@@ -63,7 +68,7 @@ impl Linted<'_> {
             })
             .collect();
         let sum = match sum.is_empty() {
-            true => "nothing to say".to_owned(),
+            true => "no problems found".to_owned(),
             false => sum.join(", "),
         };
         writeln!(out, "{domains} ({}): {sum}", self.from)?;
@@ -147,7 +152,7 @@ impl Linted<'_> {
                     let lines = found
                         .iter()
                         .map(|one| format!("{}: {}", place(one), one.message));
-                    status.set_message(check.claim);
+                    status.set_message(found[0].message.clone());
                     status.set_type(check.severity.to_string());
                     status.set_description(lines.collect::<Vec<_>>().join("\n"));
                 }
@@ -185,6 +190,23 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
+/// A path as a reference of URI (RFC 3986): what is none of its own characters is escaped.
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    for octet in path.replace('\\', "/").bytes() {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(octet.into());
+            }
+            _ => uri.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    match uri.starts_with('/') {
+        true => format!("file://{uri}"),
+        false => uri,
+    }
+}
+
 fn rule(check: &Check) -> Value {
     json!({
         "id": check.id,
@@ -200,8 +222,8 @@ fn result(finding: &Finding) -> Value {
         .place
         .iter()
         .map(|place| {
-            json!({ "physicalLocation": {
-                "artifactLocation": { "uri": &*place.path },
+            json!({ "logicalLocations": [{ "fullyQualifiedName": finding.domain }], "physicalLocation": {
+                "artifactLocation": { "uri": uri(&place.path) },
                 "region": { "startLine": place.line },
             } })
         })

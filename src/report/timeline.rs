@@ -29,7 +29,7 @@ pub(crate) struct Told {
     pub(crate) title: String,
     /// The drill.
     pub(crate) scenario: Arc<Scenario>,
-    /// What came of it, or why nothing did.
+    /// What came of it, or why it was not run.
     pub(crate) run: Result<Run, String>,
 }
 
@@ -55,7 +55,7 @@ impl<T: fmt::Display> fmt::Display for Plain<T> {
 /// Writes one file for a browser.
 pub(crate) fn timeline(drills: &[Told], out: &mut impl Write) -> io::Result<()> {
     out.write_all(HEAD.as_bytes())?;
-    let failed = drills.iter().filter(|told| !passed(told)).count();
+    let failed = drills.iter().filter(|told| has_failed(told)).count();
     writeln!(out, "<h1>{}</h1>", Plain(sum(drills.len(), failed)))?;
     writeln!(
         out,
@@ -67,14 +67,14 @@ pub(crate) fn timeline(drills: &[Told], out: &mut impl Write) -> io::Result<()> 
         "<p class=\"key\"><i class=\"accepted\"></i> taken <i class=\"later\"></i> failed for now <i class=\"refused\"></i> failed for good</p>"
     )?;
     for told in drills {
-        drill(told, drills.len() <= FEW || !passed(told), out)?;
+        drill(told, drills.len() <= FEW || has_failed(told), out)?;
     }
     writeln!(out, "</main>\n</body>\n</html>")?;
     out.flush()
 }
 
-fn passed(told: &Told) -> bool {
-    told.run.as_ref().is_ok_and(|run| run.verdict.passed())
+fn has_failed(told: &Told) -> bool {
+    told.run.as_ref().is_ok_and(|run| !run.verdict.passed())
 }
 
 fn sum(all: usize, failed: usize) -> String {
@@ -86,10 +86,12 @@ fn sum(all: usize, failed: usize) -> String {
 }
 
 fn drill(told: &Told, open: bool, out: &mut impl Write) -> io::Result<()> {
-    let (open, mark) = (
-        if open { " open" } else { "" },
-        if passed(told) { "ok" } else { "fail" },
-    );
+    let open = if open { " open" } else { "" };
+    let mark = match &told.run {
+        Err(_) => "skip",
+        Ok(run) if run.verdict.passed() => "ok",
+        Ok(_) => "fail",
+    };
     writeln!(
         out,
         "<details class=\"drill\"{open}><summary><b class=\"{mark}\">{mark}</b> {}</summary>",
@@ -138,7 +140,12 @@ fn messages(scenario: &Scenario, run: &Run, out: &mut impl Write) -> io::Result<
             message, outcome, ..
         } = &event.what
         {
-            ends.insert(message, (*outcome, event.at));
+            // Of several recipients the one with whom it went worst, as far as it went.
+            let (worst, at) = ends.entry(message).or_insert((*outcome, event.at));
+            *at = event.at;
+            if *worst == Outcome::Deferred || *outcome == Outcome::Bounced {
+                *worst = *outcome;
+            }
         }
     }
     let end = run.events.last().map_or(Moment::START, |event| event.at);

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     connection::on_the_wire,
     event::Purpose,
-    lab::{Network, Site},
+    lab::{Network, Site, network::MAX_SESSIONS},
     name::Domain,
     reply::{Severity, Status},
     route::{self, Candidate, Identity, Unroutable},
@@ -40,9 +40,9 @@ use crate::{
     time::Moment,
 };
 
-/// Passes under way at once, each with a session or less: where sessions are pipes, and where they take
-/// sockets. Messages that come in meanwhile wait.
-const MAX_PASSES: usize = 1000;
+/// Passes under way at once, each with a session or less: where sessions are pipes, as many as a lab
+/// serves, and where they take sockets. What comes beyond waits, on the drill's clock too.
+const MAX_PASSES: usize = MAX_SESSIONS;
 const MAX_PASSES_ON_SOCKETS: usize = 64;
 
 /// A sender that does what the RFCs ask, or with a [`Flaw`] all but one thing of it.
@@ -197,6 +197,14 @@ impl Office {
                 Some(leave) => leave,
                 None => self.leave().await,
             };
+            // The leave may have been long in coming.
+            let now = self.site.clock.now();
+            if delivery.pass > 1 && self.stop.is_some_and(|stop| now > stop) {
+                return;
+            }
+            if delivery.pass > 1 && now >= deadline {
+                return self.fail_rest(delivery, expired(delivery.last.as_ref()));
+            }
             // Boxed: a message that waits for its next pass is small.
             Box::pin(self.pass(delivery)).await;
             drop(under_way);

@@ -1,11 +1,12 @@
 //! Where records are looked up: in zone files, in a scenario, or by a resolver.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt, io,
     net::{IpAddr, SocketAddr},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use hickory_proto::{
@@ -23,11 +24,15 @@ use crate::{
     scenario::{Mistake, Mistakes, Scenario},
     sender::{Found, read_answer},
     time::Moment,
-    zone::{Zone, text},
+    zone::{Zone, address_of, text},
 };
 
 /// Aliases followed before a chain counts as endless.
 const MAX_ALIASES: usize = 16;
+/// Wait for a resolver's answer, which is asked twice.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Addresses that a name may have: no answer has room for more.
+const MAX_ADDRESSES: usize = 1000;
 /// Octets that a zone file may have.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
@@ -99,10 +104,14 @@ pub(crate) struct Files {
     /// Every record as it is written, repetitions too, by owner.
     pub(crate) written: BTreeMap<Domain, Vec<Placed>>,
     /// Names at and below which the files say everything.
-    apexes: Vec<Domain>,
+    apexes: BTreeSet<Domain>,
     /// Types of records that mean nothing to mail, by owner.
-    others: Vec<(Domain, String)>,
-    signed: Vec<Domain>,
+    others: BTreeMap<Domain, Vec<String>>,
+    signed: BTreeSet<Domain>,
+    /// Where records are written down, by owner and data; of a record that is there twice, the first.
+    places: HashMap<(Domain, String), Place>,
+    /// Addresses that a name has.
+    addresses: HashMap<Domain, usize>,
     policies: BTreeMap<Domain, String>,
 }
 
@@ -140,6 +149,8 @@ impl Source {
         options.use_hosts_file = ResolveHosts::Never;
         options.preserve_intermediates = true;
         options.edns0 = true;
+        options.timeout = TIMEOUT;
+        options.attempts = 1;
         self.resolver = Some(builder.build().map_err(io::Error::other)?);
         Ok(())
     }
@@ -167,11 +178,7 @@ impl Source {
                 message,
             }])
         })?;
-        let by_name = path
-            .file_stem()
-            .and_then(|stem| stem.to_str()?.parse().ok());
-        let by_name: Option<Domain> = by_name.filter(|name: &Domain| name.as_str().contains('.'));
-        files.add_zone_file(&shown, &text, origin.or(by_name.as_ref()))
+        files.add_zone_file(&shown, &text, origin.or(domain_of(path).as_ref()))
     }
 
     /// Adds the text of a zone file.
@@ -231,7 +238,7 @@ impl Source {
     /// Whether a domain is signed, where that can be told.
     pub(crate) fn is_signed(&self, domain: &Domain) -> Option<bool> {
         let files = self.files.as_ref().filter(|files| files.cover(domain))?;
-        Some(files.signed.iter().any(|apex| domain.is_within(apex)))
+        Some(at_and_above(domain).any(|name| files.signed.contains(&name)))
     }
 
     /// Looks up records of a type; aliases are followed.
@@ -290,6 +297,20 @@ fn reverse_zone(owner: &Domain) -> Option<Domain> {
     std::iter::successors(Some(owner.clone()), Domain::parent).nth(labels)
 }
 
+/// A name and those above it, up to the root.
+fn at_and_above(name: &Domain) -> impl Iterator<Item = Domain> {
+    std::iter::successors(Some(name.clone()), Domain::parent)
+}
+
+/// The domain that the name of a zone file says it is about: `example.com.zone`, `db.example.com`.
+fn domain_of(path: &Path) -> Option<Domain> {
+    let name = path.file_name()?.to_str()?;
+    let ending = [".zone", ".txt", ".db", ".hosts", ".bind", ".dns"];
+    let stem = ending.iter().find_map(|ending| name.strip_suffix(ending));
+    let domain: Domain = stem.or_else(|| name.strip_prefix("db."))?.parse().ok()?;
+    domain.as_str().contains('.').then_some(domain)
+}
+
 /// The text of a zone file.
 fn read(path: &Path) -> Result<String, String> {
     let cannot = |error: io::Error| format!("cannot be read: {error}");
@@ -300,12 +321,24 @@ fn read(path: &Path) -> Result<String, String> {
         ));
     }
     let octets = std::fs::read(path).map_err(cannot)?;
-    String::from_utf8(octets).map_err(|error| {
-        format!(
-            "found octets that are not UTF-8 after octet {}, expected a zone file",
-            error.utf8_error().valid_up_to()
-        )
-    })
+    let text = match String::from_utf8(octets) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let latin: String = error.into_bytes().into_iter().map(char::from).collect();
+            // Old files have Latin-1 in their comments; what has control characters is no text at all.
+            if latin.contains(|c: char| c.is_ascii_control() && !c.is_ascii_whitespace()) {
+                return Err(format!(
+                    "found octets that are not UTF-8 after octet {valid}, expected a zone file"
+                ));
+            }
+            latin
+        }
+    };
+    Ok(text
+        .strip_prefix('\u{feff}')
+        .map(str::to_owned)
+        .unwrap_or(text))
 }
 
 impl Files {
@@ -315,7 +348,7 @@ impl Files {
             self.add(record.clone(), None);
         }
         // A scenario says everything there is.
-        self.apexes = vec![Domain::root()];
+        self.apexes = BTreeSet::from([Domain::root()]);
         self.signed.extend(scenario.dnssec.iter().cloned());
         for policy in &scenario.policies {
             self.policies
@@ -347,6 +380,20 @@ impl Files {
         let path: Arc<str> = path.into();
         let mut apexes: Vec<Domain> = Vec::new();
         for (offset, record) in written.records {
+            if address_of(&record.data).is_some() {
+                let addresses = self
+                    .addresses
+                    .entry(Domain::from(&record.name))
+                    .or_default();
+                *addresses += 1;
+                if *addresses > MAX_ADDRESSES {
+                    let message = format!(
+                        "found more than {MAX_ADDRESSES} addresses of {}, expected as many as an answer holds",
+                        Domain::from(&record.name)
+                    );
+                    return Err(Mistakes(vec![Mistake::at(&path, content, offset, message)]));
+                }
+            }
             let line = line_starts.partition_point(|start| *start <= offset);
             if record.record_type() == RecordType::SOA {
                 apexes.push(Domain::from(&record.name));
@@ -357,27 +404,17 @@ impl Files {
             };
             self.add(record, Some(place));
         }
-        // Without an SOA record the file is about what it says it is, or about all that is in it.
-        if apexes.is_empty() {
-            apexes.extend(origin.cloned().filter(|origin| !origin.is_root()));
-        }
-        if apexes.is_empty() {
-            apexes.extend(
-                written
-                    .origins
-                    .first()
-                    .cloned()
-                    .filter(|origin| !origin.is_root()),
-            );
-        }
+        // Without an SOA record a file is about what is topmost in it.
         if apexes.is_empty() {
             apexes.extend(self.topmost());
         }
         self.apexes.extend(apexes);
-        let signs = |kind: &str| matches!(kind, "DNSKEY" | "RRSIG");
-        let signed = written.others.iter().filter(|(_, kind)| signs(kind));
-        self.signed.extend(signed.map(|(owner, _)| owner.clone()));
-        self.others.extend(written.others);
+        for (owner, kind) in written.others {
+            if matches!(&*kind, "DNSKEY" | "RRSIG") {
+                self.signed.insert(owner.clone());
+            }
+            self.others.entry(owner).or_default().push(kind);
+        }
         Ok(())
     }
 
@@ -402,37 +439,39 @@ impl Files {
         };
         let owner = Domain::from(&record.name);
         if record.record_type() == RecordType::PTR {
-            self.apexes
-                .extend(reverse_zone(&owner).filter(|zone| !self.apexes.contains(zone)));
+            self.apexes.extend(reverse_zone(&owner));
+        }
+        if let Some(place) = &placed.place {
+            let key = (owner.clone(), record.data.to_string());
+            self.places.entry(key).or_insert_with(|| place.clone());
         }
         self.written.entry(owner).or_default().push(placed);
         self.zone.add(record);
     }
 
     /// Types of records at a name that mean nothing to mail.
-    pub(crate) fn other_types(&self, owner: &Domain) -> impl Iterator<Item = &str> {
-        let of_owner = self.others.iter().filter(move |(other, _)| other == owner);
-        of_owner.map(|(_, kind)| kind.as_str())
+    pub(crate) fn other_types(&self, owner: &Domain) -> &[String] {
+        self.others.get(owner).map_or(&[], Vec::as_slice)
     }
 
     /// Whether the files say everything about a name: it is within a zone and not handed on.
     fn cover(&self, name: &Domain) -> bool {
-        let apex = self
-            .apexes
-            .iter()
-            .filter(|apex| name.is_within(apex))
-            .max_by_key(|apex| apex.as_str().len());
-        let Some(apex) = apex else {
-            return false;
-        };
-        let handed_on = |node: &Domain| {
-            let set = self.written.get(node).map_or(&[][..], Vec::as_slice);
-            set.iter()
-                .any(|placed| placed.record.record_type() == RecordType::NS)
-        };
-        let mut between = std::iter::successors(Some(name.clone()), Domain::parent)
-            .take_while(|node| node != apex && !node.is_root());
-        !between.any(|node| handed_on(&node))
+        for node in at_and_above(name) {
+            if self.apexes.contains(&node) {
+                return true;
+            }
+            let set = self.written.get(&node).map_or(&[][..], Vec::as_slice);
+            let is_cut = set
+                .iter()
+                .any(|placed| placed.record.record_type() == RecordType::NS);
+            // Names below a DNAME are those of another zone (RFC 6672).
+            let is_alias =
+                node != *name && self.other_types(&node).iter().any(|kind| kind == "DNAME");
+            if is_cut || is_alias {
+                return false;
+            }
+        }
+        false
     }
 
     /// The answer at a name, or the name that it is an alias of.
@@ -450,13 +489,15 @@ impl Files {
                 _ => {}
             }
         }
-        let places = self.places(&end);
         let found: Vec<Placed> = answer
             .records
             .into_iter()
             .filter(|record| record.record_type() == record_type)
             .map(|record| Placed {
-                place: places.get(&record.data.to_string()).cloned(),
+                place: self
+                    .places
+                    .get(&(end.clone(), record.data.to_string()))
+                    .cloned(),
                 record,
             })
             .collect();
@@ -471,7 +512,8 @@ impl Files {
         if is_address
             && self
                 .other_types(&end)
-                .any(|kind| matches!(kind, "ALIAS" | "ANAME"))
+                .iter()
+                .any(|kind| matches!(&**kind, "ALIAS" | "ANAME"))
         {
             return Ok(Reply::Unknown);
         }
@@ -479,15 +521,6 @@ impl Files {
             ResponseCode::NXDomain => Reply::NoDomain,
             _ => Reply::NoData,
         })
-    }
-
-    /// Where the records of a name are written down, by their data.
-    fn places(&self, owner: &Domain) -> BTreeMap<String, Place> {
-        let set = self.written.get(owner).into_iter().flatten();
-        let placed =
-            set.filter_map(|placed| Some((placed.record.data.to_string(), placed.place.clone()?)));
-        // Of a record that is written twice, the first counts.
-        placed.rev().collect()
     }
 
     /// Where a name is written down first.

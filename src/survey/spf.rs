@@ -1,7 +1,5 @@
 //! What an SPF record costs a receiver that checks it: lookups, of which ten are allowed.
 
-use std::collections::BTreeSet;
-
 use hickory_proto::rr::RecordType;
 use mail_auth::{
     common::parse::TxtRecordParser,
@@ -24,13 +22,15 @@ pub struct SpfCost {
 }
 
 /// Counts the lookups that a check of a record causes; nothing if it is not valid.
-pub(super) async fn cost(source: &Source, domain: &Domain, record: &str) -> Option<SpfCost> {
+pub(super) async fn cost(source: &Source, record: &str) -> Option<SpfCost> {
     let mut cost = SpfCost::default();
-    let mut seen = BTreeSet::from([domain.clone()]);
     let mut open = vec![Spf::parse(record.as_bytes()).ok()?];
     while let Some(record) = open.pop() {
-        let mut others: Vec<&Macro> = record.redirect.iter().collect();
-        for directive in &record.directives {
+        let mut others: Vec<&Macro> = Vec::new();
+        let mut directives = record.directives.iter();
+        // What stands after "all" is never looked at (RFC 7208 sections 5.1 and 6.1).
+        let all = directives.position(|directive| directive.mechanism == Mechanism::All);
+        for directive in &record.directives[..all.unwrap_or(record.directives.len())] {
             match &directive.mechanism {
                 Mechanism::Include { macro_string } => others.push(macro_string),
                 Mechanism::A { .. }
@@ -40,7 +40,9 @@ pub(super) async fn cost(source: &Source, domain: &Domain, record: &str) -> Opti
                 _ => {}
             }
         }
+        others.extend(record.redirect.iter().filter(|_| all.is_none()));
         cost.lookups += others.len();
+        // One that includes itself comes here too.
         if cost.lookups > ENOUGH {
             cost.more = true;
             return Some(cost);
@@ -55,9 +57,6 @@ pub(super) async fn cost(source: &Source, domain: &Domain, record: &str) -> Opti
                 cost.more = true;
                 continue;
             };
-            if !seen.insert(target.clone()) {
-                continue;
-            }
             let reply = source.ask(&target, RecordType::TXT).await;
             cost.more |= matches!(reply, Reply::Failed | Reply::Unknown);
             if let [(text, _)] = &spf_records(&reply)[..] {

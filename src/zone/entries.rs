@@ -9,6 +9,9 @@ pub(crate) struct ZoneMistake {
     pub(crate) message: String,
 }
 
+/// Mistakes that are told of one text.
+pub(super) const MAX_MISTAKES: usize = 100;
+
 /// One entry: its tokens, and whether it starts with white space (the owner is the last one).
 pub(super) struct Entry {
     pub(super) inherits_owner: bool,
@@ -26,7 +29,7 @@ pub(super) fn entries(text: &str, mistakes: &mut Vec<ZoneMistake>) -> Vec<Entry>
     };
     let mut open: Option<usize> = None;
     let mut index = 0;
-    while index < bytes.len() {
+    while index < bytes.len() && mistakes.len() < MAX_MISTAKES {
         match bytes[index] {
             b'\n' => {
                 if open.is_none() && !entry.tokens.is_empty() {

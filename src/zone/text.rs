@@ -14,7 +14,7 @@ use hickory_proto::{
 };
 
 pub(crate) use super::entries::ZoneMistake;
-use super::entries::{Entry, entries};
+use super::entries::{Entry, MAX_MISTAKES, entries};
 use crate::{
     name::Domain,
     scenario::mistake::{nearest, not_allowed},
@@ -39,9 +39,6 @@ const MORE_TYPES: [&str; 28] = [
     "HTTPS", "IPSECKEY", "ISDN", "KX", "L32", "L64", "LOC", "LP", "NID", "NSAP", "PX", "RP", "RT",
     "SMIMEA", "SPF", "SVCB", "URI",
 ];
-
-/// Mistakes that are told of one text.
-const MAX_MISTAKES: usize = 100;
 
 /// A zone file of somebody else's.
 #[derive(Debug, Default)]
@@ -141,6 +138,7 @@ impl Context<'_> {
         } else {
             self.name(first)?
         };
+        let owner = self.soa_owner(entry, owner);
         self.owner = Some(owner.clone());
         let start = usize::from(!entry.inherits_owner);
         if let Some(other) = self.other_type(entry, start).filter(|_| self.is_file) {
@@ -197,19 +195,39 @@ impl Context<'_> {
         Ok(())
     }
 
+    /// The owner of an entry. Some exports leave out the final dot of that of the SOA record alone: it is
+    /// the origin then, and not below it.
+    fn soa_owner(&self, entry: &Entry, owner: Name) -> Name {
+        let origin = self.origin.to_ascii();
+        let first = self.token(&entry.tokens[0]);
+        let is_origin = first.eq_ignore_ascii_case(origin.trim_end_matches('.'));
+        let mut words = entry.tokens.iter().map(|range| self.token(range));
+        let is_soa = words.any(|word| word.eq_ignore_ascii_case("SOA"));
+        match self.is_file && !entry.inherits_owner && is_origin && is_soa {
+            true => self.origin.clone(),
+            false => owner,
+        }
+    }
+
     /// The type of an entry, where it means nothing to mail.
     fn other_type(&self, entry: &Entry, start: usize) -> Option<String> {
-        let mut words = entry
-            .tokens
-            .iter()
-            .skip(start)
-            .map(|range| self.token(range));
+        let words = entry.tokens.iter().skip(start);
+        let mut words = words.map(|range| self.token(range));
         // Route 53 has a class of its own, for aliases that its name servers follow.
+        if words
+            .clone()
+            .take(2)
+            .any(|word| word.eq_ignore_ascii_case("AWS"))
+        {
+            return Some("ALIAS".to_owned());
+        }
+        // Another provider's word for its own page.
+        let last = entry.tokens.last().map(|range| self.token(range));
+        if last.is_some_and(|last| last.eq_ignore_ascii_case("Parked")) {
+            return Some("ALIAS".to_owned());
+        }
         let word = words.find(|word| {
-            let is_class = ["IN", "AWS"]
-                .iter()
-                .any(|class| word.eq_ignore_ascii_case(class));
-            !is_class && !word.starts_with(|c: char| c.is_ascii_digit())
+            !word.eq_ignore_ascii_case("IN") && !word.starts_with(|c: char| c.is_ascii_digit())
         })?;
         let word = word.to_ascii_uppercase();
         let generic = word

@@ -295,7 +295,7 @@ fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) ->
                 && (later.exchanger.is_some() || attempt.hosts.len() == 1)
         };
         // In the same session, a further transaction; after TLS that failed, plain text at once; for
-        // other recipients of the same message, as far as that can be case.told.
+        // other recipients of the same message, as far as that can be told.
         let excused = |later: &Attempt| {
             later.session == attempt.session
                 || attempt.guessed
