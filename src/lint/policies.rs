@@ -1,5 +1,10 @@
 //! Checks of what a domain says in TXT records: SPF, DMARC, MTA-STS.
 
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+};
+
 use mail_auth::{
     common::parse::TxtRecordParser,
     dmarc::Dmarc,
@@ -51,10 +56,11 @@ fn spf(findings: &mut Findings<'_>) {
             return findings.add(SPF_SEVERAL, second.1.clone(), message);
         }
     };
-    let parsed = Spf::parse(record.as_bytes())
-        .ok()
-        .filter(|_| has_known_terms_only(&record));
-    let Some(parsed) = parsed else {
+    if let Some(term) = bad_term(&record) {
+        let message = format!("the SPF record of {domain} is not valid: {term} in {record}");
+        return findings.add(SPF_INVALID, place, message);
+    }
+    let Ok(parsed) = Spf::parse(record.as_bytes()) else {
         let message = format!("the SPF record of {domain} is not valid: {record}");
         return findings.add(SPF_INVALID, place, message);
     };
@@ -75,18 +81,37 @@ fn spf(findings: &mut Findings<'_>) {
     }
 }
 
-/// Whether an SPF record has no mechanism that nobody knows, which would make all of it invalid (RFC 7208
-/// section 4.6.1). Modifiers that nobody knows are passed over.
-fn has_known_terms_only(record: &str) -> bool {
-    const MECHANISMS: [&str; 8] = ["all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"];
-    record.split_ascii_whitespace().skip(1).all(|term| {
+/// The first term of an SPF record that makes all of it invalid (RFC 7208 section 4.6.1) and that the
+/// library lets pass: a mechanism that nobody knows, or a network that is none.
+fn bad_term(record: &str) -> Option<&str> {
+    const MECHANISMS: [&str; 6] = ["all", "include", "a", "mx", "ptr", "exists"];
+    record.split_ascii_whitespace().skip(1).find(|term| {
         let term = term.trim_start_matches(['+', '-', '~', '?']);
         let end = term.find([':', '/', '=']).unwrap_or(term.len());
-        term[end..].starts_with('=')
-            || MECHANISMS
-                .iter()
-                .any(|known| term[..end].eq_ignore_ascii_case(known))
+        let (name, rest) = term.split_at(end);
+        if rest.starts_with('=') {
+            // Modifiers that nobody knows are passed over.
+            return false;
+        }
+        let known = match &*name.to_ascii_lowercase() {
+            "ip4" => is_network::<Ipv4Addr>(rest, 32),
+            "ip6" => is_network::<Ipv6Addr>(rest, 128),
+            name => MECHANISMS.contains(&name),
+        };
+        !known
     })
+}
+
+/// Whether `:ADDRESS` or `:ADDRESS/LENGTH` is a network.
+fn is_network<A: FromStr>(text: &str, longest: u8) -> bool {
+    let Some(text) = text.strip_prefix(':') else {
+        return false;
+    };
+    let (address, length) = text
+        .split_once('/')
+        .map_or((text, None), |(a, l)| (a, Some(l)));
+    let length = length.is_none_or(|length| length.parse::<u8>().is_ok_and(|n| n <= longest));
+    address.parse::<A>().is_ok() && length
 }
 
 fn dmarc(findings: &mut Findings<'_>) {
@@ -211,5 +236,31 @@ fn mta_sts(findings: &mut Findings<'_>) {
     if !missed.is_empty() && policy.mode != StsMode::None {
         let message = format!("the MTA-STS policy of {domain} does not list {missed}");
         findings.add(MTA_STS_MISSES, place, message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_term_that_spoils_an_spf_record_is_named() {
+        for (record, bad) in [
+            (
+                "v=spf1 mx ip4:192.0.2.0/24 ip6:2001:db8::/32 include:a.test ra=x -all",
+                None,
+            ),
+            (
+                "v=spf1 +a:mx.test/24//64 ?exists:%{i}.a.test redirect=b.test",
+                None,
+            ),
+            ("v=spf1 ipv4:192.0.2.1 -all", Some("ipv4:192.0.2.1")),
+            ("v=spf1 ip4:192.0.2.1/33 -all", Some("ip4:192.0.2.1/33")),
+            ("v=spf1 ip4:300.1.1.1 -all", Some("ip4:300.1.1.1")),
+            ("v=spf1 ip6:192.0.2.1 -all", Some("ip6:192.0.2.1")),
+            ("v=spf1 mx -al", Some("-al")),
+        ] {
+            assert_eq!(bad_term(record), bad, "{record}");
+        }
     }
 }

@@ -33,6 +33,8 @@ const MAX_ALIASES: usize = 16;
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Addresses that a name may have: no answer has room for more.
 const MAX_ADDRESSES: usize = 1000;
+/// What some editors put in front of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Octets that a zone file may have.
 const MAX_FILE: u64 = 64 * 1024 * 1024;
 
@@ -320,9 +322,12 @@ fn read(path: &Path) -> Result<String, String> {
             "found {octets} octets, expected {MAX_FILE} at most"
         ));
     }
-    let octets = std::fs::read(path).map_err(cannot)?;
-    let text = match String::from_utf8(octets) {
-        Ok(text) => text,
+    let mut octets = std::fs::read(path).map_err(cannot)?;
+    if octets.starts_with(BYTE_ORDER_MARK) {
+        octets.drain(..BYTE_ORDER_MARK.len());
+    }
+    match String::from_utf8(octets) {
+        Ok(text) => Ok(text),
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let latin: String = error.into_bytes().into_iter().map(char::from).collect();
@@ -332,13 +337,9 @@ fn read(path: &Path) -> Result<String, String> {
                     "found octets that are not UTF-8 after octet {valid}, expected a zone file"
                 ));
             }
-            latin
+            Ok(latin)
         }
-    };
-    Ok(text
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text))
+    }
 }
 
 impl Files {
