@@ -136,7 +136,7 @@ impl Survey {
             (one.preference, &one.host).cmp(&(other.preference, &other.host))
         });
         // Of a domain that cannot be looked up nothing else is asked: each question may wait as long.
-        let asked = match mx {
+        let source = match mx {
             Reply::Failed => &Source::default(),
             _ => source,
         };
@@ -144,7 +144,7 @@ impl Survey {
         names.insert(domain.clone());
         names.retain(|name| !name.is_root());
         let hosts = names.into_iter().map(|host| async move {
-            let known = look_at(asked, &host).await;
+            let known = look_at(source, &host).await;
             (host, known)
         });
         let hosts: BTreeMap<Domain, Host> = stream::iter(hosts).buffered(AT_ONCE).collect().await;
@@ -152,10 +152,9 @@ impl Survey {
         let addresses: BTreeSet<IpAddr> = exchangers.flat_map(Host::addresses).collect();
         let reverse = addresses
             .into_iter()
-            .map(|address| async move { (address, look_back(asked, address).await) });
+            .map(|address| async move { (address, look_back(source, address).await) });
         let reverse: BTreeMap<IpAddr, Reverse> =
             stream::iter(reverse).buffered(AT_ONCE).collect().await;
-        let source = asked;
         let txt = source.ask(domain, RecordType::TXT).await;
         let mut spf_cost = None;
         if let [(record, _)] = &spf_records(&txt)[..] {
