@@ -62,6 +62,11 @@ impl Domain {
         (!self.is_root()).then(|| Self::from(&self.0.wire.base_name()))
     }
 
+    /// This name and those above it, up to the root.
+    pub(crate) fn at_and_above(&self) -> impl Iterator<Item = Self> {
+        std::iter::successors(Some(self.clone()), Self::parent)
+    }
+
     /// This name with labels put before it, as in `_25._tcp`; itself where there is no room for them.
     pub fn prefixed(&self, labels: &str) -> Self {
         let longer = Name::from_ascii(labels).and_then(|mut head| {

@@ -144,10 +144,7 @@ impl Plan {
             .iter()
             .flat_map(|level| &level.exchangers)
             .any(|one| one.usable);
-        let failed = survey
-            .hosts
-            .values()
-            .any(|host| matches!(host.ipv4, Reply::Failed) || matches!(host.ipv6, Reply::Failed));
+        let failed = survey.hosts.values().any(Host::has_failed);
         let why = match (nowhere, failed, own) {
             (false, ..) => None,
             (true, true, _) => Some("the addresses could not be looked up; mail waits".to_owned()),
@@ -179,9 +176,7 @@ fn planned(survey: &Survey, host: &Domain, repeated: bool) -> Planned {
     let missing = known.is_some_and(|known| {
         matches!(known.ipv4, Reply::NoDomain) && matches!(known.ipv6, Reply::NoDomain)
     });
-    let failed = known.is_some_and(|known| {
-        matches!(known.ipv4, Reply::Failed) || matches!(known.ipv6, Reply::Failed)
-    });
+    let failed = known.is_some_and(Host::has_failed);
     let literal = survey.literal(host).is_some();
     let localhost = Survey::is_localhost(host);
     let note = match () {

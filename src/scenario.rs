@@ -91,12 +91,7 @@ impl Scenario {
             });
         match text {
             Ok(text) => Self::parse(&shown, &text),
-            Err(message) => Err(Mistakes(vec![Mistake {
-                path: shown,
-                line: 1,
-                column: 1,
-                message,
-            }])),
+            Err(message) => Err(Mistakes::of_file(&shown, message)),
         }
     }
 

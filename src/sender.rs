@@ -30,7 +30,7 @@ use self::resolver::Lookups;
 pub use self::{flaw::Flaw, reference::Reference, resolver::Found};
 pub(crate) use self::{
     policy::{Mode as StsMode, Policy as StsPolicy},
-    resolver::read_answer,
+    resolver::{asking_only, read_answer},
 };
 use crate::{
     connection::on_the_wire,

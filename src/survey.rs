@@ -71,6 +71,16 @@ impl Host {
             .collect()
     }
 
+    /// Whether a lookup of its addresses failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.ipv4, Reply::Failed) || matches!(self.ipv6, Reply::Failed)
+    }
+
+    /// Whether it is settled that it has no address.
+    pub(crate) fn has_no_address(&self) -> bool {
+        self.ipv4.is_none() && self.ipv6.is_none()
+    }
+
     /// Whether its addresses are not known, or not all of them.
     pub fn is_uncertain(&self) -> bool {
         let uncertain = |reply: &Reply| matches!(reply, Reply::Failed | Reply::Unknown);
@@ -303,7 +313,7 @@ async fn look_back(source: &Source, address: IpAddr) -> Reverse {
 
 /// The DMARC records of a domain, or of the nearest one above it that has some.
 async fn dmarc(source: &Source, domain: &Domain) -> Reply {
-    let above = std::iter::successors(Some(domain.clone()), Domain::parent);
+    let above = domain.at_and_above();
     let mut last = Reply::NoData;
     for name in above.take_while(|name| name == domain || name.as_str().contains('.')) {
         last = source.ask(&name.prefixed("_dmarc"), RecordType::TXT).await;

@@ -41,11 +41,6 @@ pub(crate) struct Answer {
     pub(crate) soa: Option<Record>,
 }
 
-/// A name and those above it, up to the root.
-fn at_and_above(name: &Domain) -> impl Iterator<Item = Domain> {
-    std::iter::successors(Some(name.clone()), Domain::parent)
-}
-
 impl Zone {
     /// A zone of these records, kept in their order.
     pub fn new(records: impl IntoIterator<Item = Record>) -> Self {
@@ -58,7 +53,7 @@ impl Zone {
     pub(crate) fn add(&mut self, record: Record) {
         let owner = Domain::from(&record.name);
         if !self.records.contains_key(&owner) {
-            for node in at_and_above(&owner) {
+            for node in owner.at_and_above() {
                 *self.nodes.entry(node).or_default() += 1;
             }
         }
@@ -79,7 +74,7 @@ impl Zone {
         let removed = before - set.len();
         if set.is_empty() {
             self.records.remove(name);
-            for node in at_and_above(name) {
+            for node in name.at_and_above() {
                 if let Some(owners) = self.nodes.get_mut(&node) {
                     *owners -= 1;
                     if *owners == 0 {

@@ -9,7 +9,7 @@ use std::{
 use include_dir::{Dir, include_dir};
 
 use super::at;
-use crate::scenario::{Mistake, Mistakes, Scenario};
+use crate::scenario::{Mistakes, Scenario};
 
 /// The scenarios that come with mxdrill, so that the command needs no checkout.
 static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
@@ -60,15 +60,8 @@ pub(super) fn load(paths: &[PathBuf], filter: Option<&str>) -> io::Result<Vec<Lo
 #[cfg(target_os = "linux")]
 pub(crate) fn bundled_scenario(path: &Path) -> Result<Scenario, Mistakes> {
     let shown = path.display().to_string();
-    let text = bundled_file(path).map_err(|error| {
-        let message = format!("cannot be read: {error}");
-        Mistakes(vec![Mistake {
-            path: shown.clone(),
-            line: 1,
-            column: 1,
-            message,
-        }])
-    })?;
+    let text = bundled_file(path)
+        .map_err(|error| Mistakes::of_file(&shown, format!("cannot be read: {error}")))?;
     Scenario::parse_with(&shown, &text, &bundled_file)
 }
 

@@ -130,7 +130,7 @@ fn null_mx(findings: &mut Findings<'_>) {
         findings.add(NULL_MX_PREFERENCE, first.place.clone(), message);
     }
     let own = survey.hosts.get(domain);
-    if own.is_some_and(|own| own.ipv4.is_none() && own.ipv6.is_none()) {
+    if own.is_some_and(Host::has_no_address) {
         let message = format!("{domain} has no address: it would get no mail without a null MX");
         findings.add(NULL_MX_UNNEEDED, first.place.clone(), message);
     }
@@ -186,7 +186,7 @@ fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
         let message = format!("{host} is an alias of {target}");
         findings.add(TARGET_ALIAS, place.clone(), message);
     }
-    if matches!(known.ipv4, Reply::Failed) || matches!(known.ipv6, Reply::Failed) {
+    if known.has_failed() {
         let message = format!("the addresses of {host} could not be looked up");
         findings.add(LOOKUP_FAILED, place.clone(), message);
     }
@@ -204,7 +204,7 @@ fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
             let message = format!("{host} does not exist{hint}");
             findings.add(TARGET_NXDOMAIN, place, message);
         }
-        (ipv4, ipv6) if ipv4.is_none() && ipv6.is_none() => {
+        _ if known.has_no_address() => {
             let message = format!("{host} has no address");
             findings.add(TARGET_NO_ADDRESS, place, message);
         }

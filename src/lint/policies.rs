@@ -218,8 +218,7 @@ fn mta_sts(findings: &mut Findings<'_>) {
         let message = format!("the MTA-STS record of {domain} is not valid: {record}");
         return findings.add(MTA_STS_INVALID, place, message);
     }
-    let host = &survey.policy_host;
-    if survey.policy.is_none() && host.ipv4.is_none() && host.ipv6.is_none() {
+    if survey.policy.is_none() && survey.policy_host.has_no_address() {
         let message = format!("mta-sts.{domain}, which serves the policy, has no address");
         return findings.add(MTA_STS_NO_POLICY, place, message);
     }

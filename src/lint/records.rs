@@ -26,7 +26,7 @@ pub(super) fn check(surveys: &[Survey], files: &Files, found: &mut Vec<Finding>)
         }
     }
     for (owner, set) in &files.written {
-        let mut above = std::iter::successors(Some(owner.clone()), Domain::parent);
+        let mut above = owner.at_and_above();
         let domain = above.find_map(|name| domains.get(&name).copied());
         let Some(domain) = domain.or_else(|| hosts.get(owner).copied()) else {
             continue;

@@ -48,6 +48,18 @@ impl fmt::Display for Mistake {
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Mistakes(pub Vec<Mistake>);
 
+impl Mistakes {
+    /// A mistake of a whole file: it stands at its first character.
+    pub(crate) fn of_file(path: &str, message: String) -> Self {
+        Self(vec![Mistake {
+            path: path.to_owned(),
+            line: 1,
+            column: 1,
+            message,
+        }])
+    }
+}
+
 /// The allowed value most like what was found, if any is like it.
 pub(crate) fn nearest<'a>(
     found: &str,

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
@@ -246,18 +246,18 @@ pub(crate) fn read_answer(
     }
 }
 
-fn resolver(site: &Arc<Site>) -> Resolver<LabRuntime> {
-    let server = site.network.resolver();
+/// One server to ask, over UDP and TCP at one port.
+pub(crate) fn asking_only(server: SocketAddr) -> ResolverConfig {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = server.port();
         connection
     });
-    let servers = vec![NameServerConfig::new(
-        server.ip(),
-        true,
-        connections.to_vec(),
-    )];
-    let config = ResolverConfig::from_parts(None, vec![], servers);
+    let server = NameServerConfig::new(server.ip(), true, connections.to_vec());
+    ResolverConfig::from_parts(None, vec![], vec![server])
+}
+
+fn resolver(site: &Arc<Site>) -> Resolver<LabRuntime> {
+    let config = asking_only(site.network.resolver());
     let runtime = LabRuntime::new(Arc::clone(site));
     let mut builder =
         Resolver::builder_with_config(config, runtime).with_tls_config(NO_TLS.clone());

@@ -14,15 +14,13 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 use hickory_resolver::{
-    Resolver, TokioResolver,
-    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig},
-    net::runtime::TokioRuntimeProvider,
+    Resolver, TokioResolver, config::ResolveHosts, net::runtime::TokioRuntimeProvider,
 };
 
 use crate::{
     name::Domain,
     scenario::{Mistake, Mistakes, Scenario},
-    sender::{Found, read_answer},
+    sender::{Found, asking_only, read_answer},
     time::Moment,
     zone::{Zone, address_of, text},
 };
@@ -136,16 +134,7 @@ impl Source {
         let provider = TokioRuntimeProvider::default();
         let mut builder = match at {
             None => Resolver::builder(provider).map_err(io::Error::other)?,
-            Some(server) => {
-                let connections =
-                    [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-                        connection.port = server.port();
-                        connection
-                    });
-                let server = NameServerConfig::new(server.ip(), true, connections.to_vec());
-                let config = ResolverConfig::from_parts(None, vec![], vec![server]);
-                Resolver::builder_with_config(config, provider)
-            }
+            Some(server) => Resolver::builder_with_config(asking_only(server), provider),
         };
         let options = builder.options_mut();
         options.use_hosts_file = ResolveHosts::Never;
@@ -172,14 +161,7 @@ impl Source {
             return Ok(());
         }
         let shown = path.display().to_string();
-        let text = read(path).map_err(|message| {
-            Mistakes(vec![Mistake {
-                path: shown.clone(),
-                line: 1,
-                column: 1,
-                message,
-            }])
-        })?;
+        let text = read(path).map_err(|message| Mistakes::of_file(&shown, message))?;
         files.add_zone_file(&shown, &text, origin.or(domain_of(path).as_ref()))
     }
 
@@ -240,7 +222,11 @@ impl Source {
     /// Whether a domain is signed, where that can be told.
     pub(crate) fn is_signed(&self, domain: &Domain) -> Option<bool> {
         let files = self.files.as_ref().filter(|files| files.cover(domain))?;
-        Some(at_and_above(domain).any(|name| files.signed.contains(&name)))
+        Some(
+            domain
+                .at_and_above()
+                .any(|name| files.signed.contains(&name)),
+        )
     }
 
     /// Looks up records of a type; aliases are followed.
@@ -296,12 +282,7 @@ fn reverse_zone(owner: &Domain) -> Option<Domain> {
         ipv6 if ipv6.ends_with(".ip6.arpa") => 16,
         _ => return None,
     };
-    std::iter::successors(Some(owner.clone()), Domain::parent).nth(labels)
-}
-
-/// A name and those above it, up to the root.
-fn at_and_above(name: &Domain) -> impl Iterator<Item = Domain> {
-    std::iter::successors(Some(name.clone()), Domain::parent)
+    owner.at_and_above().nth(labels)
 }
 
 /// The domain that the name of a zone file says it is about: `example.com.zone`, `db.example.com`.
@@ -423,8 +404,8 @@ impl Files {
     fn topmost(&self) -> Vec<Domain> {
         let owners: Vec<&Domain> = self.written.keys().collect();
         let below = |owner: &Domain| {
-            std::iter::successors(owner.parent(), Domain::parent)
-                .any(|above| self.written.contains_key(&above))
+            let mut above = owner.at_and_above().skip(1);
+            above.any(|above| self.written.contains_key(&above))
         };
         owners
             .into_iter()
@@ -457,7 +438,7 @@ impl Files {
 
     /// Whether the files say everything about a name: it is within a zone and not handed on.
     fn cover(&self, name: &Domain) -> bool {
-        for node in at_and_above(name) {
+        for node in name.at_and_above() {
             if self.apexes.contains(&node) {
                 return true;
             }
