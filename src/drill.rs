@@ -3,12 +3,12 @@
 use std::{io, sync::Arc, time::Duration};
 
 use crate::{
-    event::Event,
+    event::{Batch, Event},
     lab::{Lab, NetworkKind},
     scenario::Scenario,
     sender::{Post, Reference, Sender},
     time::Moment,
-    verdict::{Verdict, Witness, judge},
+    verdict::{Judge, Verdict, Witness, judge},
 };
 
 /// Real time after which a drill with sockets is broken off.
@@ -24,13 +24,16 @@ const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
 /// many, and so many more for each message.
 const MAX_EVENTS: (usize, usize) = (100_000, 1_000);
 
+/// So many events are judged at a time.
+const BATCH: usize = 1000;
+
 /// How long sessions may take to end once the sender is done.
 const SETTLING: Duration = Duration::from_secs(1);
 
 /// What came of a drill.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// What happened.
+    /// What happened; nothing where it was handed over as it did.
     pub events: Vec<Event>,
     /// How it is judged.
     pub verdict: Verdict,
@@ -46,7 +49,8 @@ pub fn obstacle(scenario: &Arc<Scenario>, kind: NetworkKind) -> Option<String> {
         let reason = "needs sockets: a receiver has a server behind it";
         return scenario.needs_sockets().then(|| reason.to_owned());
     }
-    let took = match run(scenario, NetworkKind::Memory, None, Reference::default()) {
+    let sender = Reference::default();
+    let took = match watch(scenario, NetworkKind::Memory, None, sender, |_| {}) {
         Ok(run) => run.took,
         Err(error) => return Some(error.to_string()),
     };
@@ -65,19 +69,22 @@ pub fn run(
     seed: Option<u64>,
     sender: impl Sender,
 ) -> io::Result<Run> {
-    run_counting(scenario, kind, seed, sender, || {})
+    let mut events = Vec::new();
+    let run = watch(scenario, kind, seed, sender, |event| events.push(event))?;
+    Ok(Run { events, ..run })
 }
 
-/// As [`run`]; `given` is called for each message that the sender is given, to show how far it is.
+/// As [`run`], but hands over what happens soon after it does and keeps nothing of it: a drill of a
+/// million messages takes little memory so, if it is the reference sender's.
 ///
 /// # Errors
 /// As [`run`].
-pub fn run_counting(
+pub fn watch(
     scenario: &Arc<Scenario>,
     kind: NetworkKind,
     seed: Option<u64>,
     sender: impl Sender,
-    given: impl Fn() + 'static,
+    mut each: impl FnMut(Event),
 ) -> io::Result<Run> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let (runtime, limit, tolerance) = match kind {
@@ -97,15 +104,23 @@ pub fn run_counting(
         let lab = Lab::start_without_mailbox(Arc::clone(scenario), kind).await?;
         let log = lab.site().log.clone();
         let seed = seed.unwrap_or(scenario.seed);
-        let post = Post::new(Arc::clone(lab.site()), seed, Box::new(given));
-        let took = carry_out(&lab, sender, post, limit).await?;
+        let post = Post::new(Arc::clone(lab.site()), seed);
+        let mut judge = Judge::new(scenario, Witness::Sender { tolerance });
+        let mut follow = || {
+            let Batch { events, done } = log.take();
+            for event in events {
+                judge.see(&event);
+                each(event);
+            }
+            done.iter().for_each(|id| judge.done(id));
+        };
+        let took = carry_out(&lab, sender, post, limit, &mut follow).await?;
         lab.stop().await;
-        let events = log.take();
-        let verdict = judge(scenario, &events, Witness::Sender { tolerance });
+        follow();
         Ok(Run {
             took,
-            events,
-            verdict,
+            events: Vec::new(),
+            verdict: judge.finish(),
             seed,
         })
     })
@@ -124,8 +139,8 @@ pub(crate) async fn conduct(
 ) -> io::Result<Run> {
     let scenario = &lab.site().scenario;
     let seed = seed.unwrap_or(scenario.seed);
-    let post = Post::new(Arc::clone(lab.site()), seed, Box::new(|| {}));
-    let took = carry_out(lab, sender, post, limit).await?;
+    let post = Post::new(Arc::clone(lab.site()), seed);
+    let took = carry_out(lab, sender, post, limit, || {}).await?;
     let events = lab.events();
     let verdict = judge(scenario, &events, witness);
     Ok(Run {
@@ -136,19 +151,29 @@ pub(crate) async fn conduct(
     })
 }
 
-/// Lets a sender send until it is done; when that was, on the lab's clock.
+/// Lets a sender send until it is done; when that was, on the lab's clock. Each time the log has grown
+/// by some events, `follow` is called.
 async fn carry_out(
     lab: &Lab,
     sender: impl Sender,
     post: Post,
     limit: Duration,
+    mut follow: impl FnMut(),
 ) -> io::Result<Moment> {
     let scenario = &lab.site().scenario;
     let most = MAX_EVENTS.0 + MAX_EVENTS.1 * scenario.messages.len();
     let broken_off = |reason: String| io::Error::new(io::ErrorKind::TimedOut, reason);
+    let overlong = async {
+        let mut seen = 0;
+        while seen <= most {
+            lab.past(most.min(seen + BATCH)).await;
+            seen = lab.site().log.len();
+            follow();
+        }
+    };
     tokio::select! {
         biased;
-        () = lab.past(most) => {
+        () = overlong => {
             return Err(broken_off(format!("the drill did not end within {most} events")));
         }
         ended = tokio::time::timeout(limit, sender.send(post)) => {

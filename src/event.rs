@@ -257,7 +257,17 @@ fn as_texts<S: Serializer>(records: &[Record], serializer: S) -> Result<S::Ok, S
     texts.end()
 }
 
-/// The log of a running lab: append-only, watched by those who wait for something.
+/// A part of the log, taken away from it.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// What happened.
+    pub(crate) events: Vec<Event>,
+    /// The messages that the sender is done with: nothing it does from now on is for them.
+    pub(crate) done: Vec<MessageId>,
+}
+
+/// The log of a running lab: append-only, watched by those who wait for something. Events have
+/// indices that stay, also when the events before them are taken away.
 #[derive(Debug, Clone)]
 pub(crate) struct EventLog(Arc<Shared>);
 
@@ -270,16 +280,28 @@ struct Shared {
 #[derive(Debug)]
 struct Kept {
     events: Vec<Event>,
+    /// How many events were taken away: they count all the same.
+    taken: usize,
+    /// Messages that the sender is done with, since the last taking away.
+    done: Vec<MessageId>,
     /// Sessions that were accepted and have not ended.
     open: BTreeSet<SessionId>,
     /// The least length that somebody waits to see exceeded: most events need wake nobody.
     awaited: usize,
 }
 
+impl Kept {
+    fn count(&self) -> usize {
+        self.taken + self.events.len()
+    }
+}
+
 impl EventLog {
     pub(crate) fn new() -> Self {
         let kept = Kept {
             events: Vec::new(),
+            taken: 0,
+            done: Vec::new(),
             open: BTreeSet::new(),
             awaited: usize::MAX,
         };
@@ -306,11 +328,16 @@ impl EventLog {
             _ => {}
         }
         kept.events.push(Event { at, what });
-        if kept.events.len() > kept.awaited {
+        if kept.count() > kept.awaited {
             kept.awaited = usize::MAX;
             drop(kept);
             self.0.grown.notify_waiters();
         }
+    }
+
+    /// Notes that the sender is done with a message and with what came of it.
+    pub(crate) fn done_with(&self, message: MessageId) {
+        self.lock().done.push(message);
     }
 
     /// All events so far.
@@ -318,14 +345,19 @@ impl EventLog {
         self.lock().events.clone()
     }
 
-    /// All events, at the end: nothing is left of them.
-    pub(crate) fn take(&self) -> Vec<Event> {
-        std::mem::take(&mut self.lock().events)
+    /// Takes away all there is.
+    pub(crate) fn take(&self) -> Batch {
+        let mut kept = self.lock();
+        kept.taken = kept.count();
+        Batch {
+            events: std::mem::take(&mut kept.events),
+            done: std::mem::take(&mut kept.done),
+        }
     }
 
-    /// How many events there are.
+    /// How many events there were.
     pub(crate) fn len(&self) -> usize {
-        self.lock().events.len()
+        self.lock().count()
     }
 
     /// How many sessions with receivers are under way.
@@ -340,7 +372,9 @@ impl EventLog {
 
     /// Looks at the events from an index on; nothing happens meanwhile.
     pub(crate) fn read_since<T>(&self, start: usize, look: impl FnOnce(&[Event]) -> T) -> T {
-        look(self.lock().events.get(start..).unwrap_or_default())
+        let kept = self.lock();
+        let start = start.saturating_sub(kept.taken);
+        look(kept.events.get(start..).unwrap_or_default())
     }
 
     /// Waits until there are more events than this.
@@ -351,7 +385,7 @@ impl EventLog {
             grown.as_mut().enable();
             {
                 let mut kept = self.lock();
-                if kept.events.len() > count {
+                if kept.count() > count {
                     return;
                 }
                 kept.awaited = kept.awaited.min(count);

@@ -41,7 +41,7 @@ use crate::{
     fault::{Effect, Failure, Fault, Faults, Host, QueryEffect, Stage},
     name::Domain,
     observe::{self, Attempt},
-    scenario::Scenario,
+    scenario::{MessageIndex, Scenario},
     stream::Stream,
 };
 
@@ -175,11 +175,7 @@ impl Lab {
             clock: Clock::started(),
             log: EventLog::new(),
             network,
-            message_ids: scenario
-                .messages
-                .iter()
-                .map(|message| message.id.clone())
-                .collect(),
+            messages: MessageIndex::new(&scenario.messages),
             authority,
             zones,
             faults: Mutex::new(Faults::new(&scenario.faults)),

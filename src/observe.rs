@@ -2,14 +2,9 @@
 
 mod attribution;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, fmt, net::IpAddr};
 
-use self::attribution::Unattributed;
-
+pub(crate) use self::attribution::{Background, Unattributed};
 use crate::{
     event::{Answered, Connected, Event, Failed, Purpose, SessionId, What},
     fault::{Host, Stage},
@@ -136,88 +131,112 @@ struct Transaction {
 
 /// Every attempt of a log, in the order in which they began.
 pub(crate) fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
-    let mut views: BTreeMap<SessionId, View> = BTreeMap::new();
+    let mut sessions = Sessions::default();
+    let mut background = Background::default();
+    let mut all = Vec::new();
     for event in events {
-        absorb(&mut views, event);
+        background.see(event);
+        all.extend(sessions.see(event));
     }
-    let mut attempts: Vec<Unattributed> = views
-        .into_iter()
-        .flat_map(|(session, view)| view.into_attempts(session))
-        .collect();
-    attempts.sort_by_key(|one| (one.attempt.at, one.attempt.session));
-    attribution::attribute(scenario, events, attempts)
+    all.extend(sessions.finish());
+    let (said, unsaid) = all.into_iter().partition(Unattributed::is_said);
+    let mut attempts = background.attribute(scenario, unsaid);
+    attempts.extend(Vec::into_iter(said).map(|one| one.attempt));
+    attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
+    attempts
 }
 
-fn absorb(views: &mut BTreeMap<SessionId, View>, event: &Event) {
-    match &event.what {
-        What::Connect {
-            session,
-            address,
-            hosts,
-            result,
-            purpose,
-        } => {
-            let view = View {
-                at: event.at,
-                ended: event.at,
-                address: *address,
-                hosts: hosts.clone(),
-                connected: *result,
-                purpose: purpose.clone(),
-                tls: false,
-                sni: None,
-                greeted_in_tls: false,
-                problem: None,
-                transactions: Vec::new(),
-            };
-            views.insert(*session, view);
-        }
-        What::Reply {
-            session,
-            stage,
-            argument,
-            answer,
-        } => {
-            if let Some(view) = views.get_mut(session) {
+/// The sessions under way at some point of a log.
+#[derive(Default)]
+pub(crate) struct Sessions(BTreeMap<SessionId, View>);
+
+impl Sessions {
+    /// Takes an event in; the attempts of the session that is over with it.
+    pub(crate) fn see(&mut self, event: &Event) -> Vec<Unattributed> {
+        let over = match &event.what {
+            What::Connect {
+                session,
+                address,
+                hosts,
+                result,
+                purpose,
+            } => {
+                let view = View {
+                    at: event.at,
+                    ended: event.at,
+                    address: *address,
+                    hosts: hosts.clone(),
+                    connected: *result,
+                    purpose: purpose.clone(),
+                    tls: false,
+                    sni: None,
+                    greeted_in_tls: false,
+                    problem: None,
+                    transactions: Vec::new(),
+                };
+                if *result != Connected::Accepted {
+                    return view.into_attempts(*session);
+                }
+                self.0.insert(*session, view);
+                None
+            }
+            What::End { session, .. } => self.0.remove(session).map(|mut view| {
                 view.ended = event.at;
-                view.replied(event.at, *stage, argument.as_deref(), answer);
+                (*session, view)
+            }),
+            What::Reply { session, .. }
+            | What::Secured { session, .. }
+            | What::Taken { session, .. } => {
+                if let Some(view) = self.0.get_mut(session) {
+                    view.absorb(event);
+                }
+                None
             }
-        }
-        What::Secured { session, sni } => {
-            if let Some(view) = views.get_mut(session) {
-                view.tls = true;
-                view.sni.clone_from(sni);
-                view.problem = None;
-            }
-        }
-        What::Taken {
-            session,
-            message,
-            to,
-            ..
-        } => {
-            let transaction = views
-                .get_mut(session)
-                .and_then(|view| view.transactions.last_mut());
-            if let Some(transaction) = transaction {
-                transaction.taken.clone_from(to);
-                transaction.message.clone_from(message);
-            }
-        }
-        What::End { session, .. } => {
-            if let Some(view) = views.get_mut(session) {
-                view.ended = event.at;
-            }
-        }
-        What::Submitted { .. }
-        | What::Query { .. }
-        | What::Fetched { .. }
-        | What::Report { .. }
-        | What::Changed { .. } => {}
+            What::Submitted { .. }
+            | What::Query { .. }
+            | What::Fetched { .. }
+            | What::Report { .. }
+            | What::Changed { .. } => None,
+        };
+        over.map_or_else(Vec::new, |(session, view)| view.into_attempts(session))
+    }
+
+    /// The attempts of the sessions that never ended.
+    pub(crate) fn finish(self) -> Vec<Unattributed> {
+        let views = self.0.into_iter();
+        views
+            .flat_map(|(session, view)| view.into_attempts(session))
+            .collect()
     }
 }
 
 impl View {
+    fn absorb(&mut self, event: &Event) {
+        match &event.what {
+            What::Reply {
+                stage,
+                argument,
+                answer,
+                ..
+            } => {
+                self.ended = event.at;
+                self.replied(event.at, *stage, argument.as_deref(), answer);
+            }
+            What::Secured { sni, .. } => {
+                self.tls = true;
+                self.sni.clone_from(sni);
+                self.problem = None;
+            }
+            What::Taken { message, to, .. } => {
+                if let Some(transaction) = self.transactions.last_mut() {
+                    transaction.taken.clone_from(to);
+                    transaction.message.clone_from(message);
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn replied(&mut self, at: Moment, stage: Stage, argument: Option<&str>, answer: &Answered) {
         if stage == Stage::Quit {
             return;
@@ -397,69 +416,120 @@ impl Ending {
     }
 }
 
-/// What each message came to: taken by a receiver; else given up, as the sender said or a
-/// notification shows; else still queued.
-pub(crate) fn endings(
-    scenario: &Scenario,
-    events: &[Event],
-    attempts: &[Attempt],
-) -> BTreeMap<MessageId, Ending> {
-    let mut taken: BTreeMap<&MessageId, Vec<&[String]>> = BTreeMap::new();
-    for attempt in attempts.iter().filter(|attempt| !attempt.taken.is_empty()) {
-        if let Some(id) = &attempt.message {
-            taken.entry(id).or_default().push(&attempt.taken);
-        }
-    }
-    let mut reports: BTreeMap<(&MessageId, &str), Outcome> = BTreeMap::new();
-    let mut statuses: BTreeMap<&MessageId, Status> = BTreeMap::new();
-    let mut notified: BTreeSet<&MessageId> = BTreeSet::new();
-    for event in events {
+/// What was said of a message, by its sender and by a notification about it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard {
+    /// For each recipient, what the sender said last and when.
+    reports: Vec<(String, Outcome, Moment)>,
+    /// The status that the sender gave last; else the one of the notification.
+    status: Option<Status>,
+    /// When a notification arrived.
+    pub(crate) returned: Option<Moment>,
+}
+
+impl Heard {
+    /// Takes in a report of the message, or a notification about it.
+    pub(crate) fn take(&mut self, event: &Event) {
         match &event.what {
             What::Report {
-                message,
                 recipient,
                 outcome,
                 status,
                 ..
             } => {
-                reports.insert((message, recipient), *outcome);
-                statuses.extend(status.map(|status| (message, status)));
-            }
-            What::Taken {
-                about: Some(about),
-                status,
-                ..
-            } => {
-                notified.insert(about);
-                if let Some(status) = status {
-                    statuses.entry(about).or_insert(*status);
+                let mut reports = self.reports.iter_mut();
+                match reports.find(|(known, ..)| known == recipient) {
+                    Some((_, last, at)) => (*last, *at) = (*outcome, event.at),
+                    None => self.reports.push((recipient.clone(), *outcome, event.at)),
                 }
+                self.status = status.or(self.status);
+            }
+            What::Taken { status, .. } => {
+                self.returned = Some(event.at);
+                self.status = self.status.or(*status);
             }
             _ => {}
         }
     }
-    let ending = |message: &Message| {
-        let copies = taken.get(&message.id).map_or(&[][..], Vec::as_slice);
+
+    /// What the sender said last of a recipient, and when.
+    pub(crate) fn report(&self, recipient: &str) -> Option<(Outcome, Moment)> {
+        let mut reports = self.reports.iter();
+        let (_, outcome, at) = reports.find(|(known, ..)| known == recipient)?;
+        Some((*outcome, *at))
+    }
+
+    /// When the sender said anything last.
+    pub(crate) fn last_word(&self) -> Option<Moment> {
+        self.reports.iter().map(|(.., at)| *at).max()
+    }
+}
+
+/// The message that an event speaks of: what its sender says, or a notification.
+pub(crate) fn spoken_of(event: &Event) -> Option<&MessageId> {
+    match &event.what {
+        What::Report { message, .. } => Some(message),
+        What::Taken { about, .. } => about.as_ref(),
+        _ => None,
+    }
+}
+
+impl Ending {
+    /// What a message came to: taken by a receiver; else given up, as the sender said or a
+    /// notification shows; else still queued.
+    pub(crate) fn new<'a>(
+        message: &Message,
+        attempts: impl IntoIterator<Item = &'a Attempt>,
+        heard: &Heard,
+    ) -> Self {
+        let attempts = attempts.into_iter();
+        let copies: Vec<&Attempt> = attempts
+            .filter(|attempt| !attempt.taken.is_empty())
+            .collect();
+        let taken = copies.iter().flat_map(|attempt| &attempt.taken);
         let outcome = |recipient: &str| {
-            let delivered = copies
-                .iter()
-                .any(|to| to.iter().any(|to| to.eq_ignore_ascii_case(recipient)));
-            match reports.get(&(&message.id, recipient)) {
+            let mut taken = taken.clone();
+            let delivered = taken.any(|to| to.eq_ignore_ascii_case(recipient));
+            match heard.report(recipient) {
                 _ if delivered => Outcome::Delivered,
-                Some(Outcome::Bounced) => Outcome::Bounced,
-                None if notified.contains(&message.id) => Outcome::Bounced,
+                Some((Outcome::Bounced, _)) => Outcome::Bounced,
+                None if heard.returned.is_some() => Outcome::Bounced,
                 _ => Outcome::Deferred,
             }
         };
-        Ending {
+        Self {
             recipients: message
                 .to
                 .iter()
                 .map(|to| (to.text.clone(), outcome(&to.text)))
                 .collect(),
-            status: statuses.get(&message.id).copied(),
+            status: heard.status,
             copies: copies.len() as u64,
         }
+    }
+}
+
+/// What each message came to.
+pub(crate) fn endings(
+    scenario: &Scenario,
+    events: &[Event],
+    attempts: &[Attempt],
+) -> BTreeMap<MessageId, Ending> {
+    let mut of_message: BTreeMap<&MessageId, (Heard, Vec<&Attempt>)> = BTreeMap::new();
+    for event in events {
+        if let Some(id) = spoken_of(event) {
+            of_message.entry(id).or_default().0.take(event);
+        }
+    }
+    for attempt in attempts {
+        if let Some(id) = &attempt.message {
+            of_message.entry(id).or_default().1.push(attempt);
+        }
+    }
+    let nothing = Default::default();
+    let ending = |message: &Message| {
+        let (heard, attempts) = of_message.get(&message.id).unwrap_or(&nothing);
+        Ending::new(message, attempts.iter().copied(), heard)
     };
     scenario
         .messages

@@ -248,6 +248,24 @@ pub struct Leave {
     pub attempts: usize,
 }
 
+/// Finds messages by their ids.
+#[derive(Debug)]
+pub(crate) struct MessageIndex(Vec<usize>);
+
+impl MessageIndex {
+    pub(crate) fn new(messages: &[Message]) -> Self {
+        let mut by_id: Vec<usize> = (0..messages.len()).collect();
+        by_id.sort_by(|one, other| messages[*one].id.cmp(&messages[*other].id));
+        Self(by_id)
+    }
+
+    /// Where a message is among those that the index was made of.
+    pub(crate) fn find(&self, messages: &[Message], id: &MessageId) -> Option<usize> {
+        let place = self.0.binary_search_by(|index| messages[*index].id.cmp(id));
+        Some(self.0[place.ok()?])
+    }
+}
+
 /// A message of the drill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

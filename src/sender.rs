@@ -72,12 +72,10 @@ pub struct Post {
     lookups: Lookups,
     next: usize,
     order: Vec<usize>,
-    /// Called for each message that is given out.
-    given: Box<dyn Fn()>,
 }
 
 impl Post {
-    pub(crate) fn new(site: Arc<Site>, seed: u64, given: Box<dyn Fn()>) -> Self {
+    pub(crate) fn new(site: Arc<Site>, seed: u64) -> Self {
         let mut order: Vec<usize> = (0..site.scenario.messages.len()).collect();
         order.sort_by_key(|index| site.scenario.messages[*index].at);
         Self {
@@ -86,7 +84,6 @@ impl Post {
             seed,
             next: 0,
             order,
-            given,
         }
     }
 
@@ -172,7 +169,6 @@ impl Post {
     }
 
     fn submitted(&self, message: &Message) {
-        (self.given)();
         self.site.record(What::Submitted {
             message: message.id.clone(),
             from: message

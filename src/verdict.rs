@@ -1,18 +1,20 @@
 //! Judging a drill: expectations of its author and rules of the RFCs, from scenario and log alone.
 
+mod case;
 mod expect;
+mod judge;
 mod places;
 mod rules;
+mod tally;
 mod told;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub(crate) use self::judge::Judge;
 pub use self::rules::{RULES, Rule};
-use self::told::Told;
 use crate::{
     event::Event,
-    observe::{self, Attempt, Ending},
-    scenario::{Level, Message, MessageId, Outcome, Scenario},
+    scenario::{Level, Outcome, Scenario},
 };
 
 /// How a drill is judged.
@@ -52,21 +54,6 @@ pub struct Finding {
     pub observed: Vec<String>,
 }
 
-/// What is known of a drill when it is judged.
-struct Case<'a> {
-    scenario: &'a Scenario,
-    events: &'a [Event],
-    told: Told<'a>,
-    /// Those for the scenario's own messages.
-    attempts: Vec<Attempt>,
-    /// Where in `attempts` those of a message are.
-    of_message: BTreeMap<MessageId, Vec<usize>>,
-    /// Those for anything else, such as notifications.
-    other_attempts: Vec<Attempt>,
-    endings: BTreeMap<MessageId, Ending>,
-    witness: Witness,
-}
-
 /// Who sent the messages: it decides what can be known of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Witness {
@@ -104,56 +91,9 @@ impl Witness {
     }
 }
 
-impl Case<'_> {
-    fn attempts_of(&self, id: &MessageId) -> Vec<&Attempt> {
-        let indices = self.of_message.get(id).into_iter().flatten();
-        indices.map(|index| &self.attempts[*index]).collect()
-    }
-
-    fn message(&self, id: &MessageId) -> Option<&Message> {
-        let mut messages = self.scenario.messages.iter();
-        messages.find(|message| message.id == *id)
-    }
-}
-
 /// Judges a log.
 pub fn judge(scenario: &Scenario, events: &[Event], witness: Witness) -> Verdict {
-    let all = observe::attempts(scenario, events);
-    let endings = observe::endings(scenario, events, &all);
-    let (attempts, other_attempts): (Vec<Attempt>, Vec<Attempt>) =
-        all.into_iter()
-            .partition(|attempt: &Attempt| match &attempt.message {
-                Some(id) => endings.contains_key(id),
-                None => !attempt.notification,
-            });
-    let mut of_message: BTreeMap<MessageId, Vec<usize>> = BTreeMap::new();
-    for (index, attempt) in attempts.iter().enumerate() {
-        if let Some(id) = &attempt.message {
-            of_message.entry(id.clone()).or_default().push(index);
-        }
-    }
-    let case = Case {
-        told: Told::new(scenario, events),
-        of_message,
-        scenario,
-        events,
-        attempts,
-        other_attempts,
-        endings,
-        witness,
-    };
-    let mut findings = expect::check(&case);
-    let (broken, mut notes) = rules::check(&case);
-    notes.extend(expect::strangers(&case));
-    findings.extend(broken);
-    let mut outcomes = BTreeMap::new();
-    for ending in case.endings.values() {
-        *outcomes.entry(ending.outcome()).or_default() += 1;
-    }
-    Verdict {
-        findings,
-        notes,
-        outcomes,
-        attempts: case.attempts.len(),
-    }
+    let mut judge = Judge::new(scenario, witness);
+    events.iter().for_each(|event| judge.see(event));
+    judge.finish()
 }

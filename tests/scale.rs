@@ -4,15 +4,13 @@ use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     thread,
 };
 
 use mxdrill::{
     drill,
+    event::What,
     lab::{Lab, NetworkKind},
     scenario::{Outcome, Scenario},
     sender::Reference,
@@ -47,20 +45,17 @@ fn scenario(count: usize, more: &str) -> Arc<Scenario> {
 #[test]
 fn twenty_thousand_messages_are_delivered_and_counted() {
     let count = 20_000;
-    let given = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&given);
-    let run = drill::run_counting(
+    let mut given = 0;
+    let run = drill::watch(
         &scenario(count, &format!("[expect]\ndelivered = {count}\n")),
         NetworkKind::Memory,
         None,
         Reference::default(),
-        move || {
-            counter.fetch_add(1, Ordering::Relaxed);
-        },
+        |event| given += usize::from(matches!(event.what, What::Submitted { .. })),
     );
     let run = run.expect("it ran");
     assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
-    assert_eq!(given.load(Ordering::Relaxed), count);
+    assert_eq!(given, count);
 }
 
 #[test]

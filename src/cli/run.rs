@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     drill,
+    event::{Event, What},
     lab::NetworkKind,
     report::{End, Json, Junit, Played, Report, Style, Tally, Text, Told, timeline},
     scenario::Scenario,
@@ -183,9 +184,17 @@ fn play(scenario: &Arc<Scenario>, args: &RunArgs, progress: &ProgressBar) -> Pla
     let end = match drill::obstacle(scenario, network) {
         Some(reason) => End::Skipped(reason),
         None => {
-            let bar = progress.clone();
-            let given = move || bar.inc(1);
-            match guarded(|| drill::run_counting(scenario, network, args.seed, sender(), given)) {
+            // What nobody will read is not kept.
+            let keeps = args.format == Format::Json || args.html.is_some();
+            let mut events = Vec::new();
+            let each = |event: Event| {
+                if matches!(event.what, What::Submitted { .. }) {
+                    progress.inc(1);
+                }
+                events.extend(Some(event).filter(|_| keeps));
+            };
+            let run = guarded(|| drill::watch(scenario, network, args.seed, sender(), each));
+            match run.map(|run| drill::Run { events, ..run }) {
                 Ok(run) => End::Ran(Box::new(run)),
                 Err(error) => End::Broken(error.to_string()),
             }

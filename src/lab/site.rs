@@ -1,7 +1,7 @@
 //! What the parts of a lab share: time, log, records, faults, mailbox.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -24,7 +24,7 @@ use crate::{
     event::{EventLog, Purpose, SessionId, What},
     fault::{Effect, Faults, Point, QueryEffect, Stage, Transport},
     name::Domain,
-    scenario::{MessageId, Scenario},
+    scenario::{MessageId, MessageIndex, Scenario},
     time::Moment,
     zone::{Answer, History},
 };
@@ -81,7 +81,7 @@ pub(crate) struct Site {
     pub(super) marked: watch::Sender<u16>,
     /// Where there are certificates.
     pub(crate) authority: Option<Authority>,
-    pub(super) message_ids: BTreeSet<MessageId>,
+    pub(super) messages: MessageIndex,
     pub(super) zones: History,
     pub(super) faults: Mutex<Faults>,
     pub(super) faults_changed: watch::Sender<()>,
@@ -183,7 +183,8 @@ impl Site {
     }
 
     pub(super) fn take(&self, captured: Captured) {
-        let known = |id: &MessageId| self.message_ids.contains(id);
+        let messages = &self.scenario.messages;
+        let known = |id: &MessageId| self.messages.find(messages, id).is_some();
         let report = captured.from.is_empty().then(|| captured.content.report());
         let about = report.as_ref().and_then(|report| report.about.clone());
         let about = about.filter(known);

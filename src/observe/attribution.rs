@@ -10,7 +10,7 @@ use std::{
     net::IpAddr,
 };
 
-use hickory_proto::rr::RData;
+use hickory_proto::rr::{RData, Record};
 
 use super::Attempt;
 use crate::{
@@ -22,24 +22,59 @@ use crate::{
 };
 
 /// An attempt, and the recipients that its commands named, those of failed commands included.
-pub(super) struct Unattributed {
-    pub(super) attempt: Attempt,
+pub(crate) struct Unattributed {
+    pub(crate) attempt: Attempt,
     pub(super) offered: Vec<String>,
 }
 
-/// Finds the message of every attempt that has none; `attempts` are in the order of time.
-pub(super) fn attribute(
-    scenario: &Scenario,
-    events: &[Event],
-    attempts: Vec<Unattributed>,
-) -> Vec<Attempt> {
-    let said = |one: &Unattributed| one.attempt.message.is_some() && one.attempt.hop.is_some();
-    if attempts.iter().all(said) {
-        return attempts.into_iter().map(|one| one.attempt).collect();
+impl Unattributed {
+    /// Whether the sender said itself whom it was for.
+    pub(crate) fn is_said(&self) -> bool {
+        self.attempt.message.is_some() && self.attempt.hop.is_some()
     }
-    let routes = Routes::new(events);
-    let mut ledger = Ledger::new(scenario, events, &routes);
-    attempts.into_iter().map(|one| ledger.enter(one)).collect()
+}
+
+/// What is known beside the attempts, by which those of a sender that says nothing are told apart.
+#[derive(Default)]
+pub(crate) struct Background {
+    routes: Routes,
+    /// When the sender was given a message.
+    given: BTreeMap<MessageId, Moment>,
+    /// When a notification about a message arrived.
+    returned: BTreeMap<MessageId, Moment>,
+}
+
+impl Background {
+    pub(crate) fn see(&mut self, event: &Event) {
+        match &event.what {
+            What::Submitted { message, .. } => drop(self.given.insert(message.clone(), event.at)),
+            What::Taken {
+                about: Some(about), ..
+            } => drop(self.returned.insert(about.clone(), event.at)),
+            What::Query { records, .. } => self.routes.learn(records),
+            _ => {}
+        }
+    }
+
+    /// Forgets what is known of a message.
+    pub(crate) fn forget(&mut self, message: &MessageId) {
+        self.given.remove(message);
+        self.returned.remove(message);
+    }
+
+    /// Finds the message of attempts whose sender did not say it.
+    pub(crate) fn attribute(
+        &self,
+        scenario: &Scenario,
+        mut attempts: Vec<Unattributed>,
+    ) -> Vec<Attempt> {
+        if attempts.is_empty() {
+            return Vec::new();
+        }
+        attempts.sort_by_key(|one| (one.attempt.at, one.attempt.session));
+        let mut ledger = Ledger::new(scenario, self);
+        attempts.into_iter().map(|one| ledger.enter(one)).collect()
+    }
 }
 
 /// Where the answers of the name server lead, all of them together.
@@ -51,26 +86,20 @@ struct Routes {
 }
 
 impl Routes {
-    fn new(events: &[Event]) -> Self {
-        let mut routes = Self::default();
-        let answers = events.iter().filter_map(|event| match &event.what {
-            What::Query { records, .. } => Some(records),
-            _ => None,
-        });
-        for record in answers.flatten() {
+    fn learn(&mut self, records: &[Record]) {
+        for record in records {
             let owner = Domain::from(&record.name);
             if let RData::CNAME(alias) = &record.data {
                 let target = Domain::from(&alias.0);
-                routes.aliases.insert(owner.clone(), target.clone());
-                routes.names.entry(owner).or_default().insert(target);
+                self.aliases.insert(owner.clone(), target.clone());
+                self.names.entry(owner).or_default().insert(target);
             } else if let RData::MX(mx) = &record.data {
                 let target = Domain::from(&mx.exchange);
-                routes.names.entry(owner).or_default().insert(target);
+                self.names.entry(owner).or_default().insert(target);
             } else if let Some(address) = address_of(&record.data) {
-                routes.addresses.entry(owner).or_default().insert(address);
+                self.addresses.entry(owner).or_default().insert(address);
             }
         }
-        routes
     }
 
     /// Whether mail for a domain may have been led to an address.
@@ -154,18 +183,12 @@ struct Ledger<'a> {
 }
 
 impl<'a> Ledger<'a> {
-    fn new(scenario: &'a Scenario, events: &'a [Event], routes: &'a Routes) -> Self {
-        let mut given = BTreeMap::new();
-        let mut returned = BTreeMap::new();
-        for event in events {
-            match &event.what {
-                What::Submitted { message, .. } => drop(given.insert(message, event.at)),
-                What::Taken {
-                    about: Some(about), ..
-                } => drop(returned.insert(about, event.at)),
-                _ => {}
-            }
-        }
+    fn new(scenario: &'a Scenario, background: &'a Background) -> Self {
+        let Background {
+            routes,
+            given,
+            returned,
+        } = background;
         let entry = |message: &'a Message| Entry {
             message,
             given: given.get(&message.id).copied().unwrap_or(Moment::START),

@@ -1,18 +1,41 @@
 //! A message on its way to one next hop, and the notification that comes of it when it fails.
 
+use std::sync::Arc;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::{content, session::Reason};
 use crate::{
     connection::on_the_wire,
+    event::EventLog,
     name::Domain,
     scenario::{Mailbox, Message, MessageId},
     time::Moment,
 };
 
+/// A message of the drill as long as anything is done for it.
+pub(super) struct UnderWay {
+    id: MessageId,
+    log: EventLog,
+}
+
+impl UnderWay {
+    pub(super) fn new(id: MessageId, log: EventLog) -> Arc<Self> {
+        Arc::new(Self { id, log })
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.log.done_with(self.id.clone());
+    }
+}
+
 /// A message on its way to one next hop.
 pub(super) struct Delivery {
+    /// The message that it belongs to, as a notification does too.
+    under_way: Arc<UnderWay>,
     pub(super) id: MessageId,
     pub(super) message: Message,
     pub(super) hop: Domain,
@@ -43,6 +66,7 @@ impl Delivery {
         content: &[u8],
         seed: u64,
         stream: u64,
+        under_way: Arc<UnderWay>,
     ) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(stream);
@@ -53,6 +77,7 @@ impl Delivery {
             .cloned()
             .collect();
         Self {
+            under_way,
             id: message.id.clone(),
             message: message.clone(),
             hop,
@@ -94,7 +119,9 @@ impl Delivery {
             require_tls: false,
             leave: None,
         };
-        let mut notification = Self::new(&message, to.domain, &on_the_wire(&content), 0, 0);
+        let under_way = Arc::clone(&self.under_way);
+        let content = on_the_wire(&content);
+        let mut notification = Self::new(&message, to.domain, &content, 0, 0, under_way);
         notification.is_notification = true;
         notification.random = self.random.clone();
         notification

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::{
     Flaw, Post, Sender,
     content::{self, expired},
-    delivery::Delivery,
+    delivery::{Delivery, UnderWay},
     flaw::stray_candidates,
     mta_sts::Policies,
     policy::{Mode, Policy},
@@ -151,10 +151,12 @@ impl Office {
         mut leave: Option<Leave>,
     ) -> Vec<BoxFuture<'static, ()>> {
         let content = on_the_wire(&content::message(&message));
+        let under_way = UnderWay::new(message.id.clone(), self.site.log.clone());
         let hops = Scenario::next_hops(&message).into_iter().enumerate();
         hops.map(|(hop_index, hop)| {
             let stream = (index as u64) << 16 | hop_index as u64;
-            let delivery = Delivery::new(&message, hop, &content, self.seed, stream);
+            let under_way = Arc::clone(&under_way);
+            let delivery = Delivery::new(&message, hop, &content, self.seed, stream, under_way);
             Arc::clone(self).carry(delivery, leave.take()).boxed()
         })
         .collect()

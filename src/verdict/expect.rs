@@ -1,19 +1,20 @@
 //! What the scenario's author expects, held against what was observed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
-use super::{Case, Finding, Witness, told::Exchangers};
-use crate::observe::{Attempt, Ending};
+use super::{
+    Finding, Witness,
+    case::{Case, Subject},
+    tally::Tally,
+    told::Exchangers,
+};
 use crate::{
-    event::{Connected, What},
     fault::{Host, Stage},
     name::Domain,
+    observe::{Attempt, Ending},
     reply::Status,
     scenario::{
-        AttemptResult, Bounds, ExpectedAttempt, ExpectedMessage, Level, MessageId, Outcome, Total,
+        AttemptResult, ExpectedAttempt, ExpectedMessage, Level, Message, MessageId, Outcome, Total,
     },
     time::Moment,
 };
@@ -21,30 +22,11 @@ use crate::{
 /// Attempts of one pass over a queue that is driven are nearer to each other than this.
 const SAME_PASS: Duration = Duration::from_secs(60);
 
-/// Mail that was taken and is none of the drill's messages, of a sender that brings its own.
-pub(super) fn strangers(case: &Case<'_>) -> Vec<String> {
-    let unknown = case
-        .attempts
-        .iter()
-        .filter(|attempt| attempt.message.is_none());
-    let taken = unknown.filter(|attempt| !attempt.taken.is_empty());
-    taken
-        .map(|attempt| {
-            format!(
-                "{} took a message for {}, who gets none of this drill's",
-                attempt.host(),
-                attempt.taken.join(", ")
-            )
-        })
-        .collect()
-}
-
-/// Every expectation that does not hold.
-pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
-    let expect = &case.scenario.expect;
+/// Totals that do not hold.
+pub(super) fn totals(case: &Case<'_>, tally: &Tally) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (total, bounds) in &expect.totals {
-        let observed = observed_total(case, *total);
+    for (total, bounds) in &case.scenario.expect.totals {
+        let observed = tally.total(*total);
         let allowed = match (case.witness, total) {
             // A sender of its own mind may use one session for several messages.
             (Witness::Command | Witness::Server, Total::Sessions) => {
@@ -54,7 +36,7 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
             (Witness::Command, Total::Deferred | Total::Bounced) => true,
             (Witness::Command, Total::Notifications) => observed <= bounds.max,
             (Witness::Server, Total::Deferred | Total::Bounced) => {
-                (0..=returned_unseen(case)).any(|unseen| match total {
+                (0..=tally.returned_unseen).any(|unseen| match total {
                     Total::Bounced => bounds.allow(observed + unseen),
                     _ => bounds.allow(observed - unseen),
                 })
@@ -75,10 +57,6 @@ pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
             ));
         }
     }
-    findings.extend(shares(case, &expect.first_attempts));
-    for (id, expected) in &expect.messages {
-        findings.extend(message(case, id, expected));
-    }
     findings
 }
 
@@ -98,68 +76,19 @@ fn finding(
     }
 }
 
-fn observed_total(case: &Case<'_>, total: Total) -> u64 {
-    let ended = |wanted: Outcome| {
-        case.endings
-            .values()
-            .filter(|ending| ending.outcome() == wanted)
-            .count()
-    };
-    let count = match total {
-        Total::Delivered => ended(Outcome::Delivered),
-        Total::Deferred => ended(Outcome::Deferred),
-        Total::Bounced => ended(Outcome::Bounced),
-        Total::Sessions => sessions(case),
-        Total::Notifications => case
-            .events
-            .iter()
-            .filter(|event| matches!(&event.what, What::Taken { from, message: None, .. } if from.is_empty()))
-            .count(),
-    };
-    count as u64
-}
-
-/// Connections that receivers accepted, those for notifications apart.
-fn sessions(case: &Case<'_>) -> usize {
-    let others: BTreeSet<_> = case
-        .other_attempts
-        .iter()
-        .map(|attempt| attempt.session)
-        .collect();
-    let accepted = case.events.iter().filter(|event| match &event.what {
-        What::Connect {
-            session, result, ..
-        } => *result == Connected::Accepted && !others.contains(session),
-        _ => false,
-    });
-    accepted.count()
-}
-
-fn shares(case: &Case<'_>, expected: &[(Host, Bounds)]) -> Vec<Finding> {
-    if expected.is_empty() {
-        return Vec::new();
-    }
-    let mut first: BTreeMap<&MessageId, &Attempt> = BTreeMap::new();
-    for attempt in &case.attempts {
-        if let Some(id) = &attempt.message {
-            first.entry(id).or_insert(attempt);
-        }
-    }
-    let share = |host: &Host| {
-        first
-            .values()
-            .filter(|attempt| attempt.went_to(host))
-            .count() as u64
-    };
-    let wrong = expected
-        .iter()
-        .filter(|(host, bounds)| !bounds.allow(share(host)));
+/// Shares of first attempts that do not hold; `counted` are those observed.
+pub(super) fn shares(case: &Case<'_>, counted: &[u64]) -> Vec<Finding> {
+    let expected = &case.scenario.expect.first_attempts;
     let line = |host: &Host, count: String| format!("{host}: {count}");
+    let all = expected.iter().zip(counted);
+    let wrong = all
+        .clone()
+        .filter(|((_, bounds), count)| !bounds.allow(**count));
     wrong
-        .map(|(host, bounds)| {
-            let observed = expected
-                .iter()
-                .map(|(host, _)| line(host, share(host).to_string()))
+        .map(|((host, bounds), _)| {
+            let observed = all
+                .clone()
+                .map(|((host, _), count)| line(host, count.to_string()))
                 .collect();
             finding(
                 case,
@@ -171,15 +100,23 @@ fn shares(case: &Case<'_>, expected: &[(Host, Bounds)]) -> Vec<Finding> {
         .collect()
 }
 
-fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<Finding> {
-    let ending = &case.endings[id];
-    let mut attempts = case.attempts_of(id);
+/// What does not hold of one message.
+pub(super) fn message(
+    case: &Case<'_>,
+    subject: &Subject<'_>,
+    expected: &ExpectedMessage,
+) -> Vec<Finding> {
+    let Subject {
+        message, ending, ..
+    } = subject;
+    let id = &message.id;
+    let mut attempts: Vec<&Attempt> = subject.attempts.iter().collect();
     if case.witness == Witness::Server {
         // It learns that a message is too old when it takes it up again, and may try it once more.
-        let end = end_of_life(case, id);
+        let end = message.at.after(case.scenario.sender.expire);
         attempts.retain(|attempt| attempt.at < end);
     }
-    let recipients = case.message(id).map_or(0, |message| message.to.len());
+    let recipients = message.to.len();
     if recipients > 1 && !matches!(case.witness, Witness::Sender { .. }) {
         attempts = for_all_recipients(recipients, attempts);
     }
@@ -202,7 +139,7 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
     };
     if let Some(outcome) = expected
         .outcome
-        .filter(|outcome| !is_outcome(case, id, *outcome, ending.outcome()))
+        .filter(|outcome| !is_outcome(case, message, *outcome, ending.outcome()))
     {
         differs(
             "outcome",
@@ -249,7 +186,7 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(recipient))
             .map(|(_, outcome)| *outcome);
-        if !observed.is_some_and(|observed| is_outcome(case, id, *outcome, observed)) {
+        if !observed.is_some_and(|observed| is_outcome(case, message, *outcome, observed)) {
             let observed = observed.map_or("no such recipient".to_owned(), |outcome| {
                 case.witness.saw(outcome)
             });
@@ -281,55 +218,33 @@ fn message(case: &Case<'_>, id: &MessageId, expected: &ExpectedMessage) -> Vec<F
     findings
 }
 
-/// When a message is too old to be kept.
-fn end_of_life(case: &Case<'_>, id: &MessageId) -> Moment {
-    let given = case.message(id).map_or(Moment::START, |message| message.at);
-    given.after(case.scenario.sender.expire)
-}
-
 /// Whether what was seen of a message can be what was expected of it.
-fn is_outcome(case: &Case<'_>, id: &MessageId, expected: Outcome, observed: Outcome) -> bool {
+fn is_outcome(case: &Case<'_>, message: &Message, expected: Outcome, observed: Outcome) -> bool {
     let undelivered = expected != Outcome::Delivered && observed == Outcome::Deferred;
     expected == observed
         || match case.witness {
             Witness::Sender { .. } => false,
             Witness::Command => undelivered,
-            Witness::Server => undelivered && returns_unseen(case, id),
+            Witness::Server => undelivered && returns_unseen(case, message),
         }
 }
 
 /// Whether a notification about a message could not be seen: there is nobody to send it to, no host to
 /// send it to, or no host that takes it.
-fn returns_unseen(case: &Case<'_>, id: &MessageId) -> bool {
-    let Some(from) = case.message(id).and_then(|message| message.from.as_ref()) else {
+pub(super) fn returns_unseen(case: &Case<'_>, message: &Message) -> bool {
+    let Some(from) = &message.from else {
         return true;
     };
-    let was_tried = case
-        .other_attempts
-        .iter()
-        .any(|attempt| attempt.notification && attempt.taken.is_empty());
-    if was_tried {
+    if case.returned_in_vain {
         return true;
     }
     let told = &case.told;
-    let end = case.events.last().map_or(Moment::START, |event| event.at);
-    let is_nowhere = |host: &Domain| told.addresses(host, end).is_empty();
-    match told.exchangers(&from.domain, end) {
+    let is_nowhere = |host: &Domain| told.addresses(host, case.last).is_empty();
+    match told.exchangers(&from.domain, case.last) {
         Exchangers::Mx(hosts) => hosts.iter().all(|(_, host)| is_nowhere(host)),
         Exchangers::Implicit => is_nowhere(&from.domain),
         Exchangers::Null | Exchangers::NoDomain | Exchangers::Failed => true,
     }
-}
-
-/// Messages that may have been returned where nobody sees it.
-fn returned_unseen(case: &Case<'_>) -> u64 {
-    let undelivered = case
-        .endings
-        .iter()
-        .filter(|(_, ending)| ending.outcome() == Outcome::Deferred);
-    undelivered
-        .filter(|(id, _)| returns_unseen(case, id))
-        .count() as u64
 }
 
 /// Whether a sender that is not told which status to give gave one that will do.
@@ -450,10 +365,8 @@ fn may_be_known(
     if case.witness != Witness::Server || !failed || !before_mail {
         return false;
     }
-    let others = case.attempts.iter().filter(|attempt| {
-        let of_another = attempt.message.as_ref() != Some(id);
-        of_another && attempt.stage.is_some_and(|stage| stage < Stage::Mail)
-    });
+    let others = case.fruitless.iter();
+    let others = others.filter(|attempt| attempt.message.as_ref() != Some(id));
     let mut known = others.filter(|other| matches(case, expected, other));
     let Some(now) = now else {
         return known.next().is_some();

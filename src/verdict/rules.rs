@@ -2,11 +2,11 @@
 //!
 //! They read the log through [`Told`](super::told::Told) and [`Attempt`] and share no code with the router.
 
-mod delivery;
-mod routing;
-mod security;
+pub(super) mod delivery;
+pub(super) mod routing;
+pub(super) mod security;
 
-use super::{Case, Finding};
+use super::Finding;
 use crate::scenario::{Level, MessageId};
 
 /// A rule of mail routing.
@@ -47,15 +47,6 @@ rules! {
     SENDER_NOTIFIED = "sender-notified", "RFC 5321 section 3.6.3", Must, "a message that is given up is returned to its sender";
     NO_BOUNCE_OF_BOUNCE = "no-bounce-of-bounce", "RFC 5321 section 6.1", Must, "a message from the null reverse-path is never returned";
     TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
-}
-
-/// Every rule that is broken, and notes on what is allowed and worth knowing.
-pub(super) fn check(case: &Case<'_>) -> (Vec<Finding>, Vec<String>) {
-    let mut findings = routing::check(case);
-    findings.extend(security::check(case));
-    let mut notes = Vec::new();
-    findings.extend(delivery::check(case, &mut notes));
-    (findings, notes)
 }
 
 /// A broken rule, with what was observed.

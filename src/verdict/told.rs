@@ -29,28 +29,36 @@ use crate::{
 /// Aliases followed at most.
 const MAX_ALIASES: usize = 16;
 
-/// One answer, as it was given.
-struct Given<'a> {
-    at: Moment,
-    answer: &'a str,
-    fault: Option<&'a str>,
-    records: &'a [Record],
+/// What a question was answered with at some time. Answers alike are told once, so that a drill of
+/// many messages fills no memory with them.
+enum Given {
+    /// The sender knows more by it.
+    Settled(Settled),
+    /// A failure, or what is as good as one.
+    Unsettled(Moment),
 }
 
-impl Given<'_> {
-    /// Whether the sender knows more by it.
-    fn settles(&self) -> bool {
-        let usable = !matches!(self.fault, Some("truncate" | "wrong id" | "timeout"));
-        usable && matches!(self.answer, "noerror" | "nodata" | "nxdomain")
-    }
+/// The same answer once or several times, with nothing else in between.
+struct Settled {
+    first: Moment,
+    last: Moment,
+    /// Whether there is such a name.
+    exists: bool,
+    records: Vec<Record>,
+}
+
+/// Whether a sender knows more by an answer.
+fn settles(answer: &str, fault: Option<&str>) -> bool {
+    let usable = !matches!(fault, Some("truncate" | "wrong id" | "timeout"));
+    usable && matches!(answer, "noerror" | "nodata" | "nxdomain")
 }
 
 /// Every answer of a log, by question.
 pub(super) struct Told<'a> {
     scenario: &'a Scenario,
-    given: BTreeMap<(&'a Domain, RecordType), Vec<Given<'a>>>,
+    given: BTreeMap<Domain, BTreeMap<RecordType, Vec<Given>>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
-    fetched: BTreeMap<&'a Domain, Vec<Moment>>,
+    fetched: BTreeMap<Domain, Vec<Moment>>,
     /// For each next hop, what was worked out last: many messages go there at one moment.
     places: RefCell<BTreeMap<Domain, (Moment, Rc<Places>)>>,
 }
@@ -76,36 +84,55 @@ pub(super) enum Exchangers {
 }
 
 impl<'a> Told<'a> {
-    pub(super) fn new(scenario: &'a Scenario, events: &'a [Event]) -> Self {
-        let mut given: BTreeMap<_, Vec<Given<'a>>> = BTreeMap::new();
-        let mut fetched: BTreeMap<_, Vec<Moment>> = BTreeMap::new();
-        for event in events {
-            match &event.what {
-                What::Query {
-                    name,
-                    record_type,
-                    answer,
-                    fault,
-                    records,
-                    ..
-                } => given.entry((name, *record_type)).or_default().push(Given {
-                    at: event.at,
-                    answer,
-                    fault: fault.as_deref(),
-                    records,
-                }),
-                What::Fetched { host, answer } if answer == "200" => {
-                    fetched.entry(host).or_default().push(event.at);
-                }
-                _ => {}
-            }
-        }
+    pub(super) fn new(scenario: &'a Scenario) -> Self {
         Self {
             scenario,
-            given,
-            fetched,
+            given: BTreeMap::new(),
+            fetched: BTreeMap::new(),
             places: RefCell::default(),
         }
+    }
+
+    /// Takes an event in; whether anything is known by it that was not before.
+    pub(super) fn see(&mut self, event: &Event) -> bool {
+        let news = match &event.what {
+            What::Query {
+                name,
+                record_type,
+                answer,
+                fault,
+                records,
+                ..
+            } => {
+                let given = match self.given.get_mut(name) {
+                    Some(given) => given,
+                    None => self.given.entry(name.clone()).or_default(),
+                };
+                let given = given.entry(*record_type).or_default();
+                match settles(answer, fault.as_deref()) {
+                    true => settled(given, event.at, answer != "nxdomain", records),
+                    false => unsettled(given, event.at),
+                }
+            }
+            What::Fetched { host, answer } if answer == "200" => {
+                let fetched = self.fetched.entry(host.clone()).or_default();
+                let news = fetched.last() != Some(&event.at);
+                if news {
+                    fetched.push(event.at);
+                }
+                news
+            }
+            _ => false,
+        };
+        if news {
+            self.places.get_mut().clear();
+        }
+        news
+    }
+
+    fn given(&self, name: &Domain, record_type: RecordType) -> Option<&[Given]> {
+        let given = self.given.get(name)?.get(&record_type)?;
+        Some(given)
     }
 
     pub(super) fn scenario(&self) -> &Scenario {
@@ -145,31 +172,34 @@ impl<'a> Told<'a> {
         at: Moment,
         depth: usize,
     ) -> Known {
-        let Some(given) = self.given.get(&(name, record_type)) else {
+        let Some(given) = self.given(name, record_type) else {
             return self.unasked(name, record_type, at, depth);
         };
-        let Some(last) = given
-            .iter()
-            .rev()
-            .filter(|given| given.at <= at)
-            .find(|given| given.settles())
-        else {
+        let mut failed = None;
+        let mut before = given.iter().rev();
+        let last = before.find_map(|given| match given {
+            Given::Settled(settled) => (settled.first <= at).then_some(settled),
+            Given::Unsettled(when) => {
+                failed = failed.or((*when <= at).then_some(*when));
+                None
+            }
+        });
+        let Some(last) = last else {
             return Known::Failed;
         };
-        let since = given.iter().rev().take_while(|later| later.at > last.at);
-        let failed_since = since.into_iter().any(|later| later.at <= at);
         let ttl = last
             .records
             .iter()
             .map(|record| record.ttl)
             .min()
             .unwrap_or(0);
-        if failed_since && last.at.after(Duration::from_secs(ttl.into())) < at {
+        let failed_since = failed.is_some_and(|failed| failed > last.last);
+        if failed_since && last.last.after(Duration::from_secs(ttl.into())) < at {
             return Known::Failed;
         }
-        match last.answer {
-            "nxdomain" => Known::NoDomain,
-            _ => self.at_end_of_aliases(name, record_type, last.records, at, depth),
+        match last.exists {
+            false => Known::NoDomain,
+            true => self.at_end_of_aliases(name, record_type, &last.records, at, depth),
         }
     }
 
@@ -221,9 +251,7 @@ impl<'a> Told<'a> {
         }
         // The end of the chain may have been asked for by itself.
         match depth.checked_sub(1) {
-            Some(depth)
-                if current != *name && self.given.contains_key(&(&current, record_type)) =>
-            {
+            Some(depth) if current != *name && self.given(&current, record_type).is_some() => {
                 self.known_within(&current, record_type, at, depth)
             }
             _ => Known::NoData,
@@ -263,18 +291,17 @@ impl<'a> Told<'a> {
     /// span.
     pub(super) fn may_be_left_out(&self, hop: &Domain, host: &Domain, span: Range<Moment>) -> bool {
         let tls = self.scenario.sender.tls;
+        let in_vain = |name: &Domain, record_type, span: &dyn Fn(Moment) -> bool| {
+            let mut given = self.given(name, record_type).into_iter().flatten();
+            given.any(|given| matches!(given, Given::Unsettled(at) if span(*at)))
+        };
         let failed = |name: &Domain, record_type| {
-            let given = self.given.get(&(name, record_type)).into_iter().flatten();
-            let mut within = given.filter(|given| span.contains(&given.at));
-            within.any(|given| !given.settles())
+            in_vain(name, record_type, &|at| span.contains(&at))
                 || self.known(name, record_type, span.start) == Known::Failed
         };
-        let in_vain = |record_type| {
-            let given = self.given.get(&(host, record_type)).into_iter().flatten();
-            let mut within = given.filter(|given| (span.start..=span.end).contains(&given.at));
-            within.any(|given| !given.settles())
-        };
-        if in_vain(RecordType::A) || in_vain(RecordType::AAAA) {
+        let address_failed =
+            |record_type| in_vain(host, record_type, &|at| span.start <= at && at <= span.end);
+        if address_failed(RecordType::A) || address_failed(RecordType::AAAA) {
             return true;
         }
         let by_dane = tls == TlsPolicy::Dane
@@ -331,4 +358,38 @@ pub(super) fn lists(policy: &str, host: &Domain) -> bool {
     patterns
         .into_iter()
         .any(|pattern| pattern == host.as_str() || Some(pattern) == wildcard.as_deref())
+}
+
+/// Takes in an answer; whether it is another one than before.
+fn settled(given: &mut Vec<Given>, at: Moment, exists: bool, records: &[Record]) -> bool {
+    // A failure at the very same moment stands for nothing that was later.
+    let before = match &mut given[..] {
+        [.., Given::Settled(before)] => Some(before),
+        [.., Given::Settled(before), Given::Unsettled(failed)] if *failed == at => Some(before),
+        _ => None,
+    };
+    match before.filter(|before| before.exists == exists && before.records == records) {
+        Some(before) => {
+            before.last = at;
+            false
+        }
+        None => {
+            given.push(Given::Settled(Settled {
+                first: at,
+                last: at,
+                exists,
+                records: records.to_vec(),
+            }));
+            true
+        }
+    }
+}
+
+/// Takes in a failure; whether there was none at that moment.
+fn unsettled(given: &mut Vec<Given>, at: Moment) -> bool {
+    let known = matches!(given.last(), Some(Given::Unsettled(failed)) if *failed == at);
+    if !known {
+        given.push(Given::Unsettled(at));
+    }
+    !known
 }

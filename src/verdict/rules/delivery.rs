@@ -1,106 +1,51 @@
 //! Rules about what becomes of a message.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::time::Duration;
 
 use super::{
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST, PERMANENT_IS_FINAL,
     RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken,
 };
 use crate::{
-    event::What,
     fault::Stage,
     observe::Attempt,
-    scenario::{AttemptResult, Mailbox, Message, MessageId, Outcome},
-    time::Moment,
-    verdict::{Case, Finding, Witness, told::Exchangers},
+    scenario::{AttemptResult, Mailbox, Message, Outcome},
+    verdict::{
+        Finding, Witness,
+        case::{Case, Subject},
+        told::Exchangers,
+    },
 };
 
 /// The least wait that counts as one, whatever the sender's own schedule.
 const LEAST_WAIT: Duration = Duration::from_secs(60);
 
-pub(super) fn check(case: &Case<'_>, notes: &mut Vec<String>) -> Vec<Finding> {
-    let reports = Reports::new(case);
-    let mut findings = Vec::new();
-    for message in &case.scenario.messages {
-        let attempts = case.attempts_of(&message.id);
-        findings.extend(lost(case, message, &reports));
-        findings.extend(delivered_twice(message, &attempts, notes));
-        findings.extend(repeated_after_permanent(message, &attempts));
-        findings.extend(given_up_too_soon(case, message, &attempts, &reports));
-        findings.extend(retried_at_once(case, message, &attempts));
-        findings.extend(not_notified(case, message, &reports));
-    }
-    findings
-}
-
-/// What the sender said, where it says anything.
-struct Reports<'a> {
-    /// For each message and recipient, what was said last and when.
-    last: BTreeMap<(&'a str, &'a str), (Outcome, Moment)>,
-    /// When a notification about a message arrived.
-    notified: BTreeMap<&'a MessageId, Moment>,
-    /// Messages about which a notification was tried to be delivered.
-    notifying: BTreeSet<String>,
-}
-
-impl<'a> Reports<'a> {
-    fn new(case: &Case<'a>) -> Self {
-        let mut last = BTreeMap::new();
-        let mut notified = BTreeMap::new();
-        for event in case.events {
-            match &event.what {
-                What::Report {
-                    message,
-                    recipient,
-                    outcome,
-                    ..
-                } => {
-                    last.insert((&*message.0, recipient.as_str()), (*outcome, event.at));
-                }
-                What::Taken {
-                    about: Some(about), ..
-                } => drop(notified.insert(about, event.at)),
-                _ => {}
-            }
-        }
-        let ids = case
-            .other_attempts
-            .iter()
-            .filter_map(|attempt| attempt.message.as_ref());
-        let notifying = ids
-            .filter_map(|id| Some(id.0.split_once(".bounce.")?.0.to_owned()))
-            .collect();
-        Self {
-            last,
-            notified,
-            notifying,
-        }
-    }
-
-    /// What the sender said of a recipient; of one that says nothing, what came back of a message that
-    /// had no other.
-    fn of(&self, message: &Message, recipient: &Mailbox) -> Option<(Outcome, Moment)> {
-        let said = self.last.get(&(&*message.id.0, recipient.text.as_str()));
-        let back = self
-            .notified
-            .get(&message.id)
-            .filter(|_| message.to.len() == 1);
-        said.copied().or_else(|| Some((Outcome::Bounced, *back?)))
-    }
+pub(in crate::verdict) fn check(
+    case: &Case<'_>,
+    subject: &Subject<'_>,
+    notes: &mut Vec<String>,
+) -> Vec<Finding> {
+    let checks = [
+        lost(case, subject),
+        delivered_twice(subject, notes),
+        repeated_after_permanent(subject),
+        given_up_too_soon(case, subject),
+        retried_at_once(case, subject),
+        not_notified(case, subject),
+    ];
+    checks.into_iter().flatten().collect()
 }
 
 /// Neither delivered nor returned, and not queued any more.
-fn lost(case: &Case<'_>, message: &Message, reports: &Reports<'_>) -> Option<Finding> {
+fn lost(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     // Others do not say what they keep.
     if !matches!(case.witness, Witness::Sender { .. }) {
         return None;
     }
-    let ending = &case.endings[&message.id];
-    for (recipient, (_, outcome)) in message.to.iter().zip(&ending.recipients) {
-        let said = reports.of(message, recipient).map(|(outcome, _)| outcome);
+    let message = subject.message;
+    for (recipient, (_, outcome)) in message.to.iter().zip(&subject.ending.recipients) {
+        let said = subject.said_of(&recipient.text);
+        let said = said.map(|(outcome, _)| outcome);
         let observed = match (outcome, said) {
             (Outcome::Delivered | Outcome::Bounced, _) => continue,
             (Outcome::Deferred, Some(Outcome::Delivered)) => {
@@ -125,19 +70,16 @@ fn lost(case: &Case<'_>, message: &Message, reports: &Reports<'_>) -> Option<Fin
 }
 
 /// More than one copy for a recipient, where no reply was lost.
-fn delivered_twice(
-    message: &Message,
-    attempts: &[&Attempt],
-    notes: &mut Vec<String>,
-) -> Option<Finding> {
-    for recipient in &message.to {
-        let took = |attempt: &&&Attempt| {
+fn delivered_twice(subject: &Subject<'_>, notes: &mut Vec<String>) -> Option<Finding> {
+    let message = subject.message;
+    for recipient in message.to.iter() {
+        let took = |attempt: &&Attempt| {
             attempt
                 .taken
                 .iter()
                 .any(|to| to.eq_ignore_ascii_case(&recipient.text))
         };
-        let taken: Vec<&&Attempt> = attempts.iter().filter(took).collect();
+        let taken: Vec<&Attempt> = subject.attempts.iter().filter(took).collect();
         if taken.len() < 2 {
             continue;
         }
@@ -164,7 +106,10 @@ fn delivered_twice(
 }
 
 /// A further attempt for a recipient after a 5yz in a transaction.
-fn repeated_after_permanent(message: &Message, attempts: &[&Attempt]) -> Option<Finding> {
+fn repeated_after_permanent(subject: &Subject<'_>) -> Option<Finding> {
+    let Subject {
+        message, attempts, ..
+    } = subject;
     for (index, attempt) in attempts.iter().enumerate() {
         for recipient in &message.to {
             let later = attempts[index + 1..]
@@ -221,21 +166,17 @@ fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
 }
 
 /// Returned before its time although nothing permanent was met.
-fn given_up_too_soon(
-    case: &Case<'_>,
-    message: &Message,
-    attempts: &[&Attempt],
-    reports: &Reports<'_>,
-) -> Option<Finding> {
-    for recipient in &message.to {
-        let Some((Outcome::Bounced, at)) = reports.of(message, recipient) else {
+fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
+    let message = subject.message;
+    for recipient in message.to.iter() {
+        let Some((Outcome::Bounced, at)) = subject.said_of(&recipient.text) else {
             continue;
         };
-        let is_for = |attempt: &&&Attempt| match &attempt.hop {
+        let is_for = |attempt: &&Attempt| match &attempt.hop {
             Some(hop) => *hop == recipient.domain,
             None => offers(attempt, recipient, message) || message.to.len() > 1,
         };
-        let to_hop: Vec<&&Attempt> = attempts.iter().filter(is_for).collect();
+        let to_hop: Vec<&Attempt> = subject.attempts.iter().filter(is_for).collect();
         // What a line that is no reply means, no RFC says.
         let unclear =
             |attempt: &Attempt| attempt.hop.is_none() && attempt.result == AttemptResult::Garbage;
@@ -276,7 +217,10 @@ fn given_up_too_soon(
 }
 
 /// A candidate tried again without a wait.
-fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) -> Option<Finding> {
+fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
+    let Subject {
+        message, attempts, ..
+    } = subject;
     let settings = &case.scenario.sender;
     let shortest = settings
         .retry
@@ -288,7 +232,7 @@ fn retried_at_once(case: &Case<'_>, message: &Message, attempts: &[&Attempt]) ->
     for (index, attempt) in attempts.iter().enumerate() {
         // Two exchangers may share an address: a sender that does not say which it means may try it
         // for each of them.
-        let same = |later: &&&Attempt| {
+        let same = |later: &&Attempt| {
             later.address == attempt.address
                 && later.hop == attempt.hop
                 && later.exchanger == attempt.exchanger
@@ -329,8 +273,9 @@ fn are_for_others(message: &Message, one: &Attempt, other: &Attempt) -> bool {
 }
 
 /// Returned, says the sender, and nothing came back; or a notification of a notification.
-fn not_notified(case: &Case<'_>, message: &Message, reports: &Reports<'_>) -> Option<Finding> {
-    let back = reports.notified.get(&message.id);
+fn not_notified(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
+    let message = subject.message;
+    let back = subject.heard.returned;
     let Some(from) = &message.from else {
         let back = back?;
         return Some(broken(
@@ -340,17 +285,17 @@ fn not_notified(case: &Case<'_>, message: &Message, reports: &Reports<'_>) -> Op
             vec![format!("a notification +{}", back)],
         ));
     };
-    let is_bounced = |to| matches!(reports.of(message, to), Some((Outcome::Bounced, _)));
+    let is_bounced =
+        |to: &Mailbox| matches!(subject.said_of(&to.text), Some((Outcome::Bounced, _)));
     if back.is_some() || !message.to.iter().any(is_bounced) {
         return None;
     }
-    let tried = reports.notifying.contains(&*message.id.0);
     // Where nothing can be delivered to the sender's domain, nothing can be returned.
     let nowhere = case
         .told
-        .places(&from.domain, case.events.last()?.at)
+        .places(&from.domain, case.last)
         .are_known_to_be_none();
-    if tried || nowhere {
+    if subject.is_notified_of || nowhere {
         return None;
     }
     Some(broken(

@@ -12,42 +12,39 @@ use super::{
     PREFERENCE_ORDER, WITHIN_ROUTE, broken,
 };
 use crate::{
-    fault::Stage,
+    fault::Host,
     name::Domain,
     observe::Attempt,
-    scenario::{AttemptResult, Message, MessageId, Scenario},
+    scenario::{AttemptResult, Scenario},
     time::Moment,
-    verdict::{Case, Finding, Witness, places::Places, told::Exchangers},
+    verdict::{
+        Finding, Witness,
+        case::{Case, Subject},
+        places::Places,
+        told::Exchangers,
+    },
 };
 
 /// First attempts per equal exchanger from which a share of nothing is no chance (one in a million).
 const ENOUGH: usize = 20;
-/// How long finding out that a host is dead may take, before it is remembered.
-const REMEMBERED_FROM: Duration = Duration::from_secs(600);
-
-pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for message in &case.scenario.messages {
-        let attempts = case.attempts_of(&message.id);
-        let strays: Vec<Finding> = attempts
-            .iter()
-            .filter_map(|attempt| stray(case, message, attempt))
-            .collect();
-        let astray = !strays.is_empty();
-        findings.extend(first_of_each_rule(strays));
-        if astray {
-            continue;
-        }
-        for hop in Scenario::next_hops(message) {
-            let passes = passes(&for_hop(case, &hop, &attempts));
-            let mut orders = passes
-                .iter()
-                .filter_map(|pass| pass_order(case, message, &hop, pass));
-            findings.extend(orders.next());
-            findings.extend(second_candidate(case, message, &hop, &passes));
-        }
+pub(in crate::verdict) fn check(case: &Case<'_>, subject: &Subject<'_>) -> Vec<Finding> {
+    let strays: Vec<Finding> = subject
+        .attempts
+        .iter()
+        .filter_map(|attempt| stray(case, subject, attempt))
+        .collect();
+    if !strays.is_empty() {
+        return first_of_each_rule(strays);
     }
-    findings.extend(equals_share(case));
+    let mut findings = Vec::new();
+    for hop in Scenario::next_hops(subject.message) {
+        let passes = passes(&for_hop(case, &hop, &subject.attempts));
+        let mut orders = passes
+            .iter()
+            .filter_map(|pass| pass_order(case, subject, &hop, pass));
+        findings.extend(orders.next());
+        findings.extend(second_candidate(case, subject, &hop, &passes));
+    }
     findings
 }
 
@@ -60,8 +57,8 @@ fn first_of_each_rule(findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// An attempt at an address to which the message should not have gone.
-fn stray(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<Finding> {
-    let hops = Scenario::next_hops(message);
+fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Finding> {
+    let hops = Scenario::next_hops(subject.message);
     let places: Vec<(&Domain, Rc<Places>)> = hops
         .iter()
         .map(|hop| (hop, case.told.places(hop, attempt.at)))
@@ -72,7 +69,7 @@ fn stray(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<Findin
     };
     // The route is made when a pass begins; what is told later is for the next one.
     let at_its_start = || {
-        let begun = pass_began(case, attempt);
+        let begun = pass_began(subject, attempt);
         hops.iter()
             .any(|hop| in_route(&case.told.places(hop, begun)))
     };
@@ -80,7 +77,7 @@ fn stray(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<Findin
         return None;
     }
     let observed = vec![attempt.to_string()];
-    let id = Some(&message.id);
+    let id = Some(&subject.message.id);
     let of_own_level = |places: &Places| {
         places
             .list
@@ -138,7 +135,7 @@ fn stray(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<Findin
 }
 
 /// The attempts of a message for one next hop: as the sender says, else those that could be for it.
-fn for_hop<'a>(case: &Case<'_>, hop: &Domain, attempts: &[&'a Attempt]) -> Vec<&'a Attempt> {
+fn for_hop<'a>(case: &Case<'_>, hop: &Domain, attempts: &'a [Attempt]) -> Vec<&'a Attempt> {
     let could_be = |attempt: &Attempt| {
         let places = case.told.places(hop, attempt.at);
         places
@@ -146,17 +143,17 @@ fn for_hop<'a>(case: &Case<'_>, hop: &Domain, attempts: &[&'a Attempt]) -> Vec<&
             .iter()
             .any(|(_, _, address)| *address == attempt.address)
     };
-    let is_for = |attempt: &&&Attempt| match &attempt.hop {
+    let is_for = |attempt: &&Attempt| match &attempt.hop {
         Some(said) => said == hop,
         None => could_be(attempt),
     };
-    attempts.iter().filter(is_for).copied().collect()
+    attempts.iter().filter(is_for).collect()
 }
 
 /// When the pass of an attempt began.
-fn pass_began(case: &Case<'_>, attempt: &Attempt) -> Moment {
+fn pass_began(subject: &Subject<'_>, attempt: &Attempt) -> Moment {
     let same = |other: &&Attempt| other.pass == attempt.pass && other.hop == attempt.hop;
-    let of_message = attempt.message.iter().flat_map(|id| case.attempts_of(id));
+    let of_message = subject.attempts.iter();
     let in_pass = of_message.filter(|other| attempt.pass.is_some() && same(other));
     in_pass
         .map(|other| other.at)
@@ -199,36 +196,10 @@ fn pause_after(attempt: &Attempt) -> Duration {
     }
 }
 
-/// Whether a sender that remembers dead hosts may pass an address over (RFC 5321 section 4.5.4.1).
-/// A mail server is not told how long the drill says it is since.
-fn may_be_remembered(case: &Case<'_>, address: IpAddr, at: Moment) -> bool {
-    let kept = match (case.witness, case.scenario.sender.remember_unreachable) {
-        (Witness::Server, _) => Duration::MAX,
-        (_, None) => return false,
-        (_, Some(kept)) => kept + REMEMBERED_FROM,
-    };
-    let unreached = |attempt: &&Attempt| match case.witness {
-        Witness::Server => attempt.stage.is_some_and(|stage| stage < Stage::Mail),
-        _ => {
-            let failed = matches!(
-                attempt.result,
-                AttemptResult::Refused | AttemptResult::Timeout | AttemptResult::Unreachable
-            );
-            failed && attempt.stage == Some(Stage::Connect)
-        }
-    };
-    let recent = |attempt: &Attempt| attempt.at <= at && at.since(attempt.at) <= kept;
-    let at_address = case
-        .attempts
-        .iter()
-        .filter(|attempt| attempt.address == address);
-    at_address.filter(unreached).any(recent)
-}
-
 /// Within a pass, nothing less preferred before everything more preferred has been tried.
 fn pass_order(
     case: &Case<'_>,
-    message: &Message,
+    subject: &Subject<'_>,
     hop: &Domain,
     pass: &[&Attempt],
 ) -> Option<Finding> {
@@ -244,7 +215,7 @@ fn pass_order(
             .kept()
             .filter(|(other, _, address)| *other < preference && !tried.contains(address))
             .filter(|(_, host, _)| !case.told.may_be_left_out(hop, host, began..attempt.at))
-            .find(|(_, _, address)| !may_be_remembered(case, *address, attempt.at));
+            .find(|(_, _, address)| !case.may_be_remembered(*address, attempt.at));
         if let Some((other, host, address)) = better {
             let expected = format!(
                 "{host} [{address}] (preference {other}) before any of preference {preference}"
@@ -252,7 +223,7 @@ fn pass_order(
             let observed = pass.iter().map(ToString::to_string).collect();
             return Some(broken(
                 PREFERENCE_ORDER,
-                Some(&message.id),
+                Some(&subject.message.id),
                 expected,
                 observed,
             ));
@@ -264,7 +235,7 @@ fn pass_order(
 /// A pass that failed transiently at one candidate goes on to another one.
 fn second_candidate(
     case: &Case<'_>,
-    message: &Message,
+    subject: &Subject<'_>,
     hop: &Domain,
     passes: &[Vec<&Attempt>],
 ) -> Option<Finding> {
@@ -284,19 +255,18 @@ fn second_candidate(
         let places = case.told.places(hop, only.at);
         // What secures the other one may have been asked for later in the pass, and not found.
         let next = passes.get(index + 1).and_then(|pass| pass.first());
-        let last = case.events.last().map_or(only.at, |event| event.at);
-        let until = next.map_or(last, |next| next.at);
+        let until = next.map_or_else(|| subject.last_word(case, only.ended), |next| next.at);
         let other = places
             .kept()
             .filter(|(_, _, address)| *address != only.address)
             .filter(|(_, host, _)| !case.told.may_be_left_out(hop, host, only.at..until))
-            .find(|(_, _, address)| !may_be_remembered(case, *address, only.at));
+            .find(|(_, _, address)| !case.may_be_remembered(*address, only.at));
         // A lost reply may be left at that, for fear of a duplicate.
         if let Some((_, host, address)) = other.filter(|_| transient && only.taken.is_empty()) {
             let expected = format!("then {host} [{address}]");
             return Some(broken(
                 NEXT_CANDIDATE,
-                Some(&message.id),
+                Some(&subject.message.id),
                 expected,
                 vec![only.to_string()],
             ));
@@ -305,63 +275,62 @@ fn second_candidate(
     None
 }
 
-/// Of many first attempts, each of several equal exchangers gets some.
-fn equals_share(case: &Case<'_>) -> Option<Finding> {
-    // A sender that remembers dead hosts may leave one of them out; of a mail server's first attempts
-    // there are never enough, they are counted over several drills.
-    if case.scenario.sender.remember_unreachable.is_some() || case.witness == Witness::Server {
-        return None;
-    }
-    let mut groups: BTreeMap<BTreeSet<Domain>, Vec<&Attempt>> = BTreeMap::new();
-    let mut seen: BTreeSet<&MessageId> = BTreeSet::new();
-    let messages: BTreeMap<&MessageId, &Message> = case
-        .scenario
-        .messages
-        .iter()
-        .map(|message| (&message.id, message))
-        .collect();
-    for attempt in &case.attempts {
-        let Some(message) = attempt.message.as_ref().filter(|id| seen.insert(id)) else {
-            continue;
+/// Exchangers of equal preference, and how the first attempts of messages were shared among them.
+#[derive(Debug, Default)]
+pub(in crate::verdict) struct Equals(BTreeMap<BTreeSet<Domain>, Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    attempts: usize,
+    reached: BTreeSet<Domain>,
+}
+
+impl Equals {
+    /// Counts the first attempt of a message.
+    pub(in crate::verdict) fn count(&mut self, case: &Case<'_>, subject: &Subject<'_>) {
+        // A sender that remembers dead hosts may leave one of them out; of a mail server's first
+        // attempts there are never enough, they are counted over several drills.
+        let may_leave_out = case.scenario.sender.remember_unreachable.is_some();
+        if may_leave_out || case.witness == Witness::Server {
+            return;
+        }
+        let Some(first) = subject.attempts.first() else {
+            return;
         };
-        let Some(message) = messages.get(message) else {
-            continue;
+        let [hop] = &Scenario::next_hops(subject.message)[..] else {
+            return;
         };
-        let [hop] = &Scenario::next_hops(message)[..] else {
-            continue;
-        };
-        let places = case.told.places(hop, attempt.at);
+        let places = case.told.places(hop, first.at);
         let Some(best) = places.kept().map(|(preference, ..)| *preference).min() else {
-            continue;
+            return;
         };
         let equals: BTreeSet<Domain> = places
             .kept()
             .filter(|(preference, ..)| *preference == best)
             .map(|(_, host, _)| host.clone())
             .collect();
-        if equals.len() > 1 {
-            groups.entry(equals).or_default().push(attempt);
+        if equals.len() < 2 {
+            return;
         }
-    }
-    for (equals, first) in groups {
-        let without = |host: &&Domain| {
-            !first
-                .iter()
-                .any(|attempt| attempt.went_to(&crate::fault::Host::Name((*host).clone())))
-        };
-        if let Some(host) = equals
+        let reached = equals
             .iter()
-            .find(without)
-            .filter(|_| first.len() >= ENOUGH * equals.len())
-        {
-            let expected = format!("some of {} first attempts at {host}", first.len());
-            return Some(broken(
-                EQUALS_SHARE,
-                None,
-                expected,
-                vec!["none".to_owned()],
-            ));
-        }
+            .filter(|host| first.went_to(&Host::Name((*host).clone())))
+            .cloned()
+            .collect::<Vec<_>>();
+        let shared = self.0.entry(equals).or_default();
+        shared.attempts += 1;
+        shared.reached.extend(reached);
     }
-    None
+
+    /// Of many first attempts, each of several equal exchangers gets some.
+    pub(in crate::verdict) fn check(&self) -> Option<Finding> {
+        self.0.iter().find_map(|(equals, shared)| {
+            let enough = shared.attempts >= ENOUGH * equals.len();
+            let missed = equals.difference(&shared.reached).next();
+            let host = missed.filter(|_| enough)?;
+            let expected = format!("some of {} first attempts at {host}", shared.attempts);
+            let observed = vec!["none".to_owned()];
+            Some(broken(EQUALS_SHARE, None, expected, observed))
+        })
+    }
 }

@@ -6,23 +6,19 @@ use crate::{
     observe::Attempt,
     scenario::{Message, PolicyRow, Scenario, TlsPolicy, policy_host},
     time::{Moment, Span},
-    verdict::{Case, Finding, told::lists},
+    verdict::{
+        Finding,
+        case::{Case, Subject},
+        told::lists,
+    },
 };
 
-pub(super) fn check(case: &Case<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for message in &case.scenario.messages {
-        let taken = case
-            .attempts_of(&message.id)
-            .into_iter()
-            .filter(|attempt| !attempt.taken.is_empty());
-        findings.extend(
-            taken
-                .filter_map(|attempt| unprotected(case, message, attempt))
-                .take(1),
-        );
-    }
-    findings
+pub(in crate::verdict) fn check(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
+    let mut taken = subject
+        .attempts
+        .iter()
+        .filter(|attempt| !attempt.taken.is_empty());
+    taken.find_map(|attempt| unprotected(case, subject.message, attempt))
 }
 
 /// A message that went in plain text, or to a host that the policy does not list, against a demand.

@@ -1,0 +1,85 @@
+//! What a drill is judged by: what is known of the whole, and what was seen of one message.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use super::{Witness, told::Told};
+use crate::{
+    fault::Stage,
+    observe::{Attempt, Ending, Heard},
+    scenario::{Message, Outcome, Scenario},
+    time::Moment,
+};
+
+/// How long finding out that a host is dead may take, before it is remembered.
+const REMEMBERED_FROM: Duration = Duration::from_secs(600);
+
+/// What is known of a drill when a message of it is judged.
+pub(super) struct Case<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) told: Told<'a>,
+    pub(super) witness: Witness,
+    /// When something happened last.
+    pub(super) last: Moment,
+    /// When addresses could not be reached, where a sender may remember that.
+    pub(super) unreached: BTreeMap<IpAddr, BTreeSet<Moment>>,
+    /// What a mail server may know in advance: its attempts that came to no transaction.
+    pub(super) fruitless: Vec<Attempt>,
+    /// Whether some notification was tried to be delivered in vain.
+    pub(super) returned_in_vain: bool,
+}
+
+impl Case<'_> {
+    /// Whether a sender that remembers dead hosts may pass an address over (RFC 5321 section 4.5.4.1).
+    /// A mail server is not told how long the drill says it is since.
+    pub(super) fn may_be_remembered(&self, address: IpAddr, at: Moment) -> bool {
+        let kept = match (self.witness, self.scenario.sender.remember_unreachable) {
+            (Witness::Server, _) => Duration::MAX,
+            (_, None) => return false,
+            (_, Some(kept)) => kept + REMEMBERED_FROM,
+        };
+        let unreached = self.unreached.get(&address);
+        let last = unreached.and_then(|unreached| unreached.range(..=at).next_back());
+        last.is_some_and(|last| at.since(*last) <= kept)
+    }
+
+    /// Enters an attempt of a mail server, which may remember what it came to.
+    pub(super) fn remember(&mut self, attempt: &Attempt) {
+        if attempt.stage.is_some_and(|stage| stage < Stage::Mail) {
+            let unreached = self.unreached.entry(attempt.address).or_default();
+            unreached.insert(attempt.at);
+            self.fruitless.push(attempt.clone());
+        }
+    }
+}
+
+/// A message, with all that was seen of it.
+pub(super) struct Subject<'a> {
+    pub(super) message: &'a Message,
+    /// In the order in which they began.
+    pub(super) attempts: Vec<Attempt>,
+    pub(super) heard: Heard,
+    pub(super) ending: Ending,
+    /// Whether a notification about it was tried to be delivered.
+    pub(super) is_notified_of: bool,
+}
+
+impl Subject<'_> {
+    /// When its sender had the last word on it, after a moment; else when anything was seen last.
+    pub(super) fn last_word(&self, case: &Case<'_>, since: Moment) -> Moment {
+        let word = self.heard.last_word();
+        word.filter(|word| *word >= since).unwrap_or(case.last)
+    }
+
+    /// What was said of a recipient; of one of whom nothing was said, what came back of a message that
+    /// had no other.
+    pub(super) fn said_of(&self, recipient: &str) -> Option<(Outcome, Moment)> {
+        let alone = self.message.to.len() == 1;
+        let returned = self.heard.returned.filter(|_| alone);
+        let report = self.heard.report(recipient);
+        report.or_else(|| Some((Outcome::Bounced, returned?)))
+    }
+}

@@ -1,0 +1,368 @@
+//! The judge: it reads the log as it grows and judges each message when nothing more will come of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Finding, Verdict, Witness,
+    case::{Case, Subject},
+    expect,
+    rules::{delivery, routing, security},
+    tally::Tally,
+    told::Told,
+};
+use crate::{
+    event::{Connected, Event, SessionId, What},
+    fault::Stage,
+    observe::{self, Attempt, Background, Ending, Heard, Sessions, Unattributed},
+    scenario::{MessageId, MessageIndex, Scenario},
+    time::Moment,
+};
+
+/// Findings that are told one by one.
+const MOST_FINDINGS: usize = 10_000;
+/// Notes on messages that are told one by one.
+const MOST_NOTES: usize = 1000;
+
+/// Reads a log and judges it. Of a message that its sender is done with, nothing is kept.
+pub(crate) struct Judge<'a> {
+    case: Case<'a>,
+    index: MessageIndex,
+    /// Which messages something is expected of, and where that is.
+    expected: BTreeSet<(usize, usize)>,
+    sessions: Sessions,
+    /// The messages that sessions under way are for.
+    served: BTreeMap<SessionId, usize>,
+    /// What was seen so far of messages that are not judged.
+    dossiers: BTreeMap<usize, Dossier>,
+    judged: Vec<bool>,
+    /// Attempts whose sender did not say what they were for.
+    unsaid: Vec<Unattributed>,
+    background: Background,
+    tally: Tally,
+    findings: Findings,
+}
+
+/// What was seen so far of a message.
+#[derive(Default)]
+struct Dossier {
+    attempts: Vec<Attempt>,
+    heard: Heard,
+    is_notified_of: bool,
+    /// Sessions that have not ended, those of notifications about it included.
+    under_way: usize,
+    /// Whether its sender is done with it.
+    done: bool,
+}
+
+/// The order in which findings are told: first by what they are about, then by message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum About {
+    Totals,
+    Shares,
+    /// What is expected of messages, in the order in which it is written.
+    Expectations,
+    Routing,
+    Equals,
+    Security,
+    Delivery,
+}
+
+#[derive(Default)]
+struct Findings {
+    told: Vec<((About, usize), Finding)>,
+    untold: usize,
+    notes: Vec<(usize, String)>,
+    unnoted: usize,
+}
+
+impl Findings {
+    fn add(&mut self, about: About, place: usize, findings: impl IntoIterator<Item = Finding>) {
+        for finding in findings {
+            match self.told.len() < MOST_FINDINGS {
+                true => self.told.push(((about, place), finding)),
+                false => self.untold += 1,
+            }
+        }
+    }
+
+    fn note(&mut self, place: usize, notes: Vec<String>) {
+        for note in notes {
+            match self.notes.len() < MOST_NOTES {
+                true => self.notes.push((place, note)),
+                false => self.unnoted += 1,
+            }
+        }
+    }
+
+    fn into_order(mut self) -> (Vec<Finding>, Vec<String>) {
+        self.told.sort_by_key(|(place, _)| *place);
+        self.notes.sort_by_key(|(place, _)| *place);
+        let mut notes: Vec<String> = self.notes.into_iter().map(|(_, note)| note).collect();
+        if self.unnoted > 0 {
+            notes.push(format!("and {} notes more like these", self.unnoted));
+        }
+        if self.untold > 0 {
+            notes.push(format!("and {} findings more than are listed", self.untold));
+        }
+        let findings = self.told.into_iter().map(|(_, finding)| finding).collect();
+        (findings, notes)
+    }
+}
+
+impl<'a> Judge<'a> {
+    pub(crate) fn new(scenario: &'a Scenario, witness: Witness) -> Self {
+        let index = MessageIndex::new(&scenario.messages);
+        let expected = scenario.expect.messages.iter().zip(0..);
+        let expected = expected
+            .filter_map(|((id, _), place)| Some((index.find(&scenario.messages, id)?, place)))
+            .collect();
+        Self {
+            case: Case {
+                scenario,
+                told: Told::new(scenario),
+                witness,
+                last: Moment::START,
+                unreached: BTreeMap::new(),
+                fruitless: Vec::new(),
+                returned_in_vain: false,
+            },
+            index,
+            expected,
+            sessions: Sessions::default(),
+            served: BTreeMap::new(),
+            dossiers: BTreeMap::new(),
+            judged: vec![false; scenario.messages.len()],
+            unsaid: Vec::new(),
+            background: Background::default(),
+            tally: Tally::default(),
+            findings: Findings::default(),
+        }
+    }
+
+    fn find(&self, id: &MessageId) -> Option<usize> {
+        self.index.find(&self.case.scenario.messages, id)
+    }
+
+    /// The message that a notification is about, of a sender that says so in its id.
+    fn notified_of(&self, id: &MessageId) -> Option<usize> {
+        let (about, _) = id.0.split_once(".bounce.")?;
+        self.find(&about.into())
+    }
+
+    fn dossier(&mut self, index: usize) -> Option<&mut Dossier> {
+        (!self.judged[index]).then(|| self.dossiers.entry(index).or_default())
+    }
+
+    /// Takes in what happened next.
+    pub(crate) fn see(&mut self, event: &Event) {
+        self.case.last = event.at;
+        let news = self.case.told.see(event);
+        if news || !matches!(event.what, What::Query { .. }) {
+            self.background.see(event);
+        }
+        if let Some(index) = observe::spoken_of(event).and_then(|id| self.find(id))
+            && let Some(dossier) = self.dossier(index)
+        {
+            dossier.heard.take(event);
+        }
+        match &event.what {
+            What::Connect { .. } => self.connected(event),
+            What::Taken {
+                message: None,
+                from,
+                ..
+            } if from.is_empty() => self.tally.notifications += 1,
+            _ => {}
+        }
+        for attempt in self.sessions.see(event) {
+            self.enter(attempt);
+        }
+        if let What::End { session, .. } = &event.what
+            && let Some(index) = self.served.remove(session)
+            && let Some(dossier) = self.dossier(index)
+        {
+            dossier.under_way -= 1;
+            self.judge_if_over(index);
+        }
+    }
+
+    fn connected(&mut self, event: &Event) {
+        let What::Connect {
+            session,
+            address,
+            result,
+            purpose,
+            ..
+        } = &event.what
+        else {
+            return;
+        };
+        let id = purpose.message.as_ref();
+        let served = id.and_then(|id| self.find(id).or_else(|| self.notified_of(id)));
+        match result {
+            Connected::Accepted => {
+                self.tally.accepted += 1;
+                if let Some(index) = served
+                    && let Some(dossier) = self.dossier(index)
+                {
+                    dossier.under_way += 1;
+                    self.served.insert(*session, index);
+                }
+            }
+            Connected::Refused | Connected::Timeout | Connected::Unreachable => {
+                let sender = &self.case.scenario.sender;
+                if sender.remember_unreachable.is_some() {
+                    let unreached = self.case.unreached.entry(*address).or_default();
+                    unreached.insert(event.at);
+                }
+            }
+            Connected::Reset => {}
+        }
+    }
+
+    /// Enters an attempt that is over into the dossier of its message.
+    fn enter(&mut self, one: Unattributed) {
+        if !one.is_said() {
+            self.unsaid.push(one);
+            return;
+        }
+        let attempt = one.attempt;
+        let Some(id) = &attempt.message else { return };
+        if let Some(index) = self.find(id) {
+            if let Some(dossier) = self.dossier(index) {
+                dossier.attempts.push(attempt);
+            }
+            return;
+        }
+        self.tally.for_others += usize::from(attempt.stage != Some(Stage::Connect));
+        if let Some(index) = self.notified_of(id)
+            && let Some(dossier) = self.dossier(index)
+        {
+            dossier.is_notified_of = true;
+        }
+    }
+
+    /// Takes in that a sender is done with a message: it is judged as soon as its sessions have ended.
+    pub(crate) fn done(&mut self, id: &MessageId) {
+        if let Some(index) = self.find(id)
+            && let Some(dossier) = self.dossier(index)
+        {
+            dossier.done = true;
+            self.judge_if_over(index);
+        }
+    }
+
+    fn judge_if_over(&mut self, index: usize) {
+        let over = |dossier: &Dossier| dossier.done && dossier.under_way == 0;
+        if self.dossiers.get(&index).is_some_and(over) {
+            self.judge(index);
+        }
+    }
+
+    fn judge(&mut self, index: usize) {
+        let Dossier {
+            mut attempts,
+            heard,
+            is_notified_of,
+            ..
+        } = self.dossiers.remove(&index).unwrap_or_default();
+        self.judged[index] = true;
+        let message = &self.case.scenario.messages[index];
+        self.background.forget(&message.id);
+        attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
+        let subject = Subject {
+            ending: Ending::new(message, &attempts, &heard),
+            message,
+            attempts,
+            heard,
+            is_notified_of,
+        };
+        let case = &self.case;
+        let findings = &mut self.findings;
+        for (_, place) in self.expected.range((index, 0)..(index + 1, 0)) {
+            let (_, expected) = &case.scenario.expect.messages[*place];
+            let wrong = expect::message(case, &subject, expected);
+            findings.add(About::Expectations, *place, wrong);
+        }
+        findings.add(About::Routing, index, routing::check(case, &subject));
+        findings.add(About::Security, index, security::check(case, &subject));
+        let mut notes = Vec::new();
+        let broken = delivery::check(case, &subject, &mut notes);
+        findings.add(About::Delivery, index, broken);
+        findings.note(index, notes);
+        self.tally.count(case, &subject);
+    }
+
+    /// Judges all that is left.
+    pub(crate) fn finish(mut self) -> Verdict {
+        for attempt in std::mem::take(&mut self.sessions).finish() {
+            self.enter(attempt);
+        }
+        let unsaid = std::mem::take(&mut self.unsaid);
+        let attributed = self.background.attribute(self.case.scenario, unsaid);
+        let strangers = self.enter_attributed(attributed);
+        for index in 0..self.judged.len() {
+            if !self.judged[index] {
+                self.judge(index);
+            }
+        }
+        let Self {
+            case,
+            tally,
+            mut findings,
+            ..
+        } = self;
+        findings.add(About::Totals, 0, expect::totals(&case, &tally));
+        let shares = expect::shares(&case, &tally.first_attempts);
+        findings.add(About::Shares, 0, shares);
+        findings.add(About::Equals, 0, tally.equals.check());
+        let (findings, mut notes) = findings.into_order();
+        notes.extend(strangers);
+        Verdict {
+            findings,
+            notes,
+            outcomes: tally.outcomes,
+            attempts: tally.attempts,
+        }
+    }
+
+    /// Enters attempts of a sender that says nothing; notes on mail that is none of the drill's.
+    fn enter_attributed(&mut self, attempts: Vec<Attempt>) -> Vec<String> {
+        let mut strangers = Vec::new();
+        let mut for_others = BTreeSet::new();
+        for attempt in attempts {
+            let index = attempt.message.as_ref().and_then(|id| self.find(id));
+            let is_other = index.is_none() && (attempt.notification || attempt.message.is_some());
+            if is_other {
+                self.case.returned_in_vain |= attempt.notification && attempt.taken.is_empty();
+                if attempt.stage != Some(Stage::Connect) {
+                    for_others.insert(attempt.session);
+                }
+                continue;
+            }
+            if self.case.witness == Witness::Server {
+                self.case.remember(&attempt);
+            }
+            match index {
+                Some(index) => {
+                    if let Some(dossier) = self.dossier(index) {
+                        dossier.attempts.push(attempt);
+                    }
+                }
+                None => {
+                    // Not of a message, and an attempt all the same.
+                    self.tally.attempts += 1;
+                    if !attempt.taken.is_empty() {
+                        strangers.push(format!(
+                            "{} took a message for {}, who gets none of this drill's",
+                            attempt.host(),
+                            attempt.taken.join(", ")
+                        ));
+                    }
+                }
+            }
+        }
+        self.tally.for_others += for_others.len();
+        strangers
+    }
+}

@@ -1,0 +1,63 @@
+//! What is counted over all messages of a drill.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Witness,
+    case::{Case, Subject},
+    expect,
+    rules::routing::Equals,
+};
+use crate::scenario::{Outcome, Total};
+
+/// Counts of a drill.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) outcomes: BTreeMap<Outcome, usize>,
+    /// Attempts for the drill's messages.
+    pub(super) attempts: usize,
+    /// Connections that receivers accepted.
+    pub(super) accepted: usize,
+    /// Those of them that were for other mail, such as notifications.
+    pub(super) for_others: usize,
+    /// Notifications taken.
+    pub(super) notifications: usize,
+    /// Messages that a mail server may have returned where nobody sees it.
+    pub(super) returned_unseen: u64,
+    /// First attempts at each host of which a share is expected.
+    pub(super) first_attempts: Vec<u64>,
+    pub(super) equals: Equals,
+}
+
+impl Tally {
+    /// Counts a message.
+    pub(super) fn count(&mut self, case: &Case<'_>, subject: &Subject<'_>) {
+        let outcome = subject.ending.outcome();
+        *self.outcomes.entry(outcome).or_default() += 1;
+        self.attempts += subject.attempts.len();
+        self.equals.count(case, subject);
+        let expected = &case.scenario.expect.first_attempts;
+        self.first_attempts.resize(expected.len(), 0);
+        if let Some(first) = subject.attempts.first() {
+            for ((host, _), count) in expected.iter().zip(&mut self.first_attempts) {
+                *count += u64::from(first.went_to(host));
+            }
+        }
+        let may_be_returned = case.witness == Witness::Server && outcome == Outcome::Deferred;
+        if may_be_returned && expect::returns_unseen(case, subject.message) {
+            self.returned_unseen += 1;
+        }
+    }
+
+    pub(super) fn total(&self, total: Total) -> u64 {
+        let ended = |outcome| self.outcomes.get(&outcome).copied().unwrap_or(0);
+        let count = match total {
+            Total::Delivered => ended(Outcome::Delivered),
+            Total::Deferred => ended(Outcome::Deferred),
+            Total::Bounced => ended(Outcome::Bounced),
+            Total::Sessions => self.accepted - self.for_others,
+            Total::Notifications => self.notifications,
+        };
+        count as u64
+    }
+}
