@@ -70,7 +70,7 @@ impl Sender for Reference {
         loop {
             // Notifications first: what a finished delivery has returned is there by now.
             while let Ok(notification) = returns.try_recv() {
-                deliveries.push(Arc::clone(&office).carry(notification, None).boxed());
+                deliveries.push(Arc::clone(&office).carried(notification, None));
             }
             if !open && deliveries.is_empty() {
                 return;
@@ -78,7 +78,7 @@ impl Sender for Reference {
             tokio::select! {
                 biased;
                 Some(notification) = returns.recv() => {
-                    deliveries.push(Arc::clone(&office).carry(notification, None).boxed());
+                    deliveries.push(Arc::clone(&office).carried(notification, None));
                 }
                 given = office.leave(), if open && leave.is_none() => leave = Some(given),
                 next = post.next_indexed(), if open && leave.is_some() => match next {
@@ -157,7 +157,7 @@ impl Office {
             let stream = (index as u64) << 16 | hop_index as u64;
             let under_way = Arc::clone(&under_way);
             let delivery = Delivery::new(&message, hop, &content, self.seed, stream, under_way);
-            Arc::clone(self).carry(delivery, leave.take()).boxed()
+            Arc::clone(self).carried(delivery, leave.take())
         })
         .collect()
     }
@@ -166,6 +166,16 @@ impl Office {
     async fn leave(&self) -> Leave {
         let leave = Arc::clone(&self.passes).acquire_owned().await;
         leave.expect("the semaphore is never closed")
+    }
+
+    /// A delivery being carried to its end. It is not held back by what others have used of the turn
+    /// that they all share: of very many that wait, each would be woken in vain.
+    fn carried(
+        self: Arc<Self>,
+        delivery: Delivery,
+        leave: Option<Leave>,
+    ) -> BoxFuture<'static, ()> {
+        tokio::task::unconstrained(self.carry(delivery, leave)).boxed()
     }
 
     /// Carries a delivery to its end; it may have leave for its first pass already.
