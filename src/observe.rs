@@ -2,7 +2,7 @@
 
 mod attribution;
 
-use std::{collections::BTreeMap, fmt, net::IpAddr};
+use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
 
 pub(crate) use self::attribution::{Background, Unattributed};
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One try at one candidate: a connection, or one transaction of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Attempt {
     /// The message it was for, where that can be told.
     pub message: Option<MessageId>,
@@ -391,7 +391,7 @@ fn failed_result(effect: Failed) -> AttemptResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ending {
     /// For each recipient, in the order of the message.
-    pub(crate) recipients: Vec<(String, Outcome)>,
+    pub(crate) recipients: Vec<(Arc<str>, Outcome)>,
     /// The status that the sender gave last.
     pub(crate) status: Option<Status>,
     /// How often receivers took it.

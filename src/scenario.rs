@@ -14,7 +14,7 @@ mod rows;
 mod settings;
 mod words;
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, sync::Arc};
 
 use self::expected::TOTAL_KEYS;
 pub(crate) use self::settings::policy_host;
@@ -135,7 +135,7 @@ impl Scenario {
     /// The domain of a message's recipients, in order and without repetition: its next hops.
     pub fn next_hops(message: &Message) -> Vec<Domain> {
         let mut hops = Vec::new();
-        for recipient in &message.to {
+        for recipient in message.to.iter() {
             if !hops.contains(&recipient.domain) {
                 hops.push(recipient.domain.clone());
             }
@@ -186,7 +186,7 @@ impl fmt::Display for Level {
 
 /// The id of a message, unique within a scenario.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
-pub struct MessageId(pub std::sync::Arc<str>);
+pub struct MessageId(pub Arc<str>);
 
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -204,7 +204,7 @@ impl From<&str> for MessageId {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mailbox {
     /// As written.
-    pub text: String,
+    pub text: Arc<str>,
     /// The part after the last `@`.
     pub domain: Domain,
 }
@@ -226,7 +226,7 @@ impl std::str::FromStr for Mailbox {
             .parse()
             .map_err(|error| format!("{}: {error}", expected()))?;
         Ok(Self {
-            text: format!("{local}@{written}"),
+            text: format!("{local}@{written}").into(),
             domain,
         })
     }
@@ -276,7 +276,7 @@ pub struct Message {
     /// Where bounces go; `None` is the null reverse-path.
     pub from: Option<Mailbox>,
     /// Its recipients, at least one.
-    pub to: Vec<Mailbox>,
+    pub to: Arc<[Mailbox]>,
     /// The size of its content in octets; `None`: as short as it comes.
     pub size: Option<usize>,
     /// How many Received fields it already carries.

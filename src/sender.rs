@@ -10,6 +10,7 @@ mod content;
 mod delivery;
 pub mod flaw;
 mod mta_sts;
+mod office;
 mod policy;
 mod reference;
 mod resolver;
@@ -99,33 +100,24 @@ impl Post {
 
     /// The next message, at its moment; `None` after the last one.
     pub async fn next_message(&mut self) -> Option<Message> {
-        self.next_indexed().await.map(|(_, message)| message)
+        // A caller may stop waiting: no message is lost by it.
+        self.site.clock.sleep_until(self.next_at()?).await;
+        self.due().map(|(_, message)| message)
     }
 
-    async fn next_indexed(&mut self) -> Option<(usize, Message)> {
+    /// The next message if its moment has come, and where it is in the scenario.
+    pub(crate) fn due(&mut self) -> Option<(usize, Message)> {
         let index = *self.order.get(self.next)?;
         let message = self.site.scenario.messages[index].clone();
-        self.site.clock.sleep_until(message.at).await;
-        // Only now, so that a caller who stops waiting loses no message.
-        self.next += 1;
-        self.submitted(&message);
-        Some((index, message))
-    }
-
-    /// The next message if its moment has come.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn due(&mut self) -> Option<Message> {
-        let message = self.site.scenario.messages[*self.order.get(self.next)?].clone();
         if message.at > self.now() {
             return None;
         }
         self.next += 1;
         self.submitted(&message);
-        Some(message)
+        Some((index, message))
     }
 
     /// When the next message comes.
-    #[cfg(target_os = "linux")]
     pub(crate) fn next_at(&self) -> Option<Moment> {
         let index = self.order.get(self.next)?;
         Some(self.site.scenario.messages[*index].at)
@@ -174,8 +166,8 @@ impl Post {
             from: message
                 .from
                 .as_ref()
-                .map_or_else(String::new, |from| from.text.clone()),
-            to: message.to.iter().map(|to| to.text.clone()).collect(),
+                .map_or_else(String::new, |from| from.text.to_string()),
+            to: message.to.iter().map(|to| to.text.to_string()).collect(),
         });
     }
 
@@ -269,7 +261,7 @@ fn report(
 ) {
     site.record(What::Report {
         message: message.clone(),
-        recipient: recipient.text.clone(),
+        recipient: recipient.text.to_string(),
         outcome,
         status,
         reason: reason.to_owned(),

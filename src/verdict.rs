@@ -1,6 +1,7 @@
 //! Judging a drill: expectations of its author and rules of the RFCs, from scenario and log alone.
 
 mod case;
+mod dossier;
 mod expect;
 mod judge;
 mod places;

@@ -126,7 +126,7 @@ impl Drive<'_> {
     /// Hands over every message whose moment has come, one after the other, each with a pass to
     /// itself: what is done for one at a time can be told apart.
     async fn submit_due(&mut self) -> io::Result<()> {
-        while let Some(message) = self.post.due() {
+        while let Some((_, message)) = self.post.due() {
             let before = self.post.site().log.len();
             self.given += 1;
             match &self.adapter.submit_smtp {

@@ -228,15 +228,15 @@ impl<'a> Ledger<'a> {
             let sent = attempt.recipients.iter_mut().map(|(to, _)| to);
             for to in attempt.taken.iter_mut().chain(sent) {
                 if let Some(meant) = entry.addressed(to, self.routes) {
-                    to.clone_from(&meant.text);
+                    *to = meant.text.to_string();
                 }
             }
             let settled = |to: &Mailbox| {
-                attempt.taken.contains(&to.text)
+                attempt.taken.iter().any(|taken| **taken == *to.text)
                     || attempt
                         .recipients
                         .iter()
-                        .any(|(refused, code)| *refused == to.text && *code >= 500)
+                        .any(|(refused, code)| **refused == *to.text && *code >= 500)
                     || (attempt.is_permanent() && entry.message.to.len() == 1)
             };
             entry.open.retain(|to| !settled(to));
@@ -368,7 +368,7 @@ messages = [
             .map(|message| What::Submitted {
                 message: message.id.clone(),
                 from: "sender@sender.test".to_owned(),
-                to: message.to.iter().map(|to| to.text.clone()).collect(),
+                to: message.to.iter().map(|to| to.text.to_string()).collect(),
             })
             .collect();
         let asked = [

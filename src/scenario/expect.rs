@@ -1,5 +1,7 @@
 //! The `expect` table: a known key is a total, any other key is a message id.
 
+use std::sync::Arc;
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -45,9 +47,9 @@ pub(super) fn read(
                 continue;
             }
             if let Some(expected) = message(doc, value, names) {
-                expect
-                    .messages
-                    .extend(ids.into_iter().map(|id| (id, expected.clone())));
+                let expected = Arc::new(expected);
+                let each = ids.into_iter().map(|id| (id, Arc::clone(&expected)));
+                expect.messages.extend(each);
             }
         }
     }

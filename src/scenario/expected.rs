@@ -1,6 +1,6 @@
 //! What is expected of a drill, as data.
 
-use std::{fmt, net::IpAddr};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use super::MessageId;
 use crate::{
@@ -85,7 +85,7 @@ pub struct Expect {
     /// How first attempts are shared.
     pub first_attempts: Vec<(Host, Bounds)>,
     /// About single messages, in the order of the file.
-    pub messages: Vec<(MessageId, ExpectedMessage)>,
+    pub messages: Vec<(MessageId, Arc<ExpectedMessage>)>,
 }
 
 /// A number that can be expected of a whole drill.

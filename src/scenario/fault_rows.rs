@@ -90,7 +90,8 @@ fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
         );
     }
     let recipient = row.parsed("recipient", |text| {
-        text.parse::<Mailbox>().map(|mailbox| mailbox.text)
+        text.parse::<Mailbox>()
+            .map(|mailbox| mailbox.text.to_string())
     });
     if row.get("recipient").is_some() && stage.is_some_and(|stage| stage != Stage::Rcpt) {
         row.doc().mistake(

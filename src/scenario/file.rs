@@ -181,7 +181,7 @@ fn imply_leaves(expect: &Expect, messages: &mut [Message]) {
     let expected: BTreeMap<&MessageId, &ExpectedMessage> = expect
         .messages
         .iter()
-        .map(|(id, expected)| (id, expected))
+        .map(|(id, expected)| (id, &**expected))
         .collect();
     let any = expected.values().any(|expected| expected.is_deferred());
     for message in messages {

@@ -41,24 +41,36 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
         let Some(row) = Table::of_value(table.doc(), value, "a message", &KEYS) else {
             continue;
         };
-        for message in message_row(&row) {
-            if !ids.insert(message.id.clone()) {
+        let Some((message, count)) = message_row(&row) else {
+            continue;
+        };
+        messages.reserve_exact(count.unwrap_or(1));
+        for id in ids_of(&message.id, count) {
+            if !ids.insert(id.clone()) {
                 table.doc().mistake(
                     row.key_offset("id"),
-                    format!(
-                        "found a second message with id \"{}\", expected ids that differ",
-                        message.id
-                    ),
+                    format!("found a second message with id \"{id}\", expected ids that differ"),
                 );
                 break;
             }
-            messages.push(message);
+            messages.push(Message {
+                id,
+                ..message.clone()
+            });
         }
     }
     messages
 }
 
-fn message_row(row: &Table<'_, '_>) -> Vec<Message> {
+/// The ids of the messages of a row: its own, or with a count one for each.
+fn ids_of(id: &MessageId, count: Option<usize>) -> impl Iterator<Item = MessageId> {
+    let own = count.is_none().then(|| id.clone());
+    let counted = (1..=count.unwrap_or(0)).map(move |n| MessageId(format!("{id}-{n}").into()));
+    own.into_iter().chain(counted)
+}
+
+/// What a row says of its messages, and how many there are if it counts them.
+fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
     let id = row.parsed("id", message_id);
     for (key, expected) in [
         ("id", "an id such as id = \"m1\""),
@@ -89,13 +101,12 @@ fn message_row(row: &Table<'_, '_>) -> Vec<Message> {
         Some(_) => row.parsed("from", reverse_path).flatten(),
         None => sender(),
     };
-    let count = row
-        .get("count")
-        .map_or(Some(1), |_| row.number("count", MAX_COUNT));
-    let (Some(id), Some(count)) = (id, count) else {
-        return Vec::new();
+    let count = match row.get("count") {
+        Some(_) => Some(row.number("count", MAX_COUNT)?),
+        None => None,
     };
-    if count == 0 {
+    let id = id?;
+    if count == Some(0) {
         row.doc().mistake(
             row.key_offset("count"),
             format!("found count 0, expected 1 to {MAX_COUNT}"),
@@ -105,7 +116,7 @@ fn message_row(row: &Table<'_, '_>) -> Vec<Message> {
         id: MessageId::from(id.as_str()),
         at: row.parsed("at", moment).unwrap_or(Moment::START),
         from,
-        to,
+        to: to.into(),
         size: row
             .number("size", MAX_SIZE)
             .and_then(|size| size.try_into().ok()),
@@ -116,15 +127,8 @@ fn message_row(row: &Table<'_, '_>) -> Vec<Message> {
         require_tls: row.flag("requiretls").unwrap_or(false),
         leave: None,
     };
-    match row.get("count") {
-        None => vec![message],
-        Some(_) => (1..=count)
-            .map(|n| Message {
-                id: MessageId(format!("{id}-{n}").into()),
-                ..message.clone()
-            })
-            .collect(),
-    }
+    let count = count.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+    Some((message, count))
 }
 
 fn message_id(text: &str) -> Result<String, String> {

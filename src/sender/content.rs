@@ -158,7 +158,7 @@ mod tests {
                 id: "m".into(),
                 at: Moment::START,
                 from: None,
-                to: vec!["a@b.test".parse().expect("a mailbox")],
+                to: std::sync::Arc::new(["a@b.test".parse().expect("a mailbox")]),
                 size: Some(size),
                 received: 0,
                 require_tls: false,

@@ -1,4 +1,7 @@
 //! A message on its way to one next hop, and the notification that comes of it when it fails.
+//!
+//! A delivery that waits is small, since many may wait: its content is made anew for each pass, and of
+//! its random numbers it keeps only how far it came.
 
 use std::sync::Arc;
 
@@ -34,16 +37,13 @@ impl Drop for UnderWay {
 
 /// A message on its way to one next hop.
 pub(super) struct Delivery {
-    /// The message that it belongs to, as a notification does too.
+    /// The message of the drill that it belongs to, as a notification does too.
     under_way: Arc<UnderWay>,
-    pub(super) id: MessageId,
-    pub(super) message: Message,
+    pub(super) message: Arc<Message>,
     pub(super) hop: Domain,
     /// The recipients whose fate is open.
     pub(super) to: Vec<Mailbox>,
-    /// As it goes over the wire.
-    pub(super) content: Vec<u8>,
-    pub(super) random: ChaCha8Rng,
+    pub(super) dice: Dice,
     /// Passes begun.
     pub(super) pass: u32,
     /// Attempts made.
@@ -55,21 +55,40 @@ pub(super) struct Delivery {
     /// Notifications made.
     pub(super) returned: u32,
     pub(super) is_notification: bool,
+    /// The content of a notification.
+    notice: Option<Arc<[u8]>>,
+}
+
+/// Random numbers of a delivery's own: what one draws does not depend on the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dice {
+    seed: u64,
+    stream: u64,
+    /// How often they were taken up.
+    times: u64,
+}
+
+impl Dice {
+    /// The numbers for one pass.
+    pub(super) fn taken_up(&mut self) -> ChaCha8Rng {
+        /// Far more words of 32 bits than a pass ever draws.
+        const WORDS: u128 = 1 << 32;
+        let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+        random.set_stream(self.stream);
+        random.set_word_pos(u128::from(self.times) * WORDS);
+        self.times += 1;
+        random
+    }
 }
 
 impl Delivery {
-    /// The delivery of a message to one of its next hops. Randomness has a stream of its own for each:
-    /// what one draws does not depend on the others.
+    /// The delivery of a message to one of its next hops, with the seed and the stream of its dice.
     pub(super) fn new(
-        message: &Message,
+        message: Arc<Message>,
         hop: Domain,
-        content: &[u8],
-        seed: u64,
-        stream: u64,
+        (seed, stream): (u64, u64),
         under_way: Arc<UnderWay>,
     ) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(seed);
-        random.set_stream(stream);
         let to = message
             .to
             .iter()
@@ -78,18 +97,29 @@ impl Delivery {
             .collect();
         Self {
             under_way,
-            id: message.id.clone(),
-            message: message.clone(),
+            message,
             hop,
             to,
-            content: content.to_vec(),
-            random,
+            dice: Dice {
+                seed,
+                stream,
+                times: 0,
+            },
             pass: 0,
             attempts: 0,
             last: None,
             failed: Vec::new(),
             returned: 0,
             is_notification: false,
+            notice: None,
+        }
+    }
+
+    /// What goes over the wire after DATA.
+    pub(super) fn content(&self) -> Arc<[u8]> {
+        match &self.notice {
+            Some(notice) => Arc::clone(notice),
+            None => on_the_wire(&content::message(&self.message)).into(),
         }
     }
 
@@ -107,26 +137,26 @@ impl Delivery {
         reporter: &str,
         now: Moment,
     ) -> Self {
-        let id = MessageId(format!("{}.bounce.{}.{}", self.id, self.hop, self.returned).into());
+        let id = format!("{}.bounce.{}.{}", self.message.id, self.hop, self.returned);
+        let id = MessageId(id.into());
         let content = content::notification(&self.message, &to, failed, reporter, now, &id);
+        let hop = to.domain.clone();
         let message = Message {
             id,
             at: now,
             from: None,
-            to: vec![to.clone()],
+            to: Arc::new([to]),
             size: None,
             received: 0,
             require_tls: false,
             leave: None,
         };
+        let dice = (self.dice.seed, self.dice.stream | 1 << 63);
         let under_way = Arc::clone(&self.under_way);
-        let content = on_the_wire(&content);
-        let mut notification = Self::new(&message, to.domain, &content, 0, 0, under_way);
-        notification.is_notification = true;
-        notification.random = self.random.clone();
-        notification
-            .random
-            .set_stream(self.random.get_stream() | 1 << 63);
-        notification
+        Self {
+            is_notification: true,
+            notice: Some(on_the_wire(&content).into()),
+            ..Self::new(Arc::new(message), hop, dice, under_way)
+        }
     }
 }

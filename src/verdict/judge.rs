@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Finding, Verdict, Witness,
     case::{Case, Subject},
+    dossier::{Alike, Dossier},
     expect,
     rules::{delivery, routing, security},
     tally::Tally,
@@ -13,7 +14,7 @@ use super::{
 use crate::{
     event::{Connected, Event, SessionId, What},
     fault::Stage,
-    observe::{self, Attempt, Background, Ending, Heard, Sessions, Unattributed},
+    observe::{self, Attempt, Background, Ending, Sessions, Unattributed},
     scenario::{MessageId, MessageIndex, Scenario},
     time::Moment,
 };
@@ -27,31 +28,20 @@ const MOST_NOTES: usize = 1000;
 pub(crate) struct Judge<'a> {
     case: Case<'a>,
     index: MessageIndex,
-    /// Which messages something is expected of, and where that is.
-    expected: BTreeSet<(usize, usize)>,
+    /// Which messages something is expected of, and where that is, in order.
+    expected: Vec<(usize, usize)>,
     sessions: Sessions,
     /// The messages that sessions under way are for.
     served: BTreeMap<SessionId, usize>,
     /// What was seen so far of messages that are not judged.
     dossiers: BTreeMap<usize, Dossier>,
+    alike: Alike,
     judged: Vec<bool>,
     /// Attempts whose sender did not say what they were for.
     unsaid: Vec<Unattributed>,
     background: Background,
     tally: Tally,
     findings: Findings,
-}
-
-/// What was seen so far of a message.
-#[derive(Default)]
-struct Dossier {
-    attempts: Vec<Attempt>,
-    heard: Heard,
-    is_notified_of: bool,
-    /// Sessions that have not ended, those of notifications about it included.
-    under_way: usize,
-    /// Whether its sender is done with it.
-    done: bool,
 }
 
 /// The order in which findings are told: first by what they are about, then by message.
@@ -113,9 +103,10 @@ impl<'a> Judge<'a> {
     pub(crate) fn new(scenario: &'a Scenario, witness: Witness) -> Self {
         let index = MessageIndex::new(&scenario.messages);
         let expected = scenario.expect.messages.iter().zip(0..);
-        let expected = expected
+        let mut expected: Vec<(usize, usize)> = expected
             .filter_map(|((id, _), place)| Some((index.find(&scenario.messages, id)?, place)))
             .collect();
+        expected.sort_unstable();
         Self {
             case: Case {
                 scenario,
@@ -131,6 +122,7 @@ impl<'a> Judge<'a> {
             sessions: Sessions::default(),
             served: BTreeMap::new(),
             dossiers: BTreeMap::new(),
+            alike: Alike::default(),
             judged: vec![false; scenario.messages.len()],
             unsaid: Vec::new(),
             background: Background::default(),
@@ -229,9 +221,7 @@ impl<'a> Judge<'a> {
         let attempt = one.attempt;
         let Some(id) = &attempt.message else { return };
         if let Some(index) = self.find(id) {
-            if let Some(dossier) = self.dossier(index) {
-                dossier.attempts.push(attempt);
-            }
+            self.enter_of(index, attempt);
             return;
         }
         self.tally.for_others += usize::from(attempt.stage != Some(Stage::Connect));
@@ -239,6 +229,13 @@ impl<'a> Judge<'a> {
             && let Some(dossier) = self.dossier(index)
         {
             dossier.is_notified_of = true;
+        }
+    }
+
+    fn enter_of(&mut self, index: usize, attempt: Attempt) {
+        if !self.judged[index] {
+            let dossier = self.dossiers.entry(index).or_default();
+            dossier.enter(attempt, &mut self.alike);
         }
     }
 
@@ -260,26 +257,23 @@ impl<'a> Judge<'a> {
     }
 
     fn judge(&mut self, index: usize) {
-        let Dossier {
-            mut attempts,
-            heard,
-            is_notified_of,
-            ..
-        } = self.dossiers.remove(&index).unwrap_or_default();
+        let dossier = self.dossiers.remove(&index).unwrap_or_default();
         self.judged[index] = true;
         let message = &self.case.scenario.messages[index];
         self.background.forget(&message.id);
-        attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
+        let attempts = dossier.attempts(&message.id);
         let subject = Subject {
-            ending: Ending::new(message, &attempts, &heard),
+            ending: Ending::new(message, &attempts, &dossier.heard),
             message,
             attempts,
-            heard,
-            is_notified_of,
+            heard: dossier.heard,
+            is_notified_of: dossier.is_notified_of,
         };
         let case = &self.case;
         let findings = &mut self.findings;
-        for (_, place) in self.expected.range((index, 0)..(index + 1, 0)) {
+        let before = self.expected.partition_point(|(of, _)| *of < index);
+        let expected = self.expected[before..].iter();
+        for (_, place) in expected.take_while(|(of, _)| *of == index) {
             let (_, expected) = &case.scenario.expect.messages[*place];
             let wrong = expect::message(case, &subject, expected);
             findings.add(About::Expectations, *place, wrong);
@@ -344,11 +338,7 @@ impl<'a> Judge<'a> {
                 self.case.remember(&attempt);
             }
             match index {
-                Some(index) => {
-                    if let Some(dossier) = self.dossier(index) {
-                        dossier.attempts.push(attempt);
-                    }
-                }
+                Some(index) => self.enter_of(index, attempt),
                 None => {
                     // Not of a message, and an attempt all the same.
                     self.tally.attempts += 1;

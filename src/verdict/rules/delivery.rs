@@ -111,7 +111,7 @@ fn repeated_after_permanent(subject: &Subject<'_>) -> Option<Finding> {
         message, attempts, ..
     } = subject;
     for (index, attempt) in attempts.iter().enumerate() {
-        for recipient in &message.to {
+        for recipient in message.to.iter() {
             let later = attempts[index + 1..]
                 .iter()
                 .find(|later| offers(later, recipient, message));

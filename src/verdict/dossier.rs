@@ -1,0 +1,83 @@
+//! What was seen so far of a message that is not judged yet.
+
+use std::{collections::HashSet, sync::Arc};
+
+use crate::{
+    event::SessionId,
+    observe::{Attempt, Heard},
+    scenario::MessageId,
+    time::Moment,
+};
+
+/// Attempts that the pool of [`Alike`] holds at most.
+const MOST_ALIKE: usize = 10_000;
+
+/// What was seen so far of a message.
+#[derive(Default)]
+pub(super) struct Dossier {
+    attempts: Vec<Kept>,
+    pub(super) heard: Heard,
+    pub(super) is_notified_of: bool,
+    /// Sessions that have not ended, those of notifications about it included.
+    pub(super) under_way: usize,
+    /// Whether its sender is done with it.
+    pub(super) done: bool,
+}
+
+/// An attempt, with what many have alike kept once for all of them.
+struct Kept {
+    session: SessionId,
+    at: Moment,
+    ended: Moment,
+    alike: Arc<Attempt>,
+}
+
+/// What attempts have alike: all but message, session and time.
+#[derive(Default)]
+pub(super) struct Alike(HashSet<Arc<Attempt>>);
+
+impl Dossier {
+    pub(super) fn enter(&mut self, mut attempt: Attempt, alike: &mut Alike) {
+        let Attempt {
+            session, at, ended, ..
+        } = attempt;
+        attempt.message = None;
+        attempt.session = SessionId(0);
+        attempt.at = Moment::START;
+        attempt.ended = Moment::START;
+        self.attempts.push(Kept {
+            session,
+            at,
+            ended,
+            alike: alike.pooled(attempt),
+        });
+    }
+
+    /// The attempts for a message, in the order in which they began.
+    pub(super) fn attempts(&self, message: &MessageId) -> Vec<Attempt> {
+        let attempts = self.attempts.iter().map(|kept| Attempt {
+            message: Some(message.clone()),
+            session: kept.session,
+            at: kept.at,
+            ended: kept.ended,
+            ..(*kept.alike).clone()
+        });
+        let mut attempts: Vec<Attempt> = attempts.collect();
+        attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
+        attempts
+    }
+}
+
+impl Alike {
+    fn pooled(&mut self, attempt: Attempt) -> Arc<Attempt> {
+        if let Some(known) = self.0.get(&attempt) {
+            return Arc::clone(known);
+        }
+        if self.0.len() >= MOST_ALIKE {
+            self.0.clear();
+        }
+        let attempt = Arc::new(attempt);
+        self.0.insert(Arc::clone(&attempt));
+        attempt
+    }
+}
