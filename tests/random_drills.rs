@@ -1,7 +1,7 @@
 //! Whole drills made at random: whatever fails, the reference sender breaks no rule, the same seed gives
 //! the same log, and a flaw is found out by a drill small enough to read.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mxdrill::{
     drill::{self, Run},
@@ -9,6 +9,7 @@ use mxdrill::{
     lab::NetworkKind,
     scenario::Scenario,
     sender::{Flaw, Reference},
+    verdict::{Verdict, Witness, judge},
 };
 
 /// Drills of each test; another number of cases than these is for `mxdrill fuzz`.
@@ -51,6 +52,37 @@ fn a_seed_replays_a_drill_to_the_octet() {
         };
         // Compared as a whole: a difference in octets would fill the screen.
         assert!(log() == log(), "number {seed}");
+    }
+}
+
+/// A drill is judged message by message, as the sender is done with each; the log tells the same when it
+/// is read once more at the end.
+#[test]
+fn a_log_is_judged_alike_as_it_grows_and_as_a_whole() {
+    // One that retries at once goes on for as many events as a drill may have.
+    let flaws = Flaw::ALL.iter().map(|(_, flaw)| *flaw);
+    let flaws = flaws.filter(|flaw| *flaw != Flaw::RetriesAtOnce);
+    let flawed = flaws.map(Reference::with_flaw);
+    let senders: Vec<Reference> = flawed.chain([Reference::default()]).collect();
+    for seed in 0..CASES / 8 {
+        let scenario = scenario(&Case::new(seed));
+        for sender in &senders {
+            let Run {
+                events, verdict, ..
+            } = play(&scenario, *sender);
+            let tolerance = Duration::ZERO;
+            let again = judge(&scenario, &events, Witness::Sender { tolerance });
+            let told = |verdict: Verdict| {
+                let Verdict {
+                    findings,
+                    notes,
+                    outcomes,
+                    attempts,
+                } = verdict;
+                (findings, notes, outcomes, attempts)
+            };
+            assert_eq!(told(verdict), told(again), "number {seed}, {sender:?}");
+        }
     }
 }
 

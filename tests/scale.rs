@@ -58,6 +58,29 @@ fn twenty_thousand_messages_are_delivered_and_counted() {
     assert_eq!(given, count);
 }
 
+/// What a drill knows of a message goes when the sender is done with it.
+#[test]
+fn memory_does_not_grow_with_the_messages_that_are_done() {
+    let peak = |count: usize| {
+        let down =
+            "faults = [{ host = \"mx1.example.test\", stage = \"connect\", effect = \"refuse\" }]";
+        let scenario = scenario(count, down);
+        let measured = allocation_counter::measure(|| {
+            let sender = Reference::default();
+            let run = drill::watch(&scenario, NetworkKind::Memory, None, sender, |_| {});
+            assert_eq!(
+                run.expect("it ran").verdict.outcomes[&Outcome::Delivered],
+                count
+            );
+        });
+        measured.bytes_max
+    };
+    // More than are under way at once, so that what those need is in both.
+    let (few, many) = (15_000, 45_000);
+    let grown = peak(many).saturating_sub(peak(few)) as usize / (many - few);
+    assert!(grown < 100, "{grown} octets a message");
+}
+
 #[test]
 fn a_thousand_messages_are_retried_for_thirty_days() {
     let outage = r#"
