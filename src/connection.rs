@@ -153,9 +153,12 @@ impl Connection {
         }
     }
 
-    /// Closes in order; the peer may be gone.
+    /// Closes in order; the peer may be gone. Without TLS there is nothing to say at the end: the
+    /// connection closes once it is dropped.
     pub(crate) async fn close(&mut self) {
-        drop(self.wire.shutdown().await);
+        if matches!(self.wire, Wire::Tls(_)) {
+            drop(self.wire.shutdown().await);
+        }
     }
 
     /// Lets the connection end with an RST once it is dropped.

@@ -101,7 +101,7 @@ pub fn watch(
         ),
     };
     runtime.block_on(async {
-        let lab = Lab::start_without_mailbox(Arc::clone(scenario), kind).await?;
+        let lab = Lab::start_without_mailbox(Arc::clone(scenario), kind, (0, 0)).await?;
         let log = lab.site().log.clone();
         let seed = seed.unwrap_or(scenario.seed);
         let post = Post::new(Arc::clone(lab.site()), seed);

@@ -367,14 +367,9 @@ impl EventLog {
 
     /// The events from an index on.
     pub(crate) fn since(&self, start: usize) -> Vec<Event> {
-        self.read_since(start, <[Event]>::to_vec)
-    }
-
-    /// Looks at the events from an index on; nothing happens meanwhile.
-    pub(crate) fn read_since<T>(&self, start: usize, look: impl FnOnce(&[Event]) -> T) -> T {
         let kept = self.lock();
         let start = start.saturating_sub(kept.taken);
-        look(kept.events.get(start..).unwrap_or_default())
+        kept.events.get(start..).unwrap_or_default().to_vec()
     }
 
     /// Waits until there are more events than this.

@@ -106,12 +106,13 @@ impl Lab {
         Self::launch(scenario, kind, (dns_port, smtp_port), None, true).await
     }
 
-    /// As [`Lab::start`], for a drill that is judged by its log alone: what is taken is not kept.
+    /// As [`Lab::start_at`], for who reads the log alone: what is taken is not kept.
     pub(crate) async fn start_without_mailbox(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
+        ports: (u16, u16),
     ) -> io::Result<Self> {
-        Self::launch(scenario, kind, (0, 0), None, false).await
+        Self::launch(scenario, kind, ports, None, false).await
     }
 
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`.

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{ExecArgs, LogFormat, Outcome, at, follow::Follower};
+use super::{ExecArgs, Outcome, at, follow::Follower};
 use crate::{
     drill::{self, Run},
     event::{Event, What},
@@ -71,7 +71,7 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
         if let Some(file) = &args.ca_file {
             super::up::write_authority(&lab, file)?;
         }
-        let mut follower = Follower::new(LogFormat::Text);
+        let mut follower = Follower::default();
         let sender = Command::new(&args.command, &mut ended);
         let run = drill::conduct(&lab, sender, args.seed, LIMIT, Witness::Command);
         let run = tokio::select! {

@@ -3,19 +3,31 @@
 use std::io::{self, Write};
 
 use super::LogFormat;
-use crate::lab::Lab;
+use crate::{event::Event, lab::Lab};
 
 /// Who reads the log of a lab, and how far.
+#[derive(Default)]
 pub(super) struct Follower {
-    format: LogFormat,
     seen: usize,
 }
 
-impl Follower {
-    pub(super) fn new(format: LogFormat) -> Self {
-        Self { format, seen: 0 }
+/// Writes events down, all of them at once.
+pub(super) fn write(events: &[Event], format: LogFormat, out: &mut impl Write) -> io::Result<()> {
+    let mut lines = Vec::new();
+    for event in events {
+        match format {
+            LogFormat::Json => {
+                serde_json::to_writer(&mut lines, event).map_err(io::Error::other)?;
+                writeln!(lines)?;
+            }
+            LogFormat::Text => writeln!(lines, "{}", event.line())?,
+        }
     }
+    out.write_all(&lines)?;
+    out.flush()
+}
 
+impl Follower {
     /// Writes events down as they happen, for as long as `out` can be written to.
     pub(super) async fn follow(&mut self, lab: &Lab, mut out: impl Write) -> io::Result<()> {
         loop {
@@ -24,20 +36,10 @@ impl Follower {
         }
     }
 
-    /// Writes down what happened since, all of it at once.
+    /// Writes down what happened since.
     pub(super) fn catch_up(&mut self, lab: &Lab, out: &mut impl Write) -> io::Result<()> {
-        let mut lines = Vec::new();
-        lab.site().log.read_since(self.seen, |events| {
-            self.seen += events.len();
-            events.iter().try_for_each(|event| match self.format {
-                LogFormat::Json => {
-                    serde_json::to_writer(&mut lines, event).map_err(io::Error::other)?;
-                    writeln!(lines)
-                }
-                LogFormat::Text => writeln!(lines, "{}", event.line()),
-            })
-        })?;
-        out.write_all(&lines)?;
-        out.flush()
+        let events = lab.events_since(self.seen);
+        self.seen += events.len();
+        write(&events, LogFormat::Text, out)
     }
 }

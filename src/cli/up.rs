@@ -6,9 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{LogFormat, Outcome, UpArgs, follow::Follower};
+use super::{LogFormat, Outcome, UpArgs, follow};
 use crate::{
+    event::What,
     lab::{Lab, NetworkKind},
+    observe::Sessions,
     scenario::Scenario,
 };
 
@@ -25,29 +27,52 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let lab = Lab::start_at(
-            scenario,
-            NetworkKind::Loopback,
-            args.dns_port,
-            args.smtp_port,
-        )
-        .await?;
+        let ports = (args.dns_port, args.smtp_port);
+        let lab = Lab::start_without_mailbox(scenario, NetworkKind::Loopback, ports).await?;
         if let Some(file) = &args.ca_file {
             write_authority(&lab, file)?;
         }
         introduce(&lab, args.format)?;
-        let mut follower = Follower::new(args.format);
+        let mut seen = Seen::default();
         let told = tokio::select! {
-            told = follower.follow(&lab, io::stdout()) => told,
+            told = follow(&lab, args.format, &mut seen) => told,
             interrupted = interrupted() => interrupted,
         };
-        let (sessions, messages) = (lab.attempts().len(), lab.messages().len());
         lab.stop().await;
         if args.format == LogFormat::Text {
-            anstream::println!("stopped: {sessions} attempts, {messages} messages taken");
+            let Seen {
+                sessions,
+                attempts,
+                taken,
+            } = seen;
+            let attempts = attempts + sessions.finish().len();
+            anstream::println!("stopped: {attempts} attempts, {taken} messages taken");
         }
         told.map(|()| Outcome::Passed)
     })
+}
+
+/// What a lab saw that nothing else is kept of: it may stay up for long.
+#[derive(Default)]
+struct Seen {
+    sessions: Sessions,
+    attempts: usize,
+    taken: usize,
+}
+
+/// Writes the log down as it grows, and keeps nothing of it.
+async fn follow(lab: &Lab, format: LogFormat, seen: &mut Seen) -> io::Result<()> {
+    let mut count = 0;
+    loop {
+        lab.past(count).await;
+        let events = lab.site().log.take().events;
+        count += events.len();
+        for event in &events {
+            seen.attempts += seen.sessions.see(event).len();
+            seen.taken += usize::from(matches!(event.what, What::Taken { .. }));
+        }
+        follow::write(&events, format, &mut io::stdout())?;
+    }
 }
 
 /// Writes the certificate of the lab's authority to a file.
