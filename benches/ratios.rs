@@ -227,11 +227,15 @@ fn receivers(whole: bool) {
     server.with_tcp_listener(listener).with_num_threads(200);
     thread::spawn(move || drop(server.serve()));
     let mut rates: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    let mut busy: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
     for _ in 0..rounds {
         for sessions in [1, 20, 200] {
-            let (address, stop) = lab_of_its_own();
-            let ours = load(address, sessions, messages);
-            drop(stop);
+            let lab = LabOfItsOwn::start();
+            let ours = load(lab.address, sessions, messages);
+            if let Some(worked) = lab.stop() {
+                let worked = worked.as_secs_f64();
+                busy.entry(sessions).or_default().push(worked);
+            }
             let theirs = load(theirs, sessions, messages);
             rates.entry(sessions).or_default().push(ours.as_secs_f64());
             rates
@@ -257,27 +261,61 @@ fn receivers(whole: bool) {
     }
     let more = median(&rates[&20], &rates[&200]);
     println!("receivers, 200 sessions at once: {more:.2} times the rate of 20");
+    if let (Some(many), Some(some)) = (busy.get(&200), busy.get(&20)) {
+        let work = median(many, some);
+        println!(
+            "receivers, 200 sessions at once: {work:.2} times the processor time of 20 for a message"
+        );
+    }
 }
 
-/// A lab on a thread of its own, for as long as the sender is not dropped.
-fn lab_of_its_own() -> (SocketAddr, oneshot::Sender<()>) {
-    let (stop, stopped) = oneshot::channel::<()>();
-    let (tell, told) = std::sync::mpsc::channel();
-    let scenario = scenario(TWO_EXCHANGERS);
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        runtime.expect("a runtime").block_on(async {
-            let lab = Lab::start(scenario, NetworkKind::Loopback)
-                .await
-                .expect("a lab");
-            tell.send(lab.endpoints()[0].listens).expect("awaited");
-            drop(stopped.await);
-            lab.stop().await;
+/// A lab on a thread of its own.
+struct LabOfItsOwn {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: thread::JoinHandle<Option<Duration>>,
+}
+
+impl LabOfItsOwn {
+    fn start() -> Self {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let scenario = scenario(TWO_EXCHANGERS);
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.expect("a runtime").block_on(async {
+                let lab = Lab::start(scenario, NetworkKind::Loopback)
+                    .await
+                    .expect("a lab");
+                let before = processor_time();
+                tell.send(lab.endpoints()[0].listens).expect("awaited");
+                drop(stopped.await);
+                let worked = processor_time().zip(before);
+                lab.stop().await;
+                worked.map(|(now, before)| now - before)
+            })
         });
-    });
-    (told.recv().expect("a lab"), stop)
+        Self {
+            address: told.recv().expect("a lab"),
+            stop,
+            thread,
+        }
+    }
+
+    /// Stops it; how long it kept a processor busy, where the system tells.
+    fn stop(self) -> Option<Duration> {
+        drop(self.stop);
+        self.thread.join().expect("no panic")
+    }
+}
+
+/// How long this thread has kept a processor busy, where the system tells.
+fn processor_time() -> Option<Duration> {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let nanoseconds = told.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanoseconds))
 }
 
 /// Delivers messages over so many sessions at once, each with one message.

@@ -3,6 +3,7 @@
 //! A check looks at a [`Survey`] alone, or at the records as they are written. What is not known, as the
 //! addresses of hosts in somebody else's zone, trips nothing.
 
+mod addresses;
 mod catalogue;
 mod exchangers;
 mod policies;

@@ -63,12 +63,15 @@ impl Host {
         self.ipv4.records().iter().chain(self.ipv6.records())
     }
 
+    /// Its addresses with their records, IPv4 first.
+    pub fn addressed(&self) -> impl Iterator<Item = (IpAddr, &Placed)> {
+        let records = self.records();
+        records.filter_map(|placed| Some((address_of(&placed.record.data)?, placed)))
+    }
+
     /// Its addresses, IPv4 first.
     pub fn addresses(&self) -> Vec<IpAddr> {
-        let records = self.records();
-        records
-            .filter_map(|placed| address_of(&placed.record.data))
-            .collect()
+        self.addressed().map(|(address, _)| address).collect()
     }
 
     /// Whether a lookup of its addresses failed.

@@ -1,25 +1,21 @@
-//! Checks of MX records, of the hosts that they name and of these hosts' addresses.
+//! Checks of MX records, of the hosts that they name, of TLSA records and TTLs.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Findings,
+    addresses::{self, Networks},
     catalogue::{
-        BACKUP_PREFERRED, DUPLICATE_EXCHANGER, EQUAL_PREFERENCES, IPV6_ABSENT, IPV6_ONLY,
-        LOOKUP_FAILED, NO_DOMAIN, NO_MX, NULL_MX_MIXED, NULL_MX_PREFERENCE, NULL_MX_SENDS,
-        NULL_MX_UNNEEDED, PREFERENCE_EXTREME, PTR_MISMATCH, PTR_MISSING, SHARED_ADDRESS,
-        SHARED_NETWORK, SINGLE_EXCHANGER, TARGET_ADDRESS, TARGET_ALIAS, TARGET_LOCALHOST,
-        TARGET_NO_ADDRESS, TARGET_NXDOMAIN, TARGET_PRIVATE, TLSA_PARTIAL, TLSA_UNSIGNED, TTL_HIGH,
-        TTL_LOW,
+        BACKUP_PREFERRED, DUPLICATE_EXCHANGER, EQUAL_PREFERENCES, LOOKUP_FAILED, NO_DOMAIN, NO_MX,
+        NULL_MX_MIXED, NULL_MX_PREFERENCE, NULL_MX_SENDS, NULL_MX_UNNEEDED, PREFERENCE_EXTREME,
+        SINGLE_EXCHANGER, TARGET_ADDRESS, TARGET_ALIAS, TARGET_LOCALHOST, TARGET_NO_ADDRESS,
+        TARGET_NXDOMAIN, TLSA_PARTIAL, TLSA_UNSIGNED, TTL_HIGH, TTL_LOW,
     },
     listed,
 };
 use crate::{
     name::Domain,
-    survey::{Host, Listed, Place, Reply, Survey},
+    survey::{Host, Listed, Reply, Survey},
 };
 
 /// A preference from which on there is hardly room behind it.
@@ -30,16 +26,6 @@ const LOW_TTL: u32 = 300;
 const HIGH_TTL: u32 = 7 * 86_400;
 /// What some providers write for "as we think best".
 const AUTOMATIC_TTL: u32 = 1;
-/// Domains that are for documentation and tests, as documentation's addresses are.
-const RESERVED: [&str; 7] = [
-    "test",
-    "example",
-    "invalid",
-    "localhost",
-    "example.com",
-    "example.net",
-    "example.org",
-];
 /// Words in names of hosts that are meant to come last.
 const BACKUP: [&str; 8] = [
     "backup",
@@ -87,9 +73,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     }
     targets(findings, &named);
     preferences(findings, &named);
-    sharing(findings, &named);
-    families(findings, &named);
-    reverse(findings, &named);
+    addresses::check(findings, &named);
     tlsa(findings, &named);
     ttls(findings, &named);
 }
@@ -175,6 +159,7 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
         }
         if let Some(known) = survey.hosts.get(host) {
             target(findings, listed, known);
+            addresses::reachable(findings, host, known);
         }
     }
 }
@@ -210,61 +195,6 @@ fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
         }
         _ => {}
     }
-    let documented = RESERVED.iter().any(|name| {
-        let name: Result<Domain, _> = name.parse();
-        name.is_ok_and(|name| findings.survey.domain.is_within(&name))
-    });
-    for placed in known.records() {
-        let Some(address) = crate::zone::address_of(&placed.record.data) else {
-            continue;
-        };
-        if address.is_loopback() {
-            let message =
-                format!("{host} has the address {address}, which every sender takes for itself");
-            findings.add(TARGET_LOCALHOST, placed.place.clone(), message);
-        } else if let Some(what) = reserved(address, documented) {
-            let message = format!("{host} has the address {address}, which is {what}");
-            findings.add(TARGET_PRIVATE, placed.place.clone(), message);
-        }
-    }
-}
-
-/// Why an address cannot be reached from the Internet.
-fn reserved(address: IpAddr, documented: bool) -> Option<&'static str> {
-    match address {
-        IpAddr::V4(address) => reserved_ipv4(address, documented),
-        IpAddr::V6(address) => reserved_ipv6(address, documented),
-    }
-}
-
-fn reserved_ipv4(address: Ipv4Addr, documented: bool) -> Option<&'static str> {
-    let [first, second, ..] = address.octets();
-    match () {
-        () if address.is_private() => Some("private (RFC 1918)"),
-        () if address.is_link_local() => Some("link-local (RFC 3927)"),
-        () if address.is_multicast() => Some("for multicast"),
-        () if first == 0 || first >= 240 => Some("reserved (RFC 6890)"),
-        () if first == 100 && second & 0xc0 == 64 => Some("shared address space (RFC 6598)"),
-        () if first == 198 && second & 0xfe == 18 => Some("for benchmarks (RFC 2544)"),
-        () if address.is_documentation() && !documented => Some("for documentation (RFC 5737)"),
-        () => None,
-    }
-}
-
-fn reserved_ipv6(address: Ipv6Addr, documented: bool) -> Option<&'static str> {
-    let first = address.segments()[0];
-    let second = address.segments()[1];
-    match () {
-        () if address.is_unique_local() => Some("unique local (RFC 4193)"),
-        () if address.is_unicast_link_local() => Some("link-local (RFC 4291)"),
-        () if address.is_multicast() => Some("for multicast"),
-        () if address.is_unspecified() => Some("no address at all"),
-        () if address.to_ipv4_mapped().is_some() => Some("a mapped IPv4 address"),
-        () if first == 0x2001 && second == 0xdb8 && !documented => {
-            Some("for documentation (RFC 3849)")
-        }
-        () => None,
-    }
 }
 
 /// How the preferences relate.
@@ -275,13 +205,8 @@ fn preferences(findings: &mut Findings<'_>, named: &[&Listed]) {
     if let [only] = &hosts.iter().collect::<Vec<_>>()[..] {
         // A host with addresses in several networks is several, and of a provider's nothing is known.
         let known = findings.survey.hosts.get(**only);
-        let addresses = known.map(Host::addresses).unwrap_or_default();
-        let networks = |ipv4: bool| -> BTreeSet<String> {
-            let family = addresses.iter().filter(|address| address.is_ipv4() == ipv4);
-            family.map(|address| network(*address)).collect()
-        };
-        let several = networks(true).len() > 1 || networks(false).len() > 1;
-        if !several && !known.is_some_and(Host::is_uncertain) {
+        let networks = Networks::of(known.map(Host::addresses).unwrap_or_default());
+        if networks.is_one() && !known.is_some_and(Host::is_uncertain) {
             let message = format!("{only} is the only exchanger of {domain}");
             findings.add(SINGLE_EXCHANGER, named[0].place.clone(), message);
         }
@@ -349,135 +274,6 @@ impl Role {
             _ => false,
         };
         later || (self.backup && !other.backup) || (other.primary && !self.primary)
-    }
-}
-
-/// What exchangers have in common.
-fn sharing(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
-    let mut at: BTreeMap<IpAddr, BTreeSet<&Domain>> = BTreeMap::new();
-    let mut places: BTreeMap<IpAddr, Option<Place>> = BTreeMap::new();
-    let mut uncertain = false;
-    for listed in named {
-        let Some(known) = survey.hosts.get(&listed.host) else {
-            continue;
-        };
-        uncertain |= known.is_uncertain();
-        for placed in known.records() {
-            if let Some(address) = crate::zone::address_of(&placed.record.data) {
-                at.entry(address).or_default().insert(&listed.host);
-                places.insert(address, placed.place.clone());
-            }
-        }
-    }
-    for (address, hosts) in &at {
-        if hosts.len() > 1 {
-            let message = format!("{} share the address {address}", listed(hosts));
-            findings.add(SHARED_ADDRESS, places[address].clone(), message);
-        }
-    }
-    let hosts: BTreeSet<&Domain> = at.values().flatten().copied().collect();
-    let networks = |wanted: fn(&IpAddr) -> bool| -> BTreeSet<String> {
-        at.keys()
-            .filter(|address| wanted(address))
-            .map(|address| network(*address))
-            .collect()
-    };
-    let in_one = |networks: &BTreeSet<String>| networks.len() <= 1;
-    let (ipv4, ipv6) = (networks(IpAddr::is_ipv4), networks(IpAddr::is_ipv6));
-    if hosts.len() > 1 && at.len() > 1 && !uncertain && in_one(&ipv4) && in_one(&ipv6) {
-        let networks = listed(ipv4.iter().chain(&ipv6));
-        let message = format!("all exchangers of {} are in {networks}", survey.domain);
-        findings.add(SHARED_NETWORK, named[0].place.clone(), message);
-    }
-}
-
-/// The network that an address is likely to fail with.
-fn network(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => {
-            let [a, b, c, _] = address.octets();
-            format!("{a}.{b}.{c}.0/24")
-        }
-        IpAddr::V6(address) => {
-            let [a, b, c, ..] = address.segments();
-            format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
-        }
-    }
-}
-
-/// Which address families lead to an exchanger.
-fn families(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
-    let known: Vec<(&&Listed, &Host)> = named
-        .iter()
-        .filter_map(|listed| Some((listed, survey.hosts.get(&listed.host)?)))
-        .collect();
-    let uncertain = known.iter().any(|(_, host)| host.is_uncertain());
-    let ipv6 = known
-        .iter()
-        .any(|(_, host)| !host.ipv6.records().is_empty());
-    let ipv4 = known
-        .iter()
-        .any(|(_, host)| !host.ipv4.records().is_empty());
-    if uncertain {
-        return;
-    }
-    if ipv4 && !ipv6 {
-        let message = format!("no exchanger of {} has an IPv6 address", survey.domain);
-        findings.add(IPV6_ABSENT, named[0].place.clone(), message);
-    }
-    if ipv6 && !ipv4 {
-        let message = format!("no exchanger of {} has an IPv4 address", survey.domain);
-        return findings.add(IPV6_ONLY, named[0].place.clone(), message);
-    }
-    let levels: BTreeSet<u16> = named.iter().map(|listed| listed.preference).collect();
-    for level in levels.iter().filter(|_| levels.len() > 1) {
-        let here: Vec<_> = known
-            .iter()
-            .filter(|(listed, _)| listed.preference == *level)
-            .collect();
-        let with = |ipv4: bool| {
-            here.iter().any(|(_, host)| {
-                let reply = if ipv4 { &host.ipv4 } else { &host.ipv6 };
-                !reply.records().is_empty()
-            })
-        };
-        if with(false) && !with(true) {
-            let message = format!("no exchanger of preference {level} has an IPv4 address");
-            findings.add(IPV6_ONLY, here[0].0.place.clone(), message);
-        }
-    }
-}
-
-/// Whether the names of addresses lead back to them.
-fn reverse(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
-    let hosts: BTreeSet<&Domain> = named.iter().map(|listed| &listed.host).collect();
-    for host in hosts {
-        let Some(known) = survey.hosts.get(host) else {
-            continue;
-        };
-        for placed in known.records() {
-            let Some(address) = crate::zone::address_of(&placed.record.data) else {
-                continue;
-            };
-            let Some(reverse) = survey.reverse.get(&address) else {
-                continue;
-            };
-            if reverse.names.is_none() {
-                let message = format!("{address}, the address of {host}, has no PTR record");
-                findings.add(PTR_MISSING, placed.place.clone(), message);
-            }
-            let names = reverse.names.records();
-            if !names.is_empty() && !reverse.uncertain && !reverse.forward.contains(&address) {
-                let found = listed(names.iter().map(|name| name.record.data.to_string()));
-                let message = format!(
-                    "the PTR record of {address} ({host}) is {found}, which does not lead back"
-                );
-                findings.add(PTR_MISMATCH, names[0].place.clone(), message);
-            }
-        }
     }
 }
 

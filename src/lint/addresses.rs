@@ -1,0 +1,231 @@
+//! Checks of the addresses that exchangers have: whether they can be reached, what they share, which
+//! families there are, and whether their names lead back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+use super::{
+    Findings,
+    catalogue::{
+        IPV6_ABSENT, IPV6_ONLY, PTR_MISMATCH, PTR_MISSING, SHARED_ADDRESS, SHARED_NETWORK,
+        TARGET_LOCALHOST, TARGET_PRIVATE,
+    },
+    listed,
+};
+use crate::{
+    name::Domain,
+    survey::{Host, Listed, Place},
+};
+
+/// Domains that are for documentation and tests, as documentation's addresses are.
+const RESERVED: [&str; 7] = [
+    "test",
+    "example",
+    "invalid",
+    "localhost",
+    "example.com",
+    "example.net",
+    "example.org",
+];
+pub(super) fn check(findings: &mut Findings<'_>, named: &[&Listed]) {
+    sharing(findings, named);
+    families(findings, named);
+    reverse(findings, named);
+}
+
+/// Whether senders can get to the addresses of a host.
+pub(super) fn reachable(findings: &mut Findings<'_>, host: &Domain, known: &Host) {
+    let documented = RESERVED.iter().any(|name| {
+        let name: Result<Domain, _> = name.parse();
+        name.is_ok_and(|name| findings.survey.domain.is_within(&name))
+    });
+    for (address, placed) in known.addressed() {
+        if address.is_loopback() {
+            let message =
+                format!("{host} has the address {address}, which every sender takes for itself");
+            findings.add(TARGET_LOCALHOST, placed.place.clone(), message);
+        } else if let Some(what) = reserved(address, documented) {
+            let message = format!("{host} has the address {address}, which is {what}");
+            findings.add(TARGET_PRIVATE, placed.place.clone(), message);
+        }
+    }
+}
+
+/// Why an address cannot be reached from the Internet.
+fn reserved(address: IpAddr, documented: bool) -> Option<&'static str> {
+    match address {
+        IpAddr::V4(address) => reserved_ipv4(address, documented),
+        IpAddr::V6(address) => reserved_ipv6(address, documented),
+    }
+}
+
+fn reserved_ipv4(address: Ipv4Addr, documented: bool) -> Option<&'static str> {
+    let [first, second, ..] = address.octets();
+    match () {
+        () if address.is_private() => Some("private (RFC 1918)"),
+        () if address.is_link_local() => Some("link-local (RFC 3927)"),
+        () if address.is_multicast() => Some("for multicast"),
+        () if first == 0 || first >= 240 => Some("reserved (RFC 6890)"),
+        () if first == 100 && second & 0xc0 == 64 => Some("shared address space (RFC 6598)"),
+        () if first == 198 && second & 0xfe == 18 => Some("for benchmarks (RFC 2544)"),
+        () if address.is_documentation() && !documented => Some("for documentation (RFC 5737)"),
+        () => None,
+    }
+}
+
+fn reserved_ipv6(address: Ipv6Addr, documented: bool) -> Option<&'static str> {
+    let first = address.segments()[0];
+    let second = address.segments()[1];
+    match () {
+        () if address.is_unique_local() => Some("unique local (RFC 4193)"),
+        () if address.is_unicast_link_local() => Some("link-local (RFC 4291)"),
+        () if address.is_multicast() => Some("for multicast"),
+        () if address.is_unspecified() => Some("no address at all"),
+        () if address.to_ipv4_mapped().is_some() => Some("a mapped IPv4 address"),
+        () if first == 0x2001 && second == 0xdb8 && !documented => {
+            Some("for documentation (RFC 3849)")
+        }
+        () => None,
+    }
+}
+
+/// What exchangers have in common.
+fn sharing(findings: &mut Findings<'_>, named: &[&Listed]) {
+    let survey = findings.survey;
+    let mut at: BTreeMap<IpAddr, BTreeSet<&Domain>> = BTreeMap::new();
+    let mut places: BTreeMap<IpAddr, Option<Place>> = BTreeMap::new();
+    let mut uncertain = false;
+    for listed in named {
+        let Some(known) = survey.hosts.get(&listed.host) else {
+            continue;
+        };
+        uncertain |= known.is_uncertain();
+        for (address, placed) in known.addressed() {
+            at.entry(address).or_default().insert(&listed.host);
+            places.insert(address, placed.place.clone());
+        }
+    }
+    for (address, hosts) in &at {
+        if hosts.len() > 1 {
+            let message = format!("{} share the address {address}", listed(hosts));
+            findings.add(SHARED_ADDRESS, places[address].clone(), message);
+        }
+    }
+    let hosts: BTreeSet<&Domain> = at.values().flatten().copied().collect();
+    let networks = Networks::of(at.keys().copied());
+    if hosts.len() > 1 && at.len() > 1 && !uncertain && networks.is_one() {
+        let networks = listed(networks.ipv4.iter().chain(&networks.ipv6));
+        let message = format!("all exchangers of {} are in {networks}", survey.domain);
+        findings.add(SHARED_NETWORK, named[0].place.clone(), message);
+    }
+}
+
+/// The networks that addresses are likely to fail with.
+pub(super) struct Networks {
+    ipv4: BTreeSet<String>,
+    ipv6: BTreeSet<String>,
+}
+
+impl Networks {
+    pub(super) fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        let (ipv4, ipv6): (Vec<IpAddr>, Vec<IpAddr>) =
+            addresses.into_iter().partition(IpAddr::is_ipv4);
+        Self {
+            ipv4: ipv4.into_iter().map(network).collect(),
+            ipv6: ipv6.into_iter().map(network).collect(),
+        }
+    }
+
+    /// Whether there is not more than one of each family.
+    pub(super) fn is_one(&self) -> bool {
+        self.ipv4.len() <= 1 && self.ipv6.len() <= 1
+    }
+}
+
+/// The network that an address is likely to fail with.
+fn network(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, ..] = address.segments();
+            format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
+        }
+    }
+}
+
+/// Which address families lead to an exchanger.
+fn families(findings: &mut Findings<'_>, named: &[&Listed]) {
+    let survey = findings.survey;
+    let known: Vec<(&&Listed, &Host)> = named
+        .iter()
+        .filter_map(|listed| Some((listed, survey.hosts.get(&listed.host)?)))
+        .collect();
+    let uncertain = known.iter().any(|(_, host)| host.is_uncertain());
+    let ipv6 = known
+        .iter()
+        .any(|(_, host)| !host.ipv6.records().is_empty());
+    let ipv4 = known
+        .iter()
+        .any(|(_, host)| !host.ipv4.records().is_empty());
+    if uncertain {
+        return;
+    }
+    if ipv4 && !ipv6 {
+        let message = format!("no exchanger of {} has an IPv6 address", survey.domain);
+        findings.add(IPV6_ABSENT, named[0].place.clone(), message);
+    }
+    if ipv6 && !ipv4 {
+        let message = format!("no exchanger of {} has an IPv4 address", survey.domain);
+        return findings.add(IPV6_ONLY, named[0].place.clone(), message);
+    }
+    let levels: BTreeSet<u16> = named.iter().map(|listed| listed.preference).collect();
+    for level in levels.iter().filter(|_| levels.len() > 1) {
+        let here: Vec<_> = known
+            .iter()
+            .filter(|(listed, _)| listed.preference == *level)
+            .collect();
+        let with = |ipv4: bool| {
+            here.iter().any(|(_, host)| {
+                let reply = if ipv4 { &host.ipv4 } else { &host.ipv6 };
+                !reply.records().is_empty()
+            })
+        };
+        if with(false) && !with(true) {
+            let message = format!("no exchanger of preference {level} has an IPv4 address");
+            findings.add(IPV6_ONLY, here[0].0.place.clone(), message);
+        }
+    }
+}
+
+/// Whether the names of addresses lead back to them.
+fn reverse(findings: &mut Findings<'_>, named: &[&Listed]) {
+    let survey = findings.survey;
+    let hosts: BTreeSet<&Domain> = named.iter().map(|listed| &listed.host).collect();
+    for host in hosts {
+        let Some(known) = survey.hosts.get(host) else {
+            continue;
+        };
+        for (address, placed) in known.addressed() {
+            let Some(reverse) = survey.reverse.get(&address) else {
+                continue;
+            };
+            if reverse.names.is_none() {
+                let message = format!("{address}, the address of {host}, has no PTR record");
+                findings.add(PTR_MISSING, placed.place.clone(), message);
+            }
+            let names = reverse.names.records();
+            if !names.is_empty() && !reverse.uncertain && !reverse.forward.contains(&address) {
+                let found = listed(names.iter().map(|name| name.record.data.to_string()));
+                let message = format!(
+                    "the PTR record of {address} ({host}) is {found}, which does not lead back"
+                );
+                findings.add(PTR_MISMATCH, names[0].place.clone(), message);
+            }
+        }
+    }
+}
