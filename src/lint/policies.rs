@@ -13,7 +13,7 @@ use mail_auth::{
 };
 
 use super::{
-    Findings,
+    Check, Findings,
     catalogue::{
         DMARC_INVALID, DMARC_MISSING, DMARC_NONE, DMARC_SEVERAL, LOOKUP_FAILED, MTA_STS_INVALID,
         MTA_STS_MISSES, MTA_STS_NO_POLICY, SPF_INVALID, SPF_LOOKUPS, SPF_MISSING, SPF_PLUS_ALL,
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     name::Domain,
     sender::{StsMode, StsPolicy},
-    survey::{Reply, Survey},
+    survey::{Place, Reply, Survey},
 };
 
 /// Lookups that a check of an SPF record may cause (RFC 7208 section 4.6.4).
@@ -34,6 +34,32 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     spf(findings);
     dmarc(findings);
     mta_sts(findings);
+}
+
+/// The record of a kind that counts: of several, none does.
+fn the_one(
+    findings: &mut Findings<'_>,
+    kind: &str,
+    records: &[(String, Option<Place>)],
+    missing: Option<Check>,
+    several: Check,
+) -> Option<(String, Option<Place>)> {
+    let domain = &findings.survey.domain;
+    match records {
+        [only] => return Some(only.clone()),
+        [] => {
+            let message = format!("{domain} has no {kind} record");
+            if let Some(missing) = missing {
+                findings.add(missing, None, message);
+            }
+        }
+        [_, (_, second), ..] => {
+            let count = records.len();
+            let message = format!("{domain} has {count} {kind} records: none counts");
+            findings.add(several, second.clone(), message);
+        }
+    }
+    None
 }
 
 fn spf(findings: &mut Findings<'_>) {
@@ -48,14 +74,8 @@ fn spf(findings: &mut Findings<'_>) {
         _ => {}
     }
     let records = survey.spf_records();
-    let (record, place) = match &records[..] {
-        [] => return findings.add(SPF_MISSING, None, format!("{domain} has no SPF record")),
-        [only] => only.clone(),
-        [_, second, ..] => {
-            let message = format!("{domain} has {} SPF records: none counts", records.len());
-            return findings.add(SPF_SEVERAL, second.1.clone(), message);
-        }
-    };
+    let one = the_one(findings, "SPF", &records, Some(SPF_MISSING), SPF_SEVERAL);
+    let Some((record, place)) = one else { return };
     if let Some(term) = bad_term(&record) {
         let message = format!("the SPF record of {domain} is not valid: {term} in {record}");
         return findings.add(SPF_INVALID, place, message);
@@ -131,14 +151,14 @@ fn dmarc(findings: &mut Findings<'_>) {
     if records.iter().any(|(text, _)| valid(text)) {
         records.retain(|(text, _)| valid(text));
     }
-    let (record, place) = match &records[..] {
-        [] => return findings.add(DMARC_MISSING, None, format!("{domain} has no DMARC record")),
-        [only] => only.clone(),
-        [_, second, ..] => {
-            let message = format!("{domain} has {} DMARC records: none counts", records.len());
-            return findings.add(DMARC_SEVERAL, second.1.clone(), message);
-        }
-    };
+    let one = the_one(
+        findings,
+        "DMARC",
+        &records,
+        Some(DMARC_MISSING),
+        DMARC_SEVERAL,
+    );
+    let Some((record, place)) = one else { return };
     // A policy of subdomains holds for them in place of the policy (section 6.3).
     let name = format!("_dmarc.{domain}");
     let inherited = !survey
@@ -200,17 +220,8 @@ fn mta_sts(findings: &mut Findings<'_>) {
     if records.iter().any(|(text, _)| valid(text)) {
         records.retain(|(text, _)| valid(text));
     }
-    let (record, place) = match &records[..] {
-        [] => return,
-        [only] => only.clone(),
-        [_, second, ..] => {
-            let message = format!(
-                "{domain} has {} MTA-STS records: none counts",
-                records.len()
-            );
-            return findings.add(MTA_STS_INVALID, second.1.clone(), message);
-        }
-    };
+    let one = the_one(findings, "MTA-STS", &records, None, MTA_STS_INVALID);
+    let Some((record, place)) = one else { return };
     let id = MtaSts::parse(record.as_bytes()).map(|parsed| parsed.id);
     let is_id =
         |id: &str| (1..=32).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric());
