@@ -219,7 +219,7 @@ impl mailin_embedded::Handler for TakesAll {}
 /// Whole sessions over loopback with the lab's receivers and with mailin-embedded, whose handler does
 /// nothing, behind one client; so many at once, each with one message.
 fn receivers(whole: bool) {
-    let (messages, rounds) = if whole { (6000, 9) } else { (40, 1) };
+    let (messages, rounds) = if whole { (15_000, 5) } else { (40, 1) };
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let theirs = listener.local_addr().expect("an address");
     let mut server = mailin_embedded::Server::new(TakesAll);
