@@ -22,7 +22,7 @@ const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
 
 /// Events after which a drill is broken off, such as one that retries every millisecond for days: so
 /// many, and so many more for each message.
-const MAX_EVENTS: (usize, usize) = (100_000, 1_000);
+const MAX_EVENTS: (usize, usize) = (100_000, 20_000);
 
 /// So many events are judged at a time.
 const BATCH: usize = 1000;

@@ -29,6 +29,9 @@ use crate::{
 /// Aliases followed at most.
 const MAX_ALIASES: usize = 16;
 
+/// Moments for which the places of a next hop are kept.
+const MOST_MOMENTS: usize = 10_000;
+
 /// What a question was answered with at some time. Answers alike are told once, so that a drill of
 /// many messages fills no memory with them.
 enum Given {
@@ -59,8 +62,8 @@ pub(super) struct Told<'a> {
     given: BTreeMap<Domain, BTreeMap<RecordType, Vec<Given>>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
     fetched: BTreeMap<Domain, Vec<Moment>>,
-    /// For each next hop, what was worked out last: many messages go there at one moment.
-    places: RefCell<BTreeMap<Domain, (Moment, Rc<Places>)>>,
+    /// For each next hop, what was worked out for some moments: many messages go there at each.
+    places: RefCell<BTreeMap<Domain, BTreeMap<Moment, Rc<Places>>>>,
 }
 
 /// What a question had been answered with at some moment.
@@ -141,14 +144,18 @@ impl<'a> Told<'a> {
 
     /// Where mail for a domain may go, as known at a moment.
     pub(super) fn places(&self, hop: &Domain, at: Moment) -> Rc<Places> {
-        if let Some((of, places)) = self.places.borrow().get(hop)
-            && *of == at
-        {
+        let known = self.places.borrow();
+        if let Some(places) = known.get(hop).and_then(|known| known.get(&at)) {
             return Rc::clone(places);
         }
+        drop(known);
         let places = Rc::new(Places::new(self, hop, at));
-        let known = (at, Rc::clone(&places));
-        self.places.borrow_mut().insert(hop.clone(), known);
+        let mut known = self.places.borrow_mut();
+        let known = known.entry(hop.clone()).or_default();
+        if known.len() >= MOST_MOMENTS {
+            known.clear();
+        }
+        known.insert(at, Rc::clone(&places));
         places
     }
 
