@@ -72,6 +72,9 @@
 //! A sender may also be a command or a mail server in namespaces of their own (`mxdrill exec`,
 //! `mxdrill conform`); what comes of them is read off the same log.
 //!
+//! The verdict reads the log as it grows, judges a message when the sender is done with it, and keeps
+//! nothing of it then.
+//!
 //! Data moves to the right and never back. A [`Scenario`](scenario::Scenario) is valid once it exists;
 //! the [`lab`] knows nothing of expectations; the [`verdict`] sees the scenario and the log alone; the
 //! [`report`] sees verdicts and logs. [`route`] is MX selection by itself, a pure function.

@@ -115,6 +115,18 @@ fn each_wrong_expectation_exits_1_and_names_the_difference() {
 }
 
 #[test]
+fn of_many_differences_some_are_shown_and_the_rest_is_counted() {
+    let text = DRILL
+        .replace("id = \"m1\"", "id = \"m1\", count = 30")
+        .replace("delivered = 1", "delivered = 30")
+        .replace("outcome = \"delivered\"", "outcome = \"bounced\"");
+    let (code, out, _) = play(&text);
+    assert_eq!(code, Some(1), "{out}");
+    assert_eq!(out.matches("outcome of message m1-").count(), 20, "{out}");
+    assert!(out.contains("and 10 findings more"), "{out}");
+}
+
+#[test]
 fn attempts_in_the_wrong_order_exit_1() {
     let swapped = DRILL.replace(
         "{ host = \"mx1.example.test\", result = \"refused\" },\n  { host = \"mx2.example.test\", result = \"accepted\", at = \"0s\" },",

@@ -58,6 +58,19 @@ fn twenty_thousand_messages_are_delivered_and_counted() {
     assert_eq!(given, count);
 }
 
+#[test]
+fn of_very_many_findings_the_totals_are_told_and_the_rest_is_counted() {
+    let wrong = "[expect]\ndelivered = 7\nm = { outcome = \"bounced\" }\n";
+    let scenario = scenario(10_050, wrong);
+    let sender = Reference::default();
+    let run = drill::watch(&scenario, NetworkKind::Memory, None, sender, |_| {});
+    let verdict = run.expect("it ran").verdict;
+    assert_eq!(verdict.findings[0].claim, "delivered messages");
+    assert_eq!(verdict.findings[0].observed, ["10050"]);
+    assert_eq!(verdict.findings.len(), 10_001);
+    assert_eq!(verdict.notes, ["and 50 findings more than are listed"]);
+}
+
 /// What a drill knows of a message goes when the sender is done with it.
 #[test]
 fn memory_does_not_grow_with_the_messages_that_are_done() {

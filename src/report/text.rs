@@ -173,8 +173,12 @@ fn failure(out: &mut impl Write, played: &Played, run: &Run) -> io::Result<()> {
         paint(BOLD, &scenario.path)
     )?;
     writeln!(out, "  {}", scenario.summary)?;
-    for finding in &run.verdict.findings {
+    let findings = &run.verdict.findings;
+    for finding in findings.iter().take(MAX_FINDINGS) {
         explain(out, finding)?;
+    }
+    if let Some(more @ 1..) = findings.len().checked_sub(MAX_FINDINGS) {
+        writeln!(out, "\n  and {more} findings more: --format json has them")?;
     }
     for note in &run.verdict.notes {
         writeln!(out, "  note: {note}")?;
@@ -196,6 +200,8 @@ fn explain(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     }
 }
 
+/// Findings told at most of one drill.
+const MAX_FINDINGS: usize = 20;
 /// Lines listed at most on either side.
 const MAX_LINES: usize = 20;
 

@@ -19,7 +19,7 @@ use crate::{
     time::Moment,
 };
 
-/// Findings that are told one by one.
+/// Findings about messages that are told one by one.
 const MOST_FINDINGS: usize = 10_000;
 /// Notes on messages that are told one by one.
 const MOST_NOTES: usize = 1000;
@@ -68,7 +68,8 @@ struct Findings {
 impl Findings {
     fn add(&mut self, about: About, place: usize, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
-            match self.told.len() < MOST_FINDINGS {
+            let of_all = matches!(about, About::Totals | About::Shares | About::Equals);
+            match of_all || self.told.len() < MOST_FINDINGS {
                 true => self.told.push(((about, place), finding)),
                 false => self.untold += 1,
             }
