@@ -22,7 +22,20 @@ pub use self::{
 use crate::{
     drill::Run,
     scenario::{Mistakes, Scenario},
+    verdict::{Finding, Verdict},
 };
+
+/// Findings of one drill that people are told; programs that read JSON are told all.
+const MOST_FINDINGS: usize = 20;
+
+/// The findings that people are told, and a line about those beyond.
+fn first_findings(verdict: &Verdict) -> (&[Finding], Option<String>) {
+    let all = &verdict.findings;
+    let first = &all[..all.len().min(MOST_FINDINGS)];
+    let more = all.len() - first.len();
+    let line = format!("and {more} findings more: --format json has them");
+    (first, (more > 0).then_some(line))
+}
 
 /// A drill that was to be run, and what came of it.
 #[derive(Debug)]

@@ -71,6 +71,25 @@ fn of_very_many_findings_the_totals_are_told_and_the_rest_is_counted() {
     assert_eq!(verdict.notes, ["and 50 findings more than are listed"]);
 }
 
+#[test]
+fn messages_that_are_taken_up_late_are_noted() {
+    let silent = r#"
+faults = [{ host = "mx1.example.test", stage = "connect", effect = "timeout" }]
+[expect]
+delivered = 10100
+"#;
+    let scenario = scenario(10_100, silent);
+    let sender = Reference::default();
+    let run = drill::watch(&scenario, NetworkKind::Memory, None, sender, |_| {});
+    let verdict = run.expect("it ran").verdict;
+    assert!(verdict.passed(), "{:#?}", verdict.findings);
+    let note = verdict.notes.first().expect("a note");
+    assert!(
+        note.starts_with("100 messages were taken up later than they came, m-10001 first"),
+        "{note}"
+    );
+}
+
 /// What a drill knows of a message goes when the sender is done with it.
 #[test]
 fn memory_does_not_grow_with_the_messages_that_are_done() {

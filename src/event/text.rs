@@ -1,6 +1,6 @@
 //! Events as people read them.
 
-use super::{Answered, Connected, Event, What};
+use super::{Answered, Connected, Ended, Event, What};
 
 impl Event {
     /// The event in a line for people.
@@ -77,11 +77,15 @@ impl Event {
                     to.join(", ")
                 )
             }
-            What::End { session, how } => format!(
-                "session {} ended: {}",
-                session.0,
-                format!("{how:?}").to_lowercase()
-            ),
+            What::End { session, how } => {
+                let how = match how {
+                    Ended::Quit => "after QUIT",
+                    Ended::ClientClosed => "the client closed",
+                    Ended::ServerClosed => "the receiver closed",
+                    Ended::Idle => "the client was idle",
+                };
+                format!("session {} ended: {how}", session.0)
+            }
             What::Report {
                 message,
                 recipient,

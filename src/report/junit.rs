@@ -8,7 +8,7 @@ use std::{
 
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
-use super::{End, Played, Report, Tally};
+use super::{End, Played, Report, Tally, first_findings};
 use crate::{scenario::Mistakes, verdict::Finding};
 
 /// Writes JUnit XML once all drills came to their end.
@@ -57,7 +57,8 @@ impl<W: Write> Report for Junit<W> {
             End::Ran(run) if run.verdict.passed() => TestCaseStatus::success(),
             End::Ran(run) => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                let texts: Vec<String> = run.verdict.findings.iter().map(text).collect();
+                let (findings, more) = first_findings(&run.verdict);
+                let texts: Vec<String> = findings.iter().map(text).chain(more).collect();
                 status
                     .set_message(played.scenario.summary.clone())
                     .set_description(texts.join("\n"));

@@ -8,7 +8,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-use super::{End, Played, Report, Tally};
+use super::{End, Played, Report, Tally, first_findings};
 use crate::{drill::Run, scenario::Mistakes, verdict::Finding};
 
 /// How much is written.
@@ -173,12 +173,12 @@ fn failure(out: &mut impl Write, played: &Played, run: &Run) -> io::Result<()> {
         paint(BOLD, &scenario.path)
     )?;
     writeln!(out, "  {}", scenario.summary)?;
-    let findings = &run.verdict.findings;
-    for finding in findings.iter().take(MAX_FINDINGS) {
+    let (findings, more) = first_findings(&run.verdict);
+    for finding in findings {
         explain(out, finding)?;
     }
-    if let Some(more @ 1..) = findings.len().checked_sub(MAX_FINDINGS) {
-        writeln!(out, "\n  and {more} findings more: --format json has them")?;
+    if let Some(more) = more {
+        writeln!(out, "\n  {more}")?;
     }
     for note in &run.verdict.notes {
         writeln!(out, "  note: {note}")?;
@@ -200,8 +200,6 @@ fn explain(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     }
 }
 
-/// Findings told at most of one drill.
-const MAX_FINDINGS: usize = 20;
 /// Lines listed at most on either side.
 const MAX_LINES: usize = 20;
 

@@ -1,12 +1,13 @@
 //! Drills as one HTML file that needs nothing else, with a timeline for each message.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     io::{self, Write},
     sync::Arc,
 };
 
+use super::first_findings;
 use crate::{
     drill::Run,
     event::What,
@@ -100,8 +101,12 @@ fn drill(told: &Told, open: bool, out: &mut impl Write) -> io::Result<()> {
     match &told.run {
         Err(why) => writeln!(out, "<p>{}</p>", Plain(why))?,
         Ok(run) => {
-            for finding in &run.verdict.findings {
+            let (findings, more) = first_findings(&run.verdict);
+            for finding in findings {
                 self::finding(finding, out)?;
+            }
+            if let Some(more) = more {
+                writeln!(out, "<p class=\"soft\">{}</p>", Plain(more))?;
             }
             messages(&told.scenario, run, out)?;
         }
@@ -154,7 +159,15 @@ fn messages(scenario: &Scenario, run: &Run, out: &mut impl Write) -> io::Result<
         "<div class=\"axis\"><span>+{}</span><span>+{end}</span></div>",
         Moment::START
     )?;
-    for message in scenario.messages.iter().take(MOST_MESSAGES) {
+    // Those that something was found of come first.
+    let claims = run.verdict.findings.iter().map(|finding| &finding.claim);
+    let named: BTreeSet<&str> = claims
+        .flat_map(|claim| claim.split([' ', '(', ')']))
+        .collect();
+    let all = scenario.messages.iter();
+    let (failed, others): (Vec<&Message>, Vec<&Message>) =
+        all.partition(|message| named.contains(&*message.id.0));
+    for message in failed.into_iter().chain(others).take(MOST_MESSAGES) {
         let own = attempts.get(&message.id).map_or(&[][..], Vec::as_slice);
         line(message, own, ends.get(&message.id).copied(), end, out)?;
     }

@@ -101,10 +101,10 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
         Some(_) => row.parsed("from", reverse_path).flatten(),
         None => sender(),
     };
-    let count = match row.get("count") {
-        Some(_) => Some(row.number("count", MAX_COUNT)?),
-        None => None,
-    };
+    // After a mistake in it, what names the messages is no further one.
+    let count = row
+        .get("count")
+        .map(|_| row.number("count", MAX_COUNT).unwrap_or(1));
     let id = id?;
     if count == Some(0) {
         row.doc().mistake(
@@ -127,7 +127,7 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
         require_tls: row.flag("requiretls").unwrap_or(false),
         leave: None,
     };
-    let count = count.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+    let count = count.map(|count| usize::try_from(count.max(1)).unwrap_or(usize::MAX));
     Some((message, count))
 }
 

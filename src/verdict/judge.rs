@@ -42,6 +42,8 @@ pub(crate) struct Judge<'a> {
     background: Background,
     tally: Tally,
     findings: Findings,
+    /// How many messages the sender took up later than it might have, and the first of them.
+    late: Option<(usize, MessageId)>,
 }
 
 /// The order in which findings are told: first by what they are about, then by message.
@@ -129,6 +131,7 @@ impl<'a> Judge<'a> {
             background: Background::default(),
             tally: Tally::default(),
             findings: Findings::default(),
+            late: None,
         }
     }
 
@@ -160,6 +163,7 @@ impl<'a> Judge<'a> {
         }
         match &event.what {
             What::Connect { .. } => self.connected(event),
+            What::Submitted { message, .. } => self.submitted(message, event.at),
             What::Taken {
                 message: None,
                 from,
@@ -176,6 +180,16 @@ impl<'a> Judge<'a> {
         {
             dossier.under_way -= 1;
             self.judge_if_over(index);
+        }
+    }
+
+    fn submitted(&mut self, id: &MessageId, at: Moment) {
+        let Some(index) = self.find(id) else { return };
+        let meant = self.case.scenario.messages[index].at;
+        if let Witness::Sender { tolerance } = self.case.witness
+            && at.since(meant) > tolerance
+        {
+            self.late.get_or_insert_with(|| (0, id.clone())).0 += 1;
         }
     }
 
@@ -305,6 +319,7 @@ impl<'a> Judge<'a> {
             case,
             tally,
             mut findings,
+            late,
             ..
         } = self;
         findings.add(About::Totals, 0, expect::totals(&case, &tally));
@@ -313,6 +328,11 @@ impl<'a> Judge<'a> {
         findings.add(About::Equals, 0, tally.equals.check());
         let (findings, mut notes) = findings.into_order();
         notes.extend(strangers);
+        notes.extend(late.map(|(count, first)| {
+            format!(
+                "{count} messages were taken up later than they came, {first} first: as many as can be were under way"
+            )
+        }));
         Verdict {
             findings,
             notes,
