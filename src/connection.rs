@@ -153,12 +153,9 @@ impl Connection {
         }
     }
 
-    /// Closes in order; the peer may be gone. Without TLS there is nothing to say at the end: the
-    /// connection closes once it is dropped.
+    /// Closes in order, also where the peer has sent what was not read; it may be gone.
     pub(crate) async fn close(&mut self) {
-        if matches!(self.wire, Wire::Tls(_)) {
-            drop(self.wire.shutdown().await);
-        }
+        drop(self.wire.shutdown().await);
     }
 
     /// Lets the connection end with an RST once it is dropped.

@@ -25,7 +25,7 @@ const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
 const MAX_EVENTS: (usize, usize) = (100_000, 20_000);
 
 /// So many events are judged at a time.
-const BATCH: usize = 1000;
+const BATCH: usize = 100;
 
 /// How long sessions may take to end once the sender is done.
 const SETTLING: Duration = Duration::from_secs(1);

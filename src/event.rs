@@ -392,7 +392,7 @@ impl EventLog {
 
     /// Waits for an event, past ones included, that satisfies a condition.
     pub(crate) async fn find(&self, mut condition: impl FnMut(&Event) -> bool) -> Event {
-        let mut seen = 0;
+        let mut seen = self.lock().taken;
         loop {
             let fresh = self.since(seen);
             seen += fresh.len();

@@ -138,7 +138,7 @@ pub(crate) fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
         background.see(event);
         all.extend(sessions.see(event));
     }
-    all.extend(sessions.finish());
+    all.extend(sessions.finish().flatten());
     let (said, unsaid) = all.into_iter().partition(Unattributed::is_said);
     let mut attempts = background.attribute(scenario, unsaid);
     attempts.extend(Vec::into_iter(said).map(|one| one.attempt));
@@ -201,12 +201,10 @@ impl Sessions {
         over.map_or_else(Vec::new, |(session, view)| view.into_attempts(session))
     }
 
-    /// The attempts of the sessions that never ended.
-    pub(crate) fn finish(self) -> Vec<Unattributed> {
+    /// The attempts of each session that never ended.
+    pub(crate) fn finish(self) -> impl Iterator<Item = Vec<Unattributed>> {
         let views = self.0.into_iter();
-        views
-            .flat_map(|(session, view)| view.into_attempts(session))
-            .collect()
+        views.map(|(session, view)| view.into_attempts(session))
     }
 }
 
@@ -419,7 +417,7 @@ impl Ending {
 /// What was said of a message, by its sender and by a notification about it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Heard {
-    /// For each recipient, what the sender said last and when.
+    /// For each recipient, what the sender said last and when; in the order of recipients.
     reports: Vec<(String, Outcome, Moment)>,
     /// The status that the sender gave last; else the one of the notification.
     status: Option<Status>,
@@ -437,10 +435,15 @@ impl Heard {
                 status,
                 ..
             } => {
-                let mut reports = self.reports.iter_mut();
-                match reports.find(|(known, ..)| known == recipient) {
-                    Some((_, last, at)) => (*last, *at) = (*outcome, event.at),
-                    None => self.reports.push((recipient.clone(), *outcome, event.at)),
+                match self.place(recipient) {
+                    Ok(place) => {
+                        let (_, last, at) = &mut self.reports[place];
+                        (*last, *at) = (*outcome, event.at);
+                    }
+                    Err(place) => {
+                        let report = (recipient.clone(), *outcome, event.at);
+                        self.reports.insert(place, report);
+                    }
                 }
                 self.status = status.or(self.status);
             }
@@ -454,9 +457,13 @@ impl Heard {
 
     /// What the sender said last of a recipient, and when.
     pub(crate) fn report(&self, recipient: &str) -> Option<(Outcome, Moment)> {
-        let mut reports = self.reports.iter();
-        let (_, outcome, at) = reports.find(|(known, ..)| known == recipient)?;
+        let (_, outcome, at) = &self.reports[self.place(recipient).ok()?];
         Some((*outcome, *at))
+    }
+
+    fn place(&self, recipient: &str) -> Result<usize, usize> {
+        self.reports
+            .binary_search_by(|(known, ..)| known.as_str().cmp(recipient))
     }
 
     /// When the sender said anything last.

@@ -188,6 +188,22 @@ impl fmt::Display for Level {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 pub struct MessageId(pub Arc<str>);
 
+impl MessageId {
+    /// Between the id of a message and the rest of a notification's.
+    const BOUNCE: &str = ".bounce.";
+
+    /// The id of a notification about a message that could not go to a next hop.
+    pub(crate) fn of_notification(&self, hop: &Domain, number: u32) -> Self {
+        Self(format!("{self}{}{hop}.{number}", Self::BOUNCE).into())
+    }
+
+    /// The message that a notification of this id is about.
+    pub(crate) fn about(&self) -> Option<Self> {
+        let (about, _) = self.0.split_once(Self::BOUNCE)?;
+        Some(about.into())
+    }
+}
+
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)

@@ -108,10 +108,11 @@ impl Post {
     /// The next message if its moment has come, and where it is in the scenario.
     pub(crate) fn due(&mut self) -> Option<(usize, Message)> {
         let index = *self.order.get(self.next)?;
-        let message = self.site.scenario.messages[index].clone();
+        let message = &self.site.scenario.messages[index];
         if message.at > self.now() {
             return None;
         }
+        let message = message.clone();
         self.next += 1;
         self.submitted(&message);
         Some((index, message))

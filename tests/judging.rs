@@ -6,8 +6,9 @@ use hickory_proto::rr::{RData, RecordType};
 use mxdrill::{
     drill::{self, Run},
     lab::NetworkKind,
+    reply::Status,
     scenario::{Outcome, Scenario},
-    sender::{self, Flaw, Found, Reference, Sender},
+    sender::{self, Flaw, Found, Post, Reference, Sender},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -149,6 +150,23 @@ fn another_recipients_rejection_is_no_excuse() {
         ))
         .contains("transient-is-retried")
     );
+}
+
+#[test]
+fn a_sender_of_ones_own_may_fail_to_deliver_its_notification() {
+    for (id, notified) in [("m.bounce.1", true), ("n.bounce.1", false)] {
+        let sender = sender::from_fn(move |mut post: Post| async move {
+            let message = post.next_message().await.expect("a message");
+            let status = Some(Status(5, 1, 1));
+            post.report(&message.id, &message.to[0], Outcome::Bounced, status, "no");
+            let nowhere = [198, 51, 100, 99].into();
+            assert!(post.connect(nowhere, &id.into()).await.is_err());
+        });
+        let rest = "messages = [{ id = \"m\", to = \"a@example.test\" }]\n";
+        let run = play(&scenario(ZONE, rest), sender);
+        let missed = rules(&run).contains("sender-notified");
+        assert_eq!(missed, !notified, "{id}: {:#?}", run.verdict.findings);
+    }
 }
 
 #[test]

@@ -90,27 +90,31 @@ delivered = 10100
     );
 }
 
-/// What a drill knows of a message goes when the sender is done with it.
+/// What a drill knows of a message goes when the sender is done with it: whether something is delivered
+/// or nothing is even waited for.
 #[test]
 fn memory_does_not_grow_with_the_messages_that_are_done() {
-    let peak = |count: usize| {
-        let down =
-            "faults = [{ host = \"mx1.example.test\", stage = \"connect\", effect = \"refuse\" }]";
-        let scenario = scenario(count, down);
-        let measured = allocation_counter::measure(|| {
-            let sender = Reference::default();
-            let run = drill::watch(&scenario, NetworkKind::Memory, None, sender, |_| {});
-            assert_eq!(
-                run.expect("it ran").verdict.outcomes[&Outcome::Delivered],
-                count
-            );
-        });
-        measured.bytes_max
-    };
     // More than are under way at once, so that what those need is in both.
     let (few, many) = (15_000, 45_000);
-    let grown = peak(many).saturating_sub(peak(few)) as usize / (many - few);
-    assert!(grown < 100, "{grown} octets a message");
+    let down = "{ host = \"mx1.example.test\", stage = \"connect\", effect = \"refuse\" }";
+    for (to, faults) in [("a@example.test", down), ("a@nowhere.test", "")] {
+        let peak = |count: usize| {
+            let text = format!(
+                "summary = \"scale\"\nzone = '''\n{ZONE}'''\nfaults = [{faults}]\n\
+                messages = [{{ id = \"m\", from = \"\", to = \"{to}\", count = {count} }}]\n"
+            );
+            let scenario = Arc::new(Scenario::parse("scale", &text).expect("valid"));
+            let measured = allocation_counter::measure(|| {
+                let sender = Reference::default();
+                let run = drill::watch(&scenario, NetworkKind::Memory, None, sender, |_| {});
+                let verdict = run.expect("it ran").verdict;
+                assert_eq!(verdict.outcomes.values().sum::<usize>(), count);
+            });
+            measured.bytes_max
+        };
+        let grown = peak(many).saturating_sub(peak(few)) as usize / (many - few);
+        assert!(grown < 100, "{grown} octets a message to {to}");
+    }
 }
 
 #[test]

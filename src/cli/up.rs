@@ -8,7 +8,7 @@ use std::{
 
 use super::{LogFormat, Outcome, UpArgs, follow};
 use crate::{
-    event::What,
+    event::{EventLog, What},
     lab::{Lab, NetworkKind},
     observe::Sessions,
     scenario::Scenario,
@@ -35,17 +35,21 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
         introduce(&lab, args.format)?;
         let mut seen = Seen::default();
         let told = tokio::select! {
-            told = follow(&lab, args.format, &mut seen) => told,
+            told = seen.follow(&lab, args.format) => told,
             interrupted = interrupted() => interrupted,
         };
+        let log = lab.site().log.clone();
         lab.stop().await;
+        if told.is_ok() {
+            seen.write(&log, args.format)?;
+        }
         if args.format == LogFormat::Text {
             let Seen {
                 sessions,
                 attempts,
                 taken,
             } = seen;
-            let attempts = attempts + sessions.finish().len();
+            let attempts = attempts + sessions.finish().flatten().count();
             anstream::println!("stopped: {attempts} attempts, {taken} messages taken");
         }
         told.map(|()| Outcome::Passed)
@@ -60,18 +64,25 @@ struct Seen {
     taken: usize,
 }
 
-/// Writes the log down as it grows, and keeps nothing of it.
-async fn follow(lab: &Lab, format: LogFormat, seen: &mut Seen) -> io::Result<()> {
-    let mut count = 0;
-    loop {
-        lab.past(count).await;
-        let events = lab.site().log.take().events;
-        count += events.len();
+impl Seen {
+    /// Writes down what happened since, and keeps nothing of it; how many events that were.
+    fn write(&mut self, log: &EventLog, format: LogFormat) -> io::Result<usize> {
+        let events = log.take().events;
         for event in &events {
-            seen.attempts += seen.sessions.see(event).len();
-            seen.taken += usize::from(matches!(event.what, What::Taken { .. }));
+            self.attempts += self.sessions.see(event).len();
+            self.taken += usize::from(matches!(event.what, What::Taken { .. }));
         }
         follow::write(&events, format, &mut io::stdout())?;
+        Ok(events.len())
+    }
+
+    /// Writes the log down as it grows.
+    async fn follow(&mut self, lab: &Lab, format: LogFormat) -> io::Result<()> {
+        let mut count = 0;
+        loop {
+            lab.past(count).await;
+            count += self.write(&lab.site().log, format)?;
+        }
     }
 }
 

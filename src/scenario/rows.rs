@@ -44,7 +44,7 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
         let Some((message, count)) = message_row(&row) else {
             continue;
         };
-        messages.reserve_exact(count.unwrap_or(1));
+        messages.reserve(count.unwrap_or(1));
         for id in ids_of(&message.id, count) {
             if !ids.insert(id.clone()) {
                 table.doc().mistake(

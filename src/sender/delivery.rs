@@ -137,8 +137,7 @@ impl Delivery {
         reporter: &str,
         now: Moment,
     ) -> Self {
-        let id = format!("{}.bounce.{}.{}", self.message.id, self.hop, self.returned);
-        let id = MessageId(id.into());
+        let id = self.message.id.of_notification(&self.hop, self.returned);
         let content = content::notification(&self.message, &to, failed, reporter, now, &id);
         let hop = to.domain.clone();
         let message = Message {

@@ -27,7 +27,8 @@ use crate::{
 };
 
 /// Passes under way at once, each with a session or less: where sessions are pipes, as many as a lab
-/// serves, and where they take sockets. What comes beyond waits, on the drill's clock too.
+/// serves, and where they take sockets. What comes beyond waits, on the drill's clock too, and be it to
+/// be given up.
 const MAX_PASSES: usize = MAX_SESSIONS;
 const MAX_PASSES_ON_SOCKETS: usize = 64;
 
@@ -62,6 +63,8 @@ impl Sender for Reference {
                 let turn = tokio::task::unconstrained(office.turn(delivery));
                 turns.push(turn.boxed_local());
             }
+            // Others have their turn too, also where no delivery waits for anything.
+            tokio::task::consume_budget().await;
             // A message is taken up when there is room for it: till then it takes no memory.
             let next = queue.next_at(&post).filter(|_| turns.len() < most);
             let clock = &office.site.clock;

@@ -141,8 +141,7 @@ impl<'a> Judge<'a> {
 
     /// The message that a notification is about, of a sender that says so in its id.
     fn notified_of(&self, id: &MessageId) -> Option<usize> {
-        let (about, _) = id.0.split_once(".bounce.")?;
-        self.find(&about.into())
+        self.find(&id.about()?)
     }
 
     fn dossier(&mut self, index: usize) -> Option<&mut Dossier> {
@@ -171,9 +170,8 @@ impl<'a> Judge<'a> {
             } if from.is_empty() => self.tally.notifications += 1,
             _ => {}
         }
-        for attempt in self.sessions.see(event) {
-            self.enter(attempt);
-        }
+        let over = self.sessions.see(event);
+        self.enter_session(over);
         if let What::End { session, .. } = &event.what
             && let Some(index) = self.served.remove(session)
             && let Some(dossier) = self.dossier(index)
@@ -227,30 +225,39 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Enters an attempt that is over into the dossier of its message.
-    fn enter(&mut self, one: Unattributed) {
-        if !one.is_said() {
-            self.unsaid.push(one);
-            return;
+    /// Enters what was attempted in a session that is over.
+    fn enter_session(&mut self, attempts: Vec<Unattributed>) {
+        let (said, unsaid): (Vec<_>, Vec<_>) =
+            attempts.into_iter().partition(Unattributed::is_said);
+        self.unsaid.extend(unsaid);
+        let mut is_for_others = false;
+        for attempt in said.into_iter().map(|one| one.attempt) {
+            let Some(id) = &attempt.message else { continue };
+            match self.find(id) {
+                Some(index) => self.keep(index, attempt),
+                None => {
+                    is_for_others |= attempt.stage != Some(Stage::Connect);
+                    self.note_notification(id);
+                }
+            }
         }
-        let attempt = one.attempt;
-        let Some(id) = &attempt.message else { return };
-        if let Some(index) = self.find(id) {
-            self.enter_of(index, attempt);
-            return;
+        self.tally.for_others += usize::from(is_for_others);
+    }
+
+    /// Keeps an attempt for a message.
+    fn keep(&mut self, index: usize, attempt: Attempt) {
+        if !self.judged[index] {
+            let dossier = self.dossiers.entry(index).or_default();
+            dossier.enter(attempt, &mut self.alike);
         }
-        self.tally.for_others += usize::from(attempt.stage != Some(Stage::Connect));
+    }
+
+    /// Notes that a notification was tried to be delivered, if the id is one's.
+    fn note_notification(&mut self, id: &MessageId) {
         if let Some(index) = self.notified_of(id)
             && let Some(dossier) = self.dossier(index)
         {
             dossier.is_notified_of = true;
-        }
-    }
-
-    fn enter_of(&mut self, index: usize, attempt: Attempt) {
-        if !self.judged[index] {
-            let dossier = self.dossiers.entry(index).or_default();
-            dossier.enter(attempt, &mut self.alike);
         }
     }
 
@@ -304,12 +311,12 @@ impl<'a> Judge<'a> {
 
     /// Judges all that is left.
     pub(crate) fn finish(mut self) -> Verdict {
-        for attempt in std::mem::take(&mut self.sessions).finish() {
-            self.enter(attempt);
+        for attempts in std::mem::take(&mut self.sessions).finish() {
+            self.enter_session(attempts);
         }
         let unsaid = std::mem::take(&mut self.unsaid);
         let attributed = self.background.attribute(self.case.scenario, unsaid);
-        let strangers = self.enter_attributed(attributed);
+        let strangers = self.enter_unsaid(attributed);
         for index in 0..self.judged.len() {
             if !self.judged[index] {
                 self.judge(index);
@@ -342,7 +349,7 @@ impl<'a> Judge<'a> {
     }
 
     /// Enters attempts of a sender that says nothing; notes on mail that is none of the drill's.
-    fn enter_attributed(&mut self, attempts: Vec<Attempt>) -> Vec<String> {
+    fn enter_unsaid(&mut self, attempts: Vec<Attempt>) -> Vec<String> {
         let mut strangers = Vec::new();
         let mut for_others = BTreeSet::new();
         for attempt in attempts {
@@ -350,6 +357,9 @@ impl<'a> Judge<'a> {
             let is_other = index.is_none() && (attempt.notification || attempt.message.is_some());
             if is_other {
                 self.case.returned_in_vain |= attempt.notification && attempt.taken.is_empty();
+                if let Some(id) = &attempt.message {
+                    self.note_notification(id);
+                }
                 if attempt.stage != Some(Stage::Connect) {
                     for_others.insert(attempt.session);
                 }
@@ -359,7 +369,7 @@ impl<'a> Judge<'a> {
                 self.case.remember(&attempt);
             }
             match index {
-                Some(index) => self.enter_of(index, attempt),
+                Some(index) => self.keep(index, attempt),
                 None => {
                     // Not of a message, and an attempt all the same.
                     self.tally.attempts += 1;

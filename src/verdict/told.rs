@@ -29,8 +29,8 @@ use crate::{
 /// Aliases followed at most.
 const MAX_ALIASES: usize = 16;
 
-/// Moments for which the places of a next hop are kept.
-const MOST_MOMENTS: usize = 10_000;
+/// Next hops and moments for which places are kept.
+const MOST_PLACES: usize = 10_000;
 
 /// What a question was answered with at some time. Answers alike are told once, so that a drill of
 /// many messages fills no memory with them.
@@ -62,8 +62,8 @@ pub(super) struct Told<'a> {
     given: BTreeMap<Domain, BTreeMap<RecordType, Vec<Given>>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
     fetched: BTreeMap<Domain, Vec<Moment>>,
-    /// For each next hop, what was worked out for some moments: many messages go there at each.
-    places: RefCell<BTreeMap<Domain, BTreeMap<Moment, Rc<Places>>>>,
+    /// What was worked out for next hops at some moments: many messages go there at each.
+    places: RefCell<BTreeMap<(Domain, Moment), Rc<Places>>>,
 }
 
 /// What a question had been answered with at some moment.
@@ -144,18 +144,16 @@ impl<'a> Told<'a> {
 
     /// Where mail for a domain may go, as known at a moment.
     pub(super) fn places(&self, hop: &Domain, at: Moment) -> Rc<Places> {
-        let known = self.places.borrow();
-        if let Some(places) = known.get(hop).and_then(|known| known.get(&at)) {
+        let key = (hop.clone(), at);
+        if let Some(places) = self.places.borrow().get(&key) {
             return Rc::clone(places);
         }
-        drop(known);
         let places = Rc::new(Places::new(self, hop, at));
         let mut known = self.places.borrow_mut();
-        let known = known.entry(hop.clone()).or_default();
-        if known.len() >= MOST_MOMENTS {
+        if known.len() >= MOST_PLACES {
             known.clear();
         }
-        known.insert(at, Rc::clone(&places));
+        known.insert(key, Rc::clone(&places));
         places
     }
 
@@ -369,6 +367,7 @@ pub(super) fn lists(policy: &str, host: &Domain) -> bool {
 
 /// Takes in an answer; whether it is another one than before.
 fn settled(given: &mut Vec<Given>, at: Moment, exists: bool, records: &[Record]) -> bool {
+    let after_failure = matches!(given.last(), Some(Given::Unsettled(_)));
     // A failure at the very same moment stands for nothing that was later.
     let before = match &mut given[..] {
         [.., Given::Settled(before)] => Some(before),
@@ -378,7 +377,7 @@ fn settled(given: &mut Vec<Given>, at: Moment, exists: bool, records: &[Record])
     match before.filter(|before| before.exists == exists && before.records == records) {
         Some(before) => {
             before.last = at;
-            false
+            after_failure
         }
         None => {
             given.push(Given::Settled(Settled {
