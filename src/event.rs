@@ -349,8 +349,11 @@ impl EventLog {
     pub(crate) fn take(&self) -> Batch {
         let mut kept = self.lock();
         kept.taken = kept.count();
+        let events = std::mem::take(&mut kept.events);
+        // As many again will come.
+        kept.events.reserve(events.len());
         Batch {
-            events: std::mem::take(&mut kept.events),
+            events,
             done: std::mem::take(&mut kept.done),
         }
     }

@@ -1,0 +1,280 @@
+//! Sessions as they are put together from events, and the attempts that each of them made.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::{Attempt, attribution::Unattributed};
+use crate::{
+    event::{Answered, Connected, Event, Failed, Purpose, SessionId, What},
+    fault::Stage,
+    name::Domain,
+    scenario::{AttemptResult, MessageId},
+    time::Moment,
+};
+
+/// The sessions under way at some point of a log.
+#[derive(Default)]
+pub(crate) struct Sessions(BTreeMap<SessionId, View>);
+
+impl Sessions {
+    /// Takes an event in; the attempts of the session that is over with it.
+    pub(crate) fn see(&mut self, event: &Event) -> Vec<Unattributed> {
+        let over = match &event.what {
+            What::Connect {
+                session,
+                address,
+                hosts,
+                result,
+                purpose,
+            } => {
+                let view = View {
+                    at: event.at,
+                    ended: event.at,
+                    address: *address,
+                    hosts: hosts.clone(),
+                    connected: *result,
+                    purpose: purpose.clone(),
+                    tls: false,
+                    sni: None,
+                    greeted_in_tls: false,
+                    problem: None,
+                    transactions: Vec::new(),
+                };
+                if *result != Connected::Accepted {
+                    return view.into_attempts(*session);
+                }
+                self.0.insert(*session, view);
+                None
+            }
+            What::End { session, .. } => self.0.remove(session).map(|mut view| {
+                view.ended = event.at;
+                (*session, view)
+            }),
+            What::Reply { session, .. }
+            | What::Secured { session, .. }
+            | What::Taken { session, .. } => {
+                if let Some(view) = self.0.get_mut(session) {
+                    view.absorb(event);
+                }
+                None
+            }
+            What::Submitted { .. }
+            | What::Query { .. }
+            | What::Fetched { .. }
+            | What::Report { .. }
+            | What::Changed { .. } => None,
+        };
+        over.map_or_else(Vec::new, |(session, view)| view.into_attempts(session))
+    }
+
+    /// The attempts of each session that never ended.
+    pub(crate) fn finish(self) -> impl Iterator<Item = Vec<Unattributed>> {
+        let views = self.0.into_iter();
+        views.map(|(session, view)| view.into_attempts(session))
+    }
+}
+
+/// A session as it is put together from events.
+struct View {
+    at: Moment,
+    ended: Moment,
+    address: IpAddr,
+    hosts: Vec<Domain>,
+    connected: Connected,
+    purpose: Purpose,
+    tls: bool,
+    sni: Option<String>,
+    /// Whether EHLO was answered inside TLS: the client was content with the certificate.
+    greeted_in_tls: bool,
+    /// What went wrong outside any transaction.
+    problem: Option<(AttemptResult, Stage)>,
+    transactions: Vec<Transaction>,
+}
+
+#[derive(Default)]
+struct Transaction {
+    at: Moment,
+    from: String,
+    recipients: Vec<(String, u16)>,
+    /// The recipients named, whatever came of it.
+    offered: Vec<String>,
+    problem: Option<(AttemptResult, Stage)>,
+    message: Option<MessageId>,
+    taken: Vec<String>,
+}
+
+impl View {
+    fn absorb(&mut self, event: &Event) {
+        match &event.what {
+            What::Reply {
+                stage,
+                argument,
+                answer,
+                ..
+            } => {
+                self.ended = event.at;
+                self.replied(event.at, *stage, argument.as_deref(), answer);
+            }
+            What::Secured { sni, .. } => {
+                self.tls = true;
+                self.sni.clone_from(sni);
+                self.problem = None;
+            }
+            What::Taken { message, to, .. } => {
+                if let Some(transaction) = self.transactions.last_mut() {
+                    transaction.taken.clone_from(to);
+                    transaction.message.clone_from(message);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn replied(&mut self, at: Moment, stage: Stage, argument: Option<&str>, answer: &Answered) {
+        if stage == Stage::Quit {
+            return;
+        }
+        let code = match answer {
+            Answered::Reply { code, .. } => Some(*code),
+            Answered::Failed { .. } => None,
+        };
+        let problem = match answer {
+            Answered::Reply { code, .. } if *code < 400 => None,
+            Answered::Reply { code, .. } => Some((AttemptResult::Code(*code), stage)),
+            Answered::Failed { effect } => Some((failed_result(*effect), stage)),
+        };
+        if stage == Stage::Mail {
+            let from = argument.unwrap_or_default().to_owned();
+            self.transactions.push(Transaction {
+                at,
+                from,
+                ..Transaction::default()
+            });
+        }
+        self.greeted_in_tls |= self.tls && stage == Stage::Helo;
+        let in_transaction = stage >= Stage::Mail;
+        if let (Stage::Rcpt, Some(to), Some(transaction)) =
+            (stage, argument, self.transactions.last_mut())
+        {
+            transaction.offered.push(to.to_owned());
+        }
+        match self.transactions.last_mut().filter(|_| in_transaction) {
+            // A client that sends ahead of the replies (RFC 2920) goes on after MAIL failed, and after
+            // every RCPT did: what is answered then is no failure of its own.
+            Some(transaction) if transaction.is_moot(stage) => {}
+            Some(transaction) => {
+                if let (Stage::Rcpt, Some(argument), Some(code)) = (stage, argument, code) {
+                    transaction.recipients.push((argument.to_owned(), code));
+                }
+                transaction.problem = problem.or(transaction.problem);
+            }
+            // A positive reply settles what came before it: EHLO refused, HELO taken.
+            None => self.problem = problem,
+        }
+    }
+
+    fn into_attempts(self, session: SessionId) -> Vec<Unattributed> {
+        let (result, stage) = match (self.connected, self.problem) {
+            (Connected::Refused, _) => (AttemptResult::Refused, Stage::Connect),
+            (Connected::Timeout, _) => (AttemptResult::Timeout, Stage::Connect),
+            (Connected::Reset, _) => (AttemptResult::Reset, Stage::Connect),
+            (Connected::Unreachable, _) => (AttemptResult::Unreachable, Stage::Connect),
+            // STARTTLS refused, and without it the client would not go on.
+            (Connected::Accepted, Some((AttemptResult::Code(_), Stage::Starttls))) => {
+                (AttemptResult::Insecure, Stage::Starttls)
+            }
+            (Connected::Accepted, Some(problem)) => problem,
+            // The client left of its own accord, before any transaction.
+            (Connected::Accepted, None) if self.tls && !self.greeted_in_tls => {
+                (AttemptResult::Tls, Stage::Starttls)
+            }
+            (Connected::Accepted, None) => (AttemptResult::Insecure, Stage::Starttls),
+        };
+        let whole = Attempt {
+            message: self.purpose.message.clone(),
+            guessed: false,
+            notification: false,
+            session,
+            exchanger: self.purpose.exchanger.clone(),
+            hop: self.purpose.hop.clone(),
+            pass: self.purpose.pass,
+            at: self.at,
+            ended: self.ended,
+            hosts: self.hosts,
+            address: self.address,
+            result,
+            stage: Some(stage),
+            tls: self.tls,
+            sni: self.sni,
+            from: None,
+            recipients: Vec::new(),
+            taken: Vec::new(),
+        };
+        if self.transactions.is_empty() {
+            return vec![Unattributed {
+                attempt: whole,
+                offered: Vec::new(),
+            }];
+        }
+        let transactions = self.transactions.into_iter().enumerate();
+        transactions
+            .map(|(index, transaction)| {
+                let at = if index == 0 { whole.at } else { transaction.at };
+                transaction.into_attempt(Attempt {
+                    at,
+                    ..whole.clone()
+                })
+            })
+            .collect()
+    }
+}
+
+impl Transaction {
+    /// Whether a reply at a stage can only repeat an earlier one.
+    fn is_moot(&self, stage: Stage) -> bool {
+        match self.problem {
+            Some((_, Stage::Mail)) => stage > Stage::Mail,
+            Some((_, Stage::Rcpt)) => {
+                let taken = self.recipients.iter().any(|(_, code)| *code < 400);
+                stage > Stage::Rcpt && !taken
+            }
+            _ => false,
+        }
+    }
+
+    fn into_attempt(self, whole: Attempt) -> Unattributed {
+        let (result, stage) = match (self.taken.is_empty(), self.problem) {
+            // Taken, and the reply lost.
+            (false, Some((AttemptResult::Closed, Stage::Dot))) => {
+                (AttemptResult::Closed, Some(Stage::Dot))
+            }
+            (false, _) => (AttemptResult::Accepted, None),
+            (true, Some((result, stage))) => (result, Some(stage)),
+            (true, None) => (AttemptResult::Closed, Some(Stage::Content)),
+        };
+        let attempt = Attempt {
+            // What the content says comes before what the connection was said to be for: it may be
+            // used again.
+            message: self.message.or_else(|| whole.message.clone()),
+            result,
+            stage,
+            from: Some(self.from),
+            recipients: self.recipients,
+            taken: self.taken,
+            ..whole
+        };
+        Unattributed {
+            attempt,
+            offered: self.offered,
+        }
+    }
+}
+
+fn failed_result(effect: Failed) -> AttemptResult {
+    match effect {
+        Failed::Hang => AttemptResult::Timeout,
+        Failed::Close | Failed::LoseReply => AttemptResult::Closed,
+        Failed::Reset => AttemptResult::Reset,
+        Failed::Garbage => AttemptResult::Garbage,
+        Failed::Handshake => AttemptResult::Tls,
+    }
+}
