@@ -6,9 +6,13 @@ use std::{
     time::Duration,
 };
 
-use super::{Witness, told::Told};
+use super::{
+    Witness,
+    told::{Exchangers, Told},
+};
 use crate::{
     fault::Stage,
+    name::Domain,
     observe::{Attempt, Ending, Heard},
     scenario::{Message, Outcome, Scenario},
     time::Moment,
@@ -44,6 +48,24 @@ impl Case<'_> {
         let unreached = self.unreached.get(&address);
         let last = unreached.and_then(|unreached| unreached.range(..=at).next_back());
         last.is_some_and(|last| at.since(*last) <= kept)
+    }
+
+    /// Whether a notification about a message could not be seen: there is nobody to send it to, no host to
+    /// send it to, or no host that takes it.
+    pub(super) fn returns_unseen(&self, message: &Message) -> bool {
+        let Some(from) = &message.from else {
+            return true;
+        };
+        if self.returned_in_vain {
+            return true;
+        }
+        let told = &self.told;
+        let is_nowhere = |host: &Domain| told.addresses(host, self.last).is_empty();
+        match told.exchangers(&from.domain, self.last) {
+            Exchangers::Mx(hosts) => hosts.iter().all(|(_, host)| is_nowhere(host)),
+            Exchangers::Implicit => is_nowhere(&from.domain),
+            Exchangers::Null | Exchangers::NoDomain | Exchangers::Failed => true,
+        }
     }
 
     /// Enters an attempt of a mail server, which may remember what it came to.

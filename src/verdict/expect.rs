@@ -6,11 +6,9 @@ use super::{
     Finding, Witness,
     case::{Case, Subject},
     tally::Tally,
-    told::Exchangers,
 };
 use crate::{
     fault::{Host, Stage},
-    name::Domain,
     observe::{Attempt, Ending},
     reply::Status,
     scenario::{
@@ -225,26 +223,8 @@ fn is_outcome(case: &Case<'_>, message: &Message, expected: Outcome, observed: O
         || match case.witness {
             Witness::Sender { .. } => false,
             Witness::Command => undelivered,
-            Witness::Server => undelivered && returns_unseen(case, message),
+            Witness::Server => undelivered && case.returns_unseen(message),
         }
-}
-
-/// Whether a notification about a message could not be seen: there is nobody to send it to, no host to
-/// send it to, or no host that takes it.
-pub(super) fn returns_unseen(case: &Case<'_>, message: &Message) -> bool {
-    let Some(from) = &message.from else {
-        return true;
-    };
-    if case.returned_in_vain {
-        return true;
-    }
-    let told = &case.told;
-    let is_nowhere = |host: &Domain| told.addresses(host, case.last).is_empty();
-    match told.exchangers(&from.domain, case.last) {
-        Exchangers::Mx(hosts) => hosts.iter().all(|(_, host)| is_nowhere(host)),
-        Exchangers::Implicit => is_nowhere(&from.domain),
-        Exchangers::Null | Exchangers::NoDomain | Exchangers::Failed => true,
-    }
 }
 
 /// Whether a sender that is not told which status to give gave one that will do.

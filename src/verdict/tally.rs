@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{
     Witness,
     case::{Case, Subject},
-    expect,
     rules::routing::Equals,
 };
 use crate::scenario::{Outcome, Total};
@@ -44,7 +43,7 @@ impl Tally {
             }
         }
         let may_be_returned = case.witness == Witness::Server && outcome == Outcome::Deferred;
-        if may_be_returned && expect::returns_unseen(case, subject.message) {
+        if may_be_returned && case.returns_unseen(subject.message) {
             self.returned_unseen += 1;
         }
     }
