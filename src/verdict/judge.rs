@@ -129,7 +129,7 @@ impl<'a> Judge<'a> {
             judged: vec![false; scenario.messages.len()],
             unsaid: Vec::new(),
             background: Background::default(),
-            tally: Tally::default(),
+            tally: Tally::new(scenario),
             findings: Findings::default(),
             late: None,
         }

@@ -7,7 +7,7 @@ use super::{
     case::{Case, Subject},
     rules::routing::Equals,
 };
-use crate::scenario::{Outcome, Total};
+use crate::scenario::{Outcome, Scenario, Total};
 
 /// Counts of a drill.
 #[derive(Debug, Default)]
@@ -29,6 +29,13 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    pub(super) fn new(scenario: &Scenario) -> Self {
+        Self {
+            first_attempts: vec![0; scenario.expect.first_attempts.len()],
+            ..Self::default()
+        }
+    }
+
     /// Counts a message.
     pub(super) fn count(&mut self, case: &Case<'_>, subject: &Subject<'_>) {
         let outcome = subject.ending.outcome();
@@ -36,7 +43,6 @@ impl Tally {
         self.attempts += subject.attempts.len();
         self.equals.count(case, subject);
         let expected = &case.scenario.expect.first_attempts;
-        self.first_attempts.resize(expected.len(), 0);
         if let Some(first) = subject.attempts.first() {
             for ((host, _), count) in expected.iter().zip(&mut self.first_attempts) {
                 *count += u64::from(first.went_to(host));
