@@ -9,6 +9,7 @@ mod find;
 mod follow;
 mod fuzz;
 mod html;
+mod judge;
 mod lint;
 #[cfg(target_os = "linux")]
 mod mta;
@@ -68,6 +69,9 @@ enum Command {
     Run(RunArgs),
     /// Validate scenario files without running them.
     Check(CheckArgs),
+    /// Judge the log of a drill again: nothing is run.
+    #[command(after_help = JUDGE_NOTES)]
+    Judge(JudgeArgs),
     /// Run drills made at random and hold them against the rules; the smallest that fails is written down.
     #[command(after_help = FUZZ_NOTES)]
     Fuzz(FuzzArgs),
@@ -102,6 +106,17 @@ enum Command {
     #[command(hide = true)]
     User(UserArgs),
 }
+
+const JUDGE_NOTES: &str = "\
+A log is what `mxdrill run --format json`, `exec --log` and `conform --logs` write. With the scenario it is
+all that a verdict rests on: two files that show what somebody's sender did, on any machine.
+
+Exit status: that of the verdict (0 passed, 1 failed), 2 a file could not be read.
+
+Examples:
+  mxdrill exec a.toml --log a.jsonl -- ./my-sender alice@example.test
+  mxdrill judge a.toml a.jsonl
+  mxdrill up a.toml --format json > a.jsonl; mxdrill judge a.toml a.jsonl --sender command";
 
 const PLAN_NOTES: &str = "\
 Percentages are of the mail that comes to a level: all of it to the first, to the others what the ones
@@ -194,6 +209,34 @@ struct RunArgs {
     /// Also write one HTML file with a timeline for each message.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct JudgeArgs {
+    /// The scenario file.
+    scenario: PathBuf,
+    /// What happened: JSON lines.
+    log: PathBuf,
+    /// Who sent, in place of what the log says: it decides what could be known.
+    #[arg(long, value_enum, value_name = "SENDER")]
+    sender: Option<SenderArg>,
+    /// How to report: text for people, json for programs (JSON lines), junit for CI systems.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The whole timeline, of a drill that passes too.
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+/// Who sent the messages of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SenderArg {
+    /// The reference sender, or a Rust sender in the same process, which says what became of messages.
+    InProcess,
+    /// A command that ended.
+    Command,
+    /// A mail server.
+    MailServer,
 }
 
 #[derive(Debug, clap::Args)]
@@ -371,6 +414,9 @@ struct ConformArgs {
     /// Also write the matrix as Markdown.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
+    /// Write the log of every run to a file of its own in this folder, for `mxdrill judge`.
+    #[arg(long, value_name = "FOLDER")]
+    logs: Option<PathBuf>,
     /// A line for every drill as it ends.
     #[arg(long, short)]
     verbose: bool,
@@ -432,6 +478,15 @@ fn at(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
+/// A word as a shell takes it for one.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
     Text,
@@ -483,6 +538,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Judge(args) => judge::judge(&args),
         Command::Check(args) => check::check(&args),
         Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::Lint(args) => lint::lint(&args),

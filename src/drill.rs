@@ -41,6 +41,8 @@ pub struct Run {
     pub seed: u64,
     /// How long it took on the drill's own clock.
     pub took: Moment,
+    /// Who sent: it decides what could be known.
+    pub witness: Witness,
 }
 
 /// Why a drill cannot be run on a network: real time would pass by hours where a virtual clock leaps.
@@ -105,7 +107,8 @@ pub fn watch(
         let log = lab.site().log.clone();
         let seed = seed.unwrap_or(scenario.seed);
         let post = Post::new(Arc::clone(lab.site()), seed);
-        let mut judge = Judge::new(scenario, Witness::Sender { tolerance });
+        let witness = Witness::Sender { tolerance };
+        let mut judge = Judge::new(scenario, witness);
         let mut follow = || {
             let Batch { events, done } = log.take();
             for event in events {
@@ -122,6 +125,7 @@ pub fn watch(
             events: Vec::new(),
             verdict: judge.finish(),
             seed,
+            witness,
         })
     })
 }
@@ -148,6 +152,7 @@ pub(crate) async fn conduct(
         verdict,
         seed,
         took,
+        witness,
     })
 }
 

@@ -3,6 +3,8 @@
 //! The log is all that the verdict sees of a run. It holds nothing that differs between two runs of
 //! the same seed on the memory network: no query id, no source port, no wall-clock time.
 
+mod answers;
+mod json;
 mod text;
 
 use std::{
@@ -13,11 +15,12 @@ use std::{
 };
 
 use hickory_proto::rr::{Record, RecordType};
-use serde::{Serialize, Serializer, ser::SerializeSeq};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+pub use self::answers::{FetchOutcome, QueryOutcome};
 use crate::{
-    fault::{Stage, Transport},
+    fault::{QueryEffect, Stage, Transport},
     name::Domain,
     reply::Status,
     scenario::{MessageId, Outcome},
@@ -25,11 +28,11 @@ use crate::{
 };
 
 /// The number of a session, from 1, in the order of connecting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionId(pub u64);
 
-/// Something that happened, and when.
-#[derive(Debug, Clone, Serialize)]
+/// Something that happened, and when. In a log each is a line of JSON, which [`Event`] is read from again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When, since the start of the drill.
     pub at: Moment,
@@ -39,7 +42,7 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum What {
     /// The sender was given a message.
@@ -56,17 +59,21 @@ pub enum What {
         /// The name.
         name: Domain,
         /// The type.
-        #[serde(rename = "type", serialize_with = "as_text")]
+        #[serde(rename = "type", with = "json::text")]
         record_type: RecordType,
         /// How the query came.
         over: Transport,
-        /// The response code, or that there was no answer.
-        answer: String,
+        /// How it was answered.
+        answer: QueryOutcome,
         /// The fault that struck.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        fault: Option<String>,
+        #[serde(
+            default,
+            with = "json::optional_text",
+            skip_serializing_if = "Option::is_none"
+        )]
+        fault: Option<QueryEffect>,
         /// The answer section.
-        #[serde(serialize_with = "as_texts", skip_serializing_if = "Vec::is_empty")]
+        #[serde(default, with = "json::records", skip_serializing_if = "Vec::is_empty")]
         records: Vec<Record>,
     },
     /// A connection was tried.
@@ -90,7 +97,7 @@ pub enum What {
         /// Where in it.
         stage: Stage,
         /// The mailbox of MAIL and RCPT, the name of EHLO.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         argument: Option<String>,
         /// What was sent back.
         #[serde(flatten)]
@@ -101,7 +108,7 @@ pub enum What {
         /// The session.
         session: SessionId,
         /// The server name that the client asked for.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         sni: Option<String>,
     },
     /// A receiver took a message over.
@@ -109,13 +116,13 @@ pub enum What {
         /// The session.
         session: SessionId,
         /// Which of the drill's messages it is, where its content says so.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<MessageId>,
         /// For one from the null reverse-path: the message that it is about.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         about: Option<MessageId>,
         /// The status that its report gives.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<Status>,
         /// The reverse-path; empty is the null one.
         from: String,
@@ -138,7 +145,8 @@ pub enum What {
         /// Its name.
         host: Domain,
         /// The HTTP status, or that there was no handshake.
-        answer: String,
+        #[serde(with = "json::text")]
+        answer: FetchOutcome,
     },
     /// What a sender says of a recipient.
     Report {
@@ -149,10 +157,10 @@ pub enum What {
         /// What it came to.
         outcome: Outcome,
         /// Why, for what was not delivered.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<Status>,
         /// Why, in words.
-        #[serde(skip_serializing_if = "String::is_empty")]
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
     /// The lab changed: a record, or a fault by hand.
@@ -163,7 +171,7 @@ pub enum What {
 }
 
 /// What came of a connection attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Connected {
     /// A receiver accepted it.
@@ -179,24 +187,24 @@ pub enum Connected {
 }
 
 /// Whom a connection is for, said by senders that run inside the lab.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purpose {
     /// The message.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageId>,
     /// The exchanger meant, where several share the address.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanger: Option<Domain>,
     /// The next hop.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hop: Option<Domain>,
     /// Which pass over the candidates, from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass: Option<u32>,
 }
 
 /// What a receiver sent back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Answered {
     /// A reply.
@@ -214,7 +222,7 @@ pub enum Answered {
 }
 
 /// How a receiver failed to reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failed {
     /// It said nothing more.
@@ -232,7 +240,7 @@ pub enum Failed {
 }
 
 /// How a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ended {
     /// QUIT, answered.
@@ -243,18 +251,6 @@ pub enum Ended {
     ServerClosed,
     /// The client sent nothing for too long.
     Idle,
-}
-
-fn as_text<S: Serializer>(value: &RecordType, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-fn as_texts<S: Serializer>(records: &[Record], serializer: S) -> Result<S::Ok, S::Error> {
-    let mut texts = serializer.serialize_seq(Some(records.len()))?;
-    records
-        .iter()
-        .try_for_each(|record| texts.serialize_element(&record.to_string()))?;
-    texts.end()
 }
 
 /// A part of the log, taken away from it.

@@ -9,6 +9,7 @@ mod effect;
 use std::{collections::BTreeMap, fmt, net::IpAddr, str::FromStr};
 
 use hickory_proto::rr::RecordType;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 pub use self::effect::{Effect, QueryEffect, Stage, Transport};
 use crate::{name::Domain, time::Moment};
@@ -52,6 +53,19 @@ impl fmt::Display for Host {
             Self::Name(name) => name.fmt(f),
             Self::Address(address) => address.fmt(f),
         }
+    }
+}
+
+impl Serialize for Host {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Host {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 

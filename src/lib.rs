@@ -103,6 +103,7 @@ pub mod name;
 pub(crate) mod namespace;
 pub mod observe;
 pub mod plan;
+pub mod recording;
 pub mod rehearse;
 pub mod reply;
 pub mod report;

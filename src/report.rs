@@ -1,7 +1,7 @@
 //! What people and programs read of a run: text, JSON lines, JUnit XML. It sees verdicts and logs only.
 
 mod findings;
-mod json;
+pub(crate) mod json;
 mod junit;
 #[cfg(target_os = "linux")]
 pub(crate) mod matrix;

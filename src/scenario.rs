@@ -11,13 +11,13 @@ mod file;
 pub(crate) mod mistake;
 mod receiver_rows;
 mod rows;
+mod sample;
 mod settings;
 mod words;
 
 use std::{fmt, path::Path, sync::Arc};
 
 use self::expected::TOTAL_KEYS;
-pub(crate) use self::settings::policy_host;
 pub(crate) use self::words::query as read_query;
 pub use self::{
     expected::{AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Outcome, Total},
@@ -27,6 +27,7 @@ pub use self::{
         TlsPolicy, TlsaParameters,
     },
 };
+pub(crate) use self::{sample::Share, settings::policy_host};
 use crate::{
     fault::{Fault, Host},
     name::Domain,
@@ -185,7 +186,9 @@ impl fmt::Display for Level {
 }
 
 /// The id of a message, unique within a scenario.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct MessageId(pub Arc<str>);
 
 impl MessageId {

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// A moment, counted from the start of the drill.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,6 +35,18 @@ impl Serialize for Moment {
         let micros = u64::try_from(self.0.as_micros()).unwrap_or(u64::MAX);
         #[expect(clippy::cast_precision_loss, reason = "exact up to 285 years")]
         serializer.serialize_f64(micros as f64 / 1e6)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let seconds = f64::deserialize(deserializer)?;
+        let rounded = Duration::try_from_secs_f64((seconds * 1e6).round() / 1e6);
+        rounded.map(Self).map_err(|_| {
+            D::Error::custom(format!(
+                "found {seconds}, expected the seconds since the start of the drill"
+            ))
+        })
     }
 }
 

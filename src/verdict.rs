@@ -73,6 +73,15 @@ pub enum Witness {
 }
 
 impl Witness {
+    /// The word for it in logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Sender { .. } => "in-process",
+            Self::Command => "command",
+            Self::Server => "mail-server",
+        }
+    }
+
     /// What was seen of a message, in words that claim no more.
     pub(crate) fn saw(self, outcome: Outcome) -> String {
         match (self, outcome) {

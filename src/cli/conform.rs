@@ -52,6 +52,7 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
         bundled: paths.is_empty(),
         jobs: args.jobs.unwrap_or(cores * DRILLS_PER_CORE),
         seed: args.seed,
+        logs: args.logs.clone(),
         servers,
         scenarios,
     };

@@ -138,7 +138,7 @@ fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -
     let command: Vec<String> = args
         .command
         .iter()
-        .map(|word| quoted(&word.to_string_lossy()))
+        .map(|word| super::quoted(&word.to_string_lossy()))
         .collect();
     let (path, seed) = (&scenario.path, run.seed);
     Played {
@@ -153,15 +153,6 @@ fn write_log(file: Option<File>, played: &Played) -> io::Result<()> {
     match file {
         Some(file) => Json::new(BufWriter::new(file)).played(played),
         None => Ok(()),
-    }
-}
-
-/// A word as a shell takes it for one.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
+    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -48,7 +49,7 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
         loaded.into_iter().partition(Result::is_ok);
     let scenarios: Vec<Arc<Scenario>> = scenarios.into_iter().flatten().collect();
-    let mut report = reporter(args, scenarios.len());
+    let mut report = reporter(args.format, args.verbose, scenarios.len());
     let mut tally = Tally::default();
     for mistakes in unreadable.into_iter().filter_map(Result::err) {
         tally.broken += 1;
@@ -89,13 +90,13 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     })
 }
 
-fn reporter(args: &RunArgs, count: usize) -> Box<dyn Report> {
+pub(super) fn reporter(format: Format, verbose: bool, count: usize) -> Box<dyn Report> {
     let out = anstream::stdout();
-    match args.format {
+    match format {
         Format::Json => Box::new(Json::new(io::BufWriter::new(out))),
         Format::Junit => Box::new(Junit::new(out)),
         Format::Text => {
-            let style = if args.verbose || count <= 10 {
+            let style = if verbose || count <= 10 {
                 Style::Detailed
             } else {
                 Style::Grouped
@@ -211,13 +212,7 @@ fn play(scenario: &Arc<Scenario>, args: &RunArgs, progress: &ProgressBar) -> Pla
 
 /// The command that plays a drill again, as it was.
 fn again(scenario: &Scenario, args: &RunArgs) -> String {
-    let path = match scenario
-        .path
-        .contains(|c: char| c.is_whitespace() || "'\"\\$".contains(c))
-    {
-        true => format!("'{}'", scenario.path.replace('\'', "'\\''")),
-        false => scenario.path.clone(),
-    };
+    let path = super::quoted(&scenario.path);
     // The drills that come with the command need no checkout.
     let mut command = match args.paths.is_empty() {
         true => format!("mxdrill run --filter {path}"),
@@ -230,6 +225,18 @@ fn again(scenario: &Scenario, args: &RunArgs) -> String {
     let flaw = Flaw::ALL.iter().find(|(_, flaw)| args.flaw == Some(*flaw));
     command.push_str(&flaw.map_or_else(String::new, |(name, _)| format!(" --flaw {name}")));
     command
+}
+
+/// A command of mxdrill's about these files, as a shell takes it.
+pub(super) fn quoted_command<'a>(
+    command: &str,
+    files: impl IntoIterator<Item = &'a PathBuf>,
+) -> String {
+    let files = files
+        .into_iter()
+        .map(|file| super::quoted(&file.to_string_lossy()));
+    let words: Vec<String> = files.collect();
+    format!("mxdrill {command} {}", words.join(" "))
 }
 
 /// One drill that panics is a fault of ours, and no reason to lose what the others say.

@@ -5,7 +5,9 @@ use std::{fmt, str::FromStr, time::Duration};
 use crate::{reply::Reply, scenario::mistake::not_allowed, time::Span};
 
 /// A point in a session at which it can fail, in the order of a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Before the connection exists.
@@ -193,7 +195,9 @@ impl fmt::Display for Effect {
 }
 
 /// How a query travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// A datagram.

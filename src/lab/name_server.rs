@@ -21,7 +21,7 @@ use hickory_server::{
 
 use super::Site;
 use crate::{
-    event::What,
+    event::{QueryOutcome, What},
     fault::{QueryEffect, Transport},
     name::Domain,
     zone::Answer,
@@ -39,7 +39,7 @@ pub(crate) struct NameServer {
 /// An answer after faults, or none.
 struct Decision {
     answer: Answer,
-    shown: String,
+    outcome: QueryOutcome,
     truncated: bool,
     wrong_id: bool,
 }
@@ -111,16 +111,13 @@ impl NameServer {
         if replaced || effect == Some(QueryEffect::Truncate) {
             answer.records.clear();
         }
-        let shown = code.map_or_else(
-            || "no answer".to_owned(),
-            |code| response_word(code, answer.records.is_empty()),
-        );
+        let outcome = QueryOutcome::new(code, answer.records.is_empty());
         self.site.record(What::Query {
             name: asked.clone(),
             record_type,
             over,
-            answer: shown.clone(),
-            fault: effect.map(|effect| effect.to_string()),
+            answer: outcome,
+            fault: effect,
             records: answer.records.clone(),
         });
         if replaced {
@@ -137,7 +134,7 @@ impl NameServer {
         }
         Some(Decision {
             answer,
-            shown,
+            outcome,
             truncated: effect == Some(QueryEffect::Truncate),
             wrong_id: effect == Some(QueryEffect::WrongId),
         })
@@ -161,16 +158,6 @@ impl NameServer {
             _ => {}
         }
         record
-    }
-}
-
-fn response_word(code: ResponseCode, empty: bool) -> String {
-    match code {
-        ResponseCode::NoError if empty => "nodata".to_owned(),
-        ResponseCode::NoError => "noerror".to_owned(),
-        ResponseCode::NXDomain => "nxdomain".to_owned(),
-        ResponseCode::ServFail => "servfail".to_owned(),
-        other => other.to_str().to_lowercase(),
     }
 }
 
@@ -222,7 +209,7 @@ impl RequestHandler for NameServer {
         let Some(decision) = self.decide(&asked, info.query.query_type(), over).await else {
             return ResponseInfo::from(header(metadata));
         };
-        tracing::debug!(name = %asked, answer = decision.shown, "answered a query");
+        tracing::debug!(name = %asked, answer = %decision.outcome, "answered a query");
         metadata.response_code = decision.answer.code;
         metadata.truncation = decision.truncated;
         metadata.authentic_data = self.site.vouches_for(&asked, &decision.answer);

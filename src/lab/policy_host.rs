@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use super::{Site, authority::Credentials};
 use crate::{
     connection::{Connection, Line},
-    event::What,
+    event::{FetchOutcome, What},
     scenario::{PolicyRow, policy_host},
     stream::Stream,
     time::Moment,
@@ -54,14 +54,14 @@ async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> 
     };
     let acceptor = TlsAcceptor::from(Arc::clone(&credentials.config));
     let domain = row.domain.clone();
-    let fetched = |answer: &str| {
+    let fetched = |answer: FetchOutcome| {
         site.record(What::Fetched {
             host: policy_host(&domain),
-            answer: answer.to_owned(),
+            answer,
         })
     };
     if let Err(error) = connection.secure(|stream| acceptor.accept(stream)).await {
-        fetched("no handshake");
+        fetched(FetchOutcome::NoHandshake);
         return Err(error);
     }
     let path = request_path(connection).await?;
@@ -70,7 +70,7 @@ async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> 
         (Some(MOVED), Some((row, _))) => (200, &*row.text),
         _ => (404, ""),
     };
-    fetched(&status.to_string());
+    fetched(FetchOutcome::Status(status));
     let location = match status {
         300..400 => format!("Location: https://{}{MOVED}\r\n", policy_host(&domain)),
         _ => String::new(),

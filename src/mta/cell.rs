@@ -22,10 +22,11 @@ use super::{
     fit::{self, Fit},
 };
 use crate::{
-    drill,
+    drill::{self, Run},
     event::Event,
     lab::Lab,
     namespace::{self, Ids, host::SendersHost, ids, root},
+    report::Json,
     scenario::{Level, Scenario},
     verdict::{Finding, Witness},
 };
@@ -64,9 +65,12 @@ pub(crate) struct Cell {
     pub(crate) endings: Vec<String>,
     /// Every attempt.
     pub(crate) attempts: Vec<String>,
-    /// Of a sample: how many of its messages, and how often each thing that is counted happened.
+    /// Of a sample: how many of its messages, and how many first attempts each host of a share had.
     pub(crate) sampled: usize,
-    pub(crate) counts: Vec<(String, usize)>,
+    pub(crate) counts: Vec<usize>,
+    /// The drill written down, for `mxdrill judge`: JSON lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) recording: String,
     /// The lab's log, a line for each event.
     pub(crate) log: Vec<String>,
     /// The notifications that came back, the beginning of each.
@@ -197,11 +201,14 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
     let run = drill::conduct(&lab, server, Some(job.seed), LIMIT, Witness::Server).await;
     let events = lab.events();
     let attempts = lab.attempts();
-    let (findings, notes) = match run {
-        Ok(run) => (run.verdict.findings, run.verdict.notes),
+    let (findings, notes, recording) = match run {
+        Ok(run) => {
+            let recording = written_down(scenario, &run)?;
+            (run.verdict.findings, run.verdict.notes, recording)
+        }
         Err(error) => {
             trouble.get_or_insert(error.to_string());
-            (Vec::new(), Vec::new())
+            (Vec::new(), Vec::new(), String::new())
         }
     };
     let returned = lab.messages().into_iter().filter(|one| one.from.is_empty());
@@ -214,10 +221,8 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
         .collect::<io::Result<_>>()?;
     lab.stop().await;
     let endings = crate::observe::endings(scenario, &events, &attempts);
-    let counts = fit.shares.iter().map(|share| {
-        let count = fit::count(scenario, &attempts, &share.what);
-        (share.what.clone(), count)
-    });
+    let counts = fit.shares.iter();
+    let counts = counts.map(|share| fit::first_attempts(&attempts, &share.host));
     Ok(Cell {
         version: version.unwrap_or_default(),
         trouble,
@@ -230,12 +235,19 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
         attempts: attempts.iter().map(ToString::to_string).collect(),
         sampled: scenario.messages.len(),
         counts: counts.collect(),
+        recording,
         log: events.iter().map(Event::line).collect(),
         returned,
         syslog: syslog.text() + &drive::tail(job.adapter.log.as_deref()),
         said: drive::said(),
         seconds: 0.0,
     })
+}
+
+fn written_down(scenario: &Arc<Scenario>, run: &Run) -> io::Result<String> {
+    let mut lines = Vec::new();
+    Json::new(&mut lines).ran(scenario, run)?;
+    String::from_utf8(lines).map_err(io::Error::other)
 }
 
 /// What listens in the place of the system's logger.

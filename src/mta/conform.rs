@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fs, io,
     path::PathBuf,
     sync::{
         Arc,
@@ -25,7 +26,7 @@ const ROUNDS: (usize, usize) = (3, 8);
 
 /// How often a drill is played in which chance has a part: what comes one time in two is missed one time
 /// in sixteen.
-const CHANCES: u64 = 4;
+const CHANCES: usize = 4;
 
 /// What is to be played.
 pub(crate) struct Suite {
@@ -37,6 +38,8 @@ pub(crate) struct Suite {
     pub(crate) jobs: usize,
     /// In place of each scenario's own seed.
     pub(crate) seed: Option<u64>,
+    /// The folder to which the log of every run is written.
+    pub(crate) logs: Option<PathBuf>,
 }
 
 /// A mail server that is unpacked and ready.
@@ -110,7 +113,7 @@ impl Suite {
             .collect();
         let mut last = None;
         for round in 0..ROUNDS.1 {
-            let judged = self.once(scenario, server, round as u64);
+            let judged = self.once(scenario, server, round);
             if judged.grade != Grade::Pass {
                 return Judged {
                     runs: round + 1,
@@ -118,7 +121,7 @@ impl Suite {
                 };
             }
             if let Some(cell) = &judged.evidence {
-                for (counted, (_, count)) in counted.iter_mut().zip(&cell.counts) {
+                for (counted, count) in counted.iter_mut().zip(&cell.counts) {
                     counted.count += count;
                     counted.of += cell.sampled;
                     counted.runs.push(*count);
@@ -172,11 +175,11 @@ impl Suite {
         if first.grade == Grade::Pass {
             return first;
         }
-        let second = self.once(scenario, server, 0);
+        let second = self.again(scenario, server, 1);
         if second.grade == first.grade {
             return Judged { runs: 2, ..second };
         }
-        let third = self.once(scenario, server, 0);
+        let third = self.again(scenario, server, 2);
         let worst = [&first, &second, &third]
             .into_iter()
             .max_by_key(|judged| judged.grade)
@@ -192,7 +195,17 @@ impl Suite {
         }
     }
 
-    fn once(&self, scenario: &Scenario, server: &Entrant, round: u64) -> Judged {
+    /// A round of its own, with a seed of its own.
+    fn once(&self, scenario: &Scenario, server: &Entrant, round: usize) -> Judged {
+        self.run(scenario, server, round, round as u64)
+    }
+
+    /// The same once more.
+    fn again(&self, scenario: &Scenario, server: &Entrant, run: usize) -> Judged {
+        self.run(scenario, server, run, 0)
+    }
+
+    fn run(&self, scenario: &Scenario, server: &Entrant, run: usize, round: u64) -> Judged {
         let job = Job {
             adapter: server.adapter.clone(),
             tree: server.tree.root.clone(),
@@ -200,10 +213,37 @@ impl Suite {
             bundled: self.bundled,
             seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),
         };
-        match cell::play(&job) {
+        let played = cell::play(&job).and_then(|mut cell| {
+            let recording = std::mem::take(&mut cell.recording);
+            self.keep(scenario, server, run, &recording)?;
+            Ok(cell)
+        });
+        match played {
             Ok(cell) => judge(cell, scenario.level),
             Err(error) => Judged::without_run(Grade::Inconclusive, error.to_string()),
         }
+    }
+
+    /// Writes the log of a run to `FOLDER/SERVER/SCENARIO.jsonl`; of a further run, with its number.
+    fn keep(
+        &self,
+        scenario: &Scenario,
+        server: &Entrant,
+        run: usize,
+        recording: &str,
+    ) -> io::Result<()> {
+        let Some(folder) = self.logs.as_ref().filter(|_| !recording.is_empty()) else {
+            return Ok(());
+        };
+        let number = (run > 0).then(|| format!(".{}", run + 1));
+        let inside = scenario.path.trim_start_matches(['/', '.']);
+        let inside = inside.strip_suffix(".toml").unwrap_or(inside);
+        let file = format!("{inside}{}.jsonl", number.unwrap_or_default());
+        let file = folder.join(&server.id).join(file);
+        if let Some(parent) = file.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(file, recording)
     }
 
     fn matrix(&self, mut judged: BTreeMap<(usize, usize), Judged>) -> Matrix {

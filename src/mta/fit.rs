@@ -12,11 +12,11 @@ use super::Adapter;
 use crate::{
     drill::{self, Run},
     event::What,
-    fault::{Effect, Failure, Host, QueryEffect, Stage},
+    fault::{Effect, Failure, Host, QueryEffect},
     lab::NetworkKind,
     name::Domain,
     observe::Attempt,
-    scenario::{AttemptResult, Bounds, Outcome, Scenario, TlsPolicy, Total},
+    scenario::{AttemptResult, Outcome, Scenario, Share, TlsPolicy, Total},
     sender::Reference,
     time::{Moment, Span},
     zone::Zone,
@@ -26,11 +26,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The most passes over the queue in one drill.
 pub(super) const MOST_PASSES: usize = 12;
-/// More messages than this are a sample: fewer are sent, and shares are judged by statistics.
-const MANY: usize = 30;
-/// The messages of a sample.
-const SAMPLE: usize = 24;
-
 /// Something a mail server may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -101,20 +96,12 @@ pub(crate) struct Fit {
     pub(crate) obstacle: Option<String>,
 }
 
-/// A share of something that a sample should have: between `low` and `high` for each message.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Share {
-    pub(crate) what: String,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
-}
-
 impl Fit {
     /// Finds out by letting the reference sender play the drill.
     pub(crate) fn of(scenario: &Arc<Scenario>) -> Self {
-        let (sampled, shares) = sample(scenario);
+        let (sampled, shares) = scenario.sample();
         let mut fit = Self {
-            scenario: sampled,
+            scenario: Arc::new(sampled),
             shares,
             chance: has_equals(scenario),
             needs: Vec::new(),
@@ -326,53 +313,6 @@ pub(crate) fn schedule(scenario: &Scenario, at: Moment) -> impl Iterator<Item = 
         .take_while(move |moment| *moment < end)
 }
 
-/// The drill with fewer messages, and what of its totals then becomes a share.
-fn sample(scenario: &Arc<Scenario>) -> (Arc<Scenario>, Vec<Share>) {
-    let all = scenario.messages.len();
-    if all <= MANY {
-        return (Arc::clone(scenario), Vec::new());
-    }
-    let mut sample = Scenario::clone(scenario);
-    sample.messages.truncate(SAMPLE);
-    let kept: BTreeSet<_> = sample
-        .messages
-        .iter()
-        .map(|message| message.id.clone())
-        .collect();
-    sample.expect.messages.retain(|(id, _)| kept.contains(id));
-    let mut shares = Vec::new();
-    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
-    let share = |what: String, bounds: &Bounds| Share {
-        what,
-        low: bounds.min as f64 / all as f64,
-        high: bounds.max.min(all as u64) as f64 / all as f64,
-    };
-    // A server may remember what it could not reach, and leave it out.
-    let reachable = !scenario.faults.iter().any(|fault| match &fault.failure {
-        Failure::Session { stage, .. } => *stage < Stage::Mail,
-        Failure::Query { .. } => false,
-    });
-    for (host, bounds) in sample.expect.first_attempts.iter().filter(|_| reachable) {
-        shares.push(share(first_at(host), bounds));
-    }
-    let whole = Bounds {
-        min: SAMPLE as u64,
-        max: SAMPLE as u64,
-    };
-    for (_, bounds) in sample.expect.totals.iter_mut() {
-        if bounds.allow(all as u64) {
-            *bounds = whole;
-        }
-    }
-    sample.expect.first_attempts.clear();
-    // A server may use a session for several messages.
-    sample
-        .expect
-        .totals
-        .retain(|(total, _)| *total != Total::Sessions);
-    (Arc::new(sample), shares)
-}
-
 /// Whether some choice is left to a sender: between exchangers of one preference, or addresses of one
 /// host.
 fn has_equals(scenario: &Scenario) -> bool {
@@ -405,29 +345,15 @@ fn needs_them_all(scenario: &Scenario) -> bool {
     partial.next().is_some() || scenario.faults.iter().any(counts)
 }
 
-/// What a share of first attempts is called.
-pub(crate) fn first_at(host: &Host) -> String {
-    format!("first attempts at {host}")
-}
-
-/// How often something that has a share happened in a drill.
-pub(crate) fn count(scenario: &Scenario, attempts: &[Attempt], what: &str) -> usize {
+/// How often a message of a drill was tried first at a host.
+pub(crate) fn first_attempts(attempts: &[Attempt], host: &Host) -> usize {
     let mut seen = BTreeSet::new();
-    let firsts = attempts.iter().filter(|attempt| {
-        attempt
-            .message
-            .as_ref()
-            .is_some_and(|id| seen.insert(id.clone()))
-    });
-    let hosts = scenario.zones.addresses().into_iter();
-    let mut hosts = hosts.flat_map(|(address, names)| {
-        let names = names.into_iter().map(Host::Name);
-        names.chain([Host::Address(address)])
-    });
-    let host = hosts.find(|host| first_at(host) == what);
-    firsts
-        .filter(|attempt| host.as_ref().is_some_and(|host| attempt.went_to(host)))
-        .count()
+    let first = |attempt: &&Attempt| {
+        let id = attempt.message.as_ref();
+        id.is_some_and(|id| seen.insert(id.clone()))
+    };
+    let firsts = attempts.iter().filter(first);
+    firsts.filter(|attempt| attempt.went_to(host)).count()
 }
 
 #[cfg(test)]
@@ -444,7 +370,7 @@ mod tests {
     #[test]
     fn many_messages_become_a_sample_with_shares() {
         let fit = fit("scenarios/basics/equal_preference_shares.toml");
-        assert_eq!(fit.scenario.messages.len(), SAMPLE);
+        assert_eq!(fit.scenario.messages.len(), 24);
         assert!(fit.scenario.expect.first_attempts.is_empty());
         let half = fit
             .shares

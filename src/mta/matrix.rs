@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{cell::Cell, fit::Share};
-use crate::scenario::{Level, Scenario};
+use super::cell::Cell;
+use crate::scenario::{Level, Scenario, Share};
 
 /// Standard deviations by which a share must miss its bounds to be wrong: one in three million.
 const CERTAIN: f64 = 5.0;
@@ -255,8 +255,8 @@ impl fmt::Display for Counted {
         };
         write!(
             f,
-            "{}: expected {bounds} %, observed {} of {}",
-            self.share.what, self.count, self.of
+            "first attempts at {}: expected {bounds} %, observed {} of {}",
+            self.share.host, self.count, self.of
         )
     }
 }
@@ -345,9 +345,9 @@ mod tests {
     use super::*;
 
     fn counted(low: f64, high: f64, count: usize, of: usize) -> Counted {
-        let what = "first attempts at a.example.test".to_owned();
+        let host = "a.example.test".parse().expect("a host");
         Counted {
-            share: Share { what, low, high },
+            share: Share { host, low, high },
             count,
             of,
             runs: Vec::new(),

@@ -336,7 +336,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        event::{Answered, Connected, Purpose, SessionId},
+        event::{Answered, Connected, Purpose, QueryOutcome, SessionId},
         fault::{Stage, Transport},
         observe::attempts,
     };
@@ -386,7 +386,7 @@ messages = [
                 name,
                 record_type,
                 over: Transport::Udp,
-                answer: "noerror".to_owned(),
+                answer: QueryOutcome::NoError,
                 fault: None,
             });
         }

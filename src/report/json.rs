@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::{End, Played, Report, Tally};
 use crate::{
-    scenario::{Mistake, Mistakes},
-    verdict::Finding,
+    drill::Run,
+    scenario::{Mistake, Mistakes, Scenario},
+    verdict::{Finding, Witness},
 };
 
 /// Writes JSON lines. Nothing in them depends on real time, so that a seed gives the same octets.
@@ -24,6 +25,16 @@ impl<W: Write> Json<W> {
         Self { out }
     }
 
+    /// The events of a drill that ran, and the verdict on it.
+    pub(crate) fn ran(&mut self, scenario: &Scenario, run: &Run) -> io::Result<()> {
+        for event in &run.events {
+            let mut value = serde_json::to_value(event).map_err(io::Error::other)?;
+            value["scenario"] = json!(scenario.path);
+            self.line(&value)?;
+        }
+        self.line(&verdict(scenario, run))
+    }
+
     fn line(&mut self, value: &Value) -> io::Result<()> {
         writeln!(self.out, "{value}")
     }
@@ -32,37 +43,15 @@ impl<W: Write> Json<W> {
 impl<W: Write> Report for Json<W> {
     fn played(&mut self, played: &Played) -> io::Result<()> {
         let scenario = &played.scenario.path;
-        let verdict = match &played.end {
-            End::Ran(run) => {
-                for event in &run.events {
-                    let mut value = serde_json::to_value(event).map_err(io::Error::other)?;
-                    value["scenario"] = json!(scenario);
-                    self.line(&value)?;
-                }
-                let findings: Vec<Value> = run.verdict.findings.iter().map(finding).collect();
-                json!({
-                    "event": "verdict",
-                    "scenario": scenario,
-                    "summary": played.scenario.summary,
-                    "level": played.scenario.level,
-                    "cites": played.scenario.cites,
-                    "seed": run.seed,
-                    "at": run.took,
-                    "passed": run.verdict.passed(),
-                    "outcomes": run.verdict.outcomes,
-                    "attempts": run.verdict.attempts,
-                    "findings": findings,
-                    "notes": run.verdict.notes,
-                })
-            }
+        match &played.end {
+            End::Ran(run) => self.ran(&played.scenario, run),
             End::Skipped(reason) => {
-                json!({ "event": "skipped", "scenario": scenario, "reason": reason })
+                self.line(&json!({ "event": "skipped", "scenario": scenario, "reason": reason }))
             }
             End::Broken(reason) => {
-                json!({ "event": "broken", "scenario": scenario, "reason": reason })
+                self.line(&json!({ "event": "broken", "scenario": scenario, "reason": reason }))
             }
-        };
-        self.line(&verdict)
+        }
     }
 
     fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()> {
@@ -89,10 +78,35 @@ impl<W: Write> Report for Json<W> {
     }
 }
 
+/// The verdict on a drill, in a line.
+pub(crate) fn verdict(scenario: &Scenario, run: &Run) -> Value {
+    let findings: Vec<Value> = run.verdict.findings.iter().map(finding).collect();
+    let mut verdict = json!({
+        "event": "verdict",
+        "scenario": scenario.path,
+        "summary": scenario.summary,
+        "level": scenario.level,
+        "cites": scenario.cites,
+        "seed": run.seed,
+        "at": run.took,
+        "sender": run.witness.word(),
+        "passed": run.verdict.passed(),
+        "outcomes": run.verdict.outcomes,
+        "attempts": run.verdict.attempts,
+        "findings": findings,
+        "notes": run.verdict.notes,
+    });
+    if let Witness::Sender { tolerance } = run.witness {
+        verdict["tolerance"] = json!(tolerance.as_secs_f64());
+    }
+    verdict
+}
+
 fn finding(finding: &Finding) -> Value {
     json!({
         "claim": finding.claim,
         "rule": finding.rule,
+        "level": finding.level,
         "cites": finding.cites,
         "expected": finding.expected,
         "observed": finding.observed,

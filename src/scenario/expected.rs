@@ -20,7 +20,9 @@ pub(super) const TOTAL_KEYS: [&str; 6] = [
 ];
 
 /// What a message comes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// An exchanger took it.

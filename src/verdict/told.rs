@@ -19,7 +19,8 @@ use hickory_proto::{
 
 use super::places::Places;
 use crate::{
-    event::{Event, What},
+    event::{Event, QueryOutcome, What},
+    fault::QueryEffect,
     name::Domain,
     scenario::{PolicyRow, Scenario, TlsPolicy},
     time::Moment,
@@ -51,9 +52,21 @@ struct Settled {
 }
 
 /// Whether a sender knows more by an answer.
-fn settles(answer: &str, fault: Option<&str>) -> bool {
-    let usable = !matches!(fault, Some("truncate" | "wrong id" | "timeout"));
-    usable && matches!(answer, "noerror" | "nodata" | "nxdomain")
+fn settles(answer: QueryOutcome, fault: Option<QueryEffect>) -> bool {
+    let is_usable = match fault {
+        Some(QueryEffect::Truncate | QueryEffect::WrongId | QueryEffect::Timeout) => false,
+        Some(
+            QueryEffect::ServFail
+            | QueryEffect::NxDomain
+            | QueryEffect::NoData
+            | QueryEffect::Refused
+            | QueryEffect::NotImp
+            | QueryEffect::FormErr
+            | QueryEffect::Delay(_),
+        )
+        | None => true,
+    };
+    is_usable && answer.is_answer()
 }
 
 /// Every answer of a log, by question.
@@ -112,12 +125,12 @@ impl<'a> Told<'a> {
                     None => self.given.entry(name.clone()).or_default(),
                 };
                 let given = given.entry(*record_type).or_default();
-                match settles(answer, fault.as_deref()) {
-                    true => settled(given, event.at, answer != "nxdomain", records),
+                match settles(*answer, *fault) {
+                    true => settled(given, event.at, *answer != QueryOutcome::NxDomain, records),
                     false => unsettled(given, event.at),
                 }
             }
-            What::Fetched { host, answer } if answer == "200" => {
+            What::Fetched { host, answer } if answer.is_ok() => {
                 let fetched = self.fetched.entry(host.clone()).or_default();
                 let news = fetched.last() != Some(&event.at);
                 if news {

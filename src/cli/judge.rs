@@ -1,0 +1,81 @@
+//! `mxdrill judge`: what was written down is judged again, and nothing is run.
+
+use std::{fs, io, sync::Arc, time::Instant};
+
+use super::{JudgeArgs, Outcome, SenderArg, at, run};
+use crate::{
+    recording::Recording,
+    report::{End, Played, Tally, json},
+    scenario::Scenario,
+    verdict::Witness,
+};
+
+pub(super) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
+    let begun = Instant::now();
+    let text = fs::read_to_string(&args.log).map_err(|error| at(&args.log, error))?;
+    let read = Scenario::load(&args.scenario).and_then(|scenario| {
+        let log = args.log.display().to_string();
+        Recording::parse(&log, &text, &scenario.path).map(|recording| (scenario, recording))
+    });
+    let (scenario, recording) = match read {
+        Ok(read) => read,
+        Err(mistakes) => {
+            anstream::eprintln!("{mistakes}");
+            return Ok(Outcome::CouldNotRun);
+        }
+    };
+    let witness = args.sender.map(Witness::from).or(recording.witness);
+    let Some(witness) = witness else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "{}: found no verdict that says who sent, expected --sender in-process, command or mail-server",
+                args.log.display()
+            ),
+        ));
+    };
+    let scenario = Arc::new(scenario);
+    let before = recording.verdict.clone();
+    let drill = recording.judge(&scenario, witness);
+    let passed = drill.verdict.passed();
+    let same = before.is_none_or(|before| is_same(&before, &json::verdict(&scenario, &drill)));
+    let played = Played {
+        again: run::quoted_command("judge", [&args.scenario, &args.log]),
+        end: End::Ran(Box::new(drill)),
+        elapsed: begun.elapsed(),
+        scenario,
+    };
+    let mut report = run::reporter(args.format, args.verbose, 1);
+    report.played(&played)?;
+    let mut tally = Tally::default();
+    tally.count(&played.end);
+    report.finished(tally, begun.elapsed())?;
+    if !same {
+        anstream::eprintln!(
+            "mxdrill: the verdict in {} is another one",
+            args.log.display()
+        );
+    }
+    Ok(match passed {
+        true => Outcome::Passed,
+        false => Outcome::Failed,
+    })
+}
+
+/// Whether two verdicts say the same of what happened.
+fn is_same(one: &serde_json::Value, other: &serde_json::Value) -> bool {
+    let keys = ["passed", "outcomes", "attempts", "findings", "notes"];
+    keys.iter().all(|key| one[key] == other[key])
+}
+
+impl From<SenderArg> for Witness {
+    fn from(sender: SenderArg) -> Self {
+        match sender {
+            SenderArg::InProcess => Self::Sender {
+                tolerance: std::time::Duration::ZERO,
+            },
+            SenderArg::Command => Self::Command,
+            SenderArg::MailServer => Self::Server,
+        }
+    }
+}

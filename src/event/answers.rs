@@ -1,0 +1,111 @@
+//! How the lab's servers of names and of policies answered, as a log has it.
+
+use std::{fmt, str::FromStr};
+
+use hickory_proto::op::ResponseCode;
+use serde::{Deserialize, Serialize};
+
+/// How the name server answered a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum QueryOutcome {
+    /// NOERROR, with records.
+    NoError,
+    /// NOERROR, without records of that type (RFC 2308 section 2.2).
+    NoData,
+    /// The name does not exist.
+    NxDomain,
+    /// SERVFAIL.
+    ServFail,
+    /// REFUSED.
+    Refused,
+    /// NOTIMP.
+    NotImp,
+    /// FORMERR.
+    FormErr,
+    /// Nothing was sent.
+    #[serde(rename = "no answer")]
+    Unanswered,
+}
+
+impl QueryOutcome {
+    /// The outcome for a response code; `None` is no response at all.
+    pub(crate) fn new(code: Option<ResponseCode>, is_empty: bool) -> Self {
+        match code {
+            None => Self::Unanswered,
+            Some(ResponseCode::NoError) if is_empty => Self::NoData,
+            Some(ResponseCode::NoError) => Self::NoError,
+            Some(ResponseCode::NXDomain) => Self::NxDomain,
+            Some(ResponseCode::Refused) => Self::Refused,
+            Some(ResponseCode::NotImp) => Self::NotImp,
+            Some(ResponseCode::FormErr) => Self::FormErr,
+            Some(_) => Self::ServFail,
+        }
+    }
+
+    /// Whether an asker knows more by it: the records, or that there are none.
+    pub fn is_answer(self) -> bool {
+        match self {
+            Self::NoError | Self::NoData | Self::NxDomain => true,
+            Self::ServFail | Self::Refused | Self::NotImp | Self::FormErr | Self::Unanswered => {
+                false
+            }
+        }
+    }
+}
+
+impl fmt::Display for QueryOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::NoError => "noerror",
+            Self::NoData => "nodata",
+            Self::NxDomain => "nxdomain",
+            Self::ServFail => "servfail",
+            Self::Refused => "refused",
+            Self::NotImp => "notimp",
+            Self::FormErr => "formerr",
+            Self::Unanswered => "no answer",
+        })
+    }
+}
+
+/// How the web server of an MTA-STS policy answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FetchOutcome {
+    /// With this HTTP status.
+    Status(u16),
+    /// The TLS handshake did not come about.
+    NoHandshake,
+}
+
+impl FetchOutcome {
+    /// Whether the policy was handed out.
+    pub fn is_ok(self) -> bool {
+        self == Self::Status(200)
+    }
+}
+
+impl fmt::Display for FetchOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "{status}"),
+            Self::NoHandshake => f.write_str("no handshake"),
+        }
+    }
+}
+
+impl FromStr for FetchOutcome {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(status) => Ok(Self::Status(status)),
+            Err(_) if text == "no handshake" => Ok(Self::NoHandshake),
+            Err(_) => Err(format!(
+                "found {text:?}, expected an HTTP status or \"no handshake\""
+            )),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! A drill that was written down, as JSON lines: its events, then the verdict on it.
+//!
+//! `mxdrill run --format json`, `exec --log` and `conform --logs` write such a log ([`crate::report::Json`]);
+//! this reads it again, so that what happened can be judged anew: on another machine, by a later version,
+//! or after an event was changed by hand.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{
+    drill::Run,
+    event::Event,
+    scenario::{Mistake, Mistakes, Scenario},
+    time::Moment,
+    verdict::{self, Witness},
+};
+
+/// A log as it was read.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Recording {
+    /// What happened, in order.
+    pub events: Vec<Event>,
+    /// Who sent, where the log says so in its verdict.
+    pub witness: Option<Witness>,
+    /// The seed of the run, where the log says so.
+    pub seed: Option<u64>,
+    /// When the drill ended.
+    pub took: Moment,
+    /// The verdict that was given then, as it was written.
+    pub verdict: Option<Value>,
+}
+
+/// What every line has.
+#[derive(Deserialize)]
+struct Line {
+    event: String,
+    /// The drill that it is of; `mxdrill up` writes none.
+    scenario: Option<String>,
+}
+
+/// What a verdict says beyond what is wrong.
+#[derive(Deserialize)]
+struct Ended {
+    sender: Option<String>,
+    tolerance: Option<f64>,
+    seed: Option<u64>,
+    at: Moment,
+}
+
+impl Recording {
+    /// Reads a log; `path` is what mistakes name. Of a log of several drills, `scenario` says which is
+    /// meant.
+    ///
+    /// # Errors
+    /// Every line that is no event, each with path, line and column; or that the log is of other drills.
+    pub fn parse(path: &str, text: &str, scenario: &str) -> Result<Self, Mistakes> {
+        let mut recording = Self {
+            events: Vec::new(),
+            witness: None,
+            seed: None,
+            took: Moment::START,
+            verdict: None,
+        };
+        let mut mistakes = Vec::new();
+        let mut others: Vec<String> = Vec::new();
+        let several = is_of_several(text);
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.trim().is_empty() {
+                continue;
+            }
+            let mistake = |error: &serde_json::Error| Mistake {
+                path: path.to_owned(),
+                line: number,
+                column: error.column().max(1),
+                message: format!("found no event of a drill ({})", reason(error)),
+            };
+            match read(line) {
+                Ok((Some(other), _)) if several && other != scenario => {
+                    if !others.contains(&other) {
+                        others.push(other);
+                    }
+                }
+                Ok((_, entry)) => recording.take(entry),
+                Err(error) => mistakes.push(mistake(&error)),
+            }
+        }
+        if !mistakes.is_empty() {
+            return Err(Mistakes(mistakes));
+        }
+        if recording.events.is_empty() {
+            let message = match others.is_empty() {
+                true => "found no event, expected the log of a drill (JSON lines)".to_owned(),
+                false => format!(
+                    "found the drills {}, expected {scenario}",
+                    others.join(", ")
+                ),
+            };
+            return Err(Mistakes::of_file(path, message));
+        }
+        Ok(recording)
+    }
+
+    fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::Event(event) => {
+                self.took = self.took.max(event.at);
+                self.events.push(event);
+            }
+            Entry::Verdict(ended, verdict) => {
+                let tolerance = Duration::try_from_secs_f64(ended.tolerance.unwrap_or(0.0));
+                let tolerance = tolerance.unwrap_or_default();
+                let known = [
+                    Witness::Sender { tolerance },
+                    Witness::Command,
+                    Witness::Server,
+                ];
+                let said = |witness: &Witness| Some(witness.word()) == ended.sender.as_deref();
+                self.witness = known.into_iter().find(said);
+                self.seed = ended.seed;
+                self.took = ended.at;
+                self.verdict = Some(verdict);
+            }
+            Entry::Other => {}
+        }
+    }
+
+    /// Judges what was written down. Of a drill of many messages, a mail server was given some.
+    pub fn judge(self, scenario: &Scenario, witness: Witness) -> Run {
+        let verdict = match witness {
+            Witness::Server => verdict::judge(&scenario.sample().0, &self.events, witness),
+            Witness::Sender { .. } | Witness::Command => {
+                verdict::judge(scenario, &self.events, witness)
+            }
+        };
+        Run {
+            verdict,
+            seed: self.seed.unwrap_or(scenario.seed),
+            took: self.took,
+            events: self.events,
+            witness,
+        }
+    }
+}
+
+/// What a line holds.
+enum Entry {
+    Event(Event),
+    Verdict(Ended, Value),
+    /// About the run as a whole.
+    Other,
+}
+
+fn read(line: &str) -> Result<(Option<String>, Entry), serde_json::Error> {
+    let Line { event, scenario } = serde_json::from_str(line)?;
+    let entry = match &*event {
+        "verdict" => Entry::Verdict(serde_json::from_str(line)?, serde_json::from_str(line)?),
+        "summary" | "skipped" | "broken" | "mistake" => Entry::Other,
+        _ => Entry::Event(serde_json::from_str(line)?),
+    };
+    Ok((scenario, entry))
+}
+
+/// Whether a log has the events of more than one drill.
+fn is_of_several(text: &str) -> bool {
+    let mut first = None;
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    lines
+        .filter_map(|line: Line| line.scenario)
+        .any(|scenario| *first.get_or_insert_with(|| scenario.clone()) != scenario)
+}
+
+/// What is wrong with a line, without the place in it, which stands before.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let end = text.rfind(" at line ").unwrap_or(text.len());
+    text[..end].to_owned()
+}

@@ -1,0 +1,139 @@
+//! Drills that were written down and are judged again, those of mail servers and commands among them.
+//!
+//! `tests/recordings` has logs of real runs, a folder for each sender; the verdict at the end of each is
+//! the one that was given then. Where a verdict is meant to be another one now, `UPDATE=1` writes it.
+
+mod bundled;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use mxdrill::{
+    drill,
+    lab::NetworkKind,
+    recording::Recording,
+    report::{End, Json, Played, Report},
+    scenario::Scenario,
+    sender::Reference,
+};
+
+fn written_down(scenario: &Arc<Scenario>, run: drill::Run) -> String {
+    let mut lines = Vec::new();
+    let played = Played {
+        scenario: Arc::clone(scenario),
+        end: End::Ran(Box::new(run)),
+        elapsed: Default::default(),
+        again: String::new(),
+    };
+    Json::new(&mut lines).played(&played).expect("written");
+    String::from_utf8(lines).expect("text")
+}
+
+#[test]
+fn every_drill_that_is_written_down_is_judged_as_it_was() {
+    for (name, file) in bundled::scenarios() {
+        let scenario = Arc::new(Scenario::load(&file).expect("a valid scenario"));
+        if drill::obstacle(&scenario, NetworkKind::Memory).is_some() {
+            continue;
+        }
+        let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default());
+        let run = run.expect("the drill ran");
+        let (events, witness) = (run.events.clone(), run.witness);
+        let text = written_down(&scenario, run);
+        let recording = Recording::parse("log", &text, &scenario.path);
+        let recording = recording.unwrap_or_else(|mistakes| panic!("{name}: {mistakes}"));
+        assert_eq!(recording.witness, Some(witness), "{name}");
+        assert!(recording.events == events, "{name}: other events");
+        let again = recording.judge(&scenario, witness);
+        assert_eq!(written_down(&scenario, again), text, "{name}");
+    }
+}
+
+/// The logs of real runs, with the scenario of each.
+fn recordings() -> Vec<(PathBuf, PathBuf)> {
+    let folder = bundled::root().join("tests/recordings");
+    let mut files = Vec::new();
+    let mut folders = vec![folder.clone()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).expect("a folder of logs") {
+            let path = entry.expect("an entry").path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    files.sort();
+    let with_scenario = |log: PathBuf| {
+        let inside = log.strip_prefix(&folder).expect("below the folder");
+        let scenario: PathBuf = inside.iter().skip(1).collect();
+        (log, bundled::root().join(scenario).with_extension("toml"))
+    };
+    files.into_iter().map(with_scenario).collect()
+}
+
+fn read(log: &Path, scenario: &Path) -> (Scenario, Recording) {
+    let inside = scenario.strip_prefix(bundled::root()).expect("in the tree");
+    let text = fs::read_to_string(log).expect("a log");
+    let mut scenario = Scenario::load(scenario).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    scenario.path = inside.display().to_string();
+    let recording = Recording::parse(&log.display().to_string(), &text, &scenario.path);
+    (
+        scenario,
+        recording.unwrap_or_else(|mistakes| panic!("{mistakes}")),
+    )
+}
+
+#[test]
+fn what_real_senders_did_is_judged_as_it_was() {
+    let update = std::env::var_os("UPDATE").is_some();
+    let all = recordings();
+    let mut stale = Vec::new();
+    for (log, scenario) in &all {
+        let (scenario, recording) = read(log, scenario);
+        let witness = recording.witness.expect("a verdict that says who sent");
+        let scenario = Arc::new(scenario);
+        let text = written_down(&scenario, recording.judge(&scenario, witness));
+        if text == fs::read_to_string(log).expect("a log") {
+            continue;
+        }
+        match update {
+            true => fs::write(log, text).expect("written"),
+            false => stale.push(log.display().to_string()),
+        }
+    }
+    assert!(all.len() > 50, "{} logs", all.len());
+    assert!(
+        stale.is_empty(),
+        "other verdicts (UPDATE=1 writes them): {stale:#?}"
+    );
+}
+
+#[test]
+fn a_log_that_cannot_be_read_says_where() {
+    let event = r#"{"at":0.0,"event":"submitted","message":"m","from":"","to":[]}"#;
+    for (text, place) in [
+        (
+            format!("{event}\n{{\"at\":0.0,\"event\":\"sumbitted\"}}"),
+            "log:2:",
+        ),
+        (format!("{event}\n\n[1]"), "log:3:2: "),
+        (
+            format!("{event}\n{}", event.replace("\"at\":0.0", "\"at\":-1")),
+            "found -1, expected the seconds",
+        ),
+        (String::new(), "log:1:1: found no event"),
+        (
+            event.replace('}', ",\"scenario\":\"a.toml\"}")
+                + "\n"
+                + &event.replace('}', ",\"scenario\":\"b.toml\"}"),
+            "found the drills a.toml, b.toml, expected c.toml",
+        ),
+    ] {
+        let mistakes = Recording::parse("log", &text, "c.toml").expect_err(&text);
+        assert!(mistakes.to_string().contains(place), "{mistakes}");
+    }
+}
