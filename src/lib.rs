@@ -98,6 +98,7 @@ pub mod lab;
 pub mod lint;
 #[cfg(target_os = "linux")]
 pub(crate) mod mta;
+pub(crate) mod mta_sts;
 pub mod name;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespace;

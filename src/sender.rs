@@ -11,7 +11,6 @@ mod delivery;
 pub mod flaw;
 mod mta_sts;
 mod office;
-mod policy;
 mod reference;
 mod resolver;
 mod session;
@@ -28,11 +27,8 @@ use hickory_proto::rr::RecordType;
 use rand::Rng;
 
 use self::resolver::Lookups;
+pub(crate) use self::resolver::{asking_only, read_answer};
 pub use self::{flaw::Flaw, reference::Reference, resolver::Found};
-pub(crate) use self::{
-    policy::{Mode as StsMode, Policy as StsPolicy},
-    resolver::{asking_only, read_answer},
-};
 use crate::{
     connection::on_the_wire,
     event::{Purpose, What},

@@ -5,7 +5,7 @@ use super::{
     document::Table,
     words::{HostNames, moment, word},
 };
-use crate::time::Moment;
+use crate::{mta_sts::Policy, time::Moment};
 
 /// Octets that a SIZE limit may have.
 const MAX_SIZE: u64 = 1 << 30;
@@ -74,8 +74,10 @@ fn policy(row: &Table<'_, '_>) -> Option<PolicyRow> {
             format!("found status {status}, expected 200 to 599"),
         );
     }
+    let text = row.text("text")?.value;
     Some(PolicyRow {
-        text: row.text("text").map(|text| text.value.to_owned())?,
+        policy: Policy::parse(text),
+        text: text.to_owned(),
         domain: domain?,
         certificate: certificate.unwrap_or(Certificate::Valid),
         status,

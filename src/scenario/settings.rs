@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use crate::{
     fault::{Host, Stage},
+    mta_sts::Policy,
     name::Domain,
     time::Moment,
 };
@@ -183,8 +184,10 @@ pub struct PolicyRow {
     pub certificate: Certificate,
     /// The HTTP status with which it is served.
     pub status: u16,
-    /// The policy.
+    /// The policy, as it is served.
     pub text: String,
+    /// What it says, if it is a valid one.
+    pub(crate) policy: Option<Policy>,
     /// Served from this moment on.
     pub from: Moment,
     /// Until just before this moment.

@@ -11,13 +11,13 @@ use hickory_proto::rr::{RData, RecordType};
 use tokio::time::timeout;
 
 use super::{
-    policy::Policy,
     resolver::{Found, Lookups},
     tls::{self, Demand, Proof},
 };
 use crate::{
     connection::{Connection, Line},
     lab::{Site, network},
+    mta_sts::{self, Policy},
     name::Domain,
     scenario::policy_host,
     time::Moment,
@@ -82,7 +82,7 @@ impl Policies {
     }
 }
 
-/// The id in the one valid TXT record at `_mta-sts` (section 3.1).
+/// The id of the policy that a domain announces now.
 async fn announced_id(hop: &Domain, lookups: &Lookups) -> Option<String> {
     let Found::Records { records, .. } = lookups
         .lookup(&hop.prefixed("_mta-sts"), RecordType::TXT)
@@ -100,14 +100,7 @@ async fn announced_id(hop: &Domain, lookups: &Lookups) -> Option<String> {
         ),
         _ => None,
     });
-    let versions: Vec<String> = texts.filter(|text| text.starts_with("v=STSv1;")).collect();
-    let [only] = &versions[..] else { return None };
-    let id = only
-        .split(';')
-        .find_map(|field| field.trim().strip_prefix("id="))?;
-    let valid =
-        !id.is_empty() && id.len() <= 32 && id.bytes().all(|octet| octet.is_ascii_alphanumeric());
-    valid.then(|| id.to_owned())
+    mta_sts::announced_id(texts)
 }
 
 /// Fetches the policy file; `None` if what came is no valid policy.

@@ -12,7 +12,6 @@ use super::{
     delivery::Delivery,
     flaw::stray_candidates,
     mta_sts::Policies,
-    policy::{Mode, Policy},
     report,
     resolver::Lookups,
     session::{self, Attempted, Fate, Letter, Reason},
@@ -21,6 +20,7 @@ use super::{
 use crate::{
     event::Purpose,
     lab::Site,
+    mta_sts::{Mode, Policy},
     name::Domain,
     reply::{Severity, Status},
     route::{self, Candidate, Identity, Unroutable},

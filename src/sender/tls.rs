@@ -19,12 +19,10 @@ use tokio_rustls::{
     },
 };
 
-use super::{
-    policy::{Mode, Policy},
-    resolver::{Found, Lookups},
-};
+use super::resolver::{Found, Lookups};
 use crate::{
     lab::{Site, matching_data},
+    mta_sts::{Mode, Policy},
     name::Domain,
     route::Candidate,
     scenario::TlsPolicy,

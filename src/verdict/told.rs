@@ -21,6 +21,7 @@ use super::places::Places;
 use crate::{
     event::{Event, QueryOutcome, What},
     fault::QueryEffect,
+    mta_sts::Policy,
     name::Domain,
     scenario::{PolicyRow, Scenario, TlsPolicy},
     time::Moment,
@@ -329,7 +330,8 @@ impl<'a> Told<'a> {
                 || failed(host, RecordType::AAAA));
         // A policy may have been kept from before: any that the domain ever had counts.
         let excludes = |policy: &&PolicyRow| {
-            policy.domain == *hop && policy.text.contains("enforce") && !lists(&policy.text, host)
+            let forbids = |policy: &Policy| !policy.allows(host);
+            policy.domain == *hop && policy.policy.as_ref().is_some_and(forbids)
         };
         let by_sts = matches!(tls, TlsPolicy::Dane | TlsPolicy::MtaSts)
             && self
@@ -361,21 +363,6 @@ impl<'a> Told<'a> {
             })
             .collect()
     }
-}
-
-/// Whether the text of an MTA-STS policy has a line for a host.
-pub(super) fn lists(policy: &str, host: &Domain) -> bool {
-    let patterns = policy
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("mx:"))
-        .map(str::trim);
-    let wildcard = host
-        .as_str()
-        .split_once('.')
-        .map(|(_, rest)| format!("*.{rest}"));
-    patterns
-        .into_iter()
-        .any(|pattern| pattern == host.as_str() || Some(pattern) == wildcard.as_deref())
 }
 
 /// Takes in an answer; whether it is another one than before.

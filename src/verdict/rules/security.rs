@@ -2,14 +2,14 @@
 
 use super::{TLS_KEPT, broken};
 use crate::{
+    mta_sts::{Mode, Policy},
     name::Domain,
     observe::Attempt,
     scenario::{Message, PolicyRow, Scenario, TlsPolicy, policy_host},
-    time::{Moment, Span},
+    time::Moment,
     verdict::{
         Finding,
         case::{Case, Subject},
-        told::lists,
     },
 };
 
@@ -47,7 +47,7 @@ fn unprotected(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<
     } else {
         return None;
     };
-    let unlisted = by_sts && policy.is_some_and(|policy| !lists(&policy.text, host));
+    let unlisted = by_sts && policy.is_some_and(|policy| !policy.lists(host));
     if attempt.tls && !unlisted {
         return None;
     }
@@ -65,18 +65,13 @@ fn is_signed(case: &Case<'_>, name: &Domain) -> bool {
 }
 
 /// The policy that enforces something at a moment: the one fetched last, as long as it may be kept.
-fn policy_in_force<'a>(case: &Case<'a>, hop: &Domain, at: Moment) -> Option<&'a PolicyRow> {
+fn policy_in_force<'a>(case: &Case<'a>, hop: &Domain, at: Moment) -> Option<&'a Policy> {
     let last = case.told.policy_fetched(&policy_host(hop), at)?;
     let served = |row: &&PolicyRow| {
         row.domain == *hop && row.from <= last && row.until.is_none_or(|until| last < until)
     };
     let row = case.scenario.policies.iter().find(served)?;
-    let field = |name: &str| {
-        row.text
-            .lines()
-            .find_map(|line| line.trim().strip_prefix(name))
-            .map(str::trim)
-    };
-    let age: Span = format!("{}s", field("max_age:")?).parse().ok()?;
-    (field("mode:") == Some("enforce") && at < last.after(age.0)).then_some(row)
+    // One that is not valid counts as none (RFC 8461 section 3.3).
+    let policy = row.policy.as_ref()?;
+    (policy.mode == Mode::Enforce && at < last.after(policy.max_age)).then_some(policy)
 }
