@@ -4,6 +4,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use smtp_proto::response::parser::ResponseReceiver;
@@ -19,6 +20,10 @@ const MAX_REPLY_LINES: usize = 200;
 /// Octets for which there is room when more is read: little where commands come, and more as long as
 /// every read fills it.
 const ROOM: std::ops::RangeInclusive<usize> = 1024..=64 * 1024;
+
+/// How often a peer that half-closed is looked after: soon, and then less often.
+const LETTING_GO: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(5)..=Duration::from_millis(200);
 
 /// What carries the octets.
 #[derive(Debug)]
@@ -43,6 +48,8 @@ pub(crate) enum Line {
 #[derive(Debug)]
 pub(crate) struct Connection {
     wire: Wire,
+    /// What is to be sent with whatever comes next.
+    queued: Vec<u8>,
     buffer: Vec<u8>,
     start: usize,
     room: usize,
@@ -52,6 +59,7 @@ impl Connection {
     pub(crate) fn new(stream: Stream) -> Self {
         Self {
             wire: Wire::Plain(stream),
+            queued: Vec::new(),
             buffer: Vec::new(),
             start: 0,
             room: *ROOM.start(),
@@ -72,8 +80,10 @@ impl Connection {
         }
     }
 
-    /// Reads more; how many octets, 0 at the end.
+    /// Reads more; how many octets, 0 at the end. What is queued goes out first: whoever is waited for may
+    /// wait for it.
     pub(crate) async fn fill(&mut self) -> io::Result<usize> {
+        self.flush().await?;
         self.buffer.drain(..std::mem::take(&mut self.start));
         self.buffer.reserve(self.room);
         let room = self.buffer.capacity() - self.buffer.len();
@@ -139,22 +149,65 @@ impl Connection {
         Err(io::Error::other("a reply without an end"))
     }
 
-    /// Sends octets.
-    pub(crate) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
-        self.wire.write_all(octets).await?;
+    /// Keeps octets until more is sent or read: answers to a group of commands leave together (RFC 2920
+    /// section 3.2).
+    pub(crate) fn queue(&mut self, octets: &[u8]) {
+        self.queued.extend_from_slice(octets);
+    }
+
+    /// Sends what is queued. Whoever stops waiting for it loses nothing.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        if self.queued.is_empty() {
+            return Ok(());
+        }
+        while !self.queued.is_empty() {
+            match self.wire.write(&self.queued).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => drop(self.queued.drain(..written)),
+            }
+        }
         self.wire.flush().await
     }
 
-    /// Reads and drops whatever comes until the peer closes.
+    /// Sends octets, after those that are queued and together with them.
+    pub(crate) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        if self.queued.is_empty() {
+            self.wire.write_all(octets).await?;
+            return self.wire.flush().await;
+        }
+        self.queue(octets);
+        self.flush().await
+    }
+
+    /// Reads and drops whatever comes until the peer is gone.
     pub(crate) async fn drain(&mut self) {
         self.consume(self.buffered().len());
-        while let Ok(1..) = self.fill().await {
+        while let Ok(read) = self.fill().await {
             self.consume(self.buffered().len());
+            if read == 0 {
+                return self.abandoned().await;
+            }
+        }
+    }
+
+    /// Waits until the peer, which said that it sends no more, has let go of the connection: after a
+    /// half-close it may still wait for an answer.
+    pub(crate) async fn abandoned(&self) {
+        let mut wait = *LETTING_GO.start();
+        let stream = match &self.wire {
+            Wire::Plain(stream) => stream,
+            Wire::Tls(stream) => stream.get_ref().0,
+            Wire::Gone => return,
+        };
+        while stream.peer_holds() {
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(*LETTING_GO.end());
         }
     }
 
     /// Closes in order, also where the peer has sent what was not read; it may be gone.
     pub(crate) async fn close(&mut self) {
+        drop(self.flush().await);
         drop(self.wire.shutdown().await);
     }
 
@@ -184,6 +237,7 @@ impl Connection {
         F: Future<Output = io::Result<T>>,
         T: Into<TlsStream<Stream>>,
     {
+        self.flush().await?;
         self.buffer.clear();
         self.start = 0;
         match std::mem::replace(&mut self.wire, Wire::Gone) {

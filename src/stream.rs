@@ -52,6 +52,78 @@ impl Stream {
             Self::Tcp(socket) => drop(socket.set_zero_linger()),
         }
     }
+
+    /// Whether the other end, which has sent its last octet, is still held by somebody, who may wait for an
+    /// answer. Both ends are on this host.
+    pub(crate) fn peer_holds(&self) -> bool {
+        match self {
+            Self::Memory(pipe) => Arc::strong_count(&pipe.reset) > 1,
+            Self::Tcp(socket) => {
+                let ends = socket
+                    .local_addr()
+                    .and_then(|own| Ok((own, socket.peer_addr()?)));
+                ends.is_ok_and(|(own, peer)| kernel::holds(peer, own))
+            }
+        }
+    }
+}
+
+/// What the kernel says of sockets of this network.
+#[cfg(target_os = "linux")]
+mod kernel {
+    use std::{
+        fmt::Write,
+        fs,
+        net::{IpAddr, SocketAddr},
+    };
+
+    /// Whether some process has the socket that is connected from one address to another. After a
+    /// half-close, a close sends nothing that the other end could see.
+    pub(super) fn holds(from: SocketAddr, to: SocketAddr) -> bool {
+        let mapped = |end: SocketAddr| match end.ip() {
+            IpAddr::V4(address) => SocketAddr::from((address.to_ipv6_mapped(), end.port())),
+            IpAddr::V6(_) => end,
+        };
+        is_held("/proc/thread-self/net/tcp", from, to)
+            || is_held("/proc/thread-self/net/tcp6", mapped(from), mapped(to))
+    }
+
+    fn is_held(table: &str, from: SocketAddr, to: SocketAddr) -> bool {
+        let ends = (as_listed(from), as_listed(to));
+        let is_it = |line: &str| {
+            // A number, both ends, the state, four more, and the inode: 0 where nobody has it.
+            let mut fields = line.split_ascii_whitespace().skip(1);
+            fields.next() == Some(&ends.0)
+                && fields.next() == Some(&ends.1)
+                && fields.nth(6).is_some_and(|inode| inode != "0")
+        };
+        fs::read_to_string(table).is_ok_and(|table| table.lines().any(is_it))
+    }
+
+    /// An end as the table has it: the address in words of the processor's own order, then the port.
+    fn as_listed(end: SocketAddr) -> String {
+        let octets = match end.ip() {
+            IpAddr::V4(address) => address.octets().to_vec(),
+            IpAddr::V6(address) => address.octets().to_vec(),
+        };
+        let mut text = String::new();
+        for word in octets.chunks_exact(4) {
+            let word = u32::from_ne_bytes(word.try_into().expect("four octets"));
+            write!(text, "{word:08X}").expect("a string takes it all");
+        }
+        write!(text, ":{:04X}", end.port()).expect("a string takes it all");
+        text
+    }
+}
+
+/// Elsewhere nobody is asked: who half-closes counts as gone.
+#[cfg(not(target_os = "linux"))]
+mod kernel {
+    use std::net::SocketAddr;
+
+    pub(super) fn holds(_from: SocketAddr, _to: SocketAddr) -> bool {
+        false
+    }
 }
 
 fn connection_reset() -> io::Error {

@@ -1,6 +1,10 @@
 //! Receivers under clients that behave and clients that do not, on real sockets.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mxdrill::{
     event::{Ended, What},
@@ -132,6 +136,118 @@ async fn pipelined_commands_are_answered_in_order() {
     ];
     assert_eq!(replies, [250, 250, 250, 221]);
     assert_eq!(lab.messages()[0].to, ["x@example.test", "y@example.test"]);
+}
+
+#[tokio::test]
+async fn the_replies_of_a_group_come_at_once() {
+    let (_lab, mx1, _) = lab().await;
+    let mut client = Client::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    client
+        .send(b"MAIL FROM:<a@c.test>\r\nRCPT TO:<x@example.test>\r\nRSET\r\nMAIL FROM:<a@c.test>\r\nRCPT TO:<x@example.test>\r\nDATA\r\n")
+        .await;
+    // What was sent in one piece comes in one piece.
+    let mut first = [0; 4096];
+    let length = client.0.read(&mut first).await.expect("replies");
+    let codes: Vec<&str> = std::str::from_utf8(&first[..length])
+        .expect("text")
+        .lines()
+        .map(|line| &line[..3])
+        .collect();
+    assert_eq!(codes, ["250", "250", "250", "250", "250", "354"]);
+}
+
+#[tokio::test]
+async fn half_a_command_holds_no_reply_back() {
+    let (_lab, mx1, _) = lab().await;
+    let mut client = Client::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    client.send(b"MAIL FROM:<a@c.test>\r\nRCPT TO:<x@exa").await;
+    assert_eq!(client.reply().await, 250);
+    client.send(b"mple.test>\r\n").await;
+    assert_eq!(client.reply().await, 250);
+}
+
+/// A reply that waits for the acknowledgement of the one before waits some 40 ms: far more than it takes
+/// to ask for each by itself.
+#[tokio::test]
+async fn a_reply_does_not_wait_for_the_one_before() {
+    let (_lab, mx1, _) = lab().await;
+    let mut client = Client::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    let mut took = [Duration::ZERO; 2];
+    for _ in 0..10 {
+        for (grouped, took) in [false, true].into_iter().zip(&mut took) {
+            for line in ["MAIL FROM:<a@c.test>", "RCPT TO:<x@example.test>", "DATA"] {
+                client.say(line).await;
+            }
+            let begun = Instant::now();
+            if grouped {
+                client.send(b"hi\r\n.\r\nNOOP\r\nNOOP\r\n").await;
+                for _ in 0..3 {
+                    assert_eq!(client.reply().await, 250);
+                }
+            } else {
+                for line in ["hi\r\n.", "NOOP", "NOOP"] {
+                    assert_eq!(client.say(line).await, 250);
+                }
+            }
+            *took += begun.elapsed();
+        }
+    }
+    let [one_by_one, grouped] = took;
+    assert!(
+        grouped < one_by_one * 10,
+        "{grouped:?} for groups, {one_by_one:?} one by one"
+    );
+}
+
+/// A client that waits for a reply after it has said that it sends no more, as Exim does.
+#[tokio::test]
+async fn a_hang_survives_a_half_close() {
+    let (lab, mx1, _) = lab().await;
+    lab.fail("mx1.example.test", Stage::Dot, "hang")
+        .expect("a known host");
+    let mut client = Client::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    client.say("MAIL FROM:<a@c.test>").await;
+    client.say("RCPT TO:<x@example.test>").await;
+    client.say("DATA").await;
+    client.send(b"hi\r\n.\r\nQUIT\r\n").await;
+    client.0.shutdown().await.expect("half closed");
+    let hung = |event: &mxdrill::event::Event| {
+        matches!(
+            event.what,
+            What::Reply {
+                stage: Stage::Dot,
+                ..
+            }
+        )
+    };
+    lab.wait_for(hung).await.expect("the hang");
+    let waits = tokio::time::timeout(Duration::from_millis(300), client.0.read_u8()).await;
+    assert!(waits.is_err(), "{waits:?}");
+    let ended = |event: &mxdrill::event::Event| matches!(event.what, What::End { .. });
+    assert!(!lab.events().iter().any(ended));
+    drop(client);
+    lab.wait_for(ended).await.expect("the end");
+}
+
+#[tokio::test]
+async fn a_delayed_reply_comes_after_a_half_close() {
+    let (lab, mx1, _) = lab().await;
+    lab.fail("mx1.example.test", Stage::Dot, "delay 100ms")
+        .expect("a known host");
+    let mut client = Client::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    client.say("MAIL FROM:<a@c.test>").await;
+    client.say("RCPT TO:<x@example.test>").await;
+    client.say("DATA").await;
+    client.send(b"hi\r\n.\r\nQUIT\r\n").await;
+    client.0.shutdown().await.expect("half closed");
+    assert_eq!(client.reply().await, 250);
+    assert_eq!(client.reply().await, 221);
+    assert_eq!(lab.messages().len(), 1);
 }
 
 #[tokio::test]

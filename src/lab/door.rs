@@ -128,7 +128,11 @@ pub(super) async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listene
 pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok(accepted) => return accepted,
+            Ok(accepted) => {
+                // A reply must not wait for the acknowledgement of the one before.
+                drop(accepted.0.set_nodelay(true));
+                return accepted;
+            }
             Err(error) => tracing::warn!(%error, "a connection could not be accepted"),
         }
         sleep(PAUSE).await;

@@ -160,6 +160,10 @@ impl Session {
         if self.receiver.upstream.is_none() || self.command.is_empty() {
             return own;
         }
+        // Nobody waits for what is already known while the server behind takes its time.
+        if let Err(error) = self.connection.flush().await {
+            tracing::debug!(%error, "a client is gone");
+        }
         let Some(upstream) = &mut self.upstream else {
             return lost_upstream(&io::ErrorKind::NotConnected.into());
         };
@@ -209,7 +213,7 @@ impl Session {
             Request::Quit => self.quit().await,
             Request::Rset => {
                 self.envelope = None;
-                self.say(Reply::new(250, "2.0.0 reset")).await
+                self.say_grouped(Reply::new(250, "2.0.0 reset")).await
             }
             Request::Noop { .. } => self.say(Reply::new(250, "2.0.0 ok")).await,
             Request::Vrfy { .. } => {

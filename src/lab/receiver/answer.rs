@@ -3,7 +3,7 @@
 use std::{fmt::Write, io, time::Duration};
 
 use smtp_proto::Error as SyntaxError;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::timeout;
 
 use super::{Session, Step};
 use crate::{
@@ -24,6 +24,14 @@ impl Session {
     pub(super) async fn say(&mut self, reply: Reply) -> io::Result<Step> {
         let reply = self.usual(None, reply).await;
         self.say_plainly(&reply).await
+    }
+
+    /// As [`Session::say`], together with the replies to what else came with the command: only RSET, MAIL
+    /// and RCPT may be answered so (RFC 2920 section 3.2).
+    pub(super) async fn say_grouped(&mut self, reply: Reply) -> io::Result<Step> {
+        let reply = self.usual(None, reply).await;
+        self.connection.queue(&wire_form(&reply));
+        Ok(Step::Go)
     }
 
     async fn say_plainly(&mut self, reply: &Reply) -> io::Result<Step> {
@@ -93,18 +101,22 @@ impl Session {
         argument: Option<&str>,
         wait: Duration,
     ) -> io::Result<()> {
-        let until = Instant::now() + wait;
-        while self.connection.buffered().len() < MAX_PIPELINED {
-            match timeout_at(until, self.connection.fill()).await {
-                Err(_) => return Ok(()),
-                Ok(Ok(1..)) => {}
-                Ok(_) => {
-                    self.record_failure(stage, argument, Failed::Hang);
-                    return Err(io::ErrorKind::ConnectionAborted.into());
+        self.connection.flush().await?;
+        let connection = &mut self.connection;
+        let gone = async {
+            while connection.buffered().len() < MAX_PIPELINED {
+                match connection.fill().await {
+                    Ok(1..) => {}
+                    Ok(_) => return connection.abandoned().await,
+                    Err(_) => return,
                 }
             }
+            std::future::pending().await
+        };
+        if timeout(wait, gone).await.is_ok() {
+            self.record_failure(stage, argument, Failed::Hang);
+            return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        sleep_until(until).await;
         Ok(())
     }
 
@@ -129,7 +141,11 @@ impl Session {
                 reply: last,
             },
         });
-        self.connection.send(&wire_form(reply)).await?;
+        self.connection.queue(&wire_form(reply));
+        // It leaves when nothing more of the group is there to be answered.
+        if !matches!(stage, Stage::Mail | Stage::Rcpt) {
+            self.connection.flush().await?;
+        }
         if reply.code == 421 {
             self.connection.close().await;
             return Ok(Step::Ended(Ended::ServerClosed));
@@ -156,6 +172,7 @@ impl Session {
             }
         };
         self.record_failure(stage, argument, failed);
+        self.connection.flush().await?;
         match failed {
             Failed::Hang => {
                 if stage == Stage::Content {

@@ -40,6 +40,7 @@ impl Session {
         if let Some(effect) = self.strike(Stage::Content, None) {
             if let Effect::Delay(wait) = effect {
                 // Nothing is read meanwhile, so that a large message backs up to its sender.
+                self.connection.flush().await?;
                 tokio::time::sleep(wait).await;
                 late = true;
             } else if let Some(ended) = self.fail(Stage::Content, None, &effect).await? {
