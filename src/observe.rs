@@ -27,6 +27,10 @@ pub struct Attempt {
     pub guessed: bool,
     /// Whether it was for a notification, where the sender does not say which.
     pub notification: bool,
+    /// Whether it may have been no attempt at the message by itself: the client left of its own accord before
+    /// it handed anything over (a probe, a connection opened ahead, a callout), or found that a session
+    /// which it had kept open was over.
+    pub incidental: bool,
     /// The session.
     pub session: SessionId,
     /// The exchanger that the sender named, if it did.

@@ -8,6 +8,7 @@ mod places;
 mod rules;
 mod tally;
 mod told;
+mod views;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -279,6 +279,14 @@ impl History {
         std::iter::once(&self.first).chain(self.later.iter().map(|(_, zone)| zone))
     }
 
+    /// Every zone with the moment from which it holds and the one from which another does.
+    pub(crate) fn spans(&self) -> impl Iterator<Item = (Moment, Option<Moment>, &Zone)> {
+        let starts = std::iter::once(Moment::START).chain(self.later.iter().map(|(at, _)| *at));
+        let ends = self.later.iter().map(|(at, _)| Some(*at)).chain([None]);
+        let spans = starts.zip(ends).zip(self.zones());
+        spans.map(|((start, end), zone)| (start, end, zone))
+    }
+
     /// Adds records to every zone, the lab's own ones.
     pub(crate) fn add_everywhere(&mut self, records: &[Record]) {
         let zones =

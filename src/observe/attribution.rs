@@ -151,7 +151,7 @@ struct Entry<'a> {
 
 impl Entry<'_> {
     fn is_open(&self, at: Moment) -> bool {
-        !self.open.is_empty() && self.returned.is_none_or(|returned| returned > at)
+        !self.open.is_empty() && self.returned.is_none_or(|returned| returned >= at)
     }
 
     fn is_for(&self, recipient: &str, routes: &Routes) -> bool {
@@ -223,8 +223,14 @@ impl<'a> Ledger<'a> {
             attempt.notification = found.is_none() && self.is_notification(&attempt);
         }
         let place = attempt.message.as_ref().and_then(|id| self.place.get(id));
+        // Whether a host would take a recipient is asked from the null reverse-path.
+        let is_callout = |index: &usize| {
+            let has_author = self.entries[*index].message.from.is_some();
+            has_author && attempt.from.as_deref() == Some("") && attempt.taken.is_empty()
+        };
+        attempt.incidental |= place.is_some_and(is_callout);
         if let Some(entry) = place.and_then(|index| self.entries.get_mut(*index)) {
-            *entry.tried.entry(attempt.address).or_default() += 1;
+            *entry.tried.entry(attempt.address).or_default() += usize::from(!attempt.incidental);
             let sent = attempt.recipients.iter_mut().map(|(to, _)| to);
             for to in attempt.taken.iter_mut().chain(sent) {
                 if let Some(meant) = entry.addressed(to, self.routes) {
@@ -239,7 +245,9 @@ impl<'a> Ledger<'a> {
                         .any(|(refused, code)| **refused == *to.text && *code >= 500)
                     || (attempt.is_permanent() && entry.message.to.len() == 1)
             };
-            entry.open.retain(|to| !settled(to));
+            if !attempt.incidental {
+                entry.open.retain(|to| !settled(to));
+            }
         }
         attempt
     }

@@ -98,6 +98,8 @@ struct Transaction {
     /// The recipients named, whatever came of it.
     offered: Vec<String>,
     problem: Option<(AttemptResult, Stage)>,
+    /// Whether it came to DATA.
+    offered_content: bool,
     message: Option<MessageId>,
     taken: Vec<String>,
 }
@@ -162,6 +164,7 @@ impl View {
             // every RCPT did: what is answered then is no failure of its own.
             Some(transaction) if transaction.is_moot(stage) => {}
             Some(transaction) => {
+                transaction.offered_content |= stage >= Stage::Data;
                 if let (Stage::Rcpt, Some(argument), Some(code)) = (stage, argument, code) {
                     transaction.recipients.push((argument.to_owned(), code));
                 }
@@ -189,8 +192,12 @@ impl View {
             }
             (Connected::Accepted, None) => (AttemptResult::Insecure, Stage::Starttls),
         };
+        // A sender that says what a connection is for, connects for nothing else.
+        let is_silent = self.purpose.message.is_none();
+        let left = self.connected == Connected::Accepted && self.problem.is_none();
         let whole = Attempt {
             message: self.purpose.message.clone(),
+            incidental: is_silent && left,
             guessed: false,
             notification: false,
             session,
@@ -219,8 +226,11 @@ impl View {
         transactions
             .map(|(index, transaction)| {
                 let at = if index == 0 { whole.at } else { transaction.at };
+                let incidental = is_silent
+                    && (transaction.was_abandoned() || index > 0 && transaction.was_too_late());
                 transaction.into_attempt(Attempt {
                     at,
+                    incidental,
                     ..whole.clone()
                 })
             })
@@ -239,6 +249,24 @@ impl Transaction {
             }
             _ => false,
         }
+    }
+
+    /// Whether the client gave it up although it could have gone on.
+    fn was_abandoned(&self) -> bool {
+        let taken = self.recipients.iter().any(|(_, code)| *code < 400);
+        self.taken.is_empty() && !self.offered_content && (taken || self.problem.is_none())
+    }
+
+    /// Whether it met a session that was over: kept open by the client, closed by the receiver meanwhile
+    /// (RFC 5321 section 3.8).
+    fn was_too_late(&self) -> bool {
+        let over = [
+            AttemptResult::Code(421),
+            AttemptResult::Closed,
+            AttemptResult::Reset,
+        ];
+        let problem = self.problem.filter(|(_, stage)| *stage == Stage::Mail);
+        problem.is_some_and(|(result, _)| over.contains(&result))
     }
 
     fn into_attempt(self, whole: Attempt) -> Unattributed {

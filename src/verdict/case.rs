@@ -14,7 +14,7 @@ use crate::{
     fault::Stage,
     name::Domain,
     observe::{Attempt, Ending, Heard},
-    scenario::{Message, Outcome, Scenario},
+    scenario::{AttemptResult, Message, Outcome, Scenario},
     time::Moment,
 };
 
@@ -30,7 +30,7 @@ pub(super) struct Case<'a> {
     pub(super) last: Moment,
     /// When addresses could not be reached, where a sender may remember that.
     pub(super) unreached: BTreeMap<IpAddr, BTreeSet<Moment>>,
-    /// What a mail server may know in advance: its attempts that came to no transaction.
+    /// What a foreign sender may know in advance: its attempts that came to no transaction.
     pub(super) fruitless: Vec<Attempt>,
     /// Whether some notification was tried to be delivered in vain.
     pub(super) returned_in_vain: bool,
@@ -38,10 +38,10 @@ pub(super) struct Case<'a> {
 
 impl Case<'_> {
     /// Whether a sender that remembers dead hosts may pass an address over (RFC 5321 section 4.5.4.1).
-    /// A mail server is not told how long the drill says it is since.
+    /// A foreign sender is not told how long the drill says it is since.
     pub(super) fn may_be_remembered(&self, address: IpAddr, at: Moment) -> bool {
         let kept = match (self.witness, self.scenario.sender.remember_unreachable) {
-            (Witness::Server, _) => Duration::MAX,
+            (Witness::Server | Witness::Command, _) => Duration::MAX,
             (_, None) => return false,
             (_, Some(kept)) => kept + REMEMBERED_FROM,
         };
@@ -68,9 +68,10 @@ impl Case<'_> {
         }
     }
 
-    /// Enters an attempt of a mail server, which may remember what it came to.
+    /// Enters an attempt of a foreign sender, which may remember what it came to.
     pub(super) fn remember(&mut self, attempt: &Attempt) {
-        if attempt.stage.is_some_and(|stage| stage < Stage::Mail) {
+        let before_mail = attempt.stage.is_some_and(|stage| stage < Stage::Mail);
+        if before_mail && !attempt.incidental {
             let unreached = self.unreached.entry(attempt.address).or_default();
             unreached.insert(attempt.at);
             self.fruitless.push(attempt.clone());
@@ -90,6 +91,30 @@ pub(super) struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// Whether a client may connect to a host again right after an attempt, without having waited: after one
+    /// that was none, TLS that failed, EHLO that was not understood (RFC 5321 section 3.2); or for other
+    /// recipients, as far as that can be told.
+    pub(super) fn may_follow_at_once(&self, attempt: &Attempt, later: &Attempt) -> bool {
+        let unlike_ehlo = attempt.stage == Some(Stage::Helo)
+            && matches!(attempt.result, AttemptResult::Code(500..))
+            && attempt.hop.is_none();
+        attempt.incidental
+            || later.incidental
+            || attempt.stage == Some(Stage::Starttls)
+            || unlike_ehlo
+            || self.are_for_others(attempt, later)
+    }
+
+    /// Whether two attempts of a sender that says nothing may be for different recipients.
+    fn are_for_others(&self, one: &Attempt, other: &Attempt) -> bool {
+        let offered = |attempt: &Attempt, to: &str| {
+            let mut known = attempt.recipients.iter();
+            known.any(|(known, _)| known == to)
+        };
+        let in_both = one.recipients.iter().any(|(to, _)| offered(other, to));
+        one.hop.is_none() && self.message.to.len() > 1 && !in_both
+    }
+
     /// When its sender had the last word on it, after a moment; else when anything was seen last.
     pub(super) fn last_word(&self, case: &Case<'_>, since: Moment) -> Moment {
         let word = self.heard.last_word();

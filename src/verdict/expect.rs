@@ -195,9 +195,11 @@ pub(super) fn message(
             );
         }
     }
+    let proper = attempts.iter().filter(|attempt| !is_doubtful(attempt));
+    let proper = proper.count() as u64;
     if let Some(count) = expected
         .attempt_count
-        .filter(|count| !count.allow(attempts.len() as u64))
+        .filter(|count| !(proper..=attempts.len() as u64).any(|possible| count.allow(possible)))
         // Of several messages to one place, some attempts may be known in advance.
         .filter(|_| case.witness != Witness::Server || case.scenario.messages.len() == 1)
     {
@@ -306,18 +308,11 @@ fn sequence(
     expected: &[ExpectedAttempt],
     observed: &[&Attempt],
 ) -> Option<Finding> {
-    let mut left = observed.iter().peekable();
-    let last = observed.last().map(|attempt| attempt.at);
-    let same = expected.iter().all(|expected| {
-        let next = left.next_if(|observed| matches(case, expected, observed));
-        let now = left.peek().map(|attempt| attempt.at).or(last);
-        next.is_some() || may_be_known(case, id, expected, now)
-    });
     let (what, shown) = match extent {
         Extent::Whole => ("attempts", observed.len()),
         Extent::Beginning => ("first attempts", observed.len().min(expected.len())),
     };
-    if same && (extent == Extent::Beginning || left.next().is_none()) {
+    if aligned(case, id, extent, expected, observed) {
         return None;
     }
     let observed = &observed[..shown];
@@ -331,7 +326,52 @@ fn sequence(
     ))
 }
 
-/// Whether a mail server may know what an attempt would come to from one for another message: it
+/// Whether the attempts can be the expected ones: each that is one for certain in its place, those that may
+/// have been none or for another message where they are expected, and nothing missing but what may have
+/// been known beforehand.
+fn aligned(
+    case: &Case<'_>,
+    id: &MessageId,
+    extent: Extent,
+    expected: &[ExpectedAttempt],
+    observed: &[&Attempt],
+) -> bool {
+    let last = observed.last().map(|attempt| attempt.at);
+    // How many of the observed ones may be accounted for by the expected ones so far.
+    let mut counts = BTreeSet::from([0]);
+    for expected in expected {
+        skip_doubtful(&mut counts, observed);
+        let mut next = BTreeSet::new();
+        for count in counts {
+            let attempt = observed.get(count);
+            if attempt.is_some_and(|attempt| matches(case, expected, attempt)) {
+                next.insert(count + 1);
+            }
+            let now = attempt.map(|attempt| attempt.at).or(last);
+            if may_be_known(case, id, expected, now) {
+                next.insert(count);
+            }
+        }
+        counts = next;
+    }
+    skip_doubtful(&mut counts, observed);
+    match extent {
+        Extent::Whole => counts.contains(&observed.len()),
+        Extent::Beginning => !counts.is_empty(),
+    }
+}
+
+fn skip_doubtful(counts: &mut BTreeSet<usize>, observed: &[&Attempt]) {
+    let mut from = counts.first().copied().unwrap_or(observed.len());
+    while from < observed.len() {
+        if counts.contains(&from) && is_doubtful(observed[from]) {
+            counts.insert(from + 1);
+        }
+        from += 1;
+    }
+}
+
+/// Whether a foreign sender may know what an attempt would come to from one for another message: it
 /// SHOULD remember hosts that it could not reach (RFC 5321 section 4.5.4.1). One that tries the host
 /// for yet another message right after has no such memory.
 fn may_be_known(
@@ -342,7 +382,7 @@ fn may_be_known(
 ) -> bool {
     let failed = expected.result != AttemptResult::Accepted;
     let before_mail = expected.stage.is_none_or(|stage| stage < Stage::Mail);
-    if case.witness != Witness::Server || !failed || !before_mail {
+    if matches!(case.witness, Witness::Sender { .. }) || !failed || !before_mail {
         return false;
     }
     let others = case.fruitless.iter();
@@ -354,6 +394,11 @@ fn may_be_known(
     let (before, after): (Vec<_>, Vec<_>) = known.partition(|other| other.at <= now);
     let again = |other: &&Attempt| other.at.since(now) < SAME_PASS;
     !before.is_empty() && !after.into_iter().any(|other| again(&other))
+}
+
+/// Whether an attempt may have been none, or one for another message.
+fn is_doubtful(attempt: &Attempt) -> bool {
+    attempt.incidental || attempt.guessed
 }
 
 fn matches(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {

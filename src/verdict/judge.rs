@@ -113,7 +113,7 @@ impl<'a> Judge<'a> {
         Self {
             case: Case {
                 scenario,
-                told: Told::new(scenario),
+                told: Told::new(scenario, witness),
                 witness,
                 last: Moment::START,
                 unreached: BTreeMap::new(),
@@ -365,9 +365,7 @@ impl<'a> Judge<'a> {
                 }
                 continue;
             }
-            if self.case.witness == Witness::Server {
-                self.case.remember(&attempt);
-            }
+            self.case.remember(&attempt);
             match index {
                 Some(index) => self.keep(index, attempt),
                 None => {

@@ -1,23 +1,51 @@
-//! Where a message may go, as the sender knew it at some moment.
+//! Where a message may go, as its sender knew the DNS at some moment.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
+use hickory_proto::rr::{RData, RecordType};
+
 use super::told::{Exchangers, Told};
-use crate::{name::Domain, observe::Attempt, time::Moment};
+use crate::{
+    name::Domain,
+    observe::Attempt,
+    time::Moment,
+    zone::{Zone, address_of},
+};
 
 /// The places a message may be sent to, as the sender knew them at some moment.
 #[derive(Debug)]
 pub(super) struct Places {
     pub(super) exchangers: Exchangers,
-    /// Preference, exchanger and address of each.
-    pub(super) list: Vec<(u16, Domain, IpAddr)>,
+    pub(super) list: Vec<Place>,
     /// The lowest preference at which the sender found itself.
     own: Option<u16>,
 }
 
+/// One address of an exchanger.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) preference: u16,
+    pub(super) host: Domain,
+    pub(super) address: IpAddr,
+    /// Whether the sender must have known of it: of a family that it never asked for, it need not.
+    pub(super) is_known: bool,
+}
+
 impl Places {
+    /// As the name server told it.
     pub(super) fn new(told: &Told<'_>, hop: &Domain, at: Moment) -> Self {
         let exchangers = told.exchangers(hop, at);
+        Self::of(told, hop, at, exchangers, |host| told.addresses(host, at))
+    }
+
+    /// With some exchangers, whoever told the sender of them.
+    pub(super) fn of(
+        told: &Told<'_>,
+        hop: &Domain,
+        at: Moment,
+        exchangers: Exchangers,
+        addresses_of: impl Fn(&Domain) -> BTreeSet<IpAddr>,
+    ) -> Self {
         let pairs = match &exchangers {
             Exchangers::Mx(pairs) => pairs.clone(),
             Exchangers::Implicit => BTreeSet::from([(0, hop.clone())]),
@@ -27,7 +55,7 @@ impl Places {
         let mut list = Vec::new();
         let mut own: Option<u16> = None;
         for (preference, host) in pairs {
-            let addresses = told.addresses(&host, at);
+            let addresses = addresses_of(&host);
             let is_own =
                 |address: &IpAddr| address.is_loopback() || settings.addresses.contains(address);
             if settings.names.contains(&host) || addresses.iter().any(is_own) {
@@ -36,13 +64,24 @@ impl Places {
             let usable = addresses
                 .into_iter()
                 .filter(|address| settings.families.reach(*address));
-            list.extend(usable.map(|address| (preference, host.clone(), address)));
+            list.extend(usable.map(|address| Place {
+                preference,
+                host: host.clone(),
+                address,
+                is_known: told.must_know(&host, address, at),
+            }));
         }
         Self {
             exchangers,
             list,
             own,
         }
+    }
+
+    /// As the records themselves have it.
+    pub(super) fn in_zone(told: &Told<'_>, zone: &Zone, hop: &Domain, at: Moment) -> Self {
+        let exchangers = exchangers_in(zone, hop);
+        Self::of(told, hop, at, exchangers, |host| addresses_in(zone, host))
     }
 
     /// The preference at which an attempt's address stands in the list.
@@ -56,11 +95,21 @@ impl Places {
         let at_address = self
             .list
             .iter()
-            .filter(|(_, _, address)| *address == attempt.address);
+            .filter(|place| place.address == attempt.address);
         at_address
-            .filter(|(_, host, _)| same_host(host))
-            .map(|(preference, ..)| *preference)
+            .filter(|place| same_host(&place.host))
+            .map(|place| place.preference)
             .min()
+    }
+
+    /// Whether an address is that of some exchanger, the sender's own level and worse ones included.
+    pub(super) fn list_address(&self, address: IpAddr) -> bool {
+        self.list.iter().any(|place| place.address == address)
+    }
+
+    /// Whether an address may be sent to.
+    pub(super) fn keep_address(&self, address: IpAddr) -> bool {
+        self.kept().any(|place| place.address == address)
     }
 
     /// Whether it is settled that there is nowhere to go.
@@ -68,9 +117,36 @@ impl Places {
         self.exchangers != Exchangers::Failed && self.kept().next().is_none()
     }
 
-    pub(super) fn kept(&self) -> impl Iterator<Item = &(u16, Domain, IpAddr)> {
+    /// What is left without the sender's own level and worse ones.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Place> {
         self.list
             .iter()
-            .filter(|(preference, ..)| self.own.is_none_or(|own| *preference < own))
+            .filter(|place| self.own.is_none_or(|own| place.preference < own))
     }
+}
+
+/// The exchangers of a domain by the records of a zone.
+pub(super) fn exchangers_in(zone: &Zone, hop: &Domain) -> Exchangers {
+    let answer = zone.answer(hop, RecordType::MX);
+    let pairs = answer
+        .records
+        .iter()
+        .filter_map(|record| match &record.data {
+            RData::MX(mx) => Some((mx.preference, Domain::from(&mx.exchange))),
+            _ => None,
+        });
+    match answer.code {
+        hickory_proto::op::ResponseCode::NXDomain => Exchangers::NoDomain,
+        hickory_proto::op::ResponseCode::NoError => Exchangers::of(pairs.collect()),
+        _ => Exchangers::Failed,
+    }
+}
+
+/// The addresses of a host by the records of a zone.
+pub(super) fn addresses_in(zone: &Zone, host: &Domain) -> BTreeSet<IpAddr> {
+    let families = [RecordType::A, RecordType::AAAA].into_iter();
+    let answers = families.flat_map(|family| zone.answer(host, family).records);
+    answers
+        .filter_map(|record| address_of(&record.data))
+        .collect()
 }

@@ -43,7 +43,11 @@ impl Tally {
         self.attempts += subject.attempts.len();
         self.equals.count(case, subject);
         let expected = &case.scenario.expect.first_attempts;
-        if let Some(first) = subject.attempts.first() {
+        let mut proper = subject
+            .attempts
+            .iter()
+            .filter(|attempt| !attempt.incidental);
+        if let Some(first) = proper.next() {
             for ((host, _), count) in expected.iter().zip(&mut self.first_attempts) {
                 *count += u64::from(first.went_to(host));
             }

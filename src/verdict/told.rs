@@ -1,7 +1,8 @@
 //! What the sender had been told by the name server when it made an attempt.
 //!
 //! It is put together from the log's queries alone and shares nothing with the router: a second
-//! reading of RFC 5321 section 5.1 to hold the first one against.
+//! reading of RFC 5321 section 5.1 to hold the first one against. What a sender may have known that did
+//! not ask, or asked elsewhere, is the concern of [`views`](super::views).
 
 use std::{
     cell::RefCell,
@@ -17,10 +18,10 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
-use super::places::Places;
+use super::{Witness, places::Places};
 use crate::{
     event::{Event, QueryOutcome, What},
-    fault::QueryEffect,
+    fault::{Failure, QueryEffect},
     mta_sts::Policy,
     name::Domain,
     scenario::{PolicyRow, Scenario, TlsPolicy},
@@ -41,6 +42,16 @@ enum Given {
     Settled(Settled),
     /// A failure, or what is as good as one.
     Unsettled(Moment),
+}
+
+impl Given {
+    /// When it was first answered so.
+    fn since(&self) -> Moment {
+        match self {
+            Self::Settled(settled) => settled.first,
+            Self::Unsettled(at) => *at,
+        }
+    }
 }
 
 /// The same answer once or several times, with nothing else in between.
@@ -73,6 +84,8 @@ fn settles(answer: QueryOutcome, fault: Option<QueryEffect>) -> bool {
 /// Every answer of a log, by question.
 pub(super) struct Told<'a> {
     scenario: &'a Scenario,
+    /// Whether the sender may know what it did not ask the lab for: others than those in the process.
+    is_foreign: bool,
     given: BTreeMap<Domain, BTreeMap<RecordType, Vec<Given>>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
     fetched: BTreeMap<Domain, Vec<Moment>>,
@@ -100,10 +113,23 @@ pub(super) enum Exchangers {
     Failed,
 }
 
+impl Exchangers {
+    /// The exchangers that MX records name; of no record, the implicit one (RFC 5321 section 5.1).
+    pub(super) fn of(pairs: BTreeSet<(u16, Domain)>) -> Self {
+        let is_null = |(preference, host): &(u16, Domain)| *preference == 0 && host.is_root();
+        match pairs.len() {
+            0 => Self::Implicit,
+            1 if pairs.iter().all(is_null) => Self::Null,
+            _ => Self::Mx(pairs),
+        }
+    }
+}
+
 impl<'a> Told<'a> {
-    pub(super) fn new(scenario: &'a Scenario) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, witness: Witness) -> Self {
         Self {
             scenario,
+            is_foreign: !matches!(witness, Witness::Sender { .. }),
             given: BTreeMap::new(),
             fetched: BTreeMap::new(),
             places: RefCell::default(),
@@ -125,10 +151,26 @@ impl<'a> Told<'a> {
                     Some(given) => given,
                     None => self.given.entry(name.clone()).or_default(),
                 };
-                let given = given.entry(*record_type).or_default();
-                match settles(*answer, *fault) {
-                    true => settled(given, event.at, *answer != QueryOutcome::NxDomain, records),
-                    false => unsettled(given, event.at),
+                let mut enter = |record_type: RecordType| {
+                    let given = given.entry(record_type).or_default();
+                    match settles(*answer, *fault) {
+                        true => {
+                            settled(given, event.at, *answer != QueryOutcome::NxDomain, records)
+                        }
+                        false => unsettled(given, event.at),
+                    }
+                };
+                match record_type {
+                    // Everything at once; what is not among it was not asked for (RFC 8482).
+                    RecordType::ANY => {
+                        let types: BTreeSet<RecordType> =
+                            records.iter().map(Record::record_type).collect();
+                        types
+                            .into_iter()
+                            .map(enter)
+                            .fold(false, |any, news| any | news)
+                    }
+                    one => enter(*one),
                 }
             }
             What::Fetched { host, answer } if answer.is_ok() => {
@@ -152,8 +194,52 @@ impl<'a> Told<'a> {
         Some(given)
     }
 
-    pub(super) fn scenario(&self) -> &Scenario {
+    pub(super) fn scenario(&self) -> &'a Scenario {
         self.scenario
+    }
+
+    pub(super) fn is_foreign(&self) -> bool {
+        self.is_foreign
+    }
+
+    /// Whether anything of a type was asked for, by a moment.
+    pub(super) fn asked_for_any(&self, record_type: RecordType, at: Moment) -> bool {
+        let names = self.given.values();
+        let mut given = names.filter_map(|given| given.get(&record_type)).flatten();
+        given.any(|given| given.since() <= at)
+    }
+
+    /// Whether a question was asked by a moment.
+    pub(super) fn asked(&self, name: &Domain, record_type: RecordType, at: Moment) -> bool {
+        let mut given = self.given(name, record_type).into_iter().flatten();
+        given.any(|given| given.since() <= at)
+    }
+
+    /// Whether some fault of the drill may have answered a question by a moment, in one of these ways: a
+    /// foreign sender may have been told so without having asked here.
+    pub(super) fn may_have_failed(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        at: Moment,
+        how: impl Fn(QueryEffect) -> bool,
+    ) -> bool {
+        let mut faults = self.scenario.faults.iter();
+        self.is_foreign
+            && faults.any(|fault| match &fault.failure {
+                Failure::Query {
+                    name: of,
+                    record_type: wanted,
+                    effect,
+                    ..
+                } => {
+                    of == name
+                        && wanted.is_none_or(|wanted| wanted == record_type)
+                        && fault.from <= at
+                        && how(*effect)
+                }
+                Failure::Session { .. } => false,
+            })
     }
 
     /// Where mail for a domain may go, as known at a moment.
@@ -191,7 +277,9 @@ impl<'a> Told<'a> {
         at: Moment,
         depth: usize,
     ) -> Known {
-        let Some(given) = self.given(name, record_type) else {
+        // A question that came later says nothing about what was known before it.
+        let given = self.given(name, record_type);
+        let Some(given) = given.filter(|_| self.asked(name, record_type, at)) else {
             return self.unasked(name, record_type, at, depth);
         };
         let mut failed = None;
@@ -226,7 +314,7 @@ impl<'a> Told<'a> {
     /// right.
     fn unasked(&self, name: &Domain, record_type: RecordType, at: Moment, depth: usize) -> Known {
         // Who asks for one address family only cannot use the other.
-        if record_type == RecordType::AAAA && !self.given.is_empty() {
+        if record_type == RecordType::AAAA && !self.is_foreign && !self.given.is_empty() {
             return Known::NoData;
         }
         let answer = self.scenario.zones.at(at).answer(name, record_type);
@@ -288,15 +376,7 @@ impl<'a> Told<'a> {
                         _ => None,
                     })
                     .collect();
-                let null = pairs.len() == 1
-                    && pairs
-                        .iter()
-                        .all(|(preference, host)| *preference == 0 && host.is_root());
-                if null {
-                    Exchangers::Null
-                } else {
-                    Exchangers::Mx(pairs)
-                }
+                Exchangers::of(pairs)
             }
             Known::NoData => Exchangers::Implicit,
             Known::NoDomain => Exchangers::NoDomain,
@@ -310,6 +390,9 @@ impl<'a> Told<'a> {
     /// span.
     pub(super) fn may_be_left_out(&self, hop: &Domain, host: &Domain, span: Range<Moment>) -> bool {
         let tls = self.scenario.sender.tls;
+        if self.may_lack_addresses(host, span.end) {
+            return true;
+        }
         let in_vain = |name: &Domain, record_type, span: &dyn Fn(Moment) -> bool| {
             let mut given = self.given(name, record_type).into_iter().flatten();
             given.any(|given| matches!(given, Given::Unsettled(at) if span(*at)))
@@ -340,6 +423,20 @@ impl<'a> Told<'a> {
                 .iter()
                 .any(|policy| excludes(&policy));
         by_dane || by_sts
+    }
+
+    /// Whether a foreign sender may know no address of a host: what it was told last was a failure, or the
+    /// drill lets the lookup fail and it did not ask here.
+    fn may_lack_addresses(&self, host: &Domain, at: Moment) -> bool {
+        let lacks = |record_type| {
+            let was_told = self.asked(host, record_type, at);
+            match self.known(host, record_type, at) {
+                Known::Failed => true,
+                Known::Records(_) if was_told => false,
+                _ => self.may_have_failed(host, record_type, at, |_| true),
+            }
+        };
+        self.is_foreign && [RecordType::A, RecordType::AAAA].into_iter().any(lacks)
     }
 
     /// Whether the sender was told of TLSA records of a host.

@@ -114,8 +114,9 @@ fn repeated_after_permanent(subject: &Subject<'_>) -> Option<Finding> {
         for recipient in message.to.iter() {
             let later = attempts[index + 1..]
                 .iter()
-                .find(|later| offers(later, recipient, message));
-            let sure = later.is_some_and(|later| !later.guessed && !attempt.guessed);
+                .find(|later| !later.incidental && offers(later, recipient, message));
+            let sure = later.is_some_and(|later| !later.guessed && !attempt.guessed)
+                && !attempt.incidental;
             if let Some(later) = later.filter(|_| sure && refused_for_good(attempt, recipient)) {
                 let observed = vec![attempt.to_string(), later.to_string()];
                 return Some(broken(
@@ -136,7 +137,13 @@ fn refused_for_good(attempt: &Attempt, recipient: &Mailbox) -> bool {
         .recipients
         .iter()
         .find(|(address, _)| address.eq_ignore_ascii_case(&recipient.text));
+    // What parameters of a command are not known, the command without them is another request.
+    let of_parameters = |code: u16| attempt.hop.is_none() && matches!(code, 504 | 555);
     match (reply, attempt.stage) {
+        (Some((_, code)), _) if of_parameters(*code) => false,
+        (None, Some(Stage::Mail)) if matches!(attempt.result, AttemptResult::Code(code) if of_parameters(code)) => {
+            false
+        }
         // 552 to RCPT speaks of the number of recipients (RFC 5321 section 4.5.3.1.10).
         (Some((_, 552)), _) => false,
         (Some((_, 500..)), _) => true,
@@ -188,11 +195,7 @@ fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> 
         if permanent || expired || looped || message.require_tls {
             continue;
         }
-        if case
-            .told
-            .places(&recipient.domain, at)
-            .are_known_to_be_none()
-        {
+        if case.told.may_be_nowhere(&recipient.domain, at) {
             continue;
         }
         if let Some(last) = to_hop.last() {
@@ -238,14 +241,12 @@ fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
                 && later.exchanger == attempt.exchanger
                 && (later.exchanger.is_some() || attempt.hosts.len() == 1)
         };
-        // In the same session, a further transaction; after TLS that failed, plain text at once; for
-        // other recipients of the same message, as far as that can be told.
+        // In the same session, a further transaction.
         let excused = |later: &Attempt| {
             later.session == attempt.session
                 || attempt.guessed
                 || later.guessed
-                || attempt.stage == Some(Stage::Starttls)
-                || are_for_others(message, attempt, later)
+                || subject.may_follow_at_once(attempt, later)
         };
         let later = attempts[index + 1..]
             .iter()
@@ -260,16 +261,6 @@ fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
         }
     }
     None
-}
-
-/// Whether two attempts of a sender that says nothing may be for different recipients.
-fn are_for_others(message: &Message, one: &Attempt, other: &Attempt) -> bool {
-    let offered = |attempt: &Attempt, to: &str| {
-        let mut known = attempt.recipients.iter();
-        known.any(|(known, _)| known == to)
-    };
-    let in_both = one.recipients.iter().any(|(to, _)| offered(other, to));
-    one.hop.is_none() && message.to.len() > 1 && !in_both
 }
 
 /// Returned, says the sender, and nothing came back; or a notification of a notification.

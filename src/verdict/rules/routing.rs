@@ -27,6 +27,7 @@ use crate::{
 
 /// First attempts per equal exchanger from which a share of nothing is no chance (one in a million).
 const ENOUGH: usize = 20;
+
 pub(in crate::verdict) fn check(case: &Case<'_>, subject: &Subject<'_>) -> Vec<Finding> {
     let strays: Vec<Finding> = subject
         .attempts
@@ -38,7 +39,7 @@ pub(in crate::verdict) fn check(case: &Case<'_>, subject: &Subject<'_>) -> Vec<F
     }
     let mut findings = Vec::new();
     for hop in Scenario::next_hops(subject.message) {
-        let passes = passes(&for_hop(case, &hop, &subject.attempts));
+        let passes = passes(subject, &for_hop(case, subject, &hop));
         let mut orders = passes
             .iter()
             .filter_map(|pass| pass_order(case, subject, &hop, pass));
@@ -59,32 +60,29 @@ fn first_of_each_rule(findings: Vec<Finding>) -> Vec<Finding> {
 /// An attempt at an address to which the message should not have gone.
 fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Finding> {
     let hops = Scenario::next_hops(subject.message);
+    // The route is made when a pass begins; what is told later is for the next one.
+    let began = pass_began(subject, attempt);
+    let in_route = |hop: &Domain| {
+        let views = case.told.views(hop, attempt.at, began);
+        views.iter().any(|view| view.keep_address(attempt.address))
+    };
+    let at_its_start = |hop: &Domain| {
+        let places = case.told.places(hop, began);
+        places.keep_address(attempt.address)
+    };
+    if hops.iter().any(|hop| in_route(hop) || at_its_start(hop)) {
+        return None;
+    }
     let places: Vec<(&Domain, Rc<Places>)> = hops
         .iter()
         .map(|hop| (hop, case.told.places(hop, attempt.at)))
         .collect();
-    let in_route = |places: &Places| {
-        let mut kept = places.kept();
-        kept.any(|(_, _, address)| *address == attempt.address)
-    };
-    // The route is made when a pass begins; what is told later is for the next one.
-    let at_its_start = || {
-        let begun = pass_began(subject, attempt);
-        hops.iter()
-            .any(|hop| in_route(&case.told.places(hop, begun)))
-    };
-    if places.iter().any(|(_, places)| in_route(places)) || at_its_start() {
-        return None;
-    }
     let observed = vec![attempt.to_string()];
     let id = Some(&subject.message.id);
-    let of_own_level = |places: &Places| {
-        places
-            .list
-            .iter()
-            .any(|(_, _, address)| *address == attempt.address)
-    };
-    if places.iter().any(|(_, places)| of_own_level(places)) {
+    if places
+        .iter()
+        .any(|(_, places)| places.list_address(attempt.address))
+    {
         return Some(broken(
             OWN_LEVEL,
             id,
@@ -124,7 +122,7 @@ fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Fi
     let allowed: Vec<String> = places
         .iter()
         .flat_map(|(_, places)| places.kept())
-        .map(|(_, host, address)| format!("{host} [{address}]"))
+        .map(|place| format!("{} [{}]", place.host, place.address))
         .collect();
     let allowed = if allowed.is_empty() {
         "no attempt".to_owned()
@@ -134,20 +132,40 @@ fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Fi
     Some(broken(WITHIN_ROUTE, id, allowed, observed))
 }
 
-/// The attempts of a message for one next hop: as the sender says, else those that could be for it.
-fn for_hop<'a>(case: &Case<'_>, hop: &Domain, attempts: &'a [Attempt]) -> Vec<&'a Attempt> {
-    let could_be = |attempt: &Attempt| {
-        let places = case.told.places(hop, attempt.at);
-        places
-            .list
-            .iter()
-            .any(|(_, _, address)| *address == attempt.address)
+/// The attempts of a message that may be for a next hop.
+fn for_hop<'a>(case: &Case<'_>, subject: &'a Subject<'_>, hop: &Domain) -> Vec<&'a Attempt> {
+    let leads_there = |attempt: &Attempt| {
+        let views = case.told.views(hop, attempt.at, attempt.at);
+        views.iter().any(|view| view.list_address(attempt.address))
     };
-    let is_for = |attempt: &&Attempt| match &attempt.hop {
-        Some(said) => said == hop,
-        None => could_be(attempt),
+    let is_for = |attempt: &&Attempt| match hops_of(subject, attempt) {
+        Some(hops) => hops.contains(hop),
+        None => leads_there(attempt),
     };
-    attempts.iter().filter(is_for).collect()
+    subject.attempts.iter().filter(is_for).collect()
+}
+
+/// The next hops that an attempt was for, as far as that is certain: as the sender says; else by the
+/// recipients that it named.
+fn hops_of(subject: &Subject<'_>, attempt: &Attempt) -> Option<Vec<Domain>> {
+    if let Some(hop) = &attempt.hop {
+        return Some(vec![hop.clone()]);
+    }
+    let hops = Scenario::next_hops(subject.message);
+    if hops.len() < 2 {
+        return Some(hops);
+    }
+    let named = |text: &str| {
+        let mut to = subject.message.to.iter();
+        let known = to.find(|to| to.text.eq_ignore_ascii_case(text));
+        known.map(|to| to.domain.clone())
+    };
+    let hops: Vec<Domain> = attempt
+        .recipients
+        .iter()
+        .filter_map(|(text, _)| named(text))
+        .collect();
+    (!hops.is_empty()).then_some(hops)
 }
 
 /// When the pass of an attempt began.
@@ -164,7 +182,7 @@ fn pass_began(subject: &Subject<'_>, attempt: &Attempt) -> Moment {
 
 /// The passes of a message: as the sender numbers them; of a silent one, up to where a candidate
 /// comes again or a better one follows after a pause.
-fn passes<'a>(attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
+fn passes<'a>(subject: &Subject<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
     let mut passes: Vec<Vec<&Attempt>> = Vec::new();
     for attempt in attempts {
         let last = passes
@@ -173,9 +191,10 @@ fn passes<'a>(attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
         let same_pass = last.is_some_and(|(pass, last)| match (last.pass, attempt.pass) {
             (Some(before), Some(now)) => before == now,
             _ => {
-                let again = pass
-                    .iter()
-                    .any(|earlier| earlier.address == attempt.address);
+                let again = pass.iter().any(|earlier| {
+                    earlier.address == attempt.address
+                        && !subject.may_follow_at_once(earlier, attempt)
+                });
                 !again && attempt.at.since(last.ended) < pause_after(last)
             }
         });
@@ -206,27 +225,36 @@ fn pass_order(
     let mut tried: BTreeSet<IpAddr> = BTreeSet::new();
     let began = pass.first()?.at;
     for attempt in pass {
-        let places = case.told.places(hop, attempt.at);
         tried.insert(attempt.address);
-        let Some(preference) = places.preference_of(attempt) else {
+        if attempt.incidental || hops_of(subject, attempt).is_none() {
             continue;
+        }
+        let passed_over = |view: &Places| {
+            let preference = view.preference_of(attempt)?;
+            let better = view
+                .kept()
+                .filter(|place| place.preference < preference && place.is_known)
+                .filter(|place| !tried.contains(&place.address))
+                .filter(|place| {
+                    !case
+                        .told
+                        .may_be_left_out(hop, &place.host, began..attempt.at)
+                })
+                .find(|place| !case.may_be_remembered(place.address, attempt.at));
+            Some(better.map(|place| {
+                format!(
+                    "{} [{}] (preference {}) before any of preference {preference}",
+                    place.host, place.address, place.preference
+                )
+            }))
         };
-        let better = places
-            .kept()
-            .filter(|(other, _, address)| *other < preference && !tried.contains(address))
-            .filter(|(_, host, _)| !case.told.may_be_left_out(hop, host, began..attempt.at))
-            .find(|(_, _, address)| !case.may_be_remembered(*address, attempt.at));
-        if let Some((other, host, address)) = better {
-            let expected = format!(
-                "{host} [{address}] (preference {other}) before any of preference {preference}"
-            );
+        let views = case.told.views(hop, attempt.at, attempt.at);
+        // In each way in which the sender may have known of this place.
+        let ways: Option<Vec<String>> = views.iter().filter_map(|view| passed_over(view)).collect();
+        if let Some(expected) = ways.and_then(|ways| ways.into_iter().next()) {
             let observed = pass.iter().map(ToString::to_string).collect();
-            return Some(broken(
-                PREFERENCE_ORDER,
-                Some(&subject.message.id),
-                expected,
-                observed,
-            ));
+            let id = Some(&subject.message.id);
+            return Some(broken(PREFERENCE_ORDER, id, expected, observed));
         }
     }
     None
@@ -243,8 +271,9 @@ fn second_candidate(
         return None;
     }
     for (index, pass) in passes.iter().enumerate() {
-        let [only] = pass[..] else { continue };
-        if only.guessed {
+        let proper: Vec<&&Attempt> = pass.iter().filter(|attempt| !attempt.incidental).collect();
+        let [only] = proper[..] else { continue };
+        if only.guessed || hops_of(subject, only).is_none() {
             continue;
         }
         let transient = match only.result {
@@ -252,18 +281,25 @@ fn second_candidate(
             AttemptResult::Code(code) => code < 500,
             _ => true,
         };
-        let places = case.told.places(hop, only.at);
+        // A lost reply may be left at that, for fear of a duplicate.
+        if !transient || !only.taken.is_empty() {
+            continue;
+        }
         // What secures the other one may have been asked for later in the pass, and not found.
         let next = passes.get(index + 1).and_then(|pass| pass.first());
         let until = next.map_or_else(|| subject.last_word(case, only.ended), |next| next.at);
-        let other = places
-            .kept()
-            .filter(|(_, _, address)| *address != only.address)
-            .filter(|(_, host, _)| !case.told.may_be_left_out(hop, host, only.at..until))
-            .find(|(_, _, address)| !case.may_be_remembered(*address, only.at));
-        // A lost reply may be left at that, for fear of a duplicate.
-        if let Some((_, host, address)) = other.filter(|_| transient && only.taken.is_empty()) {
-            let expected = format!("then {host} [{address}]");
+        let tried = |address: IpAddr| pass.iter().any(|attempt| attempt.address == address);
+        let other = |view: &Rc<Places>| {
+            let mut others = view
+                .kept()
+                .filter(|place| place.is_known && !tried(place.address))
+                .filter(|place| !case.told.may_be_left_out(hop, &place.host, only.at..until));
+            let other = others.find(|place| !case.may_be_remembered(place.address, only.at));
+            other.map(|place| format!("then {} [{}]", place.host, place.address))
+        };
+        let views = case.told.views(hop, only.at, only.at);
+        let others: Option<Vec<String>> = views.iter().map(other).collect();
+        if let Some(expected) = others.and_then(|others| others.into_iter().next()) {
             return Some(broken(
                 NEXT_CANDIDATE,
                 Some(&subject.message.id),
@@ -294,20 +330,24 @@ impl Equals {
         if may_leave_out || case.witness == Witness::Server {
             return;
         }
-        let Some(first) = subject.attempts.first() else {
+        let mut proper = subject
+            .attempts
+            .iter()
+            .filter(|attempt| !attempt.incidental);
+        let Some(first) = proper.next() else {
             return;
         };
         let [hop] = &Scenario::next_hops(subject.message)[..] else {
             return;
         };
         let places = case.told.places(hop, first.at);
-        let Some(best) = places.kept().map(|(preference, ..)| *preference).min() else {
+        let Some(best) = places.kept().map(|place| place.preference).min() else {
             return;
         };
         let equals: BTreeSet<Domain> = places
             .kept()
-            .filter(|(preference, ..)| *preference == best)
-            .map(|(_, host, _)| host.clone())
+            .filter(|place| place.preference == best)
+            .map(|place| place.host.clone())
             .collect();
         if equals.len() < 2 {
             return;

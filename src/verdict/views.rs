@@ -1,0 +1,98 @@
+//! The ways in which a sender may have known the DNS at some moment.
+//!
+//! A sender in the process knows what the log says that it was told. Of any other one it can only be said
+//! what it may have known: it may have asked somebody else, before the drill, or not at all; it may keep an
+//! answer for as long as its TTL lasts (RFC 1034 section 3.6); it may have been told what a fault of the
+//! drill tells those who ask. A rule is held against it only where it is broken in every one of these ways.
+
+use std::{net::IpAddr, rc::Rc, time::Duration};
+
+use hickory_proto::rr::{RData, RecordType};
+
+use super::{
+    places::{Places, addresses_in, exchangers_in},
+    told::{Exchangers, Told},
+};
+use crate::{fault::QueryEffect, name::Domain, time::Moment, zone::Zone};
+
+impl Told<'_> {
+    /// Where mail for a domain may go at a moment: as the sender was told; then, of one that may know what
+    /// it did not ask, in every other way in which that can be. Its pass began at `began`.
+    pub(super) fn views(&self, hop: &Domain, at: Moment, began: Moment) -> Vec<Rc<Places>> {
+        let mut views = vec![self.places(hop, at)];
+        if !self.is_foreign() {
+            return views;
+        }
+        if began != at {
+            views.push(self.places(hop, began));
+        }
+        for (start, end, zone) in self.scenario().zones.spans() {
+            let is_kept = |end: Moment| at <= end.after(kept_for(zone, hop));
+            if start <= at && end.is_none_or(is_kept) {
+                views.push(Rc::new(Places::in_zone(self, zone, hop, at)));
+            }
+        }
+        let no_data = |effect| effect == QueryEffect::NoData;
+        if self.may_have_failed(hop, RecordType::MX, at, no_data) {
+            let zone = self.scenario().zones.at(at);
+            let addresses = |host: &Domain| addresses_in(zone, host);
+            let implicit = Places::of(self, hop, at, Exchangers::Implicit, addresses);
+            views.push(Rc::new(implicit));
+        }
+        views
+    }
+
+    /// Whether a sender must have known an address of a host at a moment. One that asked for the other
+    /// family only cannot use this one; one that asked for neither has it from elsewhere, and is taken for
+    /// one without IPv6 unless it asked for an IPv6 address of anybody.
+    pub(super) fn must_know(&self, host: &Domain, address: IpAddr, at: Moment) -> bool {
+        let (family, other) = match address {
+            IpAddr::V4(_) => (RecordType::A, RecordType::AAAA),
+            IpAddr::V6(_) => (RecordType::AAAA, RecordType::A),
+        };
+        if !self.is_foreign() || self.asked(host, family, at) {
+            return true;
+        }
+        if self.asked(host, other, at) {
+            return false;
+        }
+        family == RecordType::A || self.asked_for_any(RecordType::AAAA, at)
+    }
+
+    /// Whether a sender may have known by a moment that there is nowhere to send mail for a domain to.
+    pub(super) fn may_be_nowhere(&self, hop: &Domain, at: Moment) -> bool {
+        let gone = |effect| matches!(effect, QueryEffect::NxDomain | QueryEffect::NoData);
+        let types = [RecordType::MX, RecordType::A, RecordType::AAAA];
+        let may_be_gone = |name: &Domain| {
+            let mut types = types.into_iter();
+            types.any(|record_type| self.may_have_failed(name, record_type, at, gone))
+        };
+        let views = self.views(hop, at, at);
+        let mut hosts = views.iter().flat_map(|view| &view.list);
+        views.iter().any(|view| view.are_known_to_be_none())
+            || may_be_gone(hop)
+            || hosts.any(|place| may_be_gone(&place.host))
+    }
+}
+
+/// How long what a zone says of a domain's route may be kept: the longest of the TTLs that it rests on; of
+/// what is not there, that of negative answers (RFC 2308 section 5).
+fn kept_for(zone: &Zone, hop: &Domain) -> Duration {
+    let mut names = vec![hop.clone()];
+    if let Exchangers::Mx(pairs) = exchangers_in(zone, hop) {
+        names.extend(pairs.into_iter().map(|(_, host)| host));
+    }
+    let types = [RecordType::MX, RecordType::A, RecordType::AAAA];
+    let answers = names
+        .iter()
+        .flat_map(|name| types.map(|wanted| zone.answer(name, wanted)));
+    let ttl = |answer: crate::zone::Answer| {
+        let negative = answer.soa.into_iter().filter_map(|soa| match soa.data {
+            RData::SOA(data) => Some(soa.ttl.min(data.minimum)),
+            _ => None,
+        });
+        let ttls = answer.records.iter().map(|record| record.ttl);
+        ttls.chain(negative).max().unwrap_or(0)
+    };
+    Duration::from_secs(answers.map(ttl).max().unwrap_or(0).into())
+}
