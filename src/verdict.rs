@@ -13,6 +13,8 @@ mod views;
 use std::{collections::BTreeMap, time::Duration};
 
 pub(crate) use self::judge::Judge;
+#[cfg(target_os = "linux")]
+pub(crate) use self::rules::RETRY_WAITS;
 pub use self::rules::{RULES, Rule};
 use crate::{
     event::Event,

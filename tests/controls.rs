@@ -12,7 +12,7 @@ use mxdrill::{
 };
 
 /// Each flaw, the rule that must name it, and a drill in which it shows.
-const CONTROLS: [(Flaw, &str, &str); 19] = [
+const CONTROLS: [(Flaw, &str, &str); 22] = [
     (
         Flaw::IgnoresPreference,
         "preference-order",
@@ -95,6 +95,21 @@ const CONTROLS: [(Flaw, &str, &str); 19] = [
         Flaw::SendsInPlain,
         "tls-kept",
         "mta_sts/mx_not_in_the_policy",
+    ),
+    (
+        Flaw::PermanentIsTransient,
+        "permanent-is-returned",
+        "rfc7505/null_mx_is_reported_at_once",
+    ),
+    (
+        Flaw::GivesUpAfterADay,
+        "transient-is-retried",
+        "bounces/expired",
+    ),
+    (
+        Flaw::KeepsAnswers,
+        "within-route",
+        "basics/changed_record_after_its_ttl",
     ),
 ];
 

@@ -39,6 +39,9 @@ pub(crate) struct Adapter {
     /// content with root.
     #[serde(default)]
     pub(crate) runs_as: Option<String>,
+    /// Why its clock does not run as ours does: what it does too soon by that is not held against it.
+    #[serde(default)]
+    pub(crate) bent_clock: Option<String>,
     /// Prints the version.
     pub(crate) version: String,
     /// Writes the configuration.

@@ -14,12 +14,15 @@ use std::{
 
 use super::{
     Adapter,
-    cell::{self, Cell, Job},
+    cell::{self, Broken, Cell, Job},
     fit::Fit,
     matrix::{Column, Counted, Grade, Judged, Matrix, Row},
     tree::Tree,
 };
-use crate::scenario::{Level, Scenario};
+use crate::{
+    scenario::{Level, Scenario},
+    verdict::RETRY_WAITS,
+};
 
 /// Rounds of a sample, at least and at most.
 const ROUNDS: (usize, usize) = (3, 8);
@@ -219,7 +222,7 @@ impl Suite {
             Ok(cell)
         });
         match played {
-            Ok(cell) => judge(cell, scenario.level),
+            Ok(cell) => judge(cell, scenario.level, server.adapter.bent_clock.as_deref()),
             Err(error) => Judged::without_run(Grade::Inconclusive, error.to_string()),
         }
     }
@@ -290,26 +293,30 @@ impl Suite {
 
 /// The grade of a cell: of the worst that is wrong with it.
 ///
-/// Where a whole drill is about what is left open or contested, nothing in it weighs more than that.
-fn judge(cell: Cell, drill: Level) -> Judged {
-    let findings = cell.findings.iter();
-    let worst = findings
-        .map(|finding| match (drill, finding.level) {
-            (Level::May | Level::Info, _) => Grade::Informs,
-            // Worth knowing, and nothing that anything asks for.
-            (_, Level::May | Level::Info) => Grade::Pass,
-            (_, level) => Grade::of(level),
-        })
-        .max();
-    let grade = match (worst, &cell.trouble) {
+/// Where a whole drill is about what is left open or contested, nothing in it weighs more than that. What a
+/// server does too soon whose clock was made to run fast is not its own doing.
+fn judge(cell: Cell, drill: Level, bent_clock: Option<&str>) -> Judged {
+    let is_bent = |finding: &&Broken| {
+        bent_clock.is_some() && finding.rule.as_deref() == Some(RETRY_WAITS.name)
+    };
+    let grade_of = |finding: &Broken| match (drill, finding.level) {
+        (Level::May | Level::Info, _) => Grade::Informs,
+        // Worth knowing, and nothing that anything asks for.
+        (_, Level::May) => Grade::Pass,
+        (_, level) => Grade::of(level),
+    };
+    let (bent, own): (Vec<&Broken>, Vec<&Broken>) = cell.findings.iter().partition(is_bent);
+    let worst = own.into_iter().map(grade_of).max().unwrap_or(Grade::Pass);
+    let by_clock = bent_clock.filter(|_| !bent.is_empty() && worst < Grade::Inconclusive);
+    let (grade, reason) = match (&cell.trouble, by_clock) {
         // What a broken-off drill seems to show may be what is missing of it.
-        (_, Some(_)) => Grade::Inconclusive,
-        (Some(worst), None) => worst,
-        (None, None) => Grade::Pass,
+        (Some(trouble), _) => (Grade::Inconclusive, Some(trouble.clone())),
+        (None, Some(clock)) => (Grade::Inconclusive, Some(clock.to_owned())),
+        (None, None) => (worst, None),
     };
     Judged {
         grade,
-        reason: cell.trouble.clone(),
+        reason,
         depends: None,
         runs: 1,
         flaky: false,

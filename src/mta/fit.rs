@@ -142,11 +142,24 @@ impl Fit {
     }
 }
 
+/// Statements of RFC 5321 section 4.5.4.1 about a sender's own schedule: when it tries again, and when it
+/// gives up (`docs/requirements.md`).
+const SCHEDULE: [u16; 5] = [24, 25, 26, 28, 33];
+
 /// A drill that speaks of how the reference sender is set, or of what stands behind a receiver.
 fn about_the_reference(scenario: &Scenario) -> Option<String> {
     let settings = &scenario.sender;
     if scenario.needs_sockets() {
         return Some("is about a server behind a receiver".to_owned());
+    }
+    if scenario
+        .covers
+        .iter()
+        .any(|number| SCHEDULE.contains(number))
+    {
+        let reason =
+            "is about a sender's own schedule, and every pass over the queue is begun for it";
+        return Some(reason.to_owned());
     }
     let set = [
         (settings.max_candidates.is_some(), "max_candidates"),

@@ -46,11 +46,17 @@ pub enum Flaw {
     ReturnsNotifications,
     /// Sends in plain text, whatever asks for TLS.
     SendsInPlain,
+    /// Queues what failed for good, and tries it again.
+    PermanentIsTransient,
+    /// Gives a message up after a day.
+    GivesUpAfterADay,
+    /// Never asks again for what it was once told.
+    KeepsAnswers,
 }
 
 impl Flaw {
     /// Every flaw and its name.
-    pub const ALL: [(&'static str, Self); 17] = [
+    pub const ALL: [(&'static str, Self); 20] = [
         ("ignores-preference", Self::IgnoresPreference),
         ("highest-first", Self::HighestFirst),
         ("no-shuffle", Self::NoShuffle),
@@ -68,6 +74,9 @@ impl Flaw {
         ("no-notification", Self::NoNotification),
         ("returns-notifications", Self::ReturnsNotifications),
         ("sends-in-plain", Self::SendsInPlain),
+        ("permanent-is-transient", Self::PermanentIsTransient),
+        ("gives-up-after-a-day", Self::GivesUpAfterADay),
+        ("keeps-answers", Self::KeepsAnswers),
     ];
 
     /// The answer as a flawed sender takes it.

@@ -54,7 +54,7 @@ impl Office {
             site: Arc::clone(&post.site),
             flaw,
             seed: post.seed(),
-            lookups: Lookups::new(Arc::clone(&post.site), settings.cache),
+            lookups: Lookups::new(Arc::clone(&post.site), settings.cache).flawed(flaw),
             settings,
             policies: Policies::default(),
             unreachable: Mutex::default(),
@@ -82,7 +82,9 @@ impl Office {
                     text: unroutable.to_string(),
                 };
                 return match unroutable.severity() {
-                    Severity::Permanent => self.fail_rest(delivery, reason),
+                    Severity::Permanent if self.flaw != Some(Flaw::PermanentIsTransient) => {
+                        self.fail_rest(delivery, reason)
+                    }
                     _ => delivery.last = Some(reason),
                 };
             }
@@ -275,7 +277,12 @@ impl Office {
                     None,
                     "",
                 ),
-                Fate::Failed(reason) if self.flaw == Some(Flaw::IgnoresPermanent) => {
+                Fate::Failed(reason)
+                    if matches!(
+                        self.flaw,
+                        Some(Flaw::IgnoresPermanent | Flaw::PermanentIsTransient)
+                    ) =>
+                {
                     delivery.last = Some(reason);
                     delivery.to.push(recipient);
                 }

@@ -38,6 +38,9 @@ pub struct Reference {
     flaw: Option<Flaw>,
 }
 
+/// How long a sender keeps a message that gives up after a day.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 impl Reference {
     /// A sender with a flaw.
     pub fn with_flaw(flaw: Flaw) -> Self {
@@ -168,7 +171,11 @@ impl Office {
         let stop = self.site.scenario.stop;
         let is_past_stop = |at: Moment| stop.is_some_and(|stop| at > stop);
         let given = delivery.message.at;
-        let deadline = given.after(self.settings.expire);
+        let patience = match self.flaw {
+            Some(Flaw::GivesUpAfterADay) => A_DAY.min(self.settings.expire),
+            _ => self.settings.expire,
+        };
+        let deadline = given.after(patience);
         if delivery.pass == 0 {
             let received = delivery.message.received;
             if received >= self.settings.max_hops {

@@ -23,6 +23,7 @@ use hickory_resolver::{
 use tokio::sync::Mutex as AsyncMutex;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
+use super::Flaw;
 use crate::{
     lab::{Network, Site, runtime::LabRuntime},
     name::Domain,
@@ -72,6 +73,8 @@ pub(crate) struct Lookups {
     resolver: Option<Resolver<LabRuntime>>,
     /// `None`: nothing is kept.
     cache: Option<Mutex<HashMap<(Domain, RecordType), Slot>>>,
+    /// Whether answers are kept beyond their TTL, as no sender should.
+    keeps_for_ever: bool,
 }
 
 impl Lookups {
@@ -81,6 +84,15 @@ impl Lookups {
             resolver: keeps.then(|| resolver(&site)),
             site,
             cache: cached.then(Mutex::default),
+            keeps_for_ever: false,
+        }
+    }
+
+    /// The same with a flaw, if it is one of looking up.
+    pub(super) fn flawed(self, flaw: Option<Flaw>) -> Self {
+        Self {
+            keeps_for_ever: flaw == Some(Flaw::KeepsAnswers),
+            ..self
         }
     }
 
@@ -113,7 +125,11 @@ impl Lookups {
             return cached.found.clone();
         }
         let (found, ttl) = self.ask(name, record_type).await;
-        *slot = ttl.map(|ttl| Cached {
+        let kept = |ttl| match self.keeps_for_ever {
+            true => Duration::MAX,
+            false => ttl,
+        };
+        *slot = ttl.map(kept).map(|ttl| Cached {
             until: self.site.clock.now().after(ttl),
             found: found.clone(),
         });

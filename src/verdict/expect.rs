@@ -9,10 +9,12 @@ use super::{
 };
 use crate::{
     fault::{Host, Stage},
+    name::Domain,
     observe::{Attempt, Ending},
     reply::Status,
     scenario::{
-        AttemptResult, ExpectedAttempt, ExpectedMessage, Level, Message, MessageId, Outcome, Total,
+        AttemptResult, ExpectedAttempt, ExpectedMessage, Level, Message, MessageId, Outcome,
+        Scenario, Total,
     },
     time::Moment,
 };
@@ -42,20 +44,30 @@ pub(super) fn totals(case: &Case<'_>, tally: &Tally) -> Vec<Finding> {
             _ => bounds.allow(observed),
         };
         if !allowed {
-            findings.push(finding(
-                case,
-                match total {
-                    Total::Sessions | Total::Notifications => {
-                        format!("number of {}", total.word())
-                    }
-                    _ => format!("{} messages", total.word()),
-                },
-                vec![bounds.to_string()],
-                vec![observed.to_string()],
-            ));
+            let (claim, is_by_itself) = match total {
+                Total::Sessions | Total::Notifications => {
+                    (format!("number of {}", total.word()), true)
+                }
+                _ => (format!("{} messages", total.word()), false),
+            };
+            let (expected, observed) = (vec![bounds.to_string()], vec![observed.to_string()]);
+            let mut finding = finding(case, claim, expected, observed);
+            if is_by_itself {
+                finding.level = as_another_way(case);
+            }
+            findings.push(finding);
         }
     }
     findings
+}
+
+/// How much a departure weighs that breaks no sentence of an RFC by itself: a foreign sender may do in
+/// another way what the reference sender does, and is held to the rules.
+fn as_another_way(case: &Case<'_>) -> Level {
+    match case.witness {
+        Witness::Sender { .. } => case.scenario.level,
+        Witness::Command | Witness::Server => Level::Info,
+    }
 }
 
 fn finding(
@@ -126,12 +138,14 @@ pub(super) fn message(
             vec![expected],
             vec![observed],
         );
-        // Which status a report gives is settled by no MUST.
-        let by_itself = what == "status" && !matches!(case.witness, Witness::Sender { .. });
-        let level = if by_itself {
-            Level::Info
-        } else {
-            finding.level
+        let level = match (case.witness, what) {
+            (Witness::Sender { .. }, _) => finding.level,
+            // Which status a report gives is settled by no MUST.
+            (_, "status") => Level::May,
+            // Where a message came to no end, nothing was seen that settles what becomes of it.
+            (_, "outcome") if ending.outcome() != Outcome::Deferred => finding.level,
+            (_, what) if what.starts_with("outcome for ") => finding.level,
+            _ => as_another_way(case),
         };
         findings.push(Finding { level, ..finding });
     };
@@ -216,6 +230,31 @@ pub(super) fn message(
         findings.extend(sequence(case, id, Extent::Beginning, expected, &attempts));
     }
     findings
+}
+
+/// A message that a foreign sender did nothing about, as far as the lab saw: then nothing is known of it,
+/// whatever was expected.
+pub(super) fn untouched(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
+    let message = subject.message;
+    let hops = Scenario::next_hops(message);
+    let is_foreign = !matches!(case.witness, Witness::Sender { .. });
+    let is_touched = !subject.attempts.is_empty()
+        || subject.heard.returned.is_some()
+        || hops.iter().any(|hop| case.told.was_asked_about(hop));
+    if !is_foreign || is_touched {
+        return None;
+    }
+    let hops: Vec<&str> = hops.iter().map(Domain::as_str).collect();
+    let expected = format!("a lookup of {}, or a connection", hops.join(" or "));
+    let claim = format!("something is done about message {}", message.id);
+    let finding = finding(case, claim, vec![expected], vec!["nothing".to_owned()]);
+    Some(match case.witness {
+        Witness::Server => Finding {
+            level: Level::Info,
+            ..finding
+        },
+        Witness::Sender { .. } | Witness::Command => finding,
+    })
 }
 
 /// Whether what was seen of a message can be what was expected of it.
@@ -318,12 +357,11 @@ fn sequence(
     let observed = &observed[..shown];
     let expected = expected.iter().map(ToString::to_string).collect();
     let observed = observed.iter().map(ToString::to_string).collect();
-    Some(finding(
-        case,
-        format!("{what} of message {id}"),
-        expected,
-        observed,
-    ))
+    let finding = finding(case, format!("{what} of message {id}"), expected, observed);
+    Some(Finding {
+        level: as_another_way(case),
+        ..finding
+    })
 }
 
 /// Whether the attempts can be the expected ones: each that is one for certain in its place, those that may

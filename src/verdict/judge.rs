@@ -300,6 +300,7 @@ impl<'a> Judge<'a> {
             let wrong = expect::message(case, &subject, expected);
             findings.add(About::Expectations, *place, wrong);
         }
+        findings.add(About::Routing, index, expect::untouched(case, &subject));
         findings.add(About::Routing, index, routing::check(case, &subject));
         findings.add(About::Security, index, security::check(case, &subject));
         let mut notes = Vec::new();

@@ -19,6 +19,8 @@ pub(super) struct Places {
     pub(super) list: Vec<Place>,
     /// The lowest preference at which the sender found itself.
     own: Option<u16>,
+    /// Whether the addresses of some exchanger could not be looked up for now: there may be more.
+    lacks_some: bool,
 }
 
 /// One address of an exchanger.
@@ -35,7 +37,16 @@ impl Places {
     /// As the name server told it.
     pub(super) fn new(told: &Told<'_>, hop: &Domain, at: Moment) -> Self {
         let exchangers = told.exchangers(hop, at);
-        Self::of(told, hop, at, exchangers, |host| told.addresses(host, at))
+        let mut places = Self::of(told, hop, at, exchangers, |host| told.addresses(host, at));
+        places.lacks_some = match &places.exchangers {
+            Exchangers::Mx(pairs) => pairs
+                .iter()
+                .filter(|(preference, _)| places.own.is_none_or(|own| *preference < own))
+                .any(|(_, host)| told.lacks_addresses(host, at)),
+            Exchangers::Implicit => told.lacks_addresses(hop, at),
+            Exchangers::Null | Exchangers::NoDomain | Exchangers::Failed => false,
+        };
+        places
     }
 
     /// With some exchangers, whoever told the sender of them.
@@ -75,6 +86,7 @@ impl Places {
             exchangers,
             list,
             own,
+            lacks_some: false,
         }
     }
 
@@ -114,7 +126,8 @@ impl Places {
 
     /// Whether it is settled that there is nowhere to go.
     pub(super) fn are_known_to_be_none(&self) -> bool {
-        self.exchangers != Exchangers::Failed && self.kept().next().is_none()
+        let is_settled = self.exchangers != Exchangers::Failed && !self.lacks_some;
+        is_settled && self.kept().next().is_none()
     }
 
     /// What is left without the sender's own level and worse ones.

@@ -24,7 +24,7 @@ pub struct Rule {
 
 macro_rules! rules {
     ($($constant:ident = $name:literal, $cite:literal, $level:ident, $claim:literal;)*) => {
-        $(pub(super) const $constant: Rule = Rule { name: $name, cite: $cite, level: Level::$level, claim: $claim };)*
+        $(pub(crate) const $constant: Rule = Rule { name: $name, cite: $cite, level: Level::$level, claim: $claim };)*
         /// Every rule.
         pub const RULES: &[Rule] = &[$($constant),*];
     };
@@ -35,13 +35,14 @@ rules! {
     EQUALS_SHARE = "equals-share", "RFC 5321 section 5.1", Must, "exchangers of equal preference share the first attempts";
     NEXT_CANDIDATE = "next-candidate", "RFC 5321 section 5.1", Should, "a pass that fails transiently tries a second candidate where there is one";
     WITHIN_ROUTE = "within-route", "RFC 5321 section 5.1", Must, "no address outside the route is connected to";
-    MX_OVER_ADDRESS = "mx-over-address", "RFC 5321 section 5.1", Must, "a domain with MX records is not sent to at its own address";
+    MX_OVER_ADDRESS = "mx-over-address", "RFC 5321 section 5.1", Must, "mail for a domain with MX records does not go to the domain's own address";
     NULL_MX = "null-mx", "RFC 7505 section 3", Must, "a domain with a null MX is sent nothing";
     OWN_LEVEL = "own-level", "RFC 5321 section 5.1", Must, "a sender in the list tries neither itself nor its level nor worse ones";
     FAILED_LOOKUP_DEFERS = "failed-lookup-defers", "RFC 5321 section 5.1", Must, "a lookup that fails for now is no answer: the message is queued";
     NOTHING_LOST = "nothing-lost", "RFC 5321 section 6.1", Must, "every message is delivered, queued or returned";
     DELIVERED_ONCE = "delivered-once", "RFC 5321 section 4.2.5", Should, "no recipient is delivered to twice";
     PERMANENT_IS_FINAL = "permanent-is-final", "RFC 5321 section 4.2.1", Should, "after a permanent failure the same request is not repeated";
+    PERMANENT_IS_RETURNED = "permanent-is-returned", "RFC 5321 section 5.1", Should, "what can never be delivered is returned, not kept until its time is over";
     TRANSIENT_IS_RETRIED = "transient-is-retried", "RFC 5321 section 4.5.4.1", Must, "a transient failure is retried until the message expires";
     RETRY_WAITS = "retry-waits", "RFC 5321 section 4.5.4.1", Must, "a destination that failed is not retried at once";
     SENDER_NOTIFIED = "sender-notified", "RFC 5321 section 3.6.3", Must, "a message that is given up is returned to its sender";

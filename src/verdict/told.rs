@@ -32,6 +32,9 @@ use crate::{
 /// Aliases followed at most.
 const MAX_ALIASES: usize = 16;
 
+/// How long a pass over a route may take that was looked up when it began.
+const LONGEST_PASS: Duration = Duration::from_secs(600);
+
 /// Next hops and moments for which places are kept.
 const MOST_PLACES: usize = 10_000;
 
@@ -209,6 +212,11 @@ impl<'a> Told<'a> {
         given.any(|given| given.since() <= at)
     }
 
+    /// Whether anything was asked about a name, or one below it.
+    pub(super) fn was_asked_about(&self, name: &Domain) -> bool {
+        self.given.keys().any(|asked| asked.is_within(name))
+    }
+
     /// Whether a question was asked by a moment.
     pub(super) fn asked(&self, name: &Domain, record_type: RecordType, at: Moment) -> bool {
         let mut given = self.given(name, record_type).into_iter().flatten();
@@ -300,6 +308,11 @@ impl<'a> Told<'a> {
             .map(|record| record.ttl)
             .min()
             .unwrap_or(0);
+        // What is not asked for again runs out; a pass that began before may take its time.
+        let good_for = Duration::from_secs(ttl.into()).saturating_add(LONGEST_PASS);
+        if last.last.after(good_for) < at {
+            return self.unasked(name, record_type, at, depth);
+        }
         let failed_since = failed.is_some_and(|failed| failed > last.last);
         if failed_since && last.last.after(Duration::from_secs(ttl.into())) < at {
             return Known::Failed;
@@ -314,7 +327,8 @@ impl<'a> Told<'a> {
     /// right.
     fn unasked(&self, name: &Domain, record_type: RecordType, at: Moment, depth: usize) -> Known {
         // Who asks for one address family only cannot use the other.
-        if record_type == RecordType::AAAA && !self.is_foreign && !self.given.is_empty() {
+        let never_asked = !self.is_foreign && !self.asked(name, record_type, at);
+        if record_type == RecordType::AAAA && never_asked && !self.given.is_empty() {
             return Known::NoData;
         }
         let answer = self.scenario.zones.at(at).answer(name, record_type);
@@ -437,6 +451,13 @@ impl<'a> Told<'a> {
             }
         };
         self.is_foreign && [RecordType::A, RecordType::AAAA].into_iter().any(lacks)
+    }
+
+    /// Whether the addresses of a host could not be looked up for now.
+    pub(super) fn lacks_addresses(&self, host: &Domain, at: Moment) -> bool {
+        let families = [RecordType::A, RecordType::AAAA].into_iter();
+        let mut known = families.map(|family| self.known(host, family, at));
+        known.any(|known| known == Known::Failed)
     }
 
     /// Whether the sender was told of TLSA records of a host.

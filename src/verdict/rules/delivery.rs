@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST, PERMANENT_IS_FINAL,
-    RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken,
+    PERMANENT_IS_RETURNED, RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken,
 };
 use crate::{
     fault::Stage,
@@ -29,6 +29,7 @@ pub(in crate::verdict) fn check(
         lost(case, subject),
         delivered_twice(subject, notes),
         repeated_after_permanent(subject),
+        kept_for_nothing(case, subject),
         given_up_too_soon(case, subject),
         retried_at_once(case, subject),
         not_notified(case, subject),
@@ -170,6 +171,53 @@ fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
             .any(|(address, _)| address.eq_ignore_ascii_case(&recipient.text)),
         _ => message.to.len() == 1,
     }
+}
+
+/// Returned only when its time was over, although a permanent failure was met when it was first tried.
+fn kept_for_nothing(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
+    let message = subject.message;
+    for recipient in message.to.iter() {
+        let Some((Outcome::Bounced, at)) = subject.said_of(&recipient.text) else {
+            continue;
+        };
+        if at.since(message.at) < case.scenario.sender.expire {
+            continue;
+        }
+        let refused = |attempt: &&Attempt| {
+            !attempt.incidental && !attempt.guessed && refused_for_good(attempt, recipient)
+        };
+        let refused = subject.attempts.iter().find(refused);
+        let cause = match refused {
+            Some(attempt) => attempt.to_string(),
+            None if subject.attempts.is_empty() => nowhere_at_first(case, message, recipient)?,
+            None => continue,
+        };
+        return Some(broken(
+            PERMANENT_IS_RETURNED,
+            Some(&message.id),
+            "a notification soon after",
+            vec![cause, format!("returned +{at}")],
+        ));
+    }
+    None
+}
+
+/// Why there was nowhere to send mail for a recipient to when it was first looked up, if there was not and
+/// did not come to be.
+fn nowhere_at_first(case: &Case<'_>, message: &Message, recipient: &Mailbox) -> Option<String> {
+    let hop = &recipient.domain;
+    let moments = [message.at.after(LEAST_WAIT), case.last];
+    let views = moments.map(|at| case.told.places(hop, at));
+    if !views.iter().all(|view| view.are_known_to_be_none()) {
+        return None;
+    }
+    Some(match views[0].exchangers {
+        Exchangers::Null => format!("{hop} has a null MX"),
+        Exchangers::NoDomain => format!("{hop} does not exist"),
+        Exchangers::Implicit | Exchangers::Mx(_) | Exchangers::Failed => {
+            format!("no exchanger of {hop} has an address to send to")
+        }
+    })
 }
 
 /// Returned before its time although nothing permanent was met.

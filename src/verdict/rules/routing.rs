@@ -271,7 +271,10 @@ fn second_candidate(
         return None;
     }
     for (index, pass) in passes.iter().enumerate() {
-        let proper: Vec<&&Attempt> = pass.iter().filter(|attempt| !attempt.incidental).collect();
+        // Where nothing else was tried, what may have been no attempt was all there was.
+        let all_incidental = pass.iter().all(|attempt| attempt.incidental);
+        let is_proper = |attempt: &&&Attempt| all_incidental || !attempt.incidental;
+        let proper: Vec<&&Attempt> = pass.iter().filter(is_proper).collect();
         let [only] = proper[..] else { continue };
         if only.guessed || hops_of(subject, only).is_none() {
             continue;
