@@ -161,8 +161,10 @@ pub(crate) struct Heard {
     reports: Vec<(String, Outcome, Moment)>,
     /// The status that the sender gave last; else the one of the notification.
     status: Option<Status>,
-    /// When a notification arrived.
+    /// When a notification arrived last.
     pub(crate) returned: Option<Moment>,
+    /// When the first one did.
+    pub(crate) first_returned: Option<Moment>,
 }
 
 impl Heard {
@@ -189,6 +191,7 @@ impl Heard {
             }
             What::Taken { status, .. } => {
                 self.returned = Some(event.at);
+                self.first_returned = self.first_returned.or(self.returned);
                 self.status = self.status.or(*status);
             }
             _ => {}

@@ -28,7 +28,11 @@ use rand::Rng;
 
 use self::resolver::Lookups;
 pub(crate) use self::resolver::{asking_only, read_answer};
-pub use self::{flaw::Flaw, reference::Reference, resolver::Found};
+pub use self::{
+    flaw::{Control, Flaw},
+    reference::Reference,
+    resolver::Found,
+};
 use crate::{
     connection::on_the_wire,
     event::{Purpose, What},

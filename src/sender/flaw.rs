@@ -54,7 +54,82 @@ pub enum Flaw {
     KeepsAnswers,
 }
 
+/// A drill that shows a flaw.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Control {
+    /// The scenario, as folder and name.
+    pub drill: &'static str,
+    /// The rule that the flaw breaks in it, as its name.
+    pub rule: &'static str,
+    /// Why that is not seen from the lab's side alone, of a sender that reports nothing: the drill's
+    /// expectations show it then.
+    pub unseen: Option<&'static str>,
+}
+
 impl Flaw {
+    /// The drill that shows a flaw, and by which rule.
+    pub fn control(self) -> Control {
+        let control = |drill, rule| Control {
+            drill,
+            rule,
+            unseen: None,
+        };
+        let unseen = |drill, rule, why| Control {
+            drill,
+            rule,
+            unseen: Some(why),
+        };
+        match self {
+            Self::IgnoresPreference => control("basics/uneven_preferences", "preference-order"),
+            Self::HighestFirst => control("basics/best_preference_takes_it", "preference-order"),
+            Self::NoShuffle => unseen(
+                "basics/equal_preference_shares",
+                "equals-share",
+                "first attempts of one drill are few, and a session may serve several messages: shares are counted over many drills",
+            ),
+            Self::UsesDomainAddress => control(
+                "rfc5321/own_address_of_the_domain_is_not_used",
+                "mx-over-address",
+            ),
+            Self::IgnoresNullMx => control("rfc7505/null_mx_is_permanent", "null-mx"),
+            Self::KeepsItself => control("rfc5321/relay_in_the_middle_of_the_list", "own-level"),
+            Self::StopsAtFirst => control("basics/primary_down", "next-candidate"),
+            Self::IgnoresPermanent => control("basics/rejected_recipient", "permanent-is-final"),
+            Self::DeliversTwice => control("basics/best_preference_takes_it", "delivered-once"),
+            Self::DropsMessage => unseen(
+                "basics/all_down_then_recovered",
+                "nothing-lost",
+                "what is kept and what is forgotten look alike until it is missed",
+            ),
+            Self::RetriesAtOnce => control("basics/all_down_then_recovered", "retry-waits"),
+            Self::FailedLookupIsNoMx => control(
+                "incidents/dns_timeout_taken_for_no_mx",
+                "failed-lookup-defers",
+            ),
+            Self::LeavesRoute => control("basics/implicit_mx", "within-route"),
+            Self::BouncesTransient => {
+                control("basics/all_down_then_recovered", "transient-is-retried")
+            }
+            Self::NoNotification => unseen(
+                "basics/rejected_recipient",
+                "sender-notified",
+                "who says nothing of a message that is given up cannot be told from one who keeps it",
+            ),
+            Self::ReturnsNotifications => control(
+                "rfc5321/no_notification_about_a_notification",
+                "no-bounce-of-bounce",
+            ),
+            Self::SendsInPlain => control("tls/required_skips_plaintext", "tls-kept"),
+            Self::PermanentIsTransient => control(
+                "rfc7505/null_mx_is_reported_at_once",
+                "permanent-is-returned",
+            ),
+            Self::GivesUpAfterADay => control("bounces/expired", "transient-is-retried"),
+            Self::KeepsAnswers => control("basics/changed_record_after_its_ttl", "within-route"),
+        }
+    }
+
     /// Every flaw and its name.
     pub const ALL: [(&'static str, Self); 20] = [
         ("ignores-preference", Self::IgnoresPreference),

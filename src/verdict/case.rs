@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Witness,
-    told::{Exchangers, Told},
+    told::{Exchangers, LONGEST_PASS, Told},
 };
 use crate::{
     fault::Stage,
@@ -32,6 +32,8 @@ pub(super) struct Case<'a> {
     pub(super) unreached: BTreeMap<IpAddr, BTreeSet<Moment>>,
     /// What a foreign sender may know in advance: its attempts that came to no transaction.
     pub(super) fruitless: Vec<Attempt>,
+    /// When addresses were tried for which message nobody can tell, or for none.
+    pub(super) doubtful: BTreeMap<IpAddr, BTreeSet<Moment>>,
     /// Whether some notification was tried to be delivered in vain.
     pub(super) returned_in_vain: bool,
 }
@@ -68,8 +70,25 @@ impl Case<'_> {
         }
     }
 
+    /// Whether an address may have been tried for a message about some moment, by an attempt of which that
+    /// cannot be told.
+    pub(super) fn may_have_been_tried(&self, address: IpAddr, about: Moment) -> bool {
+        let from = Moment(about.0.saturating_sub(LONGEST_PASS));
+        let tried = self.doubtful.get(&address);
+        tried.is_some_and(|tried| {
+            tried
+                .range(from..=about.after(LONGEST_PASS))
+                .next()
+                .is_some()
+        })
+    }
+
     /// Enters an attempt of a foreign sender, which may remember what it came to.
     pub(super) fn remember(&mut self, attempt: &Attempt) {
+        if attempt.guessed || attempt.incidental {
+            let doubtful = self.doubtful.entry(attempt.address).or_default();
+            doubtful.insert(attempt.at);
+        }
         let before_mail = attempt.stage.is_some_and(|stage| stage < Stage::Mail);
         if before_mail && !attempt.incidental {
             let unreached = self.unreached.entry(attempt.address).or_default();

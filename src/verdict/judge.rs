@@ -118,6 +118,7 @@ impl<'a> Judge<'a> {
                 last: Moment::START,
                 unreached: BTreeMap::new(),
                 fruitless: Vec::new(),
+                doubtful: BTreeMap::new(),
                 returned_in_vain: false,
             },
             index,

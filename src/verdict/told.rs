@@ -33,7 +33,7 @@ use crate::{
 const MAX_ALIASES: usize = 16;
 
 /// How long a pass over a route may take that was looked up when it began.
-const LONGEST_PASS: Duration = Duration::from_secs(600);
+pub(super) const LONGEST_PASS: Duration = Duration::from_secs(600);
 
 /// Next hops and moments for which places are kept.
 const MOST_PLACES: usize = 10_000;
@@ -215,6 +215,15 @@ impl<'a> Told<'a> {
     /// Whether anything was asked about a name, or one below it.
     pub(super) fn was_asked_about(&self, name: &Domain) -> bool {
         self.given.keys().any(|asked| asked.is_within(name))
+    }
+
+    /// The moments at which something was answered about a name, in order.
+    pub(super) fn answered_at(&self, name: &Domain) -> Vec<Moment> {
+        let given = self.given.get(name).into_iter();
+        let given = given.flat_map(BTreeMap::values).flatten();
+        let mut moments: Vec<Moment> = given.map(Given::since).collect();
+        moments.sort_unstable();
+        moments
     }
 
     /// Whether a question was asked by a moment.

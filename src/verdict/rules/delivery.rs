@@ -8,14 +8,19 @@ use super::{
 };
 use crate::{
     fault::Stage,
+    name::Domain,
     observe::Attempt,
-    scenario::{AttemptResult, Mailbox, Message, Outcome},
+    scenario::{AttemptResult, Mailbox, Message, Outcome, Scenario},
+    time::Moment,
     verdict::{
         Finding, Witness,
         case::{Case, Subject},
         told::Exchangers,
     },
 };
+
+/// From when on a failure that was met is returned late.
+const LONG: Duration = Duration::from_secs(12 * 3600);
 
 /// The least wait that counts as one, whatever the sender's own schedule.
 const LEAST_WAIT: Duration = Duration::from_secs(60);
@@ -173,51 +178,74 @@ fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
     }
 }
 
-/// Returned only when its time was over, although a permanent failure was met when it was first tried.
+/// Returned only when its time was over, although a permanent failure had been met long before.
 fn kept_for_nothing(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     let message = subject.message;
-    for recipient in message.to.iter() {
-        let Some((Outcome::Bounced, at)) = subject.said_of(&recipient.text) else {
+    for (recipient, (_, ending)) in message.to.iter().zip(&subject.ending.recipients) {
+        let said = subject.said_of(&recipient.text).map(|(_, at)| at);
+        // Of several recipients, the first notification may be about any that was not delivered.
+        let returned = said.or(subject.heard.first_returned);
+        let Some(at) = returned.filter(|_| *ending == Outcome::Bounced) else {
             continue;
         };
-        if at.since(message.at) < case.scenario.sender.expire {
+        let is_late = |since: &Moment| at.since(*since) >= LONG;
+        let expired = at.since(message.at) >= case.scenario.sender.expire;
+        if !expired {
             continue;
         }
         let refused = |attempt: &&Attempt| {
-            !attempt.incidental && !attempt.guessed && refused_for_good(attempt, recipient)
+            let sure = !attempt.incidental && !attempt.guessed;
+            sure && refused_for_good(attempt, recipient) && is_late(&attempt.ended)
         };
         let refused = subject.attempts.iter().find(refused);
-        let cause = match refused {
-            Some(attempt) => attempt.to_string(),
-            None if subject.attempts.is_empty() => nowhere_at_first(case, message, recipient)?,
-            None => continue,
-        };
-        return Some(broken(
-            PERMANENT_IS_RETURNED,
-            Some(&message.id),
-            "a notification soon after",
-            vec![cause, format!("returned +{at}")],
-        ));
+        let cause = refused.map(ToString::to_string);
+        let cause = cause.or_else(|| {
+            let since = nowhere_since(case, subject, &recipient.domain).filter(is_late)?;
+            let places = case.told.places(&recipient.domain, since);
+            Some(why_nowhere(&recipient.domain, &places.exchangers, since))
+        });
+        if let Some(cause) = cause {
+            return Some(broken(
+                PERMANENT_IS_RETURNED,
+                Some(&message.id),
+                "a notification soon after",
+                vec![cause, format!("returned +{at}")],
+            ));
+        }
     }
     None
 }
 
-/// Why there was nowhere to send mail for a recipient to when it was first looked up, if there was not and
-/// did not come to be.
-fn nowhere_at_first(case: &Case<'_>, message: &Message, recipient: &Mailbox) -> Option<String> {
-    let hop = &recipient.domain;
-    let moments = [message.at.after(LEAST_WAIT), case.last];
-    let views = moments.map(|at| case.told.places(hop, at));
-    if !views.iter().all(|view| view.are_known_to_be_none()) {
-        return None;
+/// Since when a sender had been told that there is nowhere to send mail for a domain to, and was told nothing
+/// else later nor tried anything.
+fn nowhere_since(case: &Case<'_>, subject: &Subject<'_>, hop: &Domain) -> Option<Moment> {
+    let told = &case.told;
+    let mut moments = told.answered_at(hop);
+    if let Exchangers::Mx(pairs) = told.exchangers(hop, case.last) {
+        moments.extend(pairs.iter().flat_map(|(_, host)| told.answered_at(host)));
+        moments.sort_unstable();
     }
-    Some(match views[0].exchangers {
+    let is_nowhere = |at: &&Moment| told.places(hop, **at).are_known_to_be_none();
+    let mut last: Vec<&Moment> = moments.iter().rev().take_while(is_nowhere).collect();
+    let since = (*last.pop()?).max(subject.message.at);
+    let is_for = |attempt: &Attempt| match &attempt.hop {
+        Some(said) => said == hop,
+        None => Scenario::next_hops(subject.message).len() == 1,
+    };
+    let mut later = subject.attempts.iter();
+    let tried = later.any(|attempt| attempt.at > since && is_for(attempt));
+    (!tried).then_some(since)
+}
+
+fn why_nowhere(hop: &Domain, exchangers: &Exchangers, since: Moment) -> String {
+    let why = match exchangers {
         Exchangers::Null => format!("{hop} has a null MX"),
         Exchangers::NoDomain => format!("{hop} does not exist"),
         Exchangers::Implicit | Exchangers::Mx(_) | Exchangers::Failed => {
             format!("no exchanger of {hop} has an address to send to")
         }
-    })
+    };
+    format!("{why} +{since}")
 }
 
 /// Returned before its time although nothing permanent was met.

@@ -235,6 +235,7 @@ fn pass_order(
                 .kept()
                 .filter(|place| place.preference < preference && place.is_known)
                 .filter(|place| !tried.contains(&place.address))
+                .filter(|place| !case.may_have_been_tried(place.address, attempt.at))
                 .filter(|place| {
                     !case
                         .told
@@ -296,6 +297,7 @@ fn second_candidate(
             let mut others = view
                 .kept()
                 .filter(|place| place.is_known && !tried(place.address))
+                .filter(|place| !case.may_have_been_tried(place.address, only.at))
                 .filter(|place| !case.told.may_be_left_out(hop, &place.host, only.at..until));
             let other = others.find(|place| !case.may_be_remembered(place.address, only.at));
             other.map(|place| format!("then {} [{}]", place.host, place.address))
