@@ -34,10 +34,18 @@ enum Wire {
     Gone,
 }
 
+/// What ended a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LineEnd {
+    CrLf,
+    /// LF alone, which is no line end (RFC 5321 section 2.3.8) and taken for one.
+    Lf,
+}
+
 /// A line as it was read, without its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
-    Complete(Vec<u8>),
+    Complete(Vec<u8>, LineEnd),
     /// Longer than allowed; what there was of it has been dropped.
     TooLong,
     /// The peer closed; what it had sent of a line is dropped.
@@ -104,12 +112,15 @@ impl Connection {
                 .position(|octet| *octet == b'\n')
             {
                 let line = &self.buffered()[..searched + end];
-                let line = line.strip_suffix(b"\r").unwrap_or(line).to_vec();
+                let (line, line_end) = match line.strip_suffix(b"\r") {
+                    Some(line) => (line.to_vec(), LineEnd::CrLf),
+                    None => (line.to_vec(), LineEnd::Lf),
+                };
                 self.consume(searched + end + 1);
                 return Ok(if dropped || line.len() > MAX_LINE {
                     Line::TooLong
                 } else {
-                    Line::Complete(line)
+                    Line::Complete(line, line_end)
                 });
             }
             searched = self.buffered().len();
@@ -130,7 +141,7 @@ impl Connection {
         let mut lines = Vec::new();
         while lines.len() < MAX_REPLY_LINES {
             let line = match self.line().await? {
-                Line::Complete(line) => line,
+                Line::Complete(line, _) => line,
                 Line::TooLong => return Err(io::Error::other("a reply line that is too long")),
                 Line::End => return Err(io::ErrorKind::UnexpectedEof.into()),
             };
@@ -345,7 +356,13 @@ mod tests {
             (first, near.line().await.expect("read"))
         };
         let ((), lines) = tokio::join!(writer, reader);
-        assert_eq!(lines, (Line::TooLong, Line::Complete(b"NOOP".to_vec())));
+        assert_eq!(
+            lines,
+            (
+                Line::TooLong,
+                Line::Complete(b"NOOP".to_vec(), LineEnd::CrLf)
+            )
+        );
     }
 
     #[tokio::test]

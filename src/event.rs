@@ -133,6 +133,16 @@ pub enum What {
         /// Whether it came through TLS.
         tls: bool,
     },
+    /// A client sent CR or LF by itself (RFC 5321 section 2.3.8); told once for each session, octet and
+    /// place.
+    BareOctet {
+        /// The session.
+        session: SessionId,
+        /// Which octet.
+        octet: BareOctet,
+        /// Where.
+        place: Place,
+    },
     /// A session ended.
     End {
         /// The session.
@@ -237,6 +247,26 @@ pub enum Failed {
     LoseReply,
     /// The TLS handshake did not come about.
     Handshake,
+}
+
+/// An octet that may stand in a pair only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BareOctet {
+    /// CR without LF after it.
+    Cr,
+    /// LF without CR before it.
+    Lf,
+}
+
+/// A part of what a client sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// A command line.
+    Command,
+    /// The content of a message.
+    Content,
 }
 
 /// How a session ended.

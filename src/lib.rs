@@ -96,6 +96,7 @@ pub mod fault;
 pub mod fuzz;
 pub mod lab;
 pub mod lint;
+pub(crate) mod mailbox;
 #[cfg(target_os = "linux")]
 pub(crate) mod mta;
 pub(crate) mod mta_sts;

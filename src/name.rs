@@ -7,6 +7,7 @@ use std::{
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
+    net::IpAddr,
     str::FromStr,
     sync::Arc,
 };
@@ -40,6 +41,26 @@ impl Domain {
             text: ".".into(),
             wire: Name::root(),
         }))
+    }
+
+    /// An address literal in the place of a domain (RFC 5321 section 4.1.3): it has no records.
+    pub(crate) fn of_literal(address: IpAddr) -> Self {
+        let text = match address {
+            IpAddr::V4(address) => format!("[{address}]"),
+            IpAddr::V6(address) => format!("[ipv6:{address}]"),
+        };
+        let wire = Name::from_labels([text.as_bytes()]).expect("it fits into a label");
+        let text = text.into();
+        Self(Arc::new(Forms { text, wire }))
+    }
+
+    /// The address, if this is an address literal.
+    pub(crate) fn literal(&self) -> Option<IpAddr> {
+        let inner = self.as_str().strip_prefix('[')?.strip_suffix(']')?;
+        match inner.strip_prefix("ipv6:") {
+            Some(address) => address.parse().ok().map(IpAddr::V6),
+            None => inner.parse().ok().map(IpAddr::V4),
+        }
     }
 
     /// Whether this is the root.

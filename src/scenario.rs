@@ -15,7 +15,7 @@ mod sample;
 mod settings;
 mod words;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
 
 use self::expected::TOTAL_KEYS;
 pub(crate) use self::words::query as read_query;
@@ -28,6 +28,7 @@ pub use self::{
     },
 };
 pub(crate) use self::{sample::Share, settings::policy_host};
+pub use crate::mailbox::Mailbox;
 use crate::{
     fault::{Fault, Host},
     name::Domain,
@@ -135,13 +136,12 @@ impl Scenario {
 
     /// The domain of a message's recipients, in order and without repetition: its next hops.
     pub fn next_hops(message: &Message) -> Vec<Domain> {
-        let mut hops = Vec::new();
-        for recipient in message.to.iter() {
-            if !hops.contains(&recipient.domain) {
-                hops.push(recipient.domain.clone());
-            }
-        }
-        hops
+        let mut known = BTreeSet::new();
+        let domains = message.to.iter().map(|recipient| &recipient.domain);
+        domains
+            .filter(|domain| known.insert(*domain))
+            .cloned()
+            .collect()
     }
 }
 
@@ -216,44 +216,6 @@ impl fmt::Display for MessageId {
 impl From<&str> for MessageId {
     fn from(text: &str) -> Self {
         Self(text.into())
-    }
-}
-
-/// A mailbox (RFC 5321 section 4.1.2), its domain in lower case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mailbox {
-    /// As written.
-    pub text: Arc<str>,
-    /// The part after the last `@`.
-    pub domain: Domain,
-}
-
-impl std::str::FromStr for Mailbox {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let expected =
-            || format!("found {text:?}, expected a mailbox such as \"alice@example.test\"");
-        let (local, domain) = text.rsplit_once('@').ok_or_else(expected)?;
-        let quoted = local.len() > 2 && local.starts_with('"') && local.ends_with('"');
-        let bad = |c: char| c.is_control() || matches!(c, '<' | '>') || (c == ' ' && !quoted);
-        if local.is_empty() || local.contains(bad) {
-            return Err(expected());
-        }
-        let written = domain.strip_suffix('.').unwrap_or(domain);
-        let domain = domain
-            .parse()
-            .map_err(|error| format!("{}: {error}", expected()))?;
-        Ok(Self {
-            text: format!("{local}@{written}").into(),
-            domain,
-        })
-    }
-}
-
-impl fmt::Display for Mailbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.text)
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mxdrill::{
-    event::{Ended, What},
+    event::{BareOctet, Ended, Place, What},
     fault::Stage,
     lab::{Lab, NetworkKind},
     scenario::Scenario,
@@ -262,10 +262,26 @@ async fn commands_out_of_order_or_out_of_shape_are_refused() {
         ("MAIL FROM:<a@c.test> SIZE=99999999999", 552),
         ("MAIL FROM:<a@c.test> BODY=BINARYMIME", 555),
         ("MAIL FROM:<a@c.test> NONSENSE=1", 555),
+        ("MAIL FROM:<a@c.test> RET=HDRS", 555),
+        ("MAIL FROM:<a@c.test> AUTH=<>", 555),
+        ("MAIL FROM:<a@c.test> REQUIRETLS", 555),
+        ("MAIL FROM:<a@c.test> SIZE=18446744073709551616", 501),
+        ("MAIL FROM:<a@c.test> SIZE=-1", 501),
+        ("MAIL FROM:<a@c.test> BODY=9BIT", 501),
+        ("MAIL FROM:<s@>", 501),
+        ("MAIL FROM :<a@c.test>", 501),
         ("MAIL FROM:<a@c.test>", 250),
         ("MAIL FROM:<a@c.test>", 503),
         ("RCPT TO:<>", 501),
         ("RCPT TO:<x@example.test> NOTIFY=NEVER", 555),
+        ("RCPT TO:<a..b@example.test>", 501),
+        ("RCPT TO:<a@[192.0.2.256]>", 501),
+        ("DATA", 503),
+        ("RCPT TO:<x@example.test>", 250),
+        ("DATA x", 501),
+        ("RSET x", 501),
+        ("DATA", 354),
+        (".", 250),
         ("FROBNICATE", 500),
         ("AUTH PLAIN AGEAYg==", 502),
         ("VRFY alice", 252),
@@ -275,6 +291,69 @@ async fn commands_out_of_order_or_out_of_shape_are_refused() {
     ] {
         assert_eq!(client.say(line).await, code, "{line}");
     }
+}
+
+#[tokio::test]
+async fn every_form_of_a_mailbox_is_taken() {
+    let (lab, mx1, _) = lab().await;
+    let mut client = Client::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    client
+        .say("MAIL FROM:<\"a b\"@[IPv6:2001:db8::1]> SIZE=10 BODY=7BIT")
+        .await;
+    for path in [
+        "<\"alice\"@example.test>",
+        "<\"a b\\\"c\"@example.test>",
+        "<x@[192.0.2.1]>",
+        "<postmaster>",
+        "<@relay.test:bob@example.test>",
+    ] {
+        assert_eq!(client.say(&format!("RCPT TO:{path}")).await, 250, "{path}");
+    }
+    client.say("DATA").await;
+    assert_eq!(client.say(".").await, 250);
+    let message = lab.messages().pop().expect("a message");
+    assert_eq!(message.from, "\"a b\"@[IPv6:2001:db8::1]");
+    assert_eq!(
+        message.to,
+        [
+            "alice@example.test",
+            "\"a b\\\"c\"@example.test",
+            "x@[192.0.2.1]",
+            "postmaster",
+            "bob@example.test"
+        ]
+    );
+}
+
+/// Who takes anything else for the end of a message lets a second one in with the first.
+#[tokio::test]
+async fn nothing_but_crlf_dot_crlf_ends_a_message() {
+    let (lab, mx1, _) = lab().await;
+    let mut client = Client::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    client.say("MAIL FROM:<a@c.test>").await;
+    client.say("RCPT TO:<x@example.test>").await;
+    client.say("DATA").await;
+    let smuggled = b"a\n.\nb\n.\r\nc\r\n.\nd\r.\re\r\n.\r\r\nMAIL FROM:<evil@c.test>\r\n";
+    client.send(smuggled).await;
+    assert_eq!(client.say(".").await, 250);
+    let messages = lab.messages();
+    assert_eq!(messages.len(), 1);
+    let taken = messages[0].content.read().expect("readable");
+    assert!(taken.ends_with(b"\r\r\nMAIL FROM:<evil@c.test>\r\n"));
+    let bare = |wanted: BareOctet, at: Place| {
+        let is_it = |event: &mxdrill::event::Event| matches!(event.what, What::BareOctet { octet, place, .. } if octet == wanted && place == at);
+        lab.events().iter().filter(|event| is_it(event)).count()
+    };
+    assert_eq!(bare(BareOctet::Lf, Place::Content), 1);
+    assert_eq!(bare(BareOctet::Cr, Place::Content), 1);
+    // A command that LF alone ends is served, and told.
+    assert_eq!(bare(BareOctet::Lf, Place::Command), 0);
+    client.send(b"NOOP\nNOOP\n").await;
+    assert_eq!([client.reply().await, client.reply().await], [250, 250]);
+    assert_eq!(bare(BareOctet::Lf, Place::Command), 1);
+    assert_eq!(bare(BareOctet::Cr, Place::Command), 0);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Small drills of the reference sender, each about one thing that is easily read wrongly: a policy, an
 //! address, a notification.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Instant};
 
 use mxdrill::{
     drill::{self, Run},
@@ -82,4 +82,73 @@ fn a_policy_in_testing_mode_excuses_no_host() {
     passes(ZONE, &drill);
     let flawed = play(ZONE, &drill, Reference::with_flaw(Flaw::HighestFirst));
     assert!(!rules(&flawed).contains("preference-order"));
+}
+
+#[test]
+fn mailboxes_are_compared_by_what_they_stand_for() {
+    passes(
+        ZONE,
+        r#"messages = [
+    { id = "quoted", to = "\"a b\"@example.test" },
+    { id = "needless", to = "\"alice\"@example.test" },
+    { id = "escaped", to = "\"b\\ob\"@example.test", from = "\"s t\"@sender.test" },
+    { id = "plain", to = "bob@example.test" },
+]
+faults = [{ host = "mx1.example.test", stage = "rcpt", effect = "550 5.1.1 no", recipient = "\"alice\"@example.test" }]
+[expect]
+delivered = 3
+[expect.needless]
+recipients = { "\"al\\ice\"@example.test" = "bounced" }
+"#,
+    );
+}
+
+#[test]
+fn an_address_literal_is_where_the_mail_goes() {
+    let zone = format!("{ZONE}six AAAA 2001:db8::6\n");
+    let run = passes(
+        &zone,
+        r#"messages = [
+    { id = "four", to = "a@[192.0.2.2]" },
+    { id = "six", to = "a@[IPv6:2001:DB8::6]" },
+]
+[expect.four]
+by = "mx2.example.test"
+attempts = [{ host = "192.0.2.2", result = "accepted" }]
+[expect.six]
+by = "six.example.test"
+"#,
+    );
+    // Nobody is asked where an address is.
+    let events = run.events.iter();
+    let queries = events
+        .filter(|event| event.line().contains("query"))
+        .count();
+    assert_eq!(queries, 0);
+    // One that nobody has is tried, and tried again.
+    passes(
+        ZONE,
+        "messages = [{ id = \"m\", to = \"a@[192.0.2.9]\" }]\n[expect.m]\noutcome = \"bounced\"\nstatus = \"5.4.7\"\n",
+    );
+}
+
+/// Ten times the recipients take the lab and the sender some ten times the time, and not a hundred.
+#[test]
+fn a_message_costs_what_its_recipients_do() {
+    let took = |count: usize| {
+        let to: Vec<String> = (0..count)
+            .map(|n| format!("\"r{n}@example.test\""))
+            .collect();
+        let rest = format!("messages = [{{ id = \"m\", to = [{}] }}]\n", to.join(", "));
+        let scenario = scenario(ZONE, &rest);
+        let begun = Instant::now();
+        let mut last = begun;
+        let each = |_| last = Instant::now();
+        let kind = NetworkKind::Memory;
+        let run = drill::watch(&scenario, kind, None, Reference::default(), each);
+        assert!(run.expect("the drill ran").verdict.passed());
+        last - begun
+    };
+    let (few, many) = (took(100), took(1000));
+    assert!(many < few * 40, "{few:?} for 100, {many:?} for 1000");
 }

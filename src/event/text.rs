@@ -1,6 +1,6 @@
 //! Events as people read them.
 
-use super::{Answered, Connected, Ended, Event, What};
+use super::{Answered, Connected, Ended, Event, Place, What};
 
 impl Event {
     /// The event in a line for people.
@@ -76,6 +76,18 @@ impl Event {
                     session.0,
                     to.join(", ")
                 )
+            }
+            What::BareOctet {
+                session,
+                octet,
+                place,
+            } => {
+                let octet = format!("{octet:?}").to_uppercase();
+                let place = match place {
+                    Place::Command => "a command",
+                    Place::Content => "the content",
+                };
+                format!("session {} sent a bare {octet} in {place}", session.0)
             }
             What::End { session, how } => {
                 let how = match how {

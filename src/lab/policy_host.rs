@@ -89,7 +89,7 @@ async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> 
 async fn request_path(connection: &mut Connection) -> io::Result<Option<String>> {
     let mut path = None;
     for number in 0..MAX_LINES {
-        let Line::Complete(line) = connection.line().await? else {
+        let Line::Complete(line, _) = connection.line().await? else {
             return Ok(None);
         };
         if line.is_empty() {

@@ -1,22 +1,23 @@
 //! A fake SMTP receiver: one session of it, as RFC 5321 asks, failing where a fault says so.
 //!
-//! Command syntax is smtp-proto's. Faults decide before the receiver does; what it answers and
-//! takes goes to the lab's log and mailbox.
+//! Faults decide before the receiver does; what it answers and takes goes to the lab's log and mailbox.
 
 mod answer;
+mod command;
 mod content;
+mod dots;
+mod envelope;
 mod starttls;
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 
-use smtp_proto::{MAIL_BODY_BINARYMIME, MAIL_REQUIRETLS, Request};
 use tokio::time::timeout;
 
-use self::answer::syntax_reply;
+use self::{command::Command, envelope::Envelope};
 use super::{Site, authority::Credentials, upstream::Upstream};
 use crate::{
-    connection::{Connection, Line},
-    event::{Ended, SessionId, What},
+    connection::{Connection, Line, LineEnd},
+    event::{BareOctet, Ended, Place, SessionId, What},
     fault::Stage,
     name::Domain,
     reply::{Reply, Severity},
@@ -25,8 +26,6 @@ use crate::{
 
 /// How long a receiver waits for a command (RFC 5321 section 4.5.3.2.7).
 const IDLE: Duration = Duration::from_secs(300);
-/// Recipients of one transaction; a hundred is the least (RFC 5321 section 4.5.3.1.8).
-const MAX_RECIPIENTS: usize = 1000;
 /// The largest message taken, in octets, where the scenario sets no other limit.
 pub(super) const MAX_SIZE: usize = 50 * 1024 * 1024;
 
@@ -58,13 +57,6 @@ enum Step {
     Ended(Ended),
 }
 
-/// A transaction under way.
-#[derive(Debug, Default)]
-struct Envelope {
-    from: String,
-    to: Vec<String>,
-}
-
 /// One session with a client.
 pub(crate) struct Session {
     site: Arc<Site>,
@@ -79,6 +71,8 @@ pub(crate) struct Session {
     refusing: bool,
     envelope: Option<Envelope>,
     errors: usize,
+    /// What was told of line ends that are none.
+    bare: BTreeSet<(Place, BareOctet)>,
 }
 
 /// Serves a client from greeting to end.
@@ -95,6 +89,7 @@ pub(crate) async fn serve(site: Arc<Site>, receiver: Arc<Receiver>, id: SessionI
         refusing: false,
         envelope: None,
         errors: 0,
+        bare: BTreeSet::new(),
     };
     // An I/O error is a client that went away.
     let how = session.run().await.unwrap_or(Ended::ClientClosed);
@@ -113,7 +108,10 @@ impl Session {
                 Err(_) => return self.idle().await,
             };
             let step = match line {
-                Line::Complete(line) => self.command(line).await?,
+                Line::Complete(line, end) => {
+                    self.look_at_end(&line, end);
+                    self.command(line).await?
+                }
                 Line::TooLong => self.too_long().await?,
                 Line::End => return Ok(Ended::ClientClosed),
             };
@@ -190,47 +188,75 @@ impl Session {
 
     /// Serves one command.
     async fn command(&mut self, mut line: Vec<u8>) -> io::Result<Step> {
+        let command = Command::read(&line);
         line.extend_from_slice(b"\r\n");
-        self.command.clone_from(&line);
-        let request = match Request::parse(&mut line.iter()) {
-            Ok(request) => request.into_owned(),
-            Err(error) => return self.complain(syntax_reply(&error)).await,
+        self.command = line;
+        let command = match command {
+            Ok(command) => command,
+            Err(reply) => return self.misunderstood(reply).await,
         };
-        if self.refusing && !matches!(request, Request::Quit) {
+        if self.refusing && command != Command::Quit {
             self.command.clear();
             return self
                 .complain(Reply::new(503, "5.5.1 no service here"))
                 .await;
         }
         self.errors = 0;
-        match request {
-            Request::Ehlo { host } => self.hello(&host, true).await,
-            Request::Helo { host } => self.hello(&host, false).await,
-            Request::StartTls => self.starttls().await,
-            Request::Mail { from } => self.mail(&from).await,
-            Request::Rcpt { to } => self.rcpt(&to).await,
-            Request::Data => self.data().await,
-            Request::Quit => self.quit().await,
-            Request::Rset => {
+        match command {
+            Command::Ehlo(host) => self.hello(&host, true).await,
+            Command::Helo(host) => self.hello(&host, false).await,
+            Command::StartTls => self.starttls().await,
+            Command::Mail(from, with) => self.mail(&from, &with).await,
+            Command::Rcpt(to, with) => self.rcpt(&to, &with).await,
+            Command::Data => self.data().await,
+            Command::Quit => self.quit().await,
+            Command::Rset => {
                 self.envelope = None;
                 self.say_grouped(Reply::new(250, "2.0.0 reset")).await
             }
-            Request::Noop { .. } => self.say(Reply::new(250, "2.0.0 ok")).await,
-            Request::Vrfy { .. } => {
+            Command::Noop => self.say(Reply::new(250, "2.0.0 ok")).await,
+            Command::Vrfy => {
                 self.say(Reply::new(252, "2.5.2 send some mail and see"))
                     .await
             }
-            Request::Help { .. } => {
+            Command::Help => {
                 self.say(Reply::new(214, "2.0.0 a receiver of mxdrill"))
                     .await
             }
-            other => {
-                self.complain(Reply::new(
-                    502,
-                    format!("5.5.1 {} is not offered", other.name()),
-                ))
-                .await
+            Command::Other(verb) => {
+                self.complain(Reply::new(502, format!("5.5.1 {verb} is not offered")))
+                    .await
             }
+        }
+    }
+
+    /// What is no command; the server behind is not told of one that it could take for another.
+    async fn misunderstood(&mut self, reply: Reply) -> io::Result<Step> {
+        let stage = Command::stage_of(&self.command);
+        if stage.is_none() && reply.code == 501 {
+            self.command.clear();
+        }
+        self.complain_at(stage, reply).await
+    }
+
+    /// Tells of a command line that CRLF alone should have ended.
+    fn look_at_end(&mut self, line: &[u8], end: LineEnd) {
+        if end == LineEnd::Lf {
+            self.tell_bare(Place::Command, BareOctet::Lf);
+        }
+        if line.contains(&b'\r') {
+            self.tell_bare(Place::Command, BareOctet::Cr);
+        }
+    }
+
+    /// Tells of a CR or LF by itself, each kind once for each session.
+    fn tell_bare(&mut self, place: Place, octet: BareOctet) {
+        if self.bare.insert((place, octet)) {
+            self.site.record(What::BareOctet {
+                session: self.id,
+                octet,
+                place,
+            });
         }
     }
 
@@ -252,71 +278,6 @@ impl Session {
         if is_positive(sent.as_ref()) {
             self.greeted = true;
             self.envelope = None;
-        }
-        Ok(step)
-    }
-
-    async fn mail(&mut self, from: &smtp_proto::MailFrom<String>) -> io::Result<Step> {
-        let refusal = if !self.greeted {
-            Some(Reply::new(503, "5.5.1 EHLO first"))
-        } else if self.envelope.is_some() {
-            Some(Reply::new(503, "5.5.1 a transaction is under way"))
-        } else if self.receiver.upstream.is_some() {
-            None
-        } else if from.flags & MAIL_REQUIRETLS != 0 && !self.offers_requiretls() {
-            Some(Reply::new(555, "5.7.30 REQUIRETLS is not offered"))
-        } else if from.flags & MAIL_BODY_BINARYMIME != 0 {
-            Some(Reply::new(555, "5.6.1 BINARYMIME is not offered"))
-        } else if from.size > self.receiver.max_size {
-            Some(Reply::new(552, "5.3.4 message too large"))
-        } else {
-            None
-        };
-        let refused = refusal.is_some();
-        if refused {
-            // Not for the server behind: what it is told is what is in order here.
-            self.command.clear();
-        }
-        let reply = refusal.unwrap_or_else(|| Reply::new(250, "2.1.0 sender ok"));
-        let (step, sent) = self
-            .answer(Stage::Mail, Some(&from.address), None, reply)
-            .await?;
-        if !refused && is_positive(sent.as_ref()) {
-            self.envelope = Some(Envelope {
-                from: from.address.clone(),
-                to: Vec::new(),
-            });
-        }
-        Ok(step)
-    }
-
-    async fn rcpt(&mut self, to: &smtp_proto::RcptTo<String>) -> io::Result<Step> {
-        let refusal = match &self.envelope {
-            None => Some(Reply::new(503, "5.5.1 MAIL first")),
-            Some(_) if self.receiver.upstream.is_some() => None,
-            Some(envelope) if envelope.to.len() >= MAX_RECIPIENTS => {
-                Some(Reply::new(452, "4.5.3 too many recipients"))
-            }
-            Some(_) if to.address.is_empty() => Some(Reply::new(501, "5.1.3 bad forward-path")),
-            Some(_) if to.flags != 0 || to.orcpt.is_some() => {
-                Some(Reply::new(555, "5.5.4 DSN is not offered"))
-            }
-            Some(_) => None,
-        };
-        let to = to.address.as_str();
-        let refused = refusal.is_some();
-        if refused {
-            // Not for the server behind: what it is told is what is in order here.
-            self.command.clear();
-        }
-        let reply = refusal.unwrap_or_else(|| Reply::new(250, "2.1.5 recipient ok"));
-        let (step, sent) = self.answer(Stage::Rcpt, Some(to), Some(to), reply).await?;
-        if let Some(envelope) = self
-            .envelope
-            .as_mut()
-            .filter(|_| !refused && is_positive(sent.as_ref()))
-        {
-            envelope.to.push(to.to_owned());
         }
         Ok(step)
     }

@@ -59,6 +59,7 @@ impl Sessions {
             }
             What::Submitted { .. }
             | What::Query { .. }
+            | What::BareOctet { .. }
             | What::Fetched { .. }
             | What::Report { .. }
             | What::Changed { .. } => None,

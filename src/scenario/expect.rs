@@ -8,8 +8,8 @@ use toml::{
 };
 
 use super::{
-    AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Host, Message, MessageId,
-    Outcome, TOTAL_KEYS, Total,
+    AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Host, Mailbox, Message,
+    MessageId, Outcome, TOTAL_KEYS, Total,
     document::{Document, Table, describe, whole_number},
     mistake::{nearest, not_allowed},
     words::{HostNames, moment, word},
@@ -213,8 +213,10 @@ fn recipients(table: &Table<'_, '_>) -> Vec<(String, Outcome)> {
     known
         .iter()
         .filter_map(|name| {
+            // What is no mailbox is no recipient of the message either, which is told elsewhere.
+            let recipient = name.parse::<Mailbox>();
             Some((
-                (*name).to_owned(),
+                recipient.map_or_else(|_| (*name).to_owned(), |mailbox| mailbox.text.to_string()),
                 rows.parsed(name, |text| word(text, "an outcome", &Outcome::WORDS))?,
             ))
         })

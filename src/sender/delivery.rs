@@ -82,19 +82,14 @@ impl Dice {
 }
 
 impl Delivery {
-    /// The delivery of a message to one of its next hops, with the seed and the stream of its dice.
+    /// The delivery of a message to its recipients at one of its next hops, with the seed and the stream of its dice.
     pub(super) fn new(
         message: Arc<Message>,
+        to: Vec<Mailbox>,
         hop: Domain,
         (seed, stream): (u64, u64),
         under_way: Arc<UnderWay>,
     ) -> Self {
-        let to = message
-            .to
-            .iter()
-            .filter(|to| to.domain == hop)
-            .cloned()
-            .collect();
         Self {
             under_way,
             message,
@@ -144,7 +139,7 @@ impl Delivery {
             id,
             at: now,
             from: None,
-            to: Arc::new([to]),
+            to: Arc::new([to.clone()]),
             size: None,
             received: 0,
             require_tls: false,
@@ -155,7 +150,7 @@ impl Delivery {
         Self {
             is_notification: true,
             notice: Some(on_the_wire(&content).into()),
-            ..Self::new(Arc::new(message), hop, dice, under_way)
+            ..Self::new(Arc::new(message), vec![to], hop, dice, under_way)
         }
     }
 }

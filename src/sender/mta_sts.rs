@@ -84,6 +84,9 @@ impl Policies {
 
 /// The id of the policy that a domain announces now.
 async fn announced_id(hop: &Domain, lookups: &Lookups) -> Option<String> {
+    if hop.literal().is_some() {
+        return None;
+    }
     let Found::Records { records, .. } = lookups
         .lookup(&hop.prefixed("_mta-sts"), RecordType::TXT)
         .await
@@ -155,7 +158,7 @@ async fn fetch(site: &Arc<Site>, hop: &Domain, lookups: &Lookups) -> io::Result<
 
 async fn text_line(connection: &mut Connection) -> io::Result<Option<String>> {
     match connection.line().await? {
-        Line::Complete(line) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+        Line::Complete(line, _) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
         Line::TooLong => Err(io::Error::other("a line that is too long")),
         Line::End => Ok(None),
     }

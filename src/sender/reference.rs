@@ -21,8 +21,9 @@ use super::{
 };
 use crate::{
     lab::{Network, network::MAX_SESSIONS},
+    name::Domain,
     reply::Status,
-    scenario::{Message, Scenario},
+    scenario::{Mailbox, Message, Scenario},
     time::Moment,
 };
 
@@ -145,12 +146,22 @@ impl Office {
     fn deliveries(&self, index: usize, message: Message) -> Vec<Delivery> {
         let message = Arc::new(message);
         let under_way = UnderWay::new(message.id.clone(), self.site.log.clone());
+        let mut recipients: BTreeMap<&Domain, Vec<Mailbox>> = BTreeMap::new();
+        for to in message.to.iter() {
+            recipients.entry(&to.domain).or_default().push(to.clone());
+        }
         let hops = Scenario::next_hops(&message).into_iter().enumerate();
         hops.map(|(hop_index, hop)| {
             let stream = (index as u64) << 16 | hop_index as u64;
-            let message = Arc::clone(&message);
+            let to = recipients.remove(&hop).unwrap_or_default();
             let under_way = Arc::clone(&under_way);
-            Delivery::new(message, hop, (self.seed, stream), under_way)
+            Delivery::new(
+                Arc::clone(&message),
+                to,
+                hop,
+                (self.seed, stream),
+                under_way,
+            )
         })
         .collect()
     }

@@ -107,8 +107,12 @@ impl Lookups {
             }
         }
     }
-    /// Looks up records of a type; answers still fresh are not asked for again.
+
+    /// Looks up records of a type; an address literal has none, and nobody is asked. Answers still fresh are not asked for again.
     pub(crate) async fn lookup(&self, name: &Domain, record_type: RecordType) -> Found {
+        if name.literal().is_some() {
+            return Found::NoData;
+        }
         let Some(cache) = &self.cache else {
             return self.ask(name, record_type).await.0;
         };
@@ -170,10 +174,12 @@ impl Lookups {
         let mut known: BTreeMap<Domain, Addresses> = BTreeMap::new();
         let mut questions = Vec::new();
         for host in hosts {
-            if known
-                .insert(Domain::clone(host), Addresses::default())
-                .is_none()
-            {
+            let own = Addresses {
+                found: host.literal().into_iter().collect(),
+                failed: false,
+            };
+            let is_new = known.insert(Domain::clone(host), own).is_none();
+            if is_new && host.literal().is_none() {
                 questions.extend([(*host, RecordType::A), (*host, RecordType::AAAA)]);
             }
         }

@@ -390,6 +390,10 @@ impl<'a> Told<'a> {
 
     /// The exchangers of a domain, as known at a moment.
     pub(super) fn exchangers(&self, domain: &Domain, at: Moment) -> Exchangers {
+        // An address literal is the host itself (RFC 5321 section 5.1).
+        if domain.literal().is_some() {
+            return Exchangers::Implicit;
+        }
         match self.known(domain, RecordType::MX, at) {
             Known::Records(records) => {
                 let pairs: BTreeSet<(u16, Domain)> = records
@@ -479,6 +483,9 @@ impl<'a> Told<'a> {
 
     /// The addresses of a host, as known at a moment.
     pub(super) fn addresses(&self, host: &Domain, at: Moment) -> BTreeSet<IpAddr> {
+        if let Some(address) = host.literal() {
+            return BTreeSet::from([address]);
+        }
         let families = [RecordType::A, RecordType::AAAA].into_iter();
         families
             .flat_map(|record_type| match self.known(host, record_type, at) {

@@ -2,10 +2,9 @@
 
 use std::{fmt::Write, io, time::Duration};
 
-use smtp_proto::Error as SyntaxError;
 use tokio::time::timeout;
 
-use super::{Session, Step};
+use super::{Session, Step, command::Command};
 use crate::{
     event::{Answered, Ended, Failed, What},
     fault::{Effect, Stage},
@@ -41,7 +40,8 @@ impl Session {
 
     pub(super) async fn complain(&mut self, reply: Reply) -> io::Result<Step> {
         // A command of a transaction is part of what happened to it, however it was misspelt.
-        self.complain_at(stage_of(&self.command), reply).await
+        self.complain_at(Command::stage_of(&self.command), reply)
+            .await
     }
 
     /// Complains of what cannot be served; who goes on with that is hung up on.
@@ -201,17 +201,6 @@ impl Session {
     }
 }
 
-/// The stage of a command that could not be understood, by its first word.
-fn stage_of(command: &[u8]) -> Option<Stage> {
-    let verb: Vec<u8> = command.iter().take(4).map(u8::to_ascii_uppercase).collect();
-    match &verb[..] {
-        b"EHLO" | b"HELO" => Some(Stage::Helo),
-        b"MAIL" => Some(Stage::Mail),
-        b"RCPT" => Some(Stage::Rcpt),
-        _ => None,
-    }
-}
-
 /// A reply on the wire; each line of its text is a line of the reply (RFC 5321 section 4.2.1).
 fn wire_form(reply: &Reply) -> Vec<u8> {
     let mut wire = String::with_capacity(reply.text.len() + 16);
@@ -227,24 +216,4 @@ fn wire_form(reply: &Reply) -> Vec<u8> {
         line(separator, text);
     }
     wire.into_bytes()
-}
-
-pub(super) fn syntax_reply(error: &SyntaxError) -> Reply {
-    match error {
-        SyntaxError::InvalidSenderAddress => Reply::new(501, "5.1.7 bad reverse-path"),
-        SyntaxError::InvalidRecipientAddress => Reply::new(501, "5.1.3 bad forward-path"),
-        SyntaxError::SyntaxError { syntax } => Reply::new(501, format!("5.5.4 expected {syntax}")),
-        SyntaxError::InvalidParameter { param } => {
-            Reply::new(501, format!("5.5.4 bad value of {param}"))
-        }
-        SyntaxError::UnsupportedParameter { param } => {
-            let plain: String = param
-                .chars()
-                .filter(|c| c.is_ascii_graphic())
-                .take(40)
-                .collect();
-            Reply::new(555, format!("5.5.4 parameter {plain} is not offered"))
-        }
-        _ => Reply::new(500, "5.5.2 unknown command"),
-    }
 }

@@ -2,13 +2,12 @@
 
 use std::{io, sync::Arc};
 
-use smtp_proto::request::receiver::DataReceiver;
 use tokio::time::timeout;
 
-use super::{Envelope, IDLE, Session, Step, lost_upstream};
+use super::{Envelope, IDLE, Session, Step, dots::Dots, lost_upstream};
 use crate::{
     connection::on_the_wire,
-    event::{Ended, Failed},
+    event::{BareOctet, Ended, Failed, Place},
     fault::{Effect, Stage},
     lab::{
         mailbox::{Captured, Content},
@@ -48,15 +47,10 @@ impl Session {
             }
         }
         let mut content = Content::new(Arc::clone(&self.site.spool));
-        let mut receiver = DataReceiver::new();
+        let mut dots = Dots::new();
         let mut chunk = Vec::new();
-        // The content starts at the start of a line, where a dot means something (RFC 5321 section
-        // 4.5.2); the parser has to be told.
-        receiver.ingest(&mut b"\r\n".iter(), &mut chunk);
-        chunk.clear();
         loop {
-            let buffered = self.connection.buffered().len();
-            if buffered == 0 {
+            if self.connection.buffered().is_empty() {
                 match timeout(IDLE, self.connection.fill()).await {
                     Err(_) => return self.idle().await.map(Step::Ended),
                     Ok(Ok(1..)) => continue,
@@ -68,15 +62,15 @@ impl Session {
                     }
                 }
             }
-            let mut octets = self.connection.buffered().iter();
-            let complete = receiver.ingest(&mut octets, &mut chunk);
-            let consumed = buffered - octets.len();
-            self.connection.consume(consumed);
-            // The receiver takes the last octet back when the end turns out to follow it.
-            let kept = if complete { 0 } else { 1.min(chunk.len()) };
-            let settled = chunk.len() - kept;
-            content.append(&chunk[..settled], self.receiver.max_size)?;
-            chunk.drain(..settled);
+            let (taken, complete) = dots.take(self.connection.buffered(), &mut chunk);
+            self.connection.consume(taken);
+            content.append(&chunk, self.receiver.max_size)?;
+            chunk.clear();
+            for (seen, octet) in [(dots.bare_cr, BareOctet::Cr), (dots.bare_lf, BareOctet::Lf)] {
+                if seen {
+                    self.tell_bare(Place::Content, octet);
+                }
+            }
             if complete {
                 return self.end_of_data(content).await;
             }

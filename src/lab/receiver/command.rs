@@ -1,0 +1,244 @@
+//! Commands as clients send them, read as RFC 5321 section 4.1.1 has them. What is offered is not known
+//! here.
+//!
+//! Whole lines come in. smtp-proto, which reads replies, takes too much for a lab: it drops the quotes of
+//! a local part and passes over arguments where none may be.
+
+use crate::{fault::Stage, mailbox::Path, reply::Reply};
+
+/// A command.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Ehlo(String),
+    Helo(String),
+    StartTls,
+    Mail(Path, Vec<Parameter>),
+    Rcpt(Path, Vec<Parameter>),
+    Data,
+    Rset,
+    Noop,
+    Vrfy,
+    Help,
+    Quit,
+    /// One of an extension, or one that few implement.
+    Other(String),
+}
+
+/// A parameter of MAIL or RCPT, its keyword in upper case (RFC 5321 section 4.1.2).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Parameter {
+    pub(super) keyword: String,
+    pub(super) value: Option<String>,
+}
+
+/// Commands that exist and are not offered.
+const OTHERS: [&str; 13] = [
+    "ATRN", "AUTH", "BDAT", "BURL", "ETRN", "EXPN", "LHLO", "SAML", "SEND", "SOML", "TURN", "VERB",
+    "XCLIENT",
+];
+
+impl Command {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// The reply to what is no command.
+    pub(super) fn read(line: &[u8]) -> Result<Self, Reply> {
+        // White space at the end is to be tolerated (RFC 5321 section 4.1.1).
+        let line = line.trim_ascii_end();
+        let end = line.iter().position(|octet| *octet == b' ');
+        let (verb, rest) = line.split_at(end.unwrap_or(line.len()));
+        let verb = String::from_utf8_lossy(verb).to_ascii_uppercase();
+        let argument = String::from_utf8_lossy(rest.trim_ascii_start());
+        match &*verb {
+            "EHLO" => name(&argument, "EHLO domain").map(Self::Ehlo),
+            "HELO" => name(&argument, "HELO domain").map(Self::Helo),
+            "MAIL" => mail(rest),
+            "RCPT" => rcpt(rest),
+            "DATA" => alone(&argument, "DATA", Self::Data),
+            "RSET" => alone(&argument, "RSET", Self::Rset),
+            "QUIT" => alone(&argument, "QUIT", Self::Quit),
+            "STARTTLS" => alone(&argument, "STARTTLS", Self::StartTls),
+            "NOOP" => Ok(Self::Noop),
+            "HELP" => Ok(Self::Help),
+            "VRFY" => name(&argument, "VRFY string").map(|_| Self::Vrfy),
+            other if OTHERS.contains(&other) => Ok(Self::Other(verb)),
+            _ => Err(Reply::new(500, "5.5.2 unknown command")),
+        }
+    }
+
+    /// The stage of a line, by its first word, understood or not.
+    pub(super) fn stage_of(line: &[u8]) -> Option<Stage> {
+        let verb = line.split(|octet| octet.is_ascii_whitespace()).next()?;
+        match &verb.to_ascii_uppercase()[..] {
+            b"EHLO" | b"HELO" => Some(Stage::Helo),
+            b"MAIL" => Some(Stage::Mail),
+            b"RCPT" => Some(Stage::Rcpt),
+            _ => None,
+        }
+    }
+}
+
+fn syntax(expected: &str) -> Reply {
+    Reply::new(501, format!("5.5.4 expected {expected}"))
+}
+
+fn alone(argument: &str, verb: &str, command: Command) -> Result<Command, Reply> {
+    match argument.is_empty() {
+        true => Ok(command),
+        false => Err(syntax(&format!("{verb} and nothing after it"))),
+    }
+}
+
+fn name(argument: &str, expected: &str) -> Result<String, Reply> {
+    let fits = (1..=255).contains(&argument.len()) && !argument.contains(char::is_control);
+    match fits {
+        true => Ok(argument.to_owned()),
+        false => Err(syntax(expected)),
+    }
+}
+
+fn mail(rest: &[u8]) -> Result<Command, Reply> {
+    const EXPECTED: &str = "MAIL FROM:<reverse-path> [parameters]";
+    let (path, rest) = path(rest, "FROM:", EXPECTED, "5.1.7 bad reverse-path")?;
+    match path {
+        Path::Postmaster => Err(Reply::new(501, "5.1.7 bad reverse-path")),
+        path => Ok(Command::Mail(path, parameters(&rest, EXPECTED)?)),
+    }
+}
+
+fn rcpt(rest: &[u8]) -> Result<Command, Reply> {
+    const EXPECTED: &str = "RCPT TO:<forward-path> [parameters]";
+    let (path, rest) = path(rest, "TO:", EXPECTED, "5.1.3 bad forward-path")?;
+    match path {
+        Path::Null => Err(Reply::new(501, "5.1.3 bad forward-path")),
+        path => Ok(Command::Rcpt(path, parameters(&rest, EXPECTED)?)),
+    }
+}
+
+/// Reads a path after its keyword; also what follows it. No space may be before the colon (RFC 5321
+/// section 3.3); one after it is as wrong, and taken by most servers.
+fn path(rest: &[u8], keyword: &str, expected: &str, bad: &str) -> Result<(Path, String), Reply> {
+    let rest = std::str::from_utf8(rest).map_err(|_| Reply::new(501, bad))?;
+    let (found, rest) = rest
+        .trim_start_matches(' ')
+        .split_at_checked(keyword.len())
+        .ok_or_else(|| syntax(expected))?;
+    let rest = rest.trim_start_matches(' ');
+    if !found.eq_ignore_ascii_case(keyword) || !rest.starts_with('<') {
+        return Err(syntax(expected));
+    }
+    let (path, rest) = Path::read(rest).ok_or_else(|| Reply::new(501, bad))?;
+    Ok((path, rest.to_owned()))
+}
+
+/// Reads what follows a path: parameters with a space before each.
+fn parameters(rest: &str, expected: &str) -> Result<Vec<Parameter>, Reply> {
+    if !rest.is_empty() && !rest.starts_with(' ') {
+        return Err(syntax(expected));
+    }
+    let mut parameters: Vec<Parameter> = Vec::new();
+    for word in rest.split(' ').filter(|word| !word.is_empty()) {
+        let parameter = parameter(word).ok_or_else(|| syntax(expected))?;
+        let known = |other: &Parameter| other.keyword == parameter.keyword;
+        if parameters.iter().any(known) {
+            let text = format!("5.5.4 parameter {} twice", parameter.keyword);
+            return Err(Reply::new(501, text));
+        }
+        parameters.push(parameter);
+    }
+    Ok(parameters)
+}
+
+/// `esmtp-keyword ["=" esmtp-value]` (RFC 5321 section 4.1.2).
+fn parameter(word: &str) -> Option<Parameter> {
+    let (keyword, value) = match word.split_once('=') {
+        Some((keyword, value)) => (keyword, Some(value)),
+        None => (word, None),
+    };
+    let is_keyword = keyword.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && keyword
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let is_value = |value: &str| {
+        let allowed = |c: char| c != '=' && !c.is_control();
+        !value.is_empty() && value.chars().all(allowed)
+    };
+    let valid = is_keyword && value.is_none_or(is_value);
+    valid.then(|| Parameter {
+        keyword: keyword.to_ascii_uppercase(),
+        value: value.map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(line: &str) -> u16 {
+        Command::read(line.as_bytes()).map_or_else(|reply| reply.code, |_| 250)
+    }
+
+    #[test]
+    fn commands_are_read_in_whatever_case() {
+        assert_eq!(
+            Command::read(b"mail from:<a@b.test> size=7 smtputf8 "),
+            Ok(Command::Mail(
+                Path::read("<a@b.test>").expect("a path").0,
+                vec![
+                    Parameter {
+                        keyword: "SIZE".to_owned(),
+                        value: Some("7".to_owned())
+                    },
+                    Parameter {
+                        keyword: "SMTPUTF8".to_owned(),
+                        value: None
+                    },
+                ]
+            ))
+        );
+        for line in [
+            "ehlo [192.0.2.1]",
+            "Data",
+            "quit ",
+            "NOOP anything at all",
+            "RCPT TO: <a@b.test>",
+            "rcpt to:<POSTMASTER>",
+            "VRFY <a@b.test>",
+            "HELP",
+        ] {
+            assert_eq!(code(line), 250, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_in_shape_is_told_apart_from_what_is_unknown() {
+        for line in [
+            "DATA x",
+            "RSET x",
+            "QUIT now",
+            "STARTTLS x",
+            "EHLO",
+            "MAIL",
+            "MAIL <a@b.test>",
+            "MAIL FROM :<a@b.test>",
+            "MAIL FROM:a@b.test",
+            "MAIL FROM:<s@>",
+            "MAIL FROM:<a@b.test>SIZE=1",
+            "MAIL FROM:<a@b.test> SIZE=",
+            "MAIL FROM:<a@b.test> =1",
+            "MAIL FROM:<a@b.test> SIZE=1 SIZE=1",
+            "MAIL FROM:<postmaster>",
+            "RCPT TO:<>",
+            "RCPT TO:<a\rb@b.test>",
+        ] {
+            assert_eq!(code(line), 501, "{line}");
+        }
+        for line in ["", " QUIT", "FROBNICATE", "DATAx", "MAILFROM:<a@b.test>"] {
+            assert_eq!(code(line), 500, "{line}");
+        }
+        assert_eq!(
+            Command::read(b"auth PLAIN x"),
+            Ok(Command::Other("AUTH".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,158 @@
+//! Content as it comes over the wire: dots undone and the end found (RFC 5321 section 4.5.2).
+//!
+//! Only `<CRLF>.<CRLF>` ends it (section 4.1.1.4). CR and LF by themselves are part of it, and told: who
+//! takes them for the end of a line lets messages be smuggled.
+
+/// Where in the content the next octet is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// At the start of a line, which is where the content starts too.
+    LineStart,
+    /// After a dot at the start of a line.
+    Dot,
+    /// After a CR that came after that.
+    DotCr,
+    /// In a line.
+    Text,
+    /// After a CR in a line.
+    Cr,
+}
+
+/// What undoes dots.
+#[derive(Debug)]
+pub(super) struct Dots {
+    at: At,
+    /// Whether there was a CR that no LF followed.
+    pub(super) bare_cr: bool,
+    /// Whether there was an LF that followed no CR.
+    pub(super) bare_lf: bool,
+}
+
+impl Dots {
+    pub(super) fn new() -> Self {
+        Self {
+            at: At::LineStart,
+            bare_cr: false,
+            bare_lf: false,
+        }
+    }
+
+    /// Takes octets up to the end of the content, if it is there, and appends what they stand for; how many
+    /// it took, and whether that was the end.
+    pub(super) fn take(&mut self, octets: &[u8], content: &mut Vec<u8>) -> (usize, bool) {
+        let mut taken = 0;
+        while let Some(octet) = octets.get(taken) {
+            if self.at == At::Text {
+                // Most of it is lines: they are taken as a whole.
+                let is_end = |octet: &u8| matches!(octet, b'\r' | b'\n');
+                let rest = &octets[taken..];
+                let plain = rest.iter().position(is_end).unwrap_or(rest.len());
+                content.extend_from_slice(&rest[..plain]);
+                taken += plain;
+                if plain > 0 {
+                    continue;
+                }
+            }
+            taken += 1;
+            if self.step(*octet, content) {
+                return (taken, true);
+            }
+        }
+        (taken, false)
+    }
+
+    /// Takes one octet; whether it ends the content.
+    fn step(&mut self, octet: u8, content: &mut Vec<u8>) -> bool {
+        match (self.at, octet) {
+            (At::LineStart, b'.') => {
+                self.at = At::Dot;
+                return false;
+            }
+            (At::Dot, b'\r') => {
+                self.at = At::DotCr;
+                return false;
+            }
+            (At::DotCr, b'\n') => return true,
+            (At::DotCr, _) => {
+                content.push(b'\r');
+                self.at = At::Cr;
+            }
+            _ => {}
+        }
+        let after_cr = self.at == At::Cr;
+        self.bare_cr |= after_cr && octet != b'\n';
+        self.bare_lf |= !after_cr && octet == b'\n';
+        content.push(octet);
+        self.at = match octet {
+            b'\r' => At::Cr,
+            b'\n' if after_cr => At::LineStart,
+            _ => At::Text,
+        };
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a wire has: the content, what is left after its end, and the bare octets; in pieces of a size.
+    fn taken(wire: &[u8], size: usize) -> (Vec<u8>, Option<usize>, bool, bool) {
+        let (mut dots, mut content) = (Dots::new(), Vec::new());
+        let mut end = None;
+        let mut consumed = 0;
+        for piece in wire.chunks(size) {
+            let (taken, ended) = dots.take(piece, &mut content);
+            consumed += taken;
+            if ended {
+                end = Some(wire.len() - consumed);
+                break;
+            }
+            assert_eq!(taken, piece.len());
+        }
+        (content, end, dots.bare_cr, dots.bare_lf)
+    }
+
+    #[test]
+    fn dots_are_undone_however_the_octets_come() {
+        for size in 1..20 {
+            for (wire, content) in [
+                (&b".\r\nQUIT\r\n"[..], &b""[..]),
+                (b"..foo\r\n.\r\nQUIT\r\n", b".foo\r\n"),
+                (
+                    b"a\r\n.b\r\n...\r\n\r\n.\r\nQUIT\r\n",
+                    b"a\r\nb\r\n..\r\n\r\n",
+                ),
+                (b"a.b.\r\n.\r\nQUIT\r\n", b"a.b.\r\n"),
+            ] {
+                assert_eq!(
+                    taken(wire, size),
+                    (content.to_vec(), Some(6), false, false),
+                    "{wire:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn only_crlf_dot_crlf_ends_it() {
+        for size in 1..20 {
+            for (wire, content, cr, lf) in [
+                (&b"a\n.\nb"[..], &b"a\n.\nb"[..], false, true),
+                (b"a\n.\r\nb", b"a\n.\r\nb", false, true),
+                (b"a\r\n.\nb", b"a\r\n\nb", false, true),
+                (b"a\r.\rb", b"a\r.\rb", true, false),
+                (b"a\r\n.\rb", b"a\r\n\rb", true, false),
+                (b"a\r\n.\r\r\nb", b"a\r\n\r\r\nb", true, false),
+                (b"a\r.\r\nb", b"a\r.\r\nb", true, false),
+                (b"\n.\r\n", b"\n.\r\n", false, true),
+            ] {
+                assert_eq!(
+                    taken(wire, size),
+                    (content.to_vec(), None, cr, lf),
+                    "{wire:?}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! Mailboxes as RFC 5321 section 4.1.2 has them: quoted local parts and address literals too, each in one
+//! form however it was written, and the paths of MAIL and RCPT around them.
+
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
+
+use crate::name::Domain;
+
+/// Octets that a mailbox may have (RFC 5321 section 4.5.3.1.3).
+const MAX_LENGTH: usize = 256;
+
+/// A mailbox (RFC 5321 section 4.1.2).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mailbox {
+    /// As written, but that the local part has no more quotes and escapes than it needs, and the domain
+    /// no final dot: `"alice"@` is `alice@`.
+    pub text: Arc<str>,
+    /// What is after the `@`, in lower case; an address literal keeps its brackets.
+    pub domain: Domain,
+}
+
+/// What MAIL or RCPT names between `<` and `>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// `<>`.
+    Null,
+    /// A mailbox; a source route before it is passed over (RFC 5321 appendix C).
+    Mailbox(Mailbox),
+    /// `<postmaster>`, which needs no domain (RFC 5321 section 4.5.1).
+    Postmaster,
+}
+
+/// The part of a mailbox that is wrong, in words.
+type Wrong = &'static str;
+
+impl FromStr for Mailbox {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = |wrong: Wrong| {
+            format!("found {text:?}, expected a mailbox such as \"alice@example.test\" ({wrong})")
+        };
+        let (mailbox, rest) = mailbox(text).map_err(found)?;
+        match rest {
+            "" => Ok(mailbox),
+            _ => Err(found("something follows its domain")),
+        }
+    }
+}
+
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Null => "",
+            Self::Mailbox(mailbox) => &mailbox.text,
+            Self::Postmaster => "postmaster",
+        })
+    }
+}
+
+impl Path {
+    /// Reads a path at the start of text; also what follows it. `None` if there is none.
+    pub(crate) fn read(text: &str) -> Option<(Self, &str)> {
+        let inner = text.strip_prefix('<')?;
+        if let Some(rest) = inner.strip_prefix('>') {
+            return Some((Self::Null, rest));
+        }
+        let name = inner.split('>').next()?;
+        if name.eq_ignore_ascii_case("postmaster") {
+            return Some((Self::Postmaster, inner[name.len()..].strip_prefix('>')?));
+        }
+        let (mailbox, rest) = mailbox(after_source_route(inner)?).ok()?;
+        Some((Self::Mailbox(mailbox), rest.strip_prefix('>')?))
+    }
+}
+
+/// What follows `@a.test,@b.test:`, which must be taken and should be ignored.
+fn after_source_route(text: &str) -> Option<&str> {
+    if !text.starts_with('@') {
+        return Some(text);
+    }
+    let (route, rest) = text.split_once(':')?;
+    let is_host = |hop: &str| {
+        hop.strip_prefix('@')
+            .is_some_and(|host| !host.is_empty() && host.chars().all(is_in_domain))
+    };
+    route.split(',').all(is_host).then_some(rest)
+}
+
+/// Reads a mailbox at the start of text; also what follows it.
+fn mailbox(text: &str) -> Result<(Mailbox, &str), Wrong> {
+    let (local, rest) = local_part(text)?;
+    let rest = rest.strip_prefix('@').ok_or("it has no @")?;
+    let (written, domain, rest) = match rest.starts_with('[') {
+        true => literal(rest)?,
+        false => domain(rest)?,
+    };
+    let text = format!("{local}@{written}");
+    if text.len() > MAX_LENGTH {
+        return Err("it has more than 256 octets");
+    }
+    let text = text.into();
+    Ok((Mailbox { text, domain }, rest))
+}
+
+/// Reads a local part; also what follows it.
+fn local_part(text: &str) -> Result<(String, &str), Wrong> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        let (content, rest) = quoted_string(quoted)?;
+        return Ok((written(&content), rest));
+    }
+    let end = text.find(|c| !(is_atext(c) || c == '.'));
+    let (local, rest) = text.split_at(end.unwrap_or(text.len()));
+    match is_dot_string(local) {
+        true => Ok((local.to_owned(), rest)),
+        false => Err("its local part is empty, or has a dot or another character out of place"),
+    }
+}
+
+/// Reads a quoted string whose first quote is gone: what it stands for, and what follows its end.
+fn quoted_string(text: &str) -> Result<(String, &str), Wrong> {
+    let mut content = String::new();
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '"' => return Ok((content, &text[at + 1..])),
+            '\\' => match characters.next() {
+                Some((_, escaped @ ' '..='~')) => content.push(escaped),
+                _ => return Err("it escapes what cannot be escaped"),
+            },
+            control if control.is_control() => return Err("it has a control character"),
+            plain => content.push(plain),
+        }
+    }
+    Err("its quotes are not closed")
+}
+
+/// A local part with no more quotes and escapes than it needs (RFC 5321 section 4.1.2).
+fn written(content: &str) -> String {
+    if is_dot_string(content) {
+        return content.to_owned();
+    }
+    let mut quoted = String::from('"');
+    for character in content.chars() {
+        if matches!(character, '"' | '\\') {
+            quoted.push('\\');
+        }
+        quoted.push(character);
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn is_dot_string(text: &str) -> bool {
+    text.split('.')
+        .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+}
+
+/// RFC 5322 section 3.2.3, and what RFC 6531 section 3.3 adds.
+fn is_atext(c: char) -> bool {
+    match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' => true,
+        c if c.is_ascii() => "!#$%&'*+-/=?^_`{|}~".contains(c),
+        c => !c.is_control() && !c.is_whitespace(),
+    }
+}
+
+/// Underscores are no part of host names and found in them all the same.
+fn is_in_domain(c: char) -> bool {
+    match c.is_ascii() {
+        true => c.is_ascii_alphanumeric() || "-_.".contains(c),
+        false => !c.is_control() && !c.is_whitespace(),
+    }
+}
+
+/// Reads a domain: as written, as a name, and what follows.
+fn domain(text: &str) -> Result<(String, Domain, &str), Wrong> {
+    let end = text.find(|c| !is_in_domain(c));
+    let (written, rest) = text.split_at(end.unwrap_or(text.len()));
+    let written = written.strip_suffix('.').unwrap_or(written);
+    let domain = written
+        .parse()
+        .map_err(|_| "what is after its @ is no domain name")?;
+    Ok((written.to_owned(), domain, rest))
+}
+
+/// Reads an address literal (RFC 5321 section 4.1.3) as [`domain`] does a domain.
+fn literal(text: &str) -> Result<(String, Domain, &str), Wrong> {
+    const WRONG: Wrong =
+        "what is in its brackets is no address, such as [192.0.2.1] or [IPv6:2001:db8::1]";
+    let (inner, rest) = text[1..].split_once(']').ok_or(WRONG)?;
+    let address = match inner.split_at_checked(5) {
+        Some((tag, address)) if tag.eq_ignore_ascii_case("IPv6:") => {
+            address.parse().map(IpAddr::V6)
+        }
+        _ => inner.parse().map(IpAddr::V4),
+    }
+    .map_err(|_| WRONG)?;
+    let written = match address {
+        IpAddr::V4(address) => format!("[{address}]"),
+        IpAddr::V6(address) => format!("[IPv6:{address}]"),
+    };
+    Ok((written, Domain::of_literal(address), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(mailbox: &str) -> String {
+        let parsed: Mailbox = mailbox.parse().expect("a mailbox");
+        parsed.text.to_string()
+    }
+
+    #[test]
+    fn a_mailbox_has_one_form_however_it_is_written() {
+        for (written, form) in [
+            ("alice@example.test", "alice@example.test"),
+            (r#""alice"@example.test"#, "alice@example.test"),
+            (r#""a\l\ice"@example.test"#, "alice@example.test"),
+            (r#""a b"@example.test"#, r#""a b"@example.test"#),
+            (r#""a\ b"@example.test"#, r#""a b"@example.test"#),
+            (r#""a@b"@example.test"#, r#""a@b"@example.test"#),
+            (r#""a\"b\\c"@example.test"#, r#""a\"b\\c"@example.test"#),
+            (r#""a.b"@example.test"#, "a.b@example.test"),
+            (r#""a..b"@example.test"#, r#""a..b"@example.test"#),
+            (r#"""@example.test"#, r#"""@example.test"#),
+            ("grüße@straße.test", "grüße@straße.test"),
+            ("a@example.test.", "a@example.test"),
+            ("a+b=c@example.test", "a+b=c@example.test"),
+            ("a@[192.0.2.1]", "a@[192.0.2.1]"),
+            ("a@[ipv6:2001:DB8:0::1]", "a@[IPv6:2001:db8::1]"),
+        ] {
+            assert_eq!(text(written), form, "{written}");
+            assert_eq!(text(form), form);
+        }
+    }
+
+    #[test]
+    fn what_is_no_mailbox_is_refused() {
+        for wrong in [
+            "",
+            "alice",
+            "@example.test",
+            "alice@",
+            "a b@example.test",
+            ".a@example.test",
+            "a.@example.test",
+            "a..b@example.test",
+            "a@b@example.test",
+            "a\"b\"@example.test",
+            "\"a@example.test",
+            "\"a\"b@example.test",
+            "\"a\u{1}\"@example.test",
+            "a@exam ple.test",
+            "a@example..test",
+            "a@[192.0.2.256]",
+            "a@[2001:db8::1]",
+            "a@[IPv6:192.0.2.1]",
+            "a@[192.0.2.1",
+            "a@[192.0.2.1]x",
+            "<a@example.test>",
+        ] {
+            assert!(wrong.parse::<Mailbox>().is_err(), "{wrong}");
+        }
+        let long = format!("{}@example.test", "a".repeat(250));
+        assert!(long.parse::<Mailbox>().is_err());
+    }
+
+    #[test]
+    fn an_address_literal_is_an_address_and_no_name() {
+        let literal = |text: &str| {
+            let parsed: Mailbox = text.parse().expect("a mailbox");
+            parsed.domain.literal()
+        };
+        assert_eq!(literal("a@[192.0.2.1]"), "192.0.2.1".parse().ok());
+        assert_eq!(literal("a@[IPv6:2001:db8::1]"), "2001:db8::1".parse().ok());
+        assert_eq!(literal("a@example.test"), None);
+    }
+
+    #[test]
+    fn a_path_is_read_up_to_its_end() {
+        let shown = |text| Path::read(text).map(|(path, rest)| (path.to_string(), rest));
+        for (text, path, rest) in [
+            ("<>", "", ""),
+            ("<a@b.test> SIZE=1", "a@b.test", " SIZE=1"),
+            ("<Postmaster>", "postmaster", ""),
+            ("<@x.test,@y.test:a@b.test>", "a@b.test", ""),
+            (r#"<"a>b"@b.test>"#, r#""a>b"@b.test"#, ""),
+            ("<a@[192.0.2.1]>", "a@[192.0.2.1]", ""),
+        ] {
+            assert_eq!(shown(text), Some((path.to_owned(), rest)), "{text}");
+        }
+        for wrong in [
+            "",
+            "a@b.test",
+            "<a@b.test",
+            "<s@>",
+            "<a>",
+            "< a@b.test>",
+            "<a@b.test >",
+            "<@x.test:>",
+            "<@:a@b.test>",
+            "<postmaster",
+        ] {
+            assert_eq!(shown(wrong), None, "{wrong}");
+        }
+    }
+}
