@@ -121,6 +121,9 @@ pub enum What {
         /// For one from the null reverse-path: the message that it is about.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         about: Option<MessageId>,
+        /// What became of that message, where the notification says it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        action: Option<Action>,
         /// The status that its report gives.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<Status>,
@@ -178,6 +181,18 @@ pub enum What {
         /// What changed.
         change: String,
     },
+}
+
+impl What {
+    /// The message that a notification gives up: not one that only waits or was delivered.
+    pub(crate) fn given_up(&self) -> Option<&MessageId> {
+        match self {
+            Self::Taken { about, action, .. } => about
+                .as_ref()
+                .filter(|_| matches!(action, None | Some(Action::Failed))),
+            _ => None,
+        }
+    }
 }
 
 /// What came of a connection attempt.
@@ -267,6 +282,22 @@ pub enum Place {
     Command,
     /// The content of a message.
     Content,
+}
+
+/// What became of a message, as a notification says (RFC 3464 section 2.3.3); the worst first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It could not be delivered, and will not be tried again.
+    Failed,
+    /// It waits.
+    Delayed,
+    /// It went to a host that sends no such notifications.
+    Relayed,
+    /// It went to a list of recipients.
+    Expanded,
+    /// It was delivered.
+    Delivered,
 }
 
 /// How a session ended.

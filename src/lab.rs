@@ -15,6 +15,7 @@ pub(crate) mod namespace;
 pub(crate) mod network;
 mod policy_host;
 mod receiver;
+mod report;
 pub(crate) mod runtime;
 mod site;
 mod upstream;

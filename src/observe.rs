@@ -189,7 +189,7 @@ impl Heard {
                 }
                 self.status = status.or(self.status);
             }
-            What::Taken { status, .. } => {
+            What::Taken { status, .. } if event.what.given_up().is_some() => {
                 self.returned = Some(event.at);
                 self.first_returned = self.first_returned.or(self.returned);
                 self.status = self.status.or(*status);

@@ -6,9 +6,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Instant};
 use mxdrill::{
     drill::{self, Run},
     lab::NetworkKind,
-    scenario::Scenario,
-    sender::{Flaw, Reference},
+    scenario::{Outcome, Scenario},
+    sender::{self, Flaw, Post, Reference, Sender},
 };
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 
 const ZONE: &str = "$ORIGIN example.test.\n$TTL 300\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n\
     _mta-sts TXT \"v=STSv1; id=1\"\n";
@@ -151,4 +152,73 @@ fn a_message_costs_what_its_recipients_do() {
     };
     let (few, many) = (took(100), took(1000));
     assert!(many < few * 40, "{few:?} for 100, {many:?} for 1000");
+}
+
+/// The lab's own host for notifications must not be one of the drill's exchangers.
+#[test]
+fn notifications_arrive_whatever_addresses_the_zone_has() {
+    let drill = |address: &str| {
+        let zone = format!("$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A {address}\n");
+        passes(
+            &zone,
+            "sender = { addresses = [\"198.51.100.26\"] }\n\
+             messages = [{ id = \"m1\", to = \"alice@example.test\" }, { id = \"m2\", to = \"a@[198.51.100.27]\" }]\n\
+             faults = [{ host = \"mx1.example.test\", stage = \"rcpt\", effect = \"550 5.1.1 no such user\" }]\n\
+             [expect]\nnotifications = 2\n[expect.m1]\noutcome = \"bounced\"\n[expect.m2]\noutcome = \"bounced\"\n",
+        )
+    };
+    for address in ["192.0.2.1", "198.51.100.25"] {
+        drill(address);
+    }
+}
+
+/// A sender that only sends a notification about the message that it is given.
+fn notifier(action: &'static str, status: &'static str) -> impl Sender {
+    sender::from_fn(move |mut post: Post| async move {
+        let message = post.next_message().await.expect("a message");
+        let address = "198.51.100.25".parse().expect("an address");
+        let mut stream =
+            BufStream::new(post.connect(address, &message.id).await.expect("connected"));
+        let notice = format!(
+            "Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
+             --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n\
+             Final-Recipient: rfc822; a@example.test\r\nAction: {action}\r\nStatus: {status}\r\n\r\n\
+             --b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID:\r\n <m@mxdrill.test>\r\n\r\n--b--\r\n.\r\n"
+        );
+        for line in [
+            "",
+            "EHLO x\r\n",
+            "MAIL FROM:<>\r\n",
+            "RCPT TO:<sender@sender.test>\r\n",
+            "DATA\r\n",
+            &*notice,
+            "QUIT\r\n",
+        ] {
+            stream.write_all(line.as_bytes()).await.expect("sent");
+            stream.flush().await.expect("sent");
+            let mut reply = String::from("250-");
+            while reply.as_bytes().get(3) == Some(&b'-') {
+                reply.clear();
+                stream.read_line(&mut reply).await.expect("a reply");
+            }
+        }
+    })
+}
+
+#[test]
+fn only_a_notification_of_failure_is_a_bounce() {
+    let scenario = scenario(
+        ZONE,
+        "messages = [{ id = \"m\", to = \"a@example.test\" }]\n",
+    );
+    for (action, status, outcome) in [
+        ("failed", "5.1.1", Outcome::Bounced),
+        ("delayed", "4.4.1", Outcome::Deferred),
+        ("relayed", "2.0.0", Outcome::Deferred),
+        ("delivered", "2.0.0", Outcome::Deferred),
+    ] {
+        let sender = notifier(action, status);
+        let run = drill::run(&scenario, NetworkKind::Memory, None, sender).expect("the drill ran");
+        assert_eq!(run.verdict.outcomes.get(&outcome), Some(&1), "{action}");
+    }
 }

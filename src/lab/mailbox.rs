@@ -9,7 +9,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{event::SessionId, name::Domain, reply::Status, scenario::MessageId, time::Moment};
+use super::report::{self, Report};
+use crate::{event::SessionId, name::Domain, scenario::MessageId, time::Moment};
 
 /// Octets of content kept in memory, for each message.
 const IN_MEMORY: usize = 64 * 1024;
@@ -141,76 +142,31 @@ impl Content {
     }
 
     /// The beginning of it, all of a short one.
-    fn head(&self) -> Cow<'_, str> {
+    fn head(&self) -> Cow<'_, [u8]> {
         let mut head = Vec::new();
         match self.spilled.first() {
             // What cannot be read has no ids; whoever asks for the content is told why.
             Some(extent) => drop(self.spool.read(extent, &mut head)),
-            None => return String::from_utf8_lossy(&self.memory),
+            None => return Cow::Borrowed(&self.memory),
         }
-        Cow::Owned(String::from_utf8_lossy(&head).into_owned())
+        Cow::Owned(head)
     }
 
     /// Which of the drill's messages it is, from its header.
     pub(super) fn id(&self) -> Option<MessageId> {
-        let head = self.head();
-        id_in(parts(&head).0)
+        report::id(&self.head())
     }
 
-    /// What it says in its body of a message that it may return.
+    /// What it says in its body of a message that it may be about.
     pub(super) fn report(&self) -> Report {
-        let head = self.head();
-        let (_, body) = parts(&head);
-        let field = |name: &str| fields(body, name).map(str::to_owned).next();
-        // A comment may follow it.
-        let status: Option<Status> =
-            field("status").and_then(|status| status.split_whitespace().next()?.parse().ok());
-        // A warning that a message waits is no end of it (RFC 3464 section 2.3.3); one that its time is
-        // over is, whatever its action says, unless it is still to be tried.
-        let delayed = field("action").is_some_and(|action| action.eq_ignore_ascii_case("delayed"));
-        let expired = status.is_some_and(Status::is_expired);
-        let waits = delayed && (!expired || field("will-retry-until").is_some());
-        Report {
-            about: id_in(body).filter(|_| !waits),
-            status,
-        }
+        report::report(&self.head())
     }
-}
-
-/// Header and body.
-fn parts(text: &str) -> (&str, &str) {
-    text.split_at(text.find("\r\n\r\n").unwrap_or(text.len()))
 }
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} octets", self.octets)
     }
-}
-
-/// What a content says of a message that it returns (RFC 3464).
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Report {
-    /// Which of the drill's messages it is about.
-    pub(super) about: Option<MessageId>,
-    /// Why it is returned.
-    pub(super) status: Option<Status>,
-}
-
-/// The id in the first `Message-ID: <ID@mxdrill.test>`.
-fn id_in(text: &str) -> Option<MessageId> {
-    fields(text, "message-id").find_map(|value| {
-        let id = value.strip_prefix('<')?.strip_suffix(ID_DOMAIN)?;
-        Some(MessageId::from(id))
-    })
-}
-
-/// The values of the fields of a name, wherever they stand.
-fn fields<'a>(text: &'a str, wanted: &'a str) -> impl Iterator<Item = &'a str> {
-    text.lines().filter_map(move |line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case(wanted).then(|| value.trim())
-    })
 }
 
 #[cfg(test)]
@@ -243,32 +199,5 @@ mod tests {
         content.append(b"12345", 8).expect("appended");
         content.append(b"67890", 8).expect("appended");
         assert!(content.is_cut());
-    }
-
-    #[test]
-    fn a_bounce_names_the_message_it_returns() {
-        let mut content = Content::new(Arc::default());
-        let text = b"Subject: x\r\nMessage-ID: <b1@elsewhere.test>\r\n\r\nhi\r\nMessage-Id: <m-7@mxdrill.test>\r\n";
-        content.append(text, usize::MAX).expect("appended");
-        assert_eq!(content.id(), None);
-        assert_eq!(content.report().about, Some(MessageId::from("m-7")));
-    }
-
-    #[test]
-    fn a_report_tells_why_and_a_warning_returns_nothing() {
-        let report = |action: &str, status: &str| {
-            let mut content = Content::new(Arc::default());
-            let text = format!(
-                "Subject: x\r\n\r\nAction: {action}\r\nStatus: {status} (as it is)\r\n\r\nMessage-ID: <m@mxdrill.test>\r\n"
-            );
-            content
-                .append(text.as_bytes(), usize::MAX)
-                .expect("appended");
-            content.report()
-        };
-        assert_eq!(report("failed", "5.1.1").about, Some(MessageId::from("m")));
-        assert_eq!(report("failed", "5.1.1").status, Some(Status(5, 1, 1)));
-        assert_eq!(report("delayed", "4.4.1").about, None);
-        assert_eq!(report("delayed", "4.4.7").about, Some(MessageId::from("m")));
     }
 }

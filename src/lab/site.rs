@@ -19,6 +19,7 @@ use super::{
     network::Network,
     policy_host::PolicyHost,
     receiver::Receiver,
+    report::Report,
 };
 use crate::{
     event::{EventLog, Purpose, SessionId, What},
@@ -188,10 +189,12 @@ impl Site {
         let report = captured.from.is_empty().then(|| captured.content.report());
         let about = report.as_ref().and_then(|report| report.about.clone());
         let about = about.filter(known);
+        let told = report.as_ref().filter(|_| about.is_some());
         self.record(What::Taken {
             session: captured.session,
             message: captured.content.id().filter(known),
-            status: report.and_then(|report| report.status.filter(|_| about.is_some())),
+            action: told.and_then(Report::action),
+            status: told.and_then(Report::status),
             about,
             from: captured.from.clone(),
             to: captured.to.clone(),

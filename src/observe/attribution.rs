@@ -46,11 +46,11 @@ pub(crate) struct Background {
 
 impl Background {
     pub(crate) fn see(&mut self, event: &Event) {
+        if let Some(about) = event.what.given_up() {
+            self.returned.insert(about.clone(), event.at);
+        }
         match &event.what {
             What::Submitted { message, .. } => drop(self.given.insert(message.clone(), event.at)),
-            What::Taken {
-                about: Some(about), ..
-            } => drop(self.returned.insert(about.clone(), event.at)),
             What::Query { records, .. } => self.routes.learn(records),
             _ => {}
         }

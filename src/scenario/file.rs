@@ -1,6 +1,11 @@
 //! A scenario file as a whole: its keys, its records and how its parts must fit together.
 
-use std::{collections::BTreeMap, net::IpAddr, ops::Range, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, Ipv4Addr},
+    ops::Range,
+    path::Path,
+};
 
 use hickory_proto::rr::{Record, RecordType};
 use toml::{Spanned, de::DeTable};
@@ -39,7 +44,9 @@ const KEYS: [&str; 17] = [
 
 /// The lab's own domain for senders: where bounces of `sender@sender.test` arrive.
 const SENDER_ZONE: &str = "$ORIGIN sender.test.\n$TTL 3600\n\
-    @ IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ IN MX 10 bounces\n@ IN TXT \"v=spf1 mx -all\"\nbounces IN A 198.51.100.25\n";
+    @ IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ IN MX 10 bounces\n@ IN TXT \"v=spf1 mx -all\"\n";
+/// The address of its exchanger, or the next one that nobody else has.
+const BOUNCE_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 25);
 
 /// Reads a scenario; every mistake is told with its place.
 pub(super) fn read(path: &str, text: &str, read_file: &ReadFile<'_>) -> Result<Scenario, Mistakes> {
@@ -68,19 +75,19 @@ fn scenario<'a>(
     let known = records.is_some();
     let mut zones = History::new(Zone::new(records.unwrap_or_default()));
     updates(&table, &mut zones, known);
-    host_sender_domain(&mut zones);
+    let sender = table
+        .get("sender")
+        .map_or_else(SenderSettings::default, |value| rows::sender(doc, value));
+    let mut messages = rows::messages(&table);
+    host_sender_domain(&mut zones, &sender, &messages);
     let policies = receiver_rows::policies(&table);
     host_policies(&policies, &mut zones);
-    let mut messages = rows::messages(&table);
     if messages.is_empty() && table.array("messages").is_empty() {
         table.missing(
             "messages",
             "at least one row such as messages = [{ id = \"m1\", to = \"alice@example.test\" }]",
         );
     }
-    let sender = table
-        .get("sender")
-        .map_or_else(SenderSettings::default, |value| rows::sender(doc, value));
     let names = HostNames::new(&zones, known);
     let expect = table.get("expect").map_or_else(Expect::default, |value| {
         expect::read(doc, value, &messages, &names)
@@ -150,7 +157,8 @@ pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
         )
     })?;
     let mut zones = History::new(Zone::new(records));
-    host_sender_domain(&mut zones);
+    let sender = SenderSettings::default();
+    host_sender_domain(&mut zones, &sender, &[]);
     Ok(Scenario {
         name: "zone".to_owned(),
         path: "zone".to_owned(),
@@ -161,7 +169,7 @@ pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
         seed: 0,
         zones,
         messages: Vec::new(),
-        sender: SenderSettings::default(),
+        sender,
         faults: Vec::new(),
         receivers: Vec::new(),
         policies: Vec::new(),
@@ -280,11 +288,21 @@ fn zone_file(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Reco
         .ok()
 }
 
-fn host_sender_domain(zones: &mut History) {
+/// Adds the domain of senders, if the scenario does not bring it, on an address that nobody else has.
+fn host_sender_domain(zones: &mut History, sender: &SenderSettings, messages: &[Message]) {
     let domain: Domain = "sender.test".parse().expect("a valid name");
-    if zones.zones().all(|zone| !zone.exists(&domain)) {
-        zones.add_everywhere(&text::parse(SENDER_ZONE).expect("a valid zone"));
+    if zones.zones().any(|zone| zone.exists(&domain)) {
+        return;
     }
+    let mut taken: BTreeSet<IpAddr> = zones.addresses().into_keys().collect();
+    taken.extend(&sender.addresses);
+    let recipients = messages.iter().flat_map(|message| message.to.iter());
+    taken.extend(recipients.filter_map(|to| to.domain.literal()));
+    let mut free = (u32::from(BOUNCE_HOST)..).map(Ipv4Addr::from);
+    let address = free.find(|address| !taken.contains(&IpAddr::V4(*address)));
+    let host = address.unwrap_or(BOUNCE_HOST);
+    let zone = format!("{SENDER_ZONE}bounces IN A {host}\n");
+    zones.add_everywhere(&text::parse(&zone).expect("a valid zone"));
 }
 
 /// Gives the web server of each policy an address that no record has.

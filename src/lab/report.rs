@@ -1,0 +1,353 @@
+//! What a message that was taken says: which of the drill's it is, and as a notification (RFC 3464) what
+//! became of another one.
+//!
+//! mail-parser reads it, whatever it is folded, encoded and nested in. A notification without a report for
+//! programs is read for what it returns, and taken for the end of that unless it speaks of a delay.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
+
+use super::ID_DOMAIN;
+use crate::{
+    event::Action,
+    reply::Status,
+    scenario::{Mailbox, MessageId},
+};
+
+/// Reads the fields that are looked at here.
+static PARSER: LazyLock<MessageParser> = LazyLock::new(|| {
+    MessageParser::new()
+        .with_mime_headers()
+        .with_message_ids()
+        .header_text(mail_parser::HeaderName::Subject)
+});
+
+/// What a notification says of one recipient (RFC 3464 section 2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OfRecipient {
+    /// Whom it is about, in the one form of a mailbox if it is one.
+    pub(crate) recipient: Option<String>,
+    /// What became of the message for it.
+    pub(crate) action: Option<Action>,
+    /// Why.
+    pub(crate) status: Option<Status>,
+}
+
+/// What a notification says of the message that it is about.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Report {
+    /// Which of the drill's messages that is.
+    pub(super) about: Option<MessageId>,
+    /// What it says of each recipient, where it has a part for programs.
+    pub(super) recipients: Vec<OfRecipient>,
+    /// Whether it speaks of a delay, in words alone.
+    delayed: bool,
+}
+
+impl Report {
+    /// What became of the message: the worst that is said of any recipient. `None` where only words say it,
+    /// and those say no more than that it comes back.
+    pub(super) fn action(&self) -> Option<Action> {
+        let said = self.recipients.iter().filter_map(|one| one.action);
+        said.min().or(self.delayed.then_some(Action::Delayed))
+    }
+
+    /// Why: the status of the first recipient of whom the worst is said.
+    pub(super) fn status(&self) -> Option<Status> {
+        let worst = self.action();
+        let mut recipients = self.recipients.iter();
+        recipients
+            .find(|one| one.action == worst || one.action.is_none())
+            .and_then(|one| one.status)
+    }
+}
+
+/// Which of the drill's messages it is, from its header.
+pub(super) fn id(content: &[u8]) -> Option<MessageId> {
+    PARSER.parse_headers(content).and_then(|read| own_id(&read))
+}
+
+/// What it says in its body of a message that it may be about.
+pub(super) fn report(content: &[u8]) -> Report {
+    let Some(message) = PARSER.parse(content) else {
+        return Report::default();
+    };
+    let mut report = Report {
+        delayed: speaks_of_delay(message.subject().unwrap_or_default()),
+        ..Report::default()
+    };
+    read_parts(&message, &mut report);
+    report
+}
+
+fn read_parts(message: &Message<'_>, report: &mut Report) {
+    for part in &message.parts {
+        if let PartType::Message(returned) = &part.body {
+            report.about = report.about.take().or_else(|| own_id(returned));
+            continue;
+        }
+        let octets: Cow<'_, [u8]> = match &part.body {
+            PartType::Text(text) | PartType::Html(text) => Cow::Borrowed(text.as_bytes()),
+            PartType::Binary(octets) | PartType::InlineBinary(octets) => Cow::Borrowed(octets),
+            PartType::Multipart(_) | PartType::Message(_) => continue,
+        };
+        match subtype(part) {
+            "delivery-status" | "global-delivery-status" => {
+                let text = String::from_utf8_lossy(&octets);
+                report.recipients.extend(of_recipients(&text));
+            }
+            "rfc822-headers" | "global-headers" => {
+                report.about = report.about.take().or_else(|| id(&octets));
+            }
+            _ => {
+                let text = String::from_utf8_lossy(&octets);
+                report.about = report.about.take().or_else(|| quoted_id(&text));
+                // A report of old, in the text itself.
+                if report.recipients.is_empty() && is_only_part(message) {
+                    report.recipients.extend(of_recipients(&text));
+                }
+            }
+        }
+    }
+}
+
+fn is_only_part(message: &Message<'_>) -> bool {
+    message.parts.len() == 1
+}
+
+/// The second half of a part's type, in lower case as mail-parser has it.
+fn subtype<'a>(part: &'a MessagePart<'_>) -> &'a str {
+    let found = part.content_type().and_then(|kind| kind.subtype());
+    found.unwrap_or_default()
+}
+
+/// The id of a message of the drill.
+fn own_id(message: &Message<'_>) -> Option<MessageId> {
+    own(message.message_id()?)
+}
+
+/// The id in `ID@mxdrill.test`.
+fn own(id: &str) -> Option<MessageId> {
+    let id = id.strip_suffix(ID_DOMAIN.strip_suffix('>')?)?;
+    Some(MessageId::from(id))
+}
+
+/// The id of a header that stands in a text.
+fn quoted_id(text: &str) -> Option<MessageId> {
+    let mut ids = fields(text).filter(|(name, _)| name.eq_ignore_ascii_case("message-id"));
+    ids.find_map(|(_, value)| own(value.strip_prefix('<')?.strip_suffix('>')?))
+}
+
+/// What a report says, its groups of fields separated by empty lines.
+fn of_recipients(text: &str) -> Vec<OfRecipient> {
+    let text = text.replace("\r\n", "\n");
+    text.split("\n\n").filter_map(of_recipient).collect()
+}
+
+fn of_recipient(group: &str) -> Option<OfRecipient> {
+    let value = |wanted: &str| {
+        let mut found = fields(group).filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.next().map(|(_, value)| value)
+    };
+    // A comment may follow it.
+    let first = |name: &str| {
+        value(name).and_then(|value| Some(value.split_whitespace().next()?.to_owned()))
+    };
+    let status: Option<Status> = first("status").and_then(|status| status.parse().ok());
+    let action = first("action").and_then(|word| action(&word));
+    if action.is_none() && status.is_none() {
+        return None;
+    }
+    // A warning that a message waits is no end of it (section 2.3.3); one that its time is over is,
+    // whatever its action says, unless it is still to be tried.
+    let is_over = status.is_some_and(Status::is_expired) && value("will-retry-until").is_none();
+    Some(OfRecipient {
+        recipient: value("final-recipient").map(|value| recipient(&value)),
+        action: match action {
+            Some(Action::Delayed) if is_over => Some(Action::Failed),
+            action => action,
+        },
+        status,
+    })
+}
+
+/// RFC 3464 section 2.3.3.
+fn action(word: &str) -> Option<Action> {
+    const WORDS: [(&str, Action); 5] = [
+        ("failed", Action::Failed),
+        ("delayed", Action::Delayed),
+        ("delivered", Action::Delivered),
+        ("relayed", Action::Relayed),
+        ("expanded", Action::Expanded),
+    ];
+    let mut words = WORDS.iter();
+    let found = words.find(|(known, _)| known.eq_ignore_ascii_case(word));
+    found.map(|(_, action)| *action)
+}
+
+/// The mailbox in `rfc822; MAILBOX`.
+fn recipient(value: &str) -> String {
+    let address = value.split_once(';').map_or(value, |(_, address)| address);
+    let address = address.trim().trim_matches(['<', '>']);
+    match address.parse::<Mailbox>() {
+        Ok(mailbox) => mailbox.text.to_string(),
+        Err(_) => address.to_owned(),
+    }
+}
+
+/// The fields that stand in a text, each in one line.
+fn fields(text: &str) -> impl Iterator<Item = (&str, String)> {
+    let mut lines = text.lines().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let (name, value) = match lines.next()?.split_once(':') {
+                Some((name, value)) if !name.contains(char::is_whitespace) => (name, value),
+                _ => continue,
+            };
+            let mut value = value.trim().to_owned();
+            // A line that begins with white space goes on with the one before.
+            while let Some(more) = lines.next_if(|line| line.starts_with([' ', '\t'])) {
+                value = format!("{value} {}", more.trim()).trim().to_owned();
+            }
+            return Some((name, value));
+        }
+    })
+}
+
+/// Whether a subject is that of a warning: servers that send no report for programs say so there.
+fn speaks_of_delay(subject: &str) -> bool {
+    let subject = subject.to_ascii_lowercase();
+    ["delay", "warning", "still being retried", "not yet"]
+        .iter()
+        .any(|word| subject.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A notification with a report of this type and encoding.
+    fn notification(kind: &str, encoding: &str, report: &str) -> String {
+        format!(
+            "Subject: x\r\nMessage-ID: <b@elsewhere.test>\r\nMIME-Version: 1.0\r\n\
+             Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"=_x\"\r\n\r\n\
+             --=_x\r\n\r\nwords\r\n\r\n--=_x\r\nContent-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{report}\r\n\
+             --=_x\r\nContent-Type: text/rfc822-headers\r\n\r\nSubject: y\r\nMessage-ID:\r\n <m@mxdrill.test>\r\n\r\n--=_x--\r\n"
+        )
+    }
+
+    /// The message that a text is about, what became of it and why.
+    fn read(text: &str) -> (Option<String>, Option<Action>, Option<Status>) {
+        let report = report(text.as_bytes());
+        let about = report.about.as_ref().map(ToString::to_string);
+        (about, report.action(), report.status())
+    }
+
+    fn about(
+        action: Option<Action>,
+        status: Option<Status>,
+    ) -> (Option<String>, Option<Action>, Option<Status>) {
+        (Some("m".to_owned()), action, status)
+    }
+
+    #[test]
+    fn a_folded_id_is_read() {
+        let text = b"Subject: x\r\nMessage-ID:\r\n\t<m-1@mxdrill.test>\r\n\r\nhi\r\n";
+        assert_eq!(id(text), Some("m-1".into()));
+        let other = b"Message-ID: <m@elsewhere.test>\r\n\r\nMessage-ID: <m@mxdrill.test>\r\n";
+        assert_eq!(id(other), None);
+    }
+
+    #[test]
+    fn a_report_is_read_in_every_encoding() {
+        let plain = "Reporting-MTA: dns; a\r\n\r\nFinal-Recipient: rfc822; a@b.test\r\nAction: failed\r\nStatus: 5.1.1 (bad)\r\n";
+        let quoted = plain.replace("failed", "fail=65d");
+        let base64 = "UmVwb3J0aW5nLU1UQTogZG5zOyBhDQoNCkZpbmFsLVJlY2lwaWVudDogcmZjODIyOyBhQGIudGVz\r\n\
+                      dA0KQWN0aW9uOiBmYWlsZWQNClN0YXR1czogNS4xLjEgKGJhZCkNCg==";
+        let expected = about(Some(Action::Failed), Some(Status(5, 1, 1)));
+        for (kind, encoding, report) in [
+            ("message/delivery-status", "7bit", plain),
+            ("message/global-delivery-status", "8bit", plain),
+            ("message/delivery-status", "quoted-printable", &quoted),
+            ("message/global-delivery-status", "base64", base64),
+        ] {
+            assert_eq!(
+                read(&notification(kind, encoding, report)),
+                expected,
+                "{kind} {encoding}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_returned_message_is_read_wherever_it_is() {
+        for part in [
+            "Content-Type: message/rfc822\r\n\r\nSubject: y\r\nMessage-Id: <m@mxdrill.test>\r\n\r\nhi\r\n",
+            "Content-Type: message/global-headers\r\n\r\nMessage-Id: <m@mxdrill.test>\r\n",
+            "Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nTWVzc2FnZS1JRDogPG1AbXhkcmlsbC50ZXN0Pg==\r\n",
+        ] {
+            let text = format!(
+                "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n--b\r\n{part}\r\n--b--\r\n"
+            );
+            assert_eq!(read(&text), about(None, None), "{part}");
+        }
+        let words = "Subject: failure notice\r\n\r\nHi.\r\n\r\nMessage-Id: <m@mxdrill.test>\r\n";
+        assert_eq!(read(words), about(None, None));
+        let warning =
+            "Subject: Warning: message m delayed 24 hours\r\n\r\nMessage-Id: <m@mxdrill.test>\r\n";
+        assert_eq!(read(warning), about(Some(Action::Delayed), None));
+    }
+
+    #[test]
+    fn only_a_failure_is_a_failure() {
+        let of = |action: &str, status: &str, more: &str| {
+            let report = format!("Action: {action}\r\nStatus: {status}\r\n{more}");
+            read(&notification("message/delivery-status", "7bit", &report))
+        };
+        for (word, action) in [
+            ("delivered", Action::Delivered),
+            ("Relayed (to somebody)", Action::Relayed),
+            ("expanded", Action::Expanded),
+        ] {
+            assert_eq!(
+                of(word, "2.0.0", ""),
+                about(Some(action), Some(Status(2, 0, 0)))
+            );
+        }
+        let delayed = about(Some(Action::Delayed), Some(Status(4, 4, 1)));
+        assert_eq!(of("delayed", "4.4.1", ""), delayed);
+        // Its time is over, unless it is still to be tried.
+        let over = about(Some(Action::Failed), Some(Status(4, 4, 7)));
+        assert_eq!(of("delayed", "4.4.7", ""), over);
+        let waits = about(Some(Action::Delayed), Some(Status(4, 4, 7)));
+        assert_eq!(of("delayed", "4.4.7", "Will-Retry-Until: soon\r\n"), waits);
+    }
+
+    #[test]
+    fn of_several_recipients_the_worst_is_told_and_each_is_kept() {
+        let text = notification(
+            "message/delivery-status",
+            "7bit",
+            "Reporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822; \"a\"@b.test\r\nAction: delivered\r\nStatus: 2.0.0\r\n\r\n\
+             Final-Recipient: rfc822;\r\n c@b.test\r\nAction: failed\r\nStatus: 5.7.1\r\n",
+        );
+        let report = report(text.as_bytes());
+        assert_eq!(
+            (report.action(), report.status()),
+            (Some(Action::Failed), Some(Status(5, 7, 1)))
+        );
+        let one = |recipient: &str, action, status| OfRecipient {
+            recipient: Some(recipient.to_owned()),
+            action: Some(action),
+            status: Some(status),
+        };
+        assert_eq!(
+            report.recipients,
+            [
+                one("a@b.test", Action::Delivered, Status(2, 0, 0)),
+                one("c@b.test", Action::Failed, Status(5, 7, 1)),
+            ]
+        );
+    }
+}
