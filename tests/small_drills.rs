@@ -222,3 +222,23 @@ fn only_a_notification_of_failure_is_a_bounce() {
         assert_eq!(run.verdict.outcomes.get(&outcome), Some(&1), "{action}");
     }
 }
+
+#[test]
+fn a_reply_is_taken_by_its_first_digit() {
+    for (stage, effect, end) in [
+        ("rcpt", "500 5.5.2 what", "outcome = \"bounced\""),
+        ("rcpt", "501 5.1.3 bad", "outcome = \"bounced\""),
+        ("rcpt", "451 4.2.1 later", "by = \"mx2.example.test\""),
+        ("data", "354 go", "by = \"mx1.example.test\""),
+        ("data", "350 go", "by = \"mx1.example.test\""),
+        // No leave to send, and nothing taken.
+        ("data", "250 fine", "by = \"mx2.example.test\""),
+        ("dot", "354 more", "by = \"mx2.example.test\""),
+    ] {
+        let rest = format!(
+            "messages = [{{ id = \"m\", to = \"a@example.test\" }}]\n\
+             faults = [{{ host = \"mx1.example.test\", stage = \"{stage}\", effect = \"{effect}\" }}]\n[expect.m]\n{end}\n"
+        );
+        passes(ZONE, &rest);
+    }
+}

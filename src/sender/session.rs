@@ -312,8 +312,9 @@ impl Client<'_> {
 
     async fn content(&mut self, content: &[u8]) -> Result<Reply, Stop> {
         let reply = self.command(Stage::Data, "DATA").await?;
-        if reply.code != 354 {
-            // Any other reply, even a positive one, is no leave to send (RFC 5321 section 4.2.1).
+        if reply.severity() != Severity::Intermediate {
+            // The first digit alone tells (RFC 5321 section 4.2): without a 3 there is no leave to send, and
+            // the message is not taken, whatever a 2 may be meant to say.
             return Ok(if reply.severity() == Severity::Positive {
                 Reply::new(451, "4.5.0 unexpected reply to DATA")
             } else {

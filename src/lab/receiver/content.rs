@@ -29,7 +29,10 @@ impl Session {
         };
         let (step, sent) = self.answer(Stage::Data, None, None, reply).await?;
         match (step, sent) {
-            (Step::Go, Some(reply)) if reply.code == 354 && ready => self.content().await,
+            // Whoever goes by the first digit sends the content now.
+            (Step::Go, Some(reply)) if reply.severity() == Severity::Intermediate && ready => {
+                self.content().await
+            }
             (step, _) => Ok(step),
         }
     }
