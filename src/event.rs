@@ -9,7 +9,7 @@ mod text;
 
 use std::{
     collections::BTreeSet,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -175,6 +175,14 @@ pub enum What {
         /// Why, in words.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
+    },
+    /// The sender tried to reach what the drill does not have: anything but its name server, the exchangers
+    /// at port 25 and the web servers of policies. Only a private network lets that be seen.
+    Stray {
+        /// What it tried.
+        to: SocketAddr,
+        /// How.
+        over: Transport,
     },
     /// The lab changed: a record, or a fault by hand.
     Changed {

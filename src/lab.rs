@@ -60,6 +60,16 @@ enum Sockets {
     Namespace(namespace::Sockets),
 }
 
+/// What is watched of a private network beside connections to exchangers.
+#[derive(Default)]
+struct Watched {
+    /// Where every packet goes.
+    #[cfg(target_os = "linux")]
+    packets: Option<mpsc::UnboundedSender<Packet>>,
+    #[cfg(target_os = "linux")]
+    own_host: namespace::OwnHost,
+}
+
 /// A packet of a private network as it crossed the wire, its link header included.
 pub(crate) type Packet = Arc<[u8]>;
 
@@ -104,7 +114,14 @@ impl Lab {
         dns_port: u16,
         smtp_port: u16,
     ) -> io::Result<Self> {
-        Self::launch(scenario, kind, (dns_port, smtp_port), None, true).await
+        Self::launch(
+            scenario,
+            kind,
+            (dns_port, smtp_port),
+            Watched::default(),
+            true,
+        )
+        .await
     }
 
     /// As [`Lab::start_at`], for who reads the log alone: what is taken is not kept.
@@ -113,23 +130,26 @@ impl Lab {
         kind: NetworkKind,
         ports: (u16, u16),
     ) -> io::Result<Self> {
-        Self::launch(scenario, kind, ports, None, false).await
+        Self::launch(scenario, kind, ports, Watched::default(), false).await
     }
 
-    /// Starts a lab in the private network that this process is in; every packet goes to `packets`.
+    /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
+    /// `own_host` says what is made of connections of the sender's host to itself.
     #[cfg(target_os = "linux")]
     pub(crate) async fn start_watched(
         scenario: Arc<Scenario>,
         packets: Option<mpsc::UnboundedSender<Packet>>,
+        own_host: namespace::OwnHost,
     ) -> io::Result<Self> {
-        Self::launch(scenario, NetworkKind::Namespace, (0, 0), packets, true).await
+        let watched = Watched { packets, own_host };
+        Self::launch(scenario, NetworkKind::Namespace, (0, 0), watched, true).await
     }
 
     async fn launch(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
         (dns_port, smtp_port): (u16, u16),
-        packets: Option<mpsc::UnboundedSender<Packet>>,
+        watched: Watched,
         keeps_messages: bool,
     ) -> io::Result<Self> {
         let certified = scenario
@@ -151,7 +171,7 @@ impl Lab {
             .copied()
             .collect();
         #[cfg(target_os = "linux")]
-        let seen = match packets {
+        let seen = match watched.packets {
             Some(_) => namespace::Seen::All,
             None => namespace::Seen::Connections,
         };
@@ -208,7 +228,10 @@ impl Lab {
             }
             Sockets::Loopback(sockets) => door::serve(&site, sockets, &mut tasks)?,
             #[cfg(target_os = "linux")]
-            Sockets::Namespace(sockets) => namespace::serve(&site, sockets, packets, &mut tasks)?,
+            Sockets::Namespace(sockets) => {
+                let Watched { packets, own_host } = watched;
+                namespace::serve(&site, sockets, packets, own_host, &mut tasks)?;
+            }
         }
         Ok(Self { site, tasks })
     }

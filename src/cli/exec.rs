@@ -15,7 +15,7 @@ use super::{ExecArgs, Outcome, at, follow::Follower};
 use crate::{
     drill::{self, Run},
     event::{Event, What},
-    lab::{Lab, Packet},
+    lab::{Lab, Packet, namespace::OwnHost},
     namespace::{self, Ids, files, host::SendersHost},
     report::{End, Json, Played, Report, Style, Text},
     scenario::Scenario,
@@ -67,7 +67,7 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
             }
             None => (None, None),
         };
-        let lab = Lab::start_watched(Arc::clone(&scenario), packets).await?;
+        let lab = Lab::start_watched(Arc::clone(&scenario), packets, OwnHost::Told).await?;
         if let Some(file) = &args.ca_file {
             super::up::write_authority(&lab, file)?;
         }

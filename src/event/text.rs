@@ -105,6 +105,10 @@ impl Event {
                 ..
             } => format!("message {message} for {recipient}: {outcome}"),
             What::Fetched { host, answer } => format!("policy of {host} fetched: {answer}"),
+            What::Stray { to, over } => {
+                let over = format!("{over:?}").to_lowercase();
+                format!("tried {to} over {over}, where nothing is")
+            }
             What::Changed { change } => change.clone(),
         };
         format!("{:>9.3}s {}", self.at.0.as_secs_f64(), what.trim_end())

@@ -36,7 +36,7 @@ const FILLERS: usize = 8;
 /// # Errors
 /// When there is no thread for the name server.
 pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>) -> io::Result<()> {
-    serve_dns(site, sockets.dns_udp, sockets.dns_tcp, tasks)?;
+    serve_dns(site, vec![(sockets.dns_udp, sockets.dns_tcp)], tasks)?;
     for (address, listener) in sockets.smtp {
         if let Some(host) = site.policy_hosts.get(&address) {
             tasks.spawn(listen_https(Arc::clone(site), Arc::clone(host), listener));
@@ -57,11 +57,13 @@ pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>)
 /// When there is no such thread.
 pub(super) fn serve_dns(
     site: &Arc<Site>,
-    udp: UdpSocket,
-    tcp: TcpListener,
+    sockets: Vec<(UdpSocket, TcpListener)>,
     tasks: &mut JoinSet<()>,
 ) -> io::Result<()> {
-    let (udp, tcp) = (udp.into_std()?, tcp.into_std()?);
+    let sockets = sockets
+        .into_iter()
+        .map(|(udp, tcp)| Ok((udp.into_std()?, tcp.into_std()?)))
+        .collect::<io::Result<Vec<_>>>()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -69,8 +71,10 @@ pub(super) fn serve_dns(
     let (stop, stopped) = oneshot::channel();
     let serve = async move {
         let mut server = hickory_server::Server::new(handler);
-        server.register_socket(UdpSocket::from_std(udp)?);
-        server.register_listener(TcpListener::from_std(tcp)?, DNS_IDLE, 64 * 1024);
+        for (udp, tcp) in sockets {
+            server.register_socket(UdpSocket::from_std(udp)?);
+            server.register_listener(TcpListener::from_std(tcp)?, DNS_IDLE, 64 * 1024);
+        }
         drop(server.block_until_done().await);
         io::Result::Ok(())
     };

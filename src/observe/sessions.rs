@@ -60,6 +60,7 @@ impl Sessions {
             What::Submitted { .. }
             | What::Query { .. }
             | What::BareOctet { .. }
+            | What::Stray { .. }
             | What::Fetched { .. }
             | What::Report { .. }
             | What::Changed { .. } => None,
