@@ -225,6 +225,69 @@ fn nothing_else_can_be_reached(desk: &Desk) -> Result<(), Failed> {
     hold(said.err.contains("refused"), &said)
 }
 
+/// Connects as often as the arguments say, whatever comes of it.
+const CONNECT: &str = "import socket, sys\n\
+    for address, port in zip(sys.argv[1::2], sys.argv[2::2]):\n    \
+    try: socket.create_connection((address, int(port)), 5).close()\n    \
+    except OSError: pass\n";
+
+fn a_connection_to_oneself_is_an_attempt(desk: &Desk) -> Result<(), Failed> {
+    for address in ["127.0.0.1", "::1"] {
+        let said = desk.exec(&[], &["python3", "-c", CONNECT, address, "25"]);
+        let seen = format!("{address} refused");
+        hold(said.code == Some(1) && said.err.contains(&seen), &said)?;
+    }
+    // At another port it is the host's own affair.
+    let said = desk.exec(
+        &["--follow"],
+        &["python3", "-c", CONNECT, "127.0.0.1", "26"],
+    );
+    hold(!said.err.contains("session"), &said)?;
+    hold(!said.err.contains("where nothing is"), &said)
+}
+
+fn what_is_tried_outside_the_drill_is_told(desk: &Desk) -> Result<(), Failed> {
+    let strays = [
+        "192.0.2.1",
+        "587",
+        "203.0.113.9",
+        "853",
+        "203.0.113.9",
+        "853",
+    ];
+    let command = [&["python3", "-c", CONNECT][..], &strays].concat();
+    let said = desk.exec(&["--follow"], &command);
+    let tried = "tried 203.0.113.9:853 over tcp, where nothing is";
+    hold(said.err.matches(tried).count() == 2, &said)?;
+    hold(said.err.contains("tried 192.0.2.1:587 over tcp"), &said)?;
+    // What belongs to the drill is not of that kind.
+    let script = "dig +short example.test MX; python3 send.py alice@example.test";
+    let said = desk.exec(&["--follow"], &["sh", "-c", script]);
+    hold(said.code == Some(0), &said)?;
+    hold(!said.err.contains("where nothing is"), &said)
+}
+
+fn public_resolvers_answer_for_the_drill(desk: &Desk) -> Result<(), Failed> {
+    for server in ["@8.8.8.8", "@1.0.0.1", "@9.9.9.9", "@2001:4860:4860::8844"] {
+        for over in ["+notcp", "+tcp"] {
+            let said = desk.exec(&[], &["dig", over, "+short", server, "mx2.example.test"]);
+            hold(said.out == "192.0.2.2\n", &said)?;
+        }
+    }
+    // No other host does.
+    let said = desk.exec(
+        &[],
+        &[
+            "dig",
+            "+time=1",
+            "+tries=1",
+            "@203.0.113.53",
+            "mx2.example.test",
+        ],
+    );
+    hold(said.code == Some(1), &said)
+}
+
 fn the_exit_status_tells(desk: &Desk) -> Result<(), Failed> {
     // Whoever does nothing has not delivered, nor who only asks.
     let said = desk.exec(&[], &["sh", "-c", "getent hosts mx1.example.test"]);
@@ -466,7 +529,22 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 10] = [
+    let tests: [(&str, &[&str], Test); 13] = [
+        (
+            "a_connection_to_oneself_is_an_attempt",
+            &["python3"],
+            a_connection_to_oneself_is_an_attempt,
+        ),
+        (
+            "what_is_tried_outside_the_drill_is_told",
+            &["python3", "dig"],
+            what_is_tried_outside_the_drill_is_told,
+        ),
+        (
+            "public_resolvers_answer_for_the_drill",
+            &["dig"],
+            public_resolvers_answer_for_the_drill,
+        ),
         ("dig_sees_the_zone", &["dig"], dig_sees_the_zone),
         (
             "swaks_tries_the_primary_alone",
