@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     hint::black_box,
     net::{IpAddr, SocketAddr, TcpListener},
+    process::{Child, Command},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -231,12 +232,12 @@ fn receivers(whole: bool) {
     for _ in 0..rounds {
         for sessions in [1, 20, 200] {
             let lab = LabOfItsOwn::start();
-            let ours = load(lab.address, sessions, messages);
+            let ours = load(lab.address, sessions, messages, Manner::OneByOne);
             if let Some(worked) = lab.stop() {
                 let worked = worked.as_secs_f64();
                 busy.entry(sessions).or_default().push(worked);
             }
-            let theirs = load(theirs, sessions, messages);
+            let theirs = load(theirs, sessions, messages, Manner::OneByOne);
             rates.entry(sessions).or_default().push(ours.as_secs_f64());
             rates
                 .entry(sessions + 1000)
@@ -266,6 +267,75 @@ fn receivers(whole: bool) {
         println!(
             "receivers, 200 sessions at once: {work:.2} times the processor time of 20 for a message"
         );
+    }
+    pipelining(messages, rounds);
+}
+
+/// Clients that send MAIL, RCPT and DATA in one go (RFC 2920), beside those that wait for every reply, and
+/// beside Postfix's smtp-sink where that is installed.
+fn pipelining(messages: usize, rounds: usize) {
+    for sessions in [20, 200] {
+        let (mut saved, mut sink) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            let timed = |manner| {
+                let lab = LabOfItsOwn::start();
+                let took = load(lab.address, sessions, messages, manner).as_secs_f64();
+                lab.stop();
+                took
+            };
+            let (one_by_one, ours) = (timed(Manner::OneByOne), timed(Manner::Pipelined));
+            saved.push(one_by_one / ours);
+            if let Some(server) = SmtpSink::start() {
+                let theirs = load(server.address, sessions, messages, Manner::Pipelined);
+                sink.push(theirs.as_secs_f64() / ours);
+            }
+        }
+        saved.sort_by(f64::total_cmp);
+        sink.sort_by(f64::total_cmp);
+        println!(
+            "receivers, {sessions} pipelining sessions at once: {:.2} times the rate of waiting for each reply",
+            saved[rounds / 2]
+        );
+        if let Some(times) = sink.get(sink.len() / 2) {
+            println!(
+                "receivers, {sessions} pipelining sessions at once: {times:.2} times the rate of smtp-sink"
+            );
+        }
+    }
+}
+
+/// Postfix's smtp-sink, which takes mail and drops it.
+struct SmtpSink {
+    address: SocketAddr,
+    process: Child,
+}
+
+impl SmtpSink {
+    fn start() -> Option<Self> {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("an address");
+        drop(free);
+        let process = Command::new("/usr/sbin/smtp-sink")
+            .args(["-u", "nobody", &address.to_string(), "1000"])
+            .spawn()
+            .ok()?;
+        let mut server = Self { address, process };
+        while std::net::TcpStream::connect(address).is_err() {
+            let ended = server.process.try_wait().expect("its own child");
+            if ended.is_some() {
+                return None;
+            }
+            thread::yield_now();
+        }
+        Some(server)
+    }
+}
+
+impl Drop for SmtpSink {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.process.kill());
+        drop(self.process.wait());
     }
 }
 
@@ -318,8 +388,15 @@ fn processor_time() -> Option<Duration> {
     Some(Duration::from_nanos(nanoseconds))
 }
 
+/// How a client sends what it has to say.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    OneByOne,
+    Pipelined,
+}
+
 /// Delivers messages over so many sessions at once, each with one message.
-fn load(to: SocketAddr, sessions: usize, messages: usize) -> Duration {
+fn load(to: SocketAddr, sessions: usize, messages: usize, manner: Manner) -> Duration {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -331,7 +408,7 @@ fn load(to: SocketAddr, sessions: usize, messages: usize) -> Duration {
             let given = Arc::clone(&given);
             clients.spawn(async move {
                 while given.fetch_add(1, Ordering::Relaxed) < messages {
-                    deliver(to).await.expect("delivered");
+                    deliver(to, manner).await.expect("delivered");
                 }
             });
         }
@@ -340,30 +417,39 @@ fn load(to: SocketAddr, sessions: usize, messages: usize) -> Duration {
     })
 }
 
-async fn deliver(to: SocketAddr) -> std::io::Result<()> {
+async fn deliver(to: SocketAddr, manner: Manner) -> std::io::Result<()> {
     let mut stream = BufStream::new(TcpStream::connect(to).await?);
+    let content = b"Subject: a load\r\n\r\nSome lines of it,\r\nand another one.\r\n.\r\n";
     let steps: [(&[u8], &[u8]); 7] = [
         (b"", b"220"),
         (b"EHLO client.test\r\n", b"250"),
         (b"MAIL FROM:<a@client.test>\r\n", b"250"),
         (b"RCPT TO:<b@example.test>\r\n", b"250"),
         (b"DATA\r\n", b"354"),
-        (
-            b"Subject: a load\r\n\r\nSome lines of it,\r\nand another one.\r\n.\r\n",
-            b"250",
-        ),
+        (content, b"250"),
         (b"QUIT\r\n", b"221"),
     ];
     let mut line = Vec::new();
-    for (command, code) in steps {
+    for (place, (command, code)) in steps.into_iter().enumerate() {
         stream.write_all(command).await?;
+        // DATA is the last of its group.
+        let grouped = matches!(manner, Manner::Pipelined) && matches!(place, 2 | 3);
+        if grouped {
+            continue;
+        }
         stream.flush().await?;
-        loop {
-            line.clear();
-            stream.read_until(b'\n', &mut line).await?;
-            assert!(line.starts_with(code), "{}", String::from_utf8_lossy(&line));
-            if line[3] == b' ' {
-                break;
+        let replies: &[&[u8]] = match (manner, place) {
+            (Manner::Pipelined, 4) => &[b"250", b"250", b"354"],
+            _ => &[code],
+        };
+        for code in replies {
+            loop {
+                line.clear();
+                stream.read_until(b'\n', &mut line).await?;
+                assert!(line.starts_with(code), "{}", String::from_utf8_lossy(&line));
+                if line[3] == b' ' {
+                    break;
+                }
             }
         }
     }
