@@ -17,6 +17,10 @@ const SOCKETS_LIMIT: Duration = Duration::from_secs(60);
 const REAL_TIME: Duration = Duration::from_secs(5);
 /// By how much a moment may be off where time is real.
 const SOCKETS_TOLERANCE: Duration = Duration::from_secs(2);
+/// By how much a lab may be held up in all where a drill in real time fails: by more, and the machine may be
+/// to blame.
+const MOST_HELD_UP: Duration = Duration::from_millis(250);
+
 /// Virtual time after which a drill is broken off: no queue lives as long.
 const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
 
@@ -43,6 +47,20 @@ pub struct Run {
     pub took: Moment,
     /// Who sent: it decides what could be known.
     pub witness: Witness,
+}
+
+/// That a drill failed while its lab was held up: whose fault that is cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "could not be judged: this machine is too busy for real time, the lab was held up for {0:.1?} in all"
+)]
+pub struct TooSlow(pub Duration);
+
+impl TooSlow {
+    /// Whether this is why a drill could not be run; another try may fare better.
+    pub fn is(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|inner| inner.is::<Self>())
+    }
 }
 
 /// Why a drill cannot be run on a network: real time would pass by hours where a virtual clock leaps.
@@ -118,12 +136,17 @@ pub fn watch(
             done.iter().for_each(|id| judge.done(id));
         };
         let took = carry_out(&lab, sender, post, limit, &mut follow).await?;
+        let held_up = lab.held_up();
         lab.stop().await;
         follow();
+        let verdict = judge.finish();
+        if !verdict.passed() && held_up > MOST_HELD_UP {
+            return Err(io::Error::other(TooSlow(held_up)));
+        }
         Ok(Run {
             took,
             events: Vec::new(),
-            verdict: judge.finish(),
+            verdict,
             seed,
             witness,
         })
@@ -181,16 +204,25 @@ async fn carry_out(
         () = overlong => {
             return Err(broken_off(format!("the drill did not end within {most} events")));
         }
+        // What a sender does from now on shows nothing.
+        () = lab.failed() => {}
         ended = tokio::time::timeout(limit, sender.send(post)) => {
             ended.map_err(|_| broken_off(format!("the drill did not end within {limit:?}")))?;
         }
     }
     let took = lab.site().clock.now();
-    // What the receivers see last may still be on its way, as the alert of a refused certificate.
-    let settled = tokio::time::timeout(SETTLING, lab.settled());
-    drop(settled.await);
+    if lab.trouble().is_none() {
+        settle(lab).await;
+    }
     if let Some(trouble) = lab.trouble() {
-        return Err(io::Error::other(trouble));
+        let text = format!("could not be judged: {trouble}");
+        return Err(io::Error::other(text));
     }
     Ok(took)
+}
+
+/// What the receivers see last may still be on its way, as the alert of a refused certificate.
+async fn settle(lab: &Lab) {
+    let settled = tokio::time::timeout(SETTLING, lab.settled());
+    drop(settled.await);
 }

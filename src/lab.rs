@@ -4,6 +4,7 @@
 //! nothing of what is expected of delivery. `Site` is what its parts share.
 
 mod authority;
+pub(crate) mod delays;
 mod door;
 mod hosts;
 mod loopback;
@@ -35,7 +36,7 @@ use tokio::{
 pub use self::mailbox::{Captured, Content};
 pub use self::network::NetworkKind;
 use self::site::Clock;
-use self::{authority::Authority, receiver::Receiver};
+use self::{authority::Authority, delays::Delays, receiver::Receiver};
 pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network, site::Site};
 use crate::{
     event::{Event, EventLog, Purpose, What},
@@ -58,6 +59,15 @@ enum Sockets {
     Loopback(loopback::Sockets),
     #[cfg(target_os = "linux")]
     Namespace(namespace::Sockets),
+}
+
+/// What becomes of the messages that receivers took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mailbox {
+    /// Somebody may ask for them.
+    Kept,
+    /// The log alone tells of them.
+    Dropped,
 }
 
 /// What is watched of a private network beside connections to exchangers.
@@ -119,7 +129,7 @@ impl Lab {
             kind,
             (dns_port, smtp_port),
             Watched::default(),
-            true,
+            Mailbox::Kept,
         )
         .await
     }
@@ -130,7 +140,7 @@ impl Lab {
         kind: NetworkKind,
         ports: (u16, u16),
     ) -> io::Result<Self> {
-        Self::launch(scenario, kind, ports, Watched::default(), false).await
+        Self::launch(scenario, kind, ports, Watched::default(), Mailbox::Dropped).await
     }
 
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
@@ -140,9 +150,10 @@ impl Lab {
         scenario: Arc<Scenario>,
         packets: Option<mpsc::UnboundedSender<Packet>>,
         own_host: namespace::OwnHost,
+        mailbox: Mailbox,
     ) -> io::Result<Self> {
         let watched = Watched { packets, own_host };
-        Self::launch(scenario, NetworkKind::Namespace, (0, 0), watched, true).await
+        Self::launch(scenario, NetworkKind::Namespace, (0, 0), watched, mailbox).await
     }
 
     async fn launch(
@@ -150,7 +161,7 @@ impl Lab {
         kind: NetworkKind,
         (dns_port, smtp_port): (u16, u16),
         watched: Watched,
-        keeps_messages: bool,
+        mailbox: Mailbox,
     ) -> io::Result<Self> {
         let certified = scenario
             .receivers
@@ -203,14 +214,17 @@ impl Lab {
             faults: Mutex::new(Faults::new(&scenario.faults)),
             #[cfg(target_os = "linux")]
             marked: watch::Sender::new(0),
-            #[cfg(target_os = "linux")]
-            trouble: std::sync::OnceLock::new(),
+            trouble: watch::Sender::new(None),
+            delays: Delays::default(),
             faults_changed: watch::Sender::new(()),
             receivers,
             policy_hosts,
             sessions: AtomicU64::new(0),
             spool: Arc::default(),
-            mailbox: keeps_messages.then(Mutex::default),
+            mailbox: match mailbox {
+                Mailbox::Kept => Some(Mutex::default()),
+                Mailbox::Dropped => None,
+            },
             announced: Mutex::default(),
             scenario,
         });
@@ -222,6 +236,10 @@ impl Lab {
             upstream::reachable(address).await?;
         }
         let mut tasks = JoinSet::new();
+        if kind != NetworkKind::Memory {
+            let site = Arc::clone(&site);
+            tasks.spawn(async move { match site.delays.watch().await {} });
+        }
         match sockets {
             Sockets::Memory(connections) => {
                 tasks.spawn(network::serve_memory(Arc::clone(&site), connections));
@@ -421,11 +439,20 @@ impl Lab {
     }
 
     /// Why what it saw cannot be relied on, if so.
-    pub(crate) fn trouble(&self) -> Option<&str> {
-        #[cfg(target_os = "linux")]
-        return self.site.trouble.get().map(String::as_str);
-        #[cfg(not(target_os = "linux"))]
-        None
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.site.trouble.borrow().clone()
+    }
+
+    /// Waits until what it saw cannot be relied on.
+    pub(crate) async fn failed(&self) {
+        let mut trouble = self.site.trouble.subscribe();
+        // It ends with the lab, which is here.
+        drop(trouble.wait_for(Option::is_some).await);
+    }
+
+    /// By how much it was held up in all, where time is real.
+    pub(crate) fn held_up(&self) -> Duration {
+        self.site.delays.total()
     }
 
     /// Everything that happened so far.

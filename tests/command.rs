@@ -114,6 +114,48 @@ fn each_wrong_expectation_exits_1_and_names_the_difference() {
     }
 }
 
+/// A message of which the lab must keep all until the server behind has it.
+const LARGE: &str = r#"summary = "a large message reaches the server behind"
+engine = "mailin-embedded"
+zone = """
+$ORIGIN example.test.
+@   IN MX 10 mx1
+mx1 IN A 192.0.2.1
+"""
+messages = [{ id = "m1", to = "alice@example.test", size = 200000 }]
+[expect]
+delivered = 1
+"#;
+
+#[test]
+fn a_fault_of_the_labs_own_is_held_against_nobody() {
+    let folder = TempDir::new().expect("a folder");
+    fs::write(folder.path().join("large.toml"), LARGE).expect("written");
+    let run = |temporary: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+            .args(["run", "large.toml"])
+            .current_dir(folder.path())
+            .env("TMPDIR", temporary)
+            .output()
+            .expect("the command runs");
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), out)
+    };
+    let (code, out) = run("/nonexistent");
+    assert_eq!(code, Some(2), "{out}");
+    assert!(
+        out.contains("could not be judged") && out.contains("temporary file"),
+        "{out}"
+    );
+    let (code, out) = run(".");
+    assert_eq!(code, Some(0), "{out}");
+    // Where nobody will ask for it, nothing is kept.
+    let own = LARGE.replace("engine = \"mailin-embedded\"\n", "");
+    fs::write(folder.path().join("large.toml"), own).expect("written");
+    let (code, out) = run("/nonexistent");
+    assert_eq!(code, Some(0), "{out}");
+}
+
 #[test]
 fn of_many_differences_some_are_shown_and_the_rest_is_counted() {
     let text = DRILL

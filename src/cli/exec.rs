@@ -15,7 +15,7 @@ use super::{ExecArgs, Outcome, at, follow::Follower};
 use crate::{
     drill::{self, Run},
     event::{Event, What},
-    lab::{Lab, Packet, namespace::OwnHost},
+    lab::{Lab, Mailbox, Packet, namespace::OwnHost},
     namespace::{self, Ids, files, host::SendersHost},
     report::{End, Json, Played, Report, Style, Text},
     scenario::Scenario,
@@ -67,7 +67,13 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
             }
             None => (None, None),
         };
-        let lab = Lab::start_watched(Arc::clone(&scenario), packets, OwnHost::Told).await?;
+        let lab = Lab::start_watched(
+            Arc::clone(&scenario),
+            packets,
+            OwnHost::Told,
+            Mailbox::Dropped,
+        )
+        .await?;
         if let Some(file) = &args.ca_file {
             super::up::write_authority(&lab, file)?;
         }

@@ -32,6 +32,8 @@ use crate::{
 /// Runs of more than this show their progress.
 const MANY_DRILLS: usize = 1000;
 const MANY_MESSAGES: usize = 20_000;
+/// How often a drill is played at most that a busy machine spoils.
+const TRIES: usize = 5;
 /// A run that takes longer than this shows its progress.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -187,15 +189,28 @@ fn play(scenario: &Arc<Scenario>, args: &RunArgs, progress: &ProgressBar) -> Pla
         None => {
             // What nobody will read is not kept.
             let keeps = args.format == Format::Json || args.html.is_some();
-            let mut events = Vec::new();
-            let each = |event: Event| {
-                if matches!(event.what, What::Submitted { .. }) {
-                    progress.inc(1);
-                }
-                events.extend(Some(event).filter(|_| keeps));
+            let mut submitted = 0;
+            let mut once = || {
+                let mut events = Vec::new();
+                progress.dec(std::mem::take(&mut submitted));
+                let each = |event: Event| {
+                    if matches!(event.what, What::Submitted { .. }) {
+                        progress.inc(1);
+                        submitted += 1;
+                    }
+                    events.extend(Some(event).filter(|_| keeps));
+                };
+                let run = guarded(|| drill::watch(scenario, network, args.seed, sender(), each));
+                run.map(|run| drill::Run { events, ..run })
             };
-            let run = guarded(|| drill::watch(scenario, network, args.seed, sender(), each));
-            match run.map(|run| drill::Run { events, ..run }) {
+            let mut run = once();
+            for _ in 1..TRIES {
+                if !run.as_ref().is_err_and(drill::TooSlow::is) {
+                    break;
+                }
+                run = once();
+            }
+            match run {
                 Ok(run) => End::Ran(Box::new(run)),
                 Err(error) => End::Broken(error.to_string()),
             }

@@ -14,7 +14,7 @@ use super::{
     Site,
     loopback::{self, Sockets},
     name_server::NameServer,
-    network::{MAX_SESSIONS, record_connect},
+    network::{MAX_SESSIONS, TOO_MANY_SESSIONS, record_connect},
     policy_host::{self, PolicyHost},
     receiver::{self, Receiver},
 };
@@ -78,15 +78,17 @@ pub(super) fn serve_dns(
         drop(server.block_until_done().await);
         io::Result::Ok(())
     };
+    let site = Arc::clone(site);
     let thread = thread::Builder::new()
         .name("name server".to_owned())
         .spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     Ok(()) = stopped => {}
-                    served = serve => drop(served.inspect_err(
-                        |error| tracing::error!(%error, "the name server does not serve"),
-                    )),
+                    served = serve => if let Err(error) = served {
+                        site.own_fault(format!("the name server does not serve: {error}"));
+                    },
+                    never = site.delays.watch() => match never {},
                 }
             });
         })?;
@@ -115,7 +117,7 @@ impl Drop for Apart {
 pub(super) async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listener: TcpListener) {
     let mut sessions = JoinSet::new();
     loop {
-        let (socket, _) = accept(&listener).await;
+        let (socket, _) = accept(&site, &listener).await;
         while sessions.try_join_next().is_some() {}
         if sessions.len() < MAX_SESSIONS {
             sessions.spawn(policy_host::serve(
@@ -129,7 +131,7 @@ pub(super) async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listene
 
 /// The next connection. After one that could not be accepted, most likely because no more files may be
 /// open, it waits a moment.
-pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+pub(super) async fn accept(site: &Site, listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => {
@@ -137,7 +139,9 @@ pub(super) async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 drop(accepted.0.set_nodelay(true));
                 return accepted;
             }
-            Err(error) => tracing::warn!(%error, "a connection could not be accepted"),
+            // Others are of a client that went away before it was let in.
+            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted) => {}
+            Err(error) => site.own_fault(format!("a connection could not be accepted: {error}")),
         }
         sleep(PAUSE).await;
     }
@@ -168,7 +172,9 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
         door = match turn(door, wanted, address).await {
             Ok(door) => door,
             Err(error) => {
-                tracing::error!(%address, %error, "a receiver could not listen again");
+                site.own_fault(format!(
+                    "the receiver at {address} could not listen: {error}"
+                ));
                 return;
             }
         };
@@ -181,7 +187,7 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
         };
         let accepted = async {
             match &door {
-                Door::Open(listener) => accept(listener).await,
+                Door::Open(listener) => accept(&site, listener).await,
                 Door::Shut(_) | Door::Silent(..) => std::future::pending().await,
             }
         };
@@ -192,6 +198,7 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
             (socket, peer) = accepted => {
                 while sessions.try_join_next().is_some() {}
                 if sessions.len() >= MAX_SESSIONS {
+                    site.own_fault(TOO_MANY_SESSIONS.to_owned());
                     Stream::Tcp(socket).reset_on_drop();
                 } else {
                     sessions.spawn(admit(Arc::clone(&site), Arc::clone(&receiver), socket, peer));

@@ -26,7 +26,7 @@ use self::tap::Tap;
 pub(crate) use self::tap::{OwnHost, caught_up};
 use super::{
     Packet, Site, door,
-    network::{HTTPS_PORT, MAX_SESSIONS},
+    network::{HTTPS_PORT, MAX_SESSIONS, TOO_MANY_SESSIONS},
     receiver::Receiver,
 };
 use crate::{fault::Effect, stream::Stream};
@@ -205,8 +205,7 @@ impl Gate {
         loop {
             if let Err(error) = self.turn() {
                 let text = format!("the receiver at {} could not listen: {error}", self.address);
-                // The first is told.
-                drop(self.site.trouble.set(text));
+                self.site.own_fault(text);
                 return;
             }
             let next = self.site.faults().next_change(self.site.clock.now());
@@ -218,7 +217,7 @@ impl Gate {
             };
             let accepted = async {
                 match &self.listener {
-                    Some(listener) => door::accept(listener).await,
+                    Some(listener) => door::accept(&self.site, listener).await,
                     None => std::future::pending().await,
                 }
             };
@@ -242,6 +241,7 @@ impl Gate {
 
     fn admit(&self, sessions: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr) {
         if sessions.len() >= MAX_SESSIONS {
+            self.site.own_fault(TOO_MANY_SESSIONS.to_owned());
             Stream::Tcp(socket).reset_on_drop();
             return;
         }

@@ -42,6 +42,9 @@ pub(super) const HTTPS_PORT: u16 = 443;
 /// Sessions that a lab serves at once; further connections are reset.
 pub(crate) const MAX_SESSIONS: usize = 10_000;
 
+/// What is told when there are more.
+pub(super) const TOO_MANY_SESSIONS: &str = "more sessions at once than a lab serves (10000)";
+
 /// The kinds of network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkKind {
@@ -328,6 +331,7 @@ pub(super) async fn serve_memory(
         while sessions.try_join_next().is_some() {}
         match incoming {
             Incoming::Smtp { stream, .. } if sessions.len() >= MAX_SESSIONS => {
+                site.own_fault(TOO_MANY_SESSIONS.to_owned());
                 stream.reset_on_drop()
             }
             Incoming::Smtp {

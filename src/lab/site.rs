@@ -15,7 +15,8 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     authority::Authority,
-    mailbox::{Captured, Spool},
+    delays::Delays,
+    mailbox::{Captured, Keeps, Spool},
     network::Network,
     policy_host::PolicyHost,
     receiver::Receiver,
@@ -74,9 +75,10 @@ pub(crate) struct Site {
     pub(crate) log: EventLog,
     pub(crate) network: Network,
     pub(crate) scenario: Arc<Scenario>,
-    /// Why what the lab saw cannot be relied on.
-    #[cfg(target_os = "linux")]
-    pub(super) trouble: std::sync::OnceLock<String>,
+    /// Why what the lab saw cannot be relied on: a fault of its own.
+    pub(super) trouble: watch::Sender<Option<String>>,
+    /// By how much the lab was held up.
+    pub(super) delays: Delays,
     /// The last mark that the tap of a private network came to; see [`super::namespace::caught_up`].
     #[cfg(target_os = "linux")]
     pub(super) marked: watch::Sender<u16>,
@@ -103,6 +105,23 @@ impl Site {
 
     pub(crate) fn record(&self, what: What) {
         self.log.record(self.clock.now(), what);
+    }
+
+    /// Notes a fault of the lab's own, which is held against nobody; the first is told.
+    pub(super) fn own_fault(&self, what: String) {
+        self.trouble.send_if_modified(|trouble| {
+            let first = trouble.is_none();
+            trouble.get_or_insert(what);
+            first
+        });
+    }
+
+    /// How much is kept of what a receiver takes.
+    pub(super) fn keeps(&self, receiver: &Receiver) -> Keeps {
+        match self.mailbox.is_some() || receiver.upstream.is_some() {
+            true => Keeps::All,
+            false => Keeps::Head,
+        }
     }
 
     pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {

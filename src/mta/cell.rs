@@ -24,7 +24,7 @@ use super::{
 use crate::{
     drill::{self, Run},
     event::Event,
-    lab::{Lab, namespace::OwnHost},
+    lab::{Lab, Mailbox, namespace::OwnHost},
     namespace::{self, Ids, host::SendersHost, ids, root},
     report::Json,
     scenario::{Level, Scenario},
@@ -189,7 +189,13 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
     host.raise().await?;
     let syslog = Syslog::listen()?;
     let scenario = &fit.scenario;
-    let lab = Lab::start_watched(Arc::clone(scenario), None, OwnHost::PassedOver).await?;
+    let lab = Lab::start_watched(
+        Arc::clone(scenario),
+        None,
+        OwnHost::PassedOver,
+        Mailbox::Kept,
+    )
+    .await?;
     drive::prepare(lab.authority_pem())?;
     let version = drive::version(&job.adapter, host, scenario).await;
     let mut trouble = version.as_ref().err().map(ToString::to_string);

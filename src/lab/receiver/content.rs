@@ -49,7 +49,10 @@ impl Session {
                 return Ok(Step::Ended(ended));
             }
         }
-        let mut content = Content::new(Arc::clone(&self.site.spool));
+        let mut content = Content::new(
+            Arc::clone(&self.site.spool),
+            self.site.keeps(&self.receiver),
+        );
         let mut dots = Dots::new();
         let mut chunk = Vec::new();
         loop {
@@ -67,7 +70,12 @@ impl Session {
             }
             let (taken, complete) = dots.take(self.connection.buffered(), &mut chunk);
             self.connection.consume(taken);
-            content.append(&chunk, self.receiver.max_size)?;
+            content
+                .append(&chunk, self.receiver.max_size)
+                .inspect_err(|error| {
+                    let what = format!("a message could not be kept in a temporary file: {error}");
+                    self.site.own_fault(what);
+                })?;
             chunk.clear();
             for (seen, octet) in [(dots.bare_cr, BareOctet::Cr), (dots.bare_lf, BareOctet::Lf)] {
                 if seen {
@@ -157,7 +165,11 @@ impl Session {
         let Some(upstream) = &mut self.upstream else {
             return Ok(lost_upstream(&io::ErrorKind::NotConnected.into()));
         };
-        let octets = on_the_wire(&content.read()?);
+        let content = content.read().inspect_err(|error| {
+            let what = format!("a message could not be read from a temporary file: {error}");
+            self.site.own_fault(what);
+        })?;
+        let octets = on_the_wire(&content);
         Ok(upstream
             .ask(&octets)
             .await

@@ -1,0 +1,58 @@
+//! By how much the lab was held up: on a machine with too much to do, what is late is not the sender.
+
+use std::{
+    convert::Infallible,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+
+/// How often it is looked.
+const INTERVAL: Duration = Duration::from_millis(20);
+/// How late a timer may be of itself: it counts in milliseconds.
+const USUAL: Duration = Duration::from_millis(5);
+
+/// What was lost so far, in microseconds.
+#[derive(Debug, Default)]
+pub(crate) struct Delays(AtomicU64);
+
+impl Delays {
+    /// Notes by how much whoever runs this is woken late.
+    pub(super) async fn watch(&self) -> Infallible {
+        loop {
+            let due = Instant::now() + INTERVAL;
+            sleep_until(due).await;
+            self.note(due.elapsed());
+        }
+    }
+
+    fn note(&self, late: Duration) {
+        if late > USUAL {
+            let late = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
+            self.0.fetch_add(late, Ordering::Relaxed);
+        }
+    }
+
+    /// All of it.
+    pub(super) fn total(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_late_adds_up_and_a_timer_is_never_exact() {
+        let delays = Delays::default();
+        for _ in 0..1000 {
+            delays.note(Duration::from_millis(3));
+        }
+        assert_eq!(delays.total(), Duration::ZERO);
+        delays.note(Duration::from_millis(300));
+        delays.note(Duration::from_millis(200));
+        assert_eq!(delays.total(), Duration::from_millis(500));
+    }
+}
