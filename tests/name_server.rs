@@ -1,12 +1,16 @@
 //! The name server over real UDP and TCP, asked with hickory's own messages.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use hickory_proto::{
     op::{Edns, Message, MessageType, OpCode, Query, ResponseCode},
     rr::{Name, RecordType},
+    serialize::binary::{BinDecodable, BinDecoder},
 };
-use mxdrill::lab::Lab;
+use mxdrill::{
+    lab::{Lab, NetworkKind},
+    scenario::Scenario,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
@@ -48,7 +52,7 @@ async fn udp(server: SocketAddr, question: &[u8]) -> Message {
     socket.send_to(question, server).await.expect("sent");
     let mut buffer = vec![0; 65535];
     let (length, _) = socket.recv_from(&mut buffer).await.expect("an answer");
-    Message::from_vec(&buffer[..length]).expect("a message")
+    whole(&buffer[..length])
 }
 
 async fn tcp(server: SocketAddr, question: &[u8]) -> Message {
@@ -61,7 +65,15 @@ async fn tcp(server: SocketAddr, question: &[u8]) -> Message {
     let length = stream.read_u16().await.expect("an answer");
     let mut buffer = vec![0; length.into()];
     stream.read_exact(&mut buffer).await.expect("an answer");
-    Message::from_vec(&buffer).expect("a message")
+    whole(&buffer)
+}
+
+/// A message, and nothing after it.
+fn whole(octets: &[u8]) -> Message {
+    let mut decoder = BinDecoder::new(octets);
+    let message = Message::read(&mut decoder).expect("a message");
+    assert!(decoder.is_empty(), "{} stray octets", decoder.len());
+    message
 }
 
 fn data(message: &Message) -> Vec<String> {
@@ -239,4 +251,92 @@ async fn nonsense_harms_nobody() {
     )
     .await;
     assert_eq!(data(&answer), ["10 mx1.example.test."]);
+}
+
+#[tokio::test]
+async fn a_long_text_is_truncated_to_nothing() {
+    let text = format!("\"{}\" ", "a".repeat(200)).repeat(3);
+    let zone = format!("$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 192.0.2.1\nbig TXT {text}\n");
+    let lab = Lab::from_zone(&zone).await.expect("a lab");
+    let asked = question("big.example.test.", RecordType::TXT, None);
+    let answer = udp(lab.resolver(), &asked).await;
+    assert!(answer.metadata.truncation && answer.answers.is_empty());
+    let answer = tcp(lab.resolver(), &asked).await;
+    assert!(!answer.metadata.truncation && answer.answers.len() == 1);
+    // There is room for it where the client says so.
+    let asked = question("big.example.test.", RecordType::TXT, Some(1232));
+    let answer = udp(lab.resolver(), &asked).await;
+    assert!(!answer.metadata.truncation && answer.answers.len() == 1);
+}
+
+#[tokio::test]
+async fn the_ad_bit_is_for_who_asks_for_it() {
+    let text = format!(
+        "summary = \"s\"\nzone = \'\'\'{ZONE}\'\'\'\ndnssec = [\"example.test\"]\nmessages = [{{ id = \"m\", to = \"a@example.test\" }}]\n"
+    );
+    let scenario = Arc::new(Scenario::parse("signed", &text).expect("valid"));
+    let lab = Lab::start(scenario, NetworkKind::Loopback)
+        .await
+        .expect("a lab");
+    let asked = |authentic_data: bool, dnssec_ok: Option<bool>, name: &str| {
+        let mut message = Message::new(1, MessageType::Query, OpCode::Query);
+        message.metadata.authentic_data = authentic_data;
+        message.add_query(Query::query(
+            Name::from_ascii(name).expect("a name"),
+            RecordType::MX,
+        ));
+        message.edns = dnssec_ok.map(|dnssec_ok| {
+            let mut edns = Edns::new();
+            edns.set_dnssec_ok(dnssec_ok);
+            edns
+        });
+        message.to_vec().expect("encoded")
+    };
+    for (authentic_data, dnssec_ok, vouched) in [
+        (false, None, false),
+        (false, Some(false), false),
+        (true, None, true),
+        (true, Some(false), true),
+        (false, Some(true), true),
+    ] {
+        let question = asked(authentic_data, dnssec_ok, "example.test.");
+        let answer = udp(lab.resolver(), &question).await;
+        assert_eq!(answer.metadata.authentic_data, vouched);
+        let copied = answer.edns.map(|edns| edns.flags().dnssec_ok);
+        assert_eq!(copied, dnssec_ok);
+        let question = asked(authentic_data, dnssec_ok, "elsewhere.test.");
+        let answer = udp(lab.resolver(), &question).await;
+        assert!(!answer.metadata.authentic_data);
+    }
+}
+
+#[tokio::test]
+async fn a_negative_answer_may_be_kept_for_the_lesser_of_both_times() {
+    for (ttl, minimum, kept) in [(300, 60, 60), (30, 600, 30)] {
+        let zone = format!(
+            "$ORIGIN example.test.\n@ {ttl} IN SOA ns hostmaster 1 7200 3600 1209600 {minimum}\n@ {ttl} IN MX 10 mx1\nmx1 {ttl} IN A 192.0.2.1\n"
+        );
+        let lab = Lab::from_zone(&zone).await.expect("a lab");
+        for name in ["nowhere.example.test.", "mx1.example.test."] {
+            let answer = udp(lab.resolver(), &question(name, RecordType::MX, None)).await;
+            assert_eq!(answer.authorities[0].ttl, kept);
+        }
+        // The record itself is what it is.
+        let asked = question("example.test.", RecordType::SOA, None);
+        assert_eq!(udp(lab.resolver(), &asked).await.answers[0].ttl, ttl);
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_no_host_can_have_has_no_receiver() {
+    let zone = "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 0.0.0.0\nmx1 AAAA ::\nmx1 A 224.0.0.1\nmx2 A 192.0.2.2\n";
+    let lab = Lab::from_zone(zone).await.expect("a lab");
+    let addresses: Vec<String> = lab
+        .endpoints()
+        .iter()
+        .map(|endpoint| endpoint.zone_address.to_string())
+        .collect();
+    assert_eq!(addresses, ["192.0.2.2", "198.51.100.25"]);
+    let asked = question("mx1.example.test.", RecordType::AAAA, None);
+    assert_eq!(data(&udp(lab.resolver(), &asked).await), ["::"]);
 }

@@ -32,7 +32,16 @@ pub(super) fn receivers(
         let receiver = receiver_at(address, names, scenario, kind, authority)?;
         Ok((address, Arc::new(receiver)))
     };
-    owners.into_iter().map(receiver).collect()
+    let hosts = owners
+        .into_iter()
+        .filter(|(address, _)| is_of_a_host(*address));
+    hosts.map(receiver).collect()
+}
+
+/// Whether a host can have an address: nobody listens at the unspecified one, nor at those of many.
+fn is_of_a_host(address: IpAddr) -> bool {
+    let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    !address.is_unspecified() && !address.is_multicast() && !is_broadcast
 }
 
 /// A receiver as the scenario's rows say; a row about one host comes before a row about all.

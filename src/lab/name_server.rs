@@ -29,6 +29,8 @@ use crate::{
 
 /// Octets of a datagram that the server is willing to send (the DNS flag day 2020 value).
 const MAX_PAYLOAD: u16 = 1232;
+/// Octets of a datagram that every client takes (RFC 1035 section 2.3.4).
+const MIN_PAYLOAD: usize = 512;
 
 /// Answers queries from the records and faults of a lab.
 #[derive(Clone)]
@@ -174,6 +176,8 @@ impl RequestHandler for NameServer {
             let mut edns = Edns::new();
             edns.set_max_payload(asked.max_payload().clamp(512, MAX_PAYLOAD));
             edns.set_version(0);
+            // RFC 3225 section 3.
+            edns.set_dnssec_ok(asked.flags().dnssec_ok);
             edns
         });
         let mut builder = MessageResponseBuilder::from_message_request(request);
@@ -212,7 +216,8 @@ impl RequestHandler for NameServer {
         tracing::debug!(name = %asked, answer = %decision.outcome, "answered a query");
         metadata.response_code = decision.answer.code;
         metadata.truncation = decision.truncated;
-        metadata.authentic_data = self.site.vouches_for(&asked, &decision.answer);
+        metadata.authentic_data =
+            asks_for_ad(request) && self.site.vouches_for(&asked, &decision.answer);
         if decision.wrong_id {
             metadata.id = metadata.id.wrapping_add(1);
         }
@@ -222,9 +227,58 @@ impl RequestHandler for NameServer {
             .iter()
             .map(|record| self.translate(record))
             .collect();
-        let response = builder.build(metadata, &records, [], &decision.answer.soa, []);
+        let soa = decision.answer.soa.as_ref().map(negative);
+        if over == Transport::Udp && most_octets(&asked, &records, soa.as_ref()) > MIN_PAYLOAD {
+            let mut trial = MessageResponseBuilder::from_message_request(request);
+            if let Some(edns) = &edns {
+                trial.edns(edns);
+            }
+            // hickory leaves out records that do not fit, and octets of them in: a reply that has to be
+            // asked for again over TCP has none.
+            if !fits(trial.build(metadata, &records, [], &soa, [])) {
+                metadata.truncation = true;
+                return send(&mut responder, builder.build_no_records(metadata), metadata).await;
+            }
+        }
+        let response = builder.build(metadata, &records, [], &soa, []);
         send(&mut responder, response, metadata).await
     }
+}
+
+/// Whether the client wants to know if the answer is vouched for (RFC 6840 section 5.8).
+fn asks_for_ad(request: &Request) -> bool {
+    let dnssec_ok = |edns: &Edns| edns.flags().dnssec_ok;
+    request.metadata.authentic_data || request.edns.as_ref().is_some_and(dnssec_ok)
+}
+
+/// The SOA record of a negative answer: its TTL says how long that may be kept (RFC 2308 section 3).
+fn negative(soa: &Record) -> Record {
+    let mut soa = soa.clone();
+    if let RData::SOA(data) = &soa.data {
+        soa.ttl = soa.ttl.min(data.minimum);
+    }
+    soa
+}
+
+/// Octets that an answer has at most, where that is easily told.
+fn most_octets(asked: &Domain, records: &[Record], soa: Option<&Record>) -> usize {
+    const HEADER: usize = 12;
+    const QUESTION: usize = 4;
+    const OPT: usize = 11;
+    const RECORD: usize = 10;
+    let of = |record: &Record| {
+        let data = match &record.data {
+            RData::A(_) => 4,
+            RData::AAAA(_) => 16,
+            RData::MX(mx) => 2 + mx.exchange.len() + 1,
+            RData::CNAME(name) => name.0.len() + 1,
+            RData::SOA(soa) => soa.mname.len() + soa.rname.len() + 2 + 20,
+            _ => return MIN_PAYLOAD + 1,
+        };
+        record.name.len() + 1 + RECORD + data
+    };
+    let all: usize = records.iter().chain(soa).map(of).sum();
+    HEADER + asked.as_str().len() + 2 + QUESTION + OPT + all
 }
 
 fn header(metadata: Metadata) -> hickory_proto::op::Header {
@@ -251,6 +305,24 @@ async fn send<'a, R: ResponseHandler>(
         .send_response(response)
         .await
         .unwrap_or_else(|_| ResponseInfo::from(header(metadata)))
+}
+
+/// Whether all of a response goes into a datagram that its client takes.
+fn fits<'a>(
+    response: MessageResponse<
+        '_,
+        'a,
+        impl Iterator<Item = &'a Record> + Send + 'a,
+        impl Iterator<Item = &'a Record> + Send + 'a,
+        impl Iterator<Item = &'a Record> + Send + 'a,
+        impl Iterator<Item = &'a Record> + Send + 'a,
+    >,
+) -> bool {
+    let mut bytes = Vec::with_capacity(MIN_PAYLOAD);
+    let mut encoder = BinEncoder::new(&mut bytes);
+    encoder.set_max_size(response.edns().map_or(512, Edns::max_payload));
+    let emitted = response.destructive_emit(&mut encoder);
+    emitted.is_ok_and(|info| !info.truncation)
 }
 
 /// Collects the encoded answer for in-process transports.

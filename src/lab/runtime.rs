@@ -13,6 +13,7 @@ use hickory_resolver::net::runtime::{
     DnsUdpSocket, RuntimeProvider, TokioHandle, TokioTime, iocompat::AsyncIoTokioAsStd,
 };
 use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, UdpSocket},
     time::timeout,
 };
@@ -70,9 +71,98 @@ impl DnsUdpSocket for LabUdp {
         target: SocketAddr,
     ) -> Poll<io::Result<usize>> {
         match self {
-            Self::Memory(datagrams) => Poll::Ready(Ok(datagrams.poll_send(buf))),
-            Self::Socket(socket) => DnsUdpSocket::poll_send_to(socket, cx, buf, target),
+            Self::Memory(datagrams) => Poll::Ready(Ok(datagrams.poll_send(&asking(buf)))),
+            Self::Socket(socket) => DnsUdpSocket::poll_send_to(socket, cx, &asking(buf), target),
         }
+    }
+}
+
+/// The octet of a query's header that has the AD bit, and that bit: whoever sets it wants to know whether
+/// the answer is vouched for (RFC 6840 section 5.7), and hickory's resolver never does.
+const AD: (usize, u8) = (3, 0b0010_0000);
+
+/// A query that asks whether its answer is vouched for.
+fn asking(query: &[u8]) -> Vec<u8> {
+    let mut query = query.to_vec();
+    if let Some(octet) = query.get_mut(AD.0) {
+        *octet |= AD.1;
+    }
+    query
+}
+
+/// A stream whose queries, each preceded by its length, ask as [`asking`] does.
+pub(crate) struct Asking {
+    stream: Stream,
+    under_way: UnderWay,
+}
+
+impl Asking {
+    fn new(stream: Stream) -> Self {
+        let under_way = UnderWay::default();
+        Self { stream, under_way }
+    }
+}
+
+/// How far a message has been written.
+#[derive(Debug, Clone, Copy, Default)]
+struct UnderWay {
+    /// Octets written of it, those of its length included.
+    at: usize,
+    /// Its length, as far as that was written.
+    length: usize,
+}
+
+impl UnderWay {
+    /// Counts an octet that was written.
+    fn step(&mut self, octet: u8) {
+        if self.at < 2 {
+            self.length = self.length << 8 | usize::from(octet);
+        }
+        self.at += 1;
+        if self.at >= 2 && self.at == 2 + self.length {
+            (self.at, self.length) = (0, 0);
+        }
+    }
+}
+
+impl AsyncRead for Asking {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Asking {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut ahead = self.under_way;
+        let mut asked = octets.to_vec();
+        for octet in &mut asked {
+            if ahead.at == 2 + AD.0 {
+                *octet |= AD.1;
+            }
+            ahead.step(*octet);
+        }
+        let written = std::task::ready!(Pin::new(&mut self.stream).poll_write(cx, &asked))?;
+        let under_way = &mut self.under_way;
+        octets[..written]
+            .iter()
+            .for_each(|octet| under_way.step(*octet));
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -82,7 +172,7 @@ impl RuntimeProvider for LabRuntime {
     type Handle = TokioHandle;
     type Timer = TokioTime;
     type Udp = LabUdp;
-    type Tcp = AsyncIoTokioAsStd<Stream>;
+    type Tcp = AsyncIoTokioAsStd<Asking>;
 
     fn create_handle(&self) -> Self::Handle {
         self.handle.clone()
@@ -113,7 +203,7 @@ impl RuntimeProvider for LabRuntime {
             let stream = timeout(wait.unwrap_or(Duration::from_secs(5)), connected).await;
             stream
                 .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
-                .map(AsyncIoTokioAsStd)
+                .map(|stream| AsyncIoTokioAsStd(Asking::new(stream)))
         })
     }
 
