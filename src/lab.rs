@@ -6,6 +6,7 @@
 mod authority;
 pub(crate) mod delays;
 mod door;
+mod handshake;
 mod hosts;
 mod loopback;
 mod mailbox;

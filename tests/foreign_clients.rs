@@ -119,6 +119,12 @@ impl Site {
 
     /// What OpenSSL says of a host's certificate.
     fn openssl(&self, host: &str) -> String {
+        let (said, _) = self.openssl_with(host, &[]);
+        said
+    }
+
+    /// As [`Site::openssl`], with further arguments; also all that it says of what went wrong.
+    fn openssl_with(&self, host: &str, more: &[&str]) -> (String, String) {
         let authority = self.folder.path().join("ca.pem").display().to_string();
         let name = format!("{host}.example.test");
         let at = self.at(host).to_string();
@@ -135,12 +141,15 @@ impl Site {
             "-CAfile",
             &authority,
         ];
-        let output = self.run("openssl", &arguments.map(str::to_owned));
+        let arguments = arguments.iter().chain(more).map(|word| (*word).to_owned());
+        let output = self.run("openssl", &arguments.collect::<Vec<String>>());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let line = text
             .lines()
             .find(|line| line.trim_start().starts_with("Verification"));
-        line.unwrap_or("no verification").trim().to_owned()
+        let said = line.unwrap_or("no verification").trim().to_owned();
+        (said, errors)
     }
 }
 
@@ -238,6 +247,24 @@ fn openssl_sees_what_is_wrong_with_each_certificate() -> Result<(), Failed> {
     Ok(())
 }
 
+fn a_client_is_answered_with_a_key_that_it_knows() -> Result<(), Failed> {
+    let site = Site::new();
+    for version in ["-tls1_2", "-tls1_3"] {
+        for schemes in ["ed25519:ECDSA+SHA256", "ed25519", "ECDSA+SHA256:RSA+SHA256"] {
+            let (said, errors) = site.openssl_with("good", &[version, "-sigalgs", schemes]);
+            assert_eq!(said, "Verification: OK", "{version} {schemes}: {errors}");
+        }
+        // Who knows neither is told so.
+        let (_, errors) =
+            site.openssl_with("good", &[version, "-sigalgs", "RSA+SHA256:RSA-PSS+SHA256"]);
+        assert!(
+            errors.contains("alert handshake failure"),
+            "{version}: {errors}"
+        );
+    }
+    Ok(())
+}
+
 fn smtp_source_sends_in_parallel() -> Result<(), Failed> {
     let site = Site::new();
     let at = site.at("good");
@@ -271,7 +298,7 @@ fn program(name: &str) -> PathBuf {
 fn main() {
     let arguments = Arguments::from_args();
     type Test = fn() -> Result<(), Failed>;
-    let tests: [(&str, &str, Test); 6] = [
+    let tests: [(&str, &str, Test); 7] = [
         ("dig", "dig_gets_every_type", dig_gets_every_type),
         (
             "nslookup",
@@ -292,6 +319,11 @@ fn main() {
             "openssl",
             "openssl_sees_what_is_wrong_with_each_certificate",
             openssl_sees_what_is_wrong_with_each_certificate,
+        ),
+        (
+            "openssl",
+            "a_client_is_answered_with_a_key_that_it_knows",
+            a_client_is_answered_with_a_key_that_it_knows,
         ),
         (
             "smtp-source",

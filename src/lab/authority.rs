@@ -1,7 +1,7 @@
 //! The lab's certificate authority: certificates for receivers, good ones and bad ones on purpose.
 //!
-//! Keys are Ed25519 and made from the names they are for, so that two runs publish the same TLSA
-//! records. They protect nothing: everything in a lab is made up.
+//! Keys are Ed25519, and P-256 for clients that do not know that, and made from the names they are for, so
+//! that two runs publish the same TLSA records. They protect nothing: everything in a lab is made up.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use hickory_proto::rr::{
     },
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, SerialNumber, date_time_ymd,
 };
 use tokio_rustls::rustls::{
-    RootCertStore, ServerConfig,
+    RootCertStore, ServerConfig, SignatureScheme,
     crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
@@ -34,8 +34,20 @@ const ED25519_PREFIX: [u8; 16] = [
     0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
 ];
 
+/// The fixed part of a P-256 key in PKCS #8 (RFC 5958 and 5915), before its 32 octets.
+const P256_PREFIX: [u8; 35] = [
+    0x30, 0x41, 2, 1, 0, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86,
+    0x48, 0xce, 0x3d, 3, 1, 7, 4, 0x27, 0x30, 0x25, 2, 1, 1, 4, 0x20,
+];
+
 /// Signs the certificates of one lab.
 pub(crate) struct Authority {
+    ed25519: Issuing,
+    p256: Issuing,
+}
+
+/// The authority with a key of one kind.
+struct Issuing {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
@@ -46,65 +58,129 @@ pub(crate) struct Authority {
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(crate) kind: Certificate,
-    pub(crate) config: Arc<ServerConfig>,
+    ed25519: Credential,
+    /// For clients that do not know Ed25519.
+    p256: Credential,
+}
+
+/// A certificate with a key of one kind.
+#[derive(Debug, Clone)]
+struct Credential {
+    config: Arc<ServerConfig>,
     leaf: CertificateDer<'static>,
     public_key: Vec<u8>,
 }
 
+impl Credentials {
+    /// What a client is answered with that can verify signatures of these schemes, if there is such a
+    /// thing.
+    pub(super) fn for_schemes(&self, schemes: &[SignatureScheme]) -> Option<&Arc<ServerConfig>> {
+        if schemes.contains(&SignatureScheme::ED25519) {
+            return Some(&self.ed25519.config);
+        }
+        let p256 = schemes.contains(&SignatureScheme::ECDSA_NISTP256_SHA256);
+        p256.then_some(&self.p256.config)
+    }
+}
+
 impl Authority {
     pub(crate) fn new() -> Self {
-        let key = key("the authority of the lab");
-        let mut params = params("mxdrill lab authority", &[], 2020, 2120);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
-        let signed = params
-            .self_signed(&key)
-            .expect("the authority's parameters are sound");
-        let (certificate, pem) = (signed.der().clone(), signed.pem());
-        let public_key = rcgen::PublicKeyData::subject_public_key_info(&key);
         Self {
-            issuer: Issuer::new(params, key),
-            certificate,
-            pem,
-            public_key,
+            ed25519: Issuing::new(ed25519("the authority of the lab")),
+            p256: Issuing::new(p256("the authority of the lab")),
         }
     }
 
-    /// The certificate that a client has to trust.
+    /// The certificates that a client has to trust.
     pub(crate) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(self.certificate.clone())
-            .expect("the authority's certificate is sound");
+        for issuing in [&self.ed25519, &self.p256] {
+            roots
+                .add(issuing.certificate.clone())
+                .expect("the authority's certificate is sound");
+        }
         roots
     }
 
     pub(crate) fn pem(&self) -> String {
-        self.pem.clone()
+        [&*self.ed25519.pem, &self.p256.pem].concat()
     }
 
-    /// A certificate of a kind for these names.
+    /// Certificates of a kind for these names.
     pub(crate) fn issue(&self, kind: Certificate, names: &[Domain]) -> Credentials {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let subject = names
             .first()
             .cloned()
             .unwrap_or_else(|| "nameless.test".to_owned());
-        let key = key(&subject);
+        Credentials {
+            kind,
+            ed25519: self
+                .ed25519
+                .issue(kind, &subject, &names, &ed25519(&subject)),
+            p256: self.p256.issue(kind, &subject, &names, &p256(&subject)),
+        }
+    }
+
+    /// The TLSA records that a host's credentials match (RFC 6698 section 2.1): one for the key that most
+    /// clients are answered with, and one for the other key where that is the same in every run, which
+    /// signatures of ECDSA are not.
+    pub(crate) fn tlsa(
+        &self,
+        host: &Domain,
+        credentials: &Credentials,
+        parameters: TlsaParameters,
+    ) -> Vec<Record> {
+        let mut records = vec![tlsa(host, &self.ed25519, &credentials.ed25519, parameters)];
+        if parameters.selector != 0 {
+            records.push(tlsa(host, &self.p256, &credentials.p256, parameters));
+        }
+        records
+    }
+}
+
+impl Issuing {
+    fn new(key: KeyPair) -> Self {
+        let mut params = params("mxdrill lab authority", &[], 2020, 2120);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
+        // Two authorities of one name are told apart by this.
         let public_key = rcgen::PublicKeyData::subject_public_key_info(&key);
+        params.key_identifier_method =
+            KeyIdMethod::PreSpecified(matching_data(&public_key, 1)[..20].to_vec());
+        params.use_authority_key_identifier_extension = true;
+        let signed = params
+            .self_signed(&key)
+            .expect("the authority's parameters are sound");
+        Self {
+            certificate: signed.der().clone(),
+            pem: signed.pem(),
+            public_key,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    fn issue(
+        &self,
+        kind: Certificate,
+        subject: &str,
+        names: &[String],
+        key: &KeyPair,
+    ) -> Credential {
+        let public_key = rcgen::PublicKeyData::subject_public_key_info(key);
         let params = match kind {
-            Certificate::Valid | Certificate::SelfSigned => params(&subject, &names, 2020, 2120),
-            Certificate::Expired => params(&subject, &names, 2020, 2021),
+            Certificate::Valid | Certificate::SelfSigned => params(subject, names, 2020, 2120),
+            Certificate::Expired => params(subject, names, 2020, 2021),
             Certificate::WrongName => {
                 params("elsewhere.test", &["elsewhere.test".to_owned()], 2020, 2120)
             }
         };
         let signed = match kind {
-            Certificate::SelfSigned => params.self_signed(&key),
-            _ => params.signed_by(&key, &self.issuer),
+            Certificate::SelfSigned => params.self_signed(key),
+            _ => params.signed_by(key, &self.issuer),
         };
         let leaf = signed
             .expect("a receiver's parameters are sound")
@@ -121,43 +197,41 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(chain, private)
             .expect("the key is the certificate's");
-        Credentials {
-            kind,
+        Credential {
             config: Arc::new(config),
             leaf,
             public_key,
         }
     }
+}
 
-    /// The TLSA record that a host's credentials match (RFC 6698 section 2.1).
-    pub(crate) fn tlsa(
-        &self,
-        host: &Domain,
-        credentials: &Credentials,
-        parameters: TlsaParameters,
-    ) -> Record {
-        let anchor = matches!(parameters.usage, 0 | 2);
-        let (certificate, public_key) = match anchor {
-            true => (&self.certificate, &self.public_key),
-            false => (&credentials.leaf, &credentials.public_key),
-        };
-        let selected = if parameters.selector == 0 {
-            certificate.as_ref()
-        } else {
-            &public_key[..]
-        };
-        let data = TLSA::new(
-            CertUsage::from(parameters.usage),
-            Selector::from(parameters.selector),
-            Matching::from(parameters.matching),
-            matching_data(selected, parameters.matching),
-        );
-        Record::from_rdata(
-            host.prefixed("_25._tcp").to_wire(),
-            TLSA_TTL,
-            RData::TLSA(data),
-        )
-    }
+fn tlsa(
+    host: &Domain,
+    issuing: &Issuing,
+    credential: &Credential,
+    parameters: TlsaParameters,
+) -> Record {
+    let anchor = matches!(parameters.usage, 0 | 2);
+    let (certificate, public_key) = match anchor {
+        true => (&issuing.certificate, &issuing.public_key),
+        false => (&credential.leaf, &credential.public_key),
+    };
+    let selected = if parameters.selector == 0 {
+        certificate.as_ref()
+    } else {
+        &public_key[..]
+    };
+    let data = TLSA::new(
+        CertUsage::from(parameters.usage),
+        Selector::from(parameters.selector),
+        Matching::from(parameters.matching),
+        matching_data(selected, parameters.matching),
+    );
+    Record::from_rdata(
+        host.prefixed("_25._tcp").to_wire(),
+        TLSA_TTL,
+        RData::TLSA(data),
+    )
 }
 
 /// What a TLSA record holds of the data it selects: all of it, or its digest.
@@ -170,13 +244,21 @@ pub(crate) fn matching_data(selected: &[u8], matching: u8) -> Vec<u8> {
     }
 }
 
-/// The key of a name: the digest of the name is its secret.
-fn key(name: &str) -> KeyPair {
+/// The keys of a name: a digest of the name is their secret.
+fn ed25519(name: &str) -> KeyPair {
+    key(name, &ED25519_PREFIX, &rcgen::PKCS_ED25519)
+}
+
+fn p256(name: &str) -> KeyPair {
+    key(name, &P256_PREFIX, &rcgen::PKCS_ECDSA_P256_SHA256)
+}
+
+fn key(name: &str, prefix: &[u8], algorithm: &'static rcgen::SignatureAlgorithm) -> KeyPair {
     let secret = matching_data(format!("mxdrill {name}").as_bytes(), 1);
-    let pkcs8 = [&ED25519_PREFIX[..], &secret[..]].concat();
+    let pkcs8 = [prefix, &secret[..]].concat();
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
-    KeyPair::from_der_and_sign_algo(&der, &rcgen::PKCS_ED25519)
-        .expect("any 32 octets are an Ed25519 key")
+    // Of P-256, one in 2^32 digests is none.
+    KeyPair::from_der_and_sign_algo(&der, algorithm).expect("32 octets are a key")
 }
 
 fn params(subject: &str, names: &[String], from: i32, until: i32) -> CertificateParams {
@@ -207,7 +289,7 @@ mod tests {
             let authority = Authority::new();
             let credentials = authority.issue(Certificate::Valid, std::slice::from_ref(&host));
             (0..=1)
-                .map(|selector| {
+                .flat_map(|selector| {
                     authority.tlsa(
                         &host,
                         &credentials,
@@ -221,6 +303,9 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(record(), record());
-        assert_ne!(record()[0].data, record()[1].data);
+        let published = record();
+        assert_eq!(published.len(), 3);
+        assert_ne!(published[0].data, published[1].data);
+        assert_ne!(published[1].data, published[2].data);
     }
 }

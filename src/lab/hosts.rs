@@ -122,7 +122,8 @@ pub(super) fn tlsa_records(
                 };
                 let parameters = settings.tlsa.iter().filter(|_| meant);
                 records.extend(
-                    parameters.map(|parameters| authority.tlsa(name, credentials, *parameters)),
+                    parameters
+                        .flat_map(|parameters| authority.tlsa(name, credentials, *parameters)),
                 );
             }
         }

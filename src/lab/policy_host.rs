@@ -6,9 +6,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
-use super::{Site, authority::Credentials};
+use super::{Site, authority::Credentials, handshake};
 use crate::{
     connection::{Connection, Line},
     event::{FetchOutcome, What},
@@ -52,7 +51,6 @@ async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> 
     let Some((row, credentials)) = host.row(now).or(host.rows.first()) else {
         return Ok(());
     };
-    let acceptor = TlsAcceptor::from(Arc::clone(&credentials.config));
     let domain = row.domain.clone();
     let fetched = |answer: FetchOutcome| {
         site.record(What::Fetched {
@@ -60,7 +58,10 @@ async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> 
             answer,
         })
     };
-    if let Err(error) = connection.secure(|stream| acceptor.accept(stream)).await {
+    if let Err(error) = connection
+        .secure(|stream| handshake::accept(credentials, stream))
+        .await
+    {
         fetched(FetchOutcome::NoHandshake);
         return Err(error);
     }

@@ -1,15 +1,14 @@
 //! STARTTLS as a receiver offers it, or fails to.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 
 use super::{IDLE, Session, Step};
 use crate::{
     event::{Ended, Failed, What},
     fault::{Effect, Stage},
-    lab::authority::Credentials,
+    lab::{authority::Credentials, handshake},
     reply::Reply,
     scenario::Certificate,
 };
@@ -80,10 +79,9 @@ impl Session {
 
     /// Goes on inside TLS; what the client said before is forgotten (RFC 3207 section 4.2).
     pub(super) async fn secure(&mut self, credentials: &Credentials) -> io::Result<Step> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&credentials.config));
         let mut sni = None;
         let handshake = self.connection.secure(|stream| async {
-            let stream = acceptor.accept(stream).await?;
+            let stream = handshake::accept(credentials, stream).await?;
             sni = stream.get_ref().1.server_name().map(str::to_owned);
             Ok(stream)
         });
