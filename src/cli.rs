@@ -209,6 +209,9 @@ struct RunArgs {
     /// Also write one HTML file with a timeline for each message.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Let scenarios send mail to a server on another host (upstream).
+    #[arg(long)]
+    allow_upstream: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -361,6 +364,9 @@ struct UpArgs {
     /// How to log what happens: text for people, json for programs (JSON lines).
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     format: LogFormat,
+    /// Let the scenario send mail to a server on another host (upstream).
+    #[arg(long)]
+    allow_upstream: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -471,6 +477,14 @@ enum Format {
     Text,
     Json,
     Junit,
+}
+
+/// Why a scenario may not be run unless the user allows it: it would reach out of this host.
+fn upstream_obstacle(scenario: &crate::scenario::Scenario, allowed: bool) -> Option<String> {
+    let upstream = scenario.upstream_elsewhere().filter(|_| !allowed)?;
+    Some(format!(
+        "found upstream {upstream:?}, expected one on this host; --allow-upstream lets it be"
+    ))
 }
 
 /// An error about a file or folder, with its path in front.

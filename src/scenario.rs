@@ -15,7 +15,7 @@ mod sample;
 mod settings;
 mod words;
 
-use std::{collections::BTreeSet, fmt, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fmt, net::IpAddr, path::Path, sync::Arc};
 
 use self::expected::TOTAL_KEYS;
 pub(crate) use self::words::query as read_query;
@@ -127,6 +127,21 @@ impl Scenario {
         let behind =
             |receiver: &ReceiverSettings| !matches!(receiver.engine, None | Some(Engine::Lab));
         self.receivers.iter().any(behind)
+    }
+
+    /// A server behind a receiver that may not be on this host: a scenario of somebody else's must not
+    /// send mail where nobody meant it to go. No name but `localhost` is known to stay here.
+    pub(crate) fn upstream_elsewhere(&self) -> Option<&str> {
+        let is_here = |address: &str| {
+            let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+            address.map_or(host == "localhost", |address| address.is_loopback())
+        };
+        let mut upstreams = self.receivers.iter().filter_map(|row| match &row.engine {
+            Some(Engine::Upstream(address)) => Some(address.as_str()),
+            _ => None,
+        });
+        upstreams.find(|address| !is_here(address))
     }
 
     /// Whether a message may be left queued: nothing is tried after some moment.

@@ -157,6 +157,30 @@ fn a_fault_of_the_labs_own_is_held_against_nobody() {
 }
 
 #[test]
+fn mail_leaves_this_host_only_where_that_is_allowed() {
+    let folder = TempDir::new().expect("a folder");
+    let run = |upstream: &str, more: &[&str]| {
+        let engine = format!("receivers = [{{ upstream = \"{upstream}\" }}]");
+        let text = LARGE.replace("engine = \"mailin-embedded\"", &engine);
+        fs::write(folder.path().join("a.toml"), text).expect("written");
+        let output = mxdrill(&[&["run", "a.toml"], more].concat(), folder.path());
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    for elsewhere in ["192.0.2.1:25", "mail.example.com:25", "[2001:db8::1]:25"] {
+        assert!(
+            run(elsewhere, &[]).contains("--allow-upstream"),
+            "{elsewhere}"
+        );
+    }
+    // Nobody listens there; it was tried.
+    for here in ["127.0.0.1:1", "localhost:1", "[::1]:1"] {
+        assert!(run(here, &[]).contains("does not answer"), "{here}");
+    }
+    assert!(run("127.255.255.1:1", &["--allow-upstream"]).contains("does not answer"));
+}
+
+#[test]
 fn of_many_differences_some_are_shown_and_the_rest_is_counted() {
     let text = DRILL
         .replace("id = \"m1\"", "id = \"m1\", count = 30")

@@ -184,9 +184,11 @@ fn play(scenario: &Arc<Scenario>, args: &RunArgs, progress: &ProgressBar) -> Pla
         args.flaw
             .map_or_else(Reference::default, Reference::with_flaw)
     };
-    let end = match drill::obstacle(scenario, network) {
-        Some(reason) => End::Skipped(reason),
-        None => {
+    let refused = super::upstream_obstacle(scenario, args.allow_upstream);
+    let end = match (refused, drill::obstacle(scenario, network)) {
+        (Some(reason), _) => End::Broken(reason),
+        (None, Some(reason)) => End::Skipped(reason),
+        (None, None) => {
             // What nobody will read is not kept.
             let keeps = args.format == Format::Json || args.html.is_some();
             let mut submitted = 0;

@@ -23,6 +23,9 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
             return Ok(Outcome::CouldNotRun);
         }
     };
+    if let Some(obstacle) = super::upstream_obstacle(&scenario, args.allow_upstream) {
+        return Err(io::Error::other(obstacle));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
