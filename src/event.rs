@@ -122,7 +122,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         about: Option<MessageId>,
         /// What became of that message, where the notification says it.
-        #[serde(skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
         action: Option<Action>,
         /// The status that its report gives.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -273,7 +273,7 @@ pub enum Failed {
 }
 
 /// An octet that may stand in a pair only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BareOctet {
     /// CR without LF after it.
@@ -283,7 +283,7 @@ pub enum BareOctet {
 }
 
 /// A part of what a client sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Place {
     /// A command line.
@@ -293,7 +293,7 @@ pub enum Place {
 }
 
 /// What became of a message, as a notification says (RFC 3464 section 2.3.3); the worst first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It could not be delivered, and will not be tried again.
