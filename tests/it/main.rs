@@ -1,0 +1,6 @@
+//! The quick tests of what is expected of a drill, of the rules, and of reading scenario files: each holds
+//! as it is written, and fails in the one way that it should when one thing is changed.
+
+mod expectations;
+mod log;
+mod rules;

@@ -1,0 +1,428 @@
+//! What becomes of a message.
+
+use super::{ONE, Trial, ZONE};
+
+const TWO_RECIPIENTS: &str =
+    "sender = {}\nmessages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]";
+
+#[test]
+fn a_message_is_delivered_or_queued_or_returned() {
+    let silence = Trial {
+        rest: "messages = [{ id = 'm', to = 'a@example.test' }]\n#",
+        log: "0s m tries mx1[1] refused
+              0s m tries mx2[2] refused",
+        ..ONE
+    };
+    silence.breaks(
+        "MUST nothing-lost: an end for a@example.test; not neither delivered nor queued nor returned",
+        &[("mx2[2] refused", "mx2[2] accepted"), ("#", "stop = '0s'"), ("#", "[expect.m]\noutcome = 'deferred'")],
+    );
+    let queued = Trial {
+        log: "0s m tries mx1[1] refused
+              0s m tries mx2[2] refused
+              0s reports m a@example.test deferred",
+        ..silence
+    };
+    queued.breaks(
+        "MUST nothing-lost: an end for a@example.test; not the sender ended with the message still queued",
+        &[("mx2[2] refused", "mx2[2] accepted"), ("#", "stop = '0s'")],
+    );
+    let lie = Trial {
+        log: "0s m tries mx1[1] refused
+              0s m tries mx2[2] refused
+              0s reports m a@example.test delivered",
+        ..silence
+    };
+    let finding = "MUST nothing-lost: an end for a@example.test; not the sender says delivered; no receiver took it";
+    lie.breaks(finding, &[("mx2[2] refused", "mx2[2] accepted")]);
+    lie.also(finding, &[("#", "stop = '0s'")]);
+}
+
+#[test]
+fn each_recipient_has_an_end() {
+    let trial = Trial {
+        rest: TWO_RECIPIENTS,
+        log: "0s m tries mx1[1] b@example.test=451 accepted
+              0s m tries mx2[2] only=b@example.test 451 at rcpt",
+        ..ONE
+    };
+    trial.breaks(
+        "MUST nothing-lost: an end for b@example.test; not neither delivered nor queued nor returned",
+        &[("451 at rcpt", "accepted")],
+    );
+}
+
+#[test]
+fn no_recipient_is_delivered_to_twice() {
+    let trial = Trial {
+        rest: TWO_RECIPIENTS,
+        log: "0s m tries mx1[1] only=a@example.test accepted
+              1h m tries mx1[1] pass=2 accepted",
+        ..ONE
+    };
+    trial.breaks(
+        "SHOULD delivered-once: one copy for a@example.test; \
+         not mx1.example.test accepted [192.0.2.1] +0s, mx1.example.test accepted [192.0.2.1] +1h",
+        &[
+            ("pass=2", "pass=2 only=b@example.test"),
+            (
+                "only=a@example.test accepted",
+                "only=a@example.test lose at dot",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn after_a_lost_reply_a_second_copy_is_noted() {
+    let trial = Trial {
+        log: "0s m tries mx1[1] lose at dot
+              0s m tries mx2[2] lose at dot
+              0s reports m a@example.test delivered
+              1h m tries mx1[1] pass=2 accepted",
+        ..ONE
+    };
+    let (found, notes) = trial.verdict();
+    assert_eq!(found, [""; 0]);
+    assert_eq!(
+        notes,
+        ["message m reached a@example.test 3 times after a lost reply"]
+    );
+    let finding = "SHOULD delivered-once: one copy for a@example.test; not mx1.example.test closed at dot [192.0.2.1] +0s, \
+                   mx2.example.test accepted [192.0.2.2] +0s, mx1.example.test accepted [192.0.2.1] +1h";
+    trial.also(finding, &[("mx2[2] lose at dot", "mx2[2] accepted")]);
+    let once = trial.with("1h m tries mx1[1] pass=2 accepted", "").1;
+    assert_eq!(
+        once,
+        ["message m reached a@example.test 2 times after a lost reply"]
+    );
+    let (found, notes) = trial.with("0s m tries mx2[2] lose at dot", "");
+    assert_eq!((found.len(), notes.len()), (0, 1));
+}
+
+#[test]
+fn a_permanent_failure_is_not_tried_again() {
+    let trial = Trial {
+        log: "0s m tries mx1[1] 550 at rcpt
+              0s m tries mx2[2] accepted",
+        ..ONE
+    };
+    let finding = |what: &str| {
+        format!(
+            "SHOULD permanent-is-final: no further attempt for a@example.test; \
+             not mx1.example.test {what} [192.0.2.1] +0s, mx2.example.test accepted [192.0.2.2] +0s"
+        )
+    };
+    trial.breaks(
+        &finding("550 at rcpt"),
+        &[
+            ("550", "499"),
+            ("550", "450"),
+            // 552 to RCPT speaks of the number of recipients.
+            ("550", "552"),
+            ("550 at rcpt", "554 at greeting"),
+            ("550 at rcpt", "550 at helo"),
+            ("550 at rcpt", "550 at starttls"),
+            ("550 at rcpt", "450 at mail"),
+            ("550 at rcpt", "451 at data"),
+            ("550 at rcpt", "450 at dot"),
+            ("550 at rcpt", "close at dot"),
+        ],
+    );
+    for what in [
+        "500 at rcpt",
+        "550 at mail",
+        "500 at mail",
+        "554 at data",
+        "552 at dot",
+        "554 at dot",
+    ] {
+        let found = trial.with("550 at rcpt", what).0;
+        assert_eq!(found, [finding(what)], "{what}");
+    }
+}
+
+#[test]
+fn a_permanent_failure_is_that_of_the_recipient_that_met_it() {
+    let trial = Trial {
+        rest: TWO_RECIPIENTS,
+        log: "0s m tries mx1[1] a@example.test=550 b@example.test=451 451 at quit
+              0s m tries mx2[2] accepted",
+        ..ONE
+    };
+    trial.breaks(
+        "SHOULD permanent-is-final: no further attempt for a@example.test; \
+         not mx1.example.test 451 at rcpt [192.0.2.1] +0s, mx2.example.test accepted [192.0.2.2] +0s",
+        &[("a@example.test=550", "a@example.test=450")],
+    );
+    let for_the_other = Trial {
+        log: "0s m tries mx1[1] a@example.test=550 b@example.test=451 451 at quit
+              0s reports m a@example.test bounced 5.1.1
+              0s returns m
+              0s m tries mx2[2] only=b@example.test accepted",
+        ..trial
+    };
+    for_the_other.breaks_nothing();
+    // With the end of the data all that were taken so far are refused.
+    let with_the_data = Trial {
+        log: "0s m tries mx1[1] b@example.test=451 554 at dot
+              0s m tries mx2[2] only=a@example.test accepted
+              0s m tries mx2[2] only=b@example.test accepted",
+        ..trial
+    };
+    with_the_data.breaks(
+        "SHOULD permanent-is-final: no further attempt for a@example.test; \
+         not mx1.example.test 554 at dot [192.0.2.1] +0s, mx2.example.test accepted [192.0.2.2] +0s",
+        &[("554", "454")],
+    );
+    // Of several recipients an attempt that comes to no transaction may be for any.
+    let for_anybody = Trial {
+        log: "0s m tries mx1[1] a@example.test=550 b@example.test=451 451 at quit
+              0s reports m a@example.test bounced 5.1.1
+              0s returns m
+              0s m tries mx2[2] refused
+              1h m tries mx1[1] pass=2 only=b@example.test accepted",
+        ..trial
+    };
+    for_anybody.breaks_nothing();
+}
+
+#[test]
+fn a_transient_failure_is_retried_until_the_message_expires() {
+    let trial = Trial {
+        rest: "sender = { expire = '1d', max_hops = 5 }\nmessages = [{ id = 'm', at = '1s', to = 'a@example.test' }]",
+        log: "1s asks example.test MX: 10 mx1, 20 mx2
+              1s m tries mx1[1] refused
+              1s m tries mx2[2] 451 at rcpt
+              1d reports m a@example.test bounced 4.4.7
+              1d returns m",
+        ..ONE
+    };
+    let finding = "MUST transient-is-retried: a retry; not mx2.example.test 451 at rcpt [192.0.2.2] +1s, bounced +1d";
+    trial.breaks(
+        finding,
+        &[
+            ("expire = '1d'", "expire = '23h59m59s'"),
+            ("1d reports", "24h1s reports"),
+            ("451 at rcpt", "550 at rcpt"),
+            ("451 at rcpt", "554 at greeting"),
+            ("451 at rcpt", "500 at helo"),
+            ("to = 'a@", "received = 5, to = 'a@"),
+            ("to = 'a@", "received = 6, to = 'a@"),
+            ("to = 'a@", "requiretls = true, to = 'a@"),
+        ],
+    );
+    trial.also(
+        finding,
+        &[
+            ("to = 'a@", "received = 4, to = 'a@"),
+            ("expire = '1d'", "expire = '24h'"),
+        ],
+    );
+    trial.also(
+        &finding.replace("451 at rcpt", "499 at helo"),
+        &[("451 at rcpt", "499 at helo")],
+    );
+    trial.also(
+        &finding.replace("451 at rcpt", "garbage at rcpt"),
+        &[("451 at rcpt", "garbage at rcpt")],
+    );
+    trial.also(
+        &finding
+            .replace("451 at rcpt", "550 at starttls")
+            .replace("550", "insecure"),
+        &[("451 at rcpt", "550 at starttls")],
+    );
+    let gone = trial
+        .with("1d reports", "1d asks example.test MX nxdomain\n1d reports")
+        .0;
+    assert_eq!(gone, [""; 0]);
+}
+
+#[test]
+fn what_another_recipient_met_is_no_reason_to_give_up() {
+    let trial = Trial {
+        rest: TWO_RECIPIENTS,
+        log: "0s m tries mx1[1] a@example.test=451 b@example.test=550 451 at quit
+              0s m tries mx2[2] only=a@example.test 451 at rcpt
+              0s reports m a@example.test bounced 4.2.1
+              0s reports m b@example.test bounced 5.1.1
+              0s returns m",
+        ..ONE
+    };
+    trial.breaks(
+        "MUST transient-is-retried: a retry; not mx2.example.test 451 at rcpt [192.0.2.2] +0s, bounced +0s",
+        &[("only=a@example.test 451 at rcpt", "only=a@example.test 550 at rcpt")],
+    );
+    // What the exchangers of another domain say is not said of this one.
+    let two_domains = Trial {
+        zone: "a.test. MX 10 h.a.test.\nb.test. MX 10 h.b.test.\nh.a.test. A 192.0.2.1\nh.b.test. A 192.0.2.2\n",
+        rest: "messages = [{ id = 'm', to = ['x@a.test', 'y@b.test'] }]",
+        log: "0s m tries h.a.test[1] hop=a.test only=x@a.test 451 at rcpt
+              0s m tries h.b.test[2] hop=b.test only=y@b.test 554 at greeting
+              0s reports m x@a.test bounced 4.2.1
+              0s reports m y@b.test bounced 5.3.2
+              0s returns m",
+        ..ONE
+    };
+    two_domains.breaks(
+        "MUST transient-is-retried: a retry; not h.a.test 451 at rcpt [192.0.2.1] +0s, bounced +0s",
+        &[("451 at rcpt", "554 at greeting")],
+    );
+}
+
+#[test]
+fn a_message_whose_lookup_failed_for_now_is_queued() {
+    let trial = Trial {
+        rest: "sender = { expire = '1h' }\nmessages = [{ id = 'm', to = 'a@example.test' }]",
+        log: "0s asks example.test MX servfail
+              59m59s reports m a@example.test bounced 4.4.3
+              59m59s returns m",
+        ..ONE
+    };
+    trial.breaks(
+        "MUST failed-lookup-defers: the message queued; not bounced +59m59s",
+        &[
+            ("servfail", "nxdomain"),
+            ("59m59s reports", "60m reports"),
+            ("asks example.test MX", "asks other.test MX"),
+        ],
+    );
+}
+
+#[test]
+fn a_destination_that_failed_is_not_retried_at_once() {
+    let trial = Trial {
+        log: "0s  m tries mx1[1] refused
+              0s  m tries mx2[2] refused
+              59s m tries mx1[1] pass=2 accepted",
+        ..ONE
+    };
+    let finding = "MUST retry-waits: 1m later at the earliest; \
+                   not mx1.example.test refused [192.0.2.1] +0s, mx1.example.test accepted [192.0.2.1] +59s";
+    trial.breaks(
+        finding,
+        &[
+            ("59s m", "60s m"),
+            ("sender = {}", "sender = { retry = ['1h', '59s'] }"),
+            ("mx1[1] refused", "mx1[1] handshake at starttls"),
+            ("mx1[1] refused", "mx1[1] lose at dot"),
+        ],
+    );
+    trial.also(
+        finding,
+        &[("sender = {}", "sender = { retry = ['2h', '1h'] }")],
+    );
+    let shorter = finding.replace("1m later", "59s1ms later");
+    trial.also(
+        &shorter,
+        &[("sender = {}", "sender = { retry = ['59s1ms'] }")],
+    );
+    let same_session = Trial {
+        log: "0s  m tries mx1[1] 451 at rcpt
+              59s m tries mx1[1] same pass=2 accepted
+              0s  reports m a@example.test delivered",
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 192.0.2.1\n",
+        ..ONE
+    };
+    same_session.breaks_nothing();
+    let another = same_session.with("same ", "").0;
+    assert_eq!(another.len(), 1, "{another:?}");
+}
+
+#[test]
+fn an_address_that_two_exchangers_share_is_tried_for_each() {
+    let trial = Trial {
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.1\n",
+        log: "0s m tries mx1+mx2[1] refused
+              0s m tries mx1[1] accepted",
+        ..ONE
+    };
+    trial.breaks(
+        "MUST retry-waits: 1m later at the earliest; \
+         not mx1.example.test refused [192.0.2.1] +0s, mx1.example.test accepted [192.0.2.1] +0s",
+        &[("mx1[1] accepted", "mx2+mx1[1] accepted")],
+    );
+}
+
+#[test]
+fn a_message_that_is_given_up_is_returned_to_its_sender() {
+    let trial = Trial {
+        rest: "messages = [{ id = 'm', from = 'me@sender.test', to = 'a@example.test' }]",
+        log: "0s m tries mx1[1] 550 at rcpt
+              0s reports m a@example.test bounced 5.1.1",
+        ..ONE
+    };
+    let finding = "MUST sender-notified: a notification for me@sender.test; not none";
+    trial.breaks(
+        finding,
+        &[
+            ("me@sender.test", "me@nowhere.test"),
+            ("'me@sender.test'", "''"),
+        ],
+    );
+    for (notification, is_missed) in [
+        ("0s returns m 5.1.1", false),
+        (
+            "0s m.bounce.1 tries bounces.sender.test[198.51.100.25] refused",
+            false,
+        ),
+        (
+            "0s n.bounce.1 tries bounces.sender.test[198.51.100.25] refused",
+            true,
+        ),
+        ("0s returns n", true),
+    ] {
+        let log = format!("{}\n{notification}", trial.log);
+        let found = Trial { log: &log, ..trial }.verdict().0;
+        assert_eq!(
+            found,
+            Vec::from_iter(is_missed.then_some(finding)),
+            "{notification}"
+        );
+    }
+    let one_of_two = Trial {
+        rest: TWO_RECIPIENTS,
+        log: "0s m tries mx1[1] a@example.test=550 accepted
+              0s reports m a@example.test bounced 5.1.1",
+        ..ONE
+    };
+    let finding = "MUST sender-notified: a notification for sender@sender.test; not none";
+    one_of_two.breaks(finding, &[]);
+}
+
+#[test]
+fn nothing_is_returned_of_what_came_from_the_null_reverse_path() {
+    let trial = Trial {
+        rest: "messages = [{ id = 'm', from = '', to = 'a@example.test' }]",
+        log: "0s m tries mx1[1] 550 at rcpt
+              0s reports m a@example.test bounced 5.1.1
+              7s returns m",
+        ..ONE
+    };
+    trial.breaks(
+        "MUST no-bounce-of-bounce: nothing returned; not a notification +7s",
+        &[
+            ("from = ''", "from = 'me@sender.test'"),
+            ("7s returns m", "7s reports m a@example.test bounced"),
+        ],
+    );
+}
+
+#[test]
+fn a_drill_of_two_messages_tells_of_each_by_its_name() {
+    let trial = Trial {
+        zone: ZONE,
+        rest: "messages = [{ id = 'm', to = 'a@example.test' }, { id = 'n', to = 'b@example.test' }]",
+        log: "0s n tries mx1[1] refused
+              0s n tries mx2[2] refused
+              0s m tries mx2[2] accepted",
+        ..ONE
+    };
+    let found = trial.verdict().0;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("MUST preference-order") && found[1].starts_with("MUST nothing-lost"),
+        "{found:?}"
+    );
+}
