@@ -12,7 +12,8 @@
 //! A name without a dot is one of `example.test`, and `[1]` is 192.0.2.1. An attempt that is accepted or
 //! fails after `connect` becomes a whole session. More words of an attempt: `tls`, `sni=NAME`,
 //! `hop=DOMAIN`, `only=RECIPIENT`, `RECIPIENT=CODE`, `lasts=10s`, and `same` for a further transaction of
-//! the session before it.
+//! the session before it. What an id that is none of the drill's tries is a notification; `?` is mail of
+//! somebody else.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -259,7 +260,11 @@ impl Log<'_> {
             },
             end: Vec::new(),
         };
-        if message.is_none() {
+        if id == "?" {
+            // Mail of somebody else.
+            tried.from = "x@elsewhere.test".to_owned();
+            tried.recipients = vec![("y@elsewhere.test".to_owned(), 250)];
+        } else if message.is_none() {
             tried.recipients = vec![("sender@sender.test".to_owned(), 250)];
         }
         for word in words {

@@ -2,5 +2,7 @@
 //! as it is written, and fails in the one way that it should when one thing is changed.
 
 mod expectations;
+mod foreign;
 mod log;
 mod rules;
+mod trial;

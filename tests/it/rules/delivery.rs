@@ -1,6 +1,6 @@
 //! What becomes of a message.
 
-use super::{ONE, Trial, ZONE};
+use crate::trial::{ONE, Trial, ZONE};
 
 const TWO_RECIPIENTS: &str =
     "sender = {}\nmessages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]";

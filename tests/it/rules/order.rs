@@ -2,7 +2,7 @@
 
 use mxdrill::verdict::Witness;
 
-use super::{ONE, Trial, ZONE};
+use crate::trial::{ONE, Trial, ZONE};
 
 const MX2_FIRST: &str = "MUST preference-order: mx1.example.test [192.0.2.1] (preference 10) before any \
                          of preference 20; not mx2.example.test accepted [192.0.2.2] +";

@@ -1,6 +1,6 @@
 //! Where a sender goes at all.
 
-use super::{ONE, Trial, ZONE};
+use crate::trial::{ONE, Trial, ZONE};
 
 #[test]
 fn nothing_but_the_route_is_connected_to() {

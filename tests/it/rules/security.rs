@@ -1,6 +1,6 @@
 //! TLS where something demands it.
 
-use super::{ONE, Trial};
+use crate::trial::{ONE, Trial};
 
 /// The finding about a message that the first exchanger took.
 fn kept(demanded_by: &str, how: &str) -> String {

@@ -1,0 +1,22 @@
+//! Senders that say nothing of themselves, a command and a mail server, judged by what a lab saw of them.
+
+mod attempts;
+mod notifications;
+
+use mxdrill::verdict::Witness;
+
+use crate::trial::Trial;
+
+/// What was seen of a sender, and what is found by it with one thing changed in turn: the claims, or the
+/// rules, in the order of the report.
+fn each_is_noticed(trial: Trial<'_>, table: &[(Witness, &str, &str, &str)]) {
+    for (witness, written, instead, found) in table {
+        let trial = Trial {
+            witness: *witness,
+            ..trial
+        };
+        trial.breaks_nothing();
+        let said = trial.found_with(written, instead);
+        assert_eq!(said, *found, "{witness:?}: {written} made {instead}");
+    }
+}

@@ -1,0 +1,352 @@
+//! Attempts of a sender that says nothing.
+
+use mxdrill::verdict::Witness::{Command, Server};
+
+use super::each_is_noticed;
+use crate::trial::{ONE, Trial};
+
+/// The primary is down and the backup busy; half an hour later the primary takes it.
+const RETRIED: Trial<'static> = Trial {
+    rest: "messages = [{ id = 'm', to = 'a@example.test' }]
+           [expect.m]
+           outcome = 'delivered'
+           by = 'mx1.example.test'
+           attempts = [
+             { host = 'mx1.example.test', result = 'refused' },
+             { host = 'mx2.example.test', result = '451', stage = 'rcpt' },
+             { host = 'mx1.example.test', result = 'accepted', at = '30m' },
+           ]",
+    log: "0s  given m
+          0s  asks example.test MX: 10 mx1, 20 mx2
+          0s  asks mx1 A: 1
+          0s  asks mx2 A: 2
+          1s  m tries mx1[1] refused
+          2s  m tries mx2[2] 451 at rcpt
+          1800s m tries mx1[1] accepted",
+    ..ONE
+};
+
+const FIRST: &str = "1s  m tries mx1[1] refused";
+const SECOND: &str = "2s  m tries mx2[2] 451 at rcpt";
+const THIRD: &str = "1800s m tries mx1[1] accepted";
+
+#[test]
+fn an_attempt_that_is_missing_or_twice_there_or_out_of_order_is_noticed() {
+    // A mail server may remember which hosts it could not reach.
+    let begun_anew = "attempts of message m, preference-order, next-candidate, retry-waits";
+    for (witness, doubled) in [
+        (Command, begun_anew),
+        (Server, "attempts of message m, retry-waits"),
+    ] {
+        each_is_noticed(
+            RETRIED,
+            &[
+                (
+                    witness,
+                    FIRST,
+                    "",
+                    "attempts of message m, preference-order, next-candidate",
+                ),
+                (witness, SECOND, "", "attempts of message m, next-candidate"),
+                (
+                    witness,
+                    THIRD,
+                    "",
+                    "outcome of message m, taker of message m, attempts of message m",
+                ),
+                (
+                    witness,
+                    FIRST,
+                    "1s m tries mx1[1] refused\n1s m tries mx1[1] refused",
+                    "attempts of message m, next-candidate, retry-waits",
+                ),
+                (
+                    witness,
+                    SECOND,
+                    "2s m tries mx2[2] 451 at rcpt\n2s m tries mx2[2] 451 at rcpt",
+                    doubled,
+                ),
+                (
+                    witness,
+                    THIRD,
+                    "1800s m tries mx1[1] accepted\n1801s m tries mx1[1] accepted",
+                    "attempts of message m, delivered-once",
+                ),
+                (
+                    witness,
+                    FIRST,
+                    "3s m tries mx1[1] refused",
+                    "attempts of message m, preference-order",
+                ),
+            ],
+        );
+    }
+}
+
+#[test]
+fn an_attempt_at_another_address_or_with_another_result_is_noticed() {
+    let elsewhere = "taker of message m, attempts of message m";
+    let out_of_order = format!("{elsewhere}, preference-order");
+    for (witness, elsewhere) in [(Command, &*out_of_order), (Server, elsewhere)] {
+        each_is_noticed(
+            RETRIED,
+            &[
+                (
+                    witness,
+                    "1s  m tries mx1[1] refused",
+                    "1s m tries www[80] refused",
+                    "attempts of message m, within-route",
+                ),
+                (
+                    witness,
+                    "1800s m tries mx1[1]",
+                    "1800s m tries mx2[2]",
+                    elsewhere,
+                ),
+                (
+                    witness,
+                    "mx1[1] refused",
+                    "mx1[1] timeout",
+                    "attempts of message m",
+                ),
+                (witness, "mx2[2] 451", "mx2[2] 450", "attempts of message m"),
+                (
+                    witness,
+                    "mx2[2] 451 at rcpt",
+                    "mx2[2] 550 at rcpt",
+                    "attempts of message m, permanent-is-final",
+                ),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_moment_is_that_of_a_command_to_two_seconds_and_a_mail_servers_own() {
+    each_is_noticed(
+        RETRIED,
+        &[
+            (Command, "1800s m", "1802s m", ""),
+            (Command, "1800s m", "1798s m", ""),
+            (Command, "1800s m", "1803s m", "attempts of message m"),
+            (Command, "1800s m", "1797s m", "attempts of message m"),
+            (Server, "1800s m", "62s m", ""),
+            (Server, "1800s m", "5000s m", ""),
+            (Server, "1800s m", "50s m", "retry-waits"),
+        ],
+    );
+}
+
+/// One message for two recipients of a domain, each served by a session of its own.
+const SPLIT: Trial<'static> = Trial {
+    rest: "level = 'MUST'
+           messages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]
+           [expect]
+           sessions = 1
+           [expect.m]
+           copies = 1
+           attempts = [
+             { host = 'mx1.example.test', result = '451', stage = 'rcpt' },
+             { host = 'mx2.example.test', result = 'accepted' },
+           ]",
+    log: "0s given m
+          0s asks example.test MX: 10 mx1, 20 mx2
+          0s asks mx1 A: 1
+          0s asks mx2 A: 2
+          1s m tries mx1[1] only=a@example.test 451 at rcpt
+          2s m tries mx2[2] only=a@example.test accepted
+          3s m tries mx1[1] only=b@example.test 451 at rcpt
+          4s m tries mx2[2] only=b@example.test accepted",
+    ..ONE
+};
+
+#[test]
+fn a_session_for_each_recipient_is_one_attempt_for_all_of_them() {
+    for witness in [Command, Server] {
+        each_is_noticed(
+            SPLIT,
+            &[
+                (
+                    witness,
+                    "level = 'MUST'",
+                    "level = 'SHOULD'",
+                    "number of sessions",
+                ),
+                (
+                    witness,
+                    "4s m tries mx2[2] only=b@",
+                    "4s m tries mx2[2] only=a@",
+                    "copies of message m, attempts of message m, delivered-once",
+                ),
+                (
+                    witness,
+                    "4s m tries mx2[2] only=b@example.test accepted",
+                    "4s m tries mx2[2] only=b@example.test 451 at data",
+                    "attempts of message m",
+                ),
+                (witness, "4s m tries mx2[2]", "61s m tries mx2[2]", ""),
+                (
+                    witness,
+                    "4s m tries mx2[2]",
+                    "62s m tries mx2[2]",
+                    "attempts of message m",
+                ),
+                (
+                    witness,
+                    "3s m tries mx1[1] only=b@",
+                    "3s m tries mx1[1] only=a@",
+                    "attempts of message m, retry-waits",
+                ),
+                (
+                    witness,
+                    "1s m tries mx1[1] only=a@example.test 451 at rcpt",
+                    "1s m tries mx1[1] refused",
+                    "attempts of message m",
+                ),
+            ],
+        );
+    }
+}
+
+/// Two messages of a mail server that remembers a dead host.
+const REMEMBERED: Trial<'static> = Trial {
+    rest: "messages = [{ id = 'm', to = 'a@example.test' }, { id = 'n', to = 'b@example.test' }]
+           [expect.m]
+           attempts = [
+             { host = 'mx1.example.test', result = 'refused' },
+             { host = 'mx2.example.test', result = 'accepted' },
+           ]
+           [expect.n]
+           attempt_count = 2
+           attempts = [
+             { host = 'mx1.example.test', result = 'refused', stage = 'connect' },
+             { host = 'mx2.example.test', result = 'accepted' },
+           ]",
+    log: "0s  given m
+          0s  given n
+          0s  asks example.test MX: 10 mx1, 20 mx2
+          0s  asks mx1 A: 1
+          0s  asks mx2 A: 2
+          1s  m tries mx1[1] refused
+          1s  m tries mx2[2] accepted
+          99s n tries mx2[2] accepted",
+    witness: Server,
+    ..ONE
+};
+
+#[test]
+fn a_mail_server_may_know_from_another_message_that_a_host_is_dead() {
+    each_is_noticed(
+        REMEMBERED,
+        &[
+            // It tries the host for yet another message right after: it has no such memory.
+            (
+                Server,
+                "99s n",
+                "0s n",
+                "attempts of message n, preference-order",
+            ),
+            (
+                Server,
+                "mx1[1] refused\n",
+                "mx1[1] timeout\n",
+                "attempts of message m, attempts of message n",
+            ),
+            (
+                Server,
+                "stage = 'connect'",
+                "stage = 'mail'",
+                "attempts of message n",
+            ),
+            (
+                Server,
+                "1s  m tries mx1[1] refused\n",
+                "",
+                "attempts of message m, attempts of message n, preference-order, preference-order",
+            ),
+            (
+                Server,
+                "99s n tries mx2[2] accepted",
+                "",
+                "attempts of message n",
+            ),
+        ],
+    );
+    let trial = Trial {
+        witness: Command,
+        ..REMEMBERED
+    };
+    let found = trial.found_with("99s n", "98s n");
+    assert_eq!(
+        found,
+        "number of attempts of message n, attempts of message n, preference-order"
+    );
+}
+
+#[test]
+fn a_mail_server_that_takes_a_message_up_after_its_time_may_try_it_once_more() {
+    let trial = Trial {
+        rest: "sender = { expire = '1h' }
+               messages = [{ id = 'm', at = '1s', to = 'a@example.test' }]
+               [expect.m]
+               attempts = [{ host = 'mx1.example.test', result = 'refused' }]",
+        log: "1s    given m
+              1s    asks example.test MX: 10 mx1
+              1s    asks mx1 A: 1
+              1s    m tries mx1[1] refused
+              3601s m tries mx1[1] refused",
+        ..ONE
+    };
+    each_is_noticed(trial, &[]);
+    let server = Trial {
+        witness: Server,
+        ..trial
+    };
+    server.breaks_nothing();
+    assert_eq!(server.found_with("3601s", "3600s"), "attempts of message m");
+    let command = Trial {
+        witness: Command,
+        ..trial
+    };
+    assert_eq!(
+        command.found_with("3601s", "3602s"),
+        "attempts of message m"
+    );
+}
+
+#[test]
+fn a_client_may_speak_once_in_tls_before_it_looks_at_the_certificate() {
+    let trial = Trial {
+        rest: "messages = [{ id = 'm', to = 'a@example.test' }]
+               [expect.m]
+               outcome = 'deferred'
+               attempts = [{ host = 'mx1.example.test', result = 'tls', stage = 'starttls' }]",
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 192.0.2.1\n",
+        log: "0s given m
+              0s asks example.test MX: 10 mx1
+              0s asks mx1 A: 1
+              0s m tries mx1[1] tls left",
+        ..ONE
+    };
+    for witness in [Command, Server] {
+        each_is_noticed(
+            trial,
+            &[
+                (witness, "tls left", "left", "attempts of message m"),
+                (
+                    witness,
+                    "tls left",
+                    "close at starttls",
+                    "attempts of message m",
+                ),
+                (witness, "result = 'tls'", "result = 'insecure'", ""),
+                (
+                    witness,
+                    "result = 'tls'",
+                    "result = 'closed'",
+                    "attempts of message m",
+                ),
+            ],
+        );
+    }
+}
