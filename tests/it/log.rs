@@ -43,10 +43,12 @@ pub(crate) fn scenario(zone: &str, rest: &str) -> Arc<Scenario> {
 
 /// Judges a log. Of a sender that says nothing, what only the reference sender says is left out.
 pub(crate) fn judged(scenario: &Scenario, events: &[Event], witness: Witness) -> Verdict {
-    match witness {
+    let verdict = match witness {
         Witness::Sender { .. } => judge(scenario, events, witness),
         Witness::Command | Witness::Server => judge(scenario, &silent(events), witness),
-    }
+    };
+    assert_eq!(verdict.passed(), verdict.findings.is_empty());
+    verdict
 }
 
 /// The log that a sender leaves which says nothing of itself.

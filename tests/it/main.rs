@@ -3,6 +3,8 @@
 
 mod expectations;
 mod foreign;
+mod format;
 mod log;
+mod routes;
 mod rules;
 mod trial;
