@@ -13,6 +13,9 @@ test:
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
-# Whether the quick tests notice a change: `just mutants --file src/route.rs`
-mutants *ARGS:
+# Where mail may go, and what is said of a sender
+decisions := "--file src/route.rs --file 'src/route/**' --file src/verdict.rs --file 'src/verdict/**' --file src/scenario.rs --file 'src/scenario/**'"
+
+# Whether the quick tests notice a change: all that decides, or `just mutants --file src/route.rs`
+mutants *ARGS=decisions:
     cargo mutants {{ARGS}}

@@ -2,6 +2,7 @@
 //! as it is written, and fails in the one way that it should when one thing is changed.
 
 mod expectations;
+mod files;
 mod foreign;
 mod format;
 mod log;
