@@ -2,6 +2,7 @@
 
 mod attempts;
 mod notifications;
+mod recipients;
 
 use mxdrill::verdict::Witness;
 

@@ -137,77 +137,6 @@ fn a_moment_is_that_of_a_command_to_two_seconds_and_a_mail_servers_own() {
     );
 }
 
-/// One message for two recipients of a domain, each served by a session of its own.
-const SPLIT: Trial<'static> = Trial {
-    rest: "level = 'MUST'
-           messages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]
-           [expect]
-           sessions = 1
-           [expect.m]
-           copies = 1
-           attempts = [
-             { host = 'mx1.example.test', result = '451', stage = 'rcpt' },
-             { host = 'mx2.example.test', result = 'accepted' },
-           ]",
-    log: "0s given m
-          0s asks example.test MX: 10 mx1, 20 mx2
-          0s asks mx1 A: 1
-          0s asks mx2 A: 2
-          1s m tries mx1[1] only=a@example.test 451 at rcpt
-          2s m tries mx2[2] only=a@example.test accepted
-          3s m tries mx1[1] only=b@example.test 451 at rcpt
-          4s m tries mx2[2] only=b@example.test accepted",
-    ..ONE
-};
-
-#[test]
-fn a_session_for_each_recipient_is_one_attempt_for_all_of_them() {
-    for witness in [Command, Server] {
-        each_is_noticed(
-            SPLIT,
-            &[
-                (
-                    witness,
-                    "level = 'MUST'",
-                    "level = 'SHOULD'",
-                    "number of sessions",
-                ),
-                (
-                    witness,
-                    "4s m tries mx2[2] only=b@",
-                    "4s m tries mx2[2] only=a@",
-                    "copies of message m, attempts of message m, delivered-once",
-                ),
-                (
-                    witness,
-                    "4s m tries mx2[2] only=b@example.test accepted",
-                    "4s m tries mx2[2] only=b@example.test 451 at data",
-                    "attempts of message m",
-                ),
-                (witness, "4s m tries mx2[2]", "61s m tries mx2[2]", ""),
-                (
-                    witness,
-                    "4s m tries mx2[2]",
-                    "62s m tries mx2[2]",
-                    "attempts of message m",
-                ),
-                (
-                    witness,
-                    "3s m tries mx1[1] only=b@",
-                    "3s m tries mx1[1] only=a@",
-                    "attempts of message m, retry-waits",
-                ),
-                (
-                    witness,
-                    "1s m tries mx1[1] only=a@example.test 451 at rcpt",
-                    "1s m tries mx1[1] refused",
-                    "attempts of message m",
-                ),
-            ],
-        );
-    }
-}
-
 /// Two messages of a mail server that remembers a dead host.
 const REMEMBERED: Trial<'static> = Trial {
     rest: "messages = [{ id = 'm', to = 'a@example.test' }, { id = 'n', to = 'b@example.test' }]
@@ -349,4 +278,159 @@ fn a_client_may_speak_once_in_tls_before_it_looks_at_the_certificate() {
             ],
         );
     }
+}
+
+#[test]
+fn a_mail_server_that_tries_a_dead_host_right_after_has_no_memory_of_it() {
+    let rest = REMEMBERED.rest.replace(
+        "{ id = 'n',",
+        "{ id = 'o', to = 'c@example.test' }, { id = 'n',",
+    );
+    let log = format!(
+        "0s given o\n{}\n159s o tries mx1[1] refused\n159s o tries mx2[2] accepted",
+        REMEMBERED.log
+    );
+    let trial = Trial {
+        rest: &rest,
+        log: &log,
+        ..REMEMBERED
+    };
+    trial.breaks_nothing();
+    assert_eq!(
+        trial.found_with("159s o tries mx1[1]", "158s o tries mx1[1]"),
+        "attempts of message n"
+    );
+    // One that came to a transaction tells nothing of the next message's.
+    let rest = REMEMBERED
+        .rest
+        .replace("'refused'", "450")
+        .replace(", stage = 'connect'", ", stage = 'mail'");
+    let log = REMEMBERED.log.replace("refused", "450 at mail");
+    let trial = Trial {
+        rest: &rest,
+        log: &log,
+        ..REMEMBERED
+    };
+    let found = trial.found_with("99s n", "98s n");
+    assert_eq!(found, "attempts of message n, preference-order");
+}
+
+#[test]
+fn the_number_of_attempts_is_that_of_a_mail_server_where_it_has_one_message() {
+    for witness in [Command, Server] {
+        let trial = Trial { witness, ..RETRIED };
+        assert_eq!(
+            trial.found_with("by =", "attempt_count = 2\nby ="),
+            "number of attempts of message m"
+        );
+        assert_eq!(trial.found_with("by =", "attempt_count = 3\nby ="), "");
+    }
+}
+
+#[test]
+fn a_pause_ends_a_pass_of_a_sender_that_does_not_number_them() {
+    let trial = Trial {
+        log: "0s   given m
+              0s   asks example.test MX: 10 mx1, 20 mx2
+              0s   asks mx1 A: 1
+              0s   asks mx2 A: 2
+              1s   m tries mx1[1] 451 at rcpt
+              60s  m tries mx2[2] accepted",
+        witness: Command,
+        ..ONE
+    };
+    trial.breaks_nothing();
+    assert_eq!(
+        trial.found_with("60s ", "61s "),
+        "preference-order, next-candidate"
+    );
+    // What it takes to be answered counts from its end, and nobody sees when a client gave up waiting.
+    assert_eq!(
+        trial
+            .with(
+                "451 at rcpt\n              60s",
+                "lasts=10s 451 at rcpt\n70s"
+            )
+            .0,
+        [""; 0]
+    );
+    assert_eq!(
+        trial
+            .with("451 at rcpt\n              60s", "timeout\n600s")
+            .0,
+        [""; 0]
+    );
+    assert_eq!(
+        trial.found_with("451 at rcpt\n              60s", "timeout\n601s"),
+        "preference-order, next-candidate"
+    );
+}
+
+#[test]
+fn where_it_is_not_sure_which_message_an_attempt_was_for_nothing_is_held_against_it() {
+    let trial = Trial {
+        rest: "messages = [{ id = 'm', to = 'a@example.test' }, { id = 'n', to = 'a@example.test' }]",
+        log: "0s given m
+              0s given n
+              0s asks example.test MX: 10 mx1
+              0s asks mx1 A: 1
+              1s m tries mx1[1] refused
+              2s m tries mx1[1] refused
+              3s m tries mx1[1] refused",
+        witness: Command,
+        ..ONE
+    };
+    trial.breaks_nothing();
+    assert_eq!(
+        trial.found_with(
+            ", { id = 'n', to = 'a@example.test' }]",
+            ", { id = 'n', to = 'a@other.test' }]"
+        ),
+        "retry-waits"
+    );
+}
+
+#[test]
+fn an_address_of_two_exchangers_may_be_tried_for_each_of_them() {
+    let trial = Trial {
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.1\n",
+        log: "0s given m
+              0s asks example.test MX: 10 mx1, 20 mx2
+              0s asks mx1 A: 1
+              0s asks mx2 A: 1
+              1s m tries mx1+mx2[1] refused
+              2s m tries mx1+mx2[1] refused",
+        witness: Command,
+        ..ONE
+    };
+    trial.breaks_nothing();
+    assert_eq!(
+        trial.found_with("1s m tries mx1+mx2[1]", "1s m tries mx1[1]"),
+        "retry-waits"
+    );
+}
+
+#[test]
+fn two_domains_have_passes_of_their_own() {
+    let trial = Trial {
+        zone: "a.test. MX 10 h1.test.\na.test. MX 20 h2.test.\nb.test. MX 10 h2.test.\nb.test. MX 20 h1.test.\n\
+               h1.test. A 192.0.2.1\nh2.test. A 192.0.2.2\nh3.test. A 192.0.2.3\n",
+        rest: "messages = [{ id = 'm', to = 'x@a.test' }, { id = 'n', to = 'y@b.test' }]",
+        log: "0s given m
+              0s given n
+              0s asks a.test MX: 10 h1.test, 20 h2.test
+              0s asks b.test MX: 10 h2.test, 20 h1.test
+              0s asks h1.test A: 1
+              0s asks h2.test A: 2
+              1s m tries h1.test[1] 451 at rcpt
+              1s n tries h2.test[2] 451 at rcpt
+              2s n tries h1.test[1] accepted
+              2s m tries h2.test[2] accepted",
+        witness: Command,
+    };
+    trial.breaks_nothing();
+    assert_eq!(
+        trial.found_with("1s m tries h1.test[1] 451 at rcpt\n", ""),
+        "preference-order"
+    );
 }

@@ -248,3 +248,62 @@ fn mail_of_strangers_is_noted() {
     );
     assert_eq!((found.len(), notes.len()), (0, 0));
 }
+
+#[test]
+fn what_is_returned_before_its_time_needs_a_reason() {
+    let early = |rest: &str, result: &str| {
+        let log = format!(
+            "0s given m\n0s asks example.test MX: 10 mx1\n0s asks mx1 A: 1\n0s m tries mx1[1] {result}\n2s returns m"
+        );
+        let trial = Trial {
+            rest,
+            log: &log,
+            witness: Server,
+            ..ONE
+        };
+        trial
+            .verdict()
+            .0
+            .iter()
+            .filter_map(|line| Some(line.split(": ").next()?.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let one = "messages = [{ id = 'm', to = 'a@example.test' }]";
+    let two = "messages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]";
+    let too_soon = ["MUST transient-is-retried"];
+    assert_eq!(early(one, "451 at rcpt"), too_soon);
+    assert_eq!(early(one, "refused"), too_soon);
+    assert_eq!(early(one, "550 at rcpt"), [""; 0]);
+    assert_eq!(early(one, "554 at greeting"), [""; 0]);
+    // What a line that is no reply means, no RFC says.
+    assert_eq!(early(one, "garbage at rcpt"), [""; 0]);
+    // Of two recipients it may be about the other one.
+    assert_eq!(early(two, "451 at rcpt"), [""; 0]);
+}
+
+#[test]
+fn of_a_message_from_the_null_reverse_path_a_mail_server_returns_nothing() {
+    let trial = Trial {
+        rest: "messages = [{ id = 'm', from = '', to = 'a@example.test' }]\n[expect]\nbounced = 1\n[expect.m]\noutcome = 'bounced'",
+        log: "0s given m\n0s asks example.test MX: 10 mx1\n0s asks mx1 A: 1\n0s m tries mx1[1] 550 at rcpt",
+        witness: Server,
+        ..ONE
+    };
+    each_is_noticed(
+        trial,
+        &[
+            (
+                Server,
+                "from = ''",
+                "from = 'me@sender.test'",
+                "bounced messages, outcome of message m",
+            ),
+            (
+                Server,
+                "bounced = 1",
+                "bounced = { min = 2 }",
+                "bounced messages",
+            ),
+        ],
+    );
+}

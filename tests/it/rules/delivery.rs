@@ -318,6 +318,19 @@ fn a_destination_that_failed_is_not_retried_at_once() {
         &shorter,
         &[("sender = {}", "sender = { retry = ['59s1ms'] }")],
     );
+    // Each of two recipients is no destination of its own.
+    let two = Trial {
+        rest: TWO_RECIPIENTS,
+        log: "0s m tries mx1[1] only=a@example.test 451 at rcpt
+              9s m tries mx1[1] only=b@example.test accepted
+              9s m tries mx2[2] only=a@example.test accepted",
+        ..ONE
+    };
+    two.breaks(
+        "MUST retry-waits: 1m later at the earliest; \
+         not mx1.example.test 451 at rcpt [192.0.2.1] +0s, mx1.example.test accepted [192.0.2.1] +9s",
+        &[],
+    );
     let same_session = Trial {
         log: "0s  m tries mx1[1] 451 at rcpt
               59s m tries mx1[1] same pass=2 accepted

@@ -307,3 +307,58 @@ fn another_candidate_may_be_left_out_that_was_asked_for_in_vain_before_the_next_
     };
     one_pass.breaks(finding, &[("5s  reports", "10s reports")]);
 }
+
+/// Three exchangers, of which the second is left out.
+const SECOND_LEFT_OUT: Trial<'static> = Trial {
+    zone: "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\n@ MX 30 mx3\n\
+           mx1 A 192.0.2.1\nmx2 A 192.0.2.2\nmx3 A 192.0.2.3\n",
+    rest: "sender = { tls = 'opportunistic' }\nmessages = [{ id = 'm', to = 'a@example.test' }]",
+    ..ONE
+};
+
+#[test]
+fn with_dane_every_lookup_that_fails_in_a_pass_is_a_reason_to_leave_a_host_out() {
+    let finding = "MUST preference-order: mx2.example.test [192.0.2.2] (preference 20) before any of preference 30; \
+                   not mx1.example.test timeout [192.0.2.1] +5s, mx3.example.test accepted [192.0.2.3] in TLS +10s";
+    for lookups in [
+        "0s asks mx2 A: 2\n7s asks _25._tcp.mx2.example.test TLSA servfail",
+        "0s asks example.test MX: 10 mx1, 20 mx2, 30 mx3\n7s asks example.test MX servfail",
+        "0s asks mx2 AAAA servfail\n0s asks mx2 A: 2",
+        "0s asks mx2 A servfail\n8s asks mx2 A: 2",
+    ] {
+        let log = format!("{lookups}\n5s m tries mx1[1] timeout\n10s m tries mx3[3] tls accepted");
+        let trial = Trial {
+            log: &log,
+            ..SECOND_LEFT_OUT
+        };
+        trial.breaks(finding, &[("opportunistic", "dane")]);
+        trial.also(finding, &[("opportunistic", "mta-sts")]);
+    }
+    // What fails when the pass is over, and for another host, is no reason.
+    for lookups in [
+        "0s asks _25._tcp.mx2.example.test TLSA nodata\n11s asks _25._tcp.mx2.example.test TLSA servfail",
+        "0s asks mx2 A: 2\n7s asks _25._tcp.mx3.example.test TLSA servfail",
+    ] {
+        let log = format!("{lookups}\n5s m tries mx1[1] timeout\n10s m tries mx3[3] tls accepted");
+        Trial {
+            log: &log,
+            ..SECOND_LEFT_OUT
+        }
+        .also(finding, &[("opportunistic", "dane")]);
+    }
+}
+
+#[test]
+fn an_exchanger_that_shares_its_address_has_its_own_preference() {
+    let trial = Trial {
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\n@ MX 30 mx3\n\
+               mx1 A 192.0.2.1\nmx2 A 192.0.2.2\nmx3 A 192.0.2.1\n",
+        log: "0s m tries mx3+mx1[1] accepted",
+        ..ONE
+    };
+    trial.breaks(
+        "MUST preference-order: mx2.example.test [192.0.2.2] (preference 20) before any of preference 30; \
+         not mx3.example.test accepted [192.0.2.1] +0s",
+        &[("mx3+mx1[1]", "mx1+mx3[1]"), ("30 mx3", "20 mx3")],
+    );
+}

@@ -187,6 +187,8 @@ fn a_lookup_that_failed_for_now_leads_nowhere() {
 #[test]
 fn aliases_are_followed_within_an_answer_and_from_answer_to_answer() {
     let trial = Trial {
+        // What is there and was not asked for is not known.
+        zone: &format!("{ZONE}h.test. A 192.0.2.7\n"),
         log: "0s asks example.test MX: alias other.test, 10 mx7
               0s asks mx7 A: alias h.test
               0s asks h.test A: 7
@@ -200,4 +202,53 @@ fn aliases_are_followed_within_an_answer_and_from_answer_to_answer() {
         "MUST within-route: one of mx7.example.test [192.0.2.8]; not mx7.example.test accepted [192.0.2.7] +0s",
         &[("h.test A: 7", "h.test A: 8")],
     );
+}
+
+#[test]
+fn who_asks_for_one_address_family_cannot_use_the_other() {
+    let trial = Trial {
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 192.0.2.1\nmx1 AAAA 2001:db8::1\n",
+        log: "0s asks mx1 A: 1
+              0s asks mx1 AAAA nodata
+              0s m tries mx1[2001:db8::1] accepted",
+        ..ONE
+    };
+    let finding = "MUST within-route: one of mx1.example.test [192.0.2.1]; \
+                   not mx1.example.test accepted [2001:db8::1] +0s";
+    trial.breaks(finding, &[("AAAA nodata", "AAAA: 2001:db8::1")]);
+    // Who asks for nothing may know it all.
+    let knowing = Trial {
+        log: "0s m tries mx1[2001:db8::1] accepted",
+        ..trial
+    };
+    knowing.breaks_nothing();
+    let not_asked = Trial {
+        log: "0s asks mx1 A: 1\n0s m tries mx1[2001:db8::1] accepted",
+        ..trial
+    };
+    not_asked.breaks(finding, &[]);
+}
+
+#[test]
+fn an_answer_that_comes_again_was_not_known_in_between() {
+    let trial = Trial {
+        log: "0s  asks example.test MX: ttl=1 10 mx1
+              5s  asks example.test MX servfail
+              7s  m tries mx1[1] accepted
+              10s asks example.test MX: ttl=1 10 mx1",
+        ..ONE
+    };
+    trial.breaks(
+        "MUST failed-lookup-defers: no attempt: the exchangers of example.test are not known; \
+         not mx1.example.test accepted [192.0.2.1] +7s",
+        &[("7s  m", "10s m")],
+    );
+    // The same answer once more, and nothing in between.
+    let again = trial
+        .with(
+            "5s  asks example.test MX servfail",
+            "5s asks example.test MX: ttl=1 10 mx1",
+        )
+        .0;
+    assert_eq!(again, [""; 0]);
 }

@@ -1,0 +1,158 @@
+//! Several recipients of a sender that says nothing, and a session for each of them.
+
+use mxdrill::verdict::Witness::{Command, Server};
+
+use super::each_is_noticed;
+use crate::{
+    log::SENDER,
+    trial::{ONE, Trial},
+};
+
+/// One message for two recipients of a domain, each served by a session of its own.
+const SPLIT: Trial<'static> = Trial {
+    rest: "level = 'MUST'
+           messages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]
+           [expect]
+           sessions = 1
+           [expect.m]
+           copies = 1
+           attempts = [
+             { host = 'mx1.example.test', result = '451', stage = 'rcpt' },
+             { host = 'mx2.example.test', result = 'accepted' },
+           ]",
+    log: "0s given m
+          0s asks example.test MX: 10 mx1, 20 mx2
+          0s asks mx1 A: 1
+          0s asks mx2 A: 2
+          1s m tries mx1[1] only=a@example.test 451 at rcpt
+          2s m tries mx2[2] only=a@example.test accepted
+          3s m tries mx1[1] only=b@example.test 451 at rcpt
+          4s m tries mx2[2] only=b@example.test accepted",
+    ..ONE
+};
+
+#[test]
+fn a_session_for_each_recipient_is_one_attempt_for_all_of_them() {
+    for witness in [Command, Server] {
+        each_is_noticed(
+            SPLIT,
+            &[
+                (
+                    witness,
+                    "level = 'MUST'",
+                    "level = 'SHOULD'",
+                    "number of sessions",
+                ),
+                (
+                    witness,
+                    "4s m tries mx2[2] only=b@",
+                    "4s m tries mx2[2] only=a@",
+                    "copies of message m, attempts of message m, delivered-once",
+                ),
+                (
+                    witness,
+                    "4s m tries mx2[2] only=b@example.test accepted",
+                    "4s m tries mx2[2] only=b@example.test 451 at data",
+                    "attempts of message m",
+                ),
+                (witness, "4s m tries mx2[2]", "61s m tries mx2[2]", ""),
+                (
+                    witness,
+                    "4s m tries mx2[2]",
+                    "62s m tries mx2[2]",
+                    "attempts of message m",
+                ),
+                (
+                    witness,
+                    "3s m tries mx1[1] only=b@",
+                    "3s m tries mx1[1] only=a@",
+                    "attempts of message m, retry-waits",
+                ),
+                (
+                    witness,
+                    "1s m tries mx1[1] only=a@example.test 451 at rcpt",
+                    "1s m tries mx1[1] refused",
+                    "attempts of message m",
+                ),
+            ],
+        );
+    }
+}
+
+#[test]
+fn sessions_that_come_to_no_recipient_are_one_attempt_for_all_as_well() {
+    let trial = Trial {
+        rest: &SPLIT
+            .rest
+            .replace("result = '451', stage = 'rcpt'", "result = 'refused'"),
+        log: "0s given m
+              0s asks example.test MX: 10 mx1, 20 mx2
+              0s asks mx1 A: 1
+              0s asks mx2 A: 2
+              1s m tries mx1[1] refused
+              2s m tries mx2[2] only=a@example.test accepted
+              3s m tries mx1[1] refused
+              4s m tries mx2[2] only=b@example.test accepted",
+        ..SPLIT
+    };
+    for witness in [Command, Server] {
+        let trial = Trial { witness, ..trial };
+        trial.breaks_nothing();
+        let once_more = "1s m tries mx1[1] refused\n1s m tries mx1[1] refused\n";
+        let found = trial.found_with("1s m tries mx1[1] refused\n", once_more);
+        assert!(found.starts_with("attempts of message m"), "{found}");
+        let found = trial.found_with("3s m tries mx1[1] refused", "3s m tries mx1[1] timeout");
+        assert_eq!(found, "attempts of message m");
+    }
+}
+
+#[test]
+fn of_recipients_of_which_one_is_refused_the_attempt_is_the_others() {
+    let rest = SPLIT
+        .rest
+        .replace("copies = 1", "")
+        .replace("result = '451', stage = 'rcpt'", "result = 'accepted'");
+    let rest = rest.replace(
+        "             { host = 'mx2.example.test', result = 'accepted' },\n",
+        "",
+    );
+    for (first, second) in [
+        (
+            "only=a@example.test 550 at rcpt",
+            "only=b@example.test accepted",
+        ),
+        (
+            "only=b@example.test accepted",
+            "only=a@example.test 550 at rcpt",
+        ),
+    ] {
+        let log = format!(
+            "0s given m\n0s asks example.test MX: 10 mx1, 20 mx2\n0s asks mx1 A: 1\n0s asks mx2 A: 2\n\
+             1s m tries mx1[1] {first}\n2s m tries mx1[1] {second}\n2s returns m 5.1.1"
+        );
+        for witness in [Command, Server] {
+            let trial = Trial {
+                rest: &rest,
+                log: &log,
+                witness,
+                ..SPLIT
+            };
+            trial.breaks_nothing();
+            let elsewhere = trial.found_with("2s m tries mx1[1]", "2s m tries mx2[2]");
+            assert!(
+                elsewhere.starts_with("attempts of message m"),
+                "{elsewhere}"
+            );
+        }
+    }
+    // A sender inside says what it does: two attempts are two.
+    let inside = Trial {
+        witness: SENDER,
+        ..SPLIT
+    };
+    let found = inside.found_with("sessions = 1", "sessions = 4");
+    assert_eq!(
+        found,
+        "copies of message m, attempts of message m, retry-waits"
+    );
+}
