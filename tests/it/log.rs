@@ -19,8 +19,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hickory_proto::rr::{RData, Record, RecordType};
 use mxdrill::{
-    event::{Answered, Connected, Ended, Event, Failed, Purpose, SessionId, What},
-    fault::{Stage, Transport},
+    event::{Answered, Connected, Ended, Event, Failed, Purpose, QueryOutcome, SessionId, What},
+    fault::{QueryEffect, Stage, Transport},
     name::Domain,
     reply::Status,
     scenario::{Message, Outcome, Scenario},
@@ -105,7 +105,7 @@ pub(crate) fn events(scenario: &Scenario, text: &str) -> Vec<Event> {
             ["returns", id, ref status @ ..] => log.returns(id, status.first().copied()),
             ["fetches", host, answer] => log.push(What::Fetched {
                 host: name(host),
-                answer: answer.to_owned(),
+                answer: answer.parse().expect("an answer"),
             }),
             [id, "tries", host, ref words @ ..] => log.tries(id, host, words),
             _ => panic!("{line}"),
@@ -159,16 +159,22 @@ impl Log<'_> {
     fn asks(&mut self, owner: &str, kind: &str, answer: &str) {
         let record_type: RecordType = kind.trim_end_matches(':').parse().expect("a type");
         let (code, records) = match answer {
-            "nodata" | "nxdomain" | "servfail" | "refused" => (answer, Vec::new()),
-            "timeout" => ("no answer", Vec::new()),
-            data => ("noerror", records(&name(owner), record_type, data)),
+            "nodata" => (QueryOutcome::NoData, Vec::new()),
+            "nxdomain" => (QueryOutcome::NxDomain, Vec::new()),
+            "servfail" => (QueryOutcome::ServFail, Vec::new()),
+            "refused" => (QueryOutcome::Refused, Vec::new()),
+            "timeout" => (QueryOutcome::Unanswered, Vec::new()),
+            data => (
+                QueryOutcome::NoError,
+                records(&name(owner), record_type, data),
+            ),
         };
         self.push(What::Query {
             name: name(owner),
             record_type,
             over: Transport::Udp,
-            answer: code.to_owned(),
-            fault: (code == "no answer").then(|| "timeout".to_owned()),
+            answer: code,
+            fault: (code == QueryOutcome::Unanswered).then_some(QueryEffect::Timeout),
             records,
         });
     }
@@ -338,6 +344,7 @@ impl Log<'_> {
                 session: SessionId(self.sessions),
                 message: self.message(tried.id).map(|message| message.id.clone()),
                 about: None,
+                action: None,
                 status: None,
                 from: tried.from.clone(),
                 to: kept,
