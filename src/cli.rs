@@ -203,6 +203,9 @@ struct RunArgs {
     /// A line for every drill in place of one for every folder.
     #[arg(long, short)]
     verbose: bool,
+    /// The whole timeline of each drill, those that pass too: lookups, attempts, replies and their moments.
+    #[arg(long)]
+    trace: bool,
     /// Break the reference sender on purpose, to see what catches it.
     #[arg(long, value_enum, value_name = "FLAW")]
     flaw: Option<crate::sender::Flaw>,

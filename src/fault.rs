@@ -125,6 +125,44 @@ impl Fault {
     }
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.failure {
+            Failure::Session {
+                host,
+                stage,
+                effect,
+                recipient,
+            } => {
+                write!(f, "{host} at {stage}: {effect}")?;
+                if let Some(recipient) = recipient {
+                    write!(f, " for {recipient}")?;
+                }
+            }
+            Failure::Query {
+                name,
+                record_type,
+                over,
+                effect,
+            } => {
+                write!(f, "query {name}")?;
+                if let Some(record_type) = record_type {
+                    write!(f, " {record_type}")?;
+                }
+                if let Some(over) = over {
+                    write!(f, " over {}", format!("{over:?}").to_lowercase())?;
+                }
+                write!(f, ": {effect}")?;
+            }
+        }
+        if self.from > Moment::START {
+            write!(f, ", from {}", self.from)?;
+        }
+        self.until
+            .map_or(Ok(()), |until| write!(f, ", until {until}"))
+    }
+}
+
 /// Where a session stands when it asks what happens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point<'a> {

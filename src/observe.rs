@@ -51,6 +51,8 @@ pub struct Attempt {
     pub result: AttemptResult,
     /// Where it ended; nowhere if it was accepted.
     pub stage: Option<Stage>,
+    /// The text of the reply that ended it, if one did.
+    pub reply: Option<String>,
     /// Whether it ran inside TLS.
     pub tls: bool,
     /// The server name that the client asked for in the handshake.

@@ -6,6 +6,7 @@ mod expect;
 mod judge;
 mod places;
 mod rules;
+mod surroundings;
 mod tally;
 mod told;
 mod views;
@@ -56,6 +57,9 @@ pub struct Finding {
     pub expected: Vec<String>,
     /// What was observed instead, a line each.
     pub observed: Vec<String>,
+    /// What led there, a line each: the attempts with the replies to them; where there was none, what was
+    /// looked up.
+    pub because: Vec<String>,
 }
 
 /// Who sent the messages: it decides what can be known of them.

@@ -5,7 +5,7 @@ use std::{fs, io, sync::Arc, time::Instant};
 use super::{JudgeArgs, Outcome, SenderArg, at, run};
 use crate::{
     recording::Recording,
-    report::{End, Played, Tally, json},
+    report::{End, Played, Style, Tally, json},
     scenario::Scenario,
     verdict::Witness,
 };
@@ -45,7 +45,11 @@ pub(super) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
         elapsed: begun.elapsed(),
         scenario,
     };
-    let mut report = run::reporter(args.format, args.verbose, 1);
+    let style = match args.verbose {
+        true => Style::Traced,
+        false => Style::Detailed,
+    };
+    let mut report = run::reporter(args.format, style);
     report.played(&played)?;
     let mut tally = Tally::default();
     tally.count(&played.end);

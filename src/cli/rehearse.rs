@@ -70,8 +70,7 @@ pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
                 lost(&drill),
                 takers(&drill)
             ),
-            scenario: drill.scenario,
-            run: Ok(drill.run),
+            run: Ok((drill.scenario, drill.run)),
         }));
     }
     if let Some(path) = &args.html {

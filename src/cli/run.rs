@@ -51,27 +51,33 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
         loaded.into_iter().partition(Result::is_ok);
     let scenarios: Vec<Arc<Scenario>> = scenarios.into_iter().flatten().collect();
-    let mut report = reporter(args.format, args.verbose, scenarios.len());
+    let mut report = reporter(args.format, style(args, scenarios.len()));
     let mut tally = Tally::default();
+    let mut told = Vec::new();
     for mistakes in unreadable.into_iter().filter_map(Result::err) {
         tally.broken += 1;
         report.unreadable(&mistakes)?;
+        told.push(Told {
+            title: mistakes
+                .0
+                .first()
+                .map_or_else(String::new, |one| one.path.clone()),
+            run: Err(mistakes.to_string()),
+        });
     }
     let mut page = args
         .html
         .as_ref()
         .map(|path| html::create(path))
         .transpose()?;
-    let mut told = Vec::new();
     play_all(&scenarios, args, |played| {
         tally.count(&played.end);
         report.played(&played)?;
         if page.is_some() {
             told.push(Told {
                 title: format!("{}: {}", played.scenario.path, played.scenario.summary),
-                scenario: played.scenario,
                 run: match played.end {
-                    End::Ran(run) => Ok(*run),
+                    End::Ran(run) => Ok((played.scenario, *run)),
                     End::Skipped(why) | End::Broken(why) => Err(why),
                 },
             });
@@ -92,19 +98,20 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     })
 }
 
-pub(super) fn reporter(format: Format, verbose: bool, count: usize) -> Box<dyn Report> {
+fn style(args: &RunArgs, count: usize) -> Style {
+    match args.trace {
+        true => Style::Traced,
+        false if args.verbose || count <= 10 => Style::Detailed,
+        false => Style::Grouped,
+    }
+}
+
+pub(super) fn reporter(format: Format, style: Style) -> Box<dyn Report> {
     let out = anstream::stdout();
     match format {
         Format::Json => Box::new(Json::new(io::BufWriter::new(out))),
         Format::Junit => Box::new(Junit::new(out)),
-        Format::Text => {
-            let style = if verbose || count <= 10 {
-                Style::Detailed
-            } else {
-                Style::Grouped
-            };
-            Box::new(Text::new(out, style))
-        }
+        Format::Text => Box::new(Text::new(out, style)),
     }
 }
 
@@ -190,7 +197,7 @@ fn play(scenario: &Arc<Scenario>, args: &RunArgs, progress: &ProgressBar) -> Pla
         (None, Some(reason)) => End::Skipped(reason),
         (None, None) => {
             // What nobody will read is not kept.
-            let keeps = args.format == Format::Json || args.html.is_some();
+            let keeps = args.format == Format::Json || args.html.is_some() || args.trace;
             let mut submitted = 0;
             let mut once = || {
                 let mut events = Vec::new();
@@ -213,7 +220,13 @@ fn play(scenario: &Arc<Scenario>, args: &RunArgs, progress: &ProgressBar) -> Pla
                 run = once();
             }
             match run {
-                Ok(run) => End::Ran(Box::new(run)),
+                Ok(mut run) => {
+                    if args.flaw.is_some() && was_idle(scenario, network, &run, sender()) {
+                        let note = "the flaw never came into play: without it the same happens";
+                        run.verdict.notes.push(note.to_owned());
+                    }
+                    End::Ran(Box::new(run))
+                }
                 Err(error) => End::Broken(error.to_string()),
             }
         }
@@ -225,6 +238,23 @@ fn play(scenario: &Arc<Scenario>, args: &RunArgs, progress: &ProgressBar) -> Pla
         elapsed: begun.elapsed(),
         again,
     }
+}
+
+/// Whether a flaw of the sender changed nothing of what happened.
+fn was_idle(
+    scenario: &Arc<Scenario>,
+    network: NetworkKind,
+    run: &drill::Run,
+    flawed: Reference,
+) -> bool {
+    let seed = Some(run.seed);
+    let events = |sender| drill::run(scenario, network, seed, sender).map(|run| run.events);
+    // Only on a virtual clock two runs are the same to the octet.
+    network == NetworkKind::Memory
+        && match (events(flawed), events(Reference::default())) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
+        }
 }
 
 /// The command that plays a drill again, as it was.

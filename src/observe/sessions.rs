@@ -37,6 +37,7 @@ impl Sessions {
                     sni: None,
                     greeted_in_tls: false,
                     problem: None,
+                    reply: None,
                     transactions: Vec::new(),
                 };
                 if *result != Connected::Accepted {
@@ -89,6 +90,8 @@ struct View {
     greeted_in_tls: bool,
     /// What went wrong outside any transaction.
     problem: Option<(AttemptResult, Stage)>,
+    /// The text of the reply that said so.
+    reply: Option<String>,
     transactions: Vec<Transaction>,
 }
 
@@ -100,6 +103,7 @@ struct Transaction {
     /// The recipients named, whatever came of it.
     offered: Vec<String>,
     problem: Option<(AttemptResult, Stage)>,
+    reply: Option<String>,
     /// Whether it came to DATA.
     offered_content: bool,
     message: Option<MessageId>,
@@ -141,6 +145,10 @@ impl View {
             Answered::Reply { code, .. } => Some(*code),
             Answered::Failed { .. } => None,
         };
+        let reply = match answer {
+            Answered::Reply { code: 400.., reply } => Some(reply.clone()),
+            Answered::Reply { .. } | Answered::Failed { .. } => None,
+        };
         let problem = match answer {
             Answered::Reply { code, .. } if *code < 400 => None,
             Answered::Reply { code, .. } => Some((AttemptResult::Code(*code), stage)),
@@ -170,10 +178,12 @@ impl View {
                 if let (Stage::Rcpt, Some(argument), Some(code)) = (stage, argument, code) {
                     transaction.recipients.push((argument.to_owned(), code));
                 }
-                transaction.problem = problem.or(transaction.problem);
+                if problem.is_some() {
+                    (transaction.problem, transaction.reply) = (problem, reply);
+                }
             }
             // A positive reply settles what came before it: EHLO refused, HELO taken.
-            None => self.problem = problem,
+            None => (self.problem, self.reply) = (problem, reply),
         }
     }
 
@@ -212,6 +222,7 @@ impl View {
             address: self.address,
             result,
             stage: Some(stage),
+            reply: self.reply,
             tls: self.tls,
             sni: self.sni,
             from: None,
@@ -287,6 +298,7 @@ impl Transaction {
             message: self.message.or_else(|| whole.message.clone()),
             result,
             stage,
+            reply: self.reply.filter(|_| result != AttemptResult::Accepted),
             from: Some(self.from),
             recipients: self.recipients,
             taken: self.taken,

@@ -110,5 +110,6 @@ fn finding(finding: &Finding) -> Value {
         "cites": finding.cites,
         "expected": finding.expected,
         "observed": finding.observed,
+        "because": finding.because,
     })
 }

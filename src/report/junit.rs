@@ -113,11 +113,17 @@ fn text(finding: &Finding) -> String {
     let rule = finding
         .rule
         .map_or(String::new(), |rule| format!("rule {rule}: "));
+    let because: Vec<String> = finding
+        .because
+        .iter()
+        .map(|line| format!("\n  what led there: {line}"))
+        .collect();
     format!(
-        "{rule}{}\n  expected: {}\n  observed: {}\n  {}",
+        "{rule}{}\n  expected: {}\n  observed: {}{}\n  {}",
         finding.claim,
         finding.expected.join("; "),
         finding.observed.join("; "),
+        because.concat(),
         finding.cites.join(", "),
     )
 }

@@ -18,6 +18,8 @@ pub enum Style {
     Grouped,
     /// A line for each drill.
     Detailed,
+    /// A line for each drill, and one for each thing that happened in it.
+    Traced,
 }
 
 const GOOD: Ansi = AnsiColor::Green.on_default();
@@ -82,6 +84,10 @@ impl<W: Write> Text<W> {
         };
         writeln!(self.out, "{mark} {} {}", scenario.path, paint(DIM, &rest))?;
         if let End::Ran(run) = &played.end {
+            let events = run.events.iter().filter(|_| self.style == Style::Traced);
+            for event in events {
+                writeln!(self.out, "     {}", event.line())?;
+            }
             // Those of a failed drill stand with what failed.
             for note in run.verdict.notes.iter().filter(|_| run.verdict.passed()) {
                 writeln!(self.out, "     {}", paint(DIM, &format!("note: {note}")))?;
@@ -102,7 +108,7 @@ impl<W: Write> Report for Text<W> {
             self.group = folder;
         }
         self.in_group.count(&played.end);
-        if self.style == Style::Detailed {
+        if self.style != Style::Grouped {
             self.detail(played)?;
         }
         match &played.end {
@@ -193,6 +199,10 @@ fn explain(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     writeln!(out, "\n  {}{}", paint(BAD, &rule), finding.claim)?;
     for line in side_by_side(&finding.expected, &finding.observed) {
         writeln!(out, "    {line}")?;
+    }
+    for (index, line) in finding.because.iter().enumerate() {
+        let label = if index == 0 { "what led there:" } else { "" };
+        writeln!(out, "    {} {line}", paint(DIM, &format!("{label:<15}")))?;
     }
     match finding.cites.is_empty() {
         true => Ok(()),

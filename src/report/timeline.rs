@@ -28,10 +28,8 @@ const HEAD: &str = include_str!("timeline.html");
 pub(crate) struct Told {
     /// What it is about.
     pub(crate) title: String,
-    /// The drill.
-    pub(crate) scenario: Arc<Scenario>,
-    /// What came of it, or why it was not run.
-    pub(crate) run: Result<Run, String>,
+    /// The drill, with what came of it; or why it was not run.
+    pub(crate) run: Result<(Arc<Scenario>, Run), String>,
 }
 
 /// Text that is data, in HTML.
@@ -57,7 +55,12 @@ impl<T: fmt::Display> fmt::Display for Plain<T> {
 pub(crate) fn timeline(drills: &[Told], out: &mut impl Write) -> io::Result<()> {
     out.write_all(HEAD.as_bytes())?;
     let failed = drills.iter().filter(|told| has_failed(told)).count();
-    writeln!(out, "<h1>{}</h1>", Plain(sum(drills.len(), failed)))?;
+    let not_run = drills.iter().filter(|told| told.run.is_err()).count();
+    writeln!(
+        out,
+        "<h1>{}</h1>",
+        Plain(sum(drills.len(), failed, not_run))
+    )?;
     writeln!(
         out,
         "<p class=\"soft\">Each line is a message, from when it was sent to its end; each mark is an attempt. mxdrill {}</p>",
@@ -75,14 +78,19 @@ pub(crate) fn timeline(drills: &[Told], out: &mut impl Write) -> io::Result<()> 
 }
 
 fn has_failed(told: &Told) -> bool {
-    told.run.as_ref().is_ok_and(|run| !run.verdict.passed())
+    told.run
+        .as_ref()
+        .is_ok_and(|(_, run)| !run.verdict.passed())
 }
 
-fn sum(all: usize, failed: usize) -> String {
+fn sum(all: usize, failed: usize, not_run: usize) -> String {
     let drills = if all == 1 { "drill" } else { "drills" };
-    match failed {
-        0 => format!("{all} {drills}, as expected"),
-        failed => format!("{all} {drills}, {failed} not as expected"),
+    match (failed, not_run) {
+        (0, 0) => format!("{all} {drills}, as expected"),
+        (failed, 0) => format!("{all} {drills}, {failed} not as expected"),
+        (failed, not_run) => {
+            format!("{all} {drills}, {failed} not as expected, {not_run} not run")
+        }
     }
 }
 
@@ -90,7 +98,7 @@ fn drill(told: &Told, open: bool, out: &mut impl Write) -> io::Result<()> {
     let open = if open { " open" } else { "" };
     let mark = match &told.run {
         Err(_) => "skip",
-        Ok(run) if run.verdict.passed() => "ok",
+        Ok((_, run)) if run.verdict.passed() => "ok",
         Ok(_) => "fail",
     };
     writeln!(
@@ -100,7 +108,7 @@ fn drill(told: &Told, open: bool, out: &mut impl Write) -> io::Result<()> {
     )?;
     match &told.run {
         Err(why) => writeln!(out, "<p>{}</p>", Plain(why))?,
-        Ok(run) => {
+        Ok((scenario, run)) => {
             let (findings, more) = first_findings(&run.verdict);
             for finding in findings {
                 self::finding(finding, out)?;
@@ -108,7 +116,7 @@ fn drill(told: &Told, open: bool, out: &mut impl Write) -> io::Result<()> {
             if let Some(more) = more {
                 writeln!(out, "<p class=\"soft\">{}</p>", Plain(more))?;
             }
-            messages(&told.scenario, run, out)?;
+            messages(scenario, run, out)?;
         }
     }
     writeln!(out, "</details>")
@@ -126,7 +134,11 @@ fn finding(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
     for (what, lines) in [
         ("expected", &finding.expected),
         ("observed", &finding.observed),
+        ("what led there", &finding.because),
     ] {
+        if lines.is_empty() && what == "what led there" {
+            continue;
+        }
         writeln!(out, "<div>{what}: {}</div>", Plain(lines.join("; ")))?;
     }
     writeln!(out, "</div>")

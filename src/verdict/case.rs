@@ -111,16 +111,21 @@ pub(super) struct Subject<'a> {
 
 impl Subject<'_> {
     /// Whether a client may connect to a host again right after an attempt, without having waited: after one
-    /// that was none, TLS that failed, EHLO that was not understood (RFC 5321 section 3.2); or for other
+    /// that was none, TLS that failed, EHLO that was not understood (RFC 5321 section 3.2), or a parameter of
+    /// MAIL that was not (section 4.1.1.11); or for other
     /// recipients, as far as that can be told.
     pub(super) fn may_follow_at_once(&self, attempt: &Attempt, later: &Attempt) -> bool {
         let unlike_ehlo = attempt.stage == Some(Stage::Helo)
             && matches!(attempt.result, AttemptResult::Code(500..))
             && attempt.hop.is_none();
+        let of_parameters = attempt.stage == Some(Stage::Mail)
+            && matches!(attempt.result, AttemptResult::Code(504 | 555))
+            && attempt.hop.is_none();
         attempt.incidental
             || later.incidental
             || attempt.stage == Some(Stage::Starttls)
             || unlike_ehlo
+            || of_parameters
             || self.are_for_others(attempt, later)
     }
 

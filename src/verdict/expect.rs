@@ -83,6 +83,7 @@ fn finding(
         cites: case.scenario.cites.clone(),
         expected,
         observed,
+        because: Vec::new(),
     }
 }
 
@@ -147,7 +148,12 @@ pub(super) fn message(
             (_, what) if what.starts_with("outcome for ") => finding.level,
             _ => as_another_way(case),
         };
-        findings.push(Finding { level, ..finding });
+        let because = why(case, subject);
+        findings.push(Finding {
+            level,
+            because,
+            ..finding
+        });
     };
     if let Some(outcome) = expected
         .outcome
@@ -230,6 +236,30 @@ pub(super) fn message(
         findings.extend(sequence(case, id, Extent::Beginning, expected, &attempts));
     }
     findings
+}
+
+/// Attempts and lookups that are told of a finding.
+const MOST_REASONS: usize = 12;
+
+/// What led to the end of a message: the attempts with the replies to them; where there was none, what was
+/// looked up.
+fn why(case: &Case<'_>, subject: &Subject<'_>) -> Vec<String> {
+    let attempt = |attempt: &Attempt| match &attempt.reply {
+        Some(reply) => format!("{attempt}: {reply}"),
+        None => attempt.to_string(),
+    };
+    let mut lines: Vec<String> = subject.attempts.iter().map(attempt).collect();
+    if lines.is_empty() {
+        let hops = Scenario::next_hops(subject.message);
+        lines = hops.iter().flat_map(|hop| case.told.lookups(hop)).collect();
+    }
+    if lines.is_empty() {
+        lines.push("no attempt and no lookup".to_owned());
+    }
+    let more = lines.len().saturating_sub(MOST_REASONS);
+    lines.truncate(MOST_REASONS);
+    lines.extend((more > 0).then(|| format!("and {more} more")));
+    lines
 }
 
 /// A message that a foreign sender did nothing about, as far as the lab saw: then nothing is known of it,

@@ -8,6 +8,7 @@ use super::{
     dossier::{Alike, Dossier},
     expect,
     rules::{delivery, routing, security},
+    surroundings::Surroundings,
     tally::Tally,
     told::Told,
 };
@@ -40,6 +41,7 @@ pub(crate) struct Judge<'a> {
     /// Attempts whose sender did not say what they were for.
     unsaid: Vec<Unattributed>,
     background: Background,
+    surroundings: Surroundings<'a>,
     tally: Tally,
     findings: Findings,
     /// How many messages the sender took up later than it might have, and the first of them.
@@ -130,6 +132,7 @@ impl<'a> Judge<'a> {
             judged: vec![false; scenario.messages.len()],
             unsaid: Vec::new(),
             background: Background::default(),
+            surroundings: Surroundings::new(scenario),
             tally: Tally::new(scenario),
             findings: Findings::default(),
             late: None,
@@ -152,6 +155,7 @@ impl<'a> Judge<'a> {
     /// Takes in what happened next.
     pub(crate) fn see(&mut self, event: &Event) {
         self.case.last = event.at;
+        self.surroundings.see(event);
         let news = self.case.told.see(event);
         if news || !matches!(event.what, What::Query { .. }) {
             self.background.see(event);
@@ -329,6 +333,7 @@ impl<'a> Judge<'a> {
             tally,
             mut findings,
             late,
+            surroundings,
             ..
         } = self;
         findings.add(About::Totals, 0, expect::totals(&case, &tally));
@@ -337,6 +342,7 @@ impl<'a> Judge<'a> {
         findings.add(About::Equals, 0, tally.equals.check());
         let (findings, mut notes) = findings.into_order();
         notes.extend(strangers);
+        notes.extend(surroundings.notes());
         notes.extend(late.map(|(count, first)| {
             format!(
                 "{count} messages were taken up later than they came, {first} first: as many as can be were under way"

@@ -65,5 +65,6 @@ fn broken(
         cites: vec![rule.cite.to_owned()],
         expected: vec![expected.into()],
         observed,
+        because: Vec::new(),
     }
 }

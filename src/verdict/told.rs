@@ -7,6 +7,7 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::IpAddr,
     ops::Range,
     rc::Rc,
@@ -45,6 +46,20 @@ enum Given {
     Settled(Settled),
     /// A failure, or what is as good as one.
     Unsettled(Moment),
+}
+
+impl fmt::Display for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsettled(_) => f.write_str("failed"),
+            Self::Settled(settled) if !settled.exists => f.write_str("no such name"),
+            Self::Settled(settled) if settled.records.is_empty() => f.write_str("no such record"),
+            Self::Settled(settled) => {
+                let data = settled.records.iter().map(|record| record.data.to_string());
+                f.write_str(&data.collect::<Vec<_>>().join(", "))
+            }
+        }
+    }
 }
 
 impl Given {
@@ -210,6 +225,27 @@ impl<'a> Told<'a> {
         let names = self.given.values();
         let mut given = names.filter_map(|given| given.get(&record_type)).flatten();
         given.any(|given| given.since() <= at)
+    }
+
+    /// What was answered about a domain's route, a line for each answer.
+    pub(super) fn lookups(&self, hop: &Domain) -> Vec<String> {
+        let mut names = vec![hop.clone()];
+        let last = Moment(Duration::MAX);
+        if let Exchangers::Mx(pairs) = self.exchangers(hop, last) {
+            names.extend(pairs.into_iter().map(|(_, host)| host));
+        }
+        let mut lines = Vec::new();
+        for name in names {
+            let given = self.given.get(&name).into_iter().flatten();
+            for (record_type, given) in given {
+                for given in given {
+                    let at = given.since();
+                    lines.push((at, format!("lookup of {name} {record_type}: {given} +{at}")));
+                }
+            }
+        }
+        lines.sort();
+        lines.into_iter().map(|(_, line)| line).collect()
     }
 
     /// Whether anything was asked about a name, or one below it.

@@ -1,0 +1,190 @@
+//! What a drill did beside its messages, told as notes: faults that never applied, and what the sender tried
+//! to reach outside the drill.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+};
+
+use crate::{
+    event::{Answered, Connected, Event, Failed, SessionId, What},
+    fault::{Effect, Failure, Fault, Stage, Transport},
+    name::Domain,
+    scenario::Scenario,
+    time::Moment,
+};
+
+/// Faults that are looked for: more of them would cost every event.
+const MOST_FAULTS: usize = 100;
+/// Places outside the drill that are told.
+const MOST_STRAYS: usize = 10;
+
+/// Reads a log for what is beside its messages.
+pub(super) struct Surroundings<'a> {
+    /// The faults that did not apply yet, with their place in the scenario.
+    waiting: Vec<(usize, &'a Fault)>,
+    /// Where sessions under way lead, while that is of interest.
+    sessions: BTreeMap<SessionId, (IpAddr, Vec<Domain>)>,
+    strays: BTreeMap<(SocketAddr, Transport), usize>,
+}
+
+impl<'a> Surroundings<'a> {
+    pub(super) fn new(scenario: &'a Scenario) -> Self {
+        let faults = scenario.faults.iter().enumerate();
+        Self {
+            waiting: faults.take(MOST_FAULTS).collect(),
+            sessions: BTreeMap::new(),
+            strays: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in what happened next.
+    pub(super) fn see(&mut self, event: &Event) {
+        if let What::Stray { to, over } = &event.what {
+            *self.strays.entry((*to, *over)).or_default() += 1;
+        }
+        if self.waiting.is_empty() {
+            return;
+        }
+        match &event.what {
+            What::Connect {
+                session,
+                address,
+                hosts,
+                result: Connected::Accepted,
+                ..
+            } => drop(self.sessions.insert(*session, (*address, hosts.clone()))),
+            What::End { session, .. } => drop(self.sessions.remove(session)),
+            _ => {}
+        }
+        let sessions = &self.sessions;
+        let applied = |fault: &Fault| holds(fault, event.at) && applies(fault, event, sessions);
+        self.waiting.retain(|(_, fault)| !applied(fault));
+    }
+
+    /// What is worth knowing of it.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let faults = self.waiting.iter();
+        let faults = faults.map(|(_, fault)| format!("a fault never applied: {fault}"));
+        let mut notes: Vec<String> = faults.collect();
+        let strays = self.strays.iter().take(MOST_STRAYS);
+        notes.extend(strays.map(|((to, over), count)| {
+            let over = match over {
+                Transport::Udp => "UDP",
+                Transport::Tcp => "TCP",
+            };
+            let times = match count {
+                1 => "once".to_owned(),
+                2 => "twice".to_owned(),
+                count => format!("{count} times"),
+            };
+            format!("the sender tried {to} over {over} {times}, where nothing of the drill is")
+        }));
+        let more = self.strays.len().saturating_sub(MOST_STRAYS);
+        notes.extend((more > 0).then(|| format!("and {more} more places outside the drill")));
+        notes
+    }
+}
+
+/// Whether a fault may apply at a moment; what was begun within its window may be answered after it.
+fn holds(fault: &Fault, at: Moment) -> bool {
+    fault.from <= at
+}
+
+fn applies(
+    fault: &Fault,
+    event: &Event,
+    sessions: &BTreeMap<SessionId, (IpAddr, Vec<Domain>)>,
+) -> bool {
+    match (&fault.failure, &event.what) {
+        (
+            Failure::Query {
+                name,
+                record_type,
+                over,
+                effect,
+            },
+            What::Query {
+                name: asked,
+                record_type: of_type,
+                over: by,
+                fault,
+                ..
+            },
+        ) => {
+            name == asked
+                && record_type.is_none_or(|wanted| wanted == *of_type)
+                && over.is_none_or(|wanted| wanted == *by)
+                && *fault == Some(*effect)
+        }
+        (
+            Failure::Session {
+                host,
+                stage: Stage::Connect,
+                effect,
+                ..
+            },
+            What::Connect {
+                address,
+                hosts,
+                result,
+                ..
+            },
+        ) => {
+            let same = match effect {
+                Effect::Refuse => *result == Connected::Refused,
+                Effect::Timeout => *result == Connected::Timeout,
+                _ => *result == Connected::Reset,
+            };
+            same && host.covers(*address, hosts)
+        }
+        (
+            Failure::Session {
+                host,
+                stage,
+                effect,
+                recipient,
+            },
+            What::Reply {
+                session,
+                stage: at,
+                argument,
+                answer,
+            },
+        ) => {
+            let is_there = sessions
+                .get(session)
+                .is_some_and(|(address, hosts)| host.covers(*address, hosts));
+            let is_for = |wanted: &String| {
+                argument
+                    .as_ref()
+                    .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+            };
+            // What is offered stands in the reply to EHLO; content is not answered, its end is.
+            let same_stage = stage == at
+                || *effect == Effect::NotOffered && *at == Stage::Helo
+                || *stage == Stage::Content && *at == Stage::Dot;
+            is_there && same_stage && recipient.as_ref().is_none_or(is_for) && shows(effect, answer)
+        }
+        _ => false,
+    }
+}
+
+/// Whether an answer is what an effect makes of it.
+fn shows(effect: &Effect, answer: &Answered) -> bool {
+    match (effect, answer) {
+        (Effect::Reply(wanted), Answered::Reply { code, .. }) => wanted.code == *code,
+        (Effect::Delay(_) | Effect::NotOffered, Answered::Reply { .. }) => true,
+        (Effect::Delay(_), Answered::Failed { .. }) => false,
+        (effect, Answered::Failed { effect: seen }) => match effect {
+            Effect::Close => *seen == Failed::Close,
+            Effect::Reset => *seen == Failed::Reset,
+            Effect::Hang => *seen == Failed::Hang,
+            Effect::Garbage => *seen == Failed::Garbage,
+            Effect::LoseReply => *seen == Failed::LoseReply,
+            Effect::Break => *seen == Failed::Handshake,
+            _ => false,
+        },
+        _ => false,
+    }
+}
