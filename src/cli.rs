@@ -3,6 +3,7 @@
 mod check;
 #[cfg(target_os = "linux")]
 mod conform;
+mod control;
 #[cfg(target_os = "linux")]
 mod exec;
 mod find;
@@ -166,7 +167,9 @@ Examples:
   mxdrill conform postfix                        the whole suite
   mxdrill conform postfix exim my-drills/        drills of your own
   mxdrill conform all --html matrix.html         the matrix as a page
-  mxdrill conform ./my-mta.toml --filter null    an adapter of your own";
+  mxdrill conform ./my-mta.toml --filter null    an adapter of your own
+  mxdrill conform control                        the judge itself: the reference sender, clean and with each
+                                                 flaw, judged as a mail server is";
 
 const EXEC_NOTES: &str = "\
 Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have the zone's own addresses
@@ -568,6 +571,9 @@ pub fn main() -> ExitCode {
             None => exec::outside(&args),
             Some(lifeline) => exec::inside(&args, lifeline),
         },
+        Command::Conform(args) if args.words == ["control"] => {
+            control::control(args.filter.as_deref())
+        }
         #[cfg(target_os = "linux")]
         Command::Conform(args) => conform::conform(&args),
         #[cfg(target_os = "linux")]

@@ -322,6 +322,23 @@ pub enum Ended {
     Idle,
 }
 
+/// What the lab saw, without what a sender in the process said of itself: how a mail server or a command that
+/// did the same would look.
+pub fn silenced(events: &[Event]) -> Vec<Event> {
+    let said = |event: &&Event| matches!(event.what, What::Report { .. });
+    let mut seen: Vec<Event> = events
+        .iter()
+        .filter(|event| !said(event))
+        .cloned()
+        .collect();
+    for event in &mut seen {
+        if let What::Connect { purpose, .. } = &mut event.what {
+            *purpose = Purpose::default();
+        }
+    }
+    seen
+}
+
 /// A part of the log, taken away from it.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {

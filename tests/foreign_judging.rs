@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use mxdrill::{
     drill,
-    event::{Event, Purpose, What},
+    event::{Event, What, silenced},
     fault::Transport,
     fuzz::Case,
     lab::NetworkKind,
@@ -18,18 +18,6 @@ use mxdrill::{
 };
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-/// What the lab sees of a sender that reports nothing.
-fn silenced(events: &[Event]) -> Vec<Event> {
-    let mut silent = events.to_vec();
-    silent.retain(|event| !matches!(event.what, What::Report { .. }));
-    for event in &mut silent {
-        if let What::Connect { purpose, .. } = &mut event.what {
-            *purpose = Purpose::default();
-        }
-    }
-    silent
-}
 
 fn explained(verdict: &Verdict) -> String {
     let lines = verdict.findings.iter().map(|finding| {

@@ -52,6 +52,8 @@ pub enum Flaw {
     GivesUpAfterADay,
     /// Never asks again for what it was once told.
     KeepsAnswers,
+    /// Asks for the domain's address before its MX records, and looks no further if there is none.
+    AsksAddressFirst,
 }
 
 /// A drill that shows a flaw.
@@ -127,11 +129,12 @@ impl Flaw {
             ),
             Self::GivesUpAfterADay => control("bounces/expired", "transient-is-retried"),
             Self::KeepsAnswers => control("basics/changed_record_after_its_ttl", "within-route"),
+            Self::AsksAddressFirst => control("basics/best_preference_takes_it", "route-is-tried"),
         }
     }
 
     /// Every flaw and its name.
-    pub const ALL: [(&'static str, Self); 20] = [
+    pub const ALL: [(&'static str, Self); 21] = [
         ("ignores-preference", Self::IgnoresPreference),
         ("highest-first", Self::HighestFirst),
         ("no-shuffle", Self::NoShuffle),
@@ -152,6 +155,7 @@ impl Flaw {
         ("permanent-is-transient", Self::PermanentIsTransient),
         ("gives-up-after-a-day", Self::GivesUpAfterADay),
         ("keeps-answers", Self::KeepsAnswers),
+        ("asks-address-first", Self::AsksAddressFirst),
     ];
 
     /// The answer as a flawed sender takes it.

@@ -132,6 +132,12 @@ impl Office {
         delivery: &mut Delivery,
         sts: Option<&Policy>,
     ) -> Result<Candidates, Unroutable> {
+        if self.flaw == Some(Flaw::AsksAddressFirst) && !delivery.is_notification {
+            let own = self.lookups.addresses(&[&delivery.hop]).await;
+            if own.values().all(|own| own.found.is_empty() && !own.failed) {
+                return Err(Unroutable::NoUsableExchanger);
+            }
+        }
         let mut answer = self.lookups.mx(&delivery.hop).await;
         let mut identity = Identity::from(&self.settings);
         if let Some(flaw) = self.flaw {

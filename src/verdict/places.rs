@@ -130,6 +130,12 @@ impl Places {
         is_settled && self.kept().next().is_none()
     }
 
+    /// Whether a lookup that failed leaves open where to go.
+    pub(super) fn are_unsettled(&self) -> bool {
+        let is_failed = self.exchangers == Exchangers::Failed || self.lacks_some;
+        is_failed && self.kept().next().is_none()
+    }
+
     /// What is left without the sender's own level and worse ones.
     pub(super) fn kept(&self) -> impl Iterator<Item = &Place> {
         self.list

@@ -42,6 +42,7 @@ rules! {
     NOTHING_LOST = "nothing-lost", "RFC 5321 section 6.1", Must, "every message is delivered, queued or returned";
     DELIVERED_ONCE = "delivered-once", "RFC 5321 section 4.2.5", Should, "no recipient is delivered to twice";
     PERMANENT_IS_FINAL = "permanent-is-final", "RFC 5321 section 4.2.1", Should, "after a permanent failure the same request is not repeated";
+    ROUTE_IS_TRIED = "route-is-tried", "RFC 5321 section 5.1", Must, "mail for a domain that has a route is returned only after some host of it was tried";
     PERMANENT_IS_RETURNED = "permanent-is-returned", "RFC 5321 section 5.1", Should, "what can never be delivered is returned, not kept until its time is over";
     TRANSIENT_IS_RETRIED = "transient-is-retried", "RFC 5321 section 4.5.4.1", Must, "a transient failure is retried until the message expires";
     RETRY_WAITS = "retry-waits", "RFC 5321 section 4.5.4.1", Must, "a destination that failed is not retried at once";

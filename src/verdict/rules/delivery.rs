@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::{
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST, PERMANENT_IS_FINAL,
-    PERMANENT_IS_RETURNED, RETRY_WAITS, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken,
+    PERMANENT_IS_RETURNED, RETRY_WAITS, ROUTE_IS_TRIED, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED,
+    broken,
 };
 use crate::{
     fault::Stage,
     name::Domain,
     observe::Attempt,
-    scenario::{AttemptResult, Mailbox, Message, Outcome, Scenario},
+    scenario::{AttemptResult, Mailbox, Message, Outcome, Scenario, TlsPolicy},
     time::Moment,
     verdict::{
         Finding, Witness,
@@ -282,17 +283,29 @@ fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> 
                 vec![last.to_string(), format!("bounced +{at}")],
             ));
         }
-        if case.told.exchangers(&recipient.domain, at) == Exchangers::Failed {
-            let observed = vec![format!("bounced +{at}")];
-            return Some(broken(
-                FAILED_LOOKUP_DEFERS,
-                Some(&message.id),
-                "the message queued",
-                observed,
-            ));
+        let observed = vec![format!("no attempt, and bounced +{at}")];
+        let id = Some(&message.id);
+        let places = case.told.places(&recipient.domain, at);
+        if places.are_unsettled() {
+            let expected = "the message queued";
+            return Some(broken(FAILED_LOOKUP_DEFERS, id, expected, observed));
+        }
+        if may_be_sent_plainly(case, message) {
+            let expected = format!("an attempt at a host of {}", recipient.domain);
+            return Some(broken(ROUTE_IS_TRIED, id, expected, observed));
         }
     }
     None
+}
+
+/// Whether nothing but its route decides whether a message can be sent: no wish for TLS that no host may meet,
+/// no address that a host would have to be asked whether it takes (RFC 6531), no sign of a loop.
+fn may_be_sent_plainly(case: &Case<'_>, message: &Message) -> bool {
+    let mut mailboxes = message.to.iter().chain(&message.from);
+    let tls = case.scenario.sender.tls;
+    matches!(tls, TlsPolicy::None | TlsPolicy::Opportunistic)
+        && mailboxes.all(|mailbox| mailbox.text.is_ascii())
+        && message.received == 0
 }
 
 /// A candidate tried again without a wait.
