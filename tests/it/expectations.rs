@@ -28,16 +28,18 @@ fn parse(text: &str) -> Arc<Scenario> {
     Arc::new(Scenario::parse("drill", text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}")))
 }
 
-/// A drill that holds, as the reference sender plays it.
+/// A drill that holds, as the reference sender plays it; judged as it grows and as a whole it is the same.
 fn held(text: &str) -> Run {
-    let run = drill::run(
-        &parse(text),
-        NetworkKind::Memory,
-        None,
-        Reference::default(),
-    );
+    let scenario = parse(text);
+    let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default());
     let run = run.expect("the drill ran");
     assert_eq!(lines(&run.verdict), [""; 0], "{text}");
+    let whole = judged(&scenario, &run.events, SENDER);
+    assert_eq!(whole.outcomes, run.verdict.outcomes);
+    assert_eq!(
+        (whole.attempts, whole.notes),
+        (run.verdict.attempts, run.verdict.notes.clone())
+    );
     run
 }
 

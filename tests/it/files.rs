@@ -318,3 +318,32 @@ fn records_alone_are_a_scenario_and_their_mistakes_have_a_place() {
         "{mistakes}"
     );
 }
+
+#[test]
+fn a_mistake_in_a_record_stands_where_it_is_written_however_the_text_is_quoted() {
+    for zone in [
+        r"'example.test. MX ten mx1'",
+        r#""example.test. MX ten mx1""#,
+        r#""example.test.\tMX ten mx1""#,
+        r#""exa\u006dple.test. MX ten mx1""#,
+        r#""exa\U0000006dple.test. MX ten mx1""#,
+        r#""exa\x6dple.test. MX ten mx1""#,
+        r#""a.test. TXT \"\\\"\"\nexample.test. MX ten mx1""#,
+        "'''example.test. MX ten mx1'''",
+        "'''\nexample.test. MX ten mx1\n'''",
+        "'''\n\nexample.test. MX ten mx1'''",
+        "'''\r\na.test. A 192.0.2.1\r\nexample.test. MX ten mx1\r\n'''",
+        "\"\"\"\na.test. TXT \u{e9}\u{20ac}\nexample.test. MX ten mx1\n\"\"\"",
+        "\"\"\"\r\na.test. TXT \\u00e9\r\nexample.test. MX ten mx1\"\"\"",
+        "\"\"\"example.test. \\\n   MX ten mx1\"\"\"",
+        "\"\"\"example.test. \\  \n \n \\\n  MX ten mx1\"\"\"",
+    ] {
+        let text = file(&format!("zone = {zone}\n"));
+        let before = text.split("ten").next().expect("it is written");
+        let line = before.matches('\n').count() + 1;
+        let column = before.lines().last().unwrap_or_default().chars().count() + 1;
+        let message = "found \"ten\", expected a preference from 0 to 65535";
+        let expected = format!("folder/f.toml:{line}:{column}: {message}");
+        assert_eq!(told(&text), [expected], "{zone}");
+    }
+}
