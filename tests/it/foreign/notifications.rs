@@ -192,7 +192,7 @@ fn a_status_that_differs_is_told_and_fails_nobody() {
             ..RETURNED
         };
         let found = trial.with("returns m 5.1.1", "returns m 5.1.2").0;
-        assert_eq!(found, ["INFO status of message m: 5.1.1; not 5.1.2"]);
+        assert_eq!(found, ["MAY status of message m: 5.1.1; not 5.1.2"]);
         each_is_noticed(trial, &[(witness, "returns m 5.1.1", "returns m", "")]);
         // Either may be given of what was not delivered in time (RFC 3463 section 3.5).
         let expired = Trial {
@@ -234,7 +234,7 @@ fn mail_of_strangers_is_noted() {
         ..ONE
     };
     let (found, notes) = trial.verdict();
-    assert_eq!(found, ["MUST number of sessions: 1; not 2"]);
+    assert_eq!(found, ["INFO number of sessions: 1; not 2"]);
     assert_eq!(
         notes,
         ["www.example.test took a message for y@elsewhere.test, who gets none of this drill's"]

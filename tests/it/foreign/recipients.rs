@@ -47,7 +47,7 @@ fn a_session_for_each_recipient_is_one_attempt_for_all_of_them() {
                     witness,
                     "4s m tries mx2[2] only=b@",
                     "4s m tries mx2[2] only=a@",
-                    "copies of message m, attempts of message m, delivered-once",
+                    "copies of message m, attempts of message m, preference-order, delivered-once",
                 ),
                 (
                     witness,
