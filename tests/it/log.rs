@@ -19,7 +19,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hickory_proto::rr::{RData, Record, RecordType};
 use mxdrill::{
-    event::{Answered, Connected, Ended, Event, Failed, Purpose, QueryOutcome, SessionId, What},
+    event::{
+        Answered, Connected, Ended, Event, Failed, Purpose, QueryOutcome, SessionId, What, silenced,
+    },
     fault::{QueryEffect, Stage, Transport},
     name::Domain,
     reply::Status,

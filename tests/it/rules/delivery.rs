@@ -272,25 +272,6 @@ fn what_another_recipient_met_is_no_reason_to_give_up() {
 }
 
 #[test]
-fn a_message_whose_lookup_failed_for_now_is_queued() {
-    let trial = Trial {
-        rest: "sender = { expire = '1h' }\nmessages = [{ id = 'm', to = 'a@example.test' }]",
-        log: "0s asks example.test MX servfail
-              59m59s reports m a@example.test bounced 4.4.3
-              59m59s returns m",
-        ..ONE
-    };
-    trial.breaks(
-        "MUST failed-lookup-defers: the message queued; not bounced +59m59s",
-        &[
-            ("servfail", "nxdomain"),
-            ("59m59s reports", "60m reports"),
-            ("asks example.test MX", "asks other.test MX"),
-        ],
-    );
-}
-
-#[test]
 fn a_destination_that_failed_is_not_retried_at_once() {
     let trial = Trial {
         log: "0s  m tries mx1[1] refused
