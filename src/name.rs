@@ -1,7 +1,8 @@
 //! Domain names as mail sees them: case-insensitive, written without the final dot.
 //!
-//! Owns the one form in which a name reaches a log, a map key or a message. The wire form and the
-//! zone-file form are hickory's; [`Domain::to_wire`] leads there.
+//! Owns the one form in which a name reaches a log, a map key or a message, and its escapes (RFC 1035
+//! section 5.1; hickory reads and writes `\DDD` as octal). The wire form is hickory's; [`Domain::to_wire`]
+//! leads there.
 
 use std::{
     cmp::Ordering,
@@ -90,10 +91,8 @@ impl Domain {
 
     /// This name with labels put before it, as in `_25._tcp`; itself where there is no room for them.
     pub fn prefixed(&self, labels: &str) -> Self {
-        let longer = Name::from_ascii(labels).and_then(|mut head| {
-            head.set_fqdn(false);
-            head.append_domain(&self.0.wire)
-        });
+        let head = labels.split('.').map(str::as_bytes);
+        let longer = Name::from_labels(head.chain(self.0.wire.iter()));
         longer.map_or_else(|_| self.clone(), |name| Self::from(&name))
     }
 
@@ -136,8 +135,7 @@ impl From<&Name> for Domain {
         if wire.is_root() {
             return Self::root();
         }
-        let text = wire.to_ascii();
-        let text = text.strip_suffix('.').unwrap_or(&text).into();
+        let text = written(&wire).into();
         Self(Arc::new(Forms { text, wire }))
     }
 }
@@ -153,10 +151,126 @@ impl FromStr for Domain {
         if text.is_empty() {
             return Err(invalid("it is empty".to_owned()));
         }
-        let name = Name::from_utf8(text)
-            .or_else(|_| Name::from_ascii(text))
-            .map_err(|error| invalid(error.to_string()))?;
-        Ok(Self::from(&name))
+        let name = match text.is_ascii() {
+            true => {
+                labels(text.as_bytes()).and_then(|labels| name_of(labels.iter().map(Vec::as_slice)))
+            }
+            false => international(text),
+        };
+        Ok(Self::from(&name.map_err(invalid)?))
+    }
+}
+
+/// The labels of a name in text, escapes decoded (RFC 1035 section 5.1); the root has none. A final dot
+/// makes no difference.
+pub(crate) fn labels(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let mut labels = vec![Vec::new()];
+    let mut rest = text.strip_suffix(b".").unwrap_or(text);
+    // The dot of `\.` is part of the label.
+    if is_relative(text) {
+        rest = text;
+    }
+    if rest.is_empty() && !text.is_empty() {
+        return Ok(Vec::new());
+    }
+    while let [first, after @ ..] = rest {
+        let label = labels.last_mut().expect("there is always one");
+        rest = after;
+        match first {
+            b'.' => labels.push(Vec::new()),
+            b'\\' => {
+                let (octet, length) = escaped(after)?;
+                label.push(octet);
+                rest = &after[length..];
+            }
+            octet => label.push(*octet),
+        }
+    }
+    match labels.iter().any(Vec::is_empty) {
+        true => Err("a label is empty".to_owned()),
+        false => Ok(labels),
+    }
+}
+
+/// Whether a name in text lacks the final dot, which an escape may hide.
+pub(crate) fn is_relative(text: &[u8]) -> bool {
+    let Some(before) = text.strip_suffix(b".") else {
+        return true;
+    };
+    let backslashes = before.iter().rev().take_while(|octet| **octet == b'\\');
+    backslashes.count() % 2 == 1
+}
+
+/// A name of labels, which must fit (RFC 1035 section 2.3.4).
+pub(crate) fn name_of<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Result<Name, String> {
+    let labels: Vec<&[u8]> = labels.collect();
+    if let Some(long) = labels.iter().find(|label| label.len() > 63) {
+        let found = long.len();
+        return Err(format!(
+            "a label has {found} octets, at most 63 are allowed"
+        ));
+    }
+    let length = labels.iter().map(|label| label.len() + 1).sum::<usize>() + 1;
+    if length > 255 {
+        return Err(format!("it has {length} octets, at most 255 are allowed"));
+    }
+    let mut name = Name::from_labels(labels).map_err(|error| error.to_string())?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+/// The octet that an escape stands for, and the length of the escape without its backslash.
+pub(crate) fn escaped(after: &[u8]) -> Result<(u8, usize), String> {
+    match after {
+        [] => Err("a backslash stands at its end".to_owned()),
+        [first, ..] if !first.is_ascii_digit() => Ok((*first, 1)),
+        _ => {
+            let digits = after.get(..3).unwrap_or(after);
+            let text = std::str::from_utf8(digits).unwrap_or_default();
+            let is_number = text.len() == 3 && text.bytes().all(|octet| octet.is_ascii_digit());
+            match text.parse().ok().filter(|_| is_number) {
+                Some(octet) => Ok((octet, 3)),
+                None => Err(format!(
+                    "the escape \\{} is no number from 000 to 255",
+                    String::from_utf8_lossy(digits)
+                )),
+            }
+        }
+    }
+}
+
+/// A name with letters beyond ASCII, in the form that the DNS has (RFC 5890); what that form would drop
+/// or replace is no part of a name.
+pub(crate) fn international(text: &str) -> Result<Name, String> {
+    let mut name = Name::from_utf8(text).map_err(|error| error.to_string())?;
+    name.set_fqdn(true);
+    let plain = |text: &str| text.trim_end_matches('.').to_lowercase();
+    match plain(&name.to_utf8()) == plain(text) {
+        true => Ok(name),
+        false => Err("it has a sign that domain names do not have".to_owned()),
+    }
+}
+
+/// A name in text without its final dot, as BIND writes it; the root is `.`.
+pub(crate) fn written(name: &Name) -> String {
+    let mut text = String::new();
+    for label in name.iter() {
+        if !text.is_empty() {
+            text.push('.');
+        }
+        for octet in label {
+            match octet {
+                b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                    text.extend(['\\', char::from(*octet)]);
+                }
+                b'!'..=b'~' => text.push(char::from(*octet)),
+                _ => text.push_str(&format!("\\{octet:03}")),
+            }
+        }
+    }
+    match text.is_empty() {
+        true => ".".to_owned(),
+        false => text,
     }
 }
 
@@ -231,6 +345,19 @@ mod tests {
         ]
         .join(".");
         assert_eq!(domain(&long).prefixed("hostmaster"), domain(&long));
+    }
+
+    #[test]
+    fn escapes_are_decimal_and_a_sign_for_itself() {
+        let name = domain("a\\032b.c\\.d\\\\.test").to_wire();
+        let labels: Vec<&[u8]> = name.iter().collect();
+        assert_eq!(labels, [&b"a b"[..], b"c.d\\", b"test"]);
+        assert_eq!(Domain::from(&name).as_str(), "a\\032b.c\\.d\\\\.test");
+        assert!(is_relative(b"a\\.") && !is_relative(b"a\\\\."));
+        for wrong in ["a\\256", "a\\1", "a\\", "a..b", ".a", "mx1\u{200b}.test"] {
+            assert!(wrong.parse::<Domain>().is_err(), "{wrong}");
+        }
+        assert_eq!(domain("b\u{fc}cher.test").as_str(), "xn--bcher-kva.test");
     }
 
     #[test]

@@ -29,11 +29,12 @@ pub use self::{
 };
 pub(crate) use self::{sample::Share, settings::policy_host};
 pub use crate::mailbox::Mailbox;
+pub use crate::zone::file::Reach;
 use crate::{
     fault::{Fault, Host},
     name::Domain,
     time::Moment,
-    zone::History,
+    zone::{self, History},
 };
 
 /// A drill, ready to be run.
@@ -80,30 +81,46 @@ impl Scenario {
     /// Every mistake in the file, each with path, line and column. A file that cannot be read is a
     /// mistake at its first character.
     pub fn load(path: &Path) -> Result<Self, Mistakes> {
+        Self::load_within(path, Reach::Folder)
+    }
+
+    /// As [`Scenario::load`], of `-` from standard input; `reach` is where the files may lie that it names.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`].
+    pub fn load_within(path: &Path, reach: Reach) -> Result<Self, Mistakes> {
         let shown = path.display().to_string();
-        let text = std::fs::read(path)
-            .map_err(|error| format!("cannot be read: {error}"))
-            .and_then(|bytes| {
-                String::from_utf8(bytes).map_err(|error| {
-                    format!(
-                        "found octets that are not UTF-8 after octet {}, expected UTF-8 text",
-                        error.utf8_error().valid_up_to()
-                    )
-                })
-            });
-        match text {
-            Ok(text) => Self::parse(&shown, &text),
-            Err(message) => Err(Mistakes::of_file(&shown, message)),
+        match zone::file::utf8(path) {
+            Ok(text) => Self::parse_within(&shown, &text, reach),
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+                Err(Mistakes::of_file(&shown, error.to_string()))
+            }
+            Err(error) => Err(Mistakes::of_file(
+                &shown,
+                format!("cannot be read: {error}"),
+            )),
         }
     }
 
-    /// Reads and validates scenario text; `path` is what mistakes name, and relative to its folder a
-    /// `zone_file` is found.
+    /// Reads and validates scenario text; `path` is what mistakes name, and in its folder a `zone_file` is
+    /// found, or below it.
     ///
     /// # Errors
     /// Every mistake in the text, each with path, line and column.
     pub fn parse(path: &str, text: &str) -> Result<Self, Mistakes> {
-        Self::parse_with(path, text, &|path| std::fs::read_to_string(path))
+        Self::parse_within(path, text, Reach::Folder)
+    }
+
+    /// As [`Scenario::parse`]; `reach` is where the files may lie that it names.
+    ///
+    /// # Errors
+    /// As [`Scenario::parse`].
+    pub fn parse_within(path: &str, text: &str, reach: Reach) -> Result<Self, Mistakes> {
+        let folder = zone::file::folder_of(Path::new(path));
+        Self::parse_with(path, text, &|path| {
+            zone::file::allowed(&folder, path, reach)?;
+            zone::file::utf8(path)
+        })
     }
 
     /// As [`Scenario::parse`], with another way to read a `zone_file`.

@@ -2,6 +2,7 @@
 //!
 //! A [`Source`] is where records are; a [`Survey`] is all of it that matters to the mail of one domain.
 
+mod files;
 mod source;
 mod spf;
 
@@ -13,7 +14,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use hickory_proto::rr::{Name, RData, RecordType, rdata::TXT};
 
-pub(crate) use self::source::Files;
+pub(crate) use self::files::Files;
 pub use self::{
     source::{Place, Placed, Reply, Source, resolver_address},
     spf::SpfCost,

@@ -3,17 +3,24 @@
 //! A [`Zone`] never changes; `History` holds the zones that follow each other in time. Sending
 //! answers (transports, faults) is the name server's concern.
 
+mod data;
 mod entries;
+pub(crate) mod file;
+mod generate;
+pub(crate) mod kinds;
+pub(crate) mod present;
 pub(crate) mod text;
+mod words;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use hickory_proto::{
     op::ResponseCode,
     rr::{
-        RData, Record, RecordType,
-        rdata::{A, AAAA, SOA},
+        Name, RData, Record, RecordType,
+        rdata::{A, AAAA, CNAME, SOA},
     },
+    serialize::binary::BinDecodable,
 };
 
 use crate::{name::Domain, time::Moment};
@@ -120,6 +127,22 @@ impl Zone {
         let mut records = Vec::new();
         let mut current = name.clone();
         for _ in 0..=MAX_ALIASES {
+            if let Some((above, alias)) = self.redirected(&current) {
+                records.push(above);
+                let Some(target) = alias.as_ref().and_then(alias_target) else {
+                    break;
+                };
+                records.extend(alias);
+                current = target;
+                if record_type == RecordType::CNAME {
+                    return Answer {
+                        code: ResponseCode::NoError,
+                        records,
+                        soa: None,
+                    };
+                }
+                continue;
+            }
             let Some((owner, set)) = self.lookup(&current) else {
                 let code = if self.exists(&current) {
                     ResponseCode::NoError
@@ -149,10 +172,9 @@ impl Zone {
                     soa: None,
                 };
             }
-            let alias = set.iter().find_map(|record| match &record.data {
-                RData::CNAME(target) => Some((record, Domain::from(&target.0))),
-                _ => None,
-            });
+            let alias = set
+                .iter()
+                .find_map(|record| Some((record, alias_target(record)?)));
             let Some((record, target)) = alias else {
                 let soa = self.soa_for(&current);
                 if record_type == RecordType::SOA && soa.name == owner.to_wire() {
@@ -178,6 +200,23 @@ impl Zone {
             records: Vec::new(),
             soa: None,
         }
+    }
+
+    /// The DNAME record above a name, and the alias that it makes of the name (RFC 6672 section 3.1); none
+    /// where the new name does not fit.
+    fn redirected(&self, name: &Domain) -> Option<(Record, Option<Record>)> {
+        let (above, target) = name.at_and_above().skip(1).find_map(|above| {
+            let set = self.records.get(&above)?;
+            set.iter()
+                .find_map(|record| Some((record, dname_target(&record.data)?)))
+        })?;
+        let wire = name.to_wire();
+        let below = wire.iter().len() - above.name.iter().len();
+        let labels = wire.iter().take(below).chain(target.iter());
+        let alias = Name::from_labels(labels)
+            .ok()
+            .map(|target| Record::from_rdata(wire.clone(), above.ttl, RData::CNAME(CNAME(target))));
+        Some((above.clone(), alias))
     }
 
     /// The records at a name, or at the wildcard that stands for it (RFC 4592 section 2.1.1).
@@ -228,6 +267,25 @@ impl Zone {
             NEGATIVE_TTL,
         );
         Record::from_rdata(apex.to_wire(), NEGATIVE_TTL, RData::SOA(soa))
+    }
+}
+
+/// The name that a CNAME record leads to.
+fn alias_target(record: &Record) -> Option<Domain> {
+    match &record.data {
+        RData::CNAME(target) => Some(Domain::from(&target.0)),
+        _ => None,
+    }
+}
+
+/// The name that a DNAME record leads to, which hickory leaves as the octets it is.
+fn dname_target(data: &RData) -> Option<Name> {
+    match data {
+        RData::Unknown {
+            code: RecordType::DNAME,
+            rdata,
+        } => Name::from_bytes(&rdata.anything).ok(),
+        _ => None,
     }
 }
 
@@ -381,6 +439,21 @@ mod tests {
                 .to_string(),
             "example.test."
         );
+    }
+
+    #[test]
+    fn names_below_a_dname_are_aliases() {
+        let zone = zone(
+            "$ORIGIN example.test.\nsub DNAME other.test.\nmx.other.test. A 192.0.2.3\nmx.sub A 192.0.2.4\n",
+        );
+        let (code, found) = ask(&zone, "mx.sub.example.test", RecordType::A);
+        assert_eq!(code, ResponseCode::NoError);
+        assert_eq!(found[1..], ["mx.other.test.", "192.0.2.3"]);
+        let (code, found) = ask(&zone, "gone.sub.example.test", RecordType::A);
+        assert_eq!((code, found.len()), (ResponseCode::NXDomain, 2));
+        // The DNAME says nothing of its own name.
+        let (code, found) = ask(&zone, "sub.example.test", RecordType::A);
+        assert_eq!((code, found.len()), (ResponseCode::NoError, 0));
     }
 
     #[test]

@@ -92,7 +92,9 @@ impl RecordsArgs {
                     let survey = Survey::of(&source, domain).await;
                     if matches!(survey.mx, Reply::Unknown) {
                         let files = from(&files, None);
-                        let why = format!("{domain} is in none of the files ({files})");
+                        let why = format!(
+                            "{domain} is in none of the files with its MX records ({files})"
+                        );
                         return Err(io::Error::other(why));
                     }
                     surveys.push(survey);

@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     name::Domain,
-    zone::{History, Zone, text},
+    zone::{
+        self, History, Zone,
+        text::{self, Include, Included, Reading},
+    },
 };
 
 const KEYS: [&str; 17] = [
@@ -230,22 +233,49 @@ fn records(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record
             );
             None
         }
-        (Some(_), None) => zone_text(table, "zone"),
+        (Some(_), None) => zone_text(table, read_file),
         (None, Some(_)) => zone_file(table, read_file),
     }
 }
 
-fn zone_text(table: &Table<'_, '_>, key: &str) -> Option<Vec<Record>> {
-    let zone = table.text(key)?;
-    placed_records(table, zone.value, &zone.span)
+fn zone_text(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record>> {
+    let zone = table.text("zone")?;
+    let include = including(Path::new(table.doc().path()), read_file);
+    placed_records(table, zone.value, &zone.span, Some(&include))
+}
+
+/// Finds what a text of a file includes, beside that file.
+fn including<'a>(
+    file: &Path,
+    read_file: &'a ReadFile<'_>,
+) -> impl Fn(&str) -> Result<Included, String> + 'a {
+    let folder = zone::file::folder_of(file);
+    move |name| {
+        let path = folder.join(name);
+        let text = read_file(&path).map_err(|error| format!("cannot be read: {error}"))?;
+        Ok(Included {
+            path: path.display().to_string(),
+            text,
+            is_latin: false,
+        })
+    }
 }
 
 /// The records of a string, mistakes told at their place in the file.
-fn placed_records(table: &Table<'_, '_>, value: &str, span: &Range<usize>) -> Option<Vec<Record>> {
-    text::parse(value)
+fn placed_records(
+    table: &Table<'_, '_>,
+    value: &str,
+    span: &Range<usize>,
+    include: Option<&Include<'_>>,
+) -> Option<Vec<Record>> {
+    text::parse_including(value, include)
         .map_err(|mistakes| {
             let places = table.doc().places(span, value);
             for mistake in mistakes {
+                if let Some(elsewhere) = mistake.elsewhere {
+                    table.doc().mistake_elsewhere(elsewhere);
+                    continue;
+                }
                 let offset = places.get(mistake.offset).or(places.last()).copied();
                 table
                     .doc()
@@ -273,19 +303,54 @@ fn zone_file(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Reco
             )
         })
         .ok()?;
-    text::parse(&content)
-        .map_err(|mistakes| {
-            let shown = path.display().to_string();
-            for mistake in mistakes {
-                doc.mistake_elsewhere(Mistake::at(
-                    &shown,
-                    &content,
-                    mistake.offset,
-                    mistake.message,
-                ));
+    let include = including(&path, read_file);
+    let origin = zone::file::domain_of(&path);
+    let reading = Reading {
+        origin: origin.as_ref().map(Domain::to_wire),
+        is_latin: false,
+        include: Some(&include),
+    };
+    let shown = path.display().to_string();
+    let mistake = |offset, message| {
+        doc.mistake_elsewhere(Mistake::at(&shown, &content, offset, message));
+    };
+    match text::parse_file(&content, &reading) {
+        Ok(written) if written.records.is_empty() => {
+            mistake(
+                0,
+                "found no record in this file, expected a zone file".to_owned(),
+            );
+            None
+        }
+        Ok(written) => {
+            let records = written.records.into_iter();
+            Some(records.map(|entered| entered.record).collect())
+        }
+        // A scenario may be somebody else's, and the file it names none of theirs: nothing is quoted of
+        // what is no zone file, and one line of what is one.
+        Err(misread) => {
+            let count = misread.mistakes.len();
+            for one in misread.mistakes.into_iter().take(1) {
+                match (one.elsewhere, misread.is_zone) {
+                    (Some(elsewhere), _) => doc.mistake_elsewhere(elsewhere),
+                    (None, true) => mistake(one.offset, more(one.message, count - 1)),
+                    (None, false) => mistake(
+                        one.offset,
+                        "found no record in this file, expected a zone file".to_owned(),
+                    ),
+                }
             }
-        })
-        .ok()
+            None
+        }
+    }
+}
+
+/// A message with the number of others behind it.
+fn more(message: String, others: usize) -> String {
+    match others {
+        0 => message,
+        others => format!("{message}; and {others} more mistakes"),
+    }
 }
 
 /// Adds the domain of senders, if the scenario does not bring it, on an address that nobody else has.
@@ -343,7 +408,7 @@ fn updates(table: &Table<'_, '_>, zones: &mut History, known: bool) {
         let additions = row.parsed_one_or_many("add", |text| Ok(text.to_owned()));
         let additions: Vec<Record> = additions
             .iter()
-            .filter_map(|addition| placed_records(&row, &addition.value, &addition.span))
+            .filter_map(|addition| placed_records(&row, &addition.value, &addition.span, None))
             .flatten()
             .collect();
         for key in ["delete", "add"] {

@@ -2,15 +2,22 @@
 
 use std::ops::Range;
 
+use crate::scenario::Mistake;
+
 /// A mistake at a byte offset of the zone text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ZoneMistake {
     pub(crate) offset: usize,
     pub(crate) message: String,
+    /// Where it is, if in a file that the text includes; the offset is that of the `$INCLUDE`.
+    pub(crate) elsewhere: Option<Mistake>,
 }
 
 /// Mistakes that are told of one text.
 pub(super) const MAX_MISTAKES: usize = 100;
+
+/// Words that an entry may have: no record has room for more.
+const MAX_TOKENS: usize = 70_000;
 
 /// One entry: its tokens, and whether it starts with white space (the owner is the last one).
 pub(super) struct Entry {
@@ -18,83 +25,104 @@ pub(super) struct Entry {
     pub(super) tokens: Vec<Range<usize>>,
 }
 
-/// Splits text into entries: comments dropped, parentheses joining lines, quoted strings whole.
-pub(super) fn entries(text: &str, mistakes: &mut Vec<ZoneMistake>) -> Vec<Entry> {
-    let bytes = text.as_bytes();
-    let indent = shared_indent(text);
-    let mut entries = Vec::new();
-    let mut entry = Entry {
-        inherits_owner: false,
-        tokens: Vec::new(),
-    };
-    let mut open: Option<usize> = None;
-    let mut index = 0;
-    while index < bytes.len() && mistakes.len() < MAX_MISTAKES {
-        match bytes[index] {
-            b'\n' => {
-                if open.is_none() && !entry.tokens.is_empty() {
-                    entries.push(std::mem::replace(
-                        &mut entry,
-                        Entry {
-                            inherits_owner: false,
-                            tokens: Vec::new(),
-                        },
-                    ));
-                }
-                index += 1;
-            }
-            b' ' | b'\t' | b'\r' => index += 1,
-            b';' => {
-                index += bytes[index..]
-                    .iter()
-                    .take_while(|byte| **byte != b'\n')
-                    .count()
-            }
-            b'(' => {
-                open.get_or_insert(index);
-                index += 1;
-            }
-            b')' => {
-                if open.take().is_none() {
-                    mistakes.push(ZoneMistake {
-                        offset: index,
-                        message: "found ')' without a '(' before it".to_owned(),
-                    });
-                }
-                index += 1;
-            }
-            byte => {
-                let end = if byte == b'"' {
-                    quoted_end(bytes, index)
-                } else {
-                    Some(word_end(bytes, index))
-                };
-                let Some(end) = end else {
-                    mistakes.push(ZoneMistake {
-                        offset: index,
-                        message:
-                            "found a quoted string without an end, expected '\"' on the same line"
-                                .to_owned(),
-                    });
-                    break;
-                };
-                if entry.tokens.is_empty() {
-                    entry.inherits_owner = starts_blank(bytes, index, indent);
-                }
-                entry.tokens.push(index..end);
-                index = end;
-            }
+impl Entry {
+    /// The offset behind its last word.
+    pub(super) fn end(&self) -> usize {
+        self.tokens.last().map_or(0, |range| range.end)
+    }
+}
+
+/// The entries of a text, one after the other.
+pub(super) struct Entries<'a> {
+    bytes: &'a [u8],
+    /// The indentation that all lines share.
+    indent: usize,
+    index: usize,
+}
+
+impl<'a> Entries<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self {
+            bytes: text.as_bytes(),
+            indent: shared_indent(text),
+            index: 0,
         }
     }
-    match open {
-        Some(offset) => mistakes.push(ZoneMistake {
-            offset,
-            message: "found '(' without a ')' after it".to_owned(),
-        }),
-        None if !entry.tokens.is_empty() => entries.push(entry),
-        None => {}
+
+    /// The next entry; what is wrong before it is added to the mistakes.
+    pub(super) fn next(&mut self, mistakes: &mut Vec<ZoneMistake>) -> Option<Entry> {
+        let bytes = self.bytes;
+        let mut entry = Entry {
+            inherits_owner: false,
+            tokens: Vec::new(),
+        };
+        let mut open: Option<usize> = None;
+        let mut wrong = |offset, message: &str| {
+            mistakes.push(ZoneMistake {
+                offset,
+                message: message.to_owned(),
+                elsewhere: None,
+            });
+            mistakes.len() >= MAX_MISTAKES
+        };
+        while let Some(byte) = bytes.get(self.index) {
+            let start = self.index;
+            self.index += 1;
+            match byte {
+                b'\n' if open.is_none() && !entry.tokens.is_empty() => return Some(entry),
+                b'\n' | b' ' | b'\t' | b'\r' => {}
+                b';' => {
+                    let rest = &bytes[self.index..];
+                    self.index += rest.iter().take_while(|byte| **byte != b'\n').count();
+                }
+                b'(' => {
+                    open.get_or_insert(start);
+                }
+                b')' => {
+                    if open.take().is_none() && wrong(start, "found ')' without a '(' before it") {
+                        return None;
+                    }
+                }
+                _ => {
+                    let end = match byte {
+                        b'"' => quoted_end(bytes, start),
+                        _ => Some(word_end(bytes, start)),
+                    };
+                    let Some(end) = end else {
+                        wrong(
+                            start,
+                            "found a quoted string without an end, expected '\"' on the same line",
+                        );
+                        return self.give_up();
+                    };
+                    if entry.tokens.is_empty() {
+                        entry.inherits_owner = starts_blank(bytes, start, self.indent);
+                    }
+                    if entry.tokens.len() >= MAX_TOKENS {
+                        let message =
+                            "found more words than a record has room for, expected its end";
+                        wrong(start, message);
+                        return self.give_up();
+                    }
+                    entry.tokens.push(start..end);
+                    self.index = end;
+                }
+            }
+        }
+        match open {
+            Some(offset) => {
+                wrong(offset, "found '(' without a ')' after it");
+                None
+            }
+            None => (!entry.tokens.is_empty()).then_some(entry),
+        }
     }
-    entries
+
+    /// Reads no further: what follows cannot be told apart.
+    fn give_up(&mut self) -> Option<Entry> {
+        self.index = self.bytes.len();
+        None
+    }
 }
 
 /// Whether white space stands before this offset on its line, beyond the indentation of all lines.

@@ -1,481 +1,508 @@
 //! Zone-file text (RFC 1035 section 5.1) into records, with the place of every mistake.
 //!
-//! Entries are split and their owner, TTL, class and type are read here, because hickory's zone
-//! parser does not say where a record is wrong. The data of each record is hickory's to parse.
+//! Owns the order of entries: directives, owners, TTLs, and what one entry means for the next. The words
+//! of an entry are [`Words`]'s, its type [`kinds`]'s, the data of a record [`data`]'s.
 
-use std::{net::IpAddr, ops::Range};
+use std::{ops::Range, sync::Arc};
 
 use hickory_proto::{
-    rr::{
-        Name, RData, Record, RecordType,
-        rdata::{CNAME, MX, NS, PTR, SRV},
-    },
-    serialize::txt::{Parser, parse_ttl},
+    rr::{Name, RData, Record},
+    serialize::txt::parse_ttl,
 };
 
 pub(crate) use super::entries::ZoneMistake;
-use super::entries::{Entry, MAX_MISTAKES, entries};
+use super::{
+    data,
+    entries::{Entries, Entry, MAX_MISTAKES},
+    generate::Range as Steps,
+    kinds::{self, Kind},
+    words::{Manner, Words},
+};
 use crate::{
     name::Domain,
-    scenario::mistake::{nearest, not_allowed},
+    scenario::{
+        Mistake,
+        mistake::{nearest, not_allowed},
+    },
 };
 
-/// TTL in seconds of a record that states none and follows no `$TTL`.
+/// TTL in seconds of a record that states none and follows neither `$TTL` nor an SOA.
 const DEFAULT_TTL: u32 = 300;
+/// Files within files.
+const MAX_DEPTH: usize = 8;
+/// Records that `$GENERATE` makes of one text.
+const MAX_GENERATED: usize = 65_536;
+/// Octets that `$INCLUDE` brings in.
+const MAX_INCLUDED: usize = 256 << 20;
 
-const TYPES: [&str; 14] = [
-    "A", "AAAA", "CAA", "CNAME", "HINFO", "MX", "NAPTR", "NS", "PTR", "SOA", "SRV", "SSHFP",
-    "TLSA", "TXT",
-];
+/// How a zone file is to be read.
+pub(crate) struct Reading<'a> {
+    /// What relative names are completed by until the file says so; without it they are mistakes.
+    pub(crate) origin: Option<Name>,
+    /// Whether each character stands for an octet of the file, which was not UTF-8.
+    pub(crate) is_latin: bool,
+    /// How `$INCLUDE` finds a file.
+    pub(crate) include: Option<&'a Include<'a>>,
+}
 
-/// Types that mean something to mail. Of another's file, others are passed over.
-const TYPES_OF_MAIL: [&str; 10] = [
-    "A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT",
-];
+/// Finds the file that an `$INCLUDE` names.
+pub(crate) type Include<'a> = dyn Fn(&str) -> Result<Included, String> + 'a;
 
-/// Types that zone files have and hickory does not know by name.
-const MORE_TYPES: [&str; 28] = [
-    "AFSDB", "ALIAS", "ANAME", "APL", "CERT", "DHCID", "DNAME", "EUI48", "EUI64", "GPOS", "HIP",
-    "HTTPS", "IPSECKEY", "ISDN", "KX", "L32", "L64", "LOC", "LP", "NID", "NSAP", "PX", "RP", "RT",
-    "SMIMEA", "SPF", "SVCB", "URI",
-];
+/// A file that another includes.
+pub(crate) struct Included {
+    /// Its path as it is shown.
+    pub(crate) path: String,
+    pub(crate) text: String,
+    pub(crate) is_latin: bool,
+}
+
+/// A record, and where it was written.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) record: Record,
+    /// Its offset in the text.
+    pub(crate) offset: usize,
+    /// Its file and line, if in an included file.
+    pub(crate) included: Option<(Arc<str>, usize)>,
+}
 
 /// A zone file of somebody else's.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    /// The records that mean something to mail, each with its offset in the text.
-    pub(crate) records: Vec<(usize, Record)>,
+    /// The records that mean something to mail.
+    pub(crate) records: Vec<Entered>,
     /// The others, by owner and type.
     pub(crate) others: Vec<(Domain, String)>,
-    /// The names that `$ORIGIN` gives.
-    pub(crate) origins: Vec<Domain>,
 }
 
-/// All records of a zone text in its order, or the mistakes in it.
+/// What is wrong in a text.
+#[derive(Debug)]
+pub(crate) struct Misread {
+    pub(crate) mistakes: Vec<ZoneMistake>,
+    /// Whether it is a zone file at all: some record of it can be read.
+    pub(crate) is_zone: bool,
+}
+
+/// All records of a scenario's own zone text in its order, or the mistakes in it.
 pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Vec<ZoneMistake>> {
-    let written = read(text, Name::root(), false)?;
-    Ok(written
-        .records
-        .into_iter()
-        .map(|(_, record)| record)
-        .collect())
+    parse_including(text, None)
+}
+
+/// As [`parse`], with a way to find the files that the text includes.
+pub(crate) fn parse_including(
+    text: &str,
+    include: Option<&Include<'_>>,
+) -> Result<Vec<Record>, Vec<ZoneMistake>> {
+    let reading = Reading {
+        origin: Some(Name::root()),
+        is_latin: false,
+        include,
+    };
+    let written = read(text, &reading, false).map_err(|misread| misread.mistakes)?;
+    let records = written.records.into_iter();
+    Ok(records.map(|entered| entered.record).collect())
 }
 
 /// Reads a zone file as it is found elsewhere: types that mean nothing to mail are passed over, and a
 /// record without a TTL has that of the one before it (RFC 1035 section 5.1).
-pub(crate) fn parse_file(text: &str, origin: &Domain) -> Result<Written, Vec<ZoneMistake>> {
-    read(text, origin.to_wire(), true)
+pub(crate) fn parse_file(text: &str, reading: &Reading<'_>) -> Result<Written, Misread> {
+    read(text, reading, true)
 }
 
-fn read(text: &str, origin: Name, is_file: bool) -> Result<Written, Vec<ZoneMistake>> {
+fn read(text: &str, reading: &Reading<'_>, is_file: bool) -> Result<Written, Misread> {
+    let manner = Manner {
+        is_file,
+        is_latin: reading.is_latin,
+    };
     let mut context = Context {
-        text,
-        origin,
+        origin: reading.origin.clone(),
+        include: reading.include,
         ttl: None,
         owner: None,
-        is_file,
         stated_ttl: None,
+        generated: 0,
+        included: 0,
         written: Written::default(),
+        is_zone: false,
+        mistakes: Vec::new(),
     };
-    let mut mistakes = Vec::new();
-    for entry in entries(text, &mut mistakes) {
-        if mistakes.len() >= MAX_MISTAKES {
-            break;
-        }
-        let offset = entry.tokens[0].start;
-        match context.read(&entry) {
-            Ok(record) => {
-                let record = record.map(|record| (offset, record));
-                context.written.records.extend(record);
-            }
-            Err(mistake) => mistakes.push(mistake),
-        }
+    let frame = Frame {
+        text,
+        manner,
+        included: None,
+        depth: 0,
+    };
+    context.read_all(&frame);
+    match context.mistakes.is_empty() {
+        true => Ok(context.written),
+        false => Err(Misread {
+            mistakes: context.mistakes,
+            is_zone: context.is_zone,
+        }),
     }
-    if mistakes.is_empty() {
-        Ok(context.written)
-    } else {
-        Err(mistakes)
+}
+
+/// A text that is being read.
+struct Frame<'a> {
+    text: &'a str,
+    manner: Manner,
+    /// Of an included file: its path, and the offset of the `$INCLUDE` in the outermost text.
+    included: Option<(Arc<str>, usize)>,
+    depth: usize,
+}
+
+impl Frame<'_> {
+    fn token(&self, range: &Range<usize>) -> &str {
+        &self.text[range.clone()]
+    }
+
+    /// The mistake as the outermost text has it.
+    fn placed(&self, mistake: ZoneMistake) -> ZoneMistake {
+        match &self.included {
+            Some((path, offset)) if mistake.elsewhere.is_none() => ZoneMistake {
+                elsewhere: Some(Mistake::at(
+                    path,
+                    self.text,
+                    mistake.offset,
+                    mistake.message.clone(),
+                )),
+                offset: *offset,
+                message: mistake.message,
+            },
+            _ => mistake,
+        }
     }
 }
 
 /// What earlier entries mean for later ones.
 struct Context<'a> {
-    text: &'a str,
-    origin: Name,
+    origin: Option<Name>,
+    include: Option<&'a Include<'a>>,
+    /// What `$TTL` says, or the SOA in its place.
     ttl: Option<u32>,
     owner: Option<Name>,
-    /// Whether this is somebody else's file.
-    is_file: bool,
     /// The TTL that a record stated last.
     stated_ttl: Option<u32>,
+    generated: usize,
+    included: usize,
     written: Written,
-}
-
-/// The type and class columns of an entry, and where its data starts among the tokens.
-struct Header {
-    ttl: Option<u32>,
-    record_type: RecordType,
-    data: usize,
+    is_zone: bool,
+    mistakes: Vec<ZoneMistake>,
 }
 
 impl Context<'_> {
-    fn token(&self, range: &Range<usize>) -> &str {
-        &self.text[range.clone()]
+    fn read_all(&mut self, frame: &Frame<'_>) {
+        let mut entries = Entries::of(frame.text);
+        let mut line = Line::default();
+        loop {
+            let before = self.mistakes.len();
+            let entry = entries.next(&mut self.mistakes);
+            for mistake in self.mistakes.split_off(before) {
+                self.mistakes.push(frame.placed(mistake));
+            }
+            let Some(entry) = entry else { break };
+            let offset = entry.tokens[0].start;
+            let outcome = match frame.token(&entry.tokens[0]).starts_with('$') {
+                true => self.directive(frame, &entry),
+                false => self.record(frame, &entry).map(|record| {
+                    let record = record.map(|record| frame.entered(record, offset, &mut line));
+                    self.written.records.extend(record);
+                }),
+            };
+            if let Err(mistake) = outcome {
+                self.mistakes.push(frame.placed(mistake));
+            }
+            if self.mistakes.len() >= MAX_MISTAKES {
+                break;
+            }
+        }
     }
 
-    fn read(&mut self, entry: &Entry) -> Result<Option<Record>, ZoneMistake> {
+    /// The record of an entry; nothing if its type is passed over.
+    fn record(&mut self, frame: &Frame<'_>, entry: &Entry) -> Result<Option<Record>, ZoneMistake> {
+        let origin = self.origin.clone();
+        let words = Words {
+            text: frame.text,
+            origin: origin.as_ref(),
+            manner: frame.manner,
+        };
         let first = &entry.tokens[0];
-        if self.token(first).starts_with('$') {
-            return self.directive(entry).map(|()| None);
-        }
-        let owner = if entry.inherits_owner {
-            self.owner.clone().ok_or_else(|| {
-                at(
+        let owner = match entry.inherits_owner {
+            true => self.owner.clone().ok_or_else(|| {
+                words.at(
                     first,
                     "found no owner name, expected one: no record stands before this line",
                 )
-            })?
-        } else {
-            self.name(first)?
+            })?,
+            false => match bare_apex(&words, entry) {
+                Some(apex) => apex,
+                None => words.name(first)?,
+            },
         };
-        let owner = self.soa_owner(entry, owner);
         self.owner = Some(owner.clone());
         let start = usize::from(!entry.inherits_owner);
-        if let Some(other) = self.other_type(entry, start).filter(|_| self.is_file) {
-            self.written.others.push((Domain::from(&owner), other));
-            return Ok(None);
-        }
-        let header = self.header(entry, start)?;
+        let header = kinds::header(&words, entry, start)?;
         self.stated_ttl = header.ttl.or(self.stated_ttl);
-        let data = &entry.tokens[header.data..];
-        self.check_data(header.record_type, data, entry)?;
-        self.record(&owner, &header, data).map(Some)
+        let tokens = &entry.tokens[header.data..];
+        let record_type = match header.kind {
+            Kind::Read(record_type) => record_type,
+            Kind::Passed { name, is_known } => {
+                self.is_zone |= is_known;
+                self.written.others.push((Domain::from(&owner), name));
+                return Ok(None);
+            }
+        };
+        let data = match data::read(record_type, &words, tokens, entry.end()) {
+            Ok(data) => data,
+            // What means nothing to mail is no reason to refuse somebody's file.
+            Err(_) if frame.manner.is_file && !kinds::is_of_mail(record_type) => {
+                let others = &mut self.written.others;
+                others.push((Domain::from(&owner), record_type.to_string()));
+                return Ok(None);
+            }
+            Err(mistake) => return Err(mistake),
+        };
+        self.is_zone = true;
+        let stated = self.stated_ttl.filter(|_| frame.manner.is_file);
+        if let (RData::SOA(soa), None, None) = (&data, self.ttl, stated.or(header.ttl)) {
+            // RFC 1035 section 3.3.13; RFC 2308 section 4 puts $TTL in its place, where there is one.
+            self.ttl = Some(soa.minimum);
+        }
+        let ttl = header.ttl.or(self.ttl).or(stated).unwrap_or(DEFAULT_TTL);
+        Ok(Some(Record::from_rdata(owner, ttl, data)))
     }
 
-    fn directive(&mut self, entry: &Entry) -> Result<(), ZoneMistake> {
-        let first = &entry.tokens[0];
-        let argument = entry.tokens.get(1);
-        let needed = |what: &str| {
-            at(
-                first,
-                format!(
-                    "found {} alone, expected {what} after it",
-                    &self.text[first.clone()]
-                ),
-            )
+    fn directive(&mut self, frame: &Frame<'_>, entry: &Entry) -> Result<(), ZoneMistake> {
+        let origin = self.origin.clone();
+        let words = Words {
+            text: frame.text,
+            origin: origin.as_ref(),
+            manner: frame.manner,
         };
-        match self.token(first).to_ascii_uppercase().as_str() {
-            "$ORIGIN" => {
-                self.origin = self.name(argument.ok_or_else(|| needed("a domain name"))?)?;
-                self.written.origins.push(Domain::from(&self.origin));
-            }
-            "$TTL" => {
-                let argument = argument.ok_or_else(|| needed("a number of seconds"))?;
-                let seconds = parse_ttl(self.token(argument)).map_err(|_| {
-                    at(argument, format!("found TTL {:?}, expected seconds (0 to 4294967295) or a form such as 1h", self.token(argument)))
-                })?;
-                self.ttl = Some(seconds);
-            }
-            "$INCLUDE" | "$GENERATE" => {
-                return Err(at(
+        let first = &entry.tokens[0];
+        let word = words.token(first);
+        let argument = |what: &str| {
+            let missing = || {
+                words.at(
                     first,
-                    format!(
-                        "found {}, which is not followed; expected the records themselves",
-                        self.token(first)
-                    ),
-                ));
+                    format!("found {word} alone, expected {what} after it"),
+                )
+            };
+            entry.tokens.get(1).ok_or_else(missing)
+        };
+        match word.to_ascii_uppercase().as_str() {
+            "$ORIGIN" => self.origin = Some(words.name(argument("a domain name")?)?),
+            "$TTL" => {
+                let argument = argument("a number of seconds")?;
+                self.ttl = Some(ttl(&words, argument)?);
+            }
+            "$INCLUDE" => {
+                let file = argument("the name of a file")?;
+                let origin = entry.tokens.get(2).map(|range| words.name(range));
+                self.include(frame, file, origin.transpose()?)?;
+            }
+            "$GENERATE" => {
+                argument("a range such as 1-9")?;
+                self.generate(frame, entry)?;
             }
             other => {
-                return Err(at(
-                    first,
-                    not_allowed(other, "a directive", &["$ORIGIN", "$TTL"]),
-                ));
+                let known = ["$ORIGIN", "$TTL", "$INCLUDE", "$GENERATE"];
+                return Err(words.at(first, not_allowed(other, "a directive", &known)));
             }
         }
         Ok(())
     }
 
-    /// The owner of an entry. Some exports leave out the final dot of that of the SOA record alone: it is
-    /// the origin then, and not below it.
-    fn soa_owner(&self, entry: &Entry, owner: Name) -> Name {
-        let origin = self.origin.to_ascii();
-        let first = self.token(&entry.tokens[0]);
-        let is_origin = first.eq_ignore_ascii_case(origin.trim_end_matches('.'));
-        let mut words = entry.tokens.iter().map(|range| self.token(range));
-        let is_soa = words.any(|word| word.eq_ignore_ascii_case("SOA"));
-        match self.is_file && !entry.inherits_owner && is_origin && is_soa {
-            true => self.origin.clone(),
-            false => owner,
-        }
-    }
-
-    /// The type of an entry, where it means nothing to mail.
-    fn other_type(&self, entry: &Entry, start: usize) -> Option<String> {
-        let words = entry.tokens.iter().skip(start);
-        let mut words = words.map(|range| self.token(range));
-        // Route 53 has a class of its own, for aliases that its name servers follow.
-        if words
-            .clone()
-            .take(2)
-            .any(|word| word.eq_ignore_ascii_case("AWS"))
-        {
-            return Some("ALIAS".to_owned());
-        }
-        // Another provider's word for its own page.
-        let last = entry.tokens.last().map(|range| self.token(range));
-        if last.is_some_and(|last| last.eq_ignore_ascii_case("Parked")) {
-            return Some("ALIAS".to_owned());
-        }
-        let word = words.find(|word| {
-            !word.eq_ignore_ascii_case("IN") && !word.starts_with(|c: char| c.is_ascii_digit())
-        })?;
-        let word = word.to_ascii_uppercase();
-        let generic = word
-            .strip_prefix("TYPE")
-            .is_some_and(|number| number.parse::<u16>().is_ok());
-        let known = generic
-            || MORE_TYPES.contains(&&*word)
-            || matches!(word.parse::<RecordType>(), Ok(known) if !matches!(known, RecordType::Unknown(_)));
-        (known && !TYPES_OF_MAIL.contains(&&*word)).then_some(word)
-    }
-
-    /// Reads `[TTL] [class] type` (in either order of the first two), from a token on.
-    fn header(&self, entry: &Entry, start: usize) -> Result<Header, ZoneMistake> {
-        let mut ttl = None;
-        for (index, range) in entry.tokens.iter().enumerate().skip(start) {
-            let token = self.token(range);
-            match token.to_ascii_uppercase().as_str() {
-                "IN" => {}
-                class @ ("CH" | "CS" | "HS") => {
-                    return Err(at(
-                        range,
-                        format!("found class {class}, expected IN, the only class mail uses"),
-                    ));
-                }
-                _ if token.starts_with(|c: char| c.is_ascii_digit()) => {
-                    ttl = Some(parse_ttl(token).map_err(|_| {
-                        at(range, format!("found TTL {token:?}, expected seconds (0 to 4294967295) or a form such as 1h"))
-                    })?);
-                }
-                name => {
-                    let record_type = TYPES
-                        .contains(&name)
-                        .then(|| name.parse().ok())
-                        .flatten()
-                        .ok_or_else(|| at(range, not_allowed(token, "a record type", &TYPES)))?;
-                    return Ok(Header {
-                        ttl,
-                        record_type,
-                        data: index + 1,
-                    });
-                }
-            }
-        }
-        let last = entry.tokens.last().expect("an entry has tokens");
-        Err(at(
-            last,
-            format!(
-                "found {:?} and no record type after it, expected one of {}",
-                self.token(last),
-                TYPES.join(", ")
-            ),
-        ))
-    }
-
-    /// The checks that can name the very token that is wrong.
-    fn check_data(
-        &self,
-        record_type: RecordType,
-        data: &[Range<usize>],
-        entry: &Entry,
+    /// Reads a file in the place of an entry; origin and owner are afterwards what they were before.
+    fn include(
+        &mut self,
+        frame: &Frame<'_>,
+        file: &Range<usize>,
+        origin: Option<Name>,
     ) -> Result<(), ZoneMistake> {
-        let expected = match record_type {
-            RecordType::A => vec![Field::Address4],
-            RecordType::AAAA => vec![Field::Address6],
-            RecordType::MX => vec![Field::Number("preference"), Field::Name],
-            RecordType::CNAME | RecordType::NS | RecordType::PTR => vec![Field::Name],
-            RecordType::SRV => {
-                vec![
-                    Field::Number("priority"),
-                    Field::Number("weight"),
-                    Field::Number("port"),
-                    Field::Name,
-                ]
-            }
-            _ => vec![],
-        };
-        let end = entry.tokens.last().expect("an entry has tokens");
-        for (index, field) in expected.iter().enumerate() {
-            let range = data.get(index).ok_or_else(|| ZoneMistake {
-                offset: end.end,
-                message: format!(
-                    "found the end of the {record_type} record, expected {}",
-                    field.describe()
-                ),
-            })?;
-            self.check_field(field, range)?;
-        }
-        match data.get(expected.len()) {
-            Some(extra) if !expected.is_empty() => Err(at(
-                extra,
-                format!(
-                    "found {:?}, expected the end of the {record_type} record",
-                    self.token(extra)
-                ),
-            )),
-            None if expected.is_empty() => Err(ZoneMistake {
-                offset: end.end,
-                message: format!("found a {record_type} record without data"),
-            }),
-            _ => Ok(()),
-        }
-    }
-
-    fn check_field(&self, field: &Field, range: &Range<usize>) -> Result<(), ZoneMistake> {
-        let token = self.token(range);
-        let address = token.parse::<IpAddr>().ok();
-        let right = match field {
-            Field::Address4 => matches!(address, Some(IpAddr::V4(_))),
-            Field::Address6 => matches!(address, Some(IpAddr::V6(_))),
-            Field::Number(_) => token.parse::<u16>().is_ok(),
-            Field::Name => return self.name(range).map(|_| ()),
-        };
-        if right {
-            return Ok(());
-        }
-        let hint = match (field, address) {
-            (Field::Address4, Some(IpAddr::V6(_))) => "; an IPv6 address goes into an AAAA record",
-            (Field::Address6, Some(IpAddr::V4(_))) => "; an IPv4 address goes into an A record",
-            (Field::Number(_), _) if token.parse::<u64>().is_ok_and(|number| number > 65535) => {
-                "; the nearest allowed value is 65535"
-            }
-            _ => "",
-        };
-        Err(at(
-            range,
-            format!("found {token:?}, expected {}{hint}", field.describe()),
-        ))
-    }
-
-    /// A name, relative ones completed by the origin.
-    fn name(&self, range: &Range<usize>) -> Result<Name, ZoneMistake> {
-        let written = self.token(range);
-        if written == "@" {
-            return Ok(self.origin.clone());
-        }
-        // Some exports put the origin behind labels.
-        let token = match written.strip_suffix(".@") {
-            Some(labels) if self.is_file => labels,
-            _ => written,
-        };
-        let invalid = |reason: &dyn std::fmt::Display| {
-            at(
-                range,
-                format!("found {token:?}, expected a domain name ({reason})"),
-            )
-        };
-        let mut name = Name::from_utf8(token)
-            .or_else(|_| Name::from_ascii(token))
-            .map_err(|error| invalid(&error))?;
-        if !token.ends_with('.') {
-            name.set_fqdn(false);
-            name = name
-                .append_domain(&self.origin)
-                .map_err(|error| invalid(&error))?;
-        }
-        name.set_fqdn(true);
-        Ok(name)
-    }
-
-    /// The data of types that are made of names, whose labels may hold what host names may not.
-    fn named_data(
-        &self,
-        record_type: RecordType,
-        data: &[Range<usize>],
-    ) -> Result<Option<RData>, ZoneMistake> {
-        let name = |index: usize| self.name(&data[index]);
-        // Checked before: the fields are there, and the numbers are numbers.
-        let number = |index: usize| self.token(&data[index]).parse().unwrap_or(0);
-        Ok(Some(match record_type {
-            RecordType::MX => RData::MX(MX::new(number(0), name(1)?)),
-            RecordType::CNAME => RData::CNAME(CNAME(name(0)?)),
-            RecordType::NS => RData::NS(NS(name(0)?)),
-            RecordType::PTR => RData::PTR(PTR(name(0)?)),
-            RecordType::SRV => RData::SRV(SRV::new(number(0), number(1), number(2), name(3)?)),
-            _ => return Ok(None),
-        }))
-    }
-
-    fn record(
-        &self,
-        owner: &Name,
-        header: &Header,
-        data: &[Range<usize>],
-    ) -> Result<Record, ZoneMistake> {
-        let before = self.stated_ttl.filter(|_| self.is_file);
-        let ttl = header.ttl.or(self.ttl).or(before).unwrap_or(DEFAULT_TTL);
-        if let Some(data) = self.named_data(header.record_type, data)? {
-            return Ok(Record::from_rdata(owner.clone(), ttl, data));
-        }
-        let origin = self.origin.to_ascii();
-        let word = |range: &Range<usize>| match self.token(range) {
-            "@" => origin.clone(),
-            token => token.to_owned(),
-        };
-        let words: Vec<String> = data.iter().map(word).collect();
-        let line = format!(
-            "owner. {ttl} IN {} {}
-",
-            header.record_type,
-            words.join(" ")
-        );
+        let name = frame.token(file).trim_matches('"');
         let wrong = |message: String| ZoneMistake {
-            offset: data[0].start,
-            message: format!(
-                "found {:?}, expected the data of a {} record ({message})",
-                words.join(" "),
-                header.record_type
-            ),
+            offset: file.start,
+            message,
+            elsewhere: None,
         };
-        let (_, sets) = Parser::new(line, None, Some(self.origin.clone()))
-            .parse()
-            .map_err(|error| wrong(error.to_string()))?;
-        let mut record = sets
-            .values()
-            .flat_map(|set| set.records_without_rrsigs())
-            .next()
-            .cloned()
-            .ok_or_else(|| wrong("no record came of it".to_owned()))?;
-        record.name = owner.clone();
-        record.ttl = ttl;
-        Ok(record)
+        let Some(find) = self.include else {
+            let message = format!("found $INCLUDE of {name:?}, expected the records themselves");
+            return Err(wrong(message));
+        };
+        if frame.depth >= MAX_DEPTH {
+            let message = format!("found $INCLUDE within {MAX_DEPTH} others, expected fewer");
+            return Err(wrong(message));
+        }
+        let included = find(name)
+            .map_err(|reason| wrong(format!("found $INCLUDE of {name:?}, which {reason}")))?;
+        self.included += included.text.len();
+        if self.included > MAX_INCLUDED {
+            let message = format!("found more than {MAX_INCLUDED} octets in included files");
+            return Err(wrong(message));
+        }
+        let outermost = frame
+            .included
+            .as_ref()
+            .map_or(file.start, |(_, offset)| *offset);
+        let inner = Frame {
+            text: &included.text,
+            manner: Manner {
+                is_latin: included.is_latin,
+                ..frame.manner
+            },
+            included: Some((included.path.as_str().into(), outermost)),
+            depth: frame.depth + 1,
+        };
+        let before = (self.origin.clone(), self.owner.clone());
+        let was_zone = std::mem::take(&mut self.is_zone);
+        let mistakes = self.mistakes.len();
+        self.origin = origin.or_else(|| self.origin.take());
+        self.read_all(&inner);
+        (self.origin, self.owner) = before;
+        // Nothing is quoted of a file that is no zone file, and one line of one that is.
+        if self.mistakes.len() > mistakes {
+            let first = self.mistakes.swap_remove(mistakes);
+            self.mistakes.truncate(mistakes);
+            self.mistakes.push(first.without_quotes(!self.is_zone));
+        }
+        self.is_zone |= was_zone;
+        Ok(())
+    }
+
+    /// The records of `$GENERATE RANGE OWNER [TTL] [CLASS] TYPE DATA`, as BIND makes them.
+    fn generate(&mut self, frame: &Frame<'_>, entry: &Entry) -> Result<(), ZoneMistake> {
+        let at = |range: &Range<usize>, message: String| ZoneMistake {
+            offset: range.start,
+            message,
+            elsewhere: None,
+        };
+        let [first, range, columns @ ..] = &entry.tokens[..] else {
+            unreachable!("a directive with an argument")
+        };
+        let steps: Steps = frame.token(range).parse().map_err(|why| at(range, why))?;
+        let room = MAX_GENERATED - self.generated;
+        if steps.count() > room {
+            let message = format!(
+                "found $GENERATE of {} records, expected {MAX_GENERATED} at most in a file",
+                steps.count()
+            );
+            return Err(at(first, message));
+        }
+        self.generated += steps.count();
+        let template = columns.iter().enumerate().map(|(index, column)| {
+            let token = frame.token(column);
+            // Data of several words may be quoted as one.
+            let is_data = index > 1 && index + 1 == columns.len();
+            let quoted = token
+                .strip_prefix('"')
+                .and_then(|token| token.strip_suffix('"'));
+            quoted
+                .filter(|_| is_data)
+                .map_or(token.to_owned(), |data| data.replace("\\\"", "\""))
+        });
+        let template = template.collect::<Vec<_>>().join(" ");
+        for value in steps {
+            let line = steps
+                .filled(&template, value)
+                .map_err(|why| at(first, why))?;
+            let made = Frame {
+                text: &line,
+                manner: frame.manner,
+                included: None,
+                depth: frame.depth,
+            };
+            let mut mistakes = Vec::new();
+            let entry = Entries::of(&line).next(&mut mistakes);
+            let read = match (entry, mistakes.pop()) {
+                (_, Some(mistake)) => Err(mistake),
+                (Some(entry), None) => self.record(&made, &entry),
+                (None, None) => Ok(None),
+            };
+            let record = read.map_err(|mistake| {
+                at(
+                    first,
+                    format!("{} (made by $GENERATE: {line:?})", mistake.message),
+                )
+            })?;
+            let mut lines = Line::default();
+            self.written
+                .records
+                .extend(record.map(|record| frame.entered(record, first.start, &mut lines)));
+        }
+        Ok(())
     }
 }
 
-/// What a column of record data must be.
-enum Field {
-    Address4,
-    Address6,
-    Number(&'static str),
-    Name,
-}
-
-impl Field {
-    fn describe(&self) -> String {
-        match self {
-            Self::Address4 => "an IPv4 address (four numbers from 0 to 255)".to_owned(),
-            Self::Address6 => "an IPv6 address".to_owned(),
-            Self::Number(what) => format!("a {what} from 0 to 65535"),
-            Self::Name => "a domain name".to_owned(),
+impl Frame<'_> {
+    fn entered(&self, record: Record, offset: usize, line: &mut Line) -> Entered {
+        let included = self.included.as_ref().map(|(path, outer)| {
+            let place = (Arc::clone(path), line.of(self.text, offset));
+            (place, *outer)
+        });
+        Entered {
+            record,
+            offset: included.as_ref().map_or(offset, |(_, outer)| *outer),
+            included: included.map(|(place, _)| place),
         }
     }
 }
 
-fn at(range: &Range<usize>, message: impl Into<String>) -> ZoneMistake {
-    ZoneMistake {
-        offset: range.start,
-        message: message.into(),
+/// Counts lines up to offsets that grow.
+#[derive(Default)]
+struct Line {
+    offset: usize,
+    before: usize,
+}
+
+impl Line {
+    /// The line of an offset, from 1.
+    fn of(&mut self, text: &str, offset: usize) -> usize {
+        let between = &text.as_bytes()[self.offset..offset];
+        self.before += between.iter().filter(|octet| **octet == b'\n').count();
+        self.offset = offset;
+        self.before + 1
     }
+}
+
+impl ZoneMistake {
+    /// This mistake, told without the words of the file.
+    fn without_quotes(mut self, wanted: bool) -> Self {
+        if wanted {
+            let message = "found no record in this file, expected a zone file";
+            message.clone_into(&mut self.message);
+            if let Some(elsewhere) = &mut self.elsewhere {
+                message.clone_into(&mut elsewhere.message);
+            }
+        }
+        self
+    }
+}
+
+pub(super) fn ttl(words: &Words<'_>, range: &Range<usize>) -> Result<u32, ZoneMistake> {
+    let token = words.token(range);
+    parse_ttl(token).map_err(|_| {
+        let expected = "expected seconds (0 to 4294967295) or a form such as 1h";
+        words.at(range, format!("found TTL {token:?}, {expected}"))
+    })
+}
+
+/// The owner of an SOA that some exports write without its final dot: it is the origin, or where there is
+/// none yet, what is written, and not a name below the origin.
+fn bare_apex(words: &Words<'_>, entry: &Entry) -> Option<Name> {
+    let first = words.token(&entry.tokens[0]);
+    if !words.manner.is_file || !first.contains('.') || first.ends_with('.') {
+        return None;
+    }
+    let mut others = entry.tokens.iter().skip(1).map(|range| words.token(range));
+    if !others.any(|word| word.eq_ignore_ascii_case("SOA")) {
+        return None;
+    }
+    let apex: Domain = first.parse().ok()?;
+    let is_origin = words
+        .origin
+        .is_none_or(|origin| origin.is_root() || Domain::from(origin) == apex);
+    is_origin.then(|| apex.to_wire())
 }
 
 /// The nearest of the names that own records, for a name that owns none.
@@ -540,7 +567,9 @@ mod tests {
             ("a. CH A 192.0.2.1", "CH"),
             ("$TLL 300", "$TLL"),
             ("$TTL x", "x"),
-            ("$INCLUDE other", "$INCLUDE"),
+            ("$INCLUDE other", "other"),
+            ("$GENERATE 9-1 a$ A 192.0.2.$", "9-1"),
+            ("a. TXT \"\\300\"", "\"\\300\""),
             ("a. IN TXT \"open", "\"open"),
             ("a. IN SOA ns hostmaster ( 1 2", "( 1"),
             ("; a comment\n IN A 192.0.2.1", "IN"),

@@ -1,0 +1,374 @@
+//! The records of zone files and scenarios as one: what they say, and of which names and types they say
+//! everything. What they do not say trips nothing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{RData, Record, RecordType},
+};
+
+use super::source::{Place, Placed, Reply};
+use crate::{
+    name::Domain,
+    scenario::{Mistake, Mistakes, Scenario},
+    time::Moment,
+    zone::{
+        Zone, address_of,
+        file::Text,
+        kinds, present,
+        text::{self, Include, Misread, Reading},
+    },
+};
+
+/// Addresses that a name may have: no answer has room for more.
+const MAX_ADDRESSES: usize = 1000;
+
+/// The records of zone files and scenarios.
+#[derive(Default)]
+pub(crate) struct Files {
+    zone: Zone,
+    /// Every record as it is written, repetitions too, by owner.
+    pub(crate) written: BTreeMap<Domain, Vec<Placed>>,
+    /// Names at and below which the files say everything.
+    apexes: BTreeMap<Domain, Extent>,
+    /// Whether a scenario is among them, which says everything there is.
+    is_scenario: bool,
+    /// Types of records that mean nothing to mail, by owner.
+    others: BTreeMap<Domain, Vec<String>>,
+    signed: BTreeSet<Domain>,
+    /// Where records are written down, by owner and data; of a record that is there twice, the first.
+    places: HashMap<(Domain, RData), Place>,
+    /// Addresses that a name has.
+    addresses: HashMap<Domain, usize>,
+    policies: BTreeMap<Domain, String>,
+    notes: Vec<String>,
+}
+
+/// What the files say everything of, below an apex.
+enum Extent {
+    /// Records of every type: it is a zone, with its SOA.
+    Zone,
+    /// Those of the types that a mere list of records has.
+    Types(BTreeSet<RecordType>),
+}
+
+impl Files {
+    pub(super) fn add_scenario(&mut self, scenario: &Scenario) {
+        let zone = scenario.zones.at(Moment::START);
+        for record in zone.records() {
+            self.add(record.clone(), None);
+        }
+        self.is_scenario = true;
+        self.signed.extend(scenario.dnssec.iter().cloned());
+        for policy in &scenario.policies {
+            self.policies
+                .entry(policy.domain.clone())
+                .or_insert_with(|| policy.text.clone());
+        }
+    }
+
+    pub(super) fn add_zone_file(
+        &mut self,
+        path: &str,
+        content: &Text,
+        origin: Option<&Domain>,
+        include: &Include<'_>,
+    ) -> Result<(), Mistakes> {
+        let reading = Reading {
+            origin: origin.map(Domain::to_wire),
+            is_latin: content.is_latin,
+            include: Some(include),
+        };
+        let content = &*content.text;
+        let written =
+            text::parse_file(content, &reading).map_err(|misread| told(path, content, misread))?;
+        if written.records.is_empty() && written.others.is_empty() {
+            let message = "found no record, expected a zone file (RFC 1035 section 5.1)".to_owned();
+            return Err(Mistakes(vec![Mistake::at(path, content, 0, message)]));
+        }
+        let line_starts: Vec<usize> = std::iter::once(0)
+            .chain(content.match_indices('\n').map(|(newline, _)| newline + 1))
+            .collect();
+        self.note(path, &written.others);
+        let path: Arc<str> = path.into();
+        let mut apexes: Vec<Domain> = Vec::new();
+        let mut owners: BTreeSet<Domain> = BTreeSet::new();
+        let mut types: BTreeSet<RecordType> = BTreeSet::new();
+        for entered in written.records {
+            let (offset, record) = (entered.offset, entered.record);
+            let owner = Domain::from(&record.name);
+            let record_type = record.record_type();
+            let wrong = |message| Mistakes(vec![Mistake::at(&path, content, offset, message)]);
+            if address_of(&record.data).is_some() {
+                let addresses = self.addresses.entry(owner.clone()).or_default();
+                *addresses += 1;
+                if *addresses > MAX_ADDRESSES {
+                    let message = format!(
+                        "found more than {MAX_ADDRESSES} addresses of {owner}, expected as many as an answer holds"
+                    );
+                    return Err(wrong(message));
+                }
+            }
+            if record_type == RecordType::SOA {
+                self.refuse_another(&owner, &record).map_err(wrong)?;
+                apexes.push(owner.clone());
+            }
+            let (path, line) = entered.included.unwrap_or_else(|| {
+                let line = line_starts.partition_point(|start| *start <= offset);
+                (Arc::clone(&path), line)
+            });
+            types.insert(kin(record_type));
+            owners.insert(owner);
+            self.add(record, Some(Place { path, line }));
+        }
+        // Without an SOA record a file is about what is topmost in it, and lists records of some types.
+        match apexes.is_empty() {
+            true => topmost(&owners)
+                .for_each(|apex| self.cover_types(apex.clone(), types.iter().copied())),
+            false => self
+                .apexes
+                .extend(apexes.into_iter().map(|apex| (apex, Extent::Zone))),
+        }
+        for (owner, kind) in written.others {
+            if matches!(&*kind, "DNSKEY" | "RRSIG") {
+                self.signed.insert(owner.clone());
+            }
+            self.others.entry(owner).or_default().push(kind);
+        }
+        Ok(())
+    }
+
+    /// Two zones of one name are two versions of it, and records of both together are neither.
+    fn refuse_another(&self, owner: &Domain, record: &Record) -> Result<(), String> {
+        let known = self.written.get(owner).map_or(&[][..], Vec::as_slice);
+        let other = known.iter().find(|placed| {
+            placed.record.record_type() == RecordType::SOA && placed.record.data != record.data
+        });
+        let Some(other) = other else { return Ok(()) };
+        let place = match &other.place {
+            Some(place) => format!(" at {place}"),
+            None => String::new(),
+        };
+        Err(format!(
+            "found a second SOA record of {owner} that differs from the one{place}, expected one version of the zone ({} and {})",
+            serial(&other.record),
+            serial(record)
+        ))
+    }
+
+    fn cover_types(&mut self, apex: Domain, types: impl Iterator<Item = RecordType>) {
+        let known = self
+            .apexes
+            .entry(apex)
+            .or_insert_with(|| Extent::Types(BTreeSet::new()));
+        if let Extent::Types(known) = known {
+            known.extend(types);
+        }
+    }
+
+    fn add(&mut self, record: Record, place: Option<Place>) {
+        let placed = Placed {
+            record: record.clone(),
+            place,
+        };
+        let owner = Domain::from(&record.name);
+        let record_type = record.record_type();
+        if matches!(record_type, RecordType::PTR | RecordType::CNAME)
+            && let Some(apex) = reverse_zone(&owner)
+        {
+            self.cover_types(apex, std::iter::once(RecordType::PTR));
+        }
+        if let Some(place) = &placed.place {
+            let key = (owner.clone(), record.data.clone());
+            self.places.entry(key).or_insert_with(|| place.clone());
+        }
+        self.written.entry(owner).or_default().push(placed);
+        self.zone.add(record);
+    }
+
+    /// Says which types were passed over, but for those that every zone file has.
+    fn note(&mut self, path: &str, others: &[(Domain, String)]) {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, kind) in others {
+            if !kinds::is_well_known(kind) {
+                *counts.entry(kind).or_default() += 1;
+            }
+        }
+        let counts: Vec<String> = counts
+            .into_iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
+        if !counts.is_empty() {
+            let counts = counts.join(", ");
+            self.notes.push(format!(
+                "{path}: records of types that mean nothing to mail are passed over: {counts}"
+            ));
+        }
+    }
+
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    pub(super) fn mail_domains(&self) -> Vec<Domain> {
+        let is_mx = |placed: &Placed| placed.record.record_type() == RecordType::MX;
+        let with_mx = self.written.iter().filter(|(_, set)| set.iter().any(is_mx));
+        // A scenario has a sender of its own, and a wildcard is no domain to send to.
+        let own =
+            |owner: &&Domain| owner.as_str() != "sender.test" && !owner.as_str().starts_with("*.");
+        let found: Vec<Domain> = with_mx
+            .map(|(owner, _)| owner)
+            .filter(own)
+            .cloned()
+            .collect();
+        if !found.is_empty() {
+            return found;
+        }
+        let is_forward = |apex: &&Domain| !apex.as_str().ends_with(".arpa");
+        self.apexes.keys().filter(is_forward).cloned().collect()
+    }
+
+    pub(super) fn policy(&self, domain: &Domain) -> Option<&str> {
+        self.policies.get(domain).map(String::as_str)
+    }
+
+    /// Whether a domain is signed, where that can be told.
+    pub(super) fn is_signed(&self, domain: &Domain) -> Option<bool> {
+        // What signs is passed over, wherever it is: a list of other records says nothing of it.
+        let is_covered = self.cover(domain, RecordType::RRSIG);
+        is_covered.then(|| {
+            domain
+                .at_and_above()
+                .any(|name| self.signed.contains(&name))
+        })
+    }
+
+    /// Types of records at a name that mean nothing to mail.
+    pub(crate) fn other_types(&self, owner: &Domain) -> &[String] {
+        self.others.get(owner).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the files say everything about a name and type: it is within a zone and not handed on.
+    pub(super) fn cover(&self, name: &Domain, record_type: RecordType) -> bool {
+        if self.is_scenario {
+            return true;
+        }
+        for node in name.at_and_above() {
+            match self.apexes.get(&node) {
+                Some(Extent::Zone) => return true,
+                Some(Extent::Types(types)) if types.contains(&kin(record_type)) => return true,
+                _ => {}
+            }
+            let set = self.written.get(&node).map_or(&[][..], Vec::as_slice);
+            let is_cut = set
+                .iter()
+                .any(|placed| placed.record.record_type() == RecordType::NS);
+            if is_cut {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// The answer at a name, or the name that it is an alias of.
+    pub(super) fn answer(&self, name: &Domain, record_type: RecordType) -> Result<Reply, Domain> {
+        let answer = self.zone.answer(name, record_type);
+        if answer.code == ResponseCode::ServFail {
+            return Ok(Reply::Failed);
+        }
+        let mut end = name.clone();
+        for record in &answer.records {
+            match &record.data {
+                RData::CNAME(target) if record_type != RecordType::CNAME => {
+                    end = Domain::from(&target.0);
+                }
+                _ => {}
+            }
+        }
+        let found: Vec<Placed> = answer
+            .records
+            .into_iter()
+            .filter(|record| record.record_type() == record_type)
+            .map(|record| Placed {
+                place: self
+                    .places
+                    .get(&(end.clone(), record.data.clone()))
+                    .cloned(),
+                record,
+            })
+            .collect();
+        if !found.is_empty() {
+            return Ok(Reply::Records(found));
+        }
+        if end != *name && !self.cover(&end, record_type) {
+            return Err(end);
+        }
+        // The provider's own name servers put addresses there.
+        let is_address = matches!(record_type, RecordType::A | RecordType::AAAA);
+        if is_address
+            && self
+                .other_types(&end)
+                .iter()
+                .any(|kind| matches!(&**kind, "ALIAS" | "ANAME"))
+        {
+            return Ok(Reply::Unknown);
+        }
+        Ok(match answer.code {
+            ResponseCode::NXDomain => Reply::NoDomain,
+            _ => Reply::NoData,
+        })
+    }
+
+    /// Where a name is written down first.
+    pub(crate) fn place_of_name(&self, name: &Domain) -> Option<Place> {
+        self.written.get(name)?.first()?.place.clone()
+    }
+}
+
+/// Types that a list has together: who writes down hosts writes down all their addresses.
+fn kin(record_type: RecordType) -> RecordType {
+    match record_type {
+        RecordType::AAAA | RecordType::CNAME | RecordType::DNAME => RecordType::A,
+        other => other,
+    }
+}
+
+fn serial(record: &Record) -> String {
+    match &record.data {
+        RData::SOA(soa) => format!("serial {}", soa.serial),
+        other => present::data(other),
+    }
+}
+
+/// Owners that are below no other.
+fn topmost(owners: &BTreeSet<Domain>) -> impl Iterator<Item = &Domain> {
+    let is_below = |owner: &Domain| {
+        let mut above = owner.at_and_above().skip(1);
+        above.any(|above| owners.contains(&above))
+    };
+    owners.iter().filter(move |owner| !is_below(owner))
+}
+
+/// The mistakes of a file that the user named: each with its place.
+fn told(path: &str, content: &str, misread: Misread) -> Mistakes {
+    let told = misread.mistakes.into_iter().map(|one| {
+        let here = Mistake::at(path, content, one.offset, one.message);
+        one.elsewhere.unwrap_or(here)
+    });
+    Mistakes(told.collect())
+}
+
+/// The zone that the reverse name of an address is likely to be in: of a /24, or of a /64. Files often
+/// hold PTR records without the SOA record of their zone.
+fn reverse_zone(owner: &Domain) -> Option<Domain> {
+    let labels = match owner.as_str() {
+        ipv4 if ipv4.ends_with(".in-addr.arpa") => 1,
+        ipv6 if ipv6.ends_with(".ip6.arpa") => 16,
+        _ => return None,
+    };
+    owner.at_and_above().nth(labels)
+}

@@ -1,0 +1,233 @@
+//! Files that records come from: which may be read, and how much of them.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    path::{Component, Path, PathBuf},
+};
+
+use super::text::Included;
+use crate::name::Domain;
+
+/// Octets that a file of records may have.
+pub(crate) const MAX_FILE: u64 = 256 << 20;
+/// What some editors put in front of a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Where the files may lie that a scenario or a zone file names (`zone_file`, `$INCLUDE`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// In the folder of the file that names them, or below it.
+    #[default]
+    Folder,
+    /// Anywhere.
+    Anywhere,
+}
+
+/// The text of a file.
+pub(crate) struct Text {
+    pub(crate) text: String,
+    /// Whether it is not UTF-8: each character stands for an octet then, as in Latin-1.
+    pub(crate) is_latin: bool,
+}
+
+/// The octets of a file, or of standard input if the path is `-`; devices and what has no end are refused.
+///
+/// # Errors
+/// That it cannot be read, or is too long.
+pub(crate) fn octets(path: &Path) -> io::Result<Vec<u8>> {
+    if is_standard_input(path) {
+        return up_to_the_limit(io::stdin().lock());
+    }
+    let metadata = fs::metadata(path)?;
+    if is_device(&metadata) {
+        return Err(io::Error::other("it is a device, expected a file"));
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(too_long());
+    }
+    up_to_the_limit(File::open(path)?)
+}
+
+/// Whether a path means standard input.
+pub(crate) fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn up_to_the_limit(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    from.take(MAX_FILE + 1).read_to_end(&mut octets)?;
+    match octets.len() as u64 > MAX_FILE {
+        true => Err(too_long()),
+        false => Ok(octets),
+    }
+}
+
+fn too_long() -> io::Error {
+    let why = format!("it has more than {MAX_FILE} octets, which is the most that is read");
+    io::Error::other(why)
+}
+
+#[cfg(unix)]
+fn is_device(metadata: &fs::Metadata) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = metadata.file_type();
+    kind.is_char_device() || kind.is_block_device()
+}
+
+#[cfg(not(unix))]
+fn is_device(_: &fs::Metadata) -> bool {
+    false
+}
+
+/// A zone file as text. Old files have Latin-1 in their comments and strings; what has control characters
+/// besides is no text at all.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn zone_text(path: &Path) -> Result<Text, String> {
+    let mut octets = octets(path).map_err(|error| format!("cannot be read: {error}"))?;
+    if octets.starts_with(BYTE_ORDER_MARK) {
+        octets.drain(..BYTE_ORDER_MARK.len());
+    }
+    match String::from_utf8(octets) {
+        Ok(text) => Ok(Text {
+            text,
+            is_latin: false,
+        }),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let text: String = error.into_bytes().into_iter().map(char::from).collect();
+            match text.contains(|c: char| c.is_ascii_control() && !c.is_ascii_whitespace()) {
+                true => Err(format!(
+                    "found octets that are not UTF-8 after octet {valid}, expected a zone file"
+                )),
+                false => Ok(Text {
+                    text,
+                    is_latin: true,
+                }),
+            }
+        }
+    }
+}
+
+/// A scenario file, or one that it names, as text.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn utf8(path: &Path) -> io::Result<String> {
+    String::from_utf8(octets(path)?).map_err(|error| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "found octets that are not UTF-8 after octet {}, expected UTF-8 text",
+                error.utf8_error().valid_up_to()
+            ),
+        )
+    })
+}
+
+/// The folder of a file, in which other files are found.
+pub(crate) fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !is_standard_input(path) => folder.to_owned(),
+        _ => PathBuf::new(),
+    }
+}
+
+/// The domain that the name of a zone file says it is about: `example.com.zone`, `db.example.com`. One of
+/// numbers alone (`db.192.0.2`) may be a reverse zone, written in either order.
+pub(crate) fn domain_of(path: &Path) -> Option<Domain> {
+    let name = path.file_name()?.to_str()?;
+    let ending = [".zone", ".txt", ".db", ".hosts", ".bind", ".dns"];
+    let stem = ending.iter().find_map(|ending| name.strip_suffix(ending));
+    let domain: Domain = stem.or_else(|| name.strip_prefix("db."))?.parse().ok()?;
+    let (_, top) = domain.as_str().rsplit_once('.')?;
+    let is_number = top.bytes().all(|octet| octet.is_ascii_digit());
+    (!is_number).then_some(domain)
+}
+
+/// Whether a path may be read, which was joined to a folder.
+///
+/// # Errors
+/// That it lies outside the folder, or is not there.
+pub(crate) fn allowed(folder: &Path, path: &Path, reach: Reach) -> io::Result<()> {
+    if reach == Reach::Anywhere {
+        return Ok(());
+    }
+    let outside = || {
+        let why =
+            "it lies outside the folder of the file that names it; --allow-outside lets it be read";
+        io::Error::new(io::ErrorKind::PermissionDenied, why)
+    };
+    let inside = path.strip_prefix(folder).map_err(|_| outside())?;
+    let mut depth = 0_usize;
+    for component in inside.components() {
+        depth = match component {
+            Component::Normal(_) => depth + 1,
+            Component::CurDir => depth,
+            Component::ParentDir if depth > 0 => depth - 1,
+            _ => return Err(outside()),
+        };
+    }
+    // A link may lead out.
+    let here = match folder.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => folder,
+    };
+    match fs::canonicalize(path)?.starts_with(fs::canonicalize(here)?) {
+        true => Ok(()),
+        false => Err(outside()),
+    }
+}
+
+/// The file that an `$INCLUDE` names, found beside the outermost file.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(crate) fn included(folder: &Path, name: &str, reach: Reach) -> Result<Included, String> {
+    let path = folder.join(name);
+    allowed(folder, &path, reach).map_err(|error| format!("cannot be read: {error}"))?;
+    let Text { text, is_latin } =
+        zone_text(&path).map_err(|why| format!("cannot be used: {why}"))?;
+    Ok(Included {
+        path: path.display().to_string(),
+        text,
+        is_latin,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_names_lies_beside_it() {
+        let outer = tempfile::tempdir().expect("a folder");
+        let folder = outer.path().join("drills");
+        fs::create_dir_all(folder.join("zones")).expect("made");
+        for file in ["secret", "drills/a.zone", "drills/zones/b.zone"] {
+            fs::write(outer.path().join(file), "x").expect("written");
+        }
+        let may = |name: &str, reach| allowed(&folder, &folder.join(name), reach).is_ok();
+        for name in ["a.zone", "zones/b.zone", "zones/../a.zone", "./a.zone"] {
+            assert!(may(name, Reach::Folder), "{name}");
+        }
+        let absolute = outer.path().join("secret").display().to_string();
+        for name in ["../secret", "zones/../../secret", &absolute] {
+            assert!(!may(name, Reach::Folder), "{name}");
+            assert!(may(name, Reach::Anywhere), "{name}");
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("../secret", folder.join("link")).expect("made");
+            assert!(!may("link", Reach::Folder));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn devices_are_refused() {
+        assert!(octets(Path::new("/dev/zero")).is_err());
+    }
+}
