@@ -14,10 +14,13 @@ use std::{
 use futures_util::{StreamExt, stream};
 use hickory_proto::rr::{Name, RData, RecordType, rdata::TXT};
 
-pub(crate) use self::files::Files;
+pub(crate) use self::{
+    files::Files,
+    spf::{Flaw, MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record},
+};
 pub use self::{
     source::{Place, Placed, Reply, Source, resolver_address},
-    spf::SpfCost,
+    spf::SpfWalk,
 };
 use crate::{
     name::Domain,
@@ -125,8 +128,8 @@ pub struct Survey {
     pub policy_host: Host,
     /// The MTA-STS policy, where it is at hand.
     pub policy: Option<String>,
-    /// What its SPF record costs a receiver.
-    pub spf_cost: Option<SpfCost>,
+    /// What a check of its SPF record comes to, if it has one.
+    pub spf: Option<SpfWalk>,
 }
 
 impl Survey {
@@ -170,9 +173,9 @@ impl Survey {
         let reverse: BTreeMap<IpAddr, Reverse> =
             stream::iter(reverse).buffered(AT_ONCE).collect().await;
         let txt = source.ask(domain, RecordType::TXT).await;
-        let mut spf_cost = None;
+        let mut spf = None;
         if let [(record, _)] = &spf_records(&txt)[..] {
-            spf_cost = spf::cost(source, record).await;
+            spf = Some(spf::walk(source, domain, record).await);
         }
         let policy_host = look_at(source, &domain.prefixed("mta-sts")).await;
         Self {
@@ -188,7 +191,7 @@ impl Survey {
             reverse,
             txt,
             policy_host,
-            spf_cost,
+            spf,
         }
     }
 
@@ -266,10 +269,7 @@ fn joined(txt: &TXT) -> String {
 /// The SPF records among TXT records (RFC 7208 section 4.5).
 fn spf_records(reply: &Reply) -> Vec<(String, Option<Place>)> {
     let mut texts = Survey::texts(reply);
-    texts.retain(|(text, _)| {
-        let version = text.split(' ').next().unwrap_or_default();
-        version.eq_ignore_ascii_case("v=spf1")
-    });
+    texts.retain(|(text, _)| spf::is_record(text));
     texts
 }
 

@@ -5,7 +5,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     net::{IpAddr, SocketAddr},
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -21,7 +21,6 @@ use hickory_resolver::{
     net::{DnsError, NetError},
 };
 use tokio::sync::Mutex as AsyncMutex;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use super::Flaw;
 use crate::{
@@ -281,24 +280,12 @@ pub(crate) fn asking_only(server: SocketAddr) -> ResolverConfig {
 fn resolver(site: &Arc<Site>) -> Resolver<LabRuntime> {
     let config = asking_only(site.network.resolver());
     let runtime = LabRuntime::new(Arc::clone(site));
-    let mut builder =
-        Resolver::builder_with_config(config, runtime).with_tls_config(NO_TLS.clone());
+    let mut builder = Resolver::builder_with_config(config, runtime);
     *builder.options_mut() = options();
     builder
         .build()
         .expect("a resolver without TLS needs nothing that can fail")
 }
-
-/// What hickory would otherwise make for each resolver, out of all the system's certificates, for
-/// connections that are never made.
-static NO_TLS: LazyLock<ClientConfig> = LazyLock::new(|| {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider has them")
-        .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth()
-});
 
 fn options() -> ResolverOpts {
     let mut options = ResolverOpts::default();

@@ -1,68 +1,44 @@
-//! What an SPF record costs a receiver that checks it: lookups, of which ten are allowed.
+//! SPF (RFC 7208): the grammar of records, the check of a sender, and what is wrong with a domain's record
+//! whoever sends.
 
-use hickory_proto::rr::RecordType;
-use mail_auth::{
-    common::parse::TxtRecordParser,
-    spf::{Macro, Mechanism, Spf},
+mod check;
+mod macros;
+mod record;
+
+use std::collections::BTreeSet;
+
+use self::check::{Check, Sender};
+pub(crate) use self::{
+    check::{Flaw, MAX_LOOKUPS, MAX_NAMES, MAX_VOID},
+    record::{Mechanism, Qualifier, Record, is_record},
 };
-
-use super::{Reply, Source, spf_records};
+use super::Source;
 use crate::name::Domain;
 
-/// Lookups after which nobody counts on.
-const ENOUGH: usize = 50;
-
-/// What a check of an SPF record may cost (RFC 7208 section 4.6.4).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct SpfCost {
-    /// Terms that cause lookups, those of included records too.
+/// What a check of an SPF record comes to where no term matches, included records and all.
+#[derive(Debug, Clone, Default)]
+pub struct SpfWalk {
+    /// Terms that cause lookups, of which ten are allowed (RFC 7208 section 4.6.4).
     pub lookups: usize,
-    /// Whether there may be more: an included record is not at hand.
+    /// Whether there may be more: an included record is not at hand, or depends on the message.
     pub more: bool,
+    /// Names whose records would have been looked at, and are not at hand.
+    pub unseen: BTreeSet<Domain>,
+    /// Why it ends in a permanent error.
+    pub(crate) flaws: Vec<Flaw>,
 }
 
-/// Counts the lookups that a check of a record causes; nothing if it is not valid.
-pub(super) async fn cost(source: &Source, record: &str) -> Option<SpfCost> {
-    let mut cost = SpfCost::default();
-    let mut open = vec![Spf::parse(record.as_bytes()).ok()?];
-    while let Some(record) = open.pop() {
-        let mut others: Vec<&Macro> = Vec::new();
-        let mut directives = record.directives.iter();
-        // What stands after "all" is never looked at (RFC 7208 sections 5.1 and 6.1).
-        let all = directives.position(|directive| directive.mechanism == Mechanism::All);
-        for directive in &record.directives[..all.unwrap_or(record.directives.len())] {
-            match &directive.mechanism {
-                Mechanism::Include { macro_string } => others.push(macro_string),
-                Mechanism::A { .. }
-                | Mechanism::Mx { .. }
-                | Mechanism::Ptr { .. }
-                | Mechanism::Exists { .. } => cost.lookups += 1,
-                _ => {}
-            }
-        }
-        others.extend(record.redirect.iter().filter(|_| all.is_none()));
-        cost.lookups += others.len();
-        // One that includes itself comes here too.
-        if cost.lookups > ENOUGH {
-            cost.more = true;
-            return Some(cost);
-        }
-        for other in others {
-            let target = match other {
-                Macro::Literal(octets) => String::from_utf8_lossy(octets).parse::<Domain>().ok(),
-                // It depends on the message.
-                _ => None,
-            };
-            let Some(target) = target else {
-                cost.more = true;
-                continue;
-            };
-            let reply = source.ask(&target, RecordType::TXT).await;
-            cost.more |= matches!(reply, Reply::Failed | Reply::Unknown);
-            if let [(text, _)] = &spf_records(&reply)[..] {
-                open.extend(Spf::parse(text.as_bytes()));
-            }
-        }
+/// Walks over a domain's record as a check does of a sender that no term matches.
+pub(super) async fn walk(source: &Source, domain: &Domain, record: &str) -> SpfWalk {
+    let mut check = Check::new(source, Sender::default(), domain.clone());
+    check.of_record(domain, record).await;
+    SpfWalk {
+        lookups: check.lookups,
+        more: check.depends || !check.unseen.is_empty(),
+        unseen: check.unseen,
+        flaws: check.flaws,
     }
-    Some(cost)
 }
+
+#[cfg(test)]
+mod suite;

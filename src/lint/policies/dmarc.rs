@@ -1,0 +1,227 @@
+//! Checks of DMARC (RFC 9989): what receivers make of the record, and which tags they pass over.
+
+use super::{
+    super::{
+        Findings,
+        catalogue::{
+            DMARC_INVALID, DMARC_MISSING, DMARC_NONE, DMARC_REPORT_URI, DMARC_SEVERAL,
+            DMARC_TAG_IGNORED,
+        },
+    },
+    is_known, the_one,
+};
+use crate::{
+    name::Domain,
+    survey::{Place, Survey},
+};
+
+/// The values of `p`, `sp` and `np`.
+const POLICIES: [&str; 3] = ["none", "quarantine", "reject"];
+
+pub(super) fn check(findings: &mut Findings<'_>) {
+    let survey = findings.survey;
+    let domain = &survey.domain;
+    if !is_known(findings, "DMARC record", &survey.dmarc) {
+        return;
+    }
+    let mut records = Survey::texts(&survey.dmarc);
+    // One with a slip in its version is none, unless there is no other.
+    if records.iter().any(|(text, _)| is_record(text)) {
+        records.retain(|(text, _)| is_record(text));
+    }
+    let one = the_one(
+        findings,
+        "DMARC",
+        &records,
+        Some(DMARC_MISSING),
+        DMARC_SEVERAL,
+    );
+    let Some((record, place)) = one else { return };
+    if !is_record(&record) {
+        let message = format!("the DMARC record of {domain} is not valid: {record}");
+        return findings.add(DMARC_INVALID, place, message);
+    }
+    policy(findings, &record, place.clone());
+    for tag in tags(&record).filter(|tag| !tag.is_understood()) {
+        let message = format!(
+            "the DMARC record of {domain} has {}, which receivers pass over{}",
+            tag.text,
+            tag.hint()
+        );
+        findings.add(DMARC_TAG_IGNORED, place.clone(), message);
+    }
+    for name in ["rua", "ruf"] {
+        let value = value(&record, name).unwrap_or_default();
+        let addresses = value.split(',').map(str::trim);
+        for address in addresses.filter(|address| !address.is_empty() && !is_uri(address)) {
+            let message = format!(
+                "the DMARC record of {domain} has {name}={address}, which is no URI: no report comes; expected mailto:{address}"
+            );
+            findings.add(DMARC_REPORT_URI, place.clone(), message);
+        }
+    }
+}
+
+/// The policy that holds for the domain: its own, or one for subdomains from above (section 4.7).
+fn policy(findings: &mut Findings<'_>, record: &str, place: Option<Place>) {
+    let survey = findings.survey;
+    let domain = &survey.domain;
+    let name = format!("_dmarc.{domain}");
+    let inherited = !survey
+        .dmarc
+        .records()
+        .iter()
+        .any(|placed| Domain::from(&placed.record.name).as_str() == name);
+    let is_policy = |value: &str| {
+        POLICIES
+            .iter()
+            .any(|policy| policy.eq_ignore_ascii_case(value))
+    };
+    // One that is not valid spoils the others too (section 4.10.1).
+    let tags = ["p", "sp", "np"];
+    let mut values = tags
+        .iter()
+        .filter_map(|tag| Some((*tag, value(record, tag)?)));
+    if let Some((tag, wrong)) = values.find(|(_, value)| !is_policy(value)) {
+        let message = format!(
+            "the DMARC record of {domain} has no valid policy: found {tag}={wrong}, expected one of {}",
+            POLICIES.join(", ")
+        );
+        return findings.add(DMARC_INVALID, place, message);
+    }
+    let own = value(record, "sp").filter(|_| inherited);
+    let message = match own.or(value(record, "p")) {
+        None => format!("the DMARC record of {domain} has no policy, which counts as none"),
+        Some(policy) if policy.eq_ignore_ascii_case("none") => {
+            format!("the DMARC policy of {domain} is none: it asks for nothing")
+        }
+        Some(_) => return,
+    };
+    findings.add(DMARC_NONE, place, message);
+}
+
+/// Whether a text is a DMARC record: its version stands first, and is exactly that (section 4.8).
+fn is_record(text: &str) -> bool {
+    let first = tags(text).next();
+    first.is_some_and(|tag| tag.name.eq_ignore_ascii_case("v") && tag.value == Some("DMARC1"))
+}
+
+/// What stands between semicolons.
+struct Tag<'a> {
+    text: &'a str,
+    name: &'a str,
+    value: Option<&'a str>,
+}
+
+fn tags(record: &str) -> impl Iterator<Item = Tag<'_>> {
+    let parts = record.split(';').map(|part| part.trim_matches([' ', '\t']));
+    parts.filter(|part| !part.is_empty()).map(|text| {
+        let (name, value) = match text.split_once('=') {
+            Some((name, value)) => (name, Some(value.trim_start_matches([' ', '\t']))),
+            None => (text, None),
+        };
+        Tag {
+            text,
+            name: name.trim_end_matches([' ', '\t']),
+            value,
+        }
+    })
+}
+
+/// The value of a tag.
+fn value<'a>(record: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut tags = tags(record);
+    tags.find(|tag| tag.name.eq_ignore_ascii_case(wanted))
+        .map(|tag| tag.value.unwrap_or_default())
+}
+
+impl Tag<'_> {
+    /// Whether a receiver knows what to do with it; tags that nobody knows are there for others.
+    fn is_understood(&self) -> bool {
+        let Some(value) = self.value else {
+            return false;
+        };
+        let one_of = |allowed: &[&str], value: &str| {
+            allowed.iter().any(|word| word.eq_ignore_ascii_case(value))
+        };
+        match &*self.name.to_ascii_lowercase() {
+            "adkim" | "aspf" => one_of(&["r", "s"], value),
+            "fo" => value
+                .split(':')
+                .all(|one| one_of(&["0", "1", "d", "s"], one.trim())),
+            "t" => one_of(&["y", "n"], value),
+            "psd" => one_of(&["y", "n", "u"], value),
+            // Obsolete, and followed by those who know RFC 7489 alone.
+            "pct" => value.parse::<u8>().is_ok_and(|percent| percent <= 100),
+            "ri" => value.parse::<u32>().is_ok(),
+            _ => true,
+        }
+    }
+
+    fn hint(&self) -> &'static str {
+        match &*self.name.to_ascii_lowercase() {
+            _ if self.value.is_none() => "; expected NAME=VALUE",
+            "adkim" | "aspf" => "; expected r or s",
+            "fo" => "; expected 0, 1, d or s",
+            "t" => "; expected y or n",
+            "psd" => "; expected y, n or u",
+            "pct" => "; expected a number from 0 to 100",
+            _ => "; expected a number",
+        }
+    }
+}
+
+/// Whether a report address begins with a scheme (RFC 3986 section 3.1).
+fn is_uri(address: &str) -> bool {
+    let Some((scheme, rest)) = address.split_once(':') else {
+        return false;
+    };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'-' | b'.'));
+    let is_mailbox = !scheme.eq_ignore_ascii_case("mailto") || rest.contains('@');
+    is_scheme && is_mailbox
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_understood_or_passed_over() {
+        for (record, wrong) in [
+            ("v=DMARC1; p=reject; adkim=s; fo=1:d; pct=100; x=y", None),
+            ("v=DMARC1;p=none;aspf=q", Some("aspf=q")),
+            ("v=DMARC1; p=none; fo=2;", Some("fo=2")),
+            ("v=DMARC1; p=none; fo=0 : s", None),
+            ("v=DMARC1; p=none; pct=101", Some("pct=101")),
+            ("v=DMARC1; p=none; ri=day", Some("ri=day")),
+            ("v=DMARC1; p=none; t=1", Some("t=1")),
+            ("v=DMARC1; p=none; psd=x", Some("psd=x")),
+            ("v=DMARC1; p=none; stray", Some("stray")),
+        ] {
+            let mut ignored = tags(record).filter(|tag| !tag.is_understood());
+            assert_eq!(ignored.next().map(|tag| tag.text), wrong, "{record}");
+        }
+        for (record, valid) in [
+            ("v=DMARC1", true),
+            ("v = DMARC1 ; p=none", true),
+            ("V=DMARC1;p=none", true),
+            ("v=dmarc1; p=none", false),
+            ("v=DMARC1, p=none", false),
+            ("p=none; v=DMARC1", false),
+        ] {
+            assert_eq!(is_record(record), valid, "{record}");
+        }
+        for (address, valid) in [
+            ("mailto:a@b.test", true),
+            ("mailto:a@b.test!10m", true),
+            ("https://b.test/r", true),
+            ("a@b.test", false),
+            ("mailto:b.test", false),
+        ] {
+            assert_eq!(is_uri(address), valid, "{address}");
+        }
+    }
+}

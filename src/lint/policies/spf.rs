@@ -1,0 +1,94 @@
+//! Checks of SPF: a domain has one record, it is valid, and checking it does not end in an error.
+
+use super::{
+    super::{
+        Check, Findings,
+        catalogue::{
+            SPF_INCLUDE_MISSING, SPF_INVALID, SPF_LOOKUPS, SPF_LOOP, SPF_MISSING, SPF_MX_LIMIT,
+            SPF_PLUS_ALL, SPF_SEVERAL, SPF_VOID,
+        },
+        listed,
+    },
+    is_known, the_one,
+};
+use crate::survey::{
+    Flaw, MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record, SpfWalk,
+};
+
+pub(super) fn check(findings: &mut Findings<'_>) {
+    let survey = findings.survey;
+    let domain = &survey.domain;
+    if !is_known(findings, "TXT records", &survey.txt) {
+        return;
+    }
+    let records = survey.spf_records();
+    let one = the_one(findings, "SPF", &records, Some(SPF_MISSING), SPF_SEVERAL);
+    let Some((record, place)) = one else { return };
+    if let Ok(parsed) = Record::parse(&record) {
+        let passes_all = parsed.directives.iter().any(|directive| {
+            directive.mechanism == Mechanism::All && directive.qualifier == Qualifier::Pass
+        });
+        if passes_all {
+            let message = format!("the SPF record of {domain} lets everybody send: {record}");
+            findings.add(SPF_PLUS_ALL, place.clone(), message);
+        }
+    }
+    let Some(walk) = &survey.spf else { return };
+    for flaw in &walk.flaws {
+        let (check, found) = told(findings, walk, flaw);
+        let message = format!("the SPF record of {domain} {found}");
+        findings.add(check, place.clone(), message);
+    }
+}
+
+/// The check that a flaw fails, and what was found.
+fn told(findings: &Findings<'_>, walk: &SpfWalk, flaw: &Flaw) -> (Check, String) {
+    match flaw {
+        Flaw::Term { domain, bad } if *domain == findings.survey.domain => {
+            (SPF_INVALID, format!("is not valid: found {bad}"))
+        }
+        Flaw::Term { domain, bad } => {
+            let found = format!("leads to that of {domain}, which is not valid: found {bad}");
+            (SPF_INCLUDE_MISSING, found)
+        }
+        Flaw::NoRecord {
+            term,
+            exists: false,
+        } => (
+            SPF_INCLUDE_MISSING,
+            format!("has {term}, which does not exist"),
+        ),
+        Flaw::NoRecord { term, exists: true } => (
+            SPF_INCLUDE_MISSING,
+            format!("has {term}, which has no SPF record"),
+        ),
+        Flaw::Several { term, count } => (
+            SPF_INCLUDE_MISSING,
+            format!("has {term}, which has {count} SPF records: none counts"),
+        ),
+        Flaw::Loop { term } => (
+            SPF_LOOP,
+            format!("comes to {term}, which leads back to where it stands"),
+        ),
+        Flaw::Exchangers { term, count } => (
+            SPF_MX_LIMIT,
+            format!("has {term}, which names {count} exchangers, expected {MAX_NAMES} at most"),
+        ),
+        Flaw::Lookups => {
+            let more = if walk.more { " or more" } else { "" };
+            let lookups = walk.lookups;
+            (
+                SPF_LOOKUPS,
+                format!("needs {lookups}{more} lookups, expected {MAX_LOOKUPS} at most"),
+            )
+        }
+        Flaw::Void { terms } => (
+            SPF_VOID,
+            format!(
+                "has {} terms whose lookups find nothing, {}, expected {MAX_VOID} at most",
+                terms.len(),
+                listed(terms)
+            ),
+        ),
+    }
+}

@@ -1,0 +1,188 @@
+//! The openspf test suite (`tests/openspf`): what it expects of each sender is what the check says.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr},
+};
+
+use hickory_proto::rr::{
+    Name, RData, Record, RecordType,
+    rdata::{CNAME, MX, PTR, TXT},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::check::{Check, Lookup, Sender, SpfResult};
+use crate::{
+    name::Domain,
+    survey::{Placed, Reply},
+};
+
+#[derive(Deserialize)]
+struct Section {
+    description: String,
+    tests: Vec<Test>,
+    zone: BTreeMap<String, Vec<Vec<Value>>>,
+}
+
+#[derive(Deserialize)]
+struct Test {
+    name: String,
+    helo: String,
+    host: String,
+    mailfrom: String,
+    result: Vec<String>,
+}
+
+/// The records of a section; nothing stands for a lookup that times out.
+struct Zone(BTreeMap<Vec<u8>, Vec<Option<RData>>>);
+
+impl Zone {
+    fn of(section: &Section) -> Self {
+        let names = section.zone.iter().map(|(owner, rows)| {
+            let is_txt = |row: &Vec<Value>| row[0] == "TXT";
+            // An SPF record stands for a TXT record where there are none of these.
+            let has_txt = rows.iter().any(is_txt);
+            let data = rows.iter().filter_map(|row| match row[0].as_str() {
+                Some("TIMEOUT") => Some(None),
+                Some("SPF") if has_txt => None,
+                Some(kind) => data(kind, &row[1]).map(Some),
+                None => None,
+            });
+            (
+                name(owner).to_lowercase().to_ascii().into_bytes(),
+                data.collect(),
+            )
+        });
+        Self(names.collect())
+    }
+}
+
+fn name(text: &str) -> Name {
+    let text = text.trim_end_matches('.');
+    let labels = text.split('.').filter(|label| !label.is_empty());
+    Name::from_labels(labels.map(str::as_bytes)).expect("a name")
+}
+
+fn data(kind: &str, value: &Value) -> Option<RData> {
+    let octets = |text: &Value| -> Vec<u8> {
+        let text = text.as_str().unwrap_or_default();
+        text.chars()
+            .map(|c| u8::try_from(c).expect("an octet"))
+            .collect()
+    };
+    Some(match (kind, value) {
+        (_, Value::String(none)) if none == "NONE" => return None,
+        ("SPF" | "TXT", Value::Array(strings)) => {
+            let strings: Vec<Vec<u8>> = strings.iter().map(octets).collect();
+            RData::TXT(TXT::from_bytes(strings.iter().map(Vec::as_slice).collect()))
+        }
+        ("SPF" | "TXT", text) => RData::TXT(TXT::from_bytes(vec![&octets(text)])),
+        ("A", text) => RData::A(text.as_str()?.parse::<Ipv4Addr>().ok()?.into()),
+        ("AAAA", text) => RData::AAAA(text.as_str()?.parse::<Ipv6Addr>().ok()?.into()),
+        ("PTR", text) => RData::PTR(PTR(name(text.as_str()?))),
+        ("CNAME", text) => RData::CNAME(CNAME(name(text.as_str()?))),
+        ("MX", Value::Array(fields)) => {
+            let preference = u16::try_from(fields[0].as_u64()?).ok()?;
+            RData::MX(MX::new(preference, name(fields[1].as_str()?)))
+        }
+        other => panic!("{other:?}"),
+    })
+}
+
+impl Zone {
+    fn answer(&self, wanted: &Domain, record_type: RecordType, aliases: usize) -> Reply {
+        if aliases > 16 {
+            return Reply::Failed;
+        }
+        let owner = wanted.to_wire();
+        let Some(set) = self.0.get(owner.to_ascii().as_bytes()) else {
+            return Reply::NoDomain;
+        };
+        let mut found = Vec::new();
+        for data in set {
+            match data {
+                Some(RData::CNAME(target)) if record_type != RecordType::CNAME => {
+                    return self.answer(&Domain::from(&target.0), record_type, aliases + 1);
+                }
+                Some(data) if data.record_type() == record_type => {
+                    let record = Record::from_rdata(owner.clone(), 300, data.clone());
+                    found.push(Placed {
+                        record,
+                        place: None,
+                    });
+                }
+                None if found.is_empty() => return Reply::Failed,
+                _ => {}
+            }
+        }
+        match found.is_empty() {
+            true => Reply::NoData,
+            false => Reply::Records(found),
+        }
+    }
+}
+
+impl Lookup for Zone {
+    async fn look_up(&self, wanted: &Domain, record_type: RecordType) -> Reply {
+        self.answer(wanted, record_type, 0)
+    }
+}
+
+async fn result(zone: &Zone, test: &Test) -> &'static str {
+    let (local_part, domain) = match test.mailfrom.rsplit_once('@') {
+        Some((local, domain)) => (local.to_owned(), domain),
+        None => (String::new(), &*test.helo),
+    };
+    let labels: Vec<&[u8]> = domain.split('.').map(str::as_bytes).collect();
+    let Ok(domain) = Name::from_labels(labels) else {
+        return "none";
+    };
+    let domain = Domain::from(&domain);
+    let sender = Sender {
+        address: Some(test.host.parse().expect("an address")),
+        local_part: Some(local_part),
+        helo: Some(test.helo.clone()),
+    };
+    match Check::new(zone, sender, domain.clone()).of(&domain).await {
+        SpfResult::None => "none",
+        SpfResult::Neutral => "neutral",
+        SpfResult::Pass => "pass",
+        SpfResult::Fail => "fail",
+        SpfResult::SoftFail => "softfail",
+        SpfResult::TempError => "temperror",
+        SpfResult::PermError => "permerror",
+    }
+}
+
+/// Tests that the check does not agree with, each with the reason.
+const KNOWN: [(&str, &str); 0] = [];
+
+#[tokio::test]
+async fn senders_get_the_results_of_the_openspf_suite() {
+    let sections: Vec<Section> =
+        serde_json::from_str(include_str!("../../../tests/openspf/rfc7208-tests.json"))
+            .expect("JSON");
+    let mut count = 0;
+    let mut differ = Vec::new();
+    for section in &sections {
+        let zone = Zone::of(section);
+        for test in &section.tests {
+            count += 1;
+            let found = result(&zone, test).await;
+            if !test.result.iter().any(|expected| expected == found) {
+                let about = format!(
+                    "{} ({}): found {found}, expected {}",
+                    test.name,
+                    section.description,
+                    test.result.join(" or ")
+                );
+                differ.push((test.name.clone(), about));
+            }
+        }
+    }
+    let names: Vec<&str> = differ.iter().map(|(name, _)| name.as_str()).collect();
+    let known: Vec<&str> = KNOWN.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, known, "{differ:#?}");
+    assert_eq!(count, 203);
+}
