@@ -32,7 +32,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 #[cfg(target_os = "linux")]
 pub(crate) use self::find::bundled_scenario;
-use crate::lab::NetworkKind;
+use crate::{lab::NetworkKind, scenario::Reach};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -143,7 +143,7 @@ Examples:
 
 const LINT_NOTES: &str = "\
 Each finding stands at its record (path:line), with the id of its check. What the files do not say, as the
-addresses of a provider's exchangers, trips nothing; --resolver looks that up.
+addresses of a provider's exchangers, trips nothing and is named as not checked; --resolver looks that up.
 
 Exit status: 0 nothing as bad as --fail-on, 1 something is, 2 the records could not be read.
 
@@ -151,6 +151,7 @@ Examples:
   mxdrill lint example.com                       what the system's resolver says
   mxdrill lint example.com.zone reverse.zone     files, with what their PTR records say
   mxdrill lint export.txt --format sarif         for a code host; junit for CI
+  dig example.com axfr | mxdrill lint -          standard input
   mxdrill lint --explain spf-lookups             why that matters, and what to do";
 
 const CONFORM_NOTES: &str = "\
@@ -188,8 +189,11 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 struct RunArgs {
-    /// Scenario files, or folders of them; without any, the drills that come with mxdrill.
+    /// Scenario files, or folders of them, - for standard input; without any, the drills that come with
+    /// mxdrill.
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    outside: OutsideArgs,
     /// The network to run on: memory has a virtual clock, loopback real sockets and real time.
     /// Without it, memory, and loopback for drills that need sockets.
     #[arg(long, value_enum)]
@@ -250,9 +254,28 @@ enum SenderArg {
 
 #[derive(Debug, clap::Args)]
 struct CheckArgs {
-    /// Scenario files, or folders of them.
+    /// Scenario files, or folders of them; - is standard input.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    outside: OutsideArgs,
+}
+
+/// Where the files may lie that other files name.
+#[derive(Debug, clap::Args)]
+struct OutsideArgs {
+    /// Read files that a zone_file or an $INCLUDE names outside the folder of the file that names them.
+    #[arg(long)]
+    allow_outside: bool,
+}
+
+impl OutsideArgs {
+    fn reach(&self) -> Reach {
+        match self.allow_outside {
+            true => Reach::Anywhere,
+            false => Reach::Folder,
+        }
+    }
 }
 
 const FUZZ_NOTES: &str = "\
@@ -358,6 +381,8 @@ struct NewArgs {
 struct UpArgs {
     /// The scenario file.
     scenario: PathBuf,
+    #[command(flatten)]
+    outside: OutsideArgs,
     /// The port of the name server on 127.0.0.1; 0 is any free one.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     dns_port: u16,
@@ -379,6 +404,8 @@ struct UpArgs {
 struct ExecArgs {
     /// The scenario file.
     scenario: PathBuf,
+    #[command(flatten)]
+    outside: OutsideArgs,
     /// The command and its arguments.
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,

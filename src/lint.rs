@@ -8,12 +8,17 @@ mod catalogue;
 mod exchangers;
 mod policies;
 mod records;
+mod tlsa;
+mod unseen;
 
 use std::fmt;
 
 use serde::Serialize;
 
-pub use self::catalogue::CHECKS;
+pub use self::{
+    catalogue::CHECKS,
+    unseen::{Unseen, unseen},
+};
 use crate::{
     name::Domain,
     survey::{Place, Source, Survey},
@@ -98,7 +103,7 @@ impl Findings<'_> {
 }
 
 /// What others wrote into their records, without what a terminal would take for a command.
-fn plain(message: &str) -> String {
+pub(crate) fn plain(message: &str) -> String {
     let mut plain = String::with_capacity(message.len());
     for c in message.chars() {
         match c.is_control() {

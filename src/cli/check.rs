@@ -5,7 +5,7 @@ use std::io;
 use super::{CheckArgs, Outcome, find};
 
 pub(super) fn check(args: &CheckArgs) -> io::Result<Outcome> {
-    let loaded = find::load(&args.paths, None)?;
+    let loaded = find::load(&args.paths, None, args.outside.reach())?;
     let mut wrong = 0;
     for mistakes in loaded.iter().filter_map(|scenario| scenario.as_ref().err()) {
         wrong += 1;

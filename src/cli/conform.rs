@@ -27,7 +27,11 @@ const DRILLS_PER_CORE: usize = 3;
 
 pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
     let (servers, paths) = entrants(args)?;
-    let loaded = find::load(&paths, args.filter.as_deref())?;
+    let loaded = find::load(
+        &paths,
+        args.filter.as_deref(),
+        crate::scenario::Reach::Folder,
+    )?;
     let mut scenarios: Vec<Arc<Scenario>> = Vec::new();
     for scenario in loaded {
         match scenario {

@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(7 * 86_400);
 /// In the process that the user started: makes the private network and waits for it.
 pub(super) fn outside(args: &ExecArgs) -> io::Result<Outcome> {
     // Mistakes in the file are told before anything is made.
-    if let Err(mistakes) = Scenario::load(&args.scenario) {
+    if let Err(mistakes) = Scenario::load_within(&args.scenario, args.outside.reach()) {
         anstream::eprintln!("{mistakes}");
         return Ok(Outcome::CouldNotRun);
     }
@@ -47,7 +47,9 @@ pub(super) fn outside(args: &ExecArgs) -> io::Result<Outcome> {
 
 /// In the first process of the private network: the lab, the command, the verdict.
 pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
-    let scenario = Arc::new(Scenario::load(&args.scenario).map_err(io::Error::other)?);
+    let scenario = Arc::new(
+        Scenario::load_within(&args.scenario, args.outside.reach()).map_err(io::Error::other)?,
+    );
     let host = SendersHost::of(&scenario);
     namespace::begin(lifeline, &host.name())?;
     files::cover(&host)?;

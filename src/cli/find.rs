@@ -9,7 +9,10 @@ use std::{
 use include_dir::{Dir, include_dir};
 
 use super::at;
-use crate::scenario::{Mistakes, Scenario};
+use crate::{
+    scenario::{Mistakes, Reach, Scenario},
+    zone::file::is_standard_input,
+};
 
 /// The scenarios that come with mxdrill, so that the command needs no checkout.
 static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
@@ -17,11 +20,15 @@ static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
 /// A scenario file that could be read, or the mistakes in it.
 pub(super) type Loaded = Result<Arc<Scenario>, Mistakes>;
 
-/// Loads the files of these paths, or the bundled ones if there are none.
+/// Loads the files of these paths (`-` is standard input), or the bundled ones if there are none.
 ///
 /// # Errors
 /// A path that is not there, or a folder without scenarios.
-pub(super) fn load(paths: &[PathBuf], filter: Option<&str>) -> io::Result<Vec<Loaded>> {
+pub(super) fn load(
+    paths: &[PathBuf],
+    filter: Option<&str>,
+    reach: Reach,
+) -> io::Result<Vec<Loaded>> {
     let wanted = |path: &str| filter.is_none_or(|filter| path.contains(filter));
     if paths.is_empty() {
         let mut files = bundled(&BUNDLED);
@@ -49,7 +56,7 @@ pub(super) fn load(paths: &[PathBuf], filter: Option<&str>) -> io::Result<Vec<Lo
         .into_iter()
         .filter(|path| wanted(&path.display().to_string()));
     Ok(files
-        .map(|path| Scenario::load(&path).map(Arc::new))
+        .map(|path| Scenario::load_within(&path, reach).map(Arc::new))
         .collect())
 }
 
@@ -95,7 +102,7 @@ fn bundled(folder: &Dir<'static>) -> Vec<(String, &'static str)> {
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     let named = |error: io::Error| at(path, error);
-    if !std::fs::metadata(path).map_err(named)?.is_dir() {
+    if is_standard_input(path) || !std::fs::metadata(path).map_err(named)?.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }

@@ -34,9 +34,11 @@ pub(super) fn lint(args: &LintArgs) -> io::Result<Outcome> {
         from,
     } = args.records.look()?;
     let findings = lint::lint(&source, &surveys);
+    let unseen = lint::unseen(&surveys);
     let linted = Linted {
         domains: surveys.iter().map(|survey| &survey.domain).collect(),
         findings: &findings,
+        unseen: &unseen,
         from: &from,
     };
     let fails = |severity: Severity| match args.fail_on {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::at;
+use super::{OutsideArgs, at};
 use crate::{
     name::Domain,
     scenario::Mistakes,
@@ -18,8 +18,9 @@ const SHOWN: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct RecordsArgs {
-    /// A domain, or files with records: zone files as providers export them, scenarios (*.toml). Of
-    /// files alone, every domain in them that has MX records. Of a domain alone, what the resolver says.
+    /// A domain, or files with records: zone files as providers export them, scenarios (*.toml), - for
+    /// standard input. Of files alone, every domain in them that has MX records. Of a domain alone, what
+    /// the resolver says.
     #[arg(value_name = "DOMAIN|FILE")]
     what: Vec<String>,
     /// A zone file, or a scenario, to look records up in; may be given several times.
@@ -33,6 +34,8 @@ pub(super) struct RecordsArgs {
     /// not given; with files, for what they do not have.
     #[arg(long, value_name = "ADDRESS", value_parser = resolver_address)]
     resolver: Option<SocketAddr>,
+    #[command(flatten)]
+    outside: OutsideArgs,
 }
 
 /// What the domains of a command look like.
@@ -66,6 +69,7 @@ impl RecordsArgs {
             .build()?;
         runtime.block_on(async {
             let mut source = Source::default();
+            source.reach(self.outside.reach());
             let origin = self.origin.as_ref().or(match &domains[..] {
                 [only] => Some(only),
                 _ => None,
@@ -75,6 +79,9 @@ impl RecordsArgs {
                 source
                     .add_file(file, origin)
                     .map_err(|mistakes| told(&mistakes))?;
+            }
+            for note in source.notes() {
+                anstream::eprintln!("note: {note}");
             }
             if files.is_empty() || self.resolver.is_some() {
                 source.ask_beside(self.resolver)?;
@@ -90,6 +97,9 @@ impl RecordsArgs {
                 let mut surveys = Vec::new();
                 for domain in &domains {
                     let survey = Survey::of(&source, domain).await;
+                    if source.is_deaf() {
+                        return Err(io::Error::other(self.unanswered()));
+                    }
                     if matches!(survey.mx, Reply::Unknown) {
                         let files = from(&files, None);
                         let why = format!(
@@ -108,6 +118,18 @@ impl RecordsArgs {
             let nothing = "found no domain that gets mail in it";
             Err(at(first, io::Error::other(nothing)))
         })
+    }
+}
+
+impl RecordsArgs {
+    fn unanswered(&self) -> String {
+        let resolver = match self.resolver {
+            Some(address) => address.to_string(),
+            None => "the system's resolver".to_owned(),
+        };
+        format!(
+            "no answer came from {resolver}, expected a resolver that answers (--resolver ADDRESS)"
+        )
     }
 }
 

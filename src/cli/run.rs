@@ -40,7 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let begun = Instant::now();
     super::allow_many_files();
-    let loaded = find::load(&args.paths, args.filter.as_deref())?;
+    let loaded = find::load(&args.paths, args.filter.as_deref(), args.outside.reach())?;
     if loaded.is_empty() {
         let filter = args.filter.as_deref().unwrap_or_default();
         return Err(io::Error::new(

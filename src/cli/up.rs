@@ -16,7 +16,7 @@ use crate::{
 
 pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
     super::allow_many_files();
-    let scenario = match Scenario::load(&args.scenario) {
+    let scenario = match Scenario::load_within(&args.scenario, args.outside.reach()) {
         Ok(scenario) => Arc::new(scenario),
         Err(mistakes) => {
             anstream::eprintln!("{mistakes}");

@@ -1,4 +1,4 @@
-//! Checks of MX records, of the hosts that they name, of TLSA records and TTLs.
+//! Checks of MX records, of the hosts that they name, and of TTLs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +9,9 @@ use super::{
         BACKUP_PREFERRED, DUPLICATE_EXCHANGER, EQUAL_PREFERENCES, LOOKUP_FAILED, NO_DOMAIN, NO_MX,
         NULL_MX_MIXED, NULL_MX_PREFERENCE, NULL_MX_SENDS, NULL_MX_UNNEEDED, PREFERENCE_EXTREME,
         SINGLE_EXCHANGER, TARGET_ADDRESS, TARGET_ALIAS, TARGET_LOCALHOST, TARGET_NO_ADDRESS,
-        TARGET_NXDOMAIN, TLSA_PARTIAL, TLSA_UNSIGNED, TTL_HIGH, TTL_LOW,
+        TARGET_NXDOMAIN, TARGET_SYNTAX, TTL_HIGH, TTL_LOW,
     },
-    listed,
+    listed, tlsa,
 };
 use crate::{
     name::Domain,
@@ -74,7 +74,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     targets(findings, &named);
     preferences(findings, &named);
     addresses::check(findings, &named);
-    tlsa(findings, &named);
+    tlsa::check(findings, &named);
     ttls(findings, &named);
 }
 
@@ -89,6 +89,10 @@ fn no_mx(findings: &mut Findings<'_>) {
         _ => format!("{domain} has no MX record and no address: it can get no mail"),
     };
     findings.add(NO_MX, None, message);
+    // The domain is its own exchanger (RFC 5321 section 5.1).
+    if let Some(known) = survey.hosts.get(domain) {
+        addresses::reachable(findings, domain, known);
+    }
 }
 
 fn null_mx(findings: &mut Findings<'_>) {
@@ -157,11 +161,28 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
             findings.add(TARGET_LOCALHOST, place, message);
             continue;
         }
+        if let Some(label) = odd_label(host) {
+            let message = format!(
+                "{host} is no host name: found {label:?}, expected letters, digits and hyphens between them"
+            );
+            findings.add(TARGET_SYNTAX, place, message);
+        }
         if let Some(known) = survey.hosts.get(host) {
             target(findings, listed, known);
             addresses::reachable(findings, host, known);
         }
     }
+}
+
+/// The label that keeps a name from being one of a host (RFC 1123 section 2.1).
+fn odd_label(host: &Domain) -> Option<&str> {
+    let is_plain = |label: &str| {
+        let mut octets = label.bytes();
+        octets.all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    host.as_str().split('.').find(|label| !is_plain(label))
 }
 
 fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
@@ -274,41 +295,6 @@ impl Role {
             _ => false,
         };
         later || (self.backup && !other.backup) || (other.primary && !self.primary)
-    }
-}
-
-/// Whether DANE can do what it is there for.
-fn tlsa(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
-    let hosts: BTreeMap<&Domain, &Host> = named
-        .iter()
-        .filter_map(|listed| Some((&listed.host, survey.hosts.get(&listed.host)?)))
-        .collect();
-    let with: Vec<_> = hosts
-        .iter()
-        .filter(|(_, host)| !host.tlsa.records().is_empty())
-        .collect();
-    let without: Vec<_> = hosts
-        .iter()
-        .filter(|(_, host)| host.tlsa.is_none())
-        .collect();
-    let Some((_, first)) = with.first() else {
-        return;
-    };
-    let place = first.tlsa.records()[0].place.clone();
-    if !without.is_empty() {
-        let message = format!(
-            "TLSA records: {} has some, and {} none",
-            listed(with.iter().map(|(name, _)| name)),
-            listed(without.iter().map(|(name, _)| name)),
-        );
-        findings.add(TLSA_PARTIAL, place.clone(), message);
-    }
-    let unsigned = with.iter().filter(|(_, host)| host.signed == Some(false));
-    let unsigned = listed(unsigned.map(|(name, _)| name));
-    if !unsigned.is_empty() {
-        let message = format!("TLSA records without DNSSEC, as far as the file says: {unsigned}");
-        findings.add(TLSA_UNSIGNED, place, message);
     }
 }
 

@@ -10,14 +10,19 @@ use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, 
 use serde_json::{Value, json};
 
 use crate::{
-    lint::{CHECKS, Check, Finding, Severity},
+    lint::{CHECKS, Check, Finding, Severity, Unseen, plain},
     name::Domain,
 };
+
+/// Domains of which it is told what was not checked.
+const MAX_UNSEEN: usize = 20;
 
 /// What was checked, and what came of it.
 pub(crate) struct Linted<'a> {
     pub(crate) domains: Vec<&'a Domain>,
     pub(crate) findings: &'a [Finding],
+    /// What has not been checked.
+    pub(crate) unseen: &'a [Unseen],
     /// Where the records are from.
     pub(crate) from: &'a str,
 }
@@ -68,10 +73,18 @@ impl Linted<'_> {
             })
             .collect();
         let sum = match sum.is_empty() {
-            true => "no problems found".to_owned(),
+            true if self.unseen.is_empty() => "no problems found".to_owned(),
+            true => "no problems found in what was checked".to_owned(),
             false => sum.join(", "),
         };
         writeln!(out, "{domains} ({}): {sum}", self.from)?;
+        for (domain, unseen) in self.unseen_by_domain().into_iter().take(MAX_UNSEEN) {
+            let of = match self.domains.len() {
+                1 => String::new(),
+                _ => format!(" of {domain}"),
+            };
+            writeln!(out, "not checked{of}: {}", plain(&unseen.join("; ")))?;
+        }
         if let Some(finding) = self
             .findings
             .iter()
@@ -86,7 +99,19 @@ impl Linted<'_> {
         Ok(())
     }
 
-    /// A line for each finding.
+    /// What was not checked of each domain that it is told of, in their order.
+    fn unseen_by_domain(&self) -> Vec<(&Domain, Vec<&str>)> {
+        let mut all: Vec<(&Domain, Vec<&str>)> = Vec::new();
+        for one in self.unseen {
+            match all.last_mut().filter(|(domain, _)| **domain == one.domain) {
+                Some((_, whats)) => whats.push(&one.what),
+                None => all.push((&one.domain, vec![&one.what])),
+            }
+        }
+        all
+    }
+
+    /// A line for each finding, and then one for each domain of which something was not checked.
     pub(crate) fn json(&self, out: &mut impl Write) -> io::Result<()> {
         for finding in self.findings {
             let line = json!({
@@ -102,6 +127,10 @@ impl Linted<'_> {
             });
             writeln!(out, "{line}")?;
         }
+        for (domain, unseen) in self.unseen_by_domain() {
+            let line = json!({ "domain": domain, "not_checked": unseen });
+            writeln!(out, "{line}")?;
+        }
         Ok(())
     }
 
@@ -109,6 +138,11 @@ impl Linted<'_> {
     pub(crate) fn sarif(&self, out: &mut impl Write) -> io::Result<()> {
         let rules: Vec<Value> = CHECKS.iter().map(rule).collect();
         let results: Vec<Value> = self.findings.iter().map(result).collect();
+        let unseen = self.unseen.iter().map(|one| {
+            let text = format!("not checked of {}: {}", one.domain, one.what);
+            json!({ "level": "note", "message": { "text": text } })
+        });
+        let unseen: Vec<Value> = unseen.collect();
         let document = json!({
             "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
             "version": "2.1.0",
@@ -119,6 +153,10 @@ impl Linted<'_> {
                     "rules": rules,
                 } },
                 "columnKind": "unicodeCodePoints",
+                "invocations": [{
+                    "executionSuccessful": true,
+                    "toolExecutionNotifications": unseen,
+                }],
                 "results": results,
             }],
         });
@@ -126,7 +164,8 @@ impl Linted<'_> {
         writeln!(out)
     }
 
-    /// JUnit XML: a suite for each domain, a case for each check, failed from a severity on.
+    /// JUnit XML: a suite for each domain, a case for each check, failed from a severity on, and skipped
+    /// where it found nothing and did not see all that it needs.
     pub(crate) fn junit(
         &self,
         out: &mut impl Write,
@@ -155,6 +194,13 @@ impl Linted<'_> {
                     status.set_message(found[0].message.clone());
                     status.set_type(check.severity.to_string());
                     status.set_description(lines.collect::<Vec<_>>().join("\n"));
+                }
+                let mut unseen = self.unseen.iter();
+                let unseen =
+                    unseen.find(|one| one.domain == **domain && one.checks.contains(&check.id));
+                if let Some(unseen) = unseen.filter(|_| found.is_empty()) {
+                    status = TestCaseStatus::skipped();
+                    status.set_message(format!("not checked: {}", unseen.what));
                 }
                 suite.add_test_case(TestCase::new(check.id, status));
             }

@@ -232,7 +232,7 @@ fn domain_spec(text: &str) -> Result<MacroString, String> {
     };
     match end.rsplit_once('.') {
         Some((_, top)) if is_top_label(top) => Ok(parsed),
-        _ => Err(format!("{text} does not end as a domain does{hint}")),
+        _ => Err(format!("expected a domain such as mail.example.com{hint}")),
     }
 }
 

@@ -1,0 +1,147 @@
+//! What the checks did not see: a domain without findings is clean only as far as its records are known.
+
+use super::listed;
+use crate::{
+    name::Domain,
+    survey::{Host, Reply, Survey},
+};
+
+/// Names that are told; there may be thousands.
+const SHOWN: usize = 5;
+
+/// Something about a domain that is not known, and so has not been checked.
+#[derive(Debug, Clone)]
+pub struct Unseen {
+    /// The domain whose mail it is about.
+    pub domain: Domain,
+    /// What it is, in words.
+    pub what: String,
+    /// The ids of the checks that would have needed it.
+    pub checks: &'static [&'static str],
+}
+
+const OF_ADDRESSES: &[&str] = &[
+    "target-alias",
+    "target-private",
+    "target-no-address",
+    "target-nxdomain",
+    "shared-address",
+    "shared-network",
+    "single-exchanger",
+    "ipv6-absent",
+    "ipv6-only",
+    "ptr-missing",
+    "ptr-mismatch",
+];
+const OF_REVERSE: &[&str] = &["ptr-missing", "ptr-mismatch"];
+const OF_SPF: &[&str] = &[
+    "spf-missing",
+    "spf-several",
+    "spf-invalid",
+    "spf-lookups",
+    "spf-void",
+    "spf-mx-limit",
+    "spf-include-missing",
+    "spf-loop",
+    "spf-plus-all",
+    "null-mx-sends",
+];
+const OF_INCLUDES: &[&str] = &["spf-lookups", "spf-void", "spf-include-missing", "spf-loop"];
+const OF_DMARC: &[&str] = &[
+    "dmarc-missing",
+    "dmarc-several",
+    "dmarc-invalid",
+    "dmarc-tag-ignored",
+    "dmarc-report-uri",
+    "dmarc-none",
+];
+const OF_MTA_STS: &[&str] = &["mta-sts-invalid", "mta-sts-no-policy", "mta-sts-misses"];
+const OF_POLICY: &[&str] = &["mta-sts-misses"];
+const OF_TLSA: &[&str] = &["tlsa-partial", "tlsa-usage", "tlsa-length", "tlsa-unsigned"];
+const OF_DNSSEC: &[&str] = &["tlsa-unsigned"];
+
+/// What was not seen of domains, in their order.
+pub fn unseen(surveys: &[Survey]) -> Vec<Unseen> {
+    let mut all = Vec::new();
+    for survey in surveys {
+        // Of a domain that is not there nothing was to be seen, and of a lookup that failed there is a finding.
+        if matches!(survey.mx, Reply::Failed | Reply::NoDomain) {
+            continue;
+        }
+        let mut add = |what: String, checks| {
+            all.push(Unseen {
+                domain: survey.domain.clone(),
+                what,
+                checks,
+            });
+        };
+        let exchangers = || {
+            let listed = survey.listed.iter().map(|listed| &listed.host);
+            let mut names: Vec<&Domain> = listed.filter(|host| !host.is_root()).collect();
+            names.sort();
+            names.dedup();
+            // Without MX records the domain is its own.
+            if survey.listed.is_empty() {
+                names.push(&survey.domain);
+            }
+            names
+                .into_iter()
+                .filter_map(|name| Some((name, survey.hosts.get(name)?)))
+        };
+        let those = |unknown: &dyn Fn(&Host) -> bool| {
+            let hosts = exchangers().filter(|(_, host)| unknown(host));
+            few(hosts.map(|(name, _)| name))
+        };
+        let unknown = |reply: &Reply| matches!(reply, Reply::Unknown);
+        if let Some(hosts) = those(&|host| unknown(&host.ipv4) || unknown(&host.ipv6)) {
+            add(format!("the addresses of {hosts}"), OF_ADDRESSES);
+        }
+        let unnamed = survey
+            .reverse
+            .iter()
+            .filter(|(_, reverse)| matches!(reverse.names, Reply::Unknown | Reply::Failed));
+        if let Some(addresses) = few(unnamed.map(|(address, _)| address)) {
+            add(format!("the PTR records of {addresses}"), OF_REVERSE);
+        }
+        if unknown(&survey.txt) {
+            add("the SPF record".to_owned(), OF_SPF);
+        }
+        let targets = survey.spf.as_ref().and_then(|walk| few(&walk.unseen));
+        if let Some(targets) = targets {
+            let what = format!("the SPF records of {targets}, which it includes");
+            add(what, OF_INCLUDES);
+        }
+        if unknown(&survey.dmarc) {
+            add("the DMARC record".to_owned(), OF_DMARC);
+        }
+        match &survey.mta_sts {
+            Reply::Unknown => add("the MTA-STS record".to_owned(), OF_MTA_STS),
+            Reply::Records(_) if survey.policy.is_none() => {
+                add(
+                    "the MTA-STS policy, which is fetched by HTTPS".to_owned(),
+                    OF_POLICY,
+                );
+            }
+            _ => {}
+        }
+        if let Some(hosts) = those(&|host| matches!(host.tlsa, Reply::Unknown | Reply::Failed)) {
+            add(format!("the TLSA records of {hosts}"), OF_TLSA);
+        }
+        let unsigned = |host: &Host| !host.tlsa.records().is_empty() && host.signed.is_none();
+        if let Some(hosts) = those(&unsigned) {
+            add(format!("whether DNSSEC covers {hosts}"), OF_DNSSEC);
+        }
+    }
+    all
+}
+
+/// Some of the names, and how many more there are.
+fn few<T: ToString>(names: impl IntoIterator<Item = T>) -> Option<String> {
+    let mut names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    let count = names.len();
+    if count > SHOWN + 1 {
+        names.truncate(SHOWN);
+        names.push(format!("{} more", count - SHOWN));
+    }
+    (count > 0).then(|| listed(names))
+}
