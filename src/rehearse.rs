@@ -9,6 +9,11 @@ use std::{
     time::Duration,
 };
 
+use hickory_proto::rr::{
+    RData, Record,
+    rdata::{CNAME, MX},
+};
+
 use crate::{
     drill::{self, Run},
     event::{SessionId, What},
@@ -19,12 +24,15 @@ use crate::{
     sender::Reference,
     survey::Survey,
     verdict::{Witness, judge},
+    zone::present,
 };
 
 /// Messages of each drill.
 pub const MESSAGES: usize = 200;
 /// Exchangers that are rehearsed at most.
 const MOST: usize = 50;
+/// Seconds for which the records of a drill may be kept.
+const TTL: u32 = 300;
 /// The first of the addresses that stand for those which are not known (RFC 2544).
 const STAND_INS: u32 = u32::from_be_bytes([198, 18, 0, 1]);
 
@@ -85,15 +93,14 @@ pub fn rehearse(survey: &Survey) -> io::Result<Vec<Rehearsed>> {
 fn zone_text(plan: &Plan) -> String {
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a string takes it all");
-    line("$TTL 300".to_owned());
     let domain = &plan.domain;
+    let record =
+        |owner: &Domain, data| present::record(&Record::from_rdata(owner.to_wire(), TTL, data));
     if plan.kind == crate::plan::Kind::Mx {
         for level in &plan.levels {
             for planned in &level.exchangers {
-                line(format!(
-                    "{domain}. IN MX {} {}.",
-                    level.preference, planned.host
-                ));
+                let mx = MX::new(level.preference, planned.host.to_wire());
+                line(record(domain, RData::MX(mx)));
             }
         }
     }
@@ -113,7 +120,7 @@ fn zone_text(plan: &Plan) -> String {
         }
         let mut owner = &planned.host;
         if let Some(target) = &planned.alias_of {
-            line(format!("{owner}. IN CNAME {target}."));
+            line(record(owner, RData::CNAME(CNAME(target.to_wire()))));
             owner = target;
             if !seen.insert(target) {
                 continue;
@@ -121,8 +128,7 @@ fn zone_text(plan: &Plan) -> String {
         }
         let stand_in = planned.addresses.is_empty().then(|| stand_ins.next());
         for address in planned.addresses.iter().copied().chain(stand_in.flatten()) {
-            let family = if address.is_ipv4() { "A" } else { "AAAA" };
-            line(format!("{owner}. IN {family} {address}"));
+            line(record(owner, RData::from(address)));
         }
     }
     text
@@ -139,7 +145,7 @@ fn failures(plan: &Plan) -> Vec<Failure> {
     let mut add = |title: String, file: String, faults: Vec<String>| {
         failures.push(Failure {
             title,
-            file,
+            file: file_name(&file),
             faults,
         });
     };
@@ -182,7 +188,7 @@ fn failures(plan: &Plan) -> Vec<Failure> {
         "dns-fails".to_owned(),
         vec![format!(
             "{{ query = \"{}\", effect = \"servfail\", until = \"1h\" }}",
-            plan.domain
+            quoted(plan.domain.as_str())
         )],
     );
     for planned in &usable {
@@ -225,6 +231,7 @@ fn fault(host: &Domain, stage: &str, effect: &str, until: &str) -> String {
         "" => String::new(),
         until => format!(", until = \"{until}\""),
     };
+    let host = quoted(host.as_str());
     format!("{{ host = \"{host}\", stage = \"{stage}\", effect = \"{effect}\"{until} }}")
 }
 
@@ -282,7 +289,6 @@ fn scenario_text(
     faults: &[String],
     expected: &str,
 ) -> String {
-    let quoted = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"");
     let faults: String = faults
         .iter()
         .fold(String::new(), |all, fault| all + "  " + fault + ",\n");
@@ -294,10 +300,22 @@ fn scenario_text(
         "# Made by mxdrill rehearse from the records of {domain}.\n\
         summary = \"{domain}: {title}\"\nlevel = \"INFO\"\n\nzone = \"\"\"\n{zone}\"\"\"\n\n\
         messages = [{{ id = \"m\", to = \"someone@{domain}\", count = {MESSAGES} }}]\n{faults}\n[expect]\n{expected}\n",
-        domain = plan.domain,
+        domain = quoted(plan.domain.as_str()),
         title = quoted(title),
         zone = quoted(zone),
     )
+}
+
+/// A text as it stands in a TOML string.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// A name of a file, of letters, digits, dots, hyphens and underscores alone.
+fn file_name(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let plain = text.chars().map(|c| if is_plain(c) { c } else { '_' });
+    plain.collect()
 }
 
 /// Who took how many messages, and the longest that one of these waited.

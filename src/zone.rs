@@ -64,7 +64,9 @@ impl Zone {
                 *self.nodes.entry(node).or_default() += 1;
             }
         }
-        let set = self.records.entry(owner).or_default();
+        // Most names have one record, of zones that may have a million.
+        let set = self.records.entry(owner);
+        let set = set.or_insert_with(|| Vec::with_capacity(1));
         match set.iter_mut().find(|known| known.data == record.data) {
             Some(known) => *known = record,
             None => set.push(record),

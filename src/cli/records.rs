@@ -11,6 +11,7 @@ use crate::{
     name::Domain,
     scenario::Mistakes,
     survey::{Reply, Source, Survey, resolver_address},
+    zone::file::is_standard_input,
 };
 
 /// Mistakes in a file that are shown.
@@ -60,7 +61,11 @@ impl RecordsArgs {
         for word in &self.what {
             let path = Path::new(word);
             match word.parse::<Domain>() {
-                Ok(domain) if !path.exists() && !looks_like_a_path(word) => domains.push(domain),
+                Ok(domain)
+                    if !is_standard_input(path) && !path.exists() && !looks_like_a_path(word) =>
+                {
+                    domains.push(domain);
+                }
                 _ => files.push(path.to_owned()),
             }
         }

@@ -40,8 +40,6 @@ pub(crate) struct Files {
     /// Types of records that mean nothing to mail, by owner.
     others: BTreeMap<Domain, Vec<String>>,
     signed: BTreeSet<Domain>,
-    /// Where records are written down, by owner and data; of a record that is there twice, the first.
-    places: HashMap<(Domain, RData), Place>,
     /// Addresses that a name has.
     addresses: HashMap<Domain, usize>,
     policies: BTreeMap<Domain, String>,
@@ -182,11 +180,9 @@ impl Files {
         {
             self.cover_types(apex, std::iter::once(RecordType::PTR));
         }
-        if let Some(place) = &placed.place {
-            let key = (owner.clone(), record.data.clone());
-            self.places.entry(key).or_insert_with(|| place.clone());
-        }
-        self.written.entry(owner).or_default().push(placed);
+        // Most names have one record, of files that may have a million.
+        let set = self.written.entry(owner);
+        set.or_insert_with(|| Vec::with_capacity(1)).push(placed);
         self.zone.add(record);
     }
 
@@ -294,10 +290,7 @@ impl Files {
             .into_iter()
             .filter(|record| record.record_type() == record_type)
             .map(|record| Placed {
-                place: self
-                    .places
-                    .get(&(end.clone(), record.data.clone()))
-                    .cloned(),
+                place: self.place_of(&end, &record.data),
                 record,
             })
             .collect();
@@ -321,6 +314,13 @@ impl Files {
             ResponseCode::NXDomain => Reply::NoDomain,
             _ => Reply::NoData,
         })
+    }
+
+    /// Where a record is written down; of one that is there twice, the first.
+    fn place_of(&self, owner: &Domain, data: &RData) -> Option<Place> {
+        let set = self.written.get(owner)?;
+        let placed = set.iter().find(|placed| placed.record.data == *data)?;
+        placed.place.clone()
     }
 
     /// Where a name is written down first.

@@ -31,7 +31,7 @@ const MAX_ALIASES: usize = 16;
 /// Wait for a resolver's answer, which is asked twice.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Questions without any answer after which a resolver is asked no more.
-const PATIENCE: usize = 8;
+const PATIENCE: usize = 3;
 
 /// Where a record is written down.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -32,6 +32,8 @@ const DEFAULT_TTL: u32 = 300;
 const MAX_DEPTH: usize = 8;
 /// Records that `$GENERATE` makes of one text.
 const MAX_GENERATED: usize = 65_536;
+/// Records that a text may have: more take more memory than a survey of mail domains is worth.
+const MAX_RECORDS: usize = 1_000_000;
 /// Octets that `$INCLUDE` brings in.
 const MAX_INCLUDED: usize = 256 << 20;
 
@@ -212,6 +214,14 @@ impl Context<'_> {
             if let Err(mistake) = outcome {
                 self.mistakes.push(frame.placed(mistake));
             }
+            if self.written.records.len() + self.written.others.len() > MAX_RECORDS {
+                self.mistakes.push(frame.placed(ZoneMistake {
+                    offset,
+                    message: format!("found more than {MAX_RECORDS} records, expected fewer"),
+                    elsewhere: None,
+                }));
+                break;
+            }
             if self.mistakes.len() >= MAX_MISTAKES {
                 break;
             }
@@ -390,6 +400,7 @@ impl Context<'_> {
             return Err(at(first, message));
         }
         self.generated += steps.count();
+        let owner = self.owner.clone();
         let template = columns.iter().enumerate().map(|(index, column)| {
             let token = frame.token(column);
             // Data of several words may be quoted as one.
@@ -430,6 +441,7 @@ impl Context<'_> {
                 .records
                 .extend(record.map(|record| frame.entered(record, first.start, &mut lines)));
         }
+        self.owner = owner;
         Ok(())
     }
 }
