@@ -4,15 +4,16 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::Write,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use mxdrill::{
     lab::{Lab, NetworkKind},
-    lint::{CHECKS, Check, lint},
+    lint::{CHECKS, Check, Severity, lint},
     name::Domain,
     scenario::Scenario,
     survey::{Source, Survey},
@@ -67,6 +68,33 @@ async fn every_check_is_tripped_by_its_zone_and_by_no_clean_one() {
     }
 }
 
+/// Zones that look much like those which trip a check, and are right.
+#[tokio::test]
+async fn no_check_is_tripped_by_a_near_miss() {
+    let near = fs::read_dir(zones().join("near")).expect("a folder");
+    let mut tried = 0;
+    for entry in near {
+        let path = entry.expect("a file").path();
+        let id = path
+            .file_stem()
+            .expect("a name")
+            .to_string_lossy()
+            .into_owned();
+        assert!(Check::find(&id).is_some(), "{id}");
+        let found = found(&path).await;
+        assert!(!found.contains(id.as_str()), "{id}: {found:?}");
+        let errors = found.iter().filter_map(|id| Check::find(id));
+        let mut errors = errors.filter(|check| check.severity == Severity::Error);
+        // A near miss of one check may be what another is for.
+        assert!(
+            errors.all(|check| check.id == "target-alias"),
+            "{id}: {found:?}"
+        );
+        tried += 1;
+    }
+    assert!(tried > 12, "{tried}");
+}
+
 #[tokio::test]
 async fn zone_files_of_all_shapes_are_read() {
     let expected: [(&str, &[&str]); 7] = [
@@ -85,6 +113,7 @@ async fn zone_files_of_all_shapes_are_read() {
                 "backup-preferred",
                 "cname-beside",
                 "dmarc-invalid",
+                "dmarc-report-uri",
                 "duplicate-exchanger",
                 "mta-sts-invalid",
                 "null-mx-mixed",
@@ -213,6 +242,12 @@ fn reports_for_programs_are_what_they_say() {
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
+    // What was not checked stands on a line of its own, and in SARIF as a notification.
+    let (lines, unseen): (Vec<Value>, Vec<Value>) =
+        lines.into_iter().partition(|line| line.get("id").is_some());
+    let unseen = unseen[0]["not_checked"].as_array().expect("a list").len();
+    let notifications = &run["invocations"][0]["toolExecutionNotifications"];
+    assert_eq!(notifications.as_array().expect("a list").len(), unseen);
     assert_eq!(results.len(), lines.len());
     for (result, line) in results.iter().zip(&lines) {
         assert_eq!(result["ruleId"], line["id"]);
@@ -225,9 +260,100 @@ fn reports_for_programs_are_what_they_say() {
     let junit = mxdrill(&["lint", &mess, "--format", "junit"]);
     let junit = String::from_utf8_lossy(&junit.stdout).into_owned();
     assert!(
-        junit.contains("tests=\"42\"") && junit.contains("<failure"),
+        junit.contains(&format!("tests=\"{}\"", CHECKS.len()))
+            && junit.contains("<failure")
+            && junit.contains("<skipped message=\"not checked: "),
         "{junit}"
     );
+}
+
+#[test]
+fn standard_input_is_a_zone_file_or_a_scenario() {
+    let clean = fs::read(path_of("clean.zone")).expect("read");
+    let scenario = "summary = 's'\nzone = 'example.test. MX 0 .'\nmessages = [{ id = 'm', to = 'a@example.test' }]\n";
+    let scenario = scenario.as_bytes().to_vec();
+    for (arguments, input, status) in [
+        (&["lint", "-"][..], &clean, 0),
+        (&["plan", "-"], &clean, 0),
+        (&["check", "-"], &scenario, 0),
+        (&["check", "-"], &clean, 2),
+    ] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(input).expect("written");
+        drop(stdin);
+        let ended = child.wait().expect("it ends");
+        assert_eq!(ended.code(), Some(status), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_resolver_that_does_not_answer_is_no_verdict() {
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let address = silent.local_addr().expect("an address").to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.zone");
+    fs::write(&path, "$TTL 300\nexample.test. MX 10 mx.provider.test.\n").expect("written");
+    let path = path.display().to_string();
+    let output = mxdrill(&["lint", &path, "--resolver", &address]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() == Some(2) && said.contains("no answer came from 127.0.0.1"),
+        "{said}"
+    );
+    // What is not known of it is no finding.
+    let output = mxdrill(&["lint", &path, "--fail-on", "info"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        output.status.success() && said.contains("not checked: the addresses of mx.provider.test"),
+        "{said}"
+    );
+}
+
+#[test]
+fn files_that_a_scenario_names_lie_in_its_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("drills")).expect("made");
+    let zone = "$ORIGIN example.test.\n@ SOA a b 1 2 3 4 5\n@ NS a\n@ WINS L2 C900 ( 192.0.2.1 )\n@ MX 10 mx1\nmx1 A 192.0.2.1\n";
+    fs::write(at("outside.zone"), zone).expect("written");
+    fs::write(at("drills/inside.zone"), zone).expect("written");
+    fs::write(at("drills/secret"), "token=hunter2\nanother=hunter2 line\n").expect("written");
+    let run = |arguments: &[&str], zone_file: &str| {
+        let path = at("drills/a.toml");
+        let text = format!(
+            "summary = 's'\nzone_file = '{zone_file}'\nmessages = [{{ id = 'm', to = 'a@example.test' }}]\n"
+        );
+        fs::write(&path, text).expect("written");
+        let mut all = vec![arguments[0], path.to_str().expect("UTF-8")];
+        all.extend(&arguments[1..]);
+        let output = mxdrill(&all);
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        (output.status.code(), said)
+    };
+    for command in ["check", "run", "plan", "lint", "rehearse"] {
+        let (status, said) = run(&[command], "inside.zone");
+        assert_eq!(status, Some(0), "{command}: {said}");
+        let (status, said) = run(&[command], "../outside.zone");
+        assert!(
+            status == Some(2) && said.contains("--allow-outside"),
+            "{command}: {said}"
+        );
+        let (status, said) = run(&[command, "--allow-outside"], "../outside.zone");
+        assert_eq!(status, Some(0), "{command}: {said}");
+        let (status, said) = run(&[command], "secret");
+        assert!(
+            status == Some(2) && said.contains("secret:1:") && !said.contains("hunter2"),
+            "{command}: {said}"
+        );
+    }
 }
 
 #[test]

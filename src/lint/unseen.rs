@@ -77,7 +77,11 @@ pub fn unseen(surveys: &[Survey]) -> Vec<Unseen> {
         };
         let exchangers = || {
             let listed = survey.listed.iter().map(|listed| &listed.host);
-            let mut names: Vec<&Domain> = listed.filter(|host| !host.is_root()).collect();
+            // What is no name of another host has a finding of its own.
+            let is_host = |host: &&Domain| {
+                !host.is_root() && survey.literal(host).is_none() && !Survey::is_localhost(host)
+            };
+            let mut names: Vec<&Domain> = listed.filter(is_host).collect();
             names.sort();
             names.dedup();
             // Without MX records the domain is its own.
