@@ -6,15 +6,18 @@ use std::{
     fs,
     path::Path,
     process::Command,
+    sync::Arc,
 };
 
 use hickory_proto::{
-    rr::{Name, RecordType},
+    rr::{Name, RData, RecordType},
     serialize::binary::{BinDecodable, BinEncodable},
 };
 use mxdrill::{
+    lab::{Lab, NetworkKind},
     name::Domain,
     plan::Plan,
+    scenario::Scenario,
     survey::{Source, Survey},
 };
 
@@ -80,7 +83,7 @@ const SHAPES: &[Shape] = &[
     ("TXT in octets", "@ TXT \\# 4 03 61ff 62\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
     ("strings without a space between them", "@ TXT \"a\"\"b\"\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
     ("a semicolon in quotes", "@ TXT \"v=DKIM1; p=(\" ; a comment \"\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
-    ("a string of 255 octets", concat!("@ TXT \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789abcde\"\n", "@ MX 10 mx1\nmx1 A 192.0.2.1\n"), PLAIN),
+    ("a string of 255 octets", "@ TXT \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789abcde\"\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
     ("a file without $TTL", "$ORIGIN example.test.\n@ SOA ns1 hostmaster 1 2 3 4 77\n@ NS ns1\nns1 A 192.0.2.53\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
     ("the last TTL", "$ORIGIN example.test.\n@ 99 SOA ns1 hostmaster 1 2 3 4 77\n@ NS ns1\nns1 55 A 192.0.2.53\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
     ("an SOA with odd names", "$ORIGIN example.test.\n$TTL 300\n@ SOA my_ns host_master@example.test. 1 2 3 4 5\n@ NS my_ns\nmy_ns A 192.0.2.53\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
@@ -90,7 +93,7 @@ const SHAPES: &[Shape] = &[
     // What is wrong is told at its place.
     ("two versions of a zone", "@ MX 10 mx1\nmx1 A 192.0.2.1\n@ SOA ns1 hostmaster 2 7200 3600 1209600 300\n", Err("8:1: found a second SOA record of example.test")),
     ("no origin", "$TTL 300\n@ SOA ns1 h 1 2 3 4 5\n", Err("2:1: found the relative name \"@\" and no origin")),
-    ("a string of 256 octets", concat!("@ TXT \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789abcdef\"\n"), Err("6:7: found a string of 256 octets, expected 255 at most")),
+    ("a string of 256 octets", "@ TXT \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789abcdef\"\n", Err("6:7: found a string of 256 octets, expected 255 at most")),
     ("an escape that is no octet", "@ TXT \"\\256\"\n", Err("6:7: found")),
     ("octets that are too few", "mx1 A \\# 4 c00002\n", Err("found 3 octets, expected 4")),
     ("octets that are no address", "mx1 A \\# 3 c00002\n", Err("expected the data of a A record")),
@@ -203,6 +206,42 @@ async fn included_files_lie_beside_the_file() {
     assert!(said.contains("--allow-outside"), "{said}");
     let said = told(&format!("{HEAD}$INCLUDE wrong.zone\n"));
     assert!(said.contains("found $INCLUDE within 8 others"), "{said}");
+}
+
+/// What the name server sends is what the text says, octet by octet.
+#[tokio::test]
+async fn the_name_server_serves_exactly_these_octets() {
+    let zone = "$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 192.0.2.1\n\
+        t TXT \"x\\059y\\195\\169\\000\\255\" v\\;w\\ z @ \"a;b\"\ng TXT \\# 4 03616200\n\
+        a\\032b\\.c TXT \"spaced\"\nsub DNAME other\nx.other TXT \"below\"\n";
+    let scenario = Arc::new(Scenario::from_zone(zone).unwrap_or_else(|told| panic!("{told}")));
+    let lab = Lab::start(scenario, NetworkKind::Loopback)
+        .await
+        .expect("a lab");
+    let source = Source::resolver(Some(lab.resolver())).expect("a resolver");
+    let expected: [(&str, &[&[u8]]); 4] = [
+        (
+            "t.example.test",
+            &[b"x;y\xc3\xa9\x00\xff", b"v;w z", b"@", b"a;b"],
+        ),
+        ("g.example.test", &[b"ab\x00"]),
+        ("a\\032b\\.c.example.test", &[b"spaced"]),
+        ("x.sub.example.test", &[b"below"]),
+    ];
+    for (name, strings) in expected {
+        let reply = source
+            .ask(&name.parse().expect("a name"), RecordType::TXT)
+            .await;
+        let [placed] = reply.records() else {
+            panic!("{name}: {reply:?}")
+        };
+        let RData::TXT(txt) = &placed.record.data else {
+            panic!("{name}: {reply:?}")
+        };
+        let found: Vec<&[u8]> = txt.txt_data.iter().map(AsRef::as_ref).collect();
+        assert_eq!(found, strings, "{name}");
+    }
+    lab.stop().await;
 }
 
 /// The types that are compared with what BIND makes of a file.

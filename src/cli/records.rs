@@ -95,7 +95,7 @@ impl RecordsArgs {
                 domains = source.mail_domains();
             }
             if domains.iter().any(Domain::is_root) {
-                let why = "found names without a domain, expected --origin DOMAIN";
+                let why = "found the root of all names, expected a domain that gets mail";
                 return Err(io::Error::other(why));
             }
             let Some(first) = files.first().filter(|_| domains.is_empty()) else {

@@ -224,7 +224,7 @@ impl Files {
         if !found.is_empty() {
             return found;
         }
-        let is_forward = |apex: &&Domain| !apex.as_str().ends_with(".arpa");
+        let is_forward = |apex: &&Domain| !apex.is_root() && !apex.as_str().ends_with(".arpa");
         self.apexes.keys().filter(is_forward).cloned().collect()
     }
 
