@@ -10,11 +10,12 @@ use hickory_proto::{
     serialize::txt::parse_ttl,
 };
 
+mod expand;
+
 pub(crate) use super::entries::ZoneMistake;
 use super::{
     data,
     entries::{Entries, Entry, MAX_MISTAKES},
-    generate::Range as Steps,
     kinds::{self, Kind},
     words::{Manner, Words},
 };
@@ -28,14 +29,8 @@ use crate::{
 
 /// TTL in seconds of a record that states none and follows neither `$TTL` nor an SOA.
 const DEFAULT_TTL: u32 = 300;
-/// Files within files.
-const MAX_DEPTH: usize = 8;
-/// Records that `$GENERATE` makes of one text.
-const MAX_GENERATED: usize = 65_536;
 /// Records that a text may have: more take more memory than a survey of mail domains is worth.
 const MAX_RECORDS: usize = 1_000_000;
-/// Octets that `$INCLUDE` brings in.
-const MAX_INCLUDED: usize = 256 << 20;
 
 /// How a zone file is to be read.
 pub(crate) struct Reading<'a> {
@@ -324,128 +319,6 @@ impl Context<'_> {
         }
         Ok(())
     }
-
-    /// Reads a file in the place of an entry; origin and owner are afterwards what they were before.
-    fn include(
-        &mut self,
-        frame: &Frame<'_>,
-        file: &Range<usize>,
-        origin: Option<Name>,
-    ) -> Result<(), ZoneMistake> {
-        let name = frame.token(file).trim_matches('"');
-        let wrong = |message: String| ZoneMistake {
-            offset: file.start,
-            message,
-            elsewhere: None,
-        };
-        let Some(find) = self.include else {
-            let message = format!("found $INCLUDE of {name:?}, expected the records themselves");
-            return Err(wrong(message));
-        };
-        if frame.depth >= MAX_DEPTH {
-            let message = format!("found $INCLUDE within {MAX_DEPTH} others, expected fewer");
-            return Err(wrong(message));
-        }
-        let included = find(name)
-            .map_err(|reason| wrong(format!("found $INCLUDE of {name:?}, which {reason}")))?;
-        self.included += included.text.len();
-        if self.included > MAX_INCLUDED {
-            let message = format!("found more than {MAX_INCLUDED} octets in included files");
-            return Err(wrong(message));
-        }
-        let outermost = frame
-            .included
-            .as_ref()
-            .map_or(file.start, |(_, offset)| *offset);
-        let inner = Frame {
-            text: &included.text,
-            manner: Manner {
-                is_latin: included.is_latin,
-                ..frame.manner
-            },
-            included: Some((included.path.as_str().into(), outermost)),
-            depth: frame.depth + 1,
-        };
-        let before = (self.origin.clone(), self.owner.clone());
-        let was_zone = std::mem::take(&mut self.is_zone);
-        let mistakes = self.mistakes.len();
-        self.origin = origin.or_else(|| self.origin.take());
-        self.read_all(&inner);
-        (self.origin, self.owner) = before;
-        // Nothing is quoted of a file that is no zone file, and one line of one that is.
-        if self.mistakes.len() > mistakes {
-            let first = self.mistakes.swap_remove(mistakes);
-            self.mistakes.truncate(mistakes);
-            self.mistakes.push(first.without_quotes(!self.is_zone));
-        }
-        self.is_zone |= was_zone;
-        Ok(())
-    }
-
-    /// The records of `$GENERATE RANGE OWNER [TTL] [CLASS] TYPE DATA`, as BIND makes them.
-    fn generate(&mut self, frame: &Frame<'_>, entry: &Entry) -> Result<(), ZoneMistake> {
-        let at = |range: &Range<usize>, message: String| ZoneMistake {
-            offset: range.start,
-            message,
-            elsewhere: None,
-        };
-        let [first, range, columns @ ..] = &entry.tokens[..] else {
-            unreachable!("a directive with an argument")
-        };
-        let steps: Steps = frame.token(range).parse().map_err(|why| at(range, why))?;
-        let room = MAX_GENERATED - self.generated;
-        if steps.count() > room {
-            let message = format!(
-                "found $GENERATE of {} records, expected {MAX_GENERATED} at most in a file",
-                steps.count()
-            );
-            return Err(at(first, message));
-        }
-        self.generated += steps.count();
-        let owner = self.owner.clone();
-        let template = columns.iter().enumerate().map(|(index, column)| {
-            let token = frame.token(column);
-            // Data of several words may be quoted as one.
-            let is_data = index > 1 && index + 1 == columns.len();
-            let quoted = token
-                .strip_prefix('"')
-                .and_then(|token| token.strip_suffix('"'));
-            quoted
-                .filter(|_| is_data)
-                .map_or(token.to_owned(), |data| data.replace("\\\"", "\""))
-        });
-        let template = template.collect::<Vec<_>>().join(" ");
-        for value in steps {
-            let line = steps
-                .filled(&template, value)
-                .map_err(|why| at(first, why))?;
-            let made = Frame {
-                text: &line,
-                manner: frame.manner,
-                included: None,
-                depth: frame.depth,
-            };
-            let mut mistakes = Vec::new();
-            let entry = Entries::of(&line).next(&mut mistakes);
-            let read = match (entry, mistakes.pop()) {
-                (_, Some(mistake)) => Err(mistake),
-                (Some(entry), None) => self.record(&made, &entry),
-                (None, None) => Ok(None),
-            };
-            let record = read.map_err(|mistake| {
-                at(
-                    first,
-                    format!("{} (made by $GENERATE: {line:?})", mistake.message),
-                )
-            })?;
-            let mut lines = Line::default();
-            self.written
-                .records
-                .extend(record.map(|record| frame.entered(record, first.start, &mut lines)));
-        }
-        self.owner = owner;
-        Ok(())
-    }
 }
 
 impl Frame<'_> {
@@ -476,20 +349,6 @@ impl Line {
         self.before += between.iter().filter(|octet| **octet == b'\n').count();
         self.offset = offset;
         self.before + 1
-    }
-}
-
-impl ZoneMistake {
-    /// This mistake, told without the words of the file.
-    fn without_quotes(mut self, wanted: bool) -> Self {
-        if wanted {
-            let message = "found no record in this file, expected a zone file";
-            message.clone_into(&mut self.message);
-            if let Some(elsewhere) = &mut self.elsewhere {
-                message.clone_into(&mut elsewhere.message);
-            }
-        }
-        self
     }
 }
 
@@ -525,95 +384,4 @@ pub(crate) fn nearest_name(found: &Domain, names: &[Domain]) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn mistakes(text: &str) -> Vec<(usize, String)> {
-        parse(text)
-            .expect_err("a mistake")
-            .into_iter()
-            .map(|m| (m.offset, m.message))
-            .collect()
-    }
-
-    #[test]
-    fn a_zone_file_as_providers_export_it() {
-        let text = "$ORIGIN example.test.\n$TTL 1h\n@ IN SOA ns hostmaster ( 1 2h ; refresh\n 3h 4w 5m )\n  IN NS ns\n\
-            \tMX 10 mx1\nmx1 300 IN A 192.0.2.1\n\tIN 60 AAAA 2001:db8::1\n_dmarc TXT \"v=DMARC1; p=none\"\n\
-            mail._domainkey IN TXT ( \"v=DKIM1; \" \"p=abc\" )\n1.2.0.192.in-addr.arpa. PTR mx1\n\
-            _25._tcp.mx1 TLSA 3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n\
-            _submission._tcp SRV 0 1 587 mx1\n";
-        let records = parse(text).expect("valid");
-        let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
-        assert_eq!(records.len(), 10, "{lines:#?}");
-        assert_eq!(lines[2], "example.test. 3600 IN MX 10 mx1.example.test.");
-        assert_eq!(records[3].ttl, 300);
-        assert_eq!(records[4].ttl, 60);
-    }
-
-    #[test]
-    fn underscores_may_stand_anywhere() {
-        let text = "k_1._domainkey.a. TXT \"x\"\nmy_host.a. CNAME s_1.b_c.\na. MX 5 my_host.a.\n";
-        assert_eq!(parse(text).expect("valid").len(), 3);
-    }
-
-    #[test]
-    fn the_null_mx_parses() {
-        assert_eq!(
-            parse("example.test. 300 IN MX 0 .").expect("valid")[0]
-                .data
-                .to_string(),
-            "0 ."
-        );
-    }
-
-    #[test]
-    fn each_mistake_is_found_at_its_token() {
-        for (text, token) in [
-            ("a. IN A 192.0.2.999", "192.0.2.999"),
-            ("a. IN A 2001:db8::1", "2001:db8::1"),
-            ("a. IN MX 65536 mx1", "65536"),
-            ("a. IN MX -1 mx1", "-1"),
-            ("a. IN MX ten mx1", "ten"),
-            ("a. IN MX 10 a..b", "a..b"),
-            ("a. IN MX 10 mx1 mx2", "mx2"),
-            ("a. IN MXX 10 mx1", "MXX"),
-            ("a. CH A 192.0.2.1", "CH"),
-            ("$TLL 300", "$TLL"),
-            ("$TTL x", "x"),
-            ("$INCLUDE other", "other"),
-            ("$GENERATE 9-1 a$ A 192.0.2.$", "9-1"),
-            ("a. TXT \"\\300\"", "\"\\300\""),
-            ("a. IN TXT \"open", "\"open"),
-            ("a. IN SOA ns hostmaster ( 1 2", "( 1"),
-            ("; a comment\n IN A 192.0.2.1", "IN"),
-        ] {
-            let found = mistakes(text);
-            assert_eq!(
-                found[0].0,
-                text.find(token).expect("a token"),
-                "{text}: {found:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_record_cut_short_is_a_mistake_not_a_panic() {
-        for text in [
-            "a.",
-            "a. IN",
-            "a. IN MX",
-            "a. IN MX 10",
-            "a. TXT",
-            "a. SRV 1 2 3",
-            "$ORIGIN",
-            ")",
-            "(",
-            "\\",
-            "\u{e9}\\",
-            "a. IN TLSA 3 1",
-        ] {
-            assert!(parse(text).is_err(), "{text}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,92 @@
+//! What a zone text says, and where a mistake in it is.
+
+use super::*;
+
+fn mistakes(text: &str) -> Vec<(usize, String)> {
+    parse(text)
+        .expect_err("a mistake")
+        .into_iter()
+        .map(|m| (m.offset, m.message))
+        .collect()
+}
+
+#[test]
+fn a_zone_file_as_providers_export_it() {
+    let text = "$ORIGIN example.test.\n$TTL 1h\n@ IN SOA ns hostmaster ( 1 2h ; refresh\n 3h 4w 5m )\n  IN NS ns\n\
+        \tMX 10 mx1\nmx1 300 IN A 192.0.2.1\n\tIN 60 AAAA 2001:db8::1\n_dmarc TXT \"v=DMARC1; p=none\"\n\
+        mail._domainkey IN TXT ( \"v=DKIM1; \" \"p=abc\" )\n1.2.0.192.in-addr.arpa. PTR mx1\n\
+        _25._tcp.mx1 TLSA 3 1 1 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n\
+        _submission._tcp SRV 0 1 587 mx1\n";
+    let records = parse(text).expect("valid");
+    let lines: Vec<String> = records.iter().map(ToString::to_string).collect();
+    assert_eq!(records.len(), 10, "{lines:#?}");
+    assert_eq!(lines[2], "example.test. 3600 IN MX 10 mx1.example.test.");
+    assert_eq!(records[3].ttl, 300);
+    assert_eq!(records[4].ttl, 60);
+}
+
+#[test]
+fn underscores_may_stand_anywhere() {
+    let text = "k_1._domainkey.a. TXT \"x\"\nmy_host.a. CNAME s_1.b_c.\na. MX 5 my_host.a.\n";
+    assert_eq!(parse(text).expect("valid").len(), 3);
+}
+
+#[test]
+fn the_null_mx_parses() {
+    assert_eq!(
+        parse("example.test. 300 IN MX 0 .").expect("valid")[0]
+            .data
+            .to_string(),
+        "0 ."
+    );
+}
+
+#[test]
+fn each_mistake_is_found_at_its_token() {
+    for (text, token) in [
+        ("a. IN A 192.0.2.999", "192.0.2.999"),
+        ("a. IN A 2001:db8::1", "2001:db8::1"),
+        ("a. IN MX 65536 mx1", "65536"),
+        ("a. IN MX -1 mx1", "-1"),
+        ("a. IN MX ten mx1", "ten"),
+        ("a. IN MX 10 a..b", "a..b"),
+        ("a. IN MX 10 mx1 mx2", "mx2"),
+        ("a. IN MXX 10 mx1", "MXX"),
+        ("a. CH A 192.0.2.1", "CH"),
+        ("$TLL 300", "$TLL"),
+        ("$TTL x", "x"),
+        ("$INCLUDE other", "other"),
+        ("$GENERATE 9-1 a$ A 192.0.2.$", "9-1"),
+        ("a. TXT \"\\300\"", "\"\\300\""),
+        ("a. IN TXT \"open", "\"open"),
+        ("a. IN SOA ns hostmaster ( 1 2", "( 1"),
+        ("; a comment\n IN A 192.0.2.1", "IN"),
+    ] {
+        let found = mistakes(text);
+        assert_eq!(
+            found[0].0,
+            text.find(token).expect("a token"),
+            "{text}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_record_cut_short_is_a_mistake_not_a_panic() {
+    for text in [
+        "a.",
+        "a. IN",
+        "a. IN MX",
+        "a. IN MX 10",
+        "a. TXT",
+        "a. SRV 1 2 3",
+        "$ORIGIN",
+        ")",
+        "(",
+        "\\",
+        "\u{e9}\\",
+        "a. IN TLSA 3 1",
+    ] {
+        assert!(parse(text).is_err(), "{text}");
+    }
+}
