@@ -15,7 +15,13 @@ mod sample;
 mod settings;
 mod words;
 
-use std::{collections::BTreeSet, fmt, net::IpAddr, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use self::expected::TOTAL_KEYS;
 pub(crate) use self::words::query as read_query;
@@ -46,6 +52,8 @@ pub struct Scenario {
     pub path: String,
     /// One sentence: what is claimed.
     pub summary: String,
+    /// The zone file that its records come from, if it names one.
+    pub zone_file: Option<PathBuf>,
     /// The sections that make the claim.
     pub cites: Vec<String>,
     /// How strongly they ask for it.

@@ -95,6 +95,67 @@ async fn no_check_is_tripped_by_a_near_miss() {
     assert!(tried > 12, "{tried}");
 }
 
+/// Records as people reported them, with what must be found in them and what must not.
+#[tokio::test]
+async fn what_was_missed_is_found_and_what_was_wrongly_found_is_not() {
+    let head =
+        "$ORIGIN example.test.\n$TTL 3600\n@ SOA ns1.dns.test. h 1 2 3 4 5\n@ NS ns1.dns.test.\n";
+    let cases: [(&str, &[&str], &[&str]); 9] = [
+        ("@ AAAA ::1\n", &["no-mx", "target-localhost"], &[]),
+        ("@ A 10.0.0.1\n", &["no-mx", "target-private"], &[]),
+        (
+            "@ MX 10 mx.sub\nsub DNAME other.test.\n",
+            &["target-alias"],
+            &["target-nxdomain", "target-no-address"],
+        ),
+        (
+            "@ MX 10 mx1\nmx1 A 192.0.2.1\n$ORIGIN 2.0.192.in-addr.arpa.\n1 CNAME 1.0/25\n\
+            $ORIGIN 0/25.2.0.192.in-addr.arpa.\n1 PTR mx1.example.test.\n",
+            &[],
+            &["ptr-missing", "ptr-mismatch"],
+        ),
+        (
+            "@ MX 10 mx1\nmx1 A 192.0.2.1\n@ TXT v=spf1\\ mx\\ -all\n_dmarc TXT v=DMARC1\\;\\ p=reject\n",
+            &[],
+            &["spf-missing", "dmarc-missing", "dmarc-invalid"],
+        ),
+        (
+            "@ MX 10 mx1\nmx1 A 192.0.2.1\n@ TXT \"v=spf1\\032+all\"\n",
+            &["spf-plus-all"],
+            &["spf-missing"],
+        ),
+        (
+            "@ MX 10 my_mx\nmy_mx A 192.0.2.1\n",
+            &["target-syntax"],
+            &["target-nxdomain"],
+        ),
+        (
+            "@ MX 10 *.mx\n*.mx A 192.0.2.1\n",
+            &["target-syntax"],
+            &["target-nxdomain"],
+        ),
+        (
+            "@ MX 10 mx1\nmx1 A 192.0.2.1\n@ TXT \"v=spf1 redirect=_s\"\n@ TXT \"v=spf1 -all\"\n",
+            &["spf-several"],
+            &["spf-invalid"],
+        ),
+    ];
+    for (records, expected, unexpected) in cases {
+        let mut source = Source::default();
+        source
+            .add_text("a.zone", &format!("{head}{records}"), None)
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let findings = lint(&source, &surveys(&source).await);
+        let found: BTreeSet<&str> = findings.iter().map(|finding| finding.check.id).collect();
+        for id in expected {
+            assert!(found.contains(id), "{records}: {found:?}");
+        }
+        for id in unexpected {
+            assert!(!found.contains(id), "{records}: {found:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn zone_files_of_all_shapes_are_read() {
     let expected: [(&str, &[&str]); 7] = [
@@ -338,6 +399,12 @@ fn files_that_a_scenario_names_lie_in_its_folder() {
         let said = String::from_utf8_lossy(&said).into_owned();
         (output.status.code(), said)
     };
+    // The findings stand in the zone file, whose name servers are part of it.
+    let (_, said) = run(&["lint"], "inside.zone");
+    assert!(
+        said.contains("inside.zone:5: warning:") && said.contains("1 WINS"),
+        "{said}"
+    );
     for command in ["check", "run", "plan", "lint", "rehearse"] {
         let (status, said) = run(&[command], "inside.zone");
         assert_eq!(status, Some(0), "{command}: {said}");
@@ -353,6 +420,20 @@ fn files_that_a_scenario_names_lie_in_its_folder() {
             status == Some(2) && said.contains("secret:1:") && !said.contains("hunter2"),
             "{command}: {said}"
         );
+    }
+}
+
+#[test]
+fn a_scenario_with_name_servers_is_surveyed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.toml");
+    let text = "summary = 's'\nzone = '''\n$ORIGIN example.test.\n@ SOA ns1 h 1 2 3 4 5\n@ NS ns1\n@ MX 10 mx1\n\
+        mx1 A 192.0.2.1\n'''\nmessages = [{ id = 'm', to = 'a@example.test' }]\n";
+    fs::write(&path, text).expect("written");
+    let path = path.display().to_string();
+    for command in ["plan", "lint", "rehearse"] {
+        let output = mxdrill(&[command, &path]);
+        assert!(output.status.success(), "{command}: {output:?}");
     }
 }
 

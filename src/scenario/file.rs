@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
     ops::Range,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use hickory_proto::rr::{Record, RecordType};
@@ -107,6 +107,7 @@ fn scenario<'a>(
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
         path: doc.path().to_owned(),
         summary: summary.unwrap_or_default(),
+        zone_file: table.text("zone_file").map(|name| beside(doc, name.value)),
         cites: table.parsed_array("cites", |text| Ok(text.to_owned())),
         level: table
             .parsed("level", |text| word(text, "a level", &Level::WORDS))
@@ -166,6 +167,7 @@ pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
         name: "zone".to_owned(),
         path: "zone".to_owned(),
         summary: "records alone".to_owned(),
+        zone_file: None,
         cites: Vec::new(),
         level: Level::Info,
         covers: Vec::new(),
@@ -285,13 +287,15 @@ fn placed_records(
         .ok()
 }
 
+/// The path of a file that a scenario names.
+fn beside(doc: &Document<'_>, name: &str) -> PathBuf {
+    zone::file::folder_of(Path::new(doc.path())).join(name)
+}
+
 fn zone_file(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record>> {
     let doc = table.doc();
     let name = table.text("zone_file")?;
-    let path = Path::new(doc.path())
-        .parent()
-        .unwrap_or_else(|| Path::new(""))
-        .join(name.value);
+    let path = beside(doc, name.value);
     let content = read_file(&path)
         .map_err(|error| {
             doc.mistake(

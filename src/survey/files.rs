@@ -55,12 +55,18 @@ enum Extent {
 }
 
 impl Files {
+    /// The records that a scenario holds itself; it says everything there is.
     pub(super) fn add_scenario(&mut self, scenario: &Scenario) {
         let zone = scenario.zones.at(Moment::START);
         for record in zone.records() {
             self.add(record.clone(), None);
         }
         self.is_scenario = true;
+        self.add_beside(scenario);
+    }
+
+    /// What a scenario says besides its records.
+    pub(super) fn add_beside(&mut self, scenario: &Scenario) {
         self.signed.extend(scenario.dnssec.iter().cloned());
         for policy in &scenario.policies {
             self.policies

@@ -140,22 +140,43 @@ impl Source {
     /// # Errors
     /// The mistakes in it, or that it cannot be read.
     pub fn add_file(&mut self, path: &Path, origin: Option<&Domain>) -> Result<(), Mistakes> {
-        let reach = self.reach;
-        let files = self.files.get_or_insert_default();
+        let shown = path.display().to_string();
         let extension = path.extension();
         if extension.is_some_and(|extension| extension == "toml") {
-            files.add_scenario(&Scenario::load_within(path, reach)?);
-            return Ok(());
+            return self.add_scenario(&Scenario::load_within(path, self.reach)?);
         }
-        let shown = path.display().to_string();
         let text = file::zone_text(path).map_err(|message| Mistakes::of_file(&shown, message))?;
         if file::is_standard_input(path) && toml::de::DeTable::parse(&text.text).is_ok() {
-            files.add_scenario(&Scenario::parse_within(&shown, &text.text, reach)?);
-            return Ok(());
+            return self.add_scenario(&Scenario::parse_within(&shown, &text.text, self.reach)?);
         }
+        self.add_zone(path, &text, origin)
+    }
+
+    /// A scenario with records of its own, or with those of the zone file that it names.
+    fn add_scenario(&mut self, scenario: &Scenario) -> Result<(), Mistakes> {
+        let files = self.files.get_or_insert_default();
+        let Some(path) = &scenario.zone_file else {
+            files.add_scenario(scenario);
+            return Ok(());
+        };
+        files.add_beside(scenario);
+        let shown = path.display().to_string();
+        let text = file::zone_text(path).map_err(|message| Mistakes::of_file(&shown, message))?;
+        self.add_zone(path, &text, None)
+    }
+
+    fn add_zone(
+        &mut self,
+        path: &Path,
+        text: &Text,
+        origin: Option<&Domain>,
+    ) -> Result<(), Mistakes> {
+        let reach = self.reach;
         let folder = file::folder_of(path);
         let origin = origin.cloned().or_else(|| file::domain_of(path));
-        files.add_zone_file(&shown, &text, origin.as_ref(), &|name| {
+        let shown = path.display().to_string();
+        let files = self.files.get_or_insert_default();
+        files.add_zone_file(&shown, text, origin.as_ref(), &|name| {
             file::included(&folder, name, reach)
         })
     }

@@ -12,7 +12,7 @@ use super::{
     text::ttl,
     words::Words,
 };
-use crate::scenario::mistake::{nearest, not_allowed};
+use crate::scenario::mistake::not_allowed;
 
 /// Types whose data are read.
 const READ: [&str; 15] = [
@@ -188,10 +188,8 @@ fn kind(
             .bytes()
             .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-');
     let is_slip = || {
-        let likely = nearest(word, READ);
-        likely.is_some_and(|likely| {
-            likely.len() > 1 && strsim::damerau_levenshtein(word, likely) == 1
-        })
+        let mut known = READ.iter();
+        known.any(|known| strsim::damerau_levenshtein(word, known) == 1)
     };
     match is_file && (is_known || (is_word && !data.is_empty() && !is_slip())) {
         true => passed(word, is_known),
