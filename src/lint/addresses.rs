@@ -17,6 +17,7 @@ use super::{
 use crate::{
     name::Domain,
     survey::{Host, Listed, Place},
+    zone::present,
 };
 
 /// Domains that are for documentation and tests, as documentation's addresses are.
@@ -220,7 +221,7 @@ fn reverse(findings: &mut Findings<'_>, named: &[&Listed]) {
             }
             let names = reverse.names.records();
             if !names.is_empty() && !reverse.uncertain && !reverse.forward.contains(&address) {
-                let found = listed(names.iter().map(|name| name.record.data.to_string()));
+                let found = listed(names.iter().map(|name| present::data(&name.record.data)));
                 let message = format!(
                     "the PTR record of {address} ({host}) is {found}, which does not lead back"
                 );

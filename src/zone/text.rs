@@ -118,6 +118,7 @@ fn read(text: &str, reading: &Reading<'_>, is_file: bool) -> Result<Written, Mis
         owner: None,
         stated_ttl: None,
         generated: 0,
+        includes: 0,
         included: 0,
         written: Written::default(),
         is_zone: false,
@@ -181,6 +182,8 @@ struct Context<'a> {
     /// The TTL that a record stated last.
     stated_ttl: Option<u32>,
     generated: usize,
+    /// Files that were included, and their octets.
+    includes: usize,
     included: usize,
     written: Written,
     is_zone: bool,

@@ -18,7 +18,8 @@ use super::{
 const MAX_DEPTH: usize = 8;
 /// Records that `$GENERATE` makes of one text.
 const MAX_GENERATED: usize = 65_536;
-/// Octets that `$INCLUDE` brings in.
+/// Files that `$INCLUDE` brings in, and their octets.
+const MAX_INCLUDES: usize = 1000;
 const MAX_INCLUDED: usize = 256 << 20;
 
 impl Context<'_> {
@@ -46,8 +47,11 @@ impl Context<'_> {
         let included = find(name)
             .map_err(|reason| wrong(format!("found $INCLUDE of {name:?}, which {reason}")))?;
         self.included += included.text.len();
-        if self.included > MAX_INCLUDED {
-            let message = format!("found more than {MAX_INCLUDED} octets in included files");
+        self.includes += 1;
+        if self.included > MAX_INCLUDED || self.includes > MAX_INCLUDES {
+            let message = format!(
+                "found more than {MAX_INCLUDES} included files or {MAX_INCLUDED} octets in them, expected fewer"
+            );
             return Err(wrong(message));
         }
         let outermost = frame

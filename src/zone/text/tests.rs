@@ -1,5 +1,7 @@
 //! What a zone text says, and where a mistake in it is.
 
+use proptest::{collection::vec, prelude::*, sample::select};
+
 use super::*;
 
 fn mistakes(text: &str) -> Vec<(usize, String)> {
@@ -89,4 +91,99 @@ fn a_record_cut_short_is_a_mistake_not_a_panic() {
     ] {
         assert!(parse(text).is_err(), "{text}");
     }
+}
+
+/// Words that mean something in a zone text, and others.
+fn any_text() -> impl Strategy<Value = String> {
+    let word = prop_oneof![
+        select(vec![
+            "$ORIGIN",
+            "$TTL",
+            "$INCLUDE",
+            "$GENERATE",
+            "$DATE",
+            "@",
+            "IN",
+            "CH",
+            "MX",
+            "A",
+            "TXT",
+            "SOA",
+            "TYPE15",
+            "TYPE1",
+            "CNAME",
+            "AWS",
+            "ALIAS",
+            "[AGE:1]",
+            "Parked",
+            "\\#",
+            "4",
+            "c0000201",
+            "1-3",
+            "1-9/0",
+            "${1,2,n}",
+            "a$",
+            "$$",
+            "192.0.2.1",
+            "10",
+            "1h",
+            "(",
+            ")",
+            ";",
+            "\n",
+            "\r\n",
+            "\"",
+            "\"a b\"",
+            "\\",
+            "\\032",
+            "\\300",
+            "a.b.",
+            ".",
+            "..",
+            "x.@",
+            "é",
+            "\\é",
+            "\u{200b}",
+        ])
+        .prop_map(str::to_owned),
+        any::<String>(),
+    ];
+    vec((word, select(vec![" ", "\t", "", "\n"])), 0..40).prop_map(|words| {
+        words
+            .into_iter()
+            .flat_map(|(word, gap)| [word, gap.to_owned()])
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_records_or_mistakes_with_places(text in any_text(), is_latin in any::<bool>(), has_origin in any::<bool>()) {
+        let reading = Reading {
+            origin: has_origin.then(Name::root),
+            is_latin,
+            include: Some(&|name| Ok(Included { path: "other".to_owned(), text: format!("{name} A 192.0.2.1\n$INCLUDE x\n"), is_latin })),
+        };
+        for mistakes in [parse(&text).err(), parse_file(&text, &reading).err().map(|misread| misread.mistakes)] {
+            let mistakes = mistakes.into_iter().flatten();
+            for mistake in mistakes {
+                prop_assert!(mistake.offset <= text.len(), "{mistake:?}");
+                prop_assert!(!mistake.message.is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn latin_1_is_served_as_the_octets_that_it_was() {
+    let reading = Reading {
+        origin: None,
+        is_latin: true,
+        include: None,
+    };
+    let written = parse_file("a. TXT \"caf\u{e9}\"\n", &reading).expect("valid");
+    let RData::TXT(txt) = &written.records[0].record.data else {
+        panic!("{written:?}")
+    };
+    assert_eq!(&*txt.txt_data[0], b"caf\xe9");
 }
