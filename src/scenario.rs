@@ -54,6 +54,8 @@ pub struct Scenario {
     pub summary: String,
     /// The zone file that its records come from, if it names one.
     pub zone_file: Option<PathBuf>,
+    /// What of that file was passed over that deserves a word, a line each.
+    pub notes: Vec<String>,
     /// The sections that make the claim.
     pub cites: Vec<String>,
     /// How strongly they ask for it.

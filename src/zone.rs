@@ -7,7 +7,7 @@ mod data;
 mod entries;
 pub(crate) mod file;
 mod generate;
-pub(crate) mod kinds;
+mod kinds;
 pub(crate) mod present;
 pub(crate) mod text;
 mod words;

@@ -11,6 +11,9 @@ pub(super) fn check(args: &CheckArgs) -> io::Result<Outcome> {
         wrong += 1;
         anstream::eprintln!("{mistakes}");
     }
+    for note in loaded.iter().flatten().flat_map(|scenario| &scenario.notes) {
+        anstream::eprintln!("note: {note}");
+    }
     let valid = loaded.len() - wrong;
     anstream::println!("{valid} valid, {wrong} with mistakes");
     Ok(if wrong == 0 {

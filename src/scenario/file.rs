@@ -74,7 +74,8 @@ fn scenario<'a>(
     if table.get("summary").is_none() {
         table.missing("summary", "one sentence that says what is claimed");
     }
-    let records = records(&table, read_file);
+    let mut notes = Vec::new();
+    let records = records(&table, read_file, &mut notes);
     let known = records.is_some();
     let mut zones = History::new(Zone::new(records.unwrap_or_default()));
     updates(&table, &mut zones, known);
@@ -107,6 +108,7 @@ fn scenario<'a>(
             .map_or_else(String::new, |stem| stem.to_string_lossy().into_owned()),
         path: doc.path().to_owned(),
         summary: summary.unwrap_or_default(),
+        notes,
         zone_file: table.text("zone_file").map(|name| beside(doc, name.value)),
         cites: table.parsed_array("cites", |text| Ok(text.to_owned())),
         level: table
@@ -168,6 +170,7 @@ pub(super) fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
         path: "zone".to_owned(),
         summary: "records alone".to_owned(),
         zone_file: None,
+        notes: Vec::new(),
         cites: Vec::new(),
         level: Level::Info,
         covers: Vec::new(),
@@ -218,7 +221,11 @@ fn imply_leaves(expect: &Expect, messages: &mut [Message]) {
 }
 
 /// The records of `zone` or `zone_file`.
-fn records(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record>> {
+fn records(
+    table: &Table<'_, '_>,
+    read_file: &ReadFile<'_>,
+    notes: &mut Vec<String>,
+) -> Option<Vec<Record>> {
     let doc = table.doc();
     match (table.get("zone"), table.get("zone_file")) {
         (Some(_), Some(_)) => {
@@ -236,7 +243,7 @@ fn records(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record
             None
         }
         (Some(_), None) => zone_text(table, read_file),
-        (None, Some(_)) => zone_file(table, read_file),
+        (None, Some(_)) => zone_file(table, read_file, notes),
     }
 }
 
@@ -292,7 +299,11 @@ fn beside(doc: &Document<'_>, name: &str) -> PathBuf {
     zone::file::folder_of(Path::new(doc.path())).join(name)
 }
 
-fn zone_file(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record>> {
+fn zone_file(
+    table: &Table<'_, '_>,
+    read_file: &ReadFile<'_>,
+    notes: &mut Vec<String>,
+) -> Option<Vec<Record>> {
     let doc = table.doc();
     let name = table.text("zone_file")?;
     let path = beside(doc, name.value);
@@ -327,6 +338,7 @@ fn zone_file(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Reco
             None
         }
         Ok(written) => {
+            notes.extend(written.note(&shown));
             let records = written.records.into_iter();
             Some(records.map(|entered| entered.record).collect())
         }

@@ -19,7 +19,7 @@ use crate::{
     zone::{
         Zone, address_of,
         file::Text,
-        kinds, present,
+        present,
         text::{self, Include, Misread, Reading},
     },
 };
@@ -97,7 +97,7 @@ impl Files {
         let line_starts: Vec<usize> = std::iter::once(0)
             .chain(content.match_indices('\n').map(|(newline, _)| newline + 1))
             .collect();
-        self.note(path, &written.others);
+        self.notes.extend(written.note(path));
         let path: Arc<str> = path.into();
         let mut apexes: Vec<Domain> = Vec::new();
         let mut owners: BTreeSet<Domain> = BTreeSet::new();
@@ -190,26 +190,6 @@ impl Files {
         let set = self.written.entry(owner);
         set.or_insert_with(|| Vec::with_capacity(1)).push(placed);
         self.zone.add(record);
-    }
-
-    /// Says which types were passed over, but for those that every zone file has.
-    fn note(&mut self, path: &str, others: &[(Domain, String)]) {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for (_, kind) in others {
-            if !kinds::is_well_known(kind) {
-                *counts.entry(kind).or_default() += 1;
-            }
-        }
-        let counts: Vec<String> = counts
-            .into_iter()
-            .map(|(kind, count)| format!("{count} {kind}"))
-            .collect();
-        if !counts.is_empty() {
-            let counts = counts.join(", ");
-            self.notes.push(format!(
-                "{path}: records of types that mean nothing to mail are passed over: {counts}"
-            ));
-        }
     }
 
     pub(super) fn notes(&self) -> &[String] {

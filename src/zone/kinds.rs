@@ -100,7 +100,7 @@ pub(super) fn is_of_mail(record_type: RecordType) -> bool {
 }
 
 /// Whether a type that is passed over is too common to be worth a word.
-pub(crate) fn is_well_known(name: &str) -> bool {
+pub(super) fn is_well_known(name: &str) -> bool {
     READ.contains(&name) || WELL_KNOWN.contains(&name)
 }
 

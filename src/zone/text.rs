@@ -3,7 +3,7 @@
 //! Owns the order of entries: directives, owners, TTLs, and what one entry means for the next. The words
 //! of an entry are [`Words`]'s, its type [`kinds`]'s, the data of a record [`data`]'s.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use hickory_proto::{
     rr::{Name, RData, Record},
@@ -70,6 +70,25 @@ pub(crate) struct Written {
     pub(crate) records: Vec<Entered>,
     /// The others, by owner and type.
     pub(crate) others: Vec<(Domain, String)>,
+}
+
+impl Written {
+    /// Which types were passed over, but for those that every zone file has.
+    pub(crate) fn note(&self, path: &str) -> Option<String> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, kind) in &self.others {
+            if !kinds::is_well_known(kind) {
+                *counts.entry(kind).or_default() += 1;
+            }
+        }
+        let counts = counts
+            .into_iter()
+            .map(|(kind, count)| format!("{count} {kind}"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        (!counts.is_empty()).then(|| {
+            format!("{path}: records of types that mean nothing to mail are passed over: {counts}")
+        })
+    }
 }
 
 /// What is wrong in a text.
