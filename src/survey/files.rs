@@ -117,14 +117,15 @@ impl Files {
                     return Err(wrong(message));
                 }
             }
-            if record_type == RecordType::SOA {
-                self.refuse_another(&owner, &record).map_err(wrong)?;
-                apexes.push(owner.clone());
-            }
-            let (path, line) = entered.included.unwrap_or_else(|| {
+            let included = entered.included;
+            let (path, line) = included.unwrap_or_else(|| {
                 let line = line_starts.partition_point(|start| *start <= offset);
                 (Arc::clone(&path), line)
             });
+            if record_type == RecordType::SOA {
+                self.refuse_another(&owner, &record, &path).map_err(wrong)?;
+                apexes.push(owner.clone());
+            }
             types.insert(kin(record_type));
             owners.insert(owner);
             self.add(record, Some(Place { path, line }));
@@ -146,19 +147,25 @@ impl Files {
         Ok(())
     }
 
-    /// Two zones of one name are two versions of it, and records of both together are neither.
-    fn refuse_another(&self, owner: &Domain, record: &Record) -> Result<(), String> {
+    /// Two zones of one name are two versions of it, and records of both together are neither. Within a file
+    /// the same SOA record may stand twice: a zone transfer ends with it.
+    fn refuse_another(&self, owner: &Domain, record: &Record, path: &str) -> Result<(), String> {
         let known = self.written.get(owner).map_or(&[][..], Vec::as_slice);
         let other = known.iter().find(|placed| {
-            placed.record.record_type() == RecordType::SOA && placed.record.data != record.data
+            let is_here = placed
+                .place
+                .as_ref()
+                .is_none_or(|place| *place.path == *path);
+            placed.record.record_type() == RecordType::SOA
+                && !(is_here && placed.record.data == record.data)
         });
         let Some(other) = other else { return Ok(()) };
         let place = match &other.place {
-            Some(place) => format!(" at {place}"),
+            Some(place) => format!(" beside the one at {place}"),
             None => String::new(),
         };
         Err(format!(
-            "found a second SOA record of {owner} that differs from the one{place}, expected one version of the zone ({} and {})",
+            "found a second SOA record of {owner}{place}, expected one version of the zone ({} and {})",
             serial(&other.record),
             serial(record)
         ))
