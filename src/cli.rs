@@ -19,11 +19,13 @@ mod plan;
 mod records;
 mod rehearse;
 mod run;
+mod say;
 mod up;
+mod writer;
 
 use std::{
     ffi::OsString,
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -187,7 +189,7 @@ Examples:
   mxdrill exec a.toml --follow -- python3 my_sender.py alice@example.test
   mxdrill exec a.toml --pcap drill.pcap -- sh";
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 struct RunArgs {
     /// Scenario files, or folders of them, - for standard input; without any, the drills that come with
     /// mxdrill.
@@ -389,6 +391,10 @@ struct UpArgs {
     /// The port of every mail exchanger; 0 is any free one.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     smtp_port: u16,
+    /// The first address of 127.0.0.0/8 that exchangers may have, for one that stays the same; each has one
+    /// of its own from there on.
+    #[arg(long, default_value_t = crate::lab::FIRST_LOOPBACK, value_name = "ADDRESS", value_parser = loopback_address)]
+    bind: std::net::Ipv4Addr,
     /// Write the certificate of the lab's authority to this file (PEM), for clients to trust.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -512,6 +518,13 @@ enum Format {
     Junit,
 }
 
+/// An address that exchangers of a lab on loopback may begin at: it binds no other.
+fn loopback_address(text: &str) -> Result<std::net::Ipv4Addr, String> {
+    let address = text.parse::<std::net::Ipv4Addr>().ok();
+    let valid = address.filter(std::net::Ipv4Addr::is_loopback);
+    valid.ok_or_else(|| "expected an address of 127.0.0.0/8, such as 127.25.0.0".to_owned())
+}
+
 /// Why a scenario may not be run unless the user allows it: it would reach out of this host.
 fn upstream_obstacle(scenario: &crate::scenario::Scenario, allowed: bool) -> Option<String> {
     let upstream = scenario.upstream_elsewhere().filter(|_| !allowed)?;
@@ -583,6 +596,7 @@ impl From<Outcome> for ExitCode {
 /// Does what the command line asks.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    allow_many_files();
     let outcome = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Judge(args) => judge::judge(&args),
@@ -626,12 +640,13 @@ pub fn main() -> ExitCode {
             "a private network needs Linux; elsewhere `mxdrill up` keeps the servers on loopback",
         )),
     };
-    match outcome {
+    // What was said may still wait to be written.
+    match outcome.and_then(|outcome| io::stdout().flush().map(|()| outcome)) {
         Ok(outcome) => outcome.into(),
-        // Whoever read our output has had enough of it.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        // Whoever read our output has had enough of it, and does not know all.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::CouldNotRun.into(),
         Err(error) => {
-            anstream::eprintln!("mxdrill: {error}");
+            say::err(format_args!("mxdrill: {error}"));
             Outcome::CouldNotRun.into()
         }
     }

@@ -4,7 +4,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use crate::{
     event::{Batch, Event},
-    lab::{Lab, NetworkKind},
+    lab::{Lab, NetworkKind, Place},
     scenario::Scenario,
     sender::{Post, Reference, Sender},
     time::Moment,
@@ -121,7 +121,7 @@ pub fn watch(
         ),
     };
     runtime.block_on(async {
-        let lab = Lab::start_without_mailbox(Arc::clone(scenario), kind, (0, 0)).await?;
+        let lab = Lab::start_without_mailbox(Arc::clone(scenario), kind, Place::default()).await?;
         let log = lab.site().log.clone();
         let seed = seed.unwrap_or(scenario.seed);
         let post = Post::new(Arc::clone(lab.site()), seed);

@@ -24,7 +24,7 @@ mod upstream;
 
 use std::{
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
@@ -61,6 +61,18 @@ enum Sockets {
     #[cfg(target_os = "linux")]
     Namespace(namespace::Sockets),
 }
+
+/// Where a lab stands on the loopback network; a port of 0 is any free one.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Place {
+    pub(crate) dns_port: u16,
+    pub(crate) smtp_port: u16,
+    /// The first address that receivers may have; `None`: one that labs of other processes hardly have.
+    pub(crate) first: Option<Ipv4Addr>,
+}
+
+/// The usual first address of a lab that is to stay where it is.
+pub(crate) const FIRST_LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 25, 0, 0);
 
 /// What becomes of the messages that receivers took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +140,11 @@ impl Lab {
         Self::launch(
             scenario,
             kind,
-            (dns_port, smtp_port),
+            Place {
+                dns_port,
+                smtp_port,
+                first: None,
+            },
             Watched::default(),
             Mailbox::Kept,
         )
@@ -139,9 +155,9 @@ impl Lab {
     pub(crate) async fn start_without_mailbox(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
-        ports: (u16, u16),
+        place: Place,
     ) -> io::Result<Self> {
-        Self::launch(scenario, kind, ports, Watched::default(), Mailbox::Dropped).await
+        Self::launch(scenario, kind, place, Watched::default(), Mailbox::Dropped).await
     }
 
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
@@ -154,13 +170,20 @@ impl Lab {
         mailbox: Mailbox,
     ) -> io::Result<Self> {
         let watched = Watched { packets, own_host };
-        Self::launch(scenario, NetworkKind::Namespace, (0, 0), watched, mailbox).await
+        Self::launch(
+            scenario,
+            NetworkKind::Namespace,
+            Place::default(),
+            watched,
+            mailbox,
+        )
+        .await
     }
 
     async fn launch(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
-        (dns_port, smtp_port): (u16, u16),
+        place: Place,
         watched: Watched,
         mailbox: Mailbox,
     ) -> io::Result<Self> {
@@ -191,7 +214,7 @@ impl Lab {
         let (network, sockets) = match kind {
             NetworkKind::Memory => (Network::Memory(incoming), Sockets::Memory(connections)),
             NetworkKind::Loopback => {
-                let sockets = loopback::bind(&addresses, dns_port, smtp_port).await?;
+                let sockets = loopback::bind(&addresses, place).await?;
                 (
                     Network::Loopback(sockets.map.clone()),
                     Sockets::Loopback(sockets),

@@ -112,6 +112,7 @@ pub mod report;
 pub mod route;
 pub mod scenario;
 pub mod sender;
+pub(crate) mod signals;
 pub mod stream;
 pub mod survey;
 pub mod time;

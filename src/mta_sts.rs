@@ -66,7 +66,7 @@ impl Policy {
         let max_age = seconds(first.get("max_age")?)?;
         let complete =
             *first.get("version")? == "STSv1" && (mode == Mode::None || !patterns.is_empty());
-        complete.then(|| Self {
+        complete.then_some(Self {
             mode,
             patterns,
             max_age,

@@ -22,6 +22,7 @@ use std::{
     },
     path::Path,
     process::ExitStatus,
+    time::Duration,
 };
 
 use nix::{
@@ -30,11 +31,18 @@ use nix::{
     sched::{CloneFlags, unshare},
     sys::{
         prctl::set_pdeathsig,
-        signal::Signal,
+        signal::{Signal, kill},
         wait::{Id, WaitPidFlag, waitid, waitpid},
     },
-    unistd::{getegid, geteuid, getppid, sethostname},
+    unistd::{Pid, getegid, geteuid, getppid, sethostname},
 };
+
+use crate::signals;
+
+/// How long the first process inside may take to end once it was asked to.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+/// How often it is asked.
+const SAID_AGAIN: Duration = Duration::from_millis(100);
 
 /// Whose ids programs inside have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,10 +60,19 @@ pub(crate) enum Ids {
 /// That namespaces may not be made here, with what would allow it.
 pub(crate) fn run_inside(ids: Ids, arguments: &[OsString]) -> io::Result<ExitStatus> {
     separate(ids)?;
-    inside(arguments)
+    inside(arguments, Terminated::IsHandedOn)
 }
 
-fn inside(arguments: &[OsString]) -> io::Result<ExitStatus> {
+/// What becomes of the wish that this process end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Terminated {
+    /// The first process inside hears of it, and has something to say before it ends.
+    IsHandedOn,
+    /// It ends here, and with it all that is inside.
+    EndsAll,
+}
+
+fn inside(arguments: &[OsString], terminated: Terminated) -> io::Result<ExitStatus> {
     let (lifeline, held) = io::pipe()?;
     fcntl(&lifeline, FcntlArg::F_SETFD(FdFlag::empty()))?;
     let mut command = tokio::process::Command::new("/proc/self/exe");
@@ -68,15 +85,52 @@ fn inside(arguments: &[OsString]) -> io::Result<ExitStatus> {
         .build()?;
     let status = runtime.block_on(async {
         let mut child = command.spawn()?;
-        loop {
-            tokio::select! {
-                status = child.wait() => return status,
-                interrupted = tokio::signal::ctrl_c() => interrupted?,
+        let wish = async {
+            match terminated {
+                Terminated::IsHandedOn => signals::terminated().await,
+                Terminated::EndsAll => std::future::pending().await,
+            }
+        };
+        let wished = tokio::select! {
+            status = waited(&mut child) => return status,
+            wished = wish => wished,
+        };
+        wished?;
+        let own = child.id().and_then(|id| i32::try_from(id).ok());
+        let ended = tokio::time::timeout(LAST_WORDS, async {
+            loop {
+                if let Some(id) = own {
+                    // It may have ended just now.
+                    kill(Pid::from_raw(id), Signal::SIGTERM).unwrap_or_default();
+                }
+                // One that has just begun hears nothing yet.
+                let again = tokio::time::sleep(SAID_AGAIN);
+                tokio::select! {
+                    status = waited(&mut child) => return status,
+                    () = again => {}
+                }
+            }
+        });
+        match ended.await {
+            Ok(status) => status,
+            Err(_) => {
+                child.start_kill()?;
+                child.wait().await
             }
         }
     });
     drop(held);
     status
+}
+
+/// How a process ended; an interrupt from the terminal is left to it.
+async fn waited(child: &mut tokio::process::Child) -> io::Result<ExitStatus> {
+    loop {
+        tokio::select! {
+            status = child.wait() => return status,
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+        }
+    }
 }
 
 /// Lets this process die with the one that started it, from before it makes namespaces.
@@ -102,7 +156,7 @@ fn gone() -> io::Error {
 }
 
 /// The process that this one is to die with.
-pub(crate) struct Parent(nix::unistd::Pid);
+pub(crate) struct Parent(Pid);
 
 /// As [`run_inside`], in a process that is to die with its parent.
 ///
@@ -119,7 +173,7 @@ pub(crate) fn run_inside_with(
     if getppid() != parent.0 {
         return Err(gone());
     }
-    inside(arguments)
+    inside(arguments, Terminated::EndsAll)
 }
 
 fn separate(ids: Ids) -> io::Result<()> {

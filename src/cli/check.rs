@@ -2,20 +2,20 @@
 
 use std::io;
 
-use super::{CheckArgs, Outcome, find};
+use super::{CheckArgs, Outcome, find, say};
 
 pub(super) fn check(args: &CheckArgs) -> io::Result<Outcome> {
     let loaded = find::load(&args.paths, None, args.outside.reach())?;
     let mut wrong = 0;
     for mistakes in loaded.iter().filter_map(|scenario| scenario.as_ref().err()) {
         wrong += 1;
-        anstream::eprintln!("{mistakes}");
+        say::err(mistakes);
     }
     for note in loaded.iter().flatten().flat_map(|scenario| &scenario.notes) {
         anstream::eprintln!("note: {note}");
     }
     let valid = loaded.len() - wrong;
-    anstream::println!("{valid} valid, {wrong} with mistakes");
+    say::out(format_args!("{valid} valid, {wrong} with mistakes"))?;
     Ok(if wrong == 0 {
         Outcome::Passed
     } else {

@@ -10,7 +10,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{ConformArgs, MatrixFormat, Outcome, at, find};
+use super::{ConformArgs, MatrixFormat, Outcome, at, find, say};
 use crate::{
     mta::{
         Adapter,
@@ -37,7 +37,7 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
         match scenario {
             Ok(scenario) => scenarios.push(scenario),
             Err(mistakes) => {
-                anstream::eprintln!("{mistakes}");
+                say::err(mistakes);
                 return Ok(Outcome::CouldNotRun);
             }
         }
@@ -78,7 +78,7 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
         bar.set_message(format!("{} {}", server.id, scenario.name));
         if args.verbose {
             let text = format!("{:<12} {:<10} {}", judged.grade, server.id, scenario.path);
-            bar.suspend(|| anstream::eprintln!("{text}"));
+            bar.suspend(|| say::err(text));
         }
     });
     bar.finish_and_clear();
@@ -89,11 +89,7 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
         write(&matrix, format, &mut file)?;
         file.flush()?;
     }
-    match write(&matrix, args.format, &mut anstream::stdout()) {
-        // Whoever read it had enough of it; the status is to be had all the same.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error),
-        _ => {}
-    }
+    write(&matrix, args.format, &mut anstream::stdout())?;
     Ok(outcome(&matrix))
 }
 
@@ -144,7 +140,7 @@ fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
         let tree = match tree::find(&id, &adapter)? {
             Some(tree) => tree,
             None => {
-                anstream::eprintln!("fetching {}", adapter.name);
+                say::err(format_args!("fetching {}", adapter.name));
                 tree::get(&id, &adapter).map_err(|error| {
                     io::Error::new(error.kind(), format!("{}: {error}", adapter.name))
                 })?

@@ -14,7 +14,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{FuzzArgs, Outcome, at};
+use super::{FuzzArgs, Outcome, at, say};
 use crate::{
     drill::{self, Run},
     fuzz::Case,
@@ -34,12 +34,12 @@ pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
     let failed = search(args, &bar)?;
     bar.finish_and_clear();
     let Some(case) = failed else {
-        anstream::println!(
+        say::out(format_args!(
             "{} drills, from number {}: no rule was broken ({:.1} s)",
             args.cases,
             args.seed,
             begun.elapsed().as_secs_f64()
-        );
+        ))?;
         return Ok(Outcome::Passed);
     };
     let number = case.number();
@@ -63,10 +63,10 @@ pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
         elapsed: begun.elapsed(),
         end: End::Ran(Box::new(run)),
     })?;
-    anstream::println!(
+    say::out(format_args!(
         "Number {number} breaks a rule; the smallest drill that does is {}.",
         path.display()
-    );
+    ))?;
     Ok(Outcome::Failed)
 }
 

@@ -1,6 +1,11 @@
 //! `mxdrill judge`: what was written down is judged again, and nothing is run.
 
-use std::{fs, io, sync::Arc, time::Instant};
+use std::{
+    fs,
+    io::{self, Write},
+    sync::Arc,
+    time::Instant,
+};
 
 use super::{JudgeArgs, Outcome, SenderArg, at, run};
 use crate::{
@@ -49,11 +54,13 @@ pub(super) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
         true => Style::Traced,
         false => Style::Detailed,
     };
-    let mut report = run::reporter(args.format, style);
+    let out = run::Shared::default();
+    let mut report = run::reporter(args.format, style, &out);
     report.played(&played)?;
     let mut tally = Tally::default();
     tally.count(&played.end);
     report.finished(tally, begun.elapsed())?;
+    out.clone().flush()?;
     if !same {
         anstream::eprintln!(
             "mxdrill: the verdict in {} is another one",

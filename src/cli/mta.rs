@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{MtaCommand, Outcome};
+use super::{MtaCommand, Outcome, say};
 use crate::mta::{Adapter, tree};
 
 pub(super) fn mta(command: &MtaCommand) -> io::Result<Outcome> {
@@ -22,9 +22,13 @@ fn list() -> io::Result<Outcome> {
             true => format!("Debian: {}", adapter.debian.join(" ")),
             false => format!("npm: {}", adapter.npm.join(" ")),
         };
-        anstream::println!("{id:<10} {:<10} {state:<11} {source}", adapter.name);
+        say::out(format_args!(
+            "{id:<10} {:<10} {state:<11} {source}",
+            adapter.name
+        ))?;
     }
-    anstream::println!("\nThey lie in {}.", tree::cache()?.join("mta").display());
+    let cache = tree::cache()?.join("mta");
+    say::out(format_args!("\nThey lie in {}.", cache.display()))?;
     Ok(Outcome::Passed)
 }
 
@@ -39,9 +43,9 @@ fn get(names: &[String]) -> io::Result<Outcome> {
     let mut outcome = Outcome::Passed;
     for (id, adapter) in chosen {
         match tree::get(&id, &adapter) {
-            Ok(tree) => anstream::println!("{id}: {}", tree.packages.join(", ")),
+            Ok(tree) => say::out(format_args!("{id}: {}", tree.packages.join(", ")))?,
             Err(error) => {
-                anstream::eprintln!("mxdrill: {id}: {error}");
+                say::err(format_args!("mxdrill: {id}: {error}"));
                 outcome = Outcome::CouldNotRun;
             }
         }

@@ -5,7 +5,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::{NewArgs, Outcome, at};
+use super::{NewArgs, Outcome, at, say};
 
 const FIRST: &str = include_str!("first.toml");
 
@@ -14,6 +14,7 @@ pub(super) fn new(args: &NewArgs) -> io::Result<Outcome> {
     let mut file = File::create_new(path).map_err(|error| at(path, error))?;
     file.write_all(FIRST.as_bytes())
         .map_err(|error| at(path, error))?;
-    anstream::println!("wrote {0}; play it: mxdrill run {0}", path.display());
+    let shown = path.display();
+    say::out(format_args!("wrote {shown}; play it: mxdrill run {shown}"))?;
     Ok(Outcome::Passed)
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Outcome, PlanFormat, RehearseArgs, at, html, records::Looked};
+use super::{Outcome, PlanFormat, RehearseArgs, at, html, records::Looked, say};
 use crate::{
     rehearse::{MESSAGES, Rehearsed, rehearse},
     report::Told,
@@ -25,7 +25,7 @@ pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
             Ok(drills) => drills,
             // One domain that takes no mail is no reason to leave the others out.
             Err(error) if surveys.len() > 1 => {
-                anstream::eprintln!("mxdrill: {error}");
+                say::err(format_args!("mxdrill: {error}"));
                 continue;
             }
             Err(error) => return Err(error),
@@ -45,9 +45,7 @@ pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
             }
         }
         if survey.hosts.values().any(crate::survey::Host::is_uncertain) {
-            anstream::eprintln!(
-                "Exchangers whose addresses are not known have others in their place."
-            );
+            say::err("Exchangers whose addresses are not known have others in their place.");
         }
         if let Some(folder) = &args.write {
             let folder = match surveys.len() {
@@ -59,7 +57,8 @@ pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
                 let path = folder.join(format!("{}.toml", drill.file));
                 fs::write(&path, &drill.text).map_err(|error| at(&path, error))?;
             }
-            anstream::eprintln!("{} drills written to {}", drills.len(), folder.display());
+            let (count, shown) = (drills.len(), folder.display());
+            say::err(format_args!("{count} drills written to {shown}"));
         }
         told.extend(drills.into_iter().map(|drill| Told {
             title: format!(

@@ -1,10 +1,13 @@
 //! `mxdrill run`: drills side by side on all cores, reported in order.
 
 use std::{
-    io::{self, IsTerminal},
+    cell::RefCell,
+    collections::BTreeMap,
+    io::{self, IsTerminal, Write},
     path::PathBuf,
+    rc::Rc,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -27,6 +30,7 @@ use crate::{
     report::{End, Json, Junit, Played, Report, Style, Tally, Text, Told, timeline},
     scenario::Scenario,
     sender::{Flaw, Reference},
+    signals,
 };
 
 /// Runs of more than this show their progress.
@@ -39,7 +43,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let begun = Instant::now();
-    super::allow_many_files();
     let loaded = find::load(&args.paths, args.filter.as_deref(), args.outside.reach())?;
     if loaded.is_empty() {
         let filter = args.filter.as_deref().unwrap_or_default();
@@ -51,7 +54,8 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
         loaded.into_iter().partition(Result::is_ok);
     let scenarios: Vec<Arc<Scenario>> = scenarios.into_iter().flatten().collect();
-    let mut report = reporter(args.format, style(args, scenarios.len()));
+    let out = Shared::default();
+    let mut report = reporter(args.format, style(args, scenarios.len()), &out);
     let mut tally = Tally::default();
     let mut told = Vec::new();
     for mistakes in unreadable.into_iter().filter_map(Result::err) {
@@ -70,7 +74,9 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
         .as_ref()
         .map(|path| html::create(path))
         .transpose()?;
-    play_all(&scenarios, args, |played| {
+    let mut played_so_far = 0;
+    let ended = play_all(&scenarios, args, |played| {
+        played_so_far += 1;
         tally.count(&played.end);
         report.played(&played)?;
         if page.is_some() {
@@ -88,6 +94,17 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
         timeline(&told, page)?;
     }
     report.finished(tally, begun.elapsed())?;
+    out.clone().flush()?;
+    if ended == Ended::Interrupted {
+        let left = scenarios.len() - played_so_far;
+        return Err(io::Error::new(
+            io::ErrorKind::Interrupted,
+            format!(
+                "interrupted: {left} of {} drills were not played",
+                scenarios.len()
+            ),
+        ));
+    }
     if tally.broken > 0 {
         return Ok(Outcome::CouldNotRun);
     }
@@ -106,61 +123,118 @@ fn style(args: &RunArgs, count: usize) -> Style {
     }
 }
 
-pub(super) fn reporter(format: Format, style: Style) -> Box<dyn Report> {
+/// Standard output with room for many lines, which is emptied when all is said: an error in that must not
+/// be lost.
+#[derive(Clone)]
+pub(super) struct Shared(Rc<RefCell<io::BufWriter<anstream::Stdout>>>);
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(
+            io::BufWriter::new(anstream::stdout()),
+        )))
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().flush()
+    }
+}
+
+pub(super) fn reporter(format: Format, style: Style, buffered: &Shared) -> Box<dyn Report> {
     let out = anstream::stdout();
     match format {
-        Format::Json => Box::new(Json::new(io::BufWriter::new(out))),
+        Format::Json => Box::new(Json::new(buffered.clone())),
         Format::Junit => Box::new(Junit::new(out)),
         Format::Text => Box::new(Text::new(out, style)),
     }
 }
 
-/// Plays every drill, on as many threads as there are cores, and hands them over in order.
+/// How the playing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    ByItself,
+    Interrupted,
+}
+
+/// What a thread has to say.
+enum Said {
+    Played(usize, Box<Played>),
+    Interrupted,
+}
+
+/// Plays every drill, on as many threads as there are cores, and hands them over in order; whether that was
+/// interrupted.
 fn play_all(
     scenarios: &[Arc<Scenario>],
     args: &RunArgs,
     mut each: impl FnMut(Played) -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<Ended> {
     let workers = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(scenarios.len().max(1));
-    let next = AtomicUsize::new(0);
-    let stopped = Mutex::new(false);
-    let (finished, results) = mpsc::channel();
+    let next = Arc::new(AtomicUsize::new(0));
+    let (tell, told) = mpsc::channel();
     let progress = progress(args, scenarios);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            let finished = finished.clone();
-            let (next, stopped, progress) = (&next, &stopped, progress.clone());
-            scope.spawn(move || {
-                while !*stopped.lock().unwrap_or_else(PoisonError::into_inner) {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(scenario) = scenarios.get(index) else {
-                        break;
-                    };
-                    let played = play(scenario, args, &progress);
-                    if finished.send((index, played)).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(finished);
-        let mut early = std::collections::BTreeMap::new();
-        let mut wanted = 0;
-        for (index, played) in results {
-            early.insert(index, played);
-            while let Some(played) = early.remove(&wanted) {
-                wanted += 1;
-                if let Err(error) = progress.suspend(|| each(played)) {
-                    *stopped.lock().unwrap_or_else(PoisonError::into_inner) = true;
-                    return Err(error);
+    listen(tell.clone())?;
+    let wanted: Arc<[Arc<Scenario>]> = scenarios.into();
+    for _ in 0..workers {
+        let (tell, next, progress) = (tell.clone(), Arc::clone(&next), progress.clone());
+        let (scenarios, args) = (Arc::clone(&wanted), args.clone());
+        // They end by themselves, or with the process: nothing that is interrupted is waited for.
+        thread::Builder::new().spawn(move || {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(scenario) = scenarios.get(index) else {
+                    return;
+                };
+                let played = Box::new(play(scenario, &args, &progress));
+                if tell.send(Said::Played(index, played)).is_err() {
+                    return;
                 }
             }
+        })?;
+    }
+    let mut early = BTreeMap::new();
+    let mut wanted = 0;
+    while wanted < scenarios.len() {
+        match told.recv() {
+            Ok(Said::Played(index, played)) => drop(early.insert(index, played)),
+            Ok(Said::Interrupted) => {
+                progress.finish_and_clear();
+                for (_, played) in early {
+                    each(*played)?;
+                }
+                return Ok(Ended::Interrupted);
+            }
+            Err(_) => return Err(io::Error::other("the drills ended early")),
         }
-        progress.finish_and_clear();
-        Ok(())
-    })
+        while let Some(played) = early.remove(&wanted) {
+            wanted += 1;
+            progress.suspend(|| each(*played))?;
+        }
+    }
+    progress.finish_and_clear();
+    Ok(Ended::ByItself)
+}
+
+/// Tells when this process is asked to end.
+fn listen(tell: mpsc::Sender<Said>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::Builder::new().spawn(move || {
+        if runtime.block_on(signals::interrupted()).is_ok() {
+            // Everything may have been played by now.
+            tell.send(Said::Interrupted).unwrap_or_default();
+        }
+    })?;
+    Ok(())
 }
 
 /// A bar on the terminal, for long runs only: of messages, of which a drill may have a million.

@@ -6,20 +6,23 @@ use std::{
     sync::Arc,
 };
 
-use super::{LogFormat, Outcome, UpArgs, follow};
+use super::{
+    LogFormat, Outcome, UpArgs, follow, say,
+    writer::{Writer, standard_output},
+};
 use crate::{
     event::{EventLog, What},
-    lab::{Lab, NetworkKind},
+    lab::{Lab, NetworkKind, Place},
     observe::Sessions,
     scenario::Scenario,
+    signals,
 };
 
 pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
-    super::allow_many_files();
     let scenario = match Scenario::load_within(&args.scenario, args.outside.reach()) {
         Ok(scenario) => Arc::new(scenario),
         Err(mistakes) => {
-            anstream::eprintln!("{mistakes}");
+            say::err(mistakes);
             return Ok(Outcome::CouldNotRun);
         }
     };
@@ -30,21 +33,26 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let ports = (args.dns_port, args.smtp_port);
-        let lab = Lab::start_without_mailbox(scenario, NetworkKind::Loopback, ports).await?;
+        let place = Place {
+            dns_port: args.dns_port,
+            smtp_port: args.smtp_port,
+            first: Some(args.bind),
+        };
+        let lab = Lab::start_without_mailbox(scenario, NetworkKind::Loopback, place).await?;
         if let Some(file) = &args.ca_file {
             write_authority(&lab, file)?;
         }
-        introduce(&lab, args.format)?;
+        let mut writer = Writer::start(standard_output()?)?;
+        writer.write(introduction(&lab, args.format)?);
         let mut seen = Seen::default();
-        let told = tokio::select! {
-            told = seen.follow(&lab, args.format) => told,
-            interrupted = interrupted() => interrupted,
+        let ended = tokio::select! {
+            told = seen.follow(&lab, args.format, &mut writer) => told,
+            interrupted = signals::interrupted() => interrupted,
         };
         let log = lab.site().log.clone();
         lab.stop().await;
-        if told.is_ok() {
-            seen.write(&log, args.format)?;
+        if ended.is_ok() {
+            seen.write(&log, args.format, &mut writer)?;
         }
         if args.format == LogFormat::Text {
             let Seen {
@@ -53,9 +61,14 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
                 taken,
             } = seen;
             let attempts = attempts + sessions.finish().flatten().count();
-            anstream::println!("stopped: {attempts} attempts, {taken} messages taken");
+            let line = format!("stopped: {attempts} attempts, {taken} messages taken\n");
+            writer.write(line.into_bytes());
         }
-        told.map(|()| Outcome::Passed)
+        let dropped = writer.finish();
+        if dropped > 0 {
+            say::err(format_args!("mxdrill: nobody read {dropped} lines"));
+        }
+        ended.map(|()| Outcome::Passed)
     })
 }
 
@@ -69,22 +82,41 @@ struct Seen {
 
 impl Seen {
     /// Writes down what happened since, and keeps nothing of it; how many events that were.
-    fn write(&mut self, log: &EventLog, format: LogFormat) -> io::Result<usize> {
+    fn write(
+        &mut self,
+        log: &EventLog,
+        format: LogFormat,
+        writer: &mut Writer,
+    ) -> io::Result<usize> {
         let events = log.take().events;
         for event in &events {
             self.attempts += self.sessions.see(event).len();
             self.taken += usize::from(matches!(event.what, What::Taken { .. }));
         }
-        follow::write(&events, format, &mut io::stdout())?;
+        let mut lines = Vec::new();
+        follow::write(&events, format, &mut lines)?;
+        writer.write(lines);
         Ok(events.len())
     }
 
     /// Writes the log down as it grows.
-    async fn follow(&mut self, lab: &Lab, format: LogFormat) -> io::Result<()> {
-        let mut count = 0;
+    async fn follow(
+        &mut self,
+        lab: &Lab,
+        format: LogFormat,
+        writer: &mut Writer,
+    ) -> io::Result<()> {
+        let (mut count, mut sound) = (0, true);
         loop {
-            lab.past(count).await;
-            count += self.write(&lab.site().log, format)?;
+            tokio::select! {
+                () = lab.past(count) => count += self.write(&lab.site().log, format, writer)?,
+                error = writer.fails() => return Err(error),
+                // It stays up all the same.
+                () = lab.failed(), if sound => {
+                    sound = false;
+                    say::err(format_args!("mxdrill: {}", lab.trouble().unwrap_or_default()));
+                }
+            }
         }
     }
 }
@@ -97,23 +129,9 @@ pub(super) fn write_authority(lab: &Lab, file: &Path) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
 }
 
-/// Ends at Ctrl-C, and where there is such a thing when asked to terminate.
-async fn interrupted() -> io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
-}
-
-fn introduce(lab: &Lab, format: LogFormat) -> io::Result<()> {
-    let mut out = anstream::stdout().lock();
+/// What there is, and where.
+fn introduction(lab: &Lab, format: LogFormat) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
     let dns = lab.resolver();
     if format == LogFormat::Json {
         let receivers: Vec<_> = lab
@@ -126,7 +144,7 @@ fn introduce(lab: &Lab, format: LogFormat) -> io::Result<()> {
             "{}",
             serde_json::json!({ "event": "up", "dns": dns, "smtp_port": lab.smtp_port(), "receivers": receivers })
         )?;
-        return out.flush();
+        return Ok(out);
     }
     let domain = lab.mail_domain();
     writeln!(
@@ -146,5 +164,5 @@ fn introduce(lab: &Lab, format: LogFormat) -> io::Result<()> {
         )?;
     }
     writeln!(out, "Ctrl-C ends it.")?;
-    out.flush()
+    Ok(out)
 }

@@ -9,10 +9,11 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
+use super::Place;
 use crate::name::Domain;
 
 /// Attempts at finding a free port or block of addresses before giving up.
-const TRIES: usize = 50;
+const TRIES: u32 = 50;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
@@ -71,14 +72,13 @@ impl ReverseName for IpAddr {
 ///
 /// # Errors
 /// The last failure to bind.
-pub(crate) async fn bind(
-    addresses: &[IpAddr],
-    dns_port: u16,
-    smtp_port: u16,
-) -> io::Result<Sockets> {
+pub(crate) async fn bind(addresses: &[IpAddr], place: Place) -> io::Result<Sockets> {
+    let own = Ipv4Addr::from([127, (std::process::id() % 199 + 16) as u8, 0, 0]);
+    let first = u32::from(place.first.unwrap_or(own));
     let mut last = io::Error::other("no address to bind");
+    // The next block, where a port of this one is taken.
     for attempt in 0..TRIES {
-        match try_bind(addresses, attempt, dns_port, smtp_port).await {
+        match try_bind(addresses, first + attempt * 1024, place).await {
             Ok(sockets) => return Ok(sockets),
             Err(error) => last = error,
         }
@@ -86,15 +86,10 @@ pub(crate) async fn bind(
     Err(last)
 }
 
-async fn try_bind(
-    addresses: &[IpAddr],
-    attempt: usize,
-    dns_port: u16,
-    smtp_port: u16,
-) -> io::Result<Sockets> {
-    let there = translation(addresses, attempt);
-    let (dns_udp, dns_tcp) = bind_dns(dns_port).await?;
-    let mut port = smtp_port;
+async fn try_bind(addresses: &[IpAddr], first: u32, place: Place) -> io::Result<Sockets> {
+    let there = translation(addresses, first);
+    let (dns_udp, dns_tcp) = bind_dns(place.dns_port).await?;
+    let mut port = place.smtp_port;
     let mut smtp = Vec::new();
     for (address, loopback) in &there {
         let listener =
@@ -141,22 +136,17 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// A loopback address for each of the zone's: the last octet is kept where that is possible, and
-/// the block differs from attempt to attempt and from process to process.
-fn translation(addresses: &[IpAddr], attempt: usize) -> BTreeMap<IpAddr, Ipv4Addr> {
-    let block = u32::from_be_bytes([127, 0, 0, 0]) + ((std::process::id() % 199 + 16) << 16);
-    let mut free = (0..).map(|n: u32| {
-        Ipv4Addr::from(block + (u32::try_from(attempt).unwrap_or(0) % 64) * 1024 + 256 + n)
-    });
+/// A loopback address for each of the zone's, from the first one on: the last octet is kept where that is
+/// possible.
+fn translation(addresses: &[IpAddr], first: u32) -> BTreeMap<IpAddr, Ipv4Addr> {
+    let mut free = (256..).map(|n: u32| Ipv4Addr::from(first + n));
     let mut there: BTreeMap<IpAddr, Ipv4Addr> = BTreeMap::new();
     for address in addresses {
         let last = match address {
             IpAddr::V4(v4) => v4.octets()[3],
             IpAddr::V6(v6) => v6.octets()[15],
         };
-        let wanted = Ipv4Addr::from(
-            block + (u32::try_from(attempt).unwrap_or(0) % 64) * 1024 + u32::from(last),
-        );
+        let wanted = Ipv4Addr::from(first + u32::from(last));
         let chosen = match there.values().any(|used| *used == wanted) || matches!(last, 0 | 255) {
             true => free
                 .next()
@@ -176,7 +166,7 @@ mod tests {
     fn every_address_gets_a_loopback_address_of_its_own() {
         let mut addresses: Vec<IpAddr> = (0..=255).map(|n| IpAddr::from([192, 0, 2, n])).collect();
         addresses.extend((0..=255).map(|n| IpAddr::from([198, 51, 100, n])));
-        let there = translation(&addresses, 3);
+        let there = translation(&addresses, u32::from(Ipv4Addr::new(127, 25, 4, 0)));
         let distinct: std::collections::BTreeSet<_> = there.values().collect();
         assert_eq!(distinct.len(), 512);
         assert!(there.values().all(Ipv4Addr::is_loopback));

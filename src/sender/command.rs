@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{Post, Sender};
-use crate::namespace;
+use crate::{namespace, signals};
 
 /// A command that sends the drill's messages, all that it cares to, and ends.
 pub(crate) struct Command<'a> {
@@ -48,6 +48,12 @@ async fn watched(mut command: process::Command) -> io::Result<ExitStatus> {
         tokio::select! {
             status = child.wait() => return status,
             _ = ended.recv() => namespace::reap_all_but(own),
+            // What was seen so far is judged all the same.
+            terminated = signals::terminated() => {
+                terminated?;
+                child.start_kill()?;
+                return child.wait().await;
+            }
         }
     }
 }

@@ -1,0 +1,21 @@
+//! Lines to the terminal that fail as other output does: with a reason, and without a panic.
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+};
+
+/// Says a line on standard output.
+///
+/// # Errors
+/// That it cannot be written to.
+pub(super) fn out(line: impl Display) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+/// Says a line on standard error; where that cannot be written to, nobody is left to be told.
+pub(super) fn err(line: impl Display) {
+    drop(writeln!(anstream::stderr().lock(), "{line}"));
+}

@@ -1,0 +1,263 @@
+//! How the command ends: asked by a signal, left by who read it, with a disk that is full.
+#![cfg(target_os = "linux")]
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+const DRILL: &str = r#"summary = "it takes mail"
+zone = """
+$ORIGIN example.test.
+@   IN MX 10 mx1
+mx1 IN A 192.0.2.1
+"""
+messages = [{ id = "m1", to = "alice@example.test" }]
+[expect]
+delivered = 1
+"#;
+
+/// How long anything may take that has to come.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        fs::write(folder.path().join("drill.toml"), DRILL).expect("written");
+        Self(folder)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mxdrill"));
+        command
+            .args(arguments)
+            .current_dir(self.0.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join(name), text).expect("written");
+    }
+}
+
+fn full() -> File {
+    OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .expect("a full device")
+}
+
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &id]).status();
+    assert!(sent.expect("kill runs").success());
+}
+
+/// How it ended, if it did in time.
+fn ended(mut child: Child) -> Output {
+    let begun = Instant::now();
+    while child.try_wait().expect("its own child").is_none() {
+        if begun.elapsed() > DEADLINE {
+            child.kill().expect("killed");
+            panic!("it did not end");
+        }
+        std::thread::yield_now();
+    }
+    child.wait_with_output().expect("its own child")
+}
+
+#[test]
+fn a_full_disk_is_told_and_no_success() {
+    let desk = Desk::new();
+    for arguments in [
+        &["run", "drill.toml"][..],
+        &["run", "drill.toml", "--format", "json"],
+        &["run", "drill.toml", "--format", "junit"],
+        &["check", "drill.toml"],
+        &["plan", "drill.toml"],
+        &["lint", "--checks"],
+        &["lint", "drill.toml", "--format", "sarif"],
+        &["rehearse", "drill.toml"],
+        &["fuzz", "--cases", "1"],
+        &["mta", "list"],
+        &["up", "drill.toml"],
+    ] {
+        let output = desk
+            .command(arguments)
+            .stdout(full())
+            .output()
+            .expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.starts_with("mxdrill: "), "{arguments:?}: {errors}");
+        // Nor where nobody can be told.
+        let mut command = desk.command(arguments);
+        let status = command.stdout(full()).stderr(full()).status();
+        assert_eq!(status.expect("it runs").code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn who_leaves_early_gets_no_success_and_no_noise() {
+    let desk = Desk::new();
+    for arguments in [
+        &["run", "drill.toml"][..],
+        &["run", "drill.toml", "--format", "json"],
+        &["check", "drill.toml"],
+        &["mta", "list"],
+        &["lint", "--checks"],
+    ] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = desk
+            .command(arguments)
+            .stdout(writer)
+            .output()
+            .expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stderr.is_empty(), "{arguments:?}: {output:?}");
+    }
+}
+
+/// A lab that is up, and what it said first.
+fn up(desk: &Desk, more: &[&str]) -> (Child, BufReader<std::process::ChildStdout>, Vec<String>) {
+    let mut command = desk.command(&[&["up", "drill.toml"], more].concat());
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut out = BufReader::new(child.stdout.take().expect("piped"));
+    let mut said = Vec::new();
+    while said
+        .last()
+        .is_none_or(|line: &String| !line.starts_with("Ctrl-C"))
+    {
+        let mut line = String::new();
+        let length = out.read_line(&mut line).expect("a line");
+        assert!(length > 0, "{said:?}: {:?}", child.wait_with_output());
+        said.push(line);
+    }
+    (child, out, said)
+}
+
+/// Where an exchanger listens.
+fn listens(said: &[String], host: &str) -> String {
+    let line = said.iter().find(|line| line.contains(host));
+    let line = line.expect("the exchanger is told of");
+    line.split_whitespace()
+        .nth(1)
+        .expect("an address")
+        .to_owned()
+}
+
+/// A session that writes some lines of log.
+fn talk(to: &str, commands: usize) {
+    let stream = TcpStream::connect(to).expect("connected");
+    stream.set_read_timeout(Some(DEADLINE)).expect("set");
+    let mut stream = BufReader::new(stream);
+    let mut line = String::new();
+    stream.read_line(&mut line).expect("a greeting");
+    for _ in 0..commands {
+        stream
+            .get_mut()
+            .write_all(b"MAIL FROM:<>\r\n")
+            .expect("sent");
+        line.clear();
+        stream.read_line(&mut line).expect("a reply");
+        assert!(line.starts_with('5') || line.starts_with('4'), "{line}");
+    }
+}
+
+#[test]
+fn a_lab_stays_up_when_nobody_reads_and_ends_when_it_is_asked_to() {
+    let desk = Desk::new();
+    for (closes, name) in [
+        (true, "INT"),
+        (false, "INT"),
+        (true, "TERM"),
+        (false, "HUP"),
+    ] {
+        let (child, out, said) = up(&desk, &[]);
+        let at = listens(&said, "mx1.example.test");
+        let out = (!closes).then_some(out);
+        // More than a pipe holds.
+        for _ in 0..40 {
+            talk(&at, 50);
+        }
+        signal(&child, name);
+        let output = ended(child);
+        assert_eq!(output.status.code(), Some(0), "{name} {output:?}");
+        drop(out);
+    }
+}
+
+#[test]
+fn a_lab_is_where_it_was_and_where_it_is_put() {
+    let desk = Desk::new();
+    let host = |more: &[&str]| {
+        let (child, mut out, said) = up(&desk, more);
+        signal(&child, "INT");
+        let output = ended(child);
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).expect("text");
+        assert!(rest.contains("stopped"), "{rest} {output:?}");
+        let at = listens(&said, "mx1.example.test");
+        at.split(':').next().expect("an address").to_owned()
+    };
+    assert_eq!(host(&[]), host(&[]));
+    assert_eq!(host(&["--bind", "127.77.3.0"]), "127.77.3.1");
+    let refused = desk
+        .command(&["up", "drill.toml", "--bind", "0.0.0.0"])
+        .output();
+    assert_eq!(refused.expect("it runs").status.code(), Some(2));
+}
+
+#[test]
+fn a_run_that_is_interrupted_says_what_it_has() {
+    let desk = Desk::new();
+    desk.write("a.toml", DRILL);
+    // One that waits for a server that says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    silent.set_nonblocking(true).expect("set");
+    let address = silent.local_addr().expect("an address");
+    let engine = format!("receivers = [{{ upstream = \"{address}\" }}]\n");
+    desk.write(
+        "b.toml",
+        &DRILL.replacen("zone", &format!("{engine}zone"), 1),
+    );
+    for name in ["INT", "TERM", "HUP"] {
+        let mut child = desk
+            .command(&["run", "a.toml", "b.toml", "--format", "json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        // It has connected twice, to see whether there is a server and to use it.
+        for _ in 0..2 {
+            let begun = Instant::now();
+            while silent.accept().is_err() {
+                assert!(begun.elapsed() < DEADLINE, "nobody connected");
+                std::thread::yield_now();
+            }
+        }
+        signal(&child, name);
+        let mut out = String::new();
+        let mut pipe = child.stdout.take().expect("piped");
+        pipe.read_to_string(&mut out).expect("text");
+        let output = ended(child);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{name}: {errors}");
+        assert!(errors.contains("interrupted: 1 of 2"), "{name}: {errors}");
+        assert!(out.contains(r#""event":"verdict""#), "{name}: {out}");
+        assert!(out.contains(r#""event":"summary""#), "{name}: {out}");
+    }
+}
