@@ -207,6 +207,16 @@ fn packets_are_written_for_wireshark(desk: &Desk) -> Result<(), Failed> {
     hold(log.contains(r#""result":"refused""#), &said)
 }
 
+fn what_cannot_be_written_is_no_success(desk: &Desk) -> Result<(), Failed> {
+    for option in ["--log", "--pcap"] {
+        let sends = ["python3", "send.py", "alice@example.test"];
+        let said = desk.exec(&[option, "/dev/full"], &sends);
+        let told = said.err.contains("No space left on device");
+        hold(said.code == Some(2) && told, &said)?;
+    }
+    Ok(())
+}
+
 fn nothing_else_can_be_reached(desk: &Desk) -> Result<(), Failed> {
     let script = "cat /etc/resolv.conf; hostname; ls /sys/class/net /proc/sys/net/ipv4/conf; \
                   for process in /proc/[0-9]*; do echo process; done";
@@ -385,6 +395,44 @@ fn same(desk: &Desk, before: &str) -> Result<(), Failed> {
         .map_err(|_| format!("before: {before}\nafter: {}", traces(desk)).into())
 }
 
+/// Who is asked to end says what was seen so far.
+fn a_drill_that_is_ended_is_judged(desk: &Desk) -> Result<(), Failed> {
+    for signal in ["TERM", "HUP"] {
+        let script = "python3 send.py alice@example.test; echo ready; sleep 1000";
+        let run = desk
+            .command(&[
+                "exec",
+                "--log",
+                "out/log.json",
+                "drill.toml",
+                "--",
+                "sh",
+                "-c",
+                script,
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let mut run = run?;
+        let mut out = BufReader::new(run.stdout.take().expect("piped"));
+        let mut line = String::new();
+        while line.trim() != "ready" {
+            line.clear();
+            if out.read_line(&mut line)? == 0 {
+                return Err("it never was ready".into());
+            }
+        }
+        let id = run.id().to_string();
+        Command::new("kill").args(["-s", signal, &id]).status()?;
+        let said = Said::from(run.wait_with_output()?);
+        hold(said.code == Some(0), &said)?;
+        let log = fs::read_to_string(desk.path("out/log.json"))?;
+        hold(log.contains(r#""event":"verdict""#), &said)?;
+        nobody_has(out)?;
+    }
+    Ok(())
+}
+
 /// A matrix of which drills are under way when it is killed: they go with it.
 fn nothing_is_left_of_a_matrix(desk: &Desk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
@@ -529,7 +577,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 13] = [
+    let tests: [(&str, &[&str], Test); 15] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
@@ -567,6 +615,16 @@ fn main() {
             nothing_else_can_be_reached,
         ),
         ("the_exit_status_tells", &[], the_exit_status_tells),
+        (
+            "a_drill_that_is_ended_is_judged",
+            &["python3", "dig"],
+            a_drill_that_is_ended_is_judged,
+        ),
+        (
+            "what_cannot_be_written_is_no_success",
+            &["python3", "dig"],
+            what_cannot_be_written_is_no_success,
+        ),
         ("nothing_is_left", &[], nothing_is_left),
         (
             "nothing_is_left_of_a_matrix",

@@ -159,7 +159,12 @@ fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -
 
 fn write_log(file: Option<File>, played: &Played) -> io::Result<()> {
     match file {
-        Some(file) => Json::new(BufWriter::new(file)).played(played),
+        Some(file) => {
+            let mut file = BufWriter::new(file);
+            Json::new(&mut file).played(played)?;
+            // What waits in it must not be lost in silence.
+            file.flush()
+        }
         None => Ok(()),
     }
 }
