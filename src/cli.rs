@@ -264,7 +264,7 @@ struct CheckArgs {
 }
 
 /// Where the files may lie that other files name.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 struct OutsideArgs {
     /// Read files that a zone_file or an $INCLUDE names outside the folder of the file that names them.
     #[arg(long)]

@@ -13,14 +13,14 @@ use crate::{
     drill,
     event::silenced,
     lab::NetworkKind,
-    scenario::Scenario,
+    scenario::{Reach, Scenario},
     sender::{Control, Flaw, Reference},
     verdict::{Verdict, Witness, judge},
 };
 
 /// Puts the judge to the test and prints what came of it.
 pub(super) fn control(filter: Option<&str>) -> io::Result<Outcome> {
-    let loaded = find::load(&[], None)?;
+    let loaded = find::load(&[], None, Reach::Folder)?;
     let suite: Vec<Arc<Scenario>> = loaded.into_iter().filter_map(Result::ok).collect();
     let mut out = anstream::stdout();
     let (passed, failed) = clean(&suite, filter);

@@ -9,7 +9,7 @@ use super::{
     is_known, the_one,
 };
 use crate::{
-    sender::{StsMode, StsPolicy},
+    mta_sts::{Mode, Policy},
     survey::Survey,
 };
 
@@ -37,7 +37,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         return findings.add(MTA_STS_NO_POLICY, place, message);
     }
     let Some(text) = &survey.policy else { return };
-    let Some(policy) = StsPolicy::parse(text) else {
+    let Some(policy) = Policy::parse(text) else {
         let message = format!("the MTA-STS policy of {domain} is not valid");
         return findings.add(MTA_STS_NO_POLICY, place, message);
     };
@@ -46,7 +46,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         .iter()
         .filter(|listed| !policy.lists(&listed.host));
     let missed = listed(missed.map(|listed| &listed.host));
-    if !missed.is_empty() && policy.mode != StsMode::None {
+    if !missed.is_empty() && policy.mode != Mode::None {
         let message = format!("the MTA-STS policy of {domain} does not list {missed}");
         findings.add(MTA_STS_MISSES, place, message);
     }
