@@ -9,4 +9,5 @@ mod judge;
 mod log;
 mod routes;
 mod rules;
+mod surroundings;
 mod trial;
