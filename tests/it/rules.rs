@@ -5,3 +5,21 @@ mod giving_up;
 mod order;
 mod places;
 mod security;
+
+use mxdrill::verdict::RULES;
+
+#[test]
+fn every_rule_is_broken_by_a_row() {
+    let rows = [
+        include_str!("rules/delivery.rs"),
+        include_str!("rules/giving_up.rs"),
+        include_str!("rules/order.rs"),
+        include_str!("rules/places.rs"),
+        include_str!("rules/security.rs"),
+    ];
+    for rule in RULES {
+        let finding = format!("{} {}: ", rule.level, rule.name);
+        let is_expected = rows.iter().any(|rows| rows.contains(&finding));
+        assert!(is_expected, "no row expects {finding:?}");
+    }
+}
