@@ -426,3 +426,29 @@ fn two_domains_have_passes_of_their_own() {
         "preference-order"
     );
 }
+
+#[test]
+fn a_client_may_come_again_at_once_where_its_ehlo_or_a_parameter_was_not_understood() {
+    let trial = Trial {
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 192.0.2.1\n",
+        log: "0s given m
+              0s asks example.test MX: 10 mx1
+              0s asks mx1 A: 1
+              1s m tries mx1[1] 502 at helo
+              2s m tries mx1[1] accepted",
+        witness: Command,
+        ..ONE
+    };
+    trial.breaks_nothing();
+    for (end, found) in [
+        ("555 at mail", ""),
+        ("504 at mail", ""),
+        ("454 at starttls", ""),
+        ("421 at helo", "retry-waits"),
+        ("502 at greeting", "retry-waits"),
+        ("451 at mail", "retry-waits"),
+        ("451 at rcpt", "retry-waits"),
+    ] {
+        assert_eq!(trial.found_with("502 at helo", end), found, "{end}");
+    }
+}
