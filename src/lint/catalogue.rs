@@ -181,7 +181,7 @@ checks! {
     DMARC_REPORT_URI = "dmarc-report-uri", Warning, "the report addresses of the DMARC record are URIs",
         why: "Reports are sent to URIs, in practice to mailto: ones. An address without a scheme is none, and no report comes; the policy holds all the same.",
         then: "Write mailto: before the address, and a comma between several.",
-        cite: ["RFC 9989 section 4.7", "RFC 9990 section 3.5"],
+        cite: ["RFC 9989 section 4.7"],
     DMARC_NONE = "dmarc-none", Info, "the DMARC policy asks for quarantine or reject",
         why: "With the policy none the domain asks for nothing to be done with mail that fails. Reports still arrive if they are asked for, but forged mail is treated as if there were no record.",
         then: "Read the reports until all own mail passes, and then move to quarantine or reject.",
