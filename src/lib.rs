@@ -117,4 +117,5 @@ pub mod stream;
 pub mod survey;
 pub mod time;
 pub mod verdict;
+pub(crate) mod visible;
 pub mod zone;

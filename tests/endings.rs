@@ -5,7 +5,8 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, Command, Output, Stdio},
+    os::unix::fs::PermissionsExt,
+    process::{Child, ChildStdout, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -128,7 +129,16 @@ fn who_leaves_early_gets_no_success_and_no_noise() {
 }
 
 /// A lab that is up, and what it said first.
-fn up(desk: &Desk, more: &[&str]) -> (Child, BufReader<std::process::ChildStdout>, Vec<String>) {
+fn up(desk: &Desk, more: &[&str]) -> (Child, BufReader<ChildStdout>, Vec<String>) {
+    up_with(desk, more, |line| line.starts_with("Ctrl-C"))
+}
+
+/// As [`up`], where what it says first ends with a line of this kind.
+fn up_with(
+    desk: &Desk,
+    more: &[&str],
+    is_last: impl Fn(&str) -> bool,
+) -> (Child, BufReader<ChildStdout>, Vec<String>) {
     let mut command = desk.command(&[&["up", "drill.toml"], more].concat());
     let mut child = command
         .stdout(Stdio::piped())
@@ -137,10 +147,7 @@ fn up(desk: &Desk, more: &[&str]) -> (Child, BufReader<std::process::ChildStdout
         .expect("it runs");
     let mut out = BufReader::new(child.stdout.take().expect("piped"));
     let mut said = Vec::new();
-    while said
-        .last()
-        .is_none_or(|line: &String| !line.starts_with("Ctrl-C"))
-    {
+    while said.last().is_none_or(|line: &String| !is_last(line)) {
         let mut line = String::new();
         let length = out.read_line(&mut line).expect("a line");
         assert!(length > 0, "{said:?}: {:?}", child.wait_with_output());
@@ -157,6 +164,13 @@ fn listens(said: &[String], host: &str) -> String {
         .nth(1)
         .expect("an address")
         .to_owned()
+}
+
+/// Where the first exchanger listens, as a program is told.
+fn json_listens(line: &str) -> String {
+    let up: serde_json::Value = serde_json::from_str(line).expect("JSON");
+    let listens = up["receivers"][0]["listens"].as_str();
+    listens.expect("an address").to_owned()
 }
 
 /// A session that writes some lines of log.
@@ -197,6 +211,31 @@ fn a_lab_stays_up_when_nobody_reads_and_ends_when_it_is_asked_to() {
         let output = ended(child);
         assert_eq!(output.status.code(), Some(0), "{name} {output:?}");
         drop(out);
+    }
+}
+
+/// What a client says must not reach the terminal of who watches.
+#[test]
+fn a_log_shows_what_is_active_and_does_not_obey_it() {
+    let desk = Desk::new();
+    for format in ["text", "json"] {
+        let (child, mut out, said) = up_with(&desk, &["--format", format], |line| {
+            line.starts_with("Ctrl-C") || line.contains(r#""event":"up""#)
+        });
+        let at = match format {
+            "json" => json_listens(&said[0]),
+            _ => listens(&said, "mx1.example.test"),
+        };
+        let mut stream = TcpStream::connect(&at).expect("connected");
+        let line = "EHLO a\u{1b}[31m\u{9b}2J\u{202e}\r\nEHLO b\u{202e}\r\nQUIT\r\n";
+        stream.write_all(line.as_bytes()).expect("sent");
+        stream.read_to_end(&mut Vec::new()).expect("replies");
+        signal(&child, "INT");
+        let mut log = String::new();
+        out.read_to_string(&mut log).expect("text");
+        ended(child);
+        assert!(log.contains("202e"), "{log}");
+        assert!(!log.contains(['\u{1b}', '\u{9b}', '\u{202e}']), "{log:?}");
     }
 }
 
@@ -259,5 +298,48 @@ fn a_run_that_is_interrupted_says_what_it_has() {
         assert!(errors.contains("interrupted: 1 of 2"), "{name}: {errors}");
         assert!(out.contains(r#""event":"verdict""#), "{name}: {out}");
         assert!(out.contains(r#""event":"summary""#), "{name}: {out}");
+    }
+}
+
+/// A fetch with programs that take their time, in place of those of the distribution.
+#[test]
+fn a_fetch_that_is_interrupted_leaves_nothing() {
+    let desk = Desk::new();
+    let programs = desk.0.path().join("bin");
+    fs::create_dir(&programs).expect("made");
+    let apt = programs.join("apt-get");
+    let begun = desk.0.path().join("begun");
+    let script = format!("#!/bin/sh\necho $$ > {}\nsleep 1000\n", begun.display());
+    fs::write(&apt, script).expect("written");
+    fs::set_permissions(&apt, fs::Permissions::from_mode(0o755)).expect("opened");
+    let path = std::env::var("PATH").expect("a path");
+    for name in ["INT", "TERM"] {
+        let child = desk
+            .command(&["mta", "get", "exim"])
+            .env("PATH", format!("{}:{path}", programs.display()))
+            .env("MXDRILL_CACHE", desk.0.path().join("cache"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let started = Instant::now();
+        let fetching = loop {
+            let said = fs::read_to_string(&begun).unwrap_or_default();
+            if said.ends_with('\n') {
+                break said.trim().to_owned();
+            }
+            assert!(started.elapsed() < DEADLINE, "it did not begin");
+            std::thread::yield_now();
+        };
+        signal(&child, name);
+        assert_eq!(ended(child).status.code(), Some(2));
+        fs::remove_file(&begun).expect("removed");
+        let left = fs::read_dir(desk.0.path().join("cache/mta")).expect("a folder");
+        assert_eq!(left.count(), 0);
+        let process = std::path::Path::new("/proc").join(fetching);
+        while process.exists() {
+            assert!(started.elapsed() < DEADLINE, "its program is still there");
+            std::thread::yield_now();
+        }
     }
 }

@@ -3,7 +3,11 @@
 use std::io::{self, Write};
 
 use super::LogFormat;
-use crate::{event::Event, lab::Lab};
+use crate::{
+    event::Event,
+    lab::Lab,
+    visible::{visible, visible_json},
+};
 
 /// Who reads the log of a lab, and how far.
 #[derive(Default)]
@@ -17,10 +21,11 @@ pub(super) fn write(events: &[Event], format: LogFormat, out: &mut impl Write) -
     for event in events {
         match format {
             LogFormat::Json => {
-                serde_json::to_writer(&mut lines, event).map_err(io::Error::other)?;
-                writeln!(lines)?;
+                let json = serde_json::to_string(event).map_err(io::Error::other)?;
+                writeln!(lines, "{}", visible_json(&json))?;
             }
-            LogFormat::Text => writeln!(lines, "{}", event.line())?,
+            // A line of log is one line, whatever a client says.
+            LogFormat::Text => writeln!(lines, "{}", visible(&event.line().replace('\n', "\\n")))?,
         }
     }
     out.write_all(&lines)?;

@@ -1,9 +1,12 @@
 //! `mxdrill mta`: which mail servers can be drilled, and fetching them.
 
-use std::io;
+use std::{io, thread};
 
 use super::{MtaCommand, Outcome, say};
-use crate::mta::{Adapter, tree};
+use crate::{
+    mta::{Adapter, tree},
+    signals,
+};
 
 pub(super) fn mta(command: &MtaCommand) -> io::Result<Outcome> {
     match command {
@@ -32,6 +35,24 @@ fn list() -> io::Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// Lets an interrupt end the programs that fetch, and remove what they did.
+fn end_when_asked() -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::Builder::new().spawn(move || {
+        if runtime.block_on(signals::interrupted()).is_err() {
+            return;
+        }
+        match tree::stop() {
+            Ok(()) => say::err("mxdrill: interrupted"),
+            Err(error) => say::err(format_args!("mxdrill: interrupted; {error}")),
+        }
+        std::process::exit(2);
+    })?;
+    Ok(())
+}
+
 fn get(names: &[String]) -> io::Result<Outcome> {
     let chosen = match names {
         [] => Adapter::bundled(),
@@ -40,6 +61,7 @@ fn get(names: &[String]) -> io::Result<Outcome> {
             .map(|name| Adapter::find(name))
             .collect::<io::Result<_>>()?,
     };
+    end_when_asked()?;
     let mut outcome = Outcome::Passed;
     for (id, adapter) in chosen {
         match tree::get(&id, &adapter) {

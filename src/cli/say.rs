@@ -5,17 +5,20 @@ use std::{
     io::{self, Write},
 };
 
+use crate::visible::visible;
+
 /// Says a line on standard output.
 ///
 /// # Errors
 /// That it cannot be written to.
 pub(super) fn out(line: impl Display) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
-    writeln!(out, "{line}")?;
+    writeln!(out, "{}", visible(&line.to_string()))?;
     out.flush()
 }
 
 /// Says a line on standard error; where that cannot be written to, nobody is left to be told.
 pub(super) fn err(line: impl Display) {
-    drop(writeln!(anstream::stderr().lock(), "{line}"));
+    let line = line.to_string();
+    drop(writeln!(anstream::stderr().lock(), "{}", visible(&line)));
 }

@@ -8,6 +8,12 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 
 use super::Adapter;
@@ -86,8 +92,9 @@ pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<Tree> {
     let place = folder(id, adapter)?;
     let cache = cache()?.join("mta");
     fs::create_dir_all(&cache).map_err(|error| in_cache(&cache, error))?;
+    sweep(&cache)?;
     let made = tempfile::Builder::new()
-        .prefix(&format!(".{id}-"))
+        .prefix(&format!(".{id}-{}-", std::process::id()))
         .tempdir_in(&cache)?;
     fs::set_permissions(made.path(), fs::Permissions::from_mode(0o755))?;
     let root = made.path().join("root");
@@ -111,6 +118,72 @@ pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<Tree> {
         root: place.join("root"),
         packages,
     })
+}
+
+/// Whether no program may be started any more.
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// Ends what is being fetched by this process, from another thread: its programs, and what they left.
+///
+/// # Errors
+/// What could not be removed.
+pub(crate) fn stop() -> io::Result<()> {
+    STOPPED.store(true, Ordering::SeqCst);
+    let cache = cache()?.join("mta");
+    // A program that was just being started when it was looked first is there when it is looked again.
+    for _ in 0..2 {
+        for process in descendants(std::process::id()) {
+            // It may have ended by itself.
+            kill(Pid::from_raw(process), Signal::SIGKILL).unwrap_or_default();
+        }
+        remove(&cache, |maker| maker == std::process::id())?;
+    }
+    Ok(())
+}
+
+/// The processes that one started, and those that they started.
+fn descendants(of: u32) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{of}/task")) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for thread in threads.flatten() {
+        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|id| id.parse().ok()) {
+            found.push(child);
+            found.extend(u32::try_from(child).into_iter().flat_map(descendants));
+        }
+    }
+    found
+}
+
+/// Removes what fetches left that were killed.
+fn sweep(cache: &Path) -> io::Result<()> {
+    remove(cache, |maker| {
+        !Path::new(&format!("/proc/{maker}")).exists()
+    })
+}
+
+/// Removes unfinished folders, `.NAME-PROCESS-REST`, of these processes.
+fn remove(cache: &Path, is_meant: impl Fn(u32) -> bool) -> io::Result<()> {
+    let entries = match fs::read_dir(cache) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(in_cache(cache, error)),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let mut parts = name.rsplitn(3, '-').skip(1);
+        let maker = parts.next().and_then(|maker| maker.parse().ok());
+        if name.starts_with('.') && maker.is_some_and(&is_meant) {
+            match fs::remove_dir_all(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Downloads packages with all that they depend on and the host does not have, and unpacks them.
@@ -246,6 +319,9 @@ fn harmless(folder: &Path) -> io::Result<()> {
 
 /// What a program prints; when it is missing or fails, what to do about it.
 fn output(command: &mut Command, needs: &str) -> io::Result<String> {
+    if STOPPED.load(Ordering::SeqCst) {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().map_err(|error| {
         io::Error::new(
@@ -265,6 +341,23 @@ fn output(command: &mut Command, needs: &str) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_killed_fetch_left_is_swept_and_others_are_left_alone() {
+        let cache = tempfile::tempdir().expect("a folder");
+        let own = std::process::id();
+        // No process has so high an id.
+        let dead = format!(".exim-{}-abc", u32::MAX);
+        let alive = format!(".exim-{own}-abc");
+        for folder in [&*dead, &alive, "exim-0123abcd", ".other"] {
+            fs::create_dir_all(cache.path().join(folder).join("root")).expect("made");
+        }
+        sweep(cache.path()).expect("swept");
+        let left = |name: &str| cache.path().join(name).exists();
+        assert!(!left(&dead) && left(&alive) && left("exim-0123abcd") && left(".other"));
+        remove(cache.path(), |maker| maker == own).expect("removed");
+        assert!(!left(&alive) && left("exim-0123abcd"));
+    }
 
     #[test]
     fn what_lies_beside_usr_is_merged_into_it() {
