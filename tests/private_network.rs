@@ -459,6 +459,25 @@ fn nothing_is_left_of_a_matrix(desk: &Desk) -> Result<(), Failed> {
     same(desk, &before)
 }
 
+/// What a script prints without end is not kept without end.
+fn an_endless_script_is_cut_off(desk: &Desk) -> Result<(), Failed> {
+    let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
+    let adapter = adapter.replace("version = \"echo 1\"", "version = \"yes\"");
+    fs::write(desk.path("endless.toml"), adapter)?;
+    let arguments = [
+        "conform",
+        "./endless.toml",
+        "--filter",
+        "primary_down",
+        "-j",
+        "1",
+    ];
+    let said = Said::from(desk.command(&arguments).output()?);
+    let all = format!("{}{}", said.out, said.err);
+    let told = all.contains("version printed more than");
+    hold(said.code == Some(2) && told, &said)
+}
+
 fn wait_until(condition: impl Fn() -> bool) -> Result<(), Failed> {
     let deadline = Instant::now() + DEADLINE;
     while !condition() {
@@ -577,7 +596,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 15] = [
+    let tests: [(&str, &[&str], Test); 16] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
@@ -624,6 +643,11 @@ fn main() {
             "what_cannot_be_written_is_no_success",
             &["python3", "dig"],
             what_cannot_be_written_is_no_success,
+        ),
+        (
+            "an_endless_script_is_cut_off",
+            &["dig", "/usr/bin/python3"],
+            an_endless_script_is_cut_off,
         ),
         ("nothing_is_left", &[], nothing_is_left),
         (

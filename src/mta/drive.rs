@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpStream, process::Command, time::sleep};
+use tokio::{io::AsyncReadExt, net::TcpStream, process::Command, time::sleep};
 
 use super::{Adapter, fit};
 use crate::{
@@ -34,6 +34,8 @@ const TIMEOUT: &str = "3";
 const HESITATION: u32 = 4;
 /// How often nothing may have happened in an open session before it counts as left.
 const ABANDONED: u32 = 12;
+/// Octets that a script may print where that is read.
+const MAX_PRINTED: u64 = 1024 * 1024;
 /// Octets of what the server and its scripts say that are kept.
 const MAX_SAID: u64 = 48 * 1024;
 /// The most that a process may write to one file, in blocks of 512 octets: a runaway log fills memory.
@@ -351,10 +353,20 @@ impl Scripts {
 
     /// What a script prints; what it says besides is kept with what all say.
     async fn output(&self, what: &str, script: &str) -> io::Result<Vec<u8>> {
-        let running = self.command(script)?.stdout(Stdio::piped()).spawn()?;
-        let output = within(what, running.wait_with_output()).await?;
-        Self::succeeded(what, output.status)?;
-        Ok(output.stdout)
+        let mut running = self.command(script)?.stdout(Stdio::piped()).spawn()?;
+        let mut printed = Vec::new();
+        let status = within(what, async {
+            if let Some(out) = running.stdout.take() {
+                out.take(MAX_PRINTED + 1).read_to_end(&mut printed).await?;
+            }
+            if printed.len() as u64 > MAX_PRINTED {
+                let text = format!("{what} printed more than {MAX_PRINTED} octets");
+                return Err(io::Error::other(text));
+            }
+            running.wait().await
+        });
+        Self::succeeded(what, status.await?)?;
+        Ok(printed)
     }
 
     fn succeeded(what: &str, status: ExitStatus) -> io::Result<()> {
