@@ -1,7 +1,11 @@
 //! Small drills of the reference sender, each about one thing that is easily read wrongly: a policy, an
 //! address, a notification.
 
-use std::{collections::BTreeSet, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mxdrill::{
     drill::{self, Run},
@@ -240,5 +244,34 @@ fn a_reply_is_taken_by_its_first_digit() {
              faults = [{{ host = \"mx1.example.test\", stage = \"{stage}\", effect = \"{effect}\" }}]\n[expect.m]\n{end}\n"
         );
         passes(ZONE, &rest);
+    }
+}
+
+/// Where time is real, a lab that was held up cannot tell whose fault it is that a drill fails.
+#[test]
+fn a_failure_on_a_machine_that_is_too_busy_is_nobodys() {
+    let scenario = scenario(
+        ZONE,
+        "messages = [{ id = \"m\", to = \"a@example.test\" }]\n[expect]\ndelivered = 1\n",
+    );
+    let play = |busy: Duration| {
+        let sender = sender::from_fn(move |mut post: Post| async move {
+            let message = post.next_message().await.expect("a message");
+            // The lab has a turn, and then none for a while: it is on this thread too.
+            let mx1 = "192.0.2.1".parse().expect("an address");
+            drop(post.connect(mx1, &message.id).await);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let begun = Instant::now();
+            while begun.elapsed() < busy {}
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        });
+        drill::run(&scenario, NetworkKind::Loopback, None, sender)
+    };
+    let error = play(Duration::from_millis(600)).expect_err("it cannot be judged");
+    assert!(drill::TooSlow::is(&error), "{error}");
+    // Who had the time to send and did not has failed, if this machine has the time to see it.
+    match play(Duration::ZERO) {
+        Ok(run) => assert!(!run.verdict.passed()),
+        Err(error) => assert!(drill::TooSlow::is(&error), "{error}"),
     }
 }
