@@ -42,3 +42,33 @@ fn ignores_hangup() -> bool {
     let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask & HUP != 0)
 }
+
+/// Kills every process that this one started, and those that they started.
+#[cfg(target_os = "linux")]
+pub(crate) fn kill_descendants() {
+    use nix::{
+        sys::signal::{Signal, kill},
+        unistd::Pid,
+    };
+    for process in descendants(std::process::id()) {
+        // It may have ended by itself.
+        kill(Pid::from_raw(process), Signal::SIGKILL).unwrap_or_default();
+    }
+}
+
+/// The processes that one started, and those that they started.
+#[cfg(target_os = "linux")]
+fn descendants(of: u32) -> Vec<i32> {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{of}/task")) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for thread in threads.flatten() {
+        let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|id| id.parse().ok()) {
+            found.push(child);
+            found.extend(u32::try_from(child).into_iter().flat_map(descendants));
+        }
+    }
+    found
+}

@@ -459,6 +459,33 @@ fn nothing_is_left_of_a_matrix(desk: &Desk) -> Result<(), Failed> {
     same(desk, &before)
 }
 
+/// Who ends a matrix gets what was played by then.
+fn a_matrix_that_is_ended_is_written(desk: &Desk) -> Result<(), Failed> {
+    let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
+    let submit = "submit = \"python3 /run/mta.py submit\"";
+    let adapter = adapter.replace(submit, "submit = \"sleep 1000\"");
+    fs::write(desk.path("endless.toml"), adapter)?;
+    let fetched = Said::from(desk.command(&["mta", "get", "./endless.toml"]).output()?);
+    hold(fetched.code == Some(0), &fetched)?;
+    let before = traces(desk);
+    for signal in ["TERM", "INT"] {
+        let run = desk
+            .command(&["conform", "./endless.toml", "--filter", "basics", "-j", "2"])
+            .args(["--json", "out/matrix.json"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        wait_until(|| is_inside(desk))?;
+        let id = run.id().to_string();
+        Command::new("kill").args(["-s", signal, &id]).status()?;
+        let said = Said::from(run.wait_with_output()?);
+        hold(said.code == Some(2), &said)?;
+        hold(said.err.contains("interrupted"), &said)?;
+        fs::remove_file(desk.path("out/matrix.json"))?;
+    }
+    same(desk, &before)
+}
+
 /// What a script prints without end is not kept without end.
 fn an_endless_script_is_cut_off(desk: &Desk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
@@ -596,7 +623,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 16] = [
+    let tests: [(&str, &[&str], Test); 17] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
@@ -648,6 +675,11 @@ fn main() {
             "an_endless_script_is_cut_off",
             &["dig", "/usr/bin/python3"],
             an_endless_script_is_cut_off,
+        ),
+        (
+            "a_matrix_that_is_ended_is_written",
+            &["dig", "/usr/bin/python3"],
+            a_matrix_that_is_ended_is_written,
         ),
         ("nothing_is_left", &[], nothing_is_left),
         (

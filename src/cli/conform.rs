@@ -4,8 +4,12 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
+    time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -20,8 +24,11 @@ use crate::{
     },
     report::matrix,
     scenario::Scenario,
+    signals,
 };
 
+/// How often it is looked for drills that are to end.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Drills at once for each core: most of their time they wait.
 const DRILLS_PER_CORE: usize = 3;
 
@@ -59,7 +66,9 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
         logs: args.logs.clone(),
         servers,
         scenarios,
+        stopped: Arc::default(),
     };
+    end_when_asked(&suite.stopped)?;
     // What cannot be written is told before an hour has passed.
     let mut files = Vec::new();
     for (path, format) in [
@@ -91,6 +100,27 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
     }
     write(&matrix, args.format, &mut anstream::stdout())?;
     Ok(outcome(&matrix))
+}
+
+/// Lets an interrupt end the drills that are under way; the matrix has what was played by then.
+fn end_when_asked(stopped: &Arc<AtomicBool>) -> io::Result<()> {
+    let stopped = Arc::clone(stopped);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    thread::Builder::new().spawn(move || {
+        if runtime.block_on(signals::interrupted()).is_err() {
+            return;
+        }
+        say::err("mxdrill: interrupted; what was not played is inconclusive");
+        stopped.store(true, Ordering::SeqCst);
+        // A drill that was just beginning is there when it is looked again.
+        loop {
+            signals::kill_descendants();
+            thread::sleep(AGAIN);
+        }
+    })?;
+    Ok(())
 }
 
 fn write(matrix: &Matrix, format: MatrixFormat, out: &mut impl Write) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -43,6 +43,8 @@ pub(crate) struct Suite {
     pub(crate) seed: Option<u64>,
     /// The folder to which the log of every run is written.
     pub(crate) logs: Option<PathBuf>,
+    /// Whether no further drill is to begin.
+    pub(crate) stopped: Arc<AtomicBool>,
 }
 
 /// A mail server that is unpacked and ready.
@@ -209,6 +211,9 @@ impl Suite {
     }
 
     fn run(&self, scenario: &Scenario, server: &Entrant, run: usize, round: u64) -> Judged {
+        if self.stopped.load(Ordering::SeqCst) {
+            return Judged::without_run(Grade::Inconclusive, "interrupted".to_owned());
+        }
         let job = Job {
             adapter: server.adapter.clone(),
             tree: server.tree.root.clone(),

@@ -11,12 +11,8 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-
 use super::Adapter;
+use crate::signals;
 
 /// A mail server that is unpacked.
 #[derive(Debug, Clone)]
@@ -132,29 +128,10 @@ pub(crate) fn stop() -> io::Result<()> {
     let cache = cache()?.join("mta");
     // A program that was just being started when it was looked first is there when it is looked again.
     for _ in 0..2 {
-        for process in descendants(std::process::id()) {
-            // It may have ended by itself.
-            kill(Pid::from_raw(process), Signal::SIGKILL).unwrap_or_default();
-        }
+        signals::kill_descendants();
         remove(&cache, |maker| maker == std::process::id())?;
     }
     Ok(())
-}
-
-/// The processes that one started, and those that they started.
-fn descendants(of: u32) -> Vec<i32> {
-    let Ok(threads) = fs::read_dir(format!("/proc/{of}/task")) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for thread in threads.flatten() {
-        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        for child in children.split_whitespace().filter_map(|id| id.parse().ok()) {
-            found.push(child);
-            found.extend(u32::try_from(child).into_iter().flat_map(descendants));
-        }
-    }
-    found
 }
 
 /// Removes what fetches left that were killed.
