@@ -19,3 +19,8 @@ decisions := "--file src/route.rs --file 'src/route/**' --file src/verdict.rs --
 # Whether the quick tests notice a change: all that decides, or `just mutants --file src/route.rs`
 mutants *ARGS=decisions:
     cargo mutants {{ARGS}}
+
+# The small senders in private networks, judged and recorded anew (Linux, Python 3.11)
+senders:
+    cargo build --locked --release
+    python3 tests/senders/run.py target/release/mxdrill --record

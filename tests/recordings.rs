@@ -112,6 +112,60 @@ fn what_real_senders_did_is_judged_as_it_was() {
     );
 }
 
+/// A small sender: its drill, and the verdict on it that is right.
+#[derive(serde::Deserialize)]
+struct SmallSender {
+    name: String,
+    right: Right,
+    scenario: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Right {
+    Passes,
+    Fails,
+    /// One may argue.
+    Open,
+}
+
+#[test]
+fn small_senders_are_judged_rightly() {
+    #[derive(serde::Deserialize)]
+    struct Senders {
+        sender: Vec<SmallSender>,
+    }
+    let folder = bundled::root().join("tests/senders");
+    let read = |file: &str| fs::read_to_string(folder.join(file)).expect("a file of the tests");
+    let senders: Senders = toml::from_str(&read("senders.toml")).expect("a list of senders");
+    let log = read("recorded.jsonl");
+    let mut wrong = Vec::new();
+    for SmallSender {
+        name,
+        right,
+        scenario,
+    } in senders.sender
+    {
+        let path = format!("{name}.toml");
+        let own = format!("\"scenario\":\"{path}\"");
+        let lines: Vec<&str> = log.lines().filter(|line| line.contains(&own)).collect();
+        let scenario = Scenario::parse(&path, &scenario);
+        let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let recording = Recording::parse("recorded.jsonl", &lines.join("\n"), &path);
+        let recording = recording.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let witness = recording.witness.expect("a verdict that says who sent");
+        let verdict = recording.judge(&scenario, witness).verdict;
+        let judged = match verdict.passed() {
+            true => Right::Passes,
+            false => Right::Fails,
+        };
+        if right != Right::Open && judged != right {
+            wrong.push(format!("{name}: {judged:?} {:#?}", verdict.findings));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn a_log_that_cannot_be_read_says_where() {
     let event = r#"{"at":0.0,"event":"submitted","message":"m","from":"","to":[]}"#;
