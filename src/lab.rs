@@ -4,6 +4,7 @@
 //! nothing of what is expected of delivery. `Site` is what its parts share.
 
 mod authority;
+mod by_hand;
 pub(crate) mod delays;
 mod door;
 mod handshake;
@@ -41,7 +42,7 @@ use self::{authority::Authority, delays::Delays, receiver::Receiver};
 pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network, site::Site};
 use crate::{
     event::{Event, EventLog, Purpose, What},
-    fault::{Effect, Failure, Fault, Faults, Host, QueryEffect, Stage},
+    fault::Faults,
     name::Domain,
     observe::{self, Attempt},
     scenario::{MessageIndex, Scenario},
@@ -327,97 +328,6 @@ impl Lab {
     /// then never ends.
     pub async fn connect(&self, address: IpAddr, port: u16) -> io::Result<Stream> {
         network::connect(&self.site, address, port, Purpose::default()).await
-    }
-
-    /// Lets a host fail from now on: `lab.fail("mx1.example.test", Stage::Connect, "refuse")`.
-    ///
-    /// # Errors
-    /// A host that the lab does not have, or an effect that the stage does not.
-    pub fn fail(&self, host: &str, stage: Stage, effect: &str) -> Result<(), String> {
-        let host = self.known_host(host)?;
-        let effect = Effect::parse(effect, stage)?;
-        let change = format!("{host} fails at {stage}: {effect}");
-        self.put_up(
-            Failure::Session {
-                host,
-                stage,
-                effect,
-                recipient: None,
-            },
-            change,
-        );
-        Ok(())
-    }
-
-    /// Lets lookups fail from now on: `lab.fail_query("example.test MX", "servfail")`.
-    ///
-    /// # Errors
-    /// What is no name and type, or no effect on a query.
-    pub fn fail_query(&self, query: &str, effect: &str) -> Result<(), String> {
-        let (name, record_type) = crate::scenario::read_query(query)?;
-        let effect: QueryEffect = effect.parse()?;
-        self.put_up(
-            Failure::Query {
-                name,
-                record_type,
-                over: None,
-                effect,
-            },
-            format!("lookups of {query} fail: {effect}"),
-        );
-        Ok(())
-    }
-
-    fn put_up(&self, failure: Failure, change: String) {
-        self.site.faults().fail(Fault::lasting(failure));
-        self.site.record(What::Changed { change });
-        self.site.faults_changed.send_replace(());
-    }
-
-    /// Lifts every fault of a host, those of the scenario too.
-    ///
-    /// # Errors
-    /// A host that the lab does not have.
-    pub fn restore(&self, host: &str) -> Result<(), String> {
-        let host = self.known_host(host)?;
-        self.site.faults().lift(
-            |failure| matches!(failure, Failure::Session { host: failed, .. } if *failed == host),
-        );
-        self.site.record(What::Changed {
-            change: format!("{host} is restored"),
-        });
-        self.site.faults_changed.send_replace(());
-        Ok(())
-    }
-
-    /// Lifts every fault of lookups.
-    pub fn restore_queries(&self) {
-        self.site
-            .faults()
-            .lift(|failure| matches!(failure, Failure::Query { .. }));
-        self.site.record(What::Changed {
-            change: "lookups are restored".to_owned(),
-        });
-    }
-
-    fn known_host(&self, text: &str) -> Result<Host, String> {
-        let host: Host = text.parse()?;
-        let known = self
-            .site
-            .receivers
-            .values()
-            .any(|receiver| host.covers(receiver.address, &receiver.names));
-        let names = self
-            .site
-            .receivers
-            .values()
-            .flat_map(|receiver| &receiver.names)
-            .map(Domain::as_str);
-        known.then_some(host).ok_or_else(|| {
-            let hint = crate::scenario::mistake::nearest(text, names)
-                .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-            format!("found host {text:?}, expected one that a record names{hint}")
-        })
     }
 
     /// Waits for an event, past ones included.
