@@ -3,7 +3,12 @@
 mod attribution;
 mod sessions;
 
-use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+};
 
 pub(crate) use self::{
     attribution::{Background, Unattributed},
@@ -239,9 +244,9 @@ impl Ending {
             .filter(|attempt| !attempt.taken.is_empty())
             .collect();
         let taken = copies.iter().flat_map(|attempt| &attempt.taken);
+        let taken: BTreeSet<String> = taken.map(|to| to.to_ascii_lowercase()).collect();
         let outcome = |recipient: &str| {
-            let mut taken = taken.clone();
-            let delivered = taken.any(|to| to.eq_ignore_ascii_case(recipient));
+            let delivered = !taken.is_empty() && taken.contains(&recipient.to_ascii_lowercase());
             match heard.report(recipient) {
                 _ if delivered => Outcome::Delivered,
                 Some((Outcome::Bounced, _)) => Outcome::Bounced,

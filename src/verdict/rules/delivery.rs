@@ -1,6 +1,6 @@
 //! Rules about what becomes of a message.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST, PERMANENT_IS_FINAL,
@@ -79,6 +79,14 @@ fn lost(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
 /// More than one copy for a recipient, where no reply was lost.
 fn delivered_twice(subject: &Subject<'_>, notes: &mut Vec<String>) -> Option<Finding> {
     let message = subject.message;
+    let mut seen = BTreeSet::new();
+    let taken = subject.attempts.iter().flat_map(|attempt| &attempt.taken);
+    if taken
+        .into_iter()
+        .all(|to| seen.insert(to.to_ascii_lowercase()))
+    {
+        return None;
+    }
     for recipient in message.to.iter() {
         let took = |attempt: &&Attempt| {
             attempt
@@ -118,6 +126,12 @@ fn repeated_after_permanent(subject: &Subject<'_>) -> Option<Finding> {
         message, attempts, ..
     } = subject;
     for (index, attempt) in attempts.iter().enumerate() {
+        let refuses = |(_, code): &(String, u16)| *code >= 500;
+        let is_permanent = attempt.is_permanent() || attempt.recipients.iter().any(refuses);
+        let is_last = index + 1 == attempts.len();
+        if is_last || attempt.incidental || !is_permanent {
+            continue;
+        }
         for recipient in message.to.iter() {
             let later = attempts[index + 1..]
                 .iter()
