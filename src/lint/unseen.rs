@@ -149,3 +149,16 @@ fn few<T: ToString>(names: impl IntoIterator<Item = T>) -> Option<String> {
     }
     (count > 0).then(|| listed(names))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_names_are_told_and_many_are_counted() {
+        assert_eq!(few(Vec::<u8>::new()), None);
+        assert_eq!(few([1]).as_deref(), Some("1"));
+        assert_eq!(few(1..=6).as_deref(), Some("1, 2, 3, 4, 5 and 6"));
+        assert_eq!(few(1..=7).as_deref(), Some("1, 2, 3, 4, 5 and 2 more"));
+    }
+}

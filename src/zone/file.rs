@@ -225,6 +225,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_file_is_text_of_one_kind_or_the_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.zone");
+        let read = |octets: &[u8]| {
+            fs::write(&path, octets).expect("written");
+            zone_text(&path).map(|text| (text.text, text.is_latin))
+        };
+        assert_eq!(read(b"\xef\xbb\xbfa"), Ok(("a".to_owned(), false)));
+        assert_eq!(read("\u{e9}".as_bytes()), Ok(("\u{e9}".to_owned(), false)));
+        assert_eq!(read(b"\xe9\t\n"), Ok(("\u{e9}\t\n".to_owned(), true)));
+        assert!(read(b"\xe9\x00").is_err());
+        assert!(up_to_the_limit(io::repeat(b'x').take(10)).is_ok());
+    }
+
+    #[test]
+    fn the_name_of_a_file_may_be_that_of_its_zone() {
+        for (name, domain) in [
+            ("example.test.zone", Some("example.test")),
+            ("db.example.test", Some("example.test")),
+            ("zones/example.test.txt", Some("example.test")),
+            ("reverse.zone", None),
+            ("db.192.0.2", None),
+            ("example.test", None),
+        ] {
+            let found = domain_of(Path::new(name));
+            assert_eq!(found.as_ref().map(Domain::as_str), domain, "{name}");
+        }
+    }
+
     #[cfg(unix)]
     #[test]
     fn devices_are_refused() {
