@@ -133,6 +133,8 @@ async fn what_was_missed_is_found_and_what_was_wrongly_found_is_not() {
         ),
         ("@ AAAA ::1\n", &["no-mx", "target-localhost"], &[]),
         ("@ A 10.0.0.1\n", &["no-mx", "target-private"], &[]),
+        ("@ A 100.64.0.1\n", &["no-mx", "target-private"], &[]),
+        ("@ A 100.128.0.1\n", &["no-mx"], &["target-private"]),
         (
             "@ MX 10 mx.sub\nsub DNAME other.test.\n",
             &["target-alias"],

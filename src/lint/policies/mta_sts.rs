@@ -120,6 +120,8 @@ mod tests {
             "v=STSv1; id=1;; x=1",
             "v=STSv1; id=1; x=a b",
             "v=STSv1; id = 1",
+            "v=STSv1; id=1; -x=1",
+            "v=STSv1; id=1; x y=1",
             "v=STSv1; ID=1",
             &long,
         ] {
