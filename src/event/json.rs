@@ -54,39 +54,16 @@ pub(super) mod optional_text {
 
 /// DNS records, each as a line of a zone file.
 pub(super) mod records {
-    use hickory_proto::rr::{RData, Record};
+    use hickory_proto::rr::Record;
 
     use super::{Deserialize, Deserializer, Error, Serializer};
-    use crate::zone::text;
+    use crate::zone::{present, text};
 
     pub(in crate::event) fn serialize<S: Serializer>(
         records: &[Record],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(records.iter().map(line))
-    }
-
-    /// A record as a zone file has it; hickory writes the strings of TXT without quotes.
-    fn line(record: &Record) -> String {
-        let RData::TXT(txt) = &record.data else {
-            return record.to_string();
-        };
-        let strings: Vec<String> = txt.txt_data.iter().map(|octets| quoted(octets)).collect();
-        let (name, ttl) = (&record.name, record.ttl);
-        format!("{name} {ttl} IN TXT {}", strings.join(" "))
-    }
-
-    fn quoted(octets: &[u8]) -> String {
-        let mut text = String::from("\"");
-        for octet in octets {
-            match octet {
-                b'"' | b'\\' => text.extend(['\\', char::from(*octet)]),
-                b' '..=b'~' => text.push(char::from(*octet)),
-                _ => text.push_str(&format!("\\{octet:03}")),
-            }
-        }
-        text.push('"');
-        text
+        serializer.collect_seq(records.iter().map(present::record))
     }
 
     pub(in crate::event) fn deserialize<'de, D>(deserializer: D) -> Result<Vec<Record>, D::Error>

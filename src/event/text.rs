@@ -1,6 +1,7 @@
 //! Events as people read them.
 
 use super::{Answered, Connected, Ended, Event, Place, What};
+use crate::zone::present;
 
 impl Event {
     /// The event in a line for people.
@@ -19,7 +20,7 @@ impl Event {
             } => {
                 let data: Vec<String> = records
                     .iter()
-                    .map(|record| record.data.to_string())
+                    .map(|record| present::data(&record.data))
                     .collect();
                 let over = format!("{over:?}").to_lowercase();
                 let fault = fault
