@@ -54,7 +54,7 @@ impl Grade {
             Self::Unfit => "the server cannot be put through it; the reason is given",
             Self::Pass => "as the scenario expects, and no rule is broken",
             Self::Informs => {
-                "another way than the scenario's, where the RFCs leave it open or are contested"
+                "another way than the scenario's, which breaks no sentence of an RFC by itself or where they leave it open"
             }
             Self::Inconclusive => "nothing is known, for the reason given",
             Self::Deviates => "departs from a SHOULD",
