@@ -8,6 +8,7 @@ mod expect;
 mod expected;
 mod fault_rows;
 mod file;
+mod idle;
 pub(crate) mod mistake;
 mod receiver_rows;
 mod rows;

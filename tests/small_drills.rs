@@ -275,3 +275,36 @@ fn a_failure_on_a_machine_that_is_too_busy_is_nobodys() {
         Err(error) => assert!(drill::TooSlow::is(&error), "{error}"),
     }
 }
+
+#[test]
+fn rows_that_can_do_nothing_are_noted() {
+    let zone = "$ORIGIN example.test.\n@ 300 IN MX 10 mx1\n@ 300 IN MX 50 backup.provider.test.\nmx1 300 IN A 192.0.2.1\n";
+    let noted = |faults: &str| {
+        let text = format!(
+            "summary = 's'\nzone = \"\"\"\n{zone}\"\"\"\nmessages = [{{ id = 'm', to = 'alice@example.test' }}]\nfaults = [{faults}]\n"
+        );
+        Scenario::parse("s.toml", &text).expect("valid").idle_rows()
+    };
+    let lost =
+        "the exchanger backup.provider.test has no address in the drill: no host answers for it";
+    assert_eq!(noted(""), [lost]);
+    let slips = noted(
+        "{ host = 'mx1.example.test', stage = 'rcpt', effect = '550 no', recipient = 'alise@example.test' }, { query = 'exmaple.test MX', effect = 'servfail' }",
+    );
+    assert_eq!(slips.len(), 3, "{slips:?}");
+    assert!(
+        slips[1].ends_with(
+            "nothing is sent to alise@example.test; did you mean \"alice@example.test\"?"
+        ),
+        "{slips:?}"
+    );
+    assert!(
+        slips[2].ends_with("leads to exmaple.test; did you mean \"example.test\"?"),
+        "{slips:?}"
+    );
+    // What may well apply is not noted, whether it does or not.
+    let fine = noted(
+        "{ host = 'mx1.example.test', stage = 'rcpt', effect = '550 no', recipient = 'ALICE@example.test' }, { query = '_25._tcp.mx1.example.test TLSA', effect = 'servfail' }",
+    );
+    assert_eq!(fine, [lost]);
+}

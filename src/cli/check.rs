@@ -12,7 +12,12 @@ pub(super) fn check(args: &CheckArgs) -> io::Result<Outcome> {
         say::err(mistakes);
     }
     for note in loaded.iter().flatten().flat_map(|scenario| &scenario.notes) {
-        anstream::eprintln!("note: {note}");
+        say::err(format_args!("note: {note}"));
+    }
+    for scenario in loaded.iter().flatten() {
+        for note in scenario.idle_rows() {
+            say::err(format_args!("{}: note: {note}", scenario.path));
+        }
     }
     let valid = loaded.len() - wrong;
     say::out(format_args!("{valid} valid, {wrong} with mistakes"))?;

@@ -1,0 +1,112 @@
+//! Rows of a scenario that can do nothing, found without running it: what `mxdrill check` notes.
+//!
+//! A fault for a recipient to whom nothing is sent, a fault of a query that nobody has a reason for, an
+//! exchanger without an address in the drill: each may be meant, and is more often a slip.
+
+use std::collections::BTreeSet;
+
+use hickory_proto::rr::{RData, Record};
+
+use super::{Scenario, mistake::nearest};
+use crate::{fault::Failure, name::Domain, zone::address_of};
+
+impl Scenario {
+    /// What in it can do nothing, a sentence each.
+    pub fn idle_rows(&self) -> Vec<String> {
+        let mut notes = self.exchangers_without_address();
+        let recipients: BTreeSet<&str> = self
+            .messages
+            .iter()
+            .flat_map(|message| message.to.iter().map(|to| &*to.text))
+            .collect();
+        let asked = self.names_of_the_drill();
+        for fault in &self.faults {
+            match &fault.failure {
+                Failure::Session {
+                    recipient: Some(recipient),
+                    ..
+                } if !recipients
+                    .iter()
+                    .any(|to| to.eq_ignore_ascii_case(recipient)) =>
+                {
+                    let hint = hint(recipient, recipients.iter().copied());
+                    notes.push(format!(
+                        "the fault \"{fault}\" can never apply: nothing is sent to {recipient}{hint}"
+                    ));
+                }
+                Failure::Query { name, .. } if !asked.contains(name) => {
+                    let hint = hint(name.as_str(), asked.iter().map(Domain::as_str));
+                    notes.push(format!(
+                        "the fault \"{fault}\" may never apply: no message of the drill leads to {name}{hint}"
+                    ));
+                }
+                Failure::Session { .. } | Failure::Query { .. } => {}
+            }
+        }
+        notes
+    }
+
+    fn records(&self) -> impl Iterator<Item = &Record> {
+        self.zones.zones().flat_map(|zone| zone.records())
+    }
+
+    fn exchangers_without_address(&self) -> Vec<String> {
+        let targets: BTreeSet<Domain> = self
+            .records()
+            .filter_map(|record| match &record.data {
+                RData::MX(mx) => Some(Domain::from(&mx.exchange)),
+                _ => None,
+            })
+            .filter(|target| !target.is_root())
+            .collect();
+        let known: BTreeSet<Domain> = self
+            .records()
+            .filter(|record| {
+                address_of(&record.data).is_some() || matches!(record.data, RData::CNAME(_))
+            })
+            .map(|record| Domain::from(&record.name))
+            .collect();
+        let at_a_wildcard = |target: &Domain| {
+            let mut above = target.at_and_above().skip(1);
+            above.any(|above| known.contains(&above.prefixed("*")))
+        };
+        let lost = targets
+            .iter()
+            .filter(|target| !known.contains(*target) && !at_a_wildcard(target));
+        lost.map(|target| {
+            format!("the exchanger {target} has no address in the drill: no host answers for it")
+        })
+        .collect()
+    }
+
+    /// Names that a sender of the drill may ask for: those of its messages, whatever its records name, and
+    /// the names that go with each for TLS.
+    fn names_of_the_drill(&self) -> BTreeSet<Domain> {
+        let mut names: BTreeSet<Domain> = self
+            .records()
+            .map(|record| Domain::from(&record.name))
+            .collect();
+        for message in &self.messages {
+            names.extend(message.to.iter().map(|to| to.domain.clone()));
+            names.extend(message.from.iter().map(|from| from.domain.clone()));
+        }
+        for record in self.records() {
+            match &record.data {
+                RData::MX(mx) => drop(names.insert(Domain::from(&mx.exchange))),
+                RData::CNAME(target) => drop(names.insert(Domain::from(&target.0))),
+                _ => {}
+            }
+        }
+        let more = ["_25._tcp", "_mta-sts", "mta-sts"];
+        let further: Vec<Domain> = names
+            .iter()
+            .flat_map(|name| more.map(|labels| name.prefixed(labels)))
+            .collect();
+        names.extend(further);
+        names
+    }
+}
+
+fn hint<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> String {
+    nearest(found, known).map_or(String::new(), |near| format!("; did you mean {near:?}?"))
+}
