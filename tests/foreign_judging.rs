@@ -134,3 +134,21 @@ fn a_sender_that_follows_its_route_is_never_accused_whatever_it_asked() {
         }
     }
 }
+
+#[test]
+fn a_sender_that_does_nothing_passes_no_drill() {
+    for (name, file) in bundled::scenarios() {
+        let scenario = Scenario::load(&file).expect("a valid scenario");
+        let given = scenario.messages.iter().map(|message| Event {
+            at: Moment::START,
+            what: What::Submitted {
+                message: message.id.clone(),
+                from: String::new(),
+                to: message.to.iter().map(ToString::to_string).collect(),
+            },
+        });
+        let given: Vec<Event> = given.collect();
+        let verdict = verdict::judge(&scenario, &given, Witness::Command);
+        assert!(!verdict.passed(), "{name}");
+    }
+}
