@@ -12,6 +12,7 @@ use crate::{
     drill::Run,
     scenario::{Mistake, Mistakes, Scenario},
     verdict::{Finding, Witness},
+    visible::visible_json,
 };
 
 /// Writes JSON lines. Nothing in them depends on real time, so that a seed gives the same octets.
@@ -36,7 +37,7 @@ impl<W: Write> Json<W> {
     }
 
     fn line(&mut self, value: &Value) -> io::Result<()> {
-        writeln!(self.out, "{value}")
+        writeln!(self.out, "{}", visible_json(&value.to_string()))
     }
 }
 

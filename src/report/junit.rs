@@ -9,7 +9,7 @@ use std::{
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
 use super::{End, Played, Report, Tally, first_findings};
-use crate::{scenario::Mistakes, verdict::Finding};
+use crate::{scenario::Mistakes, verdict::Finding, visible::visible};
 
 /// Writes JUnit XML once all drills came to their end.
 pub struct Junit<W> {
@@ -118,12 +118,13 @@ fn text(finding: &Finding) -> String {
         .iter()
         .map(|line| format!("\n  what led there: {line}"))
         .collect();
-    format!(
+    let text = format!(
         "{rule}{}\n  expected: {}\n  observed: {}{}\n  {}",
         finding.claim,
         finding.expected.join("; "),
         finding.observed.join("; "),
         because.concat(),
         finding.cites.join(", "),
-    )
+    );
+    visible(&text).into_owned()
 }

@@ -7,7 +7,10 @@ mod text;
 use std::io::{self, Write};
 
 pub(crate) use self::{html::html, markdown::markdown, text::text};
-use crate::mta::matrix::{Counted, Judged, Matrix};
+use crate::{
+    mta::matrix::{Counted, Judged, Matrix},
+    visible::visible,
+};
 
 /// Everything, for programs.
 pub(crate) fn json(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
@@ -33,7 +36,11 @@ fn reasons(cell: &Judged) -> Vec<String> {
     }
     let depends = cell.depends.as_ref();
     lines.extend(depends.map(|setting| format!("depends on: {setting}")));
+    // What a sender said stands in them.
     lines
+        .iter()
+        .map(|line| visible(line).into_owned())
+        .collect()
 }
 
 /// The most of a list that is shown in a line.

@@ -9,7 +9,7 @@ use std::{
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::{End, Played, Report, Tally, first_findings};
-use crate::{drill::Run, scenario::Mistakes, verdict::Finding};
+use crate::{drill::Run, scenario::Mistakes, verdict::Finding, visible::visible};
 
 /// How much is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,11 +86,15 @@ impl<W: Write> Text<W> {
         if let End::Ran(run) = &played.end {
             let events = run.events.iter().filter(|_| self.style == Style::Traced);
             for event in events {
-                writeln!(self.out, "     {}", event.line())?;
+                writeln!(self.out, "     {}", visible(&event.line()))?;
             }
             // Those of a failed drill stand with what failed.
             for note in run.verdict.notes.iter().filter(|_| run.verdict.passed()) {
-                writeln!(self.out, "     {}", paint(DIM, &format!("note: {note}")))?;
+                writeln!(
+                    self.out,
+                    "     {}",
+                    paint(DIM, &visible(&format!("note: {note}")))
+                )?;
             }
         }
         Ok(())
@@ -187,7 +191,7 @@ fn failure(out: &mut impl Write, played: &Played, run: &Run) -> io::Result<()> {
         writeln!(out, "\n  {more}")?;
     }
     for note in &run.verdict.notes {
-        writeln!(out, "  note: {note}")?;
+        writeln!(out, "  note: {}", visible(note))?;
     }
     writeln!(out, "\n  {} {}\n", paint(DIM, "again:"), played.again)
 }
@@ -196,13 +200,14 @@ fn explain(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     let rule = finding
         .rule
         .map_or(String::new(), |rule| format!("rule {rule}: "));
-    writeln!(out, "\n  {}{}", paint(BAD, &rule), finding.claim)?;
+    writeln!(out, "\n  {}{}", paint(BAD, &rule), visible(&finding.claim))?;
     for line in side_by_side(&finding.expected, &finding.observed) {
-        writeln!(out, "    {line}")?;
+        writeln!(out, "    {}", visible(&line))?;
     }
     for (index, line) in finding.because.iter().enumerate() {
         let label = if index == 0 { "what led there:" } else { "" };
-        writeln!(out, "    {} {line}", paint(DIM, &format!("{label:<15}")))?;
+        let label = paint(DIM, &format!("{label:<15}"));
+        writeln!(out, "    {label} {}", visible(line))?;
     }
     match finding.cites.is_empty() {
         true => Ok(()),
@@ -253,6 +258,29 @@ fn shortened(lines: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_sender_said_does_nothing_to_a_terminal() {
+        let finding = Finding {
+            claim: "taker\u{1b}]0;title\u{7}".to_owned(),
+            rule: None,
+            level: crate::scenario::Level::Must,
+            cites: Vec::new(),
+            expected: vec!["a".to_owned()],
+            observed: vec!["\u{202e}b".to_owned()],
+            because: vec!["c\u{9b}2J".to_owned()],
+        };
+        let mut out = Vec::new();
+        explain(&mut out, &finding).expect("written");
+        let text = anstream::adapter::strip_bytes(&out).into_vec();
+        let text = String::from_utf8(text).expect("text");
+        let active = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!text.contains(active), "{text:?}");
+        assert!(
+            text.contains("\\u{202e}b") && text.contains("c\\u{9b}2J"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn columns_line_up() {

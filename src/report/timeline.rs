@@ -15,6 +15,7 @@ use crate::{
     scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
     time::Moment,
     verdict::Finding,
+    visible::visible,
 };
 
 /// Messages of a drill that have a line of their own.
@@ -37,13 +38,12 @@ struct Plain<T>(T);
 
 impl<T: fmt::Display> fmt::Display for Plain<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.to_string().chars() {
+        for c in visible(&self.0.to_string()).chars() {
             match c {
                 '&' => f.write_str("&amp;")?,
                 '<' => f.write_str("&lt;")?,
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
-                c if c.is_control() && c != '\n' => f.write_str("\u{fffd}")?,
                 c => write!(f, "{c}")?,
             }
         }

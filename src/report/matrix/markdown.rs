@@ -4,7 +4,10 @@
 use std::io::{self, Write};
 
 use super::reasons;
-use crate::mta::matrix::{Grade, Judged, Matrix, Row, statements};
+use crate::{
+    mta::matrix::{Grade, Judged, Matrix, Row, statements},
+    visible::visible,
+};
 
 /// A page for a repository.
 pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
@@ -198,7 +201,8 @@ fn grades(out: &mut impl Write) -> io::Result<()> {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('|', "\\|")
+    visible(text)
+        .replace('|', "\\|")
         .replace('<', "\\<")
         .replace('\n', " ")
 }
