@@ -7,6 +7,8 @@ use std::{
     time::Instant,
 };
 
+use clap::ValueEnum;
+
 use super::{JudgeArgs, Outcome, SenderArg, at, run};
 use crate::{
     recording::Recording,
@@ -43,9 +45,10 @@ pub(super) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
     let before = recording.verdict.clone();
     let drill = recording.judge(&scenario, witness);
     let passed = drill.verdict.passed();
-    let same = before.is_none_or(|before| is_same(&before, &json::verdict(&scenario, &drill)));
+    let same = args.sender.is_some()
+        || before.is_none_or(|before| is_same(&before, &json::verdict(&scenario, &drill)));
     let played = Played {
-        again: run::quoted_command("judge", [&args.scenario, &args.log]),
+        again: again(args),
         end: End::Ran(Box::new(drill)),
         elapsed: begun.elapsed(),
         scenario,
@@ -63,7 +66,7 @@ pub(super) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
     out.clone().flush()?;
     if !same {
         anstream::eprintln!(
-            "mxdrill: the verdict in {} is another one",
+            "mxdrill: the verdict that was given then, in {}, is another one",
             args.log.display()
         );
     }
@@ -71,6 +74,15 @@ pub(super) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
         true => Outcome::Passed,
         false => Outcome::Failed,
     })
+}
+
+/// The command that judges it again, as it was.
+fn again(args: &JudgeArgs) -> String {
+    let mut command = run::quoted_command("judge", [&args.scenario, &args.log]);
+    if let Some(sender) = args.sender.and_then(|sender| sender.to_possible_value()) {
+        command.push_str(&format!(" --sender {}", sender.get_name()));
+    }
+    command
 }
 
 /// Whether two verdicts say the same of what happened.

@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct Unattributed {
     pub(crate) attempt: Attempt,
     pub(super) offered: Vec<String>,
+    /// Whether it handed over a notification about a message of the drill, which is none of its messages.
+    pub(super) is_about_one: bool,
 }
 
 impl Unattributed {
@@ -215,8 +217,11 @@ impl<'a> Ledger<'a> {
         let Unattributed {
             mut attempt,
             offered,
+            is_about_one,
         } = one;
-        if attempt.message.is_none() {
+        if is_about_one && attempt.message.is_none() {
+            attempt.notification = true;
+        } else if attempt.message.is_none() {
             let found = self.find(&attempt, &offered);
             attempt.message = found.map(|(index, _)| self.entries[index].message.id.clone());
             attempt.guessed = found.is_some_and(|(_, sure)| !sure);

@@ -108,6 +108,7 @@ struct Transaction {
     offered_content: bool,
     message: Option<MessageId>,
     taken: Vec<String>,
+    is_about_one: bool,
 }
 
 impl View {
@@ -127,8 +128,11 @@ impl View {
                 self.sni.clone_from(sni);
                 self.problem = None;
             }
-            What::Taken { message, to, .. } => {
+            What::Taken {
+                message, to, about, ..
+            } => {
                 if let Some(transaction) = self.transactions.last_mut() {
+                    transaction.is_about_one = about.is_some();
                     transaction.taken.clone_from(to);
                     transaction.message.clone_from(message);
                 }
@@ -233,6 +237,7 @@ impl View {
             return vec![Unattributed {
                 attempt: whole,
                 offered: Vec::new(),
+                is_about_one: false,
             }];
         }
         let transactions = self.transactions.into_iter().enumerate();
@@ -267,7 +272,13 @@ impl Transaction {
     /// Whether the client gave it up although it could have gone on.
     fn was_abandoned(&self) -> bool {
         let taken = self.recipients.iter().any(|(_, code)| *code < 400);
-        self.taken.is_empty() && !self.offered_content && (taken || self.problem.is_none())
+        let could_go_on = match self.problem {
+            None => true,
+            // Some recipients were refused, and the session was not over.
+            Some((AttemptResult::Code(code), _)) => taken && code != 421,
+            Some(_) => false,
+        };
+        self.taken.is_empty() && !self.offered_content && could_go_on
     }
 
     /// Whether it met a session that was over: kept open by the client, closed by the receiver meanwhile
@@ -307,6 +318,7 @@ impl Transaction {
         Unattributed {
             attempt,
             offered: self.offered,
+            is_about_one: self.is_about_one,
         }
     }
 }

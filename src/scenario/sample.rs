@@ -46,13 +46,12 @@ impl Scenario {
         });
         let firsts = std::mem::take(&mut expect.first_attempts);
         let shares = firsts.iter().filter(|_| reachable).map(share).collect();
-        let whole = Bounds {
-            min: SAMPLE as u64,
-            max: SAMPLE as u64,
-        };
         for (_, bounds) in &mut expect.totals {
             if bounds.allow(all as u64) {
-                *bounds = whole;
+                // All of them at least, or any number.
+                let is_of_all = bounds.min >= all as u64;
+                bounds.min = if is_of_all { SAMPLE as u64 } else { 0 };
+                bounds.max = SAMPLE as u64;
             }
         }
         // A server may use a session for several messages.

@@ -286,13 +286,26 @@ impl<'a> Told<'a> {
                     effect,
                     ..
                 } => {
+                    let is_kept = |until: Moment| at <= until.after(self.negative_ttl(name, until));
                     of == name
                         && wanted.is_none_or(|wanted| wanted == record_type)
                         && fault.from <= at
+                        && fault.until.is_none_or(is_kept)
                         && how(*effect)
                 }
                 Failure::Session { .. } => false,
             })
+    }
+
+    /// How long a failed lookup of a name may count that was made at a moment: as long as its zone lets a
+    /// negative answer be kept (RFC 2308 section 5), and the pass takes that rests on it.
+    fn negative_ttl(&self, name: &Domain, at: Moment) -> Duration {
+        let soa = self.scenario.zones.at(at).soa_for(name);
+        let ttl = match &soa.data {
+            RData::SOA(data) => soa.ttl.min(data.minimum),
+            _ => soa.ttl,
+        };
+        Duration::from_secs(ttl.into()).saturating_add(LONGEST_PASS)
     }
 
     /// Where mail for a domain may go, as known at a moment.
@@ -491,15 +504,19 @@ impl<'a> Told<'a> {
     /// Whether a foreign sender may know no address of a host: what it was told last was a failure, or the
     /// drill lets the lookup fail and it did not ask here.
     fn may_lack_addresses(&self, host: &Domain, at: Moment) -> bool {
-        let lacks = |record_type| {
-            let was_told = self.asked(host, record_type, at);
-            match self.known(host, record_type, at) {
-                Known::Failed => true,
-                Known::Records(_) if was_told => false,
-                _ => self.may_have_failed(host, record_type, at, |_| true),
+        let families = [RecordType::A, RecordType::AAAA];
+        let known = |family| self.known(host, family, at);
+        let was_told = |family| self.asked(host, family, at);
+        let has_some = |family| was_told(family) && matches!(known(family), Known::Records(_));
+        // What is only late is an answer all the same; what is truncated is asked for again.
+        let fails = |effect| !matches!(effect, QueryEffect::Delay(_) | QueryEffect::Truncate);
+        let lacks = |family| match known(family) {
+            Known::Failed => true,
+            Known::Records(_) | Known::NoData | Known::NoDomain => {
+                !was_told(family) && self.may_have_failed(host, family, at, fails)
             }
         };
-        self.is_foreign && [RecordType::A, RecordType::AAAA].into_iter().any(lacks)
+        self.is_foreign && !families.into_iter().any(has_some) && families.into_iter().any(lacks)
     }
 
     /// Whether the addresses of a host could not be looked up for now.

@@ -10,8 +10,8 @@ use std::{net::IpAddr, rc::Rc, time::Duration};
 use hickory_proto::rr::{RData, RecordType};
 
 use super::{
-    places::{Places, addresses_in, exchangers_in},
-    told::{Exchangers, Told},
+    places::{Place, Places, addresses_in, exchangers_in},
+    told::{Exchangers, LONGEST_PASS, Told},
 };
 use crate::{fault::QueryEffect, name::Domain, time::Moment, zone::Zone};
 
@@ -27,7 +27,7 @@ impl Told<'_> {
             views.push(self.places(hop, began));
         }
         for (start, end, zone) in self.scenario().zones.spans() {
-            let is_kept = |end: Moment| at <= end.after(kept_for(zone, hop));
+            let is_kept = |end: Moment| at <= end.after(kept_for(zone, hop)).after(LONGEST_PASS);
             if start <= at && end.is_none_or(is_kept) {
                 views.push(Rc::new(Places::in_zone(self, zone, hop, at)));
             }
@@ -59,40 +59,54 @@ impl Told<'_> {
         family == RecordType::A || self.asked_for_any(RecordType::AAAA, at)
     }
 
-    /// Whether a sender may have known by a moment that there is nowhere to send mail for a domain to.
+    /// Whether a sender may have known by a moment that there is nowhere to send mail for a domain to: by the
+    /// records, or by what faults of the drill tell of the domain, or of each address there is.
     pub(super) fn may_be_nowhere(&self, hop: &Domain, at: Moment) -> bool {
         let gone = |effect| matches!(effect, QueryEffect::NxDomain | QueryEffect::NoData);
-        let types = [RecordType::MX, RecordType::A, RecordType::AAAA];
-        let may_be_gone = |name: &Domain| {
-            let mut types = types.into_iter();
-            types.any(|record_type| self.may_have_failed(name, record_type, at, gone))
+        let is_no_domain = |effect| effect == QueryEffect::NxDomain;
+        let may_be_gone = |place: &Place| {
+            let family = family_of(place.address);
+            self.may_have_failed(&place.host, family, at, gone)
         };
         let views = self.views(hop, at, at);
-        let mut hosts = views.iter().flat_map(|view| &view.list);
-        views.iter().any(|view| view.are_known_to_be_none())
-            || may_be_gone(hop)
-            || hosts.any(|place| may_be_gone(&place.host))
+        self.may_have_failed(hop, RecordType::MX, at, is_no_domain)
+            || views.iter().any(|view| {
+                let is_empty = view.kept().next().is_none();
+                view.are_known_to_be_none() || !is_empty && view.kept().all(may_be_gone)
+            })
+    }
+}
+
+fn family_of(address: IpAddr) -> RecordType {
+    match address {
+        IpAddr::V4(_) => RecordType::A,
+        IpAddr::V6(_) => RecordType::AAAA,
     }
 }
 
 /// How long what a zone says of a domain's route may be kept: the longest of the TTLs that it rests on; of
 /// what is not there, that of negative answers (RFC 2308 section 5).
 fn kept_for(zone: &Zone, hop: &Domain) -> Duration {
-    let mut names = vec![hop.clone()];
-    if let Exchangers::Mx(pairs) = exchangers_in(zone, hop) {
-        names.extend(pairs.into_iter().map(|(_, host)| host));
-    }
-    let types = [RecordType::MX, RecordType::A, RecordType::AAAA];
-    let answers = names
-        .iter()
-        .flat_map(|name| types.map(|wanted| zone.answer(name, wanted)));
     let ttl = |answer: crate::zone::Answer| {
         let negative = answer.soa.into_iter().filter_map(|soa| match soa.data {
             RData::SOA(data) => Some(soa.ttl.min(data.minimum)),
             _ => None,
         });
-        let ttls = answer.records.iter().map(|record| record.ttl);
-        ttls.chain(negative).max().unwrap_or(0)
+        let positive = answer.records.iter().map(|record| record.ttl);
+        (positive.max(), negative.max())
     };
-    Duration::from_secs(answers.map(ttl).max().unwrap_or(0).into())
+    let mut longest = match ttl(zone.answer(hop, RecordType::MX)) {
+        (positive, negative) => positive.or(negative).unwrap_or(0),
+    };
+    let mut hosts = vec![hop.clone()];
+    if let Exchangers::Mx(pairs) = exchangers_in(zone, hop) {
+        hosts = pairs.into_iter().map(|(_, host)| host).collect();
+    }
+    for host in &hosts {
+        let (a, negative) = ttl(zone.answer(host, RecordType::A));
+        let (aaaa, _) = ttl(zone.answer(host, RecordType::AAAA));
+        // That a host has no address of one family is no matter where it has one of the other.
+        longest = longest.max(a.max(aaaa).or(negative).unwrap_or(0));
+    }
+    Duration::from_secs(longest.into())
 }

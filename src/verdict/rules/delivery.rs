@@ -278,8 +278,18 @@ fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> 
         // What a line that is no reply means, no RFC says.
         let unclear =
             |attempt: &Attempt| attempt.hop.is_none() && attempt.result == AttemptResult::Garbage;
+        // 552 may mean that there are too many recipients, or that this one's mailbox is full.
+        let is_full = |attempt: &Attempt| {
+            let mut replies = attempt.recipients.iter();
+            attempt.hop.is_none()
+                && replies
+                    .any(|(to, code)| *code == 552 && to.eq_ignore_ascii_case(&recipient.text))
+        };
         let permanent = to_hop.iter().any(|attempt| {
-            turned_away(attempt) || refused_for_good(attempt, recipient) || unclear(attempt)
+            turned_away(attempt)
+                || refused_for_good(attempt, recipient)
+                || unclear(attempt)
+                || is_full(attempt)
         });
         let expired = at.since(message.at) >= case.scenario.sender.expire;
         let looped = message.received >= case.scenario.sender.max_hops;
@@ -353,8 +363,7 @@ fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
         };
         let later = attempts[index + 1..]
             .iter()
-            .find(same)
-            .filter(|later| !excused(later));
+            .find(|later| same(later) && !excused(later));
         if let Some(later) =
             later.filter(|later| attempt.taken.is_empty() && later.at.since(attempt.at) < shortest)
         {

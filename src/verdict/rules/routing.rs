@@ -249,7 +249,7 @@ fn pass_order(
                 )
             }))
         };
-        let views = case.told.views(hop, attempt.at, attempt.at);
+        let views = case.told.views(hop, attempt.at, began);
         // In each way in which the sender may have known of this place.
         let ways: Option<Vec<String>> = views.iter().filter_map(|view| passed_over(view)).collect();
         if let Some(expected) = ways.and_then(|ways| ways.into_iter().next()) {
@@ -302,7 +302,8 @@ fn second_candidate(
             let other = others.find(|place| !case.may_be_remembered(place.address, only.at));
             other.map(|place| format!("then {} [{}]", place.host, place.address))
         };
-        let views = case.told.views(hop, only.at, only.at);
+        let began = pass.first().map_or(only.at, |first| first.at);
+        let views = case.told.views(hop, only.at, began);
         let others: Option<Vec<String>> = views.iter().map(other).collect();
         if let Some(expected) = others.and_then(|others| others.into_iter().next()) {
             return Some(broken(

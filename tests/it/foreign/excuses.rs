@@ -1,0 +1,72 @@
+//! What excuses a foreign sender excuses no more than that: each holds as it is, and not when the one thing
+//! that matters is another.
+
+use mxdrill::verdict::Witness::{self, Command, Server};
+
+use crate::trial::{Trial, ZONE};
+
+fn broken(rest: &str, log: &str, witness: Witness) -> Vec<String> {
+    let trial = Trial {
+        zone: ZONE,
+        rest,
+        log,
+        witness,
+    };
+    let found = trial.verdict().0.into_iter();
+    found
+        .filter_map(|line| Some(line.split(": ").next()?.split_once(' ')?.1.to_owned()))
+        .collect()
+}
+
+const ONE: &str = "messages = [{ id = 'm', to = 'a@example.test' }]\n";
+const NONE: [&str; 0] = [];
+
+#[test]
+fn a_lookup_that_failed_for_a_while_excuses_nothing_days_later() {
+    let rest = |window: &str, effect: &str| {
+        format!("{ONE}faults = [{{ query = 'mx1.example.test', effect = '{effect}'{window} }}]\n")
+    };
+    let at = |at: &str| format!("0s given m\n{at} m tries mx2[2] accepted");
+    let early = "0s given m\n5m m tries mx2[2] accepted";
+    for witness in [Command, Server] {
+        let until = rest(", until = '1m'", "servfail");
+        assert_eq!(broken(&until, early, witness), NONE);
+        assert_eq!(broken(&until, &at("2d"), witness), ["preference-order"]);
+        let for_good = rest("", "servfail");
+        assert_eq!(broken(&for_good, &at("2d"), witness), NONE);
+        // What only takes its time is an answer.
+        let late = rest("", "delay 1s");
+        assert_eq!(broken(&late, early, witness), ["preference-order"]);
+    }
+}
+
+#[test]
+fn a_fault_of_one_exchanger_is_no_reason_to_give_up_on_all() {
+    let returned =
+        "0s given m\n0s m tries mx1[1] 451 at rcpt\n0s m tries mx2[2] 451 at rcpt\n1s returns m";
+    let faults = |hosts: &[&str]| {
+        let rows = hosts.iter().map(|host| {
+            format!("{{ query = '{host}.example.test A', effect = 'nxdomain', from = '0s' }}, ")
+        });
+        format!("{ONE}faults = [{}]\n", rows.collect::<String>())
+    };
+    assert_eq!(
+        broken(&faults(&["mx2"]), returned, Server),
+        ["transient-is-retried"]
+    );
+    assert_eq!(broken(&faults(&["mx1", "mx2"]), returned, Server), NONE);
+}
+
+#[test]
+fn a_full_mailbox_may_be_returned_and_a_busy_one_may_not() {
+    let returned = |code: &str| {
+        format!("0s given m\n0s m tries mx1[1] a@example.test={code} {code} at rcpt\n1s returns m")
+    };
+    assert_eq!(broken(ONE, &returned("552"), Server), NONE);
+    assert_eq!(
+        broken(ONE, &returned("452"), Server)
+            .last()
+            .map(String::as_str),
+        Some("transient-is-retried")
+    );
+}
