@@ -95,9 +95,8 @@ fn kept_for(zone: &Zone, hop: &Domain) -> Duration {
         let positive = answer.records.iter().map(|record| record.ttl);
         (positive.max(), negative.max())
     };
-    let mut longest = match ttl(zone.answer(hop, RecordType::MX)) {
-        (positive, negative) => positive.or(negative).unwrap_or(0),
-    };
+    let (positive, negative) = ttl(zone.answer(hop, RecordType::MX));
+    let mut longest = positive.or(negative).unwrap_or(0);
     let mut hosts = vec![hop.clone()];
     if let Exchangers::Mx(pairs) = exchangers_in(zone, hop) {
         hosts = pairs.into_iter().map(|(_, host)| host).collect();
