@@ -22,6 +22,15 @@ use crate::{
 pub(super) fn control(filter: Option<&str>) -> io::Result<Outcome> {
     let loaded = find::load(&[], None, Reach::Folder)?;
     let suite: Vec<Arc<Scenario>> = loaded.into_iter().filter_map(Result::ok).collect();
+    let is_wanted =
+        |scenario: &Arc<Scenario>| filter.is_none_or(|filter| scenario.path.contains(filter));
+    if !suite.iter().any(is_wanted) {
+        let text = format!(
+            "found no scenario whose path contains {:?}",
+            filter.unwrap_or_default()
+        );
+        return Err(io::Error::new(io::ErrorKind::NotFound, text));
+    }
     let mut out = anstream::stdout();
     let (passed, failed) = clean(&suite, filter);
     writeln!(
@@ -34,7 +43,11 @@ pub(super) fn control(filter: Option<&str>) -> io::Result<Outcome> {
         let claims = verdict.findings.iter().map(|finding| &*finding.claim);
         writeln!(out, "  {path}: {}", claims.collect::<Vec<_>>().join("; "))?;
     }
-    writeln!(out, "\n{:<24} {:<46} {:<22} rule", "flaw", "drill", "seen")?;
+    writeln!(
+        out,
+        "\nEach flaw, and by what it is seen: a rule, or what its drill expects.\n\n{:<24} {:<46} {:<22} rule",
+        "flaw", "drill", "seen"
+    )?;
     let mut missed = 0;
     for (word, flaw) in Flaw::ALL {
         let control = flaw.control();
@@ -46,7 +59,7 @@ pub(super) fn control(filter: Option<&str>) -> io::Result<Outcome> {
         missed += usize::from(seen == Seen::Nothing);
         let text = match seen {
             Seen::Rule => "by its rule",
-            Seen::Expectation => "by the drill alone",
+            Seen::Expectation => "by its expectations",
             Seen::Nothing => "MISSED",
         };
         writeln!(
