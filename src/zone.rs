@@ -12,7 +12,10 @@ pub(crate) mod present;
 pub(crate) mod text;
 mod words;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use hickory_proto::{
     op::ResponseCode,
@@ -36,6 +39,8 @@ pub struct Zone {
     records: BTreeMap<Domain, Vec<Record>>,
     /// For each name that exists, how many names at or below it own records.
     nodes: BTreeMap<Domain, usize>,
+    /// The names that own a DNAME record, which redirects all below them: few zones have one.
+    redirecting: BTreeSet<Domain>,
 }
 
 /// What a recursive resolver answers.
@@ -64,6 +69,9 @@ impl Zone {
                 *self.nodes.entry(node).or_default() += 1;
             }
         }
+        if dname_target(&record.data).is_some() {
+            self.redirecting.insert(owner.clone());
+        }
         // Most names have one record, of zones that may have a million.
         let set = self.records.entry(owner);
         let set = set.or_insert_with(|| Vec::with_capacity(1));
@@ -81,6 +89,12 @@ impl Zone {
         let before = set.len();
         set.retain(|record| record_type.is_some_and(|wanted| record.record_type() != wanted));
         let removed = before - set.len();
+        if !set
+            .iter()
+            .any(|record| dname_target(&record.data).is_some())
+        {
+            self.redirecting.remove(name);
+        }
         if set.is_empty() {
             self.records.remove(name);
             for node in name.at_and_above() {
@@ -207,8 +221,12 @@ impl Zone {
     /// The DNAME record above a name, and the alias that it makes of the name (RFC 6672 section 3.1); none
     /// where the new name does not fit.
     fn redirected(&self, name: &Domain) -> Option<(Record, Option<Record>)> {
+        if self.redirecting.is_empty() {
+            return None;
+        }
         let (above, target) = name.at_and_above().skip(1).find_map(|above| {
-            let set = self.records.get(&above)?;
+            let set = self.redirecting.get(&above)?;
+            let set = self.records.get(set)?;
             set.iter()
                 .find_map(|record| Some((record, dname_target(&record.data)?)))
         })?;

@@ -278,13 +278,22 @@ impl Files {
                 _ => {}
             }
         }
+        let written = self.written.get(&end).map_or(&[][..], Vec::as_slice);
+        // A zone keeps the order of its file: the next record is looked for where the last one was.
+        let mut next = 0;
         let found: Vec<Placed> = answer
             .records
             .into_iter()
             .filter(|record| record.record_type() == record_type)
-            .map(|record| Placed {
-                place: self.place_of(&end, &record.data),
-                record,
+            .map(|record| {
+                let (before, behind) = written.split_at(next.min(written.len()));
+                let mut in_turn = (next..).zip(behind).chain((0..).zip(before));
+                let same = in_turn.find(|(_, placed)| placed.record.data == record.data);
+                next = same.map_or(next, |(index, _)| index + 1);
+                Placed {
+                    place: same.and_then(|(_, placed)| placed.place.clone()),
+                    record,
+                }
             })
             .collect();
         if !found.is_empty() {
@@ -307,13 +316,6 @@ impl Files {
             ResponseCode::NXDomain => Reply::NoDomain,
             _ => Reply::NoData,
         })
-    }
-
-    /// Where a record is written down; of one that is there twice, the first.
-    fn place_of(&self, owner: &Domain, data: &RData) -> Option<Place> {
-        let set = self.written.get(owner)?;
-        let placed = set.iter().find(|placed| placed.record.data == *data)?;
-        placed.place.clone()
     }
 
     /// Where a name is written down first.
