@@ -230,3 +230,60 @@ fn reverse(findings: &mut Findings<'_>, named: &[&Listed]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_address_that_the_internet_does_not_reach_is_known_up_to_its_ends() {
+        for (address, what) in [
+            ("10.0.0.1", Some("private")),
+            ("172.31.255.255", Some("private")),
+            ("172.32.0.0", None),
+            ("169.254.0.1", Some("link-local")),
+            ("169.255.0.1", None),
+            ("224.0.0.1", Some("for multicast")),
+            ("239.255.255.255", Some("for multicast")),
+            ("223.255.255.255", None),
+            ("0.1.2.3", Some("reserved")),
+            ("1.0.0.1", None),
+            ("240.0.0.1", Some("reserved")),
+            ("100.64.0.1", Some("shared address space")),
+            ("100.127.255.255", Some("shared address space")),
+            ("100.63.255.255", None),
+            ("100.128.0.1", None),
+            ("101.64.0.1", None),
+            ("198.18.0.1", Some("for benchmarks")),
+            ("198.19.255.255", Some("for benchmarks")),
+            ("198.17.0.1", None),
+            ("198.20.0.1", None),
+            ("199.18.0.1", None),
+            ("192.0.2.1", Some("for documentation")),
+            ("203.0.113.1", Some("for documentation")),
+            ("192.0.3.1", None),
+            ("fd00::1", Some("unique local")),
+            ("fe80::1", Some("link-local")),
+            ("ff02::1", Some("for multicast")),
+            ("::", Some("no address at all")),
+            ("::ffff:198.51.100.1", Some("a mapped IPv4 address")),
+            ("2001:db8::1", Some("for documentation")),
+            ("2001:db9::1", None),
+            ("2002:db8::1", None),
+            ("2a00::1", None),
+        ] {
+            let address: IpAddr = address.parse().expect("an address");
+            let found = reserved(address, false);
+            let same = match (found, what) {
+                (Some(found), Some(what)) => found.starts_with(what),
+                (found, what) => found.is_none() && what.is_none(),
+            };
+            assert!(same, "{address}: {found:?}, not {what:?}");
+        }
+        // Where everything is at such addresses, they mean nothing.
+        for address in ["192.0.2.1", "2001:db8::1"] {
+            let address = address.parse().expect("an address");
+            assert_eq!(reserved(address, true), None, "{address}");
+        }
+    }
+}
