@@ -301,11 +301,7 @@ impl<'a> Told<'a> {
     /// negative answer be kept (RFC 2308 section 5), and the pass takes that rests on it.
     fn negative_ttl(&self, name: &Domain, at: Moment) -> Duration {
         let soa = self.scenario.zones.at(at).soa_for(name);
-        let ttl = match &soa.data {
-            RData::SOA(data) => soa.ttl.min(data.minimum),
-            _ => soa.ttl,
-        };
-        Duration::from_secs(ttl.into()).saturating_add(LONGEST_PASS)
+        Duration::from_secs(negative_ttl(&soa).into()).saturating_add(LONGEST_PASS)
     }
 
     /// Where mail for a domain may go, as known at a moment.
@@ -549,6 +545,15 @@ impl<'a> Told<'a> {
                 _ => Vec::new(),
             })
             .collect()
+    }
+}
+
+/// The seconds for which a negative answer with this SOA may be kept: the lesser of its TTL and its MINIMUM
+/// (RFC 2308 section 5).
+pub(super) fn negative_ttl(soa: &Record) -> u32 {
+    match &soa.data {
+        RData::SOA(data) => soa.ttl.min(data.minimum),
+        _ => soa.ttl,
     }
 }
 

@@ -7,11 +7,11 @@
 
 use std::{net::IpAddr, rc::Rc, time::Duration};
 
-use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::rr::RecordType;
 
 use super::{
     places::{Place, Places, addresses_in, exchangers_in},
-    told::{Exchangers, LONGEST_PASS, Told},
+    told::{Exchangers, LONGEST_PASS, Told, negative_ttl},
 };
 use crate::{fault::QueryEffect, name::Domain, time::Moment, zone::Zone};
 
@@ -46,9 +46,10 @@ impl Told<'_> {
     /// family only cannot use this one; one that asked for neither has it from elsewhere, and is taken for
     /// one without IPv6 unless it asked for an IPv6 address of anybody.
     pub(super) fn must_know(&self, host: &Domain, address: IpAddr, at: Moment) -> bool {
-        let (family, other) = match address {
-            IpAddr::V4(_) => (RecordType::A, RecordType::AAAA),
-            IpAddr::V6(_) => (RecordType::AAAA, RecordType::A),
+        let family = family_of(address);
+        let other = match family {
+            RecordType::A => RecordType::AAAA,
+            _ => RecordType::A,
         };
         if !self.is_foreign() || self.asked(host, family, at) {
             return true;
@@ -88,12 +89,8 @@ fn family_of(address: IpAddr) -> RecordType {
 /// what is not there, that of negative answers (RFC 2308 section 5).
 fn kept_for(zone: &Zone, hop: &Domain) -> Duration {
     let ttl = |answer: crate::zone::Answer| {
-        let negative = answer.soa.into_iter().filter_map(|soa| match soa.data {
-            RData::SOA(data) => Some(soa.ttl.min(data.minimum)),
-            _ => None,
-        });
         let positive = answer.records.iter().map(|record| record.ttl);
-        (positive.max(), negative.max())
+        (positive.max(), answer.soa.as_ref().map(negative_ttl))
     };
     let (positive, negative) = ttl(zone.answer(hop, RecordType::MX));
     let mut longest = positive.or(negative).unwrap_or(0);

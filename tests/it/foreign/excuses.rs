@@ -3,19 +3,10 @@
 
 use mxdrill::verdict::Witness::{self, Command, Server};
 
-use crate::trial::{Trial, ZONE};
+use crate::trial::ZONE;
 
 fn broken(rest: &str, log: &str, witness: Witness) -> Vec<String> {
-    let trial = Trial {
-        zone: ZONE,
-        rest,
-        log,
-        witness,
-    };
-    let found = trial.verdict().0.into_iter();
-    found
-        .filter_map(|line| Some(line.split(": ").next()?.split_once(' ')?.1.to_owned()))
-        .collect()
+    super::knowledge::broken(ZONE, rest, log, witness)
 }
 
 const ONE: &str = "messages = [{ id = 'm', to = 'a@example.test' }]\n";

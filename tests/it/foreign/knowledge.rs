@@ -4,7 +4,8 @@ use mxdrill::verdict::Witness::{self, Command, Server};
 
 use crate::trial::{ONE, Trial, ZONE};
 
-fn broken(zone: &str, rest: &str, log: &str, witness: Witness) -> Vec<String> {
+/// The rules that a log breaks.
+pub(super) fn broken(zone: &str, rest: &str, log: &str, witness: Witness) -> Vec<String> {
     let trial = Trial {
         zone,
         rest,
