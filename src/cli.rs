@@ -3,6 +3,7 @@
 mod check;
 #[cfg(target_os = "linux")]
 mod conform;
+#[cfg(target_os = "linux")]
 mod control;
 #[cfg(target_os = "linux")]
 mod exec;
@@ -612,8 +613,9 @@ pub fn main() -> ExitCode {
             None => exec::outside(&args),
             Some(lifeline) => exec::inside(&args, lifeline),
         },
-        Command::Conform(args) if args.words == ["control"] => {
-            control::control(args.filter.as_deref())
+        #[cfg(target_os = "linux")]
+        Command::Conform(args) if args.words.iter().any(|word| word == "control") => {
+            control::control(&args)
         }
         #[cfg(target_os = "linux")]
         Command::Conform(args) => conform::conform(&args),

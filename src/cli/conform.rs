@@ -58,10 +58,9 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
             ),
         ));
     }
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     let suite = Suite {
         bundled: paths.is_empty(),
-        jobs: args.jobs.unwrap_or(cores * DRILLS_PER_CORE),
+        jobs: args.jobs.unwrap_or_else(usual_jobs),
         seed: args.seed,
         logs: args.logs.clone(),
         servers,
@@ -100,6 +99,11 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
     }
     write(&matrix, args.format, &mut anstream::stdout())?;
     Ok(outcome(&matrix))
+}
+
+/// How many drills at once.
+pub(super) fn usual_jobs() -> usize {
+    thread::available_parallelism().map_or(1, usize::from) * DRILLS_PER_CORE
 }
 
 /// Lets an interrupt end the drills that are under way; the matrix has what was played by then.

@@ -1,4 +1,5 @@
-//! One drill of one mail server, in a private network and a root folder of its own.
+//! One drill of one mail server, in a private network and a root folder of its own; or of the reference
+//! sender as if it were one, which puts the judge to the test.
 //!
 //! [`play`] is called by whoever makes the matrix: it starts this program again as the keeper of the
 //! namespaces ([`keep`]), which starts it as their first process ([`inside`]). A [`Job`] goes in by
@@ -19,39 +20,53 @@ use tokio::net::UnixDatagram;
 use super::{
     Adapter,
     drive::{self, Server},
-    fit::{self, Fit},
+    fit::{self, Feature, Fit},
 };
 use crate::{
     drill::{self, Run},
-    event::Event,
+    event::{Event, silenced},
     lab::{Lab, Mailbox, namespace::OwnHost},
     namespace::{self, Ids, host::SendersHost, ids, root},
     report::Json,
-    scenario::{Level, Scenario},
-    verdict::{Finding, Witness},
+    scenario::{Level, Scenario, Timeouts},
+    sender::{Flaw, Reference},
+    verdict::{Finding, Witness, judge},
 };
 
 /// The longest a drill may take.
 const LIMIT: Duration = Duration::from_secs(150);
+/// Every timeout of the reference sender: no reply is later, but for those that never come.
+const TIMEOUT: Duration = Duration::from_secs(3);
 /// Octets of a notification that are kept.
 const MAX_RETURNED: usize = 4 * 1024;
 /// Octets of the server's syslog that are kept.
 const MAX_SYSLOG: usize = 48 * 1024;
 
-/// A drill to be played with a mail server.
+/// A drill to be played.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
-    pub(crate) adapter: Adapter,
-    /// Where it is unpacked.
-    pub(crate) tree: PathBuf,
+    pub(crate) player: Player,
     /// The scenario file, and whether it is one that comes with mxdrill.
     pub(crate) scenario: PathBuf,
     pub(crate) bundled: bool,
     pub(crate) seed: u64,
 }
 
+/// Who plays it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Player {
+    /// A mail server, and where it is unpacked.
+    Server {
+        adapter: Box<Adapter>,
+        tree: PathBuf,
+    },
+    /// The reference sender, perhaps with a flaw: over the same sockets, and judged by what is seen of
+    /// it alone.
+    Reference { flaw: Option<String> },
+}
+
 /// What came of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Cell {
     /// The version that the server said it has.
     pub(crate) version: String,
@@ -107,7 +122,7 @@ impl From<Finding> for Broken {
     }
 }
 
-/// Plays a drill with a mail server and waits for what comes of it.
+/// Plays a drill and waits for what comes of it.
 ///
 /// # Errors
 /// When it could not be played at all, such as on a system without namespaces.
@@ -167,16 +182,28 @@ pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
     let fit = Fit::of(&Arc::new(scenario.map_err(io::Error::other)?));
     let host = SendersHost::of(&fit.scenario);
     namespace::begin(lifeline, &host.name())?;
-    let accounts = root::Accounts {
-        users: &job.adapter.users,
-        groups: &job.adapter.groups,
-    };
-    root::change(&job.tree, &host, &accounts)?;
-    ids::let_changes_pass()?;
+    if let Player::Server { adapter, tree } = &job.player {
+        let accounts = root::Accounts {
+            users: &adapter.users,
+            groups: &adapter.groups,
+        };
+        root::change(tree, &host, &accounts)?;
+        ids::let_changes_pass()?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut cell = runtime.block_on(drill(&job, &fit, &host))?;
+    let mut cell = runtime.block_on(async {
+        host.raise().await?;
+        match &job.player {
+            Player::Server { adapter, .. } => served(adapter, job.seed, &fit, &host).await,
+            Player::Reference { flaw } => {
+                let flaw = flaw.as_deref().and_then(Flaw::named);
+                let sender = flaw.map_or_else(Reference::default, Reference::with_flaw);
+                control(sender, job.seed, &fit).await
+            }
+        }
+    })?;
     // What still runs ends with this process.
     runtime.shutdown_background();
     cell.seconds = begun.elapsed().as_secs_f64();
@@ -185,8 +212,47 @@ pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
     out.flush()
 }
 
-async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
-    host.raise().await?;
+/// The reference sender's drill. All that it says of itself is struck from the log: it is judged as a
+/// mail server is, and as a command is.
+async fn control(sender: Reference, seed: u64, fit: &Fit) -> io::Result<Cell> {
+    let mut scenario = Scenario::clone(&fit.scenario);
+    scenario.sender.timeouts = Timeouts::all(TIMEOUT);
+    let scenario = Arc::new(scenario);
+    let (own_host, mailbox) = (OwnHost::PassedOver, Mailbox::Dropped);
+    let lab = Lab::start_watched(Arc::clone(&scenario), None, own_host, mailbox).await?;
+    let run = drill::conduct(&lab, sender, Some(seed), LIMIT, Witness::Server).await;
+    lab.stop().await;
+    let mut run = match run {
+        Ok(run) => run,
+        Err(error) => {
+            return Ok(Cell {
+                trouble: Some(error.to_string()),
+                ..Cell::default()
+            });
+        }
+    };
+    run.events = silenced(&run.events);
+    run.verdict = judge(&scenario, &run.events, Witness::Server);
+    let recording = written_down(&scenario, &run)?;
+    let attempts = crate::observe::attempts(&scenario, &run.events);
+    let shares = fit.shares.iter();
+    let counts = shares.map(|share| fit::first_attempts(&attempts, &share.host));
+    let mut findings = run.verdict.findings;
+    // Of a command, moments are held against the expected ones: its timeouts would have to be the drill's.
+    let waits = [Feature::Timeouts, Feature::LostQueries];
+    if !waits.iter().any(|wait| fit.needs.contains(wait)) {
+        findings.extend(judge(&scenario, &run.events, Witness::Command).findings);
+    }
+    Ok(Cell {
+        findings: findings.into_iter().map(Broken::from).collect(),
+        sampled: scenario.messages.len(),
+        counts: counts.collect(),
+        recording,
+        ..Cell::default()
+    })
+}
+
+async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
     let syslog = Syslog::listen()?;
     let scenario = &fit.scenario;
     let lab = Lab::start_watched(
@@ -197,14 +263,14 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
     )
     .await?;
     drive::prepare(lab.authority_pem())?;
-    let version = drive::version(&job.adapter, host, scenario).await;
+    let version = drive::version(adapter, host, scenario).await;
     let mut trouble = version.as_ref().err().map(ToString::to_string);
     let server = Server {
-        adapter: &job.adapter,
+        adapter,
         host,
         trouble: &mut trouble,
     };
-    let run = drill::conduct(&lab, server, Some(job.seed), LIMIT, Witness::Server).await;
+    let run = drill::conduct(&lab, server, Some(seed), LIMIT, Witness::Server).await;
     let events = lab.events();
     let attempts = lab.attempts();
     let (findings, notes, recording) = match run {
@@ -244,7 +310,7 @@ async fn drill(job: &Job, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
         recording,
         log: events.iter().map(Event::line).collect(),
         returned,
-        syslog: syslog.text() + &drive::tail(job.adapter.log.as_deref()),
+        syslog: syslog.text() + &drive::tail(adapter.log.as_deref()),
         said: drive::said(),
         seconds: 0.0,
     })

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     Adapter,
-    cell::{self, Broken, Cell, Job},
+    cell::{self, Broken, Cell, Job, Player},
     fit::Fit,
     matrix::{Column, Counted, Grade, Judged, Matrix, Row},
     tree::Tree,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Rounds of a sample, at least and at most.
-const ROUNDS: (usize, usize) = (3, 8);
+pub(crate) const ROUNDS: (usize, usize) = (3, 8);
 
 /// How often a drill is played in which chance has a part: what comes one time in two is missed one time
 /// in sixteen.
@@ -106,16 +106,7 @@ impl Suite {
                 false => self.plain(scenario, server),
             };
         }
-        let mut counted: Vec<Counted> = fit
-            .shares
-            .iter()
-            .map(|share| Counted {
-                share: share.clone(),
-                count: 0,
-                of: 0,
-                runs: Vec::new(),
-            })
-            .collect();
+        let mut counted = Counted::none_of(&fit.shares);
         let mut last = None;
         for round in 0..ROUNDS.1 {
             let judged = self.once(scenario, server, round);
@@ -127,9 +118,7 @@ impl Suite {
             }
             if let Some(cell) = &judged.evidence {
                 for (counted, count) in counted.iter_mut().zip(&cell.counts) {
-                    counted.count += count;
-                    counted.of += cell.sampled;
-                    counted.runs.push(*count);
+                    counted.add(*count, cell.sampled);
                 }
             }
             last = Some(judged);
@@ -215,43 +204,25 @@ impl Suite {
             return Judged::without_run(Grade::Inconclusive, "interrupted".to_owned());
         }
         let job = Job {
-            adapter: server.adapter.clone(),
-            tree: server.tree.root.clone(),
+            player: Player::Server {
+                adapter: Box::new(server.adapter.clone()),
+                tree: server.tree.root.clone(),
+            },
             scenario: PathBuf::from(&scenario.path),
             bundled: self.bundled,
             seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),
         };
         let played = cell::play(&job).and_then(|mut cell| {
             let recording = std::mem::take(&mut cell.recording);
-            self.keep(scenario, server, run, &recording)?;
+            if let Some(folder) = &self.logs {
+                keep(folder, &server.id, &scenario.path, run, &recording)?;
+            }
             Ok(cell)
         });
         match played {
             Ok(cell) => judge(cell, scenario.level, server.adapter.bent_clock.as_deref()),
             Err(error) => Judged::without_run(Grade::Inconclusive, error.to_string()),
         }
-    }
-
-    /// Writes the log of a run to `FOLDER/SERVER/SCENARIO.jsonl`; of a further run, with its number.
-    fn keep(
-        &self,
-        scenario: &Scenario,
-        server: &Entrant,
-        run: usize,
-        recording: &str,
-    ) -> io::Result<()> {
-        let Some(folder) = self.logs.as_ref().filter(|_| !recording.is_empty()) else {
-            return Ok(());
-        };
-        let number = (run > 0).then(|| format!(".{}", run + 1));
-        let inside = scenario.path.trim_start_matches(['/', '.']);
-        let inside = inside.strip_suffix(".toml").unwrap_or(inside);
-        let file = format!("{inside}{}.jsonl", number.unwrap_or_default());
-        let file = folder.join(&server.id).join(file);
-        if let Some(parent) = file.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(file, recording)
     }
 
     fn matrix(&self, mut judged: BTreeMap<(usize, usize), Judged>) -> Matrix {
@@ -294,6 +265,31 @@ impl Suite {
             rows,
         }
     }
+}
+
+/// Writes the log of a run to `FOLDER/SENDER/SCENARIO.jsonl`; of a further run, with its number.
+///
+/// # Errors
+/// What the file system does not allow.
+pub(crate) fn keep(
+    folder: &Path,
+    sender: &str,
+    scenario: &str,
+    run: usize,
+    recording: &str,
+) -> io::Result<()> {
+    if recording.is_empty() {
+        return Ok(());
+    }
+    let number = (run > 0).then(|| format!(".{}", run + 1));
+    let inside = scenario.trim_start_matches(['/', '.']);
+    let inside = inside.strip_suffix(".toml").unwrap_or(inside);
+    let file = format!("{inside}{}.jsonl", number.unwrap_or_default());
+    let file = folder.join(sender).join(file);
+    if let Some(parent) = file.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(file, recording)
 }
 
 /// The grade of a cell: of the worst that is wrong with it.

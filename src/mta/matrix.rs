@@ -192,6 +192,24 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
+    /// Shares of which nothing has been counted yet.
+    pub(crate) fn none_of(shares: &[Share]) -> Vec<Self> {
+        let none = |share: &Share| Self {
+            share: share.clone(),
+            count: 0,
+            of: 0,
+            runs: Vec::new(),
+        };
+        shares.iter().map(none).collect()
+    }
+
+    /// A run more, with so many messages.
+    pub(crate) fn add(&mut self, count: usize, of: usize) {
+        self.count += count;
+        self.of += of;
+        self.runs.push(count);
+    }
+
     #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
     fn interval(&self) -> (f64, f64) {
         let of = self.of.max(1) as f64;

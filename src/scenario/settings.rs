@@ -52,6 +52,12 @@ impl Timeouts {
             .unwrap_or(Duration::from_secs(300))
     }
 
+    /// The same wait at every stage.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn all(wait: Duration) -> Self {
+        Self(Stage::ALL.iter().map(|stage| (*stage, wait)).collect())
+    }
+
     pub(crate) fn set(&mut self, stage: Stage, wait: Duration) {
         self.0.insert(stage, wait);
     }

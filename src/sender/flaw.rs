@@ -158,6 +158,13 @@ impl Flaw {
         ("asks-address-first", Self::AsksAddressFirst),
     ];
 
+    /// The flaw of a name.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let found = Self::ALL.iter().find(|(word, _)| *word == name);
+        found.map(|(_, flaw)| *flaw)
+    }
+
     /// The answer as a flawed sender takes it.
     pub(super) fn misread(self, answer: MxAnswer) -> MxAnswer {
         match (self, &answer) {
