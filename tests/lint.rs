@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Write as _,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -68,6 +69,46 @@ async fn every_check_is_tripped_by_its_zone_and_by_no_clean_one() {
     }
 }
 
+/// Every finding of the zone files here, word for word: `UPDATE=1` writes the file that has them.
+#[tokio::test]
+async fn what_is_found_is_told_where_it_is_and_in_these_words() {
+    let mut files = Vec::new();
+    for folder in ["", "lint", "near"] {
+        for entry in fs::read_dir(zones().join(folder)).expect("a folder") {
+            let name = entry.expect("a file").file_name();
+            files.push(Path::new(folder).join(name));
+        }
+    }
+    files.retain(|file| file.extension().is_some() && !file.ends_with(FINDINGS));
+    files.sort();
+    let mut told = String::new();
+    for file in files {
+        let text = fs::read_to_string(zones().join(&file)).expect("read");
+        let name = file.display().to_string().replace('\\', "/");
+        let mut source = Source::default();
+        source
+            .add_text(&name, &text, None)
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        for finding in lint(&source, &surveys(&source).await) {
+            let place = finding
+                .place
+                .as_ref()
+                .map_or(String::new(), ToString::to_string);
+            let (id, domain) = (finding.check.id, &finding.domain);
+            writeln!(told, "{place}: {id}: {domain}: {}", finding.message).expect("written");
+        }
+    }
+    let path = zones().join(FINDINGS);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &told).expect("written");
+    }
+    let expected = fs::read_to_string(&path).expect("read").replace('\r', "");
+    assert_eq!(told, expected, "UPDATE=1 writes it, if this is meant");
+}
+
+/// Where the findings are written down.
+const FINDINGS: &str = "findings.txt";
+
 /// Zones that look much like those which trip a check, and are right.
 #[tokio::test]
 async fn no_check_is_tripped_by_a_near_miss() {
@@ -130,6 +171,16 @@ async fn what_was_missed_is_found_and_what_was_wrongly_found_is_not() {
             "@ MX 10 @\n@ A 192.0.2.1\n_25._tcp TLSA 3 0 0 00\n",
             &["tlsa-unsigned"],
             &["tlsa-misplaced", "tlsa-usage", "tlsa-length"],
+        ),
+        (
+            "@ MX 10 mx1\n@ MX 20 mx2\nmx1 AAAA 2001:db8::1\nmx2 A 192.0.2.2\n",
+            &["ipv6-only"],
+            &["ipv6-absent"],
+        ),
+        (
+            "@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\nmx2 AAAA 2001:db8::2\n",
+            &[],
+            &["ipv6-only", "ipv6-absent"],
         ),
         ("@ AAAA ::1\n", &["no-mx", "target-localhost"], &[]),
         ("@ A 10.0.0.1\n", &["no-mx", "target-private"], &[]),

@@ -59,6 +59,8 @@ const SHAPES: &[Shape] = &[
     ("WINS of Windows", "@ WINS L2 C900 ( 192.0.2.1 )\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
     ("LUA of PowerDNS", "@ LUA A \"pickrandom({'192.0.2.9'})\"\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
     ("redirects of a hoster", "www URL https://example.net/\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
+    ("a type of one hoster alone", "www MY-FORWARD2 https://example.net/\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
+    ("no type of anybody", "www MY_FORWARD https://example.net/\n", Err("6:5: found \"MY_FORWARD\", expected a record type")),
     ("a type of a number", "@ TYPE65280 \\# 2 abcd\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),
     ("time stamps of Windows", "@ MX 10 mail\nmail [AGE:3636591] 1200 A 192.0.2.20\n  [AGE:3633973] 1200 A 192.0.2.21\n", Ok("10 mail.example.test 192.0.2.20 192.0.2.21")),
     ("Route 53's aliases", "@ 60 AWS ALIAS A d1.cdn.test. Z2 false\n@ MX 10 mx1\nmx1 A 192.0.2.1\n", PLAIN),

@@ -93,7 +93,8 @@ impl<'a> Entries<'a> {
                             start,
                             "found a quoted string without an end, expected '\"' on the same line",
                         );
-                        return self.give_up();
+                        // What follows cannot be told apart.
+                        return None;
                     };
                     if entry.tokens.is_empty() {
                         entry.inherits_owner = starts_blank(bytes, start, self.indent);
@@ -102,7 +103,8 @@ impl<'a> Entries<'a> {
                         let message =
                             "found more words than a record has room for, expected its end";
                         wrong(start, message);
-                        return self.give_up();
+                        // What follows cannot be told apart.
+                        return None;
                     }
                     entry.tokens.push(start..end);
                     self.index = end;
@@ -116,12 +118,6 @@ impl<'a> Entries<'a> {
             }
             None => (!entry.tokens.is_empty()).then_some(entry),
         }
-    }
-
-    /// Reads no further: what follows cannot be told apart.
-    fn give_up(&mut self) -> Option<Entry> {
-        self.index = self.bytes.len();
-        None
     }
 }
 

@@ -213,6 +213,9 @@ mod tests {
         for name in ["a.zone", "zones/b.zone", "zones/../a.zone", "./a.zone"] {
             assert!(may(name, Reach::Folder), "{name}");
         }
+        // The folder of a file that is named without one.
+        let here = allowed(Path::new(""), Path::new("./Cargo.toml"), Reach::Folder);
+        assert!(here.is_ok(), "{here:?}");
         let absolute = outer.path().join("secret").display().to_string();
         for name in ["../secret", "zones/../../secret", &absolute] {
             assert!(!may(name, Reach::Folder), "{name}");

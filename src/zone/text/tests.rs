@@ -187,3 +187,25 @@ fn latin_1_is_served_as_the_octets_that_it_was() {
     };
     assert_eq!(&*txt.txt_data[0], b"caf\xe9");
 }
+
+#[test]
+fn what_is_generated_of_quoted_strings_is_quoted_where_there_are_several() {
+    let strings = |text: &str| {
+        let records = parse(text).expect("valid");
+        let RData::TXT(txt) = &records[0].data else {
+            panic!("{records:?}")
+        };
+        let strings = txt.txt_data.iter();
+        strings
+            .map(|string| String::from_utf8_lossy(string).into_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        strings("$ORIGIN a.\n$GENERATE 7-7 @ TXT \"a $\" \"b c\"\n"),
+        ["a 7", "b", "c"]
+    );
+    assert_eq!(
+        strings("$ORIGIN a.\n$GENERATE 7-7 @ TXT \"a $\"\n"),
+        ["a", "7"]
+    );
+}
