@@ -1,6 +1,10 @@
 //! A drill from beginning to end: a lab for the scenario, a sender in it, a verdict on the log.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::{
     event::{Batch, Event},
@@ -20,6 +24,10 @@ const SOCKETS_TOLERANCE: Duration = Duration::from_secs(2);
 /// By how much a lab may be held up in all where a drill in real time fails: by more, and the machine may be
 /// to blame.
 const MOST_HELD_UP: Duration = Duration::from_millis(250);
+/// By how much at one time where others send: timeouts of theirs are of seconds.
+const MOST_AT_ONCE: Duration = Duration::from_secs(1);
+/// For which part of the time, that being one in so many.
+const MOST_OF_THE_TIME: u32 = 4;
 
 /// Virtual time after which a drill is broken off: no queue lives as long.
 const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
@@ -47,6 +55,9 @@ pub struct Run {
     pub took: Moment,
     /// Who sent: it decides what could be known.
     pub witness: Witness,
+    /// Where others sent, and the verdict failed, that the lab was held up: whose fault it is that it failed
+    /// cannot be told.
+    pub too_slow: Option<TooSlow>,
 }
 
 /// That a drill failed while its lab was held up: whose fault that is cannot be told.
@@ -149,6 +160,7 @@ pub fn watch(
             verdict,
             seed,
             witness,
+            too_slow: None,
         })
     })
 }
@@ -167,15 +179,20 @@ pub(crate) async fn conduct(
     let scenario = &lab.site().scenario;
     let seed = seed.unwrap_or(scenario.seed);
     let post = Post::new(Arc::clone(lab.site()), seed);
+    let begun = Instant::now();
     let took = carry_out(lab, sender, post, limit, || {}).await?;
     let events = lab.events();
     let verdict = judge(scenario, &events, witness);
+    let most = MOST_HELD_UP.max(begun.elapsed() / MOST_OF_THE_TIME);
+    let was_slow = lab.held_up() > most || lab.held_up_at_once() > MOST_AT_ONCE;
+    let too_slow = (was_slow && !verdict.passed()).then(|| TooSlow(lab.held_up()));
     Ok(Run {
         events,
         verdict,
         seed,
         took,
         witness,
+        too_slow,
     })
 }
 
@@ -225,4 +242,32 @@ async fn carry_out(
 async fn settle(lab: &Lab) {
     let settled = tokio::time::timeout(SETTLING, lab.settled());
     drop(settled.await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sender;
+
+    /// What a command or a mail server that fails is to be blamed for, if the lab had the time to serve it.
+    #[tokio::test]
+    async fn a_failure_while_the_lab_is_held_up_is_told_as_such() {
+        let text = "summary = 's'\nzone = \"\"\"\n$ORIGIN example.test.\n@ 300 IN MX 10 mx1\nmx1 300 IN A 192.0.2.1\n\"\"\"\n\
+            messages = [{ id = 'm', to = 'a@example.test' }]\n[expect]\ndelivered = 1\n";
+        let scenario = Arc::new(Scenario::parse("s.toml", text).expect("valid"));
+        let kind = NetworkKind::Loopback;
+        let lab = Lab::start(scenario, kind).await.expect("a lab");
+        let sender = sender::from_fn(|_| async {
+            // The lab is on this thread, too: it is looked before and after.
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            std::thread::sleep(Duration::from_millis(400));
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        });
+        let limit = Duration::from_secs(60);
+        let run = conduct(&lab, sender, None, limit, Witness::Command).await;
+        let run = run.expect("a run");
+        assert!(!run.verdict.passed());
+        assert!(run.too_slow.is_some());
+        lab.stop().await;
+    }
 }

@@ -389,6 +389,11 @@ impl Lab {
         self.site.delays.total()
     }
 
+    /// The longest that it was held up at one time.
+    pub(crate) fn held_up_at_once(&self) -> Duration {
+        self.site.delays.longest()
+    }
+
     /// Everything that happened so far.
     pub fn events(&self) -> Vec<Event> {
         self.site.log.events()

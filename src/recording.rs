@@ -145,6 +145,7 @@ impl Recording {
             took: self.took,
             events: self.events,
             witness,
+            too_slow: None,
         }
     }
 }

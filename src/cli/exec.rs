@@ -114,15 +114,18 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
             false => Outcome::Failed,
         });
     }
-    let passed = run.verdict.passed();
+    let (passed, too_slow) = (run.verdict.passed(), run.too_slow);
     let played = played(args, &scenario, run, begun);
     // The status is to be had even by those who do not read.
     drop(Text::new(anstream::stderr(), Style::Detailed).played(&played));
     write_log(log, &played)?;
-    Ok(if passed {
-        Outcome::Passed
-    } else {
-        Outcome::Failed
+    if let Some(why) = too_slow {
+        super::say::err(format_args!("mxdrill: {why}"));
+        return Ok(Outcome::CouldNotRun);
+    }
+    Ok(match passed {
+        true => Outcome::Passed,
+        false => Outcome::Failed,
     })
 }
 

@@ -13,9 +13,12 @@ const INTERVAL: Duration = Duration::from_millis(20);
 /// How late a timer may be of itself: it counts in milliseconds.
 const USUAL: Duration = Duration::from_millis(5);
 
-/// What was lost so far, in microseconds.
+/// What was lost so far, in microseconds: in all, and the most at once.
 #[derive(Debug, Default)]
-pub(crate) struct Delays(AtomicU64);
+pub(crate) struct Delays {
+    total: AtomicU64,
+    longest: AtomicU64,
+}
 
 impl Delays {
     /// Notes by how much whoever runs this is woken late.
@@ -30,13 +33,19 @@ impl Delays {
     fn note(&self, late: Duration) {
         if late > USUAL {
             let late = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
-            self.0.fetch_add(late, Ordering::Relaxed);
+            self.total.fetch_add(late, Ordering::Relaxed);
+            self.longest.fetch_max(late, Ordering::Relaxed);
         }
     }
 
     /// All of it.
     pub(super) fn total(&self) -> Duration {
-        Duration::from_micros(self.0.load(Ordering::Relaxed))
+        Duration::from_micros(self.total.load(Ordering::Relaxed))
+    }
+
+    /// The longest of it at one time.
+    pub(super) fn longest(&self) -> Duration {
+        Duration::from_micros(self.longest.load(Ordering::Relaxed))
     }
 }
 
@@ -54,5 +63,6 @@ mod tests {
         delays.note(Duration::from_millis(300));
         delays.note(Duration::from_millis(200));
         assert_eq!(delays.total(), Duration::from_millis(500));
+        assert_eq!(delays.longest(), Duration::from_millis(300));
     }
 }

@@ -244,6 +244,7 @@ async fn control(sender: Reference, seed: u64, fit: &Fit) -> io::Result<Cell> {
         findings.extend(judge(&scenario, &run.events, Witness::Command).findings);
     }
     Ok(Cell {
+        trouble: run.too_slow.map(|why| why.to_string()),
         findings: findings.into_iter().map(Broken::from).collect(),
         sampled: scenario.messages.len(),
         counts: counts.collect(),
@@ -275,6 +276,7 @@ async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> 
     let attempts = lab.attempts();
     let (findings, notes, recording) = match run {
         Ok(run) => {
+            trouble = trouble.or(run.too_slow.map(|why| why.to_string()));
             let recording = written_down(scenario, &run)?;
             (run.verdict.findings, run.verdict.notes, recording)
         }
