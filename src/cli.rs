@@ -180,7 +180,8 @@ Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have 
 at port 25, and no other host can be reached. Files and local sockets are the host's: what a program hands
 to a mail server on this host by them, that sends. An ordinary user is root inside, of files of their own.
 Moments are real: a connection that is never answered costs what the command waits for it. When the
-command ends the drill does, and what was not delivered by then counts as given up or kept.
+command ends the drill does, and what was not delivered by then counts as given up or kept. So it is when
+mxdrill is asked to end; an interrupt from the terminal is left to the command.
 
 Exit status: that of the verdict (0 passed, 1 failed, 2 could not run); of a program that sends nothing (dig,
 nslookup, host, drill, delv, kdig, getent) there is nothing to judge: 0 if it succeeded, 1 if not.
@@ -592,6 +593,12 @@ impl From<Outcome> for ExitCode {
             Outcome::CouldNotRun => Self::from(2),
         }
     }
+}
+
+/// Ends this process, which was asked to end before it was done.
+fn give_up() {
+    say::err("mxdrill: interrupted");
+    std::process::exit(2);
 }
 
 /// Does what the command line asks.

@@ -15,7 +15,7 @@ pub(crate) mod root;
 use std::{
     ffi::OsString,
     fs::{self, OpenOptions},
-    io::{self, Read},
+    io::{self, IsTerminal, Read},
     os::{
         fd::{AsRawFd, RawFd},
         unix::fs::OpenOptionsExt,
@@ -87,7 +87,9 @@ fn inside(arguments: &[OsString], terminated: Terminated) -> io::Result<ExitStat
         let mut child = command.spawn()?;
         let wish = async {
             match terminated {
-                Terminated::IsHandedOn => signals::terminated().await,
+                // An interrupt from the terminal reaches the command by itself.
+                Terminated::IsHandedOn if io::stdin().is_terminal() => signals::terminated().await,
+                Terminated::IsHandedOn => signals::interrupted().await,
                 Terminated::EndsAll => std::future::pending().await,
             }
         };

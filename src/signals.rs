@@ -1,6 +1,30 @@
-//! What asks a process to end: an interrupt from the terminal, TERM, and HUP where that is not ignored.
+//! What asks a process to end: an interrupt from the terminal, TERM, QUIT, and HUP where that is not ignored.
 
-use std::io;
+use std::{io, thread};
+
+/// Does something, in a thread of its own, when this process is asked to end.
+pub(crate) fn when_asked_to_end(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    // The wish is waited for from now on, not from when the thread has its turn.
+    let (listening, listens) = std::sync::mpsc::channel();
+    thread::Builder::new().spawn(move || {
+        let asked = runtime.block_on(async {
+            let mut asked = std::pin::pin!(interrupted());
+            let first = futures_util::poll!(asked.as_mut());
+            listening.send(()).unwrap_or_default();
+            match first {
+                std::task::Poll::Ready(asked) => asked,
+                std::task::Poll::Pending => asked.await,
+            }
+        });
+        if asked.is_ok() {
+            act();
+        }
+    })?;
+    listens.recv().map_err(io::Error::other)
+}
 
 /// Waits until this process is asked to end, from the terminal or by others.
 pub(crate) async fn interrupted() -> io::Result<()> {
@@ -10,21 +34,24 @@ pub(crate) async fn interrupted() -> io::Result<()> {
     }
 }
 
-/// Waits until this process is asked to end by TERM or HUP.
+/// Waits until this process is asked to end by TERM, QUIT or HUP.
 #[cfg(unix)]
 pub(crate) async fn terminated() -> io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
-    if ignores_hangup() {
-        terminate.recv().await;
-        return Ok(());
-    }
-    let mut hangup = signal(SignalKind::hangup())?;
+    let mut quit = signal(SignalKind::quit())?;
+    let hung_up = async {
+        if ignores_hangup() {
+            return std::future::pending().await;
+        }
+        signal(SignalKind::hangup())?.recv().await;
+        Ok(())
+    };
     tokio::select! {
-        _ = terminate.recv() => {}
-        _ = hangup.recv() => {}
+        _ = terminate.recv() => Ok(()),
+        _ = quit.recv() => Ok(()),
+        hung_up = hung_up => hung_up,
     }
-    Ok(())
 }
 
 /// Elsewhere there is no such thing.

@@ -14,7 +14,7 @@ use std::{
 
 use mxdrill::{
     lab::{Lab, NetworkKind},
-    lint::{CHECKS, Check, Severity, lint},
+    lint::{CHECKS, Check, Severity, lint, unseen},
     name::Domain,
     scenario::Scenario,
     survey::{Source, Survey},
@@ -89,13 +89,17 @@ async fn what_is_found_is_told_where_it_is_and_in_these_words() {
         source
             .add_text(&name, &text, None)
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        for finding in lint(&source, &surveys(&source).await) {
+        let surveys = surveys(&source).await;
+        for finding in lint(&source, &surveys) {
             let place = finding
                 .place
                 .as_ref()
                 .map_or(String::new(), ToString::to_string);
             let (id, domain) = (finding.check.id, &finding.domain);
             writeln!(told, "{place}: {id}: {domain}: {}", finding.message).expect("written");
+        }
+        for passed in unseen(&surveys) {
+            writeln!(told, "{name}: not checked: {}", passed.what).expect("written");
         }
     }
     let path = zones().join(FINDINGS);

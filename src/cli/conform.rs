@@ -109,13 +109,7 @@ pub(super) fn usual_jobs() -> usize {
 /// Lets an interrupt end the drills that are under way; the matrix has what was played by then.
 fn end_when_asked(stopped: &Arc<AtomicBool>) -> io::Result<()> {
     let stopped = Arc::clone(stopped);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    thread::Builder::new().spawn(move || {
-        if runtime.block_on(signals::interrupted()).is_err() {
-            return;
-        }
+    signals::when_asked_to_end(move || {
         say::err("mxdrill: interrupted; what was not played is inconclusive");
         stopped.store(true, Ordering::SeqCst);
         // A drill that was just beginning is there when it is looked again.
@@ -123,8 +117,7 @@ fn end_when_asked(stopped: &Arc<AtomicBool>) -> io::Result<()> {
             signals::kill_descendants();
             thread::sleep(AGAIN);
         }
-    })?;
-    Ok(())
+    })
 }
 
 fn write(matrix: &Matrix, format: MatrixFormat, out: &mut impl Write) -> io::Result<()> {

@@ -28,6 +28,7 @@ use crate::{
     },
     scenario::{Reach, Scenario},
     sender::{Flaw, Reference},
+    signals,
     verdict::{Witness, judge},
 };
 
@@ -50,6 +51,10 @@ struct Seen {
 /// Puts the judge to the test and prints what came of it.
 pub(super) fn control(args: &ConformArgs) -> io::Result<Outcome> {
     alone(args)?;
+    signals::when_asked_to_end(|| {
+        signals::kill_descendants();
+        super::give_up();
+    })?;
     let filter = args.filter.as_deref();
     let loaded = find::load(&[], None, Reach::Folder)?;
     let suite: Vec<Arc<Scenario>> = loaded.into_iter().filter_map(Result::ok).collect();

@@ -5,7 +5,7 @@ use std::{
     num::NonZero,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
     thread,
@@ -22,6 +22,7 @@ use crate::{
     report::{End, Played, Report, Style, Text},
     scenario::Scenario,
     sender::{Flaw, Reference},
+    signals,
 };
 
 pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
@@ -31,9 +32,21 @@ pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
     let bar = ProgressBar::with_draw_target(Some(args.cases), ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {per_sec}, {eta} to go");
     bar.set_style(style.expect("a valid template"));
-    let failed = search(args, &bar)?;
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    signals::when_asked_to_end(move || stop.store(true, Ordering::SeqCst))?;
+    let failed = search(args, &bar, &stopped)?;
     bar.finish_and_clear();
     let Some(case) = failed else {
+        if stopped.load(Ordering::SeqCst) {
+            let text = format!(
+                "interrupted: no rule was broken in {} of {} drills, from number {}",
+                bar.position(),
+                args.cases,
+                args.seed
+            );
+            return Err(io::Error::new(io::ErrorKind::Interrupted, text));
+        }
         say::out(format_args!(
             "{} drills, from number {}: no rule was broken ({:.1} s)",
             args.cases,
@@ -71,7 +84,7 @@ pub(super) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
 }
 
 /// The case of the lowest number that breaks a rule.
-fn search(args: &FuzzArgs, bar: &ProgressBar) -> io::Result<Option<Case>> {
+fn search(args: &FuzzArgs, bar: &ProgressBar, stopped: &AtomicBool) -> io::Result<Option<Case>> {
     let end = args.seed.saturating_add(args.cases);
     let next = AtomicU64::new(args.seed);
     // Beyond the lowest number that failed nothing needs to be played any more.
@@ -85,7 +98,8 @@ fn search(args: &FuzzArgs, bar: &ProgressBar) -> io::Result<Option<Case>> {
             scope.spawn(move || {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= end || number > lowest.load(Ordering::Relaxed) {
+                    let is_needless = number >= end || number > lowest.load(Ordering::Relaxed);
+                    if is_needless || stopped.load(Ordering::SeqCst) {
                         return;
                     }
                     let case = Case::new(number);

@@ -1,6 +1,6 @@
 //! `mxdrill mta`: which mail servers can be drilled, and fetching them.
 
-use std::{io, thread};
+use std::io;
 
 use super::{MtaCommand, Outcome, say};
 use crate::{
@@ -37,20 +37,13 @@ fn list() -> io::Result<Outcome> {
 
 /// Lets an interrupt end the programs that fetch, and remove what they did.
 fn end_when_asked() -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    thread::Builder::new().spawn(move || {
-        if runtime.block_on(signals::interrupted()).is_err() {
-            return;
-        }
+    signals::when_asked_to_end(|| {
         match tree::stop() {
             Ok(()) => say::err("mxdrill: interrupted"),
             Err(error) => say::err(format_args!("mxdrill: interrupted; {error}")),
         }
         std::process::exit(2);
-    })?;
-    Ok(())
+    })
 }
 
 fn get(names: &[String]) -> io::Result<Outcome> {

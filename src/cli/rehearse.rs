@@ -17,6 +17,7 @@ use crate::{
 const LONG: Duration = Duration::from_secs(3600);
 
 pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
+    crate::signals::when_asked_to_end(|| super::give_up())?;
     let Looked { surveys, from, .. } = args.records.look()?;
     let mut out = anstream::stdout().lock();
     let mut told = Vec::new();

@@ -157,8 +157,8 @@ fn word_end(bytes: &[u8], start: usize) -> usize {
     while let Some(byte) = bytes.get(index) {
         match byte {
             b' ' | b'\t' | b'\r' | b'\n' | b';' | b'(' | b')' | b'"' => break,
-            // An escape of one octet; what follows may be the first octet of a longer character.
-            b'\\' if bytes.get(index + 1).is_some_and(u8::is_ascii) => index += 2,
+            // The next octet is no end; of a longer character it is the first one.
+            b'\\' => index += 2,
             _ => index += 1,
         }
     }

@@ -335,6 +335,7 @@ fn a_mistake_in_a_record_stands_where_it_is_written_however_the_text_is_quoted()
         "'''\r\na.test. A 192.0.2.1\r\nexample.test. MX ten mx1\r\n'''",
         "\"\"\"\na.test. TXT \u{e9}\u{20ac}\nexample.test. MX ten mx1\n\"\"\"",
         "\"\"\"\r\na.test. TXT \\u00e9\r\nexample.test. MX ten mx1\"\"\"",
+        "\"\"\"\n\\u0065xample.test. MX ten mx1\"\"\"",
         "\"\"\"example.test. \\\n   MX ten mx1\"\"\"",
         "\"\"\"example.test. \\  \n \n \\\n  MX ten mx1\"\"\"",
     ] {
