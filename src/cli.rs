@@ -23,6 +23,7 @@ mod run;
 mod say;
 mod up;
 mod writer;
+mod written;
 
 use std::{
     ffi::OsString,
@@ -366,7 +367,8 @@ struct RehearseArgs {
     /// How to show it: text for people, json for programs (a line for each drill).
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     format: PlanFormat,
-    /// Write the drills to this folder, as scenario files.
+    /// Write the drills to this folder, as scenario files. One that is there already is written anew if it is
+    /// as mxdrill wrote it, and otherwise none is.
     #[arg(long, value_name = "FOLDER")]
     write: Option<PathBuf>,
     /// Also write one HTML file with a timeline for each message.

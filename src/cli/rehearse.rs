@@ -3,12 +3,19 @@
 use std::{
     fs,
     io::{self, Write},
+    path::Path,
     time::Duration,
 };
 
-use super::{Outcome, PlanFormat, RehearseArgs, at, html, records::Looked, say};
+use super::{
+    Outcome, PlanFormat, RehearseArgs, at, html,
+    records::Looked,
+    say,
+    written::{self, Page},
+};
 use crate::{
-    rehearse::{MESSAGES, Rehearsed, rehearse},
+    name::Domain,
+    rehearse::{MESSAGES, Rehearsed, file_name, rehearse},
     report::Told,
     time::Span,
 };
@@ -49,17 +56,8 @@ pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
             say::err("Exchangers whose addresses are not known have others in their place.");
         }
         if let Some(folder) = &args.write {
-            let folder = match surveys.len() {
-                1 => folder.clone(),
-                _ => folder.join(survey.domain.as_str()),
-            };
-            fs::create_dir_all(&folder).map_err(|error| at(&folder, error))?;
-            for drill in &drills {
-                let path = folder.join(format!("{}.toml", drill.file));
-                fs::write(&path, &drill.text).map_err(|error| at(&path, error))?;
-            }
-            let (count, shown) = (drills.len(), folder.display());
-            say::err(format_args!("{count} drills written to {shown}"));
+            let domain = (surveys.len() > 1).then_some(&survey.domain);
+            leave(folder, domain, &drills)?;
         }
         told.extend(drills.into_iter().map(|drill| Told {
             title: format!(
@@ -77,6 +75,23 @@ pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
         crate::report::timeline(&told, &mut html::create(path)?)?;
     }
     Ok(Outcome::Passed)
+}
+
+/// Leaves drills as files in a folder, or where there are several domains in one of the domain's in it.
+fn leave(folder: &Path, domain: Option<&Domain>, drills: &[Rehearsed]) -> io::Result<()> {
+    fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
+    let folder = match domain {
+        Some(domain) => written::folder_in(folder, &file_name(domain.as_str()))?,
+        None => folder.to_owned(),
+    };
+    let pages = drills.iter().map(|drill| Page {
+        path: folder.join(format!("{}.toml", drill.file)),
+        text: drill.text.clone(),
+    });
+    written::write(&pages.collect::<Vec<_>>())?;
+    let (count, shown) = (drills.len(), folder.display());
+    say::err(format_args!("{count} drills written to {shown}"));
+    Ok(())
 }
 
 /// How long something took, for people.
