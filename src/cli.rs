@@ -12,11 +12,13 @@ mod follow;
 mod fuzz;
 mod html;
 mod judge;
+mod lines;
 mod lint;
 #[cfg(target_os = "linux")]
 mod mta;
 mod new;
 mod plan;
+mod play;
 mod records;
 mod rehearse;
 mod run;
@@ -209,7 +211,8 @@ struct RunArgs {
     /// Only scenarios whose path contains this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// How to report: text for people, json for programs (JSON lines), junit for CI systems.
+    /// How to report: text for people, json for programs (JSON lines, written as they come), junit for CI
+    /// systems (whose counts come first, so that it is written when all drills have ended).
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
     /// A line for every drill in place of one for every folder.
@@ -221,7 +224,7 @@ struct RunArgs {
     /// Break the reference sender on purpose, to see what catches it.
     #[arg(long, value_enum, value_name = "FLAW")]
     flaw: Option<crate::sender::Flaw>,
-    /// Also write one HTML file with a timeline for each message.
+    /// Also write one HTML file with a timeline for each message; it grows as drills end.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     /// Let scenarios send mail to a server on another host (upstream).

@@ -117,19 +117,35 @@ impl fmt::Display for Attempt {
 
 /// Every attempt of a log, in the order in which they began.
 pub(crate) fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
-    let mut sessions = Sessions::default();
-    let mut background = Background::default();
-    let mut all = Vec::new();
-    for event in events {
-        background.see(event);
-        all.extend(sessions.see(event));
+    let mut attempts = Attempts::default();
+    events.iter().for_each(|event| attempts.see(event));
+    attempts.finish(scenario)
+}
+
+/// The attempts of a log that is read as it grows: sessions that are over, and those under way.
+#[derive(Default)]
+pub(crate) struct Attempts {
+    sessions: Sessions,
+    background: Background,
+    all: Vec<Unattributed>,
+}
+
+impl Attempts {
+    /// Takes an event in.
+    pub(crate) fn see(&mut self, event: &Event) {
+        self.background.see(event);
+        self.all.extend(self.sessions.see(event));
     }
-    all.extend(sessions.finish().flatten());
-    let (said, unsaid) = all.into_iter().partition(Unattributed::is_said);
-    let mut attempts = background.attribute(scenario, unsaid);
-    attempts.extend(Vec::into_iter(said).map(|one| one.attempt));
-    attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
-    attempts
+
+    /// All of them, in order.
+    pub(crate) fn finish(mut self, scenario: &Scenario) -> Vec<Attempt> {
+        self.all.extend(self.sessions.finish().flatten());
+        let (said, unsaid) = self.all.into_iter().partition(Unattributed::is_said);
+        let mut attempts = self.background.attribute(scenario, unsaid);
+        attempts.extend(Vec::into_iter(said).map(|one| one.attempt));
+        attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
+        attempts
+    }
 }
 
 /// What a message came to.

@@ -12,7 +12,7 @@ use std::{io, sync::Arc, time::Duration};
 
 pub(crate) use self::{
     findings::Linted,
-    timeline::{Told, timeline},
+    timeline::{Page, Section, Seen, Shown},
 };
 pub use self::{
     json::Json,

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
@@ -96,4 +97,35 @@ fn rehearse_follows_no_link_out_of_its_folder() {
         status == Some(2) && said.contains("d/other.test: found a link"),
         "{said}"
     );
+}
+
+#[test]
+fn lines_and_pages_grow_while_a_drill_is_under_way() {
+    let drill = |count| {
+        format!(
+            "summary = \"{count} messages\"\nzone = '''\n{ZONE}'''\n\
+            messages = [{{ id = \"m\", to = \"alice@example.test\", count = {count} }}]\n"
+        )
+    };
+    let folder = folder_with(&[("a.toml", &drill(1)), ("b.toml", &drill(50_000))]);
+    let mut run = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+        .args(["run", "a.toml", "b.toml", "--format", "json"])
+        .args(["--html", "page.html"])
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let lines = BufReader::new(run.stdout.take().expect("a pipe")).lines();
+    let mut lines = lines.map(|line| line.expect("text"));
+    assert!(lines.any(|line| line.contains("verdict") && line.contains("a.toml")));
+    // The second drill cannot end: it has much more to say than is read.
+    assert!(lines.next().is_some_and(|line| line.contains("b.toml")));
+    let page = fs::read_to_string(folder.path().join("page.html")).expect("there");
+    run.kill().expect("killed");
+    run.wait().expect("its own child");
+    assert!(
+        page.contains("a.toml: 1 messages") && page.ends_with("</details>\n"),
+        "{page}"
+    );
+    assert!(!lines.any(|line| line.contains("verdict")));
 }

@@ -7,16 +7,11 @@ use std::{
     time::Duration,
 };
 
-use super::{
-    Outcome, PlanFormat, RehearseArgs, at, html,
-    records::Looked,
-    say,
-    written::{self, Page},
-};
+use super::{Outcome, PlanFormat, RehearseArgs, at, html, records::Looked, say, written};
 use crate::{
     name::Domain,
     rehearse::{MESSAGES, Rehearsed, file_name, rehearse},
-    report::Told,
+    report::{Page, Section, Seen, Shown},
     time::Span,
 };
 
@@ -27,7 +22,10 @@ pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
     crate::signals::when_asked_to_end(|| super::give_up())?;
     let Looked { surveys, from, .. } = args.records.look()?;
     let mut out = anstream::stdout().lock();
-    let mut told = Vec::new();
+    let mut page = match &args.html {
+        Some(path) => Some(Page::begin(html::create(path)?).map_err(|error| at(path, error))?),
+        None => None,
+    };
     for (index, survey) in surveys.iter().enumerate() {
         let drills = match rehearse(survey) {
             Ok(drills) => drills,
@@ -59,22 +57,37 @@ pub(super) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
             let domain = (surveys.len() > 1).then_some(&survey.domain);
             leave(folder, domain, &drills)?;
         }
-        told.extend(drills.into_iter().map(|drill| Told {
-            title: format!(
-                "{}: {} (longest wait {}, returned {}; {})",
-                survey.domain,
-                drill.title,
-                waited(drill.longest_wait),
-                lost(&drill),
-                takers(&drill)
-            ),
-            run: Ok((drill.scenario, drill.run)),
-        }));
+        if let (Some(page), Some(path)) = (&mut page, &args.html) {
+            show(page, &survey.domain, drills).map_err(|error| at(path, error))?;
+        }
     }
-    if let Some(path) = &args.html {
-        crate::report::timeline(&told, &mut html::create(path)?)?;
+    if let (Some(page), Some(path)) = (page, &args.html) {
+        page.finish().map_err(|error| at(path, error))?;
     }
     Ok(Outcome::Passed)
+}
+
+/// Shows drills on a page.
+fn show(page: &mut Page<impl Write>, domain: &Domain, drills: Vec<Rehearsed>) -> io::Result<()> {
+    for drill in drills {
+        let title = format!(
+            "{domain}: {} (longest wait {}, returned {}; {})",
+            drill.title,
+            waited(drill.longest_wait),
+            lost(&drill),
+            takers(&drill)
+        );
+        let seen = Seen::of(&drill.run.events);
+        let verdict = &drill.run.verdict;
+        page.add(&Section::ran(
+            &title,
+            &drill.scenario,
+            verdict,
+            seen,
+            Shown::Closed,
+        ))?;
+    }
+    Ok(())
 }
 
 /// Leaves drills as files in a folder, or where there are several domains in one of the domain's in it.
@@ -84,7 +97,7 @@ fn leave(folder: &Path, domain: Option<&Domain>, drills: &[Rehearsed]) -> io::Re
         Some(domain) => written::folder_in(folder, &file_name(domain.as_str()))?,
         None => folder.to_owned(),
     };
-    let pages = drills.iter().map(|drill| Page {
+    let pages = drills.iter().map(|drill| written::Page {
         path: folder.join(format!("{}.toml", drill.file)),
         text: drill.text.clone(),
     });

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{End, Played, Report, Tally};
 use crate::{
     drill::Run,
+    event::Event,
     scenario::{Mistake, Mistakes, Scenario},
     verdict::{Finding, Witness},
     visible::visible_json,
@@ -29,15 +30,13 @@ impl<W: Write> Json<W> {
     /// The events of a drill that ran, and the verdict on it.
     pub(crate) fn ran(&mut self, scenario: &Scenario, run: &Run) -> io::Result<()> {
         for event in &run.events {
-            let mut value = serde_json::to_value(event).map_err(io::Error::other)?;
-            value["scenario"] = json!(scenario.path);
-            self.line(&value)?;
+            self::event(&mut self.out, scenario, event)?;
         }
         self.line(&verdict(scenario, run))
     }
 
     fn line(&mut self, value: &Value) -> io::Result<()> {
-        writeln!(self.out, "{}", visible_json(&value.to_string()))
+        line(&mut self.out, value)
     }
 }
 
@@ -77,6 +76,17 @@ impl<W: Write> Report for Json<W> {
         } = tally;
         self.line(&json!({ "event": "summary", "passed": passed, "failed": failed, "skipped": skipped, "broken": broken }))
     }
+}
+
+/// Writes an event of a drill.
+pub(crate) fn event(out: &mut impl Write, scenario: &Scenario, event: &Event) -> io::Result<()> {
+    let mut value = serde_json::to_value(event).map_err(io::Error::other)?;
+    value["scenario"] = json!(scenario.path);
+    line(out, &value)
+}
+
+fn line(out: &mut impl Write, value: &Value) -> io::Result<()> {
+    writeln!(out, "{}", visible_json(&value.to_string()))
 }
 
 /// The verdict on a drill, in a line.

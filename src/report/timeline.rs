@@ -4,17 +4,15 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     io::{self, Write},
-    sync::Arc,
 };
 
 use super::first_findings;
 use crate::{
-    drill::Run,
-    event::What,
-    observe::{self, Attempt},
+    event::{Event, What},
+    observe::{Attempt, Attempts},
     scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
     time::Moment,
-    verdict::Finding,
+    verdict::{Finding, Verdict},
     visible::visible,
 };
 
@@ -25,12 +23,181 @@ const FEW: usize = 5;
 
 const HEAD: &str = include_str!("timeline.html");
 
-/// A drill to show.
-pub(crate) struct Told {
-    /// What it is about.
-    pub(crate) title: String,
-    /// The drill, with what came of it; or why it was not run.
-    pub(crate) run: Result<(Arc<Scenario>, Run), String>,
+/// What a timeline needs of a log: it is read as it grows, and nothing else is kept of it.
+#[derive(Default)]
+pub(crate) struct Seen {
+    attempts: Attempts,
+    /// Of several recipients the one with whom it went worst, as far as it went.
+    ends: BTreeMap<MessageId, (Outcome, Moment)>,
+    end: Moment,
+}
+
+impl Seen {
+    /// What there is to see in a log.
+    pub(crate) fn of(events: &[Event]) -> Self {
+        let mut seen = Self::default();
+        events.iter().for_each(|event| seen.see(event));
+        seen
+    }
+
+    /// Takes an event in.
+    pub(crate) fn see(&mut self, event: &Event) {
+        self.end = event.at;
+        self.attempts.see(event);
+        if let What::Report {
+            message, outcome, ..
+        } = &event.what
+        {
+            let ends = self.ends.entry(message.clone());
+            let (worst, at) = ends.or_insert((*outcome, event.at));
+            *at = event.at;
+            if *worst == Outcome::Deferred || *outcome == Outcome::Bounced {
+                *worst = *outcome;
+            }
+        }
+    }
+}
+
+/// What came of a drill that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Ok,
+    Fail,
+    Skip,
+}
+
+impl Mark {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+/// How a drill is shown that nothing is wrong with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Open,
+    Closed,
+}
+
+impl Shown {
+    /// For a file with so many drills.
+    pub(crate) fn among(drills: usize) -> Self {
+        match drills <= FEW {
+            true => Self::Open,
+            false => Self::Closed,
+        }
+    }
+}
+
+/// The part of the file that one drill is.
+pub(crate) struct Section {
+    mark: Mark,
+    html: Vec<u8>,
+}
+
+impl Section {
+    /// A drill that ran.
+    pub(crate) fn ran(
+        title: &str,
+        scenario: &Scenario,
+        verdict: &Verdict,
+        seen: Seen,
+        shown: Shown,
+    ) -> Self {
+        let (mark, shown) = match verdict.passed() {
+            true => (Mark::Ok, shown),
+            false => (Mark::Fail, Shown::Open),
+        };
+        Self::of(title, mark, shown, |html| {
+            let (findings, more) = first_findings(verdict);
+            for finding in findings {
+                self::finding(finding, html)?;
+            }
+            if let Some(more) = more {
+                writeln!(html, "<p class=\"soft\">{}</p>", Plain(more))?;
+            }
+            messages(scenario, verdict, seen, html)
+        })
+    }
+
+    /// A drill that did not run, with the reason.
+    pub(crate) fn not_run(title: &str, why: &str, shown: Shown) -> Self {
+        Self::of(title, Mark::Skip, shown, |html| {
+            writeln!(html, "<p>{}</p>", Plain(why))
+        })
+    }
+
+    fn of(
+        title: &str,
+        mark: Mark,
+        shown: Shown,
+        body: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> Self {
+        let mut html = Vec::new();
+        let written = begin(title, mark, shown, &mut html)
+            .and_then(|()| body(&mut html))
+            .and_then(|()| writeln!(html, "</details>"));
+        written.expect("memory takes it all");
+        Self { mark, html }
+    }
+}
+
+/// One file for a browser, which grows as drills end.
+pub(crate) struct Page<W> {
+    out: W,
+    drills: usize,
+    failed: usize,
+    not_run: usize,
+}
+
+impl<W: Write> Page<W> {
+    /// Begins the file.
+    pub(crate) fn begin(mut out: W) -> io::Result<Self> {
+        out.write_all(HEAD.as_bytes())?;
+        writeln!(
+            out,
+            "<p class=\"soft\">Each line is a message, from when it was sent to its end; each mark is an attempt. mxdrill {}</p>",
+            env!("CARGO_PKG_VERSION")
+        )?;
+        writeln!(
+            out,
+            "<p class=\"key\"><i class=\"accepted\"></i> taken <i class=\"later\"></i> failed for now <i class=\"refused\"></i> failed for good</p>"
+        )?;
+        out.flush()?;
+        Ok(Self {
+            out,
+            drills: 0,
+            failed: 0,
+            not_run: 0,
+        })
+    }
+
+    /// Writes a drill.
+    pub(crate) fn add(&mut self, section: &Section) -> io::Result<()> {
+        self.drills += 1;
+        match section.mark {
+            Mark::Ok => {}
+            Mark::Fail => self.failed += 1,
+            Mark::Skip => self.not_run += 1,
+        }
+        self.out.write_all(&section.html)?;
+        self.out.flush()
+    }
+
+    /// Ends the file with what there was, which a browser shows first.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        let sum = sum(self.drills, self.failed, self.not_run);
+        writeln!(
+            self.out,
+            "<h1>{}</h1>\n</main>\n</body>\n</html>",
+            Plain(sum)
+        )?;
+        self.out.flush()
+    }
 }
 
 /// Text that is data, in HTML.
@@ -51,38 +218,6 @@ impl<T: fmt::Display> fmt::Display for Plain<T> {
     }
 }
 
-/// Writes one file for a browser.
-pub(crate) fn timeline(drills: &[Told], out: &mut impl Write) -> io::Result<()> {
-    out.write_all(HEAD.as_bytes())?;
-    let failed = drills.iter().filter(|told| has_failed(told)).count();
-    let not_run = drills.iter().filter(|told| told.run.is_err()).count();
-    writeln!(
-        out,
-        "<h1>{}</h1>",
-        Plain(sum(drills.len(), failed, not_run))
-    )?;
-    writeln!(
-        out,
-        "<p class=\"soft\">Each line is a message, from when it was sent to its end; each mark is an attempt. mxdrill {}</p>",
-        env!("CARGO_PKG_VERSION")
-    )?;
-    writeln!(
-        out,
-        "<p class=\"key\"><i class=\"accepted\"></i> taken <i class=\"later\"></i> failed for now <i class=\"refused\"></i> failed for good</p>"
-    )?;
-    for told in drills {
-        drill(told, drills.len() <= FEW || has_failed(told), out)?;
-    }
-    writeln!(out, "</main>\n</body>\n</html>")?;
-    out.flush()
-}
-
-fn has_failed(told: &Told) -> bool {
-    told.run
-        .as_ref()
-        .is_ok_and(|(_, run)| !run.verdict.passed())
-}
-
 fn sum(all: usize, failed: usize, not_run: usize) -> String {
     let drills = if all == 1 { "drill" } else { "drills" };
     match (failed, not_run) {
@@ -94,32 +229,17 @@ fn sum(all: usize, failed: usize, not_run: usize) -> String {
     }
 }
 
-fn drill(told: &Told, open: bool, out: &mut impl Write) -> io::Result<()> {
-    let open = if open { " open" } else { "" };
-    let mark = match &told.run {
-        Err(_) => "skip",
-        Ok((_, run)) if run.verdict.passed() => "ok",
-        Ok(_) => "fail",
+fn begin(title: &str, mark: Mark, shown: Shown, out: &mut impl Write) -> io::Result<()> {
+    let open = match shown {
+        Shown::Open => " open",
+        Shown::Closed => "",
     };
     writeln!(
         out,
         "<details class=\"drill\"{open}><summary><b class=\"{mark}\">{mark}</b> {}</summary>",
-        Plain(&told.title)
-    )?;
-    match &told.run {
-        Err(why) => writeln!(out, "<p>{}</p>", Plain(why))?,
-        Ok((scenario, run)) => {
-            let (findings, more) = first_findings(&run.verdict);
-            for finding in findings {
-                self::finding(finding, out)?;
-            }
-            if let Some(more) = more {
-                writeln!(out, "<p class=\"soft\">{}</p>", Plain(more))?;
-            }
-            messages(scenario, run, out)?;
-        }
-    }
-    writeln!(out, "</details>")
+        Plain(title),
+        mark = mark.word()
+    )
 }
 
 fn finding(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
@@ -144,35 +264,30 @@ fn finding(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "</div>")
 }
 
-fn messages(scenario: &Scenario, run: &Run, out: &mut impl Write) -> io::Result<()> {
+fn messages(
+    scenario: &Scenario,
+    verdict: &Verdict,
+    seen: Seen,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let Seen {
+        attempts: all,
+        ends,
+        end,
+    } = seen;
     let mut attempts: BTreeMap<MessageId, Vec<Attempt>> = BTreeMap::new();
-    for attempt in observe::attempts(scenario, &run.events) {
+    for attempt in all.finish(scenario) {
         if let Some(id) = attempt.message.clone() {
             attempts.entry(id).or_default().push(attempt);
         }
     }
-    let mut ends: BTreeMap<&MessageId, (Outcome, Moment)> = BTreeMap::new();
-    for event in &run.events {
-        if let What::Report {
-            message, outcome, ..
-        } = &event.what
-        {
-            // Of several recipients the one with whom it went worst, as far as it went.
-            let (worst, at) = ends.entry(message).or_insert((*outcome, event.at));
-            *at = event.at;
-            if *worst == Outcome::Deferred || *outcome == Outcome::Bounced {
-                *worst = *outcome;
-            }
-        }
-    }
-    let end = run.events.last().map_or(Moment::START, |event| event.at);
     writeln!(
         out,
         "<div class=\"axis\"><span>+{}</span><span>+{end}</span></div>",
         Moment::START
     )?;
     // Those that something was found of come first.
-    let claims = run.verdict.findings.iter().map(|finding| &finding.claim);
+    let claims = verdict.findings.iter().map(|finding| &finding.claim);
     let named: BTreeSet<&str> = claims
         .flat_map(|claim| claim.split([' ', '(', ')']))
         .collect();
