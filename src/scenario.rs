@@ -14,6 +14,7 @@ mod receiver_rows;
 mod rows;
 mod sample;
 mod settings;
+mod update_rows;
 mod words;
 
 use std::{

@@ -7,15 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use hickory_proto::rr::{Record, RecordType};
+use hickory_proto::rr::Record;
 use toml::{Spanned, de::DeTable};
 
 use super::{
     Expect, ExpectedAttempt, ExpectedMessage, Host, Leave, Level, Message, MessageId, Mistake,
     Mistakes, PolicyRow, ReadFile, ReceiverSettings, Scenario, SenderSettings, Total,
     document::{Document, Table},
-    expect, fault_rows, policy_host, receiver_rows, rows,
-    words::{HostNames, OWN_EXCHANGER, moment, query, word},
+    expect, fault_rows, policy_host, receiver_rows, rows, update_rows,
+    words::{HostNames, OWN_EXCHANGER, moment, word},
 };
 use crate::{
     name::Domain,
@@ -78,7 +78,7 @@ fn scenario<'a>(
     let records = records(&table, read_file, &mut notes);
     let known = records.is_some();
     let mut zones = History::new(Zone::new(records.unwrap_or_default()));
-    updates(&table, &mut zones, known);
+    update_rows::updates(&table, &mut zones, known);
     let sender = table
         .get("sender")
         .map_or_else(SenderSettings::default, |value| rows::sender(doc, value));
@@ -271,7 +271,7 @@ fn including<'a>(
 }
 
 /// The records of a string, mistakes told at their place in the file.
-fn placed_records(
+pub(super) fn placed_records(
     table: &Table<'_, '_>,
     value: &str,
     span: &Range<usize>,
@@ -403,65 +403,4 @@ fn host_policies(policies: &[PolicyRow], zones: &mut History) {
         zones.add_everywhere(&text::parse(&line).expect("a valid record"));
         hosted.push(host);
     }
-}
-
-/// Reads the updates and appends the zones that come of them.
-fn updates(table: &Table<'_, '_>, zones: &mut History, known: bool) {
-    let mut changes = Vec::new();
-    for value in table.array("updates") {
-        let Some(row) = Table::of_value(table.doc(), value, "an update", &["at", "delete", "add"])
-        else {
-            continue;
-        };
-        let at = row.parsed("at", moment);
-        if row.get("at").is_none() {
-            row.missing("at", "the moment of the change, such as at = \"10m\"");
-        }
-        if row.get("delete").is_none() && row.get("add").is_none() {
-            row.missing("add", "delete = \"NAME TYPE\", add = \"a record\", or both");
-        }
-        let deletions = row.parsed_one_or_many("delete", deletion);
-        let additions = row.parsed_one_or_many("add", |text| Ok(text.to_owned()));
-        let additions: Vec<Record> = additions
-            .iter()
-            .filter_map(|addition| placed_records(&row, &addition.value, &addition.span, None))
-            .flatten()
-            .collect();
-        for key in ["delete", "add"] {
-            let names_nothing = row.get(key).is_some()
-                && row
-                    .parsed_one_or_many(key, |text| Ok(text.to_owned()))
-                    .is_empty();
-            if names_nothing {
-                row.doc().mistake(
-                    row.key_offset(key),
-                    format!("found an empty {key}, expected something to {key}"),
-                );
-            }
-        }
-        if let Some(at) = at {
-            changes.push((at, deletions, additions));
-        }
-    }
-    changes.sort_by_key(|(at, ..)| *at);
-    for (at, deletions, additions) in changes {
-        let mut zone = zones.last().clone();
-        for deletion in deletions {
-            let (name, record_type) = deletion.value;
-            if zone.remove(&name, record_type) == 0 && known {
-                let wanted = record_type.map_or(String::new(), |wanted| format!(" {wanted}"));
-                let known: Vec<Domain> = zone.names().cloned().collect();
-                let hint = text::nearest_name(&name, &known).map_or(String::new(), |near| {
-                    format!("; the nearest name is {near:?}")
-                });
-                table.doc().mistake(deletion.span.start, format!("found delete of \"{name}{wanted}\", expected a record that is there at {at}{hint}"));
-            }
-        }
-        additions.into_iter().for_each(|record| zone.add(record));
-        zones.change(at, zone);
-    }
-}
-
-fn deletion(text: &str) -> Result<(Domain, Option<RecordType>), String> {
-    query(text)
 }

@@ -11,8 +11,11 @@ use super::{
 };
 use crate::{fault::Stage, time::Moment};
 
-/// Messages that one row may stand for.
+/// Messages that one row may stand for, and all rows together.
 const MAX_COUNT: u64 = 1_000_000;
+const MAX_MESSAGES: usize = 1_000_000;
+/// Messages of a row that are made where there are too many, so that what is expected of them is read.
+const SOME: usize = 1000;
 /// Octets that a message may have.
 const MAX_SIZE: u64 = 64 << 20;
 
@@ -41,9 +44,20 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
         let Some(row) = Table::of_value(table.doc(), value, "a message", &KEYS) else {
             continue;
         };
-        let Some((message, count)) = message_row(&row) else {
+        let Some((message, mut count)) = message_row(&row) else {
             continue;
         };
+        let all = messages.len().saturating_add(count.unwrap_or(1));
+        if all > MAX_MESSAGES {
+            let key = if count.is_some() { "count" } else { "id" };
+            row.doc().mistake(
+                row.key_offset(key),
+                format!(
+                    "found {all} messages up to here, expected {MAX_MESSAGES} at most in all rows together"
+                ),
+            );
+            count = count.map(|count| count.min(SOME));
+        }
         messages.reserve(count.unwrap_or(1));
         for id in ids_of(&message.id, count) {
             if !ids.insert(id.clone()) {
