@@ -2,6 +2,7 @@
 
 mod html;
 mod markdown;
+mod plain;
 mod text;
 
 use std::io::{self, Write};

@@ -3,18 +3,18 @@
 
 use std::io::{self, Write};
 
-use super::reasons;
-use crate::{
-    mta::matrix::{Grade, Judged, Matrix, Row, statements},
-    visible::visible,
+use super::{
+    plain::{address, anchor, escaped, path, script},
+    reasons,
 };
+use crate::mta::matrix::{Grade, Judged, Matrix, Row, statements};
 
 /// A page for a repository.
 pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     let names: Vec<String> = matrix
         .columns
         .iter()
-        .map(|column| format!("[{}](#{})", column.name, column.id))
+        .map(|column| format!("[{}](#{})", escaped(&column.name), anchor(&column.id)))
         .collect();
     writeln!(out, "# How mail servers route by MX\n")?;
     writeln!(
@@ -22,7 +22,7 @@ pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> 
         "{} drills of mxdrill {}, on {}, made by `mxdrill conform --markdown`.\nHow it is measured and what the grades mean is at the end.\n",
         matrix.rows.len(),
         matrix.mxdrill,
-        matrix.system,
+        escaped(&matrix.system),
     )?;
     summary(matrix, &names, out)?;
     by_statement(matrix, &names, out)?;
@@ -38,7 +38,7 @@ fn summary(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::Resul
     }
     writeln!(out, "\n| --- | --- |{}", " --- |".repeat(Grade::ALL.len()))?;
     for (index, column) in matrix.columns.iter().enumerate() {
-        write!(out, "| {} | {} |", names[index], column.version)?;
+        write!(out, "| {} | {} |", names[index], escaped(&column.version))?;
         for (_, count) in matrix.tally(index).iter().rev() {
             write!(out, " {count} |")?;
         }
@@ -109,15 +109,15 @@ fn departures(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
             writeln!(
                 out,
                 "- **[{}](../{})**: {} ({}, {})",
-                row.name(),
-                row.path,
-                row.summary,
+                escaped(row.name()),
+                path(&row.path),
+                escaped(&row.summary),
                 row.level,
-                row.cites.join(", ")
+                escaped(&row.cites.join(", "))
             )?;
             for (cell, column) in row.cells.iter().zip(&matrix.columns) {
                 if cell.grade == grade {
-                    writeln!(out, "  - {}{}", column.name, because(cell, grade))?;
+                    writeln!(out, "  - {}{}", escaped(&column.name), because(cell, grade))?;
                 }
             }
         }
@@ -151,7 +151,7 @@ fn because(cell: &Judged, grade: Grade) -> String {
         claims.truncate(3);
     }
     let setting = cell.depends.as_ref();
-    let setting = setting.map_or(String::new(), |setting| format!(" ({setting})"));
+    let setting = setting.map_or(String::new(), |setting| format!(" ({})", escaped(setting)));
     match claims.is_empty() {
         true => setting,
         false => format!(": {}{setting}", escaped(&claims.join("; "))),
@@ -166,25 +166,27 @@ fn without_moment(line: &str) -> &str {
 fn set_up(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "## How each was set up\n")?;
     for column in &matrix.columns {
-        writeln!(out, "### {}\n", column.id)?;
+        writeln!(out, "### {}\n", escaped(&column.id))?;
         writeln!(
             out,
             "[{}]({}) {}, from {}.\n",
-            column.name,
-            column.home,
-            column.version,
-            column.packages.join(", ")
+            escaped(&column.name),
+            address(&column.home),
+            escaped(&column.version),
+            escaped(&column.packages.join(", "))
         )?;
         for setting in &column.settings {
-            writeln!(out, "- {setting}")?;
+            writeln!(out, "- {}", escaped(setting))?;
         }
         for (feature, reason) in &column.cannot {
             writeln!(
                 out,
-                "- Not put through drills that need {feature}: {reason}."
+                "- Not put through drills that need {}: {}.",
+                escaped(feature),
+                escaped(reason)
             )?;
         }
-        writeln!(out, "\n```sh\n{}\n```\n", column.configure.trim())?;
+        writeln!(out, "\n{}\n", script(&column.configure))?;
     }
     Ok(())
 }
@@ -200,9 +202,92 @@ fn grades(out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-fn escaped(text: &str) -> String {
-    visible(text)
-        .replace('|', "\\|")
-        .replace('<', "\\<")
-        .replace('\n', " ")
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{mta::matrix::Column, scenario::Level};
+
+    const HOSTILE: &str = "x|y<script>`*[a](javascript:b)~~c~~&lt; $d$ ![e](//f.test) _g_\n# h\n| i |\r\u{202e}\n```\nhttps://j.test www.k.test";
+
+    /// A page in which every text that others wrote is this one.
+    fn page(text: &str) -> String {
+        let text = || text.to_owned();
+        let evidence = json!({
+            "version": text(), "trouble": null, "notes": [], "endings": [], "attempts": [],
+            "findings": [{ "claim": text(), "rule": null, "level": "MUST", "cites": [text()], "expected": [text()],
+                "observed": [text()], "because": [] }],
+            "sampled": 0, "counts": [], "log": [], "returned": [], "syslog": "", "said": "", "seconds": 0.0,
+        });
+        let judged = |grade| Judged {
+            depends: Some(text()),
+            evidence: Some(serde_json::from_value(evidence.clone()).expect("a cell")),
+            ..Judged::without_run(grade, text())
+        };
+        let row = |grade| Row {
+            path: text(),
+            summary: text(),
+            level: Level::Must,
+            cites: vec![text()],
+            covers: vec![1],
+            cells: vec![judged(grade)],
+        };
+        let matrix = Matrix {
+            mxdrill: "0".to_owned(),
+            system: text(),
+            columns: vec![Column {
+                id: text(),
+                name: text(),
+                home: text(),
+                version: text(),
+                packages: vec![text()],
+                settings: vec![text()],
+                configure: "true".to_owned(),
+                cannot: vec![(text(), text())],
+            }],
+            rows: Grade::ALL.map(row).to_vec(),
+        };
+        let mut page = Vec::new();
+        markdown(&matrix, &mut page).expect("memory takes it all");
+        String::from_utf8(page).expect("text")
+    }
+
+    /// What is left of a page without its texts: lines, and what is markup and not escaped.
+    fn skeleton(page: &str) -> String {
+        let mut skeleton = String::new();
+        let mut characters = page.chars().peekable();
+        while let Some(c) = characters.next() {
+            match c {
+                '\\' => drop(characters.next()),
+                // A destination is what it is up to its end.
+                '(' if skeleton.ends_with(']') => {
+                    let destination = characters.by_ref().take_while(|c| *c != ')');
+                    assert!(destination.into_iter().all(|c| !" \n<>\\".contains(c)));
+                }
+                ':' if characters.peek() == Some(&'/') => skeleton.push_str("://"),
+                '\n' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '$' | '#' => {
+                    skeleton.push(c);
+                }
+                c => assert!(!c.is_control() && c != '\u{202e}', "{c:?}"),
+            }
+        }
+        skeleton
+    }
+
+    #[test]
+    fn what_others_wrote_adds_no_markup_to_a_page() {
+        let innocent = page("x");
+        assert!(
+            innocent.contains("| [x](#x) | x |")
+                && innocent.contains("- **[x](../x)**: x (MUST, x)")
+        );
+        // The same markup in place of the same texts; a `#` within a line is none.
+        let hostile = page(HOSTILE).replace(" # h", "");
+        assert_eq!(skeleton(&hostile), skeleton(&innocent));
+        assert_ne!(
+            skeleton(&innocent.replace("x (MUST", "<x (MUST")),
+            skeleton(&innocent)
+        );
+    }
 }
