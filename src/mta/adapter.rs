@@ -7,9 +7,10 @@ use std::{
 };
 
 use include_dir::{Dir, include_dir};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::fit::Feature;
+use crate::scenario::Mistake;
 
 /// The adapters that come with mxdrill.
 static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/mta/adapters");
@@ -21,7 +22,8 @@ static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/mta/adapter
 pub(crate) struct Adapter {
     /// Its name as its makers write it.
     pub(crate) name: String,
-    /// Where it lives.
+    /// Where it lives: a page of the web, which reports link to.
+    #[serde(deserialize_with = "web_address")]
     pub(crate) home: String,
     /// Packages of the distribution.
     #[serde(default)]
@@ -97,7 +99,9 @@ impl Adapter {
 
     fn parse(path: &str, text: &str) -> io::Result<Self> {
         let adapter: Self = toml::from_str(text).map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("{path}: {error}"))
+            let offset = error.span().map_or(0, |span| span.start);
+            let mistake = Mistake::at(path, text, offset, error.message().to_owned());
+            io::Error::new(io::ErrorKind::InvalidData, mistake.to_string())
         })?;
         let wrong = |what: &str| {
             let text = format!("{path}: expected {what}");
@@ -172,6 +176,23 @@ impl Adapter {
     }
 }
 
+/// An address of the web, and no other that a browser would do something with.
+fn web_address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    let lower = text.to_ascii_lowercase();
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| lower.strip_prefix(scheme));
+    let is_host = |c: char| c.is_alphanumeric() || c == '[';
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "<>\"\\`{}|^".contains(c);
+    match rest.is_some_and(|rest| rest.starts_with(is_host) && !rest.contains(is_odd)) {
+        true => Ok(text),
+        false => Err(D::Error::custom(format!(
+            "found home {text:?}, expected an address such as \"https://www.postfix.org/\" (http or https)"
+        ))),
+    }
+}
+
 /// The word for the adapter of a file.
 fn id_of(path: &Path) -> String {
     let stem = path.file_stem().unwrap_or_default();
@@ -185,6 +206,46 @@ mod tests {
     #[test]
     fn every_bundled_adapter_is_valid() {
         assert!(Adapter::bundled().len() >= 8);
+    }
+
+    #[test]
+    fn what_is_wrong_in_an_adapter_is_told_with_its_place() {
+        let adapter = |home: &str| {
+            let text = format!(
+                "name = 'x'\nhome = {home}\nversion = 'v'\nconfigure = 'c'\nsubmit = 's'\nflush = 'f'\nqueued = 'q'\n"
+            );
+            let read = Adapter::parse("my/x.toml", &text);
+            read.map(|_| ()).map_err(|error| error.to_string())
+        };
+        for home in [
+            "'http://a.test'",
+            "'HTTPS://a.test/b(c)?d=e#f'",
+            "'https://[2001:db8::1]:8080/'",
+        ] {
+            assert_eq!(adapter(home), Ok(()), "{home}");
+        }
+        for home in [
+            "javascript:alert(1)",
+            "https:",
+            "https://",
+            "https:///a",
+            "ftp://a.test",
+            " https://a.test",
+            "https://a.test/ b",
+            "https://a.test/<b>",
+            "www.a.test",
+            "",
+        ] {
+            let told = format!(
+                "my/x.toml:2:8: found home {home:?}, expected an address such as \"https://www.postfix.org/\" (http or https)"
+            );
+            assert_eq!(adapter(&format!("'{home}'")), Err(told));
+        }
+        let told = adapter("'https://a.test'\nhouse = 1").expect_err("no such key");
+        assert!(
+            told.starts_with("my/x.toml:3:1: unknown field `house`"),
+            "{told}"
+        );
     }
 
     #[test]
