@@ -238,6 +238,8 @@ struct JudgeArgs {
     scenario: PathBuf,
     /// What happened: JSON lines.
     log: PathBuf,
+    #[command(flatten)]
+    outside: OutsideArgs,
     /// Who sent, in place of what the log says: it decides what could be known.
     #[arg(long, value_enum, value_name = "SENDER")]
     sender: Option<SenderArg>,
@@ -282,6 +284,14 @@ impl OutsideArgs {
         match self.allow_outside {
             true => Reach::Anywhere,
             false => Reach::Folder,
+        }
+    }
+
+    /// The same once more, in a command.
+    fn again(&self) -> &'static str {
+        match self.allow_outside {
+            true => " --allow-outside",
+            false => "",
         }
     }
 }
@@ -445,6 +455,8 @@ struct ConformArgs {
     /// files or folders of them. Without any of the latter, the drills that come with mxdrill.
     #[arg(required = true, value_name = "MTA|PATH")]
     words: Vec<String>,
+    #[command(flatten)]
+    outside: OutsideArgs,
     /// Only scenarios whose path contains this.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,

@@ -435,3 +435,61 @@ fn a_zone_file_is_found_beside_the_scenario_and_its_mistakes_are_its_own() {
         "{err}"
     );
 }
+
+#[test]
+fn a_scenario_with_records_elsewhere_is_judged_and_noted_as_it_is_run() {
+    let folder = TempDir::new().expect("a folder");
+    fs::create_dir(folder.path().join("d")).expect("made");
+    let (before, rest) = DRILL.split_once("zone = \"\"\"\n").expect("a zone");
+    let (zone, after) = rest.split_once("\"\"\"\n").expect("its end");
+    let drill = format!("{before}zone_file = \"../a.zone\"\n{after}");
+    fs::write(folder.path().join("d/a.toml"), drill).expect("written");
+    let zone = format!("{zone}odd IN SPF \"v=spf1\"\nodd IN WINS 192.0.2.3\n");
+    fs::write(folder.path().join("a.zone"), zone).expect("written");
+    let told = |arguments: &[&str]| {
+        let output = mxdrill(arguments, folder.path());
+        let said =
+            [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        (output.status.code(), said)
+    };
+    let run = [
+        "run",
+        "d/a.toml",
+        "--format",
+        "json",
+        "--flaw",
+        "highest-first",
+        "--allow-outside",
+    ];
+    let (code, [log, notes]) = told(&run);
+    assert_eq!(code, Some(1), "{notes}");
+    assert!(
+        notes.starts_with("note: d/../a.zone: records of types that mean nothing to mail")
+            && notes.lines().count() == 1,
+        "{notes}"
+    );
+    fs::write(folder.path().join("log"), log).expect("written");
+    let judge = ["judge", "d/a.toml", "log", "--allow-outside"];
+    let (code, [said, _]) = told(&judge);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("again: mxdrill judge d/a.toml log --allow-outside"),
+        "{said}"
+    );
+    let (code, [_, said]) = told(&judge[..3]);
+    assert!(
+        code == Some(2) && said.contains("--allow-outside"),
+        "{said}"
+    );
+    let (_, [said, _]) = told(&[
+        "run",
+        "d/a.toml",
+        "--flaw",
+        "highest-first",
+        "--allow-outside",
+    ]);
+    assert!(
+        said.contains("again: mxdrill run d/a.toml --allow-outside --seed 0"),
+        "{said}"
+    );
+}

@@ -495,6 +495,10 @@ fn files_that_a_scenario_names_lie_in_its_folder() {
     for command in ["check", "run", "plan", "lint", "rehearse"] {
         let (status, said) = run(&[command], "inside.zone");
         assert_eq!(status, Some(0), "{command}: {said}");
+        let noted = said.matches(
+            "inside.zone: records of types that mean nothing to mail are passed over: 1 WINS",
+        );
+        assert_eq!(noted.count(), 1, "{command}: {said}");
         let (status, said) = run(&[command], "../outside.zone");
         assert!(
             status == Some(2) && said.contains("--allow-outside"),

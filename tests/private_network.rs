@@ -561,10 +561,30 @@ fn an_adapter_is_all_it_takes(desk: &Desk) -> Result<(), Failed> {
         return Err(format!("{graded:?}").into());
     }
     let graded = grades(desk, "./scripted.toml", "down_then_recovered")?;
-    match graded.iter().all(|(_, grade)| grade == "pass") && !graded.is_empty() {
-        true => Ok(()),
-        false => Err(format!("{graded:?}").into()),
+    if !graded.iter().all(|(_, grade)| grade == "pass") || graded.is_empty() {
+        return Err(format!("{graded:?}").into());
     }
+    // A drill of the user's, whose records lie beside its folder.
+    fs::create_dir(desk.path("drills"))?;
+    fs::write(
+        desk.path("a.zone"),
+        "a.test. MX 0 b.test.\nb.test. A 192.0.2.1\n",
+    )?;
+    let drill = "summary = 's'\nzone_file = '../a.zone'\nmessages = [{ id = 'm', to = 'x@a.test' }]\n[expect]\ndelivered = 1\n";
+    fs::write(desk.path("drills/a.toml"), drill)?;
+    let arguments = [
+        "conform",
+        "./scripted.toml",
+        "drills/a.toml",
+        "--allow-outside",
+    ];
+    let said = Said::from(desk.command(&arguments[..3]).output()?);
+    hold(
+        said.code == Some(2) && said.err.contains("--allow-outside"),
+        &said,
+    )?;
+    let said = Said::from(desk.command(&arguments).output()?);
+    hold(said.code == Some(0), &said)
 }
 
 fn the_wrong_order_is_found_out(desk: &Desk) -> Result<(), Failed> {

@@ -11,9 +11,7 @@ pub(super) fn check(args: &CheckArgs) -> io::Result<Outcome> {
         wrong += 1;
         say::err(mistakes);
     }
-    for note in loaded.iter().flatten().flat_map(|scenario| &scenario.notes) {
-        say::err(format_args!("note: {note}"));
-    }
+    find::tell_notes(loaded.iter().flatten().map(|scenario| &**scenario));
     for scenario in loaded.iter().flatten() {
         for note in scenario.idle_rows() {
             say::err(format_args!("{}: note: {note}", scenario.path));

@@ -18,6 +18,7 @@ use super::{ConformArgs, MatrixFormat, Outcome, at, find, say};
 use crate::{
     mta::{
         Adapter,
+        cell::Source,
         conform::{Entrant, Suite},
         matrix::{Grade, Matrix},
         tree,
@@ -34,11 +35,7 @@ const DRILLS_PER_CORE: usize = 3;
 
 pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
     let (servers, paths) = entrants(args)?;
-    let loaded = find::load(
-        &paths,
-        args.filter.as_deref(),
-        crate::scenario::Reach::Folder,
-    )?;
+    let loaded = find::load(&paths, args.filter.as_deref(), args.outside.reach())?;
     let mut scenarios: Vec<Arc<Scenario>> = Vec::new();
     for scenario in loaded {
         match scenario {
@@ -58,8 +55,12 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
             ),
         ));
     }
+    find::tell_notes(scenarios.iter().map(|scenario| &**scenario));
     let suite = Suite {
-        bundled: paths.is_empty(),
+        from: match paths.is_empty() {
+            true => Source::Mxdrill,
+            false => Source::User(args.outside.reach()),
+        },
         jobs: args.jobs.unwrap_or_else(usual_jobs),
         seed: args.seed,
         logs: args.logs.clone(),
@@ -77,7 +78,7 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
     ] {
         if let Some(path) = path {
             let file = File::create(path).map_err(|error| at(path, error))?;
-            files.push((BufWriter::new(file), format));
+            files.push((path, BufWriter::new(file), format));
         }
     }
     let bar = progress(suite.scenarios.len() * suite.servers.len());
@@ -93,9 +94,10 @@ pub(super) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
     if let Some(obstacle) = matrix.obstacle() {
         return Err(io::Error::other(obstacle));
     }
-    for (mut file, format) in files {
-        write(&matrix, format, &mut file)?;
-        file.flush()?;
+    for (path, mut file, format) in files {
+        write(&matrix, format, &mut file)
+            .and_then(|()| file.flush())
+            .map_err(|error| at(path, error))?;
     }
     write(&matrix, args.format, &mut anstream::stdout())?;
     Ok(outcome(&matrix))

@@ -21,7 +21,7 @@ use crate::{
     event::silenced,
     lab::NetworkKind,
     mta::{
-        cell::{self, Cell, Job, Player},
+        cell::{self, Cell, Job, Player, Source},
         conform::{ROUNDS, keep},
         fit::Fit,
         matrix::Counted,
@@ -151,7 +151,7 @@ impl Control {
                 flaw: self.flaw.map(|(word, _)| word.to_owned()),
             },
             scenario: PathBuf::from(&self.scenario.path),
-            bundled: true,
+            from: Source::Mxdrill,
             seed: self.scenario.seed.wrapping_add(round as u64),
         };
         let cell = cell::play(&job)?;

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{ExecArgs, Outcome, at, follow::Follower};
+use super::{ExecArgs, Outcome, at, find, follow::Follower};
 use crate::{
     drill::{self, Run},
     event::{Event, What},
@@ -29,9 +29,12 @@ const LIMIT: Duration = Duration::from_secs(7 * 86_400);
 /// In the process that the user started: makes the private network and waits for it.
 pub(super) fn outside(args: &ExecArgs) -> io::Result<Outcome> {
     // Mistakes in the file are told before anything is made.
-    if let Err(mistakes) = Scenario::load_within(&args.scenario, args.outside.reach()) {
-        anstream::eprintln!("{mistakes}");
-        return Ok(Outcome::CouldNotRun);
+    match Scenario::load_within(&args.scenario, args.outside.reach()) {
+        Ok(scenario) => find::tell_notes([&scenario]),
+        Err(mistakes) => {
+            anstream::eprintln!("{mistakes}");
+            return Ok(Outcome::CouldNotRun);
+        }
     }
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let status = namespace::run_inside(Ids::Host, &arguments)?;
@@ -107,7 +110,7 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
         anstream::eprintln!("mxdrill: {program} ended with {status}");
     }
     if only_looks(&args.command[0]) && only_asked(&run.events) {
-        write_log(log, &played(args, &scenario, run, begun))?;
+        write_log(args, log, &played(args, &scenario, run, begun))?;
         anstream::eprintln!("mxdrill: {program} sends nothing: there is nothing to judge");
         return Ok(match status.success() {
             true => Outcome::Passed,
@@ -118,7 +121,7 @@ pub(super) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
     let played = played(args, &scenario, run, begun);
     // The status is to be had even by those who do not read.
     drop(Text::new(anstream::stderr(), Style::Detailed).played(&played));
-    write_log(log, &played)?;
+    write_log(args, log, &played)?;
     if let Some(why) = too_slow {
         super::say::err(format_args!("mxdrill: {why}"));
         return Ok(Outcome::CouldNotRun);
@@ -154,22 +157,25 @@ fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -
     let (path, seed) = (&scenario.path, run.seed);
     Played {
         scenario: Arc::clone(scenario),
-        again: format!("mxdrill exec --seed {seed} {path} -- {}", command.join(" ")),
+        again: format!(
+            "mxdrill exec --seed {seed}{} {path} -- {}",
+            args.outside.again(),
+            command.join(" ")
+        ),
         elapsed: begun.elapsed(),
         end: End::Ran(Box::new(run)),
     }
 }
 
-fn write_log(file: Option<File>, played: &Played) -> io::Result<()> {
-    match file {
-        Some(file) => {
-            let mut file = BufWriter::new(file);
-            Json::new(&mut file).played(played)?;
-            // What waits in it must not be lost in silence.
-            file.flush()
-        }
-        None => Ok(()),
-    }
+fn write_log(args: &ExecArgs, file: Option<File>, played: &Played) -> io::Result<()> {
+    let (Some(file), Some(path)) = (file, &args.log) else {
+        return Ok(());
+    };
+    let mut file = BufWriter::new(file);
+    let written = Json::new(&mut file).played(played);
+    // What waits in it must not be lost in silence.
+    let written = written.and_then(|()| file.flush());
+    written.map_err(|error| at(path, error))
 }
 
 /// A file to be written, made before anything else is.

@@ -8,7 +8,7 @@ use std::{
 
 use include_dir::{Dir, include_dir};
 
-use super::at;
+use super::{at, say};
 use crate::{
     scenario::{Mistakes, Reach, Scenario},
     zone::file::is_standard_input,
@@ -58,6 +58,13 @@ pub(super) fn load(
     Ok(files
         .map(|path| Scenario::load_within(&path, reach).map(Arc::new))
         .collect())
+}
+
+/// Tells what is worth knowing of files that are no mistakes; those that come with mxdrill have nothing such.
+pub(super) fn tell_notes<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>) {
+    for note in scenarios.into_iter().flat_map(|scenario| &scenario.notes) {
+        say::err(format_args!("note: {note}"));
+    }
 }
 
 /// One of the scenarios that come with mxdrill, by its path.

@@ -20,7 +20,7 @@ use crate::{
 pub(super) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
     let begun = Instant::now();
     let text = fs::read_to_string(&args.log).map_err(|error| at(&args.log, error))?;
-    let read = Scenario::load(&args.scenario).and_then(|scenario| {
+    let read = Scenario::load_within(&args.scenario, args.outside.reach()).and_then(|scenario| {
         let log = args.log.display().to_string();
         Recording::parse(&log, &text, &scenario.path).map(|recording| (scenario, recording))
     });
@@ -79,6 +79,7 @@ pub(super) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
 /// The command that judges it again, as it was.
 fn again(args: &JudgeArgs) -> String {
     let mut command = run::quoted_command("judge", [&args.scenario, &args.log]);
+    command.push_str(args.outside.again());
     if let Some(sender) = args.sender.and_then(|sender| sender.to_possible_value()) {
         command.push_str(&format!(" --sender {}", sender.get_name()));
     }

@@ -36,6 +36,7 @@ pub(super) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
         loaded.into_iter().partition(Result::is_ok);
     let scenarios: Vec<Arc<Scenario>> = scenarios.into_iter().flatten().collect();
+    find::tell_notes(scenarios.iter().map(|scenario| &**scenario));
     let mut out = Shared::default();
     let mut report = reporter(args.format, style(args, scenarios.len()), &out);
     let mut tally = Tally::default();
@@ -143,7 +144,7 @@ pub(super) fn again(scenario: &Scenario, args: &RunArgs) -> String {
     // The drills that come with the command need no checkout.
     let mut command = match args.paths.is_empty() {
         true => format!("mxdrill run --filter {path}"),
-        false => format!("mxdrill run {path}"),
+        false => format!("mxdrill run {path}{}", args.outside.again()),
     };
     command.push_str(&format!(" --seed {}", args.seed.unwrap_or(scenario.seed)));
     if let Some(network) = args.network.and_then(|network| network.to_possible_value()) {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    LogFormat, Outcome, UpArgs, follow, say,
+    LogFormat, Outcome, UpArgs, find, follow, say,
     writer::{Writer, standard_output},
 };
 use crate::{
@@ -20,7 +20,10 @@ use crate::{
 
 pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
     let scenario = match Scenario::load_within(&args.scenario, args.outside.reach()) {
-        Ok(scenario) => Arc::new(scenario),
+        Ok(scenario) => {
+            find::tell_notes([&scenario]);
+            Arc::new(scenario)
+        }
         Err(mistakes) => {
             say::err(mistakes);
             return Ok(Outcome::CouldNotRun);

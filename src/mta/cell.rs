@@ -28,7 +28,7 @@ use crate::{
     lab::{Lab, Mailbox, namespace::OwnHost},
     namespace::{self, Ids, host::SendersHost, ids, root},
     report::Json,
-    scenario::{Level, Scenario, Timeouts},
+    scenario::{Level, Reach, Scenario, Timeouts},
     sender::{Flaw, Reference},
     verdict::{Finding, Witness, judge},
 };
@@ -46,9 +46,9 @@ const MAX_SYSLOG: usize = 48 * 1024;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) player: Player,
-    /// The scenario file, and whether it is one that comes with mxdrill.
+    /// The scenario file, and where it is from.
     pub(crate) scenario: PathBuf,
-    pub(crate) bundled: bool,
+    pub(crate) from: Source,
     pub(crate) seed: u64,
 }
 
@@ -63,6 +63,15 @@ pub(crate) enum Player {
     /// The reference sender, perhaps with a flaw: over the same sockets, and judged by what is seen of
     /// it alone.
     Reference { flaw: Option<String> },
+}
+
+/// Where the scenarios are from that are played.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Source {
+    /// They come with mxdrill.
+    Mxdrill,
+    /// They are the user's, and name files within this.
+    User(Reach),
 }
 
 /// What came of it.
@@ -175,9 +184,9 @@ pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     let job: Job = serde_json::from_str(&text)?;
-    let scenario = match job.bundled {
-        true => crate::cli::bundled_scenario(&job.scenario),
-        false => Scenario::load(&job.scenario),
+    let scenario = match job.from {
+        Source::Mxdrill => crate::cli::bundled_scenario(&job.scenario),
+        Source::User(reach) => Scenario::load_within(&job.scenario, reach),
     };
     let fit = Fit::of(&Arc::new(scenario.map_err(io::Error::other)?));
     let host = SendersHost::of(&fit.scenario);

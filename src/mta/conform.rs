@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     Adapter,
-    cell::{self, Broken, Cell, Job, Player},
+    cell::{self, Broken, Cell, Job, Player, Source},
     fit::Fit,
     matrix::{Column, Counted, Grade, Judged, Matrix, Row},
     tree::Tree,
@@ -35,8 +35,8 @@ const CHANCES: usize = 4;
 pub(crate) struct Suite {
     pub(crate) servers: Vec<Entrant>,
     pub(crate) scenarios: Vec<Arc<Scenario>>,
-    /// Whether the scenarios are those that come with mxdrill.
-    pub(crate) bundled: bool,
+    /// Where the scenarios are from.
+    pub(crate) from: Source,
     /// How many drills at once.
     pub(crate) jobs: usize,
     /// In place of each scenario's own seed.
@@ -209,7 +209,7 @@ impl Suite {
                 tree: server.tree.root.clone(),
             },
             scenario: PathBuf::from(&scenario.path),
-            bundled: self.bundled,
+            from: self.from,
             seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),
         };
         let played = cell::play(&job).and_then(|mut cell| {

@@ -15,7 +15,7 @@ pub(crate) const MAX_FILE: u64 = 256 << 20;
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where the files may lie that a scenario or a zone file names (`zone_file`, `$INCLUDE`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Reach {
     /// In the folder of the file that names them, or below it.
     #[default]
