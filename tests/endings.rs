@@ -87,7 +87,9 @@ fn a_full_disk_is_told_and_no_success() {
         &["check", "drill.toml"],
         &["plan", "drill.toml"],
         &["lint", "--checks"],
+        &["lint", "drill.toml"],
         &["lint", "drill.toml", "--format", "sarif"],
+        &["lint", "drill.toml", "--format", "junit"],
         &["rehearse", "drill.toml"],
         &["fuzz", "--cases", "1"],
         &["mta", "list"],
@@ -100,7 +102,8 @@ fn a_full_disk_is_told_and_no_success() {
             .expect("it runs");
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
-        assert!(errors.starts_with("mxdrill: "), "{arguments:?}: {errors}");
+        let told = "mxdrill: No space left on device (os error 28)\n";
+        assert!(errors.ends_with(told), "{arguments:?}: {errors}");
         // Nor where nobody can be told.
         let mut command = desk.command(arguments);
         let status = command.stdout(full()).stderr(full()).status();
@@ -114,6 +117,7 @@ fn who_leaves_early_gets_no_success_and_no_noise() {
     for arguments in [
         &["run", "drill.toml"][..],
         &["run", "drill.toml", "--format", "json"],
+        &["run", "drill.toml", "--format", "junit"],
         &["check", "drill.toml"],
         &["mta", "list"],
         &["lint", "--checks"],

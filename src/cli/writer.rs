@@ -35,13 +35,16 @@ pub(super) fn standard_output() -> io::Result<impl Write + Send + 'static> {
     Ok(io::stdout())
 }
 
+/// Why something could not be written, as the system said it.
+struct Failure(io::ErrorKind, String);
+
 /// Hands what is to be written to a thread.
 pub(super) struct Writer {
     pieces: mpsc::Sender<Vec<u8>>,
     waiting: Arc<AtomicUsize>,
     dropped: usize,
     /// What failed, once something has.
-    failed: watch::Receiver<Option<io::ErrorKind>>,
+    failed: watch::Receiver<Option<Failure>>,
     done: mpsc::Receiver<()>,
 }
 
@@ -64,7 +67,7 @@ impl Writer {
                     if tell.borrow().is_none()
                         && let Err(error) = out.write_all(&piece).and_then(|()| out.flush())
                     {
-                        tell.send_replace(Some(error.kind()));
+                        tell.send_replace(Some(Failure(error.kind(), error.to_string())));
                     }
                     left.fetch_sub(piece.len(), Ordering::Relaxed);
                 }
@@ -95,9 +98,12 @@ impl Writer {
     /// Waits until nothing can be written for another reason than that nobody reads: what that is.
     pub(super) async fn fails(&self) -> io::Error {
         let mut failed = self.failed.clone();
-        let told = failed.wait_for(|kind| !matches!(kind, None | Some(io::ErrorKind::BrokenPipe)));
-        match told.await {
-            Ok(kind) => kind.unwrap_or(io::ErrorKind::Other).into(),
+        let bad = |failed: &Option<Failure>| {
+            !matches!(failed, None | Some(Failure(io::ErrorKind::BrokenPipe, _)))
+        };
+        match failed.wait_for(bad).await.as_deref() {
+            Ok(Some(Failure(kind, why))) => io::Error::new(*kind, why.clone()),
+            Ok(None) => io::ErrorKind::Other.into(),
             Err(_) => std::future::pending().await,
         }
     }
@@ -146,7 +152,10 @@ mod tests {
         struct Full;
         impl Write for Full {
             fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::StorageFull.into())
+                Err(io::Error::new(
+                    io::ErrorKind::StorageFull,
+                    "the disk is full",
+                ))
             }
             fn flush(&mut self) -> io::Result<()> {
                 Ok(())
@@ -154,6 +163,8 @@ mod tests {
         }
         let mut writer = Writer::start(Full).expect("a thread");
         writer.write(b"line\n".to_vec());
-        assert_eq!(writer.fails().await.kind(), io::ErrorKind::StorageFull);
+        let told = writer.fails().await;
+        assert_eq!(told.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(told.to_string(), "the disk is full");
     }
 }

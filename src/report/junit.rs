@@ -105,7 +105,10 @@ impl<W: Write> Report for Junit<W> {
                 .into_iter()
                 .map(|(_, suite)| suite),
         );
-        document.serialize(&mut self.out).map_err(io::Error::other)
+        // Written apart from being made, so that what keeps it from being written is told as it is.
+        let text = document.to_string().map_err(io::Error::other)?;
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
     }
 }
 
