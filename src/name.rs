@@ -74,6 +74,17 @@ impl Domain {
         &self.0.text
     }
 
+    /// The label that keeps this name from being one of a host (RFC 1123 section 2.1).
+    pub(crate) fn odd_label(&self) -> Option<&str> {
+        let is_plain = |label: &str| {
+            let mut octets = label.bytes();
+            octets.all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        self.as_str().split('.').find(|label| !is_plain(label))
+    }
+
     /// Whether this name is `apex` or below it.
     pub fn is_within(&self, apex: &Domain) -> bool {
         apex.0.wire.zone_of(&self.0.wire)

@@ -161,7 +161,7 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
             findings.add(TARGET_LOCALHOST, place, message);
             continue;
         }
-        if let Some(label) = odd_label(host) {
+        if let Some(label) = host.odd_label() {
             let message = format!(
                 "{host} is no host name: found {label:?}, expected letters, digits and hyphens between them"
             );
@@ -172,17 +172,6 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
             addresses::reachable(findings, host, known);
         }
     }
-}
-
-/// The label that keeps a name from being one of a host (RFC 1123 section 2.1).
-fn odd_label(host: &Domain) -> Option<&str> {
-    let is_plain = |label: &str| {
-        let mut octets = label.bytes();
-        octets.all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    host.as_str().split('.').find(|label| !is_plain(label))
 }
 
 fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {

@@ -62,7 +62,8 @@ impl Case<'_> {
             return true;
         }
         let told = &self.told;
-        let is_nowhere = |host: &Domain| told.addresses(host, self.last).is_empty();
+        let is_nowhere =
+            |host: &Domain| told.may_refuse(host) || told.addresses(host, self.last).is_empty();
         match told.exchangers(&from.domain, self.last) {
             Exchangers::Mx(hosts) => hosts.iter().all(|(_, host)| is_nowhere(host)),
             Exchangers::Implicit => is_nowhere(&from.domain),

@@ -51,6 +51,9 @@ impl Told<'_> {
             RecordType::A => RecordType::AAAA,
             _ => RecordType::A,
         };
+        if self.may_refuse(host) {
+            return false;
+        }
         if !self.is_foreign() || self.asked(host, family, at) {
             return true;
         }
@@ -60,14 +63,21 @@ impl Told<'_> {
         family == RecordType::A || self.asked_for_any(RecordType::AAAA, at)
     }
 
+    /// Whether a sender may do without an exchanger because its name is none of a host: some servers, and some
+    /// system libraries after they asked, take it for malformed, others use it.
+    pub(super) fn may_refuse(&self, host: &Domain) -> bool {
+        self.is_foreign() && host.odd_label().is_some()
+    }
+
     /// Whether a sender may have known by a moment that there is nowhere to send mail for a domain to: by the
-    /// records, or by what faults of the drill tell of the domain, or of each address there is.
+    /// records, by what faults of the drill tell of the domain, or of each address there is; or by the names of
+    /// the exchangers.
     pub(super) fn may_be_nowhere(&self, hop: &Domain, at: Moment) -> bool {
         let gone = |effect| matches!(effect, QueryEffect::NxDomain | QueryEffect::NoData);
         let is_no_domain = |effect| effect == QueryEffect::NxDomain;
         let may_be_gone = |place: &Place| {
             let family = family_of(place.address);
-            self.may_have_failed(&place.host, family, at, gone)
+            self.may_refuse(&place.host) || self.may_have_failed(&place.host, family, at, gone)
         };
         let views = self.views(hop, at, at);
         self.may_have_failed(hop, RecordType::MX, at, is_no_domain)

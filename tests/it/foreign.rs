@@ -3,6 +3,7 @@
 mod attempts;
 mod excuses;
 mod knowledge;
+mod names;
 mod notifications;
 mod recipients;
 

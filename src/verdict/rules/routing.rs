@@ -352,7 +352,7 @@ impl Equals {
         };
         let equals: BTreeSet<Domain> = places
             .kept()
-            .filter(|place| place.preference == best)
+            .filter(|place| place.preference == best && !case.told.may_refuse(&place.host))
             .map(|place| place.host.clone())
             .collect();
         if equals.len() < 2 {
