@@ -38,7 +38,10 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 #[cfg(target_os = "linux")]
 pub(crate) use self::find::bundled_scenario;
-use crate::{lab::NetworkKind, scenario::Reach};
+use crate::{
+    lab::{NetworkKind, Spread},
+    scenario::Reach,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -402,16 +405,17 @@ struct UpArgs {
     scenario: PathBuf,
     #[command(flatten)]
     outside: OutsideArgs,
-    /// The port of the name server on 127.0.0.1; 0 is any free one.
+    /// The port of the name server; 0 is any free one.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     dns_port: u16,
-    /// The port of every mail exchanger; 0 is any free one.
+    /// The port of every mail exchanger, or of the first where each has one of its own; 0 is any free one.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     smtp_port: u16,
-    /// The first address of 127.0.0.0/8 that exchangers may have, for one that stays the same; each has one
-    /// of its own from there on.
-    #[arg(long, default_value_t = crate::lab::FIRST_LOOPBACK, value_name = "ADDRESS", value_parser = loopback_address)]
-    bind: std::net::Ipv4Addr,
+    /// The first address of 127.0.0.0/8 that exchangers may have: each has one of its own from there on. Or, with
+    /// a port, the one address of all: the name server has that port, each exchanger one of the next; with port 0
+    /// any free ones. So it is also where the system has no address for loopback but 127.0.0.1.
+    #[arg(long, default_value = "127.25.0.0", value_name = "ADDRESS[:PORT]", value_parser = spread)]
+    bind: Spread,
     /// Write the certificate of the lab's authority to this file (PEM), for clients to trust.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
@@ -537,11 +541,22 @@ enum Format {
     Junit,
 }
 
-/// An address that exchangers of a lab on loopback may begin at: it binds no other.
-fn loopback_address(text: &str) -> Result<std::net::Ipv4Addr, String> {
-    let address = text.parse::<std::net::Ipv4Addr>().ok();
-    let valid = address.filter(std::net::Ipv4Addr::is_loopback);
-    valid.ok_or_else(|| "expected an address of 127.0.0.0/8, such as 127.25.0.0".to_owned())
+/// Where the hosts of a lab on loopback may be: it binds no other address.
+fn spread(text: &str) -> Result<Spread, String> {
+    let (address, port) = match text.split_once(':') {
+        Some((address, port)) => (address, Some(port)),
+        None => (text, None),
+    };
+    let address = address.parse::<std::net::Ipv4Addr>().ok();
+    let address = address.filter(std::net::Ipv4Addr::is_loopback);
+    match (address, port.map(str::parse)) {
+        (Some(first), None) => Ok(Spread::Addresses { first: Some(first) }),
+        (Some(at), Some(Ok(first))) => Ok(Spread::Ports { at, first }),
+        _ => Err(
+            "expected an address of 127.0.0.0/8, such as 127.25.0.0, or one with a port, such as 127.0.0.1:2500"
+                .to_owned(),
+        ),
+    }
 }
 
 /// Why a scenario may not be run unless the user allows it: it would reach out of this host.

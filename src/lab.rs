@@ -38,7 +38,7 @@ use tokio::{
 pub use self::mailbox::{Captured, Content};
 pub use self::network::NetworkKind;
 use self::site::Clock;
-use self::{authority::Authority, delays::Delays, receiver::Receiver};
+use self::{authority::Authority, delays::Delays, policy_host::PolicyHost, receiver::Receiver};
 pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network, site::Site};
 use crate::{
     event::{Event, EventLog, Purpose, What},
@@ -68,12 +68,31 @@ enum Sockets {
 pub(crate) struct Place {
     pub(crate) dns_port: u16,
     pub(crate) smtp_port: u16,
-    /// The first address that receivers may have; `None`: one that labs of other processes hardly have.
-    pub(crate) first: Option<Ipv4Addr>,
+    pub(crate) spread: Spread,
 }
 
-/// The usual first address of a lab that is to stay where it is.
-pub(crate) const FIRST_LOOPBACK: Ipv4Addr = Ipv4Addr::new(127, 25, 0, 0);
+/// How the hosts of a lab on the loopback network are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spread {
+    /// By addresses, with one port; by ports of 127.0.0.1 where the system has no other address.
+    Addresses {
+        /// The first that they may have; `None`: one that labs of other processes hardly have.
+        first: Option<Ipv4Addr>,
+    },
+    /// By ports of one address.
+    Ports {
+        /// That address, the name server's too.
+        at: Ipv4Addr,
+        /// The first port; 0: any that are free.
+        first: u16,
+    },
+}
+
+impl Default for Spread {
+    fn default() -> Self {
+        Self::Addresses { first: None }
+    }
+}
 
 /// What becomes of the messages that receivers took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +163,7 @@ impl Lab {
             Place {
                 dns_port,
                 smtp_port,
-                first: None,
+                spread: Spread::default(),
             },
             Watched::default(),
             Mailbox::Kept,
@@ -301,7 +320,7 @@ impl Lab {
         found.map_or_else(Domain::root, |record| Domain::from(&record.name))
     }
 
-    /// The port of every receiver.
+    /// The port of every receiver; where they have ports of their own, of the first ([`Lab::endpoints`] has all).
     pub fn smtp_port(&self) -> u16 {
         self.site.network.smtp_port()
     }
@@ -314,6 +333,16 @@ impl Lab {
             listens: self.site.network.endpoint(receiver.address),
         };
         self.site.receivers.values().map(endpoint).collect()
+    }
+
+    /// Where the web server of each MTA-STS policy listens, by its address in the zone.
+    pub(crate) fn policy_endpoints(&self) -> Vec<Endpoint> {
+        let endpoint = |(address, host): (&IpAddr, &Arc<PolicyHost>)| Endpoint {
+            hosts: host.names(),
+            zone_address: *address,
+            listens: self.site.network.endpoint(*address),
+        };
+        self.site.policy_hosts.iter().map(endpoint).collect()
     }
 
     /// The certificate of the lab's authority in PEM, where receivers have certificates.

@@ -355,3 +355,28 @@ fn a_fetch_that_is_interrupted_leaves_nothing() {
         }
     }
 }
+
+#[test]
+fn exchangers_are_told_apart_by_ports_of_one_address_where_that_is_asked_for() {
+    let desk = Desk::new();
+    for (bind, of_one) in [("127.0.0.1:0", true), ("127.25.0.0", false)] {
+        let (child, _out, said) = up(&desk, &["--bind", bind]);
+        let exchangers = said.iter().filter(|line| line.starts_with("SMTP"));
+        let sockets = exchangers.map(|line| line.split_whitespace().nth(1).expect("an address"));
+        let sockets: Vec<(&str, &str)> = sockets
+            .map(|socket| socket.split_once(':').expect("a port"))
+            .collect();
+        assert!(sockets.len() > 1, "{said:?}");
+        let (address, port) = sockets[0];
+        for (index, other) in sockets.iter().enumerate().skip(1) {
+            let same = (address == other.0, port == other.1);
+            assert_eq!(same, (of_one, !of_one), "{index}: {said:?}");
+        }
+        assert_eq!(address == "127.0.0.1", of_one, "{said:?}");
+        for (address, port) in &sockets {
+            talk(&format!("{address}:{port}"), 1);
+        }
+        signal(&child, "TERM");
+        assert_eq!(ended(child).status.code(), Some(0));
+    }
+}

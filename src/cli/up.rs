@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     event::{EventLog, What},
-    lab::{Lab, NetworkKind, Place},
+    lab::{Endpoint, Lab, NetworkKind, Place},
     observe::Sessions,
     scenario::Scenario,
     signals,
@@ -42,7 +42,7 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
         let place = Place {
             dns_port: args.dns_port,
             smtp_port: args.smtp_port,
-            first: Some(args.bind),
+            spread: args.bind,
         };
         let lab = Lab::start_without_mailbox(scenario, NetworkKind::Loopback, place).await?;
         if let Some(file) = &args.ca_file {
@@ -150,15 +150,17 @@ fn introduction(lab: &Lab, format: LogFormat) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     let dns = lab.resolver();
     if format == LogFormat::Json {
-        let receivers: Vec<_> = lab
-            .endpoints()
-            .into_iter()
-            .map(|endpoint| serde_json::json!({ "hosts": endpoint.hosts, "zone_address": endpoint.zone_address, "listens": endpoint.listens }))
-            .collect();
+        let told = |endpoints: Vec<Endpoint>| -> Vec<_> {
+            let endpoints = endpoints.into_iter();
+            endpoints
+                .map(|endpoint| serde_json::json!({ "hosts": endpoint.hosts, "zone_address": endpoint.zone_address, "listens": endpoint.listens }))
+                .collect()
+        };
+        let (receivers, policy_hosts) = (told(lab.endpoints()), told(lab.policy_endpoints()));
         writeln!(
             out,
             "{}",
-            serde_json::json!({ "event": "up", "dns": dns, "smtp_port": lab.smtp_port(), "receivers": receivers })
+            serde_json::json!({ "event": "up", "dns": dns, "smtp_port": lab.smtp_port(), "receivers": receivers, "policy_hosts": policy_hosts })
         )?;
         return Ok(out);
     }
@@ -169,11 +171,16 @@ fn introduction(lab: &Lab, format: LogFormat) -> io::Result<Vec<u8>> {
         dns.ip(),
         dns.port()
     )?;
-    for endpoint in lab.endpoints() {
+    let smtp = lab
+        .endpoints()
+        .into_iter()
+        .map(|endpoint| ("SMTP", endpoint));
+    let https = lab.policy_endpoints().into_iter();
+    for (what, endpoint) in smtp.chain(https.map(|endpoint| ("HTTPS", endpoint))) {
         let hosts: Vec<String> = endpoint.hosts.iter().map(ToString::to_string).collect();
         writeln!(
             out,
-            "SMTP   {:<24} {} stands for {}",
+            "{what:<6} {:<24} {} stands for {}",
             endpoint.listens.to_string(),
             hosts.join(", "),
             endpoint.zone_address

@@ -1,5 +1,7 @@
-//! The loopback network: real sockets in 127.0.0.0/8, one address for each of the zone's, all with
-//! one SMTP port; an IPv6 address becomes the IPv4-mapped form of its loopback address.
+//! The loopback network: real sockets, for each of the zone's addresses an address of its own in 127.0.0.0/8 and
+//! all with one SMTP port; or, where asked for and where the host has no address but 127.0.0.1, a port of its own at
+//! one address. Either way answers carry an address of 127.0.0.0/8 that tells the zone's addresses apart, an IPv6
+//! one in its IPv4-mapped form: what is sent there never leaves the host.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +11,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
-use super::Place;
+use super::{Place, Spread};
 use crate::name::Domain;
 
 /// Attempts at finding a free port or block of addresses before giving up.
@@ -17,12 +19,26 @@ const TRIES: u32 = 50;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 1024;
 
+/// Of one lab, the first of the addresses that answers carry where hosts have ports of their own: nobody listens
+/// there.
+const STAND_INS: Ipv4Addr = Ipv4Addr::new(127, 24, 0, 0);
+
 /// Where the zone's addresses are on the loopback network.
 #[derive(Debug, Clone)]
 pub(crate) struct Map {
     pub(crate) dns: SocketAddr,
+    /// The port of every host, or of the first.
     pub(crate) smtp_port: u16,
-    there: BTreeMap<IpAddr, Ipv4Addr>,
+    there: BTreeMap<IpAddr, Spot>,
+}
+
+/// What stands for an address of the zone.
+#[derive(Debug, Clone, Copy)]
+struct Spot {
+    /// What answers carry.
+    shown: Ipv4Addr,
+    /// Where it listens.
+    listens: SocketAddr,
 }
 
 /// The sockets of a lab, bound.
@@ -34,9 +50,14 @@ pub(crate) struct Sockets {
 }
 
 impl Map {
-    /// The loopback address that stands for one of the zone's.
+    /// The loopback address that answers carry for one of the zone's.
     pub(crate) fn there(&self, address: IpAddr) -> Option<Ipv4Addr> {
-        self.there.get(&address).copied()
+        self.there.get(&address).map(|spot| spot.shown)
+    }
+
+    /// Where the host with an address of the zone listens.
+    pub(crate) fn listens(&self, address: IpAddr) -> Option<SocketAddr> {
+        self.there.get(&address).map(|spot| spot.listens)
     }
 
     /// The zone's address for which a loopback one stands.
@@ -44,7 +65,7 @@ impl Map {
         let address = address.to_canonical();
         self.there
             .iter()
-            .find(|(_, there)| IpAddr::V4(**there) == address)
+            .find(|(_, spot)| IpAddr::V4(spot.shown) == address)
             .map(|(zone, _)| *zone)
     }
 
@@ -73,12 +94,52 @@ impl ReverseName for IpAddr {
 /// # Errors
 /// The last failure to bind.
 pub(crate) async fn bind(addresses: &[IpAddr], place: Place) -> io::Result<Sockets> {
+    let first = match place.spread {
+        Spread::Ports { at, first } => return bind_ports(addresses, at, first, place).await,
+        Spread::Addresses { first } => first,
+    };
     let own = Ipv4Addr::from([127, (std::process::id() % 199 + 16) as u8, 0, 0]);
-    let first = u32::from(place.first.unwrap_or(own));
+    let first = u32::from(first.unwrap_or(own));
     let mut last = io::Error::other("no address to bind");
     // The next block, where a port of this one is taken.
     for attempt in 0..TRIES {
-        match try_bind(addresses, first + attempt * 1024, place).await {
+        match try_addresses(addresses, first + attempt * 1024, place).await {
+            Ok(sockets) => return Ok(sockets),
+            // Many systems have no address for loopback but the one.
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                return bind_ports(addresses, Ipv4Addr::LOCALHOST, 0, place).await;
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// Binds a port for each at one address: the name server's, then the hosts' in the order of their addresses, from
+/// the first port on, or any that are free.
+async fn bind_ports(
+    addresses: &[IpAddr],
+    at: Ipv4Addr,
+    first: u16,
+    place: Place,
+) -> io::Result<Sockets> {
+    let mut ports = Ports(first);
+    let dns = match place.dns_port {
+        0 => ports.next()?,
+        port => port,
+    };
+    if place.smtp_port != 0 {
+        ports = Ports(place.smtp_port);
+    }
+    let ports = addresses
+        .iter()
+        .map(|_| ports.next())
+        .collect::<io::Result<Vec<u16>>>()?;
+    let mut last = io::Error::other("no port to bind");
+    // A free port of TCP may be taken in UDP.
+    let tries = if dns == 0 { TRIES } else { 1 };
+    for _ in 0..tries {
+        match try_ports(addresses, at, dns, &ports).await {
             Ok(sockets) => return Ok(sockets),
             Err(error) => last = error,
         }
@@ -86,16 +147,63 @@ pub(crate) async fn bind(addresses: &[IpAddr], place: Place) -> io::Result<Socke
     Err(last)
 }
 
-async fn try_bind(addresses: &[IpAddr], first: u32, place: Place) -> io::Result<Sockets> {
-    let there = translation(addresses, first);
-    let (dns_udp, dns_tcp) = bind_dns(place.dns_port).await?;
-    let mut port = place.smtp_port;
-    let mut smtp = Vec::new();
-    for (address, loopback) in &there {
-        let listener =
-            listen(SocketAddr::from((*loopback, port))).map_err(at((*loopback, port)))?;
-        port = listener.local_addr()?.port();
+/// The next port to bind; 0 is any that is free.
+struct Ports(u16);
+
+impl Ports {
+    fn next(&mut self) -> io::Result<u16> {
+        let port = self.0;
+        if port == u16::MAX {
+            let why = "found more hosts than ports from there up to 65535, expected room for all";
+            return Err(io::Error::other(why));
+        }
+        self.0 += u16::from(port != 0);
+        Ok(port)
+    }
+}
+
+async fn try_ports(
+    addresses: &[IpAddr],
+    at: Ipv4Addr,
+    dns: u16,
+    ports: &[u16],
+) -> io::Result<Sockets> {
+    let (dns_udp, dns_tcp) = bind_dns(at, dns).await?;
+    let stand_ins = translation(addresses, u32::from(STAND_INS));
+    let (mut there, mut smtp) = (BTreeMap::new(), Vec::new());
+    for (address, port) in addresses.iter().zip(ports) {
+        let listener = listen(SocketAddr::from((at, *port))).map_err(failed_at((at, *port)))?;
+        let spot = Spot {
+            shown: stand_ins[address],
+            listens: listener.local_addr()?,
+        };
+        there.insert(*address, spot);
         smtp.push((*address, listener));
+    }
+    let first = addresses.first().and_then(|first| there.get(first));
+    let map = Map {
+        dns: dns_udp.local_addr()?,
+        smtp_port: first.map_or(0, |spot| spot.listens.port()),
+        there,
+    };
+    Ok(Sockets {
+        map,
+        dns_udp,
+        dns_tcp,
+        smtp,
+    })
+}
+
+async fn try_addresses(addresses: &[IpAddr], first: u32, place: Place) -> io::Result<Sockets> {
+    let (dns_udp, dns_tcp) = bind_dns(Ipv4Addr::LOCALHOST, place.dns_port).await?;
+    let mut port = place.smtp_port;
+    let (mut there, mut smtp) = (BTreeMap::new(), Vec::new());
+    for (address, shown) in translation(addresses, first) {
+        let listener = listen(SocketAddr::from((shown, port))).map_err(failed_at((shown, port)))?;
+        let listens = listener.local_addr()?;
+        port = listens.port();
+        there.insert(address, Spot { shown, listens });
+        smtp.push((address, listener));
     }
     let map = Map {
         dns: dns_udp.local_addr()?,
@@ -110,16 +218,16 @@ async fn try_bind(addresses: &[IpAddr], first: u32, place: Place) -> io::Result<
     })
 }
 
-async fn bind_dns(port: u16) -> io::Result<(UdpSocket, TcpListener)> {
-    let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+async fn bind_dns(at: Ipv4Addr, port: u16) -> io::Result<(UdpSocket, TcpListener)> {
+    let tcp = TcpListener::bind((at, port))
         .await
-        .map_err(at((Ipv4Addr::LOCALHOST, port)))?;
+        .map_err(failed_at((at, port)))?;
     let udp = UdpSocket::bind(tcp.local_addr()?).await?;
     Ok((udp, tcp))
 }
 
 /// Says of an error where it happened.
-fn at(address: (Ipv4Addr, u16)) -> impl FnOnce(io::Error) -> io::Error {
+fn failed_at(address: (Ipv4Addr, u16)) -> impl FnOnce(io::Error) -> io::Error {
     move |error| {
         io::Error::new(
             error.kind(),
@@ -160,7 +268,16 @@ fn translation(addresses: &[IpAddr], first: u32) -> BTreeMap<IpAddr, Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
     use super::*;
+    use crate::{
+        drill,
+        lab::{Lab, NetworkKind},
+        scenario::Scenario,
+        sender::Reference,
+        verdict::Witness,
+    };
 
     #[test]
     fn every_address_gets_a_loopback_address_of_its_own() {
@@ -171,5 +288,103 @@ mod tests {
         assert_eq!(distinct.len(), 512);
         assert!(there.values().all(Ipv4Addr::is_loopback));
         assert_eq!(there[&IpAddr::from([192, 0, 2, 7])].octets()[3], 7);
+    }
+
+    /// Two exchangers, of which the preferred one refuses.
+    const DRILL: &str = "summary = 's'\nzone = \"\"\"\n$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\n@ MX 30 mx3\n\
+        mx1 A 192.0.2.1\nmx2 AAAA 2001:db8::2\nmx3 A 192.0.2.3\n\"\"\"\n\
+        messages = [{ id = 'm', to = 'a@example.test' }]\n\
+        faults = [{ host = 'mx1.example.test', stage = 'connect', effect = 'refuse' }, \
+        { host = 'mx2.example.test', stage = 'rcpt', effect = '451 4.3.2 later' }]\n\
+        [expect.m]\nattempts = [{ host = 'mx1.example.test', result = 'refused', address = '192.0.2.1' }, \
+        { host = 'mx2.example.test', result = 451, address = '2001:db8::2' }, \
+        { host = 'mx3.example.test', result = 'accepted', address = '192.0.2.3' }]\n";
+    /// What no host has that tests run on (RFC 5737): as where there is no address but 127.0.0.1.
+    const NOBODYS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 0);
+
+    /// What is found in the drill on a lab of this kind, and where its hosts listen.
+    fn played(spread: Spread) -> (Vec<String>, Vec<SocketAddr>) {
+        let scenario = Scenario::parse("s", DRILL).expect("valid");
+        let place = Place {
+            spread,
+            ..Place::default()
+        };
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let network = NetworkKind::Loopback;
+            let lab = Lab::start_without_mailbox(Arc::new(scenario), network, place).await;
+            let lab = lab.expect("it starts");
+            let witness = Witness::Sender {
+                tolerance: Duration::from_secs(5),
+            };
+            let limit = Duration::from_secs(60);
+            let run = drill::conduct(&lab, Reference::default(), None, limit, witness).await;
+            let run = run.expect("it ends");
+            let findings = run.verdict.findings.iter();
+            let findings = findings.map(|finding| finding.claim.clone()).collect();
+            let endpoints = lab.endpoints().into_iter();
+            let mut sockets: Vec<SocketAddr> = endpoints.map(|endpoint| endpoint.listens).collect();
+            sockets.push(lab.resolver());
+            lab.stop().await;
+            (findings, sockets)
+        })
+    }
+
+    #[test]
+    fn drills_come_to_the_same_where_hosts_differ_by_their_ports_alone() {
+        let own = Spread::Addresses { first: None };
+        let ports = Spread::Ports {
+            at: Ipv4Addr::LOCALHOST,
+            first: 0,
+        };
+        let lacking = Spread::Addresses {
+            first: Some(NOBODYS),
+        };
+        for (spread, differ_by_ports) in [(own, false), (ports, true), (lacking, true)] {
+            let (findings, sockets) = played(spread);
+            assert_eq!(findings, [""; 0], "{spread:?}");
+            let (_, hosts) = sockets.split_last().expect("the name server");
+            let distinct = |part: fn(&SocketAddr) -> String, sockets: &[SocketAddr]| {
+                let parts: BTreeSet<String> = sockets.iter().map(part).collect();
+                parts.len()
+            };
+            let by_address = distinct(|socket| socket.ip().to_string(), hosts);
+            let by_port = distinct(|socket| socket.port().to_string(), &sockets);
+            let expected = match differ_by_ports {
+                true => (1, sockets.len()),
+                false => (hosts.len(), 2),
+            };
+            assert_eq!((by_address, by_port), expected, "{spread:?}: {sockets:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn with_a_first_port_the_others_follow_it() {
+        let addresses = [1, 2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
+        let place = |dns_port| Place {
+            dns_port,
+            ..Place::default()
+        };
+        let mut bound = None;
+        // Some block of ports is free.
+        for first in (20_000..60_000).step_by(97) {
+            let sockets = bind_ports(&addresses, Ipv4Addr::LOCALHOST, first, place(0)).await;
+            bound = bound.or(sockets.ok().map(|sockets| (first, sockets)));
+            if bound.is_some() {
+                break;
+            }
+        }
+        let (first, sockets) = bound.expect("room for four");
+        assert_eq!(sockets.map.dns.port(), first);
+        let ports = addresses.map(|address| sockets.map.listens(address).map(|at| at.port()));
+        assert_eq!(ports, [1, 2, 3].map(|more| Some(first + more)));
+        // The same ports once more are taken, and told by the first of them.
+        let taken = bind_ports(&addresses, Ipv4Addr::LOCALHOST, first, place(0)).await;
+        let told = taken.err().expect("taken").to_string();
+        assert!(told.starts_with(&format!("127.0.0.1:{first}: ")), "{told}");
+        let beyond = bind_ports(&addresses, Ipv4Addr::LOCALHOST, 65_533, place(0)).await;
+        let told = beyond.err().expect("no room").to_string();
+        assert!(told.starts_with("found more hosts than ports"), "{told}");
     }
 }

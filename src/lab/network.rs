@@ -50,7 +50,7 @@ pub(super) const TOO_MANY_SESSIONS: &str = "more sessions at once than a lab ser
 pub enum NetworkKind {
     /// In-process pipes on the zone's own addresses, with a virtual clock.
     Memory,
-    /// Sockets in 127.0.0.0/8, with the real clock.
+    /// Sockets in 127.0.0.0/8, or at ports of 127.0.0.1 where there is no more, with the real clock.
     Loopback,
     /// Sockets on the zone's own addresses, in a private network that the process is in already
     /// (Linux), with the real clock.
@@ -101,10 +101,10 @@ impl Network {
     pub(crate) fn endpoint(&self, address: IpAddr) -> SocketAddr {
         match self {
             Self::Memory(_) | Self::Namespace => SocketAddr::new(address, 25),
-            Self::Loopback(map) => SocketAddr::new(
-                map.there(address).map_or(address, IpAddr::V4),
-                map.smtp_port,
-            ),
+            Self::Loopback(map) => {
+                let nowhere = SocketAddr::new(address, map.smtp_port);
+                map.listens(address).unwrap_or(nowhere)
+            }
         }
     }
 
@@ -199,10 +199,9 @@ pub(crate) async fn connect_https(site: &Arc<Site>, address: IpAddr) -> io::Resu
             Ok(near)
         }
         Network::Loopback(map) => {
-            let there = map.there(address).ok_or(io::ErrorKind::HostUnreachable)?;
-            TcpStream::connect((there, map.smtp_port))
-                .await
-                .map(Stream::Tcp)
+            let there = map.listens(address);
+            let there = there.ok_or(io::ErrorKind::HostUnreachable)?;
+            TcpStream::connect(there).await.map(Stream::Tcp)
         }
         Network::Namespace => TcpStream::connect((address, HTTPS_PORT))
             .await
@@ -263,7 +262,7 @@ async fn connect_loopback(
     purpose: Purpose,
 ) -> io::Result<Stream> {
     let there = map
-        .there(receiver.address)
+        .listens(receiver.address)
         .ok_or(io::ErrorKind::HostUnreachable)?;
     // A refusal or a silence that is no count happens in the kernel, unseen by the listener.
     match site.foresee_connect(receiver) {
@@ -295,9 +294,7 @@ async fn connect_loopback(
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let from = socket.local_addr()?;
     site.announce(from, purpose);
-    let connected = socket
-        .connect(SocketAddr::from((there, map.smtp_port)))
-        .await;
+    let connected = socket.connect(there).await;
     // The listener asks for it once; a connection that never came about leaves it.
     let stream = connected.inspect_err(|_| drop(site.announced(from)))?;
     stream.set_nodelay(true)?;

@@ -11,6 +11,7 @@ use super::{Site, authority::Credentials, handshake};
 use crate::{
     connection::{Connection, Line},
     event::{FetchOutcome, What},
+    name::Domain,
     scenario::{PolicyRow, policy_host},
     stream::Stream,
     time::Moment,
@@ -31,6 +32,18 @@ pub(crate) struct PolicyHost {
 }
 
 impl PolicyHost {
+    /// Its names, without repetition.
+    pub(super) fn names(&self) -> Vec<Domain> {
+        let mut names: Vec<Domain> = Vec::new();
+        for (row, _) in &self.rows {
+            let name = policy_host(&row.domain);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
     fn row(&self, now: Moment) -> Option<&(PolicyRow, Credentials)> {
         self.rows
             .iter()
