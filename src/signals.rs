@@ -1,32 +1,41 @@
 //! What asks a process to end: an interrupt from the terminal, TERM, QUIT, and HUP where that is not ignored.
 
-use std::{io, thread};
+use std::{future::poll_fn, io, pin::Pin, task::Poll, thread};
 
 /// Does something, in a thread of its own, when this process is asked to end.
+///
+/// # Errors
+/// That the system does not let it listen.
 pub(crate) fn when_asked_to_end(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    // The wish is waited for from now on, not from when the thread has its turn.
-    let (listening, listens) = std::sync::mpsc::channel();
+    let interrupted = runtime.block_on(listen())?;
     thread::Builder::new().spawn(move || {
-        let asked = runtime.block_on(async {
-            let mut asked = std::pin::pin!(interrupted());
-            let first = futures_util::poll!(asked.as_mut());
-            listening.send(()).unwrap_or_default();
-            match first {
-                std::task::Poll::Ready(asked) => asked,
-                std::task::Poll::Pending => asked.await,
-            }
-        });
-        if asked.is_ok() {
+        if runtime.block_on(interrupted).is_ok() {
             act();
         }
     })?;
-    listens.recv().map_err(io::Error::other)
+    Ok(())
 }
 
-/// Waits until this process is asked to end, from the terminal or by others.
+/// Ends when this process is asked to end.
+pub(crate) type Interrupted = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+/// Listens from now on for what asks this process to end, from the terminal or by others.
+///
+/// # Errors
+/// That the system does not let it listen.
+pub(crate) async fn listen() -> io::Result<Interrupted> {
+    let mut interrupted: Interrupted = Box::pin(interrupted());
+    // Only a future that was begun listens.
+    match poll_fn(|context| Poll::Ready(interrupted.as_mut().poll(context))).await {
+        Poll::Pending => Ok(interrupted),
+        Poll::Ready(ended) => ended.map(|()| Box::pin(std::future::ready(Ok(()))) as Interrupted),
+    }
+}
+
+/// Waits until this process is asked to end.
 pub(crate) async fn interrupted() -> io::Result<()> {
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted,

@@ -243,16 +243,8 @@ impl Playing {
 
 /// Tells when this process is asked to end.
 fn listen(tell: SyncSender<Said>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    thread::Builder::new().spawn(move || {
-        if runtime.block_on(signals::interrupted()).is_ok() {
-            // Everything may have been played by now.
-            tell.send(Said::Interrupted).unwrap_or_default();
-        }
-    })?;
-    Ok(())
+    // Everything may have been played by then.
+    signals::when_asked_to_end(move || tell.send(Said::Interrupted).unwrap_or_default())
 }
 
 /// A bar on the terminal, for long runs only: of messages, of which a drill may have a million.

@@ -1,12 +1,9 @@
 //! `mxdrill up`: a lab that stays up on loopback until it is interrupted.
 
 use std::{
-    future::poll_fn,
     io::{self, Write},
     path::Path,
-    pin::{Pin, pin},
     sync::Arc,
-    task::Poll,
 };
 
 use super::{
@@ -48,17 +45,14 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
         if let Some(file) = &args.ca_file {
             write_authority(&lab, file)?;
         }
-        let mut interrupted = pin!(signals::interrupted());
         // Who has read where it is may ask it to end.
-        if let Poll::Ready(interrupted) = looked_at(interrupted.as_mut()).await {
-            return interrupted.map(|()| Outcome::Passed);
-        }
+        let interrupted = signals::listen().await?;
         let mut writer = Writer::start(standard_output()?)?;
         writer.write(introduction(&lab, args.format)?);
         let mut seen = Seen::default();
         let ended = tokio::select! {
             told = seen.follow(&lab, args.format, &mut writer) => told,
-            interrupted = &mut interrupted => interrupted,
+            interrupted = interrupted => interrupted,
         };
         let log = lab.site().log.clone();
         lab.stop().await;
@@ -81,11 +75,6 @@ pub(super) fn up(args: &UpArgs) -> io::Result<Outcome> {
         }
         ended.map(|()| Outcome::Passed)
     })
-}
-
-/// What comes of a future that is begun, and not waited for.
-async fn looked_at<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
-    poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await
 }
 
 /// What a lab saw that nothing else is kept of: it may stay up for long.
