@@ -47,6 +47,15 @@ impl FromStr for Mailbox {
     }
 }
 
+/// A mailbox in text as it is told from others: local parts are case-sensitive (RFC 5321 section 2.4),
+/// domains are not.
+pub(crate) fn key(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
+        None => text.to_owned(),
+    }
+}
+
 impl fmt::Display for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.text)

@@ -1,6 +1,8 @@
 //! What a sender did, read off the lab's side of the log: attempts, and what each message came to.
 
 mod attribution;
+mod pool;
+mod routes;
 mod sessions;
 
 use std::{
@@ -28,8 +30,8 @@ use crate::{
 pub struct Attempt {
     /// The message it was for, where that can be told.
     pub message: Option<MessageId>,
-    /// Whether that is only the likeliest of several messages.
-    pub guessed: bool,
+    /// How sure that is.
+    pub certainty: Certainty,
     /// Whether it was for a notification, where the sender does not say which.
     pub notification: bool,
     /// Whether it may have been no attempt at the message by itself: the client left of its own accord before
@@ -64,13 +66,31 @@ pub struct Attempt {
     pub sni: Option<String>,
     /// The reverse-path, if there was a transaction.
     pub from: Option<String>,
+    /// The recipients that its commands named, those of failed commands included.
+    pub offered: Vec<String>,
     /// The replies to its recipients.
     pub recipients: Vec<(String, u16)>,
     /// The recipients for whom the receiver took the message.
     pub taken: Vec<String>,
 }
 
+/// How sure it is which message an attempt was for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Certainty {
+    /// It can be no other.
+    Sure,
+    /// It is one of several to the same domains.
+    OneOfAlike,
+    /// It is the likeliest of several.
+    Guessed,
+}
+
 impl Attempt {
+    /// Whether it may have been for another message.
+    pub fn is_guessed(&self) -> bool {
+        self.certainty != Certainty::Sure
+    }
+
     /// Whether it went to a host: by the exchanger that the sender named, else by the address's names.
     pub fn went_to(&self, host: &Host) -> bool {
         match host {

@@ -10,21 +10,22 @@ use std::{
     net::IpAddr,
 };
 
-use hickory_proto::rr::{RData, Record};
-
-use super::Attempt;
+use super::{
+    Attempt, Certainty,
+    pool::{Pool, certainty_of_open, latest_done},
+    routes::Routes,
+};
 use crate::{
     event::{Event, What},
+    mailbox,
     name::Domain,
     scenario::{Mailbox, Message, MessageId, Scenario},
     time::Moment,
-    zone::address_of,
 };
 
-/// An attempt, and the recipients that its commands named, those of failed commands included.
+/// An attempt, of which it may have to be found out whom it was for.
 pub(crate) struct Unattributed {
     pub(crate) attempt: Attempt,
-    pub(super) offered: Vec<String>,
     /// Whether it handed over a notification about a message of the drill, which is none of its messages.
     pub(super) is_about_one: bool,
 }
@@ -79,101 +80,54 @@ impl Background {
     }
 }
 
-/// Where the answers of the name server lead, all of them together.
-#[derive(Default)]
-struct Routes {
-    names: BTreeMap<Domain, BTreeSet<Domain>>,
-    aliases: BTreeMap<Domain, Domain>,
-    addresses: BTreeMap<Domain, BTreeSet<IpAddr>>,
-}
-
-impl Routes {
-    fn learn(&mut self, records: &[Record]) {
-        for record in records {
-            let owner = Domain::from(&record.name);
-            if let RData::CNAME(alias) = &record.data {
-                let target = Domain::from(&alias.0);
-                self.aliases.insert(owner.clone(), target.clone());
-                self.names.entry(owner).or_default().insert(target);
-            } else if let RData::MX(mx) = &record.data {
-                let target = Domain::from(&mx.exchange);
-                self.names.entry(owner).or_default().insert(target);
-            } else if let Some(address) = address_of(&record.data) {
-                self.addresses.entry(owner).or_default().insert(address);
-            }
-        }
-    }
-
-    /// Whether mail for a domain may have been led to an address.
-    fn lead(&self, domain: &Domain, address: IpAddr) -> bool {
-        let mut seen = BTreeSet::new();
-        let mut next = vec![domain];
-        while let Some(name) = next.pop() {
-            let literal = name.as_str().parse::<IpAddr>();
-            let known = self.addresses.get(name);
-            if literal == Ok(address) || known.is_some_and(|known| known.contains(&address)) {
-                return true;
-            }
-            if seen.insert(name) {
-                next.extend(self.names.get(name).into_iter().flatten());
-            }
-        }
-        false
-    }
-
-    /// Whether a name is what another one stands for.
-    fn stands_for(&self, alias: &Domain, name: &str) -> bool {
-        let mut at = alias;
-        // As many steps as there are aliases: more would go round in a circle.
-        for _ in 0..self.aliases.len() {
-            let Some(next) = self.aliases.get(at) else {
-                return false;
-            };
-            if next.as_str().eq_ignore_ascii_case(name) {
-                return true;
-            }
-            at = next;
-        }
-        false
-    }
-}
-
 /// A message as far as it is known at some point of the log.
 struct Entry<'a> {
     message: &'a Message,
-    /// When the sender was given it; nobody knows of one that is not in the log.
-    given: Moment,
-    /// When a notification about it arrived, if it had one recipient.
-    returned: Option<Moment>,
     /// The recipients that were neither taken nor refused for good.
-    open: Vec<&'a Mailbox>,
+    open: BTreeSet<&'a str>,
+    /// Whether the sender has been given it.
+    is_given: bool,
+    /// Whether nothing more of it is to be expected.
+    is_done: bool,
     /// How often each address was tried for it.
     tried: BTreeMap<IpAddr, usize>,
+    /// The pools that it belongs to.
+    pools: BTreeSet<usize>,
 }
 
 impl Entry<'_> {
-    fn is_open(&self, at: Moment) -> bool {
-        !self.open.is_empty() && self.returned.is_none_or(|returned| returned >= at)
+    fn tried(&self, address: IpAddr) -> usize {
+        self.tried.get(&address).copied().unwrap_or(0)
+    }
+}
+
+/// A recipient that commands may name.
+struct Named {
+    pool: usize,
+    /// The messages that have it, and which of their recipients it is.
+    places: BTreeMap<usize, usize>,
+}
+
+/// What commands may name, as it is written and with local parts in lower case.
+#[derive(Default)]
+struct Names {
+    exact: BTreeMap<String, Named>,
+    folded: BTreeMap<String, Named>,
+}
+
+impl Names {
+    /// A name as it is written, or else in lower case: a sender may not change a local part, and some do.
+    fn pool(&self, text: &str) -> Option<usize> {
+        let exact = self.exact.get(&mailbox::key(text));
+        let named = exact.or_else(|| self.folded.get(&text.to_ascii_lowercase()));
+        Some(named?.pool)
     }
 
-    fn is_for(&self, recipient: &str, routes: &Routes) -> bool {
-        self.addressed(recipient, routes).is_some()
-    }
-
-    /// The recipient that is meant: a sender may write what an alias stands for in its place.
-    fn addressed(&self, recipient: &str, routes: &Routes) -> Option<&Mailbox> {
-        let same = |to: &&Mailbox| to.text.eq_ignore_ascii_case(recipient);
-        let same_by_alias = |to: &&Mailbox| {
-            let parts = (recipient.rsplit_once('@'), to.text.rsplit_once('@'));
-            let (Some((local, domain)), Some((wanted, _))) = parts else {
-                return false;
-            };
-            local == wanted && routes.stands_for(&to.domain, domain)
-        };
-        let to = &self.message.to;
-        to.iter()
-            .find(same)
-            .or_else(|| to.iter().find(same_by_alias))
+    /// Which recipient of a message is meant.
+    fn place(&self, text: &str, index: usize) -> Option<usize> {
+        let place = |named: &Named| named.places.get(&index).copied();
+        let exact = self.exact.get(&mailbox::key(text)).and_then(place);
+        exact.or_else(|| self.folded.get(&text.to_ascii_lowercase()).and_then(place))
     }
 }
 
@@ -181,309 +135,331 @@ impl Entry<'_> {
 struct Ledger<'a> {
     entries: Vec<Entry<'a>>,
     place: BTreeMap<&'a MessageId, usize>,
-    routes: &'a Routes,
+    pools: Vec<Pool>,
+    names: Names,
+    everybody: usize,
+    /// The pools of messages with the same author.
+    by_author: BTreeMap<String, usize>,
+    /// The pools of messages whose domains lead to the same addresses; those of one author among them.
+    by_route: BTreeMap<usize, usize>,
+    by_author_and_route: BTreeMap<(String, usize), usize>,
+    /// The routes that lead to an address.
+    led: BTreeMap<IpAddr, BTreeSet<usize>>,
+    /// Where notifications may be led to.
+    authors_at: BTreeSet<IpAddr>,
+    /// The messages that will be given and those that will be returned, the next one last.
+    to_be_given: Vec<(Moment, usize)>,
+    to_be_returned: Vec<(Moment, usize)>,
 }
 
 impl<'a> Ledger<'a> {
     fn new(scenario: &'a Scenario, background: &'a Background) -> Self {
-        let Background {
-            routes,
-            given,
-            returned,
-        } = background;
+        let messages = &scenario.messages;
         let entry = |message: &'a Message| Entry {
             message,
-            given: given.get(&message.id).copied().unwrap_or(Moment::START),
-            returned: returned
-                .get(&message.id)
-                .copied()
-                .filter(|_| message.to.len() == 1),
-            open: message.to.iter().collect(),
+            open: message.to.iter().map(|to| &*to.text).collect(),
+            is_given: false,
+            is_done: false,
             tried: BTreeMap::new(),
+            pools: BTreeSet::new(),
         };
-        let messages = scenario.messages.iter();
-        Self {
-            place: messages
-                .clone()
-                .map(|message| &message.id)
-                .zip(0..)
-                .collect(),
-            entries: messages.map(entry).collect(),
-            routes,
+        let mut ledger = Self {
+            entries: messages.iter().map(entry).collect(),
+            place: messages.iter().map(|one| &one.id).zip(0..).collect(),
+            pools: vec![Pool::default()],
+            names: Names::default(),
+            everybody: 0,
+            by_author: BTreeMap::new(),
+            by_route: BTreeMap::new(),
+            by_author_and_route: BTreeMap::new(),
+            led: BTreeMap::new(),
+            authors_at: BTreeSet::new(),
+            to_be_given: Vec::new(),
+            to_be_returned: Vec::new(),
+        };
+        ledger.pool_all(&background.routes);
+        for (message, index) in messages.iter().zip(0..) {
+            // Nobody knows of one that is not in the log.
+            let given = background.given.get(&message.id);
+            let given = given.copied().unwrap_or(Moment::START);
+            ledger.to_be_given.push((given, index));
+            let returned = background.returned.get(&message.id);
+            let alone = returned.filter(|_| message.to.len() == 1);
+            ledger.to_be_returned.extend(alone.map(|at| (*at, index)));
+        }
+        ledger
+            .to_be_given
+            .sort_unstable_by(|one, other| other.cmp(one));
+        ledger
+            .to_be_returned
+            .sort_unstable_by(|one, other| other.cmp(one));
+        ledger
+    }
+
+    /// Sorts the messages into pools.
+    fn pool_all(&mut self, routes: &Routes) {
+        let mut reached: BTreeMap<&Domain, BTreeSet<IpAddr>> = BTreeMap::new();
+        let mut kinds_of_routes: BTreeMap<BTreeSet<IpAddr>, usize> = BTreeMap::new();
+        let mut kinds_of_hops: BTreeMap<Vec<Domain>, usize> = BTreeMap::new();
+        for index in 0..self.entries.len() {
+            let message = self.entries[index].message;
+            let domains = message.to.iter().map(|to| &to.domain);
+            let mut addresses = BTreeSet::new();
+            for domain in domains.collect::<BTreeSet<_>>() {
+                let reached = reached.entry(domain);
+                addresses.extend(reached.or_insert_with(|| routes.reach(domain)).iter());
+            }
+            let next = kinds_of_routes.len();
+            let route = *kinds_of_routes.entry(addresses.clone()).or_insert(next);
+            for address in addresses {
+                self.led.entry(address).or_default().insert(route);
+            }
+            let author = author_of(message);
+            let mut pools = BTreeSet::from([
+                self.everybody,
+                pool_of(&mut self.by_author, author.clone(), &mut self.pools),
+                pool_of(&mut self.by_route, route, &mut self.pools),
+                pool_of(
+                    &mut self.by_author_and_route,
+                    (author, route),
+                    &mut self.pools,
+                ),
+            ]);
+            self.name_recipients(index, routes, &mut pools);
+            let next = kinds_of_hops.len();
+            let hops = kinds_of_hops.entry(Scenario::next_hops(message));
+            let hops = *hops.or_insert(next);
+            for pool in &pools {
+                self.pools[*pool].lead_to(hops);
+            }
+            self.entries[index].pools = pools;
+        }
+        let authors = self
+            .entries
+            .iter()
+            .filter_map(|one| one.message.from.as_ref());
+        let domains: BTreeSet<&Domain> = authors.map(|from| &from.domain).collect();
+        let authors_at = domains.into_iter().flat_map(|domain| routes.reach(domain));
+        self.authors_at = authors_at.collect();
+    }
+
+    /// Enters what commands may name the recipients of a message: a sender may write what an alias stands for
+    /// in its place.
+    fn name_recipients(&mut self, index: usize, routes: &Routes, pools: &mut BTreeSet<usize>) {
+        let message = self.entries[index].message;
+        let mut name = |names: &mut BTreeMap<String, Named>, text: String, place: usize| {
+            let all = &mut self.pools;
+            let named = names.entry(text).or_insert_with(|| Named {
+                pool: new_pool(all),
+                places: BTreeMap::new(),
+            });
+            named.places.entry(index).or_insert(place);
+            pools.insert(named.pool);
+        };
+        for (place, to) in message.to.iter().enumerate() {
+            name(&mut self.names.exact, mailbox::key(&to.text), place);
+            name(&mut self.names.folded, to.text.to_ascii_lowercase(), place);
+        }
+        for (place, to) in message.to.iter().enumerate() {
+            let Some((local, _)) = to.text.rsplit_once('@') else {
+                continue;
+            };
+            for meant in routes.stands_for(&to.domain) {
+                name(&mut self.names.exact, format!("{local}@{meant}"), place);
+            }
+        }
+    }
+
+    /// Brings the pools to a moment, which is none before the last.
+    fn advance(&mut self, at: Moment) {
+        while let Some((_, index)) = self.to_be_given.pop_if(|(given, _)| *given <= at) {
+            let entry = &mut self.entries[index];
+            entry.is_given = true;
+            for pool in &entry.pools {
+                match entry.is_done {
+                    true => self.pools[*pool].close(index, &entry.tried),
+                    false => self.pools[*pool].add(index, &entry.tried),
+                }
+            }
+        }
+        while let Some((_, index)) = self.to_be_returned.pop_if(|(returned, _)| *returned < at) {
+            self.close(index);
+        }
+    }
+
+    fn close(&mut self, index: usize) {
+        let entry = &mut self.entries[index];
+        entry.is_done = true;
+        if entry.is_given {
+            for pool in &entry.pools {
+                self.pools[*pool].close(index, &entry.tried);
+            }
         }
     }
 
     fn enter(&mut self, one: Unattributed) -> Attempt {
         let Unattributed {
             mut attempt,
-            offered,
             is_about_one,
         } = one;
+        self.advance(attempt.at);
         if is_about_one && attempt.message.is_none() {
             attempt.notification = true;
         } else if attempt.message.is_none() {
-            let found = self.find(&attempt, &offered);
+            let found = self.find(&attempt);
             attempt.message = found.map(|(index, _)| self.entries[index].message.id.clone());
-            attempt.guessed = found.is_some_and(|(_, sure)| !sure);
+            attempt.certainty = found.map_or(Certainty::Sure, |(_, certainty)| certainty);
             attempt.notification = found.is_none() && self.is_notification(&attempt);
         }
         let place = attempt.message.as_ref().and_then(|id| self.place.get(id));
-        // Whether a host would take a recipient is asked from the null reverse-path.
-        let is_callout = |index: &usize| {
-            let has_author = self.entries[*index].message.from.is_some();
-            has_author && attempt.from.as_deref() == Some("") && attempt.taken.is_empty()
-        };
-        attempt.incidental |= place.is_some_and(is_callout);
-        if let Some(entry) = place.and_then(|index| self.entries.get_mut(*index)) {
-            *entry.tried.entry(attempt.address).or_default() += usize::from(!attempt.incidental);
-            let sent = attempt.recipients.iter_mut().map(|(to, _)| to);
-            for to in attempt.taken.iter_mut().chain(sent) {
-                if let Some(meant) = entry.addressed(to, self.routes) {
-                    *to = meant.text.to_string();
-                }
-            }
-            let settled = |to: &Mailbox| {
-                attempt.taken.iter().any(|taken| **taken == *to.text)
-                    || attempt
-                        .recipients
-                        .iter()
-                        .any(|(refused, code)| **refused == *to.text && *code >= 500)
-                    || (attempt.is_permanent() && entry.message.to.len() == 1)
-            };
-            if !attempt.incidental {
-                entry.open.retain(|to| !settled(to));
-            }
+        if let Some(index) = place.copied() {
+            self.enter_for(index, &mut attempt);
         }
         attempt
     }
 
+    /// Enters an attempt for a message.
+    fn enter_for(&mut self, index: usize, attempt: &mut Attempt) {
+        let message = self.entries[index].message;
+        // Whether a host would take a recipient is asked from the null reverse-path.
+        attempt.incidental |= message.from.is_some()
+            && attempt.from.as_deref() == Some("")
+            && attempt.taken.is_empty();
+        let sent = attempt.recipients.iter_mut().map(|(to, _)| to);
+        for to in attempt
+            .taken
+            .iter_mut()
+            .chain(sent)
+            .chain(&mut attempt.offered)
+        {
+            if let Some(meant) = self.addressed(index, to) {
+                *to = meant.text.to_string();
+            }
+        }
+        if attempt.incidental {
+            return;
+        }
+        let entry = &mut self.entries[index];
+        let before = entry.tried(attempt.address);
+        for pool in &entry.pools {
+            self.pools[*pool].tried(index, attempt.address, before);
+        }
+        entry.tried.insert(attempt.address, before + 1);
+        let replies = attempt.recipients.iter();
+        let refused = replies.filter(|(_, code)| *code >= 500).map(|(to, _)| to);
+        for settled in attempt.taken.iter().chain(refused) {
+            entry.open.remove(settled.as_str());
+        }
+        let is_refused = attempt.is_permanent() && message.to.len() == 1;
+        if is_refused || entry.open.is_empty() {
+            entry.open.clear();
+            self.close(index);
+        }
+    }
+
+    /// The recipient of a message that is meant.
+    fn addressed(&self, index: usize, text: &str) -> Option<&'a Mailbox> {
+        let place = self.names.place(text, index)?;
+        Some(&self.entries[index].message.to[place])
+    }
+
     /// The message that an attempt was for, and whether it can be no other: open ones come before those
     /// that are done with.
-    fn find(&self, attempt: &Attempt, offered: &[String]) -> Option<(usize, bool)> {
-        let at = attempt.at;
-        let given = |index: &usize| self.entries[*index].given <= at;
-        let (open, done): (Vec<usize>, Vec<usize>) = (0..self.entries.len())
-            .filter(given)
-            .partition(|index| self.entries[*index].is_open(at));
-        if !offered.is_empty() {
-            let named = |index: &usize| {
-                let mut offered = offered.iter();
-                offered.any(|to| self.entries[*index].is_for(to, self.routes))
-            };
-            let open = open.into_iter().filter(named).collect();
-            let open = self.least_tried(open, attempt.address);
-            return open.or_else(|| latest(&done, named));
+    fn find(&mut self, attempt: &Attempt) -> Option<(usize, Certainty)> {
+        if !attempt.offered.is_empty() {
+            let offered = attempt.offered.iter();
+            let named = offered.filter_map(|to| self.names.pool(to));
+            let named: BTreeSet<usize> = named.collect();
+            let open = self.least_tried(&named, attempt.address);
+            return open.or_else(|| self.latest_done(&named));
         }
         if self.is_notification(attempt) {
             return None;
         }
-        let sent_by = |index: &usize| {
-            let from = self.entries[*index].message.from.as_ref();
-            let from = from.map_or("", |from| &*from.text);
-            attempt
-                .from
-                .as_ref()
-                .is_some_and(|said| said.eq_ignore_ascii_case(from))
+        let routes = self.led.get(&attempt.address);
+        let routes = routes.into_iter().flatten();
+        let author = attempt.from.as_deref().map(mailbox::key);
+        let of_author = author.and_then(|author| {
+            let pool = *self.by_author.get(&author)?;
+            self.pools[pool].has_open().then_some((author, pool))
+        });
+        let (led, all): (BTreeSet<usize>, usize) = match of_author {
+            Some((author, pool)) => {
+                let led = routes.clone().filter_map(|route| {
+                    let key = (author.clone(), *route);
+                    self.by_author_and_route.get(&key).copied()
+                });
+                (led.collect(), pool)
+            }
+            None => {
+                let led = routes.clone();
+                let led = led.filter_map(|route| self.by_route.get(route).copied());
+                (led.collect(), self.everybody)
+            }
         };
-        let led = |index: &usize| {
-            let mut hops = self.entries[*index].message.to.iter();
-            hops.any(|to| self.routes.lead(&to.domain, attempt.address))
-        };
-        let open = kept(kept(open, sent_by), led);
-        match open[..] {
-            [] => latest(&done, led),
+        if self.pools[all].has_open() {
             // Of several that it may be for, none of which leads there, nothing is known.
-            [first, _, ..] if !led(&first) => None,
-            _ => self.least_tried(open, attempt.address),
+            let only = self.pools[all].only_open();
+            let led = self.least_tried(&led, attempt.address);
+            return led.or_else(|| Some((only?, Certainty::Sure)));
         }
+        let led = self.led.get(&attempt.address).into_iter().flatten();
+        let led = led.filter_map(|route| self.by_route.get(route).copied());
+        self.latest_done(&led.collect())
     }
 
     /// Of messages that look the same, one is not tried again before the others.
-    fn least_tried(&self, entries: Vec<usize>, address: IpAddr) -> Option<(usize, bool)> {
-        let sure = entries.len() == 1;
-        let tried = |index: &usize| self.entries[*index].tried.get(&address).copied();
-        let least = entries
-            .into_iter()
-            .min_by_key(|index| tried(index).unwrap_or(0));
-        least.map(|index| (index, sure))
+    fn least_tried(
+        &mut self,
+        pools: &BTreeSet<usize>,
+        address: IpAddr,
+    ) -> Option<(usize, Certainty)> {
+        let entries = &self.entries;
+        let tried = |index: usize| entries[index].tried(address);
+        let mut least: Option<(usize, usize)> = None;
+        for pool in pools {
+            let found = self.pools[*pool].least_tried(address, tried);
+            least = least.into_iter().chain(found).min();
+        }
+        let (_, index) = least?;
+        let pools: Vec<&Pool> = pools.iter().map(|pool| &self.pools[*pool]).collect();
+        Some((index, certainty_of_open(&pools)))
+    }
+
+    /// The last that is done with.
+    fn latest_done(&self, pools: &BTreeSet<usize>) -> Option<(usize, Certainty)> {
+        let pools: Vec<&Pool> = pools.iter().map(|pool| &self.pools[*pool]).collect();
+        latest_done(&pools)
     }
 
     /// Whether an attempt was for a message about a message.
     fn is_notification(&self, attempt: &Attempt) -> bool {
-        let lead = |domain: &Domain| self.routes.lead(domain, attempt.address);
-        let mut messages = self.entries.iter().map(|entry| entry.message);
         match attempt.from.as_deref() {
-            Some("") => messages.all(|message| message.from.is_some()),
+            // Then no message of the drill is from the null reverse-path.
+            Some("") => !self.by_author.contains_key(""),
             Some(_) => false,
             None => {
-                let to_recipients =
-                    |message: &Message| message.to.iter().any(|to| lead(&to.domain));
-                let to_author =
-                    |message: &Message| message.from.iter().any(|from| lead(&from.domain));
-                !messages.clone().any(to_recipients) && messages.any(to_author)
+                !self.led.contains_key(&attempt.address)
+                    && self.authors_at.contains(&attempt.address)
             }
         }
     }
 }
 
-/// The last that satisfies a condition, and whether it is the only one.
-fn latest(all: &[usize], condition: impl Fn(&usize) -> bool) -> Option<(usize, bool)> {
-    let mut found = all.iter().rev().copied().filter(condition);
-    let last = found.next()?;
-    Some((last, found.next().is_none()))
+/// The reverse-path of a message, as commands are compared with it.
+fn author_of(message: &Message) -> String {
+    let from = message.from.as_ref();
+    from.map_or(String::new(), |from| mailbox::key(&from.text))
 }
 
-/// Those that satisfy a condition, or all if none does.
-fn kept(all: Vec<usize>, condition: impl Fn(&usize) -> bool) -> Vec<usize> {
-    match all.iter().any(&condition) {
-        true => all.into_iter().filter(condition).collect(),
-        false => all,
-    }
+fn new_pool(pools: &mut Vec<Pool>) -> usize {
+    pools.push(Pool::default());
+    pools.len() - 1
+}
+
+fn pool_of<K: Ord>(known: &mut BTreeMap<K, usize>, key: K, pools: &mut Vec<Pool>) -> usize {
+    *known.entry(key).or_insert_with(|| new_pool(pools))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use hickory_proto::rr::RecordType;
-
-    use super::*;
-    use crate::{
-        event::{Answered, Connected, Purpose, QueryOutcome, SessionId},
-        fault::{Stage, Transport},
-        observe::attempts,
-    };
-
-    const SCENARIO: &str = r#"
-summary  = "s"
-zone     = """
-one.test.        300 IN MX 10 mx.one.test.
-mx.one.test.     300 IN A  192.0.2.1
-two.test.        300 IN CNAME real.test.
-real.test.       300 IN A  192.0.2.2
-"""
-messages = [
-  { id = "one", to = "a@one.test" },
-  { id = "two", to = "b@two.test" },
-  { id = "twin", to = "b@two.test" },
-]
-"#;
-
-    fn scenario() -> Scenario {
-        Scenario::parse("s", SCENARIO).expect("valid")
-    }
-
-    /// What a sender is told that asks for everything.
-    fn told(scenario: &Scenario) -> Vec<Event> {
-        let mut events: Vec<What> = scenario
-            .messages
-            .iter()
-            .map(|message| What::Submitted {
-                message: message.id.clone(),
-                from: "sender@sender.test".to_owned(),
-                to: message.to.iter().map(|to| to.text.to_string()).collect(),
-            })
-            .collect();
-        let asked = [
-            ("one.test", RecordType::MX),
-            ("mx.one.test", RecordType::A),
-            ("two.test", RecordType::A),
-            ("sender.test", RecordType::MX),
-            ("bounces.sender.test", RecordType::A),
-        ];
-        for (name, record_type) in asked {
-            let name: Domain = name.parse().expect("a name");
-            let zone = scenario.zones.at(Moment::START);
-            events.push(What::Query {
-                records: zone.answer(&name, record_type).records,
-                name,
-                record_type,
-                over: Transport::Udp,
-                answer: QueryOutcome::NoError,
-                fault: None,
-            });
-        }
-        let at = Moment::START;
-        events.into_iter().map(|what| Event { at, what }).collect()
-    }
-
-    fn connect(session: u64, address: &str, result: Connected, seconds: u64) -> Event {
-        Event {
-            at: Moment::START.after(Duration::from_secs(seconds)),
-            what: What::Connect {
-                session: SessionId(session),
-                address: address.parse().expect("an address"),
-                hosts: Vec::new(),
-                result,
-                purpose: Purpose::default(),
-            },
-        }
-    }
-
-    fn reply(session: u64, stage: Stage, argument: &str, code: u16) -> Event {
-        Event {
-            at: Moment::START,
-            what: What::Reply {
-                session: SessionId(session),
-                stage,
-                argument: Some(argument.to_owned()),
-                answer: Answered::Reply {
-                    code,
-                    reply: String::new(),
-                },
-            },
-        }
-    }
-
-    fn about(attempt: &Attempt) -> (Option<&str>, bool) {
-        let id = attempt.message.as_ref().map(|id| &*id.0);
-        (id, attempt.notification)
-    }
-
-    #[test]
-    fn the_address_tells_whom_a_refused_connection_was_for() {
-        let scenario = scenario();
-        let mut events = told(&scenario);
-        events.push(connect(1, "192.0.2.1", Connected::Refused, 1));
-        events.push(connect(2, "198.51.100.25", Connected::Refused, 2));
-        let attempts = attempts(&scenario, &events);
-        assert_eq!(about(&attempts[0]), (Some("one"), false));
-        assert!(!attempts[0].guessed);
-        assert_eq!(about(&attempts[1]), (None, true));
-    }
-
-    #[test]
-    fn of_messages_that_look_the_same_one_is_guessed_and_none_left_out() {
-        let scenario = scenario();
-        let mut events = told(&scenario);
-        events.push(connect(1, "192.0.2.2", Connected::Refused, 1));
-        events.push(connect(2, "192.0.2.2", Connected::Refused, 2));
-        let attempts = attempts(&scenario, &events);
-        assert_eq!(about(&attempts[0]), (Some("two"), false));
-        assert_eq!(about(&attempts[1]), (Some("twin"), false));
-        assert!(attempts.iter().all(|attempt| attempt.guessed));
-    }
-
-    #[test]
-    fn what_an_alias_stands_for_is_the_same_recipient() {
-        let scenario = scenario();
-        let mut events = told(&scenario);
-        events.push(connect(1, "192.0.2.2", Connected::Accepted, 0));
-        events.push(reply(1, Stage::Mail, "sender@sender.test", 250));
-        events.push(reply(1, Stage::Rcpt, "b@real.test", 550));
-        let attempts = attempts(&scenario, &events);
-        assert_eq!(about(&attempts[0]), (Some("two"), false));
-        assert_eq!(attempts[0].recipients, [("b@two.test".to_owned(), 550)]);
-    }
-
-    #[test]
-    fn commands_that_failed_name_their_recipients_too() {
-        let scenario = scenario();
-        let mut events = told(&scenario);
-        events.push(connect(1, "203.0.113.9", Connected::Accepted, 0));
-        events.push(reply(1, Stage::Mail, "sender@sender.test", 451));
-        events.push(reply(1, Stage::Rcpt, "a@one.test", 503));
-        let attempts = attempts(&scenario, &events);
-        assert_eq!(about(&attempts[0]), (Some("one"), false));
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{Attempt, attribution::Unattributed};
+use super::{Attempt, Certainty, attribution::Unattributed};
 use crate::{
     event::{Answered, Connected, Event, Failed, Purpose, SessionId, What},
     fault::Stage,
@@ -214,7 +214,7 @@ impl View {
         let whole = Attempt {
             message: self.purpose.message.clone(),
             incidental: is_silent && left,
-            guessed: false,
+            certainty: Certainty::Sure,
             notification: false,
             session,
             exchanger: self.purpose.exchanger.clone(),
@@ -230,13 +230,13 @@ impl View {
             tls: self.tls,
             sni: self.sni,
             from: None,
+            offered: Vec::new(),
             recipients: Vec::new(),
             taken: Vec::new(),
         };
         if self.transactions.is_empty() {
             return vec![Unattributed {
                 attempt: whole,
-                offered: Vec::new(),
                 is_about_one: false,
             }];
         }
@@ -311,13 +311,13 @@ impl Transaction {
             stage,
             reply: self.reply.filter(|_| result != AttemptResult::Accepted),
             from: Some(self.from),
+            offered: self.offered,
             recipients: self.recipients,
             taken: self.taken,
             ..whole
         };
         Unattributed {
             attempt,
-            offered: self.offered,
             is_about_one: self.is_about_one,
         }
     }

@@ -1,7 +1,7 @@
 //! What a drill is judged by: what is known of the whole, and what was seen of one message.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     net::IpAddr,
     time::Duration,
 };
@@ -11,10 +11,11 @@ use super::{
     told::{Exchangers, LONGEST_PASS, Told},
 };
 use crate::{
+    event::SessionId,
     fault::Stage,
     name::Domain,
     observe::{Attempt, Ending, Heard},
-    scenario::{AttemptResult, Message, Outcome, Scenario},
+    scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
     time::Moment,
 };
 
@@ -30,8 +31,9 @@ pub(super) struct Case<'a> {
     pub(super) last: Moment,
     /// When addresses could not be reached, where a sender may remember that.
     pub(super) unreached: BTreeMap<IpAddr, BTreeSet<Moment>>,
-    /// What a foreign sender may know in advance: its attempts that came to no transaction.
-    pub(super) fruitless: Vec<Attempt>,
+    /// What a foreign sender may know in advance: its attempts that came to no transaction, those that are
+    /// alike together, with when and for which message each was made.
+    pub(super) fruitless: HashMap<Attempt, BTreeSet<(Moment, Option<MessageId>)>>,
     /// When addresses were tried for which message nobody can tell, or for none.
     pub(super) doubtful: BTreeMap<IpAddr, BTreeSet<Moment>>,
     /// Whether some notification was tried to be delivered in vain.
@@ -86,7 +88,7 @@ impl Case<'_> {
 
     /// Enters an attempt of a foreign sender, which may remember what it came to.
     pub(super) fn remember(&mut self, attempt: &Attempt) {
-        if attempt.guessed || attempt.incidental {
+        if attempt.is_guessed() || attempt.incidental {
             let doubtful = self.doubtful.entry(attempt.address).or_default();
             doubtful.insert(attempt.at);
         }
@@ -94,7 +96,16 @@ impl Case<'_> {
         if before_mail && !attempt.incidental {
             let unreached = self.unreached.entry(attempt.address).or_default();
             unreached.insert(attempt.at);
-            self.fruitless.push(attempt.clone());
+            let alike = Attempt {
+                message: None,
+                session: SessionId(0),
+                at: Moment::START,
+                ended: Moment::START,
+                reply: None,
+                ..attempt.clone()
+            };
+            let made = self.fruitless.entry(alike).or_default();
+            made.insert((attempt.at, attempt.message.clone()));
         }
     }
 }

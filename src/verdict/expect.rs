@@ -1,7 +1,10 @@
 //! What the scenario's author expects, held against what was observed.
 
+mod attempts;
+
 use std::{collections::BTreeSet, time::Duration};
 
+use self::attempts::{Extent, is_doubtful, sequence};
 use super::{
     Finding, Witness,
     case::{Case, Subject},
@@ -12,11 +15,7 @@ use crate::{
     name::Domain,
     observe::{Attempt, Ending},
     reply::Status,
-    scenario::{
-        AttemptResult, ExpectedAttempt, ExpectedMessage, Level, Message, MessageId, Outcome,
-        Scenario, Total,
-    },
-    time::Moment,
+    scenario::{ExpectedMessage, Level, Message, Outcome, Scenario, Total},
 };
 
 /// Attempts of one pass over a queue that is driven are nearer to each other than this.
@@ -361,133 +360,4 @@ fn for_all_recipients(recipients: usize, attempts: Vec<&Attempt>) -> Vec<&Attemp
         }
     }
     kept.into_iter().map(|(attempt, _)| attempt).collect()
-}
-
-/// How much of the attempts a scenario lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    Whole,
-    Beginning,
-}
-
-fn sequence(
-    case: &Case<'_>,
-    id: &MessageId,
-    extent: Extent,
-    expected: &[ExpectedAttempt],
-    observed: &[&Attempt],
-) -> Option<Finding> {
-    let (what, shown) = match extent {
-        Extent::Whole => ("attempts", observed.len()),
-        Extent::Beginning => ("first attempts", observed.len().min(expected.len())),
-    };
-    if aligned(case, id, extent, expected, observed) {
-        return None;
-    }
-    let observed = &observed[..shown];
-    let expected = expected.iter().map(ToString::to_string).collect();
-    let observed = observed.iter().map(ToString::to_string).collect();
-    let finding = finding(case, format!("{what} of message {id}"), expected, observed);
-    Some(Finding {
-        level: as_another_way(case),
-        ..finding
-    })
-}
-
-/// Whether the attempts can be the expected ones: each that is one for certain in its place, those that may
-/// have been none or for another message where they are expected, and nothing missing but what may have
-/// been known beforehand.
-fn aligned(
-    case: &Case<'_>,
-    id: &MessageId,
-    extent: Extent,
-    expected: &[ExpectedAttempt],
-    observed: &[&Attempt],
-) -> bool {
-    let last = observed.last().map(|attempt| attempt.at);
-    // How many of the observed ones may be accounted for by the expected ones so far.
-    let mut counts = BTreeSet::from([0]);
-    for expected in expected {
-        skip_doubtful(&mut counts, observed);
-        let mut next = BTreeSet::new();
-        for count in counts {
-            let attempt = observed.get(count);
-            if attempt.is_some_and(|attempt| matches(case, expected, attempt)) {
-                next.insert(count + 1);
-            }
-            let now = attempt.map(|attempt| attempt.at).or(last);
-            if may_be_known(case, id, expected, now) {
-                next.insert(count);
-            }
-        }
-        counts = next;
-    }
-    skip_doubtful(&mut counts, observed);
-    match extent {
-        Extent::Whole => counts.contains(&observed.len()),
-        Extent::Beginning => !counts.is_empty(),
-    }
-}
-
-fn skip_doubtful(counts: &mut BTreeSet<usize>, observed: &[&Attempt]) {
-    let mut from = counts.first().copied().unwrap_or(observed.len());
-    while from < observed.len() {
-        if counts.contains(&from) && is_doubtful(observed[from]) {
-            counts.insert(from + 1);
-        }
-        from += 1;
-    }
-}
-
-/// Whether a foreign sender may know what an attempt would come to from one for another message: it
-/// SHOULD remember hosts that it could not reach (RFC 5321 section 4.5.4.1). One that tries the host
-/// for yet another message right after has no such memory.
-fn may_be_known(
-    case: &Case<'_>,
-    id: &MessageId,
-    expected: &ExpectedAttempt,
-    now: Option<Moment>,
-) -> bool {
-    let failed = expected.result != AttemptResult::Accepted;
-    let before_mail = expected.stage.is_none_or(|stage| stage < Stage::Mail);
-    if matches!(case.witness, Witness::Sender { .. }) || !failed || !before_mail {
-        return false;
-    }
-    let others = case.fruitless.iter();
-    let others = others.filter(|attempt| attempt.message.as_ref() != Some(id));
-    let mut known = others.filter(|other| matches(case, expected, other));
-    let Some(now) = now else {
-        return known.next().is_some();
-    };
-    let (before, after): (Vec<_>, Vec<_>) = known.partition(|other| other.at <= now);
-    let again = |other: &&Attempt| other.at.since(now) < SAME_PASS;
-    !before.is_empty() && !after.into_iter().any(|other| again(&other))
-}
-
-/// Whether an attempt may have been none, or one for another message.
-fn is_doubtful(attempt: &Attempt) -> bool {
-    attempt.incidental || attempt.guessed
-}
-
-fn matches(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
-    let in_time = expected
-        .at
-        .zip(case.witness.tolerance())
-        .is_none_or(|(at, tolerance)| observed.at.0.abs_diff(at.0) <= tolerance);
-    // In TLS 1.3 a client may speak once before it looks at the certificate and leaves.
-    let left_tls = expected.result == AttemptResult::Tls
-        && (observed.result, observed.stage) == (AttemptResult::Insecure, Some(Stage::Starttls))
-        && observed.tls
-        && !matches!(case.witness, Witness::Sender { .. });
-    expected.hosts.iter().any(|host| observed.went_to(host))
-        && expected
-            .address
-            .is_none_or(|address| address == observed.address)
-        && (expected.result == observed.result || left_tls)
-        && expected
-            .stage
-            .is_none_or(|stage| Some(stage) == observed.stage)
-        && expected.tls.is_none_or(|tls| tls == observed.tls)
-        && (expected.sni.is_none() || expected.sni == observed.sni)
-        && in_time
 }

@@ -1,6 +1,6 @@
 //! The judge: it reads the log as it grows and judges each message when nothing more will come of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Finding, Verdict, Witness,
@@ -119,7 +119,7 @@ impl<'a> Judge<'a> {
                 witness,
                 last: Moment::START,
                 unreached: BTreeMap::new(),
-                fruitless: Vec::new(),
+                fruitless: HashMap::new(),
                 doubtful: BTreeMap::new(),
                 returned_in_vain: false,
             },

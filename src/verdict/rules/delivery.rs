@@ -136,7 +136,7 @@ fn repeated_after_permanent(subject: &Subject<'_>) -> Option<Finding> {
             let later = attempts[index + 1..]
                 .iter()
                 .find(|later| !later.incidental && offers(later, recipient, message));
-            let sure = later.is_some_and(|later| !later.guessed && !attempt.guessed)
+            let sure = later.is_some_and(|later| !later.is_guessed() && !attempt.is_guessed())
                 && !attempt.incidental;
             if let Some(later) = later.filter(|_| sure && refused_for_good(attempt, recipient)) {
                 let observed = vec![attempt.to_string(), later.to_string()];
@@ -209,7 +209,7 @@ fn kept_for_nothing(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
             continue;
         }
         let refused = |attempt: &&Attempt| {
-            let sure = !attempt.incidental && !attempt.guessed;
+            let sure = !attempt.incidental && !attempt.is_guessed();
             sure && refused_for_good(attempt, recipient) && is_late(&attempt.ended)
         };
         let refused = subject.attempts.iter().find(refused);
@@ -357,8 +357,8 @@ fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
         // In the same session, a further transaction.
         let excused = |later: &Attempt| {
             later.session == attempt.session
-                || attempt.guessed
-                || later.guessed
+                || attempt.is_guessed()
+                || later.is_guessed()
                 || subject.may_follow_at_once(attempt, later)
         };
         let later = attempts[index + 1..]

@@ -277,7 +277,7 @@ fn second_candidate(
         let is_proper = |attempt: &&&Attempt| all_incidental || !attempt.incidental;
         let proper: Vec<&&Attempt> = pass.iter().filter(is_proper).collect();
         let [only] = proper[..] else { continue };
-        if only.guessed || hops_of(subject, only).is_none() {
+        if only.is_guessed() || hops_of(subject, only).is_none() {
             continue;
         }
         let transient = match only.result {

@@ -1,0 +1,159 @@
+//! The attempts that are expected of a message, held against those observed.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use super::{SAME_PASS, as_another_way, finding};
+use crate::{
+    fault::Stage,
+    observe::Attempt,
+    scenario::{AttemptResult, ExpectedAttempt, MessageId},
+    time::Moment,
+    verdict::{Finding, Witness, case::Case},
+};
+
+/// The least by which moments differ.
+const INSTANT: Duration = Duration::from_nanos(1);
+
+/// How much of the attempts a scenario lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    Whole,
+    Beginning,
+}
+
+pub(super) fn sequence(
+    case: &Case<'_>,
+    id: &MessageId,
+    extent: Extent,
+    expected: &[ExpectedAttempt],
+    observed: &[&Attempt],
+) -> Option<Finding> {
+    let (what, shown) = match extent {
+        Extent::Whole => ("attempts", observed.len()),
+        Extent::Beginning => ("first attempts", observed.len().min(expected.len())),
+    };
+    if aligned(case, id, extent, expected, observed) {
+        return None;
+    }
+    let observed = &observed[..shown];
+    let expected = expected.iter().map(ToString::to_string).collect();
+    let observed = observed.iter().map(ToString::to_string).collect();
+    let finding = finding(case, format!("{what} of message {id}"), expected, observed);
+    Some(Finding {
+        level: as_another_way(case),
+        ..finding
+    })
+}
+
+/// Whether the attempts can be the expected ones: each that is one for certain in its place, those that may
+/// have been none or for another message where they are expected, and nothing missing but what may have
+/// been known beforehand.
+fn aligned(
+    case: &Case<'_>,
+    id: &MessageId,
+    extent: Extent,
+    expected: &[ExpectedAttempt],
+    observed: &[&Attempt],
+) -> bool {
+    let last = observed.last().map(|attempt| attempt.at);
+    // How many of the observed ones may be accounted for by the expected ones so far.
+    let mut counts = BTreeSet::from([0]);
+    for expected in expected {
+        skip_doubtful(&mut counts, observed);
+        let mut next = BTreeSet::new();
+        for count in counts {
+            let attempt = observed.get(count);
+            if attempt.is_some_and(|attempt| matches(case, expected, attempt)) {
+                next.insert(count + 1);
+            }
+            let now = attempt.map(|attempt| attempt.at).or(last);
+            if may_be_known(case, id, expected, now) {
+                next.insert(count);
+            }
+        }
+        counts = next;
+    }
+    skip_doubtful(&mut counts, observed);
+    match extent {
+        Extent::Whole => counts.contains(&observed.len()),
+        Extent::Beginning => !counts.is_empty(),
+    }
+}
+
+fn skip_doubtful(counts: &mut BTreeSet<usize>, observed: &[&Attempt]) {
+    let mut from = counts.first().copied().unwrap_or(observed.len());
+    while from < observed.len() {
+        if counts.contains(&from) && is_doubtful(observed[from]) {
+            counts.insert(from + 1);
+        }
+        from += 1;
+    }
+}
+
+/// Whether a foreign sender may know what an attempt would come to from one for another message: it
+/// SHOULD remember hosts that it could not reach (RFC 5321 section 4.5.4.1). One that tries the host
+/// for yet another message right after has no such memory.
+fn may_be_known(
+    case: &Case<'_>,
+    id: &MessageId,
+    expected: &ExpectedAttempt,
+    now: Option<Moment>,
+) -> bool {
+    let failed = expected.result != AttemptResult::Accepted;
+    let before_mail = expected.stage.is_none_or(|stage| stage < Stage::Mail);
+    if matches!(case.witness, Witness::Sender { .. }) || !failed || !before_mail {
+        return false;
+    }
+    let (earliest, latest) = span_of(case, expected);
+    let made = case.fruitless.iter();
+    let made = made.filter(|(alike, _)| is_alike(case, expected, alike));
+    let some_between = |from: Moment, until: Moment| {
+        made.clone().any(|(_, made)| {
+            let since = made.range((from, None)..);
+            let mut within = since.take_while(|(at, _)| *at <= until);
+            within.any(|(_, of)| of.as_ref() != Some(id))
+        })
+    };
+    let Some(now) = now else {
+        return some_between(earliest, latest);
+    };
+    let (next, end) = (now.after(INSTANT), now.after(SAME_PASS - INSTANT));
+    some_between(earliest, latest.min(now)) && !some_between(earliest.max(next), latest.min(end))
+}
+
+/// Whether an attempt may have been none, or one for another message.
+pub(super) fn is_doubtful(attempt: &Attempt) -> bool {
+    attempt.incidental || attempt.is_guessed()
+}
+
+fn matches(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
+    let (earliest, latest) = span_of(case, expected);
+    (earliest..=latest).contains(&observed.at) && is_alike(case, expected, observed)
+}
+
+/// When an attempt that is expected may be made.
+fn span_of(case: &Case<'_>, expected: &ExpectedAttempt) -> (Moment, Moment) {
+    match expected.at.zip(case.witness.tolerance()) {
+        Some((at, tolerance)) => (Moment(at.0.saturating_sub(tolerance)), at.after(tolerance)),
+        None => (Moment::START, Moment(Duration::MAX)),
+    }
+}
+
+/// Whether an attempt is one that is expected, but for its time.
+fn is_alike(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
+    // In TLS 1.3 a client may speak once before it looks at the certificate and leaves.
+    let left_tls = expected.result == AttemptResult::Tls
+        && (observed.result, observed.stage) == (AttemptResult::Insecure, Some(Stage::Starttls))
+        && observed.tls
+        && !matches!(case.witness, Witness::Sender { .. });
+    expected.hosts.iter().any(|host| observed.went_to(host))
+        && expected
+            .address
+            .is_none_or(|address| address == observed.address)
+        && (expected.result == observed.result || left_tls)
+        && expected
+            .stage
+            .is_none_or(|stage| Some(stage) == observed.stage)
+        && expected.tls.is_none_or(|tls| tls == observed.tls)
+        && (expected.sni.is_none() || expected.sni == observed.sni)
+}
