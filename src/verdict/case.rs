@@ -34,7 +34,9 @@ pub(super) struct Case<'a> {
     /// What a foreign sender may know in advance: its attempts that came to no transaction, those that are
     /// alike together, with when and for which message each was made.
     pub(super) fruitless: HashMap<Attempt, BTreeSet<(Moment, Option<MessageId>)>>,
-    /// When addresses were tried for which message nobody can tell, or for none.
+    /// When a foreign sender tried addresses.
+    pub(super) tried: BTreeMap<IpAddr, BTreeSet<Moment>>,
+    /// When it tried them for which message nobody can tell, or for none.
     pub(super) doubtful: BTreeMap<IpAddr, BTreeSet<Moment>>,
     /// Whether some notification was tried to be delivered in vain.
     pub(super) returned_in_vain: bool,
@@ -76,18 +78,18 @@ impl Case<'_> {
     /// Whether an address may have been tried for a message about some moment, by an attempt of which that
     /// cannot be told.
     pub(super) fn may_have_been_tried(&self, address: IpAddr, about: Moment) -> bool {
-        let from = Moment(about.0.saturating_sub(LONGEST_PASS));
-        let tried = self.doubtful.get(&address);
-        tried.is_some_and(|tried| {
-            tried
-                .range(from..=about.after(LONGEST_PASS))
-                .next()
-                .is_some()
-        })
+        is_about(self.doubtful.get(&address), about)
+    }
+
+    /// Whether a foreign sender tried an address about some moment, for whatever message.
+    pub(super) fn was_tried(&self, address: IpAddr, about: Moment) -> bool {
+        is_about(self.tried.get(&address), about)
     }
 
     /// Enters an attempt of a foreign sender, which may remember what it came to.
     pub(super) fn remember(&mut self, attempt: &Attempt) {
+        let tried = self.tried.entry(attempt.address).or_default();
+        tried.insert(attempt.at);
         if attempt.is_guessed() || attempt.incidental {
             let doubtful = self.doubtful.entry(attempt.address).or_default();
             doubtful.insert(attempt.at);
@@ -108,6 +110,15 @@ impl Case<'_> {
             made.insert((attempt.at, attempt.message.clone()));
         }
     }
+}
+
+/// Whether one of some moments is as near to another as those of one pass may be.
+fn is_about(moments: Option<&BTreeSet<Moment>>, about: Moment) -> bool {
+    let from = Moment(about.0.saturating_sub(LONGEST_PASS));
+    let mut near = moments
+        .into_iter()
+        .flat_map(|all| all.range(from..=about.after(LONGEST_PASS)));
+    near.next().is_some()
 }
 
 /// A message, with all that was seen of it.

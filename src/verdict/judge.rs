@@ -120,6 +120,7 @@ impl<'a> Judge<'a> {
                 last: Moment::START,
                 unreached: BTreeMap::new(),
                 fruitless: HashMap::new(),
+                tried: BTreeMap::new(),
                 doubtful: BTreeMap::new(),
                 returned_in_vain: false,
             },

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     fault::Host,
     name::Domain,
-    observe::Attempt,
+    observe::{Attempt, Certainty},
     scenario::{AttemptResult, Scenario},
     time::Moment,
     verdict::{
@@ -277,7 +277,7 @@ fn second_candidate(
         let is_proper = |attempt: &&&Attempt| all_incidental || !attempt.incidental;
         let proper: Vec<&&Attempt> = pass.iter().filter(is_proper).collect();
         let [only] = proper[..] else { continue };
-        if only.is_guessed() || hops_of(subject, only).is_none() {
+        if only.certainty == Certainty::Guessed || hops_of(subject, only).is_none() {
             continue;
         }
         let transient = match only.result {
@@ -293,12 +293,22 @@ fn second_candidate(
         let next = passes.get(index + 1).and_then(|pass| pass.first());
         let until = next.map_or_else(|| subject.last_word(case, only.ended), |next| next.at);
         let tried = |address: IpAddr| pass.iter().any(|attempt| attempt.address == address);
+        // Of several messages, each that it may have been for was tried nowhere else.
+        let is_settled = |view: &Places| {
+            let mut places = view.kept().map(|place| place.address);
+            !only.is_guessed()
+                || places.all(|to| to == only.address || !case.was_tried(to, only.at))
+        };
+        let may_be_left_out = |host: &Domain| {
+            let by = |until| case.told.may_be_left_out(hop, host, only.at..until);
+            by(until) || only.is_guessed() && by(case.last)
+        };
         let other = |view: &Rc<Places>| {
             let mut others = view
                 .kept()
-                .filter(|place| place.is_known && !tried(place.address))
+                .filter(|place| place.is_known && !tried(place.address) && is_settled(view))
                 .filter(|place| !case.may_have_been_tried(place.address, only.at))
-                .filter(|place| !case.told.may_be_left_out(hop, &place.host, only.at..until));
+                .filter(|place| !may_be_left_out(&place.host));
             let other = others.find(|place| !case.may_be_remembered(place.address, only.at));
             other.map(|place| format!("then {} [{}]", place.host, place.address))
         };
@@ -306,12 +316,14 @@ fn second_candidate(
         let views = case.told.views(hop, only.at, began);
         let others: Option<Vec<String>> = views.iter().map(other).collect();
         if let Some(expected) = others.and_then(|others| others.into_iter().next()) {
-            return Some(broken(
-                NEXT_CANDIDATE,
-                Some(&subject.message.id),
-                expected,
-                vec![only.to_string()],
-            ));
+            let id = &subject.message.id;
+            return Some(match only.is_guessed() {
+                true => {
+                    let observed = format!("{only}, for {id} or a message like it");
+                    broken(NEXT_CANDIDATE, None, expected, vec![observed])
+                }
+                false => broken(NEXT_CANDIDATE, Some(id), expected, vec![only.to_string()]),
+            });
         }
     }
     None

@@ -383,6 +383,65 @@ fn where_it_is_not_sure_which_message_an_attempt_was_for_nothing_is_held_against
 }
 
 #[test]
+fn a_second_candidate_is_missed_by_whichever_of_the_messages_that_an_attempt_may_be_for() {
+    let trial = Trial {
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n\
+               other.test. MX 10 mx1\n",
+        rest: "messages = [{ id = 'm', to = 'a@example.test' }, { id = 'n', to = 'b@example.test' }]",
+        log: "0s given m
+              0s given n
+              0s asks example.test MX: 10 mx1, 20 mx2
+              0s asks other.test MX: 10 mx1
+              0s asks mx1 A: 1
+              0s asks mx2 A: 2
+              1s m tries mx1[1] refused
+              2s n tries mx1[1] refused",
+        witness: Server,
+        ..ONE
+    };
+    let missed = |id: &str, at: &str| {
+        format!(
+            "SHOULD next-candidate: then mx2.example.test [192.0.2.2]; not \
+             mx1.example.test refused [192.0.2.1] +{at}, for {id} or a message like it"
+        )
+    };
+    for witness in [Command, Server] {
+        let trial = Trial { witness, ..trial };
+        let found = trial.verdict().0;
+        assert_eq!(found, [missed("m", "1s"), missed("n", "2s")]);
+        let more = |line: &str| {
+            trial
+                .with(
+                    "2s n tries mx1[1] refused",
+                    &format!("2s n tries mx1[1] refused\n{line}"),
+                )
+                .0
+        };
+        // One of them may have gone on; what comes much later is of another pass.
+        assert_eq!(more("3s n tries mx2[2] refused"), [""; 0]);
+        assert_eq!(more("3s n tries mx2[2] accepted"), [""; 0]);
+        assert_eq!(more("600s n tries mx2[2] accepted"), [""; 0]);
+        assert!(!more("700s n tries mx2[2] accepted").is_empty());
+        // It may have been for a message that has no other candidate.
+        assert_eq!(trial.with("b@example.test", "b@other.test").0, [""; 0]);
+        assert_eq!(
+            trial
+                .with(
+                    "messages =",
+                    "faults = [{ query = 'mx2.example.test', effect = 'servfail' }]\nmessages ="
+                )
+                .0
+                .len(),
+            2
+        );
+        assert_eq!(
+            trial.with("0s asks mx2 A: 2", "0s asks mx2 A: servfail").0,
+            [""; 0]
+        );
+    }
+}
+
+#[test]
 fn an_address_of_two_exchangers_may_be_tried_for_each_of_them() {
     let trial = Trial {
         zone: "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.1\n",
