@@ -47,6 +47,13 @@ impl FromStr for Mailbox {
     }
 }
 
+impl Mailbox {
+    /// Whether a text names this mailbox, as [`key`] tells them apart.
+    pub(crate) fn is(&self, text: &str) -> bool {
+        *self.text == *text || key(&self.text) == key(text)
+    }
+}
+
 /// A mailbox in text as it is told from others: local parts are case-sensitive (RFC 5321 section 2.4),
 /// domains are not.
 pub(crate) fn key(text: &str) -> String {

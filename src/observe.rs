@@ -19,6 +19,7 @@ pub(crate) use self::{
 use crate::{
     event::{Event, SessionId, What},
     fault::{Host, Stage},
+    mailbox,
     name::Domain,
     reply::Status,
     scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
@@ -280,9 +281,9 @@ impl Ending {
             .filter(|attempt| !attempt.taken.is_empty())
             .collect();
         let taken = copies.iter().flat_map(|attempt| &attempt.taken);
-        let taken: BTreeSet<String> = taken.map(|to| to.to_ascii_lowercase()).collect();
+        let taken: BTreeSet<String> = taken.map(|to| mailbox::key(to)).collect();
         let outcome = |recipient: &str| {
-            let delivered = !taken.is_empty() && taken.contains(&recipient.to_ascii_lowercase());
+            let delivered = !taken.is_empty() && taken.contains(&mailbox::key(recipient));
             match heard.report(recipient) {
                 _ if delivered => Outcome::Delivered,
                 Some((Outcome::Bounced, _)) => Outcome::Bounced,

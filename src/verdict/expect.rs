@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     fault::{Host, Stage},
+    mailbox,
     name::Domain,
     observe::{Attempt, Ending},
     reply::Status,
@@ -198,11 +199,13 @@ pub(super) fn message(
         differs("status", status.to_string(), observed);
     }
     for (recipient, outcome) in &expected.recipients {
-        let observed = ending
-            .recipients
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(recipient))
-            .map(|(_, outcome)| *outcome);
+        let known = |same: &dyn Fn(&str) -> bool| {
+            let mut known = ending.recipients.iter();
+            known.find(|(known, _)| same(known))
+        };
+        let exact = known(&|known| mailbox::key(known) == mailbox::key(recipient));
+        let observed = exact.or_else(|| known(&|known| known.eq_ignore_ascii_case(recipient)));
+        let observed = observed.map(|(_, outcome)| *outcome);
         if !observed.is_some_and(|observed| is_outcome(case, message, *outcome, observed)) {
             let observed = observed.map_or("no such recipient".to_owned(), |outcome| {
                 case.witness.saw(outcome)

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     fault::Stage,
+    mailbox,
     name::Domain,
     observe::Attempt,
     scenario::{AttemptResult, Mailbox, Message, Outcome, Scenario, TlsPolicy},
@@ -81,18 +82,13 @@ fn delivered_twice(subject: &Subject<'_>, notes: &mut Vec<String>) -> Option<Fin
     let message = subject.message;
     let mut seen = BTreeSet::new();
     let taken = subject.attempts.iter().flat_map(|attempt| &attempt.taken);
-    if taken
-        .into_iter()
-        .all(|to| seen.insert(to.to_ascii_lowercase()))
-    {
+    if taken.into_iter().all(|to| seen.insert(mailbox::key(to))) {
         return None;
     }
     for recipient in message.to.iter() {
         let took = |attempt: &&Attempt| {
-            attempt
-                .taken
-                .iter()
-                .any(|to| to.eq_ignore_ascii_case(&recipient.text))
+            let mut taken = attempt.taken.iter();
+            taken.any(|to| recipient.is(to))
         };
         let taken: Vec<&Attempt> = subject.attempts.iter().filter(took).collect();
         if taken.len() < 2 {
@@ -157,7 +153,7 @@ fn refused_for_good(attempt: &Attempt, recipient: &Mailbox) -> bool {
     let reply = attempt
         .recipients
         .iter()
-        .find(|(address, _)| address.eq_ignore_ascii_case(&recipient.text));
+        .find(|(address, _)| recipient.is(address));
     // What parameters of a command are not known, the command without them is another request.
     let of_parameters = |code: u16| attempt.hop.is_none() && matches!(code, 504 | 555);
     match (reply, attempt.stage) {
@@ -188,7 +184,7 @@ fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
         Some(_) if !attempt.recipients.is_empty() => attempt
             .recipients
             .iter()
-            .any(|(address, _)| address.eq_ignore_ascii_case(&recipient.text)),
+            .any(|(address, _)| recipient.is(address)),
         _ => message.to.len() == 1,
     }
 }
@@ -281,9 +277,7 @@ fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> 
         // 552 may mean that there are too many recipients, or that this one's mailbox is full.
         let is_full = |attempt: &Attempt| {
             let mut replies = attempt.recipients.iter();
-            attempt.hop.is_none()
-                && replies
-                    .any(|(to, code)| *code == 552 && to.eq_ignore_ascii_case(&recipient.text))
+            attempt.hop.is_none() && replies.any(|(to, code)| *code == 552 && recipient.is(to))
         };
         let permanent = to_hop.iter().any(|attempt| {
             turned_away(attempt)

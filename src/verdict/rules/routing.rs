@@ -157,7 +157,7 @@ fn hops_of(subject: &Subject<'_>, attempt: &Attempt) -> Option<Vec<Domain>> {
     }
     let named = |text: &str| {
         let mut to = subject.message.to.iter();
-        let known = to.find(|to| to.text.eq_ignore_ascii_case(text));
+        let known = to.find(|to| to.is(text));
         known.map(|to| to.domain.clone())
     };
     let hops: Vec<Domain> = attempt

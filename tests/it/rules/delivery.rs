@@ -1,6 +1,11 @@
 //! What becomes of a message.
 
-use crate::trial::{ONE, Trial, ZONE};
+use mxdrill::verdict::Witness;
+
+use crate::{
+    log::SENDER,
+    trial::{ONE, Trial, ZONE},
+};
 
 const TWO_RECIPIENTS: &str =
     "sender = {}\nmessages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]";
@@ -71,6 +76,51 @@ fn no_recipient_is_delivered_to_twice() {
             ),
         ],
     );
+}
+
+#[test]
+fn local_parts_in_another_case_are_other_recipients_and_domains_are_not() {
+    for witness in [SENDER, Witness::Server] {
+        let trial = Trial {
+            rest: "sender = {}\nmessages = [{ id = 'm', to = ['Smith@example.test', 'smith@example.test'] }]",
+            log: "0s given m
+                  0s asks example.test MX: 10 mx1, 20 mx2
+                  0s asks mx1 A: 1
+                  0s m tries mx1[1] only=Smith@example.test accepted
+                  1h m tries mx1[1] pass=2 only=smith@example.test accepted",
+            witness,
+            ..ONE
+        };
+        trial.breaks_nothing();
+        let twice = trial
+            .with("only=smith@example.test", "only=Smith@example.test")
+            .0;
+        assert_eq!(
+            twice.last().map(String::as_str),
+            Some(
+                "SHOULD delivered-once: one copy for Smith@example.test; not \
+                 mx1.example.test accepted [192.0.2.1] +0s, mx1.example.test accepted [192.0.2.1] +1h"
+            )
+        );
+        // One is refused, and the other tried again.
+        let refused = "only=Smith@example.test 550 at rcpt";
+        let other = trial.found_with("only=Smith@example.test accepted", refused);
+        assert!(!other.contains("permanent-is-final"), "{other}");
+        let rest = trial
+            .rest
+            .replace("'smith@", "'Smith@EXAMPLE.test', 'smith@");
+        let log = trial
+            .log
+            .replace("only=smith@example.test", "only=Smith@EXAMPLE.test");
+        let domain = Trial {
+            rest: &rest,
+            log: &log,
+            ..trial
+        };
+        let found = domain.verdict().0;
+        let is_twice = |line: &String| line.starts_with("SHOULD delivered-once");
+        assert!(found.iter().any(is_twice), "{found:?}");
+    }
 }
 
 #[test]
