@@ -154,11 +154,7 @@ impl Subject<'_> {
 
     /// Whether two attempts of a sender that says nothing may be for different recipients.
     fn are_for_others(&self, one: &Attempt, other: &Attempt) -> bool {
-        let offered = |attempt: &Attempt, to: &str| {
-            let mut known = attempt.recipients.iter();
-            known.any(|(known, _)| known == to)
-        };
-        let in_both = one.recipients.iter().any(|(to, _)| offered(other, to));
+        let in_both = one.offered.iter().any(|to| other.offered.contains(to));
         one.hop.is_none() && self.message.to.len() > 1 && !in_both
     }
 

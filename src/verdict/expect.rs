@@ -333,13 +333,13 @@ fn for_all_recipients(recipients: usize, attempts: Vec<&Attempt>) -> Vec<&Attemp
     let mut unnamed = 0;
     for attempt in attempts {
         // Of those that came to no recipient, one may be for each.
-        unnamed += usize::from(attempt.recipients.is_empty());
-        if attempt.recipients.is_empty() && unnamed > recipients {
+        unnamed += usize::from(attempt.offered.is_empty());
+        if attempt.offered.is_empty() && unnamed > recipients {
             kept.push((attempt, BTreeSet::new()));
             unnamed = 0;
             continue;
         }
-        let to: BTreeSet<&str> = attempt.recipients.iter().map(|(to, _)| &**to).collect();
+        let to: BTreeSet<&str> = attempt.offered.iter().map(|to| &**to).collect();
         // Of several recipients some may be refused, and it is one attempt all the same.
         let would_be_one = |earlier: &Attempt| {
             (earlier.result, earlier.stage) == (attempt.result, attempt.stage)

@@ -125,16 +125,15 @@ fn repeated_after_permanent(subject: &Subject<'_>) -> Option<Finding> {
         let refuses = |(_, code): &(String, u16)| *code >= 500;
         let is_permanent = attempt.is_permanent() || attempt.recipients.iter().any(refuses);
         let is_last = index + 1 == attempts.len();
-        if is_last || attempt.incidental || !is_permanent {
+        if is_last || attempt.incidental || attempt.is_guessed() || !is_permanent {
             continue;
         }
         for recipient in message.to.iter() {
-            let later = attempts[index + 1..]
-                .iter()
-                .find(|later| !later.incidental && offers(later, recipient, message));
-            let sure = later.is_some_and(|later| !later.is_guessed() && !attempt.is_guessed())
-                && !attempt.incidental;
-            if let Some(later) = later.filter(|_| sure && refused_for_good(attempt, recipient)) {
+            let again = |later: &&Attempt| {
+                !later.incidental && !later.is_guessed() && offers(later, recipient, message)
+            };
+            let later = attempts[index + 1..].iter().find(again);
+            if let Some(later) = later.filter(|_| refused_for_good(attempt, recipient)) {
                 let observed = vec![attempt.to_string(), later.to_string()];
                 return Some(broken(
                     PERMANENT_IS_FINAL,
@@ -180,12 +179,9 @@ fn turned_away(attempt: &Attempt) -> bool {
 /// Whether an attempt offers a recipient. One that never came to a transaction is for everybody,
 /// which tells something only of a message with one recipient.
 fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
-    match attempt.from {
-        Some(_) if !attempt.recipients.is_empty() => attempt
-            .recipients
-            .iter()
-            .any(|(address, _)| recipient.is(address)),
-        _ => message.to.len() == 1,
+    match attempt.offered.is_empty() {
+        false => attempt.offered.iter().any(|to| recipient.is(to)),
+        true => message.to.len() == 1,
     }
 }
 

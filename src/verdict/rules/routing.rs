@@ -160,11 +160,8 @@ fn hops_of(subject: &Subject<'_>, attempt: &Attempt) -> Option<Vec<Domain>> {
         let known = to.find(|to| to.is(text));
         known.map(|to| to.domain.clone())
     };
-    let hops: Vec<Domain> = attempt
-        .recipients
-        .iter()
-        .filter_map(|(text, _)| named(text))
-        .collect();
+    let offered = attempt.offered.iter();
+    let hops: Vec<Domain> = offered.filter_map(|text| named(text)).collect();
     (!hops.is_empty()).then_some(hops)
 }
 

@@ -156,3 +156,88 @@ fn of_recipients_of_which_one_is_refused_the_attempt_is_the_others() {
         "copies of message m, attempts of message m, retry-waits"
     );
 }
+
+#[test]
+fn a_recipient_to_whose_command_the_connection_was_closed_is_known_all_the_same() {
+    let rest = SPLIT
+        .rest
+        .replace(
+            "result = '451', stage = 'rcpt'",
+            "result = 'closed', stage = 'rcpt'",
+        )
+        .replace("sessions = 1", "sessions = { min = 1 }");
+    let trial = Trial {
+        rest: &rest,
+        log: "0s given m
+              0s asks example.test MX: 10 mx1, 20 mx2
+              0s asks mx1 A: 1
+              0s asks mx2 A: 2
+              1s m tries mx1[1] only=a@example.test close at rcpt
+              2s m tries mx1[1] only=b@example.test close at rcpt
+              3s m tries mx2[2] accepted",
+        ..SPLIT
+    };
+    for witness in [Command, Server] {
+        each_is_noticed(
+            trial,
+            &[(
+                witness,
+                "2s m tries mx1[1] only=b@",
+                "2s m tries mx1[1] only=a@",
+                "attempts of message m, next-candidate, retry-waits",
+            )],
+        );
+    }
+}
+
+#[test]
+fn a_recipient_who_was_refused_for_good_is_not_named_again_even_if_nothing_is_answered() {
+    let trial = Trial {
+        rest: "messages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]",
+        log: "0s given m
+              0s asks example.test MX: 10 mx1, 20 mx2
+              0s asks mx1 A: 1
+              0s asks mx2 A: 2
+              1s m tries mx1[1] only=a@example.test 550 at rcpt
+              2s m tries mx2[2] only=b@example.test close at rcpt",
+        ..ONE
+    };
+    for witness in [Command, Server] {
+        each_is_noticed(
+            trial,
+            &[(
+                witness,
+                "2s m tries mx2[2] only=b@",
+                "2s m tries mx2[2] only=a@",
+                "permanent-is-final",
+            )],
+        );
+    }
+}
+
+#[test]
+fn a_request_that_is_repeated_for_sure_is_found_behind_one_that_may_be_another_messages() {
+    let to = "to = ['a@example.test', 'b@example.test', 'c@example.test']";
+    let trial = Trial {
+        rest: &format!("messages = [{{ id = 'm', {to} }}, {{ id = 'n', {to} }}]"),
+        log: "0s  given m
+              0s  given n
+              0s  asks example.test MX: 10 mx1, 20 mx2
+              0s  asks mx1 A: 1
+              0s  asks mx2 A: 2
+              1s  m tries mx1[1] a@example.test=550 c@example.test=451 accepted
+              2s  m tries mx2[2] only=a@example.test 451 at rcpt
+              30m m tries mx1[1] only=c@example.test accepted
+              31m n tries mx1[1] accepted",
+        ..ONE
+    };
+    for witness in [Command, Server] {
+        let trial = Trial { witness, ..trial };
+        trial.breaks_nothing();
+        let found = trial.found_with("30m m tries mx1[1] only=c@", "30m m tries mx1[1] only=a@");
+        assert_eq!(found, "permanent-is-final");
+        // What was refused for now may be asked again.
+        let found = trial.found_with("a@example.test=550 ", "a@example.test=451 ");
+        assert_eq!(found, "");
+    }
+}
