@@ -4,7 +4,7 @@
 //! this reads it again, so that what happened can be judged anew: on another machine, by a later version,
 //! or after an event was changed by hand.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,9 +12,11 @@ use serde_json::Value;
 use crate::{
     drill::Run,
     event::{Event, What},
-    scenario::{Mistake, Mistakes, Scenario},
+    name::Domain,
+    scenario::{Mailbox, MessageId, Mistake, Mistakes, OWN_EXCHANGER, Scenario},
     time::Moment,
     verdict::{self, Witness},
+    zone::Zone,
 };
 
 /// A log as it was read.
@@ -127,6 +129,30 @@ impl Recording {
         }
     }
 
+    /// Sees whether it may be of a drill: some message or domain of it is one of the drill's.
+    ///
+    /// # Errors
+    /// That it seems to be of another one, with the messages and domains of both; `path` is the log's.
+    pub fn is_of(&self, scenario: &Scenario, path: &str) -> Result<(), Mistakes> {
+        let found = Mentioned::by(&self.events);
+        let expected = Mentioned::of(scenario);
+        let is_known = |domain: &Domain| {
+            let mut above = domain.at_and_above();
+            above.any(|above| expected.domains.contains(&above))
+        };
+        let is_empty = found.messages.is_empty() && found.domains.is_empty();
+        let is_of_it =
+            !found.messages.is_disjoint(&expected.messages) || found.domains.iter().any(is_known);
+        if is_empty || is_of_it {
+            return Ok(());
+        }
+        let message = format!(
+            "found {found}; expected some of {}: {expected} (the log seems to be of another drill)",
+            scenario.path
+        );
+        Err(Mistakes::of_file(path, message))
+    }
+
     fn submitted(&self) -> usize {
         let is_given = |event: &&Event| matches!(event.what, What::Submitted { .. });
         self.events.iter().filter(is_given).count()
@@ -147,6 +173,78 @@ impl Recording {
             witness,
             too_slow: None,
         }
+    }
+}
+
+/// The messages and the domains that a log or a scenario speaks of. Every drill has the lab's own domain for
+/// senders, which tells nothing.
+#[derive(Default)]
+struct Mentioned {
+    messages: BTreeSet<MessageId>,
+    domains: BTreeSet<Domain>,
+}
+
+impl Mentioned {
+    fn by(events: &[Event]) -> Self {
+        let mut all = Self::default();
+        for event in events {
+            let (message, recipients) = match &event.what {
+                What::Submitted { message, to, .. } => (Some(message), &to[..]),
+                What::Taken { message, to, .. } => (message.as_ref(), &to[..]),
+                What::Report { message, .. } => (Some(message), &[][..]),
+                What::Connect { purpose, .. } => (purpose.message.as_ref(), &[][..]),
+                What::Query { name, .. } => {
+                    all.domains.insert(name.clone());
+                    (None, &[][..])
+                }
+                _ => (None, &[][..]),
+            };
+            all.messages.extend(message.cloned());
+            let mailboxes = recipients
+                .iter()
+                .filter_map(|to| to.parse::<Mailbox>().ok());
+            all.domains.extend(mailboxes.map(|to| to.domain));
+        }
+        all.without_own()
+    }
+
+    fn of(scenario: &Scenario) -> Self {
+        let messages = scenario.messages.iter();
+        let hops = messages.clone().flat_map(Scenario::next_hops);
+        let names = scenario.zones.zones().flat_map(Zone::names).cloned();
+        let all = Self {
+            messages: messages.map(|message| message.id.clone()).collect(),
+            domains: hops.chain(names).collect(),
+        };
+        all.without_own()
+    }
+
+    fn without_own(mut self) -> Self {
+        let own: Option<Domain> = OWN_EXCHANGER.parse().ok();
+        let own = own.and_then(|exchanger: Domain| exchanger.parent());
+        let is_own = |domain: &Domain| own.as_ref().is_some_and(|own| domain.is_within(own));
+        self.domains.retain(|domain| !is_own(domain));
+        self
+    }
+}
+
+/// Messages and domains that are named of each.
+const MOST_NAMED: usize = 5;
+
+impl fmt::Display for Mentioned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn listed(names: &BTreeSet<impl fmt::Display>) -> String {
+            let shown = names.iter().take(MOST_NAMED).map(ToString::to_string);
+            let more = names.len().saturating_sub(MOST_NAMED);
+            let more = (more > 0).then(|| format!("{more} more"));
+            let listed: Vec<String> = shown.chain(more).collect();
+            match listed.is_empty() {
+                true => "none".to_owned(),
+                false => listed.join(", "),
+            }
+        }
+        let (messages, domains) = (listed(&self.messages), listed(&self.domains));
+        write!(f, "messages {messages}, domains {domains}")
     }
 }
 

@@ -26,7 +26,7 @@ use std::{
 };
 
 use self::expected::TOTAL_KEYS;
-pub(crate) use self::words::query as read_query;
+pub(crate) use self::words::{OWN_EXCHANGER, query as read_query};
 pub use self::{
     expected::{AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Outcome, Total},
     mistake::{Mistake, Mistakes},

@@ -335,11 +335,9 @@ impl History {
 
     /// The zone that holds at a moment.
     pub(crate) fn at(&self, now: Moment) -> &Zone {
-        self.later
-            .iter()
-            .rev()
-            .find(|(since, _)| *since <= now)
-            .map_or(&self.first, |(_, zone)| zone)
+        let changes = self.later.partition_point(|(since, _)| *since <= now);
+        let last = changes.checked_sub(1);
+        last.map_or(&self.first, |last| &self.later[last].1)
     }
 
     /// The zone after the last change.

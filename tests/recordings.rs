@@ -191,3 +191,39 @@ fn a_log_that_cannot_be_read_says_where() {
         assert!(mistakes.to_string().contains(place), "{mistakes}");
     }
 }
+
+#[test]
+fn a_log_of_another_drill_is_told_from_one_in_which_nothing_was_done() {
+    let drill = |id: &str, to: &str| {
+        let text = format!(
+            "summary = 's'\nzone = 'mx.example.test. A 192.0.2.1'\nmessages = [{{ id = '{id}', to = '{to}' }}]"
+        );
+        Scenario::parse("drill.toml", &text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    };
+    let given = r#"{"at":0.0,"event":"submitted","message":"one","from":"","to":["a@one.test"]}"#;
+    let asked = r#"{"at":0.0,"event":"query","name":"mx.one.test","type":"A","over":"udp","answer":"nodata"}"#;
+    let own = r#"{"at":0.0,"event":"query","name":"sender.test","type":"MX","over":"udp","answer":"nodata"}"#;
+    let elsewhere = r#"{"at":0.0,"event":"stray","to":"192.0.2.1:25","over":"tcp"}"#;
+    for (log, id, to, is_of_it) in [
+        (given, "one", "b@two.test", true),
+        (given, "two", "b@one.test", true),
+        (given, "two", "b@two.test", false),
+        (asked, "two", "b@one.test", true),
+        (asked, "two", "b@two.test", false),
+        (&asked.replace("one", "example"), "two", "b@two.test", true),
+        (own, "two", "b@two.test", true),
+        (elsewhere, "two", "b@two.test", true),
+    ] {
+        let recording = Recording::parse("log", log, "drill.toml");
+        let recording = recording.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let found = recording.is_of(&drill(id, to), "log");
+        assert_eq!(found.is_ok(), is_of_it, "{log} {id} {to}");
+    }
+    let recording = Recording::parse("log", given, "drill.toml").expect("a log");
+    let mistakes = recording.is_of(&drill("two", "b@two.test"), "log");
+    assert_eq!(
+        mistakes.expect_err("another one").to_string(),
+        "log:1:1: found messages one, domains one.test; expected some of drill.toml: messages two, \
+         domains mx.example.test, two.test (the log seems to be of another drill)"
+    );
+}

@@ -22,7 +22,9 @@ pub(super) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
     let text = fs::read_to_string(&args.log).map_err(|error| at(&args.log, error))?;
     let read = Scenario::load_within(&args.scenario, args.outside.reach()).and_then(|scenario| {
         let log = args.log.display().to_string();
-        Recording::parse(&log, &text, &scenario.path).map(|recording| (scenario, recording))
+        let recording = Recording::parse(&log, &text, &scenario.path)?;
+        recording.is_of(&scenario, &log)?;
+        Ok((scenario, recording))
     });
     let (scenario, recording) = match read {
         Ok(read) => read,
