@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The places a message may be sent to, as the sender knew them at some moment.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Places {
     pub(super) exchangers: Exchangers,
     pub(super) list: Vec<Place>,
@@ -24,20 +24,18 @@ pub(super) struct Places {
 }
 
 /// One address of an exchanger.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) preference: u16,
     pub(super) host: Domain,
     pub(super) address: IpAddr,
-    /// Whether the sender must have known of it: of a family that it never asked for, it need not.
-    pub(super) is_known: bool,
 }
 
 impl Places {
     /// As the name server told it.
     pub(super) fn new(told: &Told<'_>, hop: &Domain, at: Moment) -> Self {
         let exchangers = told.exchangers(hop, at);
-        let mut places = Self::of(told, hop, at, exchangers, |host| told.addresses(host, at));
+        let mut places = Self::of(told, hop, exchangers, |host| told.addresses(host, at));
         places.lacks_some = match &places.exchangers {
             Exchangers::Mx(pairs) => pairs
                 .iter()
@@ -53,7 +51,6 @@ impl Places {
     pub(super) fn of(
         told: &Told<'_>,
         hop: &Domain,
-        at: Moment,
         exchangers: Exchangers,
         addresses_of: impl Fn(&Domain) -> BTreeSet<IpAddr>,
     ) -> Self {
@@ -79,7 +76,6 @@ impl Places {
                 preference,
                 host: host.clone(),
                 address,
-                is_known: told.must_know(&host, address, at),
             }));
         }
         Self {
@@ -91,9 +87,9 @@ impl Places {
     }
 
     /// As the records themselves have it.
-    pub(super) fn in_zone(told: &Told<'_>, zone: &Zone, hop: &Domain, at: Moment) -> Self {
+    pub(super) fn in_zone(told: &Told<'_>, zone: &Zone, hop: &Domain) -> Self {
         let exchangers = exchangers_in(zone, hop);
-        Self::of(told, hop, at, exchangers, |host| addresses_in(zone, host))
+        Self::of(told, hop, exchangers, |host| addresses_in(zone, host))
     }
 
     /// The preference at which an attempt's address stands in the list.

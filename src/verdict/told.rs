@@ -19,7 +19,7 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
-use super::{Witness, places::Places};
+use super::{Witness, places::Places, views::InZone};
 use crate::{
     event::{Event, QueryOutcome, What},
     fault::{Failure, QueryEffect},
@@ -109,6 +109,8 @@ pub(super) struct Told<'a> {
     fetched: BTreeMap<Domain, Vec<Moment>>,
     /// What was worked out for next hops at some moments: many messages go there at each.
     places: RefCell<BTreeMap<(Domain, Moment), Rc<Places>>>,
+    /// What the records say of next hops, whatever the sender asked.
+    in_zones: RefCell<BTreeMap<Domain, Rc<[InZone]>>>,
 }
 
 /// What a question had been answered with at some moment.
@@ -151,6 +153,7 @@ impl<'a> Told<'a> {
             given: BTreeMap::new(),
             fetched: BTreeMap::new(),
             places: RefCell::default(),
+            in_zones: RefCell::default(),
         }
     }
 
@@ -317,6 +320,17 @@ impl<'a> Told<'a> {
         }
         known.insert(key, Rc::clone(&places));
         places
+    }
+
+    /// Where mail for a domain may go by the records, as they change.
+    pub(super) fn in_zones(&self, hop: &Domain) -> Rc<[InZone]> {
+        let known = self.in_zones.borrow().get(hop).map(Rc::clone);
+        known.unwrap_or_else(|| {
+            let read: Rc<[InZone]> = self.read_zones(hop).into();
+            let mut known = self.in_zones.borrow_mut();
+            known.insert(hop.clone(), Rc::clone(&read));
+            read
+        })
     }
 
     /// When a policy was last handed out, up to a moment.

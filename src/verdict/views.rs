@@ -15,31 +15,85 @@ use super::{
 };
 use crate::{fault::QueryEffect, name::Domain, time::Moment, zone::Zone};
 
+/// Where mail for a domain may go in one of these ways.
+pub(super) struct View {
+    pub(super) places: Rc<Places>,
+    /// When that was known.
+    at: Moment,
+}
+
+impl View {
+    /// What the sender must have known of it: of a family that it never asked for, it need not.
+    pub(super) fn known<'a>(&'a self, told: &'a Told<'_>) -> impl Iterator<Item = &'a Place> {
+        let kept = self.places.kept();
+        kept.filter(|place| told.must_know(&place.host, place.address, self.at))
+    }
+}
+
+/// Where mail for a domain may go by the records of a zone, and how long that may be known.
+pub(super) struct InZone {
+    since: Moment,
+    until: Option<Moment>,
+    /// How long after that it may still be used.
+    kept_for: Duration,
+    places: Rc<Places>,
+}
+
 impl Told<'_> {
     /// Where mail for a domain may go at a moment: as the sender was told; then, of one that may know what
     /// it did not ask, in every other way in which that can be. Its pass began at `began`.
-    pub(super) fn views(&self, hop: &Domain, at: Moment, began: Moment) -> Vec<Rc<Places>> {
-        let mut views = vec![self.places(hop, at)];
+    pub(super) fn views(&self, hop: &Domain, at: Moment, began: Moment) -> Vec<View> {
+        let as_told = |at: Moment| View {
+            places: self.places(hop, at),
+            at,
+        };
+        let mut views = vec![as_told(at)];
         if !self.is_foreign() {
             return views;
         }
         if began != at {
-            views.push(self.places(hop, began));
+            views.push(as_told(began));
         }
-        for (start, end, zone) in self.scenario().zones.spans() {
-            let is_kept = |end: Moment| at <= end.after(kept_for(zone, hop)).after(LONGEST_PASS);
-            if start <= at && end.is_none_or(is_kept) {
-                views.push(Rc::new(Places::in_zone(self, zone, hop, at)));
-            }
-        }
+        let zones = self.in_zones(hop);
+        let is_used = |zone: &&InZone| {
+            let is_kept = |end: Moment| at <= end.after(zone.kept_for);
+            zone.since <= at && zone.until.is_none_or(is_kept)
+        };
+        views.extend(zones.iter().filter(is_used).map(|zone| View {
+            places: Rc::clone(&zone.places),
+            at,
+        }));
         let no_data = |effect| effect == QueryEffect::NoData;
         if self.may_have_failed(hop, RecordType::MX, at, no_data) {
             let zone = self.scenario().zones.at(at);
             let addresses = |host: &Domain| addresses_in(zone, host);
-            let implicit = Places::of(self, hop, at, Exchangers::Implicit, addresses);
-            views.push(Rc::new(implicit));
+            let implicit = Places::of(self, hop, Exchangers::Implicit, addresses);
+            let places = Rc::new(implicit);
+            views.push(View { places, at });
         }
         views
+    }
+
+    /// Where mail for a domain may go by the records, as they change.
+    pub(super) fn read_zones(&self, hop: &Domain) -> Vec<InZone> {
+        let mut all: Vec<InZone> = Vec::new();
+        for (since, until, zone) in self.scenario().zones.spans() {
+            let kept_for = kept_for(zone, hop).saturating_add(LONGEST_PASS);
+            let places = Places::in_zone(self, zone, hop);
+            match all.last_mut() {
+                // A change of something else.
+                Some(last) if last.kept_for == kept_for && *last.places == places => {
+                    last.until = until;
+                }
+                _ => all.push(InZone {
+                    since,
+                    until,
+                    kept_for,
+                    places: Rc::new(places),
+                }),
+            }
+        }
+        all
     }
 
     /// Whether a sender must have known an address of a host at a moment. One that asked for the other
@@ -82,8 +136,9 @@ impl Told<'_> {
         let views = self.views(hop, at, at);
         self.may_have_failed(hop, RecordType::MX, at, is_no_domain)
             || views.iter().any(|view| {
-                let is_empty = view.kept().next().is_none();
-                view.are_known_to_be_none() || !is_empty && view.kept().all(may_be_gone)
+                let places = &view.places;
+                let is_empty = places.kept().next().is_none();
+                places.are_known_to_be_none() || !is_empty && places.kept().all(may_be_gone)
             })
     }
 }

@@ -22,6 +22,7 @@ use crate::{
         case::{Case, Subject},
         places::Places,
         told::Exchangers,
+        views::View,
     },
 };
 
@@ -64,7 +65,9 @@ fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Fi
     let began = pass_began(subject, attempt);
     let in_route = |hop: &Domain| {
         let views = case.told.views(hop, attempt.at, began);
-        views.iter().any(|view| view.keep_address(attempt.address))
+        views
+            .iter()
+            .any(|view| view.places.keep_address(attempt.address))
     };
     let at_its_start = |hop: &Domain| {
         let places = case.told.places(hop, began);
@@ -136,7 +139,9 @@ fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Fi
 fn for_hop<'a>(case: &Case<'_>, subject: &'a Subject<'_>, hop: &Domain) -> Vec<&'a Attempt> {
     let leads_there = |attempt: &Attempt| {
         let views = case.told.views(hop, attempt.at, attempt.at);
-        views.iter().any(|view| view.list_address(attempt.address))
+        views
+            .iter()
+            .any(|view| view.places.list_address(attempt.address))
     };
     let is_for = |attempt: &&Attempt| match hops_of(subject, attempt) {
         Some(hops) => hops.contains(hop),
@@ -226,11 +231,11 @@ fn pass_order(
         if attempt.incidental || hops_of(subject, attempt).is_none() {
             continue;
         }
-        let passed_over = |view: &Places| {
-            let preference = view.preference_of(attempt)?;
+        let passed_over = |view: &View| {
+            let preference = view.places.preference_of(attempt)?;
             let better = view
-                .kept()
-                .filter(|place| place.preference < preference && place.is_known)
+                .known(&case.told)
+                .filter(|place| place.preference < preference)
                 .filter(|place| !tried.contains(&place.address))
                 .filter(|place| !case.may_have_been_tried(place.address, attempt.at))
                 .filter(|place| {
@@ -248,7 +253,7 @@ fn pass_order(
         };
         let views = case.told.views(hop, attempt.at, began);
         // In each way in which the sender may have known of this place.
-        let ways: Option<Vec<String>> = views.iter().filter_map(|view| passed_over(view)).collect();
+        let ways: Option<Vec<String>> = views.iter().filter_map(passed_over).collect();
         if let Some(expected) = ways.and_then(|ways| ways.into_iter().next()) {
             let observed = pass.iter().map(ToString::to_string).collect();
             let id = Some(&subject.message.id);
@@ -300,10 +305,10 @@ fn second_candidate(
             let by = |until| case.told.may_be_left_out(hop, host, only.at..until);
             by(until) || only.is_guessed() && by(case.last)
         };
-        let other = |view: &Rc<Places>| {
+        let other = |view: &View| {
             let mut others = view
-                .kept()
-                .filter(|place| place.is_known && !tried(place.address) && is_settled(view))
+                .known(&case.told)
+                .filter(|place| !tried(place.address) && is_settled(&view.places))
                 .filter(|place| !case.may_have_been_tried(place.address, only.at))
                 .filter(|place| !may_be_left_out(&place.host));
             let other = others.find(|place| !case.may_be_remembered(place.address, only.at));
