@@ -3,6 +3,7 @@
 mod case;
 mod dossier;
 mod expect;
+mod failures;
 mod judge;
 mod places;
 mod rules;

@@ -8,7 +8,8 @@ use std::{
 
 use super::{
     Witness,
-    told::{Exchangers, LONGEST_PASS, Told},
+    places::Exchangers,
+    told::{LONGEST_PASS, Told},
 };
 use crate::{
     event::SessionId,

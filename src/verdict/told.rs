@@ -9,7 +9,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::IpAddr,
-    ops::Range,
     rc::Rc,
     time::Duration,
 };
@@ -19,13 +18,16 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
-use super::{Witness, places::Places, views::InZone};
+use super::{
+    Witness,
+    places::{Exchangers, Places},
+    views::InZone,
+};
 use crate::{
     event::{Event, QueryOutcome, What},
-    fault::{Failure, QueryEffect},
-    mta_sts::Policy,
+    fault::QueryEffect,
     name::Domain,
-    scenario::{PolicyRow, Scenario, TlsPolicy},
+    scenario::Scenario,
     time::Moment,
     zone::address_of,
 };
@@ -121,28 +123,6 @@ pub(super) enum Known {
     NoDomain,
     /// Only failures, or nothing that still held.
     Failed,
-}
-
-/// The exchangers of a domain with their preferences, or why there are none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Exchangers {
-    Mx(BTreeSet<(u16, Domain)>),
-    Implicit,
-    Null,
-    NoDomain,
-    Failed,
-}
-
-impl Exchangers {
-    /// The exchangers that MX records name; of no record, the implicit one (RFC 5321 section 5.1).
-    pub(super) fn of(pairs: BTreeSet<(u16, Domain)>) -> Self {
-        let is_null = |(preference, host): &(u16, Domain)| *preference == 0 && host.is_root();
-        match pairs.len() {
-            0 => Self::Implicit,
-            1 if pairs.iter().all(is_null) => Self::Null,
-            _ => Self::Mx(pairs),
-        }
-    }
 }
 
 impl<'a> Told<'a> {
@@ -271,42 +251,6 @@ impl<'a> Told<'a> {
         given.any(|given| given.since() <= at)
     }
 
-    /// Whether some fault of the drill may have answered a question by a moment, in one of these ways: a
-    /// foreign sender may have been told so without having asked here.
-    pub(super) fn may_have_failed(
-        &self,
-        name: &Domain,
-        record_type: RecordType,
-        at: Moment,
-        how: impl Fn(QueryEffect) -> bool,
-    ) -> bool {
-        let mut faults = self.scenario.faults.iter();
-        self.is_foreign
-            && faults.any(|fault| match &fault.failure {
-                Failure::Query {
-                    name: of,
-                    record_type: wanted,
-                    effect,
-                    ..
-                } => {
-                    let is_kept = |until: Moment| at <= until.after(self.negative_ttl(name, until));
-                    of == name
-                        && wanted.is_none_or(|wanted| wanted == record_type)
-                        && fault.from <= at
-                        && fault.until.is_none_or(is_kept)
-                        && how(*effect)
-                }
-                Failure::Session { .. } => false,
-            })
-    }
-
-    /// How long a failed lookup of a name may count that was made at a moment: as long as its zone lets a
-    /// negative answer be kept (RFC 2308 section 5), and the pass takes that rests on it.
-    fn negative_ttl(&self, name: &Domain, at: Moment) -> Duration {
-        let soa = self.scenario.zones.at(at).soa_for(name);
-        Duration::from_secs(negative_ttl(&soa).into()).saturating_add(LONGEST_PASS)
-    }
-
     /// Where mail for a domain may go, as known at a moment.
     pub(super) fn places(&self, hop: &Domain, at: Moment) -> Rc<Places> {
         let key = (hop.clone(), at);
@@ -341,7 +285,7 @@ impl<'a> Told<'a> {
 
     /// What was known of a name at a moment: the last answer that settled something and had not run
     /// out of its TTL; if a later question failed and the earlier answer ran out, nothing.
-    fn known(&self, name: &Domain, record_type: RecordType, at: Moment) -> Known {
+    pub(super) fn known(&self, name: &Domain, record_type: RecordType, at: Moment) -> Known {
         self.known_within(name, record_type, at, MAX_ALIASES)
     }
 
@@ -447,6 +391,19 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// When a question was asked in vain.
+    pub(super) fn asked_in_vain(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+    ) -> impl Iterator<Item = Moment> {
+        let given = self.given(name, record_type).into_iter().flatten();
+        given.filter_map(|given| match given {
+            Given::Unsettled(at) => Some(*at),
+            Given::Settled(_) => None,
+        })
+    }
+
     /// The exchangers of a domain, as known at a moment.
     pub(super) fn exchangers(&self, domain: &Domain, at: Moment) -> Exchangers {
         // An address literal is the host itself (RFC 5321 section 5.1).
@@ -468,72 +425,6 @@ impl<'a> Told<'a> {
             Known::NoDomain => Exchangers::NoDomain,
             Known::Failed => Exchangers::Failed,
         }
-    }
-
-    /// Whether a sender may leave a host out: it asked for its addresses in vain, although somebody asked
-    /// again with success; nothing was known of its TLSA records (RFC 7672 section 2.1.2); or the
-    /// domain's MTA-STS policy does not list it (RFC 8461 section 5). It may have asked at any time of a
-    /// span.
-    pub(super) fn may_be_left_out(&self, hop: &Domain, host: &Domain, span: Range<Moment>) -> bool {
-        let tls = self.scenario.sender.tls;
-        if self.may_lack_addresses(host, span.end) {
-            return true;
-        }
-        let in_vain = |name: &Domain, record_type, span: &dyn Fn(Moment) -> bool| {
-            let mut given = self.given(name, record_type).into_iter().flatten();
-            given.any(|given| matches!(given, Given::Unsettled(at) if span(*at)))
-        };
-        let failed = |name: &Domain, record_type| {
-            in_vain(name, record_type, &|at| span.contains(&at))
-                || self.known(name, record_type, span.start) == Known::Failed
-        };
-        let address_failed =
-            |record_type| in_vain(host, record_type, &|at| span.start <= at && at <= span.end);
-        if address_failed(RecordType::A) || address_failed(RecordType::AAAA) {
-            return true;
-        }
-        let by_dane = tls == TlsPolicy::Dane
-            && (failed(&host.prefixed("_25._tcp"), RecordType::TLSA)
-                || failed(hop, RecordType::MX)
-                || failed(host, RecordType::A)
-                || failed(host, RecordType::AAAA));
-        // A policy may have been kept from before: any that the domain ever had counts.
-        let excludes = |policy: &&PolicyRow| {
-            let forbids = |policy: &Policy| !policy.allows(host);
-            policy.domain == *hop && policy.policy.as_ref().is_some_and(forbids)
-        };
-        let by_sts = matches!(tls, TlsPolicy::Dane | TlsPolicy::MtaSts)
-            && self
-                .scenario
-                .policies
-                .iter()
-                .any(|policy| excludes(&policy));
-        by_dane || by_sts
-    }
-
-    /// Whether a foreign sender may know no address of a host: what it was told last was a failure, or the
-    /// drill lets the lookup fail and it did not ask here.
-    fn may_lack_addresses(&self, host: &Domain, at: Moment) -> bool {
-        let families = [RecordType::A, RecordType::AAAA];
-        let known = |family| self.known(host, family, at);
-        let was_told = |family| self.asked(host, family, at);
-        let has_some = |family| was_told(family) && matches!(known(family), Known::Records(_));
-        // What is only late is an answer all the same; what is truncated is asked for again.
-        let fails = |effect| !matches!(effect, QueryEffect::Delay(_) | QueryEffect::Truncate);
-        let lacks = |family| match known(family) {
-            Known::Failed => true,
-            Known::Records(_) | Known::NoData | Known::NoDomain => {
-                !was_told(family) && self.may_have_failed(host, family, at, fails)
-            }
-        };
-        self.is_foreign && !families.into_iter().any(has_some) && families.into_iter().any(lacks)
-    }
-
-    /// Whether the addresses of a host could not be looked up for now.
-    pub(super) fn lacks_addresses(&self, host: &Domain, at: Moment) -> bool {
-        let families = [RecordType::A, RecordType::AAAA].into_iter();
-        let mut known = families.map(|family| self.known(host, family, at));
-        known.any(|known| known == Known::Failed)
     }
 
     /// Whether the sender was told of TLSA records of a host.
@@ -559,15 +450,6 @@ impl<'a> Told<'a> {
                 _ => Vec::new(),
             })
             .collect()
-    }
-}
-
-/// The seconds for which a negative answer with this SOA may be kept: the lesser of its TTL and its MINIMUM
-/// (RFC 2308 section 5).
-pub(super) fn negative_ttl(soa: &Record) -> u32 {
-    match &soa.data {
-        RData::SOA(data) => soa.ttl.min(data.minimum),
-        _ => soa.ttl,
     }
 }
 

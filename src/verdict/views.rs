@@ -10,8 +10,9 @@ use std::{net::IpAddr, rc::Rc, time::Duration};
 use hickory_proto::rr::RecordType;
 
 use super::{
-    places::{Place, Places, addresses_in, exchangers_in},
-    told::{Exchangers, LONGEST_PASS, Told, negative_ttl},
+    failures::negative_ttl,
+    places::{Exchangers, Place, Places, addresses_in, exchangers_in},
+    told::{LONGEST_PASS, Told},
 };
 use crate::{fault::QueryEffect, name::Domain, time::Moment, zone::Zone};
 

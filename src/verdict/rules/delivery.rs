@@ -17,7 +17,7 @@ use crate::{
     verdict::{
         Finding, Witness,
         case::{Case, Subject},
-        told::Exchangers,
+        places::Exchangers,
     },
 };
 

@@ -20,8 +20,7 @@ use crate::{
     verdict::{
         Finding, Witness,
         case::{Case, Subject},
-        places::Places,
-        told::Exchangers,
+        places::{Exchangers, Places},
         views::View,
     },
 };
@@ -241,7 +240,7 @@ fn pass_order(
                 .filter(|place| {
                     !case
                         .told
-                        .may_be_left_out(hop, &place.host, began..attempt.at)
+                        .may_be_left_out(hop, &place.host, &(began..=attempt.at))
                 })
                 .find(|place| !case.may_be_remembered(place.address, attempt.at));
             Some(better.map(|place| {
@@ -302,7 +301,7 @@ fn second_candidate(
                 || places.all(|to| to == only.address || !case.was_tried(to, only.at))
         };
         let may_be_left_out = |host: &Domain| {
-            let by = |until| case.told.may_be_left_out(hop, host, only.at..until);
+            let by = |until| case.told.may_be_left_out(hop, host, &(only.at..=until));
             by(until) || only.is_guessed() && by(case.last)
         };
         let other = |view: &View| {

@@ -1,0 +1,128 @@
+//! Lookups that failed, or may have, and the hosts that a sender may leave out because of them.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use hickory_proto::rr::{RData, Record, RecordType};
+
+use super::told::{Known, LONGEST_PASS, Told};
+use crate::{
+    fault::{Failure, QueryEffect},
+    mta_sts::Policy,
+    name::Domain,
+    scenario::{PolicyRow, TlsPolicy},
+    time::Moment,
+};
+
+const FAMILIES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
+
+/// A span of time, both of its ends in it.
+type Span = RangeInclusive<Moment>;
+
+impl Told<'_> {
+    /// Whether some fault of the drill may have answered a question by a moment, in one of these ways: a
+    /// foreign sender may have been told so without having asked here.
+    pub(super) fn may_have_failed(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        at: Moment,
+        how: impl Fn(QueryEffect) -> bool,
+    ) -> bool {
+        let mut faults = self.scenario().faults.iter();
+        self.is_foreign()
+            && faults.any(|fault| match &fault.failure {
+                Failure::Query {
+                    name: of,
+                    record_type: wanted,
+                    effect,
+                    ..
+                } => {
+                    let is_kept = |until: Moment| at <= until.after(self.negative_ttl(name, until));
+                    of == name
+                        && wanted.is_none_or(|wanted| wanted == record_type)
+                        && fault.from <= at
+                        && fault.until.is_none_or(is_kept)
+                        && how(*effect)
+                }
+                Failure::Session { .. } => false,
+            })
+    }
+
+    /// How long a failed lookup of a name may count that was made at a moment: as long as its zone lets a
+    /// negative answer be kept (RFC 2308 section 5), and the pass takes that rests on it.
+    fn negative_ttl(&self, name: &Domain, at: Moment) -> Duration {
+        let soa = self.scenario().zones.at(at).soa_for(name);
+        Duration::from_secs(negative_ttl(&soa).into()).saturating_add(LONGEST_PASS)
+    }
+
+    /// Whether the addresses of a host could not be looked up for now.
+    pub(super) fn lacks_addresses(&self, host: &Domain, at: Moment) -> bool {
+        let families = [RecordType::A, RecordType::AAAA].into_iter();
+        let mut known = families.map(|family| self.known(host, family, at));
+        known.any(|known| known == Known::Failed)
+    }
+
+    /// Whether a sender may leave a host out, which it may have looked up at any time of a span: it asked for
+    /// its addresses in vain, although somebody asked again with success, or may know none; nothing was known
+    /// of its TLSA records (RFC 7672 section 2.1.2); or the domain's MTA-STS policy does not list it (RFC 8461
+    /// section 5).
+    pub(super) fn may_be_left_out(&self, hop: &Domain, host: &Domain, span: &Span) -> bool {
+        let has_some = |family: &RecordType| {
+            let at = *span.end();
+            let known = || self.known(host, *family, at);
+            self.asked(host, *family, at) && matches!(known(), Known::Records(_))
+        };
+        let has_address = FAMILIES.iter().any(has_some);
+        let by_address = |family: RecordType| {
+            self.failed(host, family, span) || !has_address && self.may_fail(host, family, span)
+        };
+        FAMILIES.into_iter().any(by_address)
+            || self.is_left_out_by_dane(hop, host, span)
+            || self.is_left_out_by_policy(hop, host)
+    }
+
+    fn is_left_out_by_dane(&self, hop: &Domain, host: &Domain, span: &Span) -> bool {
+        let tlsa = host.prefixed("_25._tcp");
+        let [a, aaaa] = FAMILIES.map(|family| (host, family));
+        let mut needed = [(&tlsa, RecordType::TLSA), (hop, RecordType::MX), a, aaaa].into_iter();
+        self.scenario().sender.tls == TlsPolicy::Dane
+            && needed.any(|(name, record_type)| self.may_fail(name, record_type, span))
+    }
+
+    /// A policy may have been kept from before: any that the domain ever had counts.
+    fn is_left_out_by_policy(&self, hop: &Domain, host: &Domain) -> bool {
+        let forbids = |policy: &Policy| !policy.allows(host);
+        let excludes =
+            |row: &PolicyRow| row.domain == *hop && row.policy.as_ref().is_some_and(forbids);
+        let scenario = self.scenario();
+        matches!(scenario.sender.tls, TlsPolicy::Dane | TlsPolicy::MtaSts)
+            && scenario.policies.iter().any(excludes)
+    }
+
+    /// Whether a lookup failed in a span.
+    fn failed(&self, name: &Domain, record_type: RecordType, span: &Span) -> bool {
+        self.asked_in_vain(name, record_type)
+            .any(|at| span.contains(&at))
+    }
+
+    /// Whether a lookup may have failed for a sender in a span: it did, nothing was known at either end, or the
+    /// drill lets it fail and a foreign sender did not ask here.
+    fn may_fail(&self, name: &Domain, record_type: RecordType, span: &Span) -> bool {
+        // What is only late is an answer all the same; what is truncated is asked for again.
+        let fails = |effect| !matches!(effect, QueryEffect::Delay(_) | QueryEffect::Truncate);
+        let mut ends = [*span.start(), *span.end()].into_iter();
+        self.failed(name, record_type, span)
+            || ends.any(|at| self.known(name, record_type, at) == Known::Failed)
+            || !self.asked(name, record_type, *span.end())
+                && self.may_have_failed(name, record_type, *span.end(), fails)
+    }
+}
+
+/// The seconds for which a negative answer with this SOA may be kept: the lesser of its TTL and its MINIMUM
+/// (RFC 2308 section 5).
+pub(super) fn negative_ttl(soa: &Record) -> u32 {
+    match &soa.data {
+        RData::SOA(data) => soa.ttl.min(data.minimum),
+        _ => soa.ttl,
+    }
+}
