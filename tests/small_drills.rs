@@ -308,3 +308,49 @@ fn rows_that_can_do_nothing_are_noted() {
     );
     assert_eq!(fine, [lost]);
 }
+
+#[test]
+fn an_exchanger_that_leads_to_no_address_is_noted_and_wildcards_are_no_slips() {
+    let noted = |zone: &str, faults: &str| {
+        let text = format!(
+            "summary = 's'\nzone = \"\"\"\n$ORIGIN example.test.\n@ MX 10 mx1\n{zone}\"\"\"\nmessages = [{{ id = 'm', to = 'alice@example.test' }}]\n{faults}"
+        );
+        Scenario::parse("s.toml", &text).map(|scenario| scenario.idle_rows())
+    };
+    let alias = "the exchanger mx1.example.test is an alias of gone.example.test, which has no address in the drill: no host answers for it";
+    let plain =
+        "the exchanger mx1.example.test has no address in the drill: no host answers for it";
+    for (zone, told) in [
+        ("mx1 CNAME gone\n", Some(alias)),
+        ("mx1 CNAME gone\ngone TXT \"x\"\n", Some(alias)),
+        ("mx1 CNAME other\nother CNAME gone\n", Some(alias)),
+        ("mx1 TXT \"x\"\n", Some(plain)),
+        ("mx1 CNAME gone\ngone AAAA 2001:db8::1\n", None),
+        ("mx1 CNAME gone\n*.example.test. A 192.0.2.1\n", None),
+    ] {
+        let found = noted(zone, "").expect("valid");
+        assert_eq!(found, Vec::from_iter(told), "{zone}");
+    }
+    let later = "updates = [{ at = '1m', add = 'gone.example.test. A 192.0.2.1' }]\n";
+    assert_eq!(noted("mx1 CNAME gone\n", later).expect("valid"), [""; 0]);
+
+    let wild = "mx1 A 192.0.2.1\n*.example.test. A 192.0.2.2\n";
+    let query = noted(
+        wild,
+        "faults = [{ query = 'z.example.test A', effect = 'servfail' }]\n",
+    );
+    let query = query.expect("valid");
+    assert!(
+        query[0].ends_with("; did you mean \"example.test\"?"),
+        "{query:?}"
+    );
+    let host = noted(
+        wild,
+        "faults = [{ host = 'z.example.test', stage = 'connect', effect = 'refuse' }]\n",
+    );
+    let host = host.expect_err("no such host").to_string();
+    assert!(
+        host.ends_with("; did you mean \"mx1.example.test\"?"),
+        "{host}"
+    );
+}

@@ -5,10 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use hickory_proto::rr::{RData, Record};
+use hickory_proto::rr::{RData, Record, RecordType};
 
 use super::{Scenario, mistake::nearest};
-use crate::{fault::Failure, name::Domain, zone::address_of};
+use crate::{
+    fault::Failure,
+    name::Domain,
+    zone::{address_of, text::nearest_name},
+};
 
 impl Scenario {
     /// What in it can do nothing, a sentence each.
@@ -20,6 +24,7 @@ impl Scenario {
             .flat_map(|message| message.to.iter().map(|to| &*to.text))
             .collect();
         let asked = self.names_of_the_drill();
+        let names: Vec<Domain> = asked.iter().cloned().collect();
         for fault in &self.faults {
             match &fault.failure {
                 Failure::Session {
@@ -29,13 +34,13 @@ impl Scenario {
                     .iter()
                     .any(|to| to.eq_ignore_ascii_case(recipient)) =>
                 {
-                    let hint = hint(recipient, recipients.iter().copied());
+                    let hint = hint(nearest(recipient, recipients.iter().copied()));
                     notes.push(format!(
                         "the fault \"{fault}\" can never apply: nothing is sent to {recipient}{hint}"
                     ));
                 }
                 Failure::Query { name, .. } if !asked.contains(name) => {
-                    let hint = hint(name.as_str(), asked.iter().map(Domain::as_str));
+                    let hint = hint(nearest_name(name, &names).as_deref());
                     notes.push(format!(
                         "the fault \"{fault}\" may never apply: no message of the drill leads to {name}{hint}"
                     ));
@@ -59,24 +64,32 @@ impl Scenario {
             })
             .filter(|target| !target.is_root())
             .collect();
-        let known: BTreeSet<Domain> = self
-            .records()
-            .filter(|record| {
-                address_of(&record.data).is_some() || matches!(record.data, RData::CNAME(_))
-            })
-            .map(|record| Domain::from(&record.name))
-            .collect();
-        let at_a_wildcard = |target: &Domain| {
-            let mut above = target.at_and_above().skip(1);
-            above.any(|above| known.contains(&above.prefixed("*")))
-        };
-        let lost = targets
+        targets
             .iter()
-            .filter(|target| !known.contains(*target) && !at_a_wildcard(target));
-        lost.map(|target| {
-            format!("the exchanger {target} has no address in the drill: no host answers for it")
-        })
-        .collect()
+            .filter_map(|target| self.leads_nowhere(target))
+            .collect()
+    }
+
+    /// What keeps mail from an exchanger that never has an address.
+    fn leads_nowhere(&self, exchanger: &Domain) -> Option<String> {
+        let mut alias_of = None;
+        for zone in self.zones.zones() {
+            for record_type in [RecordType::A, RecordType::AAAA] {
+                for record in zone.answer(exchanger, record_type).records {
+                    match &record.data {
+                        RData::CNAME(target) => alias_of = Some(Domain::from(&target.0)),
+                        data if address_of(data).is_some() => return None,
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let alias = alias_of.map_or(String::new(), |name| {
+            format!("is an alias of {name}, which ")
+        });
+        Some(format!(
+            "the exchanger {exchanger} {alias}has no address in the drill: no host answers for it"
+        ))
     }
 
     /// Names that a sender of the drill may ask for: those of its messages, whatever its records name, and
@@ -107,6 +120,6 @@ impl Scenario {
     }
 }
 
-fn hint<'a>(found: &str, known: impl Iterator<Item = &'a str>) -> String {
-    nearest(found, known).map_or(String::new(), |near| format!("; did you mean {near:?}?"))
+fn hint(near: Option<&str>) -> String {
+    near.map_or(String::new(), |near| format!("; did you mean {near:?}?"))
 }

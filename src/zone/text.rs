@@ -400,9 +400,13 @@ fn bare_apex(words: &Words<'_>, entry: &Entry) -> Option<Name> {
     is_origin.then(|| apex.to_wire())
 }
 
-/// The nearest of the names that own records, for a name that owns none.
+/// The nearest of the names that own records, for a name that owns none: a wildcard only for another one.
 pub(crate) fn nearest_name(found: &Domain, names: &[Domain]) -> Option<String> {
-    nearest(found.as_str(), names.iter().map(Domain::as_str)).map(str::to_owned)
+    let is_wildcard = |name: &Domain| name.as_str().starts_with("*.");
+    let names = names
+        .iter()
+        .filter(|name| !is_wildcard(name) || is_wildcard(found));
+    nearest(found.as_str(), names.map(Domain::as_str)).map(str::to_owned)
 }
 
 #[cfg(test)]
