@@ -8,7 +8,7 @@ use std::{
 
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
-use super::{End, Played, Report, Tally, first_findings};
+use super::{End, Played, Report, Tally, first_findings, text::asked_by};
 use crate::{scenario::Mistakes, verdict::Finding, visible::visible};
 
 /// Writes JUnit XML once all drills came to their end.
@@ -127,7 +127,7 @@ fn text(finding: &Finding) -> String {
         finding.expected.join("; "),
         finding.observed.join("; "),
         because.concat(),
-        finding.cites.join(", "),
+        asked_by(finding),
     );
     visible(&text).into_owned()
 }

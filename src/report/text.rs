@@ -209,9 +209,14 @@ fn explain(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
         let label = paint(DIM, &format!("{label:<15}"));
         writeln!(out, "    {label} {}", visible(line))?;
     }
+    writeln!(out, "    {}", paint(DIM, &asked_by(finding)))
+}
+
+/// How strongly something is asked for, and by whom.
+pub(super) fn asked_by(finding: &Finding) -> String {
     match finding.cites.is_empty() {
-        true => Ok(()),
-        false => writeln!(out, "    {}", paint(DIM, &finding.cites.join(", "))),
+        true => format!("{}, by the scenario", finding.level),
+        false => format!("{}, {}", finding.level, finding.cites.join(", ")),
     }
 }
 
@@ -258,13 +263,14 @@ fn shortened(lines: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::Level;
 
     #[test]
     fn what_a_sender_said_does_nothing_to_a_terminal() {
         let finding = Finding {
             claim: "taker\u{1b}]0;title\u{7}".to_owned(),
             rule: None,
-            level: crate::scenario::Level::Must,
+            level: Level::Must,
             cites: Vec::new(),
             expected: vec!["a".to_owned()],
             observed: vec!["\u{202e}b".to_owned()],
@@ -280,6 +286,40 @@ mod tests {
             text.contains("\\u{202e}b") && text.contains("c\\u{9b}2J"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn each_finding_says_how_strongly_it_is_asked_for_and_by_whom() {
+        for (rule, level, cites, told) in [
+            (
+                Some("null-mx"),
+                Level::Must,
+                &["RFC 7505 section 3"][..],
+                "MUST, RFC 7505 section 3",
+            ),
+            (
+                None,
+                Level::Should,
+                &["RFC 1", "RFC 2"],
+                "SHOULD, RFC 1, RFC 2",
+            ),
+            (None, Level::Info, &[], "INFO, by the scenario"),
+        ] {
+            let finding = Finding {
+                claim: "c".to_owned(),
+                rule,
+                level,
+                cites: cites.iter().map(ToString::to_string).collect(),
+                expected: Vec::new(),
+                observed: Vec::new(),
+                because: Vec::new(),
+            };
+            let mut out = Vec::new();
+            explain(&mut out, &finding).expect("written");
+            let text = anstream::adapter::strip_bytes(&out).into_vec();
+            let text = String::from_utf8(text).expect("text");
+            assert_eq!(text.lines().last(), Some(&*format!("    {told}")), "{text}");
+        }
     }
 
     #[test]
