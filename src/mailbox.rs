@@ -111,7 +111,10 @@ fn after_source_route(text: &str) -> Option<&str> {
 /// Reads a mailbox at the start of text; also what follows it.
 fn mailbox(text: &str) -> Result<(Mailbox, &str), Wrong> {
     let (local, rest) = local_part(text)?;
-    let rest = rest.strip_prefix('@').ok_or("it has no @")?;
+    let rest = rest.strip_prefix('@').ok_or(match rest.contains('@') {
+        true => "before its @ there is a character that has to stand within quotes",
+        false => "it has no @",
+    })?;
     let (written, domain, rest) = match rest.starts_with('[') {
         true => literal(rest)?,
         false => domain(rest)?,

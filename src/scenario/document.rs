@@ -150,6 +150,8 @@ pub(super) struct Table<'d, 'a> {
     table: &'d DeTable<'a>,
     span: Range<usize>,
     what: &'static str,
+    /// Whether it has a key that it may not have, which may stand for one that is missing.
+    has_unknown: bool,
 }
 
 impl<'d, 'a> Table<'d, 'a> {
@@ -161,9 +163,11 @@ impl<'d, 'a> Table<'d, 'a> {
         what: &'static str,
         known: &[&str],
     ) -> Self {
+        let mut has_unknown = false;
         for key in table.keys() {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
+                has_unknown = true;
                 let hint = nearest(name, known.iter().copied())
                     .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
                 doc.mistake(
@@ -180,6 +184,7 @@ impl<'d, 'a> Table<'d, 'a> {
             table,
             span,
             what,
+            has_unknown,
         }
     }
 
@@ -220,8 +225,11 @@ impl<'d, 'a> Table<'d, 'a> {
             .map_or(self.span.start, |(key, _)| key.span().start)
     }
 
-    /// Records that a key is missing.
+    /// Records that a key is missing, unless another one is too many: that is told already.
     pub(super) fn missing(&self, key: &str, expected: &str) {
+        if self.has_unknown {
+            return;
+        }
         self.doc.mistake(
             self.span.start,
             format!("found {} without {key:?}, expected {expected}", self.what),

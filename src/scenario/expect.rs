@@ -241,18 +241,33 @@ fn attempt(
             .parsed("host", |text| names.host(text))
             .into_iter()
             .collect(),
-        (None, Some(_)) => table.parsed_array("any", |text| names.host(text)),
-        _ => {
+        (None, Some(_)) => {
+            let is_empty = |value: &Spanned<DeValue<'_>>| {
+                value
+                    .get_ref()
+                    .as_array()
+                    .is_some_and(|array| array.is_empty())
+            };
+            if table.get("any").is_some_and(is_empty) {
+                doc.mistake(
+                    table.key_offset("any"),
+                    "found no host, expected at least one",
+                );
+            }
+            table.parsed_array("any", |text| names.host(text))
+        }
+        (Some(_), Some(_)) => {
+            doc.mistake(
+                table.key_offset("any"),
+                "found any beside host, expected one of them",
+            );
+            Vec::new()
+        }
+        (None, None) => {
             table.missing("host", "host = \"NAME\" or any = [\"NAME\", \"NAME\"]");
             Vec::new()
         }
     };
-    if table.get("any").is_some() && table.array("any").is_empty() {
-        doc.mistake(
-            table.key_offset("any"),
-            "found no host, expected at least one",
-        );
-    }
     let result = result(&table);
     if table.get("result").is_none() {
         table.missing("result", "how it ended, such as result = \"accepted\"");
@@ -273,16 +288,15 @@ fn attempt(
 
 /// A word, or a reply code as a string or a number.
 fn result(table: &Table<'_, '_>) -> Option<AttemptResult> {
-    if table
-        .get("result")
-        .is_some_and(|value| value.get_ref().is_integer())
-    {
-        let code = table.number("result", 599)?;
-        return result_word(&code.to_string())
-            .map_err(|message| table.doc().mistake(table.key_offset("result"), message))
-            .ok();
-    }
-    table.parsed("result", result_word)
+    let value = table.get("result")?;
+    let Some(code) = value.get_ref().as_integer() else {
+        return table.parsed("result", result_word);
+    };
+    let number = u64::from_str_radix(code.as_str(), code.radix());
+    let text = number.map_or_else(|_| code.as_str().to_owned(), |number| number.to_string());
+    result_word(&text)
+        .map_err(|message| table.doc().mistake(value.span().start, message))
+        .ok()
 }
 
 fn result_word(text: &str) -> Result<AttemptResult, String> {

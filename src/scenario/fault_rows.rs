@@ -105,21 +105,13 @@ fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
             "found over beside host, expected it beside query",
         );
     }
-    let effect = row.parsed("effect", |text| {
-        stage
-            .map_or(Err(String::new()), |stage| Effect::parse(text, stage))
-            .map_err(|message| {
-                if message.is_empty() {
-                    format!("found effect {text:?} without a stage that says where")
-                } else {
-                    message
-                }
-            })
-    })?;
+    // What may happen depends on where.
+    let stage = stage?;
+    let effect = row.parsed("effect", |text| Effect::parse(text, stage));
     Some(Failure::Session {
         host: host?,
-        stage: stage?,
-        effect,
+        stage,
+        effect: effect?,
         recipient,
     })
 }

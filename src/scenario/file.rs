@@ -15,7 +15,7 @@ use super::{
     Mistakes, PolicyRow, ReadFile, ReceiverSettings, Scenario, SenderSettings, Total,
     document::{Document, Table},
     expect, fault_rows, policy_host, receiver_rows, rows, update_rows,
-    words::{HostNames, OWN_EXCHANGER, moment, word},
+    words::{HostNames, OWN_EXCHANGER, domain, moment, word},
 };
 use crate::{
     name::Domain,
@@ -119,10 +119,7 @@ fn scenario<'a>(
         faults: fault_rows::faults(&table, &names),
         receivers,
         policies,
-        dnssec: table.parsed_array("dnssec", |text| {
-            text.parse()
-                .map_err(|error: crate::name::InvalidDomain| error.to_string())
-        }),
+        dnssec: table.parsed_array("dnssec", domain),
         stop,
         zones,
         messages,

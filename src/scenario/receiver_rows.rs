@@ -3,7 +3,7 @@
 use super::{
     Certificate, Engine, PolicyRow, ReceiverSettings, TlsaParameters,
     document::Table,
-    words::{HostNames, moment, word},
+    words::{HostNames, domain, moment, word},
 };
 use crate::{mta_sts::Policy, time::Moment};
 
@@ -57,10 +57,7 @@ fn policy(row: &Table<'_, '_>) -> Option<PolicyRow> {
             row.missing(key, expected);
         }
     }
-    let domain = row.parsed("domain", |text| {
-        text.parse()
-            .map_err(|error: crate::name::InvalidDomain| error.to_string())
-    });
+    let domain = row.parsed("domain", domain);
     let certificate = row.parsed("certificate", |text| {
         word(text, "a certificate", &Certificate::WORDS)
     });

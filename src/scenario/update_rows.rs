@@ -78,8 +78,7 @@ fn rows(most: usize, table: &Table<'_, '_>) -> Option<Vec<Update>> {
         let deletions = row.parsed_one_or_many("delete", deletion);
         let mut additions: Vec<Record> = Vec::new();
         for addition in row.parsed_one_or_many("add", |text| Ok(text.to_owned())) {
-            let records = placed_records(&row, &addition.value, &addition.span, None);
-            additions.extend(records.into_iter().flatten());
+            additions.extend(added_by(&row, &addition).into_iter().flatten());
             let all = added + additions.len();
             if all > most {
                 let text = format!(
@@ -91,11 +90,8 @@ fn rows(most: usize, table: &Table<'_, '_>) -> Option<Vec<Update>> {
         }
         added += additions.len();
         for key in ["delete", "add"] {
-            let names_nothing = row.get(key).is_some()
-                && row
-                    .parsed_one_or_many(key, |text| Ok(text.to_owned()))
-                    .is_empty();
-            if names_nothing {
+            let elements = row.get(key).and_then(|value| value.get_ref().as_array());
+            if elements.is_some_and(|elements| elements.is_empty()) {
                 row.doc().mistake(
                     row.key_offset(key),
                     format!("found an empty {key}, expected something to {key}"),
@@ -110,6 +106,19 @@ fn rows(most: usize, table: &Table<'_, '_>) -> Option<Vec<Update>> {
         }));
     }
     Some(updates)
+}
+
+/// The records that one text of an update adds.
+fn added_by(row: &Table<'_, '_>, addition: &Placed<String>) -> Option<Vec<Record>> {
+    let records = placed_records(row, &addition.value, &addition.span, None)?;
+    if records.is_empty() {
+        let text = &addition.value;
+        row.doc().mistake(
+            addition.span.start,
+            format!("found {text:?}, expected a record such as \"example.test. MX 10 mx1.example.test.\""),
+        );
+    }
+    Some(records)
 }
 
 /// A zone after an update; to delete what is not there is a mistake where the records are known.

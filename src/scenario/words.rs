@@ -40,6 +40,20 @@ pub(crate) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> 
         .map_or(Ok((name, record_type)), |_| Err(expected()))
 }
 
+/// A domain that mail is sent to, and no other name that the DNS might hold.
+pub(super) fn domain(text: &str) -> Result<Domain, String> {
+    let domain: Domain = text
+        .parse()
+        .map_err(|error: crate::name::InvalidDomain| error.to_string())?;
+    let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    match domain.as_str().chars().find(|c| !is_plain(c)) {
+        Some(_) => Err(format!(
+            "found {text:?}, expected a domain name (it has a sign that those of mail do not have)"
+        )),
+        None => Ok(domain),
+    }
+}
+
 /// The hosts a scenario may speak of: names with addresses, the domains they stand for, addresses.
 pub(super) struct HostNames {
     /// Whether the records could be read; if not, any host may be meant.
