@@ -241,3 +241,37 @@ fn a_request_that_is_repeated_for_sure_is_found_behind_one_that_may_be_another_m
         assert_eq!(found, "");
     }
 }
+
+#[test]
+fn what_becomes_of_a_recipient_is_held_as_strongly_as_the_drill_says_and_another_way_is_not() {
+    let trial = Trial {
+        rest: "level = 'MUST'
+               messages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]
+               [expect.m]
+               outcome = 'delivered'
+               by = 'mx1.example.test'
+               recipients = { 'a@example.test' = 'delivered' }",
+        log: "0s given m
+              0s asks example.test MX: 10 mx1, 20 mx2
+              0s asks mx1 A: 1
+              0s asks mx2 A: 2
+              1s m tries mx1[1] accepted",
+        ..ONE
+    };
+    for witness in [Command, Server] {
+        let trial = Trial { witness, ..trial };
+        trial.breaks_nothing();
+        let found = trial.with("= 'delivered' }", "= 'bounced' }").0;
+        let told = "MUST outcome for a@example.test of message m: bounced; not delivered";
+        assert_eq!(found, [told]);
+        let found = trial.with("outcome = 'delivered'", "outcome = 'bounced'").0;
+        assert_eq!(found, ["MUST outcome of message m: bounced; not delivered"]);
+        let found = trial
+            .with("by = 'mx1.example.test'", "by = 'mx2.example.test'")
+            .0;
+        assert_eq!(
+            found,
+            ["INFO taker of message m: mx2.example.test; not mx1.example.test"]
+        );
+    }
+}
