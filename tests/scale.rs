@@ -10,10 +10,11 @@ use std::{
 
 use mxdrill::{
     drill,
-    event::What,
+    event::{What, silenced},
     lab::{Lab, NetworkKind},
     scenario::{Outcome, Scenario},
     sender::Reference,
+    verdict::{Witness, judge},
 };
 use serde_json::Value;
 use tokio::{
@@ -114,6 +115,37 @@ fn memory_does_not_grow_with_the_messages_that_are_done() {
         };
         let grown = peak(many).saturating_sub(peak(few)) as usize / (many - few);
         assert!(grown < 100, "{grown} octets a message to {to}");
+    }
+}
+
+/// Four times the messages of a sender that says nothing take the judge some four times the work, and not
+/// sixteen times; so do four times the changes of records that concern none of them.
+#[test]
+fn judging_a_silent_sender_costs_what_its_messages_do() {
+    let work = |messages: usize, updates: usize| {
+        let updates: String = (1..=updates)
+            .map(|n| format!("{{ at = '{n}m', add = 'x{n}.example.test. A 192.0.2.9' }},"))
+            .collect();
+        let more = format!(
+            "faults = [{{ host = 'mx1.example.test', stage = 'connect', effect = 'refuse' }}]\n\
+            updates = [{updates}]\n[expect.m]\nattempts = [{{ host = 'mx1.example.test', result = 'refused' }}, \
+            {{ host = 'mx2.example.test', result = 'accepted' }}]\n"
+        );
+        let scenario = scenario(messages, &more);
+        let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default());
+        let events = silenced(&run.expect("it ran").events);
+        let measured = allocation_counter::measure(|| {
+            let verdict = judge(&scenario, &events, Witness::Server);
+            assert!(verdict.passed(), "{:#?}", verdict.findings.first());
+        });
+        measured.bytes_total
+    };
+    for (few, many) in [((500, 1), (2000, 1)), ((100, 50), (400, 200))] {
+        let (few, many) = (work(few.0, few.1), work(many.0, many.1));
+        assert!(
+            many < few * 7,
+            "{few} octets, and {many} for four times as much"
+        );
     }
 }
 
