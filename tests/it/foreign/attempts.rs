@@ -397,7 +397,6 @@ fn a_second_candidate_is_missed_by_whichever_of_the_messages_that_an_attempt_may
               1s m tries mx1[1] refused
               2s n tries mx1[1] refused",
         witness: Server,
-        ..ONE
     };
     let missed = |id: &str, at: &str| {
         format!(
