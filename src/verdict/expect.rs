@@ -2,7 +2,7 @@
 
 mod attempts;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use self::attempts::{Extent, is_doubtful, sequence};
 use super::{
@@ -117,10 +117,32 @@ pub(super) fn message(
     subject: &Subject<'_>,
     expected: &ExpectedMessage,
 ) -> Vec<Finding> {
-    let Subject {
-        message, ending, ..
-    } = subject;
-    let id = &message.id;
+    let held = Held {
+        case,
+        subject,
+        expected,
+        attempts: counted_attempts(case, subject),
+    };
+    let mut findings: Vec<Finding> = [held.outcome(), held.taker(), held.copies(), held.status()]
+        .into_iter()
+        .flatten()
+        .collect();
+    findings.extend(held.recipients());
+    findings.extend(held.attempt_count());
+    let of_attempts = [
+        (Extent::Whole, &expected.attempts),
+        (Extent::Beginning, &expected.starts_with),
+    ];
+    findings.extend(of_attempts.into_iter().filter_map(|(extent, expected)| {
+        let expected = expected.as_ref()?;
+        sequence(case, &subject.message.id, extent, expected, &held.attempts)
+    }));
+    findings
+}
+
+/// The attempts of a message that what is expected is held against.
+fn counted_attempts<'a>(case: &Case<'_>, subject: &'a Subject<'_>) -> Vec<&'a Attempt> {
+    let message = subject.message;
     let mut attempts: Vec<&Attempt> = subject.attempts.iter().collect();
     if case.witness == Witness::Server {
         // It learns that a message is too old when it takes it up again, and may try it once more.
@@ -131,113 +153,149 @@ pub(super) fn message(
     if recipients > 1 && !matches!(case.witness, Witness::Sender { .. }) {
         attempts = for_all_recipients(recipients, attempts);
     }
-    let mut findings = Vec::new();
-    let mut differs = |what: &str, expected: String, observed: String| {
-        let finding = finding(
-            case,
-            format!("{what} of message {id}"),
-            vec![expected],
-            vec![observed],
-        );
-        let level = match (case.witness, what) {
-            (Witness::Sender { .. }, _) => finding.level,
-            // Which status a report gives is settled by no MUST.
-            (_, "status") => Level::May,
-            // Where a message came to no end, nothing was seen that settles what becomes of it.
-            (_, "outcome") if ending.outcome() != Outcome::Deferred => finding.level,
-            (_, what) if what.starts_with("outcome for ") => finding.level,
-            _ => as_another_way(case),
-        };
-        let because = why(case, subject);
-        findings.push(Finding {
-            level,
-            because,
-            ..finding
-        });
-    };
-    if let Some(outcome) = expected
-        .outcome
-        .filter(|outcome| !is_outcome(case, message, *outcome, ending.outcome()))
-    {
-        differs(
-            "outcome",
-            outcome.to_string(),
-            case.witness.saw(ending.outcome()),
-        );
+    attempts
+}
+
+/// What may differ from what is expected of a message.
+enum Aspect<'a> {
+    Outcome,
+    Taker,
+    Copies,
+    Status,
+    OutcomeFor(&'a str),
+    AttemptCount,
+}
+
+impl fmt::Display for Aspect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outcome => f.write_str("outcome"),
+            Self::Taker => f.write_str("taker"),
+            Self::Copies => f.write_str("copies"),
+            Self::Status => f.write_str("status"),
+            Self::OutcomeFor(recipient) => write!(f, "outcome for {recipient}"),
+            Self::AttemptCount => f.write_str("number of attempts"),
+        }
     }
-    if let Some(host) = &expected.by {
-        let takers: Vec<&&Attempt> = attempts
-            .iter()
+}
+
+/// A message that is held against what is expected of it.
+struct Held<'a> {
+    case: &'a Case<'a>,
+    subject: &'a Subject<'a>,
+    expected: &'a ExpectedMessage,
+    attempts: Vec<&'a Attempt>,
+}
+
+impl Held<'_> {
+    fn differs(&self, what: Aspect<'_>, expected: String, observed: String) -> Finding {
+        let Subject {
+            message, ending, ..
+        } = self.subject;
+        let claim = format!("{what} of message {}", message.id);
+        let finding = finding(self.case, claim, vec![expected], vec![observed]);
+        let level = match (self.case.witness, what) {
+            (Witness::Sender { .. }, _) | (_, Aspect::OutcomeFor(_)) => finding.level,
+            // Which status a report gives is settled by no MUST.
+            (_, Aspect::Status) => Level::May,
+            // Where a message came to no end, nothing was seen that settles what becomes of it.
+            (_, Aspect::Outcome) if ending.outcome() != Outcome::Deferred => finding.level,
+            (_, Aspect::Outcome | Aspect::Taker | Aspect::Copies | Aspect::AttemptCount) => {
+                as_another_way(self.case)
+            }
+        };
+        Finding {
+            level,
+            because: why(self.case, self.subject),
+            ..finding
+        }
+    }
+
+    fn is(&self, expected: Outcome, observed: Outcome) -> bool {
+        is_outcome(self.case, self.subject.message, expected, observed)
+    }
+
+    fn outcome(&self) -> Option<Finding> {
+        let observed = self.subject.ending.outcome();
+        let expected = self.expected.outcome?;
+        let saw = || self.case.witness.saw(observed);
+        let wrong = !self.is(expected, observed);
+        wrong.then(|| self.differs(Aspect::Outcome, expected.to_string(), saw()))
+    }
+
+    fn taker(&self) -> Option<Finding> {
+        let host = self.expected.by.as_ref()?;
+        let attempts = self.attempts.iter();
+        let takers: Vec<_> = attempts
             .filter(|attempt| !attempt.taken.is_empty())
             .collect();
-        if takers.is_empty() || !takers.iter().all(|attempt| attempt.went_to(host)) {
-            let shown: Vec<String> = takers.iter().map(|attempt| attempt.host()).collect();
-            differs(
-                "taker",
-                host.to_string(),
-                if shown.is_empty() {
-                    "nobody".to_owned()
-                } else {
-                    shown.join(", ")
-                },
-            );
+        if !takers.is_empty() && takers.iter().all(|attempt| attempt.went_to(host)) {
+            return None;
         }
+        let shown: Vec<String> = takers.iter().map(|attempt| attempt.host()).collect();
+        let observed = match shown.is_empty() {
+            true => "nobody".to_owned(),
+            false => shown.join(", "),
+        };
+        Some(self.differs(Aspect::Taker, host.to_string(), observed))
     }
-    if let Some(copies) = expected
-        .copies
-        .filter(|copies| !copies.allow(ending.copies))
-        .filter(|_| !is_a_copy_for_each(case, &attempts))
-    {
-        differs("copies", copies.to_string(), ending.copies.to_string());
+
+    fn copies(&self) -> Option<Finding> {
+        let observed = self.subject.ending.copies;
+        let copies = self.expected.copies?;
+        let wrong = !copies.allow(observed) && !is_a_copy_for_each(self.case, &self.attempts);
+        wrong.then(|| self.differs(Aspect::Copies, copies.to_string(), observed.to_string()))
     }
-    let wrong_status = expected
-        .status
-        .filter(|status| !is_status(case, *status, ending));
-    if let Some(status) = wrong_status {
+
+    fn status(&self) -> Option<Finding> {
+        let ending = &self.subject.ending;
+        let status = self.expected.status?;
+        if is_status(self.case, status, ending) {
+            return None;
+        }
         let observed = ending.status;
         let observed = observed.map_or("none".to_owned(), |status| status.to_string());
-        differs("status", status.to_string(), observed);
+        Some(self.differs(Aspect::Status, status.to_string(), observed))
     }
-    for (recipient, outcome) in &expected.recipients {
-        let known = |same: &dyn Fn(&str) -> bool| {
-            let mut known = ending.recipients.iter();
-            known.find(|(known, _)| same(known))
-        };
-        let exact = known(&|known| mailbox::key(known) == mailbox::key(recipient));
-        let observed = exact.or_else(|| known(&|known| known.eq_ignore_ascii_case(recipient)));
-        let observed = observed.map(|(_, outcome)| *outcome);
-        if !observed.is_some_and(|observed| is_outcome(case, message, *outcome, observed)) {
+
+    fn recipients(&self) -> impl Iterator<Item = Finding> {
+        let expected = self.expected.recipients.iter();
+        expected.filter_map(|(recipient, outcome)| {
+            let observed = self.outcome_for(recipient);
+            if observed.is_some_and(|observed| self.is(*outcome, observed)) {
+                return None;
+            }
             let observed = observed.map_or("no such recipient".to_owned(), |outcome| {
-                case.witness.saw(outcome)
+                self.case.witness.saw(outcome)
             });
-            differs(
-                &format!("outcome for {recipient}"),
-                outcome.to_string(),
-                observed,
-            );
-        }
+            let what = Aspect::OutcomeFor(recipient);
+            Some(self.differs(what, outcome.to_string(), observed))
+        })
     }
-    let proper = attempts.iter().filter(|attempt| !is_doubtful(attempt));
-    let proper = proper.count() as u64;
-    if let Some(count) = expected
-        .attempt_count
-        .filter(|count| !(proper..=attempts.len() as u64).any(|possible| count.allow(possible)))
+
+    /// The outcome for a recipient, whose local part may be written in another case if no other has that.
+    fn outcome_for(&self, recipient: &str) -> Option<Outcome> {
+        let all = &self.subject.ending.recipients;
+        let key = mailbox::key(recipient);
+        let exact = all.iter().find(|(known, _)| mailbox::key(known) == key);
+        let folded = || {
+            let mut all = all.iter();
+            all.find(|(known, _)| known.eq_ignore_ascii_case(recipient))
+        };
+        exact.or_else(folded).map(|(_, outcome)| *outcome)
+    }
+
+    fn attempt_count(&self) -> Option<Finding> {
+        let count = self.expected.attempt_count?;
+        let attempts = self.attempts.iter();
+        let proper = attempts.filter(|attempt| !is_doubtful(attempt)).count() as u64;
+        let all = self.attempts.len() as u64;
         // Of several messages to one place, some attempts may be known in advance.
-        .filter(|_| case.witness != Witness::Server || case.scenario.messages.len() == 1)
-    {
-        differs(
-            "number of attempts",
-            count.to_string(),
-            attempts.len().to_string(),
-        );
+        let is_counted =
+            self.case.witness != Witness::Server || self.case.scenario.messages.len() == 1;
+        let wrong = is_counted && !(proper..=all).any(|possible| count.allow(possible));
+        wrong.then(|| self.differs(Aspect::AttemptCount, count.to_string(), all.to_string()))
     }
-    if let Some(expected) = &expected.attempts {
-        findings.extend(sequence(case, id, Extent::Whole, expected, &attempts));
-    }
-    if let Some(expected) = &expected.starts_with {
-        findings.extend(sequence(case, id, Extent::Beginning, expected, &attempts));
-    }
-    findings
 }
 
 /// Attempts and lookups that are told of a finding.
