@@ -1,9 +1,12 @@
 //! The lab's certificate authority: certificates for receivers, good ones and bad ones on purpose.
 //!
-//! Keys are Ed25519, and P-256 for clients that do not know that, and made from the names they are for, so
-//! that two runs publish the same TLSA records. They protect nothing: everything in a lab is made up.
+//! Keys are Ed25519, made from the names they are for, and for clients that do not know that, P-256, given out
+//! in the order of hosts: two runs publish the same TLSA records. They protect nothing: everything in a lab is made up.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use hickory_proto::rr::{
     RData, Record,
@@ -18,7 +21,7 @@ use rcgen::{
 };
 use tokio_rustls::rustls::{
     RootCertStore, ServerConfig, SignatureScheme,
-    crypto::aws_lc_rs,
+    crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 
@@ -34,16 +37,18 @@ const ED25519_PREFIX: [u8; 16] = [
     0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
 ];
 
-/// The fixed part of a P-256 key in PKCS #8 (RFC 5958 and 5915), before its 32 octets.
-const P256_PREFIX: [u8; 35] = [
-    0x30, 0x41, 2, 1, 0, 0x30, 0x13, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86,
-    0x48, 0xce, 0x3d, 3, 1, 7, 4, 0x27, 0x30, 0x25, 2, 1, 1, 4, 0x20,
-];
+/// P-256 keys in PKCS #8 (RFC 5958), one after the other: the public half of one is not to be had from a
+/// secret of our own. The first is the authority's, each further one a host's.
+const P256_KEYS: &[u8] = include_bytes!("p256-keys.der");
+/// The octets of one of them.
+const P256_KEY: usize = 138;
 
 /// Signs the certificates of one lab.
 pub(crate) struct Authority {
     ed25519: Issuing,
     p256: Issuing,
+    /// How many hosts have certificates: hosts beyond the keys that there are share them.
+    hosts: AtomicUsize,
 }
 
 /// The authority with a key of one kind.
@@ -87,7 +92,8 @@ impl Authority {
     pub(crate) fn new() -> Self {
         Self {
             ed25519: Issuing::new(ed25519("the authority of the lab")),
-            p256: Issuing::new(p256("the authority of the lab")),
+            p256: Issuing::new(p256(0)),
+            hosts: AtomicUsize::new(0),
         }
     }
 
@@ -113,12 +119,14 @@ impl Authority {
             .first()
             .cloned()
             .unwrap_or_else(|| "nameless.test".to_owned());
+        let keys = P256_KEYS.len() / P256_KEY - 1;
+        let own = 1 + self.hosts.fetch_add(1, Ordering::Relaxed) % keys;
         Credentials {
             kind,
             ed25519: self
                 .ed25519
                 .issue(kind, &subject, &names, &ed25519(&subject)),
-            p256: self.p256.issue(kind, &subject, &names, &p256(&subject)),
+            p256: self.p256.issue(kind, &subject, &names, &p256(own)),
         }
     }
 
@@ -191,7 +199,7 @@ impl Issuing {
             _ => vec![leaf.clone(), self.certificate.clone()],
         };
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .expect("the provider has the default versions")
             .with_no_client_auth()
@@ -236,7 +244,7 @@ fn tlsa(
 
 /// What a TLSA record holds of the data it selects: all of it, or its digest.
 pub(crate) fn matching_data(selected: &[u8], matching: u8) -> Vec<u8> {
-    use ::aws_lc_rs::digest::{SHA256, SHA512, digest};
+    use ::ring::digest::{SHA256, SHA512, digest};
     match matching {
         1 => digest(&SHA256, selected).as_ref().to_vec(),
         2 => digest(&SHA512, selected).as_ref().to_vec(),
@@ -244,21 +252,25 @@ pub(crate) fn matching_data(selected: &[u8], matching: u8) -> Vec<u8> {
     }
 }
 
-/// The keys of a name: a digest of the name is their secret.
+/// The key of a name: a digest of it is the secret.
 fn ed25519(name: &str) -> KeyPair {
-    key(name, &ED25519_PREFIX, &rcgen::PKCS_ED25519)
-}
-
-fn p256(name: &str) -> KeyPair {
-    key(name, &P256_PREFIX, &rcgen::PKCS_ECDSA_P256_SHA256)
-}
-
-fn key(name: &str, prefix: &[u8], algorithm: &'static rcgen::SignatureAlgorithm) -> KeyPair {
     let secret = matching_data(format!("mxdrill {name}").as_bytes(), 1);
-    let pkcs8 = [prefix, &secret[..]].concat();
+    key(
+        &[&ED25519_PREFIX, &secret[..]].concat(),
+        &rcgen::PKCS_ED25519,
+    )
+}
+
+/// The key of a place among those that there are.
+fn p256(place: usize) -> KeyPair {
+    let mut all = P256_KEYS.chunks_exact(P256_KEY);
+    let found = all.nth(place).expect("a place that there is");
+    key(found, &rcgen::PKCS_ECDSA_P256_SHA256)
+}
+
+fn key(pkcs8: &[u8], algorithm: &'static rcgen::SignatureAlgorithm) -> KeyPair {
     let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
-    // Of P-256, one in 2^32 digests is none.
-    KeyPair::from_der_and_sign_algo(&der, algorithm).expect("32 octets are a key")
+    KeyPair::from_der_and_sign_algo(&der, algorithm).expect("a sound key")
 }
 
 fn params(subject: &str, names: &[String], from: i32, until: i32) -> CertificateParams {

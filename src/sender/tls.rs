@@ -13,7 +13,7 @@ use tokio_rustls::{
             WebPkiServerVerifier,
             danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         },
-        crypto::{CryptoProvider, aws_lc_rs},
+        crypto::{CryptoProvider, ring},
         pki_types::{CertificateDer, ServerName, UnixTime},
         server::ParsedCertificate,
     },
@@ -209,7 +209,7 @@ pub(crate) async fn handshake(
     exchanger: &Domain,
     stream: Stream,
 ) -> io::Result<TlsStream<Stream>> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Judge {
         proof: match demand {
             Demand::Authenticated(proof) => Some(proof.clone()),
