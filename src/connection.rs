@@ -9,9 +9,12 @@ use std::{
 
 use smtp_proto::response::parser::ResponseReceiver;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio_rustls::TlsStream;
 
-use crate::{reply::Reply, stream::Stream};
+use crate::{
+    reply::Reply,
+    stream::Stream,
+    tls::{self, Secured},
+};
 
 /// Octets that a line may have: four times what RFC 5321 section 4.5.3.1.6 asks for.
 pub(crate) const MAX_LINE: usize = 4096;
@@ -29,7 +32,7 @@ const LETTING_GO: std::ops::RangeInclusive<Duration> =
 #[derive(Debug)]
 enum Wire {
     Plain(Stream),
-    Tls(Box<TlsStream<Stream>>),
+    Tls(Box<Secured>),
     /// While a handshake has the stream, and after a failed one.
     Gone,
 }
@@ -54,7 +57,7 @@ pub(crate) enum Line {
 
 /// One end of an SMTP connection.
 #[derive(Debug)]
-pub(crate) struct Connection {
+pub struct Connection {
     wire: Wire,
     /// What is to be sent with whatever comes next.
     queued: Vec<u8>,
@@ -64,7 +67,8 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: Stream) -> Self {
+    /// A conversation over a stream, of which nothing has been read.
+    pub fn new(stream: Stream) -> Self {
         Self {
             wire: Wire::Plain(stream),
             queued: Vec::new(),
@@ -136,7 +140,7 @@ impl Connection {
     }
 
     /// Reads a reply with its last line, and the text of all its lines.
-    pub(crate) async fn reply(&mut self) -> io::Result<(Reply, Vec<String>)> {
+    pub async fn reply(&mut self) -> io::Result<(Reply, Vec<String>)> {
         let mut parser = ResponseReceiver::default();
         let mut lines = Vec::new();
         while lines.len() < MAX_REPLY_LINES {
@@ -181,7 +185,7 @@ impl Connection {
     }
 
     /// Sends octets, after those that are queued and together with them.
-    pub(crate) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+    pub async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         if self.queued.is_empty() {
             self.wire.write_all(octets).await?;
             return self.wire.flush().await;
@@ -207,7 +211,7 @@ impl Connection {
         let mut wait = *LETTING_GO.start();
         let stream = match &self.wire {
             Wire::Plain(stream) => stream,
-            Wire::Tls(stream) => stream.get_ref().0,
+            Wire::Tls(stream) => tls::below(stream),
             Wire::Gone => return,
         };
         while stream.peer_holds() {
@@ -226,7 +230,7 @@ impl Connection {
     pub(crate) fn reset_on_drop(&self) {
         match &self.wire {
             Wire::Plain(stream) => stream.reset_on_drop(),
-            Wire::Tls(stream) => stream.get_ref().0.reset_on_drop(),
+            Wire::Tls(stream) => tls::below(stream).reset_on_drop(),
             Wire::Gone => {}
         }
     }
@@ -240,20 +244,16 @@ impl Connection {
     ///
     /// # Errors
     /// The handshake's; the connection is then gone.
-    pub(crate) async fn secure<F, T>(
-        &mut self,
-        handshake: impl FnOnce(Stream) -> F,
-    ) -> io::Result<()>
+    pub(crate) async fn secure<F>(&mut self, handshake: impl FnOnce(Stream) -> F) -> io::Result<()>
     where
-        F: Future<Output = io::Result<T>>,
-        T: Into<TlsStream<Stream>>,
+        F: Future<Output = io::Result<Secured>>,
     {
         self.flush().await?;
         self.buffer.clear();
         self.start = 0;
         match std::mem::replace(&mut self.wire, Wire::Gone) {
             Wire::Plain(stream) => {
-                self.wire = Wire::Tls(Box::new(handshake(stream).await?.into()));
+                self.wire = Wire::Tls(Box::new(handshake(stream).await?));
                 Ok(())
             }
             wire @ (Wire::Tls(_) | Wire::Gone) => {

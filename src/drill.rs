@@ -169,7 +169,7 @@ pub fn watch(
 ///
 /// # Errors
 /// When it did not end within `limit` of the lab's clock, or within very many events.
-pub(crate) async fn conduct(
+pub async fn conduct(
     lab: &Lab,
     sender: impl Sender,
     seed: Option<u64>,

@@ -341,17 +341,17 @@ pub fn silenced(events: &[Event]) -> Vec<Event> {
 
 /// A part of the log, taken away from it.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub struct Batch {
     /// What happened.
-    pub(crate) events: Vec<Event>,
+    pub events: Vec<Event>,
     /// The messages that the sender is done with: nothing it does from now on is for them.
-    pub(crate) done: Vec<MessageId>,
+    pub done: Vec<MessageId>,
 }
 
 /// The log of a running lab: append-only, watched by those who wait for something. Events have
 /// indices that stay, also when the events before them are taken away.
 #[derive(Debug, Clone)]
-pub(crate) struct EventLog(Arc<Shared>);
+pub struct EventLog(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -423,12 +423,12 @@ impl EventLog {
     }
 
     /// All events so far.
-    pub(crate) fn events(&self) -> Vec<Event> {
+    pub fn events(&self) -> Vec<Event> {
         self.lock().events.clone()
     }
 
     /// Takes away all there is.
-    pub(crate) fn take(&self) -> Batch {
+    pub fn take(&self) -> Batch {
         let mut kept = self.lock();
         kept.taken = kept.count();
         let events = std::mem::take(&mut kept.events);
@@ -441,24 +441,24 @@ impl EventLog {
     }
 
     /// How many events there were.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.lock().count()
     }
 
     /// How many sessions with receivers are under way.
-    pub(crate) fn open_sessions(&self) -> usize {
+    pub fn open_sessions(&self) -> usize {
         self.lock().open.len()
     }
 
     /// The events from an index on.
-    pub(crate) fn since(&self, start: usize) -> Vec<Event> {
+    pub fn since(&self, start: usize) -> Vec<Event> {
         let kept = self.lock();
         let start = start.saturating_sub(kept.taken);
         kept.events.get(start..).unwrap_or_default().to_vec()
     }
 
     /// Waits until there are more events than this.
-    pub(crate) async fn past(&self, count: usize) {
+    pub async fn past(&self, count: usize) {
         let mut grown = pin!(self.0.grown.notified());
         loop {
             // Before looking, so that what comes right after is not missed.

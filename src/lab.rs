@@ -3,18 +3,18 @@
 //! [`Lab`] starts everything and stops it when it is dropped. It knows records and faults, and
 //! nothing of what is expected of delivery. `Site` is what its parts share.
 
-mod authority;
 mod by_hand;
 pub(crate) mod delays;
 mod door;
-mod handshake;
 mod hosts;
 mod loopback;
 mod mailbox;
+#[cfg(feature = "mailin-embedded")]
+mod mailin;
 pub(crate) mod memory;
 pub(crate) mod name_server;
-#[cfg(target_os = "linux")]
-pub(crate) mod namespace;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+pub mod namespace;
 pub(crate) mod network;
 mod policy_host;
 mod receiver;
@@ -38,8 +38,8 @@ use tokio::{
 pub use self::mailbox::{Captured, Content};
 pub use self::network::NetworkKind;
 use self::site::Clock;
-use self::{authority::Authority, delays::Delays, policy_host::PolicyHost, receiver::Receiver};
-pub(crate) use self::{authority::matching_data, mailbox::ID_DOMAIN, network::Network, site::Site};
+use self::{delays::Delays, policy_host::PolicyHost, receiver::Receiver};
+pub(crate) use self::{mailbox::ID_DOMAIN, network::Network, site::Site};
 use crate::{
     event::{Event, EventLog, Purpose, What},
     fault::Faults,
@@ -47,6 +47,7 @@ use crate::{
     observe::{self, Attempt},
     scenario::{MessageIndex, Scenario},
     stream::Stream,
+    tls::{self, Authority},
 };
 
 /// A running lab. Dropping it stops everything that it started.
@@ -55,25 +56,31 @@ pub struct Lab {
     tasks: JoinSet<()>,
 }
 
+#[cfg(not(all(target_os = "linux", feature = "private-network")))]
+const NO_NAMESPACE: &str = "a private network needs Linux, and the feature private-network";
+
 /// What a lab listens on.
 enum Sockets {
     Memory(mpsc::UnboundedReceiver<network::Incoming>),
     Loopback(loopback::Sockets),
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
     Namespace(namespace::Sockets),
 }
 
 /// Where a lab stands on the loopback network; a port of 0 is any free one.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Place {
-    pub(crate) dns_port: u16,
-    pub(crate) smtp_port: u16,
-    pub(crate) spread: Spread,
+pub struct Place {
+    /// Of the name server.
+    pub dns_port: u16,
+    /// Of every receiver.
+    pub smtp_port: u16,
+    /// How hosts are told apart.
+    pub spread: Spread,
 }
 
 /// How the hosts of a lab on the loopback network are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Spread {
+pub enum Spread {
     /// By addresses, with one port; by ports of 127.0.0.1 where the system has no other address.
     Addresses {
         /// The first that they may have; `None`: one that labs of other processes hardly have.
@@ -96,7 +103,7 @@ impl Default for Spread {
 
 /// What becomes of the messages that receivers took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mailbox {
+pub enum Mailbox {
     /// Somebody may ask for them.
     Kept,
     /// The log alone tells of them.
@@ -107,14 +114,14 @@ pub(crate) enum Mailbox {
 #[derive(Default)]
 struct Watched {
     /// Where every packet goes.
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
     packets: Option<mpsc::UnboundedSender<Packet>>,
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
     own_host: namespace::OwnHost,
 }
 
 /// A packet of a private network as it crossed the wire, its link header included.
-pub(crate) type Packet = Arc<[u8]>;
+pub type Packet = Arc<[u8]>;
 
 /// Where an exchanger of a lab can be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +179,7 @@ impl Lab {
     }
 
     /// As [`Lab::start_at`], for who reads the log alone: what is taken is not kept.
-    pub(crate) async fn start_without_mailbox(
+    pub async fn start_without_mailbox(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
         place: Place,
@@ -182,8 +189,8 @@ impl Lab {
 
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
     /// `own_host` says what is made of connections of the sender's host to itself.
-    #[cfg(target_os = "linux")]
-    pub(crate) async fn start_watched(
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
+    pub async fn start_watched(
         scenario: Arc<Scenario>,
         packets: Option<mpsc::UnboundedSender<Packet>>,
         own_host: namespace::OwnHost,
@@ -212,7 +219,7 @@ impl Lab {
             .iter()
             .any(|receiver| receiver.certificate.is_some());
         let certified = certified || !scenario.policies.is_empty();
-        let authority = certified.then(Authority::new);
+        let authority = certified.then(tls::authority).transpose()?;
         let policy_hosts = hosts::policy_hosts(&scenario, authority.as_ref());
         let mut receivers = hosts::receivers(&scenario, kind, authority.as_ref())?;
         receivers.retain(|address, _| !policy_hosts.contains_key(address));
@@ -225,7 +232,7 @@ impl Lab {
             .chain(policy_hosts.keys())
             .copied()
             .collect();
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
         let seen = match watched.packets {
             Some(_) => namespace::Seen::All,
             None => namespace::Seen::Connections,
@@ -240,13 +247,13 @@ impl Lab {
                     Sockets::Loopback(sockets),
                 )
             }
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "private-network"))]
             NetworkKind::Namespace => (
                 Network::Namespace,
                 Sockets::Namespace(namespace::bind(seen).await?),
             ),
-            #[cfg(not(target_os = "linux"))]
-            NetworkKind::Namespace => return Err(io::Error::other(NOT_LINUX)),
+            #[cfg(not(all(target_os = "linux", feature = "private-network")))]
+            NetworkKind::Namespace => return Err(io::Error::other(NO_NAMESPACE)),
         };
         let site = Arc::new(Site {
             clock: Clock::started(),
@@ -256,7 +263,7 @@ impl Lab {
             authority,
             zones,
             faults: Mutex::new(Faults::new(&scenario.faults)),
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "private-network"))]
             marked: watch::Sender::new(0),
             trouble: watch::Sender::new(None),
             delays: Delays::default(),
@@ -289,7 +296,7 @@ impl Lab {
                 tasks.spawn(network::serve_memory(Arc::clone(&site), connections));
             }
             Sockets::Loopback(sockets) => door::serve(&site, sockets, &mut tasks)?,
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "private-network"))]
             Sockets::Namespace(sockets) => {
                 let Watched { packets, own_host } = watched;
                 namespace::serve(&site, sockets, packets, own_host, &mut tasks)?;
@@ -302,6 +309,11 @@ impl Lab {
         &self.site
     }
 
+    /// What happens, as it happens; it can be read after the lab has stopped.
+    pub fn log(&self) -> &EventLog {
+        &self.site.log
+    }
+
     /// Where the name server listens, over UDP and TCP; on the memory network the address that stands
     /// for it.
     pub fn resolver(&self) -> SocketAddr {
@@ -309,7 +321,7 @@ impl Lab {
     }
 
     /// A domain that has MX records, or the root if none has.
-    pub(crate) fn mail_domain(&self) -> Domain {
+    pub fn mail_domain(&self) -> Domain {
         let zones = self.site.zones();
         let mut owners = zones
             .zones()
@@ -336,7 +348,7 @@ impl Lab {
     }
 
     /// Where the web server of each MTA-STS policy listens, by its address in the zone.
-    pub(crate) fn policy_endpoints(&self) -> Vec<Endpoint> {
+    pub fn policy_endpoints(&self) -> Vec<Endpoint> {
         let endpoint = |(address, host): (&IpAddr, &Arc<PolicyHost>)| Endpoint {
             hosts: host.names(),
             zone_address: *address,
@@ -386,7 +398,7 @@ impl Lab {
 
     /// Waits until every session has ended.
     pub(crate) async fn settled(&self) {
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
         if matches!(self.site.network, Network::Namespace) {
             namespace::caught_up(&self.site).await;
         }
@@ -402,12 +414,12 @@ impl Lab {
     }
 
     /// Why what it saw cannot be relied on, if so.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub fn trouble(&self) -> Option<String> {
         self.site.trouble.borrow().clone()
     }
 
     /// Waits until what it saw cannot be relied on.
-    pub(crate) async fn failed(&self) {
+    pub async fn failed(&self) {
         let mut trouble = self.site.trouble.subscribe();
         // It ends with the lab, which is here.
         drop(trouble.wait_for(Option::is_some).await);

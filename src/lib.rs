@@ -87,35 +87,34 @@
 //! connection to QUIT. *Transaction*: MAIL to the end of data. An attempt succeeds, or fails
 //! *transiently* or *permanently*; a message is *delivered*, *deferred* or *bounced*.
 
-#[doc(hidden)]
-pub mod cli;
-pub(crate) mod connection;
+#[cfg(feature = "bundled")]
+pub mod bundled;
+pub mod connection;
 pub mod drill;
 pub mod event;
 pub mod fault;
 pub mod fuzz;
 pub mod lab;
+#[cfg(feature = "records")]
 pub mod lint;
 pub(crate) mod mailbox;
-#[cfg(target_os = "linux")]
-pub(crate) mod mta;
 pub(crate) mod mta_sts;
 pub mod name;
-#[cfg(target_os = "linux")]
-pub(crate) mod namespace;
 pub mod observe;
+#[cfg(feature = "records")]
 pub mod plan;
 pub mod recording;
+#[cfg(feature = "records")]
 pub mod rehearse;
 pub mod reply;
-pub mod report;
 pub mod route;
 pub mod scenario;
 pub mod sender;
-pub(crate) mod signals;
 pub mod stream;
+#[cfg(feature = "records")]
 pub mod survey;
 pub mod time;
+pub(crate) mod tls;
 pub mod verdict;
-pub(crate) mod visible;
+pub mod visible;
 pub mod zone;

@@ -103,7 +103,7 @@ impl Findings<'_> {
 }
 
 /// What others wrote into their records, without what a terminal would take for a command.
-pub(crate) fn plain(message: &str) -> String {
+pub fn plain(message: &str) -> String {
     let mut plain = String::with_capacity(message.len());
     for c in message.chars() {
         match c.is_control() {

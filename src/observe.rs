@@ -12,10 +12,8 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use self::{
-    attribution::{Background, Unattributed},
-    sessions::Sessions,
-};
+pub(crate) use self::attribution::Background;
+pub use self::{attribution::Unattributed, sessions::Sessions};
 use crate::{
     event::{Event, SessionId, What},
     fault::{Host, Stage},
@@ -137,7 +135,7 @@ impl fmt::Display for Attempt {
 }
 
 /// Every attempt of a log, in the order in which they began.
-pub(crate) fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
+pub fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
     let mut attempts = Attempts::default();
     events.iter().for_each(|event| attempts.see(event));
     attempts.finish(scenario)
@@ -145,7 +143,7 @@ pub(crate) fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
 
 /// The attempts of a log that is read as it grows: sessions that are over, and those under way.
 #[derive(Default)]
-pub(crate) struct Attempts {
+pub struct Attempts {
     sessions: Sessions,
     background: Background,
     all: Vec<Unattributed>,
@@ -153,13 +151,13 @@ pub(crate) struct Attempts {
 
 impl Attempts {
     /// Takes an event in.
-    pub(crate) fn see(&mut self, event: &Event) {
+    pub fn see(&mut self, event: &Event) {
         self.background.see(event);
         self.all.extend(self.sessions.see(event));
     }
 
     /// All of them, in order.
-    pub(crate) fn finish(mut self, scenario: &Scenario) -> Vec<Attempt> {
+    pub fn finish(mut self, scenario: &Scenario) -> Vec<Attempt> {
         self.all.extend(self.sessions.finish().flatten());
         let (said, unsaid) = self.all.into_iter().partition(Unattributed::is_said);
         let mut attempts = self.background.attribute(scenario, unsaid);
@@ -171,18 +169,18 @@ impl Attempts {
 
 /// What a message came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ending {
+pub struct Ending {
     /// For each recipient, in the order of the message.
-    pub(crate) recipients: Vec<(Arc<str>, Outcome)>,
+    pub recipients: Vec<(Arc<str>, Outcome)>,
     /// The status that the sender gave last.
-    pub(crate) status: Option<Status>,
+    pub status: Option<Status>,
     /// How often receivers took it.
-    pub(crate) copies: u64,
+    pub copies: u64,
 }
 
 impl Ending {
     /// The message as a whole: deferred while any recipient is, delivered when all are.
-    pub(crate) fn outcome(&self) -> Outcome {
+    pub fn outcome(&self) -> Outcome {
         let of = |wanted: Outcome| {
             self.recipients
                 .iter()
@@ -304,7 +302,7 @@ impl Ending {
 }
 
 /// What each message came to.
-pub(crate) fn endings(
+pub fn endings(
     scenario: &Scenario,
     events: &[Event],
     attempts: &[Attempt],

@@ -1,14 +1,17 @@
 //! A drill that was written down, as JSON lines: its events, then the verdict on it.
 //!
-//! `mxdrill run --format json`, `exec --log` and `conform --logs` write such a log ([`crate::report::Json`]);
+//! `mxdrill run --format json`, `exec --log` and `conform --logs` write such a log ([`write()`]);
 //! this reads it again, so that what happened can be judged anew: on another machine, by a later version,
 //! or after an event was changed by hand.
+
+mod write;
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use self::write::{verdict as verdict_line, write, write_event, write_line};
 use crate::{
     drill::Run,
     event::{Event, What},

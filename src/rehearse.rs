@@ -312,7 +312,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// A name of a file, of letters, digits, dots, hyphens and underscores alone.
-pub(crate) fn file_name(text: &str) -> String {
+pub fn file_name(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let plain = text.chars().map(|c| if is_plain(c) { c } else { '_' });
     plain.collect()

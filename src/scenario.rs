@@ -9,7 +9,7 @@ mod expected;
 mod fault_rows;
 mod file;
 mod idle;
-pub(crate) mod mistake;
+pub mod mistake;
 mod receiver_rows;
 mod rows;
 mod sample;
@@ -26,6 +26,8 @@ use std::{
 };
 
 use self::expected::TOTAL_KEYS;
+pub use self::sample::Share;
+pub(crate) use self::settings::policy_host;
 pub(crate) use self::words::{OWN_EXCHANGER, query as read_query};
 pub use self::{
     expected::{AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Outcome, Total},
@@ -35,7 +37,6 @@ pub use self::{
         TlsPolicy, TlsaParameters,
     },
 };
-pub(crate) use self::{sample::Share, settings::policy_host};
 pub use crate::mailbox::Mailbox;
 pub use crate::zone::file::Reach;
 use crate::{
@@ -66,7 +67,8 @@ pub struct Scenario {
     pub covers: Vec<u16>,
     /// Where randomness starts from.
     pub seed: u64,
-    pub(crate) zones: History,
+    /// The records, as they are in the course of the drill.
+    pub zones: History,
     /// What is sent.
     pub messages: Vec<Message>,
     /// How the reference sender is set.
@@ -160,7 +162,7 @@ impl Scenario {
 
     /// A server behind a receiver that may not be on this host: a scenario of somebody else's must not
     /// send mail where nobody meant it to go. No name but `localhost` is known to stay here.
-    pub(crate) fn upstream_elsewhere(&self) -> Option<&str> {
+    pub fn upstream_elsewhere(&self) -> Option<&str> {
         let is_here = |address: &str| {
             let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
             let address = host.trim_matches(['[', ']']).parse::<IpAddr>();

@@ -4,8 +4,6 @@
 //! which it connects. What it does is read off the lab's side; what it says of a message's end goes
 //! into the same log.
 
-#[cfg(target_os = "linux")]
-pub(crate) mod command;
 mod content;
 mod delivery;
 pub mod flaw;
@@ -27,6 +25,7 @@ use hickory_proto::rr::RecordType;
 use rand::Rng;
 
 use self::resolver::Lookups;
+#[cfg(feature = "records")]
 pub(crate) use self::resolver::{asking_only, read_answer};
 pub use self::{
     flaw::{Control, Flaw},
@@ -35,7 +34,7 @@ pub use self::{
 };
 use crate::{
     connection::on_the_wire,
-    event::{Purpose, What},
+    event::{EventLog, Purpose, What},
     lab::{Site, network},
     name::Domain,
     reply::Status,
@@ -106,7 +105,7 @@ impl Post {
     }
 
     /// The next message if its moment has come, and where it is in the scenario.
-    pub(crate) fn due(&mut self) -> Option<(usize, Message)> {
+    pub fn due(&mut self) -> Option<(usize, Message)> {
         let index = *self.order.get(self.next)?;
         let message = &self.site.scenario.messages[index];
         if message.at > self.now() {
@@ -119,14 +118,13 @@ impl Post {
     }
 
     /// When the next message comes.
-    pub(crate) fn next_at(&self) -> Option<Moment> {
+    pub fn next_at(&self) -> Option<Moment> {
         let index = self.order.get(self.next)?;
         Some(self.site.scenario.messages[*index].at)
     }
 
     /// The messages so far.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn given(&self) -> impl Iterator<Item = &Message> {
+    pub fn given(&self) -> impl Iterator<Item = &Message> {
         let messages = &self.site.scenario.messages;
         self.order[..self.next]
             .iter()
@@ -134,27 +132,30 @@ impl Post {
     }
 
     /// Makes it a later moment at once, where time is real and nothing is under way.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn leap_to(&self, moment: Moment) {
+    pub fn leap_to(&self, moment: Moment) {
         self.site.clock.leap_to(moment);
     }
 
-    #[cfg(target_os = "linux")]
-    pub(crate) fn site(&self) -> &Arc<Site> {
-        &self.site
+    /// What has happened so far.
+    pub fn log(&self) -> &EventLog {
+        &self.site.log
+    }
+
+    /// Waits until what was sent in the private network has been seen.
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
+    pub async fn caught_up(&self) {
+        crate::lab::namespace::caught_up(&self.site).await;
     }
 
     /// The content of a message as a program reads it from a file, its lines ended by LF.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn plain_content(&self, message: &Message) -> Vec<u8> {
+    pub fn plain_content(&self, message: &Message) -> Vec<u8> {
         let mut content = content::message(message);
         content.retain(|octet| *octet != b'\r');
         content
     }
 
     /// Counts all messages as submitted: to a sender that has its own idea of when to send what.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn submit_all(&mut self) {
+    pub fn submit_all(&mut self) {
         for index in &self.order[self.next..] {
             self.submitted(&self.site.scenario.messages[*index]);
         }

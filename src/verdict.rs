@@ -15,13 +15,14 @@ mod views;
 use std::{collections::BTreeMap, time::Duration};
 
 pub(crate) use self::judge::Judge;
-#[cfg(target_os = "linux")]
-pub(crate) use self::rules::RETRY_WAITS;
 pub use self::rules::{RULES, Rule};
 use crate::{
     event::Event,
     scenario::{Level, Outcome, Scenario},
 };
+
+/// The rule about waits between attempts: where passes are begun for a sender, it is not the sender's.
+pub const RETRY_WAITS: Rule = rules::RETRY_WAITS;
 
 /// How a drill is judged.
 #[derive(Debug, Clone)]
@@ -91,7 +92,7 @@ impl Witness {
     }
 
     /// What was seen of a message, in words that claim no more.
-    pub(crate) fn saw(self, outcome: Outcome) -> String {
+    pub fn saw(self, outcome: Outcome) -> String {
         match (self, outcome) {
             (Self::Command, Outcome::Deferred) => "not delivered".to_owned(),
             (Self::Server, Outcome::Deferred) => "neither delivered nor returned".to_owned(),

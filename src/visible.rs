@@ -10,7 +10,7 @@ fn is_active(c: char) -> bool {
 }
 
 /// Text with what is active in it shown as `\u{...}`; line ends and tabs stay.
-pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+pub fn visible(text: &str) -> Cow<'_, str> {
     let escapes = |c: char| is_active(c) && !matches!(c, '\n' | '\t');
     shown(text, escapes, |shown, c| {
         write!(shown, "{}", c.escape_unicode())
@@ -18,7 +18,7 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
 }
 
 /// JSON in which nothing is active: what serde leaves as it is in strings is escaped there.
-pub(crate) fn visible_json(json: &str) -> Cow<'_, str> {
+pub fn visible_json(json: &str) -> Cow<'_, str> {
     let escapes = |c: char| is_active(c) && !matches!(c, '\n' | '\r' | '\t');
     // All of them are in the basic plane.
     shown(json, escapes, |shown, c| {

@@ -5,7 +5,7 @@
 
 mod data;
 mod entries;
-pub(crate) mod file;
+pub mod file;
 mod generate;
 mod kinds;
 pub(crate) mod present;
@@ -320,7 +320,7 @@ pub(crate) fn address_of(data: &RData) -> Option<IpAddr> {
 
 /// The zones of a drill in time: each holds from its moment until the next one's.
 #[derive(Debug, Clone)]
-pub(crate) struct History {
+pub struct History {
     first: Zone,
     later: Vec<(Moment, Zone)>,
 }
@@ -351,7 +351,7 @@ impl History {
     }
 
     /// Every zone, in order.
-    pub(crate) fn zones(&self) -> impl Iterator<Item = &Zone> {
+    pub fn zones(&self) -> impl Iterator<Item = &Zone> {
         std::iter::once(&self.first).chain(self.later.iter().map(|(_, zone)| zone))
     }
 
@@ -373,7 +373,7 @@ impl History {
     }
 
     /// Every address that any of the zones has, with its names.
-    pub(crate) fn addresses(&self) -> BTreeMap<IpAddr, Vec<Domain>> {
+    pub fn addresses(&self) -> BTreeMap<IpAddr, Vec<Domain>> {
         let mut all: BTreeMap<IpAddr, Vec<Domain>> = BTreeMap::new();
         for (address, names) in self.zones().flat_map(Zone::addresses) {
             let known = all.entry(address).or_default();

@@ -14,21 +14,14 @@ use std::{
 use mxdrill::{
     drill,
     lab::NetworkKind,
-    recording::Recording,
-    report::{End, Json, Played, Report},
+    recording::{self, Recording},
     scenario::Scenario,
     sender::Reference,
 };
 
 fn written_down(scenario: &Arc<Scenario>, run: drill::Run) -> String {
     let mut lines = Vec::new();
-    let played = Played {
-        scenario: Arc::clone(scenario),
-        end: End::Ran(Box::new(run)),
-        elapsed: Default::default(),
-        again: String::new(),
-    };
-    Json::new(&mut lines).played(&played).expect("written");
+    recording::write(&mut lines, scenario, &run).expect("written");
     String::from_utf8(lines).expect("text")
 }
 

@@ -1,12 +1,6 @@
 //! Many messages, many days, many exchangers, many sessions.
 
-use std::{
-    io::{BufRead, BufReader},
-    net::SocketAddr,
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    thread,
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use mxdrill::{
     drill,
@@ -16,20 +10,13 @@ use mxdrill::{
     sender::Reference,
     verdict::{Witness, judge},
 };
-use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinSet,
-};
+use tokio::{io::AsyncReadExt, net::TcpStream};
+
+/// Files beside the sessions.
+const OTHER_FILES: u64 = 100;
 
 const ZONE: &str = "$ORIGIN example.test.\n$TTL 300\n@ IN MX 10 mx1\n@ IN MX 20 mx2\n\
     mx1 IN A 192.0.2.1\nmx2 IN A 192.0.2.2\n";
-
-/// Sessions held open at once.
-const SESSIONS: usize = 10_000;
-/// Files beside the sessions.
-const OTHER_FILES: u64 = 100;
 
 fn text(count: usize, more: &str) -> String {
     format!(
@@ -189,68 +176,6 @@ async fn a_thousand_exchangers_stand_on_loopback() {
         greeted(endpoint.listens).await.expect("a greeting");
     }
     lab.stop().await;
-}
-
-#[tokio::test]
-async fn ten_thousand_sessions_are_held_open_at_once() {
-    if !allows(SESSIONS as u64 + OTHER_FILES) {
-        eprintln!("skipped: no {SESSIONS} files may be open at once here");
-        return;
-    }
-    let (_up, address) = Up::new();
-    let mut open = Vec::with_capacity(SESSIONS);
-    while open.len() < SESSIONS {
-        let mut opening = JoinSet::new();
-        for _ in 0..500 {
-            opening.spawn(greeted(address));
-        }
-        for session in opening.join_all().await {
-            open.push(session.expect("a greeting"));
-        }
-    }
-    // All of them are alive, the first as much as the last.
-    for session in &mut open {
-        session.write_all(b"NOOP\r\n").await.expect("sent");
-    }
-    for session in &mut open {
-        expect(session, b"250").await.expect("an answer");
-    }
-}
-
-/// The command with a lab up, ended with this.
-struct Up(Child);
-
-impl Drop for Up {
-    fn drop(&mut self) {
-        // It may be gone already.
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
-impl Up {
-    fn new() -> (Self, SocketAddr) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let file = folder.path().join("up.toml");
-        std::fs::write(&file, text(1, "")).expect("written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
-            .args(["up", "--format", "json"])
-            .arg(&file)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("it runs");
-        let out = child.stdout.take().expect("piped");
-        let up = Self(child);
-        let mut lines = BufReader::new(out).lines();
-        let first = lines.next().expect("a line").expect("read");
-        let told: Value = serde_json::from_str(&first).expect("JSON");
-        let listens = told["receivers"][0]["listens"]
-            .as_str()
-            .expect("an address");
-        // The log is of no interest, and must not stand in the way.
-        thread::spawn(move || lines.for_each(drop));
-        (up, listens.parse().expect("an address"))
-    }
 }
 
 async fn greeted(to: SocketAddr) -> std::io::Result<TcpStream> {

@@ -5,18 +5,29 @@ use std::{collections::BTreeMap, io, net::IpAddr, sync::Arc};
 use hickory_proto::rr::{RData, Record, RecordType};
 
 use super::{
-    authority::Authority,
     network::NetworkKind,
     policy_host::PolicyHost,
     receiver::{self, Receiver},
-    upstream,
 };
 use crate::{
     fault::Host,
     name::Domain,
     scenario::{Engine, ReceiverSettings, Scenario, policy_host as policy_host_name},
+    tls::Authority,
     zone::Zone,
 };
+
+/// Where the mailin-embedded server listens.
+#[cfg(feature = "mailin-embedded")]
+fn mailin_embedded() -> io::Result<String> {
+    super::mailin::address().map(|address| address.to_string())
+}
+
+#[cfg(not(feature = "mailin-embedded"))]
+fn mailin_embedded() -> io::Result<String> {
+    let why = "a receiver is to be mailin-embedded's, and this mxdrill was built without it (the feature mailin-embedded)";
+    Err(io::Error::new(io::ErrorKind::Unsupported, why))
+}
 
 /// A receiver for every address that any of the zones has.
 pub(super) fn receivers(
@@ -63,7 +74,7 @@ fn receiver_at(
     // The clock of the memory network must not be combined with sockets: it has its own receivers.
     let upstream = match engine.filter(|_| kind != NetworkKind::Memory) {
         None | Some(Engine::Lab) => None,
-        Some(Engine::MailinEmbedded) => Some(upstream::mailin_embedded()?.to_string()),
+        Some(Engine::MailinEmbedded) => Some(mailin_embedded()?),
         Some(Engine::Upstream(address)) => Some(address.clone()),
     };
     Ok(Receiver {

@@ -5,6 +5,7 @@
 //! has a listener whose socket filter drops what arrives. Neither reaches a listener's `accept`: the
 //! tap sees them, and counts them for faults that count.
 
+mod host;
 mod tap;
 
 use std::{
@@ -21,9 +22,11 @@ use tokio::{
     task::JoinSet,
 };
 
+pub use self::host::SendersHost;
+pub use self::tap::OwnHost;
 pub(super) use self::tap::Seen;
 use self::tap::Tap;
-pub(crate) use self::tap::{OwnHost, caught_up};
+pub(crate) use self::tap::caught_up;
 use super::{
     Packet, Site, door,
     network::{HTTPS_PORT, MAX_SESSIONS, TOO_MANY_SESSIONS},

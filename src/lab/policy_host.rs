@@ -7,7 +7,7 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{Site, authority::Credentials, handshake};
+use super::Site;
 use crate::{
     connection::{Connection, Line},
     event::{FetchOutcome, What},
@@ -15,6 +15,7 @@ use crate::{
     scenario::{PolicyRow, policy_host},
     stream::Stream,
     time::Moment,
+    tls::{self, Credentials},
 };
 
 /// How long a client may take for its request.
@@ -72,7 +73,7 @@ async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> 
         })
     };
     if let Err(error) = connection
-        .secure(|stream| handshake::accept(credentials, stream))
+        .secure(|stream| tls::accept(credentials, stream))
         .await
     {
         fetched(FetchOutcome::NoHandshake);

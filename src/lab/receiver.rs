@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use self::{command::Command, envelope::Envelope};
-use super::{Site, authority::Credentials, upstream::Upstream};
+use super::{Site, upstream::Upstream};
 use crate::{
     connection::{Connection, Line, LineEnd},
     event::{BareOctet, Ended, Place, SessionId, What},
@@ -22,6 +22,7 @@ use crate::{
     name::Domain,
     reply::{Reply, Severity},
     stream::Stream,
+    tls::Credentials,
 };
 
 /// How long a receiver waits for a command (RFC 5321 section 4.5.3.2.7).

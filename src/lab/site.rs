@@ -14,7 +14,6 @@ use hickory_proto::rr::RecordType;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    authority::Authority,
     delays::Delays,
     mailbox::{Captured, Keeps, Spool},
     network::Network,
@@ -28,6 +27,7 @@ use crate::{
     name::Domain,
     scenario::{MessageId, MessageIndex, Scenario},
     time::Moment,
+    tls::Authority,
     zone::{Answer, History},
 };
 
@@ -80,7 +80,7 @@ pub(crate) struct Site {
     /// By how much the lab was held up.
     pub(super) delays: Delays,
     /// The last mark that the tap of a private network came to; see [`super::namespace::caught_up`].
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
     pub(super) marked: watch::Sender<u16>,
     /// Where there are certificates.
     pub(crate) authority: Option<Authority>,

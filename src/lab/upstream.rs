@@ -3,12 +3,7 @@
 //! A session of such a receiver asks the server for what it would answer itself. Faults still come
 //! first, and the server never hears of a command that one of them has answered.
 
-use std::{
-    io,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 
@@ -18,8 +13,6 @@ use crate::{connection::Connection, reply::Reply, stream::Stream};
 const WAIT: Duration = Duration::from_secs(60);
 /// How long a server may take to be found there at all.
 const REACH: Duration = Duration::from_secs(5);
-/// Sessions that the mailin-embedded server serves at once, a thread each.
-const MAILIN_THREADS: u32 = 64;
 
 /// A connection to the server behind a receiver.
 #[derive(Debug)]
@@ -72,39 +65,4 @@ pub(super) async fn reachable(address: &str) -> io::Result<()> {
         failed.kind(),
         format!("upstream {address} does not answer: {failed}"),
     ))
-}
-
-/// The handler of the mailin-embedded server: it takes everything.
-#[derive(Clone)]
-struct TakesAll;
-
-impl mailin_embedded::Handler for TakesAll {}
-
-/// Where the mailin-embedded server of this process listens. There is one for all labs: it has a
-/// thread for each session and cannot be stopped.
-///
-/// # Errors
-/// When it cannot be started.
-pub(super) fn mailin_embedded() -> io::Result<SocketAddr> {
-    static SERVER: OnceLock<Result<SocketAddr, String>> = OnceLock::new();
-    let started = SERVER.get_or_init(|| start_mailin_embedded().map_err(|error| error.to_string()));
-    started.clone().map_err(io::Error::other)
-}
-
-fn start_mailin_embedded() -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let address = listener.local_addr()?;
-    std::thread::Builder::new()
-        .name("mailin-embedded".to_owned())
-        .spawn(move || {
-            let mut server = mailin_embedded::Server::new(TakesAll);
-            server
-                .with_name("mailin-embedded.test")
-                .with_num_threads(MAILIN_THREADS)
-                .with_tcp_listener(listener);
-            if let Err(error) = server.serve() {
-                tracing::error!(%error, "the mailin-embedded server ended");
-            }
-        })?;
-    Ok(address)
 }

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// An attempt, of which it may have to be found out whom it was for.
-pub(crate) struct Unattributed {
+pub struct Unattributed {
     pub(crate) attempt: Attempt,
     /// Whether it handed over a notification about a message of the drill, which is none of its messages.
     pub(super) is_about_one: bool,

@@ -13,11 +13,11 @@ use crate::{
 
 /// The sessions under way at some point of a log.
 #[derive(Default)]
-pub(crate) struct Sessions(BTreeMap<SessionId, View>);
+pub struct Sessions(BTreeMap<SessionId, View>);
 
 impl Sessions {
     /// Takes an event in; the attempts of the session that is over with it.
-    pub(crate) fn see(&mut self, event: &Event) -> Vec<Unattributed> {
+    pub fn see(&mut self, event: &Event) -> Vec<Unattributed> {
         let over = match &event.what {
             What::Connect {
                 session,
@@ -70,7 +70,7 @@ impl Sessions {
     }
 
     /// The attempts of each session that never ended.
-    pub(crate) fn finish(self) -> impl Iterator<Item = Vec<Unattributed>> {
+    pub fn finish(self) -> impl Iterator<Item = Vec<Unattributed>> {
         let views = self.0.into_iter();
         views.map(|(session, view)| view.into_attempts(session))
     }

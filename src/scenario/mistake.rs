@@ -17,7 +17,7 @@ pub struct Mistake {
 
 impl Mistake {
     /// A mistake at a byte offset of a text.
-    pub(crate) fn at(path: &str, text: &str, offset: usize, message: String) -> Self {
+    pub fn at(path: &str, text: &str, offset: usize, message: String) -> Self {
         let mut offset = offset.min(text.len());
         while !text.is_char_boundary(offset) {
             offset -= 1;
@@ -50,7 +50,7 @@ pub struct Mistakes(pub Vec<Mistake>);
 
 impl Mistakes {
     /// A mistake of a whole file: it stands at its first character.
-    pub(crate) fn of_file(path: &str, message: String) -> Self {
+    pub fn of_file(path: &str, message: String) -> Self {
         Self(vec![Mistake {
             path: path.to_owned(),
             line: 1,
@@ -61,10 +61,7 @@ impl Mistakes {
 }
 
 /// The allowed value most like what was found, if any is like it.
-pub(crate) fn nearest<'a>(
-    found: &str,
-    allowed: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_lowercase();
     allowed
         .into_iter()
@@ -80,7 +77,7 @@ pub(crate) fn nearest<'a>(
 }
 
 /// The sentence for a word that is not one of the allowed ones.
-pub(crate) fn not_allowed(found: &str, what: &str, allowed: &[&str]) -> String {
+pub fn not_allowed(found: &str, what: &str, allowed: &[&str]) -> String {
     match nearest(found, allowed.iter().copied()) {
         Some(value) => format!(
             "found {found:?}, expected {what}; did you mean {value:?}? ({})",

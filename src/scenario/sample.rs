@@ -14,16 +14,19 @@ const SAMPLE: usize = 24;
 
 /// The share of first attempts that a host should have: from `low` to `high` for each message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Share {
-    pub(crate) host: Host,
-    pub(crate) low: f64,
-    pub(crate) high: f64,
+pub struct Share {
+    /// The host.
+    pub host: Host,
+    /// The least share.
+    pub low: f64,
+    /// The greatest share.
+    pub high: f64,
 }
 
 impl Scenario {
     /// The drill with fewer messages, if it has many, and what of its totals then becomes a share: to be
     /// judged by statistics over several runs.
-    pub(crate) fn sample(&self) -> (Self, Vec<Share>) {
+    pub fn sample(&self) -> (Self, Vec<Share>) {
         let mut sample = self.clone();
         let all = self.messages.len();
         if all <= MANY {

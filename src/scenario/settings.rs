@@ -53,8 +53,7 @@ impl Timeouts {
     }
 
     /// The same wait at every stage.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn all(wait: Duration) -> Self {
+    pub fn all(wait: Duration) -> Self {
         Self(Stage::ALL.iter().map(|stage| (*stage, wait)).collect())
     }
 

@@ -159,8 +159,7 @@ impl Flaw {
     ];
 
     /// The flaw of a name.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         let found = Self::ALL.iter().find(|(word, _)| *word == name);
         found.map(|(_, flaw)| *flaw)
     }

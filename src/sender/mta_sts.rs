@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::{
     resolver::{Found, Lookups},
-    tls::{self, Demand, Proof},
+    tls::{self, Demand},
 };
 use crate::{
     connection::{Connection, Line},
@@ -21,6 +21,7 @@ use crate::{
     name::Domain,
     scenario::policy_host,
     time::Moment,
+    tls::Proof,
 };
 
 /// How long fetching a policy may take (section 3.3 recommends a minute).

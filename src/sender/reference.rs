@@ -73,7 +73,7 @@ impl Sender for Reference {
             let next = queue.next_at(&post).filter(|_| turns.len() < most);
             let clock = &office.site.clock;
             // Where time is real, hours are not waited for.
-            #[cfg(target_os = "linux")]
+            #[cfg(all(target_os = "linux", feature = "private-network"))]
             if let Some(next) = next
                 && turns.is_empty()
                 && matches!(office.site.network, Network::Namespace)

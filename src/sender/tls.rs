@@ -1,32 +1,19 @@
 //! What TLS a candidate needs, and how its certificate is judged: any, by authority and name, or by
 //! TLSA records (RFC 7672).
 
-use std::{io, sync::Arc};
+use std::io;
 
 use hickory_proto::rr::{RData, Record, RecordType, rdata::TLSA};
-use tokio_rustls::{
-    TlsConnector,
-    client::TlsStream,
-    rustls::{
-        self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
-        client::{
-            WebPkiServerVerifier,
-            danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        },
-        crypto::{CryptoProvider, ring},
-        pki_types::{CertificateDer, ServerName, UnixTime},
-        server::ParsedCertificate,
-    },
-};
 
 use super::resolver::{Found, Lookups};
 use crate::{
-    lab::{Site, matching_data},
+    lab::Site,
     mta_sts::{Mode, Policy},
     name::Domain,
     route::Candidate,
     scenario::TlsPolicy,
     stream::Stream,
+    tls::{self, Proof, Secured},
 };
 
 /// What a session with a candidate needs before mail is sent.
@@ -40,15 +27,6 @@ pub(crate) enum Demand {
     Encrypted,
     /// TLS with a certificate that satisfies this.
     Authenticated(Proof),
-}
-
-/// What shows that the other end is the one that was meant.
-#[derive(Debug, Clone)]
-pub(crate) enum Proof {
-    /// A certificate of a trusted authority for one of these names.
-    Authority(Vec<Domain>),
-    /// A certificate that one of these TLSA records matches, for one of these names.
-    Dane(Vec<TLSA>, Vec<Domain>),
 }
 
 /// Why a candidate cannot be used in this pass.
@@ -208,163 +186,10 @@ pub(crate) async fn handshake(
     demand: &Demand,
     exchanger: &Domain,
     stream: Stream,
-) -> io::Result<TlsStream<Stream>> {
-    let provider = Arc::new(ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Judge {
-        proof: match demand {
-            Demand::Authenticated(proof) => Some(proof.clone()),
-            _ => None,
-        },
-        roots: site
-            .authority
-            .as_ref()
-            .map_or_else(RootCertStore::empty, |authority| authority.roots()),
-        provider: Arc::clone(&provider),
-    });
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    let name = ServerName::try_from(exchanger.to_string()).map_err(io::Error::other)?;
-    TlsConnector::from(Arc::new(config))
-        .connect(name, stream)
-        .await
-}
-
-/// Judges a server's certificate.
-#[derive(Debug)]
-struct Judge {
-    /// `None`: any certificate will do.
-    proof: Option<Proof>,
-    roots: RootCertStore,
-    provider: Arc<CryptoProvider>,
-}
-
-impl Judge {
-    /// By authority and name, with these roots.
-    fn by_authority(
-        &self,
-        roots: RootCertStore,
-        names: &[Domain],
-        chain: (&CertificateDer<'_>, &[CertificateDer<'_>]),
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let verifier = WebPkiServerVerifier::builder_with_provider(
-            Arc::new(roots),
-            Arc::clone(&self.provider),
-        )
-        .build()
-        .map_err(|error| rustls::Error::General(error.to_string()))?;
-        let mut last = rustls::Error::General("no name to verify".to_owned());
-        for name in names {
-            let Ok(name) = ServerName::try_from(name.to_string()) else {
-                continue;
-            };
-            match verifier.verify_server_cert(chain.0, chain.1, &name, &[], now) {
-                Ok(verified) => return Ok(verified),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    fn by_tlsa(
-        &self,
-        records: &[TLSA],
-        names: &[Domain],
-        chain: (&CertificateDer<'_>, &[CertificateDer<'_>]),
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let (leaf, intermediates) = chain;
-        for tlsa in records {
-            if u8::from(tlsa.cert_usage) == 3 {
-                // Names and dates do not matter (section 3.1.1).
-                if matches(tlsa, leaf)? {
-                    return Ok(ServerCertVerified::assertion());
-                }
-                continue;
-            }
-            for anchor in intermediates {
-                if matches(tlsa, anchor)? {
-                    let mut roots = RootCertStore::empty();
-                    roots.add(anchor.clone().into_owned())?;
-                    if let Ok(verified) = self.by_authority(roots, names, chain, now) {
-                        return Ok(verified);
-                    }
-                }
-            }
-        }
-        Err(rustls::Error::General("no TLSA record matches".to_owned()))
-    }
-}
-
-/// Whether a TLSA record matches a certificate.
-fn matches(tlsa: &TLSA, certificate: &CertificateDer<'_>) -> Result<bool, rustls::Error> {
-    let matching = u8::from(tlsa.matching);
-    let data = match u8::from(tlsa.selector) {
-        0 => matching_data(certificate.as_ref(), matching),
-        _ => matching_data(
-            ParsedCertificate::try_from(certificate)?
-                .subject_public_key_info()
-                .as_ref(),
-            matching,
-        ),
+) -> io::Result<Secured> {
+    let proof = match demand {
+        Demand::Authenticated(proof) => Some(proof.clone()),
+        _ => None,
     };
-    Ok(data == tlsa.cert_data)
-}
-
-impl ServerCertVerifier for Judge {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let chain = (end_entity, intermediates);
-        match &self.proof {
-            None => Ok(ServerCertVerified::assertion()),
-            Some(Proof::Authority(names)) => {
-                self.by_authority(self.roots.clone(), names, chain, now)
-            }
-            Some(Proof::Dane(records, names)) => self.by_tlsa(records, names, chain, now),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            certificate,
-            signature,
-            &self.provider.signature_verification_algorithms,
-        )
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
+    tls::connect(site.authority.as_ref(), proof, exchanger, stream).await
 }

@@ -50,7 +50,7 @@ pub(crate) fn octets(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 /// Whether a path means standard input.
-pub(crate) fn is_standard_input(path: &Path) -> bool {
+pub fn is_standard_input(path: &Path) -> bool {
     path == Path::new("-")
 }
 

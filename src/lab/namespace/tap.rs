@@ -17,6 +17,7 @@ use nix::sys::socket::{
 use socket2::{SockFilter, Socket};
 use tokio::{io::Interest, net::UdpSocket, sync::mpsc};
 
+use super::host::SendersHost;
 use super::{SMTP_PORT, is_name_server};
 use crate::{
     event::{Connected, Purpose, What},
@@ -25,7 +26,6 @@ use crate::{
         Packet, Site,
         network::{HTTPS_PORT, record_connect},
     },
-    namespace::host::SendersHost,
 };
 
 /// Octets of a packet that are looked at; loopback carries up to 64 KiB at once.
@@ -41,7 +41,7 @@ const MAX_STRAYS: usize = 1000;
 
 /// What the sender's host says to itself at port 25, where nobody listens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum OwnHost {
+pub enum OwnHost {
     /// It is an attempt like another.
     Told,
     /// It is the affair of a mail server and its parts.

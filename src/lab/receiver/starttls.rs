@@ -8,9 +8,9 @@ use super::{IDLE, Session, Step};
 use crate::{
     event::{Ended, Failed, What},
     fault::{Effect, Stage},
-    lab::{authority::Credentials, handshake},
     reply::Reply,
     scenario::Certificate,
+    tls::{self, Credentials},
 };
 
 impl Session {
@@ -81,8 +81,8 @@ impl Session {
     pub(super) async fn secure(&mut self, credentials: &Credentials) -> io::Result<Step> {
         let mut sni = None;
         let handshake = self.connection.secure(|stream| async {
-            let stream = handshake::accept(credentials, stream).await?;
-            sni = stream.get_ref().1.server_name().map(str::to_owned);
+            let stream = tls::accept(credentials, stream).await?;
+            sni = tls::server_name(&stream);
             Ok(stream)
         });
         if !matches!(timeout(IDLE, handshake).await, Ok(Ok(()))) {

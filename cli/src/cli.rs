@@ -1,0 +1,171 @@
+//! The command line: what can be asked for, and the exit status.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::commands::{
+    Outcome,
+    check::{self, CheckArgs},
+    fuzz::{self, FUZZ_NOTES, FuzzArgs},
+    judge::{self, JUDGE_NOTES, JudgeArgs},
+    lint::{self, LINT_NOTES, LintArgs},
+    new::{self, NewArgs},
+    plan::{self, PLAN_NOTES, PlanArgs},
+    private::{CONFORM_NOTES, ConformArgs, EXEC_NOTES, ExecArgs, MtaCommand, UserArgs},
+    rehearse::{self, REHEARSE_NOTES, RehearseArgs},
+    run::{self, RunArgs},
+    say,
+    up::{self, UpArgs},
+};
+#[cfg(target_os = "linux")]
+use crate::commands::{conform, control, exec, mta};
+
+const EXAMPLES: &str = "\
+Examples:
+  mxdrill run                              replay the drills that come with it
+  mxdrill run drills/ --filter primary     those of a folder whose path has \"primary\" in it
+  mxdrill run a.toml --format json         every event and the verdict, a line each
+  mxdrill check drills/                    validate files, run nothing
+  mxdrill plan example.com                 where mail for a domain goes
+  mxdrill lint example.com.zone            what is wrong with its records
+  mxdrill rehearse example.com             what happens when its exchangers fail
+  mxdrill up a.toml                        keep its DNS and SMTP servers up on loopback
+  mxdrill exec a.toml -- swaks --to alice@example.test
+                                           a program as it is, in a private network (Linux)
+
+Exit status: 0 all passed, 1 a drill failed, 2 something could not be run.";
+
+/// A fire drill for mail delivery: what happens to mail when an exchanger dies.
+///
+/// A scenario file names DNS records, outages and messages, and says what delivery should do.
+/// mxdrill puts up the name server and the mail exchangers, breaks them on schedule, sends the mail
+/// and judges whether it went where RFC 5321 says.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Set by mxdrill itself for its first process in a private network.
+    #[arg(long, hide = true, value_name = "DESCRIPTOR")]
+    inside: Option<i32>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run drills and judge them.
+    Run(RunArgs),
+    /// Validate scenario files without running them.
+    Check(CheckArgs),
+    /// Judge the log of a drill again: nothing is run.
+    #[command(after_help = JUDGE_NOTES)]
+    Judge(JudgeArgs),
+    /// Run drills made at random and hold them against the rules; the smallest that fails is written down.
+    #[command(after_help = FUZZ_NOTES)]
+    Fuzz(FuzzArgs),
+    /// Show where mail for a domain goes: preferences, exchangers, addresses, and what each gets.
+    #[command(after_help = PLAN_NOTES)]
+    Plan(PlanArgs),
+    /// Let a domain's exchangers fail in every way, and show who takes the mail, how long it waits and
+    /// what is lost.
+    #[command(after_help = REHEARSE_NOTES)]
+    Rehearse(RehearseArgs),
+    /// Write a first scenario, with comments.
+    New(NewArgs),
+    /// Check a domain's records: MX, addresses, PTR, SPF, DMARC, MTA-STS, TLSA.
+    #[command(after_help = LINT_NOTES)]
+    Lint(LintArgs),
+    /// Keep the servers of a scenario up on loopback, for dig, swaks and senders of your own.
+    Up(UpArgs),
+    /// Run a command as the sender, unmodified, in a private network where it finds the drill's DNS and
+    /// exchangers as it would on the internet (Linux; no root needed).
+    #[command(after_help = EXEC_NOTES)]
+    Exec(ExecArgs),
+    /// Put real mail servers through the suite and show where they depart from the RFCs (Linux).
+    #[command(after_help = CONFORM_NOTES)]
+    Conform(ConformArgs),
+    /// Mail servers that can be put through the suite, and fetching them (Linux).
+    #[command(subcommand)]
+    Mta(MtaCommand),
+    /// One drill of one mail server; mxdrill starts itself so.
+    #[command(hide = true)]
+    Cell,
+    /// A program as another user; mxdrill starts itself so.
+    #[command(hide = true)]
+    User(UserArgs),
+}
+
+/// Does what the command line asks.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    allow_many_files();
+    let outcome = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Judge(args) => judge::judge(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Fuzz(args) => fuzz::fuzz(&args),
+        Command::Lint(args) => lint::lint(&args),
+        Command::New(args) => new::new(&args),
+        Command::Rehearse(args) => rehearse::run(&args),
+        Command::Plan(args) => plan::plan(&args),
+        Command::Up(args) => up::up(&args),
+        #[cfg(target_os = "linux")]
+        Command::Exec(args) => match cli.inside {
+            None => exec::outside(&args),
+            Some(lifeline) => exec::inside(&args, lifeline),
+        },
+        #[cfg(target_os = "linux")]
+        Command::Conform(args) if args.words.iter().any(|word| word == "control") => {
+            control::control(&args)
+        }
+        #[cfg(target_os = "linux")]
+        Command::Conform(args) => conform::conform(&args),
+        #[cfg(target_os = "linux")]
+        Command::Mta(command) => mta::mta(&command),
+        #[cfg(target_os = "linux")]
+        Command::Cell => match cli.inside {
+            None => crate::conform::cell::keep().map(|played| match played {
+                true => Outcome::Passed,
+                false => Outcome::CouldNotRun,
+            }),
+            Some(lifeline) => crate::conform::cell::inside(lifeline).map(|()| Outcome::Passed),
+        },
+        #[cfg(target_os = "linux")]
+        Command::User(args) => {
+            crate::sandbox::ids::become_user(args.id, &args.program).map(|never| match never {})
+        }
+        #[cfg(not(target_os = "linux"))]
+        Command::User(_)
+        | Command::Exec(_)
+        | Command::Conform(_)
+        | Command::Mta(_)
+        | Command::Cell => Err(io::Error::other(
+            "a private network needs Linux; elsewhere `mxdrill up` keeps the servers on loopback",
+        )),
+    };
+    // What was said may still wait to be written.
+    match outcome.and_then(|outcome| io::stdout().flush().map(|()| outcome)) {
+        Ok(outcome) => outcome.into(),
+        // Whoever read our output has had enough of it, and does not know all.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::CouldNotRun.into(),
+        Err(error) => {
+            say::err(format_args!("mxdrill: {error}"));
+            Outcome::CouldNotRun.into()
+        }
+    }
+}
+
+/// Lets this process have as many files open as it may: every session takes one.
+fn allow_many_files() {
+    #[cfg(target_os = "linux")]
+    {
+        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        // Where this cannot be had there is less room, and that is told when it is used up.
+        if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            setrlimit(Resource::RLIMIT_NOFILE, most, most).ok();
+        }
+    }
+}

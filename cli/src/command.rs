@@ -1,0 +1,60 @@
+//! A command as a sender: any program, in a private network where it finds the lab by itself.
+
+use std::{ffi::OsString, io, process::ExitStatus};
+
+use tokio::{
+    process,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::sandbox;
+use crate::signals;
+use mxdrill::sender::{Post, Sender};
+
+/// A command that sends the drill's messages, all that it cares to, and ends.
+pub(crate) struct Command<'a> {
+    program: &'a [OsString],
+    ended: &'a mut Option<io::Result<ExitStatus>>,
+}
+
+impl<'a> Command<'a> {
+    /// A program with its arguments; how it ended is left in `ended`.
+    pub(crate) fn new(
+        program: &'a [OsString],
+        ended: &'a mut Option<io::Result<ExitStatus>>,
+    ) -> Self {
+        Self { program, ended }
+    }
+}
+
+impl Sender for Command<'_> {
+    async fn send(self, mut post: Post) {
+        post.submit_all();
+        let Some((program, arguments)) = self.program.split_first() else {
+            return;
+        };
+        let mut command = process::Command::new(program);
+        command.args(arguments).kill_on_drop(true);
+        *self.ended = Some(watched(command).await);
+    }
+}
+
+/// Runs a command to its end. What it leaves behind ends in this process, the first of its namespace:
+/// whoever waits for such an end waits for it to be taken note of.
+async fn watched(mut command: process::Command) -> io::Result<ExitStatus> {
+    let mut ended = signal(SignalKind::child())?;
+    let mut child = command.spawn()?;
+    let own = child.id();
+    loop {
+        tokio::select! {
+            status = child.wait() => return status,
+            _ = ended.recv() => sandbox::reap_all_but(own),
+            // What was seen so far is judged all the same.
+            terminated = signals::terminated() => {
+                terminated?;
+                child.start_kill()?;
+                return child.wait().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! A file for each command: its arguments, and what it does.
+
+pub(crate) mod check;
+#[cfg(target_os = "linux")]
+pub(crate) mod conform;
+#[cfg(target_os = "linux")]
+pub(crate) mod control;
+#[cfg(target_os = "linux")]
+pub(crate) mod exec;
+pub(crate) mod find;
+pub(crate) mod follow;
+pub(crate) mod fuzz;
+pub(crate) mod html;
+pub(crate) mod judge;
+pub(crate) mod lines;
+pub(crate) mod lint;
+#[cfg(target_os = "linux")]
+pub(crate) mod mta;
+pub(crate) mod new;
+pub(crate) mod plan;
+pub(crate) mod play;
+pub(crate) mod private;
+pub(crate) mod records;
+pub(crate) mod rehearse;
+pub(crate) mod run;
+pub(crate) mod say;
+pub(crate) mod up;
+pub(crate) mod writer;
+pub(crate) mod written;
+
+use std::{io, path::Path, process::ExitCode};
+
+use clap::ValueEnum;
+use mxdrill::{
+    scenario::{Reach, Scenario},
+    sender::Flaw,
+};
+
+/// Where the files may lie that other files name.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct OutsideArgs {
+    /// Read files that a zone_file or an $INCLUDE names outside the folder of the file that names them.
+    #[arg(long)]
+    pub(crate) allow_outside: bool,
+}
+
+impl OutsideArgs {
+    pub(crate) fn reach(&self) -> Reach {
+        match self.allow_outside {
+            true => Reach::Anywhere,
+            false => Reach::Folder,
+        }
+    }
+
+    /// The same once more, in a command.
+    pub(crate) fn again(&self) -> &'static str {
+        match self.allow_outside {
+            true => " --allow-outside",
+            false => "",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
+    Junit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+/// What a command came to.
+pub(crate) enum Outcome {
+    /// All passed.
+    Passed,
+    /// A verdict failed.
+    Failed,
+    /// Something could not be run.
+    CouldNotRun,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Passed => Self::SUCCESS,
+            Outcome::Failed => Self::from(1),
+            Outcome::CouldNotRun => Self::from(2),
+        }
+    }
+}
+
+/// Why a scenario may not be run unless the user allows it: it would reach out of this host.
+pub(crate) fn upstream_obstacle(scenario: &Scenario, allowed: bool) -> Option<String> {
+    let upstream = scenario.upstream_elsewhere().filter(|_| !allowed)?;
+    Some(format!(
+        "found upstream {upstream:?}, expected one on this host; --allow-upstream lets it be"
+    ))
+}
+
+/// An error about a file or folder, with its path in front.
+pub(crate) fn at(path: &Path, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// A word as a shell takes it for one.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+/// Ends this process, which was asked to end before it was done.
+pub(crate) fn give_up() {
+    say::err("mxdrill: interrupted");
+    std::process::exit(2);
+}
+
+/// A flaw of the reference sender, by its name.
+pub(crate) fn flaw() -> impl clap::builder::TypedValueParser<Value = Flaw> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    PossibleValuesParser::new(Flaw::ALL.map(|(name, _)| name))
+        .try_map(|name| Flaw::named(&name).ok_or("no flaw"))
+}

@@ -1,0 +1,36 @@
+//! `mxdrill check`: validates files and runs nothing.
+
+use std::{io, path::PathBuf};
+
+use super::{Outcome, OutsideArgs, find, say};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// Scenario files, or folders of them; - is standard input.
+    #[arg(required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) outside: OutsideArgs,
+}
+
+pub(crate) fn check(args: &CheckArgs) -> io::Result<Outcome> {
+    let loaded = find::load(&args.paths, None, args.outside.reach())?;
+    let mut wrong = 0;
+    for mistakes in loaded.iter().filter_map(|scenario| scenario.as_ref().err()) {
+        wrong += 1;
+        say::err(mistakes);
+    }
+    find::tell_notes(loaded.iter().flatten().map(|scenario| &**scenario));
+    for scenario in loaded.iter().flatten() {
+        for note in scenario.idle_rows() {
+            say::err(format_args!("{}: note: {note}", scenario.path));
+        }
+    }
+    let valid = loaded.len() - wrong;
+    say::out(format_args!("{valid} valid, {wrong} with mistakes"))?;
+    Ok(if wrong == 0 {
+        Outcome::Passed
+    } else {
+        Outcome::CouldNotRun
+    })
+}

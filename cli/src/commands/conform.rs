@@ -1,0 +1,201 @@
+//! `mxdrill conform`: the suite with real mail servers, and the matrix that comes of it.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, IsTerminal, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    Outcome, at, find,
+    private::{ConformArgs, MatrixFormat},
+    say,
+};
+use crate::{
+    conform::{
+        Adapter,
+        cell::Source,
+        matrix::{Grade, Matrix},
+        packages,
+        suite::{Entrant, Suite},
+    },
+    report::matrix,
+    signals,
+};
+use mxdrill::scenario::Scenario;
+
+/// How often it is looked for drills that are to end.
+const AGAIN: Duration = Duration::from_millis(50);
+/// Drills at once for each core: most of their time they wait.
+const DRILLS_PER_CORE: usize = 3;
+
+pub(crate) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
+    let (servers, paths) = entrants(args)?;
+    let loaded = find::load(&paths, args.filter.as_deref(), args.outside.reach())?;
+    let mut scenarios: Vec<Arc<Scenario>> = Vec::new();
+    for scenario in loaded {
+        match scenario {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(mistakes) => {
+                say::err(mistakes);
+                return Ok(Outcome::CouldNotRun);
+            }
+        }
+    }
+    if scenarios.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!(
+                "found no scenario whose path contains {:?}",
+                args.filter.as_deref().unwrap_or_default()
+            ),
+        ));
+    }
+    find::tell_notes(scenarios.iter().map(|scenario| &**scenario));
+    let suite = Suite {
+        from: match paths.is_empty() {
+            true => Source::Mxdrill,
+            false => Source::User(args.outside.reach()),
+        },
+        jobs: args.jobs.unwrap_or_else(usual_jobs),
+        seed: args.seed,
+        logs: args.logs.clone(),
+        servers,
+        scenarios,
+        stopped: Arc::default(),
+    };
+    end_when_asked(&suite.stopped)?;
+    // What cannot be written is told before an hour has passed.
+    let mut files = Vec::new();
+    for (path, format) in [
+        (&args.html, MatrixFormat::Html),
+        (&args.json, MatrixFormat::Json),
+        (&args.markdown, MatrixFormat::Markdown),
+    ] {
+        if let Some(path) = path {
+            let file = File::create(path).map_err(|error| at(path, error))?;
+            files.push((path, BufWriter::new(file), format));
+        }
+    }
+    let bar = progress(suite.scenarios.len() * suite.servers.len());
+    let matrix = suite.play(|server, scenario, judged| {
+        bar.inc(1);
+        bar.set_message(format!("{} {}", server.id, scenario.name));
+        if args.verbose {
+            let text = format!("{:<12} {:<10} {}", judged.grade, server.id, scenario.path);
+            bar.suspend(|| say::err(text));
+        }
+    });
+    bar.finish_and_clear();
+    if let Some(obstacle) = matrix.obstacle() {
+        return Err(io::Error::other(obstacle));
+    }
+    for (path, mut file, format) in files {
+        write(&matrix, format, &mut file)
+            .and_then(|()| file.flush())
+            .map_err(|error| at(path, error))?;
+    }
+    write(&matrix, args.format, &mut anstream::stdout())?;
+    Ok(outcome(&matrix))
+}
+
+/// How many drills at once.
+pub(crate) fn usual_jobs() -> usize {
+    thread::available_parallelism().map_or(1, usize::from) * DRILLS_PER_CORE
+}
+
+/// Lets an interrupt end the drills that are under way; the matrix has what was played by then.
+fn end_when_asked(stopped: &Arc<AtomicBool>) -> io::Result<()> {
+    let stopped = Arc::clone(stopped);
+    signals::when_asked_to_end(move || {
+        say::err("mxdrill: interrupted; what was not played is inconclusive");
+        stopped.store(true, Ordering::SeqCst);
+        // A drill that was just beginning is there when it is looked again.
+        loop {
+            signals::kill_descendants();
+            thread::sleep(AGAIN);
+        }
+    })
+}
+
+fn write(matrix: &Matrix, format: MatrixFormat, out: &mut impl Write) -> io::Result<()> {
+    match format {
+        MatrixFormat::Text => matrix::text(matrix, out),
+        MatrixFormat::Markdown => matrix::markdown(matrix, out),
+        MatrixFormat::Json => matrix::json(matrix, out),
+        MatrixFormat::Html => matrix::html(matrix, out),
+    }
+}
+
+/// What is inconclusive could not be run; a departure from a MUST is a failure.
+fn outcome(matrix: &Matrix) -> Outcome {
+    match matrix.worst() {
+        _ if matrix.has_inconclusive() => Outcome::CouldNotRun,
+        Grade::Violates => Outcome::Failed,
+        _ => Outcome::Passed,
+    }
+}
+
+/// The mail servers that are meant, fetched where they are not yet, and the paths that follow them.
+fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
+    let mut chosen = Vec::new();
+    let mut paths = Vec::new();
+    for word in &args.words {
+        let path = PathBuf::from(word);
+        if word == "all" {
+            chosen.extend(Adapter::bundled());
+            continue;
+        }
+        let is_scenarios = match word.ends_with(".toml") {
+            true => !is_adapter(&path)?,
+            // The name of a mail server comes before a folder of the same name.
+            false => path.is_dir() && Adapter::find(word).is_err(),
+        };
+        match is_scenarios {
+            true => paths.push(path),
+            false => chosen.push(Adapter::find(word)?),
+        }
+    }
+    if chosen.is_empty() {
+        let text = "found no MTA, expected one of those that `mxdrill mta list` shows, or all";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let mut servers = Vec::new();
+    for (id, adapter) in chosen {
+        let tree = match packages::find(&id, &adapter)? {
+            Some(tree) => tree,
+            None => {
+                say::err(format_args!("fetching {}", adapter.name));
+                packages::get(&id, &adapter).map_err(|error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", adapter.name))
+                })?
+            }
+        };
+        servers.push(Entrant { id, adapter, tree });
+    }
+    Ok((servers, paths))
+}
+
+/// Whether a TOML file is about a mail server, as it says how one is configured.
+fn is_adapter(path: &Path) -> io::Result<bool> {
+    let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
+    let key = |line: &str| line.split('=').next().map(str::trim) == Some("configure");
+    Ok(text.lines().any(key))
+}
+
+fn progress(count: usize) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {eta} to go  {msg}")
+        .expect("a valid template");
+    ProgressBar::new(count as u64).with_style(style)
+}

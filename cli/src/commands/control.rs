@@ -1,0 +1,282 @@
+//! `mxdrill conform control`: the judge of foreign senders, put to the test itself.
+//!
+//! The reference sender plays the suite as a mail server does, each drill in a private network of its own;
+//! what real time cannot carry it plays on the memory network. All that it says of itself is struck from the
+//! log: clean it has to pass, and each flaw has to be caught.
+
+use std::{
+    io::{self, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use super::{
+    Outcome, conform, find,
+    private::{ConformArgs, MatrixFormat},
+    say,
+};
+use crate::{
+    conform::{
+        cell::{self, Cell, Job, Player, Source},
+        fit::Fit,
+        matrix::Counted,
+        suite::{ROUNDS, keep},
+    },
+    signals,
+};
+use mxdrill::{
+    drill,
+    event::silenced,
+    lab::NetworkKind,
+    scenario::{Reach, Scenario},
+    sender::{Flaw, Reference},
+    verdict::{Witness, judge},
+};
+
+/// A drill to be played, and by which sender.
+struct Control {
+    scenario: Arc<Scenario>,
+    flaw: Option<(&'static str, Flaw)>,
+    fit: Fit,
+}
+
+/// What was wrong with it: the claims, and the rules that were broken.
+#[derive(Debug, Clone, Default)]
+struct Seen {
+    claims: Vec<String>,
+    rules: Vec<String>,
+    /// Why it could not be judged.
+    trouble: Option<String>,
+}
+
+/// Puts the judge to the test and prints what came of it.
+pub(crate) fn control(args: &ConformArgs) -> io::Result<Outcome> {
+    alone(args)?;
+    signals::when_asked_to_end(|| {
+        signals::kill_descendants();
+        super::give_up();
+    })?;
+    let filter = args.filter.as_deref();
+    let loaded = find::load(&[], None, Reach::Folder)?;
+    let suite: Vec<Arc<Scenario>> = loaded.into_iter().filter_map(Result::ok).collect();
+    let wanted = |scenario: &&Arc<Scenario>| filter.is_none_or(|part| scenario.path.contains(part));
+    let mut controls: Vec<Control> = suite
+        .iter()
+        .filter(wanted)
+        .filter_map(|scenario| Control::new(scenario, None))
+        .collect();
+    if controls.is_empty() {
+        let filter = filter.unwrap_or_default();
+        let text = format!("found no scenario whose path contains {filter:?}");
+        return Err(io::Error::new(io::ErrorKind::NotFound, text));
+    }
+    for (word, flaw) in Flaw::ALL {
+        let path = format!("scenarios/{}.toml", flaw.control().drill);
+        let shown = suite.iter().find(|scenario| scenario.path == path);
+        let shown = shown.and_then(|scenario| Control::new(scenario, Some((word, flaw))));
+        controls.push(shown.ok_or_else(|| io::Error::other(format!("found no drill {path}")))?);
+    }
+    let jobs = args.jobs.unwrap_or_else(conform::usual_jobs);
+    let seen = play(&controls, jobs, args.logs.as_deref());
+    print(&controls, &seen)
+}
+
+/// What is asked of a matrix is not asked here.
+fn alone(args: &ConformArgs) -> io::Result<()> {
+    let files = [&args.html, &args.json, &args.markdown];
+    if args.words.len() > 1
+        || files.iter().any(|file| file.is_some())
+        || args.format != MatrixFormat::Text
+    {
+        let text = "control is a matrix of its own, printed as text: expected \
+                    `mxdrill conform control`, with --filter, --jobs or --logs";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    Ok(())
+}
+
+impl Control {
+    /// Nothing if a server has to stand behind a receiver.
+    fn new(scenario: &Arc<Scenario>, flaw: Option<(&'static str, Flaw)>) -> Option<Self> {
+        let fit = Fit::of(scenario);
+        let is_possible = drill::obstacle(scenario, NetworkKind::Memory).is_none();
+        (fit.obstacle.is_none() || is_possible).then(|| Self {
+            scenario: Arc::clone(scenario),
+            flaw,
+            fit,
+        })
+    }
+
+    fn is_private(&self) -> bool {
+        self.fit.obstacle.is_none()
+    }
+
+    fn seen(&self, logs: Option<&Path>) -> Seen {
+        match self.is_private() {
+            true => self.in_private(logs),
+            false => self.in_memory(),
+        }
+    }
+
+    /// Shares are counted over several rounds, each with a seed of its own, as a mail server's are.
+    fn in_private(&self, logs: Option<&Path>) -> Seen {
+        let mut seen = Seen::default();
+        let mut counted = Counted::none_of(&self.fit.shares);
+        let rounds = if counted.is_empty() { 1 } else { ROUNDS.1 };
+        for round in 0..rounds {
+            match self.round(round, logs) {
+                Ok(cell) => {
+                    let rules = cell.findings.iter().filter_map(|one| one.rule.clone());
+                    seen.rules.extend(rules);
+                    let claims = cell.findings.into_iter().map(|one| one.claim);
+                    seen.claims.extend(claims);
+                    seen.trouble = cell.trouble;
+                    for (counted, count) in counted.iter_mut().zip(cell.counts) {
+                        counted.add(count, cell.sampled);
+                    }
+                }
+                Err(error) => seen.trouble = Some(error.to_string()),
+            }
+            if seen.trouble.is_some() {
+                return seen;
+            }
+        }
+        let wrong = counted.iter().filter(|counted| !counted.is_plausible());
+        seen.claims.extend(wrong.map(ToString::to_string));
+        seen
+    }
+
+    fn round(&self, round: usize, logs: Option<&Path>) -> io::Result<Cell> {
+        let job = Job {
+            player: Player::Reference {
+                flaw: self.flaw.map(|(word, _)| word.to_owned()),
+            },
+            scenario: PathBuf::from(&self.scenario.path),
+            from: Source::Mxdrill,
+            seed: self.scenario.seed.wrapping_add(round as u64),
+        };
+        let cell = cell::play(&job)?;
+        if let Some(folder) = logs {
+            let sender = self.flaw.map_or("reference", |(word, _)| word);
+            keep(folder, sender, &self.scenario.path, round, &cell.recording)?;
+        }
+        Ok(cell)
+    }
+
+    fn in_memory(&self) -> Seen {
+        let sender = self.flaw.map(|(_, flaw)| flaw);
+        let sender = sender.map_or_else(Reference::default, Reference::with_flaw);
+        let mut seen = Seen::default();
+        match drill::run(&self.scenario, NetworkKind::Memory, None, sender) {
+            Ok(run) => {
+                let events = silenced(&run.events);
+                for witness in [Witness::Server, Witness::Command] {
+                    for finding in judge(&self.scenario, &events, witness).findings {
+                        seen.rules.extend(finding.rule.map(str::to_owned));
+                        seen.claims.push(finding.claim);
+                    }
+                }
+            }
+            Err(error) => seen.trouble = Some(error.to_string()),
+        }
+        seen
+    }
+}
+
+/// Plays them all, so many at once.
+fn play(controls: &[Control], jobs: usize, logs: Option<&Path>) -> Vec<Seen> {
+    let next = AtomicUsize::new(0);
+    let (done, finished) = mpsc::channel();
+    let mut all = vec![Seen::default(); controls.len()];
+    thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, controls.len().max(1)) {
+            let (done, next) = (done.clone(), &next);
+            scope.spawn(move || {
+                while let Some((index, control)) = {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    controls.get(index).map(|control| (index, control))
+                } {
+                    if done.send((index, control.seen(logs))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(done);
+        for (index, seen) in finished {
+            all[index] = seen;
+        }
+    });
+    all
+}
+
+fn print(controls: &[Control], seen: &[Seen]) -> io::Result<Outcome> {
+    let mut out = anstream::stdout();
+    let both = || controls.iter().zip(seen);
+    let clean = |is_private| {
+        let kind = both().filter(move |(control, _)| {
+            control.flaw.is_none() && control.is_private() == is_private
+        });
+        let passed = kind.clone().filter(|(_, seen)| seen.is_clean()).count();
+        format!("{passed} of {}", kind.count())
+    };
+    writeln!(
+        out,
+        "The reference sender, judged by what the lab saw alone, as a mail server and as a command.\n\n\
+         without a flaw, drills passed\n  in a private network            {}\n  \
+         on the memory network           {}  (real time cannot carry them, or they set the sender)",
+        clean(true),
+        clean(false)
+    )?;
+    let wrong = both().filter(|(control, seen)| control.flaw.is_none() && !seen.is_clean());
+    let mut is_clean = true;
+    for (control, seen) in wrong {
+        is_clean = false;
+        let claims = seen.trouble.iter().chain(&seen.claims).cloned();
+        let claims: Vec<String> = claims.collect();
+        writeln!(out, "  {}: {}", control.scenario.path, claims.join("; "))?;
+    }
+    writeln!(
+        out,
+        "\nEach flaw, and by what it is seen: a rule, or what its drill expects.\n\n{:<24} {:<46} {:<22} rule",
+        "flaw", "drill", "seen"
+    )?;
+    let mut missed = 0;
+    for (control, seen) in both() {
+        let Some((word, flaw)) = control.flaw else {
+            continue;
+        };
+        let told = flaw.control();
+        let by = match seen.rules.iter().any(|rule| rule == told.rule) {
+            true => "by its rule",
+            false if !seen.claims.is_empty() && told.unseen.is_some() => "by its expectations",
+            false => "MISSED",
+        };
+        missed += usize::from(by == "MISSED");
+        writeln!(out, "{word:<24} {:<46} {by:<22} {}", told.drill, told.rule)?;
+        for why in seen.trouble.as_deref().into_iter().chain(told.unseen) {
+            writeln!(out, "{:<24} {why}", "")?;
+        }
+    }
+    let troubles =
+        both().filter(|(control, seen)| control.flaw.is_none() && seen.trouble.is_some());
+    if troubles.count() > 0 {
+        say::err("mxdrill: some drills could not be judged");
+        return Ok(Outcome::CouldNotRun);
+    }
+    Ok(match is_clean && missed == 0 {
+        true => Outcome::Passed,
+        false => Outcome::Failed,
+    })
+}
+
+impl Seen {
+    fn is_clean(&self) -> bool {
+        self.claims.is_empty() && self.trouble.is_none()
+    }
+}

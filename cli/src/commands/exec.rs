@@ -1,0 +1,217 @@
+//! `mxdrill exec`: a command as the sender, in a private network.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::mpsc;
+
+use super::{Outcome, at, find, follow::Follower, private::ExecArgs};
+use crate::{
+    command::Command,
+    report::{End, Json, Played, Report, Style, Text},
+    sandbox::{self, Ids, files, host},
+};
+use mxdrill::{
+    drill::{self, Run},
+    event::{Event, What},
+    lab::{
+        Lab, Mailbox, Packet,
+        namespace::{OwnHost, SendersHost},
+    },
+    scenario::Scenario,
+    verdict::Witness,
+};
+
+/// A drill in which somebody sits at a shell may take a while.
+const LIMIT: Duration = Duration::from_secs(7 * 86_400);
+
+/// In the process that the user started: makes the private network and waits for it.
+pub(crate) fn outside(args: &ExecArgs) -> io::Result<Outcome> {
+    // Mistakes in the file are told before anything is made.
+    match Scenario::load_within(&args.scenario, args.outside.reach()) {
+        Ok(scenario) => find::tell_notes([&scenario]),
+        Err(mistakes) => {
+            anstream::eprintln!("{mistakes}");
+            return Ok(Outcome::CouldNotRun);
+        }
+    }
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let status = sandbox::run_inside(Ids::Host, &arguments)?;
+    match status.code() {
+        Some(0) => Ok(Outcome::Passed),
+        Some(1) => Ok(Outcome::Failed),
+        Some(_) => Ok(Outcome::CouldNotRun),
+        None => Err(io::Error::other(format!(
+            "the private network ended with {status}"
+        ))),
+    }
+}
+
+/// In the first process of the private network: the lab, the command, the verdict.
+pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
+    let scenario = Arc::new(
+        Scenario::load_within(&args.scenario, args.outside.reach()).map_err(io::Error::other)?,
+    );
+    let host = SendersHost::of(&scenario);
+    sandbox::begin(lifeline, &host.name())?;
+    files::cover(&host)?;
+    let log = args.log.as_deref().map(create).transpose()?;
+    let begun = Instant::now();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut ended = None;
+    let run = runtime.block_on(async {
+        host::raise(&host).await?;
+        let (packets, capture) = match &args.pcap {
+            Some(path) => {
+                let file = create(path)?;
+                let (packets, arrived) = mpsc::unbounded_channel();
+                (Some(packets), Some(tokio::spawn(capture(file, arrived))))
+            }
+            None => (None, None),
+        };
+        let lab = Lab::start_watched(
+            Arc::clone(&scenario),
+            packets,
+            OwnHost::Told,
+            Mailbox::Dropped,
+        )
+        .await?;
+        if let Some(file) = &args.ca_file {
+            super::up::write_authority(&lab, file)?;
+        }
+        let mut follower = Follower::default();
+        let sender = Command::new(&args.command, &mut ended);
+        let run = drill::conduct(&lab, sender, args.seed, LIMIT, Witness::Command);
+        let run = tokio::select! {
+            run = run => run,
+            // Whoever followed has had enough; the drill goes on.
+            never = async {
+                drop(follower.follow(&lab, io::stderr()).await);
+                std::future::pending().await
+            }, if args.follow => never,
+        };
+        if args.follow {
+            drop(follower.catch_up(&lab, &mut io::stderr()));
+        }
+        lab.stop().await;
+        if let Some(capture) = capture {
+            capture.await.map_err(io::Error::other)??;
+        }
+        run
+    })?;
+    let program = args.command[0].to_string_lossy().into_owned();
+    let status = ended
+        .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
+        .map_err(|error| io::Error::new(error.kind(), format!("{program}: {error}")))?;
+    if !status.success() {
+        anstream::eprintln!("mxdrill: {program} ended with {status}");
+    }
+    if only_looks(&args.command[0]) && only_asked(&run.events) {
+        write_log(args, log, &played(args, &scenario, run, begun))?;
+        anstream::eprintln!("mxdrill: {program} sends nothing: there is nothing to judge");
+        return Ok(match status.success() {
+            true => Outcome::Passed,
+            false => Outcome::Failed,
+        });
+    }
+    let (passed, too_slow) = (run.verdict.passed(), run.too_slow);
+    let played = played(args, &scenario, run, begun);
+    // The status is to be had even by those who do not read.
+    drop(Text::new(anstream::stderr(), Style::Detailed).played(&played));
+    write_log(args, log, &played)?;
+    if let Some(why) = too_slow {
+        super::say::err(format_args!("mxdrill: {why}"));
+        return Ok(Outcome::CouldNotRun);
+    }
+    Ok(match passed {
+        true => Outcome::Passed,
+        false => Outcome::Failed,
+    })
+}
+
+/// Whether the name server was asked, and nobody connected: so do dig and its like.
+fn only_asked(events: &[Event]) -> bool {
+    let mut kinds = events.iter().map(|event| &event.what);
+    let asked = kinds.clone().any(|what| matches!(what, What::Query { .. }));
+    asked && !kinds.any(|what| matches!(what, What::Connect { .. }))
+}
+
+/// Programs that look names up and send nothing.
+const LOOKERS: [&str; 7] = ["dig", "nslookup", "host", "drill", "delv", "kdig", "getent"];
+
+/// Whether a program is known to send nothing: of any other, mail that it does not send is missing.
+fn only_looks(program: &OsStr) -> bool {
+    let name = Path::new(program).file_name().unwrap_or_default();
+    LOOKERS.iter().any(|looker| name == *looker)
+}
+
+fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -> Played {
+    let command: Vec<String> = args
+        .command
+        .iter()
+        .map(|word| super::quoted(&word.to_string_lossy()))
+        .collect();
+    let (path, seed) = (&scenario.path, run.seed);
+    Played {
+        scenario: Arc::clone(scenario),
+        again: format!(
+            "mxdrill exec --seed {seed}{} {path} -- {}",
+            args.outside.again(),
+            command.join(" ")
+        ),
+        elapsed: begun.elapsed(),
+        end: End::Ran(Box::new(run)),
+    }
+}
+
+fn write_log(args: &ExecArgs, file: Option<File>, played: &Played) -> io::Result<()> {
+    let (Some(file), Some(path)) = (file, &args.log) else {
+        return Ok(());
+    };
+    let mut file = BufWriter::new(file);
+    let written = Json::new(&mut file).played(played);
+    // What waits in it must not be lost in silence.
+    let written = written.and_then(|()| file.flush());
+    written.map_err(|error| at(path, error))
+}
+
+/// A file to be written, made before anything else is.
+fn create(path: &Path) -> io::Result<File> {
+    File::create(path).map_err(|error| at(path, error))
+}
+
+/// Writes packets down in the format of libpcap: a header, then each with its time and length.
+async fn capture(file: File, mut packets: mpsc::UnboundedReceiver<Packet>) -> io::Result<()> {
+    const MAGIC: u32 = 0xa1b2_c3d4;
+    const VERSION: [u16; 2] = [2, 4];
+    const LONGEST: u32 = 262_144;
+    const ETHERNET: u32 = 1;
+    let mut file = BufWriter::new(file);
+    file.write_all(&MAGIC.to_le_bytes())?;
+    for number in VERSION {
+        file.write_all(&number.to_le_bytes())?;
+    }
+    for number in [0, 0, LONGEST, ETHERNET] {
+        file.write_all(&number.to_le_bytes())?;
+    }
+    while let Some(packet) = packets.recv().await {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let seconds = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
+        let length = u32::try_from(packet.len()).unwrap_or(LONGEST);
+        for number in [seconds, now.subsec_micros(), length, length] {
+            file.write_all(&number.to_le_bytes())?;
+        }
+        file.write_all(&packet)?;
+    }
+    file.flush()
+}

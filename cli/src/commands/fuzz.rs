@@ -1,0 +1,171 @@
+//! `mxdrill fuzz`: as many drills made at random as one likes, against the rules.
+
+use std::{
+    fs, io,
+    num::NonZero,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Instant,
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Outcome, at, say};
+use crate::{
+    report::{End, Played, Report, Style, Text},
+    signals,
+};
+use mxdrill::{
+    drill::{self, Run},
+    fuzz::Case,
+    lab::NetworkKind,
+    scenario::Scenario,
+    sender::{Flaw, Reference},
+};
+
+pub(crate) const FUZZ_NOTES: &str = "\
+Zones, faults and messages come from numbers: the same number is the same drill. Nothing is expected of
+them but the rules that always hold. What fails is made smaller as long as it fails, and written to
+fuzz-NUMBER.toml, which `mxdrill run` plays.
+
+Exit status: 0 no rule was broken, 1 one was, 2 it could not be run.
+
+Examples:
+  mxdrill fuzz --cases 100000
+  mxdrill fuzz --flaw highest-first              a sender broken on purpose is found out";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FuzzArgs {
+    /// How many drills.
+    #[arg(long, default_value_t = 1000, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) cases: u64,
+    /// The number of the first one.
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    pub(crate) seed: u64,
+    /// Break the reference sender on purpose.
+    #[arg(long, value_parser = super::flaw(), value_name = "FLAW")]
+    pub(crate) flaw: Option<Flaw>,
+    /// The folder to write the drill that fails to.
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    pub(crate) write: PathBuf,
+}
+
+pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
+    let begun = Instant::now();
+    let folder = &args.write;
+    fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
+    let bar = ProgressBar::with_draw_target(Some(args.cases), ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {per_sec}, {eta} to go");
+    bar.set_style(style.expect("a valid template"));
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
+    signals::when_asked_to_end(move || stop.store(true, Ordering::SeqCst))?;
+    let failed = search(args, &bar, &stopped)?;
+    bar.finish_and_clear();
+    let Some(case) = failed else {
+        if stopped.load(Ordering::SeqCst) {
+            let text = format!(
+                "interrupted: no rule was broken in {} of {} drills, from number {}",
+                bar.position(),
+                args.cases,
+                args.seed
+            );
+            return Err(io::Error::new(io::ErrorKind::Interrupted, text));
+        }
+        say::out(format_args!(
+            "{} drills, from number {}: no rule was broken ({:.1} s)",
+            args.cases,
+            args.seed,
+            begun.elapsed().as_secs_f64()
+        ))?;
+        return Ok(Outcome::Passed);
+    };
+    let number = case.number();
+    let case = case.shrunk(|scenario| play(scenario, args).is_ok_and(|run| !run.verdict.passed()));
+    let known = Flaw::ALL.iter().find(|(_, flaw)| Some(*flaw) == args.flaw);
+    let suffix = known.map_or(String::new(), |(name, _)| format!("-{name}"));
+    let path = folder.join(format!("fuzz-{number}{suffix}.toml"));
+    let comment = match known {
+        Some((name, _)) => {
+            format!("# A rule is broken by the flaw {name}: mxdrill run --flaw {name}.\n")
+        }
+        None => "# The reference sender breaks a rule, or the rule is wrong.\n".to_owned(),
+    };
+    fs::write(&path, comment + &case.text()).map_err(|error| at(&path, error))?;
+    let scenario = Arc::new(Scenario::load(&path).map_err(io::Error::other)?);
+    let run = play(&scenario, args)?;
+    let flaw = known.map_or(String::new(), |(name, _)| format!(" --flaw {name}"));
+    Text::new(anstream::stdout(), Style::Detailed).played(&Played {
+        again: format!("mxdrill run {}{flaw}", scenario.path),
+        scenario,
+        elapsed: begun.elapsed(),
+        end: End::Ran(Box::new(run)),
+    })?;
+    say::out(format_args!(
+        "Number {number} breaks a rule; the smallest drill that does is {}.",
+        path.display()
+    ))?;
+    Ok(Outcome::Failed)
+}
+
+/// The case of the lowest number that breaks a rule.
+fn search(args: &FuzzArgs, bar: &ProgressBar, stopped: &AtomicBool) -> io::Result<Option<Case>> {
+    let end = args.seed.saturating_add(args.cases);
+    let next = AtomicU64::new(args.seed);
+    // Beyond the lowest number that failed nothing needs to be played any more.
+    let lowest = AtomicU64::new(u64::MAX);
+    let (done, finished) = mpsc::channel();
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            let done = done.clone();
+            let (next, lowest) = (&next, &lowest);
+            scope.spawn(move || {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let is_needless = number >= end || number > lowest.load(Ordering::Relaxed);
+                    if is_needless || stopped.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let case = Case::new(number);
+                    let broken = case
+                        .scenario()
+                        .map_err(io::Error::other)
+                        .and_then(|scenario| play(&scenario, args))
+                        .map(|run| !run.verdict.passed());
+                    if !matches!(broken, Ok(false)) {
+                        lowest.fetch_min(number, Ordering::Relaxed);
+                    }
+                    if done
+                        .send((number, broken.map(|broken| broken.then_some(case))))
+                        .is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(done);
+        let mut failed: Option<(u64, Case)> = None;
+        for (number, broken) in finished {
+            bar.inc(1);
+            let Some(case) = broken? else { continue };
+            if failed.as_ref().is_none_or(|(known, _)| number < *known) {
+                failed = Some((number, case));
+            }
+        }
+        Ok(failed.map(|(_, case)| case))
+    })
+}
+
+fn play(scenario: &Arc<Scenario>, args: &FuzzArgs) -> io::Result<Run> {
+    let sender = args
+        .flaw
+        .map_or_else(Reference::default, Reference::with_flaw);
+    drill::run(scenario, NetworkKind::Memory, None, sender)
+}

@@ -1,0 +1,67 @@
+//! `mxdrill mta`: which mail servers can be drilled, and fetching them.
+
+use std::io;
+
+use super::{Outcome, private::MtaCommand, say};
+use crate::conform::{Adapter, packages};
+use crate::signals;
+
+pub(crate) fn mta(command: &MtaCommand) -> io::Result<Outcome> {
+    match command {
+        MtaCommand::List => list(),
+        MtaCommand::Get(args) => get(&args.names),
+    }
+}
+
+fn list() -> io::Result<Outcome> {
+    for (id, adapter) in Adapter::bundled() {
+        let state = match packages::find(&id, &adapter)? {
+            Some(_) => "fetched",
+            None => "not fetched",
+        };
+        let source = match adapter.npm.is_empty() {
+            true => format!("Debian: {}", adapter.debian.join(" ")),
+            false => format!("npm: {}", adapter.npm.join(" ")),
+        };
+        say::out(format_args!(
+            "{id:<10} {:<10} {state:<11} {source}",
+            adapter.name
+        ))?;
+    }
+    let cache = packages::cache()?.join("mta");
+    say::out(format_args!("\nThey lie in {}.", cache.display()))?;
+    Ok(Outcome::Passed)
+}
+
+/// Lets an interrupt end the programs that fetch, and remove what they did.
+fn end_when_asked() -> io::Result<()> {
+    signals::when_asked_to_end(|| {
+        match packages::stop() {
+            Ok(()) => say::err("mxdrill: interrupted"),
+            Err(error) => say::err(format_args!("mxdrill: interrupted; {error}")),
+        }
+        std::process::exit(2);
+    })
+}
+
+fn get(names: &[String]) -> io::Result<Outcome> {
+    let chosen = match names {
+        [] => Adapter::bundled(),
+        names => names
+            .iter()
+            .map(|name| Adapter::find(name))
+            .collect::<io::Result<_>>()?,
+    };
+    end_when_asked()?;
+    let mut outcome = Outcome::Passed;
+    for (id, adapter) in chosen {
+        match packages::get(&id, &adapter) {
+            Ok(tree) => say::out(format_args!("{id}: {}", tree.packages.join(", ")))?,
+            Err(error) => {
+                say::err(format_args!("mxdrill: {id}: {error}"));
+                outcome = Outcome::CouldNotRun;
+            }
+        }
+    }
+    Ok(outcome)
+}

@@ -1,0 +1,111 @@
+//! `mxdrill plan`: where mail for a domain goes.
+
+use std::io::{self, Write};
+
+use super::{
+    Outcome, PlanFormat,
+    records::{self, Looked},
+};
+use mxdrill::plan::{Kind, Plan, Planned};
+
+pub(crate) const PLAN_NOTES: &str = "\
+Percentages are of the mail that comes to a level: all of it to the first, to the others what the ones
+before could not take.
+
+Exit status: 0 mail can be delivered, 1 it cannot, 2 the records could not be read.
+
+Examples:
+  mxdrill plan example.com                       what the system's resolver says
+  mxdrill plan example.com --zone example.com.zone
+  mxdrill plan export.txt --format json          every domain in a file that has MX records";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) records: records::RecordsArgs,
+    /// How to show it: text for people, json for programs (a line for each domain).
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+}
+
+pub(crate) fn plan(args: &PlanArgs) -> io::Result<Outcome> {
+    let Looked { surveys, from, .. } = args.records.look()?;
+    let plans: Vec<Plan> = surveys.iter().map(Plan::of).collect();
+    let mut out = anstream::stdout().lock();
+    for (index, plan) in plans.iter().enumerate() {
+        match args.format {
+            PlanFormat::Json => {
+                serde_json::to_writer(&mut out, plan).map_err(io::Error::other)?;
+                writeln!(out)?;
+            }
+            PlanFormat::Text => {
+                if index > 0 {
+                    writeln!(out)?;
+                }
+                write(&mut out, plan, &from)?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(match plans.iter().all(Plan::is_deliverable) {
+        true => Outcome::Passed,
+        false => Outcome::Failed,
+    })
+}
+
+fn write(out: &mut impl Write, plan: &Plan, from: &str) -> io::Result<()> {
+    let kind = match plan.kind {
+        Kind::Mx => "goes to its MX records",
+        Kind::Implicit => "goes to its own address, for want of MX records (implicit MX)",
+        Kind::Null => "is returned at once: it takes none (null MX)",
+        Kind::NoDomain => "is returned at once: the domain does not exist",
+        Kind::Unknown => "waits: its MX records are not known",
+    };
+    writeln!(out, "Mail for {} {kind} ({from})", plan.domain)?;
+    let width = |text: &dyn Fn(&Planned) -> String| {
+        let all = plan.levels.iter().flat_map(|level| &level.exchangers);
+        all.map(|planned| text(planned).len()).max().unwrap_or(0)
+    };
+    let host = |planned: &Planned| match &planned.alias_of {
+        Some(target) => format!("{} (an alias of {target})", planned.host),
+        None => planned.host.to_string(),
+    };
+    let host_width = width(&host);
+    let mut first = true;
+    for level in &plan.levels {
+        let mut preference = format!("{:>5}", level.preference);
+        for planned in &level.exchangers {
+            let share = match planned.usable {
+                true => format!("{:>5.1} %", planned.share * 100.0),
+                false => "      -".to_owned(),
+            };
+            let addresses: Vec<String> =
+                planned.addresses.iter().map(ToString::to_string).collect();
+            let mut told = addresses.join(", ");
+            if let Some(note) = &planned.note {
+                told = match told.is_empty() {
+                    true => note.clone(),
+                    false => format!("{told} ({note})"),
+                };
+            }
+            writeln!(
+                out,
+                "  {preference}  {share}  {:<host_width$}  {told}",
+                host(planned)
+            )?;
+            preference = " ".repeat(5);
+        }
+        let usable = level.exchangers.iter().any(|planned| planned.usable);
+        first &= !usable;
+    }
+    if plan.levels.len() > 1 && !first {
+        writeln!(
+            out,
+            "Lower preferences first; a level is tried when every one before it has failed."
+        )?;
+    }
+    if let Some(why) = &plan.why {
+        writeln!(out, "Nothing can be delivered: {why}.")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! Drills played side by side on all cores, and told in order.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, SyncSender},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{
+    Format,
+    lines::{Lines, Rest, Turn, When},
+    run::{NetworkArg, RunArgs, again},
+};
+use crate::{
+    report::{End, Played, Section, Seen, Shown},
+    signals,
+};
+use mxdrill::{
+    drill::{self, Run},
+    event::{Event, What},
+    lab::NetworkKind,
+    scenario::Scenario,
+    sender::Reference,
+};
+
+/// Runs of more than this show their progress.
+const MANY_DRILLS: usize = 1000;
+const MANY_MESSAGES: usize = 20_000;
+/// How often a drill is played at most that a busy machine spoils.
+const TRIES: usize = 5;
+/// A run that takes longer than this shows its progress.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How the playing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    ByItself,
+    Interrupted,
+}
+
+/// A drill that was played, with all that is to be told of it.
+pub(crate) struct Finished {
+    pub(crate) played: Played,
+    /// Its events as JSON lines, as far as they were not told before.
+    pub(crate) rest: Rest,
+    /// Its part of the HTML file.
+    pub(crate) section: Option<Section>,
+}
+
+/// What is told of drills, in their order.
+pub(crate) enum Told {
+    /// JSON lines of the drill whose turn it is.
+    Lines(Vec<u8>),
+    /// It ended.
+    Finished(Box<Finished>),
+}
+
+/// What a thread has to say.
+enum Said {
+    Lines(Vec<u8>),
+    Finished(usize, Box<Finished>),
+    Interrupted,
+}
+
+/// What the threads share.
+struct Playing {
+    scenarios: Vec<Arc<Scenario>>,
+    args: RunArgs,
+    shown: Shown,
+    progress: ProgressBar,
+    next: AtomicUsize,
+    turn: Arc<Turn>,
+}
+
+/// Plays every drill, on as many threads as there are cores, and hands them over in order; whether that was
+/// interrupted.
+pub(crate) fn play_all(
+    scenarios: &[Arc<Scenario>],
+    args: &RunArgs,
+    shown: Shown,
+    mut each: impl FnMut(Told) -> io::Result<()>,
+) -> io::Result<Ended> {
+    let workers = thread::available_parallelism()
+        .map_or(1, usize::from)
+        .min(scenarios.len().max(1));
+    // Whoever has much to say waits for it to be written.
+    let (tell, told) = mpsc::sync_channel(2 * workers);
+    let playing = Arc::new(Playing {
+        scenarios: scenarios.to_vec(),
+        args: args.clone(),
+        shown,
+        progress: progress(args, scenarios),
+        next: AtomicUsize::new(0),
+        turn: Arc::default(),
+    });
+    listen(tell.clone())?;
+    for _ in 0..workers {
+        let (tell, playing) = (tell.clone(), Arc::clone(&playing));
+        // They end by themselves, or with the process: nothing that is interrupted is waited for.
+        thread::Builder::new().spawn(move || playing.work(&tell))?;
+    }
+    let Playing { progress, turn, .. } = &*playing;
+    let mut early = BTreeMap::new();
+    let mut wanted = 0;
+    while wanted < scenarios.len() {
+        match told.recv() {
+            Ok(Said::Lines(lines)) => progress.suspend(|| each(Told::Lines(lines)))?,
+            Ok(Said::Finished(index, finished)) => drop(early.insert(index, finished)),
+            Ok(Said::Interrupted) => {
+                progress.finish_and_clear();
+                for (_, finished) in early {
+                    each(Told::Finished(finished))?;
+                }
+                return Ok(Ended::Interrupted);
+            }
+            Err(_) => return Err(io::Error::other("the drills ended early")),
+        }
+        while let Some(finished) = early.remove(&wanted) {
+            wanted += 1;
+            progress.suspend(|| each(Told::Finished(finished)))?;
+            turn.pass();
+        }
+    }
+    progress.finish_and_clear();
+    Ok(Ended::ByItself)
+}
+
+impl Playing {
+    /// Plays drill after drill, until there is none left or nobody to be told.
+    fn work(&self, tell: &SyncSender<Said>) {
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            if index >= self.scenarios.len() {
+                return;
+            }
+            self.turn.come_near(index);
+            let finished = Box::new(self.play(index, tell));
+            if tell.send(Said::Finished(index, finished)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn play(&self, index: usize, tell: &SyncSender<Said>) -> Finished {
+        let begun = Instant::now();
+        let (scenario, args) = (&self.scenarios[index], &self.args);
+        let network = match args.network {
+            Some(network) => network.into(),
+            None if scenario.needs_sockets() => NetworkKind::Loopback,
+            None => NetworkKind::Memory,
+        };
+        let when = match network {
+            NetworkKind::Memory => When::AtOnce,
+            NetworkKind::Loopback | NetworkKind::Namespace => When::AtTheEnd,
+        };
+        // A run that was given up is not told of any more.
+        let tell = |lines| tell.send(Said::Lines(lines)).unwrap_or_default();
+        let mut lines = Lines::new(index, &self.turn, when, tell);
+        let mut seen = Seen::default();
+        let refused = super::upstream_obstacle(scenario, args.allow_upstream);
+        let end = match (refused, drill::obstacle(scenario, network)) {
+            (Some(reason), _) => End::Broken(reason),
+            (None, Some(reason)) => End::Skipped(reason),
+            (None, None) => match self.carry_out(scenario, network, &mut lines, &mut seen) {
+                Ok(run) => End::Ran(Box::new(run)),
+                Err(error) => End::Broken(error.to_string()),
+            },
+        };
+        let section = args.html.is_some().then(|| {
+            let title = format!("{}: {}", scenario.path, scenario.summary);
+            match &end {
+                End::Ran(run) => Section::ran(&title, scenario, &run.verdict, seen, self.shown),
+                End::Skipped(why) | End::Broken(why) => Section::not_run(&title, why, self.shown),
+            }
+        });
+        let played = Played {
+            scenario: Arc::clone(scenario),
+            end,
+            elapsed: begun.elapsed(),
+            again: again(scenario, args),
+        };
+        Finished {
+            played,
+            rest: lines.finish(),
+            section,
+        }
+    }
+
+    /// Runs a drill, and where the machine spoils it runs it again. What nobody will read is not kept.
+    fn carry_out(
+        &self,
+        scenario: &Arc<Scenario>,
+        network: NetworkKind,
+        lines: &mut Lines<impl FnMut(Vec<u8>)>,
+        seen: &mut Seen,
+    ) -> io::Result<Run> {
+        let (args, progress) = (&self.args, &self.progress);
+        let sender = || {
+            args.flaw
+                .map_or_else(Reference::default, Reference::with_flaw)
+        };
+        let mut tries = 1;
+        loop {
+            let (mut events, mut submitted, mut kept) = (Vec::new(), 0, Ok(()));
+            let each = |event: Event| {
+                if matches!(event.what, What::Submitted { .. }) {
+                    progress.inc(1);
+                    submitted += 1;
+                }
+                if args.html.is_some() {
+                    seen.see(&event);
+                }
+                match args.format {
+                    Format::Json if kept.is_ok() => kept = lines.see(scenario, &event),
+                    Format::Text if args.trace => events.push(event),
+                    Format::Json | Format::Text | Format::Junit => {}
+                }
+            };
+            let run = guarded(|| drill::watch(scenario, network, args.seed, sender(), each));
+            if run.as_ref().is_err_and(drill::TooSlow::is) && tries < TRIES {
+                tries += 1;
+                progress.dec(submitted);
+                lines.forget();
+                *seen = Seen::default();
+                continue;
+            }
+            kept?;
+            let mut run = Run { events, ..run? };
+            if args.flaw.is_some() && was_idle(scenario, network, &run, sender) {
+                let note = "the flaw never came into play: without it the same happens";
+                run.verdict.notes.push(note.to_owned());
+            }
+            return Ok(run);
+        }
+    }
+}
+
+/// Tells when this process is asked to end.
+fn listen(tell: SyncSender<Said>) -> io::Result<()> {
+    // Everything may have been played by then.
+    signals::when_asked_to_end(move || tell.send(Said::Interrupted).unwrap_or_default())
+}
+
+/// A bar on the terminal, for long runs only: of messages, of which a drill may have a million.
+fn progress(args: &RunArgs, scenarios: &[Arc<Scenario>]) -> ProgressBar {
+    let messages: usize = scenarios.iter().map(|one| one.messages.len()).sum();
+    let long = args.network == Some(NetworkArg::Loopback)
+        || scenarios.len() > MANY_DRILLS
+        || messages > MANY_MESSAGES;
+    if !long || args.format != Format::Text || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style =
+        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} messages, {eta} to go")
+            .expect("a valid template");
+    let bar = ProgressBar::new(messages as u64).with_style(style);
+    bar.enable_steady_tick(PATIENCE / 5);
+    bar
+}
+
+/// Whether a flaw of the sender changed nothing of what happened.
+fn was_idle(
+    scenario: &Arc<Scenario>,
+    network: NetworkKind,
+    run: &Run,
+    flawed: impl Fn() -> Reference,
+) -> bool {
+    let seed = Some(run.seed);
+    let events = |sender| drill::run(scenario, network, seed, sender).map(|run| run.events);
+    // Only on a virtual clock two runs are the same to the octet.
+    network == NetworkKind::Memory
+        && match (events(flawed()), events(Reference::default())) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
+        }
+}
+
+/// One drill that panics is a fault of ours, and no reason to lose what the others say.
+fn guarded(play: impl FnOnce() -> io::Result<Run>) -> io::Result<Run> {
+    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(play));
+    result.unwrap_or_else(|_| {
+        Err(io::Error::other(
+            "mxdrill itself failed here; please report it with the scenario",
+        ))
+    })
+}

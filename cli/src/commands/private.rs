@@ -1,0 +1,133 @@
+//! What the commands are asked that need a private network.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{Subcommand, ValueEnum};
+
+use super::OutsideArgs;
+
+pub(crate) const EXEC_NOTES: &str = "\
+Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have the zone's own addresses
+at port 25, and no other host can be reached. Files and local sockets are the host's: what a program hands
+to a mail server on this host by them, that sends. An ordinary user is root inside, of files of their own.
+Moments are real: a connection that is never answered costs what the command waits for it. When the
+command ends the drill does, and what was not delivered by then counts as given up or kept. So it is when
+mxdrill is asked to end; an interrupt from the terminal is left to the command.
+
+Exit status: that of the verdict (0 passed, 1 failed, 2 could not run); of a program that sends nothing (dig,
+nslookup, host, drill, delv, kdig, getent) there is nothing to judge: 0 if it succeeded, 1 if not.
+
+Examples:
+  mxdrill exec a.toml -- swaks --to alice@example.test
+  mxdrill exec a.toml --follow -- python3 my_sender.py alice@example.test
+  mxdrill exec a.toml --pcap drill.pcap -- sh";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExecArgs {
+    /// The scenario file.
+    pub(crate) scenario: PathBuf,
+    #[command(flatten)]
+    pub(crate) outside: OutsideArgs,
+    /// The command and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+    /// Log what happens as it happens, to standard error.
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Write every packet to this file, for Wireshark or tcpdump.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Write every event and the verdict to this file (JSON lines).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    /// Write the certificate of the lab's authority to this file (PEM), for the command to trust.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Where randomness starts from, in place of the scenario's own seed.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+}
+
+pub(crate) const CONFORM_NOTES: &str = "\
+Each drill has a private network of its own, in which the mail server finds the drill's DNS and
+exchangers. It is judged by what the lab saw, notifications included. Mail servers are fetched when they
+are first needed, into a cache folder ($MXDRILL_CACHE); nothing is installed.
+
+Grades: pass; informs (open or contested in the RFCs); deviates (from a SHOULD); violates (a MUST);
+inconclusive and unfit, with the reason.
+
+Exit status: 0 nothing violates a MUST, 1 something does, 2 something is inconclusive or could not be run.
+
+Examples:
+  mxdrill conform postfix                        the whole suite
+  mxdrill conform postfix exim my-drills/        drills of your own
+  mxdrill conform all --html matrix.html         the matrix as a page
+  mxdrill conform ./my-mta.toml --filter null    an adapter of your own
+  mxdrill conform control                        the judge itself: the reference sender, clean and with each
+                                                 flaw, judged as a mail server is";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConformArgs {
+    /// Mail servers by the names of `mxdrill mta list`, `all`, or paths of adapters; then scenario
+    /// files or folders of them. Without any of the latter, the drills that come with mxdrill.
+    #[arg(required = true, value_name = "MTA|PATH")]
+    pub(crate) words: Vec<String>,
+    #[command(flatten)]
+    pub(crate) outside: OutsideArgs,
+    /// Only scenarios whose path contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// How many drills at once; without it, three for each core.
+    #[arg(long, short, value_name = "NUMBER")]
+    pub(crate) jobs: Option<usize>,
+    /// Where randomness starts from, in place of each scenario's own seed.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = MatrixFormat::Text)]
+    pub(crate) format: MatrixFormat,
+    /// Also write the matrix as one HTML file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Also write everything as JSON, the evidence included.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Also write the matrix as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) markdown: Option<PathBuf>,
+    /// Write the log of every run to a file of its own in this folder, for `mxdrill judge`.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) logs: Option<PathBuf>,
+    /// A line for every drill as it ends.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MatrixFormat {
+    Text,
+    Markdown,
+    Json,
+    Html,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MtaCommand {
+    /// Which there are, and whether they have been fetched.
+    List,
+    /// Fetch them: packages of the distribution or of npm, unpacked into a cache folder.
+    Get(GetArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GetArgs {
+    /// Their names, or paths of adapters; without any, all that come with mxdrill.
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UserArgs {
+    pub(crate) id: u32,
+    #[arg(last = true, required = true)]
+    pub(crate) program: Vec<OsString>,
+}

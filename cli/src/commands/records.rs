@@ -1,0 +1,174 @@
+//! Which records a command is about: those of zone files, of scenarios, or of a resolver's answers.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use super::{OutsideArgs, at};
+use mxdrill::{
+    name::Domain,
+    scenario::Mistakes,
+    survey::{Reply, Source, Survey, resolver_address},
+    zone::file::is_standard_input,
+};
+
+/// Mistakes in a file that are shown.
+const SHOWN: usize = 10;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RecordsArgs {
+    /// A domain, or files with records: zone files as providers export them, scenarios (*.toml), - for
+    /// standard input. Of files alone, every domain in them that has MX records. Of a domain alone, what
+    /// the resolver says.
+    #[arg(value_name = "DOMAIN|FILE")]
+    what: Vec<String>,
+    /// A zone file, or a scenario, to look records up in; may be given several times.
+    #[arg(long, short, value_name = "FILE")]
+    zone: Vec<PathBuf>,
+    /// What relative names of zone files are completed by, until they say so themselves; without it the
+    /// domain, or the file's name.
+    #[arg(long, value_name = "DOMAIN")]
+    origin: Option<Domain>,
+    /// The resolver to ask, ADDRESS or ADDRESS:PORT: for a domain without files the system's if this is
+    /// not given; with files, for what they do not have.
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver_address)]
+    resolver: Option<SocketAddr>,
+    #[command(flatten)]
+    outside: OutsideArgs,
+}
+
+/// What the domains of a command look like.
+pub(crate) struct Looked {
+    pub(crate) source: Source,
+    pub(crate) surveys: Vec<Survey>,
+    /// The files, or the resolver, in words.
+    pub(crate) from: String,
+}
+
+impl RecordsArgs {
+    /// Looks up what was asked for.
+    ///
+    /// # Errors
+    /// Mistakes in files, or that there is no domain or no resolver.
+    pub(crate) fn look(&self) -> io::Result<Looked> {
+        if self.what.is_empty() && self.zone.is_empty() {
+            let nothing = "found no domain and no file, expected some, such as example.com or example.com.zone";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, nothing));
+        }
+        let (mut domains, mut files): (Vec<Domain>, Vec<PathBuf>) = (Vec::new(), self.zone.clone());
+        for word in &self.what {
+            let path = Path::new(word);
+            match word.parse::<Domain>() {
+                Ok(domain)
+                    if !is_standard_input(path) && !path.exists() && !looks_like_a_path(word) =>
+                {
+                    domains.push(domain);
+                }
+                _ => files.push(path.to_owned()),
+            }
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let mut source = Source::default();
+            source.reach(self.outside.reach());
+            let origin = self.origin.as_ref().or(match &domains[..] {
+                [only] => Some(only),
+                _ => None,
+            });
+            for file in &files {
+                // A scenario names its file in every mistake, and so does a zone file.
+                source
+                    .add_file(file, origin)
+                    .map_err(|mistakes| told(&mistakes))?;
+            }
+            for note in source.notes() {
+                anstream::eprintln!("note: {note}");
+            }
+            if files.is_empty() || self.resolver.is_some() {
+                source.ask_beside(self.resolver)?;
+            }
+            if domains.is_empty() {
+                domains = source.mail_domains();
+            }
+            if domains.iter().any(Domain::is_root) {
+                let why = "found the root of all names, expected a domain that gets mail";
+                return Err(io::Error::other(why));
+            }
+            let Some(first) = files.first().filter(|_| domains.is_empty()) else {
+                let mut surveys = Vec::new();
+                for domain in &domains {
+                    let survey = Survey::of(&source, domain).await;
+                    if source.is_deaf() {
+                        return Err(io::Error::other(self.unanswered()));
+                    }
+                    if matches!(survey.mx, Reply::Unknown) {
+                        let files = from(&files, None);
+                        let why = format!(
+                            "{domain} is in none of the files with its MX records ({files})"
+                        );
+                        return Err(io::Error::other(why));
+                    }
+                    surveys.push(survey);
+                }
+                return Ok(Looked {
+                    source,
+                    surveys,
+                    from: from(&files, self.resolver),
+                });
+            };
+            let nothing = "found no domain that gets mail in it";
+            Err(at(first, io::Error::other(nothing)))
+        })
+    }
+}
+
+impl RecordsArgs {
+    fn unanswered(&self) -> String {
+        let resolver = match self.resolver {
+            Some(address) => address.to_string(),
+            None => "the system's resolver".to_owned(),
+        };
+        format!(
+            "no answer came from {resolver}, expected a resolver that answers (--resolver ADDRESS)"
+        )
+    }
+}
+
+/// Whether a word that could be a domain is more likely a file that is not there.
+fn looks_like_a_path(word: &str) -> bool {
+    let endings = ["zone", "toml", "txt", "db"];
+    word.contains('/')
+        || endings
+            .iter()
+            .any(|ending| word.ends_with(&format!(".{ending}")))
+}
+
+fn from(files: &[PathBuf], resolver: Option<SocketAddr>) -> String {
+    let files: Vec<String> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
+    match (files.is_empty(), resolver) {
+        (true, Some(resolver)) => format!("as {resolver} says"),
+        (true, None) => "as the system's resolver says".to_owned(),
+        (false, _) => files.join(", "),
+    }
+}
+
+/// Mistakes as one error, the first of them.
+fn told(mistakes: &Mistakes) -> io::Error {
+    let mut lines: Vec<String> = mistakes
+        .0
+        .iter()
+        .take(SHOWN)
+        .map(ToString::to_string)
+        .collect();
+    if mistakes.0.len() > SHOWN {
+        lines.push(format!("and {} more mistakes", mistakes.0.len() - SHOWN));
+    }
+    io::Error::new(io::ErrorKind::InvalidData, lines.join("\n"))
+}

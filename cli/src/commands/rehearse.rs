@@ -1,0 +1,255 @@
+//! `mxdrill rehearse`: what happens to a domain's mail when its exchangers fail.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    Outcome, PlanFormat, at, html,
+    records::{self, Looked},
+    say, written,
+};
+use crate::report::{Page, Section, Seen, Shown};
+use mxdrill::{
+    name::Domain,
+    rehearse::{MESSAGES, Rehearsed, file_name, rehearse},
+    time::Span,
+};
+
+pub(crate) const REHEARSE_NOTES: &str = "\
+The drills are made of the records, and run with the reference sender on a virtual clock: nothing is sent to
+anybody. Exchangers whose addresses are not known get others in their place.
+
+Exit status: 0 it was rehearsed, 2 it could not be.
+
+Examples:
+  mxdrill rehearse example.com
+  mxdrill rehearse example.com.zone --html rehearsal.html
+  mxdrill rehearse example.com --write drills/   the scenario files, for your own repository";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RehearseArgs {
+    #[command(flatten)]
+    pub(crate) records: records::RecordsArgs,
+    /// How to show it: text for people, json for programs (a line for each drill).
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(crate) format: PlanFormat,
+    /// Write the drills to this folder, as scenario files. One that is there already is written anew if it is
+    /// as mxdrill wrote it, and otherwise none is.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) write: Option<PathBuf>,
+    /// Also write one HTML file with a timeline for each message.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+/// A wait that is worth a line of its own.
+const LONG: Duration = Duration::from_secs(3600);
+
+pub(crate) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
+    crate::signals::when_asked_to_end(|| super::give_up())?;
+    let Looked { surveys, from, .. } = args.records.look()?;
+    let mut out = anstream::stdout().lock();
+    let mut page = match &args.html {
+        Some(path) => Some(Page::begin(html::create(path)?).map_err(|error| at(path, error))?),
+        None => None,
+    };
+    for (index, survey) in surveys.iter().enumerate() {
+        let drills = match rehearse(survey) {
+            Ok(drills) => drills,
+            // One domain that takes no mail is no reason to leave the others out.
+            Err(error) if surveys.len() > 1 => {
+                say::err(format_args!("mxdrill: {error}"));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        match args.format {
+            PlanFormat::Json => json(&mut out, survey.domain.as_str(), &drills)?,
+            PlanFormat::Text => {
+                if index > 0 {
+                    writeln!(out)?;
+                }
+                writeln!(
+                    out,
+                    "{} ({from}): {MESSAGES} messages a drill\n",
+                    survey.domain
+                )?;
+                table(&mut out, &drills)?;
+            }
+        }
+        if survey
+            .hosts
+            .values()
+            .any(mxdrill::survey::Host::is_uncertain)
+        {
+            say::err("Exchangers whose addresses are not known have others in their place.");
+        }
+        if let Some(folder) = &args.write {
+            let domain = (surveys.len() > 1).then_some(&survey.domain);
+            leave(folder, domain, &drills)?;
+        }
+        if let (Some(page), Some(path)) = (&mut page, &args.html) {
+            show(page, &survey.domain, drills).map_err(|error| at(path, error))?;
+        }
+    }
+    if let (Some(page), Some(path)) = (page, &args.html) {
+        page.finish().map_err(|error| at(path, error))?;
+    }
+    Ok(Outcome::Passed)
+}
+
+/// Shows drills on a page.
+fn show(page: &mut Page<impl Write>, domain: &Domain, drills: Vec<Rehearsed>) -> io::Result<()> {
+    for drill in drills {
+        let title = format!(
+            "{domain}: {} (longest wait {}, returned {}; {})",
+            drill.title,
+            waited(drill.longest_wait),
+            lost(&drill),
+            takers(&drill)
+        );
+        let seen = Seen::of(&drill.run.events);
+        let verdict = &drill.run.verdict;
+        page.add(&Section::ran(
+            &title,
+            &drill.scenario,
+            verdict,
+            seen,
+            Shown::Closed,
+        ))?;
+    }
+    Ok(())
+}
+
+/// Leaves drills as files in a folder, or where there are several domains in one of the domain's in it.
+fn leave(folder: &Path, domain: Option<&Domain>, drills: &[Rehearsed]) -> io::Result<()> {
+    fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
+    let folder = match domain {
+        Some(domain) => written::folder_in(folder, &file_name(domain.as_str()))?,
+        None => folder.to_owned(),
+    };
+    let pages = drills.iter().map(|drill| written::Page {
+        path: folder.join(format!("{}.toml", drill.file)),
+        text: drill.text.clone(),
+    });
+    written::write(&pages.collect::<Vec<_>>())?;
+    let (count, shown) = (drills.len(), folder.display());
+    say::err(format_args!("{count} drills written to {shown}"));
+    Ok(())
+}
+
+/// How long something took, for people.
+fn waited(wait: Duration) -> String {
+    match wait {
+        Duration::ZERO => "none".to_owned(),
+        wait => Span(Duration::from_secs(wait.as_secs())).to_string(),
+    }
+}
+
+fn takers(drill: &Rehearsed) -> String {
+    let takers = drill.takers.iter().map(|(host, count)| match *count {
+        MESSAGES => host.to_string(),
+        count => format!("{host} {} %", (count * 100 + MESSAGES / 2) / MESSAGES),
+    });
+    let takers: Vec<String> = takers.collect();
+    match takers.is_empty() {
+        true => "nobody".to_owned(),
+        false => takers.join(", "),
+    }
+}
+
+fn lost(drill: &Rehearsed) -> String {
+    match drill.lost {
+        0 => "none".to_owned(),
+        MESSAGES => "all".to_owned(),
+        lost => format!("{} %", (lost * 100 + MESSAGES / 2) / MESSAGES),
+    }
+}
+
+fn table(out: &mut impl Write, drills: &[Rehearsed]) -> io::Result<()> {
+    let rows: Vec<[String; 4]> = drills
+        .iter()
+        .map(|drill| {
+            [
+                drill.title.clone(),
+                waited(drill.longest_wait),
+                lost(drill),
+                takers(drill),
+            ]
+        })
+        .collect();
+    let heads = [
+        "what happens",
+        "longest wait",
+        "returned",
+        "who takes the mail",
+    ];
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([heads[column].len()]).max().unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2)];
+    let mut line = |cells: [&str; 4]| {
+        writeln!(
+            out,
+            "{:<w0$}  {:>w1$}  {:>w2$}  {}",
+            cells[0],
+            cells[1],
+            cells[2],
+            cells[3],
+            w0 = widths[0],
+            w1 = widths[1],
+            w2 = widths[2]
+        )
+    };
+    line(heads)?;
+    for row in &rows {
+        line(row.each_ref().map(String::as_str))?;
+    }
+    let lossy: Vec<&str> = drills
+        .iter()
+        .filter(|drill| drill.lost > 0)
+        .map(|drill| &*drill.title)
+        .collect();
+    let slow = drills
+        .iter()
+        .filter(|drill| drill.longest_wait >= LONG)
+        .count();
+    writeln!(out)?;
+    match lossy.len() {
+        0 => writeln!(out, "No mail comes back in any of these.")?,
+        count => writeln!(
+            out,
+            "Mail comes back to its senders in {count} of {} drills.",
+            drills.len()
+        )?,
+    }
+    if slow > 0 {
+        writeln!(
+            out,
+            "Mail waits an hour or more in {slow} of {}.",
+            drills.len()
+        )?;
+    }
+    Ok(())
+}
+
+fn json(out: &mut impl Write, domain: &str, drills: &[Rehearsed]) -> io::Result<()> {
+    for drill in drills {
+        let line = serde_json::json!({
+            "domain": domain,
+            "drill": drill.title,
+            "file": format!("{}.toml", drill.file),
+            "messages": MESSAGES,
+            "takers": drill.takers,
+            "longest_wait_seconds": drill.longest_wait.as_secs_f64(),
+            "returned": drill.lost,
+        });
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}

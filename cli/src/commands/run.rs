@@ -1,0 +1,218 @@
+//! `mxdrill run`: drills, reported in order as they end.
+
+use std::{
+    cell::RefCell,
+    io::{self, Write},
+    path::PathBuf,
+    rc::Rc,
+    sync::Arc,
+    time::Instant,
+};
+
+use clap::ValueEnum;
+
+use super::{
+    Format, Outcome, OutsideArgs, at,
+    find::{self, Loaded},
+    html,
+    play::{Ended, Finished, Told, play_all},
+};
+use crate::report::{Json, Junit, Page, Report, Section, Shown, Style, Tally, Text};
+use mxdrill::{lab::NetworkKind, scenario::Scenario, sender::Flaw};
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Scenario files, or folders of them, - for standard input; without any, the drills that come with
+    /// mxdrill.
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) outside: OutsideArgs,
+    /// The network to run on: memory has a virtual clock, loopback real sockets and real time.
+    /// Without it, memory, and loopback for drills that need sockets.
+    #[arg(long, value_enum)]
+    pub(crate) network: Option<NetworkArg>,
+    /// Where randomness starts from, in place of each scenario's own seed.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Only scenarios whose path contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// How to report: text for people, json for programs (JSON lines, written as they come), junit for CI
+    /// systems (whose counts come first, so that it is written when all drills have ended).
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// A line for every drill in place of one for every folder.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// The whole timeline of each drill, those that pass too: lookups, attempts, replies and their moments.
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Break the reference sender on purpose, to see what catches it.
+    #[arg(long, value_parser = super::flaw(), value_name = "FLAW")]
+    pub(crate) flaw: Option<Flaw>,
+    /// Also write one HTML file with a timeline for each message; it grows as drills end.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Let scenarios send mail to a server on another host (upstream).
+    #[arg(long)]
+    pub(crate) allow_upstream: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkArg {
+    Memory,
+    Loopback,
+}
+
+impl From<NetworkArg> for NetworkKind {
+    fn from(network: NetworkArg) -> Self {
+        match network {
+            NetworkArg::Memory => Self::Memory,
+            NetworkArg::Loopback => Self::Loopback,
+        }
+    }
+}
+
+pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
+    let begun = Instant::now();
+    let loaded = find::load(&args.paths, args.filter.as_deref(), args.outside.reach())?;
+    if loaded.is_empty() {
+        let filter = args.filter.as_deref().unwrap_or_default();
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("found no scenario whose path contains {filter:?}"),
+        ));
+    }
+    let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
+        loaded.into_iter().partition(Result::is_ok);
+    let scenarios: Vec<Arc<Scenario>> = scenarios.into_iter().flatten().collect();
+    find::tell_notes(scenarios.iter().map(|scenario| &**scenario));
+    let mut out = Shared::default();
+    let mut report = reporter(args.format, style(args, scenarios.len()), &out);
+    let mut tally = Tally::default();
+    let shown = Shown::among(scenarios.len() + unreadable.len());
+    let mut page = match &args.html {
+        Some(path) => Some(Page::begin(html::create(path)?).map_err(|error| at(path, error))?),
+        None => None,
+    };
+    let mut on_page = |section: &Section| match (&mut page, &args.html) {
+        (Some(page), Some(path)) => page.add(section).map_err(|error| at(path, error)),
+        _ => Ok(()),
+    };
+    for mistakes in unreadable.into_iter().filter_map(Result::err) {
+        tally.broken += 1;
+        report.unreadable(&mistakes)?;
+        let title = mistakes.0.first().map_or("", |one| one.path.as_str());
+        on_page(&Section::not_run(title, &mistakes.to_string(), shown))?;
+    }
+    let mut played_so_far = 0;
+    let ended = play_all(&scenarios, args, shown, |told| {
+        let Finished {
+            played,
+            rest,
+            section,
+        } = match told {
+            // Lines of the drill whose turn it is.
+            Told::Lines(lines) => return out.write_all(&lines),
+            Told::Finished(finished) => *finished,
+        };
+        played_so_far += 1;
+        tally.count(&played.end);
+        rest.write(&mut out)?;
+        report.played(&played)?;
+        out.flush()?;
+        section.map_or(Ok(()), |section| on_page(&section))
+    })?;
+    if let (Some(page), Some(path)) = (page, &args.html) {
+        page.finish().map_err(|error| at(path, error))?;
+    }
+    report.finished(tally, begun.elapsed())?;
+    out.flush()?;
+    if ended == Ended::Interrupted {
+        let left = scenarios.len() - played_so_far;
+        return Err(io::Error::new(
+            io::ErrorKind::Interrupted,
+            format!(
+                "interrupted: {left} of {} drills were not played",
+                scenarios.len()
+            ),
+        ));
+    }
+    if tally.broken > 0 {
+        return Ok(Outcome::CouldNotRun);
+    }
+    Ok(if tally.failed > 0 {
+        Outcome::Failed
+    } else {
+        Outcome::Passed
+    })
+}
+
+fn style(args: &RunArgs, count: usize) -> Style {
+    match args.trace {
+        true => Style::Traced,
+        false if args.verbose || count <= 10 => Style::Detailed,
+        false => Style::Grouped,
+    }
+}
+
+/// Standard output with room for many lines, which is emptied after each drill: an error in that must not be
+/// lost.
+#[derive(Clone)]
+pub(crate) struct Shared(Rc<RefCell<io::BufWriter<anstream::Stdout>>>);
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(
+            io::BufWriter::new(anstream::stdout()),
+        )))
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.borrow_mut().flush()
+    }
+}
+
+pub(crate) fn reporter(format: Format, style: Style, buffered: &Shared) -> Box<dyn Report> {
+    let out = anstream::stdout();
+    match format {
+        Format::Json => Box::new(Json::new(buffered.clone())),
+        Format::Junit => Box::new(Junit::new(out)),
+        Format::Text => Box::new(Text::new(out, style)),
+    }
+}
+
+/// The command that plays a drill again, as it was.
+pub(crate) fn again(scenario: &Scenario, args: &RunArgs) -> String {
+    let path = super::quoted(&scenario.path);
+    // The drills that come with the command need no checkout.
+    let mut command = match args.paths.is_empty() {
+        true => format!("mxdrill run --filter {path}"),
+        false => format!("mxdrill run {path}{}", args.outside.again()),
+    };
+    command.push_str(&format!(" --seed {}", args.seed.unwrap_or(scenario.seed)));
+    if let Some(network) = args.network.and_then(|network| network.to_possible_value()) {
+        command.push_str(&format!(" --network {}", network.get_name()));
+    }
+    let flaw = Flaw::ALL.iter().find(|(_, flaw)| args.flaw == Some(*flaw));
+    command.push_str(&flaw.map_or_else(String::new, |(name, _)| format!(" --flaw {name}")));
+    command
+}
+
+/// A command of mxdrill's about these files, as a shell takes it.
+pub(crate) fn quoted_command<'a>(
+    command: &str,
+    files: impl IntoIterator<Item = &'a PathBuf>,
+) -> String {
+    let files = files
+        .into_iter()
+        .map(|file| super::quoted(&file.to_string_lossy()));
+    let words: Vec<String> = files.collect();
+    format!("mxdrill {command} {}", words.join(" "))
+}

@@ -1,0 +1,259 @@
+//! A mail server as a file: where it comes from, how it is set up, started, given mail and asked.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use include_dir::{Dir, include_dir};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
+
+use super::fit::Feature;
+use mxdrill::scenario::Mistake;
+
+/// The adapters that come with mxdrill.
+static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/conform/adapters");
+
+/// How mxdrill drives one mail server. Every text but the first few is a shell script (`sh -eu`),
+/// run inside the private network; docs/adapters.md tells what it finds there.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Adapter {
+    /// Its name as its makers write it.
+    pub(crate) name: String,
+    /// Where it lives: a page of the web, which reports link to.
+    #[serde(deserialize_with = "web_address")]
+    pub(crate) home: String,
+    /// Packages of the distribution.
+    #[serde(default)]
+    pub(crate) debian: Vec<String>,
+    /// Packages of the npm registry.
+    #[serde(default)]
+    pub(crate) npm: Vec<String>,
+    /// Users, each with a group of the same name.
+    #[serde(default)]
+    pub(crate) users: Vec<String>,
+    /// Groups alone.
+    #[serde(default)]
+    pub(crate) groups: Vec<String>,
+    /// The user of `users` that everything runs as, for a server that asks who it is and would not be
+    /// content with root.
+    #[serde(default)]
+    pub(crate) runs_as: Option<String>,
+    /// Why its clock does not run as ours does: what it does too soon by that is not held against it.
+    #[serde(default)]
+    pub(crate) bent_clock: Option<String>,
+    /// Prints the version.
+    pub(crate) version: String,
+    /// Writes the configuration.
+    pub(crate) configure: String,
+    /// Starts what runs in the background, and ends once mail can be handed over.
+    #[serde(default)]
+    pub(crate) start: Option<String>,
+    /// Hands over the message in the file `$MESSAGE`.
+    #[serde(default)]
+    pub(crate) submit: Option<String>,
+    /// Where mail is handed over by SMTP instead.
+    #[serde(default)]
+    pub(crate) submit_smtp: Option<String>,
+    /// Succeeds when no delivery is under way; without it, submission and flush end with the pass.
+    #[serde(default)]
+    pub(crate) idle: Option<String>,
+    /// Begins a pass over all that is queued.
+    pub(crate) flush: String,
+    /// Prints something for each message in the queue, and nothing if it is empty.
+    pub(crate) queued: String,
+    /// Makes what is queued too old, for the next flush to return.
+    #[serde(default)]
+    pub(crate) expire: Option<String>,
+    /// What in the configuration decides about routing, for readers of the results.
+    #[serde(default)]
+    pub(crate) settings: Vec<String>,
+    /// A file that the server logs to, if not through the system's logger.
+    #[serde(default)]
+    pub(crate) log: Option<PathBuf>,
+    /// Parts of the paths of scenarios in which what it does is a matter of chance for reasons of its own,
+    /// such as connections that it makes at once.
+    #[serde(default)]
+    pub(crate) chance: Vec<String>,
+    /// What results depend on: a part of a scenario's path, and the setting.
+    #[serde(default)]
+    pub(crate) depends: BTreeMap<String, String>,
+    /// What it does not have, with the reason.
+    #[serde(default)]
+    pub(crate) cannot: BTreeMap<Feature, String>,
+}
+
+impl Adapter {
+    /// The adapter of a file.
+    ///
+    /// # Errors
+    /// That it cannot be read, or the mistake in it with its line.
+    pub(crate) fn load(path: &Path) -> io::Result<Self> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+        })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    fn parse(path: &str, text: &str) -> io::Result<Self> {
+        let adapter: Self = toml::from_str(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            let mistake = Mistake::at(path, text, offset, error.message().to_owned());
+            io::Error::new(io::ErrorKind::InvalidData, mistake.to_string())
+        })?;
+        let wrong = |what: &str| {
+            let text = format!("{path}: expected {what}");
+            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+        };
+        let unknown = |user: &String| !adapter.users.contains(user);
+        match (&adapter.submit, &adapter.submit_smtp) {
+            (Some(_), None) | (None, Some(_)) => {}
+            _ => return wrong("either submit or submit_smtp"),
+        }
+        if adapter.runs_as.as_ref().is_some_and(unknown) {
+            return wrong("runs_as to be one of users");
+        }
+        Ok(adapter)
+    }
+
+    /// Whether chance has a part in a scenario because of the server.
+    pub(crate) fn leaves_to_chance(&self, scenario: &str) -> bool {
+        self.chance
+            .iter()
+            .any(|part| scenario.contains(part.as_str()))
+    }
+
+    /// What the result of a scenario depends on.
+    pub(crate) fn depends_on(&self, scenario: &str) -> Option<&str> {
+        let mut known = self.depends.iter();
+        let (_, setting) = known.find(|(part, _)| scenario.contains(part.as_str()))?;
+        Some(setting)
+    }
+
+    /// The adapters that come with mxdrill, with the words they are asked for by, in order.
+    ///
+    /// # Panics
+    /// When one of them is spoilt, which a test rules out.
+    pub(crate) fn bundled() -> Vec<(String, Self)> {
+        let mut adapters: Vec<(String, Self)> = BUNDLED
+            .files()
+            .map(|file| {
+                let path = file.path();
+                let id = id_of(path);
+                let text = file.contents_utf8().expect("adapters are text");
+                let adapter = Self::parse(&path.display().to_string(), text);
+                (id, adapter.expect("a bundled adapter is valid"))
+            })
+            .collect();
+        adapters.sort_by(|(one, _), (other, _)| one.cmp(other));
+        adapters
+    }
+
+    /// The adapter of a word: the name of a bundled one, or the path of a file.
+    ///
+    /// # Errors
+    /// That there is none, with the nearest name.
+    pub(crate) fn find(word: &str) -> io::Result<(String, Self)> {
+        if word.ends_with(".toml") || word.contains('/') {
+            let path = Path::new(word);
+            return Self::load(path).map(|adapter| (id_of(path), adapter));
+        }
+        let mut bundled = Self::bundled();
+        let asked = word.to_ascii_lowercase();
+        if let Some(index) = bundled.iter().position(|(id, _)| *id == asked) {
+            return Ok(bundled.swap_remove(index));
+        }
+        let names: Vec<&str> = bundled.iter().map(|(id, _)| id.as_str()).collect();
+        let near = mxdrill::scenario::mistake::nearest(&asked, names.iter().copied());
+        let hint = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let text = format!(
+            "found MTA {word:?}, expected one of {} or the path of an adapter (*.toml){hint}",
+            names.join(", ")
+        );
+        Err(io::Error::new(io::ErrorKind::NotFound, text))
+    }
+}
+
+/// An address of the web, and no other that a browser would do something with.
+fn web_address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    let lower = text.to_ascii_lowercase();
+    let rest = ["http://", "https://"]
+        .iter()
+        .find_map(|scheme| lower.strip_prefix(scheme));
+    let is_host = |c: char| c.is_alphanumeric() || c == '[';
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "<>\"\\`{}|^".contains(c);
+    match rest.is_some_and(|rest| rest.starts_with(is_host) && !rest.contains(is_odd)) {
+        true => Ok(text),
+        false => Err(D::Error::custom(format!(
+            "found home {text:?}, expected an address such as \"https://www.postfix.org/\" (http or https)"
+        ))),
+    }
+}
+
+/// The word for the adapter of a file.
+fn id_of(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or_default();
+    stem.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bundled_adapter_is_valid() {
+        assert!(Adapter::bundled().len() >= 8);
+    }
+
+    #[test]
+    fn what_is_wrong_in_an_adapter_is_told_with_its_place() {
+        let adapter = |home: &str| {
+            let text = format!(
+                "name = 'x'\nhome = {home}\nversion = 'v'\nconfigure = 'c'\nsubmit = 's'\nflush = 'f'\nqueued = 'q'\n"
+            );
+            let read = Adapter::parse("my/x.toml", &text);
+            read.map(|_| ()).map_err(|error| error.to_string())
+        };
+        for home in [
+            "'http://a.test'",
+            "'HTTPS://a.test/b(c)?d=e#f'",
+            "'https://[2001:db8::1]:8080/'",
+        ] {
+            assert_eq!(adapter(home), Ok(()), "{home}");
+        }
+        for home in [
+            "javascript:alert(1)",
+            "https:",
+            "https://",
+            "https:///a",
+            "ftp://a.test",
+            " https://a.test",
+            "https://a.test/ b",
+            "https://a.test/<b>",
+            "www.a.test",
+            "",
+        ] {
+            let told = format!(
+                "my/x.toml:2:8: found home {home:?}, expected an address such as \"https://www.postfix.org/\" (http or https)"
+            );
+            assert_eq!(adapter(&format!("'{home}'")), Err(told));
+        }
+        let told = adapter("'https://a.test'\nhouse = 1").expect_err("no such key");
+        assert!(
+            told.starts_with("my/x.toml:3:1: unknown field `house`"),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn a_word_that_is_no_adapter_is_told_the_nearest() {
+        let error = Adapter::find("postfx").expect_err("no such adapter");
+        assert!(
+            error.to_string().contains("did you mean \"postfix\"?"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,370 @@
+//! One drill of one mail server, in a private network and a root folder of its own; or of the reference
+//! sender as if it were one, which puts the judge to the test.
+//!
+//! [`play`] is called by whoever makes the matrix: it starts this program again as the keeper of the
+//! namespaces ([`keep`]), which starts it as their first process ([`inside`]). A [`Job`] goes in by
+//! standard input, a [`Cell`] comes out by standard output.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixDatagram;
+
+use super::{
+    Adapter,
+    drive::{self, Server},
+    fit::{self, Feature, Fit},
+};
+use crate::sandbox::{self, Ids, host, ids, root};
+use mxdrill::{
+    drill::{self, Run},
+    event::{Event, silenced},
+    lab::{
+        Lab, Mailbox,
+        namespace::{OwnHost, SendersHost},
+    },
+    scenario::{Level, Reach, Scenario, Timeouts},
+    sender::{Flaw, Reference},
+    verdict::{Finding, Witness, judge},
+};
+
+/// The longest a drill may take.
+const LIMIT: Duration = Duration::from_secs(150);
+/// Every timeout of the reference sender: no reply is later, but for those that never come.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// Octets of a notification that are kept.
+const MAX_RETURNED: usize = 4 * 1024;
+/// Octets of the server's syslog that are kept.
+const MAX_SYSLOG: usize = 48 * 1024;
+
+/// A drill to be played.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Job {
+    pub(crate) player: Player,
+    /// The scenario file, and where it is from.
+    pub(crate) scenario: PathBuf,
+    pub(crate) from: Source,
+    pub(crate) seed: u64,
+}
+
+/// Who plays it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Player {
+    /// A mail server, and where it is unpacked.
+    Server {
+        adapter: Box<Adapter>,
+        tree: PathBuf,
+    },
+    /// The reference sender, perhaps with a flaw: over the same sockets, and judged by what is seen of
+    /// it alone.
+    Reference { flaw: Option<String> },
+}
+
+/// Where the scenarios are from that are played.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum Source {
+    /// They come with mxdrill.
+    Mxdrill,
+    /// They are the user's, and name files within this.
+    User(Reach),
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Cell {
+    /// The version that the server said it has.
+    pub(crate) version: String,
+    /// Why the drill did not come to its end.
+    pub(crate) trouble: Option<String>,
+    /// What is wrong.
+    pub(crate) findings: Vec<Broken>,
+    /// What is worth knowing and no failure.
+    pub(crate) notes: Vec<String>,
+    /// What each message came to.
+    pub(crate) endings: Vec<String>,
+    /// Every attempt.
+    pub(crate) attempts: Vec<String>,
+    /// Of a sample: how many of its messages, and how many first attempts each host of a share had.
+    pub(crate) sampled: usize,
+    pub(crate) counts: Vec<usize>,
+    /// The drill written down, for `mxdrill judge`: JSON lines.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) recording: String,
+    /// The lab's log, a line for each event.
+    pub(crate) log: Vec<String>,
+    /// The notifications that came back, the beginning of each.
+    pub(crate) returned: Vec<String>,
+    /// What the server wrote to its log.
+    pub(crate) syslog: String,
+    /// What its scripts and daemons printed.
+    pub(crate) said: String,
+    /// How long it took, in seconds.
+    pub(crate) seconds: f64,
+}
+
+/// Something that is wrong, as it is passed on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Broken {
+    pub(crate) claim: String,
+    pub(crate) rule: Option<String>,
+    pub(crate) level: Level,
+    pub(crate) cites: Vec<String>,
+    pub(crate) expected: Vec<String>,
+    pub(crate) observed: Vec<String>,
+}
+
+impl From<Finding> for Broken {
+    fn from(finding: Finding) -> Self {
+        Self {
+            claim: finding.claim,
+            rule: finding.rule.map(str::to_owned),
+            level: finding.level,
+            cites: finding.cites,
+            expected: finding.expected,
+            observed: finding.observed,
+        }
+    }
+}
+
+/// Plays a drill and waits for what comes of it.
+///
+/// # Errors
+/// When it could not be played at all, such as on a system without namespaces.
+pub(crate) fn play(job: &Job) -> io::Result<Cell> {
+    let mut keeper = Command::new("/proc/self/exe")
+        .arg("cell")
+        // In the root that is made for it.
+        .env("TMPDIR", "/tmp")
+        .env(sandbox::PARENT, std::process::id().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let text = serde_json::to_vec(job)?;
+    if let Some(mut stdin) = keeper.stdin.take() {
+        // Who does not read it says why on standard error.
+        drop(stdin.write_all(&text));
+    }
+    let output = keeper.wait_with_output()?;
+    if output.status.success() {
+        return serde_json::from_slice(&output.stdout).map_err(io::Error::other);
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let said = said
+        .strip_prefix("mxdrill: ")
+        .map_or(said.clone(), str::to_owned);
+    Err(io::Error::other(match said.is_empty() {
+        true => format!("the drill's process ended with {}", output.status),
+        false => said,
+    }))
+}
+
+/// The keeper of the namespaces of one drill.
+///
+/// # Errors
+/// That namespaces may not be made here.
+pub(crate) fn keep() -> io::Result<bool> {
+    let parent = sandbox::die_with_parent()?;
+    let arguments = [OsString::from("cell")];
+    let status = sandbox::run_inside_with(&parent, Ids::Mapped, &arguments)?;
+    Ok(status.success())
+}
+
+/// The first process of the namespaces of one drill.
+///
+/// # Errors
+/// What the kernel does not allow, or a job that cannot be read.
+pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
+    let begun = Instant::now();
+    let mut text = String::new();
+    io::stdin().read_to_string(&mut text)?;
+    let job: Job = serde_json::from_str(&text)?;
+    let scenario = match job.from {
+        Source::Mxdrill => mxdrill::bundled::scenario(&job.scenario),
+        Source::User(reach) => Scenario::load_within(&job.scenario, reach),
+    };
+    let fit = Fit::of(&Arc::new(scenario.map_err(io::Error::other)?));
+    let host = SendersHost::of(&fit.scenario);
+    sandbox::begin(lifeline, &host.name())?;
+    if let Player::Server { adapter, tree } = &job.player {
+        let accounts = root::Accounts {
+            users: &adapter.users,
+            groups: &adapter.groups,
+        };
+        root::change(tree, &host, &accounts)?;
+        ids::let_changes_pass()?;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut cell = runtime.block_on(async {
+        host::raise(&host).await?;
+        match &job.player {
+            Player::Server { adapter, .. } => served(adapter, job.seed, &fit, &host).await,
+            Player::Reference { flaw } => {
+                let flaw = flaw.as_deref().and_then(Flaw::named);
+                let sender = flaw.map_or_else(Reference::default, Reference::with_flaw);
+                control(sender, job.seed, &fit).await
+            }
+        }
+    })?;
+    // What still runs ends with this process.
+    runtime.shutdown_background();
+    cell.seconds = begun.elapsed().as_secs_f64();
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, &cell)?;
+    out.flush()
+}
+
+/// The reference sender's drill. All that it says of itself is struck from the log: it is judged as a
+/// mail server is, and as a command is.
+async fn control(sender: Reference, seed: u64, fit: &Fit) -> io::Result<Cell> {
+    let mut scenario = Scenario::clone(&fit.scenario);
+    scenario.sender.timeouts = Timeouts::all(TIMEOUT);
+    let scenario = Arc::new(scenario);
+    let (own_host, mailbox) = (OwnHost::PassedOver, Mailbox::Dropped);
+    let lab = Lab::start_watched(Arc::clone(&scenario), None, own_host, mailbox).await?;
+    let run = drill::conduct(&lab, sender, Some(seed), LIMIT, Witness::Server).await;
+    lab.stop().await;
+    let mut run = match run {
+        Ok(run) => run,
+        Err(error) => {
+            return Ok(Cell {
+                trouble: Some(error.to_string()),
+                ..Cell::default()
+            });
+        }
+    };
+    run.events = silenced(&run.events);
+    run.verdict = judge(&scenario, &run.events, Witness::Server);
+    let recording = written_down(&scenario, &run)?;
+    let attempts = mxdrill::observe::attempts(&scenario, &run.events);
+    let shares = fit.shares.iter();
+    let counts = shares.map(|share| fit::first_attempts(&attempts, &share.host));
+    let mut findings = run.verdict.findings;
+    // Of a command, moments are held against the expected ones: its timeouts would have to be the drill's.
+    let waits = [Feature::Timeouts, Feature::LostQueries];
+    if !waits.iter().any(|wait| fit.needs.contains(wait)) {
+        findings.extend(judge(&scenario, &run.events, Witness::Command).findings);
+    }
+    Ok(Cell {
+        trouble: run.too_slow.map(|why| why.to_string()),
+        findings: findings.into_iter().map(Broken::from).collect(),
+        sampled: scenario.messages.len(),
+        counts: counts.collect(),
+        recording,
+        ..Cell::default()
+    })
+}
+
+async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
+    let syslog = Syslog::listen()?;
+    let scenario = &fit.scenario;
+    let lab = Lab::start_watched(
+        Arc::clone(scenario),
+        None,
+        OwnHost::PassedOver,
+        Mailbox::Kept,
+    )
+    .await?;
+    drive::prepare(lab.authority_pem())?;
+    let version = drive::version(adapter, host, scenario).await;
+    let mut trouble = version.as_ref().err().map(ToString::to_string);
+    let server = Server {
+        adapter,
+        host,
+        trouble: &mut trouble,
+    };
+    let run = drill::conduct(&lab, server, Some(seed), LIMIT, Witness::Server).await;
+    let events = lab.events();
+    let attempts = lab.attempts();
+    let (findings, notes, recording) = match run {
+        Ok(run) => {
+            trouble = trouble.or(run.too_slow.map(|why| why.to_string()));
+            let recording = written_down(scenario, &run)?;
+            (run.verdict.findings, run.verdict.notes, recording)
+        }
+        Err(error) => {
+            trouble.get_or_insert(error.to_string());
+            (Vec::new(), Vec::new(), String::new())
+        }
+    };
+    let returned = lab.messages().into_iter().filter(|one| one.from.is_empty());
+    let returned = returned
+        .map(|one| {
+            let mut octets = one.content.read()?;
+            octets.truncate(MAX_RETURNED);
+            Ok(String::from_utf8_lossy(&octets).replace('\r', ""))
+        })
+        .collect::<io::Result<_>>()?;
+    lab.stop().await;
+    let endings = mxdrill::observe::endings(scenario, &events, &attempts);
+    let counts = fit.shares.iter();
+    let counts = counts.map(|share| fit::first_attempts(&attempts, &share.host));
+    Ok(Cell {
+        version: version.unwrap_or_default(),
+        trouble,
+        findings: findings.into_iter().map(Broken::from).collect(),
+        notes,
+        endings: endings
+            .iter()
+            .map(|(id, ending)| format!("{id}: {}", Witness::Server.saw(ending.outcome())))
+            .collect(),
+        attempts: attempts.iter().map(ToString::to_string).collect(),
+        sampled: scenario.messages.len(),
+        counts: counts.collect(),
+        recording,
+        log: events.iter().map(Event::line).collect(),
+        returned,
+        syslog: syslog.text() + &drive::tail(adapter.log.as_deref()),
+        said: drive::said(),
+        seconds: 0.0,
+    })
+}
+
+fn written_down(scenario: &Arc<Scenario>, run: &Run) -> io::Result<String> {
+    let mut lines = Vec::new();
+    mxdrill::recording::write(&mut lines, scenario, run)?;
+    String::from_utf8(lines).map_err(io::Error::other)
+}
+
+/// What listens in the place of the system's logger.
+struct Syslog {
+    lines: Arc<Mutex<String>>,
+}
+
+impl Syslog {
+    fn listen() -> io::Result<Self> {
+        let socket = UnixDatagram::bind("/dev/log")?;
+        let lines = Arc::new(Mutex::new(String::new()));
+        let heard = Arc::clone(&lines);
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 8 * 1024];
+            while let Ok(length) = socket.recv(&mut buffer).await {
+                let text = String::from_utf8_lossy(&buffer[..length]);
+                // <PRIORITY>TEXT
+                let line = text.split_once('>').map_or(&*text, |(_, line)| line);
+                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                if heard.len() < MAX_SYSLOG {
+                    heard.push_str(line.trim_end_matches(['\n', '\0']));
+                    heard.push('\n');
+                }
+            }
+        });
+        Ok(Self { lines })
+    }
+
+    fn text(&self) -> String {
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

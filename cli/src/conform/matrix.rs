@@ -1,0 +1,448 @@
+//! The conformance matrix as data: drills by mail server, and what each cell is judged as.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::cell::Cell;
+use mxdrill::scenario::{Level, Scenario, Share};
+
+/// Standard deviations by which a share must miss its bounds to be wrong: one in three million.
+const CERTAIN: f64 = 5.0;
+
+/// How a mail server did in a drill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Grade {
+    /// It cannot be put through it.
+    Unfit,
+    /// Nothing is wrong.
+    Pass,
+    /// Something that the RFCs leave open, or that they contest, is done in another way.
+    Informs,
+    /// Nothing is known: the drill did not end, or not twice the same way.
+    Inconclusive,
+    /// It departs from what SHOULD be done.
+    Deviates,
+    /// It departs from what MUST be done.
+    Violates,
+}
+
+impl Grade {
+    /// Every grade, the worst last.
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Unfit,
+        Self::Pass,
+        Self::Informs,
+        Self::Inconclusive,
+        Self::Deviates,
+        Self::Violates,
+    ];
+
+    /// The grade of something that is wrong.
+    pub(crate) fn of(level: Level) -> Self {
+        match level {
+            Level::Must => Self::Violates,
+            Level::Should => Self::Deviates,
+            Level::May | Level::Info => Self::Informs,
+        }
+    }
+
+    /// What it means, in a sentence.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Unfit => "the server cannot be put through it; the reason is given",
+            Self::Pass => "as the scenario expects, and no rule is broken",
+            Self::Informs => {
+                "another way than the scenario's, which breaks no sentence of an RFC by itself or where they leave it open"
+            }
+            Self::Inconclusive => "nothing is known, for the reason given",
+            Self::Deviates => "departs from a SHOULD",
+            Self::Violates => "departs from a MUST",
+        }
+    }
+
+    /// One sign, for tables.
+    pub(crate) fn sign(self) -> &'static str {
+        match self {
+            Self::Unfit => "·",
+            Self::Pass => "✓",
+            Self::Informs => "i",
+            Self::Inconclusive => "?",
+            Self::Deviates => "△",
+            Self::Violates => "✗",
+        }
+    }
+}
+
+impl fmt::Display for Grade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unfit => "unfit",
+            Self::Pass => "pass",
+            Self::Informs => "informs",
+            Self::Inconclusive => "inconclusive",
+            Self::Deviates => "deviates",
+            Self::Violates => "violates",
+        })
+    }
+}
+
+/// A mail server of the matrix.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Column {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) home: String,
+    /// As it says itself.
+    pub(crate) version: String,
+    /// What it was unpacked from.
+    pub(crate) packages: Vec<String>,
+    /// What in its configuration decides.
+    pub(crate) settings: Vec<String>,
+    /// The script that configured it.
+    pub(crate) configure: String,
+    /// What it does not have.
+    pub(crate) cannot: Vec<(String, String)>,
+}
+
+/// A drill of the matrix, and how each mail server did in it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Row {
+    pub(crate) path: String,
+    pub(crate) summary: String,
+    pub(crate) level: Level,
+    pub(crate) cites: Vec<String>,
+    /// The numbers of the statements that it covers.
+    pub(crate) covers: Vec<u16>,
+    pub(crate) cells: Vec<Judged>,
+}
+
+impl Row {
+    pub(crate) fn new(scenario: &Arc<Scenario>) -> Self {
+        Self {
+            path: scenario.path.clone(),
+            summary: scenario.summary.clone(),
+            level: scenario.level,
+            cites: scenario.cites.clone(),
+            covers: scenario.covers.clone(),
+            cells: Vec::new(),
+        }
+    }
+
+    /// Whether it is about something that is asked for.
+    fn binds(&self) -> bool {
+        matches!(self.level, Level::Must | Level::Should)
+    }
+
+    /// The folder and name of the file, without what all have in common.
+    pub(crate) fn name(&self) -> &str {
+        let path = self.path.strip_suffix(".toml").unwrap_or(&self.path);
+        path.strip_prefix("scenarios/").unwrap_or(path)
+    }
+
+    /// The folder of the file.
+    pub(crate) fn group(&self) -> &str {
+        self.name().rsplit_once('/').map_or("", |(group, _)| group)
+    }
+}
+
+/// A cell, judged.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Judged {
+    pub(crate) grade: Grade,
+    /// Why it is unfit or inconclusive.
+    pub(crate) reason: Option<String>,
+    /// The setting that it depends on.
+    pub(crate) depends: Option<String>,
+    /// How often it was played; more than once where chance has a part, or the first time was not
+    /// a pass.
+    pub(crate) runs: usize,
+    /// Whether it did not come to the same each time.
+    pub(crate) flaky: bool,
+    /// Of a sample: what was counted, and what that should be.
+    pub(crate) shares: Vec<Counted>,
+    /// The run that shows it.
+    pub(crate) evidence: Option<Cell>,
+}
+
+impl Judged {
+    pub(crate) fn without_run(grade: Grade, reason: String) -> Self {
+        Self {
+            grade,
+            reason: Some(reason),
+            depends: None,
+            runs: 0,
+            flaky: false,
+            shares: Vec::new(),
+            evidence: None,
+        }
+    }
+}
+
+/// Something counted over all runs of a sample.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Counted {
+    #[serde(flatten)]
+    pub(crate) share: Share,
+    pub(crate) count: usize,
+    pub(crate) of: usize,
+    /// How often in each run: what a server draws in one second may be the same for all messages.
+    pub(crate) runs: Vec<usize>,
+}
+
+impl Counted {
+    /// Shares of which nothing has been counted yet.
+    pub(crate) fn none_of(shares: &[Share]) -> Vec<Self> {
+        let none = |share: &Share| Self {
+            share: share.clone(),
+            count: 0,
+            of: 0,
+            runs: Vec::new(),
+        };
+        shares.iter().map(none).collect()
+    }
+
+    /// A run more, with so many messages.
+    pub(crate) fn add(&mut self, count: usize, of: usize) {
+        self.count += count;
+        self.of += of;
+        self.runs.push(count);
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
+    fn interval(&self) -> (f64, f64) {
+        let of = self.of.max(1) as f64;
+        let seen = self.count as f64 / of;
+        // Wilson's interval, which holds also where a share is near nothing or all.
+        let (z, n) = (CERTAIN, of);
+        let middle = (seen + z * z / (2.0 * n)) / (1.0 + z * z / n);
+        let spread =
+            z / (1.0 + z * z / n) * (seen * (1.0 - seen) / n + z * z / (4.0 * n * n)).sqrt();
+        let spread = spread.max(z * self.error_between_runs());
+        (middle - spread, middle + spread)
+    }
+
+    /// The standard error of the share as the runs differ from each other.
+    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
+    fn error_between_runs(&self) -> f64 {
+        let runs = self.runs.len() as f64;
+        if runs < 2.0 {
+            return 0.0;
+        }
+        let of = self.of as f64 / runs;
+        let mean = self.count as f64 / self.of.max(1) as f64;
+        let squares = self
+            .runs
+            .iter()
+            .map(|run| (*run as f64 / of - mean).powi(2));
+        (squares.sum::<f64>() / (runs - 1.0) / runs).sqrt()
+    }
+
+    /// Whether chance alone could make it miss its bounds by so much. A share of nothing or of all
+    /// leaves nothing to chance.
+    pub(crate) fn is_plausible(&self) -> bool {
+        if self.of == 0 {
+            return true;
+        }
+        if self.share.high == 0.0 {
+            return self.count == 0;
+        }
+        if self.share.low >= 1.0 {
+            return self.count == self.of;
+        }
+        let (low, high) = self.interval();
+        low <= self.share.high && high >= self.share.low
+    }
+
+    /// Whether it lies within its bounds.
+    #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
+    pub(crate) fn is_within(&self) -> bool {
+        let seen = self.count as f64 / self.of.max(1) as f64;
+        (self.share.low..=self.share.high).contains(&seen)
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |share: f64| (100.0 * share).round();
+        let (low, high) = (percent(self.share.low), percent(self.share.high));
+        let bounds = match low < high {
+            true => format!("{low} to {high}"),
+            false => low.to_string(),
+        };
+        write!(
+            f,
+            "first attempts at {}: expected {bounds} %, observed {} of {}",
+            self.share.host, self.count, self.of
+        )
+    }
+}
+
+/// The matrix.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Matrix {
+    /// The version of mxdrill that made it.
+    pub(crate) mxdrill: String,
+    /// The system that it was made on.
+    pub(crate) system: String,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Matrix {
+    /// How often a mail server got each grade.
+    pub(crate) fn tally(&self, column: usize) -> [(Grade, usize); 6] {
+        Grade::ALL.map(|grade| {
+            let got = self
+                .rows
+                .iter()
+                .filter(|row| row.cells[column].grade == grade);
+            (grade, got.count())
+        })
+    }
+
+    /// The worst grade that a mail server got in the drills that cover a statement; those that only
+    /// inform count where there are no others.
+    pub(crate) fn of_statement(&self, number: u16, column: usize) -> Option<Grade> {
+        let rows = self.rows.iter().filter(|row| row.covers.contains(&number));
+        let worst = |binding: bool| {
+            let rows = rows.clone().filter(move |row| row.binds() == binding);
+            rows.map(|row| row.cells[column].grade).max()
+        };
+        let weighty = worst(true).filter(|grade| *grade != Grade::Unfit);
+        weighty.or(worst(false)).or(worst(true))
+    }
+
+    /// Why no drill at all could be played, such as on a system that allows no namespaces.
+    pub(crate) fn obstacle(&self) -> Option<&str> {
+        let mut cells = self.rows.iter().flat_map(|row| &row.cells);
+        if cells.clone().any(|cell| cell.evidence.is_some()) {
+            return None;
+        }
+        let tried = cells.find(|cell| cell.grade == Grade::Inconclusive)?;
+        tried.reason.as_deref()
+    }
+
+    /// Whether some cell says nothing.
+    pub(crate) fn has_inconclusive(&self) -> bool {
+        let mut cells = self.rows.iter().flat_map(|row| &row.cells);
+        cells.any(|cell| cell.grade == Grade::Inconclusive)
+    }
+
+    /// The worst grade of all.
+    pub(crate) fn worst(&self) -> Grade {
+        let cells = self.rows.iter().flat_map(|row| &row.cells);
+        cells.map(|cell| cell.grade).max().unwrap_or(Grade::Unfit)
+    }
+}
+
+/// A statement of the RFCs, as `docs/statements.toml` has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Statement {
+    pub(crate) number: u16,
+    pub(crate) section: String,
+    pub(crate) level: String,
+    pub(crate) text: String,
+}
+
+/// The statements that scenarios cover by number.
+pub(crate) fn statements() -> Vec<Statement> {
+    #[derive(Deserialize)]
+    struct Statements {
+        statement: Vec<Statement>,
+    }
+    let text = mxdrill::bundled::STATEMENTS;
+    let mut read: Statements = toml::from_str(text).expect("a test reads the statements");
+    read.statement.sort_by_key(|statement| statement.number);
+    read.statement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(low: f64, high: f64, count: usize, of: usize) -> Counted {
+        let host = "a.example.test".parse().expect("a host");
+        Counted {
+            share: Share { host, low, high },
+            count,
+            of,
+            runs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_share_is_wrong_only_where_chance_is_out_of_the_question() {
+        for count in [0, 4, 12, 20, 24] {
+            assert!(
+                counted(0.45, 0.55, count, 24).is_plausible(),
+                "{count} of 24"
+            );
+        }
+        // More of the same makes it certain.
+        assert!(!counted(0.45, 0.55, 48, 48).is_plausible());
+        assert!(!counted(0.45, 0.55, 0, 48).is_plausible());
+        assert!(!counted(0.45, 0.55, 160, 192).is_plausible());
+        assert!(counted(0.45, 0.55, 100, 192).is_plausible());
+    }
+
+    #[test]
+    fn runs_that_differ_more_than_chance_allows_are_no_proof() {
+        let steady = Counted {
+            runs: vec![20; 4],
+            ..counted(0.25, 0.42, 80, 96)
+        };
+        assert!(!steady.is_plausible());
+        let swaying = Counted {
+            runs: vec![24, 24, 24, 8],
+            ..counted(0.25, 0.42, 80, 96)
+        };
+        assert!(swaying.is_plausible());
+    }
+
+    #[test]
+    fn nothing_and_all_leave_nothing_to_chance() {
+        assert!(!counted(0.0, 0.0, 1, 24).is_plausible());
+        assert!(!counted(1.0, 1.0, 23, 24).is_plausible());
+        assert!(counted(0.0, 0.0, 0, 24).is_plausible());
+        assert!(counted(1.0, 1.0, 24, 24).is_plausible());
+    }
+
+    #[test]
+    fn a_statement_is_graded_by_the_worst_of_its_drills() {
+        let row = |path: &str, covers: Vec<u16>, grade| Row {
+            path: path.to_owned(),
+            summary: String::new(),
+            level: Level::Must,
+            cites: Vec::new(),
+            covers,
+            cells: vec![Judged::without_run(grade, String::new())],
+        };
+        let matrix = Matrix {
+            mxdrill: String::new(),
+            system: String::new(),
+            columns: Vec::new(),
+            rows: vec![
+                row("scenarios/a/one.toml", vec![1, 2], Grade::Pass),
+                row("scenarios/a/two.toml", vec![2], Grade::Deviates),
+                row("scenarios/a/three.toml", vec![1], Grade::Unfit),
+            ],
+        };
+        assert_eq!(matrix.of_statement(1, 0), Some(Grade::Pass));
+        assert_eq!(matrix.of_statement(2, 0), Some(Grade::Deviates));
+        assert_eq!(matrix.of_statement(3, 0), None);
+        assert_eq!(matrix.worst(), Grade::Deviates);
+        assert_eq!(
+            (matrix.rows[0].group(), matrix.rows[0].name()),
+            ("a", "a/one")
+        );
+    }
+
+    #[test]
+    fn statements_are_read_in_order() {
+        let statements = statements();
+        assert!(statements.len() > 80);
+        assert!(statements.is_sorted_by_key(|statement| statement.number));
+    }
+}

@@ -1,0 +1,340 @@
+//! The suite played with mail servers side by side, each cell judged.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use super::{
+    Adapter,
+    cell::{self, Broken, Cell, Job, Player, Source},
+    fit::Fit,
+    matrix::{Column, Counted, Grade, Judged, Matrix, Row},
+    packages::Tree,
+};
+use mxdrill::{
+    scenario::{Level, Scenario},
+    verdict::RETRY_WAITS,
+};
+
+/// Rounds of a sample, at least and at most.
+pub(crate) const ROUNDS: (usize, usize) = (3, 8);
+
+/// How often a drill is played in which chance has a part: what comes one time in two is missed one time
+/// in sixteen.
+const CHANCES: usize = 4;
+
+/// What is to be played.
+pub(crate) struct Suite {
+    pub(crate) servers: Vec<Entrant>,
+    pub(crate) scenarios: Vec<Arc<Scenario>>,
+    /// Where the scenarios are from.
+    pub(crate) from: Source,
+    /// How many drills at once.
+    pub(crate) jobs: usize,
+    /// In place of each scenario's own seed.
+    pub(crate) seed: Option<u64>,
+    /// The folder to which the log of every run is written.
+    pub(crate) logs: Option<PathBuf>,
+    /// Whether no further drill is to begin.
+    pub(crate) stopped: Arc<AtomicBool>,
+}
+
+/// A mail server that is unpacked and ready.
+pub(crate) struct Entrant {
+    pub(crate) id: String,
+    pub(crate) adapter: Adapter,
+    pub(crate) tree: Tree,
+}
+
+impl Suite {
+    /// Plays every drill with every server; `progress` is called with each cell that is done.
+    pub(crate) fn play(&self, mut progress: impl FnMut(&Entrant, &Scenario, &Judged)) -> Matrix {
+        let fits: Vec<Fit> = self.scenarios.iter().map(Fit::of).collect();
+        let cells = self.scenarios.len() * self.servers.len();
+        let next = AtomicUsize::new(0);
+        let (done, finished) = mpsc::channel();
+        let mut judged: BTreeMap<(usize, usize), Judged> = BTreeMap::new();
+        thread::scope(|scope| {
+            for _ in 0..self.jobs.clamp(1, cells.max(1)) {
+                let done = done.clone();
+                let (next, fits) = (&next, &fits);
+                scope.spawn(move || {
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        if index >= cells {
+                            break;
+                        }
+                        let at = (index / self.servers.len(), index % self.servers.len());
+                        let (scenario, server) = (&self.scenarios[at.0], &self.servers[at.1]);
+                        let mut judged = self.cell(&fits[at.0], scenario, server);
+                        if judged.grade > Grade::Pass {
+                            let setting = server.adapter.depends_on(&scenario.path);
+                            judged.depends = setting.map(str::to_owned);
+                        }
+                        if done.send((at, judged)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            drop(done);
+            for (at, cell) in finished {
+                progress(&self.servers[at.1], &self.scenarios[at.0], &cell);
+                judged.insert(at, cell);
+            }
+        });
+        self.matrix(judged)
+    }
+
+    /// One drill with one server: again where it is not a pass, and where chance has a part.
+    fn cell(&self, fit: &Fit, scenario: &Scenario, server: &Entrant) -> Judged {
+        if let Some(obstacle) = fit.obstacle(&server.adapter) {
+            return Judged::without_run(Grade::Unfit, obstacle);
+        }
+        if fit.shares.is_empty() {
+            let chance = fit.chance || server.adapter.leaves_to_chance(&scenario.path);
+            return match chance {
+                true => self.by_chance(scenario, server),
+                false => self.plain(scenario, server),
+            };
+        }
+        let mut counted = Counted::none_of(&fit.shares);
+        let mut last = None;
+        for round in 0..ROUNDS.1 {
+            let judged = self.once(scenario, server, round);
+            if judged.grade != Grade::Pass {
+                return Judged {
+                    runs: round + 1,
+                    ..judged
+                };
+            }
+            if let Some(cell) = &judged.evidence {
+                for (counted, count) in counted.iter_mut().zip(&cell.counts) {
+                    counted.add(*count, cell.sampled);
+                }
+            }
+            last = Some(judged);
+            // That a share is wrong is said only after all rounds.
+            if round + 1 >= ROUNDS.0 && counted.iter().all(Counted::is_within) {
+                break;
+            }
+        }
+        let wrong = !counted.iter().all(Counted::is_plausible);
+        let runs =
+            counted.first().map_or(0, |counted| counted.of) / fit.scenario.messages.len().max(1);
+        let judged = last.unwrap_or_else(|| {
+            Judged::without_run(Grade::Inconclusive, "no round was played".to_owned())
+        });
+        Judged {
+            grade: if wrong {
+                Grade::of(scenario.level)
+            } else {
+                judged.grade
+            },
+            shares: counted,
+            runs,
+            ..judged
+        }
+    }
+
+    /// A drill in which chance has a part: what a server does wrong by chance it does wrong.
+    fn by_chance(&self, scenario: &Scenario, server: &Entrant) -> Judged {
+        let rounds: Vec<Judged> = (0..CHANCES)
+            .map(|round| self.once(scenario, server, round))
+            .collect();
+        let worst = rounds.iter().max_by_key(|judged| judged.grade);
+        let Some(worst) = worst.cloned() else {
+            return Judged::without_run(Grade::Inconclusive, "it was not played".to_owned());
+        };
+        let same = rounds.iter().filter(|judged| judged.grade == worst.grade);
+        let (same, runs) = (same.count(), rounds.len());
+        let by_chance = (same < runs).then(|| format!("by chance: {same} of {runs} times"));
+        Judged {
+            reason: worst.reason.clone().or(by_chance),
+            runs,
+            ..worst
+        }
+    }
+
+    fn plain(&self, scenario: &Scenario, server: &Entrant) -> Judged {
+        let first = self.once(scenario, server, 0);
+        if first.grade == Grade::Pass {
+            return first;
+        }
+        let second = self.again(scenario, server, 1);
+        if second.grade == first.grade {
+            return Judged { runs: 2, ..second };
+        }
+        let third = self.again(scenario, server, 2);
+        let worst = [&first, &second, &third]
+            .into_iter()
+            .max_by_key(|judged| judged.grade)
+            .cloned()
+            .unwrap_or(third.clone());
+        let grades = [first.grade, second.grade, third.grade].map(|grade| grade.to_string());
+        Judged {
+            grade: Grade::Inconclusive,
+            reason: Some(format!("flaky: {}", grades.join(", then "))),
+            runs: 3,
+            flaky: true,
+            ..worst
+        }
+    }
+
+    /// A round of its own, with a seed of its own.
+    fn once(&self, scenario: &Scenario, server: &Entrant, round: usize) -> Judged {
+        self.run(scenario, server, round, round as u64)
+    }
+
+    /// The same once more.
+    fn again(&self, scenario: &Scenario, server: &Entrant, run: usize) -> Judged {
+        self.run(scenario, server, run, 0)
+    }
+
+    fn run(&self, scenario: &Scenario, server: &Entrant, run: usize, round: u64) -> Judged {
+        if self.stopped.load(Ordering::SeqCst) {
+            return Judged::without_run(Grade::Inconclusive, "interrupted".to_owned());
+        }
+        let job = Job {
+            player: Player::Server {
+                adapter: Box::new(server.adapter.clone()),
+                tree: server.tree.root.clone(),
+            },
+            scenario: PathBuf::from(&scenario.path),
+            from: self.from,
+            seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),
+        };
+        let played = cell::play(&job).and_then(|mut cell| {
+            let recording = std::mem::take(&mut cell.recording);
+            if let Some(folder) = &self.logs {
+                keep(folder, &server.id, &scenario.path, run, &recording)?;
+            }
+            Ok(cell)
+        });
+        match played {
+            Ok(cell) => judge(cell, scenario.level, server.adapter.bent_clock.as_deref()),
+            Err(error) => Judged::without_run(Grade::Inconclusive, error.to_string()),
+        }
+    }
+
+    fn matrix(&self, mut judged: BTreeMap<(usize, usize), Judged>) -> Matrix {
+        let mut rows: Vec<Row> = self.scenarios.iter().map(Row::new).collect();
+        for (row, cells) in rows.iter_mut().enumerate() {
+            cells.cells = (0..self.servers.len())
+                .map(|column| {
+                    judged.remove(&(row, column)).unwrap_or_else(|| {
+                        Judged::without_run(Grade::Inconclusive, "it was not played".to_owned())
+                    })
+                })
+                .collect();
+        }
+        let column = |(index, server): (usize, &Entrant)| {
+            let version = rows.iter().find_map(|row| {
+                let evidence = row.cells[index].evidence.as_ref()?;
+                (!evidence.version.is_empty()).then(|| evidence.version.clone())
+            });
+            Column {
+                id: server.id.clone(),
+                name: server.adapter.name.clone(),
+                home: server.adapter.home.clone(),
+                version: version.unwrap_or_default(),
+                packages: server.tree.packages.clone(),
+                settings: server.adapter.settings.clone(),
+                configure: server.adapter.configure.clone(),
+                cannot: server
+                    .adapter
+                    .cannot
+                    .iter()
+                    .map(|(feature, reason)| (feature.to_string(), reason.clone()))
+                    .collect(),
+            }
+        };
+        let columns = self.servers.iter().enumerate().map(column).collect();
+        Matrix {
+            mxdrill: env!("CARGO_PKG_VERSION").to_owned(),
+            system: system(),
+            columns,
+            rows,
+        }
+    }
+}
+
+/// Writes the log of a run to `FOLDER/SENDER/SCENARIO.jsonl`; of a further run, with its number.
+///
+/// # Errors
+/// What the file system does not allow.
+pub(crate) fn keep(
+    folder: &Path,
+    sender: &str,
+    scenario: &str,
+    run: usize,
+    recording: &str,
+) -> io::Result<()> {
+    if recording.is_empty() {
+        return Ok(());
+    }
+    let number = (run > 0).then(|| format!(".{}", run + 1));
+    let inside = scenario.trim_start_matches(['/', '.']);
+    let inside = inside.strip_suffix(".toml").unwrap_or(inside);
+    let file = format!("{inside}{}.jsonl", number.unwrap_or_default());
+    let file = folder.join(sender).join(file);
+    if let Some(parent) = file.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(file, recording)
+}
+
+/// The grade of a cell: of the worst that is wrong with it.
+///
+/// Where a whole drill is about what is left open or contested, nothing in it weighs more than that. What a
+/// server does too soon whose clock was made to run fast is not its own doing.
+fn judge(cell: Cell, drill: Level, bent_clock: Option<&str>) -> Judged {
+    let is_bent = |finding: &&Broken| {
+        bent_clock.is_some() && finding.rule.as_deref() == Some(RETRY_WAITS.name)
+    };
+    let grade_of = |finding: &Broken| match (drill, finding.level) {
+        (Level::May | Level::Info, _) => Grade::Informs,
+        // Worth knowing, and nothing that anything asks for.
+        (_, Level::May) => Grade::Pass,
+        (_, level) => Grade::of(level),
+    };
+    let (bent, own): (Vec<&Broken>, Vec<&Broken>) = cell.findings.iter().partition(is_bent);
+    let worst = own.into_iter().map(grade_of).max().unwrap_or(Grade::Pass);
+    let by_clock = bent_clock.filter(|_| !bent.is_empty() && worst < Grade::Inconclusive);
+    let (grade, reason) = match (&cell.trouble, by_clock) {
+        // What a broken-off drill seems to show may be what is missing of it.
+        (Some(trouble), _) => (Grade::Inconclusive, Some(trouble.clone())),
+        (None, Some(clock)) => (Grade::Inconclusive, Some(clock.to_owned())),
+        (None, None) => (worst, None),
+    };
+    Judged {
+        grade,
+        reason,
+        depends: None,
+        runs: 1,
+        flaky: false,
+        shares: Vec::new(),
+        evidence: Some(cell),
+    }
+}
+
+/// The system's name and kernel.
+fn system() -> String {
+    let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    let name = name.map_or("Linux", |name| name.trim_matches('"'));
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = kernel.trim();
+    let numbers = kernel.split(['-', '+']).next().unwrap_or(kernel);
+    format!("{name}, Linux {numbers}, {}", std::env::consts::ARCH)
+}

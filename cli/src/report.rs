@@ -1,0 +1,108 @@
+//! What people and programs read of a run: text, JSON lines, JUnit XML. It sees verdicts and logs only.
+
+mod findings;
+pub(crate) mod json;
+mod junit;
+#[cfg(target_os = "linux")]
+pub(crate) mod matrix;
+mod text;
+mod timeline;
+
+use std::{io, sync::Arc, time::Duration};
+
+pub(crate) use self::{
+    findings::Linted,
+    timeline::{Page, Section, Seen, Shown},
+};
+pub(crate) use self::{
+    json::Json,
+    junit::Junit,
+    text::{Style, Text},
+};
+use mxdrill::{
+    drill::Run,
+    scenario::{Mistakes, Scenario},
+    verdict::{Finding, Verdict},
+};
+
+/// Findings of one drill that people are told; programs that read JSON are told all.
+const MOST_FINDINGS: usize = 20;
+
+/// The findings that people are told, and a line about those beyond.
+fn first_findings(verdict: &Verdict) -> (&[Finding], Option<String>) {
+    let all = &verdict.findings;
+    let first = &all[..all.len().min(MOST_FINDINGS)];
+    let more = all.len() - first.len();
+    let line = format!("and {more} findings more: --format json has them");
+    (first, (more > 0).then_some(line))
+}
+
+/// A drill that was to be run, and what came of it.
+#[derive(Debug)]
+pub(crate) struct Played {
+    /// The drill.
+    pub(crate) scenario: Arc<Scenario>,
+    /// What came of it.
+    pub(crate) end: End,
+    /// How long it took in real time.
+    pub(crate) elapsed: Duration,
+    /// The command that plays it again.
+    pub(crate) again: String,
+}
+
+/// What came of a drill that was to be run.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It ran.
+    Ran(Box<Run>),
+    /// It could not run here, for a reason.
+    Skipped(String),
+    /// It broke off: nothing is known of the claim.
+    Broken(String),
+}
+
+/// How many drills ended how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Ran, and nothing is wrong.
+    pub(crate) passed: usize,
+    /// Ran, and something is wrong.
+    pub(crate) failed: usize,
+    /// Could not run here.
+    pub(crate) skipped: usize,
+    /// Broke off, or could not be read.
+    pub(crate) broken: usize,
+}
+
+impl Tally {
+    /// Counts an end.
+    pub(crate) fn count(&mut self, end: &End) {
+        match end {
+            End::Ran(run) if run.verdict.passed() => self.passed += 1,
+            End::Ran(_) => self.failed += 1,
+            End::Skipped(_) => self.skipped += 1,
+            End::Broken(_) => self.broken += 1,
+        }
+    }
+}
+
+/// Writes a run down, drill by drill.
+pub(crate) trait Report {
+    /// A drill came to its end.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn played(&mut self, played: &Played) -> io::Result<()>;
+
+    /// A file could not be read as a scenario.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()>;
+
+    /// All drills did.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn finished(&mut self, tally: Tally, elapsed: Duration) -> io::Result<()>;
+}

@@ -1,0 +1,286 @@
+//! What `mxdrill lint` found: for people, and as JSON, SARIF and JUnit XML.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Write},
+};
+
+use anstyle::{AnsiColor, Style};
+use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
+use serde_json::{Value, json};
+
+use mxdrill::{
+    lint::{CHECKS, Check, Finding, Severity, Unseen, plain},
+    name::Domain,
+};
+
+/// Domains of which it is told what was not checked.
+const MAX_UNSEEN: usize = 20;
+
+/// What was checked, and what came of it.
+pub(crate) struct Linted<'a> {
+    pub(crate) domains: Vec<&'a Domain>,
+    pub(crate) findings: &'a [Finding],
+    /// What has not been checked.
+    pub(crate) unseen: &'a [Unseen],
+    /// Where the records are from.
+    pub(crate) from: &'a str,
+}
+
+impl Linted<'_> {
+    fn count(&self, severity: Severity) -> usize {
+        let mut findings = self.findings.iter();
+        findings
+            .by_ref()
+            .filter(|finding| finding.check.severity == severity)
+            .count()
+    }
+
+    /// A line for each finding, and a sum.
+    pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
+        // A record that several domains share is wrong once.
+        let mut seen = BTreeSet::new();
+        for finding in self.findings {
+            let place = place(finding);
+            if !seen.insert((finding.check.id, place.clone(), &finding.message)) {
+                continue;
+            }
+            let severity = finding.check.severity;
+            let style = style(severity);
+            writeln!(
+                out,
+                "{place}: {style}{severity}{style:#}: {} [{}]",
+                finding.message, finding.check.id
+            )?;
+        }
+        let domains: Vec<String> = self.domains.iter().map(ToString::to_string).collect();
+        let domains = match &domains[..] {
+            few @ [_] | few @ [_, _] | few @ [_, _, _] => few.join(", "),
+            many => format!("{} domains", many.len()),
+        };
+        let sum = [Severity::Error, Severity::Warning, Severity::Info]
+            .map(|severity| (self.count(severity), severity));
+        let sum: Vec<String> = sum
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, severity)| {
+                let plural = if *count == 1 || *severity == Severity::Info {
+                    ""
+                } else {
+                    "s"
+                };
+                format!("{count} {severity}{plural}")
+            })
+            .collect();
+        let sum = match sum.is_empty() {
+            true if self.unseen.is_empty() => "no problems found".to_owned(),
+            true => "no problems found in what was checked".to_owned(),
+            false => sum.join(", "),
+        };
+        writeln!(out, "{domains} ({}): {sum}", self.from)?;
+        for (domain, unseen) in self.unseen_by_domain().into_iter().take(MAX_UNSEEN) {
+            let of = match self.domains.len() {
+                1 => String::new(),
+                _ => format!(" of {domain}"),
+            };
+            writeln!(out, "not checked{of}: {}", plain(&unseen.join("; ")))?;
+        }
+        if let Some(finding) = self
+            .findings
+            .iter()
+            .max_by_key(|finding| finding.check.severity)
+        {
+            writeln!(
+                out,
+                "Why, and what to do: mxdrill lint --explain {}",
+                finding.check.id
+            )?;
+        }
+        Ok(())
+    }
+
+    /// What was not checked of each domain that it is told of, in their order.
+    fn unseen_by_domain(&self) -> Vec<(&Domain, Vec<&str>)> {
+        let mut all: Vec<(&Domain, Vec<&str>)> = Vec::new();
+        for one in self.unseen {
+            match all.last_mut().filter(|(domain, _)| **domain == one.domain) {
+                Some((_, whats)) => whats.push(&one.what),
+                None => all.push((&one.domain, vec![&one.what])),
+            }
+        }
+        all
+    }
+
+    /// A line for each finding, and then one for each domain of which something was not checked.
+    pub(crate) fn json(&self, out: &mut impl Write) -> io::Result<()> {
+        for finding in self.findings {
+            let line = json!({
+                "id": finding.check.id,
+                "severity": finding.check.severity,
+                "domain": finding.domain,
+                "path": finding.place.as_ref().map(|place| &*place.path),
+                "line": finding.place.as_ref().map(|place| place.line),
+                "message": finding.message,
+                "why": finding.check.why,
+                "then": finding.check.then,
+                "cites": finding.check.cites,
+            });
+            writeln!(out, "{line}")?;
+        }
+        for (domain, unseen) in self.unseen_by_domain() {
+            let line = json!({ "domain": domain, "not_checked": unseen });
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// SARIF 2.1.0, as code hosts take it.
+    pub(crate) fn sarif(&self, out: &mut impl Write) -> io::Result<()> {
+        let rules: Vec<Value> = CHECKS.iter().map(rule).collect();
+        let results: Vec<Value> = self.findings.iter().map(result).collect();
+        let unseen = self.unseen.iter().map(|one| {
+            let text = format!("not checked of {}: {}", one.domain, one.what);
+            json!({ "level": "note", "message": { "text": text } })
+        });
+        let unseen: Vec<Value> = unseen.collect();
+        let document = json!({
+            "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+            "version": "2.1.0",
+            "runs": [{
+                "tool": { "driver": {
+                    "name": env!("CARGO_PKG_NAME"),
+                    "semanticVersion": env!("CARGO_PKG_VERSION"),
+                    "rules": rules,
+                } },
+                "columnKind": "unicodeCodePoints",
+                "invocations": [{
+                    "executionSuccessful": true,
+                    "toolExecutionNotifications": unseen,
+                }],
+                "results": results,
+            }],
+        });
+        serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::other)?;
+        writeln!(out)
+    }
+
+    /// JUnit XML: a suite for each domain, a case for each check, failed from a severity on, and skipped
+    /// where it found nothing and did not see all that it needs.
+    pub(crate) fn junit(
+        &self,
+        out: &mut impl Write,
+        fails: impl Fn(Severity) -> bool,
+    ) -> io::Result<()> {
+        let mut document = Document::new("mxdrill lint");
+        let mut by_check: BTreeMap<(&Domain, &str), Vec<&Finding>> = BTreeMap::new();
+        for finding in self.findings {
+            by_check
+                .entry((&finding.domain, finding.check.id))
+                .or_default()
+                .push(finding);
+        }
+        for domain in &self.domains {
+            let mut suite = TestSuite::new(domain.to_string());
+            for check in CHECKS {
+                let found = by_check
+                    .get(&(*domain, check.id))
+                    .map_or(&[][..], Vec::as_slice);
+                let mut status = TestCaseStatus::success();
+                if !found.is_empty() && fails(check.severity) {
+                    status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    let lines = found
+                        .iter()
+                        .map(|one| format!("{}: {}", place(one), one.message));
+                    status.set_message(found[0].message.clone());
+                    status.set_type(check.severity.to_string());
+                    status.set_description(lines.collect::<Vec<_>>().join("\n"));
+                }
+                let mut unseen = self.unseen.iter();
+                let unseen =
+                    unseen.find(|one| one.domain == **domain && one.checks.contains(&check.id));
+                if let Some(unseen) = unseen.filter(|_| found.is_empty()) {
+                    status = TestCaseStatus::skipped();
+                    status.set_message(format!("not checked: {}", unseen.what));
+                }
+                suite.add_test_case(TestCase::new(check.id, status));
+            }
+            document.add_test_suite(suite);
+        }
+        let text = document.to_string().map_err(io::Error::other)?;
+        out.write_all(text.as_bytes())
+    }
+}
+
+/// `path:line`, or the domain where there is no file.
+fn place(finding: &Finding) -> String {
+    match &finding.place {
+        Some(place) => place.to_string(),
+        None => finding.domain.to_string(),
+    }
+}
+
+fn style(severity: Severity) -> Style {
+    let color = match severity {
+        Severity::Error => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Info => AnsiColor::Cyan,
+    };
+    Style::new().fg_color(Some(color.into())).bold()
+}
+
+fn level(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "note",
+    }
+}
+
+/// A path as a reference of URI (RFC 3986): what is none of its own characters is escaped.
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    for octet in path.replace('\\', "/").bytes() {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
+                uri.push(octet.into());
+            }
+            _ => uri.push_str(&format!("%{octet:02X}")),
+        }
+    }
+    match uri.starts_with('/') {
+        true => format!("file://{uri}"),
+        false => uri,
+    }
+}
+
+fn rule(check: &Check) -> Value {
+    json!({
+        "id": check.id,
+        "shortDescription": { "text": check.claim },
+        "fullDescription": { "text": check.why },
+        "help": { "text": format!("{} {} ({})", check.why, check.then, check.cites.join(", ")) },
+        "defaultConfiguration": { "level": level(check.severity) },
+    })
+}
+
+fn result(finding: &Finding) -> Value {
+    let locations: Vec<Value> = finding
+        .place
+        .iter()
+        .map(|place| {
+            json!({ "logicalLocations": [{ "fullyQualifiedName": finding.domain }], "physicalLocation": {
+                "artifactLocation": { "uri": uri(&place.path) },
+                "region": { "startLine": place.line },
+            } })
+        })
+        .collect();
+    let index = CHECKS.iter().position(|check| check.id == finding.check.id);
+    json!({
+        "ruleId": finding.check.id,
+        "ruleIndex": index,
+        "level": level(finding.check.severity),
+        "message": { "text": finding.message },
+        "locations": locations,
+        "partialFingerprints": { "findingOfDomain/v1": format!("{}/{}/{}", finding.domain, finding.check.id, finding.message) },
+    })
+}

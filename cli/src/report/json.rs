@@ -1,0 +1,68 @@
+//! The report for programs: JSON lines, each event of each drill, then its verdict.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::{End, Played, Report, Tally};
+use mxdrill::{
+    recording,
+    scenario::{Mistake, Mistakes},
+};
+
+/// Writes JSON lines. Nothing in them depends on real time, so that a seed gives the same octets.
+pub(crate) struct Json<W> {
+    out: W,
+}
+
+impl<W: Write> Json<W> {
+    /// A report to a writer.
+    pub(crate) fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    fn line(&mut self, value: &Value) -> io::Result<()> {
+        recording::write_line(&mut self.out, value)
+    }
+}
+
+impl<W: Write> Report for Json<W> {
+    fn played(&mut self, played: &Played) -> io::Result<()> {
+        let scenario = &played.scenario.path;
+        match &played.end {
+            End::Ran(run) => recording::write(&mut self.out, &played.scenario, run),
+            End::Skipped(reason) => {
+                self.line(&json!({ "event": "skipped", "scenario": scenario, "reason": reason }))
+            }
+            End::Broken(reason) => {
+                self.line(&json!({ "event": "broken", "scenario": scenario, "reason": reason }))
+            }
+        }
+    }
+
+    fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()> {
+        for Mistake {
+            path,
+            line,
+            column,
+            message,
+        } in &mistakes.0
+        {
+            self.line(&json!({ "event": "mistake", "scenario": path, "line": line, "column": column, "message": message }))?;
+        }
+        Ok(())
+    }
+
+    fn finished(&mut self, tally: Tally, _: Duration) -> io::Result<()> {
+        let Tally {
+            passed,
+            failed,
+            skipped,
+            broken,
+        } = tally;
+        self.line(&json!({ "event": "summary", "passed": passed, "failed": failed, "skipped": skipped, "broken": broken }))
+    }
+}

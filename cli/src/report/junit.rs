@@ -1,0 +1,133 @@
+//! The report for CI systems: JUnit XML, a test suite for each folder of drills.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    time::Duration,
+};
+
+use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
+
+use super::{End, Played, Report, Tally, first_findings, text::asked_by};
+use mxdrill::{scenario::Mistakes, verdict::Finding, visible::visible};
+
+/// Writes JUnit XML once all drills came to their end.
+pub(crate) struct Junit<W> {
+    out: W,
+    suites: Vec<(String, TestSuite)>,
+}
+
+impl<W: Write> Junit<W> {
+    /// A report to a writer.
+    pub(crate) fn new(out: W) -> Self {
+        Self {
+            out,
+            suites: Vec::new(),
+        }
+    }
+}
+
+impl<W> Junit<W> {
+    fn add(&mut self, folder: String, case: TestCase) {
+        match self.suites.iter_mut().find(|(name, _)| *name == folder) {
+            Some((_, suite)) => drop(suite.add_test_case(case)),
+            None => {
+                let mut suite = TestSuite::new(folder.clone());
+                suite.add_test_case(case);
+                self.suites.push((folder, suite));
+            }
+        }
+    }
+}
+
+/// The folder of a file, as the name of a suite.
+fn folder_of(path: &str) -> String {
+    let folder = Path::new(path)
+        .parent()
+        .map(|folder| folder.display().to_string());
+    folder
+        .filter(|folder| !folder.is_empty())
+        .unwrap_or_else(|| ".".to_owned())
+}
+
+impl<W: Write> Report for Junit<W> {
+    fn played(&mut self, played: &Played) -> io::Result<()> {
+        let folder = folder_of(&played.scenario.path);
+        let status = match &played.end {
+            End::Ran(run) if run.verdict.passed() => TestCaseStatus::success(),
+            End::Ran(run) => {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                let (findings, more) = first_findings(&run.verdict);
+                let texts: Vec<String> = findings.iter().map(text).chain(more).collect();
+                status
+                    .set_message(played.scenario.summary.clone())
+                    .set_description(texts.join("\n"));
+                status
+            }
+            End::Skipped(reason) => {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(reason.clone());
+                status
+            }
+            End::Broken(reason) => {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+                status.set_message(reason.clone());
+                status
+            }
+        };
+        let mut case = TestCase::new(played.scenario.name.clone(), status);
+        case.set_classname(folder.clone()).set_time(played.elapsed);
+        self.add(folder, case);
+        Ok(())
+    }
+
+    fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()> {
+        let path = mistakes.0.first().map_or("", |mistake| &mistake.path);
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status
+            .set_message("no valid scenario")
+            .set_description(mistakes.to_string());
+        let folder = folder_of(path);
+        let name = Path::new(path)
+            .file_stem()
+            .map(|stem| stem.to_string_lossy().into_owned());
+        let mut case = TestCase::new(name.unwrap_or_default(), status);
+        case.set_classname(folder.clone());
+        self.add(folder, case);
+        Ok(())
+    }
+
+    fn finished(&mut self, _: Tally, elapsed: Duration) -> io::Result<()> {
+        let mut document = Document::new("mxdrill");
+        document.set_time(elapsed);
+        document.add_test_suites(
+            std::mem::take(&mut self.suites)
+                .into_iter()
+                .map(|(_, suite)| suite),
+        );
+        // Written apart from being made, so that what keeps it from being written is told as it is.
+        let text = document.to_string().map_err(io::Error::other)?;
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+}
+
+fn text(finding: &Finding) -> String {
+    let rule = finding
+        .rule
+        .map_or(String::new(), |rule| format!("rule {rule}: "));
+    let because: Vec<String> = finding
+        .because
+        .iter()
+        .map(|line| format!("\n  what led there: {line}"))
+        .collect();
+    let text = format!(
+        "{rule}{}\n  expected: {}\n  observed: {}{}\n  {}",
+        finding.claim,
+        finding.expected.join("; "),
+        finding.observed.join("; "),
+        because.concat(),
+        asked_by(finding),
+    );
+    visible(&text).into_owned()
+}

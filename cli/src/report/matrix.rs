@@ -1,0 +1,58 @@
+//! The conformance matrix as text, Markdown, JSON and one HTML file.
+
+mod html;
+mod markdown;
+mod plain;
+mod text;
+
+use std::io::{self, Write};
+
+pub(crate) use self::{html::html, markdown::markdown, text::text};
+use crate::conform::matrix::{Counted, Judged, Matrix};
+use mxdrill::visible::visible;
+
+/// Everything, for programs.
+pub(crate) fn json(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, matrix)?;
+    writeln!(out)
+}
+
+/// What is wrong with a cell, in lines for people: every finding, what was counted, why it is not known,
+/// and what it depends on.
+fn reasons(cell: &Judged) -> Vec<String> {
+    let mut lines: Vec<String> = cell.reason.iter().cloned().collect();
+    let shares = cell.shares.iter().filter(|share| !share.is_plausible());
+    lines.extend(shares.map(Counted::to_string));
+    for finding in cell.evidence.iter().flat_map(|cell| &cell.findings) {
+        let rule = finding.rule.as_ref();
+        let rule = rule.map_or(String::new(), |rule| format!(" [{rule}]"));
+        lines.push(format!(
+            "{}{rule}: expected {}; observed {}",
+            finding.claim,
+            listed(&finding.expected),
+            listed(&finding.observed)
+        ));
+    }
+    let depends = cell.depends.as_ref();
+    lines.extend(depends.map(|setting| format!("depends on: {setting}")));
+    // What a sender said stands in them.
+    lines
+        .iter()
+        .map(|line| visible(line).into_owned())
+        .collect()
+}
+
+/// The most of a list that is shown in a line.
+const SHOWN: usize = 4;
+
+fn listed(lines: &[String]) -> String {
+    match lines {
+        [] => "nothing".to_owned(),
+        _ if lines.len() <= SHOWN => lines.join(", "),
+        _ => format!(
+            "{} and {} more",
+            lines[..SHOWN].join(", "),
+            lines.len() - SHOWN
+        ),
+    }
+}

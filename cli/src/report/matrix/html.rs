@@ -1,0 +1,128 @@
+//! The matrix as one HTML file that needs nothing else: the page is `page.html`, the data goes into it.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::conform::matrix::{Grade, Matrix, Statement, statements};
+
+const PAGE: &str = include_str!("page.html");
+/// What in the page the data takes the place of.
+const PLACE: &str = "{{matrix}}";
+/// Lines of a log that are kept.
+const MOST_LINES: usize = 120;
+/// Octets of the server's own logs that are kept.
+const MOST_SYSLOG: usize = 6 * 1024;
+
+/// What the page shows.
+#[derive(Serialize)]
+struct Shown<'a> {
+    grades: Vec<Meaning>,
+    statements: Vec<Statement>,
+    #[serde(flatten)]
+    matrix: &'a Matrix,
+}
+
+#[derive(Serialize)]
+struct Meaning {
+    grade: Grade,
+    sign: &'static str,
+    meaning: &'static str,
+}
+
+/// One file for a browser.
+pub(crate) fn html(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
+    let grades = Grade::ALL.iter().rev().map(|grade| Meaning {
+        grade: *grade,
+        sign: grade.sign(),
+        meaning: grade.meaning(),
+    });
+    let is_covered = |statement: &Statement| {
+        let mut rows = matrix.rows.iter();
+        rows.any(|row| row.covers.contains(&statement.number))
+    };
+    let shown = Shown {
+        grades: grades.collect(),
+        statements: statements().into_iter().filter(is_covered).collect(),
+        matrix: &without_ballast(matrix),
+    };
+    let mut data = serde_json::to_value(&shown).map_err(io::Error::other)?;
+    drop_nothings(&mut data);
+    // Nothing in it may end the script element, or begin a comment in it.
+    let data = data.to_string().replace('<', "\\u003c");
+    let (before, after) = PAGE.split_once(PLACE).expect("the page has its place");
+    write!(out, "{before}{data}{after}")
+}
+
+/// Logs are kept where something is to be explained, and not without end.
+fn without_ballast(matrix: &Matrix) -> Matrix {
+    let mut matrix = matrix.clone();
+    for cell in matrix.rows.iter_mut().flat_map(|row| &mut row.cells) {
+        let Some(evidence) = &mut cell.evidence else {
+            continue;
+        };
+        evidence.said.clear();
+        if cell.grade == Grade::Pass {
+            evidence.log.clear();
+            evidence.syslog.clear();
+            evidence.returned.clear();
+        }
+        let more = evidence.log.len().saturating_sub(MOST_LINES);
+        evidence.log.truncate(MOST_LINES);
+        if more > 0 {
+            evidence.log.push(format!("and {more} lines more"));
+        }
+        let start = evidence.syslog.len().saturating_sub(MOST_SYSLOG);
+        let start = (start..).find(|index| evidence.syslog.is_char_boundary(*index));
+        evidence.syslog.drain(..start.unwrap_or(0));
+    }
+    matrix
+}
+
+/// Leaves out what is nothing, which is most of it.
+fn drop_nothings(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.values_mut().for_each(drop_nothings);
+            map.retain(|_, value| match value {
+                Value::Null => false,
+                Value::String(text) => !text.is_empty(),
+                Value::Array(items) => !items.is_empty(),
+                _ => true,
+            });
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nothings),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conform::matrix::{Judged, Row};
+    use mxdrill::scenario::Level;
+
+    #[test]
+    fn nothing_in_the_data_ends_the_page() {
+        let row = Row {
+            path: "scenarios/a.toml".to_owned(),
+            summary: "</script><!-- <script>".to_owned(),
+            level: Level::Must,
+            cites: Vec::new(),
+            covers: Vec::new(),
+            cells: vec![Judged::without_run(Grade::Unfit, String::new())],
+        };
+        let matrix = Matrix {
+            mxdrill: String::new(),
+            system: String::new(),
+            columns: Vec::new(),
+            rows: vec![row],
+        };
+        let mut page = Vec::new();
+        html(&matrix, &mut page).expect("written");
+        let page = String::from_utf8(page).expect("text");
+        assert_eq!(page.matches("</script>").count(), 2);
+        assert!(!page.contains("<!--") && page.contains("\\u003c!-- \\u003cscript>"));
+    }
+}

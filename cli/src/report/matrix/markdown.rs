@@ -1,0 +1,294 @@
+//! The matrix as a page for a repository: statements by mail server, what departs, and how each server
+//! was set up. Nothing in it differs between two runs that came to the same.
+
+use std::io::{self, Write};
+
+use super::{
+    plain::{address, anchor, escaped, path, script},
+    reasons,
+};
+use crate::conform::matrix::{Grade, Judged, Matrix, Row, statements};
+
+/// A page for a repository.
+pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
+    let names: Vec<String> = matrix
+        .columns
+        .iter()
+        .map(|column| format!("[{}](#{})", escaped(&column.name), anchor(&column.id)))
+        .collect();
+    writeln!(out, "# How mail servers route by MX\n")?;
+    writeln!(
+        out,
+        "{} drills of mxdrill {}, on {}, made by `mxdrill conform --markdown`.\nHow it is measured and what the grades mean is at the end.\n",
+        matrix.rows.len(),
+        matrix.mxdrill,
+        escaped(&matrix.system),
+    )?;
+    summary(matrix, &names, out)?;
+    by_statement(matrix, &names, out)?;
+    departures(matrix, out)?;
+    set_up(matrix, out)?;
+    grades(out)
+}
+
+fn summary(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::Result<()> {
+    write!(out, "| MTA | version |")?;
+    for grade in Grade::ALL.iter().rev() {
+        write!(out, " {grade} {} |", grade.sign())?;
+    }
+    writeln!(out, "\n| --- | --- |{}", " --- |".repeat(Grade::ALL.len()))?;
+    for (index, column) in matrix.columns.iter().enumerate() {
+        write!(out, "| {} | {} |", names[index], escaped(&column.version))?;
+        for (_, count) in matrix.tally(index).iter().rev() {
+            write!(out, " {count} |")?;
+        }
+        writeln!(out)?;
+    }
+    writeln!(out)
+}
+
+fn by_statement(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::Result<()> {
+    if matrix.rows.iter().all(|row| row.covers.is_empty()) {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "## By statement\n\nThe worst that each came to in the drills that cover a statement ([requirements.md](requirements.md)\nlists them).\n"
+    )?;
+    writeln!(
+        out,
+        "| # | section | level | statement | {} |",
+        names.join(" | ")
+    )?;
+    writeln!(
+        out,
+        "| --- | --- | --- | --- |{}",
+        " --- |".repeat(names.len())
+    )?;
+    for statement in statements() {
+        let grades: Vec<Option<Grade>> = (0..matrix.columns.len())
+            .map(|column| matrix.of_statement(statement.number, column))
+            .collect();
+        if grades.iter().all(Option::is_none) {
+            continue;
+        }
+        let signs: Vec<&str> = grades
+            .iter()
+            .map(|grade| grade.map_or("", Grade::sign))
+            .collect();
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            statement.number,
+            statement.section,
+            statement.level,
+            escaped(&statement.text),
+            signs.join(" | ")
+        )?;
+    }
+    writeln!(out)
+}
+
+fn departures(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
+    let kinds = [
+        (Grade::Violates, "Departures from a MUST"),
+        (Grade::Deviates, "Departures from a SHOULD"),
+        (Grade::Inconclusive, "Inconclusive"),
+        (Grade::Informs, "Open or contested, for information"),
+    ];
+    for (grade, title) in kinds {
+        let rows = matrix.rows.iter();
+        let rows: Vec<&Row> = rows
+            .filter(|row| row.cells.iter().any(|cell| cell.grade == grade))
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        writeln!(out, "## {title}\n")?;
+        for row in rows {
+            writeln!(
+                out,
+                "- **[{}](../{})**: {} ({}, {})",
+                escaped(row.name()),
+                path(&row.path),
+                escaped(&row.summary),
+                row.level,
+                escaped(&row.cites.join(", "))
+            )?;
+            for (cell, column) in row.cells.iter().zip(&matrix.columns) {
+                if cell.grade == grade {
+                    writeln!(out, "  - {}{}", escaped(&column.name), because(cell, grade))?;
+                }
+            }
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+/// Why, in one line: the claims that do not hold, without what differs from run to run.
+fn because(cell: &Judged, grade: Grade) -> String {
+    let claims = cell.evidence.iter().flat_map(|cell| &cell.findings);
+    let mut claims: Vec<String> = claims
+        .map(|finding| match &finding.rule {
+            Some(rule) => format!("rule {rule}"),
+            None if finding.observed.len() == 1 && finding.expected.len() == 1 => format!(
+                "{}: {} instead of {}",
+                finding.claim,
+                without_moment(&finding.observed[0]),
+                without_moment(&finding.expected[0])
+            ),
+            None => finding.claim.clone(),
+        })
+        .collect();
+    let more = claims.len().saturating_sub(3);
+    claims.truncate(3);
+    if more > 0 {
+        claims.push(format!("{more} more"));
+    }
+    if grade == Grade::Inconclusive || claims.is_empty() {
+        claims = reasons(cell);
+        claims.truncate(3);
+    }
+    let setting = cell.depends.as_ref();
+    let setting = setting.map_or(String::new(), |setting| format!(" ({})", escaped(setting)));
+    match claims.is_empty() {
+        true => setting,
+        false => format!(": {}{setting}", escaped(&claims.join("; "))),
+    }
+}
+
+/// A line about an attempt, without when it was.
+fn without_moment(line: &str) -> &str {
+    line.rsplit_once(" +").map_or(line, |(line, _)| line)
+}
+
+fn set_up(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "## How each was set up\n")?;
+    for column in &matrix.columns {
+        writeln!(out, "### {}\n", escaped(&column.id))?;
+        writeln!(
+            out,
+            "[{}]({}) {}, from {}.\n",
+            escaped(&column.name),
+            address(&column.home),
+            escaped(&column.version),
+            escaped(&column.packages.join(", "))
+        )?;
+        for setting in &column.settings {
+            writeln!(out, "- {}", escaped(setting))?;
+        }
+        for (feature, reason) in &column.cannot {
+            writeln!(
+                out,
+                "- Not put through drills that need {}: {}.",
+                escaped(feature),
+                escaped(reason)
+            )?;
+        }
+        writeln!(out, "\n{}\n", script(&column.configure))?;
+    }
+    Ok(())
+}
+
+fn grades(out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "## How it is measured\n\nEach drill runs an unmodified server in a private network and a root folder of its own, against the\ndrill's name server and exchangers. Only what these see counts: queries, connections (refused and\nunanswered ones too), replies, and the notifications that come back. Passes over the queue are begun by\nhand where the drill's schedule has them, so days pass in seconds. A drill that is no pass is played\nagain, and marked where it does not come to the same; where chance has a part, a drill is played until\na wrong share is certain (five standard deviations).\n\n| grade | | meaning |\n| --- | --- | --- |"
+    )?;
+    for grade in Grade::ALL.iter().rev() {
+        writeln!(out, "| {grade} | {} | {} |", grade.sign(), grade.meaning())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::conform::matrix::Column;
+    use mxdrill::scenario::Level;
+
+    const HOSTILE: &str = "x|y<script>`*[a](javascript:b)~~c~~&lt; $d$ ![e](//f.test) _g_\n# h\n| i |\r\u{202e}\n```\nhttps://j.test www.k.test";
+
+    /// A page in which every text that others wrote is this one.
+    fn page(text: &str) -> String {
+        let text = || text.to_owned();
+        let evidence = json!({
+            "version": text(), "trouble": null, "notes": [], "endings": [], "attempts": [],
+            "findings": [{ "claim": text(), "rule": null, "level": "MUST", "cites": [text()], "expected": [text()],
+                "observed": [text()], "because": [] }],
+            "sampled": 0, "counts": [], "log": [], "returned": [], "syslog": "", "said": "", "seconds": 0.0,
+        });
+        let judged = |grade| Judged {
+            depends: Some(text()),
+            evidence: Some(serde_json::from_value(evidence.clone()).expect("a cell")),
+            ..Judged::without_run(grade, text())
+        };
+        let row = |grade| Row {
+            path: text(),
+            summary: text(),
+            level: Level::Must,
+            cites: vec![text()],
+            covers: vec![1],
+            cells: vec![judged(grade)],
+        };
+        let matrix = Matrix {
+            mxdrill: "0".to_owned(),
+            system: text(),
+            columns: vec![Column {
+                id: text(),
+                name: text(),
+                home: text(),
+                version: text(),
+                packages: vec![text()],
+                settings: vec![text()],
+                configure: "true".to_owned(),
+                cannot: vec![(text(), text())],
+            }],
+            rows: Grade::ALL.map(row).to_vec(),
+        };
+        let mut page = Vec::new();
+        markdown(&matrix, &mut page).expect("memory takes it all");
+        String::from_utf8(page).expect("text")
+    }
+
+    /// What is left of a page without its texts: lines, and what is markup and not escaped.
+    fn skeleton(page: &str) -> String {
+        let mut skeleton = String::new();
+        let mut characters = page.chars().peekable();
+        while let Some(c) = characters.next() {
+            match c {
+                '\\' => drop(characters.next()),
+                // A destination is what it is up to its end.
+                '(' if skeleton.ends_with(']') => {
+                    let destination = characters.by_ref().take_while(|c| *c != ')');
+                    assert!(destination.into_iter().all(|c| !" \n<>\\".contains(c)));
+                }
+                ':' if characters.peek() == Some(&'/') => skeleton.push_str("://"),
+                '\n' | '`' | '*' | '[' | ']' | '<' | '>' | '|' | '~' | '&' | '$' | '#' => {
+                    skeleton.push(c);
+                }
+                c => assert!(!c.is_control() && c != '\u{202e}', "{c:?}"),
+            }
+        }
+        skeleton
+    }
+
+    #[test]
+    fn what_others_wrote_adds_no_markup_to_a_page() {
+        let innocent = page("x");
+        assert!(
+            innocent.contains("| [x](#x) | x |")
+                && innocent.contains("- **[x](../x)**: x (MUST, x)")
+        );
+        // The same markup in place of the same texts; a `#` within a line is none.
+        let hostile = page(HOSTILE).replace(" # h", "");
+        assert_eq!(skeleton(&hostile), skeleton(&innocent));
+        assert_ne!(
+            skeleton(&innocent.replace("x (MUST", "<x (MUST")),
+            skeleton(&innocent)
+        );
+    }
+}

@@ -1,0 +1,340 @@
+//! The report for people: a line a group of drills, every failure with all that explains it.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    time::Duration,
+};
+
+use anstyle::{AnsiColor, Style as Ansi};
+
+use super::{End, Played, Report, Tally, first_findings};
+use mxdrill::{drill::Run, scenario::Mistakes, verdict::Finding, visible::visible};
+
+/// How much is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// A line for each folder of drills.
+    Grouped,
+    /// A line for each drill.
+    Detailed,
+    /// A line for each drill, and one for each thing that happened in it.
+    Traced,
+}
+
+const GOOD: Ansi = AnsiColor::Green.on_default();
+const BAD: Ansi = AnsiColor::Red.on_default().bold();
+const DIM: Ansi = Ansi::new().dimmed();
+const BOLD: Ansi = Ansi::new().bold();
+
+/// Writes text; colour is the writer's to strip.
+pub(crate) struct Text<W> {
+    out: W,
+    style: Style,
+    group: String,
+    in_group: Tally,
+}
+
+impl<W: Write> Text<W> {
+    /// A report to a writer.
+    pub(crate) fn new(out: W, style: Style) -> Self {
+        Self {
+            out,
+            style,
+            group: String::new(),
+            in_group: Tally::default(),
+        }
+    }
+
+    fn close_group(&mut self) -> io::Result<()> {
+        let tally = std::mem::take(&mut self.in_group);
+        if tally == Tally::default() || self.style != Style::Grouped {
+            return Ok(());
+        }
+        let total = tally.passed + tally.failed + tally.skipped + tally.broken;
+        let (mark, rest) = match (tally.failed + tally.broken, tally.skipped) {
+            (0, 0) => (paint(GOOD, "ok  "), String::new()),
+            (0, skipped) => (paint(GOOD, "ok  "), format!(", {skipped} skipped")),
+            (bad, skipped) => (
+                paint(BAD, "FAIL"),
+                format!(
+                    ", {bad} failed{}",
+                    if skipped > 0 {
+                        format!(", {skipped} skipped")
+                    } else {
+                        String::new()
+                    }
+                ),
+            ),
+        };
+        writeln!(
+            self.out,
+            "{mark} {:<44} {:>3} of {total} passed{rest}",
+            self.group, tally.passed
+        )
+    }
+
+    fn detail(&mut self, played: &Played) -> io::Result<()> {
+        let scenario = &played.scenario;
+        let (mark, rest) = match &played.end {
+            End::Ran(run) if run.verdict.passed() => (paint(GOOD, "ok  "), took(run)),
+            End::Ran(run) => (paint(BAD, "FAIL"), took(run)),
+            End::Skipped(reason) => (paint(DIM, "skip"), reason.clone()),
+            End::Broken(reason) => (paint(BAD, "FAIL"), reason.clone()),
+        };
+        writeln!(self.out, "{mark} {} {}", scenario.path, paint(DIM, &rest))?;
+        if let End::Ran(run) = &played.end {
+            let events = run.events.iter().filter(|_| self.style == Style::Traced);
+            for event in events {
+                writeln!(self.out, "     {}", visible(&event.line()))?;
+            }
+            // Those of a failed drill stand with what failed.
+            for note in run.verdict.notes.iter().filter(|_| run.verdict.passed()) {
+                writeln!(
+                    self.out,
+                    "     {}",
+                    paint(DIM, &visible(&format!("note: {note}")))
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Report for Text<W> {
+    fn played(&mut self, played: &Played) -> io::Result<()> {
+        let folder = Path::new(&played.scenario.path)
+            .parent()
+            .map(|folder| folder.display().to_string())
+            .unwrap_or_default();
+        if folder != self.group {
+            self.close_group()?;
+            self.group = folder;
+        }
+        self.in_group.count(&played.end);
+        if self.style != Style::Grouped {
+            self.detail(played)?;
+        }
+        match &played.end {
+            End::Ran(run) if !run.verdict.passed() => failure(&mut self.out, played, run),
+            End::Broken(reason) => writeln!(
+                self.out,
+                "\n{} {}: {reason}\n",
+                paint(BAD, "BROKEN"),
+                played.scenario.path
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()> {
+        // Not part of the report: whoever reads that looks for drills.
+        anstream::eprintln!("{mistakes}");
+        Ok(())
+    }
+
+    fn finished(&mut self, tally: Tally, elapsed: Duration) -> io::Result<()> {
+        self.close_group()?;
+        let bad = tally.failed + tally.broken;
+        let mut parts = vec![paint(GOOD, &format!("{} passed", tally.passed))];
+        parts.push(if bad == 0 {
+            "0 failed".to_owned()
+        } else {
+            paint(BAD, &format!("{bad} failed"))
+        });
+        if tally.skipped > 0 {
+            parts.push(format!("{} skipped", tally.skipped));
+        }
+        writeln!(
+            self.out,
+            "{} in {:.2} s",
+            parts.join(", "),
+            elapsed.as_secs_f64()
+        )
+    }
+}
+
+fn took(run: &Run) -> String {
+    let outcomes: Vec<String> = run
+        .verdict
+        .outcomes
+        .iter()
+        .map(|(outcome, count)| format!("{count} {outcome}"))
+        .collect();
+    format!(
+        "{}, {} attempts, took {}",
+        outcomes.join(", "),
+        run.verdict.attempts,
+        run.took
+    )
+}
+
+fn paint(style: Ansi, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// A failed drill: what it is, what does not hold, how to see it again.
+fn failure(out: &mut impl Write, played: &Played, run: &Run) -> io::Result<()> {
+    let scenario = &played.scenario;
+    writeln!(
+        out,
+        "\n{} {}",
+        paint(BAD, "FAILED"),
+        paint(BOLD, &scenario.path)
+    )?;
+    writeln!(out, "  {}", scenario.summary)?;
+    let (findings, more) = first_findings(&run.verdict);
+    for finding in findings {
+        explain(out, finding)?;
+    }
+    if let Some(more) = more {
+        writeln!(out, "\n  {more}")?;
+    }
+    for note in &run.verdict.notes {
+        writeln!(out, "  note: {}", visible(note))?;
+    }
+    writeln!(out, "\n  {} {}\n", paint(DIM, "again:"), played.again)
+}
+
+fn explain(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+    let rule = finding
+        .rule
+        .map_or(String::new(), |rule| format!("rule {rule}: "));
+    writeln!(out, "\n  {}{}", paint(BAD, &rule), visible(&finding.claim))?;
+    for line in side_by_side(&finding.expected, &finding.observed) {
+        writeln!(out, "    {}", visible(&line))?;
+    }
+    for (index, line) in finding.because.iter().enumerate() {
+        let label = if index == 0 { "what led there:" } else { "" };
+        let label = paint(DIM, &format!("{label:<15}"));
+        writeln!(out, "    {label} {}", visible(line))?;
+    }
+    writeln!(out, "    {}", paint(DIM, &asked_by(finding)))
+}
+
+/// How strongly something is asked for, and by whom.
+pub(crate) fn asked_by(finding: &Finding) -> String {
+    match finding.cites.is_empty() {
+        true => format!("{}, by the scenario", finding.level),
+        false => format!("{}, {}", finding.level, finding.cites.join(", ")),
+    }
+}
+
+/// Lines listed at most on either side.
+const MAX_LINES: usize = 20;
+
+/// Two columns, expected and observed.
+fn side_by_side(expected: &[String], observed: &[String]) -> Vec<String> {
+    let expected = shortened(expected);
+    let observed = shortened(observed);
+    let width = expected
+        .iter()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0)
+        .max("expected".len());
+    let rows = expected.len().max(observed.len());
+    let cell = |lines: &[String], row: usize| lines.get(row).cloned().unwrap_or_default();
+    let heading = format!("{:<width$} | {}", "expected", "observed");
+    let lines = (0..rows).map(|row| {
+        format!(
+            "{:<width$} | {}",
+            cell(&expected, row),
+            cell(&observed, row)
+        )
+    });
+    std::iter::once(heading)
+        .chain(lines)
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+fn shortened(lines: &[String]) -> Vec<String> {
+    if lines.is_empty() {
+        return vec!["none".to_owned()];
+    }
+    let mut shown: Vec<String> = lines.iter().take(MAX_LINES).cloned().collect();
+    if lines.len() > MAX_LINES {
+        shown.push(format!("... and {} more", lines.len() - MAX_LINES));
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mxdrill::scenario::Level;
+
+    #[test]
+    fn what_a_sender_said_does_nothing_to_a_terminal() {
+        let finding = Finding {
+            claim: "taker\u{1b}]0;title\u{7}".to_owned(),
+            rule: None,
+            level: Level::Must,
+            cites: Vec::new(),
+            expected: vec!["a".to_owned()],
+            observed: vec!["\u{202e}b".to_owned()],
+            because: vec!["c\u{9b}2J".to_owned()],
+        };
+        let mut out = Vec::new();
+        explain(&mut out, &finding).expect("written");
+        let text = anstream::adapter::strip_bytes(&out).into_vec();
+        let text = String::from_utf8(text).expect("text");
+        let active = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!text.contains(active), "{text:?}");
+        assert!(
+            text.contains("\\u{202e}b") && text.contains("c\\u{9b}2J"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn each_finding_says_how_strongly_it_is_asked_for_and_by_whom() {
+        for (rule, level, cites, told) in [
+            (
+                Some("null-mx"),
+                Level::Must,
+                &["RFC 7505 section 3"][..],
+                "MUST, RFC 7505 section 3",
+            ),
+            (
+                None,
+                Level::Should,
+                &["RFC 1", "RFC 2"],
+                "SHOULD, RFC 1, RFC 2",
+            ),
+            (None, Level::Info, &[], "INFO, by the scenario"),
+        ] {
+            let finding = Finding {
+                claim: "c".to_owned(),
+                rule,
+                level,
+                cites: cites.iter().map(ToString::to_string).collect(),
+                expected: Vec::new(),
+                observed: Vec::new(),
+                because: Vec::new(),
+            };
+            let mut out = Vec::new();
+            explain(&mut out, &finding).expect("written");
+            let text = anstream::adapter::strip_bytes(&out).into_vec();
+            let text = String::from_utf8(text).expect("text");
+            assert_eq!(text.lines().last(), Some(&*format!("    {told}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let lines = side_by_side(
+            &["mx1 refused".to_owned()],
+            &["mx2 accepted".to_owned(), "more".to_owned()],
+        );
+        assert_eq!(
+            lines,
+            [
+                "expected    | observed",
+                "mx1 refused | mx2 accepted",
+                "            | more"
+            ]
+        );
+    }
+}

@@ -1,0 +1,364 @@
+//! Drills as one HTML file that needs nothing else, with a timeline for each message.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    io::{self, Write},
+};
+
+use super::first_findings;
+use mxdrill::{
+    event::{Event, What},
+    observe::{Attempt, Attempts},
+    scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
+    time::Moment,
+    verdict::{Finding, Verdict},
+    visible::visible,
+};
+
+/// Messages of a drill that have a line of their own.
+const MOST_MESSAGES: usize = 30;
+/// Drills that are shown open.
+const FEW: usize = 5;
+
+const HEAD: &str = include_str!("timeline.html");
+
+/// What a timeline needs of a log: it is read as it grows, and nothing else is kept of it.
+#[derive(Default)]
+pub(crate) struct Seen {
+    attempts: Attempts,
+    /// Of several recipients the one with whom it went worst, as far as it went.
+    ends: BTreeMap<MessageId, (Outcome, Moment)>,
+    end: Moment,
+}
+
+impl Seen {
+    /// What there is to see in a log.
+    pub(crate) fn of(events: &[Event]) -> Self {
+        let mut seen = Self::default();
+        events.iter().for_each(|event| seen.see(event));
+        seen
+    }
+
+    /// Takes an event in.
+    pub(crate) fn see(&mut self, event: &Event) {
+        self.end = event.at;
+        self.attempts.see(event);
+        if let What::Report {
+            message, outcome, ..
+        } = &event.what
+        {
+            let ends = self.ends.entry(message.clone());
+            let (worst, at) = ends.or_insert((*outcome, event.at));
+            *at = event.at;
+            if *worst == Outcome::Deferred || *outcome == Outcome::Bounced {
+                *worst = *outcome;
+            }
+        }
+    }
+}
+
+/// What came of a drill that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Ok,
+    Fail,
+    Skip,
+}
+
+impl Mark {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+        }
+    }
+}
+
+/// How a drill is shown that nothing is wrong with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Open,
+    Closed,
+}
+
+impl Shown {
+    /// For a file with so many drills.
+    pub(crate) fn among(drills: usize) -> Self {
+        match drills <= FEW {
+            true => Self::Open,
+            false => Self::Closed,
+        }
+    }
+}
+
+/// The part of the file that one drill is.
+pub(crate) struct Section {
+    mark: Mark,
+    html: Vec<u8>,
+}
+
+impl Section {
+    /// A drill that ran.
+    pub(crate) fn ran(
+        title: &str,
+        scenario: &Scenario,
+        verdict: &Verdict,
+        seen: Seen,
+        shown: Shown,
+    ) -> Self {
+        let (mark, shown) = match verdict.passed() {
+            true => (Mark::Ok, shown),
+            false => (Mark::Fail, Shown::Open),
+        };
+        Self::of(title, mark, shown, |html| {
+            let (findings, more) = first_findings(verdict);
+            for finding in findings {
+                self::finding(finding, html)?;
+            }
+            if let Some(more) = more {
+                writeln!(html, "<p class=\"soft\">{}</p>", Plain(more))?;
+            }
+            messages(scenario, verdict, seen, html)
+        })
+    }
+
+    /// A drill that did not run, with the reason.
+    pub(crate) fn not_run(title: &str, why: &str, shown: Shown) -> Self {
+        Self::of(title, Mark::Skip, shown, |html| {
+            writeln!(html, "<p>{}</p>", Plain(why))
+        })
+    }
+
+    fn of(
+        title: &str,
+        mark: Mark,
+        shown: Shown,
+        body: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
+    ) -> Self {
+        let mut html = Vec::new();
+        let written = begin(title, mark, shown, &mut html)
+            .and_then(|()| body(&mut html))
+            .and_then(|()| writeln!(html, "</details>"));
+        written.expect("memory takes it all");
+        Self { mark, html }
+    }
+}
+
+/// One file for a browser, which grows as drills end.
+pub(crate) struct Page<W> {
+    out: W,
+    drills: usize,
+    failed: usize,
+    not_run: usize,
+}
+
+impl<W: Write> Page<W> {
+    /// Begins the file.
+    pub(crate) fn begin(mut out: W) -> io::Result<Self> {
+        out.write_all(HEAD.as_bytes())?;
+        writeln!(
+            out,
+            "<p class=\"soft\">Each line is a message, from when it was sent to its end; each mark is an attempt. mxdrill {}</p>",
+            env!("CARGO_PKG_VERSION")
+        )?;
+        writeln!(
+            out,
+            "<p class=\"key\"><i class=\"accepted\"></i> taken <i class=\"later\"></i> failed for now <i class=\"refused\"></i> failed for good</p>"
+        )?;
+        out.flush()?;
+        Ok(Self {
+            out,
+            drills: 0,
+            failed: 0,
+            not_run: 0,
+        })
+    }
+
+    /// Writes a drill.
+    pub(crate) fn add(&mut self, section: &Section) -> io::Result<()> {
+        self.drills += 1;
+        match section.mark {
+            Mark::Ok => {}
+            Mark::Fail => self.failed += 1,
+            Mark::Skip => self.not_run += 1,
+        }
+        self.out.write_all(&section.html)?;
+        self.out.flush()
+    }
+
+    /// Ends the file with what there was, which a browser shows first.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        let sum = sum(self.drills, self.failed, self.not_run);
+        writeln!(
+            self.out,
+            "<h1>{}</h1>\n</main>\n</body>\n</html>",
+            Plain(sum)
+        )?;
+        self.out.flush()
+    }
+}
+
+/// Text that is data, in HTML.
+struct Plain<T>(T);
+
+impl<T: fmt::Display> fmt::Display for Plain<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in visible(&self.0.to_string()).chars() {
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                c => write!(f, "{c}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn sum(all: usize, failed: usize, not_run: usize) -> String {
+    let drills = if all == 1 { "drill" } else { "drills" };
+    match (failed, not_run) {
+        (0, 0) => format!("{all} {drills}, as expected"),
+        (failed, 0) => format!("{all} {drills}, {failed} not as expected"),
+        (failed, not_run) => {
+            format!("{all} {drills}, {failed} not as expected, {not_run} not run")
+        }
+    }
+}
+
+fn begin(title: &str, mark: Mark, shown: Shown, out: &mut impl Write) -> io::Result<()> {
+    let open = match shown {
+        Shown::Open => " open",
+        Shown::Closed => "",
+    };
+    writeln!(
+        out,
+        "<details class=\"drill\"{open}><summary><b class=\"{mark}\">{mark}</b> {}</summary>",
+        Plain(title),
+        mark = mark.word()
+    )
+}
+
+fn finding(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
+    let cites = finding.cites.join(", ");
+    writeln!(
+        out,
+        "<div class=\"finding\"><b>{} {}</b> <span class=\"soft\">{}</span>",
+        Plain(finding.level),
+        Plain(&finding.claim),
+        Plain(cites)
+    )?;
+    for (what, lines) in [
+        ("expected", &finding.expected),
+        ("observed", &finding.observed),
+        ("what led there", &finding.because),
+    ] {
+        if lines.is_empty() && what == "what led there" {
+            continue;
+        }
+        writeln!(out, "<div>{what}: {}</div>", Plain(lines.join("; ")))?;
+    }
+    writeln!(out, "</div>")
+}
+
+fn messages(
+    scenario: &Scenario,
+    verdict: &Verdict,
+    seen: Seen,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let Seen {
+        attempts: all,
+        ends,
+        end,
+    } = seen;
+    let mut attempts: BTreeMap<MessageId, Vec<Attempt>> = BTreeMap::new();
+    for attempt in all.finish(scenario) {
+        if let Some(id) = attempt.message.clone() {
+            attempts.entry(id).or_default().push(attempt);
+        }
+    }
+    writeln!(
+        out,
+        "<div class=\"axis\"><span>+{}</span><span>+{end}</span></div>",
+        Moment::START
+    )?;
+    // Those that something was found of come first.
+    let claims = verdict.findings.iter().map(|finding| &finding.claim);
+    let named: BTreeSet<&str> = claims
+        .flat_map(|claim| claim.split([' ', '(', ')']))
+        .collect();
+    let all = scenario.messages.iter();
+    let (failed, others): (Vec<&Message>, Vec<&Message>) =
+        all.partition(|message| named.contains(&*message.id.0));
+    for message in failed.into_iter().chain(others).take(MOST_MESSAGES) {
+        let own = attempts.get(&message.id).map_or(&[][..], Vec::as_slice);
+        line(message, own, ends.get(&message.id).copied(), end, out)?;
+    }
+    let more = scenario.messages.len().saturating_sub(MOST_MESSAGES);
+    if more > 0 {
+        writeln!(out, "<p class=\"soft\">and {more} more messages</p>")?;
+    }
+    Ok(())
+}
+
+/// The part of the drill that has passed at a moment, in per cent.
+fn percent(at: Moment, end: Moment) -> f64 {
+    match end.0.is_zero() {
+        true => 0.0,
+        false => at.0.as_secs_f64() / end.0.as_secs_f64() * 100.0,
+    }
+}
+
+fn line(
+    message: &Message,
+    attempts: &[Attempt],
+    ended: Option<(Outcome, Moment)>,
+    end: Moment,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    let (outcome, last) = ended.unwrap_or((Outcome::Deferred, end));
+    let (from, to) = (percent(message.at, end), percent(last, end));
+    let recipients: Vec<&str> = message.to.iter().map(|to| &*to.text).collect();
+    writeln!(
+        out,
+        "<details class=\"message\"><summary><span class=\"id\">{}</span><span class=\"track\"><s class=\"{outcome}\" style=\"left:{from:.3}%;width:{:.3}%\"></s>",
+        Plain(&message.id),
+        (to - from).max(0.0),
+    )?;
+    for (index, attempt) in attempts.iter().enumerate() {
+        // What happens at one moment stands side by side.
+        let before = attempts[..index]
+            .iter()
+            .filter(|earlier| earlier.at == attempt.at)
+            .count();
+        writeln!(
+            out,
+            "<i class=\"{}\" style=\"left:calc({:.3}% + {}px)\" title=\"{}\"></i>",
+            class(attempt),
+            percent(attempt.at, end),
+            before * 9,
+            Plain(attempt)
+        )?;
+    }
+    writeln!(
+        out,
+        "</span><span class=\"end {outcome}\">{outcome}</span></summary><p class=\"soft\">{}</p><ol>",
+        Plain(recipients.join(", "))
+    )?;
+    for attempt in attempts {
+        writeln!(out, "<li>{}</li>", Plain(attempt))?;
+    }
+    writeln!(out, "</ol></details>")
+}
+
+fn class(attempt: &Attempt) -> &'static str {
+    match attempt.result {
+        AttemptResult::Accepted => "accepted",
+        AttemptResult::Code(500..) => "refused",
+        _ => "later",
+    }
+}

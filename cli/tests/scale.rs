@@ -1,0 +1,114 @@
+//! Very many sessions at one lab.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    thread,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    task::JoinSet,
+};
+
+const SCENARIO: &str = "summary = 's'\nzone = \"\"\"\n$ORIGIN example.test.\n@ 300 IN MX 10 mx1\nmx1 300 IN A 192.0.2.1\n\"\"\"\n\
+    messages = [{ id = 'm', to = 'alice@example.test' }]\n";
+
+/// Sessions held open at once.
+const SESSIONS: usize = 10_000;
+/// Files beside the sessions.
+const OTHER_FILES: u64 = 100;
+
+#[tokio::test]
+async fn ten_thousand_sessions_are_held_open_at_once() {
+    if !allows(SESSIONS as u64 + OTHER_FILES) {
+        eprintln!("skipped: no {SESSIONS} files may be open at once here");
+        return;
+    }
+    let (_up, address) = Up::new();
+    let mut open = Vec::with_capacity(SESSIONS);
+    while open.len() < SESSIONS {
+        let mut opening = JoinSet::new();
+        for _ in 0..500 {
+            opening.spawn(greeted(address));
+        }
+        for session in opening.join_all().await {
+            open.push(session.expect("a greeting"));
+        }
+    }
+    // All of them are alive, the first as much as the last.
+    for session in &mut open {
+        session.write_all(b"NOOP\r\n").await.expect("sent");
+    }
+    for session in &mut open {
+        expect(session, b"250").await.expect("an answer");
+    }
+}
+
+/// The command with a lab up, ended with this.
+struct Up(Child);
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // It may be gone already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+impl Up {
+    fn new() -> (Self, SocketAddr) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("up.toml");
+        std::fs::write(&file, SCENARIO).expect("written");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+            .args(["up", "--format", "json"])
+            .arg(&file)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let out = child.stdout.take().expect("piped");
+        let up = Self(child);
+        let mut lines = BufReader::new(out).lines();
+        let first = lines.next().expect("a line").expect("read");
+        let told: Value = serde_json::from_str(&first).expect("JSON");
+        let listens = told["receivers"][0]["listens"]
+            .as_str()
+            .expect("an address");
+        // The log is of no interest, and must not stand in the way.
+        thread::spawn(move || lines.for_each(drop));
+        (up, listens.parse().expect("an address"))
+    }
+}
+
+async fn greeted(to: SocketAddr) -> std::io::Result<TcpStream> {
+    let mut stream = TcpStream::connect(to).await?;
+    expect(&mut stream, b"220").await?;
+    Ok(stream)
+}
+
+async fn expect(stream: &mut TcpStream, code: &[u8]) -> std::io::Result<()> {
+    let mut reply = [0; 512];
+    let length = stream.read(&mut reply).await?;
+    let reply = &reply[..length];
+    match reply.starts_with(code) {
+        true => Ok(()),
+        false => Err(std::io::Error::other(String::from_utf8_lossy(reply))),
+    }
+}
+
+/// Whether this process may have so many files open; from now on it may have as many as it can.
+#[cfg(target_os = "linux")]
+fn allows(files: u64) -> bool {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
+    most >= files && setrlimit(Resource::RLIMIT_NOFILE, most, most).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn allows(_: u64) -> bool {
+    false
+}

@@ -1,0 +1,49 @@
+//! The drills that come with mxdrill, so that nobody needs a checkout: about four hundred kilobytes.
+
+use std::{io, path::Path};
+
+use include_dir::{Dir, include_dir};
+
+use crate::scenario::{Mistakes, Scenario};
+
+static SCENARIOS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
+
+/// The statements of the RFCs that the drills cover, as TOML.
+pub const STATEMENTS: &str = include_str!("../docs/statements.toml");
+
+/// Every drill in the order of paths, such as `scenarios/basics/primary_down.toml`: its path and its text.
+pub fn files() -> Vec<(String, &'static str)> {
+    let mut files = within(&SCENARIOS);
+    files.sort();
+    files
+}
+
+/// The drill of a path.
+///
+/// # Errors
+/// That there is none of that path.
+pub fn scenario(path: &Path) -> Result<Scenario, Mistakes> {
+    let shown = path.display().to_string();
+    let text = file(path)
+        .map_err(|error| Mistakes::of_file(&shown, format!("cannot be read: {error}")))?;
+    Scenario::parse_with(&shown, &text, &file)
+}
+
+/// Reads a drill, or a file that one names.
+fn file(path: &Path) -> io::Result<String> {
+    let inside = path.strip_prefix("scenarios").unwrap_or(path);
+    let found = SCENARIOS.get_file(inside);
+    let text = found.and_then(|file| file.contents_utf8());
+    let text = text.map(str::to_owned);
+    text.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn within(folder: &Dir<'static>) -> Vec<(String, &'static str)> {
+    let is_drill = |path: &Path| path.extension().is_some_and(|ending| ending == "toml");
+    let own = folder.files().filter(|file| is_drill(file.path()));
+    let named = own.filter_map(|file| {
+        let path = format!("scenarios/{}", file.path().display());
+        Some((path, file.contents_utf8()?))
+    });
+    named.chain(folder.dirs().flat_map(within)).collect()
+}

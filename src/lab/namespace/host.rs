@@ -1,0 +1,63 @@
+//! The host that senders in a private network stand on: its names and addresses.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::{name::Domain, scenario::Scenario};
+
+/// The addresses of a sender that the scenario gives none.
+const USUAL: (Ipv4Addr, Ipv6Addr) = (
+    Ipv4Addr::new(198, 51, 100, 1),
+    Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1),
+);
+
+/// A sender's host.
+#[derive(Debug, Clone)]
+pub struct SendersHost {
+    /// Its names; the first is the one it says in EHLO.
+    pub names: Vec<Domain>,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl SendersHost {
+    /// The host that a scenario asks for: with the addresses that it says, those that its names have
+    /// in the zone, and usual ones for the families that are left.
+    pub fn of(scenario: &Scenario) -> Self {
+        let settings = &scenario.sender;
+        let owners = scenario.zones.addresses();
+        let mut addresses = settings.addresses.clone();
+        for (address, names) in &owners {
+            let is_own = names.iter().any(|name| settings.names.contains(name));
+            if is_own && !addresses.contains(address) {
+                addresses.push(*address);
+            }
+        }
+        if !addresses.iter().any(IpAddr::is_ipv4) {
+            let free = (0..).map(|n| Ipv4Addr::from(u32::from(USUAL.0) + n));
+            let mut free = free.map(IpAddr::V4);
+            addresses.extend(free.find(|address| !owners.contains_key(address)));
+        }
+        if !addresses.iter().any(IpAddr::is_ipv6) {
+            let free = (0..).map(|n| Ipv6Addr::from(u128::from(USUAL.1) + n));
+            let mut free = free.map(IpAddr::V6);
+            addresses.extend(free.find(|address| !owners.contains_key(address)));
+        }
+        addresses.retain(|address| settings.families.reach(*address));
+        Self {
+            names: settings.names.clone(),
+            addresses,
+        }
+    }
+
+    /// The name that it goes by.
+    pub fn name(&self) -> String {
+        self.names
+            .first()
+            .map_or_else(|| "localhost".to_owned(), ToString::to_string)
+    }
+
+    /// Its address in one family.
+    pub fn address(&self, family: impl Fn(&IpAddr) -> bool) -> Option<IpAddr> {
+        self.addresses.iter().copied().find(family)
+    }
+}

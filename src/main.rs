@@ -1,5 +1,0 @@
-//! The `mxdrill` command.
-
-fn main() -> std::process::ExitCode {
-    mxdrill::cli::main()
-}

@@ -1,0 +1,53 @@
+//! TLS on both sides, as far as it depends on the libraries that do it. Without the feature `tls` there is
+//! none: no certificate can be had, and whoever asks for one is told.
+
+#[cfg(not(feature = "tls"))]
+mod absent;
+#[cfg(feature = "tls")]
+mod authority;
+#[cfg(feature = "tls")]
+mod client;
+#[cfg(feature = "tls")]
+mod server;
+
+use hickory_proto::rr::rdata::TLSA;
+
+#[cfg(not(feature = "tls"))]
+pub(crate) use self::absent::{
+    Authority, Credentials, Secured, accept, below, connect, server_name,
+};
+#[cfg(feature = "tls")]
+pub(crate) use self::{
+    authority::{Authority, Credentials},
+    client::connect,
+    server::{accept, below, server_name},
+};
+use crate::name::Domain;
+
+/// Why there is none.
+#[cfg(not(feature = "tls"))]
+const ABSENT: &str = "TLS is needed, and this mxdrill was built without it (the feature tls)";
+
+/// A connection inside TLS.
+#[cfg(feature = "tls")]
+pub(crate) type Secured = tokio_rustls::TlsStream<crate::stream::Stream>;
+
+/// What shows that the other end is the one that was meant.
+#[derive(Debug, Clone)]
+pub(crate) enum Proof {
+    /// A certificate of a trusted authority for one of these names.
+    Authority(Vec<Domain>),
+    /// A certificate that one of these TLSA records matches, for one of these names.
+    Dane(Vec<TLSA>, Vec<Domain>),
+}
+
+/// An authority for a lab.
+///
+/// # Errors
+/// That mxdrill was built without TLS.
+pub(crate) fn authority() -> std::io::Result<Authority> {
+    #[cfg(not(feature = "tls"))]
+    return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, ABSENT));
+    #[cfg(feature = "tls")]
+    Ok(Authority::new())
+}

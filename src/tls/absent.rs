@@ -1,0 +1,91 @@
+//! What stands in the place of TLS where there is none: types of which nothing can be.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use hickory_proto::rr::Record;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Proof;
+use crate::{
+    name::Domain,
+    scenario::{Certificate, TlsaParameters},
+    stream::Stream,
+};
+
+/// An authority.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Authority {}
+
+/// What a receiver would offer STARTTLS with.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Credentials {
+    pub(crate) kind: Certificate,
+    authority: Authority,
+}
+
+/// A connection inside TLS.
+#[derive(Debug)]
+pub(crate) enum Secured {}
+
+impl Authority {
+    pub(crate) fn pem(&self) -> String {
+        match *self {}
+    }
+
+    pub(crate) fn issue(&self, _: Certificate, _: &[Domain]) -> Credentials {
+        match *self {}
+    }
+
+    pub(crate) fn tlsa(&self, _: &Domain, _: &Credentials, _: TlsaParameters) -> Vec<Record> {
+        match *self {}
+    }
+}
+
+pub(crate) async fn accept(credentials: &Credentials, _: Stream) -> io::Result<Secured> {
+    match credentials.authority {}
+}
+
+pub(crate) async fn connect(
+    _: Option<&Authority>,
+    _: Option<Proof>,
+    _: &Domain,
+    _: Stream,
+) -> io::Result<Secured> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, super::ABSENT))
+}
+
+pub(crate) fn server_name(secured: &Secured) -> Option<String> {
+    match *secured {}
+}
+
+pub(crate) fn below(secured: &Secured) -> &Stream {
+    match *secured {}
+}
+
+impl AsyncRead for Secured {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match *self {}
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        match *self {}
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match *self {}
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match *self {}
+    }
+}
