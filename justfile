@@ -3,7 +3,7 @@
 # Format and lints
 check:
     cargo fmt --all --check
-    cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --workspace --all-targets -- -D warnings
 
 # Every test
 test:
@@ -11,10 +11,10 @@ test:
 
 # The documentation, without a broken link
 docs:
-    RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+    RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
-# Where mail may go, and what is said of a sender
-decisions := "--file src/route.rs --file 'src/route/**' --file src/verdict.rs --file 'src/verdict/**' --file src/scenario.rs --file 'src/scenario/**'"
+# What decides: routes, verdicts, scenarios, zones, lint
+decisions := "--file src/route.rs --file 'src/route/**' --file src/verdict.rs --file 'src/verdict/**' --file src/scenario.rs --file 'src/scenario/**' --file src/zone.rs --file 'src/zone/**' --file src/lint.rs --file 'src/lint/**'"
 
 # Whether the quick tests notice a change: all that decides, or `just mutants --file src/route.rs`
 mutants *ARGS=decisions:

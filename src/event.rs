@@ -445,6 +445,11 @@ impl EventLog {
         self.lock().count()
     }
 
+    /// Whether nothing has happened yet.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many sessions with receivers are under way.
     pub fn open_sessions(&self) -> usize {
         self.lock().open.len()

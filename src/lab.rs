@@ -211,6 +211,10 @@ impl Lab {
         scenario: Arc<Scenario>,
         kind: NetworkKind,
         place: Place,
+        #[cfg_attr(
+            not(all(target_os = "linux", feature = "private-network")),
+            expect(unused_variables, reason = "it is about private networks")
+        )]
         watched: Watched,
         mailbox: Mailbox,
     ) -> io::Result<Self> {

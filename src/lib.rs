@@ -76,8 +76,15 @@
 //! nothing of it then.
 //!
 //! Data moves to the right and never back. A [`Scenario`](scenario::Scenario) is valid once it exists;
-//! the [`lab`] knows nothing of expectations; the [`verdict`] sees the scenario and the log alone; the
-//! [`report`] sees verdicts and logs. [`route`] is MX selection by itself, a pure function.
+//! the [`lab`] knows nothing of expectations; the [`verdict`] sees the scenario and the log alone, and reports
+//! see verdicts and logs. [`route`] is MX selection by itself, a pure function.
+//!
+//! # Features
+//!
+//! Each adds to what there is and changes nothing of it. `tls`, which is on unless it is turned off:
+//! STARTTLS, certificates, DANE and MTA-STS. `records`: what a domain's records say (`survey`, `plan`, `lint`,
+//! `rehearse`). `bundled`: the drills that come with mxdrill. `mailin-embedded`: receivers by a second
+//! implementation of SMTP. `private-network` (Linux): a lab in a network namespace.
 //!
 //! # Words
 //!

@@ -34,6 +34,10 @@ pub(crate) type Secured = tokio_rustls::TlsStream<crate::stream::Stream>;
 
 /// What shows that the other end is the one that was meant.
 #[derive(Debug, Clone)]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "there is nothing to hold it against")
+)]
 pub(crate) enum Proof {
     /// A certificate of a trusted authority for one of these names.
     Authority(Vec<Domain>),

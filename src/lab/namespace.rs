@@ -1,5 +1,5 @@
 //! The lab's side of the private network: receivers on the zone's own addresses at port 25, the name
-//! server at port 53. What nobody accepts is [`tap`]'s.
+//! server at port 53. What nobody accepts is the tap's.
 //!
 //! A receiver that refuses has no listener, so that the kernel answers with RST; one that is silent
 //! has a listener whose socket filter drops what arrives. Neither reaches a listener's `accept`: the

@@ -62,6 +62,10 @@ pub enum NetworkKind {
 pub(crate) enum Network {
     Memory(mpsc::UnboundedSender<Incoming>),
     Loopback(Map),
+    #[cfg_attr(
+        not(all(target_os = "linux", feature = "private-network")),
+        expect(dead_code, reason = "there is none")
+    )]
     Namespace,
 }
 

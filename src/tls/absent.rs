@@ -21,7 +21,7 @@ use crate::{
 pub(crate) enum Authority {}
 
 /// What a receiver would offer STARTTLS with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(crate) kind: Certificate,
     authority: Authority,

@@ -185,6 +185,10 @@ pub(crate) fn allowed(folder: &Path, path: &Path, reach: Reach) -> io::Result<()
 ///
 /// # Errors
 /// Why it cannot be read.
+#[cfg_attr(
+    not(feature = "records"),
+    expect(dead_code, reason = "files of records are surveyed")
+)]
 pub(crate) fn included(folder: &Path, name: &str, reach: Reach) -> Result<Included, String> {
     let path = folder.join(name);
     allowed(folder, &path, reach).map_err(|error| format!("cannot be read: {error}"))?;

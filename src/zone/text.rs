@@ -55,6 +55,10 @@ pub(crate) struct Included {
 
 /// A record, and where it was written.
 #[derive(Debug)]
+#[cfg_attr(
+    not(feature = "records"),
+    expect(dead_code, reason = "files of records are surveyed")
+)]
 pub(crate) struct Entered {
     pub(crate) record: Record,
     /// Its offset in the text.

@@ -50,7 +50,7 @@ pub(crate) struct RehearseArgs {
 const LONG: Duration = Duration::from_secs(3600);
 
 pub(crate) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
-    crate::signals::when_asked_to_end(|| super::give_up())?;
+    crate::signals::when_asked_to_end(super::give_up)?;
     let Looked { surveys, from, .. } = args.records.look()?;
     let mut out = anstream::stdout().lock();
     let mut page = match &args.html {
