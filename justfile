@@ -20,6 +20,10 @@ decisions := "--file src/route.rs --file 'src/route/**' --file src/verdict.rs --
 mutants *ARGS=decisions:
     cargo mutants {{ARGS}}
 
+# One part of all that decides: `just shard 3/24`
+shard PART:
+    cargo mutants {{decisions}} --sharding round-robin --shard {{PART}}
+
 # The small senders in private networks, judged and recorded anew (Linux, Python 3.11)
 senders:
     cargo build --locked --release
