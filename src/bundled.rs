@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use include_dir::{Dir, include_dir};
 
-use crate::scenario::{Mistakes, Scenario};
+use crate::{diagnostic::Mistakes, scenario::Scenario};
 
 static SCENARIOS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
 

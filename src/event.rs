@@ -21,9 +21,10 @@ use tokio::sync::Notify;
 pub use self::answers::{FetchOutcome, QueryOutcome};
 use crate::{
     fault::{QueryEffect, Stage, Transport},
+    mail::MessageId,
     name::Domain,
+    outcome::Outcome,
     reply::Status,
-    scenario::{MessageId, Outcome},
     time::Moment,
 };
 

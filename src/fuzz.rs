@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rand::{RngExt, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 
-use crate::scenario::{Mistakes, Scenario};
+use crate::{diagnostic::Mistakes, scenario::Scenario};
 
 /// Domains that mail is for: `d0.test` and so on.
 const DOMAINS: u8 = 2;

@@ -43,9 +43,10 @@ pub(crate) use self::{mailbox::ID_DOMAIN, network::Network, site::Site};
 use crate::{
     event::{Event, EventLog, Purpose, What},
     fault::Faults,
+    mail::MessageIndex,
     name::Domain,
     observe::{self, Attempt},
-    scenario::{MessageIndex, Scenario},
+    scenario::Scenario,
     stream::Stream,
     tls::{self, Authority},
 };

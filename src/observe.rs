@@ -17,10 +17,12 @@ pub use self::{attribution::Unattributed, sessions::Sessions};
 use crate::{
     event::{Event, SessionId, What},
     fault::{Host, Stage},
-    mailbox,
+    mail::mailbox,
+    mail::{Message, MessageId},
     name::Domain,
+    outcome::{AttemptResult, Outcome},
     reply::Status,
-    scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
+    scenario::Scenario,
     time::Moment,
 };
 

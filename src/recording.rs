@@ -13,10 +13,12 @@ use serde_json::Value;
 
 pub use self::write::{verdict as verdict_line, write, write_event, write_line};
 use crate::{
+    diagnostic::{Mistake, Mistakes},
     drill::Run,
     event::{Event, What},
+    mail::{Mailbox, MessageId},
     name::Domain,
-    scenario::{Mailbox, MessageId, Mistake, Mistakes, OWN_EXCHANGER, Scenario},
+    scenario::{OWN_EXCHANGER, Scenario},
     time::Moment,
     verdict::{self, Witness},
     zone::Zone,

@@ -18,9 +18,10 @@ use crate::{
     drill::{self, Run},
     event::{SessionId, What},
     lab::NetworkKind,
+    mail::MessageId,
     name::Domain,
     plan::{Plan, Planned},
-    scenario::{MessageId, Scenario},
+    scenario::Scenario,
     sender::Reference,
     survey::Survey,
     verdict::{Witness, judge},
@@ -244,8 +245,8 @@ fn play(plan: &Plan, zone: &str, failure: Failure) -> io::Result<Rehearsed> {
     let draft = scenario(&file, &scenario_text(plan, zone, &title, &faults, ""))?;
     let mut run = drill::run(&draft, NetworkKind::Memory, None, Reference::default())?;
     let [lost, delivered] = [
-        crate::scenario::Outcome::Bounced,
-        crate::scenario::Outcome::Delivered,
+        crate::outcome::Outcome::Bounced,
+        crate::outcome::Outcome::Delivered,
     ]
     .map(|outcome| run.verdict.outcomes.get(&outcome).copied().unwrap_or(0));
     // How many of several equals' share is chance; all or nothing is not.

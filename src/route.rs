@@ -13,8 +13,26 @@ pub use self::order::Order;
 use crate::{
     name::Domain,
     reply::{Severity, Status},
-    scenario::{Families, SenderSettings},
 };
+
+/// The address families a sender can reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Families {
+    /// IPv4.
+    pub ipv4: bool,
+    /// IPv6.
+    pub ipv6: bool,
+}
+
+impl Families {
+    /// Whether an address can be reached.
+    pub fn reach(self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(_) => self.ipv4,
+            IpAddr::V6(_) => self.ipv6,
+        }
+    }
+}
 
 /// An exchanger as an MX record names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,17 +87,6 @@ pub struct Identity {
     pub families: Families,
     /// How many candidates it tries in one pass.
     pub max_candidates: Option<usize>,
-}
-
-impl From<&SenderSettings> for Identity {
-    fn from(settings: &SenderSettings) -> Self {
-        Self {
-            names: settings.names.clone(),
-            addresses: settings.addresses.clone(),
-            families: settings.families,
-            max_candidates: settings.max_candidates,
-        }
-    }
 }
 
 impl Identity {
@@ -253,7 +260,15 @@ mod tests {
     }
 
     fn me() -> Identity {
-        Identity::from(&SenderSettings::default())
+        Identity {
+            names: vec![name("mail.sender.test")],
+            addresses: Vec::new(),
+            families: Families {
+                ipv4: true,
+                ipv6: true,
+            },
+            max_candidates: None,
+        }
     }
 
     fn order(

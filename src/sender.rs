@@ -36,10 +36,12 @@ use crate::{
     connection::on_the_wire,
     event::{EventLog, Purpose, What},
     lab::{Site, network},
+    mail::{Mailbox, Message, MessageId},
     name::Domain,
+    outcome::Outcome,
     reply::Status,
     route::{self, Candidate, Identity, Unroutable},
-    scenario::{Mailbox, Message, MessageId, Outcome, Scenario},
+    scenario::Scenario,
     stream::Stream,
     time::Moment,
 };

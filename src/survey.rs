@@ -2,6 +2,7 @@
 //!
 //! A [`Source`] is where records are; a [`Survey`] is all of it that matters to the mail of one domain.
 
+mod answer;
 mod files;
 mod source;
 mod spf;
@@ -14,13 +15,14 @@ use std::{
 use futures_util::{StreamExt, stream};
 use hickory_proto::rr::{Name, RData, RecordType, rdata::TXT};
 
+pub use self::{
+    answer::{Place, Placed, Reply},
+    source::{Source, resolver_address},
+    spf::SpfWalk,
+};
 pub(crate) use self::{
     files::Files,
     spf::{Flaw, MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record},
-};
-pub use self::{
-    source::{Place, Placed, Reply, Source, resolver_address},
-    spf::SpfWalk,
 };
 use crate::{
     name::Domain,

@@ -16,10 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub(crate) use self::judge::Judge;
 pub use self::rules::{RULES, Rule};
-use crate::{
-    event::Event,
-    scenario::{Level, Outcome, Scenario},
-};
+use crate::{event::Event, level::Level, outcome::Outcome, scenario::Scenario};
 
 /// The rule about waits between attempts: where passes are begun for a sender, it is not the sender's.
 pub const RETRY_WAITS: Rule = rules::RETRY_WAITS;

@@ -6,8 +6,9 @@ use hickory_proto::rr::{RData, RecordType};
 use mxdrill::{
     drill::{self, Run},
     lab::NetworkKind,
+    outcome::Outcome,
     reply::Status,
-    scenario::{Outcome, Scenario},
+    scenario::Scenario,
     sender::{self, Flaw, Found, Post, Reference, Sender},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -224,7 +225,7 @@ fn each_message_expected_deferred_is_left_alone_and_no_other() {
 async fn hand_over(
     post: &sender::Post,
     address: std::net::IpAddr,
-    message: &mxdrill::scenario::Message,
+    message: &mxdrill::mail::Message,
 ) -> bool {
     let Ok(mut stream) = post.connect(address, &message.id).await else {
         return false;

@@ -13,8 +13,8 @@ use mxdrill::{
     lab::NetworkKind,
     name::Domain,
     plan::Plan,
-    route::{Addresses, Candidate, Exchanger, Identity, Unroutable, route},
-    scenario::{Families, Scenario, SenderSettings},
+    route::{Addresses, Candidate, Exchanger, Families, Identity, Unroutable, route},
+    scenario::{Scenario, SenderSettings},
     sender::{self, Post, Reference},
     survey::{Source, Survey},
 };

@@ -6,7 +6,8 @@ use mxdrill::{
     drill,
     event::{What, silenced},
     lab::{Lab, NetworkKind},
-    scenario::{Outcome, Scenario},
+    outcome::Outcome,
+    scenario::Scenario,
     sender::Reference,
     verdict::{Witness, judge},
 };

@@ -10,7 +10,8 @@ use std::{
 use mxdrill::{
     drill::{self, Run},
     lab::NetworkKind,
-    scenario::{Outcome, Scenario},
+    outcome::Outcome,
+    scenario::Scenario,
     sender::{self, Flaw, Post, Reference, Sender},
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};

@@ -17,7 +17,8 @@ use crate::commands::{
     plan::{self, PLAN_NOTES, PlanArgs},
     private::{CONFORM_NOTES, ConformArgs, EXEC_NOTES, ExecArgs, MtaCommand, UserArgs},
     rehearse::{self, REHEARSE_NOTES, RehearseArgs},
-    run::{self, RunArgs},
+    run,
+    run_args::RunArgs,
     say,
     up::{self, UpArgs},
 };

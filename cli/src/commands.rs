@@ -23,6 +23,7 @@ pub(crate) mod private;
 pub(crate) mod records;
 pub(crate) mod rehearse;
 pub(crate) mod run;
+pub(crate) mod run_args;
 pub(crate) mod say;
 pub(crate) mod up;
 pub(crate) mod writer;
@@ -31,10 +32,7 @@ pub(crate) mod written;
 use std::{io, path::Path, process::ExitCode};
 
 use clap::ValueEnum;
-use mxdrill::{
-    scenario::{Reach, Scenario},
-    sender::Flaw,
-};
+use mxdrill::{scenario::Scenario, sender::Flaw, zone::file::Reach};
 
 /// Where the files may lie that other files name.
 #[derive(Debug, Clone, clap::Args)]

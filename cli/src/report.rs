@@ -20,8 +20,9 @@ pub(crate) use self::{
     text::{Style, Text},
 };
 use mxdrill::{
+    diagnostic::Mistakes,
     drill::Run,
-    scenario::{Mistakes, Scenario},
+    scenario::Scenario,
     verdict::{Finding, Verdict},
 };
 

@@ -2,11 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mxdrill::{
-    lint::lint,
-    plan::Plan,
-    survey::{Source, Survey},
-};
+use mxdrill::{lint::{lint}, plan::{Plan}, survey::{Source, Survey}};
 
 /// Domains of a file that are looked at.
 const MOST_DOMAINS: usize = 20;

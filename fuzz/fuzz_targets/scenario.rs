@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mxdrill::scenario::Scenario;
+use mxdrill::{scenario::{Scenario}};
 
 fuzz_target!(|text: &str| {
     let read = |_: &std::path::Path| Err(std::io::ErrorKind::NotFound.into());

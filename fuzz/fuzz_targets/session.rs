@@ -4,10 +4,7 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use mxdrill::{
-    lab::{Lab, NetworkKind},
-    scenario::Scenario,
-};
+use mxdrill::{lab::{Lab, NetworkKind}, scenario::{Scenario}};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 static SCENARIO: LazyLock<Arc<Scenario>> = LazyLock::new(|| {

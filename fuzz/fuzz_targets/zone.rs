@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mxdrill::scenario::Scenario;
+use mxdrill::{scenario::{Scenario}};
 
 fuzz_target!(|text: &str| {
     if let Err(mistakes) = Scenario::from_zone(text) {

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::{reply::Reply, scenario::mistake::not_allowed, time::Span};
+use crate::{diagnostic::not_allowed, reply::Reply, time::Span};
 
 /// A point in a session at which it can fail, in the order of a session.
 #[derive(

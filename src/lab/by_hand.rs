@@ -93,7 +93,7 @@ impl Lab {
             .flat_map(|receiver| &receiver.names)
             .map(Domain::as_str);
         known.then_some(host).ok_or_else(|| {
-            let hint = crate::scenario::mistake::nearest(text, names)
+            let hint = crate::diagnostic::nearest(text, names)
                 .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
             format!("found host {text:?}, expected one that a record names{hint}")
         })

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::report::{self, Report};
-use crate::{event::SessionId, name::Domain, scenario::MessageId, time::Moment};
+use crate::{event::SessionId, mail::MessageId, name::Domain, time::Moment};
 
 /// Octets of content kept in memory, for each message, and those of a slot of the spool.
 const IN_MEMORY: usize = 64 * 1024;

@@ -11,8 +11,8 @@ use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 use super::ID_DOMAIN;
 use crate::{
     event::Action,
+    mail::{Mailbox, MessageId},
     reply::Status,
-    scenario::{Mailbox, MessageId},
 };
 
 /// Reads the fields that are looked at here.

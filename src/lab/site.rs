@@ -24,8 +24,9 @@ use super::{
 use crate::{
     event::{EventLog, Purpose, SessionId, What},
     fault::{Effect, Faults, Point, QueryEffect, Stage, Transport},
+    mail::{MessageId, MessageIndex},
     name::Domain,
-    scenario::{MessageId, MessageIndex, Scenario},
+    scenario::Scenario,
     time::Moment,
     tls::Authority,
     zone::{Answer, History},

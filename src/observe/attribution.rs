@@ -17,9 +17,10 @@ use super::{
 };
 use crate::{
     event::{Event, What},
-    mailbox,
+    mail::mailbox,
+    mail::{Mailbox, Message, MessageId},
     name::Domain,
-    scenario::{Mailbox, Message, MessageId, Scenario},
+    scenario::Scenario,
     time::Moment,
 };
 

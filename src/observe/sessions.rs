@@ -6,8 +6,9 @@ use super::{Attempt, Certainty, attribution::Unattributed};
 use crate::{
     event::{Answered, Connected, Event, Failed, Purpose, SessionId, What},
     fault::Stage,
+    mail::MessageId,
     name::Domain,
-    scenario::{AttemptResult, MessageId},
+    outcome::AttemptResult,
     time::Moment,
 };
 

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use hickory_proto::rr::{RData, Record, RecordType};
 
-use super::{Scenario, mistake::nearest};
+use super::Scenario;
+use crate::diagnostic::nearest;
 use crate::{
     fault::Failure,
     name::Domain,

@@ -6,6 +6,7 @@ use crate::{
     fault::{Host, Stage},
     mta_sts::Policy,
     name::Domain,
+    route::{Families, Identity},
     time::Moment,
 };
 
@@ -128,25 +129,6 @@ impl Default for SenderSettings {
     }
 }
 
-/// The address families a sender can reach.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Families {
-    /// IPv4.
-    pub ipv4: bool,
-    /// IPv6.
-    pub ipv6: bool,
-}
-
-impl Families {
-    /// Whether an address can be reached.
-    pub fn reach(self, address: IpAddr) -> bool {
-        match address {
-            IpAddr::V4(_) => self.ipv4,
-            IpAddr::V6(_) => self.ipv6,
-        }
-    }
-}
-
 /// The certificate with which a receiver offers STARTTLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Certificate {
@@ -228,4 +210,15 @@ pub struct ReceiverSettings {
     pub size: Option<usize>,
     /// What serves there.
     pub engine: Option<Engine>,
+}
+
+impl From<&SenderSettings> for Identity {
+    fn from(settings: &SenderSettings) -> Self {
+        Self {
+            names: settings.names.clone(),
+            addresses: settings.addresses.clone(),
+            families: settings.families,
+            max_candidates: settings.max_candidates,
+        }
+    }
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     lab::ID_DOMAIN,
+    mail::{Mailbox, Message, MessageId},
     reply::{Reply, Status},
-    scenario::{Mailbox, Message, MessageId},
     sender::session::Reason,
     time::Moment,
 };

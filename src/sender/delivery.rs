@@ -12,8 +12,8 @@ use super::{content, session::Reason};
 use crate::{
     connection::on_the_wire,
     event::EventLog,
+    mail::{Mailbox, Message, MessageId},
     name::Domain,
-    scenario::{Mailbox, Message, MessageId},
     time::Moment,
 };
 

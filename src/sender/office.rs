@@ -20,11 +20,13 @@ use super::{
 use crate::{
     event::Purpose,
     lab::Site,
+    mail::Mailbox,
     mta_sts::{Mode, Policy},
     name::Domain,
+    outcome::Outcome,
     reply::{Severity, Status},
     route::{self, Candidate, Identity, Unroutable},
-    scenario::{Mailbox, Outcome, SenderSettings, TlsPolicy},
+    scenario::{SenderSettings, TlsPolicy},
     time::Moment,
 };
 

@@ -21,9 +21,10 @@ use super::{
 };
 use crate::{
     lab::{Network, network::MAX_SESSIONS},
+    mail::{Mailbox, Message},
     name::Domain,
     reply::Status,
-    scenario::{Mailbox, Message, Scenario},
+    scenario::Scenario,
     time::Moment,
 };
 

@@ -10,9 +10,10 @@ use crate::{
     event::Purpose,
     fault::Stage,
     lab::{Site, network},
+    mail::Mailbox,
     reply::{Reply, Severity, Status},
     route::Candidate,
-    scenario::{Mailbox, SenderSettings},
+    scenario::SenderSettings,
 };
 
 /// Why something was not delivered: a status and words for it.

@@ -11,10 +11,11 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
-use super::source::{Place, Placed, Reply};
+use super::answer::{Place, Placed, Reply};
 use crate::{
+    diagnostic::{Mistake, Mistakes},
     name::Domain,
-    scenario::{Mistake, Mistakes, Scenario},
+    scenario::Scenario,
     time::Moment,
     zone::{
         Zone, address_of,

@@ -1,27 +1,28 @@
 //! Where records are looked up: in zone files, in a scenario, or by a resolver.
 
 use std::{
-    fmt, io,
+    io,
     net::{IpAddr, SocketAddr},
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
-use hickory_proto::rr::{RData, Record, RecordType};
+use hickory_proto::rr::{RData, RecordType};
 use hickory_resolver::{
     Resolver, TokioResolver,
     config::ResolveHosts,
     net::{NetError, runtime::TokioRuntimeProvider},
 };
 
-use super::files::Files;
+use super::{
+    answer::{Place, Placed, Reply},
+    files::Files,
+};
 use crate::{
+    diagnostic::Mistakes,
     name::Domain,
-    scenario::{Mistakes, Scenario},
+    scenario::Scenario,
     sender::{Found, asking_only, read_answer},
     zone::file::{self, Reach, Text},
 };
@@ -32,60 +33,6 @@ const MAX_ALIASES: usize = 16;
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Questions without any answer after which a resolver is asked no more.
 const PATIENCE: usize = 3;
-
-/// Where a record is written down.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The file, as the user named it.
-    pub path: Arc<str>,
-    /// Line, from 1.
-    pub line: usize,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.path, self.line)
-    }
-}
-
-/// A record, and where it is written down, if that is known.
-#[derive(Debug, Clone)]
-pub struct Placed {
-    /// The record.
-    pub record: Record,
-    /// Its place in a zone file.
-    pub place: Option<Place>,
-}
-
-/// What a lookup came to.
-#[derive(Debug, Clone)]
-pub enum Reply {
-    /// Records of the type asked for, at the end of any aliases.
-    Records(Vec<Placed>),
-    /// The name exists and has none.
-    NoData,
-    /// The name does not exist.
-    NoDomain,
-    /// No answer that can be relied on.
-    Failed,
-    /// The name is in none of the zone files, and there is no resolver to ask.
-    Unknown,
-}
-
-impl Reply {
-    /// The records, none if there is no answer.
-    pub fn records(&self) -> &[Placed] {
-        match self {
-            Self::Records(records) => records,
-            _ => &[],
-        }
-    }
-
-    /// Whether it is settled that there are none.
-    pub fn is_none(&self) -> bool {
-        matches!(self, Self::NoData | Self::NoDomain)
-    }
-}
 
 /// Where records are looked up: what the files have, and for all else a resolver, if there is one.
 #[derive(Default)]

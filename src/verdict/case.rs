@@ -8,15 +8,17 @@ use std::{
 
 use super::{
     Witness,
-    places::Exchangers,
-    told::{LONGEST_PASS, Told},
+    told::{Exchangers, LONGEST_PASS},
+    views::Knowledge,
 };
 use crate::{
     event::SessionId,
     fault::Stage,
+    mail::{Message, MessageId},
     name::Domain,
     observe::{Attempt, Ending, Heard},
-    scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
+    outcome::{AttemptResult, Outcome},
+    scenario::Scenario,
     time::Moment,
 };
 
@@ -26,7 +28,7 @@ const REMEMBERED_FROM: Duration = Duration::from_secs(600);
 /// What is known of a drill when a message of it is judged.
 pub(super) struct Case<'a> {
     pub(super) scenario: &'a Scenario,
-    pub(super) told: Told<'a>,
+    pub(super) told: Knowledge<'a>,
     pub(super) witness: Witness,
     /// When something happened last.
     pub(super) last: Moment,

@@ -4,8 +4,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     event::SessionId,
+    mail::MessageId,
     observe::{Attempt, Heard},
-    scenario::MessageId,
     time::Moment,
 };
 

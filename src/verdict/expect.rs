@@ -12,11 +12,14 @@ use super::{
 };
 use crate::{
     fault::{Host, Stage},
-    mailbox,
+    level::Level,
+    mail::Message,
+    mail::mailbox,
     name::Domain,
     observe::{Attempt, Ending},
+    outcome::Outcome,
     reply::Status,
-    scenario::{ExpectedMessage, Level, Message, Outcome, Scenario, Total},
+    scenario::{ExpectedMessage, Scenario, Total},
 };
 
 /// Attempts of one pass over a queue that is driven are nearer to each other than this.

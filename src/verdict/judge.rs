@@ -10,13 +10,14 @@ use super::{
     rules::{delivery, routing, security},
     surroundings::Surroundings,
     tally::Tally,
-    told::Told,
+    views::Knowledge,
 };
 use crate::{
     event::{Connected, Event, SessionId, What},
     fault::Stage,
+    mail::{MessageId, MessageIndex},
     observe::{self, Attempt, Background, Ending, Sessions, Unattributed},
-    scenario::{MessageId, MessageIndex, Scenario},
+    scenario::Scenario,
     time::Moment,
 };
 
@@ -115,7 +116,7 @@ impl<'a> Judge<'a> {
         Self {
             case: Case {
                 scenario,
-                told: Told::new(scenario, witness),
+                told: Knowledge::new(scenario, witness),
                 witness,
                 last: Moment::START,
                 unreached: BTreeMap::new(),

@@ -4,35 +4,13 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use hickory_proto::rr::{RData, RecordType};
 
-use super::told::Told;
+use super::told::{Exchangers, Told};
 use crate::{
     name::Domain,
     observe::Attempt,
     time::Moment,
     zone::{Zone, address_of},
 };
-
-/// The exchangers of a domain with their preferences, or why there are none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Exchangers {
-    Mx(BTreeSet<(u16, Domain)>),
-    Implicit,
-    Null,
-    NoDomain,
-    Failed,
-}
-
-impl Exchangers {
-    /// The exchangers that MX records name; of no record, the implicit one (RFC 5321 section 5.1).
-    pub(super) fn of(pairs: BTreeSet<(u16, Domain)>) -> Self {
-        let is_null = |(preference, host): &(u16, Domain)| *preference == 0 && host.is_root();
-        match pairs.len() {
-            0 => Self::Implicit,
-            1 if pairs.iter().all(is_null) => Self::Null,
-            _ => Self::Mx(pairs),
-        }
-    }
-}
 
 /// The places a message may be sent to, as the sender knew them at some moment.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,13 +1,13 @@
 //! The rules that hold for every drill, whatever its author expects. Each has a name and a source.
 //!
-//! They read the log through [`Told`](super::told::Told) and [`Attempt`] and share no code with the router.
+//! They read the log through [`Knowledge`](super::views::Knowledge) and [`Attempt`] and share no code with the router.
 
 pub(super) mod delivery;
 pub(super) mod routing;
 pub(super) mod security;
 
 use super::Finding;
-use crate::scenario::{Level, MessageId};
+use crate::{level::Level, mail::MessageId};
 
 /// A rule of mail routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,10 @@ use super::{
     case::{Case, Subject},
     rules::routing::Equals,
 };
-use crate::scenario::{Outcome, Scenario, Total};
+use crate::{
+    outcome::Outcome,
+    scenario::{Scenario, Total},
+};
 
 /// Counts of a drill.
 #[derive(Debug, Default)]

@@ -5,11 +5,9 @@
 //! not ask, or asked elsewhere, is the concern of [`views`](super::views).
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::IpAddr,
-    rc::Rc,
     time::Duration,
 };
 
@@ -18,11 +16,7 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
-use super::{
-    Witness,
-    places::{Exchangers, Places},
-    views::InZone,
-};
+use super::Witness;
 use crate::{
     event::{Event, QueryOutcome, What},
     fault::QueryEffect,
@@ -37,9 +31,6 @@ const MAX_ALIASES: usize = 16;
 
 /// How long a pass over a route may take that was looked up when it began.
 pub(super) const LONGEST_PASS: Duration = Duration::from_secs(600);
-
-/// Next hops and moments for which places are kept.
-const MOST_PLACES: usize = 10_000;
 
 /// What a question was answered with at some time. Answers alike are told once, so that a drill of
 /// many messages fills no memory with them.
@@ -109,10 +100,6 @@ pub(super) struct Told<'a> {
     given: BTreeMap<Domain, BTreeMap<RecordType, Vec<Given>>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
     fetched: BTreeMap<Domain, Vec<Moment>>,
-    /// What was worked out for next hops at some moments: many messages go there at each.
-    places: RefCell<BTreeMap<(Domain, Moment), Rc<Places>>>,
-    /// What the records say of next hops, whatever the sender asked.
-    in_zones: RefCell<BTreeMap<Domain, Rc<[InZone]>>>,
 }
 
 /// What a question had been answered with at some moment.
@@ -125,6 +112,28 @@ pub(super) enum Known {
     Failed,
 }
 
+/// The exchangers of a domain with their preferences, or why there are none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Exchangers {
+    Mx(BTreeSet<(u16, Domain)>),
+    Implicit,
+    Null,
+    NoDomain,
+    Failed,
+}
+
+impl Exchangers {
+    /// The exchangers that MX records name; of no record, the implicit one (RFC 5321 section 5.1).
+    pub(super) fn of(pairs: BTreeSet<(u16, Domain)>) -> Self {
+        let is_null = |(preference, host): &(u16, Domain)| *preference == 0 && host.is_root();
+        match pairs.len() {
+            0 => Self::Implicit,
+            1 if pairs.iter().all(is_null) => Self::Null,
+            _ => Self::Mx(pairs),
+        }
+    }
+}
+
 impl<'a> Told<'a> {
     pub(super) fn new(scenario: &'a Scenario, witness: Witness) -> Self {
         Self {
@@ -132,14 +141,12 @@ impl<'a> Told<'a> {
             is_foreign: !matches!(witness, Witness::Sender { .. }),
             given: BTreeMap::new(),
             fetched: BTreeMap::new(),
-            places: RefCell::default(),
-            in_zones: RefCell::default(),
         }
     }
 
     /// Takes an event in; whether anything is known by it that was not before.
     pub(super) fn see(&mut self, event: &Event) -> bool {
-        let news = match &event.what {
+        match &event.what {
             What::Query {
                 name,
                 record_type,
@@ -183,11 +190,7 @@ impl<'a> Told<'a> {
                 news
             }
             _ => false,
-        };
-        if news {
-            self.places.get_mut().clear();
         }
-        news
     }
 
     fn given(&self, name: &Domain, record_type: RecordType) -> Option<&[Given]> {
@@ -249,32 +252,6 @@ impl<'a> Told<'a> {
     pub(super) fn asked(&self, name: &Domain, record_type: RecordType, at: Moment) -> bool {
         let mut given = self.given(name, record_type).into_iter().flatten();
         given.any(|given| given.since() <= at)
-    }
-
-    /// Where mail for a domain may go, as known at a moment.
-    pub(super) fn places(&self, hop: &Domain, at: Moment) -> Rc<Places> {
-        let key = (hop.clone(), at);
-        if let Some(places) = self.places.borrow().get(&key) {
-            return Rc::clone(places);
-        }
-        let places = Rc::new(Places::new(self, hop, at));
-        let mut known = self.places.borrow_mut();
-        if known.len() >= MOST_PLACES {
-            known.clear();
-        }
-        known.insert(key, Rc::clone(&places));
-        places
-    }
-
-    /// Where mail for a domain may go by the records, as they change.
-    pub(super) fn in_zones(&self, hop: &Domain) -> Rc<[InZone]> {
-        let known = self.in_zones.borrow().get(hop).map(Rc::clone);
-        known.unwrap_or_else(|| {
-            let read: Rc<[InZone]> = self.read_zones(hop).into();
-            let mut known = self.in_zones.borrow_mut();
-            known.insert(hop.clone(), Rc::clone(&read));
-            read
-        })
     }
 
     /// When a policy was last handed out, up to a moment.

@@ -5,16 +5,22 @@
 //! answer for as long as its TTL lasts (RFC 1034 section 3.6); it may have been told what a fault of the
 //! drill tells those who ask. A rule is held against it only where it is broken in every one of these ways.
 
-use std::{net::IpAddr, rc::Rc, time::Duration};
+use std::{cell::RefCell, collections::BTreeMap, net::IpAddr, ops::Deref, rc::Rc, time::Duration};
 
 use hickory_proto::rr::RecordType;
 
 use super::{
+    Witness,
     failures::negative_ttl,
-    places::{Exchangers, Place, Places, addresses_in, exchangers_in},
-    told::{LONGEST_PASS, Told},
+    places::{Place, Places, addresses_in, exchangers_in},
+    told::{Exchangers, LONGEST_PASS, Told},
 };
-use crate::{fault::QueryEffect, name::Domain, time::Moment, zone::Zone};
+use crate::{
+    event::Event, fault::QueryEffect, name::Domain, scenario::Scenario, time::Moment, zone::Zone,
+};
+
+/// Next hops and moments for which places are kept.
+const MOST_PLACES: usize = 10_000;
 
 /// Where mail for a domain may go in one of these ways.
 pub(super) struct View {
@@ -25,9 +31,9 @@ pub(super) struct View {
 
 impl View {
     /// What the sender must have known of it: of a family that it never asked for, it need not.
-    pub(super) fn known<'a>(&'a self, told: &'a Told<'_>) -> impl Iterator<Item = &'a Place> {
+    pub(super) fn known<'a>(&'a self, known: &'a Knowledge<'_>) -> impl Iterator<Item = &'a Place> {
         let kept = self.places.kept();
-        kept.filter(|place| told.must_know(&place.host, place.address, self.at))
+        kept.filter(|place| known.must_know(&place.host, place.address, self.at))
     }
 }
 
@@ -40,7 +46,67 @@ pub(super) struct InZone {
     places: Rc<Places>,
 }
 
-impl Told<'_> {
+/// What a sender was told, and where mail may go by it: that is worked out once for each next hop and moment,
+/// since many messages go there.
+pub(super) struct Knowledge<'a> {
+    told: Told<'a>,
+    places: RefCell<BTreeMap<(Domain, Moment), Rc<Places>>>,
+    /// By the records, whatever the sender asked.
+    in_zones: RefCell<BTreeMap<Domain, Rc<[InZone]>>>,
+}
+
+impl<'a> Deref for Knowledge<'a> {
+    type Target = Told<'a>;
+
+    fn deref(&self) -> &Told<'a> {
+        &self.told
+    }
+}
+
+impl<'a> Knowledge<'a> {
+    pub(super) fn new(scenario: &'a Scenario, witness: Witness) -> Self {
+        Self {
+            told: Told::new(scenario, witness),
+            places: RefCell::default(),
+            in_zones: RefCell::default(),
+        }
+    }
+
+    /// Takes an event in; whether anything is known by it that was not before.
+    pub(super) fn see(&mut self, event: &Event) -> bool {
+        let news = self.told.see(event);
+        if news {
+            self.places.get_mut().clear();
+        }
+        news
+    }
+
+    /// Where mail for a domain may go, as known at a moment.
+    pub(super) fn places(&self, hop: &Domain, at: Moment) -> Rc<Places> {
+        let key = (hop.clone(), at);
+        if let Some(places) = self.places.borrow().get(&key) {
+            return Rc::clone(places);
+        }
+        let places = Rc::new(Places::new(&self.told, hop, at));
+        let mut known = self.places.borrow_mut();
+        if known.len() >= MOST_PLACES {
+            known.clear();
+        }
+        known.insert(key, Rc::clone(&places));
+        places
+    }
+
+    /// Where mail for a domain may go by the records, as they change.
+    fn in_zones(&self, hop: &Domain) -> Rc<[InZone]> {
+        let known = self.in_zones.borrow().get(hop).map(Rc::clone);
+        known.unwrap_or_else(|| {
+            let read: Rc<[InZone]> = self.read_zones(hop).into();
+            let mut known = self.in_zones.borrow_mut();
+            known.insert(hop.clone(), Rc::clone(&read));
+            read
+        })
+    }
+
     /// Where mail for a domain may go at a moment: as the sender was told; then, of one that may know what
     /// it did not ask, in every other way in which that can be. Its pass began at `began`.
     pub(super) fn views(&self, hop: &Domain, at: Moment, began: Moment) -> Vec<View> {
@@ -68,7 +134,7 @@ impl Told<'_> {
         if self.may_have_failed(hop, RecordType::MX, at, no_data) {
             let zone = self.scenario().zones.at(at);
             let addresses = |host: &Domain| addresses_in(zone, host);
-            let implicit = Places::of(self, hop, Exchangers::Implicit, addresses);
+            let implicit = Places::of(&self.told, hop, Exchangers::Implicit, addresses);
             let places = Rc::new(implicit);
             views.push(View { places, at });
         }
@@ -76,11 +142,11 @@ impl Told<'_> {
     }
 
     /// Where mail for a domain may go by the records, as they change.
-    pub(super) fn read_zones(&self, hop: &Domain) -> Vec<InZone> {
+    fn read_zones(&self, hop: &Domain) -> Vec<InZone> {
         let mut all: Vec<InZone> = Vec::new();
         for (since, until, zone) in self.scenario().zones.spans() {
             let kept_for = kept_for(zone, hop).saturating_add(LONGEST_PASS);
-            let places = Places::in_zone(self, zone, hop);
+            let places = Places::in_zone(&self.told, zone, hop);
             match all.last_mut() {
                 // A change of something else.
                 Some(last) if last.kept_for == kept_for && *last.places == places => {

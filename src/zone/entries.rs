@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::scenario::Mistake;
+use crate::diagnostic::Mistake;
 
 /// A mistake at a byte offset of the zone text.
 #[derive(Debug, Clone, PartialEq, Eq)]

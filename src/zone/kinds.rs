@@ -9,10 +9,9 @@ use hickory_proto::rr::RecordType;
 
 use super::{
     entries::{Entry, ZoneMistake},
-    text::ttl,
-    words::Words,
+    words::{Words, ttl},
 };
-use crate::scenario::mistake::not_allowed;
+use crate::diagnostic::not_allowed;
 
 /// Types whose data are read.
 const READ: [&str; 15] = [

@@ -5,10 +5,7 @@
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
-use hickory_proto::{
-    rr::{Name, RData, Record},
-    serialize::txt::parse_ttl,
-};
+use hickory_proto::rr::{Name, RData, Record};
 
 mod expand;
 
@@ -17,14 +14,11 @@ use super::{
     data,
     entries::{Entries, Entry, MAX_MISTAKES},
     kinds::{self, Kind},
-    words::{Manner, Words},
+    words::{Manner, Words, ttl},
 };
 use crate::{
+    diagnostic::{Mistake, nearest, not_allowed},
     name::Domain,
-    scenario::{
-        Mistake,
-        mistake::{nearest, not_allowed},
-    },
 };
 
 /// TTL in seconds of a record that states none and follows neither `$TTL` nor an SOA.
@@ -376,14 +370,6 @@ impl Line {
         self.offset = offset;
         self.before + 1
     }
-}
-
-pub(super) fn ttl(words: &Words<'_>, range: &Range<usize>) -> Result<u32, ZoneMistake> {
-    let token = words.token(range);
-    parse_ttl(token).map_err(|_| {
-        let expected = "expected seconds (0 to 4294967295) or a form such as 1h";
-        words.at(range, format!("found TTL {token:?}, {expected}"))
-    })
 }
 
 /// The owner of an SOA that some exports write without its final dot: it is the origin, or where there is

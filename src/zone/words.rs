@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use hickory_proto::rr::Name;
+use hickory_proto::{rr::Name, serialize::txt::parse_ttl};
 
 use super::entries::ZoneMistake;
 use crate::name;
@@ -119,4 +119,13 @@ impl<'a> Words<'a> {
             false => Cow::Borrowed(token.as_bytes()),
         }
     }
+}
+
+/// A TTL: seconds, or units of time.
+pub(super) fn ttl(words: &Words<'_>, range: &Range<usize>) -> Result<u32, ZoneMistake> {
+    let token = words.token(range);
+    parse_ttl(token).map_err(|_| {
+        let expected = "expected seconds (0 to 4294967295) or a form such as 1h";
+        words.at(range, format!("found TTL {token:?}, {expected}"))
+    })
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use mxdrill::{
     drill::{self, Run},
     lab::NetworkKind,
-    scenario::{Level, Scenario},
+    level::Level,
+    scenario::Scenario,
     sender::Reference,
     verdict::Verdict,
 };

@@ -4,7 +4,8 @@ use std::{io, path::Path};
 
 use mxdrill::{
     fault::Host,
-    scenario::{Engine, Mailbox, MessageId, Scenario},
+    mail::{Mailbox, MessageId},
+    scenario::{Engine, Scenario},
 };
 
 const MX: &str = "example.test. MX 10 mx1.example.test.\nmx1.example.test. A 192.0.2.1\n";

@@ -5,10 +5,10 @@ use std::{net::IpAddr, time::Duration};
 use hickory_proto::rr::RecordType;
 use mxdrill::{
     fault::{Effect, Failure, Host, Stage, Transport},
+    level::Level,
+    outcome::Outcome,
     reply::Status,
-    scenario::{
-        Bounds, Certificate, Engine, Level, Outcome, Scenario, TlsPolicy, TlsaParameters, Total,
-    },
+    scenario::{Bounds, Certificate, Engine, Scenario, TlsPolicy, TlsaParameters, Total},
     time::Moment,
 };
 

@@ -1,7 +1,7 @@
 //! The verdict as a whole: what is counted, what is noted, and how much of it is told.
 
 use mxdrill::{
-    scenario::Outcome,
+    outcome::Outcome,
     verdict::{Verdict, Witness, judge},
 };
 

@@ -23,9 +23,11 @@ use mxdrill::{
         Answered, Connected, Ended, Event, Failed, Purpose, QueryOutcome, SessionId, What, silenced,
     },
     fault::{QueryEffect, Stage, Transport},
+    mail::Message,
     name::Domain,
+    outcome::Outcome,
     reply::Status,
-    scenario::{Message, Outcome, Scenario},
+    scenario::Scenario,
     time::{Moment, Span},
     verdict::{Finding, Verdict, Witness, judge},
 };

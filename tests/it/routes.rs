@@ -6,9 +6,10 @@ use mxdrill::{
     name::Domain,
     reply::{Severity, Status},
     route::{
-        Addresses, Candidate, Exchanger, Identity, MxAnswer, Order, Unroutable, exchangers, route,
+        Addresses, Candidate, Exchanger, Families, Identity, MxAnswer, Order, Unroutable,
+        exchangers, route,
     },
-    scenario::{Families, SenderSettings},
+    scenario::SenderSettings,
 };
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;

@@ -33,9 +33,10 @@ use mxdrill::{
     drill,
     event::silenced,
     lab::NetworkKind,
-    scenario::{Reach, Scenario},
+    scenario::Scenario,
     sender::{Flaw, Reference},
     verdict::{Witness, judge},
+    zone::file::Reach,
 };
 
 /// A drill to be played, and by which sender.

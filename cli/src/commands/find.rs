@@ -9,8 +9,9 @@ use std::{
 use super::{at, say};
 use mxdrill::{
     bundled,
-    scenario::{Mistakes, Reach, Scenario},
-    zone::file::is_standard_input,
+    diagnostic::Mistakes,
+    scenario::Scenario,
+    zone::file::{Reach, is_standard_input},
 };
 
 /// A scenario file that could be read, or the mistakes in it.

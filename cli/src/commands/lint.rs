@@ -10,8 +10,8 @@ use super::{
 };
 use crate::report::Linted;
 use mxdrill::{
+    diagnostic::not_allowed,
     lint::{self, CHECKS, Check, Severity},
-    scenario::mistake::not_allowed,
 };
 
 pub(crate) const LINT_NOTES: &str = "\

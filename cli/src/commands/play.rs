@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     Format,
     lines::{Lines, Rest, Turn, When},
-    run::{NetworkArg, RunArgs, again},
+    run_args::{NetworkArg, RunArgs, again},
 };
 use crate::{
     report::{End, Played, Section, Seen, Shown},

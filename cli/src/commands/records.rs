@@ -8,8 +8,8 @@ use std::{
 
 use super::{OutsideArgs, at};
 use mxdrill::{
+    diagnostic::Mistakes,
     name::Domain,
-    scenario::Mistakes,
     survey::{Reply, Source, Survey, resolver_address},
     zone::file::is_standard_input,
 };

@@ -10,7 +10,7 @@ use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::fit::Feature;
-use mxdrill::scenario::Mistake;
+use mxdrill::diagnostic::Mistake;
 
 /// The adapters that come with mxdrill.
 static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/conform/adapters");
@@ -166,7 +166,7 @@ impl Adapter {
             return Ok(bundled.swap_remove(index));
         }
         let names: Vec<&str> = bundled.iter().map(|(id, _)| id.as_str()).collect();
-        let near = mxdrill::scenario::mistake::nearest(&asked, names.iter().copied());
+        let near = mxdrill::diagnostic::nearest(&asked, names.iter().copied());
         let hint = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
         let text = format!(
             "found MTA {word:?}, expected one of {} or the path of an adapter (*.toml){hint}",

@@ -30,9 +30,11 @@ use mxdrill::{
         Lab, Mailbox,
         namespace::{OwnHost, SendersHost},
     },
-    scenario::{Level, Reach, Scenario, Timeouts},
+    level::Level,
+    scenario::{Scenario, Timeouts},
     sender::{Flaw, Reference},
     verdict::{Finding, Witness, judge},
+    zone::file::Reach,
 };
 
 /// The longest a drill may take.

@@ -16,8 +16,10 @@ use crate::sandbox::{reap_all_but, root};
 use mxdrill::{
     connection::Connection,
     lab::namespace::SendersHost,
+    mail::Message,
     observe,
-    scenario::{Message, Outcome, Scenario, TlsPolicy},
+    outcome::Outcome,
+    scenario::{Scenario, TlsPolicy},
     sender::{Post, Sender},
     stream::Stream,
     time::Moment,

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
-use mxdrill::scenario::{Level, Scenario, Share};
+use mxdrill::{
+    level::Level,
+    scenario::{Scenario, Share},
+};
 
 /// Standard deviations by which a share must miss its bounds to be wrong: one in three million.
 const CERTAIN: f64 = 5.0;

@@ -19,10 +19,7 @@ use super::{
     matrix::{Column, Counted, Grade, Judged, Matrix, Row},
     packages::Tree,
 };
-use mxdrill::{
-    scenario::{Level, Scenario},
-    verdict::RETRY_WAITS,
-};
+use mxdrill::{level::Level, scenario::Scenario, verdict::RETRY_WAITS};
 
 /// Rounds of a sample, at least and at most.
 pub(crate) const ROUNDS: (usize, usize) = (3, 8);

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{End, Played, Report, Tally};
 use mxdrill::{
+    diagnostic::{Mistake, Mistakes},
     recording,
-    scenario::{Mistake, Mistakes},
 };
 
 /// Writes JSON lines. Nothing in them depends on real time, so that a seed gives the same octets.

@@ -9,7 +9,7 @@ use std::{
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
 use super::{End, Played, Report, Tally, first_findings, text::asked_by};
-use mxdrill::{scenario::Mistakes, verdict::Finding, visible::visible};
+use mxdrill::{diagnostic::Mistakes, verdict::Finding, visible::visible};
 
 /// Writes JUnit XML once all drills came to their end.
 pub(crate) struct Junit<W> {

@@ -9,7 +9,7 @@ use std::{
 use anstyle::{AnsiColor, Style as Ansi};
 
 use super::{End, Played, Report, Tally, first_findings};
-use mxdrill::{drill::Run, scenario::Mistakes, verdict::Finding, visible::visible};
+use mxdrill::{diagnostic::Mistakes, drill::Run, verdict::Finding, visible::visible};
 
 /// How much is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -263,7 +263,7 @@ fn shortened(lines: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mxdrill::scenario::Level;
+    use mxdrill::level::Level;
 
     #[test]
     fn what_a_sender_said_does_nothing_to_a_terminal() {

@@ -9,8 +9,10 @@ use std::{
 use super::first_findings;
 use mxdrill::{
     event::{Event, What},
+    mail::{Message, MessageId},
     observe::{Attempt, Attempts},
-    scenario::{AttemptResult, Message, MessageId, Outcome, Scenario},
+    outcome::{AttemptResult, Outcome},
+    scenario::Scenario,
     time::Moment,
     verdict::{Finding, Verdict},
     visible::visible,

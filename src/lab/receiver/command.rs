@@ -4,7 +4,7 @@
 //! Whole lines come in. smtp-proto, which reads replies, takes too much for a lab: it drops the quotes of
 //! a local part and passes over arguments where none may be.
 
-use crate::{fault::Stage, mailbox::Path, reply::Reply};
+use crate::{fault::Stage, mail::mailbox::Path, reply::Reply};
 
 /// A command.
 #[derive(Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Session, Step, command::Parameter, is_positive};
-use crate::{fault::Stage, mailbox::Path, reply::Reply};
+use crate::{fault::Stage, mail::mailbox::Path, reply::Reply};
 
 /// Recipients of one transaction; a hundred is the least (RFC 5321 section 4.5.3.1.8).
 const MAX_RECIPIENTS: usize = 1000;

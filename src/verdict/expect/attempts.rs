@@ -5,8 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{SAME_PASS, as_another_way, finding};
 use crate::{
     fault::Stage,
+    mail::MessageId,
     observe::Attempt,
-    scenario::{AttemptResult, ExpectedAttempt, MessageId},
+    outcome::AttemptResult,
+    scenario::ExpectedAttempt,
     time::Moment,
     verdict::{Finding, Witness, case::Case},
 };

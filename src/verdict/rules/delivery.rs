@@ -9,15 +9,17 @@ use super::{
 };
 use crate::{
     fault::Stage,
-    mailbox,
+    mail::mailbox,
+    mail::{Mailbox, Message},
     name::Domain,
     observe::Attempt,
-    scenario::{AttemptResult, Mailbox, Message, Outcome, Scenario, TlsPolicy},
+    outcome::{AttemptResult, Outcome},
+    scenario::{Scenario, TlsPolicy},
     time::Moment,
     verdict::{
         Finding, Witness,
         case::{Case, Subject},
-        places::Exchangers,
+        told::Exchangers,
     },
 };
 

@@ -15,12 +15,14 @@ use crate::{
     fault::Host,
     name::Domain,
     observe::{Attempt, Certainty},
-    scenario::{AttemptResult, Scenario},
+    outcome::AttemptResult,
+    scenario::Scenario,
     time::Moment,
     verdict::{
         Finding, Witness,
         case::{Case, Subject},
-        places::{Exchangers, Places},
+        places::Places,
+        told::Exchangers,
         views::View,
     },
 };

@@ -2,10 +2,11 @@
 
 use super::{TLS_KEPT, broken};
 use crate::{
+    mail::Message,
     mta_sts::{Mode, Policy},
     name::Domain,
     observe::Attempt,
-    scenario::{Message, PolicyRow, Scenario, TlsPolicy, policy_host},
+    scenario::{PolicyRow, Scenario, TlsPolicy, policy_host},
     time::Moment,
     verdict::{
         Finding,

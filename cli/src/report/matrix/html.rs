@@ -101,7 +101,7 @@ fn drop_nothings(value: &mut Value) {
 mod tests {
     use super::*;
     use crate::conform::matrix::{Judged, Row};
-    use mxdrill::scenario::Level;
+    use mxdrill::level::Level;
 
     #[test]
     fn nothing_in_the_data_ends_the_page() {

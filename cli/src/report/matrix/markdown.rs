@@ -208,7 +208,7 @@ mod tests {
 
     use super::*;
     use crate::conform::matrix::Column;
-    use mxdrill::scenario::Level;
+    use mxdrill::level::Level;
 
     const HOSTILE: &str = "x|y<script>`*[a](javascript:b)~~c~~&lt; $d$ ![e](//f.test) _g_\n# h\n| i |\r\u{202e}\n```\nhttps://j.test www.k.test";
 

@@ -10,7 +10,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::mistake::{Mistake, Mistakes, nearest};
+use crate::diagnostic::{Mistake, Mistakes, nearest};
 
 /// The text of a file, and what was found wrong in it.
 pub(super) struct Document<'a> {

@@ -8,11 +8,15 @@ use toml::{
 };
 
 use super::{
-    AttemptResult, Bounds, Expect, ExpectedAttempt, ExpectedMessage, Host, Mailbox, Message,
-    MessageId, Outcome, TOTAL_KEYS, Total,
     document::{Document, Table, describe, whole_number},
-    mistake::{nearest, not_allowed},
     words::{HostNames, moment, word},
+};
+use crate::{
+    diagnostic::{nearest, not_allowed},
+    fault::Host,
+    mail::{Mailbox, Message, MessageId},
+    outcome::{AttemptResult, Outcome},
+    scenario::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, Total, expected::TOTAL_KEYS},
 };
 
 pub(super) fn read(

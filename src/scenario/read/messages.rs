@@ -5,11 +5,15 @@ use std::{collections::BTreeSet, time::Duration};
 use toml::{Spanned, de::DeValue};
 
 use super::{
-    Families, Mailbox, Message, MessageId, SenderSettings, TOTAL_KEYS, TlsPolicy,
     document::{Document, Table, whole_number},
     words::{duration, moment, word},
 };
 use crate::{fault::Stage, time::Moment};
+use crate::{
+    mail::{Mailbox, Message, MessageId},
+    route::Families,
+    scenario::{SenderSettings, TlsPolicy, expected::TOTAL_KEYS},
+};
 
 /// Messages that one row may stand for, and all rows together.
 const MAX_COUNT: u64 = 1_000_000;

@@ -1,10 +1,10 @@
 //! The rows of a scenario file about receivers and the web servers of policies.
 
 use super::{
-    Certificate, Engine, PolicyRow, ReceiverSettings, TlsaParameters,
     document::Table,
     words::{HostNames, domain, moment, word},
 };
+use crate::scenario::{Certificate, Engine, PolicyRow, ReceiverSettings, TlsaParameters};
 use crate::{mta_sts::Policy, time::Moment};
 
 /// Octets that a SIZE limit may have.

@@ -1,10 +1,10 @@
 //! The fault rows of a scenario file.
 
 use super::{
-    Mailbox,
     document::Table,
     words::{HostNames, moment, query, word},
 };
+use crate::mail::Mailbox;
 use crate::{
     fault::{Effect, Failure, Fault, QueryEffect, Stage, Transport},
     time::Moment,

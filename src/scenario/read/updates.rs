@@ -4,7 +4,7 @@ use hickory_proto::rr::{Record, RecordType};
 
 use super::{
     document::{Document, Placed, Table},
-    file::placed_records,
+    records::placed_records,
     words::{moment, query},
 };
 use crate::{

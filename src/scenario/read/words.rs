@@ -4,7 +4,10 @@ use std::{net::IpAddr, time::Duration};
 
 use hickory_proto::rr::RecordType;
 
-use super::{Host, mistake::not_allowed};
+use crate::{
+    diagnostic::{nearest, not_allowed},
+    fault::Host,
+};
 use crate::{
     name::Domain,
     time::{Moment, Span},
@@ -95,7 +98,7 @@ impl HostNames {
         }
         let hint = match &host {
             Host::Name(name) => text::nearest_name(name, &self.names),
-            Host::Address(_) => super::mistake::nearest(
+            Host::Address(_) => nearest(
                 text,
                 self.addresses
                     .iter()

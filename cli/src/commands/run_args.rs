@@ -1,0 +1,78 @@
+//! What `mxdrill run` is asked, and how to ask it again.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use mxdrill::{lab::NetworkKind, scenario::Scenario, sender::Flaw};
+
+use super::{Format, OutsideArgs};
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct RunArgs {
+    /// Scenario files, or folders of them, - for standard input; without any, the drills that come with
+    /// mxdrill.
+    pub(crate) paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) outside: OutsideArgs,
+    /// The network to run on: memory has a virtual clock, loopback real sockets and real time.
+    /// Without it, memory, and loopback for drills that need sockets.
+    #[arg(long, value_enum)]
+    pub(crate) network: Option<NetworkArg>,
+    /// Where randomness starts from, in place of each scenario's own seed.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) seed: Option<u64>,
+    /// Only scenarios whose path contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// How to report: text for people, json for programs (JSON lines, written as they come), junit for CI
+    /// systems (whose counts come first, so that it is written when all drills have ended).
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+    /// A line for every drill in place of one for every folder.
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// The whole timeline of each drill, those that pass too: lookups, attempts, replies and their moments.
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Break the reference sender on purpose, to see what catches it.
+    #[arg(long, value_parser = super::flaw(), value_name = "FLAW")]
+    pub(crate) flaw: Option<Flaw>,
+    /// Also write one HTML file with a timeline for each message; it grows as drills end.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Let scenarios send mail to a server on another host (upstream).
+    #[arg(long)]
+    pub(crate) allow_upstream: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworkArg {
+    Memory,
+    Loopback,
+}
+
+impl From<NetworkArg> for NetworkKind {
+    fn from(network: NetworkArg) -> Self {
+        match network {
+            NetworkArg::Memory => Self::Memory,
+            NetworkArg::Loopback => Self::Loopback,
+        }
+    }
+}
+
+/// The command that plays a drill again, as it was.
+pub(crate) fn again(scenario: &Scenario, args: &RunArgs) -> String {
+    let path = super::quoted(&scenario.path);
+    // The drills that come with the command need no checkout.
+    let mut command = match args.paths.is_empty() {
+        true => format!("mxdrill run --filter {path}"),
+        false => format!("mxdrill run {path}{}", args.outside.again()),
+    };
+    command.push_str(&format!(" --seed {}", args.seed.unwrap_or(scenario.seed)));
+    if let Some(network) = args.network.and_then(|network| network.to_possible_value()) {
+        command.push_str(&format!(" --network {}", network.get_name()));
+    }
+    let flaw = Flaw::ALL.iter().find(|(_, flaw)| args.flaw == Some(*flaw));
+    command.push_str(&flaw.map_or_else(String::new, |(name, _)| format!(" --flaw {name}")));
+    command
+}

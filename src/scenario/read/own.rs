@@ -1,0 +1,59 @@
+//! What a drill gets beside its own records: the domain of senders, and hosts of policies.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
+
+use crate::{
+    mail::Message,
+    name::Domain,
+    scenario::{PolicyRow, SenderSettings, policy_host},
+    zone::{History, text},
+};
+
+/// The lab's own domain for senders: where bounces of `sender@sender.test` arrive.
+const SENDER_ZONE: &str = "$ORIGIN sender.test.\n$TTL 3600\n\
+    @ IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ IN MX 10 bounces\n@ IN TXT \"v=spf1 mx -all\"\n";
+/// The address of its exchanger, or the next one that nobody else has.
+const BOUNCE_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 25);
+
+/// Adds the domain of senders, if the scenario does not bring it, on an address that nobody else has.
+pub(super) fn host_sender_domain(
+    zones: &mut History,
+    sender: &SenderSettings,
+    messages: &[Message],
+) {
+    let domain: Domain = "sender.test".parse().expect("a valid name");
+    if zones.zones().any(|zone| zone.exists(&domain)) {
+        return;
+    }
+    let mut taken: BTreeSet<IpAddr> = zones.addresses().into_keys().collect();
+    taken.extend(&sender.addresses);
+    let recipients = messages.iter().flat_map(|message| message.to.iter());
+    taken.extend(recipients.filter_map(|to| to.domain.literal()));
+    let mut free = (u32::from(BOUNCE_HOST)..).map(Ipv4Addr::from);
+    let address = free.find(|address| !taken.contains(&IpAddr::V4(*address)));
+    let host = address.unwrap_or(BOUNCE_HOST);
+    let zone = format!("{SENDER_ZONE}bounces IN A {host}\n");
+    zones.add_everywhere(&text::parse(&zone).expect("a valid zone"));
+}
+
+/// Gives the web server of each policy an address that no record has.
+pub(super) fn host_policies(policies: &[PolicyRow], zones: &mut History) {
+    let mut free = (1..=254).map(|last| IpAddr::from([198, 51, 100, 255 - last]));
+    let mut hosted: Vec<Domain> = Vec::new();
+    for row in policies {
+        let host = policy_host(&row.domain);
+        if hosted.contains(&host) || zones.zones().any(|zone| zone.exists(&host)) {
+            continue;
+        }
+        let taken = zones.addresses();
+        let Some(address) = free.find(|address| !taken.contains_key(address)) else {
+            return;
+        };
+        let line = format!("{host}. 3600 IN A {address}\n");
+        zones.add_everywhere(&text::parse(&line).expect("a valid record"));
+        hosted.push(host);
+    }
+}
