@@ -320,20 +320,41 @@ async fn a_resolver_is_asked_for_what_no_file_has() {
         Arc::new(Scenario::parse("s", &text).unwrap_or_else(|mistakes| panic!("{mistakes}")))
     };
     let domain: Domain = "example.test".parse().expect("a name");
-    let faults = "faults = [{ query = 'mx2.example.test A', effect = 'servfail' }]\n";
     // The lab's exchangers are at loopback addresses, and are seen there.
-    for (faults, expected) in [("", false), (faults, true)] {
-        let lab = Lab::start(scenario(faults), NetworkKind::Loopback)
+    for (query, told) in [
+        ("nobody.example.test A", None),
+        (
+            "mx2.example.test A",
+            Some("the addresses of mx2.example.test"),
+        ),
+        ("example.test TXT", Some("the TXT records of example.test")),
+        (
+            "_dmarc.example.test TXT",
+            Some("the DMARC record of example.test"),
+        ),
+        (
+            "_mta-sts.example.test TXT",
+            Some("the MTA-STS record of example.test"),
+        ),
+    ] {
+        let faults = format!("faults = [{{ query = '{query}', effect = 'servfail' }}]\n");
+        let lab = Lab::start(scenario(&faults), NetworkKind::Loopback)
             .await
             .expect("a lab");
         let source = Source::resolver(Some(lab.resolver())).expect("a resolver");
         let survey = Survey::of(&source, &domain).await;
         assert_eq!(survey.listed.len(), 2);
         let findings = lint(&source, &[survey]);
-        let failed = findings
+        let failed: Vec<&str> = findings
             .iter()
-            .any(|finding| finding.check.id == "lookup-failed");
-        assert_eq!(failed, expected, "{findings:#?}");
+            .filter(|finding| finding.check.id == "lookup-failed")
+            .map(|finding| &*finding.message)
+            .collect();
+        let expected: Vec<String> = told
+            .map(|told| format!("{told} could not be looked up"))
+            .into_iter()
+            .collect();
+        assert_eq!(failed, expected, "{query}");
         lab.stop().await;
     }
 }

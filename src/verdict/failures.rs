@@ -126,3 +126,19 @@ pub(super) fn negative_ttl(soa: &Record) -> u32 {
         _ => soa.ttl,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::{Name, rdata::SOA};
+
+    use super::*;
+
+    #[test]
+    fn a_negative_answer_is_kept_for_the_lesser_of_the_ttl_and_the_minimum() {
+        for (ttl, minimum, kept) in [(60, 300, 60), (600, 300, 300), (300, 300, 300)] {
+            let data = SOA::new(Name::root(), Name::root(), 1, 2, 3, 4, minimum);
+            let soa = Record::from_rdata(Name::root(), ttl, RData::SOA(data));
+            assert_eq!(negative_ttl(&soa), kept, "{ttl} {minimum}");
+        }
+    }
+}

@@ -37,7 +37,7 @@ pub(crate) struct Text {
 /// That it cannot be read, or is too long.
 pub(crate) fn octets(path: &Path) -> io::Result<Vec<u8>> {
     if is_standard_input(path) {
-        return up_to_the_limit(io::stdin().lock());
+        return up_to(MAX_FILE, io::stdin().lock());
     }
     let metadata = fs::metadata(path)?;
     if is_device(&metadata) {
@@ -46,7 +46,7 @@ pub(crate) fn octets(path: &Path) -> io::Result<Vec<u8>> {
     if metadata.len() > MAX_FILE {
         return Err(too_long());
     }
-    up_to_the_limit(File::open(path)?)
+    up_to(MAX_FILE, File::open(path)?)
 }
 
 /// Whether a path means standard input.
@@ -54,10 +54,10 @@ pub fn is_standard_input(path: &Path) -> bool {
     path == Path::new("-")
 }
 
-fn up_to_the_limit(from: impl Read) -> io::Result<Vec<u8>> {
+fn up_to(most: u64, from: impl Read) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
-    from.take(MAX_FILE + 1).read_to_end(&mut octets)?;
-    match octets.len() as u64 > MAX_FILE {
+    from.take(most + 1).read_to_end(&mut octets)?;
+    match octets.len() as u64 > most {
         true => Err(too_long()),
         false => Ok(octets),
     }
@@ -206,6 +206,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_longer_than_it_may_be_is_refused_and_not_cut() {
+        assert_eq!(up_to(3, &b"abc"[..]).expect("read"), b"abc");
+        assert!(up_to(3, &b"abcd"[..]).is_err());
+        assert!(up_to(3, io::repeat(b'x')).is_err());
+    }
+
+    #[test]
     fn what_a_file_names_lies_beside_it() {
         let outer = tempfile::tempdir().expect("a folder");
         let folder = outer.path().join("drills");
@@ -244,7 +251,7 @@ mod tests {
         assert_eq!(read("\u{e9}".as_bytes()), Ok(("\u{e9}".to_owned(), false)));
         assert_eq!(read(b"\xe9\t\n"), Ok(("\u{e9}\t\n".to_owned(), true)));
         assert!(read(b"\xe9\x00").is_err());
-        assert!(up_to_the_limit(io::repeat(b'x').take(10)).is_ok());
+        assert!(up_to(MAX_FILE, io::repeat(b'x').take(10)).is_ok());
     }
 
     #[test]

@@ -209,3 +209,55 @@ fn what_is_generated_of_quoted_strings_is_quoted_where_there_are_several() {
         ["a", "7"]
     );
 }
+
+#[test]
+fn the_indentation_of_all_lines_means_nothing() {
+    let owners = |text: &str| {
+        let records = parse(text).expect("valid");
+        let owners = records.iter().map(|record| record.name.to_string());
+        owners.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        owners("    a. A 192.0.2.1\n    b. A 192.0.2.2\n"),
+        ["a.", "b."]
+    );
+    assert_eq!(
+        owners("\n    a. A 192.0.2.1\n      A 192.0.2.2\n"),
+        ["a.", "a."]
+    );
+    assert_eq!(owners("a. A 192.0.2.1\n A 192.0.2.2\n"), ["a.", "a."]);
+}
+
+/// What named-compilezone makes of them.
+#[test]
+fn nibbles_are_generated_as_bind_generates_them() {
+    let owners = |range: &str, pattern: &str| {
+        let text = format!("$ORIGIN e.\n$TTL 60\n$GENERATE {range} {pattern} A 192.0.2.1\n");
+        let records = parse(&text).expect("valid");
+        let owners = records.iter().map(|record| record.name.to_string());
+        owners.collect::<Vec<_>>()
+    };
+    assert_eq!(owners("17-18", "${0,3,n}.r"), ["1.1.r.e.", "2.1.r.e."]);
+    assert_eq!(owners("17-17", "${0,1,n}.s"), ["1.1.s.e."]);
+    assert_eq!(owners("10-10", "${0,5,N}.u"), ["A.0.0.u.e."]);
+}
+
+#[test]
+fn an_soa_without_a_final_dot_is_that_of_the_origin() {
+    let apex = |head: &str, owner: &str| {
+        let text = format!("{head}{owner} 60 IN SOA ns.e.test. h.e.test. 1 2 3 4 5\n");
+        let reading = Reading {
+            origin: None,
+            is_latin: false,
+            include: None,
+        };
+        let written = parse_file(&text, &reading).ok()?;
+        Some(written.records[0].record.name.to_string())
+    };
+    let one = |name: &str| Some(name.to_owned());
+    assert_eq!(apex("", "e.test"), one("e.test."));
+    assert_eq!(apex("$ORIGIN .\n", "e.test"), one("e.test."));
+    assert_eq!(apex("$ORIGIN e.test.\n", "e.test"), one("e.test."));
+    assert_eq!(apex("$ORIGIN test.\n", "e.test"), one("e.test.test."));
+    assert_eq!(apex("$ORIGIN e.test.\n", "e.test."), one("e.test."));
+}
