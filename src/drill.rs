@@ -76,7 +76,7 @@ impl TooSlow {
 
 /// Why a drill cannot be run on a network: real time would pass by hours where a virtual clock leaps.
 pub fn obstacle(scenario: &Arc<Scenario>, kind: NetworkKind) -> Option<String> {
-    if kind == NetworkKind::Memory {
+    if !kind.has_sockets() {
         let reason = "needs sockets: a receiver has a server behind it";
         return scenario.needs_sockets().then(|| reason.to_owned());
     }
@@ -118,14 +118,14 @@ pub fn watch(
     mut each: impl FnMut(Event),
 ) -> io::Result<Run> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    let (runtime, limit, tolerance) = match kind {
+    let (runtime, limit, tolerance) = match kind.has_sockets() {
         // The clock leaps only when nothing else can be done: sound, since nothing leaves the process.
-        NetworkKind::Memory => (
+        false => (
             builder.enable_time().start_paused(true).build()?,
             MEMORY_LIMIT,
             Duration::ZERO,
         ),
-        NetworkKind::Loopback | NetworkKind::Namespace => (
+        true => (
             builder.enable_all().build()?,
             SOCKETS_LIMIT,
             SOCKETS_TOLERANCE,

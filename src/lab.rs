@@ -30,16 +30,16 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use tokio::{sync::watch, task::JoinSet};
 
 pub use self::mailbox::{Captured, Content};
 pub use self::network::NetworkKind;
-use self::site::Clock;
-use self::{delays::Delays, policy_host::PolicyHost, receiver::Receiver};
+use self::{delays::Delays, hosts::Hosts, policy_host::PolicyHost, receiver::Receiver};
 pub(crate) use self::{mailbox::ID_DOMAIN, network::Network, site::Site};
+use self::{
+    network::listen::{self, Watched},
+    site::Clock,
+};
 use crate::{
     event::{Event, EventLog, Purpose, What},
     fault::Faults,
@@ -48,24 +48,13 @@ use crate::{
     observe::{self, Attempt},
     scenario::Scenario,
     stream::Stream,
-    tls::{self, Authority},
+    tls::Authority,
 };
 
 /// A running lab. Dropping it stops everything that it started.
 pub struct Lab {
     site: Arc<Site>,
     tasks: JoinSet<()>,
-}
-
-#[cfg(not(all(target_os = "linux", feature = "private-network")))]
-const NO_NAMESPACE: &str = "a private network needs Linux, and the feature private-network";
-
-/// What a lab listens on.
-enum Sockets {
-    Memory(mpsc::UnboundedReceiver<network::Incoming>),
-    Loopback(loopback::Sockets),
-    #[cfg(all(target_os = "linux", feature = "private-network"))]
-    Namespace(namespace::Sockets),
 }
 
 /// Where a lab stands on the loopback network; a port of 0 is any free one.
@@ -109,16 +98,6 @@ pub enum Mailbox {
     Kept,
     /// The log alone tells of them.
     Dropped,
-}
-
-/// What is watched of a private network beside connections to exchangers.
-#[derive(Default)]
-struct Watched {
-    /// Where every packet goes.
-    #[cfg(all(target_os = "linux", feature = "private-network"))]
-    packets: Option<mpsc::UnboundedSender<Packet>>,
-    #[cfg(all(target_os = "linux", feature = "private-network"))]
-    own_host: namespace::OwnHost,
 }
 
 /// A packet of a private network as it crossed the wire, its link header included.
@@ -193,7 +172,7 @@ impl Lab {
     #[cfg(all(target_os = "linux", feature = "private-network"))]
     pub async fn start_watched(
         scenario: Arc<Scenario>,
-        packets: Option<mpsc::UnboundedSender<Packet>>,
+        packets: Option<tokio::sync::mpsc::UnboundedSender<Packet>>,
         own_host: namespace::OwnHost,
         mailbox: Mailbox,
     ) -> io::Result<Self> {
@@ -212,69 +191,27 @@ impl Lab {
         scenario: Arc<Scenario>,
         kind: NetworkKind,
         place: Place,
-        #[cfg_attr(
-            not(all(target_os = "linux", feature = "private-network")),
-            expect(unused_variables, reason = "it is about private networks")
-        )]
         watched: Watched,
         mailbox: Mailbox,
     ) -> io::Result<Self> {
-        let certified = scenario
-            .receivers
-            .iter()
-            .any(|receiver| receiver.certificate.is_some());
-        let certified = certified || !scenario.policies.is_empty();
-        let authority = certified.then(tls::authority).transpose()?;
-        let policy_hosts = hosts::policy_hosts(&scenario, authority.as_ref());
-        let mut receivers = hosts::receivers(&scenario, kind, authority.as_ref())?;
-        receivers.retain(|address, _| !policy_hosts.contains_key(address));
-        let mut zones = scenario.zones.clone();
-        if let Some(authority) = &authority {
-            zones.add_everywhere(&hosts::tlsa_records(&scenario, authority, &receivers));
-        }
-        let addresses: Vec<IpAddr> = receivers
-            .keys()
-            .chain(policy_hosts.keys())
-            .copied()
-            .collect();
-        #[cfg(all(target_os = "linux", feature = "private-network"))]
-        let seen = match watched.packets {
-            Some(_) => namespace::Seen::All,
-            None => namespace::Seen::Connections,
-        };
-        let (incoming, connections) = mpsc::unbounded_channel();
-        let (network, sockets) = match kind {
-            NetworkKind::Memory => (Network::Memory(incoming), Sockets::Memory(connections)),
-            NetworkKind::Loopback => {
-                let sockets = loopback::bind(&addresses, place).await?;
-                (
-                    Network::Loopback(sockets.map.clone()),
-                    Sockets::Loopback(sockets),
-                )
-            }
-            #[cfg(all(target_os = "linux", feature = "private-network"))]
-            NetworkKind::Namespace => (
-                Network::Namespace,
-                Sockets::Namespace(namespace::bind(seen).await?),
-            ),
-            #[cfg(not(all(target_os = "linux", feature = "private-network")))]
-            NetworkKind::Namespace => return Err(io::Error::other(NO_NAMESPACE)),
-        };
+        let hosts = Hosts::of(&scenario, kind)?;
+        let addresses: Vec<IpAddr> = hosts.addresses().collect();
+        let (network, sockets) = listen::bind(kind, &addresses, place, &watched).await?;
         let site = Arc::new(Site {
             clock: Clock::started(),
             log: EventLog::new(),
             network,
             messages: MessageIndex::new(&scenario.messages),
-            authority,
-            zones,
+            authority: hosts.authority,
+            zones: hosts.zones,
             faults: Mutex::new(Faults::new(&scenario.faults)),
             #[cfg(all(target_os = "linux", feature = "private-network"))]
             marked: watch::Sender::new(0),
             trouble: watch::Sender::new(None),
             delays: Delays::default(),
             faults_changed: watch::Sender::new(()),
-            receivers,
-            policy_hosts,
+            receivers: hosts.receivers,
+            policy_hosts: hosts.policy_hosts,
             sessions: AtomicU64::new(0),
             spool: Arc::default(),
             mailbox: match mailbox {
@@ -284,29 +221,9 @@ impl Lab {
             announced: Mutex::default(),
             scenario,
         });
-        let behind = site
-            .receivers
-            .values()
-            .filter_map(|receiver| receiver.upstream.as_ref());
-        for address in behind.collect::<std::collections::BTreeSet<_>>() {
-            upstream::reachable(address).await?;
-        }
+        upstream::all_reachable(site.receivers.values()).await?;
         let mut tasks = JoinSet::new();
-        if kind != NetworkKind::Memory {
-            let site = Arc::clone(&site);
-            tasks.spawn(async move { match site.delays.watch().await {} });
-        }
-        match sockets {
-            Sockets::Memory(connections) => {
-                tasks.spawn(network::serve_memory(Arc::clone(&site), connections));
-            }
-            Sockets::Loopback(sockets) => door::serve(&site, sockets, &mut tasks)?,
-            #[cfg(all(target_os = "linux", feature = "private-network"))]
-            Sockets::Namespace(sockets) => {
-                let Watched { packets, own_host } = watched;
-                namespace::serve(&site, sockets, packets, own_host, &mut tasks)?;
-            }
-        }
+        listen::serve(&site, sockets, watched, &mut tasks)?;
         Ok(Self { site, tasks })
     }
 
@@ -403,10 +320,7 @@ impl Lab {
 
     /// Waits until every session has ended.
     pub(crate) async fn settled(&self) {
-        #[cfg(all(target_os = "linux", feature = "private-network"))]
-        if matches!(self.site.network, Network::Namespace) {
-            namespace::caught_up(&self.site).await;
-        }
+        network::caught_up(&self.site).await;
         let log = &self.site.log;
         loop {
             // Before looking, so that an end right after is not missed.

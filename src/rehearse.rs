@@ -135,6 +135,31 @@ fn zone_text(plan: &Plan) -> String {
     text
 }
 
+/// What else happens to each exchanger: in words, the file's name, the stage, the effect, how long.
+const FAILURES_OF_A_HOST: [(&str, &str, &str, &str, &str); 3] = [
+    (
+        "says \"later\" (4yz) for an hour",
+        "says-later",
+        "rcpt",
+        "450 4.2.0 try again later",
+        "1h",
+    ),
+    (
+        "rejects everything (5yz)",
+        "rejects",
+        "rcpt",
+        "550 5.7.1 rejected",
+        "",
+    ),
+    (
+        "accepts connections and hangs for a day",
+        "hangs",
+        "greeting",
+        "hang",
+        "1d",
+    ),
+];
+
 /// What may happen to the exchangers of a plan.
 fn failures(plan: &Plan) -> Vec<Failure> {
     let usable: Vec<&Planned> = plan.usable().map(|(_, planned)| planned).collect();
@@ -194,29 +219,7 @@ fn failures(plan: &Plan) -> Vec<Failure> {
     );
     for planned in &usable {
         let host = &planned.host;
-        for (what, file, stage, effect, until) in [
-            (
-                "says \"later\" (4yz) for an hour",
-                "says-later",
-                "rcpt",
-                "450 4.2.0 try again later",
-                "1h",
-            ),
-            (
-                "rejects everything (5yz)",
-                "rejects",
-                "rcpt",
-                "550 5.7.1 rejected",
-                "",
-            ),
-            (
-                "accepts connections and hangs for a day",
-                "hangs",
-                "greeting",
-                "hang",
-                "1d",
-            ),
-        ] {
+        for (what, file, stage, effect, until) in FAILURES_OF_A_HOST {
             add(
                 format!("{host} {what}"),
                 format!("{host}-{file}"),

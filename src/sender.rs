@@ -144,9 +144,8 @@ impl Post {
     }
 
     /// Waits until what was sent in the private network has been seen.
-    #[cfg(all(target_os = "linux", feature = "private-network"))]
     pub async fn caught_up(&self) {
-        crate::lab::namespace::caught_up(&self.site).await;
+        network::caught_up(&self.site).await;
     }
 
     /// The content of a message as a program reads it from a file, its lines ended by LF.

@@ -1,12 +1,13 @@
 //! The records of a drill as one name space, and how a recursive resolver answers from them.
 //!
-//! A [`Zone`] never changes; `History` holds the zones that follow each other in time. Sending
+//! A [`Zone`] never changes; [`History`] holds the zones that follow each other in time. Sending
 //! answers (transports, faults) is the name server's concern.
 
 mod data;
 mod entries;
 pub mod file;
 mod generate;
+mod history;
 mod kinds;
 pub(crate) mod present;
 pub(crate) mod text;
@@ -26,7 +27,8 @@ use hickory_proto::{
     serialize::binary::BinDecodable,
 };
 
-use crate::{name::Domain, time::Moment};
+pub use self::history::History;
+use crate::name::Domain;
 
 /// Aliases followed before a chain counts as endless. Resolvers stop between 8 and 16.
 const MAX_ALIASES: usize = 16;
@@ -318,78 +320,10 @@ pub(crate) fn address_of(data: &RData) -> Option<IpAddr> {
     }
 }
 
-/// The zones of a drill in time: each holds from its moment until the next one's.
-#[derive(Debug, Clone)]
-pub struct History {
-    first: Zone,
-    later: Vec<(Moment, Zone)>,
-}
-
-impl History {
-    pub(crate) fn new(first: Zone) -> Self {
-        Self {
-            first,
-            later: Vec::new(),
-        }
-    }
-
-    /// The zone that holds at a moment.
-    pub(crate) fn at(&self, now: Moment) -> &Zone {
-        let changes = self.later.partition_point(|(since, _)| *since <= now);
-        let last = changes.checked_sub(1);
-        last.map_or(&self.first, |last| &self.later[last].1)
-    }
-
-    /// The zone after the last change.
-    pub(crate) fn last(&self) -> &Zone {
-        self.later.last().map_or(&self.first, |(_, zone)| zone)
-    }
-
-    /// Lets a zone follow from a moment on, which must not lie before the last change.
-    pub(crate) fn change(&mut self, since: Moment, zone: Zone) {
-        self.later.push((since, zone));
-    }
-
-    /// Every zone, in order.
-    pub fn zones(&self) -> impl Iterator<Item = &Zone> {
-        std::iter::once(&self.first).chain(self.later.iter().map(|(_, zone)| zone))
-    }
-
-    /// Every zone with the moment from which it holds and the one from which another does.
-    pub(crate) fn spans(&self) -> impl Iterator<Item = (Moment, Option<Moment>, &Zone)> {
-        let starts = std::iter::once(Moment::START).chain(self.later.iter().map(|(at, _)| *at));
-        let ends = self.later.iter().map(|(at, _)| Some(*at)).chain([None]);
-        let spans = starts.zip(ends).zip(self.zones());
-        spans.map(|((start, end), zone)| (start, end, zone))
-    }
-
-    /// Adds records to every zone, the lab's own ones.
-    pub(crate) fn add_everywhere(&mut self, records: &[Record]) {
-        let zones =
-            std::iter::once(&mut self.first).chain(self.later.iter_mut().map(|(_, zone)| zone));
-        for zone in zones {
-            records.iter().for_each(|record| zone.add(record.clone()));
-        }
-    }
-
-    /// Every address that any of the zones has, with its names.
-    pub fn addresses(&self) -> BTreeMap<IpAddr, Vec<Domain>> {
-        let mut all: BTreeMap<IpAddr, Vec<Domain>> = BTreeMap::new();
-        for (address, names) in self.zones().flat_map(Zone::addresses) {
-            let known = all.entry(address).or_default();
-            for name in names {
-                if !known.contains(&name) {
-                    known.push(name);
-                }
-            }
-        }
-        all
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Moment;
 
     fn zone(text: &str) -> Zone {
         Zone::new(text::parse(text).expect("a valid zone"))

@@ -6,7 +6,14 @@ use crate::zone::present;
 impl Event {
     /// The event in a line for people.
     pub fn line(&self) -> String {
-        let what = match &self.what {
+        let what = self.what.words();
+        format!("{:>9.3}s {}", self.at.0.as_secs_f64(), what.trim_end())
+    }
+}
+
+impl What {
+    fn words(&self) -> String {
+        match self {
             What::Submitted { message, from, to } => {
                 format!("message {message} from <{from}> to {}", to.join(", "))
             }
@@ -31,6 +38,25 @@ impl Event {
                     data.join(", ")
                 )
             }
+            What::Report {
+                message,
+                recipient,
+                outcome,
+                ..
+            } => format!("message {message} for {recipient}: {outcome}"),
+            What::Fetched { host, answer } => format!("policy of {host} fetched: {answer}"),
+            What::Stray { to, over } => {
+                let over = format!("{over:?}").to_lowercase();
+                format!("tried {to} over {over}, where nothing is")
+            }
+            What::Changed { change } => change.clone(),
+            _ => self.words_of_session(),
+        }
+    }
+
+    /// Of what happens in a session.
+    fn words_of_session(&self) -> String {
+        match self {
             What::Connect {
                 session,
                 address,
@@ -99,19 +125,7 @@ impl Event {
                 };
                 format!("session {} ended: {how}", session.0)
             }
-            What::Report {
-                message,
-                recipient,
-                outcome,
-                ..
-            } => format!("message {message} for {recipient}: {outcome}"),
-            What::Fetched { host, answer } => format!("policy of {host} fetched: {answer}"),
-            What::Stray { to, over } => {
-                let over = format!("{over:?}").to_lowercase();
-                format!("tried {to} over {over}, where nothing is")
-            }
-            What::Changed { change } => change.clone(),
-        };
-        format!("{:>9.3}s {}", self.at.0.as_secs_f64(), what.trim_end())
+            _ => String::new(),
+        }
     }
 }

@@ -13,9 +13,50 @@ use crate::{
     fault::Host,
     name::Domain,
     scenario::{Engine, ReceiverSettings, Scenario, policy_host as policy_host_name},
-    tls::Authority,
-    zone::Zone,
+    tls::{self, Authority},
+    zone::{History, Zone},
 };
+
+/// Who stands in a lab, and the records with what the lab adds to them.
+pub(super) struct Hosts {
+    /// Where there are certificates.
+    pub(super) authority: Option<Authority>,
+    pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
+    pub(super) policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
+    pub(super) zones: History,
+}
+
+impl Hosts {
+    /// Those of a drill: a receiver at each address of its records, but web servers at those of policies; TLSA
+    /// records where it asks for them.
+    ///
+    /// # Errors
+    /// That certificates, or the server behind a receiver, cannot be had.
+    pub(super) fn of(scenario: &Scenario, kind: NetworkKind) -> io::Result<Self> {
+        let mut rows = scenario.receivers.iter();
+        let certified = rows.any(|row| row.certificate.is_some()) || !scenario.policies.is_empty();
+        let authority = certified.then(tls::authority).transpose()?;
+        let policy_hosts = policy_hosts(scenario, authority.as_ref());
+        let mut receivers = receivers(scenario, kind, authority.as_ref())?;
+        receivers.retain(|address, _| !policy_hosts.contains_key(address));
+        let mut zones = scenario.zones.clone();
+        if let Some(authority) = &authority {
+            zones.add_everywhere(&tlsa_records(scenario, authority, &receivers));
+        }
+        Ok(Self {
+            authority,
+            receivers,
+            policy_hosts,
+            zones,
+        })
+    }
+
+    /// Every address at which somebody stands.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let receivers = self.receivers.keys();
+        receivers.chain(self.policy_hosts.keys()).copied()
+    }
+}
 
 /// Where the mailin-embedded server listens.
 #[cfg(feature = "mailin-embedded")]
@@ -30,7 +71,7 @@ fn mailin_embedded() -> io::Result<String> {
 }
 
 /// A receiver for every address that any of the zones has.
-pub(super) fn receivers(
+fn receivers(
     scenario: &Scenario,
     kind: NetworkKind,
     authority: Option<&Authority>,
@@ -72,7 +113,7 @@ fn receiver_at(
     let certificate = rows.iter().find_map(|settings| settings.certificate);
     let engine = rows.iter().find_map(|settings| settings.engine.as_ref());
     // The clock of the memory network must not be combined with sockets: it has its own receivers.
-    let upstream = match engine.filter(|_| kind != NetworkKind::Memory) {
+    let upstream = match engine.filter(|_| kind.has_sockets()) {
         None | Some(Engine::Lab) => None,
         Some(Engine::MailinEmbedded) => Some(mailin_embedded()?),
         Some(Engine::Upstream(address)) => Some(address.clone()),
@@ -90,7 +131,7 @@ fn receiver_at(
 }
 
 /// The web servers of the scenario's MTA-STS policies, by address.
-pub(super) fn policy_hosts(
+fn policy_hosts(
     scenario: &Scenario,
     authority: Option<&Authority>,
 ) -> BTreeMap<IpAddr, Arc<PolicyHost>> {
@@ -114,7 +155,7 @@ pub(super) fn policy_hosts(
 }
 
 /// The TLSA records that match the certificates of receivers that ask for some.
-pub(super) fn tlsa_records(
+fn tlsa_records(
     scenario: &Scenario,
     authority: &Authority,
     receivers: &BTreeMap<IpAddr, Arc<Receiver>>,

@@ -2,6 +2,8 @@
 //!
 //! Only this file knows which network it is. Both serve the same name server and receivers.
 
+pub(super) mod listen;
+
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -31,6 +33,7 @@ use crate::{
     fault::{Effect, Stage},
     name::Domain,
     stream::Stream,
+    time::Moment,
     zone::address_of,
 };
 
@@ -55,6 +58,13 @@ pub enum NetworkKind {
     /// Sockets on the zone's own addresses, in a private network that the process is in already
     /// (Linux), with the real clock.
     Namespace,
+}
+
+impl NetworkKind {
+    /// Whether there are sockets, and real time with them.
+    pub(crate) fn has_sockets(self) -> bool {
+        self != Self::Memory
+    }
 }
 
 /// The network of a running lab.
@@ -85,6 +95,11 @@ pub(crate) enum Incoming {
 }
 
 impl Network {
+    /// Whether there are sockets, and real time with them.
+    pub(crate) fn has_sockets(&self) -> bool {
+        !matches!(self, Self::Memory(_))
+    }
+
     /// The address and port of the name server.
     pub(crate) fn resolver(&self) -> SocketAddr {
         match self {
@@ -356,5 +371,25 @@ pub(super) async fn serve_memory(
                 sessions.spawn(async move { drop(memory::serve_dns_stream(server, stream).await) });
             }
         }
+    }
+}
+
+/// Waits until the lab has seen what happened on its network so far; others than a private network show it
+/// at once.
+pub(crate) async fn caught_up(site: &Site) {
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
+    if matches!(site.network, Network::Namespace) {
+        super::namespace::caught_up(site).await;
+    }
+    #[cfg(not(all(target_os = "linux", feature = "private-network")))]
+    let _ = site;
+}
+
+/// Lets the time till a moment pass at once where it is real and may leap: in a private network, whose lab
+/// alone keeps the drill's time. Nothing may be under way.
+pub(crate) async fn leap_to(site: &Site, moment: Moment) {
+    if matches!(site.network, Network::Namespace) {
+        caught_up(site).await;
+        site.clock.leap_to(moment);
     }
 }

@@ -3,10 +3,11 @@
 //! A session of such a receiver asks the server for what it would answer itself. Faults still come
 //! first, and the server never hears of a command that one of them has answered.
 
-use std::{io, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 
+use super::receiver::Receiver;
 use crate::{connection::Connection, reply::Reply, stream::Stream};
 
 /// How long a server may take to connect and to answer.
@@ -50,11 +51,25 @@ impl Upstream {
     }
 }
 
+/// Checks that the servers behind receivers are there before a drill relies on them.
+///
+/// # Errors
+/// As [`reachable`].
+pub(super) async fn all_reachable(
+    receivers: impl Iterator<Item = &Arc<Receiver>>,
+) -> io::Result<()> {
+    let behind = receivers.filter_map(|receiver| receiver.upstream.as_ref());
+    for address in behind.collect::<BTreeSet<_>>() {
+        reachable(address).await?;
+    }
+    Ok(())
+}
+
 /// Checks that a server is there before a drill relies on it.
 ///
 /// # Errors
 /// That it cannot be connected to, with its address.
-pub(super) async fn reachable(address: &str) -> io::Result<()> {
+async fn reachable(address: &str) -> io::Result<()> {
     let connected = timeout(REACH, TcpStream::connect(address)).await;
     let failed = match connected {
         Ok(Ok(_)) => return Ok(()),

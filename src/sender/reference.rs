@@ -20,7 +20,7 @@ use super::{
     session::Reason,
 };
 use crate::{
-    lab::{Network, network::MAX_SESSIONS},
+    lab::network::{self, MAX_SESSIONS},
     mail::{Mailbox, Message},
     name::Domain,
     reply::Status,
@@ -53,9 +53,9 @@ impl Reference {
 impl Sender for Reference {
     async fn send(self, mut post: Post) {
         let office = Office::new(&post, self.flaw);
-        let most = match office.site.network {
-            Network::Memory(_) => MAX_PASSES,
-            Network::Loopback(_) | Network::Namespace => MAX_PASSES_ON_SOCKETS,
+        let most = match office.site.network.has_sockets() {
+            false => MAX_PASSES,
+            true => MAX_PASSES_ON_SOCKETS,
         };
         let mut queue = Queue::default();
         let mut turns: FuturesUnordered<LocalBoxFuture<'_, Turn>> = FuturesUnordered::new();
@@ -73,14 +73,10 @@ impl Sender for Reference {
             // A message is taken up when there is room for it: till then it takes no memory.
             let next = queue.next_at(&post).filter(|_| turns.len() < most);
             let clock = &office.site.clock;
-            // Where time is real, hours are not waited for.
-            #[cfg(all(target_os = "linux", feature = "private-network"))]
             if let Some(next) = next
                 && turns.is_empty()
-                && matches!(office.site.network, Network::Namespace)
             {
-                crate::lab::namespace::caught_up(&office.site).await;
-                clock.leap_to(next);
+                network::leap_to(&office.site, next).await;
             }
             tokio::select! {
                 biased;

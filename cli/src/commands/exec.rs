@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{Outcome, at, find, follow::Follower, private::ExecArgs};
 use crate::{
@@ -69,14 +69,7 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
     let mut ended = None;
     let run = runtime.block_on(async {
         host::raise(&host).await?;
-        let (packets, capture) = match &args.pcap {
-            Some(path) => {
-                let file = create(path)?;
-                let (packets, arrived) = mpsc::unbounded_channel();
-                (Some(packets), Some(tokio::spawn(capture(file, arrived))))
-            }
-            None => (None, None),
-        };
+        let (packets, capture) = args.pcap.as_deref().map(captured).transpose()?.unzip();
         let lab = Lab::start_watched(
             Arc::clone(&scenario),
             packets,
@@ -186,6 +179,15 @@ fn write_log(args: &ExecArgs, file: Option<File>, played: &Played) -> io::Result
 /// A file to be written, made before anything else is.
 fn create(path: &Path) -> io::Result<File> {
     File::create(path).map_err(|error| at(path, error))
+}
+
+/// Where packets go that are written to a file, and the task that writes them.
+fn captured(
+    path: &Path,
+) -> io::Result<(mpsc::UnboundedSender<Packet>, JoinHandle<io::Result<()>>)> {
+    let file = create(path)?;
+    let (packets, arrived) = mpsc::unbounded_channel();
+    Ok((packets, tokio::spawn(capture(file, arrived))))
 }
 
 /// Writes packets down in the format of libpcap: a header, then each with its time and length.

@@ -194,21 +194,7 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
         }
         Failure::Session { .. } => false,
     });
-    let expired = |what: &What, at: Moment| match what {
-        What::Report {
-            message,
-            outcome: Outcome::Bounced,
-            ..
-        } => {
-            let sent = scenario.messages.iter().find(|sent| sent.id == *message);
-            sent.is_some_and(|sent| at.since(sent.at) >= settings.expire)
-        }
-        _ => false,
-    };
-    let expires = run
-        .events
-        .iter()
-        .any(|event| expired(&event.what, event.at));
+    let expires = expires(scenario, run);
     let certified = scenario
         .receivers
         .iter()
@@ -265,6 +251,24 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
         .filter(|(needed, _)| *needed)
         .map(|(_, feature)| feature)
         .collect()
+}
+
+/// Whether the reference sender gave a message up because its time was over.
+fn expires(scenario: &Scenario, run: &Run) -> bool {
+    let expired = |what: &What, at: Moment| match what {
+        What::Report {
+            message,
+            outcome: Outcome::Bounced,
+            ..
+        } => {
+            let sent = scenario.messages.iter().find(|sent| sent.id == *message);
+            sent.is_some_and(|sent| at.since(sent.at) >= scenario.sender.expire)
+        }
+        _ => false,
+    };
+    run.events
+        .iter()
+        .any(|event| expired(&event.what, event.at))
 }
 
 /// A drill that real time cannot carry.

@@ -191,30 +191,8 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
     let Some(table) = Table::of_value(doc, value, "sender", &KEYS) else {
         return settings;
     };
-    if table.get("retry").is_some() {
-        settings.retry = table.parsed_array("retry", interval);
-        if table.array("retry").is_empty() {
-            doc.mistake(
-                table.key_offset("retry"),
-                "found no interval, expected at least one, such as retry = [\"30m\"]",
-            );
-        }
-    }
-    if let Some(expire) = table.parsed("expire", duration) {
-        settings.expire = expire;
-    }
-    if table.get("names").is_some() {
-        settings.names = table.parsed_array("names", |text| {
-            text.parse()
-                .map_err(|error: crate::name::InvalidDomain| error.to_string())
-        });
-        if table.array("names").is_empty() {
-            doc.mistake(
-                table.key_offset("names"),
-                "found no name, expected at least the name to say in EHLO",
-            );
-        }
-    }
+    schedule(&table, &mut settings);
+    names(&table, &mut settings);
     settings.addresses = table.parsed_array("addresses", |text| {
         text.parse()
             .map_err(|_| format!("found {text:?}, expected an IP address"))
@@ -232,21 +210,7 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
             ipv6: families.contains(&true),
         };
     }
-    let count = |key: &str, max: u64| {
-        table
-            .number(key, max)
-            .and_then(|number| usize::try_from(number).ok())
-    };
-    settings.max_candidates = count("max_candidates", 1000);
-    settings.max_hops = count("max_hops", 1000).unwrap_or(settings.max_hops);
-    for key in ["max_candidates", "max_hops"] {
-        if count(key, 1000) == Some(0) {
-            doc.mistake(
-                table.key_offset(key),
-                format!("found {key} = 0, expected at least 1"),
-            );
-        }
-    }
+    limits(&table, &mut settings);
     settings.tls = table
         .parsed("tls", |text| word(text, "a TLS policy", &TlsPolicy::WORDS))
         .unwrap_or(settings.tls);
@@ -263,6 +227,59 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
         }
     }
     settings
+}
+
+/// When it tries again, and when it gives up.
+fn schedule(table: &Table<'_, '_>, settings: &mut SenderSettings) {
+    let doc = table.doc();
+    if table.get("retry").is_some() {
+        settings.retry = table.parsed_array("retry", interval);
+        if table.array("retry").is_empty() {
+            doc.mistake(
+                table.key_offset("retry"),
+                "found no interval, expected at least one, such as retry = [\"30m\"]",
+            );
+        }
+    }
+    if let Some(expire) = table.parsed("expire", duration) {
+        settings.expire = expire;
+    }
+}
+
+fn names(table: &Table<'_, '_>, settings: &mut SenderSettings) {
+    let doc = table.doc();
+    if table.get("names").is_some() {
+        settings.names = table.parsed_array("names", |text| {
+            text.parse()
+                .map_err(|error: crate::name::InvalidDomain| error.to_string())
+        });
+        if table.array("names").is_empty() {
+            doc.mistake(
+                table.key_offset("names"),
+                "found no name, expected at least the name to say in EHLO",
+            );
+        }
+    }
+}
+
+/// How much it tries, and how far it lets a message travel.
+fn limits(table: &Table<'_, '_>, settings: &mut SenderSettings) {
+    let doc = table.doc();
+    let count = |key: &str, max: u64| {
+        table
+            .number(key, max)
+            .and_then(|number| usize::try_from(number).ok())
+    };
+    settings.max_candidates = count("max_candidates", 1000);
+    settings.max_hops = count("max_hops", 1000).unwrap_or(settings.max_hops);
+    for key in ["max_candidates", "max_hops"] {
+        if count(key, 1000) == Some(0) {
+            doc.mistake(
+                table.key_offset(key),
+                format!("found {key} = 0, expected at least 1"),
+            );
+        }
+    }
 }
 
 /// A duration that is not zero: waiting no time at all would never end.

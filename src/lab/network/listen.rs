@@ -1,0 +1,101 @@
+//! What a lab listens on, by the kind of its network.
+
+use std::{io, net::IpAddr, sync::Arc};
+
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{Incoming, Network, NetworkKind, serve_memory};
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+use crate::lab::{Packet, namespace};
+use crate::lab::{Place, Site, door, loopback};
+
+#[cfg(not(all(target_os = "linux", feature = "private-network")))]
+const NO_NAMESPACE: &str = "a private network needs Linux, and the feature private-network";
+
+/// Bound, and not served yet.
+pub(in crate::lab) enum Sockets {
+    Memory(mpsc::UnboundedReceiver<Incoming>),
+    Loopback(loopback::Sockets),
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
+    Namespace(namespace::Sockets),
+}
+
+/// What is watched of a private network beside connections to exchangers.
+#[derive(Default)]
+pub(in crate::lab) struct Watched {
+    /// Where every packet goes.
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
+    pub(in crate::lab) packets: Option<mpsc::UnboundedSender<Packet>>,
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
+    pub(in crate::lab) own_host: namespace::OwnHost,
+}
+
+/// Binds what hosts at these addresses need.
+///
+/// # Errors
+/// That sockets could not be bound, or that there is no such network here.
+pub(in crate::lab) async fn bind(
+    kind: NetworkKind,
+    addresses: &[IpAddr],
+    place: Place,
+    #[cfg_attr(
+        not(all(target_os = "linux", feature = "private-network")),
+        expect(unused_variables, reason = "it is about private networks")
+    )]
+    watched: &Watched,
+) -> io::Result<(Network, Sockets)> {
+    Ok(match kind {
+        NetworkKind::Memory => {
+            let (incoming, connections) = mpsc::unbounded_channel();
+            (Network::Memory(incoming), Sockets::Memory(connections))
+        }
+        NetworkKind::Loopback => {
+            let sockets = loopback::bind(addresses, place).await?;
+            let network = Network::Loopback(sockets.map.clone());
+            (network, Sockets::Loopback(sockets))
+        }
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
+        NetworkKind::Namespace => {
+            let seen = match watched.packets {
+                Some(_) => namespace::Seen::All,
+                None => namespace::Seen::Connections,
+            };
+            let sockets = namespace::bind(seen).await?;
+            (Network::Namespace, Sockets::Namespace(sockets))
+        }
+        #[cfg(not(all(target_os = "linux", feature = "private-network")))]
+        NetworkKind::Namespace => return Err(io::Error::other(NO_NAMESPACE)),
+    })
+}
+
+/// Serves what was bound, in tasks of the lab.
+///
+/// # Errors
+/// What the system does not allow.
+pub(in crate::lab) fn serve(
+    site: &Arc<Site>,
+    sockets: Sockets,
+    #[cfg_attr(
+        not(all(target_os = "linux", feature = "private-network")),
+        expect(unused_variables, reason = "it is about private networks")
+    )]
+    watched: Watched,
+    tasks: &mut JoinSet<()>,
+) -> io::Result<()> {
+    if site.network.has_sockets() {
+        let site = Arc::clone(site);
+        tasks.spawn(async move { match site.delays.watch().await {} });
+    }
+    match sockets {
+        Sockets::Memory(connections) => {
+            tasks.spawn(serve_memory(Arc::clone(site), connections));
+            Ok(())
+        }
+        Sockets::Loopback(sockets) => door::serve(site, sockets, tasks),
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
+        Sockets::Namespace(sockets) => {
+            let Watched { packets, own_host } = watched;
+            namespace::serve(site, sockets, packets, own_host, tasks)
+        }
+    }
+}
