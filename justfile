@@ -9,8 +9,9 @@ check:
 test:
     cargo test --locked
 
-# The documentation, without a broken link
+# The pages that are made from code and scenarios, written anew, and the documentation without a broken link
 docs:
+    UPDATE=1 cargo test --locked --test pages
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
 # What decides: routes, verdicts, scenarios, zones, lint

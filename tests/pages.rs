@@ -1,0 +1,253 @@
+//! The pages that are made from the code and the scenarios: `docs/rules.md`, `docs/checks.md` and
+//! `docs/requirements.md`. A test fails when one is stale; `UPDATE=1 cargo test --test pages` (or `just docs`)
+//! writes them.
+
+mod bundled;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    fmt::Write,
+    fs,
+};
+
+use mxdrill::{
+    lint::CHECKS,
+    scenario::Scenario,
+    sender::Flaw,
+    verdict::{RULES, Rule},
+};
+use serde::Deserialize;
+
+/// What each page says of itself, so that nobody mends it by hand.
+const MADE: &str = "by `UPDATE=1 cargo test --test pages`";
+
+/// Holds a page against its file, or writes it where that is asked for.
+fn up_to_date(name: &str, page: &str) {
+    let file = bundled::root().join("docs").join(name);
+    if env::var_os("UPDATE").is_some() {
+        fs::write(&file, page).expect("written");
+    }
+    let found = fs::read_to_string(&file).unwrap_or_default();
+    assert!(
+        found == page,
+        "docs/{name} is stale: UPDATE=1 cargo test --test pages"
+    );
+}
+
+#[test]
+fn the_page_of_rules_is_up_to_date() {
+    up_to_date("rules.md", &rules_page());
+}
+
+#[test]
+fn the_page_of_checks_is_up_to_date() {
+    up_to_date("checks.md", &checks_page());
+}
+
+#[test]
+fn the_page_of_requirements_is_up_to_date() {
+    up_to_date(
+        "requirements.md",
+        &requirements_page(&statements(), &coverage()),
+    );
+}
+
+/// A section of an RFC as a link to it.
+fn linked(cite: &str) -> String {
+    let section = cite.strip_prefix("RFC ").and_then(|rest| {
+        let (number, section) = rest.split_once(" section ")?;
+        let url = format!("https://www.rfc-editor.org/rfc/rfc{number}#section-{section}");
+        Some(format!("[{cite}]({url})"))
+    });
+    section.unwrap_or_else(|| cite.to_owned())
+}
+
+/// A bundled scenario as a link from a page in `docs`.
+fn drill(name: &str) -> String {
+    format!("[{name}](../scenarios/{name}.toml)")
+}
+
+fn rules_page() -> String {
+    let mut page = format!(
+        "# The rules that always hold\n\n\
+         Made from `mxdrill::verdict::RULES` and `mxdrill::sender::Flaw` {MADE}.\n\n\
+         Whatever a scenario expects, its log is held against these rules. Each is shown to bite by the reference\n\
+         sender with a flaw: `mxdrill run DRILL --flaw FLAW` plays the drill with it, and the rule is reported. Without the\n\
+         flaw the drill passes.\n\n\
+         | rule | level | section | what it asks | flaws that break it, each with a drill that shows it |\n\
+         | --- | --- | --- | --- | --- |\n"
+    );
+    for rule in RULES {
+        let Rule {
+            name,
+            cite,
+            level,
+            claim,
+            ..
+        } = rule;
+        let shown: Vec<String> = breaking(rule)
+            .map(|(flaw, control)| format!("`{flaw}` in {}", drill(control.drill)))
+            .collect();
+        let (cite, shown) = (linked(cite), shown.join("; "));
+        writeln!(page, "| `{name}` | {level} | {cite} | {claim} | {shown} |")
+            .expect("a string takes everything");
+    }
+    page += "\n## Flaws that no rule can see from outside\n\n\
+             The reference sender reports what becomes of a message. A command or a mail server reports nothing, and the lab\n\
+             alone does not show these flaws. The expectations of the drill do.\n\n";
+    for rule in RULES {
+        for (flaw, control) in breaking(rule) {
+            if let Some(why) = control.unseen {
+                writeln!(page, "- `{flaw}` (`{}`): {why}.", rule.name)
+                    .expect("a string takes everything");
+            }
+        }
+    }
+    page
+}
+
+/// The flaws that break a rule, with the drill that shows each.
+fn breaking(rule: &Rule) -> impl Iterator<Item = (&'static str, mxdrill::sender::Control)> {
+    let controls = Flaw::ALL
+        .into_iter()
+        .map(|(name, flaw)| (name, flaw.control()));
+    let rule = rule.name;
+    controls.filter(move |(_, control)| control.rule == rule)
+}
+
+fn checks_page() -> String {
+    let mut page = format!(
+        "# The checks of `mxdrill lint`\n\n\
+         Made from `mxdrill::lint::CHECKS` {MADE}.\n\n\
+         An error means that mail is lost or delayed, or that a record has no effect; a warning, that mail may be lost or\n\
+         delayed one day; an info is worth knowing. `mxdrill lint --explain ID` prints a section of this page, and\n\
+         `mxdrill lint --checks` the list.\n\n\
+         | check | severity | what ought to be |\n| --- | --- | --- |\n"
+    );
+    for check in CHECKS {
+        writeln!(
+            page,
+            "| [{id}](#{id}) | {} | {} |",
+            check.severity,
+            check.claim,
+            id = check.id
+        )
+        .expect("a string takes everything");
+    }
+    for check in CHECKS {
+        let sources: Vec<String> = check.cites.iter().map(|cite| linked(cite)).collect();
+        write!(
+            page,
+            "\n## {}\n\n**{}**: {}.\n\n*Why*: {}\n\n*What to do*: {}\n\n*Sources*: {}.\n",
+            check.id,
+            check.severity,
+            check.claim,
+            check.why,
+            check.then,
+            sources.join(", ")
+        )
+        .expect("a string takes everything");
+    }
+    page
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Statements {
+    statement: Vec<Statement>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Statement {
+    number: u16,
+    section: String,
+    level: String,
+    text: String,
+    /// Why no scenario can show it.
+    unobservable: Option<String>,
+    /// What a scenario has to wait for.
+    waits_for: Option<String>,
+}
+
+fn statements() -> Vec<Statement> {
+    let text =
+        fs::read_to_string(bundled::root().join("docs/statements.toml")).expect("the statements");
+    let mut statements = toml::from_str::<Statements>(&text)
+        .expect("valid statements")
+        .statement;
+    statements.sort_by_key(|statement| statement.number);
+    statements
+}
+
+/// The scenarios that cover each statement, by number.
+fn coverage() -> BTreeMap<u16, BTreeSet<String>> {
+    let mut coverage: BTreeMap<u16, BTreeSet<String>> = BTreeMap::new();
+    for (name, file) in bundled::scenarios() {
+        let scenario = Scenario::load(&file).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        for number in scenario.covers {
+            coverage.entry(number).or_default().insert(name.clone());
+        }
+    }
+    coverage
+}
+
+fn requirements_page(
+    statements: &[Statement],
+    coverage: &BTreeMap<u16, BTreeSet<String>>,
+) -> String {
+    let mut page = format!(
+        "# What the RFCs ask of a sender that routes by MX\n\n\
+         Made from `docs/statements.toml` and the scenarios {MADE}.\n\n\
+         | # | section | level | statement | scenarios |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for statement in statements {
+        let covered = coverage.get(&statement.number).into_iter().flatten();
+        let links: Vec<String> = covered.map(|name| drill(name)).collect();
+        let scenarios = match (&statement.unobservable, &statement.waits_for) {
+            (Some(reason), _) => format!("not observable: {reason}"),
+            (None, Some(what)) => format!("not supported yet: {what}"),
+            (None, None) => links.join(", "),
+        };
+        let Statement {
+            number,
+            section,
+            level,
+            text,
+            ..
+        } = statement;
+        writeln!(
+            page,
+            "| {number} | {section} | {level} | {text} | {scenarios} |"
+        )
+        .expect("a string takes everything");
+    }
+    page
+}
+
+#[test]
+fn every_statement_is_accounted_for() {
+    let (statements, coverage) = (statements(), coverage());
+    let numbers: Vec<u16> = statements
+        .iter()
+        .map(|statement| statement.number)
+        .collect();
+    assert!(numbers.iter().copied().eq(1..=85), "{numbers:?}");
+    for statement in &statements {
+        let covered = coverage.contains_key(&statement.number);
+        let excused = statement.unobservable.is_some() || statement.waits_for.is_some();
+        assert!(
+            covered != excused,
+            "statement {}: covered {covered}, excused {excused}",
+            statement.number
+        );
+    }
+    let known: BTreeSet<u16> = numbers.into_iter().collect();
+    for (number, names) in coverage {
+        assert!(
+            known.contains(&number),
+            "{names:?} cover statement {number}, which there is not"
+        );
+    }
+}
