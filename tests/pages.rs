@@ -1,6 +1,6 @@
-//! The pages that are made from the code and the scenarios: `docs/rules.md`, `docs/checks.md` and
-//! `docs/requirements.md`. A test fails when one is stale; `UPDATE=1 cargo test --test pages` (or `just docs`)
-//! writes them.
+//! The pages that are made from the code and the scenarios: `docs/rules.md`, `docs/checks.md`,
+//! `docs/requirements.md`, and the README's table of features. A test fails when one is stale, and
+//! `UPDATE=1 cargo test --test pages` (or `just docs`) writes them. No page names a file that there is not.
 
 mod bundled;
 
@@ -9,6 +9,8 @@ use std::{
     env,
     fmt::Write,
     fs,
+    path::PathBuf,
+    process::Command,
 };
 
 use mxdrill::{
@@ -51,6 +53,151 @@ fn the_page_of_requirements_is_up_to_date() {
         "requirements.md",
         &requirements_page(&statements(), &coverage()),
     );
+}
+
+#[test]
+fn the_features_in_the_readme_are_up_to_date() {
+    let file = bundled::root().join("README.md");
+    let readme = fs::read_to_string(&file).expect("the README");
+    let start = readme.find("| feature |").expect("a table of features");
+    let length = readme[start..].find("\n\n").expect("an end of it") + 1;
+    let table = features_table();
+    if env::var_os("UPDATE").is_some() {
+        let written = [&readme[..start], &table, &readme[start + length..]].concat();
+        fs::write(&file, written).expect("written");
+    } else {
+        assert!(
+            readme[start..start + length] == table,
+            "README.md has a stale table of features: UPDATE=1 cargo test --test pages"
+        );
+    }
+}
+
+/// The README's test in Rust is a part of the example, which is compiled and run.
+#[test]
+fn the_test_in_the_readme_is_that_of_the_example() {
+    let read = |name: &str| fs::read_to_string(bundled::root().join(name)).expect(name);
+    let (readme, example) = (read("README.md"), read("examples/own_sender.rs"));
+    let block = readme.split("```rust\n").nth(1).expect("a block of Rust");
+    let block = block.split("```").next().expect("its end");
+    let has = |line: &str| example.lines().any(|found| found.trim() == line.trim());
+    let import = "use mxdrill::{fault::Stage, lab::Lab};";
+    for line in block.lines().filter(|line| *line != import) {
+        assert!(has(line), "examples/own_sender.rs does not have {line:?}");
+    }
+}
+
+#[test]
+fn every_file_that_a_page_names_is_there() {
+    let root = bundled::root();
+    let mut pages: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md"]
+        .map(|name| root.join(name))
+        .to_vec();
+    let docs = fs::read_dir(root.join("docs")).expect("docs");
+    pages.extend(docs.map(|entry| entry.expect("a page").path()));
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page");
+        let folder = page.parent().expect("a folder");
+        for target in links(&text) {
+            let file = folder.join(target);
+            assert!(file.exists(), "{}: no {target}", page.display());
+        }
+        for path in paths(&text) {
+            let file = root.join(path);
+            assert!(file.exists(), "{}: no {path}", page.display());
+        }
+    }
+}
+
+/// The files that a page links to, from where it is.
+fn links(page: &str) -> impl Iterator<Item = &str> {
+    let targets = page.split("](").skip(1).filter_map(|rest| {
+        let target = rest.split(')').next()?;
+        target.split('#').next()
+    });
+    targets.filter(|target| !target.is_empty() && !target.contains("://"))
+}
+
+/// The files that a page names in backticks, from the top of the checkout.
+fn paths(page: &str) -> impl Iterator<Item = &str> {
+    let quoted = page.split('`').skip(1).step_by(2);
+    quoted.filter(|text| {
+        let folders = [
+            "src/",
+            "cli/",
+            "tests/",
+            "docs/",
+            "scenarios/",
+            "examples/",
+            ".ci/",
+        ];
+        let is_pattern = text.contains(['*', ' ', '<', '\n']) || text.contains("NAME");
+        folders.iter().any(|folder| text.starts_with(folder)) && !is_pattern
+    })
+}
+
+/// The features of `Cargo.toml`, each with its comment there and the crates that it brings on Linux.
+fn features_table() -> String {
+    let manifest = fs::read_to_string(bundled::root().join("Cargo.toml")).expect("Cargo.toml");
+    let (_, features) = manifest.split_once("[features]\n").expect("features");
+    let (features, _) = features.split_once("\n\n").expect("an end of them");
+    let base = crates("");
+    let mut table = format!(
+        "| feature | what it adds | crates of its own | crates in all (Linux) |\n| --- | --- | --- | ---: |\n\
+         | none | the lab without TLS, drills, rules, the reference sender | | {base} |\n"
+    );
+    let mut comment = "";
+    for line in features.lines() {
+        if let Some(text) = line.strip_prefix("# ") {
+            comment = text;
+            continue;
+        }
+        let (name, needs) = line.split_once(" = ").expect("a feature");
+        if name == "default" {
+            continue;
+        }
+        let own: Vec<String> = needs
+            .split('"')
+            .filter_map(|need| Some(format!("`{}`", need.strip_prefix("dep:")?)))
+            .collect();
+        let default = match name == "tls" {
+            true => " (default)",
+            false => "",
+        };
+        let more = crates(name) - base;
+        let own = own.join(", ");
+        writeln!(table, "| `{name}`{default} | {comment} | {own} | +{more} |")
+            .expect("a string takes everything");
+    }
+    table
+}
+
+/// How many crates the library needs with a feature.
+fn crates(feature: &str) -> usize {
+    let cargo = env::var_os("CARGO").expect("cargo says where it is");
+    let output = Command::new(cargo)
+        .args([
+            "tree",
+            "--locked",
+            "--package",
+            "mxdrill",
+            "--prefix",
+            "none",
+        ])
+        .args(["--edges", "normal", "--target", "x86_64-unknown-linux-gnu"])
+        .args(["--no-default-features", "--features", feature])
+        .current_dir(bundled::root())
+        .output()
+        .expect("cargo runs");
+    let (tree, error) = (output.stdout, String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{error}");
+    let tree = String::from_utf8_lossy(&tree).into_owned();
+    let names = tree.lines().map(|line| {
+        let mut words = line.split(' ');
+        (words.next(), words.next())
+    });
+    let needed: BTreeSet<_> = names.filter(|(name, _)| *name != Some("mxdrill")).collect();
+    needed.len()
 }
 
 /// A section of an RFC as a link to it.
