@@ -14,6 +14,10 @@ docs:
     UPDATE=1 cargo test --locked --test pages
     RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 
+# What would be published (from a clean tree, or `just packages --allow-dirty`)
+packages *ARGS:
+    .ci/packages {{ARGS}}
+
 # What decides: routes, verdicts, scenarios, zones, lint
 decisions := "--file src/route.rs --file 'src/route/**' --file src/verdict.rs --file 'src/verdict/**' --file src/scenario.rs --file 'src/scenario/**' --file src/zone.rs --file 'src/zone/**' --file src/lint.rs --file 'src/lint/**'"
 
