@@ -98,6 +98,9 @@ impl Example {
                     .map(|server| format!("mxdrill mta get {server} fetches it"));
                 missing.or_else(no_private_network)
             }
+            ["up", ..] if !cfg!(target_os = "linux") => {
+                Some("only Linux has the whole of 127.0.0.0/8".to_owned())
+            }
             _ => None,
         }
     }
