@@ -95,21 +95,21 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
-    use mxdrill::fault::Stage;
+    use mxdrill::Stage;
 
     use super::*;
 
     #[tokio::test]
     async fn the_backup_takes_mail_while_the_primary_is_down() -> Result<(), Box<dyn Error>> {
         let lab = Lab::from_zone(ZONE).await?;
-        lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
+        let down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
         send(lab.resolver(), lab.smtp_port(), "alice@example.test").await?;
         assert_eq!(
             lab.wait_for_message("alice@example.test").await?.hosts[0].as_str(),
             "mx2.example.test"
         );
 
-        lab.restore("mx1.example.test")?;
+        drop(down);
         send(lab.resolver(), lab.smtp_port(), "bob@example.test").await?;
         assert_eq!(
             lab.wait_for_message("bob@example.test").await?.hosts[0].as_str(),

@@ -1,6 +1,24 @@
-//! What is wrong in a scenario file, and where: `path:line:column: found, expected`.
+//! What is wrong in what somebody wrote: in a file with its place, `path:line:column: found, expected`; in a
+//! single value without.
 
 use std::fmt;
+
+/// A value that cannot be used: what was found, what was expected, and the nearest allowed one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(String);
+
+impl From<String> for Invalid {
+    fn from(message: String) -> Self {
+        Self(message)
+    }
+}
+
+impl From<Invalid> for String {
+    fn from(invalid: Invalid) -> Self {
+        invalid.0
+    }
+}
 
 /// One mistake in a file that a user wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]

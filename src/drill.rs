@@ -196,6 +196,14 @@ pub async fn conduct(
     })
 }
 
+impl Lab {
+    /// What the rules, and what the scenario expects, have to say of what the lab saw so far, of a sender of
+    /// this kind: a command or a mail server reports nothing of a message's end.
+    pub fn verdict(&self, sender: Witness) -> Verdict {
+        judge(&self.site().scenario, &self.events(), sender)
+    }
+}
+
 /// Lets a sender send until it is done; when that was, on the lab's clock. Each time the log has grown
 /// by some events, `follow` is called.
 async fn carry_out(

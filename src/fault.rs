@@ -12,7 +12,7 @@ use hickory_proto::rr::RecordType;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 pub use self::effect::{Effect, QueryEffect, Stage, Transport};
-use crate::{name::Domain, time::Moment};
+use crate::{diagnostic::Invalid, name::Domain, time::Moment};
 
 /// Which receivers a fault is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +34,15 @@ impl Host {
 }
 
 impl FromStr for Host {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Ok(Self::read(text)?)
+    }
+}
+
+impl Host {
+    fn read(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(address) => Ok(Self::Address(address)),
             Err(_) => text
@@ -197,10 +203,18 @@ impl Faults {
     }
 
     /// Puts a fault up, before all others.
-    pub(crate) fn fail(&mut self, fault: Fault) {
-        self.rows.insert(self.next, (fault, 0));
-        self.by_hand.push(self.next);
+    pub(crate) fn fail(&mut self, fault: Fault) -> usize {
+        let row = self.next;
+        self.rows.insert(row, (fault, 0));
+        self.by_hand.push(row);
         self.next += 1;
+        row
+    }
+
+    /// Lifts a fault that was put up by hand; nothing if it was lifted before.
+    pub(crate) fn end(&mut self, row: usize) -> Option<Fault> {
+        self.by_hand.retain(|index| *index != row);
+        self.rows.remove(&row).map(|(fault, _)| fault)
     }
 
     /// Lifts every fault that the predicate names; how many there were.

@@ -32,6 +32,7 @@ use std::{
 
 use tokio::{sync::watch, task::JoinSet};
 
+pub use self::by_hand::Failing;
 pub use self::mailbox::{Captured, Content};
 pub use self::network::NetworkKind;
 use self::{delays::Delays, hosts::Hosts, policy_host::PolicyHost, receiver::Receiver};

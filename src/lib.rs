@@ -9,7 +9,7 @@
 //! Start a [`Lab`](lab::Lab), point your sender at its resolver and its port, and let an exchanger die:
 //!
 //! ```
-//! use mxdrill::{fault::Stage, lab::Lab};
+//! use mxdrill::{Lab, Stage};
 //! # #[path = "../examples/own_sender.rs"] mod own_sender;
 //! # use own_sender::send as my_sender;
 //!
@@ -21,7 +21,7 @@
 //!     mx1.example.test.  300 IN A  192.0.2.1
 //!     mx2.example.test.  300 IN A  192.0.2.2
 //! ").await?;
-//! lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
+//! let down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
 //!
 //! my_sender(lab.resolver(), lab.smtp_port(), "alice@example.test").await?;
 //!
@@ -128,3 +128,12 @@ pub(crate) mod tls;
 pub mod verdict;
 pub mod visible;
 pub mod zone;
+
+pub use self::{
+    diagnostic::Invalid,
+    fault::{Effect, Fault, Stage},
+    lab::{Lab, NetworkKind},
+    scenario::Scenario,
+    sender::Sender,
+    verdict::Verdict,
+};

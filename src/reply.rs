@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+use crate::diagnostic::Invalid;
+
 /// How a reply or a failure is to be taken (RFC 5321 section 4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
@@ -35,9 +37,15 @@ impl fmt::Display for Status {
 }
 
 impl FromStr for Status {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Ok(Self::read(text)?)
+    }
+}
+
+impl Status {
+    fn read(text: &str) -> Result<Self, String> {
         let number = |part: &str| {
             let plain =
                 !part.is_empty() && part.len() <= 3 && part.bytes().all(|b| b.is_ascii_digit());
@@ -113,9 +121,15 @@ impl fmt::Display for Reply {
 }
 
 impl FromStr for Reply {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Ok(Self::read(text)?)
+    }
+}
+
+impl Reply {
+    fn read(text: &str) -> Result<Self, String> {
         let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
         let number = code
             .parse()

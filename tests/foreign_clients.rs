@@ -175,7 +175,7 @@ fn dig_gets_every_type() -> Result<(), Failed> {
         site.dig(&["gone.example.test", "A"])
             .contains("status: NXDOMAIN")
     );
-    site.lab.fail_query("example.test MX", "servfail")?;
+    let _failing = site.lab.fail_query("example.test MX", "servfail")?;
     assert!(
         site.dig(&["example.test", "MX"])
             .contains("status: SERVFAIL")
@@ -208,12 +208,11 @@ fn swaks_delivers_and_fails_as_told() -> Result<(), Failed> {
         .block_on(site.lab.wait_for_message("alice@example.test"))?;
     assert_eq!(taken.hosts[0].as_str(), "good.example.test");
     // swaks: 24 is a refused recipient, 2 a failed connection.
-    site.lab
-        .fail("good.example.test", Stage::Rcpt, "550 5.1.1 no such user")?;
+    let lab = &site.lab;
+    let rejecting = lab.fail("good.example.test", Stage::Rcpt, "550 5.1.1 no such user")?;
     assert_eq!(site.swaks("good", &[]), Some(24));
-    site.lab.restore("good.example.test")?;
-    site.lab
-        .fail("good.example.test", Stage::Connect, "refuse")?;
+    drop(rejecting);
+    let _down = lab.fail("good.example.test", Stage::Connect, "refuse")?;
     let refused = (0..50).any(|_| site.swaks("good", &["--timeout", "5s"]) == Some(2));
     assert!(refused);
     Ok(())

@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use hickory_proto::op::ResponseCode;
 use serde::{Deserialize, Serialize};
 
+use crate::diagnostic::Invalid;
+
 /// How the name server answered a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -97,9 +99,15 @@ impl fmt::Display for FetchOutcome {
 }
 
 impl FromStr for FetchOutcome {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Ok(Self::read(text)?)
+    }
+}
+
+impl FetchOutcome {
+    fn read(text: &str) -> Result<Self, String> {
         match text.parse() {
             Ok(status) => Ok(Self::Status(status)),
             Err(_) if text == "no handshake" => Ok(Self::NoHandshake),

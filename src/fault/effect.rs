@@ -2,7 +2,11 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use crate::{diagnostic::not_allowed, reply::Reply, time::Span};
+use crate::{
+    diagnostic::{Invalid, not_allowed},
+    reply::Reply,
+    time::Span,
+};
 
 /// A point in a session at which it can fail, in the order of a session.
 #[derive(
@@ -98,9 +102,15 @@ impl fmt::Display for Stage {
 }
 
 impl FromStr for Stage {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Ok(Self::read(text)?)
+    }
+}
+
+impl Stage {
+    fn read(text: &str) -> Result<Self, String> {
         let words = Self::ALL.map(Self::word);
         Self::ALL
             .into_iter()
@@ -141,7 +151,11 @@ impl Effect {
     ///
     /// # Errors
     /// What was found and what this stage allows.
-    pub fn parse(text: &str, stage: Stage) -> Result<Self, String> {
+    pub fn parse(text: &str, stage: Stage) -> Result<Self, Invalid> {
+        Ok(Self::read(text, stage)?)
+    }
+
+    fn read(text: &str, stage: Stage) -> Result<Self, String> {
         let allowed = stage.effects();
         let expected = || not_allowed(text, &format!("an effect at stage {stage}"), allowed);
         let word = |word: &str| text == word && allowed.contains(&word);
@@ -237,9 +251,15 @@ const QUERY_EFFECTS: [&str; 10] = [
 ];
 
 impl FromStr for QueryEffect {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Ok(Self::read(text)?)
+    }
+}
+
+impl QueryEffect {
+    fn read(text: &str) -> Result<Self, String> {
         Ok(match text {
             "servfail" => Self::ServFail,
             "nxdomain" => Self::NxDomain,
@@ -299,6 +319,7 @@ mod tests {
         assert!(
             Effect::parse("hangs", Stage::Quit)
                 .expect_err("a slip")
+                .to_string()
                 .contains("did you mean \"hang\"")
         );
     }

@@ -1,63 +1,102 @@
 //! Faults that come and go by hand, while a lab is up.
 
-use super::Lab;
+use std::sync::Arc;
+
+use super::{Lab, Site};
 use crate::{
+    diagnostic::{Invalid, nearest},
     event::What,
     fault::{Effect, Failure, Fault, Host, QueryEffect, Stage},
     name::Domain,
 };
 
+/// A fault that was put up by hand: it ends when this is dropped.
+#[must_use = "the fault ends when this is dropped; keep() lets it last"]
+pub struct Failing {
+    site: Arc<Site>,
+    row: usize,
+    /// What ends with it, in words.
+    what: String,
+}
+
+impl std::fmt::Debug for Failing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Failing").field(&self.what).finish()
+    }
+}
+
+impl Failing {
+    /// Lets the fault last until it is lifted ([`Lab::restore`], [`Lab::restore_queries`]).
+    pub fn keep(mut self) {
+        self.row = usize::MAX;
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        let ended = self.site.faults().end(self.row);
+        if ended.is_some() {
+            let change = format!("{} no more", self.what);
+            self.site.record(What::Changed { change });
+            self.site.faults_changed.send_replace(());
+        }
+    }
+}
+
 impl Lab {
-    /// Lets a host fail from now on: `lab.fail("mx1.example.test", Stage::Connect, "refuse")`.
+    /// Lets a host fail, as long as what comes back is kept:
+    /// `let down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;`.
     ///
     /// # Errors
     /// A host that the lab does not have, or an effect that the stage does not.
-    pub fn fail(&self, host: &str, stage: Stage, effect: &str) -> Result<(), String> {
+    pub fn fail(&self, host: &str, stage: Stage, effect: &str) -> Result<Failing, Invalid> {
         let host = self.known_host(host)?;
         let effect = Effect::parse(effect, stage)?;
-        let change = format!("{host} fails at {stage}: {effect}");
-        self.put_up(
-            Failure::Session {
-                host,
-                stage,
-                effect,
-                recipient: None,
-            },
-            change,
-        );
-        Ok(())
+        let what = format!("{host} fails at {stage}: {effect}");
+        let failure = Failure::Session {
+            host,
+            stage,
+            effect,
+            recipient: None,
+        };
+        Ok(self.put_up(failure, what))
     }
 
-    /// Lets lookups fail from now on: `lab.fail_query("example.test MX", "servfail")`.
+    /// Lets lookups fail, as long as what comes back is kept:
+    /// `let lost = lab.fail_query("example.test MX", "servfail")?;`.
     ///
     /// # Errors
     /// What is no name and type, or no effect on a query.
-    pub fn fail_query(&self, query: &str, effect: &str) -> Result<(), String> {
+    pub fn fail_query(&self, query: &str, effect: &str) -> Result<Failing, Invalid> {
         let (name, record_type) = crate::scenario::read_query(query)?;
         let effect: QueryEffect = effect.parse()?;
-        self.put_up(
-            Failure::Query {
-                name,
-                record_type,
-                over: None,
-                effect,
-            },
-            format!("lookups of {query} fail: {effect}"),
-        );
-        Ok(())
+        let what = format!("lookups of {query} fail: {effect}");
+        let failure = Failure::Query {
+            name,
+            record_type,
+            over: None,
+            effect,
+        };
+        Ok(self.put_up(failure, what))
     }
 
-    fn put_up(&self, failure: Failure, change: String) {
-        self.site.faults().fail(Fault::lasting(failure));
+    fn put_up(&self, failure: Failure, what: String) -> Failing {
+        let row = self.site.faults().fail(Fault::lasting(failure));
+        let change = what.clone();
         self.site.record(What::Changed { change });
         self.site.faults_changed.send_replace(());
+        Failing {
+            site: Arc::clone(&self.site),
+            row,
+            what,
+        }
     }
 
     /// Lifts every fault of a host, those of the scenario too.
     ///
     /// # Errors
     /// A host that the lab does not have.
-    pub fn restore(&self, host: &str) -> Result<(), String> {
+    pub fn restore(&self, host: &str) -> Result<(), Invalid> {
         let host = self.known_host(host)?;
         self.site.faults().lift(
             |failure| matches!(failure, Failure::Session { host: failed, .. } if *failed == host),
@@ -79,23 +118,20 @@ impl Lab {
         });
     }
 
-    fn known_host(&self, text: &str) -> Result<Host, String> {
+    fn known_host(&self, text: &str) -> Result<Host, Invalid> {
         let host: Host = text.parse()?;
-        let known = self
-            .site
-            .receivers
-            .values()
-            .any(|receiver| host.covers(receiver.address, &receiver.names));
-        let names = self
-            .site
-            .receivers
-            .values()
+        let receivers = self.site.receivers.values();
+        let names = receivers
+            .clone()
             .flat_map(|receiver| &receiver.names)
             .map(Domain::as_str);
-        known.then_some(host).ok_or_else(|| {
-            let hint = crate::diagnostic::nearest(text, names)
-                .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-            format!("found host {text:?}, expected one that a record names{hint}")
-        })
+        let mut receivers = receivers;
+        if receivers.any(|receiver| host.covers(receiver.address, &receiver.names)) {
+            return Ok(host);
+        }
+        let hint =
+            nearest(text, names).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let message = format!("found host {text:?}, expected one that a record names{hint}");
+        Err(message.into())
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
-use crate::name::Domain;
+use crate::{diagnostic::Invalid, name::Domain};
 
 /// Octets that a mailbox may have (RFC 5321 section 4.5.3.1.3).
 const MAX_LENGTH: usize = 256;
@@ -33,9 +33,15 @@ pub(crate) enum Path {
 type Wrong = &'static str;
 
 impl FromStr for Mailbox {
-    type Err = String;
+    type Err = Invalid;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Ok(Self::read(text)?)
+    }
+}
+
+impl Mailbox {
+    fn read(text: &str) -> Result<Self, String> {
         let found = |wrong: Wrong| {
             format!("found {text:?}, expected a mailbox such as \"alice@example.test\" ({wrong})")
         };

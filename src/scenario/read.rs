@@ -182,7 +182,7 @@ fn scenario<'a>(
         summary: summary.unwrap_or_default(),
         notes,
         zone_file: table.text("zone_file").map(|name| beside(doc, name.value)),
-        cites: table.parsed_array("cites", |text| Ok(text.to_owned())),
+        cites: table.parsed_array("cites", |text| Ok::<_, String>(text.to_owned())),
         level: table
             .parsed("level", |text| word(text, "a level", &Level::WORDS))
             .unwrap_or(Level::Must),

@@ -20,7 +20,7 @@ use super::{
     files::Files,
 };
 use crate::{
-    diagnostic::Mistakes,
+    diagnostic::{Invalid, Mistakes},
     name::Domain,
     scenario::Scenario,
     sender::{Found, asking_only, read_answer},
@@ -239,11 +239,12 @@ impl Source {
 ///
 /// # Errors
 /// What it is, if it is neither.
-pub fn resolver_address(text: &str) -> Result<SocketAddr, String> {
+pub fn resolver_address(text: &str) -> Result<SocketAddr, Invalid> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, 53));
     }
     text.parse().map_err(|_| {
-        format!("found {text:?}, expected an address such as 192.0.2.53 or [2001:db8::53]:5353")
+        let expected = "an address such as 192.0.2.53 or [2001:db8::53]:5353";
+        Invalid::from(format!("found {text:?}, expected {expected}"))
     })
 }

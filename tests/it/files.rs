@@ -274,7 +274,7 @@ fn a_mailbox_has_a_local_part_and_a_domain() {
     ] {
         let told = text.parse::<Mailbox>().expect_err(text);
         assert!(
-            told.starts_with(&format!(
+            told.to_string().starts_with(&format!(
                 "found {text:?}, expected a mailbox such as \"alice@example.test\""
             )),
             "{told}"

@@ -275,10 +275,10 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A string that `read` understands; its error is the mistake.
-    pub(super) fn parsed<T>(
+    pub(super) fn parsed<T, E: Into<String>>(
         &self,
         key: &str,
-        read: impl FnOnce(&str) -> Result<T, String>,
+        read: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
         let text = self.text(key)?;
         read(text.value)
@@ -294,10 +294,10 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// Strings, each understood by `read`: an array of them.
-    pub(super) fn parsed_array<T>(
+    pub(super) fn parsed_array<T, E: Into<String>>(
         &self,
         key: &str,
-        read: impl Fn(&str) -> Result<T, String>,
+        read: impl Fn(&str) -> Result<T, E>,
     ) -> Vec<T> {
         self.array(key)
             .into_iter()
@@ -306,10 +306,10 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// Strings, each understood by `read`: one alone, or an array of them.
-    pub(super) fn parsed_one_or_many<T>(
+    pub(super) fn parsed_one_or_many<T, E: Into<String>>(
         &self,
         key: &str,
-        read: impl Fn(&str) -> Result<T, String>,
+        read: impl Fn(&str) -> Result<T, E>,
     ) -> Vec<Placed<T>> {
         let Some(value) = self.get(key) else {
             return Vec::new();
@@ -329,11 +329,11 @@ impl<'d, 'a> Table<'d, 'a> {
             .collect()
     }
 
-    fn parse_element<T>(
+    fn parse_element<T, E: Into<String>>(
         &self,
         key: &str,
         value: &Spanned<DeValue<'a>>,
-        read: impl Fn(&str) -> Result<T, String>,
+        read: impl Fn(&str) -> Result<T, E>,
     ) -> Option<T> {
         let Some(text) = value.get_ref().as_str() else {
             self.doc.mistake(

@@ -169,7 +169,7 @@ fn reverse_path(text: &str) -> Result<Option<Mailbox>, String> {
     if text.is_empty() || text == "<>" {
         Ok(None)
     } else {
-        text.parse().map(Some)
+        Ok(Some(text.parse::<Mailbox>()?))
     }
 }
 

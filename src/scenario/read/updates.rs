@@ -77,7 +77,7 @@ fn rows(most: usize, table: &Table<'_, '_>) -> Option<Vec<Update>> {
         }
         let deletions = row.parsed_one_or_many("delete", deletion);
         let mut additions: Vec<Record> = Vec::new();
-        for addition in row.parsed_one_or_many("add", |text| Ok(text.to_owned())) {
+        for addition in row.parsed_one_or_many("add", |text| Ok::<_, String>(text.to_owned())) {
             additions.extend(added_by(&row, &addition).into_iter().flatten());
             let all = added + additions.len();
             if all > most {
