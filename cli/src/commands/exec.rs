@@ -11,7 +11,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{Outcome, at, find, follow::Follower, private::ExecArgs};
+use super::{LogFormat, Outcome, at, find, follow, private::ExecArgs};
 use crate::{
     command::Command,
     report::{End, Json, Played, Report, Style, Text},
@@ -128,6 +128,29 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
         true => Outcome::Passed,
         false => Outcome::Failed,
     })
+}
+
+/// Who reads the log of a lab, and how far.
+#[derive(Default)]
+pub(crate) struct Follower {
+    seen: usize,
+}
+
+impl Follower {
+    /// Writes events down as they happen, for as long as `out` can be written to.
+    pub(crate) async fn follow(&mut self, lab: &Lab, mut out: impl Write) -> io::Result<()> {
+        loop {
+            lab.past(self.seen).await;
+            self.catch_up(lab, &mut out)?;
+        }
+    }
+
+    /// Writes down what happened since.
+    pub(crate) fn catch_up(&mut self, lab: &Lab, out: &mut impl Write) -> io::Result<()> {
+        let events = lab.events_since(self.seen);
+        self.seen += events.len();
+        follow::write(&events, LogFormat::Text, out)
+    }
 }
 
 /// Whether the name server was asked, and nobody connected: so do dig and its like.

@@ -1,8 +1,4 @@
-//! Commands and mail servers in a private network: what they see, how they are judged, and that nothing is
-//! left of it. Where namespaces may not be made, or a program is missing, a test is ignored by name.
-#![cfg(target_os = "linux")]
-
-mod hangup;
+//! What commands and mail servers see, how they are judged, and that nothing is left of it.
 
 use std::{
     fs,
@@ -400,7 +396,7 @@ fn same(desk: &Desk, before: &str) -> Result<(), Failed> {
 /// Who is asked to end says what was seen so far.
 fn a_drill_that_is_ended_is_judged(desk: &Desk) -> Result<(), Failed> {
     for signal in ["TERM", "HUP"] {
-        if signal == "HUP" && hangup::is_ignored() {
+        if signal == "HUP" && crate::hangup::is_ignored() {
             continue;
         }
         let script = "python3 send.py alice@example.test; echo ready; sleep 1000";
@@ -646,7 +642,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
     (said.code != Some(1)).then(|| said.err.trim().to_owned())
 }
 
-fn main() {
+pub(crate) fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
     let tests: [(&str, &[&str], Test); 17] = [
         (
