@@ -433,4 +433,21 @@ mod tests {
                 .exists(&"example.test".parse().expect("a name"))
         );
     }
+
+    #[test]
+    fn a_name_is_gone_with_the_last_record_at_or_below_it() {
+        let name = |text: &str| text.parse::<Domain>().expect("a name");
+        let mut zone =
+            zone("b.c.d. A 192.0.2.1\na.c.d. A 192.0.2.2\na.c.d. TXT x\nc.d. MX 10 x.\n");
+        assert_eq!(zone.remove(&name("a.c.d"), Some(RecordType::A)), 1);
+        assert!(zone.exists(&name("a.c.d")));
+        assert_eq!(zone.remove(&name("a.c.d"), None), 1);
+        assert!(!zone.exists(&name("a.c.d")));
+        assert_eq!(zone.remove(&name("c.d"), None), 1);
+        // What stands below it keeps a name.
+        assert!(zone.exists(&name("c.d")));
+        assert_eq!(zone.remove(&name("b.c.d"), None), 1);
+        assert!(!zone.exists(&name("c.d")));
+        assert_eq!(zone.remove(&name("b.c.d"), None), 0);
+    }
 }

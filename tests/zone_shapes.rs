@@ -43,6 +43,7 @@ const SHAPES: &[Shape] = &[
     ("parentheses over lines", "@ MX ( 10 ; the first\n  mx1 )\nmx1 A ( 192.0.2.1 )\n", PLAIN),
     ("CR LF", "@ MX 10 mx1\r\nmx1 A 192.0.2.1\r\n", PLAIN),
     ("no newline at the end", "mx1 A 192.0.2.1\n@ MX 10 mx1", PLAIN),
+    ("a class of Hesiod", "@ HS MX 10 mx1\nmx1 A 192.0.2.1\n", Err("6:3: found class HS, expected IN, the only class mail uses")),
     ("a generic class", "@ CLASS1 MX 10 mx1\nmx1 CLASS1 A 192.0.2.1\n", PLAIN),
     ("units of time", "@ 1h30m MX 10 mx1\nmx1 1W A 192.0.2.1\n", PLAIN),
     ("TYPE15 and TYPE1 in words", "@ TYPE15 10 mx1\nmx1 TYPE1 192.0.2.1\n", PLAIN),

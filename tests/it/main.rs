@@ -5,6 +5,7 @@ mod expectations;
 mod files;
 mod foreign;
 mod format;
+mod idle;
 mod judge;
 mod log;
 mod routes;
