@@ -11,8 +11,7 @@ use mxdrill::{
     scenario::{Scenario, SenderSettings},
     sender::{self, Reference},
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 fn host(number: u16) -> Domain {
     format!("mx{number}.example.test")

@@ -24,8 +24,7 @@ use mxdrill::{
     scenario::Scenario,
     sender::{self, Post, Reference},
 };
-use rand::{Rng, SeedableRng, seq::SliceRandom};
-use rand_chacha::ChaCha8Rng;
+use rand::{Rng, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufStream},
     net::TcpStream,

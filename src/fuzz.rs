@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use rand::{RngExt, SeedableRng, seq::IndexedRandom};
-use rand_chacha::ChaCha8Rng;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::IndexedRandom};
 
 use crate::{diagnostic::Mistakes, scenario::Scenario};
 

@@ -228,8 +228,7 @@ pub fn route(
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
+    use rand::{SeedableRng, rngs::ChaCha8Rng};
 
     use super::*;
 

@@ -16,8 +16,7 @@ use mxdrill::{
     time::Moment,
     verdict::{self, Verdict, Witness},
 };
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
 fn explained(verdict: &Verdict) -> String {
     let lines = verdict.findings.iter().map(|finding| {

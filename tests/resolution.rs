@@ -13,8 +13,7 @@ use mxdrill::{
     scenario::Scenario,
     sender::{self, Post},
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// Every answer takes a second, so that seconds count round trips.
 fn scenario(exchangers: usize) -> Arc<Scenario> {

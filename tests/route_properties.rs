@@ -19,8 +19,7 @@ use mxdrill::{
     survey::{Source, Survey},
 };
 use proptest::prelude::*;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// Hosts are numbered; host n is `h<n>.test`, and the sender is sometimes one of them.
 #[derive(Debug, Clone)]

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use mxdrill::route::Order;
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 /// Standard deviations by which a sum of squares may exceed what chance gives: about one in three million.
 const CERTAIN: f64 = 5.0;

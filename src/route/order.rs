@@ -128,8 +128,7 @@ fn sorted<const N: usize>(given: impl Iterator<Item = u64>) -> [u64; N] {
 
 #[cfg(test)]
 mod tests {
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
+    use rand::{SeedableRng, rngs::ChaCha8Rng};
 
     use super::*;
 

@@ -11,8 +11,7 @@ use mxdrill::{
     },
     scenario::SenderSettings,
 };
-use rand::SeedableRng;
-use rand_chacha::ChaCha8Rng;
+use rand::{SeedableRng, rngs::ChaCha8Rng};
 
 fn name(text: &str) -> Domain {
     match text {
