@@ -19,8 +19,8 @@ pub(crate) mod network;
 mod policy_host;
 mod receiver;
 mod report;
-pub(crate) mod runtime;
 mod site;
+pub(crate) mod stub;
 mod upstream;
 
 use std::{
@@ -36,7 +36,7 @@ pub use self::by_hand::Failing;
 pub use self::mailbox::{Captured, Content};
 pub use self::network::NetworkKind;
 use self::{delays::Delays, hosts::Hosts, policy_host::PolicyHost, receiver::Receiver};
-pub(crate) use self::{mailbox::ID_DOMAIN, network::Network, site::Site};
+pub(crate) use self::{mailbox::ID_DOMAIN, site::Site};
 use self::{
     network::listen::{self, Watched},
     site::Clock,

@@ -25,8 +25,6 @@ use hickory_proto::rr::RecordType;
 use rand::Rng;
 
 use self::resolver::Lookups;
-#[cfg(feature = "records")]
-pub(crate) use self::resolver::{asking_only, read_answer};
 pub use self::{
     flaw::{Control, Flaw},
     reference::Reference,

@@ -228,6 +228,25 @@ pub(crate) async fn connect_https(site: &Arc<Site>, address: IpAddr) -> io::Resu
     }
 }
 
+/// Connects to the name server.
+///
+/// # Errors
+/// When the connection fails.
+pub(super) async fn connect_dns(site: &Site) -> io::Result<Stream> {
+    match &site.network {
+        Network::Memory(incoming) => {
+            let (near, far) = Stream::pair();
+            incoming
+                .send(Incoming::Dns(far))
+                .map_err(|_| io::ErrorKind::ConnectionRefused)?;
+            Ok(near)
+        }
+        Network::Loopback(_) | Network::Namespace => TcpStream::connect(site.network.resolver())
+            .await
+            .map(Stream::Tcp),
+    }
+}
+
 async fn connect_memory(
     site: &Arc<Site>,
     receiver: &Arc<Receiver>,

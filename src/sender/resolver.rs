@@ -1,39 +1,35 @@
-//! The reference sender's resolver: hickory-resolver over the lab's network, with a cache of its own.
-//!
-//! hickory's cache runs on the machine's clock; answers here are kept for their TTL on the lab's.
+//! The reference sender's resolver: what answers mean, aliases that they leave open, and a cache on the
+//! lab's clock.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::{IpAddr, SocketAddr},
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use futures_util::{FutureExt, StreamExt, stream};
 use hickory_proto::{
-    op::ResponseCode,
-    rr::{RData, Record, RecordType},
-};
-use hickory_resolver::{
-    Resolver,
-    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
-    lookup::Lookup,
-    net::{DnsError, NetError},
+    op::{DnsResponse, ResponseCode},
+    rr::{Name, RData, Record, RecordType, domain::usage, rdata::PTR},
 };
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::Flaw;
 use crate::{
-    lab::{Network, Site, runtime::LabRuntime},
+    lab::{Site, stub},
     name::Domain,
     route::{Addresses, Exchanger, MxAnswer},
     time::Moment,
 };
 
-/// Wait for an answer in one try.
-const TIMEOUT: Duration = Duration::from_secs(5);
 /// Tries of a lookup.
 const TRIES: usize = 3;
+/// Questions of a lookup, whose answers leave an alias open.
+const MAX_QUESTIONS: usize = 8;
+/// The longest that an answer is kept, in seconds (RFC 2181 section 8 lets a resolver set a bound).
+const MAX_TTL: u32 = 86_400;
 
 /// Queries that are out at once, where each takes a socket.
 const MAX_QUERIES: usize = 64;
@@ -67,9 +63,6 @@ type Slot = Arc<AsyncMutex<Option<Cached>>>;
 /// Looks names up and keeps the answers.
 pub(crate) struct Lookups {
     site: Arc<Site>,
-    /// Kept where time is real. One that is kept measures its server on the machine's clock and times its
-    /// repeats by that: on a virtual clock each try has its own, or nothing could be replayed.
-    resolver: Option<Resolver<LabRuntime>>,
     /// `None`: nothing is kept.
     cache: Option<Mutex<HashMap<(Domain, RecordType), Slot>>>,
     /// Whether answers are kept beyond their TTL, as no sender should.
@@ -78,9 +71,7 @@ pub(crate) struct Lookups {
 
 impl Lookups {
     pub(crate) fn new(site: Arc<Site>, cached: bool) -> Self {
-        let keeps = !matches!(site.network, Network::Memory(_));
         Self {
-            resolver: keeps.then(|| resolver(&site)),
             site,
             cache: cached.then(Mutex::default),
             keeps_for_ever: false,
@@ -92,18 +83,6 @@ impl Lookups {
         Self {
             keeps_for_ever: flaw == Some(Flaw::KeepsAnswers),
             ..self
-        }
-    }
-
-    /// Asks once.
-    async fn try_once(&self, name: &Domain, record_type: RecordType) -> Result<Lookup, NetError> {
-        match &self.resolver {
-            Some(resolver) => resolver.lookup(name.to_wire(), record_type).await,
-            None => {
-                resolver(&self.site)
-                    .lookup(name.to_wire(), record_type)
-                    .await
-            }
         }
     }
 
@@ -211,90 +190,165 @@ impl Lookups {
     /// Asks the name server; also how long the answer may be kept. Failures are not kept: RFC 2308
     /// section 7 allows five minutes at most, and asks for nothing.
     async fn ask(&self, name: &Domain, record_type: RecordType) -> (Found, Option<Duration>) {
-        let mut answer = self.try_once(name, record_type).await;
-        for _ in 1..TRIES {
-            if !matches!(
-                answer,
-                Err(NetError::Timeout | NetError::Io(_) | NetError::NoConnections)
-            ) {
-                break;
+        for _ in 0..TRIES {
+            match self.try_once(name, record_type).await {
+                Ok(answer) => return answer,
+                Err(error) => {
+                    tracing::debug!(%name, %record_type, %error, "a lookup brought no answer");
+                }
             }
-            answer = self.try_once(name, record_type).await;
         }
-        if let Err(error) = &answer {
-            tracing::debug!(%name, %record_type, %error, "a lookup brought nothing");
+        (Found::Failed, None)
+    }
+
+    /// Asks, and asks on where an answer ends at an alias.
+    ///
+    /// # Errors
+    /// That a question got no answer.
+    async fn try_once(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+    ) -> io::Result<(Found, Option<Duration>)> {
+        let mut asked = name.to_wire();
+        let mut ttl = MAX_TTL;
+        let mut questions = 0;
+        loop {
+            if let Some(found) = reserved(&asked, record_type) {
+                return Ok(found);
+            }
+            let answer = stub::ask(&self.site, &asked, record_type).await?;
+            if answer.truncation || stub::is_failure(&answer) {
+                return Ok((Found::Failed, None));
+            }
+            questions += 1;
+            let end = end_of_aliases(&asked, record_type, &answer.answers);
+            let all = answer.answers.iter();
+            ttl = all.map(|record| record.ttl).fold(ttl, u32::min);
+            if let Some(found) = records_at([&asked, &end], record_type, &answer) {
+                return Ok((found, Some(seconds(ttl))));
+            }
+            if end == asked || questions == MAX_QUESTIONS {
+                return Ok(nothing(&answer));
+            }
+            asked = end;
         }
-        read_answer(answer, record_type)
     }
 }
 
-/// What an answer of hickory's resolver says, and how long it may be kept.
-pub(crate) fn read_answer(
-    answer: Result<Lookup, NetError>,
-    record_type: RecordType,
-) -> (Found, Option<Duration>) {
-    match answer {
-        Ok(lookup) => {
-            let ttl = lookup
-                .answers()
-                .iter()
-                .map(|record| record.ttl)
-                .min()
-                .unwrap_or(0);
-            let records: Vec<Record> = lookup
-                .answers()
-                .iter()
-                .filter(|record| record.record_type() == record_type)
-                .cloned()
-                .collect();
-            let found = match records.is_empty() {
-                true => Found::NoData,
-                false => Found::Records {
-                    records,
-                    secure: lookup.message().metadata.authentic_data,
-                },
-            };
-            (found, Some(Duration::from_secs(ttl.into())))
-        }
-        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
-            let ttl = Duration::from_secs(none.negative_ttl.unwrap_or(0).into());
-            match none.response_code {
-                ResponseCode::NXDomain => (Found::NoDomain, Some(ttl)),
-                _ => (Found::NoData, Some(ttl)),
+/// Where the aliases of an answer lead from a name, unless they are what was asked for.
+fn end_of_aliases(name: &Name, record_type: RecordType, answers: &[Record]) -> Name {
+    let mut end = name;
+    for record in answers {
+        match &record.data {
+            RData::CNAME(target) if record_type != RecordType::CNAME && record.name == *end => {
+                end = &target.0;
             }
+            _ => {}
         }
-        Err(_) => (Found::Failed, None),
     }
+    end.clone()
 }
 
-/// One server to ask, over UDP and TCP at one port.
-pub(crate) fn asking_only(server: SocketAddr) -> ResolverConfig {
-    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-        connection.port = server.port();
-        connection
-    });
-    let server = NameServerConfig::new(server.ip(), true, connections.to_vec());
-    ResolverConfig::from_parts(None, vec![], vec![server])
+/// The records of an answer, if some are at one of these names.
+fn records_at(names: [&Name; 2], record_type: RecordType, answer: &DnsResponse) -> Option<Found> {
+    let of_type = |record: &&Record| record.record_type() == record_type;
+    let mut records: Vec<Record> = answer.answers.iter().filter(of_type).cloned().collect();
+    if !records.iter().any(|record| names.contains(&&record.name)) {
+        return None;
+    }
+    for record in &mut records {
+        record.ttl = record.ttl.min(MAX_TTL);
+    }
+    Some(Found::Records {
+        records,
+        secure: answer.authentic_data,
+    })
 }
 
-fn resolver(site: &Arc<Site>) -> Resolver<LabRuntime> {
-    let config = asking_only(site.network.resolver());
-    let runtime = LabRuntime::new(Arc::clone(site));
-    let mut builder = Resolver::builder_with_config(config, runtime);
-    *builder.options_mut() = options();
-    builder
-        .build()
-        .expect("a resolver without TLS needs nothing that can fail")
+/// What an answer without records says.
+fn nothing(answer: &DnsResponse) -> (Found, Option<Duration>) {
+    let found = match answer.response_code {
+        ResponseCode::NXDomain => Found::NoDomain,
+        _ => Found::NoData,
+    };
+    (found, Some(seconds(answer.negative_ttl().unwrap_or(0))))
 }
 
-fn options() -> ResolverOpts {
-    let mut options = ResolverOpts::default();
-    options.timeout = TIMEOUT;
-    options.attempts = 0;
-    options.edns0 = true;
-    options.cache_size = 0;
-    options.use_hosts_file = ResolveHosts::Never;
-    options.preserve_intermediates = true;
-    options.num_concurrent_reqs = 1;
-    options
+/// What is known without a question: a resolver sends none for these names (RFC 6761 section 6.3 and 6.4,
+/// RFC 7686 section 2).
+fn reserved(name: &Name, record_type: RecordType) -> Option<(Found, Option<Duration>)> {
+    if usage::INVALID.zone_of(name) || usage::ONION.zone_of(name) {
+        return Some((Found::NoDomain, Some(Duration::ZERO)));
+    }
+    let local = [
+        &usage::LOCALHOST,
+        &usage::IN_ADDR_ARPA_127,
+        &usage::IP6_ARPA_1,
+    ];
+    if !local.iter().any(|zone| zone.zone_of(name)) {
+        return None;
+    }
+    let data = match record_type {
+        RecordType::A => RData::A(Ipv4Addr::LOCALHOST.into()),
+        RecordType::AAAA => RData::AAAA(Ipv6Addr::LOCALHOST.into()),
+        RecordType::PTR => RData::PTR(PTR(usage::LOCALHOST.name().clone())),
+        _ => return Some((Found::NoData, Some(Duration::ZERO))),
+    };
+    let found = Found::Records {
+        records: vec![Record::from_rdata(name.clone(), MAX_TTL, data)],
+        secure: false,
+    };
+    Some((found, Some(seconds(MAX_TTL))))
+}
+
+fn seconds(ttl: u32) -> Duration {
+    Duration::from_secs(ttl.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::rdata::CNAME;
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).expect("a name")
+    }
+
+    #[test]
+    fn aliases_lead_to_their_end_unless_they_are_asked_for() {
+        let alias = |from, to| Record::from_rdata(name(from), 300, RData::CNAME(CNAME(name(to))));
+        let answers = [
+            alias("a.test.", "b.test."),
+            alias("x.test.", "y.test."),
+            alias("b.test.", "c.test."),
+        ];
+        for (record_type, end) in [(RecordType::A, "c.test."), (RecordType::CNAME, "a.test.")] {
+            assert_eq!(
+                end_of_aliases(&name("a.test."), record_type, &answers),
+                name(end)
+            );
+        }
+    }
+
+    #[test]
+    fn nobody_is_asked_for_reserved_names() {
+        let found = |text, record_type| match reserved(&name(text), record_type) {
+            None => "asked".to_owned(),
+            Some((Found::Records { records, .. }, _)) => records[0].data.to_string(),
+            Some((found, _)) => format!("{found:?}"),
+        };
+        for (text, record_type, expected) in [
+            ("example.test.", RecordType::A, "asked"),
+            ("mail.localhost.", RecordType::A, "127.0.0.1"),
+            ("localhost.", RecordType::AAAA, "::1"),
+            ("localhost.", RecordType::MX, "NoData"),
+            ("1.0.0.127.in-addr.arpa.", RecordType::PTR, "localhost."),
+            ("mx.invalid.", RecordType::A, "NoDomain"),
+            ("onion.", RecordType::MX, "NoDomain"),
+        ] {
+            assert_eq!(found(text, record_type), expected, "{text} {record_type}");
+        }
+    }
 }

@@ -8,11 +8,15 @@ use std::{
     time::Duration,
 };
 
-use hickory_proto::rr::{RData, RecordType};
+use hickory_proto::{
+    op::ResponseCode,
+    rr::{RData, Record, RecordType},
+};
 use hickory_resolver::{
     Resolver, TokioResolver,
-    config::ResolveHosts,
-    net::{NetError, runtime::TokioRuntimeProvider},
+    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig},
+    lookup::Lookup,
+    net::{DnsError, NetError, runtime::TokioRuntimeProvider},
 };
 
 use super::{
@@ -23,7 +27,6 @@ use crate::{
     diagnostic::{Invalid, Mistakes},
     name::Domain,
     scenario::Scenario,
-    sender::{Found, asking_only, read_answer},
     zone::file::{self, Reach, Text},
 };
 
@@ -220,19 +223,43 @@ impl Source {
             Err(_) => &self.unanswered,
         };
         count.fetch_add(1, Ordering::Relaxed);
-        match read_answer(answer, record_type).0 {
-            Found::Records { records, .. } => {
-                let placed = |record| Placed {
-                    record,
-                    place: None,
-                };
-                Reply::Records(records.into_iter().map(placed).collect())
-            }
-            Found::NoData => Reply::NoData,
-            Found::NoDomain => Reply::NoDomain,
-            Found::Failed => Reply::Failed,
-        }
+        read_answer(answer, record_type)
     }
+}
+
+/// What an answer of hickory's resolver says.
+fn read_answer(answer: Result<Lookup, NetError>, record_type: RecordType) -> Reply {
+    let lookup = match answer {
+        Ok(lookup) => lookup,
+        Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
+            return match none.response_code {
+                ResponseCode::NXDomain => Reply::NoDomain,
+                _ => Reply::NoData,
+            };
+        }
+        Err(_) => return Reply::Failed,
+    };
+    let of_type = |record: &&Record| record.record_type() == record_type;
+    let placed = |record: &Record| Placed {
+        record: record.clone(),
+        place: None,
+    };
+    let records = lookup.answers().iter().filter(of_type).map(placed);
+    let records: Vec<Placed> = records.collect();
+    match records.is_empty() {
+        true => Reply::NoData,
+        false => Reply::Records(records),
+    }
+}
+
+/// One server to ask, over UDP and TCP at one port.
+fn asking_only(server: SocketAddr) -> ResolverConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = server.port();
+        connection
+    });
+    let server = NameServerConfig::new(server.ip(), true, connections.to_vec());
+    ResolverConfig::from_parts(None, vec![], vec![server])
 }
 
 /// `ADDRESS` or `ADDRESS:PORT` of a resolver.
