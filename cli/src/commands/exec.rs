@@ -68,7 +68,7 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
         .build()?;
     let mut ended = None;
     let run = runtime.block_on(async {
-        host::raise(&host).await?;
+        host::raise(&host)?;
         let (packets, capture) = args.pcap.as_deref().map(captured).transpose()?.unzip();
         let lab = Lab::start_watched(
             Arc::clone(&scenario),

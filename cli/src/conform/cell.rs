@@ -207,7 +207,7 @@ pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
         .enable_all()
         .build()?;
     let mut cell = runtime.block_on(async {
-        host::raise(&host).await?;
+        host::raise(&host)?;
         match &job.player {
             Player::Server { adapter, .. } => served(adapter, job.seed, &fit, &host).await,
             Player::Reference { flaw } => {

@@ -2,67 +2,119 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-};
-
-use rtnetlink::{
-    LinkUnspec, RouteMessageBuilder,
-    packet_route::{
-        address::AddressHeaderFlags,
-        route::{RouteScope, RouteType},
-    },
+    net::IpAddr,
+    os::fd::{AsRawFd, OwnedFd},
 };
 
 use mxdrill::lab::namespace::SendersHost;
+use netlink_bindings::{
+    rt_addr, rt_link, rt_route,
+    traits::{NetlinkRequest, Protocol},
+};
+use nix::{
+    libc,
+    sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket},
+};
 
 /// The index of `lo`, the first interface of every network namespace.
 const LO: u32 = 1;
-/// The routing table of addresses that are served here.
-const TABLE_LOCAL: u32 = 255;
 
 /// Gives this network the host's addresses, and lets every other address lead to the lab: only
 /// the host's own are on the interface, so that a sender does not take receivers for ithost.
 ///
 /// # Errors
 /// What the kernel says.
-pub(crate) async fn raise(host: &SendersHost) -> io::Result<()> {
-    let (connection, handle, _) = rtnetlink::new_connection()?;
-    let connection = tokio::spawn(connection);
+pub(crate) fn raise(host: &SendersHost) -> io::Result<()> {
+    let kernel = socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkRoute,
+    )?;
     let failed = |what: String| move |error| io::Error::other(format!("{what}: {error}"));
-    let up = LinkUnspec::new_with_index(LO).up().build();
-    let up = handle.link().set(up).execute().await;
-    up.map_err(failed("lo could not be brought up".to_owned()))?;
+    ask(&kernel, &up()).map_err(failed("lo could not be brought up".to_owned()))?;
     for address in &host.addresses {
-        let bits = if address.is_ipv4() { 32 } else { 128 };
-        let mut add = handle.address().add(LO, *address, bits);
-        // Nobody else could have it: it is ours at once.
-        add.message_mut().header.flags = AddressHeaderFlags::Nodad;
-        let added = add.execute().await;
-        added.map_err(failed(format!("{address} could not be added to lo")))?;
+        ask(&kernel, &address_on_lo(*address))
+            .map_err(failed(format!("{address} could not be added to lo")))?;
     }
-    if let Some(IpAddr::V4(own)) = host.address(IpAddr::is_ipv4) {
-        let all = RouteMessageBuilder::<Ipv4Addr>::new()
-            .destination_prefix(Ipv4Addr::UNSPECIFIED, 0)
-            .output_interface(LO)
-            .table_id(TABLE_LOCAL)
-            .kind(RouteType::Local)
-            .scope(RouteScope::Host)
-            .pref_source(own)
-            .build();
-        let added = handle.route().add(all).execute().await;
-        added.map_err(failed("no route for IPv4".to_owned()))?;
+    for (family, own) in [
+        ("IPv4", host.address(IpAddr::is_ipv4)),
+        ("IPv6", host.address(IpAddr::is_ipv6)),
+    ] {
+        if let Some(own) = own {
+            ask(&kernel, &all_to_lo(own)).map_err(failed(format!("no route for {family}")))?;
+        }
     }
-    if let Some(IpAddr::V6(own)) = host.address(IpAddr::is_ipv6) {
-        let all = RouteMessageBuilder::<Ipv6Addr>::new()
-            .destination_prefix(Ipv6Addr::UNSPECIFIED, 0)
-            .output_interface(LO)
-            .table_id(TABLE_LOCAL)
-            .kind(RouteType::Local)
-            .pref_source(own)
-            .build();
-        let added = handle.route().add(all).execute().await;
-        added.map_err(failed("no route for IPv6".to_owned()))?;
-    }
-    connection.abort();
     Ok(())
+}
+
+fn up() -> impl NetlinkRequest {
+    let mut header = rt_link::Ifinfomsg::new();
+    header.ifi_index = LO as i32;
+    header.ifi_flags = libc::IFF_UP as u32;
+    header.ifi_change = libc::IFF_UP as u32;
+    rt_link::Request::new().op_setlink_do(&header)
+}
+
+fn address_on_lo(address: IpAddr) -> impl NetlinkRequest {
+    let mut header = rt_addr::Ifaddrmsg::new();
+    (header.ifa_family, header.ifa_prefixlen) = family(address);
+    // Nobody else could have it: it is ours at once.
+    header.ifa_flags = libc::IFA_F_NODAD as u8;
+    header.ifa_index = LO;
+    let request = rt_addr::Request::new().set_create().set_excl();
+    let mut add = request.op_newaddr_do(&header);
+    add.encode().push_local(address).push_address(address);
+    add
+}
+
+/// Every address is served here, and seen from here to come from `own`.
+fn all_to_lo(own: IpAddr) -> impl NetlinkRequest {
+    let mut header = rt_route::Rtmsg::new();
+    header.rtm_family = family(own).0;
+    header.rtm_table = libc::RT_TABLE_LOCAL;
+    header.rtm_protocol = libc::RTPROT_STATIC;
+    header.rtm_scope = match own {
+        IpAddr::V4(_) => libc::RT_SCOPE_HOST,
+        IpAddr::V6(_) => libc::RT_SCOPE_UNIVERSE,
+    };
+    header.rtm_type = libc::RTN_LOCAL;
+    let request = rt_route::Request::new().set_create().set_excl();
+    let mut add = request.op_newroute_do(&header);
+    add.encode().push_oif(LO).push_prefsrc(own);
+    add
+}
+
+/// The family of an address, and its bits.
+fn family(address: IpAddr) -> (u8, u8) {
+    match address {
+        IpAddr::V4(_) => (libc::AF_INET as u8, 32),
+        IpAddr::V6(_) => (libc::AF_INET6 as u8, 128),
+    }
+}
+
+/// Sends a request, and reads what the kernel says to it (netlink(7)): an error's number, 0 for none.
+fn ask(kernel: &OwnedFd, request: &impl NetlinkRequest) -> io::Result<()> {
+    const HEADER: usize = 16;
+    let Protocol::Raw { request_type, .. } = request.protocol() else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    let flags = request.flags() | (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+    let mut message = ((HEADER + request.payload().len()) as u32)
+        .to_ne_bytes()
+        .to_vec();
+    message.extend(request_type.to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
+    // Sequence number and port: there is one request at a time, and the kernel knows the socket.
+    message.extend([0; 8]);
+    message.extend(request.payload());
+    send(kernel.as_raw_fd(), &message, MsgFlags::empty())?;
+    let mut reply = [0; 1024];
+    let length = recv(kernel.as_raw_fd(), &mut reply, MsgFlags::empty())?;
+    let number = reply[..length].get(HEADER..).and_then(<[u8]>::first_chunk);
+    match number.map(|number| i32::from_ne_bytes(*number)) {
+        Some(0) => Ok(()),
+        Some(error) => Err(io::Error::from_raw_os_error(-error)),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }
