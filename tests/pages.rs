@@ -81,7 +81,7 @@ fn the_test_in_the_readme_is_that_of_the_example() {
     let block = readme.split("```rust\n").nth(1).expect("a block of Rust");
     let block = block.split("```").next().expect("its end");
     let has = |line: &str| example.lines().any(|found| found.trim() == line.trim());
-    let import = "use mxdrill::{fault::Stage, lab::Lab};";
+    let import = "use mxdrill::{Lab, Stage};";
     for line in block.lines().filter(|line| *line != import) {
         assert!(has(line), "examples/own_sender.rs does not have {line:?}");
     }
