@@ -155,7 +155,9 @@ fn a_message_costs_what_its_recipients_do() {
         assert!(run.expect("the drill ran").verdict.passed());
         last - begun
     };
-    let (few, many) = (took(100), took(1000));
+    // What else the machine does lengthens some of them.
+    let least = |count: usize| (0..4).map(|_| took(count)).min().expect("four times");
+    let (few, many) = (least(100), least(1000));
     assert!(many < few * 40, "{few:?} for 100, {many:?} for 1000");
 }
 
