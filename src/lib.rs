@@ -6,7 +6,7 @@
 //!
 //! # A sender of your own
 //!
-//! Start a [`Lab`](lab::Lab), point your sender at its resolver and its port, and let an exchanger die:
+//! Start a [`Lab`], point your sender at its resolver and its port, and let an exchanger die:
 //!
 //! ```
 //! use mxdrill::{Lab, Stage};
@@ -75,7 +75,7 @@
 //! The verdict reads the log as it grows, judges a message when the sender is done with it, and keeps
 //! nothing of it then.
 //!
-//! Data moves to the right and never back. A [`Scenario`](scenario::Scenario) is valid once it exists;
+//! Data moves to the right and never back. A [`Scenario`] is valid once it exists;
 //! the [`lab`] knows nothing of expectations; the [`verdict`] sees the scenario and the log alone, and reports
 //! see verdicts and logs. [`route`] is MX selection by itself, a pure function.
 //!
