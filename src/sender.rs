@@ -3,6 +3,23 @@
 //! A [`Sender`] is given a [`Post`], through which messages reach it at their moments and through
 //! which it connects. What it does is read off the lab's side; what it says of a message's end goes
 //! into the same log.
+//!
+//! A drill hands its sender one [`Post`] and waits until [`Sender::send`] ends. The post is the
+//! only way to the lab:
+//!
+//! 1. [`Post::next_message`] waits on the drill's clock until a message is due, records `Submitted`
+//!    and returns it.
+//! 2. [`Post::route`] looks up MX and address records and orders them (RFC 5321 section 5.1).
+//! 3. [`Post::connect`] opens a session with one candidate; SMTP on it is the sender's own
+//!    business.
+//! 4. [`Post::report`] says what became of a recipient. A sender that reports nothing is judged by
+//!    what the receivers saw.
+//!
+//! The reference sender is spread over the files below: `reference` (the queue: what is due when),
+//! `office` (one pass over the candidates), `session` (one SMTP session), `resolver` (lookups and
+//! their cache), `tls` and `mta_sts` (what a candidate must prove), `content` (messages and
+//! notifications), `flaw` (deliberate mistakes). The choice and order of candidates is [`route`]'s,
+//! which knows nothing of senders.
 
 mod content;
 mod delivery;
@@ -44,9 +61,15 @@ use crate::{
     time::Moment,
 };
 
-/// Sends the messages of a drill.
+/// Something that sends the messages of a drill.
+///
+/// Implement it, or use [`from_fn`]. It runs on the lab's own runtime, which on the memory network
+/// has one thread and a paused clock: a sender that blocks the thread stops the drill.
 pub trait Sender {
     /// Takes the messages from the post until there are none left, and ends when it is done with them.
+    ///
+    /// A drill ends when this future does, so a sender whose work goes on in tasks has to wait for
+    /// them.
     fn send(self, post: Post) -> impl Future<Output = ()>;
 }
 
@@ -65,12 +88,20 @@ where
     Function(function)
 }
 
-/// Where a sender stands: messages come in, connections go out.
+/// What a sender is handed: messages come in through it, connections go out through it.
+///
+/// Addresses that it returns or takes are always those of the zone, whatever network the lab stands
+/// on.
 pub struct Post {
+    // The sender's view of the lab. Its own answers are not cached; the reference sender keeps a
+    // second `Lookups` with a cache where the scenario asks for one.
     site: Arc<Site>,
     seed: u64,
     lookups: Lookups,
+    /// How many of `order` were handed out.
     next: usize,
+    /// Indexes into the scenario's messages, by the moment at which each is due. The sort is
+    /// stable: messages of one moment keep the order of the file.
     order: Vec<usize>,
 }
 
@@ -87,24 +118,28 @@ impl Post {
         }
     }
 
-    /// The drill.
+    /// The drill as data: records, messages, and the settings that a sender should follow.
     pub fn scenario(&self) -> &Scenario {
         &self.site.scenario
     }
 
-    /// Where randomness starts from.
+    /// Where randomness starts from. The same scenario with the same seed has to give the same log,
+    /// so a sender should draw every random number from a generator made of this.
     pub fn seed(&self) -> u64 {
         self.seed
     }
 
-    /// The next message, at its moment; `None` after the last one.
+    /// Waits until the next message is due and returns it; `None` after the last one.
+    ///
+    /// It is recorded as submitted when it is returned, not before.
     pub async fn next_message(&mut self) -> Option<Message> {
         // A caller may stop waiting: no message is lost by it.
         self.site.clock.sleep_until(self.next_at()?).await;
         self.due().map(|(_, message)| message)
     }
 
-    /// The next message if its moment has come, and where it is in the scenario.
+    /// The next message if it is due now, with its index in the scenario; `None` if it is not due
+    /// yet or there is none left. It never waits.
     pub fn due(&mut self) -> Option<(usize, Message)> {
         let index = *self.order.get(self.next)?;
         let message = &self.site.scenario.messages[index];
@@ -117,13 +152,13 @@ impl Post {
         Some((index, message))
     }
 
-    /// When the next message comes.
+    /// When the next message is due; `None` after the last one.
     pub fn next_at(&self) -> Option<Moment> {
         let index = self.order.get(self.next)?;
         Some(self.site.scenario.messages[*index].at)
     }
 
-    /// The messages so far.
+    /// The messages handed out so far, in the order in which they were.
     pub fn given(&self) -> impl Iterator<Item = &Message> {
         let messages = &self.site.scenario.messages;
         self.order[..self.next]
@@ -131,7 +166,8 @@ impl Post {
             .map(|index| &messages[*index])
     }
 
-    /// Makes it a later moment at once, where time is real and nothing is under way.
+    /// Moves the drill's clock forward to a moment, where time is real and nothing is under way. A
+    /// moment that has passed changes nothing.
     pub fn leap_to(&self, moment: Moment) {
         self.site.clock.leap_to(moment);
     }
@@ -141,19 +177,22 @@ impl Post {
         &self.site.log
     }
 
-    /// Waits until what was sent in the private network has been seen.
+    /// Waits until the log has everything that has crossed the wire of a private network so far.
+    /// Other networks log what happens as it happens.
     pub async fn caught_up(&self) {
         network::caught_up(&self.site).await;
     }
 
-    /// The content of a message as a program reads it from a file, its lines ended by LF.
+    /// The content of a message as a program reads it from a file or a pipe: lines end with LF
+    /// alone, and dots are not stuffed, since such programs do both themselves.
     pub fn plain_content(&self, message: &Message) -> Vec<u8> {
         let mut content = content::message(message);
         content.retain(|octet| *octet != b'\r');
         content
     }
 
-    /// Counts all messages as submitted: to a sender that has its own idea of when to send what.
+    /// Records all messages that are left as submitted. For senders that get the whole scenario at
+    /// once and decide themselves when to send what.
     pub fn submit_all(&mut self) {
         for index in &self.order[self.next..] {
             self.submitted(&self.site.scenario.messages[*index]);
@@ -172,22 +211,25 @@ impl Post {
         });
     }
 
-    /// The content of a message, ready to be sent after DATA, its final dot included.
+    /// The content of a message as it is sent after DATA: lines end with CRLF, a leading dot is
+    /// doubled, and the final dot is included (RFC 5321 section 4.5.2).
     pub fn content(&self, message: &Message) -> Vec<u8> {
         on_the_wire(&content::message(message))
     }
 
-    /// The moment it is.
+    /// How far the drill has come, on the drill's clock.
     pub fn now(&self) -> Moment {
         self.site.clock.now()
     }
 
-    /// Where the name server is; only sockets of the loopback network reach it.
+    /// The address and port of the name server. Only on a network with sockets does anything answer
+    /// there.
     pub fn resolver(&self) -> SocketAddr {
         self.site.network.resolver()
     }
 
-    /// The port of every receiver.
+    /// The port to which SMTP connections go: 25 on the memory and the private network, on loopback
+    /// the one that was bound.
     pub fn smtp_port(&self) -> u16 {
         self.site.network.smtp_port()
     }
@@ -239,7 +281,10 @@ impl Post {
         network::connect(&self.site, address, self.smtp_port(), purpose).await
     }
 
-    /// Says what a recipient of a message came to.
+    /// Reports what became of one recipient of a message.
+    ///
+    /// `status` is the enhanced status code (RFC 3463) and `reason` is text for people, such as the
+    /// reply. A deferral may be reported again after each pass; a delivery or a bounce is final.
     pub fn report(
         &self,
         message: &MessageId,

@@ -1,4 +1,8 @@
 //! What the reference sender sends: the drill's messages and the notifications of failed ones.
+//!
+//! Everything here is a pure function of the message and the moment, so that the content of a
+//! delivery need not be kept while it waits, and two runs with one seed send the same octets. Dots
+//! are stuffed elsewhere (`connection::on_the_wire`).
 
 use crate::{
     lab::ID_DOMAIN,
@@ -8,12 +12,20 @@ use crate::{
     time::Moment,
 };
 
-/// Octets of a line of filling.
+/// One line of filling, 70 octets with its CRLF: well below the 78 characters that RFC 5322 section
+/// 2.1.1 recommends, so that no server breaks or rejects the line.
 const FILLING: &str = "Paper, dust and the smell of rain; the postman rings no second time.\r\n";
 
-/// The header and body of a drill message; no wall-clock time is in it.
+/// The header and body of a drill message, dots not stuffed.
+///
+/// The Message-ID carries the drill's own id at `mxdrill.test`. It is how a receiver knows which
+/// message it got, also from senders that change everything else. `received` Received fields come
+/// first, as if the message had passed through that many hosts. If the message has a `size`, the
+/// body is filled up to exactly so many octets, where the header leaves room. Dates count from the
+/// drill's start, not from the clock on the wall.
 pub(super) fn message(message: &Message) -> Vec<u8> {
     let mut text = String::new();
+    // Each host adds its field at the top (RFC 5321 section 4.4), so the last hop comes first.
     for hop in (1..=message.received).rev() {
         text.push_str(&format!(
             "Received: from hop{}.test by hop{hop}.test; {}\r\n",
@@ -40,6 +52,8 @@ pub(super) fn message(message: &Message) -> Vec<u8> {
         } else {
             ""
         });
+        // The rest: an `x` and dots, then CRLF. The line must not begin with a dot, which stuffing
+        // would double: the message would be an octet too long.
         if left < FILLING.len() + 2 {
             text.push_str(&".".repeat(left.saturating_sub(2)).replacen('.', "x", 1));
             text.push_str("\r\n");
@@ -50,6 +64,11 @@ pub(super) fn message(message: &Message) -> Vec<u8> {
 }
 
 /// A notification as RFC 3464 has it: words for people, a report for programs, the header returned.
+///
+/// The parts are those of a `multipart/report` (RFC 6522): text, `message/delivery-status` with one
+/// group of fields for each failed recipient, and the header alone of the original
+/// (`text/rfc822-headers`), which needs no more room than the original's header. `Auto-Submitted:
+/// auto-replied` keeps vacation programs from answering it (RFC 3834 section 5).
 pub(super) fn notification(
     of: &Message,
     to: &Mailbox,
@@ -58,6 +77,7 @@ pub(super) fn notification(
     now: Moment,
     id: &MessageId,
 ) -> Vec<u8> {
+    // No line of the parts can begin with it, so it need not be random.
     let boundary = "drill-report";
     let mut words = String::new();
     let mut report = format!(
@@ -75,6 +95,7 @@ pub(super) fn notification(
             report.push_str(&format!("Diagnostic-Code: smtp; {}\r\n", reason.text));
         }
     }
+    // Only the header is returned: no filling need be made for it.
     let original = String::from_utf8_lossy(&message(&Message {
         size: None,
         ..of.clone()
@@ -98,7 +119,8 @@ pub(super) fn notification(
     .into_bytes()
 }
 
-/// The status of a message given up because its time was over.
+/// The reason for giving up a message whose time in the queue is over: status 5.4.7, "delivery time
+/// expired" (RFC 3463 section 3.5), with what the last attempt met in brackets.
 pub(super) fn expired(last: Option<&Reason>) -> Reason {
     let text = last.map_or_else(String::new, |last| format!(" (last: {})", last.text));
     Reason {
@@ -107,7 +129,8 @@ pub(super) fn expired(last: Option<&Reason>) -> Reason {
     }
 }
 
-/// A date that starts with the drill: Thursday 1 January 2026, 00:00:00 UTC.
+/// The RFC 5322 date of a moment, if the drill starts on Thursday 1 January 2026 at 00:00:00 UTC.
+/// Leap days are left out: the first would come in 2028, two years into a drill.
 fn date(moment: Moment) -> String {
     const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
     const MONTHS: [(&str, u64); 12] = [

@@ -2,6 +2,10 @@
 //!
 //! A delivery that waits is small, since many may wait: its content is made anew for each pass, and of
 //! its random numbers it keeps only how far it came.
+//!
+//! `office` walks a delivery over its candidates; `reference` decides when it is walked again. A
+//! message with recipients at two domains is two deliveries that share the message and nothing
+//! else.
 
 use std::sync::Arc;
 
@@ -16,7 +20,9 @@ use crate::{
     time::Moment,
 };
 
-/// A message of the drill as long as anything is done for it.
+/// Held by everything that is still done for one message of the drill: its deliveries and their
+/// notifications. When the last of them is dropped, the log learns that nothing more comes of the
+/// message, and a verdict that is made as the log grows may forget it.
 pub(super) struct UnderWay {
     id: MessageId,
     log: EventLog,
@@ -38,29 +44,45 @@ impl Drop for UnderWay {
 pub(super) struct Delivery {
     /// The message of the drill that it belongs to, as a notification does too.
     under_way: Arc<UnderWay>,
+    /// The message as it was submitted, or the notification as a message of its own.
     pub(super) message: Arc<Message>,
+    /// The next hop: the domain whose MX records are looked up at the beginning of each pass.
     pub(super) hop: Domain,
-    /// The recipients whose fate is open.
+    /// The recipients whose fate is open; with none left the delivery is over.
+    ///
+    /// Recipients leave this list when they are delivered or have failed for good.
     pub(super) to: Vec<Mailbox>,
+    /// Where the random order of equal preferences comes from (RFC 5321 section 5.1).
     pub(super) dice: Dice,
-    /// Passes begun.
+    /// Passes begun, the current one included; 0 before the first.
     pub(super) pass: u32,
-    /// Attempts made.
+    /// Attempts made in all passes. A candidate that was left out because its TLS could not be
+    /// settled is not counted.
     pub(super) attempts: usize,
-    /// Why the last attempt failed.
+    /// Why the last attempt failed; `None` before the first failure. It goes into reports of a
+    /// deferral, and into the reason when the message expires.
     pub(super) last: Option<Reason>,
-    /// The recipients given up and not yet returned.
+    /// Recipients given up in this turn, with the reason. The list is emptied at the end of the
+    /// turn, into a notification if there is to be one.
     pub(super) failed: Vec<(Mailbox, Reason)>,
-    /// Notifications made.
+    /// Notifications made so far; the number keeps their Message-IDs apart.
     pub(super) returned: u32,
+    /// Set for a notification. No notification is ever made about it (RFC 5321 section 6.1).
     pub(super) is_notification: bool,
-    /// The content of a notification.
+    /// The content of a notification, ready for the wire; `None` for a message of the drill, whose
+    /// content is made anew from the message.
     notice: Option<Arc<[u8]>>,
 }
 
-/// Random numbers of a delivery's own: what one draws does not depend on the others.
+/// The drill's seed.
+///
+/// The generator is positioned, not stored: 24 octets stand for it while a delivery waits. Each
+/// delivery has a stream of its own, so that a message that is retried once more does not change
+/// the order in which others try their candidates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dice {
+    /// The ChaCha stream: the index of the next hop in the low 16 bits, that of the message above
+    /// them, and the top bit set for a notification.
     seed: u64,
     stream: u64,
     /// How often they were taken up.
@@ -68,7 +90,8 @@ pub(super) struct Dice {
 }
 
 impl Dice {
-    /// The numbers for one pass.
+    /// The generator for one pass. Each pass starts at a place of its own in the stream, however
+    /// many numbers the passes before it drew.
     pub(super) fn taken_up(&mut self) -> ChaCha8Rng {
         /// Far more words of 32 bits than a pass ever draws.
         const WORDS: u128 = 1 << 32;
@@ -117,13 +140,16 @@ impl Delivery {
         }
     }
 
-    /// Whether it may go only where REQUIRETLS is announced. A message from the null reverse-path may
-    /// go anywhere, or nobody would learn of the failure (RFC 8689 section 5).
+    /// Whether it may go only where REQUIRETLS is announced. A message from the null reverse-path
+    /// may go anywhere, or nobody would learn of the failure (RFC 8689 section 5).
     pub(super) fn requires_tls(&self) -> bool {
         self.message.require_tls && self.message.from.is_some()
     }
 
     /// The notification of what failed, from the null reverse-path (RFC 5321 section 6.1).
+    ///
+    /// It is a message of its own, to the one who sent the original: at most one recipient, no
+    /// requirement of TLS, and a queue time that starts now.
     pub(super) fn notification(
         &self,
         failed: &[(Mailbox, Reason)],
@@ -144,6 +170,7 @@ impl Delivery {
             require_tls: false,
             leave: None,
         };
+        // The top bit keeps its random numbers apart from those of the message that it is about.
         let dice = (self.dice.seed, self.dice.stream | 1 << 63);
         let under_way = Arc::clone(&self.under_way);
         Self {

@@ -1,4 +1,11 @@
 //! Ways to get mail routing wrong, to show that the rules catch each: negative controls.
+//!
+//! Each [`Flaw`] is one sentence of the RFCs turned round, or one mistake that real mail servers
+//! have made. A test plays the drill of each flaw's [`Control`] and asks that just that rule finds
+//! it. Without such controls nobody would know whether a rule that never fires is obeyed or asleep.
+//!
+//! The hooks stand where the right thing would be done: answers and order in this file, the rest in
+//! `office` and `reference`, as comparisons with a flaw.
 
 use std::collections::BTreeMap;
 
@@ -9,60 +16,65 @@ use crate::{
     route::{Addresses, Candidate, Exchanger, Identity, MxAnswer},
 };
 
-/// A fault of a sender, on purpose.
+/// A deliberate mistake of the reference sender. All else it does right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Flaw {
-    /// Tries candidates in any order.
+    /// Tries candidates in any order, instead of by preference (RFC 5321 section 5.1).
     IgnoresPreference,
-    /// Takes the highest preference number for the best.
+    /// Takes the highest preference number for the best: the order of the list is reversed.
     HighestFirst,
-    /// Always takes the same of equal exchangers first.
+    /// Always takes the same of equal exchangers first, so that they do not share the load.
     NoShuffle,
-    /// Uses the domain's own address although it has MX records.
+    /// Tries the domain's own address before its exchangers, although it has MX records.
     UsesDomainAddress,
-    /// Delivers to the address of a domain with a null MX.
+    /// Delivers to the address of a domain with a null MX, which says that it takes no mail (RFC
+    /// 7505).
     IgnoresNullMx,
-    /// Does not take itself and worse out of the list.
+    /// Does not recognise itself among the exchangers, and so may send mail to itself or to worse
+    /// hosts, in a loop.
     KeepsItself,
-    /// Gives up the pass after the first candidate.
+    /// Gives up the pass after the first candidate, and never reaches a backup.
     StopsAtFirst,
-    /// Goes on to further candidates after a permanent failure.
+    /// Goes on to further candidates after a recipient was refused for good.
     IgnoresPermanent,
-    /// Delivers what was delivered once more.
+    /// Delivers the same message a second time to the host that took it.
     DeliversTwice,
-    /// Forgets a message after a transient failure.
+    /// Forgets a message after a transient failure, without a word to anybody.
     DropsMessage,
-    /// Retries without waiting.
+    /// Retries one second after a failed pass, whatever intervals the scenario gives.
     RetriesAtOnce,
-    /// Takes a failed lookup for an answer without MX records.
+    /// Takes a failed lookup for an answer without MX records, and so falls back on the domain's
+    /// address while the name server is down.
     FailedLookupIsNoMx,
-    /// Tries an address that belongs to no exchanger of the domain.
+    /// Tries `www` under the domain first, an address that belongs to no exchanger of it.
     LeavesRoute,
-    /// Gives a message up after its first transient failure.
+    /// Returns a message after its first transient failure instead of queueing it.
     BouncesTransient,
-    /// Sends no notification of what failed.
+    /// Sends no notification of what failed: the message vanishes.
     NoNotification,
-    /// Returns what came from the null reverse-path, too.
+    /// Returns what came from the null reverse-path, too: a notification about a notification.
     ReturnsNotifications,
-    /// Sends in plain text, whatever asks for TLS.
+    /// Sends in plain text, whatever policy, TLSA record or message asks for TLS.
     SendsInPlain,
-    /// Queues what failed for good, and tries it again.
+    /// Queues what failed for good, and tries it again until it expires.
     PermanentIsTransient,
-    /// Gives a message up after a day.
+    /// Gives a message up after a day; RFC 5321 section 4.5.4.1 says 4 to 5 days.
     GivesUpAfterADay,
-    /// Never asks again for what it was once told.
+    /// Never asks again for a name that it was once told about, whatever the TTL.
     KeepsAnswers,
     /// Asks for the domain's address before its MX records, and looks no further if there is none.
     AsksAddressFirst,
 }
 
-/// A drill that shows a flaw.
+/// The drill in which a flaw shows, and the rule that has to find it.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Control {
-    /// The scenario, as folder and name.
+    /// The scenario as `folder/name`, such as `basics/primary_down`.
     pub drill: &'static str,
     /// The rule that the flaw breaks in it, as its name.
+    ///
+    /// The names are those of the table in `verdict/rules.rs`.
     pub rule: &'static str,
     /// Why that is not seen from the lab's side alone, of a sender that reports nothing: the drill's
     /// expectations show it then.
@@ -158,13 +170,13 @@ impl Flaw {
         ("asks-address-first", Self::AsksAddressFirst),
     ];
 
-    /// The flaw of a name.
+    /// The flaw of a name as `mxdrill run --flaw` takes it; `None` if there is no such flaw.
     pub fn named(name: &str) -> Option<Self> {
         let found = Self::ALL.iter().find(|(word, _)| *word == name);
         found.map(|(_, flaw)| *flaw)
     }
 
-    /// The answer as a flawed sender takes it.
+    /// The MX answer as a flawed sender takes it; unchanged for all other flaws.
     pub(super) fn misread(self, answer: MxAnswer) -> MxAnswer {
         match (self, &answer) {
             (Self::FailedLookupIsNoMx, MxAnswer::Failed) => MxAnswer::NoData,
@@ -177,7 +189,8 @@ impl Flaw {
         }
     }
 
-    /// Who a flawed sender takes itself for.
+    /// Who a flawed sender takes itself for. Without names and addresses it finds itself nowhere in
+    /// the list.
     pub(super) fn mistake_identity(self, identity: Identity) -> Identity {
         match self {
             Self::KeepsItself => Identity {
@@ -189,7 +202,8 @@ impl Flaw {
         }
     }
 
-    /// The candidates in the order of a flawed sender.
+    /// The candidates in the order of a flawed sender. Sorting makes the order of equals the same
+    /// every time, which is all that is wrong with it.
     pub(super) fn reorder(
         self,
         mut candidates: Vec<Candidate>,
@@ -207,7 +221,8 @@ impl Flaw {
         candidates
     }
 
-    /// A host outside the list that a flawed sender tries first, if it has one in mind.
+    /// A host outside the list that a flawed sender tries first; `None` for other flaws, and where
+    /// the domain itself is the only exchanger, since its address is then right.
     pub(super) fn stray(self, domain: &Domain, exchangers: &[Exchanger]) -> Option<Domain> {
         match self {
             Self::UsesDomainAddress
@@ -221,7 +236,8 @@ impl Flaw {
     }
 }
 
-/// The candidates of a stray host, to be tried before all others.
+/// The candidates of a stray host, to be tried before all others. Their preference is of no
+/// consequence: the list is not sorted again.
 pub(super) fn stray_candidates(
     host: &Domain,
     addresses: &BTreeMap<Domain, Addresses>,

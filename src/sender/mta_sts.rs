@@ -1,4 +1,18 @@
 //! MTA-STS (RFC 8461) for the reference sender: is there a policy, what does it say, does it still hold.
+//!
+//! For each next hop and pass, in the order of RFC 8461 section 5.1 and section 3.3:
+//!
+//! 1. Ask for the TXT record at `_mta-sts.DOMAIN`. Without one valid record, a policy that is still
+//!    kept counts.
+//! 2. If a kept policy has the id of that record, it counts, and nothing is fetched.
+//! 3. Fetch `https://mta-sts.DOMAIN/.well-known/mta-sts.txt`, with a certificate that must be valid
+//!    for that name.
+//! 4. If that fails, the kept policy counts until its `max_age` is over: an attacker who blocks the
+//!    fetch gains nothing.
+//! 5. What was fetched is kept for its `max_age`.
+//!
+//! What a policy says is parsed by `crate::mta_sts`; what it asks of a candidate is decided in
+//! `tls`.
 
 use std::{
     collections::BTreeMap,
@@ -26,17 +40,24 @@ use crate::{
 
 /// How long fetching a policy may take (section 3.3 recommends a minute).
 const WAIT: Duration = Duration::from_secs(60);
-/// Lines of an answer, header and policy.
+/// Lines read of an answer's body. A policy has a handful; the bound is for a server that does not
+/// stop.
 const MAX_LINES: usize = 2000;
 
+// A policy and the id of the record that announced it.
 #[derive(Debug, Clone)]
 struct Kept {
+    /// The `id` of the TXT record: it changes when the policy does.
     id: String,
     policy: Policy,
+    /// When `max_age` is over, on the drill's clock.
     until: Moment,
 }
 
 /// Finds policies and keeps them for their `max_age`.
+///
+/// One for each reference sender, by next hop. A failed fetch is not remembered: the next pass
+/// tries again.
 #[derive(Default)]
 pub(super) struct Policies {
     kept: Mutex<BTreeMap<Domain, Kept>>,
@@ -83,7 +104,8 @@ impl Policies {
     }
 }
 
-/// The id of the policy that a domain announces now.
+/// The id of the policy that a domain announces now; `None` without a valid record, when the lookup
+/// fails, and for an address literal, which has no records.
 async fn announced_id(hop: &Domain, lookups: &Lookups) -> Option<String> {
     if hop.literal().is_some() {
         return None;
@@ -107,9 +129,13 @@ async fn announced_id(hop: &Domain, lookups: &Lookups) -> Option<String> {
     mta_sts::announced_id(texts)
 }
 
-/// Fetches the policy file; `None` if what came is no valid policy.
+/// Fetches the policy file over HTTP/1.1; `None` if what came is no valid policy.
+///
+/// # Errors When the host has no address or does not answer, or the handshake fails. The caller
+/// treats all of them alike: there is no newer policy.
 async fn fetch(site: &Arc<Site>, hop: &Domain, lookups: &Lookups) -> io::Result<Option<Policy>> {
     let host = policy_host(hop);
+    // One address is enough: a fetch that fails is repeated at the next pass.
     let addresses = lookups.addresses(&[&host]).await;
     let address = addresses
         .get(&host)
@@ -130,6 +156,8 @@ async fn fetch(site: &Arc<Site>, hop: &Domain, lookups: &Lookups) -> io::Result<
     if status.split(' ').nth(1) != Some("200") {
         return Ok(None);
     }
+    // The media type must be text/plain (section 3.2), so that a file that users may upload
+    // elsewhere on the host cannot become the policy.
     let mut plain = false;
     let mut length = 0_usize;
     while let Some(line) = text_line(&mut connection)
@@ -143,6 +171,7 @@ async fn fetch(site: &Arc<Site>, hop: &Domain, lookups: &Lookups) -> io::Result<
             .and_then(|value| value.trim().parse().ok())
             .unwrap_or(length);
     }
+    // Without a Content-Length nothing is read, and an empty policy is none.
     let mut text = String::new();
     for _ in 0..MAX_LINES {
         if text.len() >= length {
@@ -157,6 +186,8 @@ async fn fetch(site: &Arc<Site>, hop: &Domain, lookups: &Lookups) -> io::Result<
     Ok(Policy::parse(&text).filter(|_| plain))
 }
 
+// A policy line that does not end within the line bound of a connection is an error, not a short
+// line.
 async fn text_line(connection: &mut Connection) -> io::Result<Option<String>> {
     match connection.line().await? {
         Line::Complete(line, _) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),

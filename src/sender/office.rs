@@ -1,5 +1,21 @@
 //! What the reference sender knows and does for every delivery: one pass over the candidates, and what
 //! it says of recipients.
+//!
+//! A pass is what RFC 5321 section 5.1 describes for one next hop:
+//!
+//! 1. Find the MTA-STS policy of the next hop, if the scenario's sender goes by such policies.
+//! 2. Look up the MX records, then the addresses of all exchangers, and let `route` put the
+//!    candidates in order.
+//! 3. Leave out addresses to which a connection failed a short while ago (section 4.5.4.1).
+//! 4. Try one candidate after the other with the recipients that are still open. A candidate whose
+//!    TLS needs cannot be known or met is passed over.
+//! 5. After each attempt, report the recipients that are delivered or refused for good.
+//! 6. If every host turned the client away for good and nothing was transient, give the rest up
+//!    (RFC 5321 section 4.2.1: a 5yz reply is not to be repeated).
+//!
+//! When a pass may begin, and what happens between two passes, is decided in `reference`. Names of
+//! functions are told by what they change: `settle` takes recipients out of a delivery, `fail` puts
+//! them on its list for the notification.
 
 use std::{
     collections::BTreeMap,
@@ -30,22 +46,31 @@ use crate::{
     time::Moment,
 };
 
-/// What all deliveries share.
+/// What all deliveries of one reference sender share: settings, caches and what it knows of
+/// unreachable hosts.
 pub(super) struct Office {
     pub(super) site: Arc<Site>,
+    // Copied out of the scenario once; every pass reads them.
     pub(super) settings: SenderSettings,
+    /// The mistake that this sender makes; `None` for one that does everything right.
     pub(super) flaw: Option<Flaw>,
+    /// The drill's seed, from which each delivery has a stream of random numbers of its own.
     pub(super) seed: u64,
+    /// Lookups with a cache, if the scenario's sender has one.
     lookups: Lookups,
+    /// The MTA-STS policies that are kept for their `max_age`.
     policies: Policies,
-    /// Addresses whose connections failed, and until when they are skipped.
+    /// Addresses whose connections failed, and until when they are skipped. It is shared by all
+    /// messages: one that finds a host dead spares the others the time-out.
     unreachable: Mutex<BTreeMap<IpAddr, Moment>>,
 }
 
-/// The candidates of a pass.
+/// The candidates of a pass, in the order in which they are to be tried.
 struct Candidates {
     candidates: Vec<Candidate>,
-    /// Whether these are all that the domain has.
+    /// Whether these are all that the domain has. `false` if an address lookup failed, if the limit
+    /// on candidates was reached or if unreachable ones were left out: the pass has then no right
+    /// to call a failure permanent.
     complete: bool,
 }
 
@@ -63,7 +88,10 @@ impl Office {
         }
     }
 
-    /// One walk over the candidates, as they are now.
+    /// One walk over the candidates, as the DNS and the faults have them now.
+    ///
+    /// Afterwards `delivery.to` has the recipients that have to wait, `delivery.failed` those given
+    /// up in this pass.
     pub(super) async fn pass(&self, delivery: &mut Delivery) {
         let sts = match self.settings.tls {
             TlsPolicy::MtaSts | TlsPolicy::Dane => {
@@ -79,6 +107,8 @@ impl Office {
         } = match self.candidates(delivery, sts.as_ref()).await {
             Ok(candidates) => candidates,
             Err(unroutable) => {
+                // The error says how final it is: no such domain and a null MX are permanent, a
+                // failed lookup is not (RFC 5321 section 5.1, RFC 7505 section 3).
                 let reason = Reason {
                     status: unroutable.status(),
                     text: unroutable.to_string(),
@@ -115,6 +145,8 @@ impl Office {
                 }
             };
             transient |= fates.iter().any(|fate| matches!(fate, Fate::Deferred(_)));
+            // All recipients have the same fate when the host turned the client away, so the first
+            // speaks for all.
             if let Some(Fate::HostRefuses(reason)) = fates.first() {
                 refusals = Some(reason.clone());
             }
@@ -129,6 +161,10 @@ impl Office {
         }
     }
 
+    /// The candidates of this pass in order.
+    ///
+    /// # Errors Why there are none: a null MX, no such domain, a failed lookup, or only the sender
+    /// itself.
     async fn candidates(
         &self,
         delivery: &mut Delivery,
@@ -156,6 +192,7 @@ impl Office {
             }
         }
         let hosts: Vec<&Domain> = exchangers.iter().map(|exchanger| &exchanger.host).collect();
+        // All at once, so that equal exchangers can be shuffled with all their addresses known.
         let addresses = self.lookups.addresses(&hosts).await;
         let mut random = delivery.dice.taken_up();
         let candidates = route::route(&exchangers, &addresses, &identity, &mut random)?;
@@ -185,6 +222,9 @@ impl Office {
 
     /// Leaves out addresses whose connections failed a short while ago, as long as others are left
     /// (RFC 5321 section 4.5.4.1).
+    ///
+    /// If every candidate failed recently, all are tried: waiting would not be better, and a host
+    /// that came back is found at once.
     fn without_unreachable(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
         let now = self.site.clock.now();
         let unreachable = self
@@ -250,6 +290,7 @@ impl Office {
             &letter,
         )
         .await;
+        // A connection that was reset counts as reached: something answers at that address.
         if let Some(wait) = self.settings.remember_unreachable.filter(|_| !connected) {
             let until = self.site.clock.now().after(wait);
             let mut unreachable = self
@@ -273,6 +314,10 @@ impl Office {
     }
 
     /// Takes the recipients whose fate is final out of the delivery.
+    ///
+    /// Those that are deferred stay, in their order, for the next candidate. The reasons of later
+    /// candidates overwrite those of earlier ones: what the last host said is what the sender is
+    /// told.
     fn settle(&self, delivery: &mut Delivery, fates: Vec<Fate>) {
         let recipients = std::mem::take(&mut delivery.to);
         for (recipient, fate) in recipients.into_iter().zip(fates) {
@@ -303,6 +348,7 @@ impl Office {
         }
     }
 
+    /// Reports a recipient as bounced, and notes it for the notification that ends the turn.
     fn fail(&self, delivery: &mut Delivery, recipient: Mailbox, reason: Reason) {
         report(
             &self.site,
@@ -315,12 +361,15 @@ impl Office {
         delivery.failed.push((recipient, reason));
     }
 
+    /// Gives up all recipients that are left, for one reason.
     pub(super) fn fail_rest(&self, delivery: &mut Delivery, reason: Reason) {
         for recipient in std::mem::take(&mut delivery.to) {
             self.fail(delivery, recipient, reason.clone());
         }
     }
 
+    /// Reports the recipients that are left as deferred: once after each pass, and for a message
+    /// that is due only after the drill's stop.
     pub(super) fn say_deferred(&self, delivery: &Delivery) {
         let reason = delivery.last.as_ref();
         for recipient in &delivery.to {

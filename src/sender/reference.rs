@@ -3,6 +3,19 @@
 //!
 //! Each next hop of a message is a delivery of its own. Time and randomness come from outside: the
 //! lab's clock and the drill's seed.
+//!
+//! A turn is all that is done for a delivery before it waits again or ends:
+//!
+//! 1. At the first turn, a message with too many Received fields is taken for a loop and given up
+//!    (RFC 5321 section 6.3).
+//! 2. A delivery whose time is over is given up with status 5.4.7 (RFC 5321 section 4.5.4.1).
+//! 3. Otherwise one pass over the candidates is made (`office`).
+//! 4. If recipients are left, they are reported as deferred, and the delivery is queued for the
+//!    next interval, or for its deadline if that comes first.
+//! 5. What failed for good is returned in one notification to the reverse-path, which is queued as
+//!    a delivery of its own (RFC 5321 section 6.1).
+//!
+//! Many turns are under way at once, in one task: they wait for the network, not for each other.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -28,21 +41,27 @@ use crate::{
     time::Moment,
 };
 
-/// Passes under way at once, each with a session or less: where sessions are pipes, as many as a lab
-/// serves, and where they take sockets. What comes beyond waits, on the drill's clock too, and be it to
-/// be given up.
+/// Passes under way at once. Each has one session at most, so where sessions are pipes there may be
+/// as many as a lab serves, and fewer where each takes a socket and a descriptor. Further passes
+/// wait, on the drill's clock; a message may expire meanwhile.
 const MAX_PASSES: usize = MAX_SESSIONS;
 const MAX_PASSES_ON_SOCKETS: usize = 64;
 
-/// A sender that does what the RFCs ask, or with a [`Flaw`] all but one thing of it.
+/// `None` for a sender that does everything right.
+///
+/// ``` use mxdrill::sender::{Flaw, Reference};
+///
+/// let right = Reference::default(); let wrong = Reference::with_flaw(Flaw::HighestFirst); ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reference {
     flaw: Option<Flaw>,
 }
 
-/// How long a sender keeps a message that gives up after a day.
+/// How long [`Flaw::GivesUpAfterADay`] keeps a message; a shorter time in the scenario still
+/// counts.
 const A_DAY: Duration = Duration::from_secs(86_400);
 
+// How the sender is made; what it does is [`Sender::send`].
 impl Reference {
     /// A sender with a flaw.
     pub fn with_flaw(flaw: Flaw) -> Self {
@@ -76,6 +95,7 @@ impl Sender for Reference {
             if let Some(next) = next
                 && turns.is_empty()
             {
+                // Nothing can happen until then: where time is real, the wait is left out.
                 network::leap_to(&office.site, next).await;
             }
             tokio::select! {
@@ -88,11 +108,14 @@ impl Sender for Reference {
     }
 }
 
-/// Deliveries that wait for their next turn, by when that is, and in the order in which they came.
+/// Deliveries that wait for their next turn, ordered by when that is and then by when they were
+/// queued, so that two runs with one seed take them in one order.
+///
+/// Messages that are not due yet stay in the post and take no room here.
 #[derive(Default)]
 struct Queue {
     waiting: BTreeMap<(Moment, u64), Box<Delivery>>,
-    /// How many ever waited.
+    /// How many ever waited: the tie-breaker between deliveries of one moment.
     count: u64,
 }
 
@@ -102,6 +125,7 @@ impl Queue {
         self.waiting.insert((at, self.count), delivery);
     }
 
+    /// When the first waiting delivery is due, which may be in the past if all places were taken.
     fn first_at(&self) -> Option<Moment> {
         self.waiting.keys().next().map(|(at, _)| *at)
     }
@@ -111,7 +135,8 @@ impl Queue {
         self.first_at().into_iter().chain(post.next_at()).min()
     }
 
-    /// The next delivery that is due: one that waits, or of the next message.
+    /// The next delivery to take a turn: one that waits, or one of the next message if that was due
+    /// before them all. `None` if nothing is due now.
     fn due(&mut self, post: &mut Post, office: &Office) -> Option<Box<Delivery>> {
         let now = post.now();
         let first = self.first_at();
@@ -128,6 +153,7 @@ impl Queue {
         self.waiting.pop_first().map(|(_, delivery)| delivery)
     }
 
+    /// Queues again what a turn has left over.
     fn take_back(&mut self, turn: Turn) {
         if let Some((at, delivery)) = turn.again {
             self.add(at, delivery);
@@ -139,16 +165,19 @@ impl Queue {
     }
 }
 
-/// What came of a turn.
+/// What a turn has left over.
 struct Turn {
-    /// The delivery, if it is to be taken up again, and when.
+    /// The delivery and when its next turn is; `None` if it is over.
     again: Option<(Moment, Box<Delivery>)>,
-    /// The notification of what failed.
+    /// The notification of what failed in this turn, if there is one to send.
     notification: Option<Delivery>,
 }
 
 impl Office {
     /// The deliveries that a message of the drill makes: one for each next hop.
+    ///
+    /// Each has its own stream of random numbers, made of the places of message and next hop in the
+    /// scenario.
     fn deliveries(&self, index: usize, message: Message) -> Vec<Delivery> {
         let message = Arc::new(message);
         let under_way = UnderWay::new(message.id.clone(), self.site.log.clone());
@@ -172,7 +201,7 @@ impl Office {
         .collect()
     }
 
-    /// One turn of a delivery: a pass over its candidates, or its end.
+    /// One turn of a delivery, and the notification about what failed in it.
     async fn turn(&self, mut delivery: Box<Delivery>) -> Turn {
         let again = self.advance(&mut delivery).await;
         let notification = self.returned(&mut delivery);
@@ -182,9 +211,12 @@ impl Office {
         }
     }
 
-    /// Does what is due for a delivery; when it is to be taken up again.
+    /// Does what is due for a delivery. The result is when its next turn is; `None` if it is over,
+    /// or if that would be after the drill's stop.
     async fn advance(&self, delivery: &mut Delivery) -> Option<Moment> {
         let now = self.site.clock.now();
+        // After the stop nothing is begun. A deadline after it is not reached, either: such a
+        // message ends as deferred.
         let stop = self.site.scenario.stop;
         let is_past_stop = |at: Moment| stop.is_some_and(|stop| at > stop);
         let given = delivery.message.at;
@@ -211,12 +243,14 @@ impl Office {
         } else if is_past_stop(now) {
             return None;
         }
+        // The pass is numbered before it is made: attempts in the log carry the number, from 1.
         delivery.pass += 1;
         let before = delivery.attempts;
         self.pass(delivery).await;
         if delivery.to.is_empty() || self.flaw == Some(Flaw::DropsMessage) {
             return None;
         }
+        // The recipients that are left wait.
         self.say_deferred(delivery);
         if self.flaw == Some(Flaw::BouncesTransient) {
             let reason = delivery.last.clone().unwrap_or_else(|| expired(None));
@@ -225,6 +259,8 @@ impl Office {
         }
         let next = self.site.clock.now().after(self.interval(delivery.pass));
         let wake = next.min(deadline);
+        // A drill in which a message shall be left queued says after how many attempts it has seen
+        // enough. A pass without any attempt would repeat for ever, so it counts as enough.
         let fruitless = delivery.attempts == before;
         let left = delivery.message.leave.is_some_and(|leave| {
             wake > leave.after && (fruitless || delivery.attempts >= leave.attempts)
@@ -232,7 +268,9 @@ impl Office {
         (!left && !is_past_stop(wake)).then_some(wake)
     }
 
-    /// How long to wait after a pass; the last interval repeats.
+    /// How long to wait after a pass, from the scenario's `retry`; the last interval repeats. RFC
+    /// 5321 section 4.5.4.1 asks for 30 minutes at least, which is what counts where there are
+    /// none.
     fn interval(&self, pass: u32) -> Duration {
         if self.flaw == Some(Flaw::RetriesAtOnce) {
             return Duration::from_secs(1);

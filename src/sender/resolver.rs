@@ -1,5 +1,16 @@
 //! The reference sender's resolver: what answers mean, aliases that they leave open, and a cache on the
 //! lab's clock.
+//!
+//! A lookup goes like this:
+//!
+//! 1. An address literal has no records; nobody is asked.
+//! 2. A cached answer that is still fresh on the drill's clock is used. Whoever asks the same while
+//!    the query is out waits for its answer.
+//! 3. The lab's name server is asked, as the lab's stub does it.
+//! 4. A positive answer is kept for the lowest TTL in it, a negative one for the time that its SOA
+//!    record gives (RFC 2308 section 5). A failure is not kept.
+//!
+//! Addresses are returned as the zone has them; the network's stand-ins never leave this file.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,46 +35,52 @@ use crate::{
     time::Moment,
 };
 
-/// Tries of a lookup.
+/// Tries of a lookup if no answer comes, or no connection. An answer that says "failed" is not
+/// repeated.
 const TRIES: usize = 3;
 /// Questions of a lookup, whose answers leave an alias open.
 const MAX_QUESTIONS: usize = 8;
 /// The longest that an answer is kept, in seconds (RFC 2181 section 8 lets a resolver set a bound).
 const MAX_TTL: u32 = 86_400;
 
-/// Queries that are out at once, where each takes a socket.
+/// Queries of one route that are out at once, since each takes a socket.
 const MAX_QUERIES: usize = 64;
 
-/// What a lookup came to.
+/// The result of a lookup.
 #[derive(Debug, Clone)]
 pub enum Found {
     /// Records of the type asked for, at the end of any aliases.
     Records {
-        /// The records.
+        /// Whether the answer carried the AD bit (RFC 4035 section 3.2.3): the lab's resolver
+        /// vouches for it.
         records: Vec<Record>,
         /// Whether the answer carried the AD bit.
         secure: bool,
     },
-    /// The name exists and has no such record.
+    /// The name exists and has no record of this type (NODATA in RFC 2308).
     NoData,
-    /// The name does not exist.
+    /// The name does not exist (NXDOMAIN).
     NoDomain,
-    /// Nothing that can be relied on: SERVFAIL and its like, or no answer.
+    /// Nothing that can be relied on: SERVFAIL and its like, or no answer. Mail must wait, not be
+    /// returned (RFC 5321 section 5.1).
     Failed,
 }
 
+/// An answer and until when it may be used, on the drill's clock.
 #[derive(Debug, Clone)]
 struct Cached {
     until: Moment,
     found: Found,
 }
 
+/// A place in the cache. Its lock is held while the query is out, so that the same question is
+/// asked once.
 type Slot = Arc<AsyncMutex<Option<Cached>>>;
 
 /// Looks names up and keeps the answers.
 pub(crate) struct Lookups {
     site: Arc<Site>,
-    /// `None`: nothing is kept.
+    /// By name and type. `None`: nothing is kept, and every lookup is a query.
     cache: Option<Mutex<HashMap<(Domain, RecordType), Slot>>>,
     /// Whether answers are kept beyond their TTL, as no sender should.
     keeps_for_ever: bool,
@@ -106,6 +123,8 @@ impl Lookups {
         {
             return cached.found.clone();
         }
+        // The lock is held across the query on purpose: a second task with the same question waits
+        // here.
         let (found, ttl) = self.ask(name, record_type).await;
         let kept = |ttl| match self.keeps_for_ever {
             true => Duration::MAX,
@@ -118,7 +137,8 @@ impl Lookups {
         found
     }
 
-    /// Whether the answer to a lookup of MX records carried the AD bit; nothing if there is none.
+    /// Whether the answer to a lookup of MX records carried the AD bit; `None` if the lookup
+    /// failed. A negative answer counts as unsigned.
     pub(crate) async fn mx_is_signed(&self, domain: &Domain) -> Option<bool> {
         match self.lookup(domain, RecordType::MX).await {
             Found::Records { secure, .. } => Some(secure),
@@ -127,7 +147,7 @@ impl Lookups {
         }
     }
 
-    /// The exchangers of a domain.
+    /// The exchangers of a domain, in the order of the answer.
     pub(crate) async fn mx(&self, domain: &Domain) -> MxAnswer {
         match self.lookup(domain, RecordType::MX).await {
             Found::Records { records, .. } => {
@@ -148,6 +168,10 @@ impl Lookups {
 
     /// The addresses of these hosts, asked for all at once: A before AAAA, each in the order of its
     /// answer.
+    ///
+    /// A host is asked for once, however often it is named. An address literal stands for itself.
+    /// If either lookup of a host fails, its `failed` is set, and the addresses of the other family
+    /// are still used.
     pub(crate) async fn addresses(&self, hosts: &[&Domain]) -> BTreeMap<Domain, Addresses> {
         let mut known: BTreeMap<Domain, Addresses> = BTreeMap::new();
         let mut questions = Vec::new();

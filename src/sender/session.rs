@@ -1,4 +1,18 @@
 //! The client side of one SMTP session: one message to one candidate.
+//!
+//! In the order of RFC 5321 section 3:
+//!
+//! 1. Connect, and wait for the greeting.
+//! 2. EHLO, or HELO for a server that does not know EHLO.
+//! 3. STARTTLS as far as the demand on the candidate asks and the server offers, then EHLO again
+//!    (RFC 3207).
+//! 4. MAIL, and RCPT for each recipient. Commands are not pipelined.
+//! 5. DATA if a recipient was taken, the content, and the final dot, whose reply counts for all
+//!    that were taken.
+//! 6. QUIT, whatever came of it, unless the connection is broken.
+//!
+//! Each step has a time-out of its own (section 4.5.3.2). The result is a fate for each recipient;
+//! what is made of it is decided in `office`.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -16,39 +30,47 @@ use crate::{
     scenario::SenderSettings,
 };
 
-/// Why something was not delivered: a status and words for it.
+/// Why something was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reason {
+    /// The enhanced status code (RFC 3463): the server's own, or one for what happened to the
+    /// connection.
     pub(crate) status: Status,
+    /// The server's reply, or words of the sender's own.
     pub(crate) text: String,
 }
 
-/// What an attempt came to for one recipient.
+/// The result of an attempt for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// The receiver took responsibility.
+    /// The receiver accepted the message with a 2yz reply to the final dot, and is responsible for
+    /// it from then on (RFC 5321 section 6.1).
     Delivered,
-    /// Another candidate, or later.
+    /// A transient failure: another candidate, or a later pass.
     Deferred(Reason),
-    /// Not here; another candidate may do (a negative greeting).
+    /// This host refuses the client for good, as with a 5yz greeting. Another candidate may do, so
+    /// it is final only when all have refused.
     HostRefuses(Reason),
-    /// No further attempt.
+    /// A permanent failure of this recipient: no further attempt anywhere.
     Failed(Reason),
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 pub(crate) struct Attempted {
-    /// Whether there was a connection at all.
+    /// Whether anything answered at that address. `false` for a time-out and for what is not
+    /// reached, and the address may then be left out for a while.
     pub(crate) connected: bool,
-    /// A fate for each recipient.
+    /// One for each recipient of the letter, in its order.
     pub(crate) fates: Vec<Fate>,
 }
 
-/// What to send.
+/// What to send in one transaction.
 pub(crate) struct Letter<'a> {
     /// `None` is the null reverse-path.
     pub(crate) from: Option<&'a Mailbox>,
+    /// The recipients that are still open.
     pub(crate) to: &'a [Mailbox],
+    /// The content as it goes over the wire, with the final dot.
     pub(crate) content: &'a [u8],
     /// Whether it may only go where REQUIRETLS is announced (RFC 8689).
     pub(crate) require_tls: bool,
@@ -56,9 +78,10 @@ pub(crate) struct Letter<'a> {
 
 /// A session that could not go on.
 enum Stop {
-    /// The transport or the protocol failed at a stage.
+    /// The transport or the protocol failed at a stage. QUIT is not tried.
     Broken(Status, String),
-    /// The host turned the client away before any transaction.
+    /// The host turned the client away before any transaction, in its greeting or in the reply to
+    /// EHLO.
     Turned(Reply),
     /// TLS is needed and not to be had, or not with this certificate.
     Insecure(String),
@@ -66,7 +89,7 @@ enum Stop {
     NoRequireTls,
 }
 
-/// Tries to hand a letter to a candidate.
+/// Tries to hand a letter to a candidate. It never fails: what goes wrong is a fate.
 pub(crate) async fn attempt(
     site: &Arc<Site>,
     settings: &SenderSettings,
@@ -86,6 +109,8 @@ pub(crate) async fn attempt(
             answered: Vec::new(),
         },
         Ok(Err(error)) => {
+            // A connection that was made and reset has reached somebody; one that was refused has
+            // not.
             let reached = error.kind() == io::ErrorKind::ConnectionReset;
             let stop = Stop::Broken(
                 connect_status(&error),
@@ -129,6 +154,8 @@ pub(crate) async fn attempt(
     }
 }
 
+/// Status 4.4.2 "bad connection" if there was one, 4.4.1 "no answer from host" if not (RFC 3463
+/// section 3.5).
 fn connect_status(error: &io::Error) -> Status {
     match error.kind() {
         io::ErrorKind::ConnectionReset => Status(4, 4, 2),
@@ -136,7 +163,7 @@ fn connect_status(error: &io::Error) -> Status {
     }
 }
 
-/// The same fate for every recipient.
+/// The fate of every recipient when the session could not go on.
 fn all(letter: &Letter<'_>, stop: Stop) -> Vec<Fate> {
     let fate = match stop {
         Stop::Broken(status, text) => Fate::Deferred(Reason { status, text }),
@@ -174,6 +201,7 @@ fn reason(reply: &Reply) -> Reason {
     }
 }
 
+/// The fate that a reply gives, by its first digit (RFC 5321 section 4.2.1).
 fn fate(reply: &Reply) -> Fate {
     match reply.severity() {
         Severity::Positive => Fate::Delivered,
@@ -183,17 +211,20 @@ fn fate(reply: &Reply) -> Fate {
     }
 }
 
+/// A session under way.
 struct Client<'s> {
     connection: Connection,
     settings: &'s SenderSettings,
     site: &'s Site,
     candidate: &'s Candidate,
-    /// The keywords of the last EHLO reply.
+    /// The keywords of the last EHLO reply, without their parameters; none after HELO.
     extensions: Vec<String>,
-    /// The fates of the recipients answered so far.
+    /// The fates of the recipients answered so far, so that a permanent refusal survives a
+    /// connection that breaks later.
     answered: Vec<Fate>,
 }
 
+// Order and dependence of the steps are in `deliver`; each of the others is one step.
 impl Client<'_> {
     async fn deliver(&mut self, demand: &Demand, letter: &Letter<'_>) -> Result<Vec<Fate>, Stop> {
         let greeting = self.reply(Stage::Greeting).await?;
@@ -208,12 +239,16 @@ impl Client<'_> {
         self.transaction(letter).await
     }
 
+    /// Whether the server announced a keyword. Keywords are compared without case (RFC 5321 section
+    /// 4.1.1.1).
     fn offers(&self, keyword: &str) -> bool {
         self.extensions
             .iter()
             .any(|known| known.eq_ignore_ascii_case(keyword))
     }
 
+    /// EHLO, or HELO if the server does not know it. The keywords of the reply replace those known
+    /// before.
     async fn hello(&mut self) -> Result<(), Stop> {
         let name = self
             .settings
@@ -241,6 +276,9 @@ impl Client<'_> {
     }
 
     /// Goes on inside TLS, as far as the demand asks and the server allows.
+    ///
+    /// A handshake that fails ends the session: the candidate fails transiently. After STARTTLS was
+    /// answered with 220 there is no way back to plain text on this connection.
     async fn secure(&mut self, demand: &Demand) -> Result<(), Stop> {
         if let Demand::Plain = demand {
             return Ok(());
@@ -271,6 +309,10 @@ impl Client<'_> {
         self.hello().await
     }
 
+    /// MAIL, RCPT and the content; a fate for each recipient.
+    ///
+    /// A negative reply to MAIL is about the message and so about all recipients. A negative reply
+    /// to RCPT is about that recipient alone.
     async fn transaction(&mut self, letter: &Letter<'_>) -> Result<Vec<Fate>, Stop> {
         let from = letter.from.map_or("", |from| &from.text);
         let require = if letter.require_tls {
@@ -299,6 +341,8 @@ impl Client<'_> {
             self.answered.push(fate);
         }
         let mut fates = self.answered.clone();
+        // Without a recipient there is nothing to send, and DATA would be refused (RFC 5321 section
+        // 3.3).
         if !fates.contains(&Fate::Delivered) {
             return Ok(fates);
         }
@@ -311,6 +355,7 @@ impl Client<'_> {
         Ok(fates)
     }
 
+    /// DATA, the content and the reply to the final dot, or the negative reply to DATA.
     async fn content(&mut self, content: &[u8]) -> Result<Reply, Stop> {
         let reply = self.command(Stage::Data, "DATA").await?;
         if reply.severity() != Severity::Intermediate {
@@ -326,6 +371,7 @@ impl Client<'_> {
         self.reply(Stage::Dot).await
     }
 
+    /// Ends the session politely (RFC 5321 section 4.1.1.10).
     async fn quit(&mut self) {
         // The message's fate is settled; what becomes of QUIT changes nothing.
         drop(self.command(Stage::Quit, "QUIT").await);
@@ -342,6 +388,7 @@ impl Client<'_> {
         self.lines(stage).await
     }
 
+    /// Sends octets; the time-out is that of the stage.
     async fn send(&mut self, stage: Stage, octets: &[u8]) -> Result<(), Stop> {
         let wait = self.settings.timeouts.at(stage);
         within(wait, stage, self.connection.send(octets)).await
@@ -359,7 +406,7 @@ impl Client<'_> {
     }
 }
 
-/// Plain text, where the demand allows it.
+/// Goes on in plain text if the demand allows it; an error if not.
 fn plain(demand: &Demand, why: String) -> Result<(), Stop> {
     match demand.allows_plain() {
         true => Ok(()),
@@ -367,6 +414,8 @@ fn plain(demand: &Demand, why: String) -> Result<(), Stop> {
     }
 }
 
+/// A step within its time. What breaks or takes too long is status 4.4.2: the connection is of no
+/// more use.
 async fn within<T>(
     wait: Duration,
     stage: Stage,

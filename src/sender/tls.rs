@@ -1,5 +1,15 @@
 //! What TLS a candidate needs, and how its certificate is judged: any, by authority and name, or by
 //! TLSA records (RFC 7672).
+//!
+//! Which of them is asked depends on the scenario's `tls` setting:
+//!
+//! * `none`, `opportunistic`, `required`, `verified` say it themselves.
+//! * `mta-sts`: a policy in mode `enforce` asks for a certificate of a known authority for the exchanger's name, and leaves out
+//!   exchangers that it does not list (RFC 8461 section 5). Without such a policy TLS is opportunistic.
+//! * `dane`: usable TLSA records decide (RFC 7672 section 2.2); without them MTA-STS may ask for more.
+//!
+//! A message with REQUIRETLS needs an authenticated session whatever the setting (RFC 8689 section
+//! 4.2.1). The handshake itself is made in `crate::tls`.
 
 use std::io;
 
@@ -16,28 +26,32 @@ use crate::{
     tls::{self, Proof, Secured},
 };
 
-/// What a session with a candidate needs before mail is sent.
+/// No TLS, even where it is offered.
 #[derive(Debug, Clone)]
 pub(crate) enum Demand {
-    /// No TLS, even where it is offered.
+    /// TLS where it is offered, whoever is at the other end; plain text otherwise (RFC 7435).
     Plain,
-    /// TLS where it is offered, whoever is at the other end.
+    /// TLS, whoever is at the other end. Without it there is no delivery.
     Opportunistic,
-    /// TLS, whoever is at the other end.
+    /// TLS with a certificate that satisfies this proof.
     Encrypted,
     /// TLS with a certificate that satisfies this.
     Authenticated(Proof),
 }
 
-/// Why a candidate cannot be used in this pass.
+/// Why a candidate cannot be used in this pass. Both may be different later, so neither returns the
+/// message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unusable {
+    // RFC 7672 section 2.1.2: a lookup that fails may hide a record, so the host is not used.
     #[error("the lookup of what secures it failed")]
     TlsaFailed,
+    // RFC 8461 section 5.1: the host is skipped, and the message waits if no other is left.
     #[error("the domain's MTA-STS policy does not list it")]
     NotListed,
 }
 
+// From policy and records to a demand.
 impl Demand {
     /// What a candidate needs under a policy, for a message that may ask for REQUIRETLS. `sts` is the
     /// MTA-STS policy of the next hop, if it has one.
@@ -75,6 +89,8 @@ impl Demand {
                 demand => demand,
             },
         };
+        // REQUIRETLS is met by any authenticated demand; where there is none, the name in a
+        // certificate of a known authority has to do.
         Ok(match demand {
             Self::Authenticated(proof) => Self::Authenticated(proof),
             _ if require_tls => Self::Authenticated(Proof::Authority(names())),
@@ -95,13 +111,20 @@ impl Demand {
         }
     }
 
-    /// Whether mail may go in plain text.
+    /// Whether mail may go in plain text if TLS is not offered.
     pub(crate) fn allows_plain(&self) -> bool {
         matches!(self, Self::Plain | Self::Opportunistic)
     }
 }
 
 /// RFC 7672 section 2.2: DANE needs a signed MX answer, signed addresses and signed TLSA records.
+///
+/// 1. The MX answer must be signed, unless the domain itself is the exchanger.
+/// 2. The addresses of the exchanger must be signed.
+/// 3. TLSA records are looked up at `_25._tcp` under the name at the end of the exchanger's
+///    aliases, then under its own name.
+/// 4. Unsigned answers and no records mean opportunistic TLS. A failed lookup means that the host
+///    is not used.
 async fn dane(candidate: &Candidate, hop: &Domain, lookups: &Lookups) -> Result<Demand, Unusable> {
     let implicit = candidate.exchanger == *hop;
     // What fails when it is asked again is no unsigned answer (section 2.1.2).
@@ -135,7 +158,8 @@ async fn dane(candidate: &Candidate, hop: &Domain, lookups: &Lookups) -> Result<
     Ok(Demand::Opportunistic)
 }
 
-/// The name that owns a host's addresses, if the answer that has the candidate's is signed.
+/// The name that owns a host's addresses after aliases, if the answer with the candidate's family
+/// is signed; `None` if it is not.
 async fn signed_host(candidate: &Candidate, lookups: &Lookups) -> Result<Option<Domain>, Unusable> {
     let record_type = match candidate.address.is_ipv4() {
         true => RecordType::A,
@@ -151,6 +175,8 @@ async fn signed_host(candidate: &Candidate, lookups: &Lookups) -> Result<Option<
     }
 }
 
+/// What TLSA records ask for. The certificate may be for the name at which they were found, for the
+/// exchanger, or for the next hop (RFC 7672 section 3.2.2).
 fn demand_of(records: &[Record], base: &Domain, candidate: &Candidate, hop: &Domain) -> Demand {
     let tlsa = records.iter().filter_map(|record| match &record.data {
         RData::TLSA(tlsa) => Some(tlsa.clone()),
@@ -170,17 +196,17 @@ fn demand_of(records: &[Record], base: &Domain, candidate: &Candidate, hop: &Dom
     Demand::Authenticated(Proof::Dane(usable, names))
 }
 
-/// Usages that name public authorities mean nothing between mail hosts (section 3.1.3).
+/// Whether a record can be used: DANE-TA(2) or DANE-EE(3), a selector and a matching type that are
+/// known. Usages 0 and 1 name public authorities, which mean nothing between mail hosts (section
+/// 3.1.3).
 fn is_usable(tlsa: &TLSA) -> bool {
     matches!(u8::from(tlsa.cert_usage), 2 | 3)
         && u8::from(tlsa.selector) <= 1
         && u8::from(tlsa.matching) <= 2
 }
 
-/// Negotiates TLS with an exchanger; the certificate must satisfy the demand.
-///
-/// # Errors
-/// The handshake's, also when the certificate does not satisfy.
+/// Negotiates TLS with an exchanger, whose name goes into the SNI extension; the certificate must
+/// satisfy the demand.
 pub(crate) async fn handshake(
     site: &Site,
     demand: &Demand,
