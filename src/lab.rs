@@ -2,6 +2,21 @@
 //!
 //! [`Lab`] starts everything and stops it when it is dropped. It knows records and faults, and
 //! nothing of what is expected of delivery. `Site` is what its parts share.
+//!
+//! A lab comes up in this order ([`Lab::start`] and its variants all end in `launch`):
+//!
+//! 1. `hosts` reads off the zone who stands where: a receiver for each address, a web server for
+//!    each MTA-STS policy, an authority if anything needs a certificate.
+//! 2. `network` binds what these hosts need on the kind of network that was asked for.
+//! 3. `site` is made: clock, log, records, faults, mailbox. Time starts here.
+//! 4. Servers behind receivers are tried once, so that a drill does not fail for the lack of one.
+//! 5. The name server, the receivers and the web servers are served in tasks of the lab, until it
+//!    is dropped.
+//!
+//! From then on a session of a receiver is `receiver`'s, a query is `name_server`'s, and how either
+//! arrives is `network`'s and, below it, `memory`'s, `loopback`'s with `door`, or `namespace`'s.
+//! What is read out of a message is `report`'s and `mailbox`'s. Faults that come by hand are in
+//! `by_hand`.
 
 mod by_hand;
 pub(crate) mod delays;
@@ -53,35 +68,42 @@ use crate::{
 };
 
 /// A running lab. Dropping it stops everything that it started.
+///
+/// What it saw stays in its log, which can be kept longer: `let log = lab.log().clone();`.
 pub struct Lab {
     site: Arc<Site>,
+    /// Everything that is served. The set aborts its tasks when it is dropped, and with them go
+    /// sockets and sessions.
     tasks: JoinSet<()>,
 }
 
 /// Where a lab stands on the loopback network; a port of 0 is any free one.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Place {
-    /// Of the name server.
+    /// The port of the name server, UDP and TCP.
     pub dns_port: u16,
-    /// Of every receiver.
+    /// The port of every receiver; with [`Spread::Ports`], of the first one.
     pub smtp_port: u16,
-    /// How hosts are told apart.
+    /// How the hosts are told apart.
     pub spread: Spread,
 }
 
 /// How the hosts of a lab on the loopback network are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// Linux routes all of 127.0.0.0/8 to loopback; macOS and the BSDs have 127.0.0.1 alone.
 pub enum Spread {
-    /// By addresses, with one port; by ports of 127.0.0.1 where the system has no other address.
+    /// By addresses, all with one port. Where the system has no address but 127.0.0.1, by ports of
+    /// that.
     Addresses {
-        /// The first that they may have; `None`: one that labs of other processes hardly have.
+        /// The first address that they may have. `None`: one made of the process's id, so that labs
+        /// of other processes hardly get in the way.
         first: Option<Ipv4Addr>,
     },
     /// By ports of one address.
     Ports {
-        /// That address, the name server's too.
+        /// That address, which is the name server's too.
         at: Ipv4Addr,
-        /// The first port; 0: any that are free.
+        /// The first port, the next hosts having the next ones; 0 means any that are free.
         first: u16,
     },
 }
@@ -92,26 +114,29 @@ impl Default for Spread {
     }
 }
 
-/// What becomes of the messages that receivers took.
+/// What becomes of the messages that receivers accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mailbox {
-    /// Somebody may ask for them.
+    /// They are kept, and [`Lab::messages`] returns them.
     Kept,
-    /// The log alone tells of them.
+    /// They are dropped, and the log alone tells of them.
     Dropped,
 }
 
 /// A packet of a private network as it crossed the wire, its link header included.
+///
+/// Every clone shares the octets.
 pub type Packet = Arc<[u8]>;
 
-/// Where an exchanger of a lab can be reached.
+/// Where an exchanger or a policy's web server of a lab can be reached from outside the drill.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its names.
+    /// Its names in the zone, aliases included.
     pub hosts: Vec<Domain>,
-    /// Its address in the zone.
+    /// Its address in the zone, as MX and address records lead to it.
     pub zone_address: IpAddr,
-    /// Where it listens.
+    /// The address and port at which it listens on this machine. On the memory network nothing
+    /// listens: it is the address in the zone.
     pub listens: SocketAddr,
 }
 
@@ -120,6 +145,13 @@ impl Lab {
     ///
     /// # Errors
     /// The mistakes in the zone text, or that sockets could not be bound.
+    ///
+    /// For tests that need no faults and no expectations:
+    ///
+    /// ```no_run # async fn example() -> std::io::Result<()> { use mxdrill::lab::Lab;
+    ///
+    /// let lab = Lab::from_zone("example.test. 300 MX 10 mx1.example.test.\nmx1.example.test. 300 A
+    /// 192.0.2.1\n").await?; println!("{} {}", lab.resolver(), lab.smtp_port()); # Ok(()) # } ```
     pub async fn from_zone(zone: &str) -> io::Result<Self> {
         let scenario = Scenario::from_zone(zone)
             .map_err(|mistakes| io::Error::new(io::ErrorKind::InvalidInput, mistakes))?;
@@ -131,6 +163,9 @@ impl Lab {
     ///
     /// # Errors
     /// On the loopback network, that sockets could not be bound.
+    ///
+    /// Which clock a runtime has decides what a lab may do: time that is paused advances only while
+    /// nothing computes.
     pub async fn start(scenario: Arc<Scenario>, kind: NetworkKind) -> io::Result<Self> {
         Self::start_at(scenario, kind, 0, 0).await
     }
@@ -159,7 +194,9 @@ impl Lab {
         .await
     }
 
-    /// As [`Lab::start_at`], for who reads the log alone: what is taken is not kept.
+    /// As [`Lab::start_at`], for a caller that reads the log alone: accepted messages are not kept.
+    ///
+    /// # Errors That sockets could not be bound.
     pub async fn start_without_mailbox(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
@@ -170,6 +207,8 @@ impl Lab {
 
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
     /// `own_host` says what is made of connections of the sender's host to itself.
+    ///
+    /// # Errors That the process is not in such a network, or may not see its packets.
     #[cfg(all(target_os = "linux", feature = "private-network"))]
     pub async fn start_watched(
         scenario: Arc<Scenario>,
@@ -243,7 +282,9 @@ impl Lab {
         self.site.network.resolver()
     }
 
-    /// A domain that has MX records, or the root if none has.
+    /// The first domain with MX records, as something to show in an example; the root if no domain
+    /// has any. `sender.test` is the sender's own
+    /// and does not count.
     pub fn mail_domain(&self) -> Domain {
         let zones = self.site.zones();
         let mut owners = zones
@@ -260,7 +301,7 @@ impl Lab {
         self.site.network.smtp_port()
     }
 
-    /// Where each receiver listens, by its address in the zone.
+    /// Where each receiver listens, ordered by its address in the zone.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let endpoint = |receiver: &Arc<Receiver>| Endpoint {
             hosts: receiver.names.clone(),
@@ -270,7 +311,7 @@ impl Lab {
         self.site.receivers.values().map(endpoint).collect()
     }
 
-    /// Where the web server of each MTA-STS policy listens, by its address in the zone.
+    /// Where the web server of each MTA-STS policy listens, ordered by its address in the zone.
     pub fn policy_endpoints(&self) -> Vec<Endpoint> {
         let endpoint = |(address, host): (&IpAddr, &Arc<PolicyHost>)| Endpoint {
             hosts: host.names(),
@@ -280,7 +321,8 @@ impl Lab {
         self.site.policy_hosts.iter().map(endpoint).collect()
     }
 
-    /// The certificate of the lab's authority in PEM, where receivers have certificates.
+    /// The certificate of the lab's authority in PEM, for a sender that shall trust it; `None`
+    /// where no receiver has a certificate and there is no policy.
     pub fn authority_pem(&self) -> Option<String> {
         self.site.authority.as_ref().map(Authority::pem)
     }
@@ -290,6 +332,9 @@ impl Lab {
     /// # Errors
     /// What a connection meets: refused, unreachable, reset. A time-out is the caller's: the future
     /// then never ends.
+    ///
+    /// For tests that speak SMTP themselves: nothing is announced, so the log cannot say which
+    /// message it is for.
     pub async fn connect(&self, address: IpAddr, port: u16) -> io::Result<Stream> {
         network::connect(&self.site, address, port, Purpose::default()).await
     }
@@ -298,6 +343,8 @@ impl Lab {
     ///
     /// # Errors
     /// When none came within ten seconds of the lab's clock.
+    ///
+    /// The condition sees every event once, in order, from the first one on.
     pub async fn wait_for(&self, condition: impl FnMut(&Event) -> bool) -> io::Result<Event> {
         let found =
             tokio::time::timeout(Duration::from_secs(10), self.site.log.find(condition)).await;
@@ -305,10 +352,9 @@ impl Lab {
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no such event within 10 seconds"))
     }
 
-    /// Waits until a receiver took a message for this recipient.
-    ///
-    /// # Errors
-    /// When none did within ten seconds of the lab's clock.
+    /// Waits until a receiver accepts a message for this recipient, one that was accepted before
+    /// included, and returns the last such message. The recipient is compared as it was given in
+    /// RCPT.
     pub async fn wait_for_message(&self, recipient: &str) -> io::Result<Captured> {
         let taken = |event: &Event| matches!(&event.what, What::Taken { to, .. } if to.iter().any(|to| to == recipient));
         self.wait_for(taken).await?;
@@ -320,6 +366,9 @@ impl Lab {
     }
 
     /// Waits until every session has ended.
+    ///
+    /// Sessions end by themselves: a client that is gone is noticed, and one that is idle is hung
+    /// up on after five minutes.
     pub(crate) async fn settled(&self) {
         network::caught_up(&self.site).await;
         let log = &self.site.log;
@@ -333,39 +382,44 @@ impl Lab {
         }
     }
 
-    /// Why what it saw cannot be relied on, if so.
+    /// Why what the lab saw cannot be relied on, such as a receiver that could not listen; `None`
+    /// if it can. The first reason counts.
     pub fn trouble(&self) -> Option<String> {
         self.site.trouble.borrow().clone()
     }
 
-    /// Waits until what it saw cannot be relied on.
+    /// Waits until what the lab saw cannot be relied on. It does not return if that does not
+    /// happen.
     pub async fn failed(&self) {
         let mut trouble = self.site.trouble.subscribe();
         // It ends with the lab, which is here.
         drop(trouble.wait_for(Option::is_some).await);
     }
 
-    /// By how much it was held up in all, where time is real.
+    /// By how much the lab was held up in all, where time is real: late wake-ups of its own timers,
+    /// summed.
     pub(crate) fn held_up(&self) -> Duration {
         self.site.delays.total()
     }
 
-    /// The longest that it was held up at one time.
+    /// The longest that the lab was held up at one time.
     pub(crate) fn held_up_at_once(&self) -> Duration {
         self.site.delays.longest()
     }
 
-    /// Everything that happened so far.
+    /// Everything that has happened so far, copied out of the log.
     pub fn events(&self) -> Vec<Event> {
         self.site.log.events()
     }
 
-    /// The events from an index on.
+    /// The events from an index on, which counts from 0: a reader who has seen n of them asks for
+    /// `events_since(n)`.
     pub fn events_since(&self, start: usize) -> Vec<Event> {
         self.site.log.since(start)
     }
 
-    /// Waits until there are more events than this.
+    /// Waits until there are more events than this: with a count of n, until the one of index n is
+    /// there.
     pub async fn past(&self, count: usize) {
         self.site.log.past(count).await;
     }
@@ -375,7 +429,8 @@ impl Lab {
         observe::attempts(&self.site.scenario, &self.events())
     }
 
-    /// The messages taken so far, in order.
+    /// The messages accepted so far, in the order in which they were accepted. None in a lab that
+    /// does not keep them.
     pub fn messages(&self) -> Vec<Captured> {
         let mailbox = self.site.mailbox.as_ref().map(|mailbox| {
             let mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
@@ -384,7 +439,7 @@ impl Lab {
         mailbox.unwrap_or_default()
     }
 
-    /// Stops everything and waits until it has stopped.
+    /// Stops everything and waits until it has stopped, so that ports are free again.
     pub async fn stop(mut self) {
         self.tasks.shutdown().await;
     }

@@ -1,4 +1,9 @@
 //! Faults that come and go by hand, while a lab is up.
+//!
+//! A scenario says in advance what fails when; a test in Rust may rather say it as it goes. Such a
+//! fault has no window and no count: it begins when it is put up and ends when its guard is dropped
+//! or it is lifted. Each beginning and end is an event of the log (`Changed`), and listeners that
+//! the kernel refuses or ignores for are turned at once.
 
 use std::sync::Arc;
 
@@ -13,6 +18,8 @@ use crate::{
 /// A fault that was put up by hand: it ends when this is dropped.
 #[must_use = "the fault ends when this is dropped; keep() lets it last"]
 pub struct Failing {
+    // The row of the fault among all of the lab. After `keep` it is one that no fault has, and
+    // nothing is ended on drop.
     site: Arc<Site>,
     row: usize,
     /// What ends with it, in words.
@@ -26,7 +33,8 @@ impl std::fmt::Debug for Failing {
 }
 
 impl Failing {
-    /// Lets the fault last until it is lifted ([`Lab::restore`], [`Lab::restore_queries`]).
+    /// Lets the fault last after this guard is gone, until it is lifted ([`Lab::restore`],
+    /// [`Lab::restore_queries`]) or the lab ends.
     pub fn keep(mut self) {
         self.row = usize::MAX;
     }
@@ -43,12 +51,13 @@ impl Drop for Failing {
     }
 }
 
+/// Faults put up and lifted while the lab runs.
 impl Lab {
-    /// Lets a host fail, as long as what comes back is kept:
-    /// `let down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;`.
+    /// Lets a host fail, as long as what comes back is kept: `let down =
+    /// lab.fail("mx1.example.test", Stage::Connect, "refuse")?;`.
     ///
-    /// # Errors
-    /// A host that the lab does not have, or an effect that the stage does not.
+    /// The host is a name or an address of the zone. The effect is a word of the scenario format:
+    /// `"refuse"`, `"timeout"`, `"451 4.3.0 busy"`.
     pub fn fail(&self, host: &str, stage: Stage, effect: &str) -> Result<Failing, Invalid> {
         let host = self.known_host(host)?;
         let effect = Effect::parse(effect, stage)?;
@@ -67,6 +76,9 @@ impl Lab {
     ///
     /// # Errors
     /// What is no name and type, or no effect on a query.
+    ///
+    /// The query is a name and a type, separated by a space. The effect is a word such as
+    /// `"timeout"`, `"nxdomain"` or `"truncate"`.
     pub fn fail_query(&self, query: &str, effect: &str) -> Result<Failing, Invalid> {
         let (name, record_type) = crate::scenario::read_query(query)?;
         let effect: QueryEffect = effect.parse()?;
@@ -80,6 +92,7 @@ impl Lab {
         Ok(self.put_up(failure, what))
     }
 
+    /// Puts up a fault without end, and records that it is there.
     fn put_up(&self, failure: Failure, what: String) -> Failing {
         let row = self.site.faults().fail(Fault::lasting(failure));
         let change = what.clone();
@@ -118,6 +131,8 @@ impl Lab {
         });
     }
 
+    /// The host of a name or address; an error with the nearest name of the lab if no receiver has
+    /// it.
     fn known_host(&self, text: &str) -> Result<Host, Invalid> {
         let host: Host = text.parse()?;
         let receivers = self.site.receivers.values();

@@ -1,4 +1,8 @@
 //! By how much the lab was held up: on a machine with too much to do, what is late is not the sender.
+//!
+//! A timer asks every 20 ms how late it is woken. The sum says how far time-outs and intervals of
+//! the sender under test may be off, and what is late by that much is held against nobody. On a
+//! paused clock nothing is ever late, and nothing is measured.
 
 use std::{
     convert::Infallible,
@@ -8,12 +12,13 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-/// How often it is looked.
+/// How often the lateness of a timer is looked at.
 const INTERVAL: Duration = Duration::from_millis(20);
-/// How late a timer may be of itself: it counts in milliseconds.
+/// How late a timer may be in good order: tokio counts in milliseconds, and the system's scheduler
+/// adds some.
 const USUAL: Duration = Duration::from_millis(5);
 
-/// What was lost so far, in microseconds: in all, and the most at once.
+/// The time lost so far, in microseconds.
 #[derive(Debug, Default)]
 pub(crate) struct Delays {
     total: AtomicU64,
@@ -21,7 +26,8 @@ pub(crate) struct Delays {
 }
 
 impl Delays {
-    /// Notes by how much whoever runs this is woken late.
+    /// Notes by how much its own task is woken late. It measures the thread that it runs on, so
+    /// each thread of the lab has one.
     pub(super) async fn watch(&self) -> Infallible {
         loop {
             let due = Instant::now() + INTERVAL;

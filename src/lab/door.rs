@@ -1,5 +1,12 @@
 //! The receivers' side of the loopback network: connections accepted, or refused and ignored by the
 //! kernel itself while a fault asks for it.
+//!
+//! The file has the parts that need sockets: the thread of the name server, the acceptance of
+//! connections, and for the loopback network what each listener does at the moment. The private
+//! network uses the first two; its listeners are in `namespace`.
+//!
+//! A fault with a count (`times`) cannot be left to the kernel, which tells nobody of what it
+//! refuses: such connections are accepted, counted, and then reset or left without an answer.
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
@@ -24,11 +31,14 @@ use crate::{
     stream::Stream,
 };
 
-/// How long a DNS client may leave a TCP connection idle.
+/// How long a DNS client may leave a TCP connection idle: more than any resolver waits between two
+/// questions.
 const DNS_IDLE: Duration = Duration::from_secs(30);
-/// How long nothing is accepted after that failed.
+/// How long nothing is accepted after that failed, most likely for the lack of file descriptors:
+/// trying again at once would only keep the processor busy.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Connections tried at most to fill a backlog of one.
+/// Connections tried at most to fill a backlog of one. Linux queues one or two beyond the number
+/// that was asked for.
 const FILLERS: usize = 8;
 
 /// Serves the sockets of the loopback network, until the lab stops.
@@ -73,6 +83,7 @@ pub(super) fn serve_dns(
         let mut server = hickory_server::Server::new(handler);
         for (udp, tcp) in sockets {
             server.register_socket(UdpSocket::from_std(udp)?);
+            // The last argument is the size of the response buffer of one connection, in octets.
             server.register_listener(TcpListener::from_std(tcp)?, DNS_IDLE, 64 * 1024);
         }
         drop(server.block_until_done().await);
@@ -100,7 +111,8 @@ pub(super) fn serve_dns(
     Ok(())
 }
 
-/// A thread that ends when this is dropped.
+/// A thread that ends when this is dropped, and is joined: nothing is left behind when a lab is
+/// gone.
 struct Apart(Option<(oneshot::Sender<()>, thread::JoinHandle<()>)>);
 
 impl Drop for Apart {
@@ -118,11 +130,14 @@ pub(super) async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listene
     let mut sessions = JoinSet::new();
     loop {
         let (socket, _) = accept(&site, &listener).await;
+        // Sessions that have ended are taken out here, so that the set does not grow with the
+        // number of all that were.
         while sessions.try_join_next().is_some() {}
         if sessions.len() < MAX_SESSIONS {
             sessions.spawn(policy_host::serve(
                 Arc::clone(&site),
                 Arc::clone(&host),
+                // The client learns from the closed socket that there is no room.
                 Stream::Tcp(socket),
             ));
         }
@@ -148,6 +163,8 @@ pub(super) async fn accept(site: &Site, listener: &TcpListener) -> (TcpStream, S
 }
 
 /// What a loopback receiver does with connections for as long as no fault begins or ends.
+///
+/// Each holds what keeps the kernel in that state.
 enum Door {
     Open(TcpListener),
     /// The kernel refuses: the address is bound, and nobody listens.
@@ -160,6 +177,11 @@ enum Door {
 }
 
 /// Accepts the connections of one receiver, refusing or ignoring them in the kernel while a fault asks.
+///
+/// It wakes when a connection comes, when a fault is put up or lifted by hand, and when the window
+/// of one begins or ends, and turns the door to what is wanted then. Order matters: a change is
+/// looked at before a connection is accepted, so that none slips in after the moment at which it
+/// should be refused.
 async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener) {
     let Ok(address) = listener.local_addr() else {
         return;
@@ -175,6 +197,8 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
                 site.own_fault(format!(
                     "the receiver at {address} could not listen: {error}"
                 ));
+                // A loopback listener that is gone leaves connections refused that the drill wanted
+                // accepted.
                 return;
             }
         };
@@ -210,6 +234,9 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
 
 /// Opens, shuts or silences a receiver, as the fault that a connection would meet asks. A fault that
 /// counts lets connections in: they must be seen to be counted.
+///
+/// The effect `refuse` needs a socket that is bound and does not listen; `timeout` one that listens
+/// with a full backlog. Anything else needs an ordinary listener, also to reset what it accepts.
 async fn turn(door: Door, wanted: Option<(Effect, bool)>, address: SocketAddr) -> io::Result<Door> {
     match (wanted, door) {
         (Some((Effect::Refuse, false)), door @ Door::Shut(_))
@@ -230,6 +257,8 @@ async fn turn(door: Door, wanted: Option<(Effect, bool)>, address: SocketAddr) -
     }
 }
 
+/// A socket bound to an address, also where connections of an earlier listener are still in
+/// TIME-WAIT.
 fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -238,6 +267,8 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// A listener with a full backlog, which the kernel lets no further SYN into.
+///
+/// The first attempt to connect that gets no answer in 100 ms shows that it is full.
 async fn silent(address: SocketAddr) -> io::Result<Door> {
     let listener = bound(address)?.listen(0)?;
     let mut fillers = Vec::new();
@@ -250,7 +281,8 @@ async fn silent(address: SocketAddr) -> io::Result<Door> {
     Ok(Door::Silent(listener, fillers))
 }
 
-/// Lets a connection in, or fails it as a counting fault says.
+/// Lets a connection in, or fails it as a fault says that lets the kernel accept. Both are recorded
+/// under a session number of its own.
 pub(super) async fn admit(
     site: Arc<Site>,
     receiver: Arc<Receiver>,
@@ -275,6 +307,7 @@ pub(super) async fn admit(
         result,
         purpose,
     );
+    // A time-out for the client: the connection stands, and nothing is ever sent.
     match result {
         Connected::Accepted => receiver::serve(site, receiver, session, stream).await,
         Connected::Timeout => crate::connection::Connection::new(stream).drain().await,

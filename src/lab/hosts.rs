@@ -1,4 +1,9 @@
 //! Which hosts a lab has: a receiver for every address of the records, the web servers of policies.
+//!
+//! Nothing in a scenario lists the hosts: every address that an A or AAAA record gives in any
+//! version of the zone is a receiver, so that a sender which goes to a wrong address of the zone is
+//! seen there and not lost in a refused connection. Rows of `receivers` say what is special about
+//! some of them.
 
 use std::{collections::BTreeMap, io, net::IpAddr, sync::Arc};
 
@@ -17,15 +22,21 @@ use crate::{
     zone::{History, Zone},
 };
 
-/// Who stands in a lab, and the records with what the lab adds to them.
+/// The hosts of a lab, and the records with those that the lab adds.
 pub(super) struct Hosts {
-    /// Where there are certificates.
+    /// The authority that issues certificates; `None` if no receiver has one and there is no
+    /// policy.
     pub(super) authority: Option<Authority>,
+    /// By address, which is how connections find them.
     pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
+    /// The web servers of MTA-STS policies, by address. No receiver stands where one of them does.
     pub(super) policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
+    /// The scenario's records, with TLSA records for the lab's certificates where it asks for them:
+    /// a scenario cannot know the digest of a key that is made when it is played.
     pub(super) zones: History,
 }
 
+// Everything is decided before anything is bound.
 impl Hosts {
     /// Those of a drill: a receiver at each address of its records, but web servers at those of policies; TLSA
     /// records where it asks for them.
@@ -51,14 +62,15 @@ impl Hosts {
         })
     }
 
-    /// Every address at which somebody stands.
+    /// Every address at which a host stands, receivers first.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let receivers = self.receivers.keys();
         receivers.chain(self.policy_hosts.keys()).copied()
     }
 }
 
-/// Where the mailin-embedded server listens.
+/// The address of the mailin-embedded server; an error that names the feature if the library was
+/// built without it.
 #[cfg(feature = "mailin-embedded")]
 fn mailin_embedded() -> io::Result<String> {
     super::mailin::address().map(|address| address.to_string())
@@ -90,13 +102,16 @@ fn receivers(
     hosts.map(receiver).collect()
 }
 
-/// Whether a host can have an address: nobody listens at the unspecified one, nor at those of many.
+/// Whether a host can have an address. Such records are in real zones, and a drill may have them:
+/// nobody listens at the unspecified address (RFC 1122 section 3.2.1.3), at a multicast or at the
+/// broadcast one.
 fn is_of_a_host(address: IpAddr) -> bool {
     let is_broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
     !address.is_unspecified() && !address.is_multicast() && !is_broadcast
 }
 
-/// A receiver as the scenario's rows say; a row about one host comes before a row about all.
+/// A receiver as the scenario's rows say. For each setting the first row that has it counts, and a
+/// row about one host comes before a row about all.
 fn receiver_at(
     address: IpAddr,
     names: Vec<Domain>,
@@ -130,7 +145,8 @@ fn receiver_at(
     })
 }
 
-/// The web servers of the scenario's MTA-STS policies, by address.
+/// The web servers of the scenario's MTA-STS policies, by address. Domains whose policy hosts share
+/// an address share a server.
 fn policy_hosts(
     scenario: &Scenario,
     authority: Option<&Authority>,
@@ -154,7 +170,8 @@ fn policy_hosts(
         .collect()
 }
 
-/// The TLSA records that match the certificates of receivers that ask for some.
+/// The TLSA records that match the certificates of receivers whose rows ask for some, under each
+/// name of the receiver.
 fn tlsa_records(
     scenario: &Scenario,
     authority: &Authority,
@@ -183,7 +200,8 @@ fn tlsa_records(
     records
 }
 
-/// Lets an address be spoken of by the aliases that lead to it, too.
+/// Adds to the names of an address the aliases that lead to it, so that a fault or an expectation
+/// may name the host either way.
 fn add_aliases(zone: &Zone, owners: &mut BTreeMap<IpAddr, Vec<Domain>>) {
     for record in zone
         .records()

@@ -2,6 +2,13 @@
 //! all with one SMTP port; or, where asked for and where the host has no address but 127.0.0.1, a port of its own at
 //! one address. Either way answers carry an address of 127.0.0.0/8 that tells the zone's addresses apart, an IPv6
 //! one in its IPv4-mapped form: what is sent there never leaves the host.
+//!
+//! In short: the zone's 192.0.2.7 becomes 127.x.y.7, with one port for all, and senders that ask
+//! the lab's name server are told the latter. The log and everything that people read has the
+//! former. Translation is [`Map`]'s alone; `network` asks it.
+//!
+//! A sender that is not told a port goes to 25, so this network serves senders whose port can be
+//! set. For others there is the private network.
 
 use std::{
     collections::BTreeMap,
@@ -14,34 +21,39 @@ use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 use super::{Place, Spread};
 use crate::name::Domain;
 
-/// Attempts at finding a free port or block of addresses before giving up.
+/// Attempts at finding a free port or block of addresses before giving up. Each tries the next block,
+/// or whatever port is free then.
 const TRIES: u32 = 50;
-/// Connections that may wait to be accepted.
+/// Connections that may wait to be accepted: a burst of a drill's messages must not meet a full
+/// queue, which looks like a dead host.
 const BACKLOG: u32 = 1024;
 
 /// Of one lab, the first of the addresses that answers carry where hosts have ports of their own: nobody listens
 /// there.
+///
+/// They are told apart by address in answers, and found by port through `Map`.
 const STAND_INS: Ipv4Addr = Ipv4Addr::new(127, 24, 0, 0);
 
-/// Where the zone's addresses are on the loopback network.
+/// The name server's address and port, the same for UDP and TCP.
+// Cloned into the network of the lab; it does not change once everything is bound.
 #[derive(Debug, Clone)]
 pub(crate) struct Map {
     pub(crate) dns: SocketAddr,
-    /// The port of every host, or of the first.
+    /// By the zone's address.
     pub(crate) smtp_port: u16,
     there: BTreeMap<IpAddr, Spot>,
 }
 
-/// What stands for an address of the zone.
+/// The address that answers carry.
 #[derive(Debug, Clone, Copy)]
 struct Spot {
-    /// What answers carry.
+    /// The address and port at which it listens.
     shown: Ipv4Addr,
     /// Where it listens.
     listens: SocketAddr,
 }
 
-/// The sockets of a lab, bound.
+/// The sockets of a lab, bound and not served yet.
 pub(crate) struct Sockets {
     pub(crate) map: Map,
     pub(crate) dns_udp: UdpSocket,
@@ -50,7 +62,8 @@ pub(crate) struct Sockets {
 }
 
 impl Map {
-    /// The loopback address that answers carry for one of the zone's.
+    /// The loopback address that answers carry for one of the zone's; `None` for an address that no
+    /// host has.
     pub(crate) fn there(&self, address: IpAddr) -> Option<Ipv4Addr> {
         self.there.get(&address).map(|spot| spot.shown)
     }
@@ -60,7 +73,7 @@ impl Map {
         self.there.get(&address).map(|spot| spot.listens)
     }
 
-    /// The zone's address for which a loopback one stands.
+    /// The zone's address for which a loopback one stands; `None` for one that is not of this lab.
     pub(crate) fn back(&self, address: IpAddr) -> Option<IpAddr> {
         let address = address.to_canonical();
         self.there
@@ -69,7 +82,8 @@ impl Map {
             .map(|(zone, _)| *zone)
     }
 
-    /// The reverse name of the zone's address, for the reverse name of a loopback one.
+    /// The reverse name of the zone's address for that of a loopback one, so that a PTR lookup of a
+    /// peer finds the zone's records. `None` for names outside `in-addr.arpa` and `ip6.arpa`.
     pub(crate) fn back_reverse(&self, name: &Domain) -> Option<Domain> {
         let network = name.to_wire().parse_arpa_name().ok()?;
         Some(Domain::from(
@@ -78,7 +92,7 @@ impl Map {
     }
 }
 
-/// The name of the PTR record of an address.
+/// The name of the PTR record of an address (RFC 1035 section 3.5, RFC 3596 section 2.5).
 trait ReverseName {
     fn into_reverse_name(self) -> hickory_proto::rr::Name;
 }
@@ -93,6 +107,9 @@ impl ReverseName for IpAddr {
 ///
 /// # Errors
 /// The last failure to bind.
+///
+/// It tries the block of addresses that the process's id gives, then the next ones; each is 1024
+/// addresses long, which is more than zones have.
 pub(crate) async fn bind(addresses: &[IpAddr], place: Place) -> io::Result<Sockets> {
     let first = match place.spread {
         Spread::Ports { at, first } => return bind_ports(addresses, at, first, place).await,
@@ -136,6 +153,7 @@ async fn bind_ports(
         .map(|_| ports.next())
         .collect::<io::Result<Vec<u16>>>()?;
     let mut last = io::Error::other("no port to bind");
+    // A port given by hand is tried once: if it is taken, waiting does not free it.
     // A free port of TCP may be taken in UDP.
     let tries = if dns == 0 { TRIES } else { 1 };
     for _ in 0..tries {
@@ -147,7 +165,7 @@ async fn bind_ports(
     Err(last)
 }
 
-/// The next port to bind; 0 is any that is free.
+/// The next port to bind; 0 stays 0 and is any that is free.
 struct Ports(u16);
 
 impl Ports {
@@ -162,6 +180,7 @@ impl Ports {
     }
 }
 
+/// Binds one port for each address.
 async fn try_ports(
     addresses: &[IpAddr],
     at: Ipv4Addr,
@@ -194,6 +213,8 @@ async fn try_ports(
     })
 }
 
+/// Binds one address for each of the zone's. The first host gets the port that was asked for, or a
+/// free one, and all others must have the same: a taken one fails the whole block.
 async fn try_addresses(addresses: &[IpAddr], first: u32, place: Place) -> io::Result<Sockets> {
     let (dns_udp, dns_tcp) = bind_dns(Ipv4Addr::LOCALHOST, place.dns_port).await?;
     let mut port = place.smtp_port;
@@ -218,6 +239,8 @@ async fn try_addresses(addresses: &[IpAddr], first: u32, place: Place) -> io::Re
     })
 }
 
+/// The name server's sockets. UDP gets the port that TCP has got, so that a truncated answer is asked
+/// for again at the same port.
 async fn bind_dns(at: Ipv4Addr, port: u16) -> io::Result<(UdpSocket, TcpListener)> {
     let tcp = TcpListener::bind((at, port))
         .await
@@ -226,7 +249,7 @@ async fn bind_dns(at: Ipv4Addr, port: u16) -> io::Result<(UdpSocket, TcpListener
     Ok((udp, tcp))
 }
 
-/// Says of an error where it happened.
+/// Says of an error at which address and port it happened.
 fn failed_at(address: (Ipv4Addr, u16)) -> impl FnOnce(io::Error) -> io::Error {
     move |error| {
         io::Error::new(
@@ -236,7 +259,7 @@ fn failed_at(address: (Ipv4Addr, u16)) -> impl FnOnce(io::Error) -> io::Error {
     }
 }
 
-/// Listens, also where a connection of an earlier listener lingers.
+/// Listens, also where a connection of an earlier listener lingers in TIME-WAIT.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -246,6 +269,9 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 /// A loopback address for each of the zone's, from the first one on: the last octet is kept where that is
 /// possible.
+///
+/// `.7` stays `.7`, which people recognise in a log. The second host with the same last octet, and
+/// one that ends in 0 or 255, gets the next free address after the first 256.
 fn translation(addresses: &[IpAddr], first: u32) -> BTreeMap<IpAddr, Ipv4Addr> {
     let mut free = (256..).map(|n: u32| Ipv4Addr::from(first + n));
     let mut there: BTreeMap<IpAddr, Ipv4Addr> = BTreeMap::new();

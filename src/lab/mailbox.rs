@@ -1,4 +1,11 @@
 //! The messages that receivers took, and their content: in memory, past a size in a temporary file.
+//!
+//! Short messages stay in memory. A long one goes, in pieces of 64 KiB, into one temporary file of
+//! the lab, so that a drill with many megabytes of mail needs little memory and no more than one
+//! descriptor. The system deletes the file when it is closed.
+//!
+//! What the content says (which message it is, whether it is a notification) is read in `report`,
+//! from the head alone.
 
 use std::{
     borrow::Cow,
@@ -12,51 +19,59 @@ use std::{
 use super::report::{self, Report};
 use crate::{event::SessionId, mail::MessageId, name::Domain, time::Moment};
 
-/// Octets of content kept in memory, for each message, and those of a slot of the spool.
+/// Octets of content kept in memory for each message, and the size of a slot of the spool: most
+/// mail is shorter. The head that `report` reads is as long.
 const IN_MEMORY: usize = 64 * 1024;
-/// The domain of the Message-ID fields that the drill's messages carry.
+/// What follows the message's id in the Message-ID fields of the drill's messages, as in
+/// `<m1@mxdrill.test>`.
 pub(crate) const ID_DOMAIN: &str = "@mxdrill.test>";
 
-/// A message that a receiver took.
+/// A message that a receiver accepted.
 #[derive(Debug, Clone)]
 pub struct Captured {
-    /// When.
+    /// When the receiver accepted it, on the drill's clock.
     pub at: Moment,
-    /// In which session.
+    /// The session in which it came.
     pub session: SessionId,
-    /// The names of the receiver.
+    /// The names of the receiver in the zone.
     pub hosts: Vec<Domain>,
-    /// Its address in the zone.
+    /// The address of the receiver in the zone.
     pub address: IpAddr,
-    /// The reverse-path; empty is the null one.
+    /// The reverse-path as it was given in MAIL, without angle brackets; empty is the null one.
     pub from: String,
-    /// The recipients.
+    /// The recipients as they were given in RCPT, those alone that were accepted.
     pub to: Vec<String>,
-    /// Whether it came through TLS.
+    /// Whether the session was inside TLS when it came.
     pub tls: bool,
-    /// What was sent.
+    /// The content, from the first octet after DATA's reply to the last one before the final dot.
     pub content: Content,
 }
 
 /// One temporary file for all that a lab does not keep in memory, made when it is first needed. It is
 /// divided into slots of one size, which are used again once nobody has what is in them.
+///
+/// A message that is dropped gives its slots back; when nobody has any, the file is cut to nothing.
 #[derive(Default)]
 pub(crate) struct Spool(Mutex<Slots>);
 
 #[derive(Default)]
 struct Slots {
+    /// Made with the first slot.
     file: Option<File>,
-    /// How many there are.
+    /// How many slots the file has, used or free.
     count: u64,
-    /// Those that nobody uses.
+    /// The numbers of those that nobody uses.
     free: Vec<u64>,
 }
 
 impl Spool {
+    // A panic elsewhere while the lock is held leaves slots that are taken and never freed, which
+    // harms nothing.
     fn slots(&self) -> MutexGuard<'_, Slots> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Writes a full piece into a free slot, or into a new one at the end.
     fn write(self: &Arc<Self>, octets: &[u8; IN_MEMORY]) -> io::Result<Slot> {
         let mut slots = self.slots();
         let number = slots.free.pop().unwrap_or(slots.count);
@@ -94,7 +109,7 @@ impl Slots {
     }
 }
 
-/// A part of the spool, for as long as somebody has it.
+/// A part of the spool, for as long as somebody has it. Clones of a message share it.
 struct Slot {
     spool: Arc<Spool>,
     number: u64,
@@ -105,6 +120,7 @@ impl Slot {
         self.number * IN_MEMORY as u64
     }
 
+    /// Appends the octets of the slot.
     fn read(&self, into: &mut Vec<u8>) -> io::Result<()> {
         let mut slots = self.spool.slots();
         let file = slots.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
@@ -138,6 +154,8 @@ pub(crate) enum Keeps {
 }
 
 /// The content of a message, dot-stuffing undone.
+///
+/// A clone copies less than 64 KiB: what was spilled is shared.
 #[derive(Clone)]
 pub struct Content {
     spool: Arc<Spool>,
@@ -145,7 +163,9 @@ pub struct Content {
     /// What was spilled, in order; what is in memory follows it.
     spilled: Vec<Arc<Slot>>,
     memory: Vec<u8>,
+    /// Octets that arrived, kept or not.
     octets: usize,
+    /// Whether it grew over the limit and was dropped.
     cut: bool,
 }
 
@@ -161,7 +181,9 @@ impl Content {
         }
     }
 
-    /// Appends octets; past the limit they are counted and dropped.
+    /// Appends octets. Past the limit of the receiver's SIZE they are counted and dropped: such a
+    /// message is refused at its end (552, RFC 5321 section 4.5.3.1.9), and the octets that came
+    /// are of no use.
     pub(super) fn append(&mut self, octets: &[u8], limit: usize) -> io::Result<()> {
         self.octets += octets.len();
         self.cut |= self.octets > limit;
@@ -184,12 +206,12 @@ impl Content {
         Ok(())
     }
 
-    /// Whether some of it was dropped.
+    /// Whether it was longer than the limit.
     pub(super) fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// How many octets it has.
+    /// How many octets arrived.
     pub fn len(&self) -> usize {
         self.octets
     }
@@ -199,10 +221,7 @@ impl Content {
         self.octets == 0
     }
 
-    /// All of it; in a lab that keeps no messages, of a long one the first 64 KiB.
-    ///
-    /// # Errors
-    /// When the temporary file of large messages cannot be read.
+    /// All octets. In a lab that keeps no messages, the first 64 KiB of a longer one.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         let mut octets = Vec::new();
         self.spilled
@@ -212,23 +231,24 @@ impl Content {
         Ok(octets)
     }
 
-    /// The beginning of it, all of a short one.
+    /// The first 64 KiB, or all of a shorter message.
     fn head(&self) -> Cow<'_, [u8]> {
         let mut head = Vec::new();
         match self.spilled.first() {
-            // What cannot be read has no ids; whoever asks for the content is told why.
+            // An unreadable spool yields no ids; `read` reports the error.
             Some(slot) => drop(slot.read(&mut head)),
             None => return Cow::Borrowed(&self.memory),
         }
         Cow::Owned(head)
     }
 
-    /// Which of the drill's messages it is, from its header.
+    /// The drill's id of the message, from the Message-ID in its header; `None` if it has none of
+    /// the drill's.
     pub(super) fn id(&self) -> Option<MessageId> {
         report::id(&self.head())
     }
 
-    /// What it says in its body of a message that it may be about.
+    /// What it says as a notification (RFC 3464) about another message.
     pub(super) fn report(&self) -> Report {
         report::report(&self.head())
     }

@@ -1,5 +1,9 @@
 //! The in-process network's name server over byte streams that never leave the process, so that the
 //! paused clock of a runtime can carry them through days in milliseconds.
+//!
+//! A datagram to the name server becomes a future that answers it; a TCP connection becomes a pair
+//! of pipes, whose far end goes to whoever serves. Neither has a limit of its own, loses anything
+//! or takes time: what is late or lost here is so by a fault.
 
 use std::io;
 

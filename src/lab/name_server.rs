@@ -2,6 +2,24 @@
 //!
 //! [`NameServer`] handles requests of every network and transport. What a query is answered with is
 //! the zone's to say; this file applies faults, translates addresses and writes the log.
+//!
+//! A query is answered in this order:
+//!
+//! 1. What is no question of one name in class IN is refused: FORMERR, NOTIMP for other operations,
+//!    REFUSED for other classes and for zone transfers, BADVERS for a later version of EDNS (RFC
+//!    6891 section 6.1.3).
+//! 2. A fault for this name, type and transport strikes, if one is in its window. A delay passes
+//!    now.
+//! 3. A reverse name of loopback is turned into the zone's own.
+//! 4. The zone as it is at this moment answers (RFC 1034 section 4.3.2, aliases followed, wildcards
+//!    expanded).
+//! 5. The fault replaces the answer or takes it away, and the query is logged with the zone's own
+//!    addresses.
+//! 6. Addresses are translated into those of the network.
+//! 7. The AD bit is set if the client wants to know and all names are in signed zones of the
+//!    scenario.
+//! 8. Over UDP an answer that does not fit is replaced by an empty one with TC set, so that the
+//!    client comes back over TCP.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -38,11 +56,16 @@ pub(crate) struct NameServer {
     site: Arc<Site>,
 }
 
-/// An answer after faults, or none.
+/// An answer after faults.
+// Every record as the zone has it, not translated.
 struct Decision {
     answer: Answer,
+    /// The answer in a word, as the log has it.
     outcome: QueryOutcome,
+    /// TC is set, and there are no records: the client has to ask over TCP (RFC 2181 section 9).
     truncated: bool,
+    /// The answer carries another id than the query, and a resolver must ignore it (RFC 5452
+    /// section 9.1).
     wrong_id: bool,
 }
 
@@ -52,6 +75,8 @@ impl NameServer {
     }
 
     /// Answers a raw message; `None` when no answer is sent.
+    ///
+    /// For the memory network, which has no sockets for hickory-server to read from.
     pub(crate) async fn answer(&self, message: Vec<u8>, over: Transport) -> Option<Vec<u8>> {
         let protocol = if over == Transport::Udp {
             Protocol::Udp
@@ -79,6 +104,9 @@ impl NameServer {
     }
 
     /// What a query is answered with; `None`: nothing is sent.
+    ///
+    /// What comes of a fault that replaces the code has no records, and a SOA record only if it is
+    /// a negative answer: SERVFAIL and its like say nothing about how long they may be kept.
     async fn decide(
         &self,
         asked: &Domain,
@@ -114,6 +142,7 @@ impl NameServer {
             answer.records.clear();
         }
         let outcome = QueryOutcome::new(code, answer.records.is_empty());
+        // Logged even if nothing is sent: the sender did ask.
         self.site.record(What::Query {
             name: asked.clone(),
             record_type,
@@ -127,6 +156,7 @@ impl NameServer {
             answer.soa = negative.then(|| self.site.zones().at(now).soa_for(&name));
         }
         answer.code = code?;
+        // The answer must be about the name that was asked for, in the client's own form of it.
         for record in answer
             .records
             .iter_mut()
@@ -142,7 +172,7 @@ impl NameServer {
         })
     }
 
-    /// Replaces the zone's addresses by those at which the network has the receivers.
+    /// A record with its address replaced by the one at which the network has the host.
     fn translate(&self, record: &Record) -> Record {
         let mut record = record.clone();
         let translated = |address: IpAddr| self.site.network.translated(address);
@@ -164,6 +194,7 @@ impl NameServer {
 }
 
 #[async_trait::async_trait]
+// Headers are made here, not by hickory's catalog, so that every bit of them is the lab's decision.
 impl RequestHandler for NameServer {
     async fn handle_request<R: ResponseHandler, T: Time>(
         &self,
@@ -228,6 +259,7 @@ impl RequestHandler for NameServer {
             .map(|record| self.translate(record))
             .collect();
         let soa = decision.answer.soa.as_ref().map(negative);
+        // Most answers are small, and trying each on a buffer first would double the work for them.
         if over == Transport::Udp && most_octets(&asked, &records, soa.as_ref()) > MIN_PAYLOAD {
             let mut trial = MessageResponseBuilder::from_message_request(request);
             if let Some(edns) = &edns {
@@ -260,7 +292,8 @@ fn negative(soa: &Record) -> Record {
     soa
 }
 
-/// Octets that an answer has at most, where that is easily told.
+/// An upper bound of the octets of an answer, names uncompressed. For types whose size is not
+/// easily told it is more than 512, and the answer is then tried.
 fn most_octets(asked: &Domain, records: &[Record], soa: Option<&Record>) -> usize {
     const HEADER: usize = 12;
     const QUESTION: usize = 4;
@@ -281,6 +314,7 @@ fn most_octets(asked: &Domain, records: &[Record], soa: Option<&Record>) -> usiz
     HEADER + asked.as_str().len() + 2 + QUESTION + OPT + all
 }
 
+/// A header for a response that is not sent.
 fn header(metadata: Metadata) -> hickory_proto::op::Header {
     hickory_proto::op::Header {
         metadata,
@@ -288,6 +322,7 @@ fn header(metadata: Metadata) -> hickory_proto::op::Header {
     }
 }
 
+/// Sends a response through hickory.
 async fn send<'a, R: ResponseHandler>(
     responder: &mut R,
     response: MessageResponse<
@@ -307,7 +342,8 @@ async fn send<'a, R: ResponseHandler>(
         .unwrap_or_else(|_| ResponseInfo::from(header(metadata)))
 }
 
-/// Whether all of a response goes into a datagram that its client takes.
+/// Whether all of a response goes into a datagram that its client accepts: 512 octets, or what its
+/// EDNS record says (RFC 6891 section 6.2.3).
 fn fits<'a>(
     response: MessageResponse<
         '_,

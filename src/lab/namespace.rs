@@ -4,6 +4,19 @@
 //! A receiver that refuses has no listener, so that the kernel answers with RST; one that is silent
 //! has a listener whose socket filter drops what arrives. Neither reaches a listener's `accept`: the
 //! tap sees them, and counts them for faults that count.
+//!
+//! The process is in the network namespace already; `cli/src/sandbox` has made it, with routes that
+//! bring every address here. Listeners are bound with `IP_FREEBIND`, since no interface has the
+//! zone's addresses.
+//!
+//! What the three states of a receiver look like to a client is what real hosts do:
+//!
+//! * open: the connection is accepted;
+//! * shut: RST, "connection refused";
+//! * silent: nothing at all, and the client's kernel repeats its SYN until the client gives up.
+//!
+//! A fault with a count has to be counted by connections, of which only the tap knows. It tells the
+//! gate the client's port, which then stays unanswered, while the next connection may be accepted.
 
 mod host;
 mod tap;
@@ -34,9 +47,12 @@ use super::{
 };
 use crate::{fault::Effect, stream::Stream};
 
-/// Where the name server of a private network listens.
+/// Where the name server of a private network listens: `/etc/resolv.conf` in it names this address.
 pub(crate) const NAME_SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 /// Where else it answers: programs bring resolvers of their own, those of Google, Cloudflare and Quad9.
+///
+/// A program that asks one of these finds the lab's name server there, and is not told of as going
+/// astray.
 const PUBLIC_RESOLVERS: [IpAddr; 12] = [
     IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)),
     IpAddr::V4(Ipv4Addr::new(8, 8, 4, 4)),
@@ -51,15 +67,20 @@ const PUBLIC_RESOLVERS: [IpAddr; 12] = [
     IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe)),
     IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 9)),
 ];
-/// The port of exchangers.
+/// The port of exchangers (RFC 5321 section 4.5.4.2 and IANA): mail servers go nowhere else.
 pub(crate) const SMTP_PORT: u16 = 25;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// Unanswered connections of one receiver that are told apart.
+/// Unanswered connections of one receiver that are told apart. Each costs two instructions of a
+/// filter, and classic BPF allows 4096; the bound keeps the filter short for the kernel, which runs
+/// it for every segment.
 const MAX_IGNORED: usize = 60;
 
 /// The sockets of a lab in a private network, bound.
+///
+/// The name server and the tap are bound before anything runs, receivers when they are served.
 pub(super) struct Sockets {
+    /// The name server's pairs, one for each address at which it answers.
     dns: Vec<(UdpSocket, TcpListener)>,
     /// A packet socket; to the runtime, a socket of datagrams like another.
     tap: UdpSocket,
@@ -86,7 +107,8 @@ fn is_name_server(at: SocketAddr) -> bool {
     at.port() == NAME_SERVER.port() && (at == NAME_SERVER || PUBLIC_RESOLVERS.contains(&at.ip()))
 }
 
-/// The name server's sockets at an address that no interface has.
+/// The name server's sockets at an address that no interface has; an error where its family is
+/// missing.
 fn bind_dns(at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
     let tcp = listener(at, &Door::Open)?;
     let udp = Socket::new(Family::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
@@ -130,7 +152,7 @@ pub(super) fn serve(
     Ok(())
 }
 
-/// What a receiver does with a connection.
+/// What a receiver does with a connection at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Door {
     Open,
@@ -143,11 +165,15 @@ enum Door {
 }
 
 /// One receiver's listener, as the faults of the moment ask for it.
+///
+/// It keeps the listener as long as it can and changes the filter on it: a listener that is closed
+/// and bound again would lose connections that wait in its backlog.
 struct Gate {
     site: Arc<Site>,
     receiver: Arc<Receiver>,
     address: SocketAddr,
     door: Door,
+    /// `None` while the receiver refuses.
     listener: Option<TcpListener>,
     /// Client ports whose connections a counting fault left unanswered: they are not to be answered
     /// when the client's kernel tries again.
@@ -176,6 +202,8 @@ impl Gate {
         Ok(gate)
     }
 
+    /// What the faults of the moment ask for. A receiver may ignore some ports although no fault is
+    /// left: their kernels still repeat.
     fn wanted(&self) -> Door {
         match self.site.foresee_connect(&self.receiver) {
             Some((Effect::Refuse, _)) => Door::Shut,
@@ -185,6 +213,7 @@ impl Gate {
         }
     }
 
+    /// Makes the door what is wanted now.
     fn turn(&mut self) -> io::Result<()> {
         let wanted = self.wanted();
         if wanted == self.door {
@@ -202,6 +231,10 @@ impl Gate {
         Ok(())
     }
 
+    /// Keeps the door as it should be, and accepts connections, until the lab stops.
+    ///
+    /// Changes come before connections: ports that the tap tells, faults by hand, the edges of
+    /// windows.
     async fn keep(mut self) {
         let mut changed = self.site.faults_changed.subscribe();
         let mut sessions = JoinSet::new();
@@ -227,6 +260,7 @@ impl Gate {
             tokio::select! {
                 biased;
                 Some(port) = self.told.recv() => {
+                    // The lowest port makes room: its client may be answered after all.
                     if self.ignored.len() >= MAX_IGNORED {
                         self.ignored.pop_first();
                     }
@@ -242,6 +276,7 @@ impl Gate {
         }
     }
 
+    /// Serves a connection, or resets it if the lab has as many as it serves.
     fn admit(&self, sessions: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr) {
         if sessions.len() >= MAX_SESSIONS {
             self.site.own_fault(TOO_MANY_SESSIONS.to_owned());
@@ -253,7 +288,8 @@ impl Gate {
     }
 }
 
-/// A listener that does what a door asks from the first packet on.
+/// A listener whose filter is attached before it listens, so that not even the first packet gets a
+/// wrong answer.
 fn listener(address: SocketAddr, door: &Door) -> io::Result<Socket> {
     let family = Family::for_address(address);
     let socket = Socket::new(family, Type::STREAM, Some(Protocol::TCP))?;
@@ -264,7 +300,7 @@ fn listener(address: SocketAddr, door: &Door) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Binds a socket to an address that is routed here and no interface has.
+/// Binds a socket to an address that is routed here and that no interface has (`IP_FREEBIND`).
 fn bind_anywhere(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     socket.set_nonblocking(true)?;
     match address {

@@ -1,6 +1,15 @@
 //! The networks a lab can stand on, and how connections cross them.
 //!
 //! Only this file knows which network it is. Both serve the same name server and receivers.
+//!
+//! There are three: pipes in memory with a virtual clock, loopback, and a private network.
+//! [`NetworkKind`] is what a caller asks for; `Network` is what a lab has. Addresses in a scenario,
+//! in the log and in a verdict are always the zone's. Only answers to queries, and sockets, know
+//! others, and the translation between them is here.
+//!
+//! A connection of a sender inside the process is announced with its purpose, since the receivers'
+//! side cannot know which message it is for. What a foreign sender's connection is for is worked
+//! out later, from what it says (`crate::observe`).
 
 pub(super) mod listen;
 
@@ -37,18 +46,20 @@ use crate::{
     zone::address_of,
 };
 
-/// What stands for the lab's name server on the memory network; never bound.
+/// The address that stands for the lab's name server on the memory network, one of those for
+/// documentation (RFC 5737); never bound.
 pub(super) const NAME_SERVER: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53)), 53);
 /// The port of the web servers of MTA-STS policies in a private network.
 pub(super) const HTTPS_PORT: u16 = 443;
-/// Sessions that a lab serves at once; further connections are reset.
+/// Sessions that a lab serves at once; further connections are reset. It keeps a sender that opens
+/// sessions without end from taking all memory, and is more than any drill needs.
 pub(crate) const MAX_SESSIONS: usize = 10_000;
 
-/// What is told when there are more.
+/// The trouble of a lab when there are more.
 pub(super) const TOO_MANY_SESSIONS: &str = "more sessions at once than a lab serves (10000)";
 
-/// The kinds of network.
+/// The kinds of network that a lab can stand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkKind {
     /// In-process pipes on the zone's own addresses, with a virtual clock.
@@ -67,9 +78,10 @@ impl NetworkKind {
     }
 }
 
-/// The network of a running lab.
+/// The network of a running lab, with what it needs to translate addresses and to connect.
 #[derive(Debug, Clone)]
 pub(crate) enum Network {
+    // Where connections go, to be served by `serve_memory`.
     Memory(mpsc::UnboundedSender<Incoming>),
     Loopback(Map),
     #[cfg_attr(
@@ -80,6 +92,8 @@ pub(crate) enum Network {
 }
 
 /// A connection that arrives on the memory network.
+///
+/// The far end of a pipe with whom it is for.
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Smtp {
@@ -109,6 +123,7 @@ impl Network {
         }
     }
 
+    /// The port of every receiver; on loopback with a port for each, of the first.
     pub(crate) fn smtp_port(&self) -> u16 {
         match self {
             Self::Memory(_) | Self::Namespace => 25,
@@ -116,7 +131,8 @@ impl Network {
         }
     }
 
-    /// Where the receiver of an address of the zone listens.
+    /// The address and port at which the receiver of an address of the zone listens. An address
+    /// that no receiver has is returned with the usual port, where nothing listens.
     pub(crate) fn endpoint(&self, address: IpAddr) -> SocketAddr {
         match self {
             Self::Memory(_) | Self::Namespace => SocketAddr::new(address, 25),
@@ -127,7 +143,7 @@ impl Network {
         }
     }
 
-    /// The address that answers carry for one of the zone's.
+    /// The address that answers carry for one of the zone's, an IPv6 one in its IPv4-mapped form.
     pub(crate) fn translated(&self, address: IpAddr) -> IpAddr {
         match (self, address) {
             (Self::Memory(_) | Self::Namespace, _) => address,
@@ -170,6 +186,10 @@ impl Network {
 ///
 /// # Errors
 /// Refused, unreachable or reset. A time-out is the caller's.
+///
+/// In the order of what may happen: an address that no receiver has is unreachable, as with a
+/// router that has no route; a fault at `connect` strikes; else the session begins. Each way out is
+/// logged once, here or by who accepts.
 pub(crate) async fn connect(
     site: &Arc<Site>,
     address: IpAddr,
@@ -247,6 +267,8 @@ pub(super) async fn connect_dns(site: &Site) -> io::Result<Stream> {
     }
 }
 
+/// Connects by a pair of pipes. A fault strikes and is counted here, since nobody listens on this
+/// network.
 async fn connect_memory(
     site: &Arc<Site>,
     receiver: &Arc<Receiver>,
@@ -293,6 +315,8 @@ async fn connect_memory(
     }
 }
 
+/// Connects by a socket. Its port is bound first and announced, so that the listener knows for
+/// which message it is when it accepts.
 async fn connect_loopback(
     site: &Arc<Site>,
     receiver: &Arc<Receiver>,
@@ -339,6 +363,7 @@ async fn connect_loopback(
     Ok(Stream::Tcp(stream))
 }
 
+/// Logs what came of a connection.
 pub(super) fn record_connect(
     site: &Site,
     session: SessionId,
@@ -356,7 +381,8 @@ pub(super) fn record_connect(
     });
 }
 
-/// Serves what arrives on the memory network, until the lab stops.
+/// Serves what arrives on the memory network, until the lab stops. One task accepts for all
+/// receivers, in the order of arrival, so that a drill replays.
 pub(super) async fn serve_memory(
     site: Arc<Site>,
     mut connections: mpsc::UnboundedReceiver<Incoming>,

@@ -2,6 +2,11 @@
 //!
 //! It answers one request a connection. An HTTP server library would bring more than the lab: every
 //! answer here is a status line, three header fields and the policy.
+//!
+//! A row of the scenario says what the file is and in which window it is served; outside of any,
+//! the answer is 404. The handshake uses the certificate of the row, which may be a bad one: that a
+//! client notices is part of some drills. Each fetch is logged, with the status or as a handshake
+//! that failed.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -18,17 +23,18 @@ use crate::{
     tls::{self, Credentials},
 };
 
-/// How long a client may take for its request.
+/// How long a client may take for handshake and request together.
 const WAIT: Duration = Duration::from_secs(60);
-/// Header lines of a request.
+/// Header lines of a request that are read. Nothing in them counts but the first.
 const MAX_LINES: usize = 100;
-/// Where a redirect leads to.
+/// Where a redirect leads to: the same policy, which a client must not take from there (RFC 8461
+/// section 3.3).
 const MOVED: &str = "/moved/mta-sts.txt";
 
 /// The host of a domain's policy.
 #[derive(Debug)]
 pub(crate) struct PolicyHost {
-    /// The domain's rows, each with its certificate.
+    /// The rows of its domains, each with its certificate, in the order of the scenario.
     pub(crate) rows: Vec<(PolicyRow, Credentials)>,
 }
 
@@ -45,6 +51,7 @@ impl PolicyHost {
         names
     }
 
+    /// The row whose window has this moment, the first if there are several.
     fn row(&self, now: Moment) -> Option<&(PolicyRow, Credentials)> {
         self.rows
             .iter()
@@ -60,6 +67,8 @@ pub(super) async fn serve(site: Arc<Site>, host: Arc<PolicyHost>, stream: Stream
     connection.close().await;
 }
 
+/// Handshake, request, answer. Whoever is early or late gets the certificate of the first row, and
+/// a 404.
 async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> io::Result<()> {
     let now = site.clock.now();
     let Some((row, credentials)) = host.row(now).or(host.rows.first()) else {
@@ -90,6 +99,7 @@ async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> 
         300..400 => format!("Location: https://{}{MOVED}\r\n", policy_host(&domain)),
         _ => String::new(),
     };
+    // A policy may have been written with either line end; on the wire it has CRLF.
     let body = text.replace("\r\n", "\n").replace('\n', "\r\n");
     let head = format!(
         "HTTP/1.1 {status} {}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n{location}Connection: close\r\n\r\n",
@@ -100,7 +110,8 @@ async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> 
     connection.send(body.as_bytes()).await
 }
 
-/// The path of a GET request, its header read to the end.
+/// The path of a GET request, its header read to the end; `None` for another method and for what is
+/// no request.
 async fn request_path(connection: &mut Connection) -> io::Result<Option<String>> {
     let mut path = None;
     for number in 0..MAX_LINES {

@@ -1,6 +1,24 @@
 //! A fake SMTP receiver: one session of it, as RFC 5321 asks, failing where a fault says so.
 //!
 //! Faults decide before the receiver does; what it answers and takes goes to the lab's log and mailbox.
+//!
+//! A session runs like this:
+//!
+//! 1. The greeting (RFC 5321 section 3.1). If a fault makes it negative, all commands but QUIT are
+//!    refused.
+//! 2. Lines are read one at a time. A line that ends with LF alone is served and noted: senders
+//!    that do so let messages be smuggled.
+//! 3. `command` parses the line (section 4.1.1), strictly: what a lab lets pass, a sender never
+//!    learns.
+//! 4. EHLO and HELO begin anew; MAIL and RCPT are `envelope`'s, DATA and what follows `content`'s,
+//!    STARTTLS `starttls`'s.
+//! 5. Before each answer, `answer` asks whether a fault strikes at that stage. If so it decides;
+//!    otherwise the receiver answers, or the server that stands behind it.
+//! 6. The session ends with QUIT, with a 421, by a fault, when the client is gone, or after five
+//!    minutes without a command.
+//!
+//! Every answer at a stage is an event, and so is the end. Commands outside the stages (NOOP, VRFY,
+//! RSET) are served and not logged: nothing is judged by them.
 
 mod answer;
 mod command;
@@ -25,25 +43,31 @@ use crate::{
     tls::Credentials,
 };
 
-/// How long a receiver waits for a command (RFC 5321 section 4.5.3.2.7).
+/// How long a receiver waits for a command: 5 minutes (RFC 5321 section 4.5.3.2.7).
 const IDLE: Duration = Duration::from_secs(300);
-/// The largest message taken, in octets, where the scenario sets no other limit.
+/// The largest message accepted, in octets, where the scenario sets no other limit: 50 MiB. It
+/// is announced with SIZE (RFC 1870).
 pub(super) const MAX_SIZE: usize = 50 * 1024 * 1024;
 
-/// What a receiver is.
+/// One receiver: the SMTP server at one address of the zone.
 #[derive(Debug, Clone)]
 pub(crate) struct Receiver {
+    /// Its address in the zone.
     pub(crate) address: IpAddr,
+    /// Its names, aliases included; the first is the one that it goes by. Empty if only a literal
+    /// leads to it.
     pub(crate) names: Vec<Domain>,
+    /// The largest message that it accepts, in octets.
     pub(crate) max_size: usize,
-    /// Offers STARTTLS with these.
+    /// The certificate and key with which it offers STARTTLS; `None`: it does not.
     pub(crate) credentials: Option<Credentials>,
-    /// The address of the server behind it.
+    /// `host:port` of the server that stands behind it; `None`: it answers itself.
     pub(crate) upstream: Option<String>,
 }
 
 impl Receiver {
-    /// The name it says in its greeting.
+    /// The name that it goes by in its greeting and in its reply to EHLO, an address literal if it
+    /// has none (RFC 5321 section 4.1.3).
     fn greeting_name(&self) -> String {
         self.names
             .first()
@@ -51,10 +75,10 @@ impl Receiver {
     }
 }
 
-/// Whether a session goes on.
+/// What a step of a session leaves.
 enum Step {
     Go,
-    /// It is over.
+    /// The session is over, and how.
     Ended(Ended),
 }
 
@@ -64,15 +88,21 @@ pub(crate) struct Session {
     receiver: Arc<Receiver>,
     id: SessionId,
     connection: Connection,
+    /// The session with the server behind, if there is one and it answered.
     upstream: Option<Upstream>,
-    /// The command being served, as it came.
+    /// The command being served, with its CRLF, for the server behind. Empty: it is not to hear of
+    /// it.
     command: Vec<u8>,
+    /// Whether EHLO or HELO was accepted, and not undone by STARTTLS.
     greeted: bool,
     /// After a negative greeting only QUIT is served (RFC 5321 section 3.1).
     refusing: bool,
+    /// The transaction under way: from a MAIL that was accepted to the end of the data, RSET or
+    /// another EHLO.
     envelope: Option<Envelope>,
+    /// Bad commands in a row.
     errors: usize,
-    /// What was told of line ends that are none.
+    /// The bare CRs and LFs that were logged, so that each kind is once for each session.
     bare: BTreeSet<(Place, BareOctet)>,
 }
 
@@ -98,6 +128,7 @@ pub(crate) async fn serve(site: Arc<Site>, receiver: Arc<Receiver>, id: SessionI
 }
 
 impl Session {
+    /// The session from greeting to end; how it ended.
     async fn run(&mut self) -> io::Result<Ended> {
         let greeting = self.greeting().await;
         if let Step::Ended(how) = self.greet(greeting).await? {
@@ -122,7 +153,8 @@ impl Session {
         }
     }
 
-    /// A line that is too long to be looked at: of the command that would come next.
+    /// Answers a line that is too long to be read. It is logged at the stage of the command that
+    /// would come next, since nobody can say which it was.
     async fn too_long(&mut self) -> io::Result<Step> {
         self.command.clear();
         let stage = match (self.greeted, &self.envelope) {
@@ -134,7 +166,7 @@ impl Session {
             .await
     }
 
-    /// The greeting: the lab's own, or that of the server behind.
+    /// The greeting: the lab's own, or that of the server behind. If that cannot be reached, 421.
     async fn greeting(&mut self) -> Reply {
         let Some(address) = self.receiver.upstream.clone() else {
             return Reply::new(
@@ -155,6 +187,9 @@ impl Session {
     }
 
     /// The usual reply to the command being served: the lab's own, or that of the server behind.
+    ///
+    /// The server behind hears of a command only here, after it was found in order and no fault has
+    /// answered it.
     async fn usual(&mut self, stage: Option<Stage>, own: Reply) -> Reply {
         if self.receiver.upstream.is_none() || self.command.is_empty() {
             return own;
@@ -173,6 +208,7 @@ impl Session {
         }
     }
 
+    /// Hangs up on a client that was idle for too long (RFC 5321 section 3.8 allows a 421).
     async fn idle(&mut self) -> io::Result<Ended> {
         self.connection
             .send(b"421 4.4.2 idle for too long\r\n")
@@ -181,6 +217,7 @@ impl Session {
         Ok(Ended::Idle)
     }
 
+    /// Sends the greeting, and remembers if it was negative.
     async fn greet(&mut self, greeting: Reply) -> io::Result<Step> {
         let (step, sent) = self.answer(Stage::Greeting, None, None, greeting).await?;
         self.refusing = sent.is_some_and(|reply| reply.severity() != Severity::Positive);
@@ -202,6 +239,7 @@ impl Session {
                 .complain(Reply::new(503, "5.5.1 no service here"))
                 .await;
         }
+        // Only an unbroken row of bad commands gets a client hung up on.
         self.errors = 0;
         match command {
             Command::Ehlo(host) => self.hello(&host, true).await,
@@ -232,6 +270,9 @@ impl Session {
     }
 
     /// What is no command; the server behind is not told of one that it could take for another.
+    ///
+    /// Such is DATA, RSET or QUIT with an argument (501, and none of the stages that
+    /// `stage_of` knows): a lenient server would obey it.
     async fn misunderstood(&mut self, reply: Reply) -> io::Result<Step> {
         let stage = Command::stage_of(&self.command);
         if stage.is_none() && reply.code == 501 {
@@ -261,6 +302,8 @@ impl Session {
         }
     }
 
+    /// EHLO or HELO. The list of extensions is what the receiver honours: a sender may use all of
+    /// it. A positive reply clears the transaction (RFC 5321 section 4.1.4).
     async fn hello(&mut self, name: &str, extended: bool) -> io::Result<Step> {
         let mut lines = vec![self.receiver.greeting_name()];
         if extended {
@@ -283,6 +326,7 @@ impl Session {
         Ok(step)
     }
 
+    /// QUIT; the receiver closes after its reply (RFC 5321 section 4.1.1.10).
     async fn quit(&mut self) -> io::Result<Step> {
         let (step, _) = self
             .answer(Stage::Quit, None, None, Reply::new(221, "2.0.0 bye"))
@@ -297,6 +341,9 @@ impl Session {
 
 /// What EHLO announces where a server stands behind: what that one does, but for what the receiver
 /// has to do itself.
+///
+/// TLS is the receiver's, since the server behind only sees plain text. Extensions that carry
+/// content in other ways than DATA, or that change who the client is, would pass by the faults.
 fn merged_hello(theirs: &Reply, own: &Reply) -> Reply {
     const OURS: [&str; 5] = ["STARTTLS", "REQUIRETLS", "CHUNKING", "BINARYMIME", "AUTH"];
     let ours = |line: &&str| {

@@ -3,6 +3,16 @@
 //!
 //! mail-parser reads it, whatever it is folded, encoded and nested in. A notification without a report for
 //! programs is read for what it returns, and taken for the end of that unless it speaks of a delay.
+//!
+//! Foreign senders have their own formats. In each part of a message one of these is looked for:
+//!
+//! 1. An original that is returned whole (`message/rfc822`) or by its header: its Message-ID says
+//!    which message the notification is about.
+//! 2. A report for programs (`message/delivery-status`, RFC 3464): a group of fields for each
+//!    recipient.
+//! 3. Text that quotes the original's header, as qmail has it, or is such a report itself.
+//!
+//! Nothing is guessed beyond that: a message that names none of the drill's is about nothing.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -24,24 +34,28 @@ static PARSER: LazyLock<MessageParser> = LazyLock::new(|| {
 });
 
 /// What a notification says of one recipient (RFC 3464 section 2.3).
+///
+/// The fields of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OfRecipient {
-    /// Whom it is about, in the one form of a mailbox if it is one.
+    /// The Final-Recipient (section 2.3.2) as a mailbox in its normal form, or as it stands there
+    /// if it is none. `None` if the field is missing.
     pub(crate) recipient: Option<String>,
-    /// What became of the message for it.
+    /// The Action (section 2.3.3); `None` if it is missing or none of the five.
     pub(crate) action: Option<Action>,
-    /// Why.
+    /// The Status (section 2.3.4), an enhanced status code; `None` if it is missing or malformed.
     pub(crate) status: Option<Status>,
 }
 
-/// What a notification says of the message that it is about.
+/// The drill's id of the message that it is about; `None` if none is named.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Report {
-    /// Which of the drill's messages that is.
+    /// The recipients of the part for programs; empty without such a part.
     pub(super) about: Option<MessageId>,
     /// What it says of each recipient, where it has a part for programs.
     pub(super) recipients: Vec<OfRecipient>,
-    /// Whether it speaks of a delay, in words alone.
+    /// Whether the subject speaks of a delay: all that can be had where there is no part for
+    /// programs.
     delayed: bool,
 }
 
@@ -68,7 +82,7 @@ pub(super) fn id(content: &[u8]) -> Option<MessageId> {
     PARSER.parse_headers(content).and_then(|read| own_id(&read))
 }
 
-/// What it says in its body of a message that it may be about.
+/// What a message says in its body of another one that it may be about.
 pub(super) fn report(content: &[u8]) -> Report {
     let Some(message) = PARSER.parse(content) else {
         return Report::default();
@@ -81,6 +95,7 @@ pub(super) fn report(content: &[u8]) -> Report {
     report
 }
 
+/// Reads each part into the report. What was found first stands.
 fn read_parts(message: &Message<'_>, report: &mut Report) {
     for part in &message.parts {
         if let PartType::Message(returned) = &part.body {
@@ -112,6 +127,7 @@ fn read_parts(message: &Message<'_>, report: &mut Report) {
     }
 }
 
+/// Whether the message is nothing but this part.
 fn is_only_part(message: &Message<'_>) -> bool {
     message.parts.len() == 1
 }
@@ -122,7 +138,7 @@ fn subtype<'a>(part: &'a MessagePart<'_>) -> &'a str {
     found.unwrap_or_default()
 }
 
-/// The id of a message of the drill.
+/// The drill's id of a message, from its Message-ID; `None` if it is none of the drill's.
 fn own_id(message: &Message<'_>) -> Option<MessageId> {
     own(message.message_id()?)
 }
@@ -133,18 +149,20 @@ fn own(id: &str) -> Option<MessageId> {
     Some(MessageId::from(id))
 }
 
-/// The id of a header that stands in a text.
+/// The drill's id in a header that is quoted in a text.
 fn quoted_id(text: &str) -> Option<MessageId> {
     let mut ids = fields(text).filter(|(name, _)| name.eq_ignore_ascii_case("message-id"));
     ids.find_map(|(_, value)| own(value.strip_prefix('<')?.strip_suffix('>')?))
 }
 
-/// What a report says, its groups of fields separated by empty lines.
+/// The recipients of a report. Groups are separated by empty lines (RFC 3464 section 2.1); the
+/// first, about the message, has neither action nor status and is left out.
 fn of_recipients(text: &str) -> Vec<OfRecipient> {
     let text = text.replace("\r\n", "\n");
     text.split("\n\n").filter_map(of_recipient).collect()
 }
 
+/// One group; `None` if it is not about a recipient.
 fn of_recipient(group: &str) -> Option<OfRecipient> {
     let value = |wanted: &str| {
         let mut found = fields(group).filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
@@ -172,7 +190,7 @@ fn of_recipient(group: &str) -> Option<OfRecipient> {
     })
 }
 
-/// RFC 3464 section 2.3.3.
+/// The action of a word, in any case.
 fn action(word: &str) -> Option<Action> {
     const WORDS: [(&str, Action); 5] = [
         ("failed", Action::Failed),
@@ -186,7 +204,7 @@ fn action(word: &str) -> Option<Action> {
     found.map(|(_, action)| *action)
 }
 
-/// The mailbox in `rfc822; MAILBOX`.
+/// The mailbox in `rfc822; MAILBOX` (section 2.3.2).
 fn recipient(value: &str) -> String {
     let address = value.split_once(';').map_or(value, |(_, address)| address);
     let address = address.trim().trim_matches(['<', '>']);
@@ -196,7 +214,8 @@ fn recipient(value: &str) -> String {
     }
 }
 
-/// The fields that stand in a text, each in one line.
+/// The fields that stand in a text, unfolded (RFC 5322 section 2.2.3); lines that are no fields are
+/// passed over.
 fn fields(text: &str) -> impl Iterator<Item = (&str, String)> {
     let mut lines = text.lines().peekable();
     std::iter::from_fn(move || {
@@ -216,6 +235,7 @@ fn fields(text: &str) -> impl Iterator<Item = (&str, String)> {
 }
 
 /// Whether a subject is that of a warning: servers that send no report for programs say so there.
+/// The words are those of such servers' subjects.
 fn speaks_of_delay(subject: &str) -> bool {
     let subject = subject.to_ascii_lowercase();
     ["delay", "warning", "still being retried", "not yet"]

@@ -1,4 +1,7 @@
 //! What the parts of a lab share: time, log, records, faults, mailbox.
+//!
+//! Everything that is served holds the same `Site`. It is data with small questions; what is done
+//! with it is in the files that it names. Locks in it are held for one look, never over an await.
 
 use std::{
     collections::BTreeMap,
@@ -34,9 +37,13 @@ use crate::{
 
 /// The lab's time: the runtime's clock, which a memory drill pauses, counted from the start. Where
 /// time is real and nothing is under way, it may leap ahead.
+///
+/// Moments are counted from the lab's start, so that a log says the same whenever it was made.
 #[derive(Debug, Clone)]
 pub(crate) struct Clock {
+    // Of tokio's clock: where that is paused, time stands still while anything computes.
     start: Instant,
+    /// What was left out in all, added to each look at the clock.
     leapt: watch::Sender<Duration>,
 }
 
@@ -52,6 +59,8 @@ impl Clock {
         Moment(self.start.elapsed() + *self.leapt.borrow())
     }
 
+    /// Returns at a moment, or at once if it has passed. A leap wakes it early, to see how much is
+    /// left.
     pub(crate) async fn sleep_until(&self, moment: Moment) {
         let mut leapt = self.leapt.subscribe();
         while self.now() < moment {
@@ -63,7 +72,7 @@ impl Clock {
         }
     }
 
-    /// Makes it this moment at once, if it is still ahead: whoever sleeps until then wakes.
+    /// Makes it this moment at once, if that is still ahead: sleepers until then wake.
     pub(crate) fn leap_to(&self, moment: Moment) {
         let ahead = moment.since(self.now());
         self.leapt.send_modify(|leapt| *leapt += ahead);
@@ -73,6 +82,7 @@ impl Clock {
 /// What the parts of a lab share.
 pub(crate) struct Site {
     pub(crate) clock: Clock,
+    // All that a verdict sees.
     pub(crate) log: EventLog,
     pub(crate) network: Network,
     pub(crate) scenario: Arc<Scenario>,
@@ -85,17 +95,26 @@ pub(crate) struct Site {
     pub(super) marked: watch::Sender<u16>,
     /// Where there are certificates.
     pub(crate) authority: Option<Authority>,
+    /// Finds a message of the drill by its id.
     pub(super) messages: MessageIndex,
+    /// The zone in all its versions.
     pub(super) zones: History,
+    /// The faults of the scenario and those put up by hand, with their counts.
     pub(super) faults: Mutex<Faults>,
+    /// Told when a fault is put up or lifted by hand and when one was counted, so that listeners
+    /// look again.
     pub(super) faults_changed: watch::Sender<()>,
+    /// By address in the zone.
     pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
     pub(super) policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
+    /// Sessions begun so far; the next one gets the number after it.
     pub(super) sessions: AtomicU64,
+    /// Where long messages are kept.
     pub(super) spool: Arc<Spool>,
-    /// `None`: nobody will look into it.
+    /// The accepted messages; `None` in a lab that does not keep them.
     pub(super) mailbox: Option<Mutex<Vec<Captured>>>,
-    /// What in-process senders said of connections under way, by the address they come from.
+    /// What senders inside the process said of connections that are not accepted yet, by the
+    /// address that they come from.
     pub(super) announced: Mutex<BTreeMap<SocketAddr, Purpose>>,
 }
 
@@ -104,11 +123,14 @@ impl Site {
         &self.zones
     }
 
+    /// Logs an event of this moment.
     pub(crate) fn record(&self, what: What) {
         self.log.record(self.clock.now(), what);
     }
 
-    /// Notes a fault of the lab's own, which is held against nobody; the first is told.
+    /// Notes that the lab itself failed, as with a socket that could not be bound again. It is held
+    /// against nobody, and what it saw cannot be relied
+    /// on; the first reason is kept.
     pub(super) fn own_fault(&self, what: String) {
         self.trouble.send_if_modified(|trouble| {
             let first = trouble.is_none();
@@ -117,7 +139,8 @@ impl Site {
         });
     }
 
-    /// How much is kept of what a receiver takes.
+    /// How much is kept of what a receiver accepts. A server behind it needs all octets, even if
+    /// nobody will look at them later.
     pub(super) fn keeps(&self, receiver: &Receiver) -> Keeps {
         match self.mailbox.is_some() || receiver.upstream.is_some() {
             true => Keeps::All,
@@ -138,6 +161,7 @@ impl Site {
         }
     }
 
+    /// The effect that a stage meets now, counted against the fault that has it.
     pub(super) fn strike(
         &self,
         receiver: &Receiver,
@@ -148,14 +172,15 @@ impl Site {
             .strike(self.clock.now(), Self::point(receiver, stage, recipient))
     }
 
-    /// What a session would meet at a stage now.
+    /// The effect that a stage would meet now, without counting it.
     pub(super) fn foresee(&self, receiver: &Receiver, stage: Stage) -> Option<Effect> {
         self.faults()
             .foresee(self.clock.now(), Self::point(receiver, stage, None))
             .map(|(effect, _)| effect)
     }
 
-    /// What a connection would meet now, and whether that ends with a count.
+    /// The effect that a connection would meet now, and whether its fault has a count. Without one
+    /// the kernel can be left to it.
     pub(super) fn foresee_connect(&self, receiver: &Receiver) -> Option<(Effect, bool)> {
         self.faults().foresee(
             self.clock.now(),
@@ -163,6 +188,7 @@ impl Site {
         )
     }
 
+    /// The effect that a query meets now, counted against the fault that has it.
     pub(super) fn strike_query(
         &self,
         name: &Domain,
@@ -173,11 +199,13 @@ impl Site {
             .strike_query(self.clock.now(), name, record_type, over)
     }
 
+    /// A number for a session, from 1.
     pub(super) fn next_session(&self) -> SessionId {
         SessionId(self.sessions.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Says whom a connection that will come from this address is for.
+    /// Says for which message a connection is that will come from this address. The listener asks
+    /// once ([`Site::announced`]).
     pub(super) fn announce(&self, from: SocketAddr, purpose: Purpose) {
         self.announced
             .lock()
@@ -185,6 +213,7 @@ impl Site {
             .insert(from, purpose);
     }
 
+    /// What was said of a connection from this address; nothing for a foreign sender's.
     pub(super) fn announced(&self, from: SocketAddr) -> Purpose {
         self.announced
             .lock()
@@ -194,6 +223,9 @@ impl Site {
     }
 
     /// Whether the lab's resolver sets the AD bit on an answer: all its names must be signed.
+    ///
+    /// The scenario lists the signed zones by their apex. Answers that cross into an unsigned zone,
+    /// as by an alias, are not vouched for.
     pub(super) fn vouches_for(&self, asked: &Domain, answer: &Answer) -> bool {
         let signed = |name: &Domain| self.scenario.dnssec.iter().any(|apex| name.is_within(apex));
         signed(asked)
@@ -203,6 +235,11 @@ impl Site {
                 .all(|record| signed(&Domain::from(&record.name)))
     }
 
+    /// Takes a message that a receiver accepted: into the log, and into the mailbox if there is
+    /// one.
+    ///
+    /// Only a message from the null reverse-path can be a notification (RFC 5321 section 4.5.5),
+    /// and only one about a message of the drill is logged as such.
     pub(super) fn take(&self, captured: Captured) {
         let messages = &self.scenario.messages;
         let known = |id: &MessageId| self.messages.find(messages, id).is_some();

@@ -2,6 +2,10 @@
 //!
 //! A session of such a receiver asks the server for what it would answer itself. Faults still come
 //! first, and the server never hears of a command that one of them has answered.
+//!
+//! The server keeps its own state: EHLO, MAIL and RCPT are passed on one by one, each after the
+//! reply to the last. Its name in a scenario is `host:port`, or the word for the one that comes
+//! along. If it goes away in the midst of a session, the client gets 421.
 
 use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
@@ -10,9 +14,10 @@ use tokio::{net::TcpStream, time::timeout};
 use super::receiver::Receiver;
 use crate::{connection::Connection, reply::Reply, stream::Stream};
 
-/// How long a server may take to connect and to answer.
+/// How long a server may take to connect and for each answer. It is less than the 5 minutes of a
+/// client (RFC 5321 section 4.5.3.2), which must not be the first to give up.
 const WAIT: Duration = Duration::from_secs(60);
-/// How long a server may take to be found there at all.
+/// How long a server may take to be reached before the drill begins.
 const REACH: Duration = Duration::from_secs(5);
 
 /// A connection to the server behind a receiver.
@@ -38,12 +43,13 @@ impl Upstream {
         Ok((upstream, greeting))
     }
 
-    /// Sends octets and reads the reply, its lines separated by newlines.
+    /// Sends octets and reads the reply, the texts of its lines separated by LF.
     pub(super) async fn ask(&mut self, octets: &[u8]) -> io::Result<Reply> {
         self.connection.send(octets).await?;
         self.reply().await
     }
 
+    /// The next reply. An error when none comes in time, or what comes is none.
     async fn reply(&mut self) -> io::Result<Reply> {
         let reply = timeout(WAIT, self.connection.reply()).await;
         let (reply, lines) = reply.map_err(|_| io::ErrorKind::TimedOut)??;

@@ -1,5 +1,19 @@
 //! What sees every packet of a private network: connections that nobody accepts, and what the sender tries
 //! to reach that the drill does not have.
+//!
+//! The tap is a packet socket on the loopback interface of the namespace. For each packet:
+//!
+//! 1. The kernel drops what tells nothing (a classic BPF program), unless all packets are to be
+//!    written down.
+//! 2. A datagram of the lab's own is a mark: whoever waits for the tap learns that it has come so
+//!    far.
+//! 3. A SYN to port 25 begins a flow. If the fault of the moment lets nobody answer, the attempt is
+//!    logged as a time-out at once, not when the client gives up.
+//! 4. A RST from port 25 to a flow that waits is a refusal. What is accepted is logged by the
+//!    listener, not here.
+//! 5. A SYN or a datagram to what the drill does not have is a stray.
+//!
+//! The tap decides nothing about an accepted session: that is the receiver's.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,38 +42,49 @@ use crate::{
     },
 };
 
-/// Octets of a packet that are looked at; loopback carries up to 64 KiB at once.
+/// Octets of a packet that are looked at: loopback carries up to 64 KiB at once, and headers come
+/// on top.
 const MAX_PACKET: usize = 68 * 1024;
-/// Octets of packets that may wait for the tap.
+/// Octets of packets that may wait for the tap: 32 MiB, for bursts while the machine is busy. A
+/// packet that finds no room is lost.
 const TAP_BUFFER: usize = 32 * 1024 * 1024;
-/// How long the tap may take to come to a mark.
+/// How long the tap may take to come to a mark. A mark may be lost, and then nobody must wait for
+/// ever.
 const MARK_LIMIT: Duration = Duration::from_secs(1);
-/// The packet type of what a socket sees on its way out; on `lo` it is seen again on its way in.
+/// The packet type (`PACKET_OUTGOING`) of what a socket sees on its way out; on `lo` each packet is
+/// seen again on its way in.
 const OUTGOING: u8 = 4;
-/// Tries outside the drill that are told of; a sender that makes more has been found out.
+/// Strays that are logged; a sender that makes more has been found out.
 const MAX_STRAYS: usize = 1000;
 
-/// What the sender's host says to itself at port 25, where nobody listens.
+/// Each is an attempt like another: a sender that ignores that it is an exchanger itself shows
+/// here.
+/// listens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OwnHost {
     /// It is an attempt like another.
     Told,
-    /// It is the affair of a mail server and its parts.
+    /// They are passed over: a mail server talks with its own parts that way.
     #[default]
     PassedOver,
 }
 
-/// Which packets a lab is to see.
+/// Which packets a lab is to see: fewer cost less.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::lab) enum Seen {
-    /// Those that tell of connections.
+    /// SYN and RST segments of TCP, and all datagrams of UDP: those that tell of connections and
+    /// strays.
     Connections,
-    /// All of them.
+    /// All, since they are written to a file.
     All,
 }
 
 /// What the kernel leaves out before the tap sees it, as a classic BPF program over an Ethernet frame:
 /// packets on their way out, which come again on their way in, and all that tells nothing.
+///
+/// Offsets are from the start of the frame, with 14 octets of link header: the protocol is at octet
+/// 9 of an IPv4 header and octet 6 of an IPv6 one, the flags at octet 13 of a TCP header. Jumps
+/// count the instructions that they pass over.
 fn tap_filter(seen: Seen) -> Vec<SockFilter> {
     const LOAD_WORD: u16 = 0x20;
     const LOAD_HALF: u16 = 0x28;
@@ -91,6 +116,8 @@ fn tap_filter(seen: Seen) -> Vec<SockFilter> {
         step(LOAD_OCTET, 0, 0, 14 + 9),
         step(JUMP_IF_EQUAL, 10, 0, UDP),
         step(JUMP_IF_EQUAL, 0, 10, TCP),
+        // The length of the IPv4 header, four times the low half of its first octet, goes into the
+        // index register.
         step(LOAD_LENGTH, 0, 0, 14),
         step(LOAD_OCTET_AFTER, 0, 0, 14 + 13),
         step(JUMP_IF_ANY, 6, 7, SYN_OR_RST),
@@ -110,6 +137,8 @@ fn tap_filter(seen: Seen) -> Vec<SockFilter> {
 ///
 /// # Errors
 /// That the network is not one where this may be done.
+///
+/// It needs CAP_NET_RAW in the namespace.
 pub(super) fn open(seen: Seen) -> io::Result<UdpSocket> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let tap = socket(
@@ -125,7 +154,8 @@ pub(super) fn open(seen: Seen) -> io::Result<UdpSocket> {
     UdpSocket::from_std(tap.into())
 }
 
-/// Waits until the tap has seen all that was sent so far: a packet that is sent now comes after it.
+/// Waits until the tap has seen all that was sent so far, by sending a datagram that is seen after
+/// it: the packets of one interface keep their order.
 pub(crate) async fn caught_up(site: &Site) {
     let mark = async {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -140,20 +170,28 @@ pub(crate) async fn caught_up(site: &Site) {
     drop(tokio::time::timeout(MARK_LIMIT, mark).await);
 }
 
-/// A connection that a client asked for: its address and port, the address it wants.
+/// A connection that a client asked for: its address and port, and the address that it wants.
 type Flow = (SocketAddr, IpAddr);
 
 /// What sees all packets: connections that nobody accepts are told by it alone.
+///
+/// It owns no socket of a client, and changes nothing on the network.
 pub(super) struct Tap {
+    // Shared with listeners and name server.
     site: Arc<Site>,
     /// The addresses of the sender's host.
     own: BTreeSet<IpAddr>,
+    /// What is made of the host's connections to itself.
     own_host: OwnHost,
+    /// By receiver: where to tell a client port that is not to be answered.
     doors: BTreeMap<IpAddr, mpsc::UnboundedSender<u16>>,
-    /// Flows that were asked for and not yet answered, by the sequence number of their SYN.
+    /// Flows that were asked for and not yet answered, with the sequence number of their SYN: one
+    /// that is repeated has the same, and is no new attempt.
     waiting: BTreeMap<Flow, u32>,
-    /// What was told of as tried outside the drill: from where, to where.
+    /// The strays logged so far, over which transport, from where and to where: a repeated packet
+    /// is no other stray.
     strays: BTreeSet<(Transport, SocketAddr, SocketAddr)>,
+    /// Where every packet goes that is to be written down; `None`: nowhere.
     packets: Option<mpsc::UnboundedSender<Packet>>,
 }
 
@@ -178,6 +216,7 @@ impl Tap {
         }
     }
 
+    /// Reads packets until the lab stops.
     pub(super) async fn watch(mut self, socket: UdpSocket) {
         let mut buffer = vec![0; MAX_PACKET];
         loop {
@@ -201,7 +240,7 @@ impl Tap {
         }
     }
 
-    /// Whether a packet is the sender's, and no mark of the lab's.
+    /// Looks at a packet. `false` for a mark of the lab's own, which is not written down.
     fn segment(&mut self, packet: &[u8]) -> bool {
         let Ok(packet) = SlicedPacket::from_ethernet(packet) else {
             return true;
@@ -221,6 +260,7 @@ impl Tap {
             Some(TransportSlice::Tcp(tcp)) => tcp,
             Some(TransportSlice::Udp(udp)) => {
                 let (source, destination) = (udp.source_port(), udp.destination_port());
+                // No other datagram goes from a port to itself on loopback.
                 if to.is_loopback() && source == destination {
                     self.site.marked.send_replace(source);
                     return false;
@@ -255,6 +295,9 @@ impl Tap {
     }
 
     /// A SYN: one that nobody will answer is a time-out, at once, for the drill knows.
+    ///
+    /// A counting fault leaves this one port without an answer, so that the client's repeats stay
+    /// unanswered when the count is over.
     fn asked(&mut self, flow: Flow, tcp: &TcpSlice<'_>) {
         let (client, address) = flow;
         let passed_over = address.is_loopback() && self.own_host == OwnHost::PassedOver;
@@ -273,7 +316,8 @@ impl Tap {
         }
     }
 
-    /// Tells of what the sender tries and the drill does not have; repeats of a packet are one try.
+    /// Logs what the sender tries and the drill does not have. Its own host, exchangers at port 25,
+    /// policies' web servers and the name server are what it has; all else would leave the drill.
     fn tried(&mut self, over: Transport, from: SocketAddr, to: SocketAddr) {
         let is_own = to.ip().is_loopback() || self.own.contains(&to.ip());
         let is_exchange = over == Transport::Tcp && to.port() == SMTP_PORT;
@@ -288,7 +332,8 @@ impl Tap {
         }
     }
 
-    /// Writes down a connection that was not accepted, and counts it for the faults that do.
+    /// Logs a connection that was not accepted, and counts it for the faults that do. Listeners
+    /// look again then: the count may be over.
     fn record(&self, (_, address): Flow, result: Connected) {
         let names = match self.site.receivers.get(&address) {
             Some(receiver) => {

@@ -1,4 +1,7 @@
 //! What a lab listens on, by the kind of its network.
+//!
+//! Binding and serving are apart since the site, which is served, needs to know what was bound.
+//! Only these two functions know all kinds.
 
 use std::{io, net::IpAddr, sync::Arc};
 
@@ -12,7 +15,7 @@ use crate::lab::{Place, Site, door, loopback};
 #[cfg(not(all(target_os = "linux", feature = "private-network")))]
 const NO_NAMESPACE: &str = "a private network needs Linux, and the feature private-network";
 
-/// Bound, and not served yet.
+/// Bound, and not served yet; one variant for each kind of network.
 pub(in crate::lab) enum Sockets {
     Memory(mpsc::UnboundedReceiver<Incoming>),
     Loopback(loopback::Sockets),
@@ -20,12 +23,14 @@ pub(in crate::lab) enum Sockets {
     Namespace(namespace::Sockets),
 }
 
-/// What is watched of a private network beside connections to exchangers.
+/// What is watched of a private network beside connections to exchangers. Other networks have
+/// nothing of the kind, and it is empty there.
 #[derive(Default)]
 pub(in crate::lab) struct Watched {
-    /// Where every packet goes.
+    /// Where every packet goes; `None`: only those are looked at that tell of connections.
     #[cfg(all(target_os = "linux", feature = "private-network"))]
     pub(in crate::lab) packets: Option<mpsc::UnboundedSender<Packet>>,
+    /// What is made of connections of the sender's host to itself.
     #[cfg(all(target_os = "linux", feature = "private-network"))]
     pub(in crate::lab) own_host: namespace::OwnHost,
 }
@@ -34,6 +39,9 @@ pub(in crate::lab) struct Watched {
 ///
 /// # Errors
 /// That sockets could not be bound, or that there is no such network here.
+///
+/// The memory network binds nothing. The lab's addresses need only be known on loopback; in a
+/// private network, receivers bind when they are served.
 pub(in crate::lab) async fn bind(
     kind: NetworkKind,
     addresses: &[IpAddr],
@@ -72,6 +80,8 @@ pub(in crate::lab) async fn bind(
 ///
 /// # Errors
 /// What the system does not allow.
+///
+/// Where time is real, the lab's own lateness is measured along with it.
 pub(in crate::lab) fn serve(
     site: &Arc<Site>,
     sockets: Sockets,

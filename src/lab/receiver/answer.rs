@@ -1,4 +1,10 @@
 //! How a session answers: as a fault says, else as the receiver or the server behind it would.
+//!
+//! Replies to MAIL and RCPT wait in the connection until the client has sent nothing more that
+//! could be answered with them, so that a pipelined group gets its replies in one segment (RFC 2920
+//! section 3.2). All others are sent at once.
+//!
+//! What is logged is what was sent: the reply, or how the session failed instead.
 
 use std::{fmt::Write, io, time::Duration};
 
@@ -11,11 +17,13 @@ use crate::{
     reply::Reply,
 };
 
-/// Octets of further commands kept while an answer is delayed.
+/// Octets of further commands kept while an answer is delayed. A client that pipelines more is no
+/// longer watched for leaving.
 const MAX_PIPELINED: usize = 64 * 1024;
-/// How long a receiver that hangs in the content reads nothing, longer than any client waits.
+/// How long a receiver that hangs in the content reads nothing: an hour, longer than any client
+/// waits (RFC 5321 section 4.5.3.2 gives three minutes for a block of data).
 const DEAF: Duration = Duration::from_secs(3600);
-/// Bad commands in a row before the receiver hangs up.
+/// Bad commands in a row before the receiver hangs up: enough for any client in good faith.
 const MAX_ERRORS: usize = 100;
 
 impl Session {
@@ -33,18 +41,22 @@ impl Session {
         Ok(Step::Go)
     }
 
+    /// Sends a reply and nothing else: no log, no fault.
     async fn say_plainly(&mut self, reply: &Reply) -> io::Result<Step> {
         self.connection.send(&wire_form(reply)).await?;
         Ok(Step::Go)
     }
 
+    /// Complains of a command that cannot be served. If it belongs to a stage, the complaint is
+    /// logged there.
     pub(super) async fn complain(&mut self, reply: Reply) -> io::Result<Step> {
         // A command of a transaction is part of what happened to it, however it was misspelt.
         self.complain_at(Command::stage_of(&self.command), reply)
             .await
     }
 
-    /// Complains of what cannot be served; who goes on with that is hung up on.
+    /// Complains of what cannot be served; a client that goes on with that for too long is hung up
+    /// on (RFC 5321 section 4.3.2 gives 421 for a server that shuts the connection).
     pub(super) async fn complain_at(
         &mut self,
         stage: Option<Stage>,
@@ -65,12 +77,16 @@ impl Session {
         }
     }
 
-    /// What a fault does here, and that it did.
+    /// The effect of the fault that strikes at this stage, which is counted for it; `None` if there
+    /// is none.
     pub(super) fn strike(&self, stage: Stage, recipient: Option<&str>) -> Option<Effect> {
         self.site.strike(&self.receiver, stage, recipient)
     }
 
-    /// Answers at a stage: as the fault says, else with the usual reply. Also what was sent.
+    /// Answers at a stage: as the fault says, else with the usual reply. Also returns what was
+    /// sent; `None` if nothing was.
+    ///
+    /// `argument` goes into the log, and `recipient` chooses among faults for one recipient.
     pub(super) async fn answer(
         &mut self,
         stage: Stage,
@@ -94,7 +110,8 @@ impl Session {
         Ok((step, Some(reply)))
     }
 
-    /// Lets time pass before an answer; an error if the client does not wait for it.
+    /// Lets time pass before an answer. An error if the client does not wait for it, which is
+    /// logged as a hang: to the client it was one.
     pub(super) async fn delay(
         &mut self,
         stage: Stage,
@@ -120,6 +137,7 @@ impl Session {
         Ok(())
     }
 
+    /// A reply at a stage, without asking for a fault.
     pub(super) async fn say_at(&mut self, stage: Stage, reply: Reply) -> io::Result<Step> {
         self.send_reply(stage, None, &reply).await
     }
@@ -142,6 +160,8 @@ impl Session {
             },
         });
         self.connection.queue(&wire_form(reply));
+        // The client may pipeline further RCPTs and DATA behind this one; if it has not, the next
+        // read flushes.
         // It leaves when nothing more of the group is there to be answered.
         if !matches!(stage, Stage::Mail | Stage::Rcpt) {
             self.connection.flush().await?;
@@ -164,6 +184,7 @@ impl Session {
             Effect::Hang | Effect::Timeout => (Failed::Hang, Some(Ended::ClientClosed)),
             Effect::Reset | Effect::Refuse => (Failed::Reset, Some(Ended::ServerClosed)),
             Effect::Garbage => (Failed::Garbage, None),
+            // To a client they are one: the connection is closed where a reply was due.
             Effect::LoseReply | Effect::Close | Effect::NotOffered | Effect::Break => {
                 (Failed::Close, Some(Ended::ServerClosed))
             }
@@ -174,6 +195,8 @@ impl Session {
         self.record_failure(stage, argument, failed);
         self.connection.flush().await?;
         match failed {
+            // In the content the client is the one who sends: not to read makes its writes stall,
+            // where for a reply it would only wait.
             Failed::Hang => {
                 if stage == Stage::Content {
                     tokio::time::sleep(DEAF).await;
@@ -181,6 +204,7 @@ impl Session {
                 self.connection.drain().await;
             }
             Failed::Reset => self.connection.reset_on_drop(),
+            // It looks like the start of a TLS record, and is no reply in any reading.
             Failed::Garbage => {
                 self.connection
                     .send(b"\x16\x03 this is no reply\r\n")
@@ -191,6 +215,7 @@ impl Session {
         Ok(ended)
     }
 
+    /// Logs that the session failed at a stage instead of being answered.
     pub(super) fn record_failure(&self, stage: Stage, argument: Option<&str>, effect: Failed) {
         self.site.record(What::Reply {
             session: self.id,

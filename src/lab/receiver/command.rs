@@ -3,12 +3,18 @@
 //!
 //! Whole lines come in. smtp-proto, which reads replies, takes too much for a lab: it drops the quotes of
 //! a local part and passes over arguments where none may be.
+//!
+//! A command that is not understood gets 500 if the verb is unknown and 501 if its arguments are
+//! wrong (section 4.2.4). The syntax is held to the letter where clients of mail servers are known
+//! to go wrong, such as a missing pair of angle brackets; only white space is taken more leniently.
 
 use crate::{fault::Stage, mail::mailbox::Path, reply::Reply};
 
-/// A command.
+/// A command, its arguments read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
+    /// The client's name, as it gave it: a domain or an address literal. Whether it is one is not
+    /// checked.
     Ehlo(String),
     Helo(String),
     StartTls,
@@ -20,28 +26,30 @@ pub(super) enum Command {
     Vrfy,
     Help,
     Quit,
-    /// One of an extension, or one that few implement.
+    /// A verb that is known and not offered, so that the answer is 502 rather than 500.
     Other(String),
 }
 
 /// A parameter of MAIL or RCPT, its keyword in upper case (RFC 5321 section 4.1.2).
+///
+/// Such as `SIZE=1000` or `SMTPUTF8`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parameter {
+    /// In upper case.
     pub(super) keyword: String,
+    /// What follows the equals sign; `None` without one.
     pub(super) value: Option<String>,
 }
 
-/// Commands that exist and are not offered.
+/// Commands that exist and are not offered (RFC 5321 section 4.2.4: 502 for those, 500 for what is
+/// unknown).
 const OTHERS: [&str; 13] = [
     "ATRN", "AUTH", "BDAT", "BURL", "ETRN", "EXPN", "LHLO", "SAML", "SEND", "SOML", "TURN", "VERB",
     "XCLIENT",
 ];
 
 impl Command {
-    /// Reads a line.
-    ///
-    /// # Errors
-    /// The reply to what is no command.
+    /// Reads a line without its CRLF.
     pub(super) fn read(line: &[u8]) -> Result<Self, Reply> {
         // White space at the end is to be tolerated (RFC 5321 section 4.1.1).
         let line = line.trim_ascii_end();
@@ -66,7 +74,8 @@ impl Command {
         }
     }
 
-    /// The stage of a line, by its first word, understood or not.
+    /// The stage of a line, by its first word, understood or not: a malformed MAIL is part of what
+    /// happened to a transaction.
     pub(super) fn stage_of(line: &[u8]) -> Option<Stage> {
         let verb = line.split(|octet| octet.is_ascii_whitespace()).next()?;
         match &verb.to_ascii_uppercase()[..] {
@@ -78,10 +87,12 @@ impl Command {
     }
 }
 
+/// The reply to a command with wrong arguments, which says what was expected.
 fn syntax(expected: &str) -> Reply {
     Reply::new(501, format!("5.5.4 expected {expected}"))
 }
 
+/// A command that takes no argument (RFC 5321 section 4.1.1).
 fn alone(argument: &str, verb: &str, command: Command) -> Result<Command, Reply> {
     match argument.is_empty() {
         true => Ok(command),
@@ -89,6 +100,8 @@ fn alone(argument: &str, verb: &str, command: Command) -> Result<Command, Reply>
     }
 }
 
+/// An argument of 1 to 255 octets without control characters (section 4.5.3.1.2 bounds a domain at
+/// 255).
 fn name(argument: &str, expected: &str) -> Result<String, Reply> {
     let fits = (1..=255).contains(&argument.len()) && !argument.contains(char::is_control);
     match fits {
@@ -97,6 +110,7 @@ fn name(argument: &str, expected: &str) -> Result<String, Reply> {
     }
 }
 
+/// MAIL. `<Postmaster>` without a domain is a forward-path alone (section 4.1.1.3).
 fn mail(rest: &[u8]) -> Result<Command, Reply> {
     const EXPECTED: &str = "MAIL FROM:<reverse-path> [parameters]";
     let (path, rest) = path(rest, "FROM:", EXPECTED, "5.1.7 bad reverse-path")?;
@@ -106,6 +120,7 @@ fn mail(rest: &[u8]) -> Result<Command, Reply> {
     }
 }
 
+/// RCPT. The null path is a reverse-path alone.
 fn rcpt(rest: &[u8]) -> Result<Command, Reply> {
     const EXPECTED: &str = "RCPT TO:<forward-path> [parameters]";
     let (path, rest) = path(rest, "TO:", EXPECTED, "5.1.3 bad forward-path")?;
@@ -117,6 +132,8 @@ fn rcpt(rest: &[u8]) -> Result<Command, Reply> {
 
 /// Reads a path after its keyword; also what follows it. No space may be before the colon (RFC 5321
 /// section 3.3); one after it is as wrong, and taken by most servers.
+///
+/// It returns `syntax` if there is no path, and `bad` if there is one that is malformed.
 fn path(rest: &[u8], keyword: &str, expected: &str, bad: &str) -> Result<(Path, String), Reply> {
     let rest = std::str::from_utf8(rest).map_err(|_| Reply::new(501, bad))?;
     let (found, rest) = rest
@@ -131,7 +148,7 @@ fn path(rest: &[u8], keyword: &str, expected: &str, bad: &str) -> Result<(Path, 
     Ok((path, rest.to_owned()))
 }
 
-/// Reads what follows a path: parameters with a space before each.
+/// Reads what follows a path: parameters, each with a space before it, and none twice.
 fn parameters(rest: &str, expected: &str) -> Result<Vec<Parameter>, Reply> {
     if !rest.is_empty() && !rest.starts_with(' ') {
         return Err(syntax(expected));

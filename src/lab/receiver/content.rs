@@ -1,4 +1,14 @@
 //! DATA to the end of the content: received, bounded, handed over, taken.
+//!
+//! 1. DATA is answered with 354 if there is a recipient, with 503 otherwise (RFC 5321 section 3.3),
+//!    unless a fault answers.
+//! 2. The content is read as it comes, dots undone, up to `<CRLF>.<CRLF>`; past the receiver's
+//!    limit it is read and dropped.
+//! 3. The end is answered: with 552 if it was too large, as a fault says, or with 250 or what the
+//!    server behind says.
+//! 4. Only a positive reply accepts the message (section 6.1), which is logged before the reply is
+//!    sent. A reply that a fault loses is the exception on purpose: the message is accepted, and
+//!    the client cannot know.
 
 use std::{io, sync::Arc};
 
@@ -17,6 +27,8 @@ use crate::{
 };
 
 impl Session {
+    /// DATA. With no recipient the server behind does not hear of it: it may have other recipients
+    /// in mind than the client does.
     pub(super) async fn data(&mut self) -> io::Result<Step> {
         let taken = |envelope: &Envelope| !envelope.to.is_empty();
         let ready = self.envelope.as_ref().is_some_and(taken);
@@ -37,6 +49,7 @@ impl Session {
         }
     }
 
+    /// Reads the content up to its end, or to that of the session.
     pub(super) async fn content(&mut self) -> io::Result<Step> {
         let mut late = false;
         if let Some(effect) = self.strike(Stage::Content, None) {
@@ -61,6 +74,7 @@ impl Session {
                     Err(_) => return self.idle().await.map(Step::Ended),
                     Ok(Ok(1..)) => continue,
                     Ok(_) => {
+                        // The client gave up in the delay, before the end: to it the receiver hung.
                         if late {
                             self.record_failure(Stage::Content, None, Failed::Hang);
                         }
@@ -77,6 +91,7 @@ impl Session {
                     self.site.own_fault(what);
                 })?;
             chunk.clear();
+            // Noted once for each session, whichever message it was in.
             for (seen, octet) in [(dots.bare_cr, BareOctet::Cr), (dots.bare_lf, BareOctet::Lf)] {
                 if seen {
                     self.tell_bare(Place::Content, octet);
@@ -88,6 +103,7 @@ impl Session {
         }
     }
 
+    /// Answers the end of the data.
     pub(super) async fn end_of_data(&mut self, content: Content) -> io::Result<Step> {
         let envelope = self.envelope.take().unwrap_or_default();
         if content.is_cut() {
@@ -96,6 +112,7 @@ impl Session {
             return self.say_at(Stage::Dot, reply).await;
         }
         let mut effect = self.strike(Stage::Dot, None);
+        // Afterwards the receiver goes on as without a fault.
         if let Some(Effect::Delay(wait)) = effect {
             self.delay(Stage::Dot, None, wait).await?;
             effect = None;
@@ -106,6 +123,8 @@ impl Session {
                 self.conclude(envelope, content, reply).await
             }
             Some(Effect::Reply(reply)) => {
+                // The server behind must have the message if the client is told that it was
+                // accepted.
                 if reply.severity() == Severity::Positive {
                     self.hand_over(&content).await?;
                 } else {
@@ -128,7 +147,7 @@ impl Session {
         }
     }
 
-    /// Answers the end of the data; a positive reply takes the message.
+    /// Answers the end of the data; a positive reply accepts the message.
     pub(super) async fn conclude(
         &mut self,
         envelope: Envelope,
@@ -141,7 +160,7 @@ impl Session {
         self.say_at(Stage::Dot, reply).await
     }
 
-    /// Takes responsibility for a message: into the mailbox and the log.
+    /// Accepts a message: into the log and the mailbox.
     pub(super) fn take(&mut self, envelope: Envelope, content: Content) {
         let Envelope { from, to } = envelope;
         let captured = Captured {
@@ -157,7 +176,7 @@ impl Session {
         self.site.take(captured);
     }
 
-    /// Hands content over to the server behind; its reply.
+    /// Hands content over to the server behind; its reply, or the lab's own without one.
     pub(super) async fn hand_over(&mut self, content: &Content) -> io::Result<Reply> {
         if self.receiver.upstream.is_none() {
             return Ok(Reply::new(250, "2.0.0 taken"));
@@ -176,7 +195,8 @@ impl Session {
             .unwrap_or_else(|error| lost_upstream(&error)))
     }
 
-    /// Lets the server behind forget a transaction that a fault has ended after DATA.
+    /// Gives the session a fresh connection to the server behind, which forgets a transaction that
+    /// a fault ended after DATA: there is no command that takes DATA back.
     pub(super) async fn restart_upstream(&mut self) {
         let (Some(address), Some(_)) = (self.receiver.upstream.clone(), self.upstream.take())
         else {

@@ -2,15 +2,21 @@
 //!
 //! Only `<CRLF>.<CRLF>` ends it (section 4.1.1.4). CR and LF by themselves are part of it, and told: who
 //! takes them for the end of a line lets messages be smuggled.
+//!
+//! It is a machine of five states that takes octets as they come, in whatever pieces, and keeps
+//! none of them.
 
-/// Where in the content the next octet is.
+/// Where in the content the next octet is. The final dot counts after CRLF and at the very start:
+/// the CRLF that ends the DATA command is the one before it (section 4.1.1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     /// At the start of a line, which is where the content starts too.
+    ///
+    /// Reached by CRLF alone, never by a bare LF.
     LineStart,
-    /// After a dot at the start of a line.
+    /// After a dot at the start of a line, which is not content (section 4.5.2).
     Dot,
-    /// After a CR that came after that.
+    /// After a CR that followed such a dot.
     DotCr,
     /// In a line.
     Text,
@@ -18,7 +24,7 @@ enum At {
     Cr,
 }
 
-/// What undoes dots.
+/// Undoes dots and finds the end.
 #[derive(Debug)]
 pub(super) struct Dots {
     at: At,
@@ -37,8 +43,9 @@ impl Dots {
         }
     }
 
-    /// Takes octets up to the end of the content, if it is there, and appends what they stand for; how many
-    /// it took, and whether that was the end.
+    /// Takes octets up to the end of the content, if that is among them, and appends what they
+    /// stand for. Returns how many it took, and whether the content has ended; the octets after
+    /// that are the next command.
     pub(super) fn take(&mut self, octets: &[u8], content: &mut Vec<u8>) -> (usize, bool) {
         let mut taken = 0;
         while let Some(octet) = octets.get(taken) {
@@ -73,6 +80,7 @@ impl Dots {
                 return false;
             }
             (At::DotCr, b'\n') => return true,
+            // The dot was stuffing, and the CR belongs to the line.
             (At::DotCr, _) => {
                 content.push(b'\r');
                 self.at = At::Cr;
@@ -80,6 +88,8 @@ impl Dots {
             _ => {}
         }
         let after_cr = self.at == At::Cr;
+        // A CR counts as bare when something else follows, an LF when nothing precedes; so CR CR LF
+        // has one bare CR.
         self.bare_cr |= after_cr && octet != b'\n';
         self.bare_lf |= !after_cr && octet == b'\n';
         content.push(octet);

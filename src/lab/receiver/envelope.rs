@@ -1,21 +1,31 @@
 //! MAIL and RCPT: what a receiver takes of them, and with which parameters.
+//!
+//! The order of commands is checked first (503, RFC 5321 section 4.1.4), then the parameters, then
+//! faults may answer otherwise. Where a server stands behind the receiver, parameters are for that
+//! one to judge.
+//!
+//! Any recipient is accepted: a drill that wants one refused has a fault for it.
 
 use std::io;
 
 use super::{Session, Step, command::Parameter, is_positive};
 use crate::{fault::Stage, mail::mailbox::Path, reply::Reply};
 
-/// Recipients of one transaction; a hundred is the least (RFC 5321 section 4.5.3.1.8).
+/// Recipients of one transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least. More get 452,
+/// which is transient (section 4.5.3.1.10).
 const MAX_RECIPIENTS: usize = 1000;
 
-/// A transaction under way.
+/// A transaction under way: what the client gave, as it was accepted.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
+    /// The reverse-path without angle brackets; empty for the null one.
     pub(super) from: String,
+    /// The recipients accepted so far, in order.
     pub(super) to: Vec<String>,
 }
 
 impl Session {
+    /// MAIL. It begins a transaction if the reply is positive, whoever gave it.
     pub(super) async fn mail(&mut self, from: &Path, with: &[Parameter]) -> io::Result<Step> {
         let refusal = if !self.greeted {
             Some(Reply::new(503, "5.5.1 EHLO first"))
@@ -42,7 +52,9 @@ impl Session {
         Ok(step)
     }
 
-    /// The reply to a parameter of MAIL that is not taken.
+    /// The reply to a parameter of MAIL that is not accepted; `None` if it is. 555 is for
+    /// parameters that are not known, 501 for values that are malformed (RFC 5321 section
+    /// 4.1.1.11).
     fn refusal_of_mail(&self, parameter: &Parameter) -> Option<Reply> {
         let keyword = &*parameter.keyword;
         match (keyword, parameter.value.as_deref()) {
@@ -63,6 +75,8 @@ impl Session {
     }
 
     /// RFC 1870 section 3: up to twenty digits. More than any machine counts is a mistake of the client's.
+    ///
+    /// One over the limit gets 552 at once, which spares both sides the content.
     fn refusal_of_size(&self, value: &str) -> Option<Reply> {
         let plain = (1..=20).contains(&value.len()) && value.bytes().all(|o| o.is_ascii_digit());
         match value.parse::<u64>() {
@@ -74,6 +88,7 @@ impl Session {
         }
     }
 
+    /// RCPT. A recipient is accepted if the reply is positive, whoever gave it.
     pub(super) async fn rcpt(&mut self, to: &Path, with: &[Parameter]) -> io::Result<Step> {
         let refusal = match &self.envelope {
             None => Some(Reply::new(503, "5.5.1 MAIL first")),
@@ -106,10 +121,13 @@ impl Session {
     }
 }
 
+/// Words are compared without case.
 fn is_one_of(value: &str, words: &[&str]) -> bool {
     words.iter().any(|word| word.eq_ignore_ascii_case(value))
 }
 
+/// The reply to a parameter that was not announced. Its keyword is cut: a client chooses its
+/// length.
 fn not_offered(keyword: &str) -> Reply {
     let shown: String = keyword.chars().take(40).collect();
     Reply::new(555, format!("5.5.4 parameter {shown} is not offered"))

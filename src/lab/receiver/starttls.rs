@@ -1,4 +1,8 @@
 //! STARTTLS as a receiver offers it, or fails to.
+//!
+//! STARTTLS is offered by receivers with a certificate, outside TLS. Faults can hide it, refuse it,
+//! delay it, or break the handshake after the
+//! 220. Which certificate a receiver has, and whether it is a good one, the scenario says.
 
 use std::io;
 
@@ -13,6 +17,7 @@ use crate::{
     tls::{self, Credentials},
 };
 
+/// The stage of a session between EHLO and the EHLO inside TLS.
 impl Session {
     /// Whether EHLO announces STARTTLS; a fault that hides it counts as having struck.
     pub(super) fn offers_starttls(&self) -> bool {
@@ -34,6 +39,7 @@ impl Session {
             && self.receiver.credentials.as_ref().is_some_and(valid)
     }
 
+    /// STARTTLS: the reply that a fault gives, or 220 and the handshake.
     pub(super) async fn starttls(&mut self) -> io::Result<Step> {
         let offered = self
             .receiver
@@ -60,6 +66,7 @@ impl Session {
             }
             Some(Effect::Break) => {
                 self.say_at(Stage::Starttls, ready).await?;
+                // What came is the client's first flight; it gets no answer.
                 self.connection.fill().await?;
                 self.record_failure(Stage::Starttls, None, Failed::Handshake);
                 self.connection.close().await;
@@ -78,6 +85,9 @@ impl Session {
     }
 
     /// Goes on inside TLS; what the client said before is forgotten (RFC 3207 section 4.2).
+    ///
+    /// A failed handshake ends the session. The server behind gets a fresh connection, so that it
+    /// has forgotten, too.
     pub(super) async fn secure(&mut self, credentials: &Credentials) -> io::Result<Step> {
         let mut sni = None;
         let handshake = self.connection.secure(|stream| async {
