@@ -1,4 +1,16 @@
 //! What a sender did, read off the lab's side of the log: attempts, and what each message came to.
+//!
+//! Three steps lead from events to attempts:
+//!
+//! 1. `sessions` puts the events of a session together, and makes an attempt of each transaction,
+//!    or of the session if there was none.
+//! 2. `attribution` finds the message of attempts whose sender did not say it, by recipients,
+//!    authors, and the addresses to which domains lead (`routes`, `pool`).
+//! 3. [`Ending`] says what became of a message: what receivers accepted comes before what the
+//!    sender or a notification says.
+//!
+//! Nothing here judges. The verdict, the reports and a lab's own
+//! [`Lab::attempts`](crate::lab::Lab::attempts) stand on the same attempts.
 
 mod attribution;
 mod pool;
@@ -29,70 +41,78 @@ use crate::{
 /// One try at one candidate: a connection, or one transaction of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Attempt {
-    /// The message it was for, where that can be told.
+    /// The message it was for; `None` where that cannot be told, and for mail that is none of the
+    /// drill's.
     pub message: Option<MessageId>,
-    /// How sure that is.
+    /// How sure it is that it was for that message.
     pub certainty: Certainty,
-    /// Whether it was for a notification, where the sender does not say which.
+    /// Whether it was for a notification of which it is not known what message it is about.
     pub notification: bool,
     /// Whether it may have been no attempt at the message by itself: the client left of its own accord before
     /// it handed anything over (a probe, a connection opened ahead, a callout), or found that a session
     /// which it had kept open was over.
     pub incidental: bool,
-    /// The session.
+    /// The session, numbered from 1. Several transactions of one session are several attempts.
     pub session: SessionId,
-    /// The exchanger that the sender named, if it did.
+    /// The exchanger whose address it tried, as the sender said; `None` for a foreign sender, since
+    /// several names may have one address.
     pub exchanger: Option<Domain>,
-    /// The next hop, if the sender said so.
+    /// The next hop for which it was made, as the sender said; `None` if it said nothing.
     pub hop: Option<Domain>,
-    /// Which pass over the candidates, if the sender said so.
+    /// The number of the pass over the candidates, from 1, as the sender said; `None` if it said
+    /// nothing.
     pub pass: Option<u32>,
-    /// When it began.
+    /// When it began: with the connection, or with MAIL for a further transaction of a session.
     pub at: Moment,
-    /// When it ended, as far as the lab saw.
+    /// When it ended, as far as the lab saw: with the session, or the last reply in it.
     pub ended: Moment,
-    /// The names of the host.
+    /// The names of the host in the zone, aliases included.
     pub hosts: Vec<Domain>,
     /// Its address in the zone.
     pub address: IpAddr,
-    /// How it ended.
+    /// How it ended, in the words of the scenario format: `accepted`, a reply code, `refused`,
+    /// `timeout`, ...
     pub result: AttemptResult,
-    /// Where it ended; nowhere if it was accepted.
+    /// The stage at which it ended; `None` if the message was accepted.
     pub stage: Option<Stage>,
-    /// The text of the reply that ended it, if one did.
+    /// The text of the reply that ended it, code included or not as the log has it; `None` if no
+    /// negative reply did.
     pub reply: Option<String>,
-    /// Whether it ran inside TLS.
+    /// Whether the session was inside TLS by its end.
     pub tls: bool,
-    /// The server name that the client asked for in the handshake.
+    /// The server name that the client asked for in the handshake (SNI, RFC 6066 section 3); `None`
+    /// without a handshake or a name.
     pub sni: Option<String>,
-    /// The reverse-path, if there was a transaction.
+    /// The reverse-path in MAIL, empty for the null one; `None` if there was no transaction.
     pub from: Option<String>,
-    /// The recipients that its commands named, those of failed commands included.
+    /// The recipients that RCPT commands named, refused ones included.
     pub offered: Vec<String>,
-    /// The replies to its recipients.
+    /// The recipients with the code of the reply to each.
     pub recipients: Vec<(String, u16)>,
-    /// The recipients for whom the receiver took the message.
+    /// The recipients for whom the receiver accepted the message; empty if it did not.
     pub taken: Vec<String>,
 }
 
-/// How sure it is which message an attempt was for.
+/// It can be no other: the sender said so, the content did, or no other message fits.
+/// it is sure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Certainty {
-    /// It can be no other.
+    /// It is one of several messages with the same next hops: what is asked of one holds for all.
     Sure,
-    /// It is one of several to the same domains.
+    /// It is the likeliest of several messages that go different ways.
     OneOfAlike,
     /// It is the likeliest of several.
     Guessed,
 }
 
 impl Attempt {
-    /// Whether it may have been for another message.
+    /// Whether it may have been for another message of the drill.
     pub fn is_guessed(&self) -> bool {
         self.certainty != Certainty::Sure
     }
 
-    /// Whether it went to a host: by the exchanger that the sender named, else by the address's names.
+    /// Whether it went to a host: by the exchanger that the sender named, or by the names of the
+    /// address.
     pub fn went_to(&self, host: &Host) -> bool {
         match host {
             Host::Address(address) => *address == self.address,
@@ -103,13 +123,15 @@ impl Attempt {
         }
     }
 
-    /// The host in one word.
+    /// The host in one word: the exchanger that the sender named, the address's first name, or the
+    /// address.
     pub fn host(&self) -> String {
         let first = self.exchanger.as_ref().or(self.hosts.first());
         first.map_or_else(|| self.address.to_string(), ToString::to_string)
     }
 
-    /// Whether the host failed it for good, in the transaction.
+    /// Whether the host failed it for good within a transaction. A 5yz greeting or EHLO turns away
+    /// the client, not the message.
     pub fn is_permanent(&self) -> bool {
         let in_transaction = matches!(
             self.stage,
@@ -144,6 +166,7 @@ pub fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
 }
 
 /// The attempts of a log that is read as it grows: sessions that are over, and those under way.
+// Reads the same events twice: for sessions, and for what tells messages apart.
 #[derive(Default)]
 pub struct Attempts {
     sessions: Sessions,
@@ -152,13 +175,14 @@ pub struct Attempts {
 }
 
 impl Attempts {
-    /// Takes an event in.
+    /// Takes the next event in.
     pub fn see(&mut self, event: &Event) {
         self.background.see(event);
         self.all.extend(self.sessions.see(event));
     }
 
-    /// All of them, in order.
+    /// All attempts, in the order in which they began. Sessions that are still open count with what
+    /// they came to so far.
     pub fn finish(mut self, scenario: &Scenario) -> Vec<Attempt> {
         self.all.extend(self.sessions.finish().flatten());
         let (said, unsaid) = self.all.into_iter().partition(Unattributed::is_said);
@@ -169,14 +193,15 @@ impl Attempts {
     }
 }
 
-/// What a message came to.
+/// What became of a message, as far as the log has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ending {
-    /// For each recipient, in the order of the message.
+    /// The recipients in the order of the message, each with what became of the message for it.
     pub recipients: Vec<(Arc<str>, Outcome)>,
-    /// The status that the sender gave last.
+    /// The enhanced status code that the sender gave last, or its notification; `None` if neither
+    /// gave one.
     pub status: Option<Status>,
-    /// How often receivers took it.
+    /// How many transactions ended with the message accepted.
     pub copies: u64,
 }
 
@@ -203,11 +228,11 @@ impl Ending {
 pub(crate) struct Heard {
     /// For each recipient, what the sender said last and when; in the order of recipients.
     reports: Vec<(String, Outcome, Moment)>,
-    /// The status that the sender gave last; else the one of the notification.
+    /// The status of the sender's last report that had one; without any, that of the notification.
     status: Option<Status>,
-    /// When a notification arrived last.
+    /// When the last notification arrived that gives the message up.
     pub(crate) returned: Option<Moment>,
-    /// When the first one did.
+    /// When the first such notification arrived.
     pub(crate) first_returned: Option<Moment>,
 }
 
@@ -248,6 +273,7 @@ impl Heard {
         Some((*outcome, *at))
     }
 
+    /// The place of a recipient among the reports, or the place where it would be.
     fn place(&self, recipient: &str) -> Result<usize, usize> {
         self.reports
             .binary_search_by(|(known, ..)| known.as_str().cmp(recipient))
@@ -303,7 +329,7 @@ impl Ending {
     }
 }
 
-/// What each message came to.
+/// What became of each message of a scenario, by its id.
 pub fn endings(
     scenario: &Scenario,
     events: &[Event],

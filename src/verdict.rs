@@ -1,4 +1,22 @@
 //! Judging a drill: expectations of its author and rules of the RFCs, from scenario and log alone.
+//!
+//! How a log becomes a verdict:
+//!
+//! 1. `judge` takes in one event after the other. `crate::observe` turns sessions into attempts;
+//!    `told` keeps what the name server answered; a `dossier` collects what was seen of each
+//!    message.
+//! 2. A message is judged as soon as nothing more can come of it, and its dossier is forgotten:
+//!    that bounds the memory of a long drill.
+//! 3. `expect` holds the message against what the scenario's author wrote, `rules` against what the
+//!    RFCs ask of every sender.
+//! 4. At the end, `tally` is held against totals and shares, and `surroundings` adds notes on
+//!    faults that never applied.
+//!
+//! What is allowed is worked out anew from scenario and log (`places`, `views`, `failures`). None
+//! of it is the router's, so that a mistake there does not excuse itself.
+//!
+//! Silence is not guilt: what a foreign sender may have known, tried or kept where the lab does not
+//! see it is held against it nowhere. See [`Witness`].
 
 mod case;
 mod dossier;
@@ -21,14 +39,16 @@ use crate::{event::Event, level::Level, outcome::Outcome, scenario::Scenario};
 /// The rule about waits between attempts: where passes are begun for a sender, it is not the sender's.
 pub const RETRY_WAITS: Rule = rules::RETRY_WAITS;
 
-/// How a drill is judged.
+/// What is wrong, in a fixed order: totals and shares first, then expectations, then rules by
+/// message. Empty if the drill passed.
 #[derive(Debug, Clone)]
 pub struct Verdict {
-    /// What is wrong; nothing if the drill passed.
+    /// What is worth knowing and no failure, such as a fault that never applied.
     pub findings: Vec<Finding>,
-    /// What is worth knowing and no failure.
+    /// How many messages were delivered, deferred and bounced. An outcome that no message has is
+    /// not in it.
     pub notes: Vec<String>,
-    /// Messages delivered, deferred and bounced.
+    /// How many attempts were made for the drill's messages, those of notifications left out.
     pub outcomes: BTreeMap<Outcome, usize>,
     /// Attempts made for the drill's messages.
     pub attempts: usize,
@@ -36,21 +56,27 @@ pub struct Verdict {
 
 impl Verdict {
     /// Whether nothing is wrong.
+    ///
+    /// A finding of level `May` or `Info` is one, too; a caller who wants to pass those over looks
+    /// at the levels.
     pub fn passed(&self) -> bool {
         self.findings.is_empty()
     }
 }
 
-/// One thing that is wrong, with what shows it.
+/// The claim that does not hold: such as `outcome of message m1`, or the rule's own sentence with
+/// `(message m1)` after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// The claim that does not hold.
     pub claim: String,
-    /// The rule that it breaks; `None` for an expectation of the scenario.
+    /// The name of the rule that it breaks, one of [`RULES`]; `None` for an expectation of the
+    /// scenario.
     pub rule: Option<&'static str>,
-    /// How strongly it is asked for.
+    /// How strongly it is asked for: by the rule, or by the scenario's `level`. Softer where a
+    /// foreign sender does something in another way.
     pub level: Level,
-    /// The sections that ask for it.
+    /// The sections that ask for it, such as `RFC 5321 section 5.1`.
     pub cites: Vec<String>,
     /// What was expected, a line each.
     pub expected: Vec<String>,
@@ -61,13 +87,15 @@ pub struct Finding {
     pub because: Vec<String>,
 }
 
-/// Who sent the messages: it decides what can be known of them.
+/// Who sent the messages, which decides what can be known of them and so what can be held against
+/// the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Witness {
     /// A sender inside the process, which says what becomes of messages. A moment may differ from the
     /// expected one by `tolerance`: nothing on a virtual clock.
     Sender {
-        /// By how much.
+        /// By how much a moment may differ: zero on a virtual clock, what the machine was late by
+        /// where time is real.
         tolerance: Duration,
     },
     /// A command that ends: what it did not deliver it may have given up, or left somewhere, and it
@@ -78,6 +106,7 @@ pub enum Witness {
     Server,
 }
 
+/// The word for it in written logs.
 impl Witness {
     /// The word for it in logs.
     pub fn word(self) -> &'static str {
@@ -88,7 +117,8 @@ impl Witness {
         }
     }
 
-    /// What was seen of a message, in words that claim no more.
+    /// What was seen of a message, in words that claim no more: a command that did not deliver a
+    /// message may have queued or dropped it.
     pub fn saw(self, outcome: Outcome) -> String {
         match (self, outcome) {
             (Self::Command, Outcome::Deferred) => "not delivered".to_owned(),
@@ -107,7 +137,7 @@ impl Witness {
     }
 }
 
-/// Judges a log.
+/// Judges a log that is complete, such as one that was written down.
 pub fn judge(scenario: &Scenario, events: &[Event], witness: Witness) -> Verdict {
     let mut judge = Judge::new(scenario, witness);
     events.iter().for_each(|event| judge.see(event));

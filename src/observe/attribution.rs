@@ -4,6 +4,11 @@
 //! about, and what its commands said. An attempt that fails before its recipients are named is told by
 //! the address: it is for a message whose domain leads there, or for a notification, if only the
 //! domain of an author does.
+//!
+//! Messages are sorted into pools by what commands may say of them. An attempt is looked up in the
+//! pools of its recipients, else of its author and address, else of its address. Of the open
+//! messages there, it is for the one least tried at that address; if none is open, for the last
+//! that was done with.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +31,7 @@ use crate::{
 
 /// An attempt, of which it may have to be found out whom it was for.
 pub struct Unattributed {
+    // A notification handed over is not for the message that it is about.
     pub(crate) attempt: Attempt,
     /// Whether it handed over a notification about a message of the drill, which is none of its messages.
     pub(super) is_about_one: bool,
@@ -39,7 +45,10 @@ impl Unattributed {
 }
 
 /// What is known beside the attempts, by which those of a sender that says nothing are told apart.
+///
+/// It takes in events as they come; attempts are attributed when all of them are known.
 #[derive(Default)]
+// Where names lead, by all answers together.
 pub(crate) struct Background {
     routes: Routes,
     /// When the sender was given a message.
@@ -66,7 +75,8 @@ impl Background {
         self.returned.remove(message);
     }
 
-    /// Finds the message of attempts whose sender did not say it.
+    /// Finds the messages of attempts whose sender did not say them. The attempts are taken in the
+    /// order in which they began.
     pub(crate) fn attribute(
         &self,
         scenario: &Scenario,
@@ -109,7 +119,8 @@ struct Named {
     places: BTreeMap<usize, usize>,
 }
 
-/// What commands may name, as it is written and with local parts in lower case.
+/// The recipients that commands may name: as they are written, and with the local part in lower
+/// case, too.
 #[derive(Default)]
 struct Names {
     exact: BTreeMap<String, Named>,
@@ -136,7 +147,9 @@ impl Names {
 struct Ledger<'a> {
     entries: Vec<Entry<'a>>,
     place: BTreeMap<&'a MessageId, usize>,
+    /// By the id of the message.
     pools: Vec<Pool>,
+    /// The pools, addressed by their place here.
     names: Names,
     everybody: usize,
     /// The pools of messages with the same author.

@@ -1,5 +1,9 @@
 //! Messages that have something in common by which an attempt may be told, kept in such an order that the
 //! likeliest of them is found without looking at all.
+//!
+//! A drill may have a hundred thousand messages of which any attempt may be for one. To find the
+//! least tried at an address, a pool ranks its open messages for each address that was asked about,
+//! and keeps the rank with each attempt.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,11 +15,13 @@ use super::Certainty;
 /// Messages, by their places in the drill, that an attempt may be for.
 #[derive(Default)]
 pub(super) struct Pool {
-    /// Those of which some recipient was neither taken nor refused for good.
+    /// Messages that the sender was given and of which some recipient is neither accepted nor
+    /// refused for good.
     open: BTreeSet<usize>,
-    /// Those that are done with.
+    /// Messages that are done with, in case a sender tries one again.
     done: BTreeSet<usize>,
-    /// The open ones at each address that was looked up here, with how often it was tried for them before.
+    /// By address: how often it was tried for each open message, with the message. An address is
+    /// ranked when it is first asked about.
     ranked: BTreeMap<IpAddr, BTreeSet<(usize, usize)>>,
     /// The next hops of all that ever belong here, each set of them as a number.
     hops: BTreeSet<usize>,
@@ -27,11 +33,12 @@ impl Pool {
         self.hops.insert(hops);
     }
 
+    /// Whether any message here is open.
     pub(super) fn has_open(&self) -> bool {
         !self.open.is_empty()
     }
 
-    /// The only one that is open.
+    /// The open message, if there is just one.
     pub(super) fn only_open(&self) -> Option<usize> {
         let first = self.open.first().copied();
         first.filter(|_| self.open.len() == 1)
@@ -64,7 +71,8 @@ impl Pool {
         }
     }
 
-    /// Of the open ones the first that was least tried at an address, after how many tries.
+    /// The open message that was least tried at an address, the first of several, after the number
+    /// of tries.
     pub(super) fn least_tried(
         &mut self,
         address: IpAddr,
@@ -77,7 +85,7 @@ impl Pool {
     }
 }
 
-/// Of the messages that are done with in some pools, the last.
+/// The last message in some pools that is done with.
 pub(super) fn latest_done(pools: &[&Pool]) -> Option<(usize, Certainty)> {
     let last = pools.iter().filter_map(|pool| pool.done.last()).max()?;
     Some((*last, certainty(pools, |pool| &pool.done)))
@@ -88,6 +96,8 @@ pub(super) fn certainty_of_open(pools: &[&Pool]) -> Certainty {
     certainty(pools, |pool| &pool.open)
 }
 
+/// Sure if there is one message; of one kind if all that ever belong to the pools have the same
+/// next hops; a guess otherwise.
 fn certainty(pools: &[&Pool], of: impl Fn(&Pool) -> &BTreeSet<usize>) -> Certainty {
     let mut sets = pools.iter().map(|pool| of(pool));
     let first = sets.clone().find_map(BTreeSet::first);

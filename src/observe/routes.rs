@@ -1,4 +1,7 @@
 //! Where the answers of the name server lead, all of them together, whoever asked.
+//!
+//! It joins the answers of a whole drill, changes of the zone included: too much rather than too
+//! little, since it only says which messages an attempt may have been for.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +12,7 @@ use hickory_proto::rr::{RData, Record};
 
 use crate::{name::Domain, zone::address_of};
 
-/// What names lead to.
+/// By owner: exchangers and targets of aliases, aliases alone, and addresses.
 #[derive(Default)]
 pub(super) struct Routes {
     names: BTreeMap<Domain, BTreeSet<Domain>>,
@@ -18,6 +21,7 @@ pub(super) struct Routes {
 }
 
 impl Routes {
+    /// Takes in the records of an answer.
     pub(super) fn learn(&mut self, records: &[Record]) {
         for record in records {
             let owner = Domain::from(&record.name);
@@ -34,7 +38,8 @@ impl Routes {
         }
     }
 
-    /// The addresses to which mail for a domain may have been led.
+    /// The addresses to which mail for a domain may have been led, by exchangers, aliases, and
+    /// literals. A circle of aliases ends.
     pub(super) fn reach(&self, domain: &Domain) -> BTreeSet<IpAddr> {
         let mut seen = BTreeSet::new();
         let mut next = vec![domain];
@@ -50,7 +55,8 @@ impl Routes {
         reached
     }
 
-    /// What a name is an alias of, and what that is an alias of.
+    /// The names that an alias stands for, one after the other. Some senders write the last of them
+    /// in RCPT.
     pub(super) fn stands_for(&self, alias: &Domain) -> BTreeSet<&Domain> {
         let mut names = BTreeSet::new();
         let mut at = alias;

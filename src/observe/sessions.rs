@@ -1,4 +1,8 @@
 //! Sessions as they are put together from events, and the attempts that each of them made.
+//!
+//! A session is a view that absorbs its events until the last. Each transaction in it, from MAIL
+//! on, is an attempt. A session without any is one attempt, which ended where the session did. What
+//! the client left of its own accord (a probe, a callout) is marked as incidental.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -12,12 +16,13 @@ use crate::{
     time::Moment,
 };
 
-/// The sessions under way at some point of a log.
+/// The sessions under way at some point of a log, by their number.
 #[derive(Default)]
 pub struct Sessions(BTreeMap<SessionId, View>);
 
+// Events that belong to no session are passed over.
 impl Sessions {
-    /// Takes an event in; the attempts of the session that is over with it.
+    /// Takes an event in, and returns the attempts of the session that is over with it, if one is.
     pub fn see(&mut self, event: &Event) -> Vec<Unattributed> {
         let over = match &event.what {
             What::Connect {
@@ -70,7 +75,7 @@ impl Sessions {
         over.map_or_else(Vec::new, |(session, view)| view.into_attempts(session))
     }
 
-    /// The attempts of each session that never ended.
+    /// The attempts of each session that had not ended when the log did.
     pub fn finish(self) -> impl Iterator<Item = Vec<Unattributed>> {
         let views = self.0.into_iter();
         views.map(|(session, view)| view.into_attempts(session))
@@ -78,41 +83,53 @@ impl Sessions {
 }
 
 /// A session as it is put together from events.
+// Its times are those of the log.
 struct View {
     at: Moment,
     ended: Moment,
     address: IpAddr,
     hosts: Vec<Domain>,
+    /// How the connection came about; anything but `Accepted` is all there is of the session.
     connected: Connected,
+    /// What the sender said of it, if it is one inside the process.
     purpose: Purpose,
+    /// Whether the handshake was completed.
     tls: bool,
     sni: Option<String>,
     /// Whether EHLO was answered inside TLS: the client was content with the certificate.
     greeted_in_tls: bool,
-    /// What went wrong outside any transaction.
+    /// What went wrong outside any transaction last: how, and at which stage.
     problem: Option<(AttemptResult, Stage)>,
     /// The text of the reply that said so.
     reply: Option<String>,
     transactions: Vec<Transaction>,
 }
 
+/// When MAIL was answered.
+/// A transaction, from MAIL on. A MAIL that was refused is one, too.
 #[derive(Default)]
 struct Transaction {
     at: Moment,
     from: String,
+    /// The recipients with the code of the reply to each.
     recipients: Vec<(String, u16)>,
     /// The recipients named, whatever came of it.
     offered: Vec<String>,
+    /// What went wrong in it last.
     problem: Option<(AttemptResult, Stage)>,
     reply: Option<String>,
     /// Whether it came to DATA.
     offered_content: bool,
+    /// The message of the drill whose content was accepted.
     message: Option<MessageId>,
+    /// The recipients for whom the message was accepted.
     taken: Vec<String>,
+    /// Whether the content was a notification about a message of the drill.
     is_about_one: bool,
 }
 
 impl View {
+    /// Takes in an event of the session.
     fn absorb(&mut self, event: &Event) {
         match &event.what {
             What::Reply {
@@ -142,6 +159,7 @@ impl View {
         }
     }
 
+    /// Takes in a reply, or what came instead of one. QUIT settles nothing.
     fn replied(&mut self, at: Moment, stage: Stage, argument: Option<&str>, answer: &Answered) {
         if stage == Stage::Quit {
             return;
@@ -192,6 +210,7 @@ impl View {
         }
     }
 
+    /// The attempts of a session that is over.
     fn into_attempts(self, session: SessionId) -> Vec<Unattributed> {
         let (result, stage) = match (self.connected, self.problem) {
             (Connected::Refused, _) => (AttemptResult::Refused, Stage::Connect),
@@ -294,6 +313,7 @@ impl Transaction {
         problem.is_some_and(|(result, _)| over.contains(&result))
     }
 
+    /// The attempt of a transaction. `whole` has what it shares with its session.
     fn into_attempt(self, whole: Attempt) -> Unattributed {
         let (result, stage) = match (self.taken.is_empty(), self.problem) {
             // Taken, and the reply lost.
@@ -324,6 +344,7 @@ impl Transaction {
     }
 }
 
+/// How an attempt ends by a failure that a fault caused.
 fn failed_result(effect: Failed) -> AttemptResult {
     match effect {
         Failed::Hang => AttemptResult::Timeout,

@@ -1,4 +1,8 @@
 //! What a drill is judged by: what is known of the whole, and what was seen of one message.
+//!
+//! `Case` holds what all checks need of the drill; `Subject` one message with its attempts and what
+//! was heard of it. Both are made by `judge` and only read by the checks. Questions that several
+//! checks ask, such as whether a sender may remember a dead host, are answered here.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -23,31 +27,38 @@ use crate::{
 };
 
 /// How long finding out that a host is dead may take, before it is remembered.
+///
+/// The sender notes it when the attempt ends, and up to ten minutes may have gone by since it
+/// began.
 const REMEMBERED_FROM: Duration = Duration::from_secs(600);
 
 /// What is known of a drill when a message of it is judged.
 pub(super) struct Case<'a> {
     pub(super) scenario: &'a Scenario,
+    /// What the sender knew of the DNS.
     pub(super) told: Knowledge<'a>,
     pub(super) witness: Witness,
-    /// When something happened last.
+    /// The moment of the last event.
     pub(super) last: Moment,
-    /// When addresses could not be reached, where a sender may remember that.
+    /// When addresses could not be reached, where a sender may remember that (RFC 5321 section
+    /// 4.5.4.1).
     pub(super) unreached: BTreeMap<IpAddr, BTreeSet<Moment>>,
     /// What a foreign sender may know in advance: its attempts that came to no transaction, those that are
     /// alike together, with when and for which message each was made.
     pub(super) fruitless: HashMap<Attempt, BTreeSet<(Moment, Option<MessageId>)>>,
-    /// When a foreign sender tried addresses.
+    /// When a foreign sender tried addresses, for whatever message.
     pub(super) tried: BTreeMap<IpAddr, BTreeSet<Moment>>,
     /// When it tried them for which message nobody can tell, or for none.
     pub(super) doubtful: BTreeMap<IpAddr, BTreeSet<Moment>>,
-    /// Whether some notification was tried to be delivered in vain.
+    /// Whether some notification could not be delivered: others may have failed unseen.
     pub(super) returned_in_vain: bool,
 }
 
+/// The wait of the scenario counts from when the attempt ended, hence the allowance.
 impl Case<'_> {
     /// Whether a sender that remembers dead hosts may pass an address over (RFC 5321 section 4.5.4.1).
     /// A foreign sender is not told how long the drill says it is since.
+    // The sender's clock is its own, and it may remember for as long as it likes.
     pub(super) fn may_be_remembered(&self, address: IpAddr, at: Moment) -> bool {
         let kept = match (self.witness, self.scenario.sender.remember_unreachable) {
             (Witness::Server | Witness::Command, _) => Duration::MAX,
@@ -90,6 +101,9 @@ impl Case<'_> {
     }
 
     /// Enters an attempt of a foreign sender, which may remember what it came to.
+    ///
+    /// Only an attempt that ended before MAIL says something about the host rather than about the
+    /// message.
     pub(super) fn remember(&mut self, attempt: &Attempt) {
         let tried = self.tried.entry(attempt.address).or_default();
         tried.insert(attempt.at);
@@ -99,6 +113,7 @@ impl Case<'_> {
         }
         let before_mail = attempt.stage.is_some_and(|stage| stage < Stage::Mail);
         if before_mail && !attempt.incidental {
+            // Without message, session and time: attempts that are equal then are alike.
             let unreached = self.unreached.entry(attempt.address).or_default();
             unreached.insert(attempt.at);
             let alike = Attempt {
@@ -115,7 +130,8 @@ impl Case<'_> {
     }
 }
 
-/// Whether one of some moments is as near to another as those of one pass may be.
+/// Whether one of some moments is as near to another as those of one pass may be: ten minutes
+/// before or after it.
 fn is_about(moments: Option<&BTreeSet<Moment>>, about: Moment) -> bool {
     let from = Moment(about.0.saturating_sub(LONGEST_PASS));
     let mut near = moments
@@ -127,14 +143,17 @@ fn is_about(moments: Option<&BTreeSet<Moment>>, about: Moment) -> bool {
 /// A message, with all that was seen of it.
 pub(super) struct Subject<'a> {
     pub(super) message: &'a Message,
-    /// In the order in which they began.
+    /// The attempts that were for it, or may have been, in the order in which they began.
     pub(super) attempts: Vec<Attempt>,
+    /// What its sender and notifications said of it.
     pub(super) heard: Heard,
+    /// What became of it for each recipient.
     pub(super) ending: Ending,
     /// Whether a notification about it was tried to be delivered.
     pub(super) is_notified_of: bool,
 }
 
+// Questions about one message.
 impl Subject<'_> {
     /// Whether a client may connect to a host again right after an attempt, without having waited: after one
     /// that was none, TLS that failed, EHLO that was not understood (RFC 5321 section 3.2), or a parameter of
@@ -155,13 +174,15 @@ impl Subject<'_> {
             || self.are_for_others(attempt, later)
     }
 
-    /// Whether two attempts of a sender that says nothing may be for different recipients.
+    /// Whether two attempts of a sender that says nothing may be for different recipients. One that
+    /// says its next hop is taken at its word.
     fn are_for_others(&self, one: &Attempt, other: &Attempt) -> bool {
         let in_both = one.offered.iter().any(|to| other.offered.contains(to));
         one.hop.is_none() && self.message.to.len() > 1 && !in_both
     }
 
-    /// When its sender had the last word on it, after a moment; else when anything was seen last.
+    /// When the sender had the last word on the message, if that was after a moment; else when
+    /// anything was seen last.
     pub(super) fn last_word(&self, case: &Case<'_>, since: Moment) -> Moment {
         let word = self.heard.last_word();
         word.filter(|word| *word >= since).unwrap_or(case.last)

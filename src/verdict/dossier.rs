@@ -1,4 +1,7 @@
 //! What was seen so far of a message that is not judged yet.
+//!
+//! A drill of many messages has many dossiers open at once, and most attempts in them are alike. So
+//! an attempt is split: session and times stay here, all else is shared in a pool.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -9,18 +12,23 @@ use crate::{
     time::Moment,
 };
 
-/// Attempts that the pool of [`Alike`] holds at most.
+/// Attempts that the pool of [`Alike`] holds at most; it begins anew then, which costs room and no
+/// correctness.
 const MOST_ALIKE: usize = 10_000;
 
-/// What was seen so far of a message.
+/// What was seen so far of a message that is not judged yet.
 #[derive(Default)]
 pub(super) struct Dossier {
     attempts: Vec<Kept>,
+    /// What its sender and notifications said of it.
     pub(super) heard: Heard,
+    /// Whether a notification about it was tried to be delivered, successfully or not.
     pub(super) is_notified_of: bool,
-    /// Sessions that have not ended, those of notifications about it included.
+    /// Sessions that have not ended, those of notifications about it included: more may come of
+    /// them.
     pub(super) under_way: usize,
-    /// Whether its sender is done with it.
+    /// Whether its sender is done with it. The reference sender says so; messages of others are
+    /// judged at the end.
     pub(super) done: bool,
 }
 
@@ -37,6 +45,7 @@ struct Kept {
 pub(super) struct Alike(HashSet<Arc<Attempt>>);
 
 impl Dossier {
+    /// Files an attempt.
     pub(super) fn enter(&mut self, mut attempt: Attempt, alike: &mut Alike) {
         let Attempt {
             session, at, ended, ..
@@ -68,6 +77,7 @@ impl Dossier {
     }
 }
 
+// What is in no dossier any more is still in the pool, up to its bound.
 impl Alike {
     fn pooled(&mut self, attempt: Attempt) -> Arc<Attempt> {
         if let Some(known) = self.0.get(&attempt) {

@@ -1,4 +1,9 @@
 //! What the scenario's author expects, held against what was observed.
+//!
+//! For each message and each key of the scenario there is one function, which returns a finding if
+//! the observed differs. A foreign sender is judged more mildly in three ways: what could not be
+//! seen is not missed; what may be done in another way is a note of level `Info`; and several
+//! transactions for several recipients count as one attempt.
 
 mod attempts;
 
@@ -22,22 +27,25 @@ use crate::{
     scenario::{ExpectedMessage, Scenario, Total},
 };
 
-/// Attempts of one pass over a queue that is driven are nearer to each other than this.
+/// Attempts of one pass over a queue that is driven are nearer to each other than this: a driver
+/// waits longer between two passes.
 const SAME_PASS: Duration = Duration::from_secs(60);
 
-/// Totals that do not hold.
+/// The totals that do not hold, a finding each.
 pub(super) fn totals(case: &Case<'_>, tally: &Tally) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (total, bounds) in &case.scenario.expect.totals {
         let observed = tally.total(*total);
         let allowed = match (case.witness, total) {
-            // A sender of its own mind may use one session for several messages.
+            // A foreign sender may use one session for several messages.
             (Witness::Command | Witness::Server, Total::Sessions) => {
                 observed <= bounds.max || splits_recipients(case)
             }
             // It does not say what it did not deliver, and whether it will.
             (Witness::Command, Total::Deferred | Total::Bounced) => true,
             (Witness::Command, Total::Notifications) => observed <= bounds.max,
+            // Some of those deferred may have been returned where nobody sees it; any number of
+            // them makes the totals right.
             (Witness::Server, Total::Deferred | Total::Bounced) => {
                 (0..=tally.returned_unseen).any(|unseen| match total {
                     Total::Bounced => bounds.allow(observed + unseen),
@@ -73,6 +81,8 @@ fn as_another_way(case: &Case<'_>) -> Level {
     }
 }
 
+/// A finding about an expectation: the scenario says how strongly it is asked for, and by which
+/// sections.
 fn finding(
     case: &Case<'_>,
     claim: String,
@@ -90,7 +100,8 @@ fn finding(
     }
 }
 
-/// Shares of first attempts that do not hold; `counted` are those observed.
+/// Shares of first attempts that do not hold. `counted` are those observed, in the order of the
+/// scenario.
 pub(super) fn shares(case: &Case<'_>, counted: &[u64]) -> Vec<Finding> {
     let expected = &case.scenario.expect.first_attempts;
     let line = |host: &Host, count: String| format!("{host}: {count}");
@@ -114,7 +125,7 @@ pub(super) fn shares(case: &Case<'_>, counted: &[u64]) -> Vec<Finding> {
         .collect()
 }
 
-/// What does not hold of one message.
+/// What does not hold of one message, in the order of the scenario's keys.
 pub(super) fn message(
     case: &Case<'_>,
     subject: &Subject<'_>,
@@ -143,7 +154,7 @@ pub(super) fn message(
     findings
 }
 
-/// The attempts of a message that what is expected is held against.
+/// The attempts that expectations about attempts are held against.
 fn counted_attempts<'a>(case: &Case<'_>, subject: &'a Subject<'_>) -> Vec<&'a Attempt> {
     let message = subject.message;
     let mut attempts: Vec<&Attempt> = subject.attempts.iter().collect();
@@ -162,10 +173,15 @@ fn counted_attempts<'a>(case: &Case<'_>, subject: &'a Subject<'_>) -> Vec<&'a At
 /// What may differ from what is expected of a message.
 enum Aspect<'a> {
     Outcome,
+    /// The host that accepted it.
     Taker,
+    /// How often receivers accepted it.
     Copies,
+    /// The status that the sender or its notification gave.
     Status,
+    /// What became of it for one recipient.
     OutcomeFor(&'a str),
+    /// How many attempts were made.
     AttemptCount,
 }
 
@@ -182,7 +198,7 @@ impl fmt::Display for Aspect<'_> {
     }
 }
 
-/// A message that is held against what is expected of it.
+/// A message that is held against what is expected of it, with the attempts that count.
 struct Held<'a> {
     case: &'a Case<'a>,
     subject: &'a Subject<'a>,
@@ -191,6 +207,8 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
+    /// A finding that something differs. Its level follows from what differs and from who sent the
+    /// message.
     fn differs(&self, what: Aspect<'_>, expected: String, observed: String) -> Finding {
         let Subject {
             message, ending, ..
@@ -214,10 +232,12 @@ impl Held<'_> {
         }
     }
 
+    /// Whether the observed outcome can be the expected one.
     fn is(&self, expected: Outcome, observed: Outcome) -> bool {
         is_outcome(self.case, self.subject.message, expected, observed)
     }
 
+    // One function for each key of an expected message.
     fn outcome(&self) -> Option<Finding> {
         let observed = self.subject.ending.outcome();
         let expected = self.expected.outcome?;
@@ -226,6 +246,7 @@ impl Held<'_> {
         wrong.then(|| self.differs(Aspect::Outcome, expected.to_string(), saw()))
     }
 
+    /// Whether the host that accepted it is the expected one.
     fn taker(&self) -> Option<Finding> {
         let host = self.expected.by.as_ref()?;
         let attempts = self.attempts.iter();
@@ -243,6 +264,8 @@ impl Held<'_> {
         Some(self.differs(Aspect::Taker, host.to_string(), observed))
     }
 
+    /// Whether it was accepted as often as expected, or once for each recipient by a sender that
+    /// splits them.
     fn copies(&self) -> Option<Finding> {
         let observed = self.subject.ending.copies;
         let copies = self.expected.copies?;
@@ -250,6 +273,7 @@ impl Held<'_> {
         wrong.then(|| self.differs(Aspect::Copies, copies.to_string(), observed.to_string()))
     }
 
+    /// Whether the status is the expected one, or may stand for it.
     fn status(&self) -> Option<Finding> {
         let ending = &self.subject.ending;
         let status = self.expected.status?;
@@ -261,6 +285,7 @@ impl Held<'_> {
         Some(self.differs(Aspect::Status, status.to_string(), observed))
     }
 
+    /// The recipients with another outcome than expected.
     fn recipients(&self) -> impl Iterator<Item = Finding> {
         let expected = self.expected.recipients.iter();
         expected.filter_map(|(recipient, outcome)| {
@@ -288,6 +313,8 @@ impl Held<'_> {
         exact.or_else(folded).map(|(_, outcome)| *outcome)
     }
 
+    /// Whether there were as many attempts as expected. Doubtful ones may be counted or not,
+    /// whichever fits.
     fn attempt_count(&self) -> Option<Finding> {
         let count = self.expected.attempt_count?;
         let attempts = self.attempts.iter();
@@ -301,7 +328,7 @@ impl Held<'_> {
     }
 }
 
-/// Attempts and lookups that are told of a finding.
+/// Attempts and lookups that are listed with a finding; how many more there were is said.
 const MOST_REASONS: usize = 12;
 
 /// What led to the end of a message: the attempts with the replies to them; where there was none, what was
@@ -327,6 +354,9 @@ fn why(case: &Case<'_>, subject: &Subject<'_>) -> Vec<String> {
 
 /// A message that a foreign sender did nothing about, as far as the lab saw: then nothing is known of it,
 /// whatever was expected.
+///
+/// For a mail server it is informative: the message may never have been taken up while its queue
+/// was run.
 pub(super) fn untouched(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     let message = subject.message;
     let hops = Scenario::next_hops(message);
@@ -351,6 +381,9 @@ pub(super) fn untouched(case: &Case<'_>, subject: &Subject<'_>) -> Option<Findin
 }
 
 /// Whether what was seen of a message can be what was expected of it.
+///
+/// A command may have queued, dropped or returned what it did not deliver. A server may have
+/// returned it to where nobody looks.
 fn is_outcome(case: &Case<'_>, message: &Message, expected: Outcome, observed: Outcome) -> bool {
     let undelivered = expected != Outcome::Delivered && observed == Outcome::Deferred;
     expected == observed
@@ -389,6 +422,9 @@ fn splits_recipients(case: &Case<'_>) -> bool {
 }
 
 /// The attempts of a sender that makes one for each recipient, as if it made one for all.
+///
+/// Attempts at one address for different recipients within one pass are merged into the first of
+/// them.
 fn for_all_recipients(recipients: usize, attempts: Vec<&Attempt>) -> Vec<&Attempt> {
     let mut kept: Vec<(&Attempt, BTreeSet<&str>)> = Vec::new();
     let mut unnamed = 0;

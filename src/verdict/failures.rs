@@ -1,4 +1,8 @@
 //! Lookups that failed, or may have, and the hosts that a sender may leave out because of them.
+//!
+//! A host whose addresses could not be looked up cannot be tried, and RFC 7672 and RFC 8461 forbid
+//! some others. Such a host is missed by no rule. For a foreign sender a fault of the drill counts
+//! even if nobody was seen to ask: another resolver may have been told the same.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -13,14 +17,18 @@ use crate::{
     time::Moment,
 };
 
+/// The types by which a host's addresses are looked up.
 const FAMILIES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
 
-/// A span of time, both of its ends in it.
+/// A span of time, both ends included: from the beginning of a pass to the attempt that is judged.
 type Span = RangeInclusive<Moment>;
 
 impl Told<'_> {
     /// Whether some fault of the drill may have answered a question by a moment, in one of these ways: a
     /// foreign sender may have been told so without having asked here.
+    ///
+    /// A fault counts from its beginning until its end and for as long as a negative answer may be
+    /// kept after that.
     pub(super) fn may_have_failed(
         &self,
         name: &Domain,
@@ -55,7 +63,8 @@ impl Told<'_> {
         Duration::from_secs(negative_ttl(&soa).into()).saturating_add(LONGEST_PASS)
     }
 
-    /// Whether the addresses of a host could not be looked up for now.
+    /// Whether the addresses of a host could not be looked up for now: in either family, since the
+    /// missing ones may be in that.
     pub(super) fn lacks_addresses(&self, host: &Domain, at: Moment) -> bool {
         let families = [RecordType::A, RecordType::AAAA].into_iter();
         let mut known = families.map(|family| self.known(host, family, at));
@@ -81,6 +90,8 @@ impl Told<'_> {
             || self.is_left_out_by_policy(hop, host)
     }
 
+    /// Whether DANE lets a sender leave a host out: a lookup that secures it may have failed (RFC
+    /// 7672 section 2.1.2).
     fn is_left_out_by_dane(&self, hop: &Domain, host: &Domain, span: &Span) -> bool {
         let tlsa = host.prefixed("_25._tcp");
         let [a, aaaa] = FAMILIES.map(|family| (host, family));
@@ -89,7 +100,8 @@ impl Told<'_> {
             && needed.any(|(name, record_type)| self.may_fail(name, record_type, span))
     }
 
-    /// A policy may have been kept from before: any that the domain ever had counts.
+    /// Whether an MTA-STS policy of the domain does not list a host. A policy may have been kept
+    /// from before: any that the domain ever had counts.
     fn is_left_out_by_policy(&self, hop: &Domain, host: &Domain) -> bool {
         let forbids = |policy: &Policy| !policy.allows(host);
         let excludes =
@@ -99,7 +111,7 @@ impl Told<'_> {
             && scenario.policies.iter().any(excludes)
     }
 
-    /// Whether a lookup failed in a span.
+    /// Whether a lookup was answered with a failure in a span.
     fn failed(&self, name: &Domain, record_type: RecordType, span: &Span) -> bool {
         self.asked_in_vain(name, record_type)
             .any(|at| span.contains(&at))

@@ -1,4 +1,16 @@
 //! The judge: it reads the log as it grows and judges each message when nothing more will come of it.
+//!
+//! What happens with an event ([`Judge::see`]):
+//!
+//! 1. It goes to those who need every event: faults that wait to apply, what the name server told,
+//!    who was given what.
+//! 2. If it speaks of a message, the message's dossier takes it in.
+//! 3. If it ends a session, the session's attempts are filed: at once if the sender said which
+//!    message they are for, otherwise at the end, when all that can tell messages apart is known.
+//! 4. If the sender is done with a message and none of its sessions is open, the message is judged.
+//!
+//! Findings are sorted at the end, so that their order does not depend on which message ended
+//! first.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -21,14 +33,16 @@ use crate::{
     time::Moment,
 };
 
-/// Findings about messages that are told one by one.
+/// Findings about messages that are listed one by one; more of them are only counted. A broken
+/// sender breaks a rule with every message.
 const MOST_FINDINGS: usize = 10_000;
-/// Notes on messages that are told one by one.
+/// Notes on messages that are listed one by one; more of them are only counted.
 const MOST_NOTES: usize = 1000;
 
-/// Reads a log and judges it. Of a message that its sender is done with, nothing is kept.
+/// Reads a log and judges it. A message that its sender is done with is forgotten.
 pub(crate) struct Judge<'a> {
     case: Case<'a>,
+    /// Finds a message of the scenario by its id.
     index: MessageIndex,
     /// Which messages something is expected of, and where that is, in order.
     expected: Vec<(usize, usize)>,
@@ -37,9 +51,12 @@ pub(crate) struct Judge<'a> {
     served: BTreeMap<SessionId, usize>,
     /// What was seen so far of messages that are not judged.
     dossiers: BTreeMap<usize, Dossier>,
+    /// Shared by all dossiers.
     alike: Alike,
+    /// Whether a message was judged, by its index.
     judged: Vec<bool>,
-    /// Attempts whose sender did not say what they were for.
+    /// Attempts of senders that do not say which message they are for; they are attributed at the
+    /// end.
     unsaid: Vec<Unattributed>,
     background: Background,
     surroundings: Surroundings<'a>,
@@ -62,6 +79,7 @@ enum About {
     Delivery,
 }
 
+/// What was found so far, bounded, with what it sorts by.
 #[derive(Default)]
 struct Findings {
     told: Vec<((About, usize), Finding)>,
@@ -141,6 +159,7 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// The index of a message of the drill; `None` for a notification or a stranger.
     fn find(&self, id: &MessageId) -> Option<usize> {
         self.index.find(&self.case.scenario.messages, id)
     }
@@ -150,11 +169,12 @@ impl<'a> Judge<'a> {
         self.find(&id.about()?)
     }
 
+    /// The dossier of a message; `None` if that was judged already.
     fn dossier(&mut self, index: usize) -> Option<&mut Dossier> {
         (!self.judged[index]).then(|| self.dossiers.entry(index).or_default())
     }
 
-    /// Takes in what happened next.
+    /// Takes in the next event.
     pub(crate) fn see(&mut self, event: &Event) {
         self.case.last = event.at;
         self.surroundings.see(event);
@@ -188,6 +208,8 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Notes that a message was taken up late: a sender with too much to do is no fault of the
+    /// network's.
     fn submitted(&mut self, id: &MessageId, at: Moment) {
         let Some(index) = self.find(id) else { return };
         let meant = self.case.scenario.messages[index].at;
@@ -198,6 +220,7 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Notes a connection: which message it serves, or that an address could not be reached.
     fn connected(&mut self, event: &Event) {
         let What::Connect {
             session,
@@ -278,6 +301,7 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Judges a message if its sender is done with it and no session is open.
     fn judge_if_over(&mut self, index: usize) {
         let over = |dossier: &Dossier| dossier.done && dossier.under_way == 0;
         if self.dossiers.get(&index).is_some_and(over) {
@@ -285,6 +309,7 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// Judges one message: makes a subject of its dossier, and asks expectations and rules.
     fn judge(&mut self, index: usize) {
         let dossier = self.dossiers.remove(&index).unwrap_or_default();
         self.judged[index] = true;
@@ -317,7 +342,7 @@ impl<'a> Judge<'a> {
         self.tally.count(case, &subject);
     }
 
-    /// Judges all that is left.
+    /// Judges all that is left, then the drill as a whole.
     pub(crate) fn finish(mut self) -> Verdict {
         for attempts in std::mem::take(&mut self.sessions).finish() {
             self.enter_session(attempts);

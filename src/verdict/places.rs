@@ -1,4 +1,7 @@
 //! Where a message may go, as its sender knew the DNS at some moment.
+//!
+//! This is RFC 5321 section 5.1 a second time, in another form: not an order to walk, but the set
+//! of addresses with their preferences, from which a rule asks whether an address is in it.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -15,7 +18,10 @@ use crate::{
 /// The places a message may be sent to, as the sender knew them at some moment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Places {
+    /// Where they come from, or why there are none.
     pub(super) exchangers: Exchangers,
+    /// Every address of every exchanger in a family that the sender can reach, its own level and
+    /// worse ones included.
     pub(super) list: Vec<Place>,
     /// The lowest preference at which the sender found itself.
     own: Option<u16>,
@@ -26,11 +32,14 @@ pub(super) struct Places {
 /// One address of an exchanger.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Place {
+    /// The preference of the exchanger; 0 for the implicit one, which is what RFC 5321 section 5.1
+    /// gives it.
     pub(super) preference: u16,
     pub(super) host: Domain,
     pub(super) address: IpAddr,
 }
 
+/// As the name server told it.
 impl Places {
     /// As the name server told it.
     pub(super) fn new(told: &Told<'_>, hop: &Domain, at: Moment) -> Self {
@@ -48,6 +57,8 @@ impl Places {
     }
 
     /// With some exchangers, whoever told the sender of them.
+    ///
+    /// The sender finds itself by name or by address, loopback included (RFC 5321 section 5.1).
     pub(super) fn of(
         told: &Told<'_>,
         hop: &Domain,
@@ -92,7 +103,8 @@ impl Places {
         Self::of(told, hop, exchangers, |host| addresses_in(zone, host))
     }
 
-    /// The preference at which an attempt's address stands in the list.
+    /// The preference at which an attempt's address stands in the list; `None` if it does not. The
+    /// lowest counts where several exchangers share it.
     pub(super) fn preference_of(&self, attempt: &Attempt) -> Option<u16> {
         let same_host = |host: &Domain| {
             attempt
@@ -126,13 +138,15 @@ impl Places {
         is_settled && self.kept().next().is_none()
     }
 
-    /// Whether a lookup that failed leaves open where to go.
+    /// Whether a lookup that failed leaves open where to go: then a message must wait (RFC 5321
+    /// section 5.1).
     pub(super) fn are_unsettled(&self) -> bool {
         let is_failed = self.exchangers == Exchangers::Failed || self.lacks_some;
         is_failed && self.kept().next().is_none()
     }
 
-    /// What is left without the sender's own level and worse ones.
+    /// What is left without the sender's own level and worse ones, which RFC 5321 section 5.1
+    /// forbids: mail sent there may go in a circle.
     pub(super) fn kept(&self) -> impl Iterator<Item = &Place> {
         self.list
             .iter()

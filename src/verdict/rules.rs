@@ -1,6 +1,10 @@
 //! The rules that hold for every drill, whatever its author expects. Each has a name and a source.
 //!
 //! They read the log through [`Knowledge`](super::views::Knowledge) and [`Attempt`] and share no code with the router.
+//!
+//! A rule is a row of the table: constant, name, section, level, claim. The functions that check
+//! them are in the files below, and each row needs a flaw of the reference sender that breaks it
+//! (`crate::sender::flaw`).
 
 pub(super) mod delivery;
 pub(super) mod routing;
@@ -12,13 +16,13 @@ use crate::{level::Level, mail::MessageId};
 /// A rule of mail routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rule {
-    /// Its name.
+    /// Its name, such as `preference-order`.
     pub name: &'static str,
-    /// The section that asks for it.
+    /// The section that asks for it, such as `RFC 5321 section 5.1`.
     pub cite: &'static str,
-    /// How strongly that asks for it.
+    /// How strongly that section asks for it, in the words of RFC 2119.
     pub level: Level,
-    /// What it asks.
+    /// What it asks, as a sentence.
     pub claim: &'static str,
 }
 
@@ -51,7 +55,7 @@ rules! {
     TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
 }
 
-/// A broken rule, with what was observed.
+/// A finding that a rule is broken. `id` is the message; `None` where it is about all of them.
 fn broken(
     rule: Rule,
     id: Option<&MessageId>,

@@ -1,5 +1,8 @@
 //! What a drill did beside its messages, told as notes: faults that never applied, and what the sender tried
 //! to reach outside the drill.
+//!
+//! A fault that never applied often means that the scenario tests nothing: the sender never came to
+//! that stage or host. So it is said, and the author has to judge.
 
 use std::{
     collections::BTreeMap,
@@ -14,9 +17,10 @@ use crate::{
     time::Moment,
 };
 
-/// Faults that are looked for: more of them would cost every event.
+/// Faults that are looked for: the first hundred. Each costs a look at every event until it has
+/// applied.
 const MOST_FAULTS: usize = 100;
-/// Places outside the drill that are told.
+/// Places outside the drill that are listed; how many more there were is said.
 const MOST_STRAYS: usize = 10;
 
 /// Reads a log for what is beside its messages.
@@ -24,7 +28,9 @@ pub(super) struct Surroundings<'a> {
     /// The faults that did not apply yet, with their place in the scenario.
     waiting: Vec<(usize, &'a Fault)>,
     /// Where sessions under way lead, while that is of interest.
+    // Only accepted ones: at `connect` the event itself says where.
     sessions: BTreeMap<SessionId, (IpAddr, Vec<Domain>)>,
+    /// What the sender tried to reach outside the drill, and how often.
     strays: BTreeMap<(SocketAddr, Transport), usize>,
 }
 
@@ -91,6 +97,7 @@ fn holds(fault: &Fault, at: Moment) -> bool {
     fault.from <= at
 }
 
+/// Whether an event shows that a fault applied.
 fn applies(
     fault: &Fault,
     event: &Event,

@@ -1,4 +1,8 @@
 //! What is counted over all messages of a drill.
+//!
+//! Counted when a message is judged, so that nothing of it need be kept. Held against the
+//! scenario's totals and shares in `expect`, and against the rule about equal exchangers in
+//! `rules::routing`.
 
 use std::collections::BTreeMap;
 
@@ -12,22 +16,26 @@ use crate::{
     scenario::{Scenario, Total},
 };
 
-/// Counts of a drill.
+/// Counts of a drill, of the messages judged so far.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
+    /// How many messages ended in which way.
     pub(super) outcomes: BTreeMap<Outcome, usize>,
     /// Attempts for the drill's messages.
     pub(super) attempts: usize,
     /// Connections that receivers accepted.
     pub(super) accepted: usize,
-    /// Those of them that were for other mail, such as notifications.
+    /// Connections for other mail than the drill's messages, such as notifications. They are no
+    /// sessions of the totals.
     pub(super) for_others: usize,
     /// Notifications taken.
     pub(super) notifications: usize,
-    /// Messages that a mail server may have returned where nobody sees it.
+    /// Messages that a mail server may have returned where nobody sees it: they may count as
+    /// bounced or as deferred.
     pub(super) returned_unseen: u64,
-    /// First attempts at each host of which a share is expected.
+    /// First attempts at each host of which a share is expected, in the order of the scenario.
     pub(super) first_attempts: Vec<u64>,
+    /// How first attempts were shared among equal exchangers.
     pub(super) equals: Equals,
 }
 

@@ -3,6 +3,9 @@
 //! It is put together from the log's queries alone and shares nothing with the router: a second
 //! reading of RFC 5321 section 5.1 to hold the first one against. What a sender may have known that did
 //! not ask, or asked elsewhere, is the concern of [`views`](super::views).
+//!
+//! A word on time: a sender may use an answer until its TTL is over, and a pass that began by then
+//! may take its time. So an answer counts for its TTL and for ten minutes more ([`LONGEST_PASS`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,10 +29,13 @@ use crate::{
     zone::address_of,
 };
 
-/// Aliases followed at most.
+/// Aliases followed at most: a longer chain, or a circle, leads nowhere.
 const MAX_ALIASES: usize = 16;
 
 /// How long a pass over a route may take that was looked up when it began.
+///
+/// Two hosts that accept a connection and never greet take that long (RFC 5321 section 4.5.3.2.1:
+/// five minutes for a greeting).
 pub(super) const LONGEST_PASS: Duration = Duration::from_secs(600);
 
 /// What a question was answered with at some time. Answers alike are told once, so that a drill of
@@ -66,6 +72,8 @@ impl Given {
 }
 
 /// The same answer once or several times, with nothing else in between.
+///
+/// Between the two the answer is taken to have held.
 struct Settled {
     first: Moment,
     last: Moment,
@@ -74,7 +82,8 @@ struct Settled {
     records: Vec<Record>,
 }
 
-/// Whether a sender knows more by an answer.
+/// Whether a sender knows more by an answer. A truncated one, one with another id and none at all
+/// leave it to ask again.
 fn settles(answer: QueryOutcome, fault: Option<QueryEffect>) -> bool {
     let is_usable = match fault {
         Some(QueryEffect::Truncate | QueryEffect::WrongId | QueryEffect::Timeout) => false,
@@ -97,6 +106,7 @@ pub(super) struct Told<'a> {
     scenario: &'a Scenario,
     /// Whether the sender may know what it did not ask the lab for: others than those in the process.
     is_foreign: bool,
+    /// By name and type, in order of time.
     given: BTreeMap<Domain, BTreeMap<RecordType, Vec<Given>>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
     fetched: BTreeMap<Domain, Vec<Moment>>,
@@ -115,10 +125,15 @@ pub(super) enum Known {
 /// The exchangers of a domain with their preferences, or why there are none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Exchangers {
+    /// The MX records, preference and host.
     Mx(BTreeSet<(u16, Domain)>),
+    /// There is no MX record: the domain itself is the host, with preference 0.
     Implicit,
+    /// A null MX: the domain takes no mail (RFC 7505).
     Null,
+    /// There is no such domain.
     NoDomain,
+    /// It is not known for now.
     Failed,
 }
 
@@ -193,6 +208,7 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// The answers to a question, in order.
     fn given(&self, name: &Domain, record_type: RecordType) -> Option<&[Given]> {
         let given = self.given.get(name)?.get(&record_type)?;
         Some(given)
@@ -327,6 +343,7 @@ impl<'a> Told<'a> {
         }
     }
 
+    /// What records say of a type, at the end of the aliases that they hold.
     fn at_end_of_aliases(
         &self,
         name: &Domain,

@@ -4,6 +4,9 @@
 //! what it may have known: it may have asked somebody else, before the drill, or not at all; it may keep an
 //! answer for as long as its TTL lasts (RFC 1034 section 3.6); it may have been told what a fault of the
 //! drill tells those who ask. A rule is held against it only where it is broken in every one of these ways.
+//!
+//! Work is saved where many messages go to one domain: places are worked out once for a domain and
+//! moment, and forgotten when an answer brings something new.
 
 use std::{cell::RefCell, collections::BTreeMap, net::IpAddr, ops::Deref, rc::Rc, time::Duration};
 
@@ -19,7 +22,7 @@ use crate::{
     event::Event, fault::QueryEffect, name::Domain, scenario::Scenario, time::Moment, zone::Zone,
 };
 
-/// Next hops and moments for which places are kept.
+/// Next hops and moments for which places are kept; they are worked out again beyond that.
 const MOST_PLACES: usize = 10_000;
 
 /// Where mail for a domain may go in one of these ways.

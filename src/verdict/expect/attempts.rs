@@ -1,4 +1,9 @@
 //! The attempts that are expected of a message, held against those observed.
+//!
+//! The expected attempts are a sequence, and so are the observed ones. A sender inside the process
+//! must make just those. Of a foreign sender some observed attempts may be none (a probe), and some
+//! expected ones may be missing (it knew that the host is dead). Whether the two can be aligned is
+//! decided like a regular expression: by the set of all places at which one could be.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -13,16 +18,18 @@ use crate::{
     verdict::{Finding, Witness, case::Case},
 };
 
-/// The least by which moments differ.
+/// The least by which moments differ: the log has nanoseconds.
 const INSTANT: Duration = Duration::from_nanos(1);
 
-/// How much of the attempts a scenario lists.
+/// How much of the attempts a scenario lists: `attempts` all of them, `starts_with` the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
     Whole,
     Beginning,
 }
 
+/// A finding if the observed attempts cannot be the expected ones. How a foreign sender fails at
+/// this is `Info`: it is held to the rules.
 pub(super) fn sequence(
     case: &Case<'_>,
     id: &MessageId,
@@ -82,6 +89,7 @@ fn aligned(
     }
 }
 
+/// Adds the places after attempts that may have been none, however many in a row.
 fn skip_doubtful(counts: &mut BTreeSet<usize>, observed: &[&Attempt]) {
     let mut from = counts.first().copied().unwrap_or(observed.len());
     while from < observed.len() {
@@ -128,12 +136,14 @@ pub(super) fn is_doubtful(attempt: &Attempt) -> bool {
     attempt.incidental || attempt.is_guessed()
 }
 
+/// Whether an attempt is an expected one, its time included.
 fn matches(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
     let (earliest, latest) = span_of(case, expected);
     (earliest..=latest).contains(&observed.at) && is_alike(case, expected, observed)
 }
 
-/// When an attempt that is expected may be made.
+/// When an attempt that is expected may be made: at any time if the scenario gives none, or if the
+/// sender's moments are its own.
 fn span_of(case: &Case<'_>, expected: &ExpectedAttempt) -> (Moment, Moment) {
     match expected.at.zip(case.witness.tolerance()) {
         Some((at, tolerance)) => (Moment(at.0.saturating_sub(tolerance)), at.after(tolerance)),
@@ -141,7 +151,8 @@ fn span_of(case: &Case<'_>, expected: &ExpectedAttempt) -> (Moment, Moment) {
     }
 }
 
-/// Whether an attempt is one that is expected, but for its time.
+/// Whether an attempt is an expected one but for its time. What the scenario leaves out may be
+/// anything.
 fn is_alike(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
     // In TLS 1.3 a client may speak once before it looks at the certificate and leaves.
     let left_tls = expected.result == AttemptResult::Tls

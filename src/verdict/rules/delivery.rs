@@ -1,4 +1,10 @@
 //! Rules about what becomes of a message.
+//!
+//! All of them are about one message. What a sender says of it ([`Subject::said_of`]) counts as
+//! much as what was seen: a sender inside the process says what becomes of each recipient, a mail
+//! server says it by a notification.
+//!
+//! Attempts that may have been for another message, or none (a probe), break no rule.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -23,12 +29,15 @@ use crate::{
     },
 };
 
-/// From when on a failure that was met is returned late.
+/// From when on a failure that was met is returned late: twelve hours. A mail server may look at
+/// its queue a few times before it notices.
 const LONG: Duration = Duration::from_secs(12 * 3600);
 
-/// The least wait that counts as one, whatever the sender's own schedule.
+/// The least wait between two attempts that counts as one, whatever the sender's own schedule. RFC
+/// 5321 section 4.5.4.1 asks for 30 minutes, as a SHOULD.
 const LEAST_WAIT: Duration = Duration::from_secs(60);
 
+/// The rules of this file that a message breaks; each gives one finding at most.
 pub(in crate::verdict) fn check(
     case: &Case<'_>,
     subject: &Subject<'_>,
@@ -46,7 +55,8 @@ pub(in crate::verdict) fn check(
     checks.into_iter().flatten().collect()
 }
 
-/// Neither delivered nor returned, and not queued any more.
+/// A recipient for whom the message was neither delivered nor returned, and for whom it is not
+/// queued any more.
 fn lost(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     // Others do not say what they keep.
     if !matches!(case.witness, Witness::Sender { .. }) {
@@ -80,6 +90,9 @@ fn lost(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
 }
 
 /// More than one copy for a recipient, where no reply was lost.
+///
+/// A client that gets no reply to the final dot has to try again, so a copy after a lost reply is
+/// no fault (RFC 1047); it is noted.
 fn delivered_twice(subject: &Subject<'_>, notes: &mut Vec<String>) -> Option<Finding> {
     let message = subject.message;
     let mut seen = BTreeSet::new();
@@ -119,6 +132,8 @@ fn delivered_twice(subject: &Subject<'_>, notes: &mut Vec<String>) -> Option<Fin
 }
 
 /// A further attempt for a recipient after a 5yz in a transaction.
+///
+/// RFC 5321 section 4.2.1: the client "SHOULD NOT repeat the exact request (in the same sequence)".
 fn repeated_after_permanent(subject: &Subject<'_>) -> Option<Finding> {
     let Subject {
         message, attempts, ..
@@ -188,6 +203,9 @@ fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
 }
 
 /// Returned only when its time was over, although a permanent failure had been met long before.
+///
+/// A sender that keeps such a message until it expires tells its author days late what it knew at
+/// once.
 fn kept_for_nothing(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     let message = subject.message;
     for (recipient, (_, ending)) in message.to.iter().zip(&subject.ending.recipients) {
@@ -246,6 +264,7 @@ fn nowhere_since(case: &Case<'_>, subject: &Subject<'_>, hop: &Domain) -> Option
     (!tried).then_some(since)
 }
 
+/// Why there is nowhere to send mail for a domain to, in words.
 fn why_nowhere(hop: &Domain, exchangers: &Exchangers, since: Moment) -> String {
     let why = match exchangers {
         Exchangers::Null => format!("{hop} has a null MX"),

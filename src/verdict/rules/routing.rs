@@ -1,4 +1,12 @@
 //! Rules about where a sender goes, and in which order.
+//!
+//! 1. An attempt at an address outside the route breaks a rule by itself; which one depends on why
+//!    the address is outside. Nothing else is asked then.
+//! 2. Otherwise the attempts are cut into passes, one next hop after the other, and each pass is
+//!    held against the order of preferences.
+//! 3. A pass that failed transiently at one candidate and stopped there is asked for a second one.
+//!
+//! A rule is broken only if it is in every view that the sender may have had of the DNS (`views`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,9 +35,12 @@ use crate::{
     },
 };
 
-/// First attempts per equal exchanger from which a share of nothing is no chance (one in a million).
+/// First attempts per equal exchanger from which a share of nothing is no chance. With two equals
+/// and 40 attempts the chance of it is one in a million million, with twenty and 400 one in some
+/// ten million.
 const ENOUGH: usize = 20;
 
+/// The routing rules that a message breaks.
 pub(in crate::verdict) fn check(case: &Case<'_>, subject: &Subject<'_>) -> Vec<Finding> {
     let strays: Vec<Finding> = subject
         .attempts
@@ -51,6 +62,7 @@ pub(in crate::verdict) fn check(case: &Case<'_>, subject: &Subject<'_>) -> Vec<F
     findings
 }
 
+/// One finding for each rule: a sender that goes astray does so with every attempt.
 fn first_of_each_rule(findings: Vec<Finding>) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
     findings
@@ -333,9 +345,12 @@ fn second_candidate(
 }
 
 /// Exchangers of equal preference, and how the first attempts of messages were shared among them.
+///
+/// Counted for messages with one next hop, by the set of equal hosts.
 #[derive(Debug, Default)]
 pub(in crate::verdict) struct Equals(BTreeMap<BTreeSet<Domain>, Shared>);
 
+/// How many first attempts there were, and which of the equal hosts got any.
 #[derive(Debug, Default)]
 struct Shared {
     attempts: usize,

@@ -1,4 +1,7 @@
 //! Rules about what keeps mail from prying eyes: TLS where something demands it.
+//!
+//! A message that a host accepted is what counts: a session that broke off before has told nobody
+//! anything. Where both a policy and TLSA records ask for TLS, DANE counts (RFC 8461 section 2).
 
 use super::{TLS_KEPT, broken};
 use crate::{
@@ -14,6 +17,7 @@ use crate::{
     },
 };
 
+/// The first transaction in which a message was accepted against a demand for TLS.
 pub(in crate::verdict) fn check(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     let mut taken = subject
         .attempts
@@ -61,6 +65,7 @@ fn unprotected(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<
     ))
 }
 
+/// Whether a name lies in a zone that the scenario has signed.
 fn is_signed(case: &Case<'_>, name: &Domain) -> bool {
     case.scenario.dnssec.iter().any(|apex| name.is_within(apex))
 }
