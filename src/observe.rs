@@ -75,8 +75,8 @@ pub struct Attempt {
     pub result: AttemptResult,
     /// The stage at which it ended; `None` if the message was accepted.
     pub stage: Option<Stage>,
-    /// The text of the reply that ended it, code included or not as the log has it; `None` if no
-    /// negative reply did.
+    /// The last line of the text of the reply that ended it, without the code; `None` if no negative
+    /// reply did.
     pub reply: Option<String>,
     /// Whether the session was inside TLS by its end.
     pub tls: bool,

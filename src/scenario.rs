@@ -2,6 +2,13 @@
 //!
 //! A [`Scenario`] is valid once it exists; reading one from a file is `read`'s concern, and what is
 //! wrong in a file is told as [`Mistakes`](crate::diagnostic::Mistakes).
+//!
+//! The parts of a scenario are where they are used: records in `crate::zone`, messages in
+//! `crate::mail`, faults in `crate::fault`; settings and expectations are below. `idle` finds rows
+//! that can do nothing, and `sample` cuts a long drill short for a sender in real time.
+//!
+//! Words of the format are in docs/scenarios.md. Types here hold what they mean, with every default
+//! filled in.
 
 mod expected;
 mod idle;
@@ -26,58 +33,63 @@ pub(crate) use self::{
 };
 use crate::{fault::Fault, level::Level, mail::Message, name::Domain, time::Moment, zone::History};
 
-/// A drill, ready to be run.
+/// A drill, ready to be played: every value in it is valid, and every host that it names has
+/// records.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// What it is called: the file's name without `.toml`.
+    /// What it is called: the name of its file without `.toml`, such as `primary_down`.
     pub name: String,
-    /// The file it came from, as the user named it.
+    /// The path of its file, as the user gave it.
     pub path: String,
-    /// One sentence: what is claimed.
+    /// One sentence that says what is claimed.
     pub summary: String,
-    /// The zone file that its records come from, if it names one.
+    /// The path of the zone file that its records come from; `None` if they stand in the scenario.
     pub zone_file: Option<PathBuf>,
-    /// What of that file was passed over that deserves a word, a line each.
+    /// What was passed over in that file and deserves a word, a line each.
     pub notes: Vec<String>,
-    /// The sections that make the claim.
+    /// The sections that make the claim, such as `RFC 5321 section 5.1`.
     pub cites: Vec<String>,
-    /// How strongly they ask for it.
+    /// How strongly those sections ask for it; `must` if the scenario does not say.
     pub level: Level,
-    /// Numbers of the statements in `docs/requirements.md` that it covers.
+    /// The numbers of the statements in `docs/requirements.md` that it covers, from 1.
     pub covers: Vec<u16>,
-    /// Where randomness starts from.
+    /// Where randomness starts from; 0 if the scenario does not say.
     pub seed: u64,
-    /// The records, as they are in the course of the drill.
+    /// The records in the course of the drill, those that the lab adds for the sender's domain and
+    /// for policies included.
     pub zones: History,
-    /// What is sent.
+    /// The messages, in the order of the file; each has its own moment.
     pub messages: Vec<Message>,
-    /// How the reference sender is set.
+    /// The settings of the reference sender. Foreign senders are set up like it as far as they can
+    /// be.
     pub sender: SenderSettings,
-    /// What fails.
+    /// What fails, and when. The first row that applies decides.
     pub faults: Vec<Fault>,
-    /// What is special about receivers.
+    /// What is special about receivers; there is a receiver for each address in any case.
     pub receivers: Vec<ReceiverSettings>,
-    /// MTA-STS policies that the lab serves.
+    /// The MTA-STS policies that the lab serves.
     pub policies: Vec<PolicyRow>,
-    /// Domains whose answers, with what is below them, carry the AD bit.
+    /// The apexes of signed zones: answers about them and names below them carry the AD bit.
     pub dnssec: Vec<Domain>,
-    /// No delivery pass begins after this moment; `None`: the drill ends when every message is
-    /// delivered or bounced.
+    /// The moment after which no pass begins; `None`: the drill ends when every message has its
+    /// end.
     pub stop: Option<Moment>,
-    /// What delivery is expected to do.
+    /// What is expected of delivery.
     pub expect: Expect,
 }
 
 impl Scenario {
-    /// Whether some receiver has a server behind it that only sockets reach.
+    /// Whether some receiver has a server behind it that is reached by sockets only: such a drill
+    /// has no virtual clock.
     pub fn needs_sockets(&self) -> bool {
         let behind =
             |receiver: &ReceiverSettings| !matches!(receiver.engine, None | Some(Engine::Lab));
         self.receivers.iter().any(behind)
     }
 
-    /// A server behind a receiver that may not be on this host: a scenario of somebody else's must not
-    /// send mail where nobody meant it to go. No name but `localhost` is known to stay here.
+    /// The address of a server behind a receiver that may not be on this host; `None` if there is
+    /// none. A scenario of somebody else's must not send mail where nobody meant it to go. No name
+    /// but `localhost` is known to stay here.
     pub fn upstream_elsewhere(&self) -> Option<&str> {
         let is_here = |address: &str| {
             let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
@@ -96,7 +108,8 @@ impl Scenario {
         self.stop.is_some() || message.leave.is_some()
     }
 
-    /// The domain of a message's recipients, in order and without repetition: its next hops.
+    /// The next hops of a message: the domains of its recipients, in their order and without
+    /// repetition.
     pub fn next_hops(message: &Message) -> Vec<Domain> {
         let mut known = BTreeSet::new();
         let domains = message.to.iter().map(|recipient| &recipient.domain);

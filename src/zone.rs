@@ -2,6 +2,19 @@
 //!
 //! A [`Zone`] never changes; [`History`] holds the zones that follow each other in time. Sending
 //! answers (transports, faults) is the name server's concern.
+//!
+//! How an answer is found ([`Zone::answer`]), after RFC 1034 section 4.3.2:
+//!
+//! 1. A DNAME record above the name makes an alias of it (RFC 6672), which is followed.
+//! 2. The records at the name count; if the name does not exist, those at the wildcard of
+//!    its closest encloser (RFC 4592).
+//! 3. Records of the type asked for are the answer; otherwise an alias is followed, 16 of them at
+//!    most.
+//! 4. Without either the answer is negative, with an SOA record that says for how long (RFC 2308).
+//!
+//! There are no zone cuts and no delegations: a drill has the whole name space, as a resolver sees
+//! it. Zone-file text is read by `text` with `entries`, `words`, `kinds`, `data` and `generate`;
+//! `present` writes it; `file` decides which files may be read.
 
 mod data;
 mod entries;
@@ -36,8 +49,11 @@ const MAX_ALIASES: usize = 16;
 const NEGATIVE_TTL: u32 = 300;
 
 /// A set of records; everything outside it does not exist.
+///
+/// It is a value: changes make another one ([`History`]).
 #[derive(Debug, Clone, Default)]
 pub struct Zone {
+    // By owner; each owner's records in the order of the file.
     records: BTreeMap<Domain, Vec<Record>>,
     /// For each name that exists, how many names at or below it own records.
     nodes: BTreeMap<Domain, usize>,
@@ -45,13 +61,14 @@ pub struct Zone {
     redirecting: BTreeSet<Domain>,
 }
 
-/// What a recursive resolver answers.
+/// The answer of a recursive resolver, before any fault.
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
+    /// NOERROR, NXDOMAIN, or SERVFAIL for an endless chain of aliases.
     pub(crate) code: ResponseCode,
     /// Aliases in the order in which they were followed, then the records asked for.
     pub(crate) records: Vec<Record>,
-    /// For a negative answer (RFC 2308 section 3).
+    /// Set in a negative answer (RFC 2308 section 3).
     pub(crate) soa: Option<Record>,
 }
 
@@ -63,7 +80,8 @@ impl Zone {
         zone
     }
 
-    /// Adds a record; the same with another TTL is replaced.
+    /// Adds a record. One with the same owner and data is replaced, so that its TTL is the last one
+    /// given: duplicates are no records (RFC 2181 section 5).
     pub(crate) fn add(&mut self, record: Record) {
         let owner = Domain::from(&record.name);
         if !self.records.contains_key(&owner) {
@@ -111,12 +129,12 @@ impl Zone {
         removed
     }
 
-    /// All records, by owner, each owner's in the order of the file.
+    /// All records, by owner, those of an owner in the order of the file.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.values().flatten()
     }
 
-    /// The names that own records.
+    /// The names that own records, in order.
     pub fn names(&self) -> impl Iterator<Item = &Domain> {
         self.records.keys()
     }
@@ -141,6 +159,8 @@ impl Zone {
     }
 
     /// Answers a query as a recursive resolver does: aliases followed, an SOA with what is not there.
+    ///
+    /// Records at a wildcard carry the name of the question (RFC 4592).
     pub(crate) fn answer(&self, name: &Domain, record_type: RecordType) -> Answer {
         let mut records = Vec::new();
         let mut current = name.clone();

@@ -1,4 +1,7 @@
 //! What is expected of a drill, as data.
+//!
+//! The keys are those of the `expect` table of a scenario. `read/expect` reads them;
+//! `crate::verdict` holds them against what was seen.
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -10,7 +13,7 @@ use crate::{
     time::{Moment, Span},
 };
 
-/// Keys of `expect` that are no message ids.
+/// Keys of `expect` that are no message ids, and so no message may have for its id.
 pub(super) const TOTAL_KEYS: [&str; 6] = [
     "delivered",
     "deferred",
@@ -20,10 +23,10 @@ pub(super) const TOTAL_KEYS: [&str; 6] = [
     "first_attempts",
 ];
 
-/// An allowed range of a number.
+/// The least number allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// At least.
+    /// The greatest number allowed; `u64::MAX` where there is no bound.
     pub min: u64,
     /// At most.
     pub max: u64,
@@ -47,29 +50,32 @@ impl fmt::Display for Bounds {
     }
 }
 
-/// What is expected of the whole drill and of each message.
+/// What is expected of the whole drill and of each message. Empty if nothing is, which the rules
+/// still judge.
 #[derive(Debug, Clone, Default)]
 pub struct Expect {
-    /// Totals over the scenario's own messages.
+    /// Bounds of numbers over all messages of the scenario.
     pub totals: Vec<(Total, Bounds)>,
-    /// How first attempts are shared.
+    /// Bounds of how many messages have their first attempt at a host.
     pub first_attempts: Vec<(Host, Bounds)>,
-    /// About single messages, in the order of the file.
+    /// Expectations about single messages, in the order of the file. Messages of one row with a
+    /// count share theirs.
     pub messages: Vec<(MessageId, Arc<ExpectedMessage>)>,
 }
 
-/// A number that can be expected of a whole drill.
+/// Messages of which every recipient's copy was delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Total {
-    /// Messages delivered.
+    /// Messages that are still queued for some recipient.
     Delivered,
-    /// Messages deferred.
+    /// Messages that were given up for some recipient and are queued for none.
     Deferred,
     /// Messages bounced.
     Bounced,
-    /// Connections that receivers accepted.
+    /// Connections that receivers accepted for the drill's messages; those for notifications do not
+    /// count.
     Sessions,
-    /// Bounces that arrived where they belong.
+    /// Notifications of failed messages that a receiver accepted.
     Notifications,
 }
 
@@ -92,29 +98,31 @@ impl Total {
     }
 }
 
-/// What is expected of one message; `None` is no expectation.
+/// What is expected of one message. A key that is `None` or empty expects nothing.
 #[derive(Debug, Clone, Default)]
 pub struct ExpectedMessage {
-    /// What it comes to.
+    /// What becomes of the message as a whole.
     pub outcome: Option<Outcome>,
-    /// Who takes it.
+    /// The host that accepts it, each copy of it.
     pub by: Option<Host>,
-    /// How many copies are taken.
+    /// How many transactions end with the message accepted.
     pub copies: Option<Bounds>,
-    /// The status of its bounce or last deferral.
+    /// The enhanced status code of its notification, or of its last deferral.
     pub status: Option<Status>,
-    /// What it comes to for single recipients.
+    /// What becomes of it for single recipients, by their mailbox.
     pub recipients: Vec<(String, Outcome)>,
-    /// Every attempt, in order.
+    /// Every attempt, in order, and no other.
     pub attempts: Option<Vec<ExpectedAttempt>>,
-    /// The first attempts, in order.
+    /// The first attempts, in order; others may follow.
     pub starts_with: Option<Vec<ExpectedAttempt>>,
-    /// How many attempts.
+    /// How many attempts there are.
     pub attempt_count: Option<Bounds>,
 }
 
 impl ExpectedMessage {
     /// Whether it is expected to be left in the queue, for some recipient at least.
+    ///
+    /// For `imply_leaves`: a drill without a `stop` ends when such a message has had its attempts.
     pub(crate) fn is_deferred(&self) -> bool {
         let deferred = |outcome: &Outcome| *outcome == Outcome::Deferred;
         self.outcome.as_ref().is_some_and(deferred)
@@ -122,22 +130,22 @@ impl ExpectedMessage {
     }
 }
 
-/// An attempt as expected.
+/// One attempt as it is expected.
 #[derive(Debug, Clone)]
 pub struct ExpectedAttempt {
-    /// At one of these hosts.
+    /// The hosts at any of which it may be made, one at least.
     pub hosts: Vec<Host>,
-    /// At this address.
+    /// The address at which it is made; `None`: any of the host.
     pub address: Option<IpAddr>,
-    /// How it ended.
+    /// How it ends.
     pub result: AttemptResult,
-    /// Where in the session it ended.
+    /// The stage at which it ends; `None`: any.
     pub stage: Option<Stage>,
-    /// When it began.
+    /// When it begins, from the start of the drill; `None`: at any time.
     pub at: Option<Moment>,
-    /// Whether the transaction ran inside TLS.
+    /// Whether its transaction is inside TLS; `None`: either.
     pub tls: Option<bool>,
-    /// The server name that the client asked for in the handshake.
+    /// The server name in the client's handshake (SNI); `None`: any or none.
     pub sni: Option<String>,
 }
 

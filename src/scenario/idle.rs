@@ -15,8 +15,9 @@ use crate::{
     zone::{address_of, text::nearest_name},
 };
 
+// Notes, not mistakes: a drill may want a name that does not resolve, or a fault as a trap.
 impl Scenario {
-    /// What in it can do nothing, a sentence each.
+    /// The rows that can do nothing, a sentence each, with the nearest name where a slip is likely.
     pub fn idle_rows(&self) -> Vec<String> {
         let mut notes = self.exchangers_without_address();
         let recipients: BTreeSet<&str> = self
@@ -56,6 +57,7 @@ impl Scenario {
         self.zones.zones().flat_map(|zone| zone.records())
     }
 
+    /// Exchangers that no zone of the drill gives an address.
     fn exchangers_without_address(&self) -> Vec<String> {
         let targets: BTreeSet<Domain> = self
             .records()
@@ -71,7 +73,8 @@ impl Scenario {
             .collect()
     }
 
-    /// What keeps mail from an exchanger that never has an address.
+    /// What keeps mail from an exchanger that never has an address; `None` if it has one at some
+    /// time.
     fn leads_nowhere(&self, exchanger: &Domain) -> Option<String> {
         let mut alias_of = None;
         for zone in self.zones.zones() {
@@ -121,6 +124,7 @@ impl Scenario {
     }
 }
 
+/// The end of a sentence that proposes a name.
 fn hint(near: Option<&str>) -> String {
     near.map_or(String::new(), |near| format!("; did you mean {near:?}?"))
 }

@@ -1,4 +1,16 @@
 //! A scenario file as a whole: its keys, and how its parts must fit together.
+//!
+//! From text to scenario:
+//!
+//! 1. `document` parses the TOML and keeps the place of everything in it.
+//! 2. Records are read first (`records`, `updates`), since all other rows speak of hosts, which
+//!    must be among them.
+//! 3. Each kind of row has a file: `messages`, `faults`, `receivers`, `expect`; `words` has what
+//!    they share.
+//! 4. `own` adds what the lab needs beside the scenario's records: a domain for senders, hosts of
+//!    policies.
+//! 5. Mistakes are collected all the way, so that one run tells of all of them; any mistake means
+//!    that there is no scenario.
 
 mod document;
 mod expect;
@@ -32,7 +44,8 @@ use crate::{
     zone::{self, History, Zone, file::Reach, text},
 };
 
-/// Reads a file that a scenario names.
+/// Reads a file that a scenario names, such as its `zone_file`. An error becomes a mistake at the
+/// place that names it.
 pub type ReadFile<'a> = dyn Fn(&Path) -> std::io::Result<String> + 'a;
 
 impl Scenario {
@@ -45,10 +58,8 @@ impl Scenario {
         Self::load_within(path, Reach::Folder)
     }
 
-    /// As [`Scenario::load`], of `-` from standard input; `reach` is where the files may lie that it names.
-    ///
-    /// # Errors
-    /// As [`Scenario::load`].
+    /// As [`Scenario::load`]; a path of `-` is standard input. `reach` says where the files may lie
+    /// that the scenario names.
     pub fn load_within(path: &Path, reach: Reach) -> Result<Self, Mistakes> {
         let shown = path.display().to_string();
         match zone::file::utf8(path) {
@@ -96,11 +107,14 @@ impl Scenario {
     ///
     /// # Errors
     /// Every mistake in the zone-file text, with its line and column.
+    ///
+    /// The name is `zone`, and nothing is expected.
     pub fn from_zone(zone: &str) -> Result<Self, Mistakes> {
         self::from_zone(zone)
     }
 }
 
+/// The keys of a scenario, in the order in which a mistake lists them.
 const KEYS: [&str; 17] = [
     "policies",
     "summary",
@@ -134,6 +148,8 @@ fn read(path: &str, text: &str, read_file: &ReadFile<'_>) -> Result<Scenario, Mi
     }
 }
 
+/// The scenario of a document. `None` if there are no records, without which nothing else can be
+/// checked.
 fn scenario<'a>(
     doc: &Document<'a>,
     root: &Spanned<DeTable<'a>>,
@@ -158,6 +174,7 @@ fn scenario<'a>(
     host_sender_domain(&mut zones, &sender, &messages);
     let policies = receivers::policies(&table);
     host_policies(&policies, &mut zones);
+    // An array whose rows are all mistaken has told of them already.
     if messages.is_empty() && table.array("messages").is_empty() {
         table.missing(
             "messages",
@@ -168,6 +185,7 @@ fn scenario<'a>(
     let expect = table.get("expect").map_or_else(Expect::default, |value| {
         expect::read(doc, value, &messages, &names)
     });
+    // With a stop there is an end, and nothing need be implied.
     let stop = table.parsed("stop", moment);
     if stop.is_none() {
         imply_leaves(&expect, &mut messages);
@@ -201,7 +219,8 @@ fn scenario<'a>(
     known.then_some(scenario)
 }
 
-/// The engine of all receivers but the lab's own one, which has to take bounces.
+/// The rows of the scenario's `engine`: all receivers but the lab's own one, which has to accept
+/// notifications.
 fn engine_of_all(table: &Table<'_, '_>, zones: &History) -> Vec<ReceiverSettings> {
     let Some(engine) = table.parsed("engine", receivers::engine) else {
         return Vec::new();

@@ -1,4 +1,8 @@
 //! A drill of many messages with some of them: what a real sender can be put through in real time.
+//!
+//! A mail server needs real time for each message. The sample keeps the first messages and what is
+//! expected of them; totals over all messages become totals over the sample, or shares to be judged
+//! by statistics.
 
 use std::collections::BTreeSet;
 
@@ -7,22 +11,23 @@ use serde::{Deserialize, Serialize};
 use super::{Bounds, Scenario, Total};
 use crate::fault::{Failure, Host, Stage};
 
-/// Drills with more messages than this are sampled.
+/// Drills with more messages than this are sampled; up to it, a mail server takes all of them.
 const MANY: usize = 30;
-/// The messages of a sample.
+/// The messages of a sample: the first ones of the drill.
 const SAMPLE: usize = 24;
 
 /// The share of first attempts that a host should have: from `low` to `high` for each message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// The host.
+    /// The host whose share it is.
     pub host: Host,
-    /// The least share.
+    /// The least share of all messages, from 0 to 1.
     pub low: f64,
-    /// The greatest share.
+    /// The greatest share of all messages, from 0 to 1.
     pub high: f64,
 }
 
+// What is expected of the drill is cut along with its messages.
 impl Scenario {
     /// The drill with fewer messages, if it has many, and what of its totals then becomes a share: to be
     /// judged by statistics over several runs.

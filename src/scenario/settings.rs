@@ -1,4 +1,7 @@
 //! How the sender, the receivers and the policies of a drill are set.
+//!
+//! Data with defaults and no decisions. The defaults of the sender are those that RFC 5321
+//! recommends where it recommends any.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -13,11 +16,11 @@ use crate::{
 /// When a sender uses TLS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TlsPolicy {
-    /// Never.
+    /// Never, even where it is offered.
     None,
-    /// When offered, whatever the certificate (RFC 3207, RFC 7435).
+    /// Where it is offered, whatever the certificate (RFC 3207, RFC 7435); the default.
     Opportunistic,
-    /// Always, whatever the certificate.
+    /// Always, whatever the certificate; a host without it is not used.
     Required,
     /// Always, with a certificate that is valid for the exchanger's name.
     Verified,
@@ -45,7 +48,7 @@ impl TlsPolicy {
 pub struct Timeouts(BTreeMap<Stage, Duration>);
 
 impl Timeouts {
-    /// How long to wait at a stage.
+    /// How long to wait at a stage: what the scenario set, or the default of that stage.
     pub fn at(&self, stage: Stage) -> Duration {
         self.0
             .get(&stage)
@@ -53,7 +56,7 @@ impl Timeouts {
             .unwrap_or(Duration::from_secs(300))
     }
 
-    /// The same wait at every stage.
+    /// The same wait at every stage, as a test may want it.
     pub fn all(wait: Duration) -> Self {
         Self(Stage::ALL.iter().map(|stage| (*stage, wait)).collect())
     }
@@ -63,6 +66,8 @@ impl Timeouts {
     }
 }
 
+// RFC 5321 section 4.5.3.2: two minutes for DATA, three for a block of data, ten for the final dot,
+// five for all else.
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = [
@@ -80,30 +85,36 @@ impl Default for Timeouts {
     }
 }
 
-/// How the sender behaves. Foreign senders are told what they can be told.
+/// How the reference sender behaves, and what foreign senders are set up to be.
 #[derive(Debug, Clone)]
 pub struct SenderSettings {
-    /// Waits after a pass that left the message deferred; the last one repeats.
+    /// The waits after passes that left the message deferred; the last one repeats. Default: 30, 60
+    /// and 120 minutes.
     pub retry: Vec<Duration>,
-    /// How long after submission a message is given up.
+    /// How long after submission a message is given up. Default: five days (RFC 5321 section
+    /// 4.5.4.1: "generally needs to be at least 4-5 days").
     pub expire: Duration,
-    /// Its own names, by which it finds itself in a list of exchangers; the first is its EHLO name.
+    /// Its own names, by which it finds itself in a list of exchangers. The first is the one it
+    /// says in EHLO. Default: `mail.sender.test`.
     pub names: Vec<Domain>,
-    /// Its own addresses.
+    /// Its own addresses, by which it finds itself, too. Default: none.
     pub addresses: Vec<IpAddr>,
-    /// Whether it can reach IPv4 and IPv6 addresses.
+    /// The address families that it can reach. Default: both.
     pub families: Families,
-    /// How many candidates it tries in one pass.
+    /// How many candidates it tries in one pass; `None`: all. RFC 5321 section 5.1 asks for two at
+    /// least.
     pub max_candidates: Option<usize>,
-    /// The number of Received fields at which a message is taken for a loop.
+    /// The number of Received fields at which a message counts as looping (RFC 5321 section 6.3:
+    /// "at least 100").
     pub max_hops: usize,
-    /// Waits at each stage.
+    /// How long it waits at each stage.
     pub timeouts: Timeouts,
-    /// When it uses TLS.
+    /// When it uses TLS. Default: where it is offered.
     pub tls: TlsPolicy,
-    /// Whether it keeps DNS answers for their TTL.
+    /// Whether it keeps DNS answers for their TTL. Default: it does.
     pub cache: bool,
-    /// How long an address whose connection failed is skipped by every message.
+    /// How long an address whose connection failed is left out by every message; `None`: not at all
+    /// (RFC 5321 section 4.5.4.1).
     pub remember_unreachable: Option<Duration>,
 }
 
@@ -134,11 +145,11 @@ impl Default for SenderSettings {
 pub enum Certificate {
     /// Signed by the lab's own authority, for the receiver's name.
     Valid,
-    /// As valid, but past its end.
+    /// As valid, but past its end of validity.
     Expired,
-    /// Signed by its own key.
+    /// Signed by its own key, so that no authority vouches for it.
     SelfSigned,
-    /// As valid, but for another name.
+    /// As valid, but for a name that is none of the receiver's.
     WrongName,
 }
 
@@ -154,61 +165,64 @@ impl Certificate {
 /// The parameters of a TLSA record that the lab publishes for a receiver's certificate (RFC 6698).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TlsaParameters {
-    /// Certificate usage, 0 to 3.
+    /// The certificate usage, 0 to 3 (RFC 6698 section 2.1.1); between mail hosts 2 and 3 count
+    /// (RFC 7672 section 3.1).
     pub usage: u8,
-    /// Selector, 0 (the certificate) or 1 (its public key).
+    /// The selector: 0 for the certificate, 1 for its public key.
     pub selector: u8,
-    /// Matching type, 0 (exact), 1 (SHA-256) or 2 (SHA-512).
+    /// The matching type: 0 for the octets themselves, 1 for SHA-256, 2 for SHA-512.
     pub matching: u8,
 }
 
 /// An MTA-STS policy that the lab serves over HTTPS (RFC 8461 section 3.3).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyRow {
-    /// The domain that it is for.
+    /// The domain that the policy is for; it is served at `mta-sts` under it.
     pub domain: Domain,
-    /// The certificate of its web server.
+    /// The certificate of its web server, which may be a bad one.
     pub certificate: Certificate,
-    /// The HTTP status with which it is served.
+    /// The HTTP status with which it is served, 200 to 599; anything but 200 is no policy (RFC 8461
+    /// section 3.3).
     pub status: u16,
-    /// The policy, as it is served.
+    /// The text of the policy, as it is served. It may be malformed on purpose.
     pub text: String,
-    /// What it says, if it is a valid one.
+    /// What the text says; `None` if it is no valid policy.
     pub(crate) policy: Option<Policy>,
-    /// Served from this moment on.
+    /// The moment from which it is served.
     pub from: Moment,
-    /// Until just before this moment.
+    /// The moment from which it is no longer served; `None`: to the end.
     pub until: Option<Moment>,
 }
 
-/// The host of a domain's MTA-STS policy.
+/// The host of a domain's MTA-STS policy: `mta-sts` under the domain (RFC 8461 section 3.3).
 pub(crate) fn policy_host(domain: &Domain) -> Domain {
     domain.prefixed("mta-sts")
 }
 
-/// What serves behind an exchanger's faults.
+/// The lab's own receiver; the default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Engine {
-    /// The lab's own receiver.
+    /// The server of the mailin-embedded crate, another implementation of SMTP.
     Lab,
-    /// The server of the mailin-embedded crate.
+    /// A real SMTP server at this `host:port`, which receives the mail in earnest.
     MailinEmbedded,
     /// A real SMTP server at this `host:port`.
     Upstream(String),
 }
 
-/// What is special about receivers.
+/// What is special about some receivers, or about all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiverSettings {
-    /// Which; `None` is all.
+    /// The receiver, by name or address; `None` means all of them.
     pub host: Option<Host>,
-    /// Offers STARTTLS with this certificate.
+    /// The certificate with which it offers STARTTLS; `None`: as another row says, or it offers
+    /// none.
     pub certificate: Option<Certificate>,
-    /// TLSA records published for it.
+    /// The TLSA records that are published for its certificate.
     pub tlsa: Vec<TlsaParameters>,
-    /// The SIZE limit in octets.
+    /// The largest message that it accepts, in octets; `None`: as another row says, or 50 MiB.
     pub size: Option<usize>,
-    /// What serves there.
+    /// What answers there; `None`: as another row says, or the lab's own receiver.
     pub engine: Option<Engine>,
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Fields are read here and not by hickory's zone parser, which takes the escape `\DDD` for octal and does
 //! not say where a field is wrong. [`present`](super::present) is the way back.
+//!
+//! Each type is a list of fields. The fields make octets, and the octets make hickory's value by
+//! its own decoder: so a record in text and one in the generic form of RFC 3597 come out the same.
 
 use std::{net::IpAddr, ops::Range};
 
@@ -15,18 +18,24 @@ use hickory_proto::{
 
 use super::{entries::ZoneMistake, words::Words};
 
-/// Octets that a character string has at most (RFC 1035 section 3.3).
+/// Octets that a character string has at most: its length is one octet (RFC 1035 section 3.3).
 const MAX_STRING: usize = 255;
 
 /// What a field of record data must be.
 #[derive(Debug, Clone, Copy)]
 enum Field {
+    // Names are what a mistake says was expected.
     Address4,
     Address6,
+    /// A number of 8 bits.
     Octet(&'static str),
+    /// A number of 16 bits.
     Number(&'static str),
+    /// A number of 32 bits without units.
     Serial,
+    /// A time of 32 bits, in seconds or with units such as `1h`.
     Period(&'static str),
+    /// A domain name, completed by the origin.
     Name,
     /// One character string.
     String(&'static str),
@@ -81,6 +90,8 @@ fn fields(record_type: RecordType) -> &'static [Field] {
 }
 
 /// Reads the data of a record, of which `tokens` are the words; `end` is the offset behind the record.
+///
+/// `tokens` may be empty, which is a mistake of every type.
 pub(super) fn read(
     record_type: RecordType,
     words: &Words<'_>,
@@ -140,6 +151,7 @@ fn generic(
     }
 }
 
+/// The octets of data that is written in the form of its type.
 fn written(
     record_type: RecordType,
     words: &Words<'_>,
@@ -181,6 +193,7 @@ fn written(
     }
 }
 
+/// The mistake that a record ends too early.
 fn missing(record_type: RecordType, what: &str, end: usize) -> ZoneMistake {
     ZoneMistake {
         offset: end,
@@ -246,6 +259,7 @@ fn string(
     Ok(())
 }
 
+/// Octets in hexadecimal digits, which may be split into words at any place.
 fn hex(words: &Words<'_>, tokens: &[Range<usize>]) -> Result<Vec<u8>, ZoneMistake> {
     let mut digits = Vec::new();
     for range in tokens {
@@ -283,6 +297,7 @@ fn wire(name: &Name, octets: &mut Vec<u8>) {
 }
 
 impl Field {
+    /// What a field must be, in a mistake.
     fn describe(self) -> String {
         match self {
             Self::Address4 => "an IPv4 address (four numbers from 0 to 255)".to_owned(),
@@ -299,6 +314,7 @@ impl Field {
         }
     }
 
+    /// What was expected of a field, with a hint where it is clear what was meant.
     fn expected(self, found: &str) -> String {
         let hint = match (self, found.parse::<IpAddr>()) {
             (Self::Address4, Ok(_)) => "; an IPv6 address goes into an AAAA record",

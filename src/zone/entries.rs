@@ -1,4 +1,7 @@
 //! Zone-file text into entries: comments dropped, parentheses joining lines, quoted strings whole.
+//!
+//! An entry is a line, or several that parentheses join. Its tokens are ranges of the text, so that
+//! every mistake has its place; what they stand for is decided in `words`.
 
 use std::ops::Range;
 
@@ -7,13 +10,15 @@ use crate::diagnostic::Mistake;
 /// A mistake at a byte offset of the zone text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ZoneMistake {
+    /// The offset in octets from the start of the text.
     pub(crate) offset: usize,
+    /// What was found and what was expected.
     pub(crate) message: String,
     /// Where it is, if in a file that the text includes; the offset is that of the `$INCLUDE`.
     pub(crate) elsewhere: Option<Mistake>,
 }
 
-/// Mistakes that are told of one text.
+/// Mistakes that are told of one text; nobody mends more at a time.
 pub(super) const MAX_MISTAKES: usize = 100;
 
 /// Words that an entry may have: no record has room for more.
@@ -21,7 +26,9 @@ const MAX_TOKENS: usize = 70_000;
 
 /// One entry: its tokens, and whether it starts with white space (the owner is the last one).
 pub(super) struct Entry {
+    /// Whether white space stands before the first token.
     pub(super) inherits_owner: bool,
+    /// The places of its words, one at least; quoted strings with their quotes.
     pub(super) tokens: Vec<Range<usize>>,
 }
 
@@ -37,6 +44,7 @@ pub(super) struct Entries<'a> {
     bytes: &'a [u8],
     /// The indentation that all lines share.
     indent: usize,
+    /// How far the text was read.
     index: usize,
 }
 
@@ -122,6 +130,8 @@ impl<'a> Entries<'a> {
 }
 
 /// Whether white space stands before this offset on its line, beyond the indentation of all lines.
+// A scenario's zone is indented in its file as a whole, which must not make every owner the last
+// one.
 fn starts_blank(bytes: &[u8], offset: usize, indent: usize) -> bool {
     let line = bytes[..offset]
         .iter()
@@ -139,6 +149,7 @@ fn shared_indent(text: &str) -> usize {
         .unwrap_or(0)
 }
 
+/// The offset behind a quoted string; `None` if it does not end on its line.
 fn quoted_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut index = start + 1;
     while let Some(byte) = bytes.get(index) {
@@ -152,6 +163,7 @@ fn quoted_end(bytes: &[u8], start: usize) -> Option<usize> {
     None
 }
 
+/// The offset behind a word that stands without quotes.
 fn word_end(bytes: &[u8], start: usize) -> usize {
     let mut index = start;
     while let Some(byte) = bytes.get(index) {

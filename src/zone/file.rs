@@ -1,4 +1,8 @@
 //! Files that records come from: which may be read, and how much of them.
+//!
+//! A scenario or a zone file may come from somebody else, and must not make the program read what
+//! its author has no business with: other files it names have to lie beside it or below, unless the
+//! user says otherwise.
 
 use std::{
     fs::{self, File},
@@ -9,7 +13,7 @@ use std::{
 use super::text::Included;
 use crate::name::Domain;
 
-/// Octets that a file of records may have.
+/// Octets that a file of records may have: 256 MiB, more than zones of mail domains have.
 pub(crate) const MAX_FILE: u64 = 256 << 20;
 /// What some editors put in front of a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -26,6 +30,7 @@ pub enum Reach {
 
 /// The text of a file.
 pub(crate) struct Text {
+    /// The text, without a byte order mark.
     pub(crate) text: String,
     /// Whether it is not UTF-8: each character stands for an octet then, as in Latin-1.
     pub(crate) is_latin: bool,
@@ -54,6 +59,7 @@ pub fn is_standard_input(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// Reads up to so many octets; what has more is an error, also if it never ends.
 fn up_to(most: u64, from: impl Read) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     from.take(most + 1).read_to_end(&mut octets)?;
@@ -161,6 +167,8 @@ pub(crate) fn allowed(folder: &Path, path: &Path, reach: Reach) -> io::Result<()
         io::Error::new(io::ErrorKind::PermissionDenied, why)
     };
     let inside = path.strip_prefix(folder).map_err(|_| outside())?;
+    // A path that leads outside is refused before it is looked at: the answer must not tell whether
+    // such a file exists.
     let mut depth = 0_usize;
     for component in inside.components() {
         depth = match component {

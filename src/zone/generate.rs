@@ -5,6 +5,7 @@ use std::str::FromStr;
 /// The values that the pattern is filled with: `START-STOP` or `START-STOP/STEP`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
+    /// The next value; those so far have been taken.
     next: u32,
     stop: u32,
     step: u32,
@@ -88,9 +89,11 @@ impl Range {
     }
 }
 
-/// How a value is written.
+/// How a value is written, as `${OFFSET,WIDTH,BASE}` has it.
 struct Form {
+    /// Added to the value; may be negative.
     offset: i64,
+    /// The least number of characters, filled with zeros.
     width: usize,
     base: Base,
 }
@@ -148,6 +151,7 @@ impl Form {
         base: Base::Decimal,
     };
 
+    /// A value in its form.
     fn written(&self, value: u32) -> String {
         let value = i64::from(value) + self.offset;
         let width = self.width;

@@ -1,4 +1,6 @@
 //! The zones of a drill as they follow each other in time.
+//!
+//! Zones are kept whole, one for each change. Looking at a moment is a search among few.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -8,6 +10,8 @@ use super::Zone;
 use crate::{name::Domain, time::Moment};
 
 /// The zones of a drill in time: each holds from its moment until the next one's.
+///
+/// There is always one: the zone from the start.
 #[derive(Debug, Clone)]
 pub struct History {
     first: Zone,
@@ -15,6 +19,7 @@ pub struct History {
 }
 
 impl History {
+    // The first zone holds from the start of the drill.
     pub(crate) fn new(first: Zone) -> Self {
         Self {
             first,
@@ -39,12 +44,13 @@ impl History {
         self.later.push((since, zone));
     }
 
-    /// Every zone, in order.
+    /// Every zone, in order of time.
     pub fn zones(&self) -> impl Iterator<Item = &Zone> {
         std::iter::once(&self.first).chain(self.later.iter().map(|(_, zone)| zone))
     }
 
-    /// Every zone with the moment from which it holds and the one from which another does.
+    /// Every zone with the moment from which it holds and the one from which the next does; the
+    /// last has no end.
     pub(crate) fn spans(&self) -> impl Iterator<Item = (Moment, Option<Moment>, &Zone)> {
         let starts = std::iter::once(Moment::START).chain(self.later.iter().map(|(at, _)| *at));
         let ends = self.later.iter().map(|(at, _)| Some(*at)).chain([None]);

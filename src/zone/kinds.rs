@@ -13,13 +13,14 @@ use super::{
 };
 use crate::diagnostic::not_allowed;
 
-/// Types whose data are read.
+/// Types whose data are read: those that mean something to mail, and some that are often beside
+/// them.
 const READ: [&str; 15] = [
     "A", "AAAA", "CAA", "CNAME", "DNAME", "HINFO", "MX", "NAPTR", "NS", "PTR", "SOA", "SRV",
     "SSHFP", "TLSA", "TXT",
 ];
 
-/// Types that are not, of which zone files are full.
+/// Types that zone files are full of and that are passed over without a word.
 const WELL_KNOWN: [&str; 41] = [
     "AFSDB",
     "ALIAS",
@@ -72,8 +73,9 @@ const RARE: [&str; 42] = [
     "URL", "WALLET", "WINS", "WINSR", "WINS-R", "WKS", "WR", "X25",
 ];
 
-/// What a record's type comes to.
+/// What is to be done with a record of a type.
 pub(super) enum Kind {
+    /// Its data are read.
     Read(RecordType),
     /// It is passed over.
     Passed {
@@ -83,10 +85,12 @@ pub(super) enum Kind {
     },
 }
 
-/// The columns of an entry before its data, and where the data start among the tokens.
+/// The columns of an entry before its data.
 pub(super) struct Header {
+    /// The TTL in seconds, if it is stated.
     pub(super) ttl: Option<u32>,
     pub(super) kind: Kind,
+    /// The place of the first word of the data among the tokens.
     pub(super) data: usize,
 }
 
@@ -147,6 +151,7 @@ pub(super) fn header(
     ))
 }
 
+/// Whether a token is `[AGE:n]`.
 fn is_age(token: &str) -> bool {
     let number = token
         .strip_prefix("[AGE:")
@@ -154,6 +159,8 @@ fn is_age(token: &str) -> bool {
     number.is_some_and(|number| number.bytes().all(|octet| octet.is_ascii_digit()))
 }
 
+/// What is done with a record of this type. In somebody else's file an unknown word may be a type;
+/// one that is a letter away from a known type is a slip.
 fn kind(
     words: &Words<'_>,
     word: &str,

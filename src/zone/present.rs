@@ -1,4 +1,6 @@
 //! A record as zone-file text (RFC 1035 section 5.1) that can be read again, whatever octets it has.
+//!
+//! What it writes, `text` reads as the same record; a test holds the two against each other.
 
 use std::fmt::Write;
 
@@ -83,6 +85,7 @@ pub(crate) fn absolute(name: &Name) -> String {
     }
 }
 
+/// The name of a type; `TYPE` and its number if it has none (RFC 3597 section 5).
 fn type_name(record_type: RecordType) -> String {
     match record_type {
         RecordType::Unknown(number) => format!("TYPE{number}"),
@@ -90,6 +93,7 @@ fn type_name(record_type: RecordType) -> String {
     }
 }
 
+/// Data in the generic form, `\# LENGTH HEX` (RFC 3597 section 5).
 fn generic(data: &RData) -> String {
     let mut octets = Vec::new();
     let mut encoder = BinEncoder::new(&mut octets);

@@ -2,6 +2,10 @@
 //!
 //! Owns the order of entries: directives, owners, TTLs, and what one entry means for the next. The words
 //! of an entry are [`Words`]'s, its type [`kinds`]'s, the data of a record [`data`]'s.
+//!
+//! There are two ways to read. A scenario's own text is read to the letter. A file that was
+//! exported somewhere is read as far as what it says about mail is clear: types of no interest are
+//! passed over, and what some exports are known to write is understood.
 
 use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
@@ -43,7 +47,9 @@ pub(crate) type Include<'a> = dyn Fn(&str) -> Result<Included, String> + 'a;
 pub(crate) struct Included {
     /// Its path as it is shown.
     pub(crate) path: String,
+    /// The text of the file.
     pub(crate) text: String,
+    /// Whether it was not UTF-8, as in [`Reading::is_latin`].
     pub(crate) is_latin: bool,
 }
 
@@ -123,6 +129,7 @@ pub(crate) fn parse_file(text: &str, reading: &Reading<'_>) -> Result<Written, M
     read(text, reading, true)
 }
 
+/// Reads a text, in one of the two ways.
 fn read(text: &str, reading: &Reading<'_>, is_file: bool) -> Result<Written, Misread> {
     let manner = Manner {
         is_file,
@@ -163,6 +170,7 @@ struct Frame<'a> {
     manner: Manner,
     /// Of an included file: its path, and the offset of the `$INCLUDE` in the outermost text.
     included: Option<(Arc<str>, usize)>,
+    /// How many `$INCLUDE`s lead to it.
     depth: usize,
 }
 
@@ -195,19 +203,23 @@ struct Context<'a> {
     include: Option<&'a Include<'a>>,
     /// What `$TTL` says, or the SOA in its place.
     ttl: Option<u32>,
+    /// The owner of the last entry, which one without an owner inherits.
     owner: Option<Name>,
     /// The TTL that a record stated last.
     stated_ttl: Option<u32>,
+    /// Records that `$GENERATE` has made so far.
     generated: usize,
     /// Files that were included, and their octets.
     includes: usize,
     included: usize,
     written: Written,
+    /// Whether anything in it can only be of a zone file.
     is_zone: bool,
     mistakes: Vec<ZoneMistake>,
 }
 
 impl Context<'_> {
+    /// Reads every entry of a text, until too much is wrong or there are too many records.
     fn read_all(&mut self, frame: &Frame<'_>) {
         let mut entries = Entries::of(frame.text);
         let mut line = Line::default();
@@ -297,6 +309,8 @@ impl Context<'_> {
         Ok(Some(Record::from_rdata(owner, ttl, data)))
     }
 
+    /// Does what a directive says (RFC 1035 section 5.1; `$TTL` is of RFC 2308 section 4,
+    /// `$GENERATE` of BIND).
     fn directive(&mut self, frame: &Frame<'_>, entry: &Entry) -> Result<(), ZoneMistake> {
         let origin = self.origin.clone();
         let words = Words {
@@ -342,6 +356,8 @@ impl Context<'_> {
 }
 
 impl Frame<'_> {
+    /// A record with its place: in an included file also the place of the `$INCLUDE` in the
+    /// outermost one.
     fn entered(&self, record: Record, offset: usize, line: &mut Line) -> Entered {
         let included = self.included.as_ref().map(|(path, outer)| {
             let place = (Arc::clone(path), line.of(self.text, offset));

@@ -1,4 +1,7 @@
 //! The words of an entry and what they stand for: octets, strings, names, completed by the origin.
+//!
+//! A word has the escapes of RFC 1035 section 5.1: a backslash and a character, or a backslash and
+//! three decimal digits for an octet.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -18,16 +21,19 @@ pub(super) struct Manner {
 
 /// The words of a text, with the origin that holds at them.
 pub(super) struct Words<'a> {
+    /// What relative names are completed by; `None` if nothing says so yet.
     pub(super) text: &'a str,
     pub(super) origin: Option<&'a Name>,
     pub(super) manner: Manner,
 }
 
 impl<'a> Words<'a> {
+    /// The word at a place.
     pub(super) fn token(&self, range: &Range<usize>) -> &'a str {
         &self.text[range.clone()]
     }
 
+    /// A mistake at the place of a word.
     pub(super) fn at(&self, range: &Range<usize>, message: impl Into<String>) -> ZoneMistake {
         ZoneMistake {
             offset: range.start,
@@ -98,6 +104,7 @@ impl<'a> Words<'a> {
         name::name_of(labels.chain(origin.iter())).map_err(invalid)
     }
 
+    /// The mistake that a relative name has nothing to complete it.
     fn without_origin(&self, range: &Range<usize>) -> ZoneMistake {
         let found = self.token(range);
         let expected = "expected an $ORIGIN line before it, --origin DOMAIN, or a final dot";

@@ -2,6 +2,9 @@
 //!
 //! [`Table`] reads one table: keys outside its list are mistakes, and so are values of another type.
 //! A reader that returns `None` for a key that is there has recorded why.
+//!
+//! Mistakes are kept with their offsets and sorted at the end, so that readers may go through the
+//! file in the order that suits them.
 
 use std::{cell::RefCell, ops::Range};
 
@@ -12,10 +15,11 @@ use toml::{
 
 use crate::diagnostic::{Mistake, Mistakes, nearest};
 
-/// The text of a file, and what was found wrong in it.
+/// The text of a file, and the mistakes found in it so far.
 pub(super) struct Document<'a> {
     path: &'a str,
     text: &'a str,
+    // Each with its offset, by which they are sorted.
     mistakes: RefCell<Vec<(usize, Mistake)>>,
 }
 
@@ -51,7 +55,7 @@ impl<'a> Document<'a> {
         ));
     }
 
-    /// Records a mistake in another file.
+    /// Records a mistake in another file; those come last.
     pub(super) fn mistake_elsewhere(&self, mistake: Mistake) {
         self.mistakes.borrow_mut().push((usize::MAX, mistake));
     }
@@ -60,7 +64,7 @@ impl<'a> Document<'a> {
         !self.mistakes.borrow().is_empty()
     }
 
-    /// The mistakes in the order of the file.
+    /// The mistakes in the order of the file, each once: a value that is read twice is wrong twice.
     pub(super) fn into_mistakes(self) -> Mistakes {
         let mut mistakes = self.mistakes.into_inner();
         mistakes.sort_by_key(|(offset, _)| *offset);
@@ -68,7 +72,8 @@ impl<'a> Document<'a> {
         Mistakes(mistakes.into_iter().map(|(_, mistake)| mistake).collect())
     }
 
-    /// Where in the text each octet of a string's value stands.
+    /// Where in the text each octet of a string's value stands, and its end, so that a mistake
+    /// within a zone of many lines has its own line.
     pub(super) fn places(&self, span: &Range<usize>, value: &str) -> Vec<usize> {
         string_places(&self.text[span.clone()], value)
             .into_iter()
@@ -129,6 +134,8 @@ fn skip_line_ending_escape(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// How many octets an escape takes: `\xHH`, `\uHHHH`, `\UHHHHHHHH`, or a backslash and one
+/// character.
 fn escape_length(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at + 1) {
         Some(b'x') => 4,
@@ -144,7 +151,7 @@ pub(super) struct Placed<T> {
     pub(super) span: Range<usize>,
 }
 
-/// One table of a document, read key by key.
+/// One table of a document, read key by key; what a key may hold is the reader's concern.
 pub(super) struct Table<'d, 'a> {
     doc: &'d Document<'a>,
     table: &'d DeTable<'a>,
@@ -236,6 +243,7 @@ impl<'d, 'a> Table<'d, 'a> {
         );
     }
 
+    /// The value of a key, if it is of a type; another type is a mistake.
     fn typed<T>(
         &self,
         key: &str,
@@ -259,10 +267,12 @@ impl<'d, 'a> Table<'d, 'a> {
         }
     }
 
+    /// A string.
     pub(super) fn text(&self, key: &str) -> Option<Placed<&'d str>> {
         self.typed(key, "a string", DeValue::as_str)
     }
 
+    /// A boolean.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         self.typed(key, "true or false", DeValue::as_bool)
             .map(|placed| placed.value)
@@ -329,6 +339,7 @@ impl<'d, 'a> Table<'d, 'a> {
             .collect()
     }
 
+    /// One string of an array, as `read` understands it.
     fn parse_element<T, E: Into<String>>(
         &self,
         key: &str,
@@ -374,7 +385,7 @@ pub(super) fn whole_number(
     number
 }
 
-/// What a value is, for mistakes.
+/// What a value is, in a mistake. A long string is not repeated.
 pub(super) fn describe(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) if text.chars().count() <= 60 => format!("the string {text:?}"),

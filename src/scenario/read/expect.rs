@@ -19,6 +19,7 @@ use crate::{
     scenario::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, Total, expected::TOTAL_KEYS},
 };
 
+/// Reads the `expect` table. Its message ids must be those of the scenario's messages.
 pub(super) fn read(
     doc: &Document<'_>,
     value: &Spanned<DeValue<'_>>,
@@ -60,6 +61,7 @@ pub(super) fn read(
     expect
 }
 
+/// The entries of a table in the order of the file, which the TOML reader does not keep.
 fn entries_in_order<'d, 'a>(
     table: &'d DeTable<'a>,
 ) -> Vec<(
@@ -89,6 +91,8 @@ fn ids_meant(name: &str, messages: &[Message]) -> Vec<MessageId> {
     }
 }
 
+/// The mistake about a key that is neither a total nor an id. Of many messages, a thousand are
+/// searched for a near one.
 fn unknown_key(name: &str, messages: &[Message]) -> String {
     let ids = messages.iter().map(|message| &*message.id.0).take(1000);
     let hint = nearest(name, ids.chain(TOTAL_KEYS))
@@ -101,6 +105,7 @@ fn unknown_key(name: &str, messages: &[Message]) -> String {
 
 /// A number, or `{ min, max }`.
 fn bounds(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, key: &str) -> Option<Bounds> {
+    // More than any drill can count, and far from where sums could overflow.
     const MAX: u64 = 1 << 40;
     if !value.get_ref().is_table() {
         return whole_number(doc, value, key, MAX).map(|number| Bounds {
@@ -112,6 +117,7 @@ fn bounds(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, key: &str) -> Option
     range(&table)
 }
 
+/// The range of a table with `min`, `max` or both.
 fn range(table: &Table<'_, '_>) -> Option<Bounds> {
     const MAX: u64 = 1 << 40;
     if table.get("min").is_none() && table.get("max").is_none() {
@@ -129,6 +135,7 @@ fn range(table: &Table<'_, '_>) -> Option<Bounds> {
     Some(Bounds { min, max })
 }
 
+/// Reads the shares of first attempts.
 fn first_attempts(
     doc: &Document<'_>,
     value: &Spanned<DeValue<'_>>,
@@ -157,6 +164,7 @@ fn first_attempts(
     .collect()
 }
 
+/// Reads what is expected of a message.
 fn message(
     doc: &Document<'_>,
     value: &Spanned<DeValue<'_>>,
@@ -198,6 +206,7 @@ fn message(
     })
 }
 
+/// Reads the outcomes of single recipients: the keys are mailboxes.
 fn recipients(table: &Table<'_, '_>) -> Vec<(String, Outcome)> {
     let Some(value) = table.get("recipients") else {
         return Vec::new();
@@ -227,6 +236,7 @@ fn recipients(table: &Table<'_, '_>) -> Vec<(String, Outcome)> {
         .collect()
 }
 
+/// Reads an expected attempt. It needs a host, or several of which any will do, and how it ends.
 fn attempt(
     doc: &Document<'_>,
     value: &Spanned<DeValue<'_>>,
@@ -303,6 +313,7 @@ fn result(table: &Table<'_, '_>) -> Option<AttemptResult> {
         .ok()
 }
 
+/// A result in a word, or a reply code; 4yz and 5yz are the codes that can end an attempt.
 fn result_word(text: &str) -> Result<AttemptResult, String> {
     if let Some((_, result)) = AttemptResult::WORDS.iter().find(|(word, _)| *word == text) {
         return Ok(*result);

@@ -1,4 +1,7 @@
 //! The fault rows of a scenario file.
+//!
+//! A row is about a host or about a query, and which other keys it may have depends on that. Which
+//! effects there are depends on the stage.
 
 use super::{
     document::Table,
@@ -10,6 +13,7 @@ use crate::{
     time::Moment,
 };
 
+/// Reads the rows, in their order: the first that applies decides.
 pub(super) fn faults(table: &Table<'_, '_>, names: &HostNames) -> Vec<Fault> {
     const KEYS: [&str; 9] = [
         "host",
@@ -28,6 +32,8 @@ pub(super) fn faults(table: &Table<'_, '_>, names: &HostNames) -> Vec<Fault> {
         .collect()
 }
 
+/// Reads one row. Its window is from `from` up to and without `until`; `first` bounds how often it
+/// strikes.
 fn fault(row: &Table<'_, '_>, names: &HostNames) -> Option<Fault> {
     if row.get("effect").is_none() {
         row.missing("effect", "what happens, such as effect = \"refuse\"");
@@ -77,6 +83,7 @@ fn fault(row: &Table<'_, '_>, names: &HostNames) -> Option<Fault> {
     })
 }
 
+/// A failure in sessions with a host. A recipient only makes sense at RCPT.
 fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
     let host = row.parsed("host", |text| names.host(text));
     let stage: Option<Stage> = row.parsed("stage", str::parse);
@@ -116,6 +123,7 @@ fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
     })
 }
 
+/// A failure of a query, by name and perhaps type and transport.
 fn query_failure(row: &Table<'_, '_>) -> Option<Failure> {
     for key in ["stage", "recipient"] {
         if row.get(key).is_some() {

@@ -1,4 +1,7 @@
 //! The messages of a scenario file, and the sender's settings.
+//!
+//! A row with a count is many messages, whose ids are the row's with a number behind: `m-1`, `m-2`,
+//! ...
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -15,14 +18,17 @@ use crate::{
     scenario::{SenderSettings, TlsPolicy, expected::TOTAL_KEYS},
 };
 
-/// Messages that one row may stand for, and all rows together.
+/// Messages that one row may stand for, and all rows together: a million, which a drill still holds
+/// in memory.
 const MAX_COUNT: u64 = 1_000_000;
 const MAX_MESSAGES: usize = 1_000_000;
 /// Messages of a row that are made where there are too many, so that what is expected of them is read.
 const SOME: usize = 1000;
-/// Octets that a message may have.
+/// Octets that a message may have: 64 MiB, a little more than receivers accept by default, so that
+/// a drill can be too large for them.
 const MAX_SIZE: u64 = 64 << 20;
 
+/// Reads the numbers of the statements that the scenario covers.
 pub(super) fn covers(table: &Table<'_, '_>) -> Vec<u16> {
     let numbers = table.array("covers").into_iter();
     numbers
@@ -31,6 +37,7 @@ pub(super) fn covers(table: &Table<'_, '_>) -> Vec<u16> {
         .collect()
 }
 
+/// Reads the messages of all rows. Ids must differ.
 pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     let mut ids: BTreeSet<MessageId> = BTreeSet::new();
@@ -149,6 +156,8 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
     Some((message, count))
 }
 
+/// An id: it becomes the left part of a Message-ID (RFC 5322 section 3.6.4), so it has no sign that
+/// would need quotes.
 fn message_id(text: &str) -> Result<String, String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if text.is_empty() || !text.chars().all(plain) || text.len() > 64 {
@@ -165,6 +174,7 @@ fn message_id(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// A reverse-path; empty text and `<>` are the null one.
 fn reverse_path(text: &str) -> Result<Option<Mailbox>, String> {
     if text.is_empty() || text == "<>" {
         Ok(None)
@@ -173,6 +183,7 @@ fn reverse_path(text: &str) -> Result<Option<Mailbox>, String> {
     }
 }
 
+/// Reads the sender's settings; what is not there has its default.
 pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> SenderSettings {
     const KEYS: [&str; 11] = [
         "retry",
@@ -246,6 +257,7 @@ fn schedule(table: &Table<'_, '_>, settings: &mut SenderSettings) {
     }
 }
 
+/// The names by which it knows itself.
 fn names(table: &Table<'_, '_>, settings: &mut SenderSettings) {
     let doc = table.doc();
     if table.get("names").is_some() {

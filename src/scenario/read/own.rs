@@ -1,4 +1,7 @@
 //! What a drill gets beside its own records: the domain of senders, and hosts of policies.
+//!
+//! Both are added to every zone of the drill, so that updates do not lose them, and at addresses
+//! that nothing else in the drill has.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +18,8 @@ use crate::{
 /// The lab's own domain for senders: where bounces of `sender@sender.test` arrive.
 const SENDER_ZONE: &str = "$ORIGIN sender.test.\n$TTL 3600\n\
     @ IN SOA ns hostmaster 1 7200 3600 1209600 300\n@ IN MX 10 bounces\n@ IN TXT \"v=spf1 mx -all\"\n";
-/// The address of its exchanger, or the next one that nobody else has.
+/// The address of its exchanger, from a range for documentation (RFC 5737); if that is taken, the
+/// next one that nobody else has.
 const BOUNCE_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 25);
 
 /// Adds the domain of senders, if the scenario does not bring it, on an address that nobody else has.
@@ -39,7 +43,8 @@ pub(super) fn host_sender_domain(
     zones.add_everywhere(&text::parse(&zone).expect("a valid zone"));
 }
 
-/// Gives the web server of each policy an address that no record has.
+/// Gives the web server of each policy an address that no record has, from the top of the same
+/// range down. A host that the scenario itself has is left alone.
 pub(super) fn host_policies(policies: &[PolicyRow], zones: &mut History) {
     let mut free = (1..=254).map(|last| IpAddr::from([198, 51, 100, 255 - last]));
     let mut hosted: Vec<Domain> = Vec::new();

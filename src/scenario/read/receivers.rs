@@ -7,9 +7,10 @@ use super::{
 use crate::scenario::{Certificate, Engine, PolicyRow, ReceiverSettings, TlsaParameters};
 use crate::{mta_sts::Policy, time::Moment};
 
-/// Octets that a SIZE limit may have.
+/// Octets that a SIZE limit may have: 1 GiB.
 const MAX_SIZE: u64 = 1 << 30;
 
+/// Reads the rows about receivers.
 pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<ReceiverSettings> {
     const KEYS: [&str; 6] = ["host", "certificate", "tlsa", "size", "engine", "upstream"];
     let rows = table.array("receivers").into_iter();
@@ -40,6 +41,7 @@ fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
     }
 }
 
+/// Reads the rows about MTA-STS policies. A malformed policy is no mistake: a drill may want one.
 pub(super) fn policies(table: &Table<'_, '_>) -> Vec<PolicyRow> {
     const KEYS: [&str; 6] = ["domain", "certificate", "status", "text", "from", "until"];
     let rows = table.array("policies").into_iter();
@@ -95,6 +97,7 @@ pub(super) fn engine(text: &str) -> Result<Engine, String> {
     }
 }
 
+/// Reads the `host:port` of a real server.
 fn upstream(text: &str) -> Result<Engine, String> {
     let expected =
         || format!("found {text:?}, expected a server's \"host:port\", such as \"127.0.0.1:2525\"");
@@ -105,6 +108,7 @@ fn upstream(text: &str) -> Result<Engine, String> {
     Ok(Engine::Upstream(text.to_owned()))
 }
 
+/// Reads the parameters of a TLSA record, such as `3 1 1`.
 fn tlsa(text: &str) -> Result<TlsaParameters, String> {
     let numbers: Vec<u8> = text
         .split_whitespace()

@@ -1,4 +1,7 @@
 //! The records of a scenario: in the file itself, or in a zone file beside it.
+//!
+//! A scenario's own zone text is read strictly: a slip in it is the author's to mend. A zone file
+//! may be somebody else's, and is read as leniently as `crate::zone::text` allows for files.
 
 use std::{
     ops::Range,
@@ -45,6 +48,7 @@ pub(super) fn records(
     }
 }
 
+/// The records of the `zone` key.
 fn zone_text(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record>> {
     let zone = table.text("zone")?;
     let include = including(Path::new(table.doc().path()), read_file);
@@ -68,7 +72,7 @@ fn including<'a>(
     }
 }
 
-/// The records of a string, mistakes told at their place in the file.
+/// The records of a string, its mistakes at their places in the file. `None` if there is any.
 pub(super) fn placed_records(
     table: &Table<'_, '_>,
     value: &str,
@@ -97,6 +101,7 @@ pub(super) fn beside(doc: &Document<'_>, name: &str) -> PathBuf {
     zone::file::folder_of(Path::new(doc.path())).join(name)
 }
 
+/// The records of the `zone_file`.
 fn zone_file(
     table: &Table<'_, '_>,
     read_file: &ReadFile<'_>,

@@ -1,4 +1,7 @@
 //! The updates of a scenario file: what they delete and add, and the zones that come of them.
+//!
+//! Every update makes a whole zone of its own, so that an answer at a moment is a look at one zone.
+//! What that may cost is bounded before any is made.
 
 use hickory_proto::rr::{Record, RecordType};
 
@@ -18,10 +21,13 @@ const MAX_RECORDS: usize = 3_000_000;
 
 /// A change of the records.
 struct Update {
+    /// When it happens, from the start of the drill.
     at: Moment,
     /// Where its moment stands in the file.
     offset: usize,
+    /// What is deleted, by name and perhaps type, each with its place in the file.
     deletions: Vec<Placed<(Domain, Option<RecordType>)>>,
+    /// What is added, after the deletions.
     additions: Vec<Record>,
 }
 
@@ -141,6 +147,7 @@ fn changed(mut zone: Zone, update: &Update, known: bool, doc: &Document<'_>) -> 
     zone
 }
 
+/// Reads what an update deletes: `NAME` or `NAME TYPE`.
 fn deletion(text: &str) -> Result<(Domain, Option<RecordType>), String> {
     query(text)
 }

@@ -14,7 +14,7 @@ use crate::{
     zone::{History, Zone, text},
 };
 
-/// The exchanger of the lab's own domain for senders.
+/// The exchanger of the lab's own domain for senders, where notifications arrive.
 pub(crate) const OWN_EXCHANGER: &str = "bounces.sender.test";
 
 /// Reads `NAME` or `NAME TYPE`.
@@ -28,6 +28,7 @@ pub(crate) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> 
         .ok_or_else(expected)?
         .parse()
         .map_err(|error: crate::name::InvalidDomain| error.to_string())?;
+    // Types that mean something to a query about mail; others have no use in a fault or an update.
     let known = [
         "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT",
     ];
@@ -57,7 +58,8 @@ pub(super) fn domain(text: &str) -> Result<Domain, String> {
     }
 }
 
-/// The hosts a scenario may speak of: names with addresses, the domains they stand for, addresses.
+/// The hosts that a scenario may speak of: names with addresses, exchangers, aliases, and
+/// addresses.
 pub(super) struct HostNames {
     /// Whether the records could be read; if not, any host may be meant.
     readable: bool,
@@ -86,7 +88,7 @@ impl HostNames {
         }
     }
 
-    /// A host that the records name.
+    /// Reads a host that the records name; an error with the nearest one if they do not.
     pub(super) fn host(&self, text: &str) -> Result<Host, String> {
         let host: Host = text.parse()?;
         let known = match &host {
@@ -116,18 +118,19 @@ impl HostNames {
     }
 }
 
-/// A moment, written as a duration since the start.
+/// Reads a moment, written as a duration since the start, such as `1h30m`.
 pub(super) fn moment(text: &str) -> Result<Moment, String> {
     duration(text).map(Moment)
 }
 
+/// Reads a duration.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<Span>()
         .map(|span| span.0)
         .map_err(|error| error.to_string())
 }
 
-/// One of a list of words.
+/// Reads one of a list of words; an error lists them.
 pub(super) fn word<T: Copy>(
     text: &str,
     what: &str,

@@ -1,5 +1,8 @@
 //! What stands for more than itself: `$INCLUDE`, the entries of another file, and `$GENERATE`, records of one
 //! pattern.
+//!
+//! Both may multiply what a few lines ask for, so both are bounded, and mistakes are told at the
+//! line that asked.
 
 use std::ops::Range;
 
@@ -14,11 +17,13 @@ use super::{
     Context, Frame, Line,
 };
 
-/// Files within files.
+/// Files within files: a bound that ends a file which includes itself.
 const MAX_DEPTH: usize = 8;
-/// Records that `$GENERATE` makes of one text.
+/// Records that `$GENERATE` may make in one text: 65536, the addresses of an IPv4 network of 16
+/// bits.
 const MAX_GENERATED: usize = 65_536;
-/// Files that `$INCLUDE` brings in, and their octets.
+/// Files that `$INCLUDE` may bring in, and the octets in all of them together: as many as one file
+/// may have.
 const MAX_INCLUDES: usize = 1000;
 const MAX_INCLUDED: usize = 256 << 20;
 
