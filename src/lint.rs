@@ -2,6 +2,13 @@
 //!
 //! A check looks at a [`Survey`] alone, or at the records as they are written. What is not known, as the
 //! addresses of hosts in somebody else's zone, trips nothing.
+//!
+//! The checks are a table (`catalogue`): id, severity, what ought to be, why, what to do, and who
+//! says so. The code that finds them is sorted by what it looks at: `exchangers` and `addresses` at
+//! hosts, `tlsa` at DANE, `policies` at TXT records, `records` at the records as they are written.
+//! `unseen` says what could not be checked.
+//!
+//! No check asks the network: everything is in the survey.
 
 mod addresses;
 mod catalogue;
@@ -24,13 +31,13 @@ use crate::{
     survey::{Place, Source, Survey},
 };
 
-/// How bad it is.
+/// Worth knowing; nothing has to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing.
+    /// Mail may be lost or delayed one day, as when a host fails.
     Info,
-    /// Mail may be lost or delayed one day.
+    /// Mail is lost or delayed now, or what is written has no effect.
     Warning,
     /// Mail is lost or delayed, or what is written has no effect.
     Error,
@@ -46,40 +53,41 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One thing that is checked.
+/// One thing that is checked, as the catalogue has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Its id.
+    /// Its id, such as `target-alias`: the name by which it is chosen and explained.
     pub id: &'static str,
-    /// How bad it is.
+    /// How bad it is if it does not hold.
     pub severity: Severity,
-    /// What ought to be.
+    /// What ought to be, as a sentence: `an MX target is not an alias`.
     pub claim: &'static str,
-    /// Why that matters.
+    /// Why that matters: what senders do otherwise.
     pub why: &'static str,
-    /// What to do.
+    /// What to do about it.
     pub then: &'static str,
-    /// Who says so.
+    /// The sections that say so, such as `RFC 2181 section 10.3`.
     pub cites: &'static [&'static str],
 }
 
 impl Check {
-    /// The check of an id.
+    /// The check of an id; `None` if there is no such check.
     pub fn find(id: &str) -> Option<&'static Self> {
         CHECKS.iter().find(|check| check.id == id)
     }
 }
 
-/// Something that is wrong.
+/// The check that it fails.
 #[derive(Debug, Clone)]
 pub struct Finding {
     /// What was checked.
     pub check: Check,
-    /// The domain whose mail it is about.
+    /// Where it is written down, or where what is missing would be; `None` if the records came from
+    /// a resolver.
     pub domain: Domain,
     /// Where it is written down, or where what is missing would be.
     pub place: Option<Place>,
-    /// What was found, in one line.
+    /// What was found, in one line, without control characters.
     pub message: String,
 }
 
@@ -92,6 +100,7 @@ struct Findings<'a> {
 }
 
 impl Findings<'_> {
+    /// Adds a finding, at its place or at the domain's home.
     fn add(&mut self, check: Check, place: Option<Place>, message: impl Into<String>) {
         self.found.push(Finding {
             check,
@@ -102,7 +111,8 @@ impl Findings<'_> {
     }
 }
 
-/// What others wrote into their records, without what a terminal would take for a command.
+/// A message without control characters: records are somebody else's text, and a terminal takes
+/// some of it for commands.
 pub fn plain(message: &str) -> String {
     let mut plain = String::with_capacity(message.len());
     for c in message.chars() {
@@ -114,7 +124,7 @@ pub fn plain(message: &str) -> String {
     plain
 }
 
-/// Every finding about domains, in the order of the files.
+/// Every finding about some domains, in the order of the files, the worst first at one place.
 pub fn lint(source: &Source, surveys: &[Survey]) -> Vec<Finding> {
     let mut all = Vec::new();
     for survey in surveys {

@@ -1,6 +1,21 @@
 //! What the DNS says of a mail domain: looked up once, for the plan, the checks and the rehearsal.
 //!
 //! A [`Source`] is where records are; a [`Survey`] is all of it that matters to the mail of one domain.
+//!
+//! What is looked up for a domain, in this order ([`Survey::of`]):
+//!
+//! 1. Its MX records. If that fails nothing else is asked, since each question may wait as long.
+//! 2. Addresses, aliases and TLSA records of each exchanger and of the domain itself, sixteen hosts
+//!    at once.
+//! 3. The names of the exchangers' addresses, and what these names lead to.
+//! 4. TXT records: SPF at the domain, with a walk over what it includes; DMARC at `_dmarc` and
+//!    above; MTA-STS at `_mta-sts`.
+//! 5. The host of the MTA-STS policy, and the policy where a scenario has it: nothing is fetched by
+//!    HTTPS.
+//!
+//! Not knowing is a value here ([`Reply::Unknown`], [`Reply::Failed`]), apart from knowing that
+//! there is nothing: a check that needs what is not known says nothing. Judging is `crate::lint`'s,
+//! and what mail would do is `crate::plan`'s.
 
 mod answer;
 mod files;
@@ -30,39 +45,42 @@ use crate::{
     zone::address_of,
 };
 
-/// Lookups under way at once, of hosts and of addresses.
+/// Lookups under way at once, of hosts and of addresses: enough to be quick, and few for somebody
+/// else's resolver.
 const AT_ONCE: usize = 16;
-/// Addresses of a host that are looked at.
+/// Addresses of a host that are looked at in each family. Real hosts have a few; the bound is for
+/// records made to exhaust.
 const MAX_ADDRESSES: usize = 100;
 
-/// An exchanger as it is listed.
+/// An exchanger as an MX record lists it; one that is listed twice is two of these.
 #[derive(Debug, Clone)]
 pub struct Listed {
-    /// Lower is more preferred.
+    /// The preference, 0 to 65535; lower is more preferred.
     pub preference: u16,
-    /// The host.
+    /// The exchanger that it names; the root for a null MX.
     pub host: Domain,
-    /// Seconds for which the record may be kept.
+    /// The TTL in seconds. From a resolver, what is left of it.
     pub ttl: u32,
-    /// Where the record is written down.
+    /// The place of the record in a zone file; `None` if a resolver gave it.
     pub place: Option<Place>,
 }
 
-/// What is known of a host.
+/// The name that it is an alias of, with the place of the CNAME record; `None` if it is none.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// What it is an alias of, and where that is written down.
+    /// The answer to a lookup of its A records.
     pub alias: Option<(Domain, Option<Place>)>,
-    /// Its A records.
+    /// The answer to a lookup of its AAAA records.
     pub ipv4: Reply,
-    /// Its AAAA records.
+    /// The answer to a lookup of TLSA records at `_25._tcp` under it (RFC 7672).
     pub ipv6: Reply,
-    /// Its TLSA records for SMTP.
+    /// Whether it is signed with DNSSEC; `None` where that cannot be told, as from a resolver.
     pub tlsa: Reply,
     /// Whether it is signed with DNSSEC, where that can be told.
     pub signed: Option<bool>,
 }
 
+/// Its address records, IPv4 first.
 impl Host {
     /// Its address records.
     pub fn records(&self) -> impl Iterator<Item = &Placed> {
@@ -80,62 +98,65 @@ impl Host {
         self.addressed().map(|(address, _)| address).collect()
     }
 
-    /// Whether a lookup of its addresses failed.
+    /// Whether a lookup of its addresses failed, in either family.
     pub(crate) fn has_failed(&self) -> bool {
         matches!(self.ipv4, Reply::Failed) || matches!(self.ipv6, Reply::Failed)
     }
 
-    /// Whether it is settled that it has no address.
+    /// Whether it is known to have no address in either family.
     pub(crate) fn has_no_address(&self) -> bool {
         self.ipv4.is_none() && self.ipv6.is_none()
     }
 
-    /// Whether its addresses are not known, or not all of them.
+    /// Whether its addresses are not known, or only those of one family.
     pub fn is_uncertain(&self) -> bool {
         let uncertain = |reply: &Reply| matches!(reply, Reply::Failed | Reply::Unknown);
         uncertain(&self.ipv4) || uncertain(&self.ipv6)
     }
 }
 
-/// The name of an address.
+/// The answer to a lookup of PTR records at the address's reverse name.
 #[derive(Debug, Clone)]
 pub struct Reverse {
-    /// Its PTR records.
+    /// The addresses of these names, of all of them together.
     pub names: Reply,
-    /// The addresses of these names.
+    /// Whether the addresses of some name are not known, so that one may lead back.
     pub forward: BTreeSet<IpAddr>,
     /// Whether those of some name are not known.
     pub uncertain: bool,
 }
 
-/// What the DNS says of a mail domain.
+/// All that the DNS says of the mail of one domain, looked up once.
 pub struct Survey {
-    /// The domain.
+    /// The domain, as in an address behind the `@`.
     pub domain: Domain,
-    /// The answer to a lookup of its MX records.
+    /// The answer to the lookup of its MX records.
     pub mx: Reply,
-    /// Its exchangers as they are listed, most preferred first.
+    /// Its MX records in the order of preference, then of names.
     pub listed: Vec<Listed>,
-    /// The exchangers and the domain itself.
+    /// The hosts that its MX records name, and the domain itself.
     pub hosts: BTreeMap<Domain, Host>,
-    /// The exchangers' addresses.
+    /// The exchangers' addresses, each with its names.
     pub reverse: BTreeMap<IpAddr, Reverse>,
-    /// TXT records of the domain.
+    /// The answer to the lookup of TXT records at the domain.
     pub txt: Reply,
-    /// TXT records of `_dmarc`, at the domain or the nearest one above it that has some.
+    /// The DMARC records at `_dmarc` under the domain, or under the nearest domain above it that
+    /// has some.
     pub dmarc: Reply,
-    /// TXT records of `_mta-sts`.
+    /// The answer to the lookup of TXT records at `_mta-sts` under the domain (RFC 8461 section
+    /// 3.1).
     pub mta_sts: Reply,
-    /// Where the MTA-STS policy is served.
+    /// What is known of `mta-sts` under the domain, which serves the policy.
     pub policy_host: Host,
-    /// The MTA-STS policy, where it is at hand.
+    /// The text of the MTA-STS policy; `None` unless a scenario has it.
     pub policy: Option<String>,
-    /// What a check of its SPF record comes to, if it has one.
+    /// What a check of its SPF record comes to; `None` if it has none, or several.
     pub spf: Option<SpfWalk>,
 }
 
+// Made once, read by plan, lint and rehearsal.
 impl Survey {
-    /// Looks everything up.
+    /// Looks everything up. It does not fail: what cannot be had is unknown in the survey.
     pub async fn of(source: &Source, domain: &Domain) -> Self {
         let mx = source.ask(domain, RecordType::MX).await;
         let mut listed: Vec<Listed> = mx
@@ -197,7 +218,8 @@ impl Survey {
         }
     }
 
-    /// The answer to a lookup of MX records, as the router takes it.
+    /// The answer to a lookup of MX records, as the router takes it. What is not known counts as a
+    /// lookup that failed.
     pub(crate) fn mx_answer(&self) -> MxAnswer {
         match &self.mx {
             Reply::Records(_) => {
@@ -221,7 +243,8 @@ impl Survey {
         exchangers(&self.domain, &self.mx_answer())
     }
 
-    /// The address that an exchanger's name is written as, where there should be a name.
+    /// The address that an exchanger's name is written as, where there should be a name. In a zone
+    /// file it may have the domain behind it, for lack of a final dot. `None` for a proper name.
     pub fn literal(&self, host: &Domain) -> Option<IpAddr> {
         let text = host.as_str();
         let relative = text
@@ -233,18 +256,20 @@ impl Survey {
             .find_map(|text| text.parse().ok())
     }
 
-    /// Whether an exchanger is whoever sends: `localhost`, or a name for it.
+    /// Whether an exchanger's name means the sender's own machine: `localhost`, or a name below it
+    /// (RFC 6761 section 6.3).
     pub fn is_localhost(host: &Domain) -> bool {
         let top = host.as_str().rsplit('.').next();
         top == Some("localhost") || host.as_str() == "localhost.localdomain"
     }
 
-    /// The domain's SPF records, and where they are written down.
+    /// The domain's SPF records, with their places. One is right; receivers use none of several
+    /// (RFC 7208 section 4.5).
     pub fn spf_records(&self) -> Vec<(String, Option<Place>)> {
         spf_records(&self.txt)
     }
 
-    /// Texts of a lookup of TXT records, and where they are written down.
+    /// The texts of TXT records, their strings joined, with their places.
     pub(crate) fn texts(reply: &Reply) -> Vec<(String, Option<Place>)> {
         let text = |placed: &Placed| match &placed.record.data {
             RData::TXT(txt) => Some((joined(txt), placed.place.clone())),
@@ -275,6 +300,7 @@ fn spf_records(reply: &Reply) -> Vec<(String, Option<Place>)> {
     texts
 }
 
+/// Looks up what there is about a host.
 async fn look_at(source: &Source, host: &Domain) -> Host {
     let few = |mut reply: Reply| {
         if let Reply::Records(records) = &mut reply {
@@ -293,6 +319,7 @@ async fn look_at(source: &Source, host: &Domain) -> Host {
     }
 }
 
+/// Looks up the names of an address, and their addresses.
 async fn look_back(source: &Source, address: IpAddr) -> Reverse {
     let names = source
         .ask(&Domain::from(&Name::from(address)), RecordType::PTR)
@@ -318,6 +345,9 @@ async fn look_back(source: &Source, address: IpAddr) -> Reverse {
 }
 
 /// The DMARC records of a domain, or of the nearest one above it that has some.
+///
+/// The tree is walked up to the last domain with a dot in it. An answer that is not known ends the
+/// walk: a record may be there.
 async fn dmarc(source: &Source, domain: &Domain) -> Reply {
     let above = domain.at_and_above();
     let mut last = Reply::NoData;

@@ -1,5 +1,8 @@
 //! Checks of the addresses that exchangers have: whether they can be reached, what they share, which
 //! families there are, and whether their names lead back.
+//!
+//! Addresses that are not known, or not all of them, trip only the checks that no further address
+//! could undo.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -54,7 +57,8 @@ pub(super) fn reachable(findings: &mut Findings<'_>, host: &Domain, known: &Host
     }
 }
 
-/// Why an address cannot be reached from the Internet.
+/// Why an address cannot be reached from the Internet; `None` if it can. `documented`: the domain
+/// is itself one for documentation, whose addresses are then no mistake.
 fn reserved(address: IpAddr, documented: bool) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => reserved_ipv4(address, documented),
@@ -62,6 +66,7 @@ fn reserved(address: IpAddr, documented: bool) -> Option<&'static str> {
     }
 }
 
+// The registries of RFC 6890, as far as a host may be given such an address by mistake.
 fn reserved_ipv4(address: Ipv4Addr, documented: bool) -> Option<&'static str> {
     let [first, second, ..] = address.octets();
     match () {
@@ -130,6 +135,7 @@ pub(super) struct Networks {
 }
 
 impl Networks {
+    // A network is a /24 or a /48: what one site usually gets from its provider.
     pub(super) fn of(addresses: impl IntoIterator<Item = IpAddr>) -> Self {
         let (ipv4, ipv6): (Vec<IpAddr>, Vec<IpAddr>) =
             addresses.into_iter().partition(IpAddr::is_ipv4);
@@ -160,6 +166,8 @@ fn network(address: IpAddr) -> String {
 }
 
 /// Which address families lead to an exchanger.
+///
+/// A sender with IPv4 only must find a host at each preference, or it passes over a whole level.
 fn families(findings: &mut Findings<'_>, named: &[&Listed]) {
     let survey = findings.survey;
     let known: Vec<(&&Listed, &Host)> = named

@@ -1,4 +1,11 @@
 //! Every check: what ought to be, why, what to do, and who says so.
+//!
+//! The rows are the whole of what people read about a check: `mxdrill lint --explain` and
+//! docs/checks.md are made from them. Their order is that of the documentation: the domain, its MX
+//! records, its hosts, TTLs, addresses, policies, DANE, the records themselves.
+//!
+//! `why` says what senders do, `then` what the owner of the domain does. The sections in `cite` are
+//! those that the claim rests on.
 
 use super::{Check, Severity};
 

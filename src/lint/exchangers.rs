@@ -1,4 +1,7 @@
 //! Checks of MX records, of the hosts that they name, and of TTLs.
+//!
+//! The order is that of a sender: is there a domain, a null MX, exchangers; what do they name; how
+//! do preferences relate; how long may it all be kept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +21,13 @@ use crate::{
     survey::{Host, Listed, Reply, Survey},
 };
 
-/// A preference from which on there is hardly room behind it.
+/// A preference from which on there is hardly room behind it, of 65535.
 const EXTREME: u16 = 65_000;
-/// Seconds under which a record is asked for too often.
+/// Seconds under which a record is asked for too often: five minutes.
 const LOW_TTL: u32 = 300;
-/// Seconds over which a change takes too long to be seen.
+/// Seconds over which a change takes too long to be seen: a week.
 const HIGH_TTL: u32 = 7 * 86_400;
-/// What some providers write for "as we think best".
+/// The TTL that some providers write for "automatic"; it says nothing.
 const AUTOMATIC_TTL: u32 = 1;
 /// Words in names of hosts that are meant to come last.
 const BACKUP: [&str; 8] = [
@@ -57,6 +60,7 @@ pub(super) fn is_there(findings: &mut Findings<'_>) -> bool {
     }
 }
 
+/// Everything about a domain that exists.
 pub(super) fn check(findings: &mut Findings<'_>) {
     let survey = findings.survey;
     null_mx(findings);
@@ -78,6 +82,7 @@ pub(super) fn check(findings: &mut Findings<'_>) {
     ttls(findings, &named);
 }
 
+/// A domain without MX records: it may still be its own exchanger.
 fn no_mx(findings: &mut Findings<'_>) {
     let survey = findings.survey;
     let domain = &survey.domain;
@@ -95,6 +100,9 @@ fn no_mx(findings: &mut Findings<'_>) {
     }
 }
 
+/// Whether a null MX is one (RFC 7505 section 3: "MUST NOT advertise any other
+/// MX RR"), and
+/// what stands beside it.
 fn null_mx(findings: &mut Findings<'_>) {
     let survey = findings.survey;
     let domain = &survey.domain;
@@ -174,6 +182,7 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
     }
 }
 
+/// What an exchanger's name leads to.
 fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
     let host = &listed.host;
     let place = listed.place.clone();
@@ -208,6 +217,8 @@ fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
 }
 
 /// How the preferences relate.
+///
+/// A single exchanger has no order, and whether it is a single point of failure is asked instead.
 fn preferences(findings: &mut Findings<'_>, named: &[&Listed]) {
     let hosts: BTreeSet<&Domain> = named.iter().map(|listed| &listed.host).collect();
     let levels: BTreeSet<u16> = named.iter().map(|listed| listed.preference).collect();
@@ -261,6 +272,7 @@ struct Role {
 }
 
 impl Role {
+    /// What a name says, by the words and the number in its first label.
     fn of(host: &Domain) -> Self {
         let label = host.as_str().split('.').next().unwrap_or_default();
         let has = |words: &[&str]| {

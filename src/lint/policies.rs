@@ -1,4 +1,7 @@
 //! Checks of what a domain says in TXT records: SPF, DMARC, MTA-STS.
+//!
+//! What they have in common is here: the record that counts is the only one of its kind, and a
+//! lookup that failed is a finding of its own.
 
 mod dmarc;
 mod mta_sts;
@@ -7,6 +10,7 @@ mod spf;
 use super::{Check, Findings, catalogue::LOOKUP_FAILED};
 use crate::survey::{Place, Reply};
 
+/// All three, each if its records are known.
 pub(super) fn check(findings: &mut Findings<'_>) {
     spf::check(findings);
     dmarc::check(findings);

@@ -1,4 +1,7 @@
 //! Checks of records as they are written.
+//!
+//! A survey has answers, in which a CNAME hides what stands beside it and a record that is written
+//! twice is one. These checks look at the files themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +47,8 @@ pub(super) fn check(surveys: &[Survey], files: &Files, found: &mut Vec<Finding>)
     }
 }
 
+/// Whether anything stands beside a CNAME (RFC 1034 section 3.6.2: "no other data should be
+/// present").
 fn beside_alias(
     files: &Files,
     owner: &Domain,
@@ -83,6 +88,7 @@ fn beside_alias(
     }
 }
 
+/// Whether the records of one name and type have one TTL (RFC 2181 section 5.2).
 fn ttls(owner: &Domain, set: &[Placed], add: &mut impl FnMut(Check, &Placed, String)) {
     let mut first: BTreeMap<RecordType, u32> = BTreeMap::new();
     let mut told: BTreeSet<RecordType> = BTreeSet::new();

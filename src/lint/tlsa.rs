@@ -14,6 +14,7 @@ use crate::{
     survey::{Host, Listed},
 };
 
+/// Everything about TLSA records.
 pub(super) fn check(findings: &mut Findings<'_>, named: &[&Listed]) {
     across(findings, named);
     each(findings, named);
@@ -87,7 +88,8 @@ fn each(findings: &mut Findings<'_>, named: &[&Listed]) {
     }
 }
 
-/// The field of a record that keeps senders from using it.
+/// The field of a record that keeps senders from using it (RFC 7672 section 3.1, RFC 6698 section
+/// 7); `None` if they can.
 fn unusable(tlsa: &TLSA) -> Option<String> {
     let usage = u8::from(tlsa.cert_usage);
     let selector = u8::from(tlsa.selector);

@@ -1,4 +1,7 @@
 //! What the checks did not see: a domain without findings is clean only as far as its records are known.
+//!
+//! Each line names the checks that would have needed what was not there, so that nobody takes
+//! silence for health.
 
 use super::listed;
 use crate::{
@@ -6,10 +9,10 @@ use crate::{
     survey::{Host, Reply, Survey},
 };
 
-/// Names that are told; there may be thousands.
+/// Names that are listed; how many more there are is said.
 const SHOWN: usize = 5;
 
-/// Something about a domain that is not known, and so has not been checked.
+/// Something about a domain that is not known.
 #[derive(Debug, Clone)]
 pub struct Unseen {
     /// The domain whose mail it is about.
@@ -20,6 +23,8 @@ pub struct Unseen {
     pub checks: &'static [&'static str],
 }
 
+// For each kind of record, the ids of the checks that need it. A test holds them against the
+// catalogue.
 const OF_ADDRESSES: &[&str] = &[
     "target-alias",
     "target-private",
@@ -60,7 +65,7 @@ const OF_POLICY: &[&str] = &["mta-sts-misses"];
 const OF_TLSA: &[&str] = &["tlsa-partial", "tlsa-usage", "tlsa-length", "tlsa-unsigned"];
 const OF_DNSSEC: &[&str] = &["tlsa-unsigned"];
 
-/// What was not seen of domains, in their order.
+/// What was not seen of some domains, in their order.
 pub fn unseen(surveys: &[Survey]) -> Vec<Unseen> {
     let mut all = Vec::new();
     for survey in surveys {
@@ -139,7 +144,7 @@ pub fn unseen(surveys: &[Survey]) -> Vec<Unseen> {
     all
 }
 
-/// Some of the names, and how many more there are.
+/// Some of the names, and how many more there are; `None` if there is none.
 fn few<T: ToString>(names: impl IntoIterator<Item = T>) -> Option<String> {
     let mut names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let count = names.len();

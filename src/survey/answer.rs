@@ -1,4 +1,6 @@
 //! What a lookup came to, and where its records are written down.
+//!
+//! A zone file and a resolver give the same kind of answer; only the former knows places.
 
 use std::{fmt, sync::Arc};
 
@@ -7,9 +9,9 @@ use hickory_proto::rr::Record;
 /// Where a record is written down.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The file, as the user named it.
+    /// The path of the file, as the user gave it.
     pub path: Arc<str>,
-    /// Line, from 1.
+    /// The line in it, from 1.
     pub line: usize,
 }
 
@@ -24,22 +26,22 @@ impl fmt::Display for Place {
 pub struct Placed {
     /// The record.
     pub record: Record,
-    /// Its place in a zone file.
+    /// Where it is written down; `None` if a resolver gave it.
     pub place: Option<Place>,
 }
 
-/// What a lookup came to.
+/// The answer to a lookup, from files or a resolver.
 #[derive(Debug, Clone)]
 pub enum Reply {
     /// Records of the type asked for, at the end of any aliases.
     Records(Vec<Placed>),
-    /// The name exists and has none.
+    /// The name exists and has no record of this type. It is known that there is none.
     NoData,
-    /// The name does not exist.
+    /// The name does not exist. It is known that there is none.
     NoDomain,
-    /// No answer that can be relied on.
+    /// A resolver was asked, and gave no answer that can be relied on.
     Failed,
-    /// The name is in none of the zone files, and there is no resolver to ask.
+    /// The files do not say, and there is no resolver to ask.
     Unknown,
 }
 

@@ -1,5 +1,9 @@
 //! The records of zone files and scenarios as one: what they say, and of which names and types they say
 //! everything. What they do not say trips nothing.
+//!
+//! A zone file with its SOA record says everything about its zone, up to where NS records hand a
+//! part on. A file without one is a list: it says everything of the types that it has, at and below
+//! its topmost names. A scenario says everything there is.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -25,25 +29,30 @@ use crate::{
     },
 };
 
-/// Addresses that a name may have: no answer has room for more.
+/// Addresses that a name may have; the bound is for files made to exhaust.
 const MAX_ADDRESSES: usize = 1000;
 
 /// The records of zone files and scenarios.
 #[derive(Default)]
 pub(crate) struct Files {
+    /// All records together, which answer.
     zone: Zone,
     /// Every record as it is written, repetitions too, by owner.
     pub(crate) written: BTreeMap<Domain, Vec<Placed>>,
     /// Names at and below which the files say everything.
     apexes: BTreeMap<Domain, Extent>,
-    /// Whether a scenario is among them, which says everything there is.
+    /// Whether a scenario is among the files: then a name that is not there does not exist.
     is_scenario: bool,
-    /// Types of records that mean nothing to mail, by owner.
+    /// The types of records that mean nothing to mail, by owner; some of them must not stand beside
+    /// a CNAME.
     others: BTreeMap<Domain, Vec<String>>,
+    /// The apexes of zones that the files show as signed.
     signed: BTreeSet<Domain>,
     /// Addresses that a name has.
     addresses: HashMap<Domain, usize>,
+    /// The texts of MTA-STS policies, by domain.
     policies: BTreeMap<Domain, String>,
+    /// What was passed over, a line for each file.
     notes: Vec<String>,
 }
 
@@ -76,6 +85,8 @@ impl Files {
         }
     }
 
+    /// The records of a zone file. After an error the files are of no
+    /// use: part of it may have been taken in.
     pub(super) fn add_zone_file(
         &mut self,
         path: &str,
@@ -134,6 +145,7 @@ impl Files {
         // Without an SOA record a file is about what is topmost in it, and lists records of some types.
         match apexes.is_empty() {
             true => topmost(&owners)
+                // A file may hold zones within zones, each with its SOA.
                 .for_each(|apex| self.cover_types(apex.clone(), types.iter().copied())),
             false => self
                 .apexes
@@ -172,6 +184,7 @@ impl Files {
         ))
     }
 
+    /// Notes that the files say everything of these types at and below an apex.
     fn cover_types(&mut self, apex: Domain, types: impl Iterator<Item = RecordType>) {
         let known = self
             .apexes
@@ -182,6 +195,7 @@ impl Files {
         }
     }
 
+    /// Adds a record. A PTR record says that its whole reverse zone is there.
     fn add(&mut self, record: Record, place: Option<Place>) {
         let placed = Placed {
             record: record.clone(),
@@ -204,6 +218,8 @@ impl Files {
         &self.notes
     }
 
+    /// The domains that the files are about: those with MX records; without any, the apexes that
+    /// are no reverse zones.
     pub(super) fn mail_domains(&self) -> Vec<Domain> {
         let is_mx = |placed: &Placed| placed.record.record_type() == RecordType::MX;
         let with_mx = self.written.iter().filter(|(_, set)| set.iter().any(is_mx));
@@ -300,6 +316,7 @@ impl Files {
         if !found.is_empty() {
             return Ok(Reply::Records(found));
         }
+        // An alias that leads out of the files is for somebody else to follow.
         if end != *name && !self.cover(&end, record_type) {
             return Err(end);
         }
@@ -333,6 +350,7 @@ fn kin(record_type: RecordType) -> RecordType {
     }
 }
 
+/// The serial number of an SOA record, by which people tell versions of a zone apart.
 fn serial(record: &Record) -> String {
     match &record.data {
         RData::SOA(soa) => format!("serial {}", soa.serial),

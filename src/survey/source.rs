@@ -1,4 +1,10 @@
 //! Where records are looked up: in zone files, in a scenario, or by a resolver.
+//!
+//! A question goes to the files if they say everything about the name, and to a resolver otherwise;
+//! without a resolver the answer is unknown. An alias may lead from one to the other.
+//!
+//! A resolver that does not answer at all is given up after a few questions, so that a survey of a
+//! large file ends soon without a network.
 
 use std::{
     io,
@@ -30,11 +36,12 @@ use crate::{
     zone::file::{self, Reach, Text},
 };
 
-/// Aliases followed before a chain counts as endless.
+/// Aliases followed from file to file before a chain counts as endless.
 const MAX_ALIASES: usize = 16;
-/// Wait for a resolver's answer, which is asked twice.
+/// How long to wait for a resolver's answer; each question is repeated once.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Questions without any answer after which a resolver is asked no more.
+/// Questions without any answer after which a resolver is asked no more, if it never answered at
+/// all.
 const PATIENCE: usize = 3;
 
 /// Where records are looked up: what the files have, and for all else a resolver, if there is one.
@@ -42,8 +49,10 @@ const PATIENCE: usize = 3;
 pub struct Source {
     files: Option<Files>,
     resolver: Option<TokioResolver>,
+    /// Where files may lie that files name.
     reach: Reach,
     /// Questions that the resolver answered, whatever it said, and those that it did not.
+    // They differ from failures: SERVFAIL is an answer.
     answered: AtomicUsize,
     unanswered: AtomicUsize,
 }
@@ -115,6 +124,7 @@ impl Source {
         self.add_zone(path, &text, None)
     }
 
+    /// A zone file whose text is there. Its name may say what it is about ([`file::domain_of`]).
     fn add_zone(
         &mut self,
         path: &Path,
@@ -210,6 +220,7 @@ impl Source {
         }
     }
 
+    /// Asks the resolver. Whether it answered at all is counted, whatever it said.
     async fn ask_resolver(&self, name: &Domain, record_type: RecordType) -> Reply {
         let Some(resolver) = &self.resolver else {
             return Reply::Unknown;
@@ -266,6 +277,10 @@ fn asking_only(server: SocketAddr) -> ResolverConfig {
 ///
 /// # Errors
 /// What it is, if it is neither.
+///
+/// ``` use mxdrill::survey::resolver_address;
+///
+/// assert_eq!(resolver_address("192.0.2.53").unwrap().port(), 53); ```
 pub fn resolver_address(text: &str) -> Result<SocketAddr, Invalid> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, 53));

@@ -1,5 +1,9 @@
 //! SPF (RFC 7208): the grammar of records, the check of a sender, and what is wrong with a domain's record
 //! whoever sends.
+//!
+//! The walk is a check of a sender that nothing is known of. It matches no term, so every term is
+//! looked at, and errors that would end a real check are collected: that shows all that is wrong
+//! with a record at once.
 
 mod check;
 mod macros;
@@ -15,16 +19,18 @@ pub(crate) use self::{
 use super::Source;
 use crate::name::Domain;
 
-/// What a check of an SPF record comes to where no term matches, included records and all.
+/// What a check of an SPF record costs and meets where no term matches, included records and all.
 #[derive(Debug, Clone, Default)]
 pub struct SpfWalk {
-    /// Terms that cause lookups, of which ten are allowed (RFC 7208 section 4.6.4).
+    /// The terms that cause lookups; ten are allowed (RFC 7208 section 4.6.4: "MUST limit the total number of those
+    /// terms to 10").
     pub lookups: usize,
-    /// Whether there may be more: an included record is not at hand, or depends on the message.
+    /// Whether there may be more of them: an included record is not at hand, or a target depends on
+    /// the message.
     pub more: bool,
-    /// Names whose records would have been looked at, and are not at hand.
+    /// The names whose records would have been looked at and are not at hand.
     pub unseen: BTreeSet<Domain>,
-    /// Why it ends in a permanent error.
+    /// Why it ends in a permanent error, in the order in which that was found.
     pub(crate) flaws: Vec<Flaw>,
 }
 

@@ -1,4 +1,8 @@
 //! Checks of DMARC (RFC 9989): what receivers make of the record, and which tags they pass over.
+//!
+//! A record is a list of tags. Without its version in first place it is none; a policy that is not
+//! valid spoils it; any other tag that is not understood is passed over by receivers, and its
+//! default holds.
 
 use super::{
     super::{
@@ -18,6 +22,7 @@ use crate::{
 /// The values of `p`, `sp` and `np`.
 const POLICIES: [&str; 3] = ["none", "quarantine", "reject"];
 
+/// Everything about the DMARC record that holds for the domain, its own or one above it.
 pub(super) fn check(findings: &mut Findings<'_>) {
     let survey = findings.survey;
     let domain = &survey.domain;
@@ -106,13 +111,16 @@ fn is_record(text: &str) -> bool {
     first.is_some_and(|tag| tag.name.eq_ignore_ascii_case("v") && tag.value == Some("DMARC1"))
 }
 
-/// What stands between semicolons.
+/// One tag of a record.
 struct Tag<'a> {
+    /// As it is written.
     text: &'a str,
     name: &'a str,
+    /// What follows the equals sign; `None` without one.
     value: Option<&'a str>,
 }
 
+/// The tags of a record, in order; empty ones between semicolons are none.
 fn tags(record: &str) -> impl Iterator<Item = Tag<'_>> {
     let parts = record.split(';').map(|part| part.trim_matches([' ', '\t']));
     parts.filter(|part| !part.is_empty()).map(|text| {
@@ -128,7 +136,7 @@ fn tags(record: &str) -> impl Iterator<Item = Tag<'_>> {
     })
 }
 
-/// The value of a tag.
+/// The value of a tag; `None` if the record does not have it. The first one counts.
 fn value<'a>(record: &'a str, wanted: &str) -> Option<&'a str> {
     let mut tags = tags(record);
     tags.find(|tag| tag.name.eq_ignore_ascii_case(wanted))
@@ -158,6 +166,7 @@ impl Tag<'_> {
         }
     }
 
+    /// What would be understood, as the end of a message.
     fn hint(&self) -> &'static str {
         match &*self.name.to_ascii_lowercase() {
             _ if self.value.is_none() => "; expected NAME=VALUE",

@@ -1,4 +1,7 @@
 //! Checks of MTA-STS (RFC 8461): the record that announces a policy, and the policy.
+//!
+//! The record is read to the letter here, where `crate::mta_sts` reads it as leniently as a sender
+//! may: the owner should mend what only some senders accept.
 
 use super::{
     super::{
@@ -13,6 +16,7 @@ use crate::{
     survey::Survey,
 };
 
+/// Everything about the record and, where it is at hand, the policy.
 pub(super) fn check(findings: &mut Findings<'_>) {
     let survey = findings.survey;
     let domain = &survey.domain;

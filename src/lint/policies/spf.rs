@@ -1,4 +1,7 @@
 //! Checks of SPF: a domain has one record, it is valid, and checking it does not end in an error.
+//!
+//! The walk over the record ([`SpfWalk`]) has found the flaws; here each gets the check that it
+//! fails and its words.
 
 use super::{
     super::{
@@ -15,6 +18,7 @@ use crate::survey::{
     Flaw, MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record, SpfWalk,
 };
 
+/// Everything about the SPF record.
 pub(super) fn check(findings: &mut Findings<'_>) {
     let survey = findings.survey;
     let domain = &survey.domain;

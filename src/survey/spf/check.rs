@@ -21,11 +21,12 @@ use crate::{name::Domain, zone::address_of};
 
 /// Terms that may cause lookups (section 4.6.4).
 pub(crate) const MAX_LOOKUPS: usize = 10;
-/// Lookups that may find nothing.
+/// Lookups that may find nothing (section 4.6.4).
 pub(crate) const MAX_VOID: usize = 2;
 /// Exchangers that an `mx` term may name, and names of an address that are looked at.
 pub(crate) const MAX_NAMES: usize = 10;
-/// Lookups after which nobody counts on.
+/// Stop counting here: the number of lookups is far over the limit, and includes may go in a
+/// circle.
 const ENOUGH: usize = 50;
 
 /// What a check comes to.
@@ -95,7 +96,7 @@ pub(crate) struct Check<'a, L> {
     pub(crate) flaws: Vec<Flaw>,
     /// Targets that are not at hand.
     pub(crate) unseen: BTreeSet<Domain>,
-    /// Whether a target depends on the message.
+    /// Whether a target depends on the message, by a macro of the sender.
     pub(crate) depends: bool,
     open: Vec<Domain>,
 }

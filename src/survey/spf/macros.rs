@@ -1,15 +1,21 @@
 //! Macro strings of SPF (RFC 7208 section 7): their grammar, and what they expand to.
+//!
+//! A macro is `%{d2r.}`, say: the value of a letter, split at delimiters, reversed if so asked, cut
+//! to its last parts and joined by dots. What the letters stand for is handed in, so that a check
+//! without a sender can ask first which it would need.
 
 use std::{fmt, net::IpAddr};
 
-/// A macro string, taken apart.
+/// A macro string, taken apart once and expanded as often as needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MacroString {
     parts: Vec<Part>,
+    /// As it was written, for messages.
     text: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+// The grammar's `macro-string = *( macro-expand / macro-literal )`.
 enum Part {
     Literal(String),
     /// `%%`, `%_` and `%-`, and what they stand for.
@@ -32,13 +38,19 @@ struct Expand {
 /// What a macro stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Letter {
+    // In the order of section 7.2.
     Sender,
     LocalPart,
     SenderDomain,
+    /// `d`: the domain whose record is checked now.
     Domain,
+    /// `i`: the sender's address, with dots.
     Address,
+    /// `p`: the validated name of the address.
     ValidatedName,
+    /// `v`: `in-addr` or `ip6`.
     Version,
+    /// `h`: the name in HELO or EHLO.
     Helo,
 }
 
@@ -69,6 +81,7 @@ impl fmt::Display for Unfit {
 }
 
 impl MacroString {
+    /// Takes a text apart. All of it must be printable ASCII without spaces (section 7.1).
     pub(crate) fn parse(text: &str) -> Result<Self, Unfit> {
         let mut parts = Vec::new();
         let mut rest = text;
@@ -140,6 +153,7 @@ impl MacroString {
 }
 
 impl Expand {
+    /// Reads what stands between the braces.
     fn parse(inside: &str) -> Result<Self, Unfit> {
         let sign = inside.chars().next().ok_or(Unfit::Percent)?;
         let letter = match sign.to_ascii_lowercase() {
@@ -181,6 +195,7 @@ impl Expand {
         }
     }
 
+    /// The value after splitting, reversing and cutting.
     fn of(&self, value: &str) -> String {
         let delimiters: &[char] = &match self.delimiters.is_empty() {
             true => vec!['.'],

@@ -1,4 +1,8 @@
 //! An SPF record as its grammar has it (RFC 7208 section 12): terms, or the first one that is none.
+//!
+//! The grammar is kept to the letter: receivers differ in what they let pass, and a record has to
+//! work with the strictest. `exp` and unknown modifiers are checked for their syntax and otherwise
+//! ignored (section 6).
 
 use std::{
     fmt,
@@ -10,7 +14,9 @@ use super::macros::{MacroString, Unfit};
 /// A record: a syntax error anywhere makes all of it void (section 4.6).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Record {
+    /// In their order, which is that of the check.
     pub(crate) directives: Vec<Directive>,
+    /// Where the check goes on if no directive matches (section 6.1).
     pub(crate) redirect: Option<MacroString>,
 }
 
@@ -23,6 +29,7 @@ pub(crate) struct Directive {
     pub(crate) text: String,
 }
 
+/// What a match means (section 4.6.2); without a sign it is a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Qualifier {
     Pass,
@@ -31,6 +38,7 @@ pub(crate) enum Qualifier {
     Neutral,
 }
 
+/// What a sender is compared with (section 5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Mechanism {
     All,
@@ -43,7 +51,7 @@ pub(crate) enum Mechanism {
     Exists(MacroString),
 }
 
-/// How many bits of an address have to be the same.
+/// How many bits of an address have to be the same; all of them by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lengths {
     pub(crate) ipv4: u8,
@@ -53,6 +61,7 @@ pub(crate) struct Lengths {
 /// The term that makes a record invalid, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BadTerm {
+    /// The term as it is written.
     pub(crate) term: String,
     why: String,
 }
@@ -71,6 +80,8 @@ pub(crate) fn is_record(text: &str) -> bool {
 }
 
 impl Record {
+    /// Reads a record whose version was found right ([`is_record`]). The first bad term is the
+    /// error.
     pub(crate) fn parse(text: &str) -> Result<Self, BadTerm> {
         let mut record = Self::default();
         let mut has_exp = false;
@@ -118,6 +129,7 @@ fn unknown_modifier(name: &str, value: &str) -> Result<(), String> {
         .map_err(|unfit| unfit.to_string())
 }
 
+/// Reads a mechanism with its qualifier.
 fn directive(term: &str) -> Result<Directive, String> {
     let (qualifier, rest) = match term.as_bytes().first() {
         Some(b'+') => (Qualifier::Pass, &term[1..]),
@@ -165,6 +177,7 @@ fn directive(term: &str) -> Result<Directive, String> {
     })
 }
 
+/// Reads `:ADDRESS` or `:ADDRESS/LENGTH` of ip4 and ip6.
 fn network<A: std::str::FromStr>(
     rest: &str,
     longest: u8,
@@ -236,6 +249,8 @@ fn domain_spec(text: &str) -> Result<MacroString, String> {
     }
 }
 
+/// `toplabel`: letters, digits and hyphens, no hyphen at either end, and not of digits alone
+/// (section 7.1).
 fn is_top_label(label: &str) -> bool {
     let has = |wanted: fn(&u8) -> bool| label.as_bytes().iter().any(wanted);
     let is_plain = label
