@@ -3,6 +3,20 @@
 //! An [`Adapter`] is a short file about one of them. [`packages`] fetches and unpacks it, [`drive`] lets it
 //! send a drill's messages, [`cell`] is one drill of one of them in a private network of its own, and
 //! [`suite`] plays the suite with many of them and makes the matrix.
+//!
+//! One run goes like this:
+//!
+//! 1. [`fit`] lets the reference sender play the drill, to see what a server must have for it and
+//!    whether real time can carry it.
+//! 2. [`cell`] makes a network, a process and a root folder for the drill ([`crate::sandbox`]), and
+//!    starts the lab in it.
+//! 3. [`drive`] runs the adapter's scripts: configure, start, then submissions and passes as the
+//!    drill's schedule has them.
+//! 4. The log is judged as that of a mail server: what it returns is seen, what it keeps is not.
+//! 5. [`suite`] plays again what did not pass and what chance has a part in, and [`matrix`] grades
+//!    it.
+//!
+//! What is written about a matrix is `report`'s.
 
 pub(crate) mod adapter;
 pub(crate) mod cell;

@@ -6,6 +6,19 @@
 //! drilled. The first process inside dies with its keeper, and everything else inside dies with it:
 //! the kernel takes processes, mounts and network away, however a run ends. What the lab serves
 //! inside is `lab::namespace`'s.
+//!
+//! The steps, in order:
+//!
+//! 1. The keeper makes new namespaces for mounts, network, host name, IPC and processes, and for
+//!    users unless it is root and asked for the host's ids.
+//! 2. It starts this program again, which is process 1 of the new namespace of processes: when that
+//!    ends, the kernel ends all others in it.
+//! 3. Process 1 reads from a pipe whose other end the keeper holds: if that is closed, the keeper
+//!    was dead before the kernel was told to end process 1 with it ([`begin`]).
+//! 4. It mounts its own `/proc`, hides the host's files ([`root`]) or only those that name servers
+//!    are found by ([`files`]), gives itself ids ([`ids`]) and brings up the network ([`host`]).
+//!
+//! Nothing of it needs root where user namespaces are allowed.
 
 pub(crate) mod files;
 pub(crate) mod host;
@@ -39,9 +52,9 @@ use nix::{
 
 use crate::signals;
 
-/// How long the first process inside may take to end once it was asked to.
+/// How long the first process inside may take to end once it was asked to, before it is killed.
 const LAST_WORDS: Duration = Duration::from_secs(10);
-/// How often it is asked.
+/// How often it is asked: a process that has just begun has no handler yet and hears nothing.
 const SAID_AGAIN: Duration = Duration::from_millis(100);
 
 /// Whose ids programs inside have.
@@ -72,6 +85,7 @@ enum Terminated {
     EndsAll,
 }
 
+/// Starts this program as the first process inside, and waits for it.
 fn inside(arguments: &[OsString], terminated: Terminated) -> io::Result<ExitStatus> {
     let (lifeline, held) = io::pipe()?;
     fcntl(&lifeline, FcntlArg::F_SETFD(FdFlag::empty()))?;
@@ -153,11 +167,12 @@ pub(crate) fn die_with_parent() -> io::Result<Parent> {
 /// The variable that tells a process the id of the one that started it.
 pub(crate) const PARENT: &str = "MXDRILL_PARENT";
 
+/// The error when there is nobody left to work for.
 fn gone() -> io::Error {
     io::Error::other("the process that asked for this is gone")
 }
 
-/// The process that this one is to die with.
+/// The process that this one is to die with, as it was when the kernel was told so.
 pub(crate) struct Parent(Pid);
 
 /// As [`run_inside`], in a process that is to die with its parent.
@@ -178,6 +193,8 @@ pub(crate) fn run_inside_with(
     inside(arguments, Terminated::EndsAll)
 }
 
+/// Makes the namespaces for this process's children. In a new namespace of users, one id is mapped:
+/// more would need a helper that is root.
 fn separate(ids: Ids) -> io::Result<()> {
     let (user, group) = (geteuid(), getegid());
     let private_user = ids == Ids::Mapped || !user.is_root();
@@ -192,6 +209,7 @@ fn separate(ids: Ids) -> io::Result<()> {
     unshare(flags).map_err(|error| refused("namespaces", error.into()))?;
     if private_user {
         let map = |id: u32| format!("0 {id} 1\n");
+        // The kernel asks for this before an ordinary user may map a group.
         fs::write("/proc/self/setgroups", "deny")
             .and_then(|()| fs::write("/proc/self/uid_map", map(user.as_raw())))
             .and_then(|()| fs::write("/proc/self/gid_map", map(group.as_raw())))
@@ -200,7 +218,7 @@ fn separate(ids: Ids) -> io::Result<()> {
     Ok(())
 }
 
-/// What a system that does not allow it is told with.
+/// The error for a system that does not allow namespaces, with what would.
 fn refused(what: &str, error: io::Error) -> io::Error {
     let hint = "a private network needs Linux with user namespaces (sysctl user.max_user_namespaces above 0; \
         on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0), or root; in a container, --privileged";
@@ -221,11 +239,13 @@ pub(crate) fn begin(lifeline: RawFd, host_name: &str) -> io::Result<()> {
         .read(true)
         .custom_flags(OFlag::O_NONBLOCK.bits())
         .open(format!("/proc/self/fd/{lifeline}"))?;
+    // Nothing to read yet means that the keeper is there; an end of file means that it is not.
     match keeper.read(&mut [0]) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         _ => return Err(io::Error::other("the process that keeps this one is gone")),
     }
     let none = None::<&str>;
+    // Mounts that are shared with the host would be seen there.
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none)
         .map_err(|error| refused("mounts of its own", error.into()))?;
     mount_proc(Path::new("/proc"))?;

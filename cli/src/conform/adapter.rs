@@ -1,4 +1,7 @@
 //! A mail server as a file: where it comes from, how it is set up, started, given mail and asked.
+//!
+//! The file says what differs between mail servers; everything else is done the same way for all. A
+//! mistake in it is told with its place when it is read, not when the drill is at that point.
 
 use std::{
     collections::BTreeMap,
@@ -12,26 +15,29 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use super::fit::Feature;
 use mxdrill::diagnostic::Mistake;
 
-/// The adapters that come with mxdrill.
+/// The adapters that come with mxdrill, in the program itself: it works without its source.
 static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/conform/adapters");
 
 /// How mxdrill drives one mail server. Every text but the first few is a shell script (`sh -eu`),
 /// run inside the private network; docs/adapters.md tells what it finds there.
+///
+/// Scripts get the drill's names, addresses and wishes as variables of the environment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Adapter {
-    /// Its name as its makers write it.
+    /// Its name as its makers write it, such as `Postfix`.
     pub(crate) name: String,
     /// Where it lives: a page of the web, which reports link to.
     #[serde(deserialize_with = "web_address")]
     pub(crate) home: String,
-    /// Packages of the distribution.
+    /// Packages of the npm registry that it is unpacked from.
     #[serde(default)]
     pub(crate) debian: Vec<String>,
     /// Packages of the npm registry.
     #[serde(default)]
     pub(crate) npm: Vec<String>,
-    /// Users, each with a group of the same name.
+    /// Groups that it wants besides.
+    /// processes keep the user's own id, but for `runs_as`.
     #[serde(default)]
     pub(crate) users: Vec<String>,
     /// Groups alone.
@@ -44,9 +50,9 @@ pub(crate) struct Adapter {
     /// Why its clock does not run as ours does: what it does too soon by that is not held against it.
     #[serde(default)]
     pub(crate) bent_clock: Option<String>,
-    /// Prints the version.
+    /// Prints the version, and nothing else.
     pub(crate) version: String,
-    /// Writes the configuration.
+    /// Writes the configuration, once for each drill.
     pub(crate) configure: String,
     /// Starts what runs in the background, and ends once mail can be handed over.
     #[serde(default)]
@@ -54,7 +60,7 @@ pub(crate) struct Adapter {
     /// Hands over the message in the file `$MESSAGE`.
     #[serde(default)]
     pub(crate) submit: Option<String>,
-    /// Where mail is handed over by SMTP instead.
+    /// The address and port at which it accepts mail by SMTP, where there is no `submit`.
     #[serde(default)]
     pub(crate) submit_smtp: Option<String>,
     /// Succeeds when no delivery is under way; without it, submission and flush end with the pass.
@@ -70,7 +76,8 @@ pub(crate) struct Adapter {
     /// What in the configuration decides about routing, for readers of the results.
     #[serde(default)]
     pub(crate) settings: Vec<String>,
-    /// A file that the server logs to, if not through the system's logger.
+    /// The file that the server logs to; `None`: it uses the system's logger, which the drill
+    /// listens in the place of.
     #[serde(default)]
     pub(crate) log: Option<PathBuf>,
     /// Parts of the paths of scenarios in which what it does is a matter of chance for reasons of its own,
@@ -80,7 +87,7 @@ pub(crate) struct Adapter {
     /// What results depend on: a part of a scenario's path, and the setting.
     #[serde(default)]
     pub(crate) depends: BTreeMap<String, String>,
-    /// What it does not have, with the reason.
+    /// What it does not have, with the reason that is given where a drill is left out.
     #[serde(default)]
     pub(crate) cannot: BTreeMap<Feature, String>,
 }
@@ -97,6 +104,7 @@ impl Adapter {
         Self::parse(&path.display().to_string(), &text)
     }
 
+    /// Reads an adapter, and what no type says of it: how mail is handed over, and who it runs as.
     fn parse(path: &str, text: &str) -> io::Result<Self> {
         let adapter: Self = toml::from_str(text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
@@ -118,14 +126,15 @@ impl Adapter {
         Ok(adapter)
     }
 
-    /// Whether chance has a part in a scenario because of the server.
+    /// Whether chance has a part in a scenario for reasons of the server's own.
     pub(crate) fn leaves_to_chance(&self, scenario: &str) -> bool {
         self.chance
             .iter()
             .any(|part| scenario.contains(part.as_str()))
     }
 
-    /// What the result of a scenario depends on.
+    /// The setting that the result of a scenario depends on; `None` if it is known to depend on
+    /// none.
     pub(crate) fn depends_on(&self, scenario: &str) -> Option<&str> {
         let mut known = self.depends.iter();
         let (_, setting) = known.find(|(part, _)| scenario.contains(part.as_str()))?;
@@ -176,7 +185,7 @@ impl Adapter {
     }
 }
 
-/// An address of the web, and no other that a browser would do something with.
+/// An address of the web: reports link to it, and a browser must not take it for anything else.
 fn web_address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let text = String::deserialize(from)?;
     let lower = text.to_ascii_lowercase();

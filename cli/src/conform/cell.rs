@@ -4,6 +4,9 @@
 //! [`play`] is called by whoever makes the matrix: it starts this program again as the keeper of the
 //! namespaces ([`keep`]), which starts it as their first process ([`inside`]). A [`Job`] goes in by
 //! standard input, a [`Cell`] comes out by standard output.
+//!
+//! A process for each drill makes the isolation simple: when it ends, the kernel takes everything
+//! in its namespaces, whatever the mail server has started or forgotten.
 
 use std::{
     ffi::OsString,
@@ -37,22 +40,24 @@ use mxdrill::{
     zone::file::Reach,
 };
 
-/// The longest a drill may take.
+/// The longest a drill may take in real time; one that takes longer is inconclusive.
 const LIMIT: Duration = Duration::from_secs(150);
-/// Every timeout of the reference sender: no reply is later, but for those that never come.
+/// Every timeout of the reference sender, as `drive` sets those of servers. All replies that come
+/// at all come earlier.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// Octets of a notification that are kept.
+/// Octets of a notification that are kept: its header and the report are at its beginning.
 const MAX_RETURNED: usize = 4 * 1024;
-/// Octets of the server's syslog that are kept.
+/// Octets of the server's syslog that are kept for each drill.
 const MAX_SYSLOG: usize = 48 * 1024;
 
-/// A drill to be played.
+/// A drill to be played, as it goes to the process that plays it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Job {
     pub(crate) player: Player,
-    /// The scenario file, and where it is from.
+    /// The path of the scenario, and whether it is one of mxdrill's own.
     pub(crate) scenario: PathBuf,
     pub(crate) from: Source,
+    /// Where randomness starts from.
     pub(crate) seed: u64,
 }
 
@@ -69,32 +74,33 @@ pub(crate) enum Player {
     Reference { flaw: Option<String> },
 }
 
-/// Where the scenarios are from that are played.
+/// Where the scenarios come from.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum Source {
-    /// They come with mxdrill.
+    /// They are bundled with mxdrill, and name no files.
     Mxdrill,
-    /// They are the user's, and name files within this.
+    /// They are the user's. The files that they name may lie within this reach.
     User(Reach),
 }
 
-/// What came of it.
+/// What came of a drill, as it comes back from the process that played it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Cell {
-    /// The version that the server said it has.
+    /// The version that the server printed; empty if it said none.
     pub(crate) version: String,
-    /// Why the drill did not come to its end.
+    /// Why the drill did not come to its end; `None` if it did. What was found then means nothing.
     pub(crate) trouble: Option<String>,
     /// What is wrong.
     pub(crate) findings: Vec<Broken>,
     /// What is worth knowing and no failure.
     pub(crate) notes: Vec<String>,
-    /// What each message came to.
+    /// What became of each message, a line each.
     pub(crate) endings: Vec<String>,
-    /// Every attempt.
+    /// Every attempt, a line each.
     pub(crate) attempts: Vec<String>,
-    /// Of a sample: how many of its messages, and how many first attempts each host of a share had.
+    /// How many messages were sent; of a sample, fewer than the scenario has.
     pub(crate) sampled: usize,
+    /// How many first attempts each host of a share had, in the order of the shares.
     pub(crate) counts: Vec<usize>,
     /// The drill written down, for `mxdrill judge`: JSON lines.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -111,7 +117,8 @@ pub(crate) struct Cell {
     pub(crate) seconds: f64,
 }
 
-/// Something that is wrong, as it is passed on.
+/// A finding of the verdict as it is passed on between processes: the rule is text here, since a
+/// name of the table cannot be read back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Broken {
     pub(crate) claim: String,
@@ -227,6 +234,9 @@ pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
 
 /// The reference sender's drill. All that it says of itself is struck from the log: it is judged as a
 /// mail server is, and as a command is.
+///
+/// The self-test of judge and network: the reference sender must pass, and one with a flaw must
+/// not.
 async fn control(sender: Reference, seed: u64, fit: &Fit) -> io::Result<Cell> {
     let mut scenario = Scenario::clone(&fit.scenario);
     scenario.sender.timeouts = Timeouts::all(TIMEOUT);
@@ -266,6 +276,7 @@ async fn control(sender: Reference, seed: u64, fit: &Fit) -> io::Result<Cell> {
     })
 }
 
+/// A mail server's drill.
 async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
     let syslog = Syslog::listen()?;
     let scenario = &fit.scenario;
@@ -298,6 +309,7 @@ async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> 
             (Vec::new(), Vec::new(), String::new())
         }
     };
+    // Only notifications are from the null reverse-path.
     let returned = lab.messages().into_iter().filter(|one| one.from.is_empty());
     let returned = returned
         .map(|one| {
@@ -331,13 +343,14 @@ async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> 
     })
 }
 
+/// The drill written down, as `mxdrill run --format json` does.
 fn written_down(scenario: &Arc<Scenario>, run: &Run) -> io::Result<String> {
     let mut lines = Vec::new();
     mxdrill::recording::write(&mut lines, scenario, run)?;
     String::from_utf8(lines).map_err(io::Error::other)
 }
 
-/// What listens in the place of the system's logger.
+/// What listens in the place of the system's logger, until the process ends.
 struct Syslog {
     lines: Arc<Mutex<String>>,
 }

@@ -25,15 +25,15 @@ use mxdrill::{
     time::Moment,
 };
 
-/// How long the server may take to be ready, and to end one pass.
+/// The longest that the server may take to be ready, and for one pass.
 const PASS_LIMIT: Duration = Duration::from_secs(40);
 /// How often it is asked whether a pass is over.
 const POLL: Duration = Duration::from_millis(40);
-/// Seconds for every timeout of the server's SMTP client.
+/// Seconds for every timeout of the server's SMTP client: it costs real time.
 const TIMEOUT: &str = "3";
-/// How often nothing must have happened before a pass that shows nothing is over.
+/// Idle polls after which a pass that produced no event counts as over.
 const HESITATION: u32 = 4;
-/// How often nothing may have happened in an open session before it counts as left.
+/// Idle polls after which an open session counts as abandoned.
 const ABANDONED: u32 = 12;
 /// Octets that a script may print where that is read.
 const MAX_PRINTED: u64 = 1024 * 1024;
@@ -90,11 +90,12 @@ struct Drive<'a> {
 enum Next {
     Submission,
     Pass,
-    /// A message is given up.
+    /// Messages are given up, all at once.
     Expiry,
 }
 
 impl Drive<'_> {
+    /// The whole drill: set up, then what comes next until nothing does.
     async fn through(&mut self) -> io::Result<()> {
         self.scripts
             .run("configure", &self.adapter.configure)
@@ -120,6 +121,7 @@ impl Drive<'_> {
         Ok(())
     }
 
+    /// A pass over the queue, until it is over.
     async fn flush(&mut self) -> io::Result<()> {
         let before = self.post.log().len();
         self.scripts.run("flush", &self.adapter.flush).await?;
@@ -368,6 +370,7 @@ impl Scripts {
         Ok(printed)
     }
 
+    /// An error with the last line that was said, if a script failed.
     fn succeeded(what: &str, status: ExitStatus) -> io::Result<()> {
         if status.success() {
             return Ok(());

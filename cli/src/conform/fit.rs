@@ -23,11 +23,11 @@ use mxdrill::{
     zone::Zone,
 };
 
-/// The longest delay of a drill that is waited for in real time.
+/// The longest delay of a drill that is waited for in real time; a longer one needs virtual time.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The most passes over the queue in one drill.
+/// The most passes over the queue in one drill: each costs real time.
 pub(crate) const MOST_PASSES: usize = 12;
-/// Something a mail server may not have.
+/// Something that a drill may need and a mail server may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Feature {
@@ -82,18 +82,20 @@ impl fmt::Display for Feature {
     }
 }
 
-/// What a drill is to a mail server.
+/// What a drill is to a mail server: what of it is played, and what it takes.
 #[derive(Debug, Clone)]
 pub(crate) struct Fit {
     /// The drill, its sample if it has many messages.
     pub(crate) scenario: Arc<Scenario>,
-    /// What of a sample is judged by statistics.
+    /// The shares of a sample, which are judged by statistics over several runs.
     pub(crate) shares: Vec<Share>,
-    /// Whether chance has a part: exchangers are equal, or one has several addresses.
+    /// Whether chance has a part: some exchangers are equal, or one has several addresses. It is
+    /// played several times then.
     pub(crate) chance: bool,
-    /// What the server must have for it.
+    /// What the server must have for it, in a fixed order: the first that is missing is given as
+    /// the reason.
     pub(crate) needs: Vec<Feature>,
-    /// Why no mail server can be put through it.
+    /// Why no mail server can be put through it; `None` if some may.
     pub(crate) obstacle: Option<String>,
 }
 
@@ -130,7 +132,7 @@ impl Fit {
         fit
     }
 
-    /// Why a mail server cannot be put through the drill.
+    /// Why this mail server cannot be put through the drill; `None` if it can.
     pub(crate) fn obstacle(&self, adapter: &Adapter) -> Option<String> {
         let lacks = |need: &&Feature| adapter.cannot.contains_key(need);
         match self.needs.iter().find(lacks) {
@@ -147,7 +149,8 @@ impl Fit {
 /// gives up (`docs/requirements.md`).
 const SCHEDULE: [u16; 5] = [24, 25, 26, 28, 33];
 
-/// A drill that speaks of how the reference sender is set, or of what stands behind a receiver.
+/// Why a drill speaks of how the reference sender is set, or of what stands behind a receiver;
+/// `None` if it does neither.
 fn about_the_reference(scenario: &Scenario) -> Option<String> {
     let settings = &scenario.sender;
     if scenario.needs_sockets() {
@@ -176,6 +179,8 @@ fn about_the_reference(scenario: &Scenario) -> Option<String> {
     Some(format!("is about the reference sender's setting `{set}`"))
 }
 
+/// What a server must have for a drill: by the scenario, and by what happened to the reference
+/// sender in it.
 fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
     let settings = &scenario.sender;
     let attempts = mxdrill::observe::attempts(scenario, &run.events);
@@ -271,7 +276,7 @@ fn expires(scenario: &Scenario, run: &Run) -> bool {
         .any(|event| expired(&event.what, event.at))
 }
 
-/// A drill that real time cannot carry.
+/// Why real time cannot carry a drill; `None` if it can.
 fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
     let waits = scenario
         .faults

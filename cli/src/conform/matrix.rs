@@ -1,4 +1,8 @@
 //! The conformance matrix as data: drills by mail server, and what each cell is judged as.
+//!
+//! A cell is graded by the worst that was found in it. Shares of first attempts are judged by
+//! statistics, since a fair choice may look unfair in a few messages; the bound is so wide that a
+//! wrong verdict is not to be expected in the life of the suite.
 
 use std::{fmt, sync::Arc};
 
@@ -10,10 +14,12 @@ use mxdrill::{
     scenario::{Scenario, Share},
 };
 
-/// Standard deviations by which a share must miss its bounds to be wrong: one in three million.
+/// Standard deviations by which a share must miss its bounds to be wrong. Five are passed by chance
+/// once in three million times.
 const CERTAIN: f64 = 5.0;
 
-/// How a mail server did in a drill.
+/// How a mail server did in a drill, from good to bad. That nothing is known is worse than a
+/// difference that only informs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Grade {
@@ -91,21 +97,21 @@ impl fmt::Display for Grade {
     }
 }
 
-/// A mail server of the matrix.
+/// A mail server of the matrix, with all that somebody needs to play it again.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Column {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) home: String,
-    /// As it says itself.
+    /// The version, in its own words.
     pub(crate) version: String,
-    /// What it was unpacked from.
+    /// The packages that it was unpacked from, with their versions.
     pub(crate) packages: Vec<String>,
-    /// What in its configuration decides.
+    /// What in its configuration decides about routing, a line each.
     pub(crate) settings: Vec<String>,
-    /// The script that configured it.
+    /// The script that wrote the configuration.
     pub(crate) configure: String,
-    /// What it does not have.
+    /// The features that it does not have, each with the reason.
     pub(crate) cannot: Vec<(String, String)>,
 }
 
@@ -116,8 +122,9 @@ pub(crate) struct Row {
     pub(crate) summary: String,
     pub(crate) level: Level,
     pub(crate) cites: Vec<String>,
-    /// The numbers of the statements that it covers.
+    /// The numbers of the statements in `docs/requirements.md` that it covers.
     pub(crate) covers: Vec<u16>,
+    /// How each mail server did, in the order of the columns.
     pub(crate) cells: Vec<Judged>,
 }
 
@@ -133,7 +140,7 @@ impl Row {
         }
     }
 
-    /// Whether it is about something that is asked for.
+    /// Whether a MUST or a SHOULD asks for it.
     fn binds(&self) -> bool {
         matches!(self.level, Level::Must | Level::Should)
     }
@@ -150,22 +157,23 @@ impl Row {
     }
 }
 
-/// A cell, judged.
+/// A cell of the matrix: a drill of a mail server, judged over all its runs.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Judged {
+    /// What it is judged as.
     pub(crate) grade: Grade,
-    /// Why it is unfit or inconclusive.
+    /// Why it is unfit or inconclusive; `None` for other grades, unless chance had a part.
     pub(crate) reason: Option<String>,
-    /// The setting that it depends on.
+    /// The setting that the result depends on, if the adapter knows of one.
     pub(crate) depends: Option<String>,
     /// How often it was played; more than once where chance has a part, or the first time was not
     /// a pass.
     pub(crate) runs: usize,
-    /// Whether it did not come to the same each time.
+    /// Whether it came to different grades in the same circumstances.
     pub(crate) flaky: bool,
-    /// Of a sample: what was counted, and what that should be.
+    /// Of a sample: what was counted over all rounds, and what that should be.
     pub(crate) shares: Vec<Counted>,
-    /// The run that shows it.
+    /// The run that shows the grade; `None` if there was none.
     pub(crate) evidence: Option<Cell>,
 }
 
@@ -186,9 +194,12 @@ impl Judged {
 /// Something counted over all runs of a sample.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Counted {
+    /// The share of first attempts that a host should have.
     #[serde(flatten)]
     pub(crate) share: Share,
+    /// How many first attempts it had in all rounds.
     pub(crate) count: usize,
+    /// Out of how many messages.
     pub(crate) of: usize,
     /// How often in each run: what a server draws in one second may be the same for all messages.
     pub(crate) runs: Vec<usize>,
@@ -213,6 +224,7 @@ impl Counted {
         self.runs.push(count);
     }
 
+    // Between which shares the true one lies, as far as can be told.
     #[expect(clippy::cast_precision_loss, reason = "counts of messages are small")]
     fn interval(&self) -> (f64, f64) {
         let of = self.of.max(1) as f64;
@@ -282,7 +294,7 @@ impl fmt::Display for Counted {
     }
 }
 
-/// The matrix.
+/// The conformance matrix: rows of drills, columns of mail servers.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Matrix {
     /// The version of mxdrill that made it.
@@ -293,6 +305,7 @@ pub(crate) struct Matrix {
     pub(crate) rows: Vec<Row>,
 }
 
+/// How many drills got each grade, for one mail server.
 impl Matrix {
     /// How often a mail server got each grade.
     pub(crate) fn tally(&self, column: usize) -> [(Grade, usize); 6] {
@@ -327,13 +340,13 @@ impl Matrix {
         tried.reason.as_deref()
     }
 
-    /// Whether some cell says nothing.
+    /// Whether some drill of some server is inconclusive.
     pub(crate) fn has_inconclusive(&self) -> bool {
         let mut cells = self.rows.iter().flat_map(|row| &row.cells);
         cells.any(|cell| cell.grade == Grade::Inconclusive)
     }
 
-    /// The worst grade of all.
+    /// The worst grade in the matrix; `Unfit` for one without cells.
     pub(crate) fn worst(&self) -> Grade {
         let cells = self.rows.iter().flat_map(|row| &row.cells);
         cells.map(|cell| cell.grade).max().unwrap_or(Grade::Unfit)

@@ -1,4 +1,16 @@
 //! Where mail servers come from: packages unpacked into a cache folder; nothing is installed.
+//!
+//! The steps of [`get`]:
+//!
+//! 1. What is there already is taken, if it was made from the same packages on the same release of
+//!    the system.
+//! 2. A folder beside the final one is begun; its name has the id of this process, so that
+//!    leftovers of a killed one can be told.
+//! 3. Packages are downloaded as on a system where nothing is installed, without what the host has,
+//!    and unpacked into it.
+//! 4. The folder is renamed into place: nobody ever sees half of one.
+//!
+//! No script of a package is run, and nothing of the host is changed.
 
 use std::{
     collections::BTreeSet,
@@ -14,12 +26,12 @@ use std::{
 use super::Adapter;
 use crate::signals;
 
-/// A mail server that is unpacked.
+/// A mail server that is unpacked, and may be used by many drills at once: nobody writes into it.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
-    /// Its root folder.
+    /// Its root folder, with `usr`, `etc`, `var` and perhaps `opt`.
     pub(crate) root: PathBuf,
-    /// What it was made of, a line each.
+    /// The packages that it was made of, with their versions, a line each.
     pub(crate) packages: Vec<String>,
 }
 
@@ -116,7 +128,7 @@ pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<Tree> {
     })
 }
 
-/// Whether no program may be started any more.
+/// Set once: no program of a fetch may be started any more.
 static STOPPED: AtomicBool = AtomicBool::new(false);
 
 /// Ends what is being fetched by this process, from another thread: its programs, and what they left.
@@ -230,6 +242,7 @@ fn unpack_debian(wanted: &[String], folder: &Path, root: &Path) -> io::Result<Ve
     Ok(named)
 }
 
+/// Installs packages of the npm registry into `/opt`, without running their scripts.
 fn unpack_npm(wanted: &[String], root: &Path) -> io::Result<Vec<String>> {
     let opt = root.join("opt");
     fs::create_dir_all(&opt)?;

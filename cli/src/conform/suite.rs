@@ -1,4 +1,13 @@
 //! The suite played with mail servers side by side, each cell judged.
+//!
+//! Every cell is played by itself, several at once, since a drill mostly waits. How often it is
+//! played depends on it:
+//!
+//! * a drill that passes at once, without chance, is played once;
+//! * one that does not pass is played again, and a third time if the grades differ;
+//! * one in which chance has a part is played four times, and the worst counts;
+//! * a sample is played for three rounds, and for more, up to eight, until its shares are within
+//!   their bounds.
 
 use std::{
     collections::BTreeMap,
@@ -21,30 +30,30 @@ use super::{
 };
 use mxdrill::{level::Level, scenario::Scenario, verdict::RETRY_WAITS};
 
-/// Rounds of a sample, at least and at most.
+/// The rounds of a sample, at least and at most.
 pub(crate) const ROUNDS: (usize, usize) = (3, 8);
 
 /// How often a drill is played in which chance has a part: what comes one time in two is missed one time
 /// in sixteen.
 const CHANCES: usize = 4;
 
-/// What is to be played.
+/// What is to be played: every drill with every server.
 pub(crate) struct Suite {
     pub(crate) servers: Vec<Entrant>,
     pub(crate) scenarios: Vec<Arc<Scenario>>,
-    /// Where the scenarios are from.
+    /// Whether the scenarios are mxdrill's own or the user's.
     pub(crate) from: Source,
-    /// How many drills at once.
+    /// How many drills are played at once, at least one.
     pub(crate) jobs: usize,
-    /// In place of each scenario's own seed.
+    /// The seed in place of each scenario's own, if one is given.
     pub(crate) seed: Option<u64>,
-    /// The folder to which the log of every run is written.
+    /// The folder to which the log of every run is written, if one is given.
     pub(crate) logs: Option<PathBuf>,
-    /// Whether no further drill is to begin.
+    /// Set from outside when no further drill is to begin; those under way end.
     pub(crate) stopped: Arc<AtomicBool>,
 }
 
-/// A mail server that is unpacked and ready.
+/// A mail server that is unpacked and ready to be played with.
 pub(crate) struct Entrant {
     pub(crate) id: String,
     pub(crate) adapter: Adapter,
@@ -161,6 +170,8 @@ impl Suite {
         }
     }
 
+    /// A drill without chance: once if it passes, else again until two runs agree, three times at
+    /// most.
     fn plain(&self, scenario: &Scenario, server: &Entrant) -> Judged {
         let first = self.once(scenario, server, 0);
         if first.grade == Grade::Pass {
@@ -196,6 +207,7 @@ impl Suite {
         self.run(scenario, server, run, 0)
     }
 
+    /// One run of one drill, and its grade.
     fn run(&self, scenario: &Scenario, server: &Entrant, run: usize, round: u64) -> Judged {
         if self.stopped.load(Ordering::SeqCst) {
             return Judged::without_run(Grade::Inconclusive, "interrupted".to_owned());
@@ -222,6 +234,7 @@ impl Suite {
         }
     }
 
+    /// The matrix of all cells, with the columns' versions from whichever run has one.
     fn matrix(&self, mut judged: BTreeMap<(usize, usize), Judged>) -> Matrix {
         let mut rows: Vec<Row> = self.scenarios.iter().map(Row::new).collect();
         for (row, cells) in rows.iter_mut().enumerate() {
@@ -323,7 +336,7 @@ fn judge(cell: Cell, drill: Level, bent_clock: Option<&str>) -> Judged {
     }
 }
 
-/// The system's name and kernel.
+/// The system's name, its kernel and the architecture, for the page.
 fn system() -> String {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = release

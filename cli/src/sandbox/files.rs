@@ -1,4 +1,7 @@
 //! The files by which programs find names: resolv.conf, hosts, nsswitch.conf and the host's own name.
+//!
+//! Most programs find names through the C library, which reads these files. It may also ask a cache
+//! daemon of the host, whose folder is covered by an empty one.
 
 use std::{
     fs, io,
@@ -11,11 +14,11 @@ use mxdrill::lab::namespace::SendersHost;
 
 use super::{bind, mount_tmpfs};
 
-/// Folders of daemons that answer for the name service, and would answer with the host's records.
+/// Folders of daemons that answer for the name service, and would do so with the host's records.
 const CACHES: [&str; 2] = ["/run/nscd", "/var/run/nscd"];
 
-/// The files and what they say. One name server that is asked once and waited for one second, as
-/// faults of DNS should cost no minutes; its AD bit is to be believed.
+/// The names of the files and their texts. One name server that is asked once and waited for one
+/// second, since faults of DNS should cost no minutes. `trust-ad` lets programs see the AD bit.
 pub(crate) fn texts(host: &SendersHost) -> Vec<(&'static str, String)> {
     let name = host.name();
     let label = name.split('.').next().unwrap_or(&name).to_owned();

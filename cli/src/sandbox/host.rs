@@ -1,4 +1,8 @@
 //! The network of the host that senders inside stand on: its addresses, its routes.
+//!
+//! There is one interface, `lo`. The sender's addresses are on it, and a route of type `local` lets
+//! every other address be delivered here, too, where the lab listens. So no packet can leave,
+//! whatever address it is sent to.
 
 use std::{
     io,
@@ -19,8 +23,8 @@ use nix::{
 /// The index of `lo`, the first interface of every network namespace.
 const LO: u32 = 1;
 
-/// Gives this network the host's addresses, and lets every other address lead to the lab: only
-/// the host's own are on the interface, so that a sender does not take receivers for ithost.
+/// Gives this network the host's addresses, and lets every other address lead to the lab: only the
+/// host's own are on the interface, so that a sender does not take receivers for itself.
 ///
 /// # Errors
 /// What the kernel says.

@@ -1,5 +1,10 @@
 //! One id for everybody: mail servers change to users of their own, and a namespace of an ordinary
 //! user has no second id to change to.
+//!
+//! So every process inside has the user's id, which is root's inside. System calls that would
+//! change it, or the owner of a file, report success and do nothing: a seccomp filter answers for
+//! them. A server that checks who it is afterwards gets a namespace of its own with just that id
+//! ([`become_user`]).
 
 use std::{
     collections::BTreeMap, convert::Infallible, ffi::OsString, fs, io,
@@ -13,7 +18,8 @@ use nix::{
 };
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-/// The system calls that succeed and do nothing from now on, in this thread and what it starts.
+/// The system calls that succeed and do nothing from now on, in this thread and in what it starts.
+/// Calls that read ids still tell the truth.
 const DONE_AS_IT_IS: &[libc::c_long] = &[
     libc::SYS_setuid,
     libc::SYS_setgid,

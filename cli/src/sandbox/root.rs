@@ -1,5 +1,9 @@
 //! A root folder of its own for a mail server that is unpacked and not installed: its files over the
 //! host's programs and libraries, everything else fresh and in memory.
+//!
+//! The tree in the cache is shared by all drills and never written to: it is the lower layer of an
+//! overlay that is mounted for reading. What servers write goes to a file system in memory that
+//! ends with the namespace.
 
 use std::{
     fs, io,
@@ -16,7 +20,8 @@ use mxdrill::lab::namespace::SendersHost;
 
 use super::{bind, files, mount_proc, mount_tmpfs, refused};
 
-/// What of the host's `/etc` programs need to run at all.
+/// What of the host's `/etc` programs need to run at all: the linker's cache, certificates, names
+/// of services.
 const FROM_ETC: [&str; 9] = [
     "ld.so.cache",
     "ld.so.conf",
@@ -28,9 +33,9 @@ const FROM_ETC: [&str; 9] = [
     "protocols",
     "mime.types",
 ];
-/// The devices that programs need.
+/// The devices that programs need; each is the host's own, bound.
 const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
-/// Folders that are there from the start.
+/// Folders that are there from the start, empty.
 const FOLDERS: [&str; 14] = [
     "dev/shm",
     "etc",
@@ -47,7 +52,7 @@ const FOLDERS: [&str; 14] = [
     "var/spool",
     "var/tmp",
 ];
-/// The first id of the users and groups of a mail server.
+/// The first id of the users and groups of a mail server, above those of the system.
 const FIRST_ID: u32 = 100;
 
 /// Who a mail server's files and processes would belong to.
@@ -129,6 +134,8 @@ fn overlay(layers: &str, at: &Path) -> io::Result<()> {
 }
 
 /// `/etc`: what programs need of the host's, what the packages bring, what the drill says.
+///
+/// Later ones replace earlier ones.
 fn settings(
     tree: &Path,
     root: &Path,
@@ -167,6 +174,7 @@ fn settings(
     Ok(())
 }
 
+/// Binds the devices, and makes the links that programs expect beside them.
 fn devices(root: &Path) -> io::Result<()> {
     for device in DEVICES {
         let ours = root.join("dev").join(device);
