@@ -1,4 +1,7 @@
 //! The drills that come with mxdrill, so that nobody needs a checkout: about four hundred kilobytes.
+//!
+//! Scenarios are read from the program as they would be from files, by the same paths, and what
+//! they name is looked for among them, too.
 
 use std::{io, path::Path};
 
@@ -9,19 +12,20 @@ use crate::{diagnostic::Mistakes, scenario::Scenario};
 static SCENARIOS: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
 
 /// The statements of the RFCs that the drills cover, as TOML.
+///
+/// `docs/requirements.md` is made of them, and each drill's `covers` has numbers of theirs.
 pub const STATEMENTS: &str = include_str!("../docs/statements.toml");
 
-/// Every drill in the order of paths, such as `scenarios/basics/primary_down.toml`: its path and its text.
+/// Every drill in the order of paths: its path, such as `scenarios/basics/primary_down.toml`, and
+/// its text.
 pub fn files() -> Vec<(String, &'static str)> {
     let mut files = within(&SCENARIOS);
     files.sort();
     files
 }
 
-/// The drill of a path.
-///
-/// # Errors
-/// That there is none of that path.
+/// The drill of a path such as `scenarios/basics/primary_down.toml`; the first folder may be left
+/// out.
 pub fn scenario(path: &Path) -> Result<Scenario, Mistakes> {
     let shown = path.display().to_string();
     let text = file(path)
@@ -38,6 +42,7 @@ fn file(path: &Path) -> io::Result<String> {
     text.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
+// A folder's own drills, then those of the folders below.
 fn within(folder: &Dir<'static>) -> Vec<(String, &'static str)> {
     let is_drill = |path: &Path| path.extension().is_some_and(|ending| ending == "toml");
     let own = folder.files().filter(|file| is_drill(file.path()));

@@ -1,4 +1,8 @@
 //! An SMTP connection of either side: lines in, octets out, bounded buffers, plain or inside TLS.
+//!
+//! Both sides use it: the reference sender reads replies, receivers read commands. Every buffer is
+//! bounded, so that a peer which never ends a line or a reply costs little. Time-outs are the
+//! caller's. What a line or a reply means is decided in `crate::reply` and in the receiver.
 
 use std::{
     io,
@@ -16,30 +20,36 @@ use crate::{
     tls::{self, Secured},
 };
 
-/// Octets that a line may have: four times what RFC 5321 section 4.5.3.1.6 asks for.
+/// Octets that a line may have without its end: eight times the 512 of a command or a reply (RFC
+/// 5321 sections 4.5.3.1.4 and 4.5.3.1.5), four times the 1000 of a text line (4.5.3.1.6).
 pub(crate) const MAX_LINE: usize = 4096;
-/// Lines of one reply; more than this is no server to talk to.
+/// Lines of one reply: far more than any server announces; a peer that sends more is no server to
+/// talk to.
 const MAX_REPLY_LINES: usize = 200;
 /// Octets for which there is room when more is read: little where commands come, and more as long as
 /// every read fills it.
 const ROOM: std::ops::RangeInclusive<usize> = 1024..=64 * 1024;
 
-/// How often a peer that half-closed is looked after: soon, and then less often.
+/// How often a peer that has half-closed is looked at: soon, and then less and less often.
 const LETTING_GO: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(5)..=Duration::from_millis(200);
 
 /// What carries the octets.
 #[derive(Debug)]
 enum Wire {
+    // As it comes from the network.
     Plain(Stream),
     Tls(Box<Secured>),
     /// While a handshake has the stream, and after a failed one.
+    ///
+    /// Reads find the end then, and writes an error.
     Gone,
 }
 
 /// What ended a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LineEnd {
+    // The only end of a line there is.
     CrLf,
     /// LF alone, which is no line end (RFC 5321 section 2.3.8) and taken for one.
     Lf,
@@ -48,6 +58,7 @@ pub(crate) enum LineEnd {
 /// A line as it was read, without its end.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Line {
+    // Its octets, which may be no text.
     Complete(Vec<u8>, LineEnd),
     /// Longer than allowed; what there was of it has been dropped.
     TooLong,
@@ -58,11 +69,14 @@ pub(crate) enum Line {
 /// One end of an SMTP connection.
 #[derive(Debug)]
 pub struct Connection {
+    // Replaced when TLS begins.
     wire: Wire,
     /// What is to be sent with whatever comes next.
     queued: Vec<u8>,
     buffer: Vec<u8>,
+    // The place of the first octet in `buffer` that was not consumed.
     start: usize,
+    // How much to make room for at the next read, within `ROOM`.
     room: usize,
 }
 
@@ -106,7 +120,8 @@ impl Connection {
         Ok(read)
     }
 
-    /// Reads one line, ended by LF or CRLF.
+    /// Reads one line, ended by LF or CRLF. A longer one than [`MAX_LINE`] is read to its end and
+    /// dropped.
     pub(crate) async fn line(&mut self) -> io::Result<Line> {
         let mut dropped = false;
         let mut searched = 0;
@@ -139,7 +154,10 @@ impl Connection {
         }
     }
 
-    /// Reads a reply with its last line, and the text of all its lines.
+    /// Reads a reply (RFC 5321 section 4.2): the code with the text of its last line, and the texts
+    /// of all lines.
+    ///
+    /// # Errors When the connection ends before the reply does, or what comes is no reply.
     pub async fn reply(&mut self) -> io::Result<(Reply, Vec<String>)> {
         let mut parser = ResponseReceiver::default();
         let mut lines = Vec::new();
@@ -184,7 +202,7 @@ impl Connection {
         self.wire.flush().await
     }
 
-    /// Sends octets, after those that are queued and together with them.
+    /// Sends octets, after those that are queued and in one write with them.
     pub async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         if self.queued.is_empty() {
             self.wire.write_all(octets).await?;
@@ -220,7 +238,8 @@ impl Connection {
         }
     }
 
-    /// Closes in order, also where the peer has sent what was not read; it may be gone.
+    /// Closes in order, also where the peer has sent what was not read. Errors are of no interest:
+    /// the peer may be gone.
     pub(crate) async fn close(&mut self) {
         drop(self.flush().await);
         drop(self.wire.shutdown().await);
@@ -235,7 +254,7 @@ impl Connection {
         }
     }
 
-    /// Whether the connection runs inside TLS.
+    /// Whether the connection is inside TLS.
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self.wire, Wire::Tls(_))
     }
@@ -244,6 +263,8 @@ impl Connection {
     ///
     /// # Errors
     /// The handshake's; the connection is then gone.
+    ///
+    /// It is what an attacker may have put in before the handshake, as commands or as replies.
     pub(crate) async fn secure<F>(&mut self, handshake: impl FnOnce(Stream) -> F) -> io::Result<()>
     where
         F: Future<Output = io::Result<Secured>>,
@@ -265,6 +286,9 @@ impl Connection {
 }
 
 /// Content as it goes over the wire: dots stuffed, ended (RFC 5321 section 4.5.2).
+///
+/// The input has CRLF at the end of each line; a missing one at the end of the content is added
+/// before the final dot.
 pub(crate) fn on_the_wire(content: &[u8]) -> Vec<u8> {
     let mut wire = Vec::with_capacity(content.len() + 16);
     let mut at_start = true;

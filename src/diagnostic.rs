@@ -1,9 +1,12 @@
 //! What is wrong in what somebody wrote: in a file with its place, `path:line:column: found, expected`; in a
 //! single value without.
+//!
+//! Every message says what was found and what was expected, and names the nearest allowed value
+//! where there is one. The caller decides where it goes.
 
 use std::fmt;
 
-/// A value that cannot be used: what was found, what was expected, and the nearest allowed one.
+/// A value that cannot be used: what was found, what was expected, and the nearest allowed value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(String);
@@ -20,21 +23,21 @@ impl From<Invalid> for String {
     }
 }
 
-/// One mistake in a file that a user wrote.
+/// The path of the file, as the user gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// The file, as the user named it.
+    /// The line, from 1.
     pub path: String,
     /// Line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// What was found and what was expected.
+    /// What was found and what was expected, in lower case and without a final dot.
     pub message: String,
 }
 
 impl Mistake {
-    /// A mistake at a byte offset of a text.
+    /// A mistake at an offset in octets from the start of a text; past its end it is at the end.
     pub fn at(path: &str, text: &str, offset: usize, message: String) -> Self {
         let mut offset = offset.min(text.len());
         while !text.is_char_boundary(offset) {
@@ -61,7 +64,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Every mistake found in a file, in the order of the file; never empty.
+/// The mistakes found in a file, in the order of the file; never empty.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct Mistakes(pub Vec<Mistake>);
@@ -78,7 +81,8 @@ impl Mistakes {
     }
 }
 
-/// The allowed value most like what was found, if any is like it.
+/// The allowed value most like what was found, by the number of letters that would have to be
+/// changed, left out, put in or exchanged. `None` if more than half of them would.
 pub fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let found = found.to_lowercase();
     allowed
@@ -94,7 +98,7 @@ pub fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, value)| value)
 }
 
-/// The sentence for a word that is not one of the allowed ones.
+/// The message about a word that is not one of the allowed ones, which it lists.
 pub fn not_allowed(found: &str, what: &str, allowed: &[&str]) -> String {
     match nearest(found, allowed.iter().copied()) {
         Some(value) => format!(

@@ -1,4 +1,15 @@
 //! A drill from beginning to end: a lab for the scenario, a sender in it, a verdict on the log.
+//!
+//! How a drill is played ([`run`]):
+//!
+//! 1. A runtime is made: with a paused clock for the memory network, with a real one for sockets.
+//! 2. A lab is started for the scenario, and the sender is handed a `Post`.
+//! 3. While the sender sends, the log is judged in batches as it grows.
+//! 4. When the sender is done, open sessions may end; then the lab is stopped.
+//! 5. The verdict is made. If it failed in real time while the machine was too busy, nobody knows
+//!    why it did, and that is said instead.
+//!
+//! [`conduct`] does the same in a lab that is up already, for commands and mail servers.
 
 use std::{
     io,
@@ -15,11 +26,12 @@ use crate::{
     verdict::{Judge, Verdict, Witness, judge},
 };
 
-/// Real time after which a drill with sockets is broken off.
+/// Real time after which a drill with sockets is broken off: its longest is one of `REAL_TIME`,
+/// with room for a slow machine.
 const SOCKETS_LIMIT: Duration = Duration::from_secs(60);
-/// The longest drill that is run in real time.
+/// The longest drill, by its own clock, that is played in real time.
 const REAL_TIME: Duration = Duration::from_secs(5);
-/// By how much a moment may be off where time is real.
+/// By how much a moment may be off where time is real: the machine may be late.
 const SOCKETS_TOLERANCE: Duration = Duration::from_secs(2);
 /// By how much a lab may be held up in all where a drill in real time fails: by more, and the machine may be
 /// to blame.
@@ -36,24 +48,25 @@ const MEMORY_LIMIT: Duration = Duration::from_secs(200 * 365 * 86_400);
 /// many, and so many more for each message.
 const MAX_EVENTS: (usize, usize) = (100_000, 20_000);
 
-/// So many events are judged at a time.
+/// Events that are judged at a time: few enough to be forgotten soon, many enough not to wake the
+/// judge for each.
 const BATCH: usize = 100;
 
-/// How long sessions may take to end once the sender is done.
+/// How long sessions may take to end once the sender is done, in the lab's time.
 const SETTLING: Duration = Duration::from_secs(1);
 
-/// What came of a drill.
+/// A drill that was played, with its verdict.
 #[derive(Debug, Clone)]
 pub struct Run {
-    /// What happened; nothing where it was handed over as it did.
+    /// What happened, in order; empty if it was handed over as it happened ([`watch`]).
     pub events: Vec<Event>,
     /// How it is judged.
     pub verdict: Verdict,
-    /// Where randomness started from.
+    /// Where randomness started from: the scenario's seed, or the one that was given in its place.
     pub seed: u64,
-    /// How long it took on the drill's own clock.
+    /// How far the drill's own clock had come when the sender was done.
     pub took: Moment,
-    /// Who sent: it decides what could be known.
+    /// Who sent, which decided what could be known.
     pub witness: Witness,
     /// Where others sent, and the verdict failed, that the lab was held up: whose fault it is that it failed
     /// cannot be told.
@@ -74,7 +87,8 @@ impl TooSlow {
     }
 }
 
-/// Why a drill cannot be run on a network: real time would pass by hours where a virtual clock leaps.
+/// Why a drill cannot be played on a network: it needs sockets and there are none, or real time
+/// would pass by hours where a virtual clock leaps. `None` if it can.
 pub fn obstacle(scenario: &Arc<Scenario>, kind: NetworkKind) -> Option<String> {
     if !kind.has_sockets() {
         let reason = "needs sockets: a receiver has a server behind it";
@@ -88,12 +102,7 @@ pub fn obstacle(scenario: &Arc<Scenario>, kind: NetworkKind) -> Option<String> {
     (took.0 > REAL_TIME).then(|| format!("needs virtual time: it takes {took}"))
 }
 
-/// Runs a drill on a network of its own and judges it; `seed` replaces the scenario's.
-///
-/// It makes a runtime of its own, so it must not be called from inside one.
-///
-/// # Errors
-/// When the runtime or the sockets of the loopback network cannot be had, or the drill did not end.
+/// Plays a drill on a network of its own and judges it. `seed` replaces the scenario's.
 pub fn run(
     scenario: &Arc<Scenario>,
     kind: NetworkKind,
@@ -165,10 +174,8 @@ pub fn watch(
     })
 }
 
-/// Lets a sender send in a lab that is up, until it is done, and judges what happened.
-///
-/// # Errors
-/// When it did not end within `limit` of the lab's clock, or within very many events.
+/// Lets a sender send in a lab that is up, until it is done, and judges what happened. `witness`
+/// says who the sender is.
 pub async fn conduct(
     lab: &Lab,
     sender: impl Sender,
@@ -197,8 +204,8 @@ pub async fn conduct(
 }
 
 impl Lab {
-    /// What the rules, and what the scenario expects, have to say of what the lab saw so far, of a sender of
-    /// this kind: a command or a mail server reports nothing of a message's end.
+    /// What the rules and the scenario's expectations have to say of what the lab has seen so far.
+    /// `sender` says who sent: a command or a mail server reports nothing of a message's end.
     pub fn verdict(&self, sender: Witness) -> Verdict {
         judge(&self.site().scenario, &self.events(), sender)
     }
@@ -246,7 +253,8 @@ async fn carry_out(
     Ok(took)
 }
 
-/// What the receivers see last may still be on its way, as the alert of a refused certificate.
+/// Waits a little for sessions to end: what receivers see last may still be on its way, such as the
+/// alert about a refused certificate.
 async fn settle(lab: &Lab) {
     let settled = tokio::time::timeout(SETTLING, lab.settled());
     drop(settled.await);

@@ -35,9 +35,9 @@ pub struct SessionId(pub u64);
 /// Something that happened, and when. In a log each is a line of JSON, which [`Event`] is read from again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// When, since the start of the drill.
+    /// When, from the start of the drill.
     pub at: Moment,
-    /// What.
+    /// What happened, with its particulars.
     #[serde(flatten)]
     pub what: What,
 }
@@ -48,7 +48,7 @@ pub struct Event {
 pub enum What {
     /// The sender was given a message.
     Submitted {
-        /// Which.
+        /// The id of the message.
         message: MessageId,
         /// Its reverse-path; empty is the null one.
         from: String,
@@ -57,14 +57,14 @@ pub enum What {
     },
     /// The name server was asked.
     Query {
-        /// The name.
+        /// The name that was asked for.
         name: Domain,
-        /// The type.
+        /// The type that was asked for.
         #[serde(rename = "type", with = "json::text")]
         record_type: RecordType,
-        /// How the query came.
+        /// Over UDP or TCP.
         over: Transport,
-        /// How it was answered.
+        /// How it was answered, in a word.
         answer: QueryOutcome,
         /// The fault that struck.
         #[serde(
@@ -81,9 +81,9 @@ pub enum What {
     Connect {
         /// The session that came of it, or would have.
         session: SessionId,
-        /// The address tried.
+        /// The address that was tried, as the zone has it.
         address: IpAddr,
-        /// The names that own it.
+        /// The names that own the address, aliases included.
         hosts: Vec<Domain>,
         /// What came of it.
         result: Connected,
@@ -95,7 +95,7 @@ pub enum What {
     Reply {
         /// The session.
         session: SessionId,
-        /// Where in it.
+        /// Where in the session.
         stage: Stage,
         /// The mailbox of MAIL and RCPT, the name of EHLO.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,9 +142,9 @@ pub enum What {
     BareOctet {
         /// The session.
         session: SessionId,
-        /// Which octet.
+        /// CR or LF.
         octet: BareOctet,
-        /// Where.
+        /// In a command or in the content.
         place: Place,
     },
     /// A session ended.
@@ -180,14 +180,14 @@ pub enum What {
     /// The sender tried to reach what the drill does not have: anything but its name server, the exchangers
     /// at port 25 and the web servers of policies. Only a private network lets that be seen.
     Stray {
-        /// What it tried.
+        /// The address and port that it tried.
         to: SocketAddr,
-        /// How.
+        /// Over UDP or TCP.
         over: Transport,
     },
     /// The lab changed: a record, or a fault by hand.
     Changed {
-        /// What changed.
+        /// What changed, as a sentence for people.
         change: String,
     },
 }
@@ -223,13 +223,13 @@ pub enum Connected {
 /// Whom a connection is for, said by senders that run inside the lab.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Purpose {
-    /// The message.
+    /// The id of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageId>,
-    /// The exchanger meant, where several share the address.
+    /// The exchanger that is meant, where several share the address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exchanger: Option<Domain>,
-    /// The next hop.
+    /// The next hop: the domain whose route is walked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hop: Option<Domain>,
     /// Which pass over the candidates, from 1.
@@ -237,20 +237,20 @@ pub struct Purpose {
     pub pass: Option<u32>,
 }
 
-/// What a receiver sent back.
+/// A reply (RFC 5321 section 4.2).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Answered {
-    /// A reply.
+    /// Its code, three digits.
     Reply {
-        /// Its code.
+        /// The text of its last line, without the code.
         code: u16,
         /// Its text, the last line of it.
         reply: String,
     },
     /// Something else, as a fault asked.
     Failed {
-        /// What.
+        /// How it failed.
         effect: Failed,
     },
 }
@@ -259,15 +259,15 @@ pub enum Answered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Failed {
-    /// It said nothing more.
+    /// It said nothing more and kept the connection open.
     Hang,
-    /// It closed the connection.
+    /// It closed the connection in order.
     Close,
-    /// It reset the connection.
+    /// It reset the connection (RST).
     Reset,
-    /// It sent what is no reply.
+    /// It sent a line that is no reply.
     Garbage,
-    /// It took the message and closed before the reply.
+    /// It accepted the message and closed before its reply.
     LoseReply,
     /// The TLS handshake did not come about.
     Handshake,
@@ -299,7 +299,7 @@ pub enum Place {
 pub enum Action {
     /// It could not be delivered, and will not be tried again.
     Failed,
-    /// It waits.
+    /// It waits, and will be tried again.
     Delayed,
     /// It went to a host that sends no such notifications.
     Relayed,
@@ -343,7 +343,7 @@ pub fn silenced(events: &[Event]) -> Vec<Event> {
 /// A part of the log, taken away from it.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// What happened.
+    /// What happened, in order.
     pub events: Vec<Event>,
     /// The messages that the sender is done with: nothing it does from now on is for them.
     pub done: Vec<MessageId>,
@@ -423,7 +423,7 @@ impl EventLog {
         self.lock().done.push(message);
     }
 
-    /// All events so far.
+    /// All events so far, those that were taken away left out.
     pub fn events(&self) -> Vec<Event> {
         self.lock().events.clone()
     }
@@ -441,7 +441,7 @@ impl EventLog {
         }
     }
 
-    /// How many events there were.
+    /// How many events there were, those taken away included.
     pub fn len(&self) -> usize {
         self.lock().count()
     }

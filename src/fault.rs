@@ -3,6 +3,10 @@
 //! A [`Fault`] is data. `Faults` holds those of a lab and answers the one question that receivers
 //! and the name server ask: what happens here, now? It counts what it has answered, so that
 //! `first = 2` ends by itself.
+//!
+//! The order of faults decides where several apply: those put up by hand first, the latest before
+//! the others, then the rows of the scenario in their order. A fault whose count is used up is
+//! passed over.
 
 mod effect;
 
@@ -14,15 +18,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 pub use self::effect::{Effect, QueryEffect, Stage, Transport};
 use crate::{diagnostic::Invalid, name::Domain, time::Moment};
 
-/// Which receivers a fault is about.
+/// A name: every address that owns it, aliases included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
-    /// A name: all its addresses.
+    /// One address of the zone.
     Name(Domain),
     /// One address.
     Address(IpAddr),
 }
 
+/// Whether a receiver with this address and these names is meant.
 impl Host {
     /// Whether a receiver is meant, given its address and names.
     pub(crate) fn covers(&self, address: IpAddr, names: &[Domain]) -> bool {
@@ -78,26 +83,26 @@ impl<'de> Deserialize<'de> for Host {
 /// What fails, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// A session at a stage.
+    /// A session with a receiver, at one of its stages.
     Session {
         /// The receivers that fail.
         host: Host,
-        /// Where in the session.
+        /// The stage at which they fail.
         stage: Stage,
-        /// How.
+        /// What they do instead.
         effect: Effect,
-        /// Only for this recipient, at stage `rcpt`.
+        /// The recipient for whom alone it is so, at stage `rcpt`; `None`: for each.
         recipient: Option<String>,
     },
-    /// A lookup.
+    /// A query to the name server.
     Query {
-        /// The name asked for.
+        /// The name that is asked for, exactly.
         name: Domain,
         /// The type asked for; `None` is every type.
         record_type: Option<RecordType>,
-        /// Only over this transport.
+        /// The transport over which alone it is so; `None`: over both.
         over: Option<Transport>,
-        /// How.
+        /// What the name server does instead.
         effect: QueryEffect,
     },
 }
@@ -105,16 +110,17 @@ pub enum Failure {
 /// Something that fails, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What fails.
+    /// The moment from which it holds, counted from the start of the drill.
     pub failure: Failure,
-    /// From this moment on.
+    /// The moment from which it no longer holds; `None`: to the end.
     pub from: Moment,
-    /// Until just before this moment.
+    /// How often it strikes before it is used up; `None`: always.
     pub until: Option<Moment>,
     /// Only the first so many times.
     pub first: Option<u32>,
 }
 
+/// A fault from the start of the drill until it is lifted.
 impl Fault {
     /// A fault that lasts until it is lifted.
     pub fn lasting(failure: Failure) -> Self {
@@ -126,6 +132,7 @@ impl Fault {
         }
     }
 
+    /// Whether its window has this moment: from its beginning up to and without its end.
     fn holds_at(&self, now: Moment) -> bool {
         self.from <= now && self.until.is_none_or(|until| now < until)
     }
@@ -170,6 +177,8 @@ impl fmt::Display for Fault {
 }
 
 /// Where a session stands when it asks what happens.
+///
+/// Without a recipient outside RCPT.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point<'a> {
     pub(crate) address: IpAddr,
@@ -178,9 +187,10 @@ pub(crate) struct Point<'a> {
     pub(crate) recipient: Option<&'a str>,
 }
 
-/// The faults of a lab, and how often each has struck.
+/// The faults of a lab, and how often each has struck so far.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
+    /// By number, which stays as long as the fault does: its place in the scenario, or a later one.
     rows: BTreeMap<usize, (Fault, u32)>,
     /// Rows put up by hand come before those of the scenario, the latest first.
     by_hand: Vec<usize>,
@@ -202,7 +212,7 @@ impl Faults {
         }
     }
 
-    /// Puts a fault up, before all others.
+    /// Puts a fault up, before all others; the number by which it can be ended.
     pub(crate) fn fail(&mut self, fault: Fault) -> usize {
         let row = self.next;
         self.rows.insert(row, (fault, 0));
@@ -225,7 +235,7 @@ impl Faults {
         before - self.rows.len()
     }
 
-    /// What happens to a session here and now; counts as having struck.
+    /// The effect that a session meets here and now, which counts as having struck.
     pub(crate) fn strike(&mut self, now: Moment, point: Point<'_>) -> Option<Effect> {
         self.first_match(now, |failure| session_effect(failure, point))
             .map(|(index, effect)| {
@@ -234,13 +244,14 @@ impl Faults {
             })
     }
 
-    /// What would happen, without counting; whether the answer depends on a count.
+    /// The effect that a session would meet, without counting, and whether the fault has a count.
     pub(crate) fn foresee(&self, now: Moment, point: Point<'_>) -> Option<(Effect, bool)> {
         self.first_match(now, |failure| session_effect(failure, point))
             .map(|(index, effect)| (effect, self.rows[&index].0.first.is_some()))
     }
 
-    /// What happens to a query now; counts as having struck.
+    /// The effect that a query meets now, which counts as having struck. Over TCP nothing can be
+    /// truncated.
     pub(crate) fn strike_query(
         &mut self,
         now: Moment,
@@ -269,7 +280,7 @@ impl Faults {
         })
     }
 
-    /// The next moment after `now` at which a window opens or closes.
+    /// The next moment after `now` at which a window opens or closes: then listeners look again.
     pub(crate) fn next_change(&self, now: Moment) -> Option<Moment> {
         self.rows
             .values()
@@ -285,6 +296,7 @@ impl Faults {
         }
     }
 
+    /// The first fault in their order that holds, is not used up and matches.
     fn first_match<T>(
         &self,
         now: Moment,
@@ -305,6 +317,8 @@ impl Faults {
     }
 }
 
+/// The effect that a failure has at a point of a session; `None` if it is about something else.
+/// Recipients are compared without case.
 fn session_effect(failure: &Failure, point: Point<'_>) -> Option<Effect> {
     match failure {
         Failure::Session {

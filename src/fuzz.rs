@@ -2,6 +2,13 @@
 //!
 //! Nothing is expected of them but the rules, which hold for every drill. A case comes from a number and
 //! is the same for the same number.
+//!
+//! What is drawn stays in a small world (two domains, eight hosts, sixteen addresses), so that
+//! records collide: exchangers that share an address, hosts without one, domains without
+//! exchangers. Rare things have their odds beside them.
+//!
+//! When a case fails, [`Case::shrunk`] leaves out one part after the other as long as it still
+//! fails: what is left is worth reading.
 
 use std::sync::Arc;
 
@@ -9,14 +16,14 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::IndexedRandom};
 
 use crate::{diagnostic::Mistakes, scenario::Scenario};
 
-/// Domains that mail is for: `d0.test` and so on.
+/// The domains that mail is for: `d0.test`, `d1.test`.
 const DOMAINS: u8 = 2;
-/// Hosts: `h0.test` and so on, each at addresses of its own or shared ones.
+/// The hosts: `h0.test` and so on, each at up to two addresses, of its own or shared with others.
 const HOSTS: u8 = 8;
-/// Messages to one place from which a share of nothing is no chance.
+/// Messages to one place, in some cases: so many that a share of nothing is no chance.
 const MANY: u32 = 60;
 
-/// Faults of sessions: stage and effect.
+/// Faults of sessions, as stage and effect in the words of the scenario format.
 const SESSION_FAULTS: [(&str, &str); 20] = [
     ("connect", "refuse"),
     ("connect", "timeout"),
@@ -39,12 +46,12 @@ const SESSION_FAULTS: [(&str, &str); 20] = [
     ("quit", "close"),
     ("starttls", "not offered"),
 ];
-/// Faults of queries.
+/// Faults of queries, in the words of the scenario format.
 const QUERY_FAULTS: [&str; 7] = [
     "servfail", "timeout", "refused", "truncate", "delay 2s", "nodata", "nxdomain",
 ];
 
-/// A drill made at random.
+/// A drill made at random from a number. Parts of it are texts as a scenario file has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     seed: u64,
@@ -55,7 +62,7 @@ pub struct Case {
     certificates: bool,
 }
 
-/// A row of messages.
+/// A row of messages, before it is written as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Row {
     to: Vec<String>,
@@ -65,7 +72,8 @@ struct Row {
 }
 
 impl Case {
-    /// The case of a number.
+    /// The case of a number. The same number gives the same case, as long as nothing in this file
+    /// changes.
     pub fn new(seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let random = &mut random;
@@ -118,12 +126,12 @@ impl Case {
         }
     }
 
-    /// The number that it comes from.
+    /// The number that the case comes from.
     pub fn number(&self) -> u64 {
         self.seed
     }
 
-    /// The scenario file of it, which `mxdrill run` plays.
+    /// The text of the scenario, which `mxdrill run` plays.
     pub fn text(&self) -> String {
         let mut text = format!(
             "summary = \"made at random, from number {}\"\nseed    = {}\n\nzone = \"\"\"\n$ORIGIN test.\n$TTL 300\n",
@@ -172,13 +180,15 @@ impl Case {
         Scenario::parse(&format!("fuzz-{}.toml", self.seed), &self.text()).map(Arc::new)
     }
 
-    /// How many MX records it has.
+    /// How many MX records the case has, as a measure of its size.
     pub fn exchangers(&self) -> usize {
         let is_mx = |record: &&String| record.contains(" IN MX ");
         self.records.iter().filter(is_mx).count()
     }
 
     /// The smallest case, as far as leaving out one part after the other goes, that still fails.
+    ///
+    /// The order is greedy: the first smaller case that fails is the next one.
     #[must_use]
     pub fn shrunk(self, fails: impl Fn(&Arc<Scenario>) -> bool) -> Self {
         let still = |case: &Self| case.scenario().is_ok_and(|scenario| fails(&scenario));
@@ -320,6 +330,7 @@ fn query_fault(random: &mut ChaCha8Rng) -> String {
     format!("{{ query = \"{query}\", effect = \"{effect}\"{extent} }}")
 }
 
+// The messages of one row; `many` makes it a crowd to one recipient.
 fn row(many: bool, random: &mut ChaCha8Rng) -> Row {
     let to = (0..random.random_range(1..4_u8))
         .map(|user| format!("u{user}@d{}.test", random.random_range(0..DOMAINS)));

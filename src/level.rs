@@ -1,25 +1,29 @@
 //! How strongly the RFCs ask for something.
+//!
+//! The words are those of RFC 2119, and one more for what no RFC asks. A mail server's grade
+//! follows from the level of what it departs from.
 
 use std::fmt;
 
-/// How strongly a claim binds a sender (RFC 2119), which decides how a foreign one is judged.
+/// How strongly a claim binds a sender (RFC 2119). It decides how a foreign sender is judged
+/// that departs from it.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Level {
-    /// A requirement.
+    /// An absolute requirement.
     Must,
-    /// A recommendation.
+    /// A recommendation that may be departed from for a reason.
     Should,
-    /// An option.
+    /// Something that is left to the sender.
     May,
-    /// Reported, never failed.
+    /// Worth knowing; nothing asks for it.
     Info,
 }
 
 impl Level {
-    /// Every level and its word.
+    /// Every level with its word, as scenarios and reports have it.
     pub(crate) const WORDS: [(&'static str, Self); 4] = [
         ("MUST", Self::Must),
         ("SHOULD", Self::Should),

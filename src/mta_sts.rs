@@ -2,20 +2,24 @@
 //!
 //! Both are read here and nowhere else, by the reference sender, the verdict and lint alike. How a policy
 //! is fetched and how long it is kept is the sender's affair.
+//!
+//! A policy that is not valid in any part is none (section 3.2 has the grammar, section 3.3 what a
+//! sender makes of a file). Names in it are compared as names, without case.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use crate::name::Domain;
 
-/// The longest time a policy may be kept (section 3.2), in seconds.
+/// The longest time that a policy may be kept, in seconds: a year of 365.25 days (section 3.2,
+/// "maximum value of 31557600").
 const MAX_AGE: u64 = 31_557_600;
 
-/// What a policy asks.
+/// Deliver to exchangers that the policy lists and whose certificates are valid, and to no other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Deliver to exchangers that satisfy it, and to no other.
+    /// Deliver as without a policy, and report what would have failed.
     Enforce,
-    /// Report only.
+    /// Deliver as without a policy: the domain is on its way out of MTA-STS.
     Testing,
     /// Nothing.
     None,
@@ -24,6 +28,7 @@ pub(crate) enum Mode {
 /// The hosts that a line of a policy names (section 4.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Pattern {
+    // Just this host.
     Host(Domain),
     /// Every host one label below this.
     Below(Domain),
@@ -34,8 +39,10 @@ enum Pattern {
 /// A policy (section 3.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Policy {
+    /// What it asks.
     pub(crate) mode: Mode,
     patterns: Vec<Pattern>,
+    /// How long it may be kept after it was fetched.
     pub(crate) max_age: Duration,
 }
 
@@ -73,7 +80,7 @@ impl Policy {
         })
     }
 
-    /// Whether an exchanger's name matches (section 4.1), in whatever case it is written.
+    /// Whether an exchanger's name matches one of the patterns (section 4.1).
     pub(crate) fn lists(&self, exchanger: &Domain) -> bool {
         let matches = |pattern: &Pattern| match pattern {
             Pattern::Host(host) => host == exchanger,
@@ -99,7 +106,7 @@ impl From<&str> for Pattern {
     }
 }
 
-/// A `max_age`: one to ten digits, a year at most.
+/// The duration of a `max_age`: one to ten digits, a year at most.
 fn seconds(text: &str) -> Option<Duration> {
     let plain = (1..=10).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_digit());
     let seconds = text.parse().ok().filter(|age| plain && *age <= MAX_AGE)?;

@@ -3,6 +3,10 @@
 //! Owns the one form in which a name reaches a log, a map key or a message, and its escapes (RFC 1035
 //! section 5.1; hickory reads and writes `\DDD` as octal). The wire form is hickory's; [`Domain::to_wire`]
 //! leads there.
+//!
+//! Names are compared in lower case: RFC 1035 section 2.3.3 makes case of no consequence, and RFC
+//! 5321 section 2.4 says so of mail. A name with letters beyond ASCII is turned into its A-labels
+//! when it is read (RFC 5890), so that logs and maps have one form of it.
 
 use std::{
     cmp::Ordering,
@@ -17,17 +21,20 @@ use hickory_proto::rr::Name;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// A domain name in lower case, absolute, without the final dot; the root is `.`.
+///
+/// A clone costs a counter: drills hold the same name a million times.
 #[derive(Clone)]
 pub struct Domain(Arc<Forms>);
 
-/// Both forms of a name, made once: logs and maps hold the same name many times.
+/// Both forms of a name, made once.
 struct Forms {
+    // In lower case, with escapes where an octet needs one.
     text: Box<str>,
     /// The same name on the wire: a query may carry octets that no text of ours would parse to.
     wire: Name,
 }
 
-/// A text that is no domain name.
+/// A text that is no domain name, with the reason.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("found {text:?}, expected a domain name ({reason})")]
 pub struct InvalidDomain {
@@ -44,7 +51,8 @@ impl Domain {
         }))
     }
 
-    /// An address literal in the place of a domain (RFC 5321 section 4.1.3): it has no records.
+    /// An address literal in the place of a domain (RFC 5321 section 4.1.3), which has no records:
+    /// mail goes to the address itself.
     pub(crate) fn of_literal(address: IpAddr) -> Self {
         let text = match address {
             IpAddr::V4(address) => format!("[{address}]"),
@@ -55,7 +63,7 @@ impl Domain {
         Self(Arc::new(Forms { text, wire }))
     }
 
-    /// The address, if this is an address literal.
+    /// The address, if the name is an address literal.
     pub(crate) fn literal(&self) -> Option<IpAddr> {
         let inner = self.as_str().strip_prefix('[')?.strip_suffix(']')?;
         match inner.strip_prefix("ipv6:") {
@@ -74,7 +82,8 @@ impl Domain {
         &self.0.text
     }
 
-    /// The label that keeps this name from being one of a host (RFC 1123 section 2.1).
+    /// The label that keeps the name from being one of a host: one with other signs than letters,
+    /// digits and hyphens, or with a hyphen at an end (RFC 1123 section 2.1). `None` if it is one.
     pub(crate) fn odd_label(&self) -> Option<&str> {
         let is_plain = |label: &str| {
             let mut octets = label.bytes();
@@ -85,12 +94,13 @@ impl Domain {
         self.as_str().split('.').find(|label| !is_plain(label))
     }
 
-    /// Whether this name is `apex` or below it.
+    /// Whether the name is `apex` or below it: `mx1.example.test` is within `example.test`, and so
+    /// is `example.test`.
     pub fn is_within(&self, apex: &Domain) -> bool {
         apex.0.wire.zone_of(&self.0.wire)
     }
 
-    /// The name one label up, unless this is the root.
+    /// The name one label up; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         (!self.is_root()).then(|| Self::from(&self.0.wire.base_name()))
     }
@@ -100,14 +110,15 @@ impl Domain {
         std::iter::successors(Some(self.clone()), Self::parent)
     }
 
-    /// This name with labels put before it, as in `_25._tcp`; itself where there is no room for them.
+    /// The name with labels before it: `example.test` prefixed with `_25._tcp` is
+    /// `_25._tcp.example.test`. Itself where 255 octets have no room for them.
     pub fn prefixed(&self, labels: &str) -> Self {
         let head = labels.split('.').map(str::as_bytes);
         let longer = Name::from_labels(head.chain(self.0.wire.iter()));
         longer.map_or_else(|_| self.clone(), |name| Self::from(&name))
     }
 
-    /// The name as hickory writes it on the wire.
+    /// The name in hickory's form, as it goes over the wire.
     pub fn to_wire(&self) -> Name {
         self.0.wire.clone()
     }
@@ -139,6 +150,7 @@ impl Hash for Domain {
     }
 }
 
+// From the wire: any octets are possible.
 impl From<&Name> for Domain {
     fn from(name: &Name) -> Self {
         let mut wire = name.to_lowercase();
@@ -151,6 +163,7 @@ impl From<&Name> for Domain {
     }
 }
 
+// From text, with or without a final dot.
 impl FromStr for Domain {
     type Err = InvalidDomain;
 

@@ -1,18 +1,21 @@
 //! What a message and an attempt come to.
+//!
+//! Both are words of the scenario format, and both are read off the log: the outcome from what
+//! receivers accepted and senders said, the result from how a session ended.
 
 use std::fmt;
 
-/// What a message comes to.
+/// What becomes of a message, or of one recipient's copy of it.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// An exchanger took it.
+    /// A receiver accepted it.
     Delivered,
-    /// It is still queued.
+    /// It is still queued, as far as is known.
     Deferred,
-    /// It was given up and returned.
+    /// It was given up, and its sender is to be told.
     Bounced,
 }
 
@@ -35,28 +38,28 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// How an attempt ended.
+/// How an attempt ended, as far as the lab saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AttemptResult {
-    /// The receiver took the message.
+    /// The receiver accepted the message.
     Accepted,
-    /// The connection was refused.
+    /// The connection was refused (RST to the SYN).
     Refused,
-    /// No answer in time.
+    /// No answer in time: to the connection, or at a stage of the session.
     Timeout,
     /// The connection ended with an RST.
     Reset,
-    /// The connection ended in order, too early.
+    /// The connection ended in order, too early for the message.
     Closed,
-    /// Something that is no reply.
+    /// The receiver sent what is no reply.
     Garbage,
     /// No host has that address.
     Unreachable,
-    /// TLS failed, or the certificate did not satisfy the sender.
+    /// TLS failed, or the certificate did not satisfy the client.
     Tls,
-    /// TLS was needed and not to be had.
+    /// The client needed TLS and could not have it, and left.
     Insecure,
-    /// This reply code.
+    /// A negative reply of this code, 400 to 599.
     Code(u16),
 }
 

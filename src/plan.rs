@@ -1,4 +1,7 @@
 //! Where mail for a domain goes: its route as a sender walks it, before anything is sent.
+//!
+//! It answers "where would mail go now?" with the records of a survey. Nothing is drawn by chance:
+//! where a sender chooses, the plan gives shares.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,17 +16,17 @@ use crate::{
     survey::{Host, Reply, Survey},
 };
 
-/// Where mail for a domain goes.
+/// Where mail for a domain goes, as all senders that follow RFC 5321 section 5.1 would find it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Plan {
-    /// The domain.
+    /// The domain, as in an address behind the `@`.
     pub domain: Domain,
-    /// By which kind of records.
+    /// By which kind of records its mail is led.
     pub kind: Kind,
-    /// Why mail cannot go anywhere, if so.
+    /// Why mail cannot go anywhere; `None` if it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// The levels, most preferred first.
+    /// The levels of preference, most preferred first. Empty if there are no exchangers.
     pub levels: Vec<Level>,
 }
 
@@ -37,13 +40,13 @@ pub enum Kind {
     Implicit,
     /// A null MX: it takes no mail (RFC 7505).
     Null,
-    /// The domain does not exist.
+    /// The domain does not exist: mail for it is returned.
     NoDomain,
-    /// Its MX records are not known.
+    /// Its MX records are not known: a lookup failed, or no file has them.
     Unknown,
 }
 
-/// Exchangers of one preference.
+/// The exchangers of one preference, among which senders choose by chance.
 #[derive(Debug, Clone, Serialize)]
 pub struct Level {
     /// The preference; 0 for an implicit MX.
@@ -52,22 +55,23 @@ pub struct Level {
     pub exchangers: Vec<Planned>,
 }
 
-/// An exchanger, and what it gets.
+/// An exchanger as a sender would use it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Planned {
     /// Its name.
     pub host: Domain,
-    /// What it is an alias of.
+    /// The name that it is an alias of (which RFC 5321 section 5.1 leaves outside the standard); `None` if it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias_of: Option<Domain>,
     /// Its addresses in the order of the answers, IPv4 first.
     pub addresses: Vec<IpAddr>,
-    /// The part that it gets of the mail that comes to its level, from 0 to 1.
+    /// Its share of the mail that comes to its level, from 0 to 1: equal among those that can be
+    /// used.
     pub share: f64,
-    /// Why it gets none, or what is not known of it.
+    /// Why it gets none, or what is not known of it; `None` if all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Whether a sender can use it, as far as is known.
+    /// Whether a sender can use it. One whose addresses are not known counts as one that can.
     pub usable: bool,
 }
 
@@ -154,7 +158,7 @@ impl Plan {
         plan(kind, why, levels)
     }
 
-    /// Whether there is somewhere to go.
+    /// Whether there is somewhere to go now.
     pub fn is_deliverable(&self) -> bool {
         matches!(self.kind, Kind::Mx | Kind::Implicit) && self.why.is_none()
     }
@@ -169,6 +173,7 @@ impl Plan {
     }
 }
 
+/// An exchanger by itself: what it leads to, and why it cannot be used.
 fn planned(survey: &Survey, host: &Domain, repeated: bool) -> Planned {
     let known = survey.hosts.get(host);
     let addresses = known.map(Host::addresses).unwrap_or_default();

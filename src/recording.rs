@@ -3,6 +3,9 @@
 //! `mxdrill run --format json`, `exec --log` and `conform --logs` write such a log ([`write()`]);
 //! this reads it again, so that what happened can be judged anew: on another machine, by a later version,
 //! or after an event was changed by hand.
+//!
+//! The lines are those of [`Event`], each with the path of its scenario; the last one is the
+//! verdict as it was then, of which only what decides about a new verdict is read.
 
 mod write;
 
@@ -24,19 +27,20 @@ use crate::{
     zone::Zone,
 };
 
-/// A log as it was read.
+/// What happened, in the order of the lines.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Recording {
     /// What happened, in order.
     pub events: Vec<Event>,
-    /// Who sent, where the log says so in its verdict.
+    /// Who sent; `None` if the log ends without a verdict.
     pub witness: Option<Witness>,
-    /// The seed of the run, where the log says so.
+    /// The seed of the run; `None` if the log ends without a verdict.
     pub seed: Option<u64>,
-    /// When the drill ended.
+    /// How far the drill's clock had come at its end; without a verdict, the moment of the last
+    /// event.
     pub took: Moment,
-    /// The verdict that was given then, as it was written.
+    /// The verdict of then, as it was written; `None` if the log ends without one.
     pub verdict: Option<Value>,
 }
 
@@ -110,6 +114,7 @@ impl Recording {
         Ok(recording)
     }
 
+    /// Takes a line into the recording.
     fn take(&mut self, entry: Entry) {
         match entry {
             Entry::Event(event) => {
@@ -158,6 +163,7 @@ impl Recording {
         Err(Mistakes::of_file(path, message))
     }
 
+    /// How many messages the sender was given.
     fn submitted(&self) -> usize {
         let is_given = |event: &&Event| matches!(event.what, What::Submitted { .. });
         self.events.iter().filter(is_given).count()
@@ -233,7 +239,7 @@ impl Mentioned {
     }
 }
 
-/// Messages and domains that are named of each.
+/// Messages and domains that are named of each; how many more there are is said.
 const MOST_NAMED: usize = 5;
 
 impl fmt::Display for Mentioned {
@@ -257,7 +263,7 @@ impl fmt::Display for Mentioned {
 enum Entry {
     Event(Event),
     Verdict(Ended, Value),
-    /// About the run as a whole.
+    /// About the run as a whole, of which nothing is needed.
     Other,
 }
 

@@ -1,4 +1,15 @@
 //! Drills made of a domain's own records: each exchanger dies, each level, all of them, the DNS.
+//!
+//! For each failure that the plan suggests ([`rehearse`]):
+//!
+//! 1. The records of the plan become a zone, with short TTLs; addresses that are not known get
+//!    stand-ins.
+//! 2. A scenario is written as text, with the failure as its fault, and played by the reference
+//!    sender on a virtual clock.
+//! 3. What came of it becomes what is expected: the file that is written down passes as it is, and
+//!    fails once the domain's records change for the worse.
+//!
+//! The level of these scenarios is INFO: they say what happens, and no RFC asks for it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,33 +39,34 @@ use crate::{
     zone::present,
 };
 
-/// Messages of each drill.
+/// The messages of each drill: enough for shares to be told in per cent.
 pub const MESSAGES: usize = 200;
-/// Exchangers that are rehearsed at most.
+/// Exchangers that are rehearsed at most: each makes several drills.
 const MOST: usize = 50;
-/// Seconds for which the records of a drill may be kept.
+/// The TTL of a drill's records, in seconds.
 const TTL: u32 = 300;
-/// The first of the addresses that stand for those which are not known (RFC 2544).
+/// The first of the addresses that stand for those which are not known, from the range for
+/// benchmarks (RFC 2544), which no exchanger has.
 const STAND_INS: u32 = u32::from_be_bytes([198, 18, 0, 1]);
 
-/// A drill of a rehearsal.
+/// A drill of a rehearsal, played.
 #[derive(Debug)]
 pub struct Rehearsed {
-    /// What fails, in words.
+    /// What fails, in words: `mx1.example.test does not answer for a day`.
     pub title: String,
     /// The name of its file, without `.toml`.
     pub file: String,
-    /// The scenario file.
+    /// The text of the scenario, as it can be written to a file.
     pub text: String,
-    /// The scenario.
+    /// The scenario that the text is.
     pub scenario: Arc<Scenario>,
-    /// What came of it.
+    /// The run of the reference sender, judged by what is expected in the text.
     pub run: Run,
-    /// Who takes how many of the messages.
+    /// How many of the messages each host accepted.
     pub takers: BTreeMap<Domain, usize>,
-    /// The longest that a delivered message waited.
+    /// The longest time from submission to acceptance of a message.
     pub longest_wait: Duration,
-    /// Messages that came back.
+    /// How many messages were returned.
     pub lost: usize,
 }
 
@@ -230,6 +242,7 @@ fn failures(plan: &Plan) -> Vec<Failure> {
     failures
 }
 
+/// A row of faults, as a scenario has it.
 fn fault(host: &Domain, stage: &str, effect: &str, until: &str) -> String {
     let until = match until {
         "" => String::new(),
@@ -239,6 +252,7 @@ fn fault(host: &Domain, stage: &str, effect: &str, until: &str) -> String {
     format!("{{ host = \"{host}\", stage = \"{stage}\", effect = \"{effect}\"{until} }}")
 }
 
+/// Plays a failure, and writes down what came of it as what is expected.
 fn play(plan: &Plan, zone: &str, failure: Failure) -> io::Result<Rehearsed> {
     let Failure {
         title,
@@ -286,6 +300,7 @@ fn scenario(file: &str, text: &str) -> io::Result<Arc<Scenario>> {
     Ok(Arc::new(scenario))
 }
 
+/// The text of a scenario.
 fn scenario_text(
     plan: &Plan,
     zone: &str,
@@ -322,7 +337,7 @@ pub fn file_name(text: &str) -> String {
     plain.collect()
 }
 
-/// Who took how many messages, and the longest that one of these waited.
+/// How many messages each host accepted, and the longest that one of these waited.
 fn takers(scenario: &Scenario, run: &Run) -> (BTreeMap<Domain, usize>, Duration) {
     let at: BTreeMap<&MessageId, _> = scenario
         .messages

@@ -1,4 +1,7 @@
 //! SMTP replies (RFC 5321 section 4.2) and enhanced status codes (RFC 3463).
+//!
+//! Both parse from the text that scenarios and servers write and print as the same text. A reply
+//! here is one line: of several lines the last counts, as section 4.2 has it for the code.
 
 use std::{fmt, str::FromStr};
 
@@ -6,20 +9,26 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::diagnostic::Invalid;
 
-/// How a reply or a failure is to be taken (RFC 5321 section 4.2.1).
+/// 2yz: the command was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// 2yz: done.
+    /// 3yz: more is wanted, which only DATA has.
     Positive,
-    /// 3yz: more is wanted, as after DATA.
+    /// 4yz: it was not done, and may be later.
     Intermediate,
-    /// 4yz: try again later.
+    /// 5yz: it was not done, and the same request must not be repeated.
     Transient,
     /// 5yz: do not repeat this.
     Permanent,
 }
 
-/// An enhanced status code, `class.subject.detail`.
+/// An enhanced status code, class, subject and detail (RFC 3463 section 2): `Status(5, 1, 1)` is
+/// `5.1.1`.
+///
+/// ``` use mxdrill::reply::Status;
+///
+/// let status: Status = "4.4.1".parse()?; assert_eq!(status, Status(4, 4, 1)); # Ok::<(),
+/// mxdrill::Invalid>(()) ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Status(pub u8, pub u16, pub u16);
 
@@ -76,12 +85,12 @@ impl<'de> Deserialize<'de> for Status {
     }
 }
 
-/// A reply: its code, and its text with any enhanced status code in front.
+/// A reply: its code, and its text with any enhanced status code in front (RFC 2034).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// Three digits, 200 to 599.
     pub code: u16,
-    /// The rest of the line.
+    /// The rest of the line, without the space after the code.
     pub text: String,
 }
 
@@ -94,7 +103,8 @@ impl Reply {
         }
     }
 
-    /// What the first digit says.
+    /// What the first digit says. It alone decides (RFC 5321 section 4.2): codes that a client does
+    /// not know are treated by it.
     pub fn severity(&self) -> Severity {
         match self.code {
             0..300 => Severity::Positive,
@@ -104,7 +114,7 @@ impl Reply {
         }
     }
 
-    /// The enhanced status code, if the text starts with one of the reply's own class.
+    /// The enhanced status code in front of the text; `None` without one, or if its class is not that of the reply.
     pub fn status(&self) -> Option<Status> {
         let status: Status = self.text.split_whitespace().next()?.parse().ok()?;
         (u16::from(status.0) == self.code / 100).then_some(status)

@@ -2,6 +2,17 @@
 //!
 //! It reads as RFC 5321 section 5.1 does. No I/O and no clock: looking up is the resolver's, trying
 //! and waiting the sender's.
+//!
+//! 1. [`exchangers`] turns the answer to an MX lookup into a list: MX records, the implicit MX, or
+//!    a reason why there is nothing (null MX, no such domain, failed lookup).
+//! 2. [`route`] drops the sender's own preference and all higher numbers if the sender finds itself
+//!    in the list, by name or address.
+//! 3. It sorts by preference, and puts equal ones in random order ([`Order`]).
+//! 4. It expands each exchanger into its addresses in the order of the answers, in the families
+//!    that the sender can reach, and cuts the list at the sender's limit.
+//!
+//! Section 5.1 on the order: "the sender-SMTP MUST randomize them to spread the load", and on
+//! addresses: the order of the resolver is kept.
 
 mod order;
 
@@ -15,10 +26,10 @@ use crate::{
     reply::{Severity, Status},
 };
 
-/// The address families a sender can reach.
+/// Whether it can reach IPv4 addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Families {
-    /// IPv4.
+    /// Whether it can reach IPv6 addresses.
     pub ipv4: bool,
     /// IPv6.
     pub ipv6: bool,
@@ -37,9 +48,9 @@ impl Families {
 /// An exchanger as an MX record names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Exchanger {
-    /// Lower is more preferred.
+    /// The preference, 0 to 65535; lower is more preferred (RFC 1035 section 3.3.9).
     pub preference: u16,
-    /// The host.
+    /// The host; the root for a null MX.
     pub host: Domain,
 }
 
@@ -48,11 +59,11 @@ pub struct Exchanger {
 pub enum MxAnswer {
     /// The records.
     Records(Vec<Exchanger>),
-    /// The domain exists and has none.
+    /// The domain exists and has no MX record: it is its own exchanger.
     NoData,
-    /// The domain does not exist.
+    /// The domain does not exist: its mail is returned.
     NoDomain,
-    /// No answer that can be relied on, for now.
+    /// No answer that can be relied on, for now: its mail waits.
     Failed,
 }
 
@@ -61,7 +72,7 @@ pub enum MxAnswer {
 pub struct Addresses {
     /// Those that were found.
     pub found: Vec<IpAddr>,
-    /// Whether a lookup failed for now, so that there may be more.
+    /// Whether a lookup failed for now, so that there may be more of them.
     pub failed: bool,
 }
 
@@ -76,19 +87,20 @@ pub struct Candidate {
     pub address: IpAddr,
 }
 
-/// What a sender knows of itself and its limits.
+/// What a sender knows of itself, and how far it goes.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Its names.
+    /// Its names, by which it finds itself in the list.
     pub names: Vec<Domain>,
     /// Its addresses; loopback ones are its own anyway.
     pub addresses: Vec<IpAddr>,
     /// The address families it can reach.
     pub families: Families,
-    /// How many candidates it tries in one pass.
+    /// How many candidates it tries in one pass; `None`: all.
     pub max_candidates: Option<usize>,
 }
 
+// Loopback counts as the sender's own wherever it is.
 impl Identity {
     fn is_self(&self, host: &Domain, addresses: &Addresses) -> bool {
         self.names.contains(host)
@@ -102,22 +114,23 @@ impl Identity {
 /// Why there is nothing to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unroutable {
-    /// The domain does not exist.
+    /// The domain takes no mail: it has a null MX (5.1.10, RFC 7505 section 4).
     #[error("the domain does not exist")]
     NoDomain,
     /// The domain takes no mail (RFC 7505).
     #[error("the domain takes no mail (null MX)")]
     NullMx,
-    /// No exchanger has an address that the sender can use.
+    /// No exchanger has an address that the sender can use (5.4.4).
     #[error("no exchanger has a usable address")]
     NoUsableExchanger,
-    /// The sender is the best exchanger itself.
+    /// The sender is the most preferred exchanger itself, so that mail would go in a circle
+    /// (5.4.6).
     #[error("the sender is the most preferred exchanger itself")]
     OnlySelf,
     /// The message asks for REQUIRETLS, and nothing vouches for the exchangers (RFC 8689 section 4.2.1).
     #[error("nothing vouches for the exchangers, as REQUIRETLS needs")]
     Untrusted,
-    /// A lookup failed for now.
+    /// A lookup failed for now (4.4.3): the only one of these for which mail waits.
     #[error("a lookup failed for now")]
     LookupFailed,
 }
@@ -135,7 +148,7 @@ impl Unroutable {
         }
     }
 
-    /// Whether trying again later can help.
+    /// Whether trying again later can help: `Transient` if so, else `Permanent`.
     pub fn severity(self) -> Severity {
         match self {
             Self::LookupFailed => Severity::Transient,
@@ -175,6 +188,8 @@ pub fn exchangers(domain: &Domain, answer: &MxAnswer) -> Result<Vec<Exchanger>, 
 ///
 /// # Errors
 /// Why there is none.
+///
+/// A host that is listed twice is tried at its better preference only.
 pub fn route(
     exchangers: &[Exchanger],
     addresses: &BTreeMap<Domain, Addresses>,

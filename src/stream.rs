@@ -1,4 +1,7 @@
 //! Byte streams of both networks: in-process pipes and TCP connections, which can end with an RST.
+//!
+//! SMTP over a pipe behaves as over a socket as far as a drill can tell: it has a bounded capacity,
+//! an end in each direction, and may end with a reset.
 
 use std::{
     io,
@@ -15,19 +18,20 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Octets that a pipe holds in each direction.
+/// Octets that a pipe holds in each direction before a writer has to wait, of the order of a
+/// socket's buffer.
 const PIPE_CAPACITY: usize = 16 * 1024;
 
 /// A byte stream on one of the lab's networks.
 #[derive(Debug)]
 pub enum Stream {
-    /// In-process.
+    /// One end of an in-process pipe.
     Memory(Pipe),
-    /// A socket.
+    /// A TCP connection.
     Tcp(TcpStream),
 }
 
-/// One end of an in-process connection.
+/// One end of an in-process connection. The other end has the same `reset`.
 #[derive(Debug)]
 pub struct Pipe {
     inner: DuplexStream,
@@ -44,7 +48,7 @@ impl Stream {
         (end(near, Arc::clone(&reset)), end(far, reset))
     }
 
-    /// Lets the connection end with an RST once it is dropped.
+    /// Lets the connection end with a reset once it is dropped.
     pub(crate) fn reset_on_drop(&self) {
         match self {
             Self::Memory(pipe) => pipe.reset.store(true, Ordering::Relaxed),
@@ -116,7 +120,7 @@ mod kernel {
     }
 }
 
-/// Elsewhere nobody is asked: who half-closes counts as gone.
+/// Elsewhere nobody is asked: a peer that half-closes counts as gone.
 #[cfg(not(target_os = "linux"))]
 mod kernel {
     use std::net::SocketAddr;

@@ -1,10 +1,15 @@
 //! Moments of a drill and the durations that scenario files write (`30m`, `1h30m`, `500ms`).
+//!
+//! All times of a drill count from its start, on the drill's clock: a log has no time of day. A
+//! duration of a scenario is exact to the millisecond.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// A moment, counted from the start of the drill.
+///
+/// It prints as a duration: `1h30m`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment(pub Duration);
 
@@ -12,7 +17,7 @@ impl Moment {
     /// The start of the drill.
     pub const START: Self = Self(Duration::ZERO);
 
-    /// The moment `wait` later.
+    /// The moment that is `wait` later; the last there is, if that would be beyond it.
     pub fn after(self, wait: Duration) -> Self {
         Self(self.0.saturating_add(wait))
     }
@@ -50,10 +55,17 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-/// A duration in the notation of scenario files.
+/// A duration in the notation of scenario files: numbers with units, `ms`, `s`, `m`, `h`, `d` or
+/// `w`, one after the other.
+///
+/// ``` use mxdrill::time::Span;
+///
+/// let span: Span = "1h30m".parse()?; assert_eq!(span.0.as_secs(), 5400); # Ok::<(),
+/// mxdrill::time::InvalidSpan>(()) ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
+/// The units and their milliseconds, longest first. Weeks are read and not written.
 const UNITS: [(&str, u64); 6] = [
     ("w", 604_800_000),
     ("d", 86_400_000),

@@ -1,5 +1,9 @@
 //! TLS on both sides, as far as it depends on the libraries that do it. Without the feature `tls` there is
 //! none: no certificate can be had, and whoever asks for one is told.
+//!
+//! What TLS a candidate needs is the sender's to decide (`crate::sender`), and which certificate a
+//! receiver has the scenario's. Here are the certificates, both sides of the handshake, and the
+//! proofs that a client may ask for.
 
 #[cfg(not(feature = "tls"))]
 mod absent;
@@ -24,7 +28,7 @@ pub(crate) use self::{
 };
 use crate::name::Domain;
 
-/// Why there is none.
+/// The error where the feature is missing.
 #[cfg(not(feature = "tls"))]
 const ABSENT: &str = "TLS is needed, and this mxdrill was built without it (the feature tls)";
 
@@ -39,16 +43,13 @@ pub(crate) type Secured = tokio_rustls::TlsStream<crate::stream::Stream>;
     expect(dead_code, reason = "there is nothing to hold it against")
 )]
 pub(crate) enum Proof {
-    /// A certificate of a trusted authority for one of these names.
+    /// A certificate of the lab's authority for one of these names (RFC 6125).
     Authority(Vec<Domain>),
     /// A certificate that one of these TLSA records matches, for one of these names.
     Dane(Vec<TLSA>, Vec<Domain>),
 }
 
-/// An authority for a lab.
-///
-/// # Errors
-/// That mxdrill was built without TLS.
+/// An authority for a lab, with its keys.
 pub(crate) fn authority() -> std::io::Result<Authority> {
     #[cfg(not(feature = "tls"))]
     return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, ABSENT));

@@ -1,4 +1,7 @@
 //! Text of foreign origin, shown so that it does nothing to a terminal and hides nothing from a reader.
+//!
+//! Replies, records and names come from others. Printed as they are, they could move a cursor, hide
+//! what stands before them, or turn a line around.
 
 use std::{borrow::Cow, fmt::Write};
 
@@ -26,6 +29,7 @@ pub fn visible_json(json: &str) -> Cow<'_, str> {
     })
 }
 
+/// A text with some of its characters escaped; the text itself if it has none of them.
 fn shown(
     text: &str,
     escapes: impl Fn(char) -> bool,

@@ -1,4 +1,7 @@
 //! How the lab's servers of names and of policies answered, as a log has it.
+//!
+//! They are types and not texts, so that a new one makes the compiler name every place that has to
+//! know it.
 
 use std::{fmt, str::FromStr};
 
@@ -12,21 +15,21 @@ use crate::diagnostic::Invalid;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum QueryOutcome {
-    /// NOERROR, with records.
+    /// NOERROR, with records of the type that was asked for, or aliases.
     NoError,
     /// NOERROR, without records of that type (RFC 2308 section 2.2).
     NoData,
-    /// The name does not exist.
+    /// NXDOMAIN: the name does not exist.
     NxDomain,
-    /// SERVFAIL.
+    /// SERVFAIL: the server failed, for now.
     ServFail,
-    /// REFUSED.
+    /// REFUSED: the server does not want to answer this client.
     Refused,
-    /// NOTIMP.
+    /// NOTIMP: the server does not know this kind of query.
     NotImp,
-    /// FORMERR.
+    /// FORMERR: the server could not read the query.
     FormErr,
-    /// Nothing was sent.
+    /// No answer was sent.
     #[serde(rename = "no answer")]
     Unanswered,
 }
@@ -76,14 +79,14 @@ impl fmt::Display for QueryOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchOutcome {
-    /// With this HTTP status.
+    /// With this HTTP status; only 200 comes with a policy (RFC 8461 section 3.3).
     Status(u16),
     /// The TLS handshake did not come about.
     NoHandshake,
 }
 
 impl FetchOutcome {
-    /// Whether the policy was handed out.
+    /// Whether the policy was handed out (status 200).
     pub fn is_ok(self) -> bool {
         self == Self::Status(200)
     }

@@ -1,4 +1,7 @@
 //! Events as people read them.
+//!
+//! A line has the moment in seconds and what happened. It is meant to be read, not parsed: programs
+//! read the JSON.
 
 use super::{Answered, Connected, Ended, Event, Place, What};
 use crate::zone::present;
@@ -54,7 +57,7 @@ impl What {
         }
     }
 
-    /// Of what happens in a session.
+    /// The words for what happens in a session, which begin with its number.
     fn words_of_session(&self) -> String {
         match self {
             What::Connect {

@@ -1,4 +1,7 @@
 //! Where a session or a lookup can fail, and how: the words of the fault table.
+//!
+//! Each effect is a word of the scenario format, and prints as that word. At which stage there is
+//! which effect is here; what it does is the receiver's and the name server's.
 
 use std::{fmt, str::FromStr, time::Duration};
 
@@ -14,28 +17,29 @@ use crate::{
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
-    /// Before the connection exists.
+    /// While the connection is made (TCP).
     Connect,
-    /// The server's first reply.
+    /// The first reply of the server, before any command (RFC 5321 section 3.1).
     Greeting,
-    /// EHLO or HELO.
+    /// EHLO, or HELO.
     Helo,
     /// STARTTLS and the handshake.
     Starttls,
-    /// MAIL.
+    /// MAIL, which begins a transaction.
     Mail,
-    /// RCPT.
+    /// RCPT, once for each recipient.
     Rcpt,
-    /// DATA, before the content.
+    /// DATA, before any content: the reply is 354.
     Data,
     /// While the content is received.
     Content,
-    /// The end of the content, where the server takes the message over.
+    /// The final dot: with a positive reply the server accepts the message.
     Dot,
-    /// QUIT.
+    /// QUIT, when the fate of all messages is settled.
     Quit,
 }
 
+/// Every stage, in the order of a session.
 impl Stage {
     /// Every stage, in order.
     pub const ALL: [Self; 10] = [
@@ -51,7 +55,7 @@ impl Stage {
         Self::Quit,
     ];
 
-    /// The word for it in scenario files and logs.
+    /// The word for it in scenario files and logs, such as `greeting`.
     pub fn word(self) -> &'static str {
         [
             "connect", "greeting", "helo", "starttls", "mail", "rcpt", "data", "content", "dot",
@@ -59,7 +63,7 @@ impl Stage {
         ][self as usize]
     }
 
-    /// The effects a fault can have here, as scenario files write them.
+    /// The effects that a fault can have here, with an example where there is a number or a text.
     pub(crate) fn effects(self) -> &'static [&'static str] {
         match self {
             Self::Connect => &["refuse", "timeout", "reset"],
@@ -119,7 +123,7 @@ impl Stage {
     }
 }
 
-/// What a fault does to a session.
+/// What a fault makes a receiver do at a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// The connection is refused (RST to the SYN).
@@ -128,21 +132,21 @@ pub enum Effect {
     Timeout,
     /// The connection ends with an RST.
     Reset,
-    /// The connection ends in order (FIN), without a reply.
+    /// The connection ends in order (FIN) where a reply was due.
     Close,
-    /// Nothing is ever answered; the connection stays up.
+    /// Nothing is answered any more, and the connection stays open.
     Hang,
-    /// A line that is no SMTP reply.
+    /// A line is sent that is no SMTP reply.
     Garbage,
     /// The session goes on after this long.
     Delay(Duration),
-    /// The message is taken; the connection ends before the reply.
+    /// The message is accepted, and the connection ends before the reply: the client cannot know.
     LoseReply,
-    /// STARTTLS is not offered.
+    /// STARTTLS is not in the reply to EHLO.
     NotOffered,
-    /// The TLS handshake is broken off.
+    /// STARTTLS is answered with 220, and the handshake is broken off.
     Break,
-    /// This reply instead of the usual one.
+    /// This reply is given instead of the usual one.
     Reply(Reply),
 }
 
@@ -208,26 +212,26 @@ impl fmt::Display for Effect {
     }
 }
 
-/// How a query travels.
+/// How a query reaches the name server.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
-    /// A datagram.
+    /// A datagram (RFC 1035 section 4.2.1).
     Udp,
-    /// A stream.
+    /// A connection (RFC 1035 section 4.2.2).
     Tcp,
 }
 
-/// What a fault does to a query.
+/// What a fault makes the name server do with a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum QueryEffect {
-    /// Answered SERVFAIL.
+    /// It answers SERVFAIL.
     ServFail,
-    /// Answered NXDOMAIN.
+    /// It answers NXDOMAIN, whatever exists.
     NxDomain,
-    /// Answered with no record.
+    /// It answers NOERROR without a record, whatever exists.
     NoData,
     /// Answered REFUSED.
     Refused,
@@ -235,16 +239,18 @@ pub enum QueryEffect {
     NotImp,
     /// Answered FORMERR.
     FormErr,
-    /// Not answered.
+    /// It sends no answer.
     Timeout,
-    /// Over UDP, answered truncated and without records.
+    /// Over UDP it answers with TC set and without records, so that the client has to ask again
+    /// over TCP.
     Truncate,
-    /// Answered after this long.
+    /// It answers after this long.
     Delay(Duration),
-    /// Answered under another id.
+    /// It answers with another id than the query has.
     WrongId,
 }
 
+/// The words for them, as mistakes list them.
 const QUERY_EFFECTS: [&str; 10] = [
     "servfail", "nxdomain", "nodata", "refused", "notimp", "formerr", "timeout", "truncate",
     "delay 2s", "wrong id",

@@ -1,27 +1,33 @@
 //! Mailboxes as RFC 5321 section 4.1.2 has them: quoted local parts and address literals too, each in one
 //! form however it was written, and the paths of MAIL and RCPT around them.
+//!
+//! Parsing is strict where the grammar is, and mild where real addresses are: underscores in
+//! domains, and letters beyond ASCII (RFC 6531), are let through. One form for each mailbox lets a
+//! log, an expectation and a command be compared as texts.
 
 use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use crate::{diagnostic::Invalid, name::Domain};
 
-/// Octets that a mailbox may have (RFC 5321 section 4.5.3.1.3).
+/// Octets that a mailbox may have: RFC 5321 section 4.5.3.1.3 gives 256 for a path, its angle
+/// brackets included.
 const MAX_LENGTH: usize = 256;
 
 /// A mailbox (RFC 5321 section 4.1.2).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mailbox {
-    /// As written, but that the local part has no more quotes and escapes than it needs, and the domain
-    /// no final dot: `"alice"@` is `alice@`.
+    /// The mailbox as it was written, except that the local part has no more quotes and escapes
+    /// than it needs, and the domain no final dot: `"alice"@example.test.` is `alice@example.test`.
     pub text: Arc<str>,
-    /// What is after the `@`, in lower case; an address literal keeps its brackets.
+    /// What is after the `@`, in lower case: the next hop of mail for it. An address literal keeps
+    /// its brackets.
     pub domain: Domain,
 }
 
-/// What MAIL or RCPT names between `<` and `>`.
+/// What stands between the angle brackets of MAIL or RCPT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Path {
-    /// `<>`.
+    /// `<>`, the null reverse-path (RFC 5321 section 4.5.5).
     Null,
     /// A mailbox; a source route before it is passed over (RFC 5321 appendix C).
     Mailbox(Mailbox),
@@ -29,7 +35,7 @@ pub(crate) enum Path {
     Postmaster,
 }
 
-/// The part of a mailbox that is wrong, in words.
+/// What is wrong with a mailbox, as the end of a sentence.
 type Wrong = &'static str;
 
 impl FromStr for Mailbox {
@@ -101,7 +107,8 @@ impl Path {
     }
 }
 
-/// What follows `@a.test,@b.test:`, which must be taken and should be ignored.
+/// What follows the source route `@a.test,@b.test:`, which a server must accept and should ignore
+/// (RFC 5321 appendix C). `None` if there is a malformed one.
 fn after_source_route(text: &str) -> Option<&str> {
     if !text.starts_with('@') {
         return Some(text);
@@ -147,7 +154,8 @@ fn local_part(text: &str) -> Result<(String, &str), Wrong> {
     }
 }
 
-/// Reads a quoted string whose first quote is gone: what it stands for, and what follows its end.
+/// Reads a quoted string from behind its first quote: what it stands for, and what follows its end.
+/// Escapes are of printable ASCII (RFC 5321 section 4.1.2).
 fn quoted_string(text: &str) -> Result<(String, &str), Wrong> {
     let mut content = String::new();
     let mut characters = text.char_indices();
@@ -181,12 +189,14 @@ fn written(content: &str) -> String {
     quoted
 }
 
+/// Whether a text is atoms with dots between them, which need no quotes (RFC 5321 section 4.1.2).
 fn is_dot_string(text: &str) -> bool {
     text.split('.')
         .all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
 }
 
-/// RFC 5322 section 3.2.3, and what RFC 6531 section 3.3 adds.
+/// Whether a character may be in an atom: RFC 5322 section 3.2.3, and what RFC 6531 section 3.3
+/// adds.
 fn is_atext(c: char) -> bool {
     match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' => true,

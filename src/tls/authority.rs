@@ -2,6 +2,10 @@
 //!
 //! Keys are Ed25519, made from the names they are for, and for clients that do not know that, P-256, given out
 //! in the order of hosts: two runs publish the same TLSA records. They protect nothing: everything in a lab is made up.
+//!
+//! A drill that publishes a TLSA record must publish the same one each time it is played, or no log
+//! could be compared. Hence keys that are not drawn by chance, and certificates whose dates and
+//! serial numbers are fixed.
 
 use std::sync::{
     Arc,
@@ -30,7 +34,7 @@ use crate::{
     scenario::{Certificate, TlsaParameters},
 };
 
-/// Seconds for which the lab's own TLSA records may be kept.
+/// The TTL of the lab's own TLSA records, in seconds.
 const TLSA_TTL: u32 = 300;
 /// The fixed part of an Ed25519 key in PKCS #8 (RFC 8410 section 7), before its 32 octets.
 const ED25519_PREFIX: [u8; 16] = [
@@ -40,10 +44,10 @@ const ED25519_PREFIX: [u8; 16] = [
 /// P-256 keys in PKCS #8 (RFC 5958), one after the other: the public half of one is not to be had from a
 /// secret of our own. The first is the authority's, each further one a host's.
 const P256_KEYS: &[u8] = include_bytes!("p256-keys.der");
-/// The octets of one of them.
+/// The octets of one of them: they are of one length.
 const P256_KEY: usize = 138;
 
-/// Signs the certificates of one lab.
+/// Signs the certificates of one lab, with a key of each kind.
 pub(crate) struct Authority {
     ed25519: Issuing,
     p256: Issuing,
@@ -59,7 +63,7 @@ struct Issuing {
     public_key: Vec<u8>,
 }
 
-/// What a receiver offers STARTTLS with.
+/// What a receiver offers STARTTLS with: a certificate of each kind of key.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(crate) kind: Certificate,
@@ -98,6 +102,8 @@ impl Authority {
     }
 
     /// The certificates that a client has to trust.
+    ///
+    /// Nobody else's: a lab has no use for the authorities of the system.
     pub(super) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         for issuing in [&self.ed25519, &self.p256] {
@@ -213,6 +219,8 @@ impl Issuing {
     }
 }
 
+/// One TLSA record: usages 0 and 2 are about the authority, 1 and 3 about the host (RFC 6698
+/// section 2.1.1).
 fn tlsa(
     host: &Domain,
     issuing: &Issuing,
@@ -273,6 +281,7 @@ fn key(pkcs8: &[u8], algorithm: &'static rcgen::SignatureAlgorithm) -> KeyPair {
     KeyPair::from_der_and_sign_algo(&der, algorithm).expect("a sound key")
 }
 
+/// The parameters of a certificate that holds for whole years.
 fn params(subject: &str, names: &[String], from: i32, until: i32) -> CertificateParams {
     // A name that a certificate cannot hold is left out: the certificate is then for another name.
     let mut params = CertificateParams::new(names.to_vec()).unwrap_or_default();

@@ -1,5 +1,8 @@
 //! The client's side of a TLS handshake, and how it judges a certificate: any, by authority and name, or by
 //! TLSA records (RFC 7672).
+//!
+//! rustls asks the `Judge` about each certificate. Signatures are verified in any case: what a
+//! proof decides is whose certificate will do.
 
 use std::{io, sync::Arc};
 
@@ -85,6 +88,8 @@ impl Judge {
         Err(last)
     }
 
+    /// By TLSA records (RFC 7672 section 3.1): DANE-EE by the server's certificate alone, DANE-TA
+    /// by an anchor in the chain that it sends, with names and dates.
     fn by_tlsa(
         &self,
         records: &[TLSA],

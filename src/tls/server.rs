@@ -38,7 +38,7 @@ pub(crate) fn server_name(secured: &Secured) -> Option<String> {
     name.map(str::to_owned)
 }
 
-/// What carries a connection inside TLS.
+/// The stream that carries a connection inside TLS.
 pub(crate) fn below(secured: &Secured) -> &Stream {
     secured.get_ref().0
 }
