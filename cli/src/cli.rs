@@ -1,4 +1,11 @@
 //! The command line: what can be asked for, and the exit status.
+//!
+//! Each command has its arguments and its doing in a file of `commands`. This file has the list of
+//! commands, and turns what comes of one into an exit status: 0 all passed, 1 a verdict failed, 2
+//! something could not be run. Errors are printed here and nowhere else, with the program's name in
+//! front.
+//!
+//! Comments with three slashes on arguments are the text of `--help`.
 
 use std::{
     io::{self, Write},

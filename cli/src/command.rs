@@ -1,4 +1,7 @@
 //! A command as a sender: any program, in a private network where it finds the lab by itself.
+//!
+//! It is handed all messages at once, since it has its own idea of when to send what, and is judged
+//! by what the lab sees until it ends.
 
 use std::{ffi::OsString, io, process::ExitStatus};
 

@@ -1,4 +1,9 @@
 //! A file for each command: its arguments, and what it does.
+//!
+//! What several commands share is here or in a file without a command of its own: `find` (which
+//! scenarios), `records` (which domains), `play` (drills side by side), `lines`, `follow` and
+//! `writer` (logs as they grow), `written` (files in a user's folder), `say` (a line to the
+//! terminal).
 
 pub(crate) mod check;
 #[cfg(target_os = "linux")]
@@ -43,6 +48,7 @@ pub(crate) struct OutsideArgs {
 }
 
 impl OutsideArgs {
+    /// Where the files may lie that scenarios and zone files name.
     pub(crate) fn reach(&self) -> Reach {
         match self.allow_outside {
             true => Reach::Anywhere,
@@ -50,7 +56,7 @@ impl OutsideArgs {
         }
     }
 
-    /// The same once more, in a command.
+    /// The same option in a command line that is to be run again.
     pub(crate) fn again(&self) -> &'static str {
         match self.allow_outside {
             true => " --allow-outside",
@@ -78,13 +84,13 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// What a command came to.
+/// How a command ended: the exit status.
 pub(crate) enum Outcome {
-    /// All passed.
+    /// All passed: 0.
     Passed,
-    /// A verdict failed.
+    /// A verdict failed: 1.
     Failed,
-    /// Something could not be run.
+    /// Something could not be run: 2.
     CouldNotRun,
 }
 
@@ -98,7 +104,8 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// Why a scenario may not be run unless the user allows it: it would reach out of this host.
+/// Why a scenario may not be run unless the user allows it: a server behind a receiver is on
+/// another host. `None` if there is no such server.
 pub(crate) fn upstream_obstacle(scenario: &Scenario, allowed: bool) -> Option<String> {
     let upstream = scenario.upstream_elsewhere().filter(|_| !allowed)?;
     Some(format!(

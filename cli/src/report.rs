@@ -1,4 +1,11 @@
 //! What people and programs read of a run: text, JSON lines, JUnit XML. It sees verdicts and logs only.
+//!
+//! A report is a sink: it is told of each drill as it ends, and of the whole at last, so that a run
+//! of many drills is written as it goes. What each format has is in a file of its own; `matrix` is
+//! about mail servers, `timeline` makes pages for a browser, and `findings` is about lint.
+//!
+//! Texts of others (replies, records, what programs print) are made visible before they reach a
+//! terminal or a page.
 
 mod findings;
 pub(crate) mod json;
@@ -26,7 +33,7 @@ use mxdrill::{
     verdict::{Finding, Verdict},
 };
 
-/// Findings of one drill that people are told; programs that read JSON are told all.
+/// Findings of one drill that people are told; programs that read JSON get all.
 const MOST_FINDINGS: usize = 20;
 
 /// The findings that people are told, and a line about those beyond.
@@ -38,38 +45,38 @@ fn first_findings(verdict: &Verdict) -> (&[Finding], Option<String>) {
     (first, (more > 0).then_some(line))
 }
 
-/// A drill that was to be run, and what came of it.
+/// A drill that was to be played, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Played {
     /// The drill.
     pub(crate) scenario: Arc<Scenario>,
-    /// What came of it.
+    /// How it ended.
     pub(crate) end: End,
     /// How long it took in real time.
     pub(crate) elapsed: Duration,
-    /// The command that plays it again.
+    /// The command line that plays it again, quoted for a shell.
     pub(crate) again: String,
 }
 
-/// What came of a drill that was to be run.
+/// How a drill ended that was to be played.
 #[derive(Debug)]
 pub(crate) enum End {
-    /// It ran.
+    /// It was played, and judged.
     Ran(Box<Run>),
-    /// It could not run here, for a reason.
+    /// It could not be played here, for this reason.
     Skipped(String),
-    /// It broke off: nothing is known of the claim.
+    /// It broke off, for this reason: nothing is known of the claim.
     Broken(String),
 }
 
-/// How many drills ended how.
+/// How many drills ended how: the last line of a report, and the exit status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    /// Ran, and nothing is wrong.
+    /// Played, and nothing is wrong.
     pub(crate) passed: usize,
-    /// Ran, and something is wrong.
+    /// Played, and something is wrong.
     pub(crate) failed: usize,
-    /// Could not run here.
+    /// Could not be played here.
     pub(crate) skipped: usize,
     /// Broke off, or could not be read.
     pub(crate) broken: usize,
@@ -101,9 +108,6 @@ pub(crate) trait Report {
     /// When it cannot be written.
     fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()>;
 
-    /// All drills did.
-    ///
-    /// # Errors
-    /// When it cannot be written.
+    /// All drills have ended.
     fn finished(&mut self, tally: Tally, elapsed: Duration) -> io::Result<()>;
 }

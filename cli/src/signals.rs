@@ -1,4 +1,7 @@
 //! What asks a process to end: an interrupt from the terminal, TERM, QUIT, and HUP where that is not ignored.
+//!
+//! A command that is asked to end does so by itself, so that what it has found by then is told and
+//! nothing is left behind.
 
 use std::{future::poll_fn, io, pin::Pin, task::Poll, thread};
 
@@ -63,7 +66,7 @@ pub(crate) async fn terminated() -> io::Result<()> {
     }
 }
 
-/// Elsewhere there is no such thing.
+/// Elsewhere only the terminal can ask.
 #[cfg(not(unix))]
 pub(crate) async fn terminated() -> io::Result<()> {
     std::future::pending().await
@@ -79,7 +82,8 @@ fn ignores_hangup() -> bool {
     mask.is_some_and(|mask| mask & HUP != 0)
 }
 
-/// Kills every process that this one started, and those that they started.
+/// Kills every process that this one started, and those that they started: drills have processes of
+/// their own.
 #[cfg(target_os = "linux")]
 pub(crate) fn kill_descendants() {
     use nix::{

@@ -1,4 +1,6 @@
 //! `mxdrill check`: validates files and runs nothing.
+//!
+//! Mistakes make it fail; notes about rows that can do nothing do not.
 
 use std::{io, path::PathBuf};
 
@@ -13,6 +15,7 @@ pub(crate) struct CheckArgs {
     pub(crate) outside: OutsideArgs,
 }
 
+/// Validates the files, and says how many are valid.
 pub(crate) fn check(args: &CheckArgs) -> io::Result<Outcome> {
     let loaded = find::load(&args.paths, None, args.outside.reach())?;
     let mut wrong = 0;

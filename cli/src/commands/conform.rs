@@ -1,4 +1,8 @@
 //! `mxdrill conform`: the suite with real mail servers, and the matrix that comes of it.
+//!
+//! Files that are to be written are opened before the first drill, mail servers that are missing
+//! are fetched, and then the suite is played. An interrupt ends what is under way; the matrix has
+//! what was played by then.
 
 use std::{
     fs::{self, File},
@@ -32,11 +36,12 @@ use crate::{
 };
 use mxdrill::scenario::Scenario;
 
-/// How often it is looked for drills that are to end.
+/// How often, after an interrupt, processes are looked for that have to end.
 const AGAIN: Duration = Duration::from_millis(50);
 /// Drills at once for each core: most of their time they wait.
 const DRILLS_PER_CORE: usize = 3;
 
+/// Plays the suite, and writes the matrix in every format that was asked for.
 pub(crate) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
     let (servers, paths) = entrants(args)?;
     let loaded = find::load(&paths, args.filter.as_deref(), args.outside.reach())?;
@@ -107,7 +112,7 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
     Ok(outcome(&matrix))
 }
 
-/// How many drills at once.
+/// How many drills are played at once, unless the user says so.
 pub(crate) fn usual_jobs() -> usize {
     thread::available_parallelism().map_or(1, usize::from) * DRILLS_PER_CORE
 }
@@ -144,7 +149,7 @@ fn outcome(matrix: &Matrix) -> Outcome {
     }
 }
 
-/// The mail servers that are meant, fetched where they are not yet, and the paths that follow them.
+/// The requested mail servers, downloaded if missing, and the scenario paths that follow them.
 fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
     let mut chosen = Vec::new();
     let mut paths = Vec::new();
@@ -191,6 +196,7 @@ fn is_adapter(path: &Path) -> io::Result<bool> {
     Ok(text.lines().any(key))
 }
 
+/// A bar on the terminal; none where standard error is no terminal.
 fn progress(count: usize) -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();

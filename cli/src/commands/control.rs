@@ -39,8 +39,9 @@ use mxdrill::{
     zone::file::Reach,
 };
 
-/// A drill to be played, and by which sender.
+/// A drill that is to be played, by the reference sender with a flaw or without.
 struct Control {
+    // With its word, as people know it.
     scenario: Arc<Scenario>,
     flaw: Option<(&'static str, Flaw)>,
     fit: Fit,
@@ -55,7 +56,8 @@ struct Seen {
     trouble: Option<String>,
 }
 
-/// Puts the judge to the test and prints what came of it.
+/// Puts the judge to the test and prints what came of it: each drill that failed without a flaw,
+/// and for each flaw whether it was caught.
 pub(crate) fn control(args: &ConformArgs) -> io::Result<Outcome> {
     alone(args)?;
     signals::when_asked_to_end(|| {
@@ -87,7 +89,7 @@ pub(crate) fn control(args: &ConformArgs) -> io::Result<Outcome> {
     print(&controls, &seen)
 }
 
-/// What is asked of a matrix is not asked here.
+/// An error if options were given that are for a matrix.
 fn alone(args: &ConformArgs) -> io::Result<()> {
     let files = [&args.html, &args.json, &args.markdown];
     if args.words.len() > 1
@@ -102,7 +104,8 @@ fn alone(args: &ConformArgs) -> io::Result<()> {
 }
 
 impl Control {
-    /// Nothing if a server has to stand behind a receiver.
+    /// A drill for a sender. `None` if it can be played neither in a private network nor on the
+    /// memory network.
     fn new(scenario: &Arc<Scenario>, flaw: Option<(&'static str, Flaw)>) -> Option<Self> {
         let fit = Fit::of(scenario);
         let is_possible = drill::obstacle(scenario, NetworkKind::Memory).is_none();
@@ -113,6 +116,7 @@ impl Control {
         })
     }
 
+    /// Whether the drill can be played in a private network; otherwise it is on the memory network.
     fn is_private(&self) -> bool {
         self.fit.obstacle.is_none()
     }
@@ -169,6 +173,7 @@ impl Control {
         Ok(cell)
     }
 
+    /// On the memory network, judged as a mail server and as a command.
     fn in_memory(&self) -> Seen {
         let sender = self.flaw.map(|(_, flaw)| flaw);
         let sender = sender.map_or_else(Reference::default, Reference::with_flaw);
@@ -216,6 +221,7 @@ fn play(controls: &[Control], jobs: usize, logs: Option<&Path>) -> Vec<Seen> {
     all
 }
 
+/// Prints the result: what was clean, and what each flaw was seen by.
 fn print(controls: &[Control], seen: &[Seen]) -> io::Result<Outcome> {
     let mut out = anstream::stdout();
     let both = || controls.iter().zip(seen);
@@ -276,6 +282,7 @@ fn print(controls: &[Control], seen: &[Seen]) -> io::Result<Outcome> {
     })
 }
 
+/// Whether nothing was wrong, and it could be judged.
 impl Seen {
     fn is_clean(&self) -> bool {
         self.claims.is_empty() && self.trouble.is_none()

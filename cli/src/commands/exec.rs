@@ -1,4 +1,7 @@
 //! `mxdrill exec`: a command as the sender, in a private network.
+//!
+//! Two processes take part: the one that the user started makes the namespaces and waits
+//! ([`outside`]); the first one in them has the lab and runs the command ([`inside`]).
 
 use std::{
     ffi::OsStr,
@@ -28,7 +31,7 @@ use mxdrill::{
     verdict::Witness,
 };
 
-/// A drill in which somebody sits at a shell may take a while.
+/// The longest a drill may take: a week, since somebody may sit at a shell in it.
 const LIMIT: Duration = Duration::from_secs(7 * 86_400);
 
 /// In the process that the user started: makes the private network and waits for it.
@@ -153,7 +156,7 @@ impl Follower {
     }
 }
 
-/// Whether the name server was asked, and nobody connected: so do dig and its like.
+/// Whether the name server was asked, and nobody connected, as with dig and its like.
 fn only_asked(events: &[Event]) -> bool {
     let mut kinds = events.iter().map(|event| &event.what);
     let asked = kinds.clone().any(|what| matches!(what, What::Query { .. }));
@@ -169,6 +172,7 @@ fn only_looks(program: &OsStr) -> bool {
     LOOKERS.iter().any(|looker| name == *looker)
 }
 
+/// The drill as a report has it, with the command that runs it again.
 fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -> Played {
     let command: Vec<String> = args
         .command
@@ -188,6 +192,7 @@ fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -
     }
 }
 
+/// Writes the log and the verdict to the file that was opened for them, if one was.
 fn write_log(args: &ExecArgs, file: Option<File>, played: &Played) -> io::Result<()> {
     let (Some(file), Some(path)) = (file, &args.log) else {
         return Ok(());

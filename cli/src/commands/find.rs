@@ -1,4 +1,7 @@
 //! Which scenario files a command is about.
+//!
+//! Folders are searched for `*.toml`, links to folders are not followed, and the order is that of
+//! the names.
 
 use std::{
     io,
@@ -56,13 +59,15 @@ pub(crate) fn load(
         .collect())
 }
 
-/// Tells what is worth knowing of files that are no mistakes; those that come with mxdrill have nothing such.
+/// Prints what is worth knowing of files and is no mistake; the files that come with mxdrill have
+/// nothing such.
 pub(crate) fn tell_notes<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>) {
     for note in scenarios.into_iter().flat_map(|scenario| &scenario.notes) {
         say::err(format_args!("note: {note}"));
     }
 }
 
+/// The scenario files of a path: itself, or those in it.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     let named = |error: io::Error| at(path, error);
     if is_standard_input(path) || !std::fs::metadata(path).map_err(named)?.is_dir() {

@@ -1,4 +1,7 @@
-//! `mxdrill fuzz`: as many drills made at random as one likes, against the rules.
+//! `mxdrill fuzz`: plays random drills and holds them against the rules.
+//!
+//! Cases are numbered, and played on all cores. The lowest number that fails is the result,
+//! whichever thread finds what first: so it is the same on every machine.
 
 use std::{
     fs, io,
@@ -55,6 +58,7 @@ pub(crate) struct FuzzArgs {
     pub(crate) write: PathBuf,
 }
 
+/// Plays the cases; the first that breaks a rule is made smaller and written down.
 pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
     let begun = Instant::now();
     let folder = &args.write;

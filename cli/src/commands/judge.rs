@@ -1,4 +1,7 @@
 //! `mxdrill judge`: what was written down is judged again, and nothing is run.
+//!
+//! A verdict rests on a scenario and a log alone. If it differs from the one in the log, that is
+//! said: the rules have changed since, or the file has.
 
 use std::{
     fs,
@@ -59,6 +62,7 @@ pub(crate) enum SenderArg {
     MailServer,
 }
 
+/// Judges a log, and reports it as `mxdrill run` does.
 pub(crate) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
     let begun = Instant::now();
     let text = fs::read_to_string(&args.log).map_err(|error| at(&args.log, error))?;
@@ -131,7 +135,7 @@ fn again(args: &JudgeArgs) -> String {
     command
 }
 
-/// Whether two verdicts say the same of what happened.
+/// Whether two verdicts say the same of what happened; seeds and times do not count.
 fn is_same(one: &serde_json::Value, other: &serde_json::Value) -> bool {
     let keys = ["passed", "outcomes", "attempts", "findings", "notes"];
     keys.iter().all(|key| one[key] == other[key])

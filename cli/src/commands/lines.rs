@@ -1,5 +1,9 @@
 //! The JSON lines of drills that are played side by side: those of the drill whose turn it is are told as they
 //! come; those of the others wait, in files where they are many.
+//!
+//! Their order must not depend on which drill is faster, and their number may be large: so the
+//! lines of a drill whose turn has not come wait, in memory up to a bound, in a temporary file
+//! beyond it.
 
 use std::{
     fs::File,
@@ -9,11 +13,11 @@ use std::{
 
 use mxdrill::{event::Event, recording, scenario::Scenario};
 
-/// Octets that are handed over at a time.
+/// Octets that are handed over at a time: 64 KiB.
 const PIECE: usize = 64 * 1024;
-/// Octets of a drill that wait in memory; the others wait in a file.
+/// Octets of a drill that wait in memory, 256 KiB; more wait in a file.
 const MOST_WAITING: usize = 256 * 1024;
-/// Drills by which one may be ahead of the one whose turn it is: what came of it has to wait.
+/// By how many drills one may be ahead of the one whose turn it is: what came of it has to wait.
 const MOST_AHEAD: usize = 256;
 
 /// Which drill is told next, of those that are counted from 0.
@@ -110,6 +114,7 @@ impl<T: FnMut(Vec<u8>)> Lines<T> {
     }
 }
 
+/// Moves what waits into a file, if it is much.
 impl Rest {
     fn make_room(&mut self) -> io::Result<()> {
         if self.waiting.len() < MOST_WAITING {
@@ -138,6 +143,7 @@ impl Rest {
     }
 }
 
+/// Hands a file over, piece by piece.
 fn in_pieces(mut file: File, tell: &mut impl FnMut(Vec<u8>)) -> io::Result<()> {
     file.rewind()?;
     loop {

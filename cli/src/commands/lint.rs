@@ -62,9 +62,10 @@ pub(crate) enum FailOn {
     Never,
 }
 
-/// Columns that an explanation is wrapped at.
+/// The column at which an explanation is wrapped.
 const WIDTH: usize = 88;
 
+/// Lists the checks, explains one, or checks records.
 pub(crate) fn lint(args: &LintArgs) -> io::Result<Outcome> {
     let mut out = anstream::stdout().lock();
     if args.checks {
@@ -115,6 +116,7 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<Outcome> {
     )
 }
 
+/// What a check is about, why it matters and what to do.
 fn explain(out: &mut impl Write, id: &str) -> io::Result<()> {
     let Some(check) = Check::find(id) else {
         let ids: Vec<&str> = CHECKS.iter().map(|check| check.id).collect();
@@ -128,6 +130,7 @@ fn explain(out: &mut impl Write, id: &str) -> io::Result<()> {
     writeln!(out, "\n{}", check.cites.join(", "))
 }
 
+/// A paragraph in lines of `WIDTH` columns.
 fn wrapped(out: &mut impl Write, paragraph: &str) -> io::Result<()> {
     let mut line = String::new();
     for word in paragraph.split(' ') {

@@ -13,6 +13,7 @@ pub(crate) fn mta(command: &MtaCommand) -> io::Result<Outcome> {
     }
 }
 
+/// Each mail server that comes with mxdrill, and whether it is fetched.
 fn list() -> io::Result<Outcome> {
     for (id, adapter) in Adapter::bundled() {
         let state = match packages::find(&id, &adapter)? {
@@ -44,6 +45,8 @@ fn end_when_asked() -> io::Result<()> {
     })
 }
 
+/// Fetches mail servers, all of them if none is named. One that fails does not keep the others from
+/// it.
 fn get(names: &[String]) -> io::Result<Outcome> {
     let chosen = match names {
         [] => Adapter::bundled(),

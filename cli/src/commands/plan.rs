@@ -1,4 +1,6 @@
 //! `mxdrill plan`: where mail for a domain goes.
+//!
+//! The plan itself is `mxdrill::plan`'s; here it is written as text or JSON.
 
 use std::io::{self, Write};
 
@@ -53,6 +55,7 @@ pub(crate) fn plan(args: &PlanArgs) -> io::Result<Outcome> {
     })
 }
 
+/// A plan as text: a line for each exchanger, and why nothing can be delivered if so.
 fn write(out: &mut impl Write, plan: &Plan, from: &str) -> io::Result<()> {
     let kind = match plan.kind {
         Kind::Mx => "goes to its MX records",

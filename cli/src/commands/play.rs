@@ -1,4 +1,7 @@
 //! Drills played side by side on all cores, and told in order.
+//!
+//! Threads take the next drill as they are free. The main thread hands over what is told in the
+//! order of the drills; a drill that is early waits, and one that is too far ahead is not begun.
 
 use std::{
     collections::BTreeMap,
@@ -31,15 +34,15 @@ use mxdrill::{
     sender::Reference,
 };
 
-/// Runs of more than this show their progress.
+/// Show a progress bar above these counts.
 const MANY_DRILLS: usize = 1000;
 const MANY_MESSAGES: usize = 20_000;
-/// How often a drill is played at most that a busy machine spoils.
+/// How often a drill is played at most whose verdict a busy machine has spoilt.
 const TRIES: usize = 5;
 /// A run that takes longer than this shows its progress.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How the playing ended.
+/// How the playing ended: all of it, or at an interrupt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
     ByItself,
@@ -63,7 +66,7 @@ pub(crate) enum Told {
     Finished(Box<Finished>),
 }
 
-/// What a thread has to say.
+/// What a thread hands over.
 enum Said {
     Lines(Vec<u8>),
     Finished(usize, Box<Finished>),
@@ -243,7 +246,7 @@ impl Playing {
     }
 }
 
-/// Tells when this process is asked to end.
+/// Hands over that this process was asked to end.
 fn listen(tell: SyncSender<Said>) -> io::Result<()> {
     // Everything may have been played by then.
     signals::when_asked_to_end(move || tell.send(Said::Interrupted).unwrap_or_default())

@@ -1,4 +1,7 @@
 //! What the commands are asked that need a private network.
+//!
+//! Arguments only, so that every system has the same `--help`; what they do is in `exec`, `conform`
+//! and `mta`, on Linux.
 
 use std::{ffi::OsString, path::PathBuf};
 

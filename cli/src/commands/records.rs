@@ -1,4 +1,8 @@
 //! Which records a command is about: those of zone files, of scenarios, or of a resolver's answers.
+//!
+//! A word may be a domain or a file: it is a file if there is one of that name, or if it looks like
+//! one. Files come first; a resolver is asked if there are none, or for what they do not have if
+//! the user names one.
 
 use std::{
     io,
@@ -14,7 +18,7 @@ use mxdrill::{
     zone::file::is_standard_input,
 };
 
-/// Mistakes in a file that are shown.
+/// Mistakes in a file that are shown; how many more there are is said.
 const SHOWN: usize = 10;
 
 #[derive(Debug, clap::Args)]
@@ -39,7 +43,7 @@ pub(crate) struct RecordsArgs {
     outside: OutsideArgs,
 }
 
-/// What the domains of a command look like.
+/// What was looked up for a command.
 pub(crate) struct Looked {
     pub(crate) source: Source,
     pub(crate) surveys: Vec<Survey>,
@@ -127,6 +131,7 @@ impl RecordsArgs {
 }
 
 impl RecordsArgs {
+    /// The error when not one answer came.
     fn unanswered(&self) -> String {
         let resolver = match self.resolver {
             Some(address) => address.to_string(),
@@ -147,6 +152,7 @@ fn looks_like_a_path(word: &str) -> bool {
             .any(|ending| word.ends_with(&format!(".{ending}")))
 }
 
+/// Where the records are from, in words.
 fn from(files: &[PathBuf], resolver: Option<SocketAddr>) -> String {
     let files: Vec<String> = files
         .iter()
@@ -159,7 +165,7 @@ fn from(files: &[PathBuf], resolver: Option<SocketAddr>) -> String {
     }
 }
 
-/// Mistakes as one error, the first of them.
+/// Mistakes as one error, each on a line.
 fn told(mistakes: &Mistakes) -> io::Error {
     let mut lines: Vec<String> = mistakes
         .0

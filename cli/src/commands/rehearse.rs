@@ -46,9 +46,10 @@ pub(crate) struct RehearseArgs {
     pub(crate) html: Option<PathBuf>,
 }
 
-/// A wait that is worth a line of its own.
+/// A wait from which on mail is called slow: an hour.
 const LONG: Duration = Duration::from_secs(3600);
 
+/// Rehearses each domain, and shows, writes down and draws what came of it, as it was asked for.
 pub(crate) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
     crate::signals::when_asked_to_end(super::give_up)?;
     let Looked { surveys, from, .. } = args.records.look()?;
@@ -125,7 +126,7 @@ fn show(page: &mut Page<impl Write>, domain: &Domain, drills: Vec<Rehearsed>) ->
     Ok(())
 }
 
-/// Leaves drills as files in a folder, or where there are several domains in one of the domain's in it.
+/// Writes drills as files into a folder; those of several domains into a folder of each.
 fn leave(folder: &Path, domain: Option<&Domain>, drills: &[Rehearsed]) -> io::Result<()> {
     fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
     let folder = match domain {
@@ -142,7 +143,7 @@ fn leave(folder: &Path, domain: Option<&Domain>, drills: &[Rehearsed]) -> io::Re
     Ok(())
 }
 
-/// How long something took, for people.
+/// A wait in whole seconds, for people.
 fn waited(wait: Duration) -> String {
     match wait {
         Duration::ZERO => "none".to_owned(),
@@ -150,6 +151,7 @@ fn waited(wait: Duration) -> String {
     }
 }
 
+/// Which hosts accepted the mail, with shares in per cent where there are several.
 fn takers(drill: &Rehearsed) -> String {
     let takers = drill.takers.iter().map(|(host, count)| match *count {
         MESSAGES => host.to_string(),
@@ -162,6 +164,7 @@ fn takers(drill: &Rehearsed) -> String {
     }
 }
 
+/// The share of the mail that was returned.
 fn lost(drill: &Rehearsed) -> String {
     match drill.lost {
         0 => "none".to_owned(),
@@ -170,6 +173,7 @@ fn lost(drill: &Rehearsed) -> String {
     }
 }
 
+/// A table of drills, and what they say together.
 fn table(out: &mut impl Write, drills: &[Rehearsed]) -> io::Result<()> {
     let rows: Vec<[String; 4]> = drills
         .iter()

@@ -1,4 +1,7 @@
 //! `mxdrill run`: drills, reported in order as they end.
+//!
+//! Reports are written as drills end, in the order of the drills. The exit status is 2 if anything
+//! could not be run, else 1 if a drill failed.
 
 use std::{
     cell::RefCell,
@@ -19,6 +22,7 @@ use super::{
 use crate::report::{Json, Junit, Page, Report, Section, Shown, Style, Tally, Text};
 use mxdrill::scenario::Scenario;
 
+/// Plays the drills, and reports them.
 pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let begun = Instant::now();
     let loaded = find::load(&args.paths, args.filter.as_deref(), args.outside.reach())?;
@@ -94,6 +98,7 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
     })
 }
 
+/// How much people are told: of few drills a line for each.
 fn style(args: &RunArgs, count: usize) -> Style {
     match args.trace {
         true => Style::Traced,
@@ -125,6 +130,7 @@ impl Write for Shared {
     }
 }
 
+/// The report in a format. JSON lines go through the writer that also has the events.
 pub(crate) fn reporter(format: Format, style: Style, buffered: &Shared) -> Box<dyn Report> {
     let out = anstream::stdout();
     match format {

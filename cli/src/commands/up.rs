@@ -1,4 +1,7 @@
 //! `mxdrill up`: a lab that stays up on loopback until it is interrupted.
+//!
+//! Nothing of what happened is kept, since it may stay up for weeks: events are written out and
+//! counted. Addresses and ports are printed first, for people or as a line of JSON.
 
 use std::{
     io::{self, Write},
@@ -65,6 +68,7 @@ pub(crate) fn spread(text: &str) -> Result<Spread, String> {
     }
 }
 
+/// Keeps the lab up until this process is asked to end.
 pub(crate) fn up(args: &UpArgs) -> io::Result<Outcome> {
     let scenario = match Scenario::load_within(&args.scenario, args.outside.reach()) {
         Ok(scenario) => {
@@ -124,7 +128,7 @@ pub(crate) fn up(args: &UpArgs) -> io::Result<Outcome> {
     })
 }
 
-/// What a lab saw that nothing else is kept of: it may stay up for long.
+/// What is counted of what a lab saw.
 #[derive(Default)]
 struct Seen {
     sessions: Sessions,
@@ -181,7 +185,7 @@ pub(crate) fn write_authority(lab: &Lab, file: &Path) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
 }
 
-/// What there is, and where.
+/// Which hosts there are, and where they listen.
 fn introduction(lab: &Lab, format: LogFormat) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     let dns = lab.resolver();

@@ -13,9 +13,10 @@ use std::{
 
 use tokio::sync::watch;
 
-/// Octets that may wait to be written; what comes beyond is dropped, and said to be.
+/// Octets that may wait to be written: 16 MiB. What comes beyond is dropped, and at the end it is
+/// said how much.
 const MOST_WAITING: usize = 16 * 1024 * 1024;
-/// How long what waits at the end may take.
+/// How long the end may take to write what waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Standard output, without the lock that a thread would hold that is stuck in writing.

@@ -1,5 +1,8 @@
 //! Files of ours in a folder of the user's: the first line has the digest of the rest, so that only what we
 //! wrote, and nobody changed since, is ever written anew.
+//!
+//! `rehearse --write` may be run again and again in a repository. A file that somebody has changed
+//! since is theirs, and none is written then.
 
 use std::{
     fmt::Write as _,
@@ -49,6 +52,7 @@ pub(crate) fn folder_in(parent: &Path, name: &str) -> io::Result<PathBuf> {
     Ok(path)
 }
 
+/// An error if a file may not be written over.
 fn may_be_written(path: &Path) -> io::Result<()> {
     let there = match fs::symlink_metadata(path) {
         Ok(there) => there,
@@ -68,6 +72,7 @@ fn may_be_written(path: &Path) -> io::Result<()> {
     }
 }
 
+/// The error about what is there instead.
 fn refused(path: &Path, found: &str) -> io::Error {
     let why = format!(
         "found {found}, expected none or one as mxdrill wrote it; move it away, or name another folder"
@@ -84,10 +89,12 @@ fn place(path: &Path, text: &str) -> io::Result<()> {
     File::create_new(path)?.write_all(sealed(text).as_bytes())
 }
 
+/// A text with the line in front that lets it be written anew.
 fn sealed(text: &str) -> String {
     format!("{SEAL}{}\n{text}", digest_of(text.as_bytes()))
 }
 
+/// Whether a file is as it was written: its first line has the digest of the rest.
 fn is_sealed(text: &[u8]) -> bool {
     let told = text.strip_prefix(SEAL.as_bytes());
     let Some((told, rest)) = told.and_then(|told| {

@@ -1,4 +1,7 @@
 //! What `mxdrill lint` found: for people, and as JSON, SARIF and JUnit XML.
+//!
+//! All formats have the same findings. What could not be checked is part of each: a note in text,
+//! an object in JSON, a notification in SARIF, a skipped case in JUnit.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,22 +17,23 @@ use mxdrill::{
     name::Domain,
 };
 
-/// Domains of which it is told what was not checked.
+/// Domains for which people are told what was not checked.
 const MAX_UNSEEN: usize = 20;
 
-/// What was checked, and what came of it.
+/// What was checked, and what was found.
 pub(crate) struct Linted<'a> {
     pub(crate) domains: Vec<&'a Domain>,
     pub(crate) findings: &'a [Finding],
     /// What has not been checked.
     pub(crate) unseen: &'a [Unseen],
-    /// Where the records are from.
+    /// Where the records are from: files, or a resolver.
     pub(crate) from: &'a str,
 }
 
 impl Linted<'_> {
     fn count(&self, severity: Severity) -> usize {
         let mut findings = self.findings.iter();
+        // Once for each domain that it is about.
         findings
             .by_ref()
             .filter(|finding| finding.check.severity == severity)
@@ -228,6 +232,7 @@ fn style(severity: Severity) -> Style {
     Style::new().fg_color(Some(color.into())).bold()
 }
 
+/// The level that SARIF has for a severity.
 fn level(severity: Severity) -> &'static str {
     match severity {
         Severity::Error => "error",
@@ -253,6 +258,7 @@ fn uri(path: &str) -> String {
     }
 }
 
+/// A check as a rule of SARIF.
 fn rule(check: &Check) -> Value {
     json!({
         "id": check.id,
@@ -263,6 +269,8 @@ fn rule(check: &Check) -> Value {
     })
 }
 
+/// A finding as a result of SARIF. The fingerprint has no line, so that a record may move in its
+/// file and still be the same finding.
 fn result(finding: &Finding) -> Value {
     let locations: Vec<Value> = finding
         .place

@@ -1,4 +1,7 @@
 //! The report for programs: JSON lines, each event of each drill, then its verdict.
+//!
+//! It is a recording (`mxdrill::recording`) of each drill, with lines about those that were not
+//! played and a sum at the end. `mxdrill judge` reads it again.
 
 use std::{
     io::{self, Write},

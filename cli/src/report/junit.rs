@@ -1,4 +1,7 @@
 //! The report for CI systems: JUnit XML, a test suite for each folder of drills.
+//!
+//! The document is written at the end, since a suite begins with its counts. A drill that broke off
+//! is an error there, one that failed a failure.
 
 use std::{
     io::{self, Write},
@@ -27,6 +30,7 @@ impl<W: Write> Junit<W> {
     }
 }
 
+// Suites in the order in which their folders come.
 impl<W> Junit<W> {
     fn add(&mut self, folder: String, case: TestCase) {
         match self.suites.iter_mut().find(|(name, _)| *name == folder) {
@@ -112,6 +116,7 @@ impl<W: Write> Report for Junit<W> {
     }
 }
 
+/// A finding as text, in as many lines as it needs.
 fn text(finding: &Finding) -> String {
     let rule = finding
         .rule

@@ -1,4 +1,7 @@
 //! The conformance matrix as text, Markdown, JSON and one HTML file.
+//!
+//! Each format gets the whole matrix and shows what suits it: a terminal the differences, a page
+//! for a repository no more than what stays the same between runs, the HTML file all the evidence.
 
 mod html;
 mod markdown;
@@ -42,7 +45,7 @@ fn reasons(cell: &Judged) -> Vec<String> {
         .collect()
 }
 
-/// The most of a list that is shown in a line.
+/// The most of a list that is shown in a line; how many more there are is said.
 const SHOWN: usize = 4;
 
 fn listed(lines: &[String]) -> String {

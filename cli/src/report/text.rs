@@ -1,4 +1,8 @@
 //! The report for people: a line a group of drills, every failure with all that explains it.
+//!
+//! In the grouped style, a run that is well is a line for each folder; each failed drill is told at
+//! once, with what was expected and observed side by side, what led there, and the command that
+//! plays it again.
 
 use std::{
     io::{self, Write},
@@ -28,9 +32,12 @@ const DIM: Ansi = Ansi::new().dimmed();
 const BOLD: Ansi = Ansi::new().bold();
 
 /// Writes text; colour is the writer's to strip.
+///
+/// The writer decides about colour: a terminal has it, a file has it stripped.
 pub(crate) struct Text<W> {
     out: W,
     style: Style,
+    // The folder whose drills are being counted, and how they ended so far.
     group: String,
     in_group: Tally,
 }
@@ -154,6 +161,7 @@ impl<W: Write> Report for Text<W> {
     }
 }
 
+/// What became of the messages of a drill, and how long it took by its own clock.
 fn took(run: &Run) -> String {
     let outcomes: Vec<String> = run
         .verdict
@@ -196,6 +204,7 @@ fn failure(out: &mut impl Write, played: &Played, run: &Run) -> io::Result<()> {
     writeln!(out, "\n  {} {}\n", paint(DIM, "again:"), played.again)
 }
 
+/// A finding with what was expected and observed, what led there, and who asks for it.
 fn explain(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     let rule = finding
         .rule
@@ -220,7 +229,7 @@ pub(crate) fn asked_by(finding: &Finding) -> String {
     }
 }
 
-/// Lines listed at most on either side.
+/// Lines that are listed on either side; how many more there are is said.
 const MAX_LINES: usize = 20;
 
 /// Two columns, expected and observed.
@@ -249,6 +258,7 @@ fn side_by_side(expected: &[String], observed: &[String]) -> Vec<String> {
         .collect()
 }
 
+/// The lines that are listed, and how many more there are.
 fn shortened(lines: &[String]) -> Vec<String> {
     if lines.is_empty() {
         return vec!["none".to_owned()];

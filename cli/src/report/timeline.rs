@@ -1,4 +1,7 @@
 //! Drills as one HTML file that needs nothing else, with a timeline for each message.
+//!
+//! The page is written drill by drill; its heading comes last and is put first by its style. It has
+//! no script, and needs nothing from the network.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,9 +21,9 @@ use mxdrill::{
     visible::visible,
 };
 
-/// Messages of a drill that have a line of their own.
+/// Messages of a drill that get a line of their own; what something was found of comes first.
 const MOST_MESSAGES: usize = 30;
-/// Drills that are shown open.
+/// A file with at most so many drills shows all of them open.
 const FEW: usize = 5;
 
 const HEAD: &str = include_str!("timeline.html");
@@ -29,7 +32,8 @@ const HEAD: &str = include_str!("timeline.html");
 #[derive(Default)]
 pub(crate) struct Seen {
     attempts: Attempts,
-    /// Of several recipients the one with whom it went worst, as far as it went.
+    /// The outcome of each message as far as its sender said it, the worst among its recipients,
+    /// with the moment of the last word.
     ends: BTreeMap<MessageId, (Outcome, Moment)>,
     end: Moment,
 }
@@ -60,7 +64,7 @@ impl Seen {
     }
 }
 
-/// What came of a drill that is shown.
+/// How a drill that is shown ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Ok,
@@ -220,6 +224,7 @@ impl<T: fmt::Display> fmt::Display for Plain<T> {
     }
 }
 
+/// The heading: how many drills there were, and how many of them are not well.
 fn sum(all: usize, failed: usize, not_run: usize) -> String {
     let drills = if all == 1 { "drill" } else { "drills" };
     match (failed, not_run) {
@@ -231,6 +236,7 @@ fn sum(all: usize, failed: usize, not_run: usize) -> String {
     }
 }
 
+/// Begins a drill, which can be folded.
 fn begin(title: &str, mark: Mark, shown: Shown, out: &mut impl Write) -> io::Result<()> {
     let open = match shown {
         Shown::Open => " open",
@@ -244,6 +250,7 @@ fn begin(title: &str, mark: Mark, shown: Shown, out: &mut impl Write) -> io::Res
     )
 }
 
+/// A finding, before the messages.
 fn finding(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
     let cites = finding.cites.join(", ");
     writeln!(
@@ -315,6 +322,7 @@ fn percent(at: Moment, end: Moment) -> f64 {
     }
 }
 
+/// A message: a bar from its submission to its end, and a mark for each attempt.
 fn line(
     message: &Message,
     attempts: &[Attempt],
@@ -357,6 +365,7 @@ fn line(
     writeln!(out, "</ol></details>")
 }
 
+/// The class of an attempt's mark, as the page's style has it.
 fn class(attempt: &Attempt) -> &'static str {
     match attempt.result {
         AttemptResult::Accepted => "accepted",

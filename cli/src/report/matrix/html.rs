@@ -10,9 +10,9 @@ use crate::conform::matrix::{Grade, Matrix, Statement, statements};
 const PAGE: &str = include_str!("page.html");
 /// What in the page the data takes the place of.
 const PLACE: &str = "{{matrix}}";
-/// Lines of a log that are kept.
+/// Lines of the lab's log that are kept of a cell; the file holds a cell for each drill and server.
 const MOST_LINES: usize = 120;
-/// Octets of the server's own logs that are kept.
+/// Octets of the server's own logs that are kept of a cell, the last ones.
 const MOST_SYSLOG: usize = 6 * 1024;
 
 /// What the page shows.

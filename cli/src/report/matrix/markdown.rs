@@ -1,5 +1,8 @@
 //! The matrix as a page for a repository: statements by mail server, what departs, and how each server
 //! was set up. Nothing in it differs between two runs that came to the same.
+//!
+//! It is compared in version control, so moments, counts of samples and host names that chance
+//! decides are left out.
 
 use std::io::{self, Write};
 
@@ -31,6 +34,7 @@ pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> 
     grades(out)
 }
 
+/// How many drills got each grade, by server.
 fn summary(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::Result<()> {
     write!(out, "| MTA | version |")?;
     for grade in Grade::ALL.iter().rev() {
@@ -47,6 +51,7 @@ fn summary(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::Resul
     writeln!(out)
 }
 
+/// What each server came to, by statement of the RFCs.
 fn by_statement(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::Result<()> {
     if matrix.rows.iter().all(|row| row.covers.is_empty()) {
         return Ok(());
@@ -89,6 +94,7 @@ fn by_statement(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::
     writeln!(out)
 }
 
+/// Every drill that some server departs in, by grade.
 fn departures(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     let kinds = [
         (Grade::Violates, "Departures from a MUST"),
@@ -163,6 +169,7 @@ fn without_moment(line: &str) -> &str {
     line.rsplit_once(" +").map_or(line, |(line, _)| line)
 }
 
+/// For each server, what somebody needs to set it up the same way.
 fn set_up(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "## How each was set up\n")?;
     for column in &matrix.columns {
@@ -191,6 +198,7 @@ fn set_up(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// How it was measured, and what the grades mean.
 fn grades(out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,

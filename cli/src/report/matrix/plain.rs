@@ -1,4 +1,7 @@
 //! Text of foreign origin in Markdown, as GitHub reads it: it stays text, in its place.
+//!
+//! Names, versions and settings come from adapters and from what servers print. In a page none of
+//! it may become a heading, a link or an element.
 
 use std::fmt::Write;
 
@@ -40,6 +43,7 @@ fn is_markup(c: char, before: &[char], after: &[char]) -> bool {
     }
 }
 
+/// Whether a number before it stands alone at the beginning of a line: a list would begin there.
 fn begins_a_list(before: &[char], after: &[char]) -> bool {
     let is_number = !before.is_empty() && before.iter().all(char::is_ascii_digit);
     is_number && after.first().is_none_or(|c| c.is_whitespace())
@@ -60,6 +64,7 @@ pub(crate) fn address(address: &str) -> String {
     percent(address, "-._~/:?#&=%+,;@!'")
 }
 
+/// Octets other than letters, digits and the plain ones as `%XX`.
 fn percent(text: &str, plain: &str) -> String {
     text.bytes().fold(String::new(), |mut out, octet| {
         match octet.is_ascii_alphanumeric() || plain.as_bytes().contains(&octet) {

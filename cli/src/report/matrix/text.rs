@@ -11,7 +11,7 @@ use anstyle::{AnsiColor, Style};
 use super::reasons;
 use crate::conform::matrix::{Grade, Matrix, Row};
 
-/// The width of a column.
+/// The width of a column in characters, which the longest grade fits into.
 const WIDTH: usize = 12;
 /// Lines of reasons that are shown for a cell.
 const MOST_REASONS: usize = 4;
@@ -87,6 +87,7 @@ fn line(
     writeln!(out, "{}", text.trim_end())
 }
 
+/// What is wrong below the table, a paragraph for each cell.
 fn details(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     for row in &matrix.rows {
         for (cell, column) in row.cells.iter().zip(&matrix.columns) {
