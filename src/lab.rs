@@ -148,10 +148,17 @@ impl Lab {
     ///
     /// For tests that need no faults and no expectations:
     ///
-    /// ```no_run # async fn example() -> std::io::Result<()> { use mxdrill::lab::Lab;
-    ///
-    /// let lab = Lab::from_zone("example.test. 300 MX 10 mx1.example.test.\nmx1.example.test. 300 A
-    /// 192.0.2.1\n").await?; println!("{} {}", lab.resolver(), lab.smtp_port()); # Ok(()) # } ```
+    /// ```no_run
+    /// # async fn example() -> std::io::Result<()> {
+    /// let lab = mxdrill::Lab::from_zone(
+    ///     "example.test.     300 MX 10 mx1.example.test.
+    ///      mx1.example.test. 300 A  192.0.2.1",
+    /// )
+    /// .await?;
+    /// println!("{} {}", lab.resolver(), lab.smtp_port());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn from_zone(zone: &str) -> io::Result<Self> {
         let scenario = Scenario::from_zone(zone)
             .map_err(|mistakes| io::Error::new(io::ErrorKind::InvalidInput, mistakes))?;

@@ -6,8 +6,7 @@
 //!    stand-ins.
 //! 2. A scenario is written as text, with the failure as its fault, and played by the reference
 //!    sender on a virtual clock.
-//! 3. What came of it becomes what is expected: the file that is written down passes as it is, and
-//!    fails once the domain's records change for the worse.
+//! 3. What came of it becomes what is expected: the file that is written down passes as it is.
 //!
 //! The level of these scenarios is INFO: they say what happens, and no RFC asks for it.
 

@@ -25,10 +25,13 @@ pub enum Severity {
 /// An enhanced status code, class, subject and detail (RFC 3463 section 2): `Status(5, 1, 1)` is
 /// `5.1.1`.
 ///
-/// ``` use mxdrill::reply::Status;
+/// ```
+/// use mxdrill::reply::Status;
 ///
-/// let status: Status = "4.4.1".parse()?; assert_eq!(status, Status(4, 4, 1)); # Ok::<(),
-/// mxdrill::Invalid>(()) ```
+/// let status: Status = "4.4.1".parse()?;
+/// assert_eq!(status, Status(4, 4, 1));
+/// # Ok::<(), mxdrill::Invalid>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Status(pub u8, pub u16, pub u16);
 

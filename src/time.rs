@@ -58,10 +58,13 @@ impl<'de> Deserialize<'de> for Moment {
 /// A duration in the notation of scenario files: numbers with units, `ms`, `s`, `m`, `h`, `d` or
 /// `w`, one after the other.
 ///
-/// ``` use mxdrill::time::Span;
+/// ```
+/// use mxdrill::time::Span;
 ///
-/// let span: Span = "1h30m".parse()?; assert_eq!(span.0.as_secs(), 5400); # Ok::<(),
-/// mxdrill::time::InvalidSpan>(()) ```
+/// let span: Span = "1h30m".parse()?;
+/// assert_eq!(span.0.as_secs(), 5400);
+/// # Ok::<(), mxdrill::time::InvalidSpan>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 

@@ -3,7 +3,7 @@
 //! A [`Zone`] never changes; [`History`] holds the zones that follow each other in time. Sending
 //! answers (transports, faults) is the name server's concern.
 //!
-//! How an answer is found ([`Zone::answer`]), after RFC 1034 section 4.3.2:
+//! How an answer is found (`Zone::answer`), after RFC 1034 section 4.3.2:
 //!
 //! 1. A DNAME record above the name makes an alias of it (RFC 6672), which is followed.
 //! 2. The records at the name count; if the name does not exist, those at the wildcard of

@@ -47,13 +47,17 @@ use crate::{
 const MAX_PASSES: usize = MAX_SESSIONS;
 const MAX_PASSES_ON_SOCKETS: usize = 64;
 
-/// `None` for a sender that does everything right.
+/// The reference sender: it does what the RFCs ask, or all but one thing with a [`Flaw`].
 ///
-/// ``` use mxdrill::sender::{Flaw, Reference};
+/// ```
+/// use mxdrill::sender::{Flaw, Reference};
 ///
-/// let right = Reference::default(); let wrong = Reference::with_flaw(Flaw::HighestFirst); ```
+/// let right = Reference::default();
+/// let wrong = Reference::with_flaw(Flaw::HighestFirst);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Reference {
+    /// `None` for a sender that does everything right.
     flaw: Option<Flaw>,
 }
 
@@ -61,7 +65,6 @@ pub struct Reference {
 /// counts.
 const A_DAY: Duration = Duration::from_secs(86_400);
 
-// How the sender is made; what it does is [`Sender::send`].
 impl Reference {
     /// A sender with a flaw.
     pub fn with_flaw(flaw: Flaw) -> Self {

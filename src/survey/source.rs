@@ -278,9 +278,13 @@ fn asking_only(server: SocketAddr) -> ResolverConfig {
 /// # Errors
 /// What it is, if it is neither.
 ///
-/// ``` use mxdrill::survey::resolver_address;
+/// ```
+/// use mxdrill::survey::resolver_address;
 ///
-/// assert_eq!(resolver_address("192.0.2.53").unwrap().port(), 53); ```
+/// let resolver = resolver_address("192.0.2.53")?;
+/// assert_eq!(resolver.port(), 53);
+/// # Ok::<(), mxdrill::Invalid>(())
+/// ```
 pub fn resolver_address(text: &str) -> Result<SocketAddr, Invalid> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(SocketAddr::new(address, 53));
