@@ -102,6 +102,9 @@ pub fn rehearse(survey: &Survey) -> io::Result<Vec<Rehearsed>> {
 }
 
 /// The records of a plan as zone-file text.
+///
+/// A plan has no TTLs of its own, and an alias keeps its CNAME record: senders meet it as they
+/// would on the internet.
 fn zone_text(plan: &Plan) -> String {
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a string takes it all");
@@ -172,6 +175,9 @@ const FAILURES_OF_A_HOST: [(&str, &str, &str, &str, &str); 3] = [
 ];
 
 /// What may happen to the exchangers of a plan.
+///
+/// A level of one exchanger is that exchanger, and all of them are the only level where there is
+/// one: neither is played twice.
 fn failures(plan: &Plan) -> Vec<Failure> {
     let usable: Vec<&Planned> = plan.usable().map(|(_, planned)| planned).collect();
     let mut failures = vec![Failure {
@@ -258,6 +264,7 @@ fn play(plan: &Plan, zone: &str, failure: Failure) -> io::Result<Rehearsed> {
         file,
         faults,
     } = failure;
+    // The first text expects nothing; what it comes to is what the second expects.
     let draft = scenario(&file, &scenario_text(plan, zone, &title, &faults, ""))?;
     let mut run = drill::run(&draft, NetworkKind::Memory, None, Reference::default())?;
     let [lost, delivered] = [

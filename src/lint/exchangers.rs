@@ -103,6 +103,9 @@ fn no_mx(findings: &mut Findings<'_>) {
 /// Whether a null MX is one (RFC 7505 section 3: "MUST NOT advertise any other
 /// MX RR"), and
 /// what stands beside it.
+///
+/// An SPF record that lets hosts send contradicts it: mail that is sent from a domain which accepts
+/// none cannot be answered (RFC 7505 section 4.2).
 fn null_mx(findings: &mut Findings<'_>) {
     let survey = findings.survey;
     let domain = &survey.domain;
@@ -144,6 +147,9 @@ fn null_mx(findings: &mut Findings<'_>) {
 }
 
 /// What the MX records name.
+///
+/// Of what can be wrong with one name the first counts: an address or the sender's own machine is
+/// not looked up as a host.
 fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
     let survey = findings.survey;
     let mut seen: BTreeMap<&Domain, u16> = BTreeMap::new();
@@ -183,6 +189,9 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
 }
 
 /// What an exchanger's name leads to.
+///
+/// An MX target without its final dot has the zone's name behind it in a zone file, and does not
+/// exist: the finding says which dot may be missing.
 fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
     let host = &listed.host;
     let place = listed.place.clone();
@@ -219,6 +228,8 @@ fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
 /// How the preferences relate.
 ///
 /// A single exchanger has no order, and whether it is a single point of failure is asked instead.
+///
+/// Names tell what was meant: `mx2` behind `mx1`, a `backup` behind all that are none.
 fn preferences(findings: &mut Findings<'_>, named: &[&Listed]) {
     let hosts: BTreeSet<&Domain> = named.iter().map(|listed| &listed.host).collect();
     let levels: BTreeSet<u16> = named.iter().map(|listed| listed.preference).collect();
@@ -300,6 +311,8 @@ impl Role {
 }
 
 /// How long records may be kept.
+///
+/// From a file only: a resolver's TTL is what is left of it.
 fn ttls(findings: &mut Findings<'_>, named: &[&Listed]) {
     let survey = findings.survey;
     let mx = named.iter().map(|listed| {

@@ -256,6 +256,9 @@ impl<'a> Judge<'a> {
     }
 
     /// Enters what was attempted in a session that is over.
+    ///
+    /// An attempt for an unknown id may be for a notification, which is counted apart from the
+    /// drill's messages, or for mail of somebody else's.
     fn enter_session(&mut self, attempts: Vec<Unattributed>) {
         let (said, unsaid): (Vec<_>, Vec<_>) =
             attempts.into_iter().partition(Unattributed::is_said);
@@ -350,6 +353,7 @@ impl<'a> Judge<'a> {
         let unsaid = std::mem::take(&mut self.unsaid);
         let attributed = self.background.attribute(self.case.scenario, unsaid);
         let strangers = self.enter_unsaid(attributed);
+        // In the order of the scenario, so that two runs judge in one order.
         for index in 0..self.judged.len() {
             if !self.judged[index] {
                 self.judge(index);
@@ -384,6 +388,9 @@ impl<'a> Judge<'a> {
     }
 
     /// Enters attempts of a sender that says nothing; notes on mail that is none of the drill's.
+    ///
+    /// All sessions are over by then. Mail for somebody who is no recipient of the drill is worth a
+    /// note: it may be a typing error, or mail that the server sends of its own accord.
     fn enter_unsaid(&mut self, attempts: Vec<Attempt>) -> Vec<String> {
         let mut strangers = Vec::new();
         let mut for_others = BTreeSet::new();

@@ -114,6 +114,8 @@ pub(super) fn read(
 }
 
 /// The value that octets are, as they stand in an answer.
+///
+/// Octets that are left over are a mistake, as those of a type with a fixed length may have.
 pub(super) fn of_octets(record_type: RecordType, octets: &[u8]) -> Result<RData, String> {
     let length =
         u16::try_from(octets.len()).map_err(|_| "65535 octets are the most that fit".to_owned())?;
@@ -288,6 +290,9 @@ fn hex(words: &Words<'_>, tokens: &[Range<usize>]) -> Result<Vec<u8>, ZoneMistak
 }
 
 /// A name as it stands in record data, without compression.
+///
+/// A record from text never points into another one: compression is for messages (RFC 1035 section
+/// 4.1.4).
 fn wire(name: &Name, octets: &mut Vec<u8>) {
     for label in name {
         octets.push(u8::try_from(label.len()).expect("a label has 63 octets at most"));

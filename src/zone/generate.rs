@@ -3,6 +3,8 @@
 use std::str::FromStr;
 
 /// The values that the pattern is filled with: `START-STOP` or `START-STOP/STEP`.
+///
+/// Both ends are included. The bounds are those of BIND: numbers of 31 bits.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
     /// The next value; those so far have been taken.
@@ -58,6 +60,9 @@ impl Range {
     }
 
     /// The pattern with a value in the place of `$` and `${OFFSET,WIDTH,BASE}`.
+    ///
+    /// A backslash keeps the next character as it is, `$$` is a dollar sign, and `${...}` a value
+    /// in a form of its own.
     pub(super) fn filled(self, pattern: &str, value: u32) -> Result<String, String> {
         let mut line = String::with_capacity(pattern.len() + 8);
         let mut rest = pattern.chars();
@@ -168,6 +173,9 @@ impl Form {
 }
 
 /// Digits and dots fill the width.
+///
+/// `1a` with a width of 7 is `a.1.0.0`: reverse names begin with the last digit (RFC 3596 section
+/// 2.5).
 fn nibbles(mut value: u32, mut width: usize, upper: bool) -> String {
     let mut text = String::new();
     loop {

@@ -198,6 +198,9 @@ impl Playing {
     }
 
     /// Runs a drill, and where the machine spoils it runs it again. What nobody will read is not kept.
+    ///
+    /// Which events are kept depends on the report: a timeline reads them as they come, JSON lines
+    /// are written, and text needs them only with `--trace`.
     fn carry_out(
         &self,
         scenario: &Arc<Scenario>,
@@ -270,6 +273,8 @@ fn progress(args: &RunArgs, scenarios: &[Arc<Scenario>]) -> ProgressBar {
 }
 
 /// Whether a flaw of the sender changed nothing of what happened.
+///
+/// Both are played again, from the same seed, and their logs compared.
 fn was_idle(
     scenario: &Arc<Scenario>,
     network: NetworkKind,

@@ -181,6 +181,9 @@ fn about_the_reference(scenario: &Scenario) -> Option<String> {
 
 /// What a server must have for a drill: by the scenario, and by what happened to the reference
 /// sender in it.
+///
+/// IPv6 and time-outs are read off the reference sender's attempts: a drill may have what no sender
+/// ever meets.
 fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
     let settings = &scenario.sender;
     let attempts = mxdrill::observe::attempts(scenario, &run.events);
@@ -322,6 +325,8 @@ fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
 }
 
 /// When a message given at some moment is tried, from the first time on, until it expires.
+///
+/// The same intervals as the reference sender's, without the time that attempts take.
 pub(crate) fn schedule(scenario: &Scenario, at: Moment) -> impl Iterator<Item = Moment> + '_ {
     let waits = &scenario.sender.retry;
     let last = waits.last().copied().unwrap_or(Duration::MAX);

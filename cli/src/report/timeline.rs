@@ -207,6 +207,9 @@ impl<W: Write> Page<W> {
 }
 
 /// Text that is data, in HTML.
+///
+/// Everything that comes from a scenario, a log or a reply goes through it: such a text must not
+/// become an element or an attribute.
 struct Plain<T>(T);
 
 impl<T: fmt::Display> fmt::Display for Plain<T> {
@@ -273,6 +276,7 @@ fn finding(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "</div>")
 }
 
+/// Which message a finding is about is read off its claim, where the id stands as a word.
 fn messages(
     scenario: &Scenario,
     verdict: &Verdict,

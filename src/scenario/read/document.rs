@@ -233,6 +233,9 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// Records that a key is missing, unless another one is too many: that is told already.
+    ///
+    /// A key that is misspelt would else be told twice: as one that is not known and as one that is
+    /// missing.
     pub(super) fn missing(&self, key: &str, expected: &str) {
         if self.has_unknown {
             return;

@@ -74,6 +74,8 @@ fn entries_in_order<'d, 'a>(
 }
 
 /// The message of this id, or all those of the row that has it with a count.
+///
+/// `m` means the message `m`, or `m-1`, `m-2` and so on of a row `m` with a count.
 fn ids_meant(name: &str, messages: &[Message]) -> Vec<MessageId> {
     let of_row = |id: &str| {
         id.strip_prefix(name)
@@ -221,6 +223,7 @@ fn recipients(table: &Table<'_, '_>) -> Vec<(String, Outcome)> {
         );
         return Vec::new();
     };
+    // Any key may stand here: which recipients there are is known where the log is judged.
     let known: Vec<&str> = rows.keys().map(|key| &**key.get_ref()).collect();
     let rows = Table::open(table.doc(), rows, value.span(), "recipients", &known);
     known

@@ -95,6 +95,9 @@ fn ids_of(id: &MessageId, count: Option<usize>) -> impl Iterator<Item = MessageI
 }
 
 /// What a row says of its messages, and how many there are if it counts them.
+///
+/// A row with a mistake in it is a message all the same as far as it can be, so that expectations
+/// about it are no further mistakes.
 fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
     let id = row.parsed("id", message_id);
     for (key, expected) in [
@@ -204,6 +207,7 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
     };
     schedule(&table, &mut settings);
     names(&table, &mut settings);
+    // Names and addresses take the place of the defaults; they are not added to them.
     settings.addresses = table.parsed_array("addresses", |text| {
         text.parse()
             .map_err(|_| format!("found {text:?}, expected an IP address"))

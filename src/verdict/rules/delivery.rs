@@ -57,6 +57,9 @@ pub(in crate::verdict) fn check(
 
 /// A recipient for whom the message was neither delivered nor returned, and for whom it is not
 /// queued any more.
+///
+/// A sender inside the process reports what becomes of each recipient. With the end of the drill
+/// each has to be delivered, returned, or reported as queued where the scenario stops early.
 fn lost(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     // Others do not say what they keep.
     if !matches!(case.witness, Witness::Sender { .. }) {
@@ -277,6 +280,11 @@ fn why_nowhere(hop: &Domain, exchangers: &Exchangers, since: Moment) -> String {
 }
 
 /// Returned before its time although nothing permanent was met.
+///
+/// RFC 5321 section 4.5.4.1: "Retries continue until the message is transmitted or the sender gives
+/// up". Which rule is broken depends on how far the sender came: an attempt means that it should
+/// retry, a failed lookup that it should wait, and neither that it never tried a route which is
+/// there.
 fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     let message = subject.message;
     for recipient in message.to.iter() {
@@ -344,6 +352,9 @@ fn may_be_sent_plainly(case: &Case<'_>, message: &Message) -> bool {
 }
 
 /// A candidate tried again without a wait.
+///
+/// RFC 5321 section 4.5.4.1: "The sender MUST delay retrying a particular destination after one
+/// attempt has failed." The least wait is that of the scenario, or a minute if that is longer.
 fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     let Subject {
         message, attempts, ..
@@ -387,6 +398,9 @@ fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
 }
 
 /// Returned, says the sender, and nothing came back; or a notification of a notification.
+///
+/// RFC 5321 section 6.1: a failed delivery is reported to the reverse-path, and "this notification
+/// MUST be sent using a null ("<>") reverse-path", to which nothing can be returned.
 fn not_notified(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     let message = subject.message;
     let back = subject.heard.returned;

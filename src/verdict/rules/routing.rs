@@ -72,6 +72,10 @@ fn first_of_each_rule(findings: Vec<Finding>) -> Vec<Finding> {
 }
 
 /// An attempt at an address to which the message should not have gone.
+///
+/// The rule is chosen from what the sender should have made of the domain: its own level first,
+/// since such an address is in the list; then a null MX, a failed lookup, and the domain's own
+/// address beside MX records. All else is outside the route.
 fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Finding> {
     let hops = Scenario::next_hops(subject.message);
     // The route is made when a pass begins; what is told later is for the next one.
@@ -149,6 +153,9 @@ fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Fi
 }
 
 /// The attempts of a message that may be for a next hop.
+///
+/// An attempt that named no recipient of a message to several domains may be for any whose route
+/// has the address.
 fn for_hop<'a>(case: &Case<'_>, subject: &'a Subject<'_>, hop: &Domain) -> Vec<&'a Attempt> {
     let leads_there = |attempt: &Attempt| {
         let views = case.told.views(hop, attempt.at, attempt.at);
@@ -197,6 +204,9 @@ fn pass_began(subject: &Subject<'_>, attempt: &Attempt) -> Moment {
 
 /// The passes of a message: as the sender numbers them; of a silent one, up to where a candidate
 /// comes again or a better one follows after a pause.
+///
+/// An attempt may follow another at the same address in one pass where
+/// [`Subject::may_follow_at_once`] says so, as after TLS that failed.
 fn passes<'a>(subject: &Subject<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
     let mut passes: Vec<Vec<&Attempt>> = Vec::new();
     for attempt in attempts {
@@ -231,6 +241,11 @@ fn pause_after(attempt: &Attempt) -> Duration {
 }
 
 /// Within a pass, nothing less preferred before everything more preferred has been tried.
+///
+/// RFC 5321 section 5.1: "MX records contain a preference indication that MUST be used in sorting
+/// if more than one such record appears". A better place is no fault of the sender's if it may have
+/// been tried by an attempt of which the message is not known, may be left out for a failed lookup,
+/// or may be remembered as dead.
 fn pass_order(
     case: &Case<'_>,
     subject: &Subject<'_>,
@@ -277,6 +292,9 @@ fn pass_order(
 }
 
 /// A pass that failed transiently at one candidate goes on to another one.
+///
+/// RFC 5321 section 5.1: "the SMTP client SHOULD try at least two addresses". A sender that accepts
+/// the failure of a lost reply is right to stop: the message may have been accepted.
 fn second_candidate(
     case: &Case<'_>,
     subject: &Subject<'_>,
@@ -291,6 +309,7 @@ fn second_candidate(
         let all_incidental = pass.iter().all(|attempt| attempt.incidental);
         let is_proper = |attempt: &&&Attempt| all_incidental || !attempt.incidental;
         let proper: Vec<&&Attempt> = pass.iter().filter(is_proper).collect();
+        // Two attempts or more are what is asked for, whatever became of them.
         let [only] = proper[..] else { continue };
         if only.certainty == Certainty::Guessed || hops_of(subject, only).is_none() {
             continue;
@@ -380,6 +399,7 @@ impl Equals {
         let Some(best) = places.kept().map(|place| place.preference).min() else {
             return;
         };
+        // By host and not by address: a host with two addresses is one exchanger.
         let equals: BTreeSet<Domain> = places
             .kept()
             .filter(|place| place.preference == best && !case.told.may_refuse(&place.host))
