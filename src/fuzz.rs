@@ -3,7 +3,7 @@
 //! Nothing is expected of them but the rules, which hold for every drill. A case comes from a number and
 //! is the same for the same number.
 //!
-//! What is drawn stays in a small world (two domains, eight hosts, sixteen addresses), so that
+//! What is drawn stays in a small world (two domains, eight hosts, thirty addresses), so that
 //! records collide: exchangers that share an address, hosts without one, domains without
 //! exchangers. Rare things have their odds beside them.
 //!

@@ -83,7 +83,7 @@ pub(super) fn serve_dns(
         let mut server = hickory_server::Server::new(handler);
         for (udp, tcp) in sockets {
             server.register_socket(UdpSocket::from_std(udp)?);
-            // The last argument is the size of the response buffer of one connection, in octets.
+            // The last argument bounds the responses of one connection that wait to be written.
             server.register_listener(TcpListener::from_std(tcp)?, DNS_IDLE, 64 * 1024);
         }
         drop(server.block_until_done().await);

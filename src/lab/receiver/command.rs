@@ -5,7 +5,7 @@
 //! a local part and passes over arguments where none may be.
 //!
 //! A command that is not understood gets 500 if the verb is unknown and 501 if its arguments are
-//! wrong (section 4.2.4). The syntax is held to the letter where clients of mail servers are known
+//! wrong (section 4.2.2). The syntax is held to the letter where clients of mail servers are known
 //! to go wrong, such as a missing pair of angle brackets; only white space is taken more leniently.
 
 use crate::{fault::Stage, mail::mailbox::Path, reply::Reply};

@@ -354,7 +354,8 @@ fn may_be_sent_plainly(case: &Case<'_>, message: &Message) -> bool {
 /// A candidate tried again without a wait.
 ///
 /// RFC 5321 section 4.5.4.1: "The sender MUST delay retrying a particular destination after one
-/// attempt has failed." The least wait is that of the scenario, or a minute if that is longer.
+/// attempt has failed." The least
+/// wait is the scenario's shortest interval, a minute at most.
 fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
     let Subject {
         message, attempts, ..
