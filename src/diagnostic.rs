@@ -23,12 +23,12 @@ impl From<Invalid> for String {
     }
 }
 
-/// The path of the file, as the user gave it.
+/// One mistake in a file that a user wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// The line, from 1.
+    /// The path of the file, as the user gave it.
     pub path: String,
-    /// Line, from 1.
+    /// The line, from 1.
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,

@@ -237,15 +237,15 @@ pub struct Purpose {
     pub pass: Option<u32>,
 }
 
-/// A reply (RFC 5321 section 4.2).
+/// What a receiver sent back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Answered {
-    /// Its code, three digits.
+    /// A reply (RFC 5321 section 4.2).
     Reply {
-        /// The text of its last line, without the code.
+        /// Its code, three digits.
         code: u16,
-        /// Its text, the last line of it.
+        /// The text of its last line, without the code.
         reply: String,
     },
     /// Something else, as a fault asked.

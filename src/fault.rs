@@ -18,12 +18,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 pub use self::effect::{Effect, QueryEffect, Stage, Transport};
 use crate::{diagnostic::Invalid, name::Domain, time::Moment};
 
-/// A name: every address that owns it, aliases included.
+/// Which receivers a fault or an expectation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Host {
-    /// One address of the zone.
+    /// A name: every address that owns it, aliases included.
     Name(Domain),
-    /// One address.
+    /// One address of the zone.
     Address(IpAddr),
 }
 
@@ -110,19 +110,19 @@ pub enum Failure {
 /// Something that fails, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The moment from which it holds, counted from the start of the drill.
+    /// What fails.
     pub failure: Failure,
-    /// The moment from which it no longer holds; `None`: to the end.
+    /// The moment from which it holds, counted from the start of the drill.
     pub from: Moment,
-    /// How often it strikes before it is used up; `None`: always.
+    /// The moment from which it no longer holds; `None`: to the end.
     pub until: Option<Moment>,
-    /// Only the first so many times.
+    /// How often it strikes before it is used up; `None`: always.
     pub first: Option<u32>,
 }
 
 /// A fault from the start of the drill until it is lifted.
 impl Fault {
-    /// A fault that lasts until it is lifted.
+    /// A fault from the start of the drill until it is lifted.
     pub fn lasting(failure: Failure) -> Self {
         Self {
             failure,

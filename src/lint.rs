@@ -31,15 +31,15 @@ use crate::{
     survey::{Place, Source, Survey},
 };
 
-/// Worth knowing; nothing has to be done.
+/// How bad a finding is, from mild to bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Mail may be lost or delayed one day, as when a host fails.
+    /// Worth knowing; nothing has to be done.
     Info,
-    /// Mail is lost or delayed now, or what is written has no effect.
+    /// Mail may be lost or delayed one day, as when a host fails.
     Warning,
-    /// Mail is lost or delayed, or what is written has no effect.
+    /// Mail is lost or delayed now, or what is written has no effect.
     Error,
 }
 
@@ -77,15 +77,15 @@ impl Check {
     }
 }
 
-/// The check that it fails.
+/// One thing that is wrong with the records of a domain.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// What was checked.
+    /// The check that it fails.
     pub check: Check,
+    /// The domain whose mail it is about.
+    pub domain: Domain,
     /// Where it is written down, or where what is missing would be; `None` if the records came from
     /// a resolver.
-    pub domain: Domain,
-    /// Where it is written down, or where what is missing would be.
     pub place: Option<Place>,
     /// What was found, in one line, without control characters.
     pub message: String,

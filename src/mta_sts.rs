@@ -14,14 +14,15 @@ use crate::name::Domain;
 /// "maximum value of 31557600").
 const MAX_AGE: u64 = 31_557_600;
 
-/// Deliver to exchangers that the policy lists and whose certificates are valid, and to no other.
+/// What a policy asks of senders (section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Deliver as without a policy, and report what would have failed.
+    /// Deliver to exchangers that the policy lists and whose certificates are valid, and to no
+    /// other.
     Enforce,
-    /// Deliver as without a policy: the domain is on its way out of MTA-STS.
+    /// Deliver as without a policy, and report what would have failed.
     Testing,
-    /// Nothing.
+    /// Deliver as without a policy: the domain is on its way out of MTA-STS.
     None,
 }
 

@@ -93,15 +93,14 @@ pub struct Attempt {
     pub taken: Vec<String>,
 }
 
-/// It can be no other: the sender said so, the content did, or no other message fits.
-/// it is sure.
+/// How sure it is which message an attempt was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Certainty {
-    /// It is one of several messages with the same next hops: what is asked of one holds for all.
+    /// It can be no other: the sender said so, the content did, or no other message fits.
     Sure,
-    /// It is the likeliest of several messages that go different ways.
+    /// It is one of several messages with the same next hops: what is asked of one holds for all.
     OneOfAlike,
-    /// It is the likeliest of several.
+    /// It is the likeliest of several messages that go different ways.
     Guessed,
 }
 

@@ -27,11 +27,11 @@ use crate::{
     zone::Zone,
 };
 
-/// What happened, in the order of the lines.
+/// A log as it was read, of one drill.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Recording {
-    /// What happened, in order.
+    /// What happened, in the order of the lines.
     pub events: Vec<Event>,
     /// Who sent; `None` if the log ends without a verdict.
     pub witness: Option<Witness>,

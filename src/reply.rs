@@ -9,16 +9,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use crate::diagnostic::Invalid;
 
-/// 2yz: the command was done.
+/// What a client makes of a reply (RFC 5321 section 4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// 3yz: more is wanted, which only DATA has.
+    /// 2yz: the command was done.
     Positive,
-    /// 4yz: it was not done, and may be later.
+    /// 3yz: more is wanted, which only DATA has.
     Intermediate,
-    /// 5yz: it was not done, and the same request must not be repeated.
+    /// 4yz: it was not done, and may be later.
     Transient,
-    /// 5yz: do not repeat this.
+    /// 5yz: it was not done, and the same request must not be repeated.
     Permanent,
 }
 

@@ -26,12 +26,12 @@ use crate::{
     reply::{Severity, Status},
 };
 
-/// Whether it can reach IPv4 addresses.
+/// The address families that a sender can reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Families {
-    /// Whether it can reach IPv6 addresses.
+    /// Whether it can reach IPv4 addresses.
     pub ipv4: bool,
-    /// IPv6.
+    /// Whether it can reach IPv6 addresses.
     pub ipv6: bool,
 }
 
@@ -114,10 +114,10 @@ impl Identity {
 /// Why there is nothing to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unroutable {
-    /// The domain takes no mail: it has a null MX (5.1.10, RFC 7505 section 4).
+    /// The domain does not exist (5.1.2).
     #[error("the domain does not exist")]
     NoDomain,
-    /// The domain takes no mail (RFC 7505).
+    /// The domain takes no mail: it has a null MX (5.1.10, RFC 7505 section 4).
     #[error("the domain takes no mail (null MX)")]
     NullMx,
     /// No exchanger has an address that the sender can use (5.4.4).

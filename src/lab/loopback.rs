@@ -34,22 +34,24 @@ const BACKLOG: u32 = 1024;
 /// They are told apart by address in answers, and found by port through `Map`.
 const STAND_INS: Ipv4Addr = Ipv4Addr::new(127, 24, 0, 0);
 
-/// The name server's address and port, the same for UDP and TCP.
+/// Where the zone's addresses are on the loopback network.
 // Cloned into the network of the lab; it does not change once everything is bound.
 #[derive(Debug, Clone)]
 pub(crate) struct Map {
+    /// The name server's address and port, the same for UDP and TCP.
     pub(crate) dns: SocketAddr,
-    /// By the zone's address.
+    /// The port of every host, or of the first.
     pub(crate) smtp_port: u16,
+    /// By the zone's address.
     there: BTreeMap<IpAddr, Spot>,
 }
 
-/// The address that answers carry.
+/// What stands for an address of the zone.
 #[derive(Debug, Clone, Copy)]
 struct Spot {
-    /// The address and port at which it listens.
+    /// The address that answers carry.
     shown: Ipv4Addr,
-    /// Where it listens.
+    /// The address and port at which it listens.
     listens: SocketAddr,
 }
 

@@ -47,12 +47,12 @@ pub(crate) struct OfRecipient {
     pub(crate) status: Option<Status>,
 }
 
-/// The drill's id of the message that it is about; `None` if none is named.
+/// A notification as it was read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Report {
-    /// The recipients of the part for programs; empty without such a part.
+    /// The drill's id of the message that it is about; `None` if none is named.
     pub(super) about: Option<MessageId>,
-    /// What it says of each recipient, where it has a part for programs.
+    /// What it says of each recipient; empty without a part for programs.
     pub(super) recipients: Vec<OfRecipient>,
     /// Whether the subject speaks of a delay: all that can be had where there is no part for
     /// programs.

@@ -146,10 +146,10 @@ impl Names {
 /// The drill's messages, entered into as attempts go by.
 struct Ledger<'a> {
     entries: Vec<Entry<'a>>,
-    place: BTreeMap<&'a MessageId, usize>,
     /// By the id of the message.
-    pools: Vec<Pool>,
+    place: BTreeMap<&'a MessageId, usize>,
     /// The pools, addressed by their place here.
+    pools: Vec<Pool>,
     names: Names,
     everybody: usize,
     /// The pools of messages with the same author.

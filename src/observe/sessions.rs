@@ -105,10 +105,10 @@ struct View {
     transactions: Vec<Transaction>,
 }
 
-/// When MAIL was answered.
 /// A transaction, from MAIL on. A MAIL that was refused is one, too.
 #[derive(Default)]
 struct Transaction {
+    /// When MAIL was answered.
     at: Moment,
     from: String,
     /// The recipients with the code of the reply to each.

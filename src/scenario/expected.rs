@@ -23,12 +23,12 @@ pub(super) const TOTAL_KEYS: [&str; 6] = [
     "first_attempts",
 ];
 
-/// The least number allowed.
+/// An allowed range of a number, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// The greatest number allowed; `u64::MAX` where there is no bound.
+    /// The least number allowed.
     pub min: u64,
-    /// At most.
+    /// The greatest number allowed; `u64::MAX` where there is no bound.
     pub max: u64,
 }
 
@@ -63,14 +63,14 @@ pub struct Expect {
     pub messages: Vec<(MessageId, Arc<ExpectedMessage>)>,
 }
 
-/// Messages of which every recipient's copy was delivered.
+/// A number over all messages of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Total {
-    /// Messages that are still queued for some recipient.
+    /// Messages of which every recipient's copy was delivered.
     Delivered,
-    /// Messages that were given up for some recipient and are queued for none.
+    /// Messages that are still queued for some recipient.
     Deferred,
-    /// Messages bounced.
+    /// Messages that were given up for some recipient and are queued for none.
     Bounced,
     /// Connections that receivers accepted for the drill's messages; those for notifications do not
     /// count.

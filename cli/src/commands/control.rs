@@ -282,8 +282,8 @@ fn print(controls: &[Control], seen: &[Seen]) -> io::Result<Outcome> {
     })
 }
 
-/// Whether nothing was wrong, and it could be judged.
 impl Seen {
+    /// Whether nothing was wrong, and it could be judged.
     fn is_clean(&self) -> bool {
         self.claims.is_empty() && self.trouble.is_none()
     }

@@ -114,8 +114,8 @@ impl<T: FnMut(Vec<u8>)> Lines<T> {
     }
 }
 
-/// Moves what waits into a file, if it is much.
 impl Rest {
+    /// Moves what waits into a file, if it is much.
     fn make_room(&mut self) -> io::Result<()> {
         if self.waiting.len() < MOST_WAITING {
             return Ok(());

@@ -30,17 +30,17 @@ pub(crate) struct Adapter {
     /// Where it lives: a page of the web, which reports link to.
     #[serde(deserialize_with = "web_address")]
     pub(crate) home: String,
-    /// Packages of the npm registry that it is unpacked from.
+    /// Packages of the distribution that it is unpacked from.
     #[serde(default)]
     pub(crate) debian: Vec<String>,
-    /// Packages of the npm registry.
+    /// Packages of the npm registry that it is unpacked from.
     #[serde(default)]
     pub(crate) npm: Vec<String>,
-    /// Groups that it wants besides.
+    /// The users that it wants, each with a group of the same name. They are in `/etc/passwd` only:
     /// processes keep the user's own id, but for `runs_as`.
     #[serde(default)]
     pub(crate) users: Vec<String>,
-    /// Groups alone.
+    /// Groups that it wants besides.
     #[serde(default)]
     pub(crate) groups: Vec<String>,
     /// The user of `users` that everything runs as, for a server that asks who it is and would not be

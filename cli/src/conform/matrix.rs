@@ -305,9 +305,8 @@ pub(crate) struct Matrix {
     pub(crate) rows: Vec<Row>,
 }
 
-/// How many drills got each grade, for one mail server.
 impl Matrix {
-    /// How often a mail server got each grade.
+    /// How many drills got each grade, for one mail server.
     pub(crate) fn tally(&self, column: usize) -> [(Grade, usize); 6] {
         Grade::ALL.map(|grade| {
             let got = self

@@ -14,19 +14,19 @@ const USUAL: (Ipv4Addr, Ipv6Addr) = (
     Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1),
 );
 
-/// Its names; the first is the one it says in EHLO. Empty if the scenario gives none.
+/// A sender's host.
 #[derive(Debug, Clone)]
 pub struct SendersHost {
-    /// Its names; the first is the one it says in EHLO.
+    /// Its names; the first is the one it says in EHLO. Empty if the scenario gives none.
     pub names: Vec<Domain>,
     /// Its addresses in the families that the scenario lets it reach.
     pub addresses: Vec<IpAddr>,
 }
 
-/// A pure function of the scenario: lab and sandbox work it out apart and agree.
 impl SendersHost {
-    /// The host that a scenario asks for: with the addresses that it says, those that its names have
-    /// in the zone, and usual ones for the families that are left.
+    /// The host that a scenario asks for: with the addresses that it says, those that its names
+    /// have in the zone, and usual ones for the families that are left. A pure function of the
+    /// scenario: lab and sandbox work it out apart and agree.
     pub fn of(scenario: &Scenario) -> Self {
         let settings = &scenario.sender;
         let owners = scenario.zones.addresses();

@@ -57,12 +57,12 @@ const OUTGOING: u8 = 4;
 /// Strays that are logged; a sender that makes more has been found out.
 const MAX_STRAYS: usize = 1000;
 
-/// Each is an attempt like another: a sender that ignores that it is an exchanger itself shows
-/// here.
+/// What is made of connections of the sender's host to itself at port 25, where no receiver
 /// listens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OwnHost {
-    /// It is an attempt like another.
+    /// Each is an attempt like another: a sender that ignores that it is an exchanger itself shows
+    /// here.
     Told,
     /// They are passed over: a mail server talks with its own parts that way.
     #[default]
