@@ -27,9 +27,8 @@ pub enum Host {
     Address(IpAddr),
 }
 
-/// Whether a receiver with this address and these names is meant.
 impl Host {
-    /// Whether a receiver is meant, given its address and names.
+    /// Whether a receiver with this address and these names is meant.
     pub(crate) fn covers(&self, address: IpAddr, names: &[Domain]) -> bool {
         match self {
             Self::Name(name) => names.contains(name),
@@ -120,7 +119,6 @@ pub struct Fault {
     pub first: Option<u32>,
 }
 
-/// A fault from the start of the drill until it is lifted.
 impl Fault {
     /// A fault from the start of the drill until it is lifted.
     pub fn lasting(failure: Failure) -> Self {

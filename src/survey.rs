@@ -65,24 +65,23 @@ pub struct Listed {
     pub place: Option<Place>,
 }
 
-/// The name that it is an alias of, with the place of the CNAME record; `None` if it is none.
+/// What is known of a host.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// The answer to a lookup of its A records.
+    /// The name that it is an alias of, with the place of the CNAME record; `None` if it is none.
     pub alias: Option<(Domain, Option<Place>)>,
-    /// The answer to a lookup of its AAAA records.
+    /// The answer to a lookup of its A records.
     pub ipv4: Reply,
-    /// The answer to a lookup of TLSA records at `_25._tcp` under it (RFC 7672).
+    /// The answer to a lookup of its AAAA records.
     pub ipv6: Reply,
-    /// Whether it is signed with DNSSEC; `None` where that cannot be told, as from a resolver.
+    /// The answer to a lookup of TLSA records at `_25._tcp` under it (RFC 7672).
     pub tlsa: Reply,
-    /// Whether it is signed with DNSSEC, where that can be told.
+    /// Whether it is signed with DNSSEC; `None` where that cannot be told, as from a resolver.
     pub signed: Option<bool>,
 }
 
-/// Its address records, IPv4 first.
 impl Host {
-    /// Its address records.
+    /// Its address records, IPv4 first.
     pub fn records(&self) -> impl Iterator<Item = &Placed> {
         self.ipv4.records().iter().chain(self.ipv6.records())
     }
@@ -115,14 +114,14 @@ impl Host {
     }
 }
 
-/// The answer to a lookup of PTR records at the address's reverse name.
+/// The names of an address, and whether they lead back to it.
 #[derive(Debug, Clone)]
 pub struct Reverse {
-    /// The addresses of these names, of all of them together.
+    /// The answer to a lookup of PTR records at the address's reverse name.
     pub names: Reply,
-    /// Whether the addresses of some name are not known, so that one may lead back.
+    /// The addresses of these names, of all of them together.
     pub forward: BTreeSet<IpAddr>,
-    /// Whether those of some name are not known.
+    /// Whether the addresses of some name are not known, so that one may lead back.
     pub uncertain: bool,
 }
 

@@ -39,18 +39,18 @@ use crate::{event::Event, level::Level, outcome::Outcome, scenario::Scenario};
 /// The rule about waits between attempts: where passes are begun for a sender, it is not the sender's.
 pub const RETRY_WAITS: Rule = rules::RETRY_WAITS;
 
-/// What is wrong, in a fixed order: totals and shares first, then expectations, then rules by
-/// message. Empty if the drill passed.
+/// How a drill is judged.
 #[derive(Debug, Clone)]
 pub struct Verdict {
-    /// What is worth knowing and no failure, such as a fault that never applied.
+    /// What is wrong, in a fixed order: totals and shares first, then expectations, then rules by
+    /// message. Empty if the drill passed.
     pub findings: Vec<Finding>,
+    /// What is worth knowing and no failure, such as a fault that never applied.
+    pub notes: Vec<String>,
     /// How many messages were delivered, deferred and bounced. An outcome that no message has is
     /// not in it.
-    pub notes: Vec<String>,
-    /// How many attempts were made for the drill's messages, those of notifications left out.
     pub outcomes: BTreeMap<Outcome, usize>,
-    /// Attempts made for the drill's messages.
+    /// How many attempts were made for the drill's messages, those of notifications left out.
     pub attempts: usize,
 }
 
@@ -64,11 +64,11 @@ impl Verdict {
     }
 }
 
-/// The claim that does not hold: such as `outcome of message m1`, or the rule's own sentence with
-/// `(message m1)` after it.
+/// One thing that is wrong, with what shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The claim that does not hold.
+    /// The claim that does not hold: such as `outcome of message m1`, or the rule's own sentence
+    /// with `(message m1)` after it.
     pub claim: String,
     /// The name of the rule that it breaks, one of [`RULES`]; `None` for an expectation of the
     /// scenario.
@@ -106,9 +106,8 @@ pub enum Witness {
     Server,
 }
 
-/// The word for it in written logs.
 impl Witness {
-    /// The word for it in logs.
+    /// The word for it in written logs.
     pub fn word(self) -> &'static str {
         match self {
             Self::Sender { .. } => "in-process",

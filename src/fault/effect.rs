@@ -39,9 +39,8 @@ pub enum Stage {
     Quit,
 }
 
-/// Every stage, in the order of a session.
 impl Stage {
-    /// Every stage, in order.
+    /// Every stage, in the order of a session.
     pub const ALL: [Self; 10] = [
         Self::Connect,
         Self::Greeting,

@@ -5,7 +5,7 @@
 //! connections, and for the loopback network what each listener does at the moment. The private
 //! network uses the first two; its listeners are in `namespace`.
 //!
-//! A fault with a count (`times`) cannot be left to the kernel, which tells nobody of what it
+//! A fault with a count (`first`) cannot be left to the kernel, which tells nobody of what it
 //! refuses: such connections are accepted, counted, and then reset or left without an answer.
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};

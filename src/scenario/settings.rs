@@ -199,14 +199,14 @@ pub(crate) fn policy_host(domain: &Domain) -> Domain {
     domain.prefixed("mta-sts")
 }
 
-/// The lab's own receiver; the default.
+/// What serves behind an exchanger's faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Engine {
-    /// The server of the mailin-embedded crate, another implementation of SMTP.
+    /// The lab's own receiver; the default.
     Lab,
-    /// A real SMTP server at this `host:port`, which receives the mail in earnest.
+    /// The server of the mailin-embedded crate, another implementation of SMTP.
     MailinEmbedded,
-    /// A real SMTP server at this `host:port`.
+    /// A real SMTP server at this `host:port`, which receives the mail in earnest.
     Upstream(String),
 }
 

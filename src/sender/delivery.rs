@@ -74,16 +74,15 @@ pub(super) struct Delivery {
     notice: Option<Arc<[u8]>>,
 }
 
-/// The drill's seed.
-///
-/// The generator is positioned, not stored: 24 octets stand for it while a delivery waits. Each
-/// delivery has a stream of its own, so that a message that is retried once more does not change
-/// the order in which others try their candidates.
+/// Random numbers of a delivery's own. The generator is positioned, not stored: 24 octets stand for
+/// it while a delivery waits. Each delivery has a stream of its own, so that a message that is
+/// retried once more does not change the order in which others try their candidates.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dice {
+    /// The drill's seed.
+    seed: u64,
     /// The ChaCha stream: the index of the next hop in the low 16 bits, that of the message above
     /// them, and the top bit set for a notification.
-    seed: u64,
     stream: u64,
     /// How often they were taken up.
     times: u64,

@@ -51,10 +51,10 @@ const MAX_QUERIES: usize = 64;
 pub enum Found {
     /// Records of the type asked for, at the end of any aliases.
     Records {
+        /// The records, one at least.
+        records: Vec<Record>,
         /// Whether the answer carried the AD bit (RFC 4035 section 3.2.3): the lab's resolver
         /// vouches for it.
-        records: Vec<Record>,
-        /// Whether the answer carried the AD bit.
         secure: bool,
     },
     /// The name exists and has no record of this type (NODATA in RFC 2308).

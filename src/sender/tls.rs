@@ -26,16 +26,16 @@ use crate::{
     tls::{self, Proof, Secured},
 };
 
-/// No TLS, even where it is offered.
+/// What a session with a candidate needs before mail is sent.
 #[derive(Debug, Clone)]
 pub(crate) enum Demand {
-    /// TLS where it is offered, whoever is at the other end; plain text otherwise (RFC 7435).
+    /// No TLS, even where it is offered.
     Plain,
-    /// TLS, whoever is at the other end. Without it there is no delivery.
+    /// TLS where it is offered, whoever is at the other end; plain text otherwise (RFC 7435).
     Opportunistic,
-    /// TLS with a certificate that satisfies this proof.
+    /// TLS, whoever is at the other end. Without it there is no delivery.
     Encrypted,
-    /// TLS with a certificate that satisfies this.
+    /// TLS with a certificate that satisfies this proof.
     Authenticated(Proof),
 }
 

@@ -54,7 +54,6 @@ pub(super) struct Case<'a> {
     pub(super) returned_in_vain: bool,
 }
 
-/// The wait of the scenario counts from when the attempt ended, hence the allowance.
 impl Case<'_> {
     /// Whether a sender that remembers dead hosts may pass an address over (RFC 5321 section 4.5.4.1).
     /// A foreign sender is not told how long the drill says it is since.

@@ -39,7 +39,6 @@ pub(super) struct Place {
     pub(super) address: IpAddr,
 }
 
-/// As the name server told it.
 impl Places {
     /// As the name server told it.
     pub(super) fn new(told: &Told<'_>, hop: &Domain, at: Moment) -> Self {

@@ -21,8 +21,8 @@ pub(super) struct Manner {
 
 /// The words of a text, with the origin that holds at them.
 pub(super) struct Words<'a> {
-    /// What relative names are completed by; `None` if nothing says so yet.
     pub(super) text: &'a str,
+    /// What relative names are completed by; `None` if nothing says so yet.
     pub(super) origin: Option<&'a Name>,
     pub(super) manner: Manner,
 }

@@ -17,7 +17,7 @@ use crate::{
     tls::{self, Credentials},
 };
 
-/// The stage of a session between EHLO and the EHLO inside TLS.
+/// The part of a session from the EHLO that announces STARTTLS to the end of the handshake.
 impl Session {
     /// Whether EHLO announces STARTTLS; a fault that hides it counts as having struck.
     pub(super) fn offers_starttls(&self) -> bool {
