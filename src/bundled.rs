@@ -26,6 +26,9 @@ pub fn files() -> Vec<(String, &'static str)> {
 
 /// The drill of a path such as `scenarios/basics/primary_down.toml`; the first folder may be left
 /// out.
+///
+/// # Errors
+/// That there is none of that path.
 pub fn scenario(path: &Path) -> Result<Scenario, Mistakes> {
     let shown = path.display().to_string();
     let text = file(path)

@@ -157,7 +157,8 @@ impl Connection {
     /// Reads a reply (RFC 5321 section 4.2): the code with the text of its last line, and the texts
     /// of all lines.
     ///
-    /// # Errors When the connection ends before the reply does, or what comes is no reply.
+    /// # Errors
+    /// When the connection ends before the reply does, or what comes is no reply.
     pub async fn reply(&mut self) -> io::Result<(Reply, Vec<String>)> {
         let mut parser = ResponseReceiver::default();
         let mut lines = Vec::new();

@@ -103,6 +103,11 @@ pub fn obstacle(scenario: &Arc<Scenario>, kind: NetworkKind) -> Option<String> {
 }
 
 /// Plays a drill on a network of its own and judges it. `seed` replaces the scenario's.
+///
+/// It makes a runtime of its own, so it must not be called from inside one.
+///
+/// # Errors
+/// When the runtime or the sockets of the loopback network cannot be had, or the drill did not end.
 pub fn run(
     scenario: &Arc<Scenario>,
     kind: NetworkKind,
@@ -176,6 +181,9 @@ pub fn watch(
 
 /// Lets a sender send in a lab that is up, until it is done, and judges what happened. `witness`
 /// says who the sender is.
+///
+/// # Errors
+/// When it did not end within `limit` of the lab's clock, or within very many events.
 pub async fn conduct(
     lab: &Lab,
     sender: impl Sender,

@@ -203,7 +203,8 @@ impl Lab {
 
     /// As [`Lab::start_at`], for a caller that reads the log alone: accepted messages are not kept.
     ///
-    /// # Errors That sockets could not be bound.
+    /// # Errors
+    /// That sockets could not be bound.
     pub async fn start_without_mailbox(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
@@ -215,7 +216,8 @@ impl Lab {
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
     /// `own_host` says what is made of connections of the sender's host to itself.
     ///
-    /// # Errors That the process is not in such a network, or may not see its packets.
+    /// # Errors
+    /// That the process is not in such a network, or may not see its packets.
     #[cfg(all(target_os = "linux", feature = "private-network"))]
     pub async fn start_watched(
         scenario: Arc<Scenario>,
@@ -234,6 +236,9 @@ impl Lab {
         .await
     }
 
+    /// Starts a lab in an order in which nothing is missed: sockets are bound first, so that a port
+    /// in use is an error before anything runs; then what all parts share is made; and nothing is
+    /// served before every real server behind a receiver was reached.
     async fn launch(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
@@ -362,6 +367,9 @@ impl Lab {
     /// Waits until a receiver accepts a message for this recipient, one that was accepted before
     /// included, and returns the last such message. The recipient is compared as it was given in
     /// RCPT.
+    ///
+    /// # Errors
+    /// When none did within ten seconds of the lab's clock.
     pub async fn wait_for_message(&self, recipient: &str) -> io::Result<Captured> {
         let taken = |event: &Event| matches!(&event.what, What::Taken { to, .. } if to.iter().any(|to| to == recipient));
         self.wait_for(taken).await?;

@@ -88,6 +88,8 @@ pub struct InvalidSpan(String);
 impl FromStr for Span {
     type Err = InvalidSpan;
 
+    /// Units may come in any order and more than once; what they make is added up. A number without
+    /// a unit is a mistake: seconds and milliseconds would be taken for each other.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidSpan(text.to_owned());
         let mut rest = text;

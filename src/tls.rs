@@ -50,6 +50,9 @@ pub(crate) enum Proof {
 }
 
 /// An authority for a lab, with its keys.
+///
+/// # Errors
+/// That mxdrill was built without TLS.
 pub(crate) fn authority() -> std::io::Result<Authority> {
     #[cfg(not(feature = "tls"))]
     return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, ABSENT));

@@ -109,5 +109,8 @@ pub(crate) trait Report {
     fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()>;
 
     /// All drills have ended.
+    ///
+    /// # Errors
+    /// When it cannot be written.
     fn finished(&mut self, tally: Tally, elapsed: Duration) -> io::Result<()>;
 }

@@ -158,6 +158,8 @@ impl Effect {
         Ok(Self::read(text, stage)?)
     }
 
+    /// Reads a word only where its stage can have it: `refuse` is of a connection, a reply is of a
+    /// command. A mistake lists the effects of the stage.
     fn read(text: &str, stage: Stage) -> Result<Self, String> {
         let allowed = stage.effects();
         let expected = || not_allowed(text, &format!("an effect at stage {stage}"), allowed);

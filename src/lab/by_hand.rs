@@ -53,11 +53,14 @@ impl Drop for Failing {
 
 /// Faults put up and lifted while the lab runs.
 impl Lab {
-    /// Lets a host fail, as long as what comes back is kept: `let down =
-    /// lab.fail("mx1.example.test", Stage::Connect, "refuse")?;`.
+    /// Lets a host fail, as long as what comes back is kept:
+    /// `let down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;`.
     ///
     /// The host is a name or an address of the zone. The effect is a word of the scenario format:
     /// `"refuse"`, `"timeout"`, `"451 4.3.0 busy"`.
+    ///
+    /// # Errors
+    /// A host that the lab does not have, or an effect that the stage does not.
     pub fn fail(&self, host: &str, stage: Stage, effect: &str) -> Result<Failing, Invalid> {
         let host = self.known_host(host)?;
         let effect = Effect::parse(effect, stage)?;

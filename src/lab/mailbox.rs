@@ -222,6 +222,9 @@ impl Content {
     }
 
     /// All octets. In a lab that keeps no messages, the first 64 KiB of a longer one.
+    ///
+    /// # Errors
+    /// When the temporary file of large messages cannot be read.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         let mut octets = Vec::new();
         self.spilled

@@ -205,6 +205,7 @@ impl RequestHandler for NameServer {
         metadata.recursion_available = true;
         let edns = request.edns.as_ref().map(|asked| {
             let mut edns = Edns::new();
+            // RFC 6891 section 6.2.3: a size below 512 is taken as 512.
             edns.set_max_payload(asked.max_payload().clamp(512, MAX_PAYLOAD));
             edns.set_version(0);
             // RFC 3225 section 3.

@@ -60,6 +60,9 @@ impl Scenario {
 
     /// As [`Scenario::load`]; a path of `-` is standard input. `reach` says where the files may lie
     /// that the scenario names.
+    ///
+    /// # Errors
+    /// As [`Scenario::load`].
     pub fn load_within(path: &Path, reach: Reach) -> Result<Self, Mistakes> {
         let shown = path.display().to_string();
         match zone::file::utf8(path) {

@@ -131,7 +131,8 @@ async fn announced_id(hop: &Domain, lookups: &Lookups) -> Option<String> {
 
 /// Fetches the policy file over HTTP/1.1; `None` if what came is no valid policy.
 ///
-/// # Errors When the host has no address or does not answer, or the handshake fails. The caller
+/// # Errors
+/// When the host has no address or does not answer, or the handshake fails. The caller
 /// treats all of them alike: there is no newer policy.
 async fn fetch(site: &Arc<Site>, hop: &Domain, lookups: &Lookups) -> io::Result<Option<Policy>> {
     let host = policy_host(hop);

@@ -163,7 +163,8 @@ impl Office {
 
     /// The candidates of this pass in order.
     ///
-    /// # Errors Why there are none: a null MX, no such domain, a failed lookup, or only the sender
+    /// # Errors
+    /// Why there are none: a null MX, no such domain, a failed lookup, or only the sender
     /// itself.
     async fn candidates(
         &self,

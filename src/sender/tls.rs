@@ -207,6 +207,9 @@ fn is_usable(tlsa: &TLSA) -> bool {
 
 /// Negotiates TLS with an exchanger, whose name goes into the SNI extension; the certificate must
 /// satisfy the demand.
+///
+/// # Errors
+/// The handshake's, also when the certificate does not satisfy.
 pub(crate) async fn handshake(
     site: &Site,
     demand: &Demand,

@@ -177,6 +177,10 @@ impl Issuing {
         }
     }
 
+    /// A certificate for a receiver, with its key ready to be used. The faulty ones differ from a
+    /// valid one in a single thing each, so that a client that refuses one does so for that reason:
+    /// the names, the end of validity, or who signed it. A chain has the authority's certificate in
+    /// it, too, since DANE-TA needs it there (RFC 7672 section 3.1.2).
     fn issue(
         &self,
         kind: Certificate,

@@ -124,6 +124,8 @@ impl Findings {
 }
 
 impl<'a> Judge<'a> {
+    /// A judge that has seen nothing yet. What a scenario expects of a message is found by the
+    /// message's index, since messages are judged as they end and not in the order of the scenario.
     pub(crate) fn new(scenario: &'a Scenario, witness: Witness) -> Self {
         let index = MessageIndex::new(&scenario.messages);
         let expected = scenario.expect.messages.iter().zip(0..);

@@ -152,6 +152,11 @@ impl Playing {
         }
     }
 
+    /// Plays one drill, or says why it is not played. A drill that this machine cannot play is
+    /// skipped; one that would reach a server which the caller did not allow is broken.
+    ///
+    /// The network is the one that was asked for; else memory, where a drill takes no real time,
+    /// but for drills that need sockets.
     fn play(&self, index: usize, tell: &SyncSender<Said>) -> Finished {
         let begun = Instant::now();
         let (scenario, args) = (&self.scenarios[index], &self.args);

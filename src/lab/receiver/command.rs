@@ -50,6 +50,9 @@ const OTHERS: [&str; 13] = [
 
 impl Command {
     /// Reads a line without its CRLF.
+    ///
+    /// # Errors
+    /// The reply to what is no command.
     pub(super) fn read(line: &[u8]) -> Result<Self, Reply> {
         // White space at the end is to be tolerated (RFC 5321 section 4.1.1).
         let line = line.trim_ascii_end();

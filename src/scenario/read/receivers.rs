@@ -19,6 +19,8 @@ pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<Receive
         .collect()
 }
 
+/// Reads one row. What it leaves out stays `None`, so that another row for the same receiver, or
+/// for all of them, can say it.
 fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
     let engine = row.parsed("engine", engine);
     let upstream = row.parsed("upstream", upstream);
@@ -50,6 +52,8 @@ pub(super) fn policies(table: &Table<'_, '_>) -> Vec<PolicyRow> {
         .collect()
 }
 
+/// Reads one row. The text is kept as it is written, and its meaning beside it: the web server
+/// serves the one, mxdrill's own parts ask the other.
 fn policy(row: &Table<'_, '_>) -> Option<PolicyRow> {
     for (key, expected) in [
         ("domain", "the domain of the policy"),

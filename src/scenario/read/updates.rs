@@ -36,6 +36,8 @@ pub(super) fn updates(table: &Table<'_, '_>, zones: &mut History, known: bool) {
     updates_within(MAX_RECORDS, table, zones, known);
 }
 
+/// Updates take effect in the order of their moments, whatever the order of the rows; those of one
+/// moment in that of the rows.
 fn updates_within(most: usize, table: &Table<'_, '_>, zones: &mut History, known: bool) {
     let Some(mut updates) = rows(most, table) else {
         return;
