@@ -77,7 +77,7 @@ impl MessageIndex {
 /// A message that a drill sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Its id, unique in the scenario.
+    /// Its id, unique in the scenario; messages of a row with `count` get `id-1`, `id-2` and so on.
     pub id: MessageId,
     /// When the sender is given it, from the start of the drill.
     pub at: Moment,

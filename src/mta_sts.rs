@@ -81,7 +81,8 @@ impl Policy {
         })
     }
 
-    /// Whether an exchanger's name matches one of the patterns (section 4.1).
+    /// Whether an exchanger's name matches one of the patterns (section 4.1), in whatever case it
+    /// is written.
     pub(crate) fn lists(&self, exchanger: &Domain) -> bool {
         let matches = |pattern: &Pattern| match pattern {
             Pattern::Host(host) => host == exchanger,

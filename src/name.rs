@@ -26,7 +26,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 #[derive(Clone)]
 pub struct Domain(Arc<Forms>);
 
-/// Both forms of a name, made once.
+/// Both forms of a name, made once: logs and maps hold the same name many times.
 struct Forms {
     // In lower case, with escapes where an octet needs one.
     text: Box<str>,

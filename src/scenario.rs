@@ -71,8 +71,8 @@ pub struct Scenario {
     pub policies: Vec<PolicyRow>,
     /// The apexes of signed zones: answers about them and names below them carry the AD bit.
     pub dnssec: Vec<Domain>,
-    /// The moment after which no pass begins; `None`: the drill ends when every message has its
-    /// end.
+    /// The moment after which no pass begins; `None`: the drill ends when every message is
+    /// delivered or bounced.
     pub stop: Option<Moment>,
     /// What is expected of delivery.
     pub expect: Expect,

@@ -12,7 +12,7 @@ use crate::{
 /// Names that are listed; how many more there are is said.
 const SHOWN: usize = 5;
 
-/// Something about a domain that is not known.
+/// Something about a domain that is not known, and so has not been checked.
 #[derive(Debug, Clone)]
 pub struct Unseen {
     /// The domain whose mail it is about.

@@ -128,7 +128,7 @@ pub(crate) fn up(args: &UpArgs) -> io::Result<Outcome> {
     })
 }
 
-/// What is counted of what a lab saw.
+/// What is counted of what a lab saw: it may stay up for long, and nothing else is kept.
 #[derive(Default)]
 struct Seen {
     sessions: Sessions,
