@@ -7,6 +7,8 @@ mod command;
 mod commands;
 #[cfg(target_os = "linux")]
 mod conform;
+#[cfg(target_os = "linux")]
+mod parallel;
 mod report;
 #[cfg(target_os = "linux")]
 mod sandbox;

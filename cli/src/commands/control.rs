@@ -7,12 +7,7 @@
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
-    thread,
+    sync::Arc,
 };
 
 use super::{
@@ -27,7 +22,7 @@ use crate::{
         matrix::Counted,
         suite::{ROUNDS, keep},
     },
-    signals,
+    parallel, signals,
 };
 use mxdrill::{
     drill,
@@ -196,28 +191,9 @@ impl Control {
 
 /// Plays them all, so many at once.
 fn play(controls: &[Control], jobs: usize, logs: Option<&Path>) -> Vec<Seen> {
-    let next = AtomicUsize::new(0);
-    let (done, finished) = mpsc::channel();
     let mut all = vec![Seen::default(); controls.len()];
-    thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, controls.len().max(1)) {
-            let (done, next) = (done.clone(), &next);
-            scope.spawn(move || {
-                while let Some((index, control)) = {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    controls.get(index).map(|control| (index, control))
-                } {
-                    if done.send((index, control.seen(logs))).is_err() {
-                        break;
-                    }
-                }
-            });
-        }
-        drop(done);
-        for (index, seen) in finished {
-            all[index] = seen;
-        }
-    });
+    let work = |index: usize| controls[index].seen(logs);
+    parallel::each(controls.len(), jobs, work, |index, seen| all[index] = seen);
     all
 }
 

@@ -15,10 +15,8 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-        mpsc,
+        atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
 use super::{
@@ -28,6 +26,7 @@ use super::{
     matrix::{Column, Counted, Grade, Judged, Matrix, Row},
     packages::Tree,
 };
+use crate::parallel;
 use mxdrill::{level::Level, scenario::Scenario, verdict::RETRY_WAITS};
 
 /// The rounds of a sample, at least and at most.
@@ -65,37 +64,22 @@ impl Suite {
     pub(crate) fn play(&self, mut progress: impl FnMut(&Entrant, &Scenario, &Judged)) -> Matrix {
         let fits: Vec<Fit> = self.scenarios.iter().map(Fit::of).collect();
         let cells = self.scenarios.len() * self.servers.len();
-        let next = AtomicUsize::new(0);
-        let (done, finished) = mpsc::channel();
+        let at = |index: usize| (index / self.servers.len(), index % self.servers.len());
+        let work = |index: usize| {
+            let (row, column) = at(index);
+            let (scenario, server) = (&self.scenarios[row], &self.servers[column]);
+            let mut judged = self.cell(&fits[row], scenario, server);
+            if judged.grade > Grade::Pass {
+                let setting = server.adapter.depends_on(&scenario.path);
+                judged.depends = setting.map(str::to_owned);
+            }
+            judged
+        };
         let mut judged: BTreeMap<(usize, usize), Judged> = BTreeMap::new();
-        thread::scope(|scope| {
-            for _ in 0..self.jobs.clamp(1, cells.max(1)) {
-                let done = done.clone();
-                let (next, fits) = (&next, &fits);
-                scope.spawn(move || {
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        if index >= cells {
-                            break;
-                        }
-                        let at = (index / self.servers.len(), index % self.servers.len());
-                        let (scenario, server) = (&self.scenarios[at.0], &self.servers[at.1]);
-                        let mut judged = self.cell(&fits[at.0], scenario, server);
-                        if judged.grade > Grade::Pass {
-                            let setting = server.adapter.depends_on(&scenario.path);
-                            judged.depends = setting.map(str::to_owned);
-                        }
-                        if done.send((at, judged)).is_err() {
-                            break;
-                        }
-                    }
-                });
-            }
-            drop(done);
-            for (at, cell) in finished {
-                progress(&self.servers[at.1], &self.scenarios[at.0], &cell);
-                judged.insert(at, cell);
-            }
+        parallel::each(cells, self.jobs, work, |index, cell| {
+            let (row, column) = at(index);
+            progress(&self.servers[column], &self.scenarios[row], &cell);
+            judged.insert((row, column), cell);
         });
         self.matrix(judged)
     }
