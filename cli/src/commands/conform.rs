@@ -170,7 +170,8 @@ fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
         }
     }
     if chosen.is_empty() {
-        let text = "found no MTA, expected one of those that `mxdrill mta list` shows, or all";
+        let text = "found no mail server, expected one that `mxdrill mta list` shows, all, or the path of an adapter, before \
+                    any scenarios";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let mut servers = Vec::new();

@@ -164,7 +164,7 @@ impl Linted<'_> {
                 "results": results,
             }],
         });
-        serde_json::to_writer_pretty(&mut *out, &document).map_err(io::Error::other)?;
+        serde_json::to_writer_pretty(&mut *out, &document)?;
         writeln!(out)
     }
 
