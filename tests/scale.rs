@@ -1,6 +1,8 @@
 //! Many messages, many days, many exchangers, many sessions.
 
-use std::{net::SocketAddr, sync::Arc};
+mod sessions;
+
+use std::sync::Arc;
 
 use mxdrill::{
     drill,
@@ -11,7 +13,7 @@ use mxdrill::{
     sender::Reference,
     verdict::{Witness, judge},
 };
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use sessions::{allows, greeted};
 
 /// Files beside the sessions.
 const OTHER_FILES: u64 = 100;
@@ -177,33 +179,4 @@ async fn a_thousand_exchangers_stand_on_loopback() {
         greeted(endpoint.listens).await.expect("a greeting");
     }
     lab.stop().await;
-}
-
-async fn greeted(to: SocketAddr) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(to).await?;
-    expect(&mut stream, b"220").await?;
-    Ok(stream)
-}
-
-async fn expect(stream: &mut TcpStream, code: &[u8]) -> std::io::Result<()> {
-    let mut reply = [0; 512];
-    let length = stream.read(&mut reply).await?;
-    let reply = &reply[..length];
-    match reply.starts_with(code) {
-        true => Ok(()),
-        false => Err(std::io::Error::other(String::from_utf8_lossy(reply))),
-    }
-}
-
-/// Whether this process may have so many files open; from now on it may have as many as it can.
-#[cfg(target_os = "linux")]
-fn allows(files: u64) -> bool {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-    most >= files && setrlimit(Resource::RLIMIT_NOFILE, most, most).is_ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn allows(_: u64) -> bool {
-    false
 }

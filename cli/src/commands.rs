@@ -15,13 +15,13 @@ pub(crate) mod exec;
 pub(crate) mod find;
 pub(crate) mod follow;
 pub(crate) mod fuzz;
-pub(crate) mod html;
 pub(crate) mod judge;
 pub(crate) mod lines;
 pub(crate) mod lint;
 #[cfg(target_os = "linux")]
 pub(crate) mod mta;
 pub(crate) mod new;
+pub(crate) mod output;
 pub(crate) mod plan;
 pub(crate) mod play;
 pub(crate) mod private;

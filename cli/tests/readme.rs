@@ -4,6 +4,8 @@
 //!
 //! A line of `...` stands for any lines. Times that the machine decides, ports and versions may differ.
 
+mod fetched;
+
 use std::{
     env, fs,
     io::{self, BufRead, BufReader, Read},
@@ -92,7 +94,7 @@ impl Example {
             }
             ["conform", rest @ ..] => {
                 let servers = rest.iter().take_while(|word| !word.starts_with('-'));
-                let mut servers = servers.filter(|server| !is_fetched(server));
+                let mut servers = servers.filter(|server| !fetched::is_fetched(server));
                 let missing = servers
                     .next()
                     .map(|server| format!("mxdrill mta get {server} fetches it"));
@@ -263,17 +265,6 @@ fn free_port() -> io::Result<u16> {
 fn is_installed(program: &str) -> bool {
     let folders = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&folders).any(|folder| folder.join(program).is_file())
-}
-
-fn is_fetched(server: &str) -> bool {
-    let listed = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
-        .args(["mta", "list"])
-        .output();
-    listed.is_ok_and(|listed| {
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let mut lines = listed.lines();
-        lines.any(|line| line.starts_with(server) && !line.contains("not fetched"))
-    })
 }
 
 /// Why private networks cannot be had here: a command that does nothing fails its drill where they can.

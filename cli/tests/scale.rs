@@ -1,5 +1,8 @@
 //! Very many sessions at one lab.
 
+#[path = "../../tests/sessions/mod.rs"]
+mod sessions;
+
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
@@ -8,11 +11,8 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    task::JoinSet,
-};
+use sessions::{allows, expect, greeted};
+use tokio::{io::AsyncWriteExt, task::JoinSet};
 
 const SCENARIO: &str = "summary = 's'\nzone = \"\"\"\n$ORIGIN example.test.\n@ 300 IN MX 10 mx1\nmx1 300 IN A 192.0.2.1\n\"\"\"\n\
     messages = [{ id = 'm', to = 'alice@example.test' }]\n";
@@ -82,33 +82,4 @@ impl Up {
         thread::spawn(move || lines.for_each(drop));
         (up, listens.parse().expect("an address"))
     }
-}
-
-async fn greeted(to: SocketAddr) -> std::io::Result<TcpStream> {
-    let mut stream = TcpStream::connect(to).await?;
-    expect(&mut stream, b"220").await?;
-    Ok(stream)
-}
-
-async fn expect(stream: &mut TcpStream, code: &[u8]) -> std::io::Result<()> {
-    let mut reply = [0; 512];
-    let length = stream.read(&mut reply).await?;
-    let reply = &reply[..length];
-    match reply.starts_with(code) {
-        true => Ok(()),
-        false => Err(std::io::Error::other(String::from_utf8_lossy(reply))),
-    }
-}
-
-/// Whether this process may have so many files open; from now on it may have as many as it can.
-#[cfg(target_os = "linux")]
-fn allows(files: u64) -> bool {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-    most >= files && setrlimit(Resource::RLIMIT_NOFILE, most, most).is_ok()
-}
-
-#[cfg(not(target_os = "linux"))]
-fn allows(_: u64) -> bool {
-    false
 }

@@ -73,7 +73,7 @@ pub enum NetworkKind {
 
 impl NetworkKind {
     /// Whether there are sockets, and real time with them.
-    pub(crate) fn has_sockets(self) -> bool {
+    pub fn has_sockets(self) -> bool {
         self != Self::Memory
     }
 }

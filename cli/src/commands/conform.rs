@@ -5,8 +5,8 @@
 //! what was played by then.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufWriter, IsTerminal, Write},
+    fs,
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -19,7 +19,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    Outcome, at, find,
+    Outcome, at, find, output,
     private::{ConformArgs, MatrixFormat},
     say,
 };
@@ -86,8 +86,7 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
         (&args.markdown, MatrixFormat::Markdown),
     ] {
         if let Some(path) = path {
-            let file = File::create(path).map_err(|error| at(path, error))?;
-            files.push((path, BufWriter::new(file), format));
+            files.push((path, output::create(path)?, format));
         }
     }
     let bar = progress(suite.scenarios.len() * suite.servers.len());

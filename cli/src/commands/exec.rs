@@ -14,7 +14,7 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{LogFormat, Outcome, at, find, follow, private::ExecArgs};
+use super::{LogFormat, Outcome, at, find, follow, output, private::ExecArgs};
 use crate::{
     command::Command,
     report::{End, Json, Played, Report, Style, Text},
@@ -64,7 +64,7 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
     let host = SendersHost::of(&scenario);
     sandbox::begin(lifeline, &host.name())?;
     files::cover(&host)?;
-    let log = args.log.as_deref().map(create).transpose()?;
+    let log = args.log.as_deref().map(output::create).transpose()?;
     let begun = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -193,38 +193,34 @@ fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -
 }
 
 /// Writes the log and the verdict to the file that was opened for them, if one was.
-fn write_log(args: &ExecArgs, file: Option<File>, played: &Played) -> io::Result<()> {
-    let (Some(file), Some(path)) = (file, &args.log) else {
+fn write_log(args: &ExecArgs, file: Option<BufWriter<File>>, played: &Played) -> io::Result<()> {
+    let (Some(mut file), Some(path)) = (file, &args.log) else {
         return Ok(());
     };
-    let mut file = BufWriter::new(file);
     let written = Json::new(&mut file).played(played);
     // What waits in it must not be lost in silence.
     let written = written.and_then(|()| file.flush());
     written.map_err(|error| at(path, error))
 }
 
-/// A file to be written, made before anything else is.
-fn create(path: &Path) -> io::Result<File> {
-    File::create(path).map_err(|error| at(path, error))
-}
-
 /// Where packets go that are written to a file, and the task that writes them.
 fn captured(
     path: &Path,
 ) -> io::Result<(mpsc::UnboundedSender<Packet>, JoinHandle<io::Result<()>>)> {
-    let file = create(path)?;
+    let file = output::create(path)?;
     let (packets, arrived) = mpsc::unbounded_channel();
     Ok((packets, tokio::spawn(capture(file, arrived))))
 }
 
 /// Writes packets down in the format of libpcap: a header, then each with its time and length.
-async fn capture(file: File, mut packets: mpsc::UnboundedReceiver<Packet>) -> io::Result<()> {
+async fn capture(
+    mut file: BufWriter<File>,
+    mut packets: mpsc::UnboundedReceiver<Packet>,
+) -> io::Result<()> {
     const MAGIC: u32 = 0xa1b2_c3d4;
     const VERSION: [u16; 2] = [2, 4];
     const LONGEST: u32 = 262_144;
     const ETHERNET: u32 = 1;
-    let mut file = BufWriter::new(file);
     file.write_all(&MAGIC.to_le_bytes())?;
     for number in VERSION {
         file.write_all(&number.to_le_bytes())?;

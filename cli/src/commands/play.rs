@@ -165,9 +165,9 @@ impl Playing {
             None if scenario.needs_sockets() => NetworkKind::Loopback,
             None => NetworkKind::Memory,
         };
-        let when = match network {
-            NetworkKind::Memory => When::AtOnce,
-            NetworkKind::Loopback | NetworkKind::Namespace => When::AtTheEnd,
+        let when = match network.has_sockets() {
+            false => When::AtOnce,
+            true => When::AtTheEnd,
         };
         // A run that was given up is not told of any more.
         let tell = |lines| tell.send(Said::Lines(lines)).unwrap_or_default();
@@ -289,7 +289,7 @@ fn was_idle(
     let seed = Some(run.seed);
     let events = |sender| drill::run(scenario, network, seed, sender).map(|run| run.events);
     // Only on a virtual clock two runs are the same to the octet.
-    network == NetworkKind::Memory
+    !network.has_sockets()
         && match (events(flawed()), events(Reference::default())) {
             (Ok(one), Ok(other)) => one == other,
             _ => false,

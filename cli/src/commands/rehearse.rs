@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Outcome, PlanFormat, at, html,
+    Outcome, PlanFormat, at, output,
     records::{self, Looked},
     say, written,
 };
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
     let Looked { surveys, from, .. } = args.records.look()?;
     let mut out = anstream::stdout().lock();
     let mut page = match &args.html {
-        Some(path) => Some(Page::begin(html::create(path)?).map_err(|error| at(path, error))?),
+        Some(path) => Some(Page::begin(output::create(path)?).map_err(|error| at(path, error))?),
         None => None,
     };
     for (index, survey) in surveys.iter().enumerate() {

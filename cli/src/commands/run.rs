@@ -15,7 +15,7 @@ use std::{
 use super::{
     Format, Outcome, at,
     find::{self, Loaded},
-    html,
+    output,
     play::{Ended, Finished, Told, play_all},
     run_args::RunArgs,
 };
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let mut tally = Tally::default();
     let shown = Shown::among(scenarios.len() + unreadable.len());
     let mut page = match &args.html {
-        Some(path) => Some(Page::begin(html::create(path)?).map_err(|error| at(path, error))?),
+        Some(path) => Some(Page::begin(output::create(path)?).map_err(|error| at(path, error))?),
         None => None,
     };
     let mut on_page = |section: &Section| match (&mut page, &args.html) {

@@ -434,15 +434,20 @@ fn a_drill_that_is_ended_is_judged(desk: &Desk) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A matrix of which drills are under way when it is killed: they go with it.
-fn nothing_is_left_of_a_matrix(desk: &Desk) -> Result<(), Failed> {
+/// Writes `endless.toml`, a mail server that never has done with a message, and fetches it: its tree is no part of
+/// what a test undoes.
+fn fetch_endless(desk: &Desk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let submit = "submit = \"python3 /run/mta.py submit\"";
     let adapter = adapter.replace(submit, "submit = \"sleep 1000\"");
     fs::write(desk.path("endless.toml"), adapter)?;
-    // The tree is made first, which is no part of what is to be undone.
     let fetched = Said::from(desk.command(&["mta", "get", "./endless.toml"]).output()?);
-    hold(fetched.code == Some(0), &fetched)?;
+    hold(fetched.code == Some(0), &fetched)
+}
+
+/// A matrix of which drills are under way when it is killed: they go with it.
+fn nothing_is_left_of_a_matrix(desk: &Desk) -> Result<(), Failed> {
+    fetch_endless(desk)?;
     let before = traces(desk);
     for _ in 0..4 {
         let arguments = ["conform", "./endless.toml", "--filter", "basics", "-j", "2"];
@@ -462,12 +467,7 @@ fn nothing_is_left_of_a_matrix(desk: &Desk) -> Result<(), Failed> {
 
 /// Who ends a matrix gets what was played by then.
 fn a_matrix_that_is_ended_is_written(desk: &Desk) -> Result<(), Failed> {
-    let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
-    let submit = "submit = \"python3 /run/mta.py submit\"";
-    let adapter = adapter.replace(submit, "submit = \"sleep 1000\"");
-    fs::write(desk.path("endless.toml"), adapter)?;
-    let fetched = Said::from(desk.command(&["mta", "get", "./endless.toml"]).output()?);
-    hold(fetched.code == Some(0), &fetched)?;
+    fetch_endless(desk)?;
     let before = traces(desk);
     for signal in ["TERM", "INT"] {
         let run = desk
@@ -604,17 +604,6 @@ const KNOWN: [(&str, &str); 6] = [
     ("opensmtpd", "basics/all_down_then_recovered"),
 ];
 
-fn is_fetched(server: &str) -> bool {
-    let listed = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
-        .args(["mta", "list"])
-        .output();
-    listed.is_ok_and(|listed| {
-        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-        let mut lines = listed.lines();
-        lines.any(|line| line.starts_with(server) && !line.contains("not fetched"))
-    })
-}
-
 fn a_mail_server_passes(server: &str, filter: &str) -> Result<(), Failed> {
     let arguments = ["conform", server, "--filter", filter, "--format", "json"];
     let output = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
@@ -744,7 +733,8 @@ pub(crate) fn main() {
     }
     let obstacle = obstacle(User::Own, &program);
     for (server, filter) in KNOWN {
-        let missing = (!is_fetched(server)).then(|| format!("mxdrill mta get {server} fetches it"));
+        let missing = (!crate::fetched::is_fetched(server))
+            .then(|| format!("mxdrill mta get {server} fetches it"));
         let reason = obstacle.clone().or(missing);
         let suffix = reason
             .as_ref()

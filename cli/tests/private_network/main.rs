@@ -4,6 +4,9 @@
 #[cfg(target_os = "linux")]
 mod drills;
 #[cfg(target_os = "linux")]
+#[path = "../fetched/mod.rs"]
+mod fetched;
+#[cfg(target_os = "linux")]
 #[path = "../hangup/mod.rs"]
 mod hangup;
 
