@@ -22,7 +22,7 @@ use mxdrill::{
     name::Domain,
     route::Order,
     scenario::Scenario,
-    sender::{self, Post, Reference},
+    sender::{self, Reference, SenderContext},
 };
 use rand::{Rng, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 use tokio::{
@@ -161,18 +161,18 @@ fn resolution(rounds: usize) {
     let host: Domain = "mx1.example.test".parse().expect("a name");
     let told = Arc::new(Mutex::new(0.0));
     let tell = Arc::clone(&told);
-    let sender = sender::from_fn(move |post: Post| async move {
+    let sender = sender::from_fn(move |context: SenderContext| async move {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let mut ratios = Vec::new();
         for _ in 0..rounds {
             let begun = Instant::now();
             for _ in 0..20 {
-                black_box(post.route(&domain, &mut random).await.expect("a route"));
+                black_box(context.route(&domain, &mut random).await.expect("a route"));
             }
             let route = begun.elapsed();
             let begun = Instant::now();
             for _ in 0..20 {
-                black_box(post.lookup(&host, RecordType::A).await);
+                black_box(context.lookup(&host, RecordType::A).await);
             }
             ratios.push(route.as_secs_f64() / begun.elapsed().as_secs_f64());
         }

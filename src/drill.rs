@@ -3,7 +3,7 @@
 //! How a drill is played ([`run`]):
 //!
 //! 1. A runtime is made: with a paused clock for the memory network, with a real one for sockets.
-//! 2. A lab is started for the scenario, and the sender is handed a `Post`.
+//! 2. A lab is started for the scenario, and the sender is handed a `SenderContext`.
 //! 3. While the sender sends, the log is judged in batches as it grows.
 //! 4. When the sender is done, open sessions may end; then the lab is stopped.
 //! 5. The verdict is made. If it failed in real time while the machine was too busy, nobody knows
@@ -19,11 +19,11 @@ use std::{
 
 use crate::{
     event::{Batch, Event},
-    lab::{Lab, NetworkKind, Place},
+    lab::{Lab, LoopbackBinding, NetworkKind},
     scenario::Scenario,
-    sender::{Post, Reference, Sender},
+    sender::{Reference, Sender, SenderContext},
     time::Moment,
-    verdict::{Judge, Verdict, Witness, judge},
+    verdict::{Judge, SenderKind, Verdict, judge},
 };
 
 /// Real time after which a drill with sockets is broken off: its longest is one of `REAL_TIME`,
@@ -67,7 +67,7 @@ pub struct Run {
     /// How far the drill's own clock had come when the sender was done.
     pub took: Moment,
     /// Who sent, which decided what could be known.
-    pub witness: Witness,
+    pub sender_kind: SenderKind,
     /// Where others sent, and the verdict failed, that the lab was held up: whose fault it is that it failed
     /// cannot be told.
     pub too_slow: Option<TooSlow>,
@@ -146,12 +146,14 @@ pub fn watch(
         ),
     };
     runtime.block_on(async {
-        let lab = Lab::start_without_mailbox(Arc::clone(scenario), kind, Place::default()).await?;
-        let log = lab.site().log.clone();
+        let lab =
+            Lab::start_without_mailbox(Arc::clone(scenario), kind, LoopbackBinding::default())
+                .await?;
+        let log = lab.state().log.clone();
         let seed = seed.unwrap_or(scenario.seed);
-        let post = Post::new(Arc::clone(lab.site()), seed);
-        let witness = Witness::Sender { tolerance };
-        let mut judge = Judge::new(scenario, witness);
+        let post = SenderContext::new(Arc::clone(lab.state()), seed);
+        let sender_kind = SenderKind::InProcess { tolerance };
+        let mut judge = Judge::new(scenario, sender_kind);
         let mut follow = || {
             let Batch { events, done } = log.take();
             for event in events {
@@ -173,13 +175,13 @@ pub fn watch(
             events: Vec::new(),
             verdict,
             seed,
-            witness,
+            sender_kind,
             too_slow: None,
         })
     })
 }
 
-/// Lets a sender send in a lab that is up, until it is done, and judges what happened. `witness`
+/// Lets a sender send in a lab that is up, until it is done, and judges what happened. `sender_kind`
 /// says who the sender is.
 ///
 /// # Errors
@@ -189,15 +191,15 @@ pub async fn conduct(
     sender: impl Sender,
     seed: Option<u64>,
     limit: Duration,
-    witness: Witness,
+    sender_kind: SenderKind,
 ) -> io::Result<Run> {
-    let scenario = &lab.site().scenario;
+    let scenario = &lab.state().scenario;
     let seed = seed.unwrap_or(scenario.seed);
-    let post = Post::new(Arc::clone(lab.site()), seed);
+    let post = SenderContext::new(Arc::clone(lab.state()), seed);
     let begun = Instant::now();
     let took = carry_out(lab, sender, post, limit, || {}).await?;
     let events = lab.events();
-    let verdict = judge(scenario, &events, witness);
+    let verdict = judge(scenario, &events, sender_kind);
     let most = MOST_WITH_OTHERS.max(begun.elapsed() / MOST_OF_THE_TIME);
     let was_slow = lab.held_up() > most || lab.held_up_at_once() > MOST_WITH_OTHERS;
     let too_slow = (was_slow && !verdict.passed()).then(|| TooSlow(lab.held_up()));
@@ -206,7 +208,7 @@ pub async fn conduct(
         verdict,
         seed,
         took,
-        witness,
+        sender_kind,
         too_slow,
     })
 }
@@ -214,8 +216,8 @@ pub async fn conduct(
 impl Lab {
     /// What the rules and the scenario's expectations have to say of what the lab has seen so far.
     /// `sender` says who sent: a command or a mail server reports nothing of a message's end.
-    pub fn verdict(&self, sender: Witness) -> Verdict {
-        judge(&self.site().scenario, &self.events(), sender)
+    pub fn verdict(&self, sender: SenderKind) -> Verdict {
+        judge(&self.state().scenario, &self.events(), sender)
     }
 }
 
@@ -224,18 +226,18 @@ impl Lab {
 async fn carry_out(
     lab: &Lab,
     sender: impl Sender,
-    post: Post,
+    post: SenderContext,
     limit: Duration,
     mut follow: impl FnMut(),
 ) -> io::Result<Moment> {
-    let scenario = &lab.site().scenario;
+    let scenario = &lab.state().scenario;
     let most = MAX_EVENTS.0 + MAX_EVENTS.1 * scenario.messages.len();
     let broken_off = |reason: String| io::Error::new(io::ErrorKind::TimedOut, reason);
     let overlong = async {
         let mut seen = 0;
         while seen <= most {
             lab.past(most.min(seen + BATCH)).await;
-            seen = lab.site().log.len();
+            seen = lab.state().log.len();
             follow();
         }
     };
@@ -250,7 +252,7 @@ async fn carry_out(
             ended.map_err(|_| broken_off(format!("the drill did not end within {limit:?}")))?;
         }
     }
-    let took = lab.site().clock.now();
+    let took = lab.state().clock.now();
     if lab.trouble().is_none() {
         settle(lab).await;
     }
@@ -288,7 +290,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(30)).await;
         });
         let limit = Duration::from_secs(60);
-        let run = conduct(&lab, sender, None, limit, Witness::Command).await;
+        let run = conduct(&lab, sender, None, limit, SenderKind::Command).await;
         let run = run.expect("a run");
         assert!(!run.verdict.passed());
         assert!(run.too_slow.is_some());

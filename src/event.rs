@@ -39,13 +39,13 @@ pub struct Event {
     pub at: Moment,
     /// What happened, with its particulars.
     #[serde(flatten)]
-    pub what: What,
+    pub kind: EventKind,
 }
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub enum What {
+pub enum EventKind {
     /// The sender was given a message.
     Submitted {
         /// The id of the message.
@@ -89,7 +89,7 @@ pub enum What {
         result: Connected,
         /// Whom the connection is for, where the sender said so.
         #[serde(flatten)]
-        purpose: Purpose,
+        hint: AttemptHint,
     },
     /// A receiver answered a command, or failed to.
     Reply {
@@ -102,7 +102,7 @@ pub enum What {
         argument: Option<String>,
         /// What was sent back.
         #[serde(flatten)]
-        answer: Answered,
+        answer: ReplyEvent,
     },
     /// TLS was established.
     Secured {
@@ -145,14 +145,14 @@ pub enum What {
         /// CR or LF.
         octet: BareOctet,
         /// In a command or in the content.
-        place: Place,
+        place: SessionPart,
     },
     /// A session ended.
     End {
         /// The session.
         session: SessionId,
         /// Who ended it, and how.
-        how: Ended,
+        how: SessionEnd,
     },
     /// The web server of an MTA-STS policy was asked.
     Fetched {
@@ -192,7 +192,7 @@ pub enum What {
     },
 }
 
-impl What {
+impl EventKind {
     /// The message that a notification gives up: not one that only waits or was delivered.
     pub(crate) fn given_up(&self) -> Option<&MessageId> {
         match self {
@@ -222,7 +222,7 @@ pub enum Connected {
 
 /// Whom a connection is for, said by senders that run inside the lab.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Purpose {
+pub struct AttemptHint {
     /// The id of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageId>,
@@ -240,7 +240,7 @@ pub struct Purpose {
 /// What a receiver sent back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Answered {
+pub enum ReplyEvent {
     /// A reply (RFC 5321 section 4.2).
     Reply {
         /// Its code, three digits.
@@ -251,14 +251,14 @@ pub enum Answered {
     /// Something else, as a fault asked.
     Failed {
         /// How it failed.
-        effect: Failed,
+        effect: Misbehaviour,
     },
 }
 
 /// How a receiver failed to reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Failed {
+pub enum Misbehaviour {
     /// It said nothing more and kept the connection open.
     Hang,
     /// It closed the connection in order.
@@ -286,7 +286,7 @@ pub enum BareOctet {
 /// A part of what a client sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Place {
+pub enum SessionPart {
     /// A command line.
     Command,
     /// The content of a message.
@@ -312,7 +312,7 @@ pub enum Action {
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ended {
+pub enum SessionEnd {
     /// QUIT, answered.
     Quit,
     /// The client closed without QUIT.
@@ -326,15 +326,15 @@ pub enum Ended {
 /// What the lab saw, without what a sender in the process said of itself: how a mail server or a command that
 /// did the same would look.
 pub fn silenced(events: &[Event]) -> Vec<Event> {
-    let said = |event: &&Event| matches!(event.what, What::Report { .. });
+    let said = |event: &&Event| matches!(event.kind, EventKind::Report { .. });
     let mut seen: Vec<Event> = events
         .iter()
         .filter(|event| !said(event))
         .cloned()
         .collect();
     for event in &mut seen {
-        if let What::Connect { purpose, .. } = &mut event.what {
-            *purpose = Purpose::default();
+        if let EventKind::Connect { hint, .. } = &mut event.kind {
+            *hint = AttemptHint::default();
         }
     }
     seen
@@ -352,16 +352,16 @@ pub struct Batch {
 /// The log of a running lab: append-only, watched by those who wait for something. Events have
 /// indices that stay, also when the events before them are taken away.
 #[derive(Debug, Clone)]
-pub struct EventLog(Arc<Shared>);
+pub struct EventLog(Arc<LogState>);
 
 #[derive(Debug)]
-struct Shared {
-    kept: Mutex<Kept>,
+struct LogState {
+    kept: Mutex<Retained>,
     grown: Notify,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Retained {
     events: Vec<Event>,
     /// How many events were taken away: they count all the same.
     taken: usize,
@@ -373,7 +373,7 @@ struct Kept {
     awaited: usize,
 }
 
-impl Kept {
+impl Retained {
     fn count(&self) -> usize {
         self.taken + self.events.len()
     }
@@ -381,36 +381,36 @@ impl Kept {
 
 impl EventLog {
     pub(crate) fn new() -> Self {
-        let kept = Kept {
+        let kept = Retained {
             events: Vec::new(),
             taken: 0,
             done: Vec::new(),
             open: BTreeSet::new(),
             awaited: usize::MAX,
         };
-        Self(Arc::new(Shared {
+        Self(Arc::new(LogState {
             kept: Mutex::new(kept),
             grown: Notify::new(),
         }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, Retained> {
         self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends an event.
-    pub(crate) fn record(&self, at: Moment, what: What) {
+    pub(crate) fn record(&self, at: Moment, what: EventKind) {
         let mut kept = self.lock();
         match &what {
-            What::Connect {
+            EventKind::Connect {
                 session,
                 result: Connected::Accepted,
                 ..
             } => drop(kept.open.insert(*session)),
-            What::End { session, .. } => drop(kept.open.remove(session)),
+            EventKind::End { session, .. } => drop(kept.open.remove(session)),
             _ => {}
         }
-        kept.events.push(Event { at, what });
+        kept.events.push(Event { at, kind: what });
         if kept.count() > kept.awaited {
             kept.awaited = usize::MAX;
             drop(kept);

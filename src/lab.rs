@@ -1,41 +1,41 @@
 //! The lab: a name server and as many SMTP receivers as the records have addresses, on one network.
 //!
 //! [`Lab`] starts everything and stops it when it is dropped. It knows records and faults, and
-//! nothing of what is expected of delivery. `Site` is what its parts share.
+//! nothing of what is expected of delivery. `LabState` is what its parts share.
 //!
 //! A lab comes up in this order ([`Lab::start`] and its variants all end in `launch`):
 //!
-//! 1. `hosts` reads off the zone who stands where: a receiver for each address, a web server for
+//! 1. `topology` reads off the zone who stands where: a receiver for each address, a web server for
 //!    each MTA-STS policy, an authority if anything needs a certificate.
 //! 2. `network` binds what these hosts need on the kind of network that was asked for.
-//! 3. `site` is made: clock, log, records, faults, mailbox. Time starts here.
+//! 3. `state` is made: clock, log, records, faults, mailbox. Time starts here.
 //! 4. Servers behind receivers are tried once, so that a drill does not fail for the lack of one.
 //! 5. The name server, the receivers and the web servers are served in tasks of the lab, until it
 //!    is dropped.
 //!
 //! From then on a session of a receiver is `receiver`'s, a query is `name_server`'s, and how either
-//! arrives is `network`'s and, below it, `memory`'s, `loopback`'s with `door`, or `namespace`'s.
-//! What is read out of a message is `report`'s and `mailbox`'s. Faults that come by hand are in
+//! arrives is `network`'s and, below it, `memory`'s, `loopback`'s with `listener`, or `namespace`'s.
+//! What is read out of a message is `dsn`'s and `mailbox`'s. Faults that come by hand are in
 //! `by_hand`.
 
 mod by_hand;
 pub(crate) mod delays;
-mod door;
-mod hosts;
+mod dsn;
+mod listener;
 mod loopback;
 mod mailbox;
 #[cfg(feature = "mailin-embedded")]
 mod mailin;
 pub(crate) mod memory;
+mod mta_sts_server;
 pub(crate) mod name_server;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub mod namespace;
 pub(crate) mod network;
-mod policy_host;
 mod receiver;
-mod report;
-mod site;
+mod state;
 pub(crate) mod stub;
+mod topology;
 mod upstream;
 
 use std::{
@@ -48,30 +48,30 @@ use std::{
 use tokio::{sync::watch, task::JoinSet};
 
 pub use self::by_hand::Failing;
-pub use self::mailbox::{Captured, Content};
+pub use self::mailbox::{Content, ReceivedMessage};
 pub use self::network::NetworkKind;
-use self::{delays::Delays, hosts::Hosts, policy_host::PolicyHost, receiver::Receiver};
-pub(crate) use self::{mailbox::ID_DOMAIN, site::Site};
+use self::{delays::Delays, mta_sts_server::MtaStsServer, receiver::Receiver, topology::Topology};
+pub(crate) use self::{mailbox::ID_DOMAIN, state::LabState};
 use self::{
     network::listen::{self, Watched},
-    site::Clock,
+    state::Clock,
 };
 use crate::{
-    event::{Event, EventLog, Purpose, What},
+    event::{AttemptHint, Event, EventKind, EventLog},
     fault::Faults,
     mail::MessageIndex,
     name::Domain,
     observe::{self, Attempt},
     scenario::Scenario,
     stream::Stream,
-    tls::Authority,
+    tls::CertificateAuthority,
 };
 
 /// A running lab. Dropping it stops everything that it started.
 ///
 /// What it saw stays in its log, which can be kept longer: `let log = lab.log().clone();`.
 pub struct Lab {
-    site: Arc<Site>,
+    state: Arc<LabState>,
     /// Everything that is served. The set aborts its tasks when it is dropped, and with them go
     /// sockets and sessions.
     tasks: JoinSet<()>,
@@ -79,7 +79,7 @@ pub struct Lab {
 
 /// Where a lab stands on the loopback network; a port of 0 is any free one.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Place {
+pub struct LoopbackBinding {
     /// The port of the name server, UDP and TCP.
     pub dns_port: u16,
     /// The port of every receiver; with [`Spread::Ports`], of the first one.
@@ -116,7 +116,7 @@ impl Default for Spread {
 
 /// What becomes of the messages that receivers accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mailbox {
+pub enum AcceptedMail {
     /// They are kept, and [`Lab::messages`] returns them.
     Kept,
     /// They are dropped, and the log alone tells of them.
@@ -190,13 +190,13 @@ impl Lab {
         Self::launch(
             scenario,
             kind,
-            Place {
+            LoopbackBinding {
                 dns_port,
                 smtp_port,
                 spread: Spread::default(),
             },
             Watched::default(),
-            Mailbox::Kept,
+            AcceptedMail::Kept,
         )
         .await
     }
@@ -208,9 +208,16 @@ impl Lab {
     pub async fn start_without_mailbox(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
-        place: Place,
+        place: LoopbackBinding,
     ) -> io::Result<Self> {
-        Self::launch(scenario, kind, place, Watched::default(), Mailbox::Dropped).await
+        Self::launch(
+            scenario,
+            kind,
+            place,
+            Watched::default(),
+            AcceptedMail::Dropped,
+        )
+        .await
     }
 
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
@@ -223,13 +230,13 @@ impl Lab {
         scenario: Arc<Scenario>,
         packets: Option<tokio::sync::mpsc::UnboundedSender<Packet>>,
         own_host: namespace::OwnHost,
-        mailbox: Mailbox,
+        mailbox: AcceptedMail,
     ) -> io::Result<Self> {
         let watched = Watched { packets, own_host };
         Self::launch(
             scenario,
             NetworkKind::Namespace,
-            Place::default(),
+            LoopbackBinding::default(),
             watched,
             mailbox,
         )
@@ -242,14 +249,14 @@ impl Lab {
     async fn launch(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
-        place: Place,
+        place: LoopbackBinding,
         watched: Watched,
-        mailbox: Mailbox,
+        mailbox: AcceptedMail,
     ) -> io::Result<Self> {
-        let hosts = Hosts::of(&scenario, kind)?;
+        let hosts = Topology::of(&scenario, kind)?;
         let addresses: Vec<IpAddr> = hosts.addresses().collect();
         let (network, sockets) = listen::bind(kind, &addresses, place, &watched).await?;
-        let site = Arc::new(Site {
+        let state = Arc::new(LabState {
             clock: Clock::started(),
             log: EventLog::new(),
             network,
@@ -267,38 +274,38 @@ impl Lab {
             sessions: AtomicU64::new(0),
             spool: Arc::default(),
             mailbox: match mailbox {
-                Mailbox::Kept => Some(Mutex::default()),
-                Mailbox::Dropped => None,
+                AcceptedMail::Kept => Some(Mutex::default()),
+                AcceptedMail::Dropped => None,
             },
             announced: Mutex::default(),
             scenario,
         });
-        upstream::all_reachable(site.receivers.values()).await?;
+        upstream::all_reachable(state.receivers.values()).await?;
         let mut tasks = JoinSet::new();
-        listen::serve(&site, sockets, watched, &mut tasks)?;
-        Ok(Self { site, tasks })
+        listen::serve(&state, sockets, watched, &mut tasks)?;
+        Ok(Self { state, tasks })
     }
 
-    pub(crate) fn site(&self) -> &Arc<Site> {
-        &self.site
+    pub(crate) fn state(&self) -> &Arc<LabState> {
+        &self.state
     }
 
     /// What happens, as it happens; it can be read after the lab has stopped.
     pub fn log(&self) -> &EventLog {
-        &self.site.log
+        &self.state.log
     }
 
     /// Where the name server listens, over UDP and TCP; on the memory network the address that stands
     /// for it.
     pub fn resolver(&self) -> SocketAddr {
-        self.site.network.resolver()
+        self.state.network.resolver()
     }
 
     /// The first domain with MX records, as something to show in an example; the root if no domain
     /// has any. `sender.test` is the sender's own
     /// and does not count.
     pub fn mail_domain(&self) -> Domain {
-        let zones = self.site.zones();
+        let zones = self.state.zones();
         let mut owners = zones
             .zones()
             .flat_map(crate::zone::Zone::records)
@@ -310,7 +317,7 @@ impl Lab {
 
     /// The port of every receiver; where they have ports of their own, of the first ([`Lab::endpoints`] has all).
     pub fn smtp_port(&self) -> u16 {
-        self.site.network.smtp_port()
+        self.state.network.smtp_port()
     }
 
     /// Where each receiver listens, ordered by its address in the zone.
@@ -318,25 +325,25 @@ impl Lab {
         let endpoint = |receiver: &Arc<Receiver>| Endpoint {
             hosts: receiver.names.clone(),
             zone_address: receiver.address,
-            listens: self.site.network.endpoint(receiver.address),
+            listens: self.state.network.endpoint(receiver.address),
         };
-        self.site.receivers.values().map(endpoint).collect()
+        self.state.receivers.values().map(endpoint).collect()
     }
 
     /// Where the web server of each MTA-STS policy listens, ordered by its address in the zone.
     pub fn policy_endpoints(&self) -> Vec<Endpoint> {
-        let endpoint = |(address, host): (&IpAddr, &Arc<PolicyHost>)| Endpoint {
+        let endpoint = |(address, host): (&IpAddr, &Arc<MtaStsServer>)| Endpoint {
             hosts: host.names(),
             zone_address: *address,
-            listens: self.site.network.endpoint(*address),
+            listens: self.state.network.endpoint(*address),
         };
-        self.site.policy_hosts.iter().map(endpoint).collect()
+        self.state.policy_hosts.iter().map(endpoint).collect()
     }
 
     /// The certificate of the lab's authority in PEM, for a sender that shall trust it; `None`
     /// where no receiver has a certificate and there is no policy.
     pub fn authority_pem(&self) -> Option<String> {
-        self.site.authority.as_ref().map(Authority::pem)
+        self.state.authority.as_ref().map(CertificateAuthority::pem)
     }
 
     /// Connects to an address of the zone, as a host on the lab's network does.
@@ -348,7 +355,7 @@ impl Lab {
     /// For tests that speak SMTP themselves: nothing is announced, so the log cannot say which
     /// message it is for.
     pub async fn connect(&self, address: IpAddr, port: u16) -> io::Result<Stream> {
-        network::connect(&self.site, address, port, Purpose::default()).await
+        network::connect(&self.state, address, port, AttemptHint::default()).await
     }
 
     /// Waits for an event, past ones included.
@@ -359,7 +366,7 @@ impl Lab {
     /// The condition sees every event once, in order, from the first one on.
     pub async fn wait_for(&self, condition: impl FnMut(&Event) -> bool) -> io::Result<Event> {
         let found =
-            tokio::time::timeout(Duration::from_secs(10), self.site.log.find(condition)).await;
+            tokio::time::timeout(Duration::from_secs(10), self.state.log.find(condition)).await;
         found
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no such event within 10 seconds"))
     }
@@ -370,8 +377,8 @@ impl Lab {
     ///
     /// # Errors
     /// When none did within ten seconds of the lab's clock.
-    pub async fn wait_for_message(&self, recipient: &str) -> io::Result<Captured> {
-        let taken = |event: &Event| matches!(&event.what, What::Taken { to, .. } if to.iter().any(|to| to == recipient));
+    pub async fn wait_for_message(&self, recipient: &str) -> io::Result<ReceivedMessage> {
+        let taken = |event: &Event| matches!(&event.kind, EventKind::Taken { to, .. } if to.iter().any(|to| to == recipient));
         self.wait_for(taken).await?;
         let messages = self.messages().into_iter();
         messages
@@ -385,8 +392,8 @@ impl Lab {
     /// Sessions end by themselves: a client that is gone is noticed, and one that is idle is hung
     /// up on after five minutes.
     pub(crate) async fn settled(&self) {
-        network::caught_up(&self.site).await;
-        let log = &self.site.log;
+        network::caught_up(&self.state).await;
+        let log = &self.state.log;
         loop {
             // Before looking, so that an end right after is not missed.
             let seen = log.len();
@@ -400,13 +407,13 @@ impl Lab {
     /// Why what the lab saw cannot be relied on, such as a receiver that could not listen; `None`
     /// if it can. The first reason counts.
     pub fn trouble(&self) -> Option<String> {
-        self.site.trouble.borrow().clone()
+        self.state.trouble.borrow().clone()
     }
 
     /// Waits until what the lab saw cannot be relied on. It does not return if that does not
     /// happen.
     pub async fn failed(&self) {
-        let mut trouble = self.site.trouble.subscribe();
+        let mut trouble = self.state.trouble.subscribe();
         // It ends with the lab, which is here.
         drop(trouble.wait_for(Option::is_some).await);
     }
@@ -414,40 +421,40 @@ impl Lab {
     /// By how much the lab was held up in all, where time is real: late wake-ups of its own timers,
     /// summed.
     pub(crate) fn held_up(&self) -> Duration {
-        self.site.delays.total()
+        self.state.delays.total()
     }
 
     /// The longest that the lab was held up at one time.
     pub(crate) fn held_up_at_once(&self) -> Duration {
-        self.site.delays.longest()
+        self.state.delays.longest()
     }
 
     /// Everything that has happened so far, copied out of the log.
     pub fn events(&self) -> Vec<Event> {
-        self.site.log.events()
+        self.state.log.events()
     }
 
     /// The events from an index on, which counts from 0: a reader who has seen n of them asks for
     /// `events_since(n)`.
     pub fn events_since(&self, start: usize) -> Vec<Event> {
-        self.site.log.since(start)
+        self.state.log.since(start)
     }
 
     /// Waits until there are more events than this: with a count of n, until the one of index n is
     /// there.
     pub async fn past(&self, count: usize) {
-        self.site.log.past(count).await;
+        self.state.log.past(count).await;
     }
 
     /// Every attempt so far, as the lab's side saw it: each connection, or each transaction of one.
     pub fn attempts(&self) -> Vec<Attempt> {
-        observe::attempts(&self.site.scenario, &self.events())
+        observe::attempts(&self.state.scenario, &self.events())
     }
 
     /// The messages accepted so far, in the order in which they were accepted. None in a lab that
     /// does not keep them.
-    pub fn messages(&self) -> Vec<Captured> {
-        let mailbox = self.site.mailbox.as_ref().map(|mailbox| {
+    pub fn messages(&self) -> Vec<ReceivedMessage> {
+        let mailbox = self.state.mailbox.as_ref().map(|mailbox| {
             let mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
             mailbox.clone()
         });

@@ -82,7 +82,7 @@
 //! # Features
 //!
 //! Each adds to what there is and changes nothing of it. `tls`, which is on unless it is turned off:
-//! STARTTLS, certificates, DANE and MTA-STS. `records`: what a domain's records say (`survey`, `plan`, `lint`,
+//! STARTTLS, certificates, DANE and MTA-STS. `records`: what a domain's records say (`records`, `plan`, `lint`,
 //! `rehearse`). `bundled`: the drills that come with mxdrill. `mailin-embedded`: receivers by a second
 //! implementation of SMTP. `private-network` (Linux): a lab in a network namespace.
 //!
@@ -101,7 +101,6 @@ pub mod diagnostic;
 pub mod drill;
 pub mod event;
 pub mod fault;
-pub mod fuzz;
 pub mod lab;
 pub mod level;
 #[cfg(feature = "records")]
@@ -113,7 +112,10 @@ pub mod observe;
 pub mod outcome;
 #[cfg(feature = "records")]
 pub mod plan;
+pub mod random_drill;
 pub mod recording;
+#[cfg(feature = "records")]
+pub mod records;
 #[cfg(feature = "records")]
 pub mod rehearse;
 pub mod reply;
@@ -121,8 +123,6 @@ pub mod route;
 pub mod scenario;
 pub mod sender;
 pub mod stream;
-#[cfg(feature = "records")]
-pub mod survey;
 pub mod time;
 pub(crate) mod tls;
 pub mod verdict;

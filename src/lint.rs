@@ -1,6 +1,6 @@
 //! What is wrong with the records of a mail domain, each finding at its record, with what to do.
 //!
-//! A check looks at a [`Survey`] alone, or at the records as they are written. What is not known, as the
+//! A check looks at a [`DomainRecords`] alone, or at the records as they are written. What is not known, as the
 //! addresses of hosts in somebody else's zone, trips nothing.
 //!
 //! The checks are a table (`catalogue`): id, severity, what ought to be, why, what to do, and who
@@ -8,7 +8,7 @@
 //! hosts, `tlsa` at DANE, `policies` at TXT records, `records` at the records as they are written.
 //! `unseen` says what could not be checked.
 //!
-//! No check asks the network: everything is in the survey.
+//! No check asks the network: everything is in the records.
 
 mod addresses;
 mod catalogue;
@@ -28,7 +28,7 @@ pub use self::{
 };
 use crate::{
     name::Domain,
-    survey::{Place, Source, Survey},
+    records::{DomainRecords, Location, Source},
 };
 
 /// How bad a finding is, from mild to bad.
@@ -79,32 +79,32 @@ impl Check {
 
 /// One thing that is wrong with the records of a domain.
 #[derive(Debug, Clone)]
-pub struct Finding {
+pub struct LintFinding {
     /// The check that it fails.
     pub check: Check,
     /// The domain whose mail it is about.
     pub domain: Domain,
     /// Where it is written down, or where what is missing would be; `None` if the records came from
     /// a resolver.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// What was found, in one line, without control characters.
     pub message: String,
 }
 
 /// What checks say of one domain.
-struct Findings<'a> {
-    survey: &'a Survey,
+struct DomainFindings<'a> {
+    domain_records: &'a DomainRecords,
     /// Where what is missing would be written down.
-    home: Option<Place>,
-    found: Vec<Finding>,
+    home: Option<Location>,
+    found: Vec<LintFinding>,
 }
 
-impl Findings<'_> {
+impl DomainFindings<'_> {
     /// Adds a finding, at its place or at the domain's home.
-    fn add(&mut self, check: Check, place: Option<Place>, message: impl Into<String>) {
-        self.found.push(Finding {
+    fn add(&mut self, check: Check, place: Option<Location>, message: impl Into<String>) {
+        self.found.push(LintFinding {
             check,
-            domain: self.survey.domain.clone(),
+            domain: self.domain_records.domain.clone(),
             place: place.or_else(|| self.home.clone()),
             message: plain(&message.into()),
         });
@@ -125,12 +125,12 @@ pub fn plain(message: &str) -> String {
 }
 
 /// Every finding about some domains, in the order of the files, the worst first at one place.
-pub fn lint(source: &Source, surveys: &[Survey]) -> Vec<Finding> {
+pub fn lint(source: &Source, surveys: &[DomainRecords]) -> Vec<LintFinding> {
     let mut all = Vec::new();
-    for survey in surveys {
-        let mut findings = Findings {
-            survey,
-            home: survey.place(source.files()),
+    for domain_records in surveys {
+        let mut findings = DomainFindings {
+            domain_records,
+            home: domain_records.place(source.files()),
             found: Vec::new(),
         };
         // Of a domain that is not there, or not to be had, nothing else is worth saying.

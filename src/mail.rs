@@ -49,7 +49,7 @@ impl From<&str> for MessageId {
 /// When a message that is expected to be deferred is left in the queue: no delivery pass for it begins
 /// after this moment, once this many attempts have been made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Leave {
+pub struct KeepQueued {
     /// The moment after which it may be left.
     pub after: Moment,
     /// How many attempts must have been made for it.
@@ -92,5 +92,5 @@ pub struct Message {
     /// Whether it goes with REQUIRETLS (RFC 8689).
     pub require_tls: bool,
     /// When it may be left in the queue, if it is expected to be deferred; `None`: never.
-    pub leave: Option<Leave>,
+    pub leave: Option<KeepQueued>,
 }

@@ -6,7 +6,7 @@
 //!    or of the session if there was none.
 //! 2. `attribution` finds the message of attempts whose sender did not say it, by recipients,
 //!    authors, and the addresses to which domains lead (`routes`, `pool`).
-//! 3. [`Ending`] says what became of a message: what receivers accepted comes before what the
+//! 3. [`MessageResult`] says what became of a message: what receivers accepted comes before what the
 //!    sender or a notification says.
 //!
 //! Nothing here judges. The verdict, the reports and a lab's own
@@ -24,10 +24,10 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use self::attribution::Background;
+pub(crate) use self::attribution::LogFacts;
 pub use self::{attribution::Unattributed, sessions::Sessions};
 use crate::{
-    event::{Event, SessionId, What},
+    event::{Event, EventKind, SessionId},
     fault::{Host, Stage},
     mail::mailbox,
     mail::{Message, MessageId},
@@ -169,14 +169,14 @@ pub fn attempts(scenario: &Scenario, events: &[Event]) -> Vec<Attempt> {
 #[derive(Default)]
 pub struct Attempts {
     sessions: Sessions,
-    background: Background,
+    log_facts: LogFacts,
     all: Vec<Unattributed>,
 }
 
 impl Attempts {
     /// Takes the next event in.
     pub fn see(&mut self, event: &Event) {
-        self.background.see(event);
+        self.log_facts.see(event);
         self.all.extend(self.sessions.see(event));
     }
 
@@ -185,7 +185,7 @@ impl Attempts {
     pub fn finish(mut self, scenario: &Scenario) -> Vec<Attempt> {
         self.all.extend(self.sessions.finish().flatten());
         let (said, unsaid) = self.all.into_iter().partition(Unattributed::is_said);
-        let mut attempts = self.background.attribute(scenario, unsaid);
+        let mut attempts = self.log_facts.attribute(scenario, unsaid);
         attempts.extend(Vec::into_iter(said).map(|one| one.attempt));
         attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
         attempts
@@ -194,7 +194,7 @@ impl Attempts {
 
 /// What became of a message, as far as the log has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
+pub struct MessageResult {
     /// The recipients in the order of the message, each with what became of the message for it.
     pub recipients: Vec<(Arc<str>, Outcome)>,
     /// The enhanced status code that the sender gave last, or its notification; `None` if neither
@@ -204,7 +204,7 @@ pub struct Ending {
     pub copies: u64,
 }
 
-impl Ending {
+impl MessageResult {
     /// The message as a whole: deferred while any recipient is, delivered when all are.
     pub fn outcome(&self) -> Outcome {
         let of = |wanted: Outcome| {
@@ -224,7 +224,7 @@ impl Ending {
 
 /// What was said of a message, by its sender and by a notification about it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Heard {
+pub(crate) struct Reports {
     /// For each recipient, what the sender said last and when; in the order of recipients.
     reports: Vec<(String, Outcome, Moment)>,
     /// The status of the sender's last report that had one; without any, that of the notification.
@@ -235,11 +235,11 @@ pub(crate) struct Heard {
     pub(crate) first_returned: Option<Moment>,
 }
 
-impl Heard {
+impl Reports {
     /// Takes in a report of the message, or a notification about it.
     pub(crate) fn take(&mut self, event: &Event) {
-        match &event.what {
-            What::Report {
+        match &event.kind {
+            EventKind::Report {
                 recipient,
                 outcome,
                 status,
@@ -257,7 +257,7 @@ impl Heard {
                 }
                 self.status = status.or(self.status);
             }
-            What::Taken { status, .. } if event.what.given_up().is_some() => {
+            EventKind::Taken { status, .. } if event.kind.given_up().is_some() => {
                 self.returned = Some(event.at);
                 self.first_returned = self.first_returned.or(self.returned);
                 self.status = self.status.or(*status);
@@ -286,20 +286,20 @@ impl Heard {
 
 /// The message that an event speaks of: what its sender says, or a notification.
 pub(crate) fn spoken_of(event: &Event) -> Option<&MessageId> {
-    match &event.what {
-        What::Report { message, .. } => Some(message),
-        What::Taken { about, .. } => about.as_ref(),
+    match &event.kind {
+        EventKind::Report { message, .. } => Some(message),
+        EventKind::Taken { about, .. } => about.as_ref(),
         _ => None,
     }
 }
 
-impl Ending {
+impl MessageResult {
     /// What a message came to: taken by a receiver; else given up, as the sender said or a
     /// notification shows; else still queued.
     pub(crate) fn new<'a>(
         message: &Message,
         attempts: impl IntoIterator<Item = &'a Attempt>,
-        heard: &Heard,
+        reports: &Reports,
     ) -> Self {
         let attempts = attempts.into_iter();
         let copies: Vec<&Attempt> = attempts
@@ -309,10 +309,10 @@ impl Ending {
         let taken: BTreeSet<String> = taken.map(|to| mailbox::key(to)).collect();
         let outcome = |recipient: &str| {
             let delivered = !taken.is_empty() && taken.contains(&mailbox::key(recipient));
-            match heard.report(recipient) {
+            match reports.report(recipient) {
                 _ if delivered => Outcome::Delivered,
                 Some((Outcome::Bounced, _)) => Outcome::Bounced,
-                None if heard.returned.is_some() => Outcome::Bounced,
+                None if reports.returned.is_some() => Outcome::Bounced,
                 _ => Outcome::Deferred,
             }
         };
@@ -322,7 +322,7 @@ impl Ending {
                 .iter()
                 .map(|to| (to.text.clone(), outcome(&to.text)))
                 .collect(),
-            status: heard.status,
+            status: reports.status,
             copies: copies.len() as u64,
         }
     }
@@ -333,8 +333,8 @@ pub fn endings(
     scenario: &Scenario,
     events: &[Event],
     attempts: &[Attempt],
-) -> BTreeMap<MessageId, Ending> {
-    let mut of_message: BTreeMap<&MessageId, (Heard, Vec<&Attempt>)> = BTreeMap::new();
+) -> BTreeMap<MessageId, MessageResult> {
+    let mut of_message: BTreeMap<&MessageId, (Reports, Vec<&Attempt>)> = BTreeMap::new();
     for event in events {
         if let Some(id) = spoken_of(event) {
             of_message.entry(id).or_default().0.take(event);
@@ -347,8 +347,8 @@ pub fn endings(
     }
     let nothing = Default::default();
     let ending = |message: &Message| {
-        let (heard, attempts) = of_message.get(&message.id).unwrap_or(&nothing);
-        Ending::new(message, attempts.iter().copied(), heard)
+        let (reports, attempts) = of_message.get(&message.id).unwrap_or(&nothing);
+        MessageResult::new(message, attempts.iter().copied(), reports)
     };
     scenario
         .messages

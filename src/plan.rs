@@ -1,6 +1,6 @@
 //! Where mail for a domain goes: its route as a sender walks it, before anything is sent.
 //!
-//! It answers "where would mail go now?" with the records of a survey. Nothing is drawn by chance:
+//! It answers "where would mail go now?" with the records that were looked up. Nothing is drawn by chance:
 //! where a sender chooses, the plan gives shares.
 
 use std::{
@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::{
     name::Domain,
+    records::{DomainRecords, KnownHost, RecordLookup},
     route::{Exchanger, Unroutable},
-    survey::{Host, Reply, Survey},
 };
 
 /// Where mail for a domain goes, as all senders that follow RFC 5321 section 5.1 would find it.
@@ -22,18 +22,18 @@ pub struct Plan {
     /// The domain, as in an address behind the `@`.
     pub domain: Domain,
     /// By which kind of records its mail is led.
-    pub kind: Kind,
+    pub kind: RouteKind,
     /// Why mail cannot go anywhere; `None` if it can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
     /// The levels of preference, most preferred first. Empty if there are no exchangers.
-    pub levels: Vec<Level>,
+    pub levels: Vec<PreferenceLevel>,
 }
 
 /// By which kind of records mail for a domain is led.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum RouteKind {
     /// MX records.
     Mx,
     /// The domain's own address, for want of MX records (RFC 5321 section 5.1).
@@ -48,7 +48,7 @@ pub enum Kind {
 
 /// The exchangers of one preference, among which senders choose by chance.
 #[derive(Debug, Clone, Serialize)]
-pub struct Level {
+pub struct PreferenceLevel {
     /// The preference; 0 for an implicit MX.
     pub preference: u16,
     /// The exchangers, by name.
@@ -76,36 +76,36 @@ pub struct Planned {
 }
 
 impl Plan {
-    /// The plan that a survey leads to.
-    pub fn of(survey: &Survey) -> Self {
+    /// The plan that the records lead to.
+    pub fn of(domain_records: &DomainRecords) -> Self {
         let plan = |kind, why: Option<String>, levels| Self {
-            domain: survey.domain.clone(),
+            domain: domain_records.domain.clone(),
             kind,
             why,
             levels,
         };
-        let exchangers = match survey.exchangers() {
+        let exchangers = match domain_records.exchangers() {
             Ok(exchangers) => exchangers,
             Err(why) => {
                 let kind = match why {
-                    Unroutable::NullMx => Kind::Null,
-                    Unroutable::NoDomain => Kind::NoDomain,
-                    _ => Kind::Unknown,
+                    Unroutable::NullMx => RouteKind::Null,
+                    Unroutable::NoDomain => RouteKind::NoDomain,
+                    _ => RouteKind::Unknown,
                 };
-                let why = match &survey.mx {
-                    Reply::Unknown => "the domain is in none of the zone files".to_owned(),
+                let why = match &domain_records.mx {
+                    RecordLookup::Unknown => "the domain is in none of the zone files".to_owned(),
                     _ => why.to_string(),
                 };
                 return plan(kind, Some(why), Vec::new());
             }
         };
-        let kind = match survey.listed.is_empty() {
-            true => Kind::Implicit,
-            false => Kind::Mx,
+        let kind = match domain_records.targets.is_empty() {
+            true => RouteKind::Implicit,
+            false => RouteKind::Mx,
         };
         // Whoever sends finds itself at a loopback address, and leaves that level and all behind it out.
         let is_sender = |host: &Domain| {
-            let known = survey.hosts.get(host);
+            let known = domain_records.hosts.get(host);
             known.is_some_and(|known| known.addresses().iter().any(IpAddr::is_loopback))
         };
         let own = exchangers
@@ -119,7 +119,7 @@ impl Plan {
             if level.iter().any(|planned| planned.host == host) {
                 continue;
             }
-            let mut one = planned(survey, &host, before.contains(&host));
+            let mut one = planned(domain_records, &host, before.contains(&host));
             if own.is_some_and(|own| preference >= own) && one.usable {
                 one.usable = false;
                 one.note = Some(match is_sender(&host) {
@@ -130,7 +130,7 @@ impl Plan {
             level.push(one);
             before.insert(host);
         }
-        let levels: Vec<Level> = levels
+        let levels: Vec<PreferenceLevel> = levels
             .into_iter()
             .map(|(preference, mut exchangers)| {
                 exchangers.sort_by(|one, other| one.host.cmp(&other.host));
@@ -138,7 +138,7 @@ impl Plan {
                 for one in exchangers.iter_mut().filter(|one| one.usable) {
                     one.share = 1.0 / usable as f64;
                 }
-                Level {
+                PreferenceLevel {
                     preference,
                     exchangers,
                 }
@@ -148,7 +148,7 @@ impl Plan {
             .iter()
             .flat_map(|level| &level.exchangers)
             .any(|one| one.usable);
-        let failed = survey.hosts.values().any(Host::has_failed);
+        let failed = domain_records.hosts.values().any(KnownHost::has_failed);
         let why = match (nowhere, failed, own) {
             (false, ..) => None,
             (true, true, _) => Some("the addresses could not be looked up; mail waits".to_owned()),
@@ -160,11 +160,11 @@ impl Plan {
 
     /// Whether there is somewhere to go now.
     pub fn is_deliverable(&self) -> bool {
-        matches!(self.kind, Kind::Mx | Kind::Implicit) && self.why.is_none()
+        matches!(self.kind, RouteKind::Mx | RouteKind::Implicit) && self.why.is_none()
     }
 
     /// The exchangers that senders use, most preferred first.
-    pub fn usable(&self) -> impl Iterator<Item = (&Level, &Planned)> {
+    pub fn usable(&self) -> impl Iterator<Item = (&PreferenceLevel, &Planned)> {
         let pairs = self
             .levels
             .iter()
@@ -174,16 +174,16 @@ impl Plan {
 }
 
 /// An exchanger by itself: what it leads to, and why it cannot be used.
-fn planned(survey: &Survey, host: &Domain, repeated: bool) -> Planned {
-    let known = survey.hosts.get(host);
-    let addresses = known.map(Host::addresses).unwrap_or_default();
-    let uncertain = known.is_some_and(Host::is_uncertain);
+fn planned(domain_records: &DomainRecords, host: &Domain, repeated: bool) -> Planned {
+    let known = domain_records.hosts.get(host);
+    let addresses = known.map(KnownHost::addresses).unwrap_or_default();
+    let uncertain = known.is_some_and(KnownHost::is_uncertain);
     let missing = known.is_some_and(|known| {
-        matches!(known.ipv4, Reply::NoDomain) && matches!(known.ipv6, Reply::NoDomain)
+        matches!(known.ipv4, RecordLookup::NoDomain) && matches!(known.ipv6, RecordLookup::NoDomain)
     });
-    let failed = known.is_some_and(Host::has_failed);
-    let literal = survey.literal(host).is_some();
-    let localhost = Survey::is_localhost(host);
+    let failed = known.is_some_and(KnownHost::has_failed);
+    let literal = domain_records.literal(host).is_some();
+    let localhost = DomainRecords::is_localhost(host);
     let note = match () {
         () if literal => Some("is an address, expected a name"),
         () if localhost => Some("is whoever sends"),

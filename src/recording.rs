@@ -18,12 +18,12 @@ pub use self::write::{verdict as verdict_line, write, write_event, write_line};
 use crate::{
     diagnostic::{Mistake, Mistakes},
     drill::Run,
-    event::{Event, What},
+    event::{Event, EventKind},
     mail::{Mailbox, MessageId},
     name::Domain,
     scenario::{OWN_EXCHANGER, Scenario},
     time::Moment,
-    verdict::{self, Witness},
+    verdict::{self, SenderKind},
     zone::Zone,
 };
 
@@ -34,7 +34,7 @@ pub struct Recording {
     /// What happened, in the order of the lines.
     pub events: Vec<Event>,
     /// Who sent; `None` if the log ends without a verdict.
-    pub witness: Option<Witness>,
+    pub sender_kind: Option<SenderKind>,
     /// The seed of the run; `None` if the log ends without a verdict.
     pub seed: Option<u64>,
     /// How far the drill's clock had come at its end; without a verdict, the moment of the last
@@ -46,7 +46,7 @@ pub struct Recording {
 
 /// What every line has.
 #[derive(Deserialize)]
-struct Line {
+struct LineHeader {
     event: String,
     /// The drill that it is of; `mxdrill up` writes none.
     scenario: Option<String>,
@@ -54,7 +54,7 @@ struct Line {
 
 /// What a verdict says beyond what is wrong.
 #[derive(Deserialize)]
-struct Ended {
+struct VerdictEnd {
     sender: Option<String>,
     tolerance: Option<f64>,
     seed: Option<u64>,
@@ -70,7 +70,7 @@ impl Recording {
     pub fn parse(path: &str, text: &str, scenario: &str) -> Result<Self, Mistakes> {
         let mut recording = Self {
             events: Vec::new(),
-            witness: None,
+            sender_kind: None,
             seed: None,
             took: Moment::START,
             verdict: None,
@@ -115,27 +115,28 @@ impl Recording {
     }
 
     /// Takes a line into the recording.
-    fn take(&mut self, entry: Entry) {
+    fn take(&mut self, entry: RecordedLine) {
         match entry {
-            Entry::Event(event) => {
+            RecordedLine::Event(event) => {
                 self.took = self.took.max(event.at);
                 self.events.push(event);
             }
-            Entry::Verdict(ended, verdict) => {
+            RecordedLine::Verdict(ended, verdict) => {
                 let tolerance = Duration::try_from_secs_f64(ended.tolerance.unwrap_or(0.0));
                 let tolerance = tolerance.unwrap_or_default();
                 let known = [
-                    Witness::Sender { tolerance },
-                    Witness::Command,
-                    Witness::Server,
+                    SenderKind::InProcess { tolerance },
+                    SenderKind::Command,
+                    SenderKind::MailServer,
                 ];
-                let said = |witness: &Witness| Some(witness.word()) == ended.sender.as_deref();
-                self.witness = known.into_iter().find(said);
+                let said =
+                    |sender_kind: &SenderKind| Some(sender_kind.word()) == ended.sender.as_deref();
+                self.sender_kind = known.into_iter().find(said);
                 self.seed = ended.seed;
                 self.took = ended.at;
                 self.verdict = Some(verdict);
             }
-            Entry::Other => {}
+            RecordedLine::Other => {}
         }
     }
 
@@ -165,23 +166,24 @@ impl Recording {
 
     /// How many messages the sender was given.
     fn submitted(&self) -> usize {
-        let is_given = |event: &&Event| matches!(event.what, What::Submitted { .. });
+        let is_given = |event: &&Event| matches!(event.kind, EventKind::Submitted { .. });
         self.events.iter().filter(is_given).count()
     }
 
     /// Judges what was written down. Of a drill of many messages, `conform` gives a mail server some: then it is
     /// judged by those.
-    pub fn judge(self, scenario: &Scenario, witness: Witness) -> Run {
+    pub fn judge(self, scenario: &Scenario, sender_kind: SenderKind) -> Run {
         let sample = scenario.sample().0;
-        let was_sampled = witness == Witness::Server && self.submitted() <= sample.messages.len();
+        let was_sampled =
+            sender_kind == SenderKind::MailServer && self.submitted() <= sample.messages.len();
         let judged = if was_sampled { &sample } else { scenario };
-        let verdict = verdict::judge(judged, &self.events, witness);
+        let verdict = verdict::judge(judged, &self.events, sender_kind);
         Run {
             verdict,
             seed: self.seed.unwrap_or(scenario.seed),
             took: self.took,
             events: self.events,
-            witness,
+            sender_kind,
             too_slow: None,
         }
     }
@@ -199,12 +201,12 @@ impl Mentioned {
     fn by(events: &[Event]) -> Self {
         let mut all = Self::default();
         for event in events {
-            let (message, recipients) = match &event.what {
-                What::Submitted { message, to, .. } => (Some(message), &to[..]),
-                What::Taken { message, to, .. } => (message.as_ref(), &to[..]),
-                What::Report { message, .. } => (Some(message), &[][..]),
-                What::Connect { purpose, .. } => (purpose.message.as_ref(), &[][..]),
-                What::Query { name, .. } => {
+            let (message, recipients) = match &event.kind {
+                EventKind::Submitted { message, to, .. } => (Some(message), &to[..]),
+                EventKind::Taken { message, to, .. } => (message.as_ref(), &to[..]),
+                EventKind::Report { message, .. } => (Some(message), &[][..]),
+                EventKind::Connect { hint, .. } => (hint.message.as_ref(), &[][..]),
+                EventKind::Query { name, .. } => {
                     all.domains.insert(name.clone());
                     (None, &[][..])
                 }
@@ -260,19 +262,21 @@ impl fmt::Display for Mentioned {
 }
 
 /// What a line holds.
-enum Entry {
+enum RecordedLine {
     Event(Event),
-    Verdict(Ended, Value),
+    Verdict(VerdictEnd, Value),
     /// About the run as a whole, of which nothing is needed.
     Other,
 }
 
-fn read(line: &str) -> Result<(Option<String>, Entry), serde_json::Error> {
-    let Line { event, scenario } = serde_json::from_str(line)?;
+fn read(line: &str) -> Result<(Option<String>, RecordedLine), serde_json::Error> {
+    let LineHeader { event, scenario } = serde_json::from_str(line)?;
     let entry = match &*event {
-        "verdict" => Entry::Verdict(serde_json::from_str(line)?, serde_json::from_str(line)?),
-        "summary" | "skipped" | "broken" | "mistake" => Entry::Other,
-        _ => Entry::Event(serde_json::from_str(line)?),
+        "verdict" => {
+            RecordedLine::Verdict(serde_json::from_str(line)?, serde_json::from_str(line)?)
+        }
+        "summary" | "skipped" | "broken" | "mistake" => RecordedLine::Other,
+        _ => RecordedLine::Event(serde_json::from_str(line)?),
     };
     Ok((scenario, entry))
 }
@@ -284,7 +288,7 @@ fn is_of_several(text: &str) -> bool {
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok());
     lines
-        .filter_map(|line: Line| line.scenario)
+        .filter_map(|line: LineHeader| line.scenario)
         .any(|scenario| *first.get_or_insert_with(|| scenario.clone()) != scenario)
 }
 

@@ -26,15 +26,15 @@ use hickory_proto::rr::{
 
 use crate::{
     drill::{self, Run},
-    event::{SessionId, What},
+    event::{EventKind, SessionId},
     lab::NetworkKind,
     mail::MessageId,
     name::Domain,
     plan::{Plan, Planned},
+    records::DomainRecords,
     scenario::Scenario,
     sender::Reference,
-    survey::Survey,
-    verdict::{Witness, judge},
+    verdict::{SenderKind, judge},
     zone::present,
 };
 
@@ -70,7 +70,7 @@ pub struct Rehearsed {
 }
 
 /// What fails in a drill.
-struct Failure {
+struct RehearsedOutage {
     title: String,
     file: String,
     faults: Vec<String>,
@@ -80,17 +80,20 @@ struct Failure {
 ///
 /// # Errors
 /// That there is nothing to rehearse, or too much; or that a drill did not run.
-pub fn rehearse(survey: &Survey) -> io::Result<Vec<Rehearsed>> {
-    let plan = Plan::of(survey);
+pub fn rehearse(domain_records: &DomainRecords) -> io::Result<Vec<Rehearsed>> {
+    let plan = Plan::of(domain_records);
     let refused = |why: String| Err(io::Error::other(why));
     if let Some(why) = plan.why.as_ref().filter(|_| !plan.is_deliverable()) {
-        return refused(format!("{}: nothing to rehearse: {why}", survey.domain));
+        return refused(format!(
+            "{}: nothing to rehearse: {why}",
+            domain_records.domain
+        ));
     }
     let hosts: BTreeSet<&Domain> = plan.usable().map(|(_, planned)| &planned.host).collect();
     if hosts.len() > MOST {
         return refused(format!(
             "{}: found {} exchangers, expected {MOST} at most to rehearse",
-            survey.domain,
+            domain_records.domain,
             hosts.len()
         ));
     }
@@ -111,7 +114,7 @@ fn zone_text(plan: &Plan) -> String {
     let domain = &plan.domain;
     let record =
         |owner: &Domain, data| present::record(&Record::from_rdata(owner.to_wire(), TTL, data));
-    if plan.kind == crate::plan::Kind::Mx {
+    if plan.kind == crate::plan::RouteKind::Mx {
         for level in &plan.levels {
             for planned in &level.exchangers {
                 let mx = MX::new(level.preference, planned.host.to_wire());
@@ -178,15 +181,15 @@ const FAILURES_OF_A_HOST: [(&str, &str, &str, &str, &str); 3] = [
 ///
 /// A level of one exchanger is that exchanger, and all of them are the only level where there is
 /// one: neither is played twice.
-fn failures(plan: &Plan) -> Vec<Failure> {
+fn failures(plan: &Plan) -> Vec<RehearsedOutage> {
     let usable: Vec<&Planned> = plan.usable().map(|(_, planned)| planned).collect();
-    let mut failures = vec![Failure {
+    let mut failures = vec![RehearsedOutage {
         title: "nothing fails".to_owned(),
         file: "nothing-fails".to_owned(),
         faults: Vec::new(),
     }];
     let mut add = |title: String, file: String, faults: Vec<String>| {
-        failures.push(Failure {
+        failures.push(RehearsedOutage {
             title,
             file: file_name(&file),
             faults,
@@ -258,8 +261,8 @@ fn fault(host: &Domain, stage: &str, effect: &str, until: &str) -> String {
 }
 
 /// Plays a failure, and writes down what came of it as what is expected.
-fn play(plan: &Plan, zone: &str, failure: Failure) -> io::Result<Rehearsed> {
-    let Failure {
+fn play(plan: &Plan, zone: &str, failure: RehearsedOutage) -> io::Result<Rehearsed> {
+    let RehearsedOutage {
         title,
         file,
         faults,
@@ -284,10 +287,10 @@ fn play(plan: &Plan, zone: &str, failure: Failure) -> io::Result<Rehearsed> {
     let text = scenario_text(plan, zone, &title, &faults, &expected);
     // What is expected changes nothing of what happens.
     let scenario = scenario(&file, &text)?;
-    let witness = Witness::Sender {
+    let sender_kind = SenderKind::InProcess {
         tolerance: Duration::ZERO,
     };
-    run.verdict = judge(&scenario, &run.events, witness);
+    run.verdict = judge(&scenario, &run.events, sender_kind);
     let (takers, longest_wait) = takers(&scenario, &run);
     Ok(Rehearsed {
         title,
@@ -354,18 +357,18 @@ fn takers(scenario: &Scenario, run: &Run) -> (BTreeMap<Domain, usize>, Duration)
     let mut takers: BTreeMap<Domain, usize> = BTreeMap::new();
     let mut longest = Duration::ZERO;
     for event in &run.events {
-        match &event.what {
-            What::Connect {
+        match &event.kind {
+            EventKind::Connect {
                 session,
                 hosts: names,
-                purpose,
+                hint,
                 ..
             } => {
-                if let Some(host) = purpose.exchanger.as_ref().or(names.first()) {
+                if let Some(host) = hint.exchanger.as_ref().or(names.first()) {
                     hosts.insert(*session, host);
                 }
             }
-            What::Taken {
+            EventKind::Taken {
                 session,
                 message: Some(message),
                 ..

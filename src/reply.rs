@@ -11,7 +11,7 @@ use crate::diagnostic::Invalid;
 
 /// What a client makes of a reply (RFC 5321 section 4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
+pub enum ReplyClass {
     /// 2yz: the command was done.
     Positive,
     /// 3yz: more is wanted, which only DATA has.
@@ -108,12 +108,12 @@ impl Reply {
 
     /// What the first digit says. It alone decides (RFC 5321 section 4.2): codes that a client does
     /// not know are treated by it.
-    pub fn severity(&self) -> Severity {
+    pub fn severity(&self) -> ReplyClass {
         match self.code {
-            0..300 => Severity::Positive,
-            300..400 => Severity::Intermediate,
-            400..500 => Severity::Transient,
-            _ => Severity::Permanent,
+            0..300 => ReplyClass::Positive,
+            300..400 => ReplyClass::Intermediate,
+            400..500 => ReplyClass::Transient,
+            _ => ReplyClass::Permanent,
         }
     }
 
@@ -169,7 +169,7 @@ mod tests {
         let reply: Reply = "451 4.3.2 try again".parse().expect("valid");
         assert_eq!(
             (reply.severity(), reply.status()),
-            (Severity::Transient, Some(Status(4, 3, 2)))
+            (ReplyClass::Transient, Some(Status(4, 3, 2)))
         );
         assert_eq!(
             "550 4.3.2 odd".parse::<Reply>().expect("valid").status(),

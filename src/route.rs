@@ -23,7 +23,7 @@ use rand::Rng;
 pub use self::order::Order;
 use crate::{
     name::Domain,
-    reply::{Severity, Status},
+    reply::{ReplyClass, Status},
 };
 
 /// The address families that a sender can reach.
@@ -149,10 +149,10 @@ impl Unroutable {
     }
 
     /// Whether trying again later can help: `Transient` if so, else `Permanent`.
-    pub fn severity(self) -> Severity {
+    pub fn severity(self) -> ReplyClass {
         match self {
-            Self::LookupFailed => Severity::Transient,
-            _ => Severity::Permanent,
+            Self::LookupFailed => ReplyClass::Transient,
+            _ => ReplyClass::Permanent,
         }
     }
 }

@@ -10,7 +10,7 @@
 //! Words of the format are in docs/scenarios.md. Types here hold what they mean, with every default
 //! filled in.
 
-mod expected;
+mod expectation;
 mod idle;
 mod read;
 mod sample;
@@ -19,7 +19,7 @@ mod settings;
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
 
 pub use self::{
-    expected::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, Total},
+    expectation::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, Total},
     read::ReadFile,
     sample::Share,
     settings::{

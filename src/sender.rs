@@ -1,34 +1,34 @@
 //! What sends the drill's messages: the reference sender, or anything else that runs inside the lab.
 //!
-//! A [`Sender`] is given a [`Post`], through which messages reach it at their moments and through
+//! A [`Sender`] is given a [`SenderContext`], through which messages reach it at their moments and through
 //! which it connects. What it does is read off the lab's side; what it says of a message's end goes
 //! into the same log.
 //!
-//! A drill hands its sender one [`Post`] and waits until [`Sender::send`] ends. The post is the
+//! A drill hands its sender one [`SenderContext`] and waits until [`Sender::send`] ends. The post is the
 //! only way to the lab:
 //!
-//! 1. [`Post::next_message`] waits on the drill's clock until a message is due, records `Submitted`
+//! 1. [`SenderContext::next_message`] waits on the drill's clock until a message is due, records `Submitted`
 //!    and returns it.
-//! 2. [`Post::route`] looks up MX and address records and orders them (RFC 5321 section 5.1).
-//! 3. [`Post::connect`] opens a session with one candidate; SMTP on it is the sender's own
+//! 2. [`SenderContext::route`] looks up MX and address records and orders them (RFC 5321 section 5.1).
+//! 3. [`SenderContext::connect`] opens a session with one candidate; SMTP on it is the sender's own
 //!    business.
-//! 4. [`Post::report`] says what became of a recipient. A sender that reports nothing is judged by
+//! 4. [`SenderContext::report`] says what became of a recipient. A sender that reports nothing is judged by
 //!    what the receivers saw.
 //!
 //! The reference sender is spread over the files below: `reference` (the queue: what is due when),
-//! `office` (one pass over the candidates), `session` (one SMTP session), `resolver` (lookups and
-//! their cache), `tls` and `mta_sts` (what a candidate must prove), `content` (messages and
+//! `agent` (one pass over the candidates), `smtp_client` (one SMTP session), `resolver` (lookups and
+//! their cache), `tls` and `mta_sts_cache` (what a candidate must prove), `content` (messages and
 //! notifications), `flaw` (deliberate mistakes). The choice and order of candidates is [`route`]'s,
 //! which knows nothing of senders.
 
+mod agent;
 mod content;
-mod delivery;
 pub mod flaw;
-mod mta_sts;
-mod office;
+mod mta_sts_cache;
+mod queue_entry;
 mod reference;
 mod resolver;
-mod session;
+mod smtp_client;
 mod tls;
 
 use std::{
@@ -45,12 +45,12 @@ use self::resolver::Lookups;
 pub use self::{
     flaw::{Control, Flaw},
     reference::Reference,
-    resolver::Found,
+    resolver::LookupResult,
 };
 use crate::{
     connection::on_the_wire,
-    event::{EventLog, Purpose, What},
-    lab::{Site, network},
+    event::{AttemptHint, EventKind, EventLog},
+    lab::{LabState, network},
     mail::{Mailbox, Message, MessageId},
     name::Domain,
     outcome::Outcome,
@@ -66,23 +66,23 @@ use crate::{
 /// Implement it, or use [`from_fn`]. It runs on the lab's own runtime, which on the memory network
 /// has one thread and a paused clock: a sender that blocks the thread stops the drill.
 pub trait Sender {
-    /// Takes the messages from the post until there are none left, and ends when it is done with them.
+    /// Takes the messages from the context until there are none left, and ends when it is done with them.
     ///
     /// A drill ends when this future does, so a sender whose work goes on in tasks has to wait for
     /// them.
-    fn send(self, post: Post) -> impl Future<Output = ()>;
+    fn send(self, context: SenderContext) -> impl Future<Output = ()>;
 }
 
-/// A sender made of a function: `sender::from_fn(|post| async move { ... })`.
+/// A sender made of a function: `sender::from_fn(|context| async move { ... })`.
 pub fn from_fn<F, W>(function: F) -> impl Sender
 where
-    F: FnOnce(Post) -> W,
+    F: FnOnce(SenderContext) -> W,
     W: Future<Output = ()>,
 {
     struct Function<F>(F);
-    impl<F: FnOnce(Post) -> W, W: Future<Output = ()>> Sender for Function<F> {
-        fn send(self, post: Post) -> impl Future<Output = ()> {
-            (self.0)(post)
+    impl<F: FnOnce(SenderContext) -> W, W: Future<Output = ()>> Sender for Function<F> {
+        fn send(self, context: SenderContext) -> impl Future<Output = ()> {
+            (self.0)(context)
         }
     }
     Function(function)
@@ -92,10 +92,10 @@ where
 ///
 /// Addresses that it returns or takes are always those of the zone, whatever network the lab stands
 /// on.
-pub struct Post {
+pub struct SenderContext {
     // The sender's view of the lab. Its own answers are not cached; the reference sender keeps a
     // second `Lookups` with a cache where the scenario asks for one.
-    site: Arc<Site>,
+    state: Arc<LabState>,
     seed: u64,
     lookups: Lookups,
     /// How many of `order` were handed out.
@@ -105,13 +105,13 @@ pub struct Post {
     order: Vec<usize>,
 }
 
-impl Post {
-    pub(crate) fn new(site: Arc<Site>, seed: u64) -> Self {
-        let mut order: Vec<usize> = (0..site.scenario.messages.len()).collect();
-        order.sort_by_key(|index| site.scenario.messages[*index].at);
+impl SenderContext {
+    pub(crate) fn new(state: Arc<LabState>, seed: u64) -> Self {
+        let mut order: Vec<usize> = (0..state.scenario.messages.len()).collect();
+        order.sort_by_key(|index| state.scenario.messages[*index].at);
         Self {
-            lookups: Lookups::new(Arc::clone(&site), false),
-            site,
+            lookups: Lookups::new(Arc::clone(&state), false),
+            state,
             seed,
             next: 0,
             order,
@@ -120,7 +120,7 @@ impl Post {
 
     /// The drill as data: records, messages, and the settings that a sender should follow.
     pub fn scenario(&self) -> &Scenario {
-        &self.site.scenario
+        &self.state.scenario
     }
 
     /// Where randomness starts from. The same scenario with the same seed has to give the same log,
@@ -134,7 +134,7 @@ impl Post {
     /// It is recorded as submitted when it is returned, not before.
     pub async fn next_message(&mut self) -> Option<Message> {
         // A caller may stop waiting: no message is lost by it.
-        self.site.clock.sleep_until(self.next_at()?).await;
+        self.state.clock.sleep_until(self.next_at()?).await;
         self.due().map(|(_, message)| message)
     }
 
@@ -142,7 +142,7 @@ impl Post {
     /// yet or there is none left. It never waits.
     pub fn due(&mut self) -> Option<(usize, Message)> {
         let index = *self.order.get(self.next)?;
-        let message = &self.site.scenario.messages[index];
+        let message = &self.state.scenario.messages[index];
         if message.at > self.now() {
             return None;
         }
@@ -155,12 +155,12 @@ impl Post {
     /// When the next message is due; `None` after the last one.
     pub fn next_at(&self) -> Option<Moment> {
         let index = self.order.get(self.next)?;
-        Some(self.site.scenario.messages[*index].at)
+        Some(self.state.scenario.messages[*index].at)
     }
 
     /// The messages handed out so far, in the order in which they were.
     pub fn given(&self) -> impl Iterator<Item = &Message> {
-        let messages = &self.site.scenario.messages;
+        let messages = &self.state.scenario.messages;
         self.order[..self.next]
             .iter()
             .map(|index| &messages[*index])
@@ -169,18 +169,18 @@ impl Post {
     /// Moves the drill's clock forward to a moment, where time is real and nothing is under way. A
     /// moment that has passed changes nothing.
     pub fn leap_to(&self, moment: Moment) {
-        self.site.clock.leap_to(moment);
+        self.state.clock.leap_to(moment);
     }
 
     /// What has happened so far.
     pub fn log(&self) -> &EventLog {
-        &self.site.log
+        &self.state.log
     }
 
     /// Waits until the log has everything that has crossed the wire of a private network so far.
     /// Other networks log what happens as it happens.
     pub async fn caught_up(&self) {
-        network::caught_up(&self.site).await;
+        network::caught_up(&self.state).await;
     }
 
     /// The content of a message as a program reads it from a file or a pipe: lines end with LF
@@ -195,13 +195,13 @@ impl Post {
     /// once and decide themselves when to send what.
     pub fn submit_all(&mut self) {
         for index in &self.order[self.next..] {
-            self.submitted(&self.site.scenario.messages[*index]);
+            self.submitted(&self.state.scenario.messages[*index]);
         }
         self.next = self.order.len();
     }
 
     fn submitted(&self, message: &Message) {
-        self.site.record(What::Submitted {
+        self.state.record(EventKind::Submitted {
             message: message.id.clone(),
             from: message
                 .from
@@ -219,34 +219,34 @@ impl Post {
 
     /// How far the drill has come, on the drill's clock.
     pub fn now(&self) -> Moment {
-        self.site.clock.now()
+        self.state.clock.now()
     }
 
     /// The address and port of the name server. Only on a network with sockets does anything answer
     /// there.
     pub fn resolver(&self) -> SocketAddr {
-        self.site.network.resolver()
+        self.state.network.resolver()
     }
 
     /// The port to which SMTP connections go: 25 on the memory and the private network, on loopback
     /// the one that was bound.
     pub fn smtp_port(&self) -> u16 {
-        self.site.network.smtp_port()
+        self.state.network.smtp_port()
     }
 
     /// Asks the lab's name server, as a stub resolver does: nothing is kept. Addresses in the answer are
-    /// the zone's own, as [`Post::connect`] takes them.
-    pub async fn lookup(&self, name: &Domain, record_type: RecordType) -> Found {
+    /// the zone's own, as [`SenderContext::connect`] takes them.
+    pub async fn lookup(&self, name: &Domain, record_type: RecordType) -> LookupResult {
         let found = self.lookups.lookup(name, record_type).await;
         match found {
-            Found::Records {
+            LookupResult::Records {
                 mut records,
                 secure,
             } => {
                 records
                     .iter_mut()
-                    .for_each(|record| self.site.network.untranslate(record));
-                Found::Records { records, secure }
+                    .for_each(|record| self.state.network.untranslate(record));
+                LookupResult::Records { records, secure }
             }
             other => other,
         }
@@ -274,11 +274,11 @@ impl Post {
     /// # Errors
     /// What a connection meets. A time-out is the caller's: the future then never ends.
     pub async fn connect(&self, address: IpAddr, message: &MessageId) -> io::Result<Stream> {
-        let purpose = Purpose {
+        let hint = AttemptHint {
             message: Some(message.clone()),
-            ..Purpose::default()
+            ..AttemptHint::default()
         };
-        network::connect(&self.site, address, self.smtp_port(), purpose).await
+        network::connect(&self.state, address, self.smtp_port(), hint).await
     }
 
     /// Reports what became of one recipient of a message.
@@ -293,19 +293,19 @@ impl Post {
         status: Option<Status>,
         reason: &str,
     ) {
-        report(&self.site, message, recipient, outcome, status, reason);
+        report(&self.state, message, recipient, outcome, status, reason);
     }
 }
 
 fn report(
-    site: &Site,
+    state: &LabState,
     message: &MessageId,
     recipient: &Mailbox,
     outcome: Outcome,
     status: Option<Status>,
     reason: &str,
 ) {
-    site.record(What::Report {
+    state.record(EventKind::Report {
         message: message.clone(),
         recipient: recipient.text.to_string(),
         outcome,

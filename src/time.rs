@@ -30,7 +30,7 @@ impl Moment {
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&Span(self.0).to_string())
+        f.pad(&HumanDuration(self.0).to_string())
     }
 }
 
@@ -59,14 +59,14 @@ impl<'de> Deserialize<'de> for Moment {
 /// `w`, one after the other.
 ///
 /// ```
-/// use mxdrill::time::Span;
+/// use mxdrill::time::HumanDuration;
 ///
-/// let span: Span = "1h30m".parse()?;
+/// let span: HumanDuration = "1h30m".parse()?;
 /// assert_eq!(span.0.as_secs(), 5400);
-/// # Ok::<(), mxdrill::time::InvalidSpan>(())
+/// # Ok::<(), mxdrill::time::InvalidDuration>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Span(pub Duration);
+pub struct HumanDuration(pub Duration);
 
 /// The units and their milliseconds, longest first. Weeks are read and not written.
 const UNITS: [(&str, u64); 6] = [
@@ -83,15 +83,15 @@ const UNITS: [(&str, u64); 6] = [
 #[error(
     "found {0:?}, expected a duration such as \"500ms\", \"30s\", \"20m\", \"1h30m\" or \"4d\""
 )]
-pub struct InvalidSpan(String);
+pub struct InvalidDuration(String);
 
-impl FromStr for Span {
-    type Err = InvalidSpan;
+impl FromStr for HumanDuration {
+    type Err = InvalidDuration;
 
     /// Units may come in any order and more than once; what they make is added up. A number without
     /// a unit is a mistake: seconds and milliseconds would be taken for each other.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let invalid = || InvalidSpan(text.to_owned());
+        let invalid = || InvalidDuration(text.to_owned());
         let mut rest = text;
         let mut millis = 0_u64;
         while !rest.is_empty() {
@@ -120,7 +120,7 @@ impl FromStr for Span {
     }
 }
 
-impl fmt::Display for Span {
+impl fmt::Display for HumanDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut millis = u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX);
         if millis == 0 {
@@ -152,9 +152,15 @@ mod tests {
             "4d",
             "1d12h30m5s250ms",
         ] {
-            assert_eq!(text.parse::<Span>().expect("valid").to_string(), text);
+            assert_eq!(
+                text.parse::<HumanDuration>().expect("valid").to_string(),
+                text
+            );
         }
-        assert_eq!("1w".parse::<Span>().expect("valid").to_string(), "7d");
+        assert_eq!(
+            "1w".parse::<HumanDuration>().expect("valid").to_string(),
+            "7d"
+        );
     }
 
     #[test]
@@ -171,7 +177,7 @@ mod tests {
             "600000w",
             "5é",
         ] {
-            assert!(text.parse::<Span>().is_err(), "{text}");
+            assert!(text.parse::<HumanDuration>().is_err(), "{text}");
         }
     }
 }

@@ -8,7 +8,7 @@
 #[cfg(not(feature = "tls"))]
 mod absent;
 #[cfg(feature = "tls")]
-mod authority;
+mod ca;
 #[cfg(feature = "tls")]
 mod client;
 #[cfg(feature = "tls")]
@@ -18,11 +18,11 @@ use hickory_proto::rr::rdata::TLSA;
 
 #[cfg(not(feature = "tls"))]
 pub(crate) use self::absent::{
-    Authority, Credentials, Secured, accept, below, connect, server_name,
+    CertificateAuthority, Credentials, Secured, accept, below, connect, server_name,
 };
 #[cfg(feature = "tls")]
 pub(crate) use self::{
-    authority::{Authority, Credentials},
+    ca::{CertificateAuthority, Credentials},
     client::connect,
     server::{accept, below, server_name},
 };
@@ -42,7 +42,7 @@ pub(crate) type Secured = tokio_rustls::TlsStream<crate::stream::Stream>;
     not(feature = "tls"),
     expect(dead_code, reason = "there is nothing to hold it against")
 )]
-pub(crate) enum Proof {
+pub(crate) enum Authentication {
     /// A certificate of the lab's authority for one of these names (RFC 6125).
     Authority(Vec<Domain>),
     /// A certificate that one of these TLSA records matches, for one of these names.
@@ -53,9 +53,9 @@ pub(crate) enum Proof {
 ///
 /// # Errors
 /// That mxdrill was built without TLS.
-pub(crate) fn authority() -> std::io::Result<Authority> {
+pub(crate) fn authority() -> std::io::Result<CertificateAuthority> {
     #[cfg(not(feature = "tls"))]
     return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, ABSENT));
     #[cfg(feature = "tls")]
-    Ok(Authority::new())
+    Ok(CertificateAuthority::new())
 }

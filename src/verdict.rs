@@ -3,31 +3,31 @@
 //! How a log becomes a verdict:
 //!
 //! 1. `judge` takes in one event after the other. `crate::observe` turns sessions into attempts;
-//!    `told` keeps what the name server answered; a `dossier` collects what was seen of each
+//!    `dns_view` keeps what the name server answered; a `evidence` collects what was seen of each
 //!    message.
-//! 2. A message is judged as soon as nothing more can come of it, and its dossier is forgotten:
+//! 2. A message is judged as soon as nothing more can come of it, and its evidence is forgotten:
 //!    that bounds the memory of a long drill.
 //! 3. `expect` holds the message against what the scenario's author wrote, `rules` against what the
 //!    RFCs ask of every sender.
-//! 4. At the end, `tally` is held against totals and shares, and `surroundings` adds notes on
+//! 4. At the end, `totals` is held against totals and shares, and `surroundings` adds notes on
 //!    faults that never applied.
 //!
-//! What is allowed is worked out anew from scenario and log (`places`, `views`, `failures`). None
+//! What is allowed is worked out anew from scenario and log (`permitted`, `views`, `failures`). None
 //! of it is the router's, so that a mistake there does not excuse itself.
 //!
 //! Silence is not guilt: what a foreign sender may have known, tried or kept where the lab does not
-//! see it is held against it nowhere. See [`Witness`].
+//! see it is held against it nowhere. See [`SenderKind`].
 
-mod case;
-mod dossier;
+mod dns_view;
+mod evidence;
 mod expect;
+mod facts;
 mod failures;
 mod judge;
-mod places;
+mod permitted;
 mod rules;
 mod surroundings;
-mod tally;
-mod told;
+mod totals;
 mod views;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -90,10 +90,10 @@ pub struct Finding {
 /// Who sent the messages, which decides what can be known of them and so what can be held against
 /// the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Witness {
+pub enum SenderKind {
     /// A sender inside the process, which says what becomes of messages. A moment may differ from the
     /// expected one by `tolerance`: nothing on a virtual clock.
-    Sender {
+    InProcess {
         /// By how much a moment may differ: zero on a virtual clock, what the machine was late by
         /// where time is real.
         tolerance: Duration,
@@ -103,16 +103,16 @@ pub enum Witness {
     Command,
     /// A mail server, whose passes over its queue are begun for it: what it returns is seen, what it
     /// keeps is not, and moments are its own affair.
-    Server,
+    MailServer,
 }
 
-impl Witness {
+impl SenderKind {
     /// The word for it in written logs.
     pub fn word(self) -> &'static str {
         match self {
-            Self::Sender { .. } => "in-process",
+            Self::InProcess { .. } => "in-process",
             Self::Command => "command",
-            Self::Server => "mail-server",
+            Self::MailServer => "mail-server",
         }
     }
 
@@ -121,7 +121,7 @@ impl Witness {
     pub fn saw(self, outcome: Outcome) -> String {
         match (self, outcome) {
             (Self::Command, Outcome::Deferred) => "not delivered".to_owned(),
-            (Self::Server, Outcome::Deferred) => "neither delivered nor returned".to_owned(),
+            (Self::MailServer, Outcome::Deferred) => "neither delivered nor returned".to_owned(),
             _ => outcome.to_string(),
         }
     }
@@ -129,16 +129,16 @@ impl Witness {
     /// By how much a moment may differ from the expected one; `None`: by anything.
     fn tolerance(self) -> Option<Duration> {
         match self {
-            Self::Sender { tolerance } => Some(tolerance),
+            Self::InProcess { tolerance } => Some(tolerance),
             Self::Command => Some(Duration::from_secs(2)),
-            Self::Server => None,
+            Self::MailServer => None,
         }
     }
 }
 
 /// Judges a log that is complete, such as one that was written down.
-pub fn judge(scenario: &Scenario, events: &[Event], witness: Witness) -> Verdict {
-    let mut judge = Judge::new(scenario, witness);
+pub fn judge(scenario: &Scenario, events: &[Event], sender_kind: SenderKind) -> Verdict {
+    let mut judge = Judge::new(scenario, sender_kind);
     events.iter().for_each(|event| judge.see(event));
     judge.finish()
 }

@@ -7,7 +7,7 @@ use std::{
 
 use mxdrill::{
     drill,
-    event::What,
+    event::EventKind,
     lab::{Lab, NetworkKind},
     scenario::Scenario,
     sender::{self, Reference},
@@ -52,9 +52,9 @@ fn a_day_passes_in_milliseconds() {
 #[test]
 fn a_sender_made_of_a_function_is_judged_by_the_same_rules() {
     let scenario = scenario(OUTAGE);
-    let to_the_backup_first = sender::from_fn(|mut post| async move {
-        while let Some(message) = post.next_message().await {
-            drop(post.connect([192, 0, 2, 2].into(), &message.id).await);
+    let to_the_backup_first = sender::from_fn(|mut context| async move {
+        while let Some(message) = context.next_message().await {
+            drop(context.connect([192, 0, 2, 2].into(), &message.id).await);
         }
     });
     let run = drill::run(&scenario, NetworkKind::Memory, None, to_the_backup_first)
@@ -96,7 +96,7 @@ fn the_memory_network_runs_inside_a_paused_runtime() {
                 .await
                 .expect("the backup accepts"),
         );
-        lab.wait_for(|event| matches!(event.what, What::End { .. }))
+        lab.wait_for(|event| matches!(event.kind, EventKind::End { .. }))
             .await
             .expect("the session ended");
         assert_eq!(lab.attempts().len(), 2);

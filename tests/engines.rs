@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use mxdrill::{
     drill,
-    event::What,
+    event::EventKind,
     lab::{Lab, NetworkKind},
     scenario::Scenario,
     sender::Reference,
@@ -19,9 +19,9 @@ use mxdrill::{
 fn obstacle(scenario: &Arc<Scenario>) -> Option<&'static str> {
     let own = drill::run(scenario, NetworkKind::Memory, None, Reference::default())
         .expect("the drill ran");
-    let null_path = |what: &What| match what {
+    let null_path = |what: &EventKind| match what {
         // The lab's own exchanger takes the bounces; any other is served by the engine.
-        What::Taken { from, to, .. } => {
+        EventKind::Taken { from, to, .. } => {
             from.is_empty() && !to.iter().any(|to| to.ends_with("@sender.test"))
         }
         _ => false,
@@ -32,7 +32,7 @@ fn obstacle(scenario: &Arc<Scenario>) -> Option<&'static str> {
         .messages
         .iter()
         .any(|message| message.from.is_none())
-        || own.events.iter().any(|event| null_path(&event.what))
+        || own.events.iter().any(|event| null_path(&event.kind))
     {
         Some("it answers MAIL FROM:<> with a syntax error")
     } else if scenario

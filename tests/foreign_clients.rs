@@ -41,13 +41,13 @@ faults = [{ host = "plain.example.test", stage = "starttls", effect = "not offer
 "#;
 
 /// A lab on a runtime of its own, for programs that block.
-struct Site {
+struct LabState {
     lab: Arc<Lab>,
     runtime: tokio::runtime::Runtime,
     folder: TempDir,
 }
 
-impl Site {
+impl LabState {
     fn new() -> Self {
         let scenario = Arc::new(
             Scenario::parse("clients", SCENARIO).unwrap_or_else(|mistakes| panic!("{mistakes}")),
@@ -123,7 +123,7 @@ impl Site {
         said
     }
 
-    /// As [`Site::openssl`], with further arguments; also all that it says of what went wrong.
+    /// As [`LabState::openssl`], with further arguments; also all that it says of what went wrong.
     fn openssl_with(&self, host: &str, more: &[&str]) -> (String, String) {
         let authority = self.folder.path().join("ca.pem").display().to_string();
         let name = format!("{host}.example.test");
@@ -154,7 +154,7 @@ impl Site {
 }
 
 fn dig_gets_every_type() -> Result<(), Failed> {
-    let site = Site::new();
+    let site = LabState::new();
     assert_eq!(
         site.dig(&["+short", "example.test", "MX"]),
         "10 good.example.test.\n20 expired.example.test.\n"
@@ -184,7 +184,7 @@ fn dig_gets_every_type() -> Result<(), Failed> {
 }
 
 fn nslookup_gets_the_exchangers() -> Result<(), Failed> {
-    let site = Site::new();
+    let site = LabState::new();
     let dns = site.lab.resolver();
     let arguments = [
         "-type=mx".to_owned(),
@@ -201,7 +201,7 @@ fn nslookup_gets_the_exchangers() -> Result<(), Failed> {
 }
 
 fn swaks_delivers_and_fails_as_told() -> Result<(), Failed> {
-    let site = Site::new();
+    let site = LabState::new();
     assert_eq!(site.swaks("good", &[]), Some(0));
     let taken = site
         .runtime
@@ -219,7 +219,7 @@ fn swaks_delivers_and_fails_as_told() -> Result<(), Failed> {
 }
 
 fn swaks_uses_tls_whatever_the_certificate() -> Result<(), Failed> {
-    let site = Site::new();
+    let site = LabState::new();
     for host in ["good", "expired", "self", "other"] {
         assert_eq!(site.swaks(host, &["--tls"]), Some(0), "{host}");
     }
@@ -230,7 +230,7 @@ fn swaks_uses_tls_whatever_the_certificate() -> Result<(), Failed> {
 }
 
 fn openssl_sees_what_is_wrong_with_each_certificate() -> Result<(), Failed> {
-    let site = Site::new();
+    let site = LabState::new();
     for (host, verdict) in [
         ("good", "Verification: OK"),
         ("expired", "Verification error: certificate has expired"),
@@ -247,7 +247,7 @@ fn openssl_sees_what_is_wrong_with_each_certificate() -> Result<(), Failed> {
 }
 
 fn a_client_is_answered_with_a_key_that_it_knows() -> Result<(), Failed> {
-    let site = Site::new();
+    let site = LabState::new();
     for version in ["-tls1_2", "-tls1_3"] {
         for schemes in ["ed25519:ECDSA+SHA256", "ed25519", "ECDSA+SHA256:RSA+SHA256"] {
             let (said, errors) = site.openssl_with("good", &[version, "-sigalgs", schemes]);
@@ -265,7 +265,7 @@ fn a_client_is_answered_with_a_key_that_it_knows() -> Result<(), Failed> {
 }
 
 fn smtp_source_sends_in_parallel() -> Result<(), Failed> {
-    let site = Site::new();
+    let site = LabState::new();
     let at = site.at("good");
     let text = format!(
         "-m 100 -s 10 -l 3000 -t alice@example.test -f bob@client.test inet:{}:{}",

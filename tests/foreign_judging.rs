@@ -7,14 +7,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use mxdrill::{
     drill,
-    event::{Event, What, silenced},
+    event::{Event, EventKind, silenced},
     fault::Transport,
-    fuzz::Case,
     lab::NetworkKind,
+    random_drill::RandomDrill,
     scenario::Scenario,
     sender::{Flaw, Reference},
     time::Moment,
-    verdict::{self, Verdict, Witness},
+    verdict::{self, SenderKind, Verdict},
 };
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
@@ -49,11 +49,11 @@ fn bundled() -> impl Iterator<Item = (String, Arc<Scenario>)> {
 fn the_reference_sender_passes_every_drill_in_silence() {
     for (name, scenario) in bundled() {
         let events = reference(&scenario, Reference::default()).expect("the drill ran");
-        for witness in [Witness::Command, Witness::Server] {
-            let verdict = verdict::judge(&scenario, &silenced(&events), witness);
+        for sender_kind in [SenderKind::Command, SenderKind::MailServer] {
+            let verdict = verdict::judge(&scenario, &silenced(&events), sender_kind);
             assert!(
                 verdict.passed(),
-                "{witness:?} {name}\n{}",
+                "{sender_kind:?} {name}\n{}",
                 explained(&verdict)
             );
         }
@@ -67,7 +67,7 @@ fn every_flaw_is_caught_in_silence() {
         let control = flaw.control();
         let scenario = &all[control.drill];
         let events = reference(scenario, Reference::with_flaw(flaw)).expect("the drill ran");
-        let verdict = verdict::judge(scenario, &silenced(&events), Witness::Server);
+        let verdict = verdict::judge(scenario, &silenced(&events), SenderKind::MailServer);
         let mut rules = verdict.findings.iter().filter_map(|finding| finding.rule);
         let caught = match control.unseen {
             None => rules.any(|broken| broken == control.rule),
@@ -85,7 +85,7 @@ fn shuffled(events: &[Event], random: &mut ChaCha8Rng) -> Vec<Event> {
     let drops = random.random_range(0..4) == 0;
     for event in events {
         let mut event = event.clone();
-        let What::Query { over, .. } = &mut event.what else {
+        let EventKind::Query { over, .. } = &mut event.kind else {
             shuffled.push(event);
             continue;
         };
@@ -112,21 +112,21 @@ fn shuffled(events: &[Event], random: &mut ChaCha8Rng) -> Vec<Event> {
 #[test]
 fn a_sender_that_follows_its_route_is_never_accused_whatever_it_asked() {
     for seed in 0..400 {
-        let case = Case::new(seed);
+        let case = RandomDrill::new(seed);
         let scenario = Arc::new(case.scenario().expect("a valid case"));
         let Some(events) = reference(&scenario, Reference::default()) else {
             continue;
         };
         let silent = silenced(&events);
         let random = &mut ChaCha8Rng::seed_from_u64(seed);
-        for witness in [Witness::Command, Witness::Server] {
+        for sender_kind in [SenderKind::Command, SenderKind::MailServer] {
             let asked = shuffled(&silent, random);
-            let mut verdict = verdict::judge(&scenario, &asked, witness);
+            let mut verdict = verdict::judge(&scenario, &asked, sender_kind);
             // That nothing shows what was done about a message is no accusation.
             verdict.findings.retain(|finding| finding.rule.is_some());
             assert!(
                 verdict.passed(),
-                "{witness:?} {seed}\n{}\n{}",
+                "{sender_kind:?} {seed}\n{}\n{}",
                 explained(&verdict),
                 case.text()
             );
@@ -140,14 +140,14 @@ fn a_sender_that_does_nothing_passes_no_drill() {
         let scenario = Scenario::load(&file).expect("a valid scenario");
         let given = scenario.messages.iter().map(|message| Event {
             at: Moment::START,
-            what: What::Submitted {
+            kind: EventKind::Submitted {
                 message: message.id.clone(),
                 from: String::new(),
                 to: message.to.iter().map(ToString::to_string).collect(),
             },
         });
         let given: Vec<Event> = given.collect();
-        let verdict = verdict::judge(&scenario, &given, Witness::Command);
+        let verdict = verdict::judge(&scenario, &given, SenderKind::Command);
         assert!(!verdict.passed(), "{name}");
     }
 }

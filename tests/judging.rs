@@ -9,7 +9,7 @@ use mxdrill::{
     outcome::Outcome,
     reply::Status,
     scenario::Scenario,
-    sender::{self, Flaw, Found, Post, Reference, Sender},
+    sender::{self, Flaw, LookupResult, Reference, Sender, SenderContext},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -156,12 +156,12 @@ fn another_recipients_rejection_is_no_excuse() {
 #[test]
 fn a_sender_of_ones_own_may_fail_to_deliver_its_notification() {
     for (id, notified) in [("m.bounce.1", true), ("n.bounce.1", false)] {
-        let sender = sender::from_fn(move |mut post: Post| async move {
-            let message = post.next_message().await.expect("a message");
+        let sender = sender::from_fn(move |mut context: SenderContext| async move {
+            let message = context.next_message().await.expect("a message");
             let status = Some(Status(5, 1, 1));
-            post.report(&message.id, &message.to[0], Outcome::Bounced, status, "no");
+            context.report(&message.id, &message.to[0], Outcome::Bounced, status, "no");
             let nowhere = [198, 51, 100, 99].into();
-            assert!(post.connect(nowhere, &id.into()).await.is_err());
+            assert!(context.connect(nowhere, &id.into()).await.is_err());
         });
         let rest = "messages = [{ id = \"m\", to = \"a@example.test\" }]\n";
         let run = play(&scenario(ZONE, rest), sender);
@@ -223,11 +223,11 @@ fn each_message_expected_deferred_is_left_alone_and_no_other() {
 
 /// Speaks one transaction and says nothing of it afterwards.
 async fn hand_over(
-    post: &sender::Post,
+    context: &sender::SenderContext,
     address: std::net::IpAddr,
     message: &mxdrill::mail::Message,
 ) -> bool {
-    let Ok(mut stream) = post.connect(address, &message.id).await else {
+    let Ok(mut stream) = context.connect(address, &message.id).await else {
         return false;
     };
     let head = format!(
@@ -236,7 +236,7 @@ async fn hand_over(
     );
     let sent = [
         head.into_bytes(),
-        post.content(message),
+        context.content(message),
         b"QUIT\r\n".to_vec(),
     ]
     .concat();
@@ -250,10 +250,10 @@ async fn hand_over(
 
 /// A sender of somebody else: asks, sorts, tries, and reports nothing.
 fn silent() -> impl Sender {
-    sender::from_fn(|mut post| async move {
-        while let Some(message) = post.next_message().await {
-            let Found::Records { records, .. } =
-                post.lookup(&message.to[0].domain, RecordType::MX).await
+    sender::from_fn(|mut context| async move {
+        while let Some(message) = context.next_message().await {
+            let LookupResult::Records { records, .. } =
+                context.lookup(&message.to[0].domain, RecordType::MX).await
             else {
                 continue;
             };
@@ -268,13 +268,15 @@ fn silent() -> impl Sender {
                 .collect();
             exchangers.sort();
             for (_, host) in exchangers {
-                let Found::Records { records, .. } = post.lookup(&host, RecordType::A).await else {
+                let LookupResult::Records { records, .. } =
+                    context.lookup(&host, RecordType::A).await
+                else {
                     continue;
                 };
                 let RData::A(address) = &records[0].data else {
                     continue;
                 };
-                if hand_over(&post, address.0.into(), &message).await {
+                if hand_over(&context, address.0.into(), &message).await {
                     break;
                 }
             }
@@ -373,8 +375,8 @@ fn who_is_rejected_is_told_before_the_others_are_given_up() {
     );
     let notified = |event: &&mxdrill::event::Event| {
         matches!(
-            event.what,
-            mxdrill::event::What::Taken { about: Some(_), .. }
+            event.kind,
+            mxdrill::event::EventKind::Taken { about: Some(_), .. }
         )
     };
     let first = run.events.iter().find(notified).expect("a notification");

@@ -12,18 +12,18 @@ use mxdrill::{
     lab::{Lab, NetworkKind},
     lint::{CHECKS, Check, Severity, lint, unseen},
     name::Domain,
+    records::{DomainRecords, Source},
     scenario::Scenario,
-    survey::{Source, Survey},
 };
 
 fn zones() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/zones")
 }
 
-async fn surveys(source: &Source) -> Vec<Survey> {
+async fn surveys(source: &Source) -> Vec<DomainRecords> {
     let mut surveys = Vec::new();
     for domain in source.mail_domains() {
-        surveys.push(Survey::of(source, &domain).await);
+        surveys.push(DomainRecords::of(source, &domain).await);
     }
     surveys
 }
@@ -342,9 +342,9 @@ async fn a_resolver_is_asked_for_what_no_file_has() {
             .await
             .expect("a lab");
         let source = Source::resolver(Some(lab.resolver())).expect("a resolver");
-        let survey = Survey::of(&source, &domain).await;
-        assert_eq!(survey.listed.len(), 2);
-        let findings = lint(&source, &[survey]);
+        let domain_records = DomainRecords::of(&source, &domain).await;
+        assert_eq!(domain_records.targets.len(), 2);
+        let findings = lint(&source, &[domain_records]);
         let failed: Vec<&str> = findings
             .iter()
             .filter(|finding| finding.check.id == "lookup-failed")

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use mxdrill::{
     drill::{self, Run},
-    fuzz::Case,
     lab::NetworkKind,
+    random_drill::RandomDrill,
     scenario::Scenario,
     sender::{Flaw, Reference},
-    verdict::{Verdict, Witness, judge},
+    verdict::{SenderKind, Verdict, judge},
 };
 
 /// Drills of each test; another number of cases than these is for `mxdrill fuzz`.
@@ -21,7 +21,7 @@ fn play(scenario: &Arc<Scenario>, sender: Reference) -> Run {
     drill::run(scenario, NetworkKind::Memory, None, sender).expect("the drill ran")
 }
 
-fn scenario(case: &Case) -> Arc<Scenario> {
+fn scenario(case: &RandomDrill) -> Arc<Scenario> {
     let text = case.text();
     case.scenario()
         .unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}"))
@@ -30,7 +30,7 @@ fn scenario(case: &Case) -> Arc<Scenario> {
 #[test]
 fn the_reference_sender_breaks_no_rule() {
     for seed in 0..CASES {
-        let case = Case::new(seed);
+        let case = RandomDrill::new(seed);
         let run = play(&scenario(&case), Reference::default());
         if !run.verdict.passed() {
             let fails =
@@ -45,7 +45,7 @@ fn the_reference_sender_breaks_no_rule() {
 #[test]
 fn a_seed_replays_a_drill_to_the_octet() {
     for seed in 0..CASES / 4 {
-        let scenario = scenario(&Case::new(seed));
+        let scenario = scenario(&RandomDrill::new(seed));
         let log = || {
             let run = play(&scenario, Reference::default());
             serde_json::to_string(&run.events).expect("serialised")
@@ -65,13 +65,13 @@ fn a_log_is_judged_alike_as_it_grows_and_as_a_whole() {
     let flawed = flaws.map(Reference::with_flaw);
     let senders: Vec<Reference> = flawed.chain([Reference::default()]).collect();
     for seed in 0..CASES / 8 {
-        let scenario = scenario(&Case::new(seed));
+        let scenario = scenario(&RandomDrill::new(seed));
         for sender in &senders {
             let Run {
                 events, verdict, ..
             } = play(&scenario, *sender);
             let tolerance = Duration::ZERO;
-            let again = judge(&scenario, &events, Witness::Sender { tolerance });
+            let again = judge(&scenario, &events, SenderKind::InProcess { tolerance });
             let told = |verdict: Verdict| {
                 let Verdict {
                     findings,
@@ -95,7 +95,7 @@ fn every_flaw_is_found_out_by_a_small_drill() {
         let fails =
             |scenario: &Arc<Scenario>| !play(scenario, Reference::with_flaw(flaw)).verdict.passed();
         let found = (0..HAYSTACK)
-            .map(Case::new)
+            .map(RandomDrill::new)
             .find(|case| fails(&scenario(case)));
         let small = found
             .unwrap_or_else(|| panic!("{name} breaks no rule in {HAYSTACK} drills"))

@@ -7,7 +7,7 @@ use std::{
 };
 
 use mxdrill::{
-    event::{BareOctet, Ended, Place, What},
+    event::{BareOctet, EventKind, SessionEnd, SessionPart},
     fault::Stage,
     lab::{Lab, NetworkKind},
     scenario::Scenario,
@@ -218,8 +218,8 @@ async fn a_hang_survives_a_half_close() {
     client.0.shutdown().await.expect("half closed");
     let hung = |event: &mxdrill::event::Event| {
         matches!(
-            event.what,
-            What::Reply {
+            event.kind,
+            EventKind::Reply {
                 stage: Stage::Dot,
                 ..
             }
@@ -228,7 +228,7 @@ async fn a_hang_survives_a_half_close() {
     lab.wait_for(hung).await.expect("the hang");
     let waits = tokio::time::timeout(Duration::from_millis(300), client.0.read_u8()).await;
     assert!(waits.is_err(), "{waits:?}");
-    let ended = |event: &mxdrill::event::Event| matches!(event.what, What::End { .. });
+    let ended = |event: &mxdrill::event::Event| matches!(event.kind, EventKind::End { .. });
     assert!(!lab.events().iter().any(ended));
     drop(client);
     lab.wait_for(ended).await.expect("the end");
@@ -344,18 +344,18 @@ async fn nothing_but_crlf_dot_crlf_ends_a_message() {
     assert_eq!(messages.len(), 1);
     let taken = messages[0].content.read().expect("readable");
     assert!(taken.ends_with(b"\r\r\nMAIL FROM:<evil@c.test>\r\n"));
-    let bare = |wanted: BareOctet, at: Place| {
-        let is_it = |event: &mxdrill::event::Event| matches!(event.what, What::BareOctet { octet, place, .. } if octet == wanted && place == at);
+    let bare = |wanted: BareOctet, at: SessionPart| {
+        let is_it = |event: &mxdrill::event::Event| matches!(event.kind, EventKind::BareOctet { octet, place, .. } if octet == wanted && place == at);
         lab.events().iter().filter(|event| is_it(event)).count()
     };
-    assert_eq!(bare(BareOctet::Lf, Place::Content), 1);
-    assert_eq!(bare(BareOctet::Cr, Place::Content), 1);
+    assert_eq!(bare(BareOctet::Lf, SessionPart::Content), 1);
+    assert_eq!(bare(BareOctet::Cr, SessionPart::Content), 1);
     // A command that LF alone ends is served, and told.
-    assert_eq!(bare(BareOctet::Lf, Place::Command), 0);
+    assert_eq!(bare(BareOctet::Lf, SessionPart::Command), 0);
     client.send(b"NOOP\nNOOP\n").await;
     assert_eq!([client.reply().await, client.reply().await], [250, 250]);
-    assert_eq!(bare(BareOctet::Lf, Place::Command), 1);
-    assert_eq!(bare(BareOctet::Cr, Place::Command), 0);
+    assert_eq!(bare(BareOctet::Lf, SessionPart::Command), 1);
+    assert_eq!(bare(BareOctet::Cr, SessionPart::Command), 0);
 }
 
 #[tokio::test]
@@ -430,9 +430,9 @@ async fn clients_without_quit_and_byte_by_byte_end_cleanly() {
     drop(slow);
     let gone = |event: &mxdrill::event::Event| {
         matches!(
-            event.what,
-            What::End {
-                how: Ended::ClientClosed,
+            event.kind,
+            EventKind::End {
+                how: SessionEnd::ClientClosed,
                 ..
             }
         )

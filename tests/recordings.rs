@@ -34,13 +34,13 @@ fn every_drill_that_is_written_down_is_judged_as_it_was() {
         }
         let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default());
         let run = run.expect("the drill ran");
-        let (events, witness) = (run.events.clone(), run.witness);
+        let (events, sender_kind) = (run.events.clone(), run.sender_kind);
         let text = written_down(&scenario, run);
         let recording = Recording::parse("log", &text, &scenario.path);
         let recording = recording.unwrap_or_else(|mistakes| panic!("{name}: {mistakes}"));
-        assert_eq!(recording.witness, Some(witness), "{name}");
+        assert_eq!(recording.sender_kind, Some(sender_kind), "{name}");
         assert!(recording.events == events, "{name}: other events");
-        let again = recording.judge(&scenario, witness);
+        let again = recording.judge(&scenario, sender_kind);
         assert_eq!(written_down(&scenario, again), text, "{name}");
     }
 }
@@ -87,9 +87,9 @@ fn what_real_senders_did_is_judged_as_it_was() {
     let mut stale = Vec::new();
     for (log, scenario) in &all {
         let (scenario, recording) = read(log, scenario);
-        let witness = recording.witness.expect("a verdict that says who sent");
+        let sender_kind = recording.sender_kind.expect("a verdict that says who sent");
         let scenario = Arc::new(scenario);
-        let text = written_down(&scenario, recording.judge(&scenario, witness));
+        let text = written_down(&scenario, recording.judge(&scenario, sender_kind));
         if text == fs::read_to_string(log).expect("a log") {
             continue;
         }
@@ -146,8 +146,8 @@ fn small_senders_are_judged_rightly() {
         let scenario = scenario.unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let recording = Recording::parse("recorded.jsonl", &lines.join("\n"), &path);
         let recording = recording.unwrap_or_else(|mistakes| panic!("{mistakes}"));
-        let witness = recording.witness.expect("a verdict that says who sent");
-        let verdict = recording.judge(&scenario, witness).verdict;
+        let sender_kind = recording.sender_kind.expect("a verdict that says who sent");
+        let verdict = recording.judge(&scenario, sender_kind).verdict;
         let judged = match verdict.passed() {
             true => Right::Passes,
             false => Right::Fails,

@@ -8,10 +8,10 @@ use std::{
 
 use mxdrill::{
     drill,
-    event::What,
+    event::EventKind,
     lab::NetworkKind,
     scenario::Scenario,
-    sender::{self, Post},
+    sender::{self, SenderContext},
 };
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
@@ -41,20 +41,20 @@ fn a_route_asks_everything_once_and_in_two_round_trips() {
     for exchangers in [1, 2, 5, 20] {
         let took = Arc::new(Mutex::new(None));
         let told = Arc::clone(&took);
-        let sender = sender::from_fn(move |post: Post| async move {
+        let sender = sender::from_fn(move |context: SenderContext| async move {
             let domain = "example.test".parse().expect("a name");
             let mut random = ChaCha8Rng::seed_from_u64(1);
-            let candidates = post.route(&domain, &mut random).await.expect("a route");
+            let candidates = context.route(&domain, &mut random).await.expect("a route");
             assert_eq!(candidates.len(), 2 * exchangers);
-            *told.lock().expect("not poisoned") = Some(post.now().0);
+            *told.lock().expect("not poisoned") = Some(context.now().0);
         });
         let run = drill::run(&scenario(exchangers), NetworkKind::Memory, None, sender)
             .expect("the drill ran");
         let questions: Vec<_> = run
             .events
             .iter()
-            .filter_map(|event| match &event.what {
-                What::Query {
+            .filter_map(|event| match &event.kind {
+                EventKind::Query {
                     name, record_type, ..
                 } => Some((name, record_type)),
                 _ => None,

@@ -9,14 +9,14 @@ use std::{
 
 use mxdrill::{
     drill,
-    event::What,
+    event::EventKind,
     lab::NetworkKind,
     name::Domain,
     plan::Plan,
+    records::{DomainRecords, Source},
     route::{Addresses, Candidate, Exchanger, Families, Identity, Unroutable, route},
     scenario::{Scenario, SenderSettings},
-    sender::{self, Post, Reference},
-    survey::{Source, Survey},
+    sender::{self, Reference, SenderContext},
 };
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::ChaCha8Rng};
@@ -527,10 +527,12 @@ fn found_in_a_lab(zone: &Zone) -> Result<Vec<Candidate>, Unroutable> {
     let scenario = Arc::new(scenario.unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}")));
     let found = Arc::new(Mutex::new(None));
     let tell = Arc::clone(&found);
-    let sender = sender::from_fn(|mut post: Post| async move {
-        drop(post.next_message().await);
+    let sender = sender::from_fn(|mut context: SenderContext| async move {
+        drop(context.next_message().await);
         let domain = "example.test".parse().expect("a name");
-        let route = post.route(&domain, &mut ChaCha8Rng::seed_from_u64(1)).await;
+        let route = context
+            .route(&domain, &mut ChaCha8Rng::seed_from_u64(1))
+            .await;
         *tell.lock().expect("not poisoned") = Some(route);
     });
     drill::run(&scenario, NetworkKind::Memory, None, sender).expect("it ran");
@@ -553,7 +555,7 @@ fn planned(zone: &Zone) -> Plan {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    Plan::of(&runtime.block_on(Survey::of(&source, &domain)))
+    Plan::of(&runtime.block_on(DomainRecords::of(&source, &domain)))
 }
 
 /// What the reference sender tries first for each message, while everything is down: exchangers and
@@ -583,11 +585,9 @@ fn walked(zone: &Zone) -> Vec<Vec<(Domain, IpAddr)>> {
     let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default());
     let mut walks: BTreeMap<String, Vec<(Domain, IpAddr)>> = BTreeMap::new();
     for event in run.expect("it ran").events {
-        if let What::Connect {
-            address, purpose, ..
-        } = event.what
-            && let (Some(message), Some(exchanger)) = (purpose.message, purpose.exchanger)
-            && purpose.pass == Some(1)
+        if let EventKind::Connect { address, hint, .. } = event.kind
+            && let (Some(message), Some(exchanger)) = (hint.message, hint.exchanger)
+            && hint.pass == Some(1)
             && message.0.starts_with("m-")
             && !message.0.contains(".bounce.")
         {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use mxdrill::{
     drill,
-    event::{What, silenced},
+    event::{EventKind, silenced},
     lab::{Lab, NetworkKind},
     outcome::Outcome,
     scenario::Scenario,
     sender::Reference,
-    verdict::{Witness, judge},
+    verdict::{SenderKind, judge},
 };
 use sessions::{allows, greeted};
 
@@ -42,7 +42,7 @@ fn twenty_thousand_messages_are_delivered_and_counted() {
         NetworkKind::Memory,
         None,
         Reference::default(),
-        |event| given += usize::from(matches!(event.what, What::Submitted { .. })),
+        |event| given += usize::from(matches!(event.kind, EventKind::Submitted { .. })),
     );
     let run = run.expect("it ran");
     assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
@@ -125,7 +125,7 @@ fn judging_a_silent_sender_costs_what_its_messages_do() {
         let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default());
         let events = silenced(&run.expect("it ran").events);
         let measured = allocation_counter::measure(|| {
-            let verdict = judge(&scenario, &events, Witness::Server);
+            let verdict = judge(&scenario, &events, SenderKind::MailServer);
             assert!(verdict.passed(), "{:#?}", verdict.findings.first());
         });
         measured.bytes_total

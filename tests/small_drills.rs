@@ -12,7 +12,7 @@ use mxdrill::{
     lab::NetworkKind,
     outcome::Outcome,
     scenario::Scenario,
-    sender::{self, Flaw, Post, Reference, Sender},
+    sender::{self, Flaw, Reference, Sender, SenderContext},
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 
@@ -181,11 +181,15 @@ fn notifications_arrive_whatever_addresses_the_zone_has() {
 
 /// A sender that only sends a notification about the message that it is given.
 fn notifier(action: &'static str, status: &'static str) -> impl Sender {
-    sender::from_fn(move |mut post: Post| async move {
-        let message = post.next_message().await.expect("a message");
+    sender::from_fn(move |mut context: SenderContext| async move {
+        let message = context.next_message().await.expect("a message");
         let address = "198.51.100.25".parse().expect("an address");
-        let mut stream =
-            BufStream::new(post.connect(address, &message.id).await.expect("connected"));
+        let mut stream = BufStream::new(
+            context
+                .connect(address, &message.id)
+                .await
+                .expect("connected"),
+        );
         let notice = format!(
             "Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n\
              --b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; x\r\n\r\n\
@@ -258,11 +262,11 @@ fn a_failure_on_a_machine_that_is_too_busy_is_nobodys() {
         "messages = [{ id = \"m\", to = \"a@example.test\" }]\n[expect]\ndelivered = 1\n",
     );
     let play = |busy: Duration| {
-        let sender = sender::from_fn(move |mut post: Post| async move {
-            let message = post.next_message().await.expect("a message");
+        let sender = sender::from_fn(move |mut context: SenderContext| async move {
+            let message = context.next_message().await.expect("a message");
             // The lab has a turn, and then none for a while: it is on this thread too.
             let mx1 = "192.0.2.1".parse().expect("an address");
-            drop(post.connect(mx1, &message.id).await);
+            drop(context.connect(mx1, &message.id).await);
             tokio::time::sleep(Duration::from_millis(30)).await;
             let begun = Instant::now();
             while begun.elapsed() < busy {}

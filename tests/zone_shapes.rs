@@ -17,8 +17,8 @@ use mxdrill::{
     lab::{Lab, NetworkKind},
     name::Domain,
     plan::Plan,
+    records::{DomainRecords, Source},
     scenario::Scenario,
-    survey::{Source, Survey},
 };
 
 /// What stands before each shape, unless it has an SOA record of its own.
@@ -125,8 +125,9 @@ async fn mail_goes_where_each_shape_says() {
         let added = source.add_text("a.zone", &text_of(shape), None);
         let found = match added {
             Ok(()) => {
-                let survey = Survey::of(&source, &"example.test".parse().expect("a name")).await;
-                let plan = Plan::of(&survey);
+                let domain_records =
+                    DomainRecords::of(&source, &"example.test".parse().expect("a name")).await;
+                let plan = Plan::of(&domain_records);
                 let levels = plan.levels.iter().flat_map(|level| {
                     level.exchangers.iter().map(|planned| {
                         let words = planned.addresses.iter().map(ToString::to_string);

@@ -15,7 +15,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    Outcome,
+    CommandOutcome,
     check::{self, CheckArgs},
     fuzz::{self, FUZZ_NOTES, FuzzArgs},
     judge::{self, JUDGE_NOTES, JudgeArgs},
@@ -135,11 +135,13 @@ pub(crate) fn main() -> ExitCode {
         Command::Mta(command) => mta::mta(&command),
         #[cfg(target_os = "linux")]
         Command::Cell => match cli.inside {
-            None => crate::conform::cell::keep().map(|played| match played {
-                true => Outcome::Passed,
-                false => Outcome::CouldNotRun,
+            None => crate::conform::isolated_run::keep().map(|played| match played {
+                true => CommandOutcome::Passed,
+                false => CommandOutcome::CouldNotRun,
             }),
-            Some(lifeline) => crate::conform::cell::inside(lifeline).map(|()| Outcome::Passed),
+            Some(lifeline) => {
+                crate::conform::isolated_run::inside(lifeline).map(|()| CommandOutcome::Passed)
+            }
         },
         #[cfg(target_os = "linux")]
         Command::User(args) => {
@@ -158,10 +160,12 @@ pub(crate) fn main() -> ExitCode {
     match outcome.and_then(|outcome| io::stdout().flush().map(|()| outcome)) {
         Ok(outcome) => outcome.into(),
         // Whoever read our output has had enough of it, and does not know all.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Outcome::CouldNotRun.into(),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            CommandOutcome::CouldNotRun.into()
+        }
         Err(error) => {
             say::err(format_args!("mxdrill: {error}"));
-            Outcome::CouldNotRun.into()
+            CommandOutcome::CouldNotRun.into()
         }
     }
 }

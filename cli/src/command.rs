@@ -12,15 +12,15 @@ use tokio::{
 
 use crate::sandbox;
 use crate::signals;
-use mxdrill::sender::{Post, Sender};
+use mxdrill::sender::{Sender, SenderContext};
 
 /// A command that sends the drill's messages, all that it cares to, and ends.
-pub(crate) struct Command<'a> {
+pub(crate) struct ChildCommand<'a> {
     program: &'a [OsString],
     ended: &'a mut Option<io::Result<ExitStatus>>,
 }
 
-impl<'a> Command<'a> {
+impl<'a> ChildCommand<'a> {
     /// A program with its arguments; how it ended is left in `ended`.
     pub(crate) fn new(
         program: &'a [OsString],
@@ -30,8 +30,8 @@ impl<'a> Command<'a> {
     }
 }
 
-impl Sender for Command<'_> {
-    async fn send(self, mut post: Post) {
+impl Sender for ChildCommand<'_> {
+    async fn send(self, mut post: SenderContext) {
         post.submit_all();
         let Some((program, arguments)) = self.program.split_first() else {
             return;

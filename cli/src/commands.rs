@@ -1,7 +1,7 @@
 //! A file for each command: its arguments, and what it does.
 //!
-//! What several commands share is here or in a file without a command of its own: `find` (which
-//! scenarios), `records` (which domains), `play` (drills side by side), `lines`, `follow` and
+//! What several commands share is here or in a file without a command of its own: `scenario_files` (which
+//! scenarios), `records` (which domains), `play` (drills side by side), `lines`, `event_stream` and
 //! `writer` (logs as they grow), `written` (files in a user's folder), `say` (a line to the
 //! terminal).
 
@@ -10,10 +10,9 @@ pub(crate) mod check;
 pub(crate) mod conform;
 #[cfg(target_os = "linux")]
 pub(crate) mod control;
+pub(crate) mod event_stream;
 #[cfg(target_os = "linux")]
 pub(crate) mod exec;
-pub(crate) mod find;
-pub(crate) mod follow;
 pub(crate) mod fuzz;
 pub(crate) mod judge;
 pub(crate) mod lines;
@@ -30,6 +29,7 @@ pub(crate) mod rehearse;
 pub(crate) mod run;
 pub(crate) mod run_args;
 pub(crate) mod say;
+pub(crate) mod scenario_files;
 pub(crate) mod up;
 pub(crate) mod writer;
 pub(crate) mod written;
@@ -85,7 +85,7 @@ pub(crate) enum LogFormat {
 }
 
 /// How a command ended: the exit status.
-pub(crate) enum Outcome {
+pub(crate) enum CommandOutcome {
     /// All passed: 0.
     Passed,
     /// A verdict failed: 1.
@@ -94,12 +94,12 @@ pub(crate) enum Outcome {
     CouldNotRun,
 }
 
-impl From<Outcome> for ExitCode {
-    fn from(outcome: Outcome) -> Self {
+impl From<CommandOutcome> for ExitCode {
+    fn from(outcome: CommandOutcome) -> Self {
         match outcome {
-            Outcome::Passed => Self::SUCCESS,
-            Outcome::Failed => Self::from(1),
-            Outcome::CouldNotRun => Self::from(2),
+            CommandOutcome::Passed => Self::SUCCESS,
+            CommandOutcome::Failed => Self::from(1),
+            CommandOutcome::CouldNotRun => Self::from(2),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! Real mail servers as senders: how each is found, set up and driven, and how the suite judges it.
 //!
-//! An [`Adapter`] is a short file about one of them. [`packages`] fetches and unpacks it, [`drive`] lets it
-//! send a drill's messages, [`cell`] is one drill of one of them in a private network of its own, and
+//! An [`Adapter`] is a short file about one of them. [`packages`] fetches and unpacks it, [`driver`] lets it
+//! send a drill's messages, [`isolated_run`] is one drill of one of them in a private network of its own, and
 //! [`suite`] plays the suite with many of them and makes the matrix.
 //!
 //! One run goes like this:
 //!
-//! 1. [`fit`] lets the reference sender play the drill, to see what a server must have for it and
+//! 1. [`eligibility`] lets the reference sender play the drill, to see what a server must have for it and
 //!    whether real time can carry it.
-//! 2. [`cell`] makes a network, a process and a root folder for the drill ([`crate::sandbox`]), and
+//! 2. [`isolated_run`] makes a network, a process and a root folder for the drill ([`crate::sandbox`]), and
 //!    starts the lab in it.
-//! 3. [`drive`] runs the adapter's scripts: configure, start, then submissions and passes as the
+//! 3. [`driver`] runs the adapter's scripts: configure, start, then submissions and passes as the
 //!    drill's schedule has them.
 //! 4. The log is judged as that of a mail server: what it returns is seen, what it keeps is not.
 //! 5. [`suite`] plays again what did not pass and what chance has a part in, and [`matrix`] grades
@@ -19,9 +19,9 @@
 //! What is written about a matrix is `report`'s.
 
 pub(crate) mod adapter;
-pub(crate) mod cell;
-pub(crate) mod drive;
-pub(crate) mod fit;
+pub(crate) mod driver;
+pub(crate) mod eligibility;
+pub(crate) mod isolated_run;
 pub(crate) mod matrix;
 pub(crate) mod packages;
 pub(crate) mod suite;

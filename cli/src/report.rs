@@ -19,12 +19,12 @@ use std::{io, sync::Arc, time::Duration};
 
 pub(crate) use self::{
     findings::Linted,
-    timeline::{Page, Section, Seen, Shown},
+    timeline::{Shown, TimelineLog, TimelinePage, TimelineSection},
 };
 pub(crate) use self::{
     json::Json,
     junit::Junit,
-    text::{Style, Text},
+    text::{Style, TextReport},
 };
 use mxdrill::{
     diagnostic::Mistakes,
@@ -47,11 +47,11 @@ fn first_findings(verdict: &Verdict) -> (&[Finding], Option<String>) {
 
 /// A drill that was to be played, and how it ended.
 #[derive(Debug)]
-pub(crate) struct Played {
+pub(crate) struct DrillReport {
     /// The drill.
     pub(crate) scenario: Arc<Scenario>,
     /// How it ended.
-    pub(crate) end: End,
+    pub(crate) end: DrillEnd,
     /// How long it took in real time.
     pub(crate) elapsed: Duration,
     /// The command line that plays it again, quoted for a shell.
@@ -60,7 +60,7 @@ pub(crate) struct Played {
 
 /// How a drill ended that was to be played.
 #[derive(Debug)]
-pub(crate) enum End {
+pub(crate) enum DrillEnd {
     /// It was played, and judged.
     Ran(Box<Run>),
     /// It could not be played here, for this reason.
@@ -71,7 +71,7 @@ pub(crate) enum End {
 
 /// How many drills ended how: the last line of a report, and the exit status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub(crate) struct RunCounts {
     /// Played, and nothing is wrong.
     pub(crate) passed: usize,
     /// Played, and something is wrong.
@@ -82,14 +82,14 @@ pub(crate) struct Tally {
     pub(crate) broken: usize,
 }
 
-impl Tally {
+impl RunCounts {
     /// Counts an end.
-    pub(crate) fn count(&mut self, end: &End) {
+    pub(crate) fn count(&mut self, end: &DrillEnd) {
         match end {
-            End::Ran(run) if run.verdict.passed() => self.passed += 1,
-            End::Ran(_) => self.failed += 1,
-            End::Skipped(_) => self.skipped += 1,
-            End::Broken(_) => self.broken += 1,
+            DrillEnd::Ran(run) if run.verdict.passed() => self.passed += 1,
+            DrillEnd::Ran(_) => self.failed += 1,
+            DrillEnd::Skipped(_) => self.skipped += 1,
+            DrillEnd::Broken(_) => self.broken += 1,
         }
     }
 }
@@ -100,7 +100,7 @@ pub(crate) trait Report {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn played(&mut self, played: &Played) -> io::Result<()>;
+    fn played(&mut self, played: &DrillReport) -> io::Result<()>;
 
     /// A file could not be read as a scenario.
     ///
@@ -112,5 +112,5 @@ pub(crate) trait Report {
     ///
     /// # Errors
     /// When it cannot be written.
-    fn finished(&mut self, tally: Tally, elapsed: Duration) -> io::Result<()>;
+    fn finished(&mut self, tally: RunCounts, elapsed: Duration) -> io::Result<()>;
 }

@@ -15,15 +15,15 @@
 //!    ends, the kernel ends all others in it.
 //! 3. Process 1 reads from a pipe whose other end the keeper holds: if that is closed, the keeper
 //!    was dead before the kernel was told to end process 1 with it ([`begin`]).
-//! 4. It mounts its own `/proc`, hides the host's files ([`root`]) or only those that name servers
-//!    are found by ([`files`]), gives itself ids ([`ids`]) and brings up the network ([`host`]).
+//! 4. It mounts its own `/proc`, hides the host's files ([`rootfs`]) or only those that name servers
+//!    are found by ([`resolver_files`]), gives itself ids ([`ids`]) and brings up the network ([`host`]).
 //!
 //! Nothing of it needs root where user namespaces are allowed.
 
-pub(crate) mod files;
 pub(crate) mod host;
 pub(crate) mod ids;
-pub(crate) mod root;
+pub(crate) mod resolver_files;
+pub(crate) mod rootfs;
 
 use std::{
     ffi::OsString,

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use mxdrill::{lint::{lint}, plan::{Plan}, survey::{Source, Survey}};
+use mxdrill::{lint::{lint}, plan::{Plan}, records::{Source, DomainRecords}};
 
 /// Domains of a file that are looked at.
 const MOST_DOMAINS: usize = 20;
@@ -19,15 +19,15 @@ fuzz_target!(|text: &str| {
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let mut surveys = Vec::new();
+    let mut domains = Vec::new();
     for domain in source.mail_domains().into_iter().take(MOST_DOMAINS) {
-        surveys.push(runtime.block_on(Survey::of(&source, &domain)));
+        domains.push(runtime.block_on(DomainRecords::of(&source, &domain)));
     }
-    for survey in &surveys {
-        let plan = Plan::of(survey);
+    for domain_records in &domains {
+        let plan = Plan::of(domain_records);
         assert!(plan.is_deliverable() || plan.usable().next().is_none());
     }
-    for finding in lint(&source, &surveys) {
+    for finding in lint(&source, &domains) {
         let place = finding.place.as_ref();
         assert!(place.is_none_or(|place| (1..=lines).contains(&place.line)), "{}", finding.message);
     }

@@ -3,24 +3,24 @@
 //! A line has the moment in seconds and what happened. It is meant to be read, not parsed: programs
 //! read the JSON.
 
-use super::{Answered, Connected, Ended, Event, Place, What};
+use super::{Connected, Event, EventKind, ReplyEvent, SessionEnd, SessionPart};
 use crate::zone::present;
 
 impl Event {
     /// The event in a line for people.
     pub fn line(&self) -> String {
-        let what = self.what.words();
+        let what = self.kind.words();
         format!("{:>9.3}s {}", self.at.0.as_secs_f64(), what.trim_end())
     }
 }
 
-impl What {
+impl EventKind {
     fn words(&self) -> String {
         match self {
-            What::Submitted { message, from, to } => {
+            EventKind::Submitted { message, from, to } => {
                 format!("message {message} from <{from}> to {}", to.join(", "))
             }
-            What::Query {
+            EventKind::Query {
                 name,
                 record_type,
                 over,
@@ -41,18 +41,18 @@ impl What {
                     data.join(", ")
                 )
             }
-            What::Report {
+            EventKind::Report {
                 message,
                 recipient,
                 outcome,
                 ..
             } => format!("message {message} for {recipient}: {outcome}"),
-            What::Fetched { host, answer } => format!("policy of {host} fetched: {answer}"),
-            What::Stray { to, over } => {
+            EventKind::Fetched { host, answer } => format!("policy of {host} fetched: {answer}"),
+            EventKind::Stray { to, over } => {
                 let over = format!("{over:?}").to_lowercase();
                 format!("tried {to} over {over}, where nothing is")
             }
-            What::Changed { change } => change.clone(),
+            EventKind::Changed { change } => change.clone(),
             _ => self.words_of_session(),
         }
     }
@@ -60,7 +60,7 @@ impl What {
     /// The words for what happens in a session, which begin with its number.
     fn words_of_session(&self) -> String {
         match self {
-            What::Connect {
+            EventKind::Connect {
                 session,
                 address,
                 hosts,
@@ -78,7 +78,7 @@ impl What {
                     }
                 )
             }
-            What::Reply {
+            EventKind::Reply {
                 session,
                 stage,
                 argument,
@@ -88,13 +88,15 @@ impl What {
                     .as_ref()
                     .map_or(String::new(), |argument| format!(" {argument}"));
                 let answer = match answer {
-                    Answered::Reply { code, reply } => format!("{code} {reply}"),
-                    Answered::Failed { effect } => format!("{effect:?}").to_lowercase(),
+                    ReplyEvent::Reply { code, reply } => format!("{code} {reply}"),
+                    ReplyEvent::Failed { effect } => format!("{effect:?}").to_lowercase(),
                 };
                 format!("session {} {stage}{argument}: {answer}", session.0)
             }
-            What::Secured { session, .. } => format!("session {} goes on inside TLS", session.0),
-            What::Taken {
+            EventKind::Secured { session, .. } => {
+                format!("session {} goes on inside TLS", session.0)
+            }
+            EventKind::Taken {
                 session,
                 from,
                 to,
@@ -107,24 +109,24 @@ impl What {
                     to.join(", ")
                 )
             }
-            What::BareOctet {
+            EventKind::BareOctet {
                 session,
                 octet,
                 place,
             } => {
                 let octet = format!("{octet:?}").to_uppercase();
                 let place = match place {
-                    Place::Command => "a command",
-                    Place::Content => "the content",
+                    SessionPart::Command => "a command",
+                    SessionPart::Content => "the content",
                 };
                 format!("session {} sent a bare {octet} in {place}", session.0)
             }
-            What::End { session, how } => {
+            EventKind::End { session, how } => {
                 let how = match how {
-                    Ended::Quit => "after QUIT",
-                    Ended::ClientClosed => "the client closed",
-                    Ended::ServerClosed => "the receiver closed",
-                    Ended::Idle => "the client was idle",
+                    SessionEnd::Quit => "after QUIT",
+                    SessionEnd::ClientClosed => "the client closed",
+                    SessionEnd::ServerClosed => "the receiver closed",
+                    SessionEnd::Idle => "the client was idle",
                 };
                 format!("session {} ended: {how}", session.0)
             }

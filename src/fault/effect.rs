@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use crate::{
     diagnostic::{Invalid, not_allowed},
     reply::Reply,
-    time::Span,
+    time::HumanDuration,
 };
 
 /// A point in a session at which it can fail, in the order of a session.
@@ -177,7 +177,7 @@ impl Effect {
             _ => match text.strip_prefix("delay ") {
                 Some(span) if allowed.contains(&"delay 3s") => Self::Delay(
                     span.trim()
-                        .parse::<Span>()
+                        .parse::<HumanDuration>()
                         .map_err(|error| error.to_string())?
                         .0,
                 ),
@@ -204,7 +204,7 @@ impl fmt::Display for Effect {
             Self::Close => f.write_str("close"),
             Self::Hang => f.write_str("hang"),
             Self::Garbage => f.write_str("garbage"),
-            Self::Delay(span) => write!(f, "delay {}", Span(*span)),
+            Self::Delay(span) => write!(f, "delay {}", HumanDuration(*span)),
             Self::LoseReply => f.write_str("lose reply"),
             Self::NotOffered => f.write_str("not offered"),
             Self::Break => f.write_str("break"),
@@ -280,7 +280,7 @@ impl QueryEffect {
             _ => match text.strip_prefix("delay ") {
                 Some(span) => Self::Delay(
                     span.trim()
-                        .parse::<Span>()
+                        .parse::<HumanDuration>()
                         .map_err(|error| error.to_string())?
                         .0,
                 ),
@@ -293,7 +293,7 @@ impl QueryEffect {
 impl fmt::Display for QueryEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Delay(span) => write!(f, "delay {}", Span(*span)),
+            Self::Delay(span) => write!(f, "delay {}", HumanDuration(*span)),
             Self::ServFail => f.write_str("servfail"),
             Self::NxDomain => f.write_str("nxdomain"),
             Self::NoData => f.write_str("nodata"),

@@ -7,10 +7,10 @@
 
 use std::sync::Arc;
 
-use super::{Lab, Site};
+use super::{Lab, LabState};
 use crate::{
     diagnostic::{Invalid, nearest},
-    event::What,
+    event::EventKind,
     fault::{Effect, Failure, Fault, Host, QueryEffect, Stage},
     name::Domain,
 };
@@ -20,7 +20,7 @@ use crate::{
 pub struct Failing {
     // The row of the fault among all of the lab. After `keep` it is one that no fault has, and
     // nothing is ended on drop.
-    site: Arc<Site>,
+    state: Arc<LabState>,
     row: usize,
     /// What ends with it, in words.
     what: String,
@@ -42,11 +42,11 @@ impl Failing {
 
 impl Drop for Failing {
     fn drop(&mut self) {
-        let ended = self.site.faults().end(self.row);
+        let ended = self.state.faults().end(self.row);
         if ended.is_some() {
             let change = format!("{} no more", self.what);
-            self.site.record(What::Changed { change });
-            self.site.faults_changed.send_replace(());
+            self.state.record(EventKind::Changed { change });
+            self.state.faults_changed.send_replace(());
         }
     }
 }
@@ -97,12 +97,12 @@ impl Lab {
 
     /// Puts up a fault without end, and records that it is there.
     fn put_up(&self, failure: Failure, what: String) -> Failing {
-        let row = self.site.faults().fail(Fault::lasting(failure));
+        let row = self.state.faults().fail(Fault::lasting(failure));
         let change = what.clone();
-        self.site.record(What::Changed { change });
-        self.site.faults_changed.send_replace(());
+        self.state.record(EventKind::Changed { change });
+        self.state.faults_changed.send_replace(());
         Failing {
-            site: Arc::clone(&self.site),
+            state: Arc::clone(&self.state),
             row,
             what,
         }
@@ -114,22 +114,22 @@ impl Lab {
     /// A host that the lab does not have.
     pub fn restore(&self, host: &str) -> Result<(), Invalid> {
         let host = self.known_host(host)?;
-        self.site.faults().lift(
+        self.state.faults().lift(
             |failure| matches!(failure, Failure::Session { host: failed, .. } if *failed == host),
         );
-        self.site.record(What::Changed {
+        self.state.record(EventKind::Changed {
             change: format!("{host} is restored"),
         });
-        self.site.faults_changed.send_replace(());
+        self.state.faults_changed.send_replace(());
         Ok(())
     }
 
     /// Lifts every fault of lookups.
     pub fn restore_queries(&self) {
-        self.site
+        self.state
             .faults()
             .lift(|failure| matches!(failure, Failure::Query { .. }));
-        self.site.record(What::Changed {
+        self.state.record(EventKind::Changed {
             change: "lookups are restored".to_owned(),
         });
     }
@@ -138,7 +138,7 @@ impl Lab {
     /// it.
     fn known_host(&self, text: &str) -> Result<Host, Invalid> {
         let host: Host = text.parse()?;
-        let receivers = self.site.receivers.values();
+        let receivers = self.state.receivers.values();
         let names = receivers
             .clone()
             .flat_map(|receiver| &receiver.names)

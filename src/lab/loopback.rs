@@ -18,7 +18,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
-use super::{Place, Spread};
+use super::{LoopbackBinding, Spread};
 use crate::name::Domain;
 
 /// Attempts at finding a free port or block of addresses before giving up. Each tries the next block,
@@ -56,7 +56,7 @@ struct Spot {
 }
 
 /// The sockets of a lab, bound and not served yet.
-pub(crate) struct Sockets {
+pub(crate) struct LoopbackSockets {
     pub(crate) map: Map,
     pub(crate) dns_udp: UdpSocket,
     pub(crate) dns_tcp: TcpListener,
@@ -112,7 +112,10 @@ impl ReverseName for IpAddr {
 ///
 /// It tries the block of addresses that the process's id gives, then the next ones; each is 1024
 /// addresses long, which is more than zones have.
-pub(crate) async fn bind(addresses: &[IpAddr], place: Place) -> io::Result<Sockets> {
+pub(crate) async fn bind(
+    addresses: &[IpAddr],
+    place: LoopbackBinding,
+) -> io::Result<LoopbackSockets> {
     let first = match place.spread {
         Spread::Ports { at, first } => return bind_ports(addresses, at, first, place).await,
         Spread::Addresses { first } => first,
@@ -140,8 +143,8 @@ async fn bind_ports(
     addresses: &[IpAddr],
     at: Ipv4Addr,
     first: u16,
-    place: Place,
-) -> io::Result<Sockets> {
+    place: LoopbackBinding,
+) -> io::Result<LoopbackSockets> {
     let mut ports = Ports(first);
     let dns = match place.dns_port {
         0 => ports.next()?,
@@ -188,7 +191,7 @@ async fn try_ports(
     at: Ipv4Addr,
     dns: u16,
     ports: &[u16],
-) -> io::Result<Sockets> {
+) -> io::Result<LoopbackSockets> {
     let (dns_udp, dns_tcp) = bind_dns(at, dns).await?;
     let stand_ins = translation(addresses, u32::from(STAND_INS));
     let (mut there, mut smtp) = (BTreeMap::new(), Vec::new());
@@ -207,7 +210,7 @@ async fn try_ports(
         smtp_port: first.map_or(0, |spot| spot.listens.port()),
         there,
     };
-    Ok(Sockets {
+    Ok(LoopbackSockets {
         map,
         dns_udp,
         dns_tcp,
@@ -217,7 +220,11 @@ async fn try_ports(
 
 /// Binds one address for each of the zone's. The first host gets the port that was asked for, or a
 /// free one, and all others must have the same: a taken one fails the whole block.
-async fn try_addresses(addresses: &[IpAddr], first: u32, place: Place) -> io::Result<Sockets> {
+async fn try_addresses(
+    addresses: &[IpAddr],
+    first: u32,
+    place: LoopbackBinding,
+) -> io::Result<LoopbackSockets> {
     let (dns_udp, dns_tcp) = bind_dns(Ipv4Addr::LOCALHOST, place.dns_port).await?;
     let mut port = place.smtp_port;
     let (mut there, mut smtp) = (BTreeMap::new(), Vec::new());
@@ -233,7 +240,7 @@ async fn try_addresses(addresses: &[IpAddr], first: u32, place: Place) -> io::Re
         smtp_port: port,
         there,
     };
-    Ok(Sockets {
+    Ok(LoopbackSockets {
         map,
         dns_udp,
         dns_tcp,
@@ -304,7 +311,7 @@ mod tests {
         lab::{Lab, NetworkKind},
         scenario::Scenario,
         sender::Reference,
-        verdict::Witness,
+        verdict::SenderKind,
     };
 
     #[test]
@@ -333,9 +340,9 @@ mod tests {
     /// What is found in the drill on a lab of this kind, and where its hosts listen.
     fn played(spread: Spread) -> (Vec<String>, Vec<SocketAddr>) {
         let scenario = Scenario::parse("s", DRILL).expect("valid");
-        let place = Place {
+        let place = LoopbackBinding {
             spread,
-            ..Place::default()
+            ..LoopbackBinding::default()
         };
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().build().expect("a runtime");
@@ -343,11 +350,11 @@ mod tests {
             let network = NetworkKind::Loopback;
             let lab = Lab::start_without_mailbox(Arc::new(scenario), network, place).await;
             let lab = lab.expect("it starts");
-            let witness = Witness::Sender {
+            let sender_kind = SenderKind::InProcess {
                 tolerance: Duration::from_secs(5),
             };
             let limit = Duration::from_secs(60);
-            let run = drill::conduct(&lab, Reference::default(), None, limit, witness).await;
+            let run = drill::conduct(&lab, Reference::default(), None, limit, sender_kind).await;
             let run = run.expect("it ends");
             let findings = run.verdict.findings.iter();
             let findings = findings.map(|finding| finding.claim.clone()).collect();
@@ -390,9 +397,9 @@ mod tests {
     #[tokio::test]
     async fn with_a_first_port_the_others_follow_it() {
         let addresses = [1, 2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
-        let place = |dns_port| Place {
+        let place = |dns_port| LoopbackBinding {
             dns_port,
-            ..Place::default()
+            ..LoopbackBinding::default()
         };
         let mut bound = None;
         // Some block of ports is free.

@@ -4,7 +4,7 @@
 //! the lab, so that a drill with many megabytes of mail needs little memory and no more than one
 //! descriptor. The system deletes the file when it is closed.
 //!
-//! What the content says (which message it is, whether it is a notification) is read in `report`,
+//! What the content says (which message it is, whether it is a notification) is read in `dsn`,
 //! from the head alone.
 
 use std::{
@@ -16,11 +16,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::report::{self, Report};
+use super::dsn::{self, DeliveryStatus};
 use crate::{event::SessionId, mail::MessageId, name::Domain, time::Moment};
 
 /// Octets of content kept in memory for each message, and the size of a slot of the spool: most
-/// mail is shorter. The head that `report` reads is as long.
+/// mail is shorter. The head that `dsn` reads is as long.
 const IN_MEMORY: usize = 64 * 1024;
 /// What follows the message's id in the Message-ID fields of the drill's messages, as in
 /// `<m1@mxdrill.test>`.
@@ -28,7 +28,7 @@ pub(crate) const ID_DOMAIN: &str = "@mxdrill.test>";
 
 /// A message that a receiver accepted.
 #[derive(Debug, Clone)]
-pub struct Captured {
+pub struct ReceivedMessage {
     /// When the receiver accepted it, on the drill's clock.
     pub at: Moment,
     /// The session in which it came.
@@ -72,11 +72,11 @@ impl Spool {
     }
 
     /// Writes a full piece into a free slot, or into a new one at the end.
-    fn write(self: &Arc<Self>, octets: &[u8; IN_MEMORY]) -> io::Result<Slot> {
+    fn write(self: &Arc<Self>, octets: &[u8; IN_MEMORY]) -> io::Result<SpoolSlot> {
         let mut slots = self.slots();
         let number = slots.free.pop().unwrap_or(slots.count);
         slots.count = slots.count.max(number + 1);
-        let slot = Slot {
+        let slot = SpoolSlot {
             spool: Arc::clone(self),
             number,
         };
@@ -110,12 +110,12 @@ impl Slots {
 }
 
 /// A part of the spool, for as long as somebody has it. Clones of a message share it.
-struct Slot {
+struct SpoolSlot {
     spool: Arc<Spool>,
     number: u64,
 }
 
-impl Slot {
+impl SpoolSlot {
     fn start(&self) -> u64 {
         self.number * IN_MEMORY as u64
     }
@@ -131,7 +131,7 @@ impl Slot {
     }
 }
 
-impl Drop for Slot {
+impl Drop for SpoolSlot {
     fn drop(&mut self) {
         let mut slots = self.spool.slots();
         slots.free.push(self.number);
@@ -161,7 +161,7 @@ pub struct Content {
     spool: Arc<Spool>,
     keeps: Keeps,
     /// What was spilled, in order; what is in memory follows it.
-    spilled: Vec<Arc<Slot>>,
+    spilled: Vec<Arc<SpoolSlot>>,
     memory: Vec<u8>,
     /// Octets that arrived, kept or not.
     octets: usize,
@@ -248,12 +248,12 @@ impl Content {
     /// The drill's id of the message, from the Message-ID in its header; `None` if it has none of
     /// the drill's.
     pub(super) fn id(&self) -> Option<MessageId> {
-        report::id(&self.head())
+        dsn::id(&self.head())
     }
 
     /// What it says as a notification (RFC 3464) about another message.
-    pub(super) fn report(&self) -> Report {
-        report::report(&self.head())
+    pub(super) fn report(&self) -> DeliveryStatus {
+        dsn::report(&self.head())
     }
 }
 

@@ -37,9 +37,9 @@ use hickory_server::{
     zone_handler::{MessageResponse, MessageResponseBuilder},
 };
 
-use super::Site;
+use super::LabState;
 use crate::{
-    event::{QueryOutcome, What},
+    event::{EventKind, QueryOutcome},
     fault::{QueryEffect, Transport},
     name::Domain,
     zone::Answer,
@@ -53,7 +53,7 @@ const MIN_PAYLOAD: usize = 512;
 /// Answers queries from the records and faults of a lab.
 #[derive(Clone)]
 pub(crate) struct NameServer {
-    site: Arc<Site>,
+    state: Arc<LabState>,
 }
 
 /// An answer after faults.
@@ -70,8 +70,8 @@ struct Decision {
 }
 
 impl NameServer {
-    pub(crate) fn new(site: Arc<Site>) -> Self {
-        Self { site }
+    pub(crate) fn new(state: Arc<LabState>) -> Self {
+        Self { state }
     }
 
     /// Answers a raw message; `None` when no answer is sent.
@@ -113,17 +113,17 @@ impl NameServer {
         record_type: RecordType,
         over: Transport,
     ) -> Option<Decision> {
-        let effect = self.site.strike_query(asked, record_type, over);
+        let effect = self.state.strike_query(asked, record_type, over);
         if let Some(QueryEffect::Delay(wait)) = effect {
             tokio::time::sleep(wait).await;
         }
-        let now = self.site.clock.now();
+        let now = self.state.clock.now();
         let name = self
-            .site
+            .state
             .network
             .untranslated_reverse(asked)
             .unwrap_or_else(|| asked.clone());
-        let mut answer = self.site.zones().at(now).answer(&name, record_type);
+        let mut answer = self.state.zones().at(now).answer(&name, record_type);
         let code = match effect {
             Some(QueryEffect::Timeout) => None,
             Some(QueryEffect::ServFail) => Some(ResponseCode::ServFail),
@@ -143,7 +143,7 @@ impl NameServer {
         }
         let outcome = QueryOutcome::new(code, answer.records.is_empty());
         // Logged even if nothing is sent: the sender did ask.
-        self.site.record(What::Query {
+        self.state.record(EventKind::Query {
             name: asked.clone(),
             record_type,
             over,
@@ -153,7 +153,7 @@ impl NameServer {
         });
         if replaced {
             let negative = matches!(code, Some(ResponseCode::NXDomain | ResponseCode::NoError));
-            answer.soa = negative.then(|| self.site.zones().at(now).soa_for(&name));
+            answer.soa = negative.then(|| self.state.zones().at(now).soa_for(&name));
         }
         answer.code = code?;
         // The answer must be about the name that was asked for, in the client's own form of it.
@@ -175,7 +175,7 @@ impl NameServer {
     /// A record with its address replaced by the one at which the network has the host.
     fn translate(&self, record: &Record) -> Record {
         let mut record = record.clone();
-        let translated = |address: IpAddr| self.site.network.translated(address);
+        let translated = |address: IpAddr| self.state.network.translated(address);
         match &mut record.data {
             RData::A(A(address)) => {
                 if let IpAddr::V4(there) = translated((*address).into()) {
@@ -249,7 +249,7 @@ impl RequestHandler for NameServer {
         metadata.response_code = decision.answer.code;
         metadata.truncation = decision.truncated;
         metadata.authentic_data =
-            asks_for_ad(request) && self.site.vouches_for(&asked, &decision.answer);
+            asks_for_ad(request) && self.state.vouches_for(&asked, &decision.answer);
         if decision.wrong_id {
             metadata.id = metadata.id.wrapping_add(1);
         }

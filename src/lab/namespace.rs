@@ -41,7 +41,7 @@ pub(super) use self::tap::Seen;
 use self::tap::Tap;
 pub(crate) use self::tap::caught_up;
 use super::{
-    Packet, Site, door,
+    LabState, Packet, listener,
     network::{HTTPS_PORT, MAX_SESSIONS, TOO_MANY_SESSIONS},
     receiver::Receiver,
 };
@@ -79,7 +79,7 @@ const MAX_IGNORED: usize = 60;
 /// The sockets of a lab in a private network, bound.
 ///
 /// The name server and the tap are bound before anything runs, receivers when they are served.
-pub(super) struct Sockets {
+pub(super) struct PrivateSockets {
     /// The name server's pairs, one for each address at which it answers.
     dns: Vec<(UdpSocket, TcpListener)>,
     /// A packet socket; to the runtime, a socket of datagrams like another.
@@ -90,13 +90,13 @@ pub(super) struct Sockets {
 ///
 /// # Errors
 /// That the network is not one where this may be done.
-pub(super) async fn bind(packets: Seen) -> io::Result<Sockets> {
+pub(super) async fn bind(packets: Seen) -> io::Result<PrivateSockets> {
     let dns_tcp = TcpListener::bind(NAME_SERVER).await?;
     let mut dns = vec![(UdpSocket::bind(NAME_SERVER).await?, dns_tcp)];
     // Where a family is missing, nobody asks in it.
     let public = PUBLIC_RESOLVERS.map(|address| SocketAddr::new(address, NAME_SERVER.port()));
     dns.extend(public.into_iter().filter_map(|at| bind_dns(at).ok()));
-    Ok(Sockets {
+    Ok(PrivateSockets {
         dns,
         tap: tap::open(packets)?,
     })
@@ -110,7 +110,7 @@ fn is_name_server(at: SocketAddr) -> bool {
 /// The name server's sockets at an address that no interface has; an error where its family is
 /// missing.
 fn bind_dns(at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
-    let tcp = listener(at, &Door::Open)?;
+    let tcp = listener(at, &Listening::Open)?;
     let udp = Socket::new(Family::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
     bind_anywhere(&udp, at)?;
     Ok((
@@ -124,37 +124,37 @@ fn bind_dns(at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
 /// # Errors
 /// That a receiver could not listen.
 pub(super) fn serve(
-    site: &Arc<Site>,
-    sockets: Sockets,
+    state: &Arc<LabState>,
+    sockets: PrivateSockets,
     packets: Option<mpsc::UnboundedSender<Packet>>,
     own_host: OwnHost,
     tasks: &mut JoinSet<()>,
 ) -> io::Result<()> {
-    door::serve_dns(site, sockets.dns, tasks)?;
-    for (address, host) in &site.policy_hosts {
-        let listener = listener(SocketAddr::new(*address, HTTPS_PORT), &Door::Open)?;
+    listener::serve_dns(state, sockets.dns, tasks)?;
+    for (address, host) in &state.policy_hosts {
+        let listener = listener(SocketAddr::new(*address, HTTPS_PORT), &Listening::Open)?;
         let listener = TcpListener::from_std(listener.into())?;
-        tasks.spawn(door::listen_https(
-            Arc::clone(site),
+        tasks.spawn(listener::listen_https(
+            Arc::clone(state),
             Arc::clone(host),
             listener,
         ));
     }
     let mut doors = BTreeMap::new();
-    for (address, receiver) in &site.receivers {
+    for (address, receiver) in &state.receivers {
         let (ignore, ignored) = mpsc::unbounded_channel();
         doors.insert(*address, ignore);
-        let gate = Gate::new(Arc::clone(site), Arc::clone(receiver), ignored)?;
+        let gate = Gate::new(Arc::clone(state), Arc::clone(receiver), ignored)?;
         tasks.spawn(gate.keep());
     }
-    let tap = Tap::new(site, doors, packets, own_host);
+    let tap = Tap::new(state, doors, packets, own_host);
     tasks.spawn(tap.watch(sockets.tap));
     Ok(())
 }
 
 /// What a receiver does with a connection at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Door {
+enum Listening {
     Open,
     /// No listener: the kernel refuses.
     Shut,
@@ -169,10 +169,10 @@ enum Door {
 /// It keeps the listener as long as it can and changes the filter on it: a listener that is closed
 /// and bound again would lose connections that wait in its backlog.
 struct Gate {
-    site: Arc<Site>,
+    state: Arc<LabState>,
     receiver: Arc<Receiver>,
     address: SocketAddr,
-    door: Door,
+    door: Listening,
     /// `None` while the receiver refuses.
     listener: Option<TcpListener>,
     /// Client ports whose connections a counting fault left unanswered: they are not to be answered
@@ -184,16 +184,16 @@ struct Gate {
 
 impl Gate {
     fn new(
-        site: Arc<Site>,
+        state: Arc<LabState>,
         receiver: Arc<Receiver>,
         told: mpsc::UnboundedReceiver<u16>,
     ) -> io::Result<Self> {
         let address = SocketAddr::new(receiver.address, SMTP_PORT);
         let mut gate = Self {
-            site,
+            state,
             receiver,
             address,
-            door: Door::Shut,
+            door: Listening::Shut,
             listener: None,
             ignored: BTreeSet::new(),
             told,
@@ -204,23 +204,23 @@ impl Gate {
 
     /// What the faults of the moment ask for. A receiver may ignore some ports although no fault is
     /// left: their kernels still repeat.
-    fn wanted(&self) -> Door {
-        match self.site.foresee_connect(&self.receiver) {
-            Some((Effect::Refuse, _)) => Door::Shut,
-            Some((Effect::Timeout, _)) => Door::Silent,
-            _ if self.ignored.is_empty() => Door::Open,
-            _ => Door::Deaf(self.ignored.clone()),
+    fn wanted(&self) -> Listening {
+        match self.state.foresee_connect(&self.receiver) {
+            Some((Effect::Refuse, _)) => Listening::Shut,
+            Some((Effect::Timeout, _)) => Listening::Silent,
+            _ if self.ignored.is_empty() => Listening::Open,
+            _ => Listening::Deaf(self.ignored.clone()),
         }
     }
 
-    /// Makes the door what is wanted now.
+    /// Makes the listener what is wanted now.
     fn turn(&mut self) -> io::Result<()> {
         let wanted = self.wanted();
         if wanted == self.door {
             return Ok(());
         }
         match (&wanted, &self.listener) {
-            (Door::Shut, _) => self.listener = None,
+            (Listening::Shut, _) => self.listener = None,
             (door, Some(listener)) => attach(socket2::SockRef::from(listener), door)?,
             (door, None) => {
                 let listener = listener(self.address, door)?;
@@ -231,29 +231,29 @@ impl Gate {
         Ok(())
     }
 
-    /// Keeps the door as it should be, and accepts connections, until the lab stops.
+    /// Keeps the listener as it should be, and accepts connections, until the lab stops.
     ///
     /// Changes come before connections: ports that the tap tells, faults by hand, the edges of
     /// windows.
     async fn keep(mut self) {
-        let mut changed = self.site.faults_changed.subscribe();
+        let mut changed = self.state.faults_changed.subscribe();
         let mut sessions = JoinSet::new();
         loop {
             if let Err(error) = self.turn() {
                 let text = format!("the receiver at {} could not listen: {error}", self.address);
-                self.site.own_fault(text);
+                self.state.own_fault(text);
                 return;
             }
-            let next = self.site.faults().next_change(self.site.clock.now());
+            let next = self.state.faults().next_change(self.state.clock.now());
             let window = async {
                 match next {
-                    Some(moment) => self.site.clock.sleep_until(moment).await,
+                    Some(moment) => self.state.clock.sleep_until(moment).await,
                     None => std::future::pending().await,
                 }
             };
             let accepted = async {
                 match &self.listener {
-                    Some(listener) => door::accept(&self.site, listener).await,
+                    Some(listener) => listener::accept(&self.state, listener).await,
                     None => std::future::pending().await,
                 }
             };
@@ -279,18 +279,18 @@ impl Gate {
     /// Serves a connection, or resets it if the lab has as many as it serves.
     fn admit(&self, sessions: &mut JoinSet<()>, socket: TcpStream, peer: SocketAddr) {
         if sessions.len() >= MAX_SESSIONS {
-            self.site.own_fault(TOO_MANY_SESSIONS.to_owned());
+            self.state.own_fault(TOO_MANY_SESSIONS.to_owned());
             Stream::Tcp(socket).reset_on_drop();
             return;
         }
-        let (site, receiver) = (Arc::clone(&self.site), Arc::clone(&self.receiver));
-        sessions.spawn(door::admit(site, receiver, socket, peer));
+        let (state, receiver) = (Arc::clone(&self.state), Arc::clone(&self.receiver));
+        sessions.spawn(listener::admit(state, receiver, socket, peer));
     }
 }
 
 /// A listener whose filter is attached before it listens, so that not even the first packet gets a
 /// wrong answer.
-fn listener(address: SocketAddr, door: &Door) -> io::Result<Socket> {
+fn listener(address: SocketAddr, door: &Listening) -> io::Result<Socket> {
     let family = Family::for_address(address);
     let socket = Socket::new(family, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -315,18 +315,18 @@ fn bind_anywhere(socket: &Socket, address: SocketAddr) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("{address}: {error}")))
 }
 
-/// Lets the kernel drop what the door does not answer. A classic BPF program sees a segment from its
+/// Lets the kernel drop what the listener does not answer. A classic BPF program sees a segment from its
 /// TCP header on, the source port first.
-fn attach(socket: socket2::SockRef<'_>, door: &Door) -> io::Result<()> {
+fn attach(socket: socket2::SockRef<'_>, door: &Listening) -> io::Result<()> {
     const LOAD_HALF: u16 = 0x28;
     const JUMP_IF_EQUAL: u16 = 0x15;
     const RETURN: u16 = 0x06;
     const DROP: SockFilter = SockFilter::new(RETURN, 0, 0, 0);
     const PASS: SockFilter = SockFilter::new(RETURN, 0, 0, u32::MAX);
     let filter = match door {
-        Door::Silent => vec![DROP],
-        Door::Open | Door::Shut => vec![PASS],
-        Door::Deaf(ports) => {
+        Listening::Silent => vec![DROP],
+        Listening::Open | Listening::Shut => vec![PASS],
+        Listening::Deaf(ports) => {
             let mut filter = vec![SockFilter::new(LOAD_HALF, 0, 0, 0)];
             for port in ports {
                 filter.push(SockFilter::new(JUMP_IF_EQUAL, 0, 1, u32::from(*port)));

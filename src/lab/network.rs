@@ -30,15 +30,15 @@ use tokio::{
 };
 
 use super::{
-    Site,
+    LabState,
     loopback::Map,
     memory::{self},
+    mta_sts_server::{self, MtaStsServer},
     name_server::NameServer,
-    policy_host::{self, PolicyHost},
     receiver::{self, Receiver},
 };
 use crate::{
-    event::{Connected, Purpose, SessionId, What},
+    event::{AttemptHint, Connected, EventKind, SessionId},
     fault::{Effect, Stage},
     name::Domain,
     stream::Stream,
@@ -103,7 +103,7 @@ pub(crate) enum Incoming {
     },
     Dns(Stream),
     Https {
-        host: Arc<PolicyHost>,
+        host: Arc<MtaStsServer>,
         stream: Stream,
     },
 }
@@ -191,29 +191,29 @@ impl Network {
 /// router that has no route; a fault at `connect` strikes; else the session begins. Each way out is
 /// logged once, here or by who accepts.
 pub(crate) async fn connect(
-    site: &Arc<Site>,
+    state: &Arc<LabState>,
     address: IpAddr,
     port: u16,
-    purpose: Purpose,
+    hint: AttemptHint,
 ) -> io::Result<Stream> {
-    let Some(receiver) = site
+    let Some(receiver) = state
         .receivers
         .get(&address)
-        .filter(|_| port == site.network.smtp_port())
+        .filter(|_| port == state.network.smtp_port())
     else {
         record_connect(
-            site,
-            site.next_session(),
+            state,
+            state.next_session(),
             address,
             &[],
             Connected::Unreachable,
-            purpose,
+            hint,
         );
         return Err(io::ErrorKind::HostUnreachable.into());
     };
-    match &site.network {
-        Network::Memory(incoming) => connect_memory(site, receiver, incoming, purpose).await,
-        Network::Loopback(map) => connect_loopback(site, receiver, map, purpose).await,
+    match &state.network {
+        Network::Memory(incoming) => connect_memory(state, receiver, incoming, hint).await,
+        Network::Loopback(map) => connect_loopback(state, receiver, map, hint).await,
         // Whom a connection is for nobody says here: what is seen is seen on the wire.
         Network::Namespace => TcpStream::connect((address, port)).await.map(Stream::Tcp),
     }
@@ -223,12 +223,12 @@ pub(crate) async fn connect(
 ///
 /// # Errors
 /// When no such server has that address, or the connection fails.
-pub(crate) async fn connect_https(site: &Arc<Site>, address: IpAddr) -> io::Result<Stream> {
-    let host = site
+pub(crate) async fn connect_https(state: &Arc<LabState>, address: IpAddr) -> io::Result<Stream> {
+    let host = state
         .policy_hosts
         .get(&address)
         .ok_or(io::ErrorKind::HostUnreachable)?;
-    match &site.network {
+    match &state.network {
         Network::Memory(incoming) => {
             let (near, stream) = Stream::pair();
             let host = Arc::clone(host);
@@ -252,8 +252,8 @@ pub(crate) async fn connect_https(site: &Arc<Site>, address: IpAddr) -> io::Resu
 ///
 /// # Errors
 /// When the connection fails.
-pub(super) async fn connect_dns(site: &Site) -> io::Result<Stream> {
-    match &site.network {
+pub(super) async fn connect_dns(state: &LabState) -> io::Result<Stream> {
+    match &state.network {
         Network::Memory(incoming) => {
             let (near, far) = Stream::pair();
             incoming
@@ -261,7 +261,7 @@ pub(super) async fn connect_dns(site: &Site) -> io::Result<Stream> {
                 .map_err(|_| io::ErrorKind::ConnectionRefused)?;
             Ok(near)
         }
-        Network::Loopback(_) | Network::Namespace => TcpStream::connect(site.network.resolver())
+        Network::Loopback(_) | Network::Namespace => TcpStream::connect(state.network.resolver())
             .await
             .map(Stream::Tcp),
     }
@@ -270,23 +270,23 @@ pub(super) async fn connect_dns(site: &Site) -> io::Result<Stream> {
 /// Connects by a pair of pipes. A fault strikes and is counted here, since nobody listens on this
 /// network.
 async fn connect_memory(
-    site: &Arc<Site>,
+    state: &Arc<LabState>,
     receiver: &Arc<Receiver>,
     incoming: &mpsc::UnboundedSender<Incoming>,
-    purpose: Purpose,
+    hint: AttemptHint,
 ) -> io::Result<Stream> {
-    let session = site.next_session();
+    let session = state.next_session();
     let logged = |result| {
         record_connect(
-            site,
+            state,
             session,
             receiver.address,
             &receiver.names,
             result,
-            purpose,
+            hint,
         )
     };
-    match site.strike(receiver, Stage::Connect, None) {
+    match state.strike(receiver, Stage::Connect, None) {
         Some(Effect::Refuse) => {
             logged(Connected::Refused);
             Err(io::ErrorKind::ConnectionRefused.into())
@@ -318,35 +318,35 @@ async fn connect_memory(
 /// Connects by a socket. Its port is bound first and announced, so that the listener knows for
 /// which message it is when it accepts.
 async fn connect_loopback(
-    site: &Arc<Site>,
+    state: &Arc<LabState>,
     receiver: &Arc<Receiver>,
     map: &Map,
-    purpose: Purpose,
+    hint: AttemptHint,
 ) -> io::Result<Stream> {
     let there = map
         .listens(receiver.address)
         .ok_or(io::ErrorKind::HostUnreachable)?;
     // A refusal or a silence that is no count happens in the kernel, unseen by the listener.
-    match site.foresee_connect(receiver) {
+    match state.foresee_connect(receiver) {
         Some((Effect::Refuse, false)) => {
             record_connect(
-                site,
-                site.next_session(),
+                state,
+                state.next_session(),
                 receiver.address,
                 &receiver.names,
                 Connected::Refused,
-                purpose,
+                hint,
             );
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         Some((Effect::Timeout, false)) => {
             record_connect(
-                site,
-                site.next_session(),
+                state,
+                state.next_session(),
                 receiver.address,
                 &receiver.names,
                 Connected::Timeout,
-                purpose,
+                hint,
             );
             return std::future::pending().await;
         }
@@ -355,36 +355,36 @@ async fn connect_loopback(
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     let from = socket.local_addr()?;
-    site.announce(from, purpose);
+    state.announce(from, hint);
     let connected = socket.connect(there).await;
     // The listener asks for it once; a connection that never came about leaves it.
-    let stream = connected.inspect_err(|_| drop(site.announced(from)))?;
+    let stream = connected.inspect_err(|_| drop(state.announced(from)))?;
     stream.set_nodelay(true)?;
     Ok(Stream::Tcp(stream))
 }
 
 /// Logs what came of a connection.
 pub(super) fn record_connect(
-    site: &Site,
+    state: &LabState,
     session: SessionId,
     address: IpAddr,
     hosts: &[Domain],
     result: Connected,
-    purpose: Purpose,
+    hint: AttemptHint,
 ) {
-    site.record(What::Connect {
+    state.record(EventKind::Connect {
         session,
         address,
         hosts: hosts.to_vec(),
         result,
-        purpose,
+        hint,
     });
 }
 
 /// Serves what arrives on the memory network, until the lab stops. One task accepts for all
 /// receivers, in the order of arrival, so that a drill replays.
 pub(super) async fn serve_memory(
-    site: Arc<Site>,
+    state: Arc<LabState>,
     mut connections: mpsc::UnboundedReceiver<Incoming>,
 ) {
     let mut sessions = JoinSet::new();
@@ -392,7 +392,7 @@ pub(super) async fn serve_memory(
         while sessions.try_join_next().is_some() {}
         match incoming {
             Incoming::Smtp { stream, .. } if sessions.len() >= MAX_SESSIONS => {
-                site.own_fault(TOO_MANY_SESSIONS.to_owned());
+                state.own_fault(TOO_MANY_SESSIONS.to_owned());
                 stream.reset_on_drop()
             }
             Incoming::Smtp {
@@ -401,17 +401,17 @@ pub(super) async fn serve_memory(
                 stream,
             } => {
                 sessions.spawn(receiver::serve(
-                    Arc::clone(&site),
+                    Arc::clone(&state),
                     receiver,
                     session,
                     stream,
                 ));
             }
             Incoming::Https { host, stream } => {
-                sessions.spawn(policy_host::serve(Arc::clone(&site), host, stream));
+                sessions.spawn(mta_sts_server::serve(Arc::clone(&state), host, stream));
             }
             Incoming::Dns(stream) => {
-                let server = NameServer::new(Arc::clone(&site));
+                let server = NameServer::new(Arc::clone(&state));
                 // An error is a client that went away.
                 sessions.spawn(async move { drop(memory::serve_dns_stream(server, stream).await) });
             }
@@ -421,20 +421,20 @@ pub(super) async fn serve_memory(
 
 /// Waits until the lab has seen what happened on its network so far; others than a private network show it
 /// at once.
-pub(crate) async fn caught_up(site: &Site) {
+pub(crate) async fn caught_up(state: &LabState) {
     #[cfg(all(target_os = "linux", feature = "private-network"))]
-    if matches!(site.network, Network::Namespace) {
-        super::namespace::caught_up(site).await;
+    if matches!(state.network, Network::Namespace) {
+        super::namespace::caught_up(state).await;
     }
     #[cfg(not(all(target_os = "linux", feature = "private-network")))]
-    let _ = site;
+    let _ = state;
 }
 
 /// Lets the time till a moment pass at once where it is real and may leap: in a private network, whose lab
 /// alone keeps the drill's time. Nothing may be under way.
-pub(crate) async fn leap_to(site: &Site, moment: Moment) {
-    if matches!(site.network, Network::Namespace) {
-        caught_up(site).await;
-        site.clock.leap_to(moment);
+pub(crate) async fn leap_to(state: &LabState, moment: Moment) {
+    if matches!(state.network, Network::Namespace) {
+        caught_up(state).await;
+        state.clock.leap_to(moment);
     }
 }

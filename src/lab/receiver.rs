@@ -31,14 +31,14 @@ use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use self::{command::Command, envelope::Envelope};
-use super::{Site, upstream::Upstream};
+use self::{command::SmtpCommand, envelope::ReceivedEnvelope};
+use super::{LabState, upstream::Upstream};
 use crate::{
     connection::{Connection, Line, LineEnd},
-    event::{BareOctet, Ended, Place, SessionId, What},
+    event::{BareOctet, EventKind, SessionEnd, SessionId, SessionPart},
     fault::Stage,
     name::Domain,
-    reply::{Reply, Severity},
+    reply::{Reply, ReplyClass},
     stream::Stream,
     tls::Credentials,
 };
@@ -79,12 +79,12 @@ impl Receiver {
 enum Step {
     Go,
     /// The session is over, and how.
-    Ended(Ended),
+    Ended(SessionEnd),
 }
 
 /// One session with a client.
 pub(crate) struct Session {
-    site: Arc<Site>,
+    state: Arc<LabState>,
     receiver: Arc<Receiver>,
     id: SessionId,
     connection: Connection,
@@ -99,18 +99,23 @@ pub(crate) struct Session {
     refusing: bool,
     /// The transaction under way: from a MAIL that was accepted to the end of the data, RSET or
     /// another EHLO.
-    envelope: Option<Envelope>,
+    envelope: Option<ReceivedEnvelope>,
     /// Bad commands in a row.
     errors: usize,
     /// The bare CRs and LFs that were logged, so that each kind is once for each session.
-    bare: BTreeSet<(Place, BareOctet)>,
+    bare: BTreeSet<(SessionPart, BareOctet)>,
 }
 
 /// Serves a client from greeting to end.
-pub(crate) async fn serve(site: Arc<Site>, receiver: Arc<Receiver>, id: SessionId, stream: Stream) {
+pub(crate) async fn serve(
+    state: Arc<LabState>,
+    receiver: Arc<Receiver>,
+    id: SessionId,
+    stream: Stream,
+) {
     let connection = Connection::new(stream);
     let mut session = Session {
-        site,
+        state,
         receiver,
         id,
         connection,
@@ -123,13 +128,13 @@ pub(crate) async fn serve(site: Arc<Site>, receiver: Arc<Receiver>, id: SessionI
         bare: BTreeSet::new(),
     };
     // An I/O error is a client that went away.
-    let how = session.run().await.unwrap_or(Ended::ClientClosed);
-    session.site.record(What::End { session: id, how });
+    let how = session.run().await.unwrap_or(SessionEnd::ClientClosed);
+    session.state.record(EventKind::End { session: id, how });
 }
 
 impl Session {
     /// The session from greeting to end; how it ended.
-    async fn run(&mut self) -> io::Result<Ended> {
+    async fn run(&mut self) -> io::Result<SessionEnd> {
         let greeting = self.greeting().await;
         if let Step::Ended(how) = self.greet(greeting).await? {
             return Ok(how);
@@ -145,7 +150,7 @@ impl Session {
                     self.command(line).await?
                 }
                 Line::TooLong => self.too_long().await?,
-                Line::End => return Ok(Ended::ClientClosed),
+                Line::End => return Ok(SessionEnd::ClientClosed),
             };
             if let Step::Ended(how) = step {
                 return Ok(how);
@@ -209,31 +214,31 @@ impl Session {
     }
 
     /// Hangs up on a client that was idle for too long (RFC 5321 section 3.8 allows a 421).
-    async fn idle(&mut self) -> io::Result<Ended> {
+    async fn idle(&mut self) -> io::Result<SessionEnd> {
         self.connection
             .send(b"421 4.4.2 idle for too long\r\n")
             .await?;
         self.connection.close().await;
-        Ok(Ended::Idle)
+        Ok(SessionEnd::Idle)
     }
 
     /// Sends the greeting, and remembers if it was negative.
     async fn greet(&mut self, greeting: Reply) -> io::Result<Step> {
         let (step, sent) = self.answer(Stage::Greeting, None, None, greeting).await?;
-        self.refusing = sent.is_some_and(|reply| reply.severity() != Severity::Positive);
+        self.refusing = sent.is_some_and(|reply| reply.severity() != ReplyClass::Positive);
         Ok(step)
     }
 
     /// Serves one command.
     async fn command(&mut self, mut line: Vec<u8>) -> io::Result<Step> {
-        let command = Command::read(&line);
+        let command = SmtpCommand::read(&line);
         line.extend_from_slice(b"\r\n");
         self.command = line;
         let command = match command {
             Ok(command) => command,
             Err(reply) => return self.misunderstood(reply).await,
         };
-        if self.refusing && command != Command::Quit {
+        if self.refusing && command != SmtpCommand::Quit {
             self.command.clear();
             return self
                 .complain(Reply::new(503, "5.5.1 no service here"))
@@ -242,27 +247,27 @@ impl Session {
         // Only an unbroken row of bad commands gets a client hung up on.
         self.errors = 0;
         match command {
-            Command::Ehlo(host) => self.hello(&host, true).await,
-            Command::Helo(host) => self.hello(&host, false).await,
-            Command::StartTls => self.starttls().await,
-            Command::Mail(from, with) => self.mail(&from, &with).await,
-            Command::Rcpt(to, with) => self.rcpt(&to, &with).await,
-            Command::Data => self.data().await,
-            Command::Quit => self.quit().await,
-            Command::Rset => {
+            SmtpCommand::Ehlo(host) => self.hello(&host, true).await,
+            SmtpCommand::Helo(host) => self.hello(&host, false).await,
+            SmtpCommand::StartTls => self.starttls().await,
+            SmtpCommand::Mail(from, with) => self.mail(&from, &with).await,
+            SmtpCommand::Rcpt(to, with) => self.rcpt(&to, &with).await,
+            SmtpCommand::Data => self.data().await,
+            SmtpCommand::Quit => self.quit().await,
+            SmtpCommand::Rset => {
                 self.envelope = None;
                 self.say_grouped(Reply::new(250, "2.0.0 reset")).await
             }
-            Command::Noop => self.say(Reply::new(250, "2.0.0 ok")).await,
-            Command::Vrfy => {
+            SmtpCommand::Noop => self.say(Reply::new(250, "2.0.0 ok")).await,
+            SmtpCommand::Vrfy => {
                 self.say(Reply::new(252, "2.5.2 send some mail and see"))
                     .await
             }
-            Command::Help => {
+            SmtpCommand::Help => {
                 self.say(Reply::new(214, "2.0.0 a receiver of mxdrill"))
                     .await
             }
-            Command::Other(verb) => {
+            SmtpCommand::Other(verb) => {
                 self.complain(Reply::new(502, format!("5.5.1 {verb} is not offered")))
                     .await
             }
@@ -274,7 +279,7 @@ impl Session {
     /// Such is DATA, RSET or QUIT with an argument (501, and none of the stages that
     /// `stage_of` knows): a lenient server would obey it.
     async fn misunderstood(&mut self, reply: Reply) -> io::Result<Step> {
-        let stage = Command::stage_of(&self.command);
+        let stage = SmtpCommand::stage_of(&self.command);
         if stage.is_none() && reply.code == 501 {
             self.command.clear();
         }
@@ -284,17 +289,17 @@ impl Session {
     /// Tells of a command line that CRLF alone should have ended.
     fn look_at_end(&mut self, line: &[u8], end: LineEnd) {
         if end == LineEnd::Lf {
-            self.tell_bare(Place::Command, BareOctet::Lf);
+            self.tell_bare(SessionPart::Command, BareOctet::Lf);
         }
         if line.contains(&b'\r') {
-            self.tell_bare(Place::Command, BareOctet::Cr);
+            self.tell_bare(SessionPart::Command, BareOctet::Cr);
         }
     }
 
     /// Tells of a CR or LF by itself, each kind once for each session.
-    fn tell_bare(&mut self, place: Place, octet: BareOctet) {
+    fn tell_bare(&mut self, place: SessionPart, octet: BareOctet) {
         if self.bare.insert((place, octet)) {
-            self.site.record(What::BareOctet {
+            self.state.record(EventKind::BareOctet {
                 session: self.id,
                 octet,
                 place,
@@ -333,7 +338,7 @@ impl Session {
             .await?;
         if let Step::Go = step {
             self.connection.close().await;
-            return Ok(Step::Ended(Ended::Quit));
+            return Ok(Step::Ended(SessionEnd::Quit));
         }
         Ok(step)
     }
@@ -368,5 +373,5 @@ fn lost_upstream(error: &io::Error) -> Reply {
 }
 
 fn is_positive(reply: Option<&Reply>) -> bool {
-    reply.is_some_and(|reply| reply.severity() == Severity::Positive)
+    reply.is_some_and(|reply| reply.severity() == ReplyClass::Positive)
 }

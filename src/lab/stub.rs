@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    Site,
+    LabState,
     name_server::{MAX_PAYLOAD, NameServer},
     network::{self, Network},
 };
@@ -36,7 +36,7 @@ const DATAGRAMS: usize = 3;
 /// # Errors
 /// That no answer came in time, or what the network says.
 pub(crate) async fn ask(
-    site: &Arc<Site>,
+    state: &Arc<LabState>,
     name: &Name,
     record_type: RecordType,
 ) -> io::Result<DnsResponse> {
@@ -50,9 +50,9 @@ pub(crate) async fn ask(
         .get_or_insert_with(Edns::new)
         .set_max_payload(MAX_PAYLOAD);
     let octets = query.to_vec().map_err(io::Error::other)?;
-    let answer = timeout(TIMEOUT, over_udp(site, &query, &octets)).await??;
+    let answer = timeout(TIMEOUT, over_udp(state, &query, &octets)).await??;
     match answer.truncation && !is_failure(&answer) {
-        true => timeout(TIMEOUT, over_tcp(site, &query, &octets)).await?,
+        true => timeout(TIMEOUT, over_tcp(state, &query, &octets)).await?,
         false => Ok(answer),
     }
 }
@@ -66,10 +66,14 @@ pub(crate) fn is_failure(answer: &DnsResponse) -> bool {
 }
 
 /// Sends a query until the first answer to any of its datagrams.
-async fn over_udp(site: &Arc<Site>, query: &Message, octets: &[u8]) -> io::Result<DnsResponse> {
+async fn over_udp(
+    state: &Arc<LabState>,
+    query: &Message,
+    octets: &[u8],
+) -> io::Result<DnsResponse> {
     let mut sent = FuturesUnordered::new();
     loop {
-        sent.push(datagram(site, query, octets));
+        sent.push(datagram(state, query, octets));
         tokio::select! {
             biased;
             Some(answer) = sent.next() => return answer,
@@ -79,9 +83,13 @@ async fn over_udp(site: &Arc<Site>, query: &Message, octets: &[u8]) -> io::Resul
 }
 
 /// Sends a query in a datagram, and waits for what answers it: whatever else comes is passed over.
-async fn datagram(site: &Arc<Site>, query: &Message, octets: &[u8]) -> io::Result<DnsResponse> {
-    if let Network::Memory(_) = &site.network {
-        let server = NameServer::new(Arc::clone(site));
+async fn datagram(
+    state: &Arc<LabState>,
+    query: &Message,
+    octets: &[u8],
+) -> io::Result<DnsResponse> {
+    if let Network::Memory(_) = &state.network {
+        let server = NameServer::new(Arc::clone(state));
         let answer = server.answer(octets.to_vec(), Transport::Udp).await;
         // As on a wire, others get on while an answer is on its way.
         yield_now().await;
@@ -90,7 +98,7 @@ async fn datagram(site: &Arc<Site>, query: &Message, octets: &[u8]) -> io::Resul
             None => std::future::pending().await,
         };
     }
-    let server = site.network.resolver();
+    let server = state.network.resolver();
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
     socket.send_to(octets, server).await?;
     let mut buffer = [0; MAX_PAYLOAD as usize];
@@ -104,8 +112,12 @@ async fn datagram(site: &Arc<Site>, query: &Message, octets: &[u8]) -> io::Resul
 }
 
 /// Sends a query over a connection of its own: messages are preceded by their length (RFC 1035 section 4.2.2).
-async fn over_tcp(site: &Arc<Site>, query: &Message, octets: &[u8]) -> io::Result<DnsResponse> {
-    let mut stream = network::connect_dns(site).await?;
+async fn over_tcp(
+    state: &Arc<LabState>,
+    query: &Message,
+    octets: &[u8],
+) -> io::Result<DnsResponse> {
+    let mut stream = network::connect_dns(state).await?;
     let length = u16::try_from(octets.len()).map_err(io::Error::other)?;
     stream
         .write_all(&[&length.to_be_bytes(), octets].concat())

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Findings,
+    DomainFindings,
     catalogue::{
         IPV6_ABSENT, IPV6_ONLY, PTR_MISMATCH, PTR_MISSING, SHARED_ADDRESS, SHARED_NETWORK,
         TARGET_LOCALHOST, TARGET_PRIVATE,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     name::Domain,
-    survey::{Host, Listed, Place},
+    records::{KnownHost, Location, MxTarget},
     zone::present,
 };
 
@@ -33,17 +33,17 @@ const RESERVED: [&str; 7] = [
     "example.net",
     "example.org",
 ];
-pub(super) fn check(findings: &mut Findings<'_>, named: &[&Listed]) {
+pub(super) fn check(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     sharing(findings, named);
     families(findings, named);
     reverse(findings, named);
 }
 
 /// Whether senders can get to the addresses of a host.
-pub(super) fn reachable(findings: &mut Findings<'_>, host: &Domain, known: &Host) {
+pub(super) fn reachable(findings: &mut DomainFindings<'_>, host: &Domain, known: &KnownHost) {
     let documented = RESERVED.iter().any(|name| {
         let name: Result<Domain, _> = name.parse();
-        name.is_ok_and(|name| findings.survey.domain.is_within(&name))
+        name.is_ok_and(|name| findings.domain_records.domain.is_within(&name))
     });
     for (address, placed) in known.addressed() {
         if address.is_loopback() {
@@ -98,13 +98,13 @@ fn reserved_ipv6(address: Ipv6Addr, documented: bool) -> Option<&'static str> {
 }
 
 /// What exchangers have in common.
-fn sharing(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
+fn sharing(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
+    let domain_records = findings.domain_records;
     let mut at: BTreeMap<IpAddr, BTreeSet<&Domain>> = BTreeMap::new();
-    let mut places: BTreeMap<IpAddr, Option<Place>> = BTreeMap::new();
+    let mut places: BTreeMap<IpAddr, Option<Location>> = BTreeMap::new();
     let mut uncertain = false;
     for listed in named {
-        let Some(known) = survey.hosts.get(&listed.host) else {
+        let Some(known) = domain_records.hosts.get(&listed.host) else {
             continue;
         };
         uncertain |= known.is_uncertain();
@@ -123,7 +123,10 @@ fn sharing(findings: &mut Findings<'_>, named: &[&Listed]) {
     let networks = Networks::of(at.keys().copied());
     if hosts.len() > 1 && at.len() > 1 && !uncertain && networks.is_one() {
         let networks = listed(networks.ipv4.iter().chain(&networks.ipv6));
-        let message = format!("all exchangers of {} are in {networks}", survey.domain);
+        let message = format!(
+            "all exchangers of {} are in {networks}",
+            domain_records.domain
+        );
         findings.add(SHARED_NETWORK, named[0].place.clone(), message);
     }
 }
@@ -168,11 +171,11 @@ fn network(address: IpAddr) -> String {
 /// Which address families lead to an exchanger.
 ///
 /// A sender with IPv4 only must find a host at each preference, or it passes over a whole level.
-fn families(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
-    let known: Vec<(&&Listed, &Host)> = named
+fn families(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
+    let domain_records = findings.domain_records;
+    let known: Vec<(&&MxTarget, &KnownHost)> = named
         .iter()
-        .filter_map(|listed| Some((listed, survey.hosts.get(&listed.host)?)))
+        .filter_map(|listed| Some((listed, domain_records.hosts.get(&listed.host)?)))
         .collect();
     let uncertain = known.iter().any(|(_, host)| host.is_uncertain());
     let ipv6 = known
@@ -185,11 +188,17 @@ fn families(findings: &mut Findings<'_>, named: &[&Listed]) {
         return;
     }
     if ipv4 && !ipv6 {
-        let message = format!("no exchanger of {} has an IPv6 address", survey.domain);
+        let message = format!(
+            "no exchanger of {} has an IPv6 address",
+            domain_records.domain
+        );
         findings.add(IPV6_ABSENT, named[0].place.clone(), message);
     }
     if ipv6 && !ipv4 {
-        let message = format!("no exchanger of {} has an IPv4 address", survey.domain);
+        let message = format!(
+            "no exchanger of {} has an IPv4 address",
+            domain_records.domain
+        );
         return findings.add(IPV6_ONLY, named[0].place.clone(), message);
     }
     let levels: BTreeSet<u16> = named.iter().map(|listed| listed.preference).collect();
@@ -212,15 +221,15 @@ fn families(findings: &mut Findings<'_>, named: &[&Listed]) {
 }
 
 /// Whether the names of addresses lead back to them.
-fn reverse(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
+fn reverse(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
+    let domain_records = findings.domain_records;
     let hosts: BTreeSet<&Domain> = named.iter().map(|listed| &listed.host).collect();
     for host in hosts {
-        let Some(known) = survey.hosts.get(host) else {
+        let Some(known) = domain_records.hosts.get(host) else {
             continue;
         };
         for (address, placed) in known.addressed() {
-            let Some(reverse) = survey.reverse.get(&address) else {
+            let Some(reverse) = domain_records.reverse.get(&address) else {
                 continue;
             };
             if reverse.names.is_none() {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Findings,
+    DomainFindings,
     addresses::{self, Networks},
     catalogue::{
         BACKUP_PREFERRED, DUPLICATE_EXCHANGER, EQUAL_PREFERENCES, LOOKUP_FAILED, NO_DOMAIN, NO_MX,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     name::Domain,
-    survey::{Host, Listed, Reply, Survey},
+    records::{DomainRecords, KnownHost, MxTarget, RecordLookup},
 };
 
 /// A preference from which on there is hardly room behind it, of 65535.
@@ -44,16 +44,23 @@ const BACKUP: [&str; 8] = [
 const PRIMARY: [&str; 4] = ["primary", "main", "master", "prio"];
 
 /// Whether the domain exists and its MX records are known.
-pub(super) fn is_there(findings: &mut Findings<'_>) -> bool {
-    let survey = findings.survey;
-    match survey.mx {
-        Reply::Failed => {
-            let message = format!("the MX records of {} could not be looked up", survey.domain);
+pub(super) fn is_there(findings: &mut DomainFindings<'_>) -> bool {
+    let domain_records = findings.domain_records;
+    match domain_records.mx {
+        RecordLookup::Failed => {
+            let message = format!(
+                "the MX records of {} could not be looked up",
+                domain_records.domain
+            );
             findings.add(LOOKUP_FAILED, None, message);
             false
         }
-        Reply::NoDomain => {
-            findings.add(NO_DOMAIN, None, format!("{} does not exist", survey.domain));
+        RecordLookup::NoDomain => {
+            findings.add(
+                NO_DOMAIN,
+                None,
+                format!("{} does not exist", domain_records.domain),
+            );
             false
         }
         _ => true,
@@ -61,16 +68,17 @@ pub(super) fn is_there(findings: &mut Findings<'_>) -> bool {
 }
 
 /// Everything about a domain that exists.
-pub(super) fn check(findings: &mut Findings<'_>) {
-    let survey = findings.survey;
+pub(super) fn check(findings: &mut DomainFindings<'_>) {
+    let domain_records = findings.domain_records;
     null_mx(findings);
-    let named: Vec<&Listed> = survey
-        .listed
+    let named: Vec<&MxTarget> = domain_records
+        .targets
         .iter()
         .filter(|listed| !listed.host.is_root())
         .collect();
     if named.is_empty() {
-        if !matches!(survey.mx, Reply::Unknown) && survey.listed.is_empty() {
+        if !matches!(domain_records.mx, RecordLookup::Unknown) && domain_records.targets.is_empty()
+        {
             no_mx(findings);
         }
         return;
@@ -83,10 +91,10 @@ pub(super) fn check(findings: &mut Findings<'_>) {
 }
 
 /// A domain without MX records: it may still be its own exchanger.
-fn no_mx(findings: &mut Findings<'_>) {
-    let survey = findings.survey;
-    let domain = &survey.domain;
-    let message = match survey.hosts.get(domain).map(Host::addresses) {
+fn no_mx(findings: &mut DomainFindings<'_>) {
+    let domain_records = findings.domain_records;
+    let domain = &domain_records.domain;
+    let message = match domain_records.hosts.get(domain).map(KnownHost::addresses) {
         Some(addresses) if !addresses.is_empty() => format!(
             "{domain} has no MX record: mail goes to its own address, {}",
             listed(addresses)
@@ -95,7 +103,7 @@ fn no_mx(findings: &mut Findings<'_>) {
     };
     findings.add(NO_MX, None, message);
     // The domain is its own exchanger (RFC 5321 section 5.1).
-    if let Some(known) = survey.hosts.get(domain) {
+    if let Some(known) = domain_records.hosts.get(domain) {
         addresses::reachable(findings, domain, known);
     }
 }
@@ -106,11 +114,11 @@ fn no_mx(findings: &mut Findings<'_>) {
 ///
 /// An SPF record that lets hosts send contradicts it: mail that is sent from a domain which accepts
 /// none cannot be answered (RFC 7505 section 4.2).
-fn null_mx(findings: &mut Findings<'_>) {
-    let survey = findings.survey;
-    let domain = &survey.domain;
-    let (null, others): (Vec<&Listed>, Vec<&Listed>) = survey
-        .listed
+fn null_mx(findings: &mut DomainFindings<'_>) {
+    let domain_records = findings.domain_records;
+    let domain = &domain_records.domain;
+    let (null, others): (Vec<&MxTarget>, Vec<&MxTarget>) = domain_records
+        .targets
         .iter()
         .partition(|listed| listed.host.is_root());
     let Some(first) = null.first() else { return };
@@ -128,12 +136,12 @@ fn null_mx(findings: &mut Findings<'_>) {
         );
         findings.add(NULL_MX_PREFERENCE, first.place.clone(), message);
     }
-    let own = survey.hosts.get(domain);
-    if own.is_some_and(Host::has_no_address) {
+    let own = domain_records.hosts.get(domain);
+    if own.is_some_and(KnownHost::has_no_address) {
         let message = format!("{domain} has no address: it would get no mail without a null MX");
         findings.add(NULL_MX_UNNEEDED, first.place.clone(), message);
     }
-    if let [(record, _)] = &survey.spf_records()[..]
+    if let [(record, _)] = &domain_records.spf_records()[..]
         && record.split_whitespace().skip(1).any(|term| {
             let fails = term.starts_with(['-', '~', '?']);
             let modifies = term.contains('=') && !term.starts_with("redirect=");
@@ -150,8 +158,8 @@ fn null_mx(findings: &mut Findings<'_>) {
 ///
 /// Of what can be wrong with one name the first counts: an address or the sender's own machine is
 /// not looked up as a host.
-fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
+fn targets(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
+    let domain_records = findings.domain_records;
     let mut seen: BTreeMap<&Domain, u16> = BTreeMap::new();
     for listed in named {
         let host = &listed.host;
@@ -164,12 +172,12 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
             findings.add(DUPLICATE_EXCHANGER, place, message);
             continue;
         }
-        if let Some(address) = survey.literal(host) {
+        if let Some(address) = domain_records.literal(host) {
             let message = format!("the MX record names {address}, expected the name of a host");
             findings.add(TARGET_ADDRESS, place, message);
             continue;
         }
-        if Survey::is_localhost(host) {
+        if DomainRecords::is_localhost(host) {
             let message =
                 format!("the MX record names {host}, which every sender takes for itself");
             findings.add(TARGET_LOCALHOST, place, message);
@@ -181,7 +189,7 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
             );
             findings.add(TARGET_SYNTAX, place, message);
         }
-        if let Some(known) = survey.hosts.get(host) {
+        if let Some(known) = domain_records.hosts.get(host) {
             target(findings, listed, known);
             addresses::reachable(findings, host, known);
         }
@@ -192,7 +200,7 @@ fn targets(findings: &mut Findings<'_>, named: &[&Listed]) {
 ///
 /// An MX target without its final dot has the zone's name behind it in a zone file, and does not
 /// exist: the finding says which dot may be missing.
-fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
+fn target(findings: &mut DomainFindings<'_>, listed: &MxTarget, known: &KnownHost) {
     let host = &listed.host;
     let place = listed.place.clone();
     if let Some((target, _)) = &known.alias {
@@ -204,9 +212,11 @@ fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
         findings.add(LOOKUP_FAILED, place.clone(), message);
     }
     match (&known.ipv4, &known.ipv6) {
-        (Reply::NoDomain, Reply::NoDomain) => {
-            let own = host.is_within(&findings.survey.domain);
-            let relative = host.as_str().strip_suffix(findings.survey.domain.as_str());
+        (RecordLookup::NoDomain, RecordLookup::NoDomain) => {
+            let own = host.is_within(&findings.domain_records.domain);
+            let relative = host
+                .as_str()
+                .strip_suffix(findings.domain_records.domain.as_str());
             let hint = match relative.map(|relative| relative.trim_end_matches('.')) {
                 Some(whole) if whole.contains('.') => {
                     format!("; is the final dot of {whole}. missing?")
@@ -230,15 +240,15 @@ fn target(findings: &mut Findings<'_>, listed: &Listed, known: &Host) {
 /// A single exchanger has no order, and whether it is a single point of failure is asked instead.
 ///
 /// Names tell what was meant: `mx2` behind `mx1`, a `backup` behind all that are none.
-fn preferences(findings: &mut Findings<'_>, named: &[&Listed]) {
+fn preferences(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     let hosts: BTreeSet<&Domain> = named.iter().map(|listed| &listed.host).collect();
     let levels: BTreeSet<u16> = named.iter().map(|listed| listed.preference).collect();
-    let domain = &findings.survey.domain;
+    let domain = &findings.domain_records.domain;
     if let [only] = &hosts.iter().collect::<Vec<_>>()[..] {
         // A host with addresses in several networks is several, and of a provider's nothing is known.
-        let known = findings.survey.hosts.get(**only);
-        let networks = Networks::of(known.map(Host::addresses).unwrap_or_default());
-        if networks.is_one() && !known.is_some_and(Host::is_uncertain) {
+        let known = findings.domain_records.hosts.get(**only);
+        let networks = Networks::of(known.map(KnownHost::addresses).unwrap_or_default());
+        if networks.is_one() && !known.is_some_and(KnownHost::is_uncertain) {
             let message = format!("{only} is the only exchanger of {domain}");
             findings.add(SINGLE_EXCHANGER, named[0].place.clone(), message);
         }
@@ -313,16 +323,16 @@ impl Role {
 /// How long records may be kept.
 ///
 /// From a file only: a resolver's TTL is what is left of it.
-fn ttls(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
+fn ttls(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
+    let domain_records = findings.domain_records;
     let mx = named.iter().map(|listed| {
-        let what = format!("the MX record of {}", survey.domain);
+        let what = format!("the MX record of {}", domain_records.domain);
         (what, listed.ttl, listed.place.clone())
     });
     let hosts: BTreeSet<&Domain> = named.iter().map(|listed| &listed.host).collect();
     let addresses = hosts
         .iter()
-        .filter_map(|host| Some((host, survey.hosts.get(*host)?)));
+        .filter_map(|host| Some((host, domain_records.hosts.get(*host)?)));
     let addresses = addresses.flat_map(|(host, known)| {
         known.records().map(move |placed| {
             let what = format!("the {} record of {host}", placed.record.record_type());

@@ -7,39 +7,39 @@ mod dmarc;
 mod mta_sts;
 mod spf;
 
-use super::{Check, Findings, catalogue::LOOKUP_FAILED};
-use crate::survey::{Place, Reply};
+use super::{Check, DomainFindings, catalogue::LOOKUP_FAILED};
+use crate::records::{Location, RecordLookup};
 
 /// All three, each if its records are known.
-pub(super) fn check(findings: &mut Findings<'_>) {
+pub(super) fn check(findings: &mut DomainFindings<'_>) {
     spf::check(findings);
     dmarc::check(findings);
     mta_sts::check(findings);
 }
 
 /// Whether a lookup of TXT records came to something; a failed one is told.
-fn is_known(findings: &mut Findings<'_>, kind: &str, reply: &Reply) -> bool {
+fn is_known(findings: &mut DomainFindings<'_>, kind: &str, reply: &RecordLookup) -> bool {
     match reply {
-        Reply::Failed => {
-            let domain = &findings.survey.domain;
+        RecordLookup::Failed => {
+            let domain = &findings.domain_records.domain;
             let message = format!("the {kind} of {domain} could not be looked up");
             findings.add(LOOKUP_FAILED, None, message);
             false
         }
-        Reply::Unknown => false,
+        RecordLookup::Unknown => false,
         _ => true,
     }
 }
 
 /// The record of a kind that counts: of several, none does.
 fn the_one(
-    findings: &mut Findings<'_>,
+    findings: &mut DomainFindings<'_>,
     kind: &str,
-    records: &[(String, Option<Place>)],
+    records: &[(String, Option<Location>)],
     missing: Option<Check>,
     several: Check,
-) -> Option<(String, Option<Place>)> {
-    let domain = &findings.survey.domain;
+) -> Option<(String, Option<Location>)> {
+    let domain = &findings.domain_records.domain;
     match records {
         [only] => return Some(only.clone()),
         [] => {

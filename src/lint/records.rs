@@ -8,24 +8,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use hickory_proto::rr::{RData, RecordType};
 
 use super::{
-    Check, Finding,
+    Check, LintFinding,
     catalogue::{CNAME_BESIDE, TTL_DIFFERS},
 };
 use crate::{
     name::Domain,
-    survey::{Files, Placed, Survey},
+    records::{DomainRecords, Files, LocatedRecord},
 };
 
 /// What DNSSEC puts beside a CNAME (RFC 4034 sections 3 and 4).
 const OF_DNSSEC: [&str; 4] = ["RRSIG", "NSEC", "NSEC3", "KEY"];
 
 /// Checks the records of the domains and of their exchangers, each name once.
-pub(super) fn check(surveys: &[Survey], files: &Files, found: &mut Vec<Finding>) {
-    let domains: BTreeSet<&Domain> = surveys.iter().map(|survey| &survey.domain).collect();
+pub(super) fn check(surveys: &[DomainRecords], files: &Files, found: &mut Vec<LintFinding>) {
+    let domains: BTreeSet<&Domain> = surveys
+        .iter()
+        .map(|domain_records| &domain_records.domain)
+        .collect();
     let mut hosts: BTreeMap<&Domain, &Domain> = BTreeMap::new();
-    for survey in surveys {
-        for host in survey.hosts.keys() {
-            hosts.entry(host).or_insert(&survey.domain);
+    for domain_records in surveys {
+        for host in domain_records.hosts.keys() {
+            hosts.entry(host).or_insert(&domain_records.domain);
         }
     }
     for (owner, set) in &files.written {
@@ -34,8 +37,8 @@ pub(super) fn check(surveys: &[Survey], files: &Files, found: &mut Vec<Finding>)
         let Some(domain) = domain.or_else(|| hosts.get(owner).copied()) else {
             continue;
         };
-        let mut add = |check: Check, placed: &Placed, message: String| {
-            found.push(Finding {
+        let mut add = |check: Check, placed: &LocatedRecord, message: String| {
+            found.push(LintFinding {
                 check,
                 domain: domain.clone(),
                 place: placed.place.clone(),
@@ -52,10 +55,10 @@ pub(super) fn check(surveys: &[Survey], files: &Files, found: &mut Vec<Finding>)
 fn beside_alias(
     files: &Files,
     owner: &Domain,
-    set: &[Placed],
-    add: &mut impl FnMut(Check, &Placed, String),
+    set: &[LocatedRecord],
+    add: &mut impl FnMut(Check, &LocatedRecord, String),
 ) {
-    let targets: BTreeMap<String, &Placed> = set
+    let targets: BTreeMap<String, &LocatedRecord> = set
         .iter()
         .filter_map(|placed| match &placed.record.data {
             RData::CNAME(target) => Some((target.0.to_lowercase().to_ascii(), placed)),
@@ -89,7 +92,11 @@ fn beside_alias(
 }
 
 /// Whether the records of one name and type have one TTL (RFC 2181 section 5.2).
-fn ttls(owner: &Domain, set: &[Placed], add: &mut impl FnMut(Check, &Placed, String)) {
+fn ttls(
+    owner: &Domain,
+    set: &[LocatedRecord],
+    add: &mut impl FnMut(Check, &LocatedRecord, String),
+) {
     let mut first: BTreeMap<RecordType, u32> = BTreeMap::new();
     let mut told: BTreeSet<RecordType> = BTreeSet::new();
     for placed in set {

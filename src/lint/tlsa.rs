@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use hickory_proto::rr::{RData, rdata::TLSA};
 
 use super::{
-    Findings,
+    DomainFindings,
     catalogue::{TLSA_LENGTH, TLSA_MISPLACED, TLSA_PARTIAL, TLSA_UNSIGNED, TLSA_USAGE},
     listed,
 };
 use crate::{
     name::Domain,
-    survey::{Host, Listed},
+    records::{KnownHost, MxTarget},
 };
 
 /// Everything about TLSA records.
-pub(super) fn check(findings: &mut Findings<'_>, named: &[&Listed]) {
+pub(super) fn check(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     across(findings, named);
     each(findings, named);
     misplaced(findings, named);
 }
 
 /// Whether DANE holds for all exchangers, in a zone that is signed.
-fn across(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
-    let hosts: BTreeMap<&Domain, &Host> = named
+fn across(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
+    let domain_records = findings.domain_records;
+    let hosts: BTreeMap<&Domain, &KnownHost> = named
         .iter()
-        .filter_map(|listed| Some((&listed.host, survey.hosts.get(&listed.host)?)))
+        .filter_map(|listed| Some((&listed.host, domain_records.hosts.get(&listed.host)?)))
         .collect();
     let with: Vec<_> = hosts
         .iter()
@@ -57,11 +57,11 @@ fn across(findings: &mut Findings<'_>, named: &[&Listed]) {
 }
 
 /// Whether a sender can use each record.
-fn each(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
-    let hosts: BTreeMap<&Domain, &Host> = named
+fn each(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
+    let domain_records = findings.domain_records;
+    let hosts: BTreeMap<&Domain, &KnownHost> = named
         .iter()
-        .filter_map(|listed| Some((&listed.host, survey.hosts.get(&listed.host)?)))
+        .filter_map(|listed| Some((&listed.host, domain_records.hosts.get(&listed.host)?)))
         .collect();
     for (name, host) in hosts {
         for placed in host.tlsa.records() {
@@ -106,13 +106,16 @@ fn unusable(tlsa: &TLSA) -> Option<String> {
 }
 
 /// Whether there are records at the domain, where nobody looks who sends to its exchangers.
-fn misplaced(findings: &mut Findings<'_>, named: &[&Listed]) {
-    let survey = findings.survey;
-    let domain = &survey.domain;
+fn misplaced(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
+    let domain_records = findings.domain_records;
+    let domain = &domain_records.domain;
     if named.iter().any(|listed| listed.host == *domain) {
         return;
     }
-    let own = survey.hosts.get(domain).map(|host| host.tlsa.records());
+    let own = domain_records
+        .hosts
+        .get(domain)
+        .map(|host| host.tlsa.records());
     if let Some(first) = own.and_then(<[_]>::first) {
         let message = format!(
             "{} has TLSA records, and {domain} is no exchanger of its own: senders look for those of {}",

@@ -6,7 +6,7 @@
 use super::listed;
 use crate::{
     name::Domain,
-    survey::{Host, Reply, Survey},
+    records::{DomainRecords, KnownHost, RecordLookup},
 };
 
 /// Names that are listed; how many more there are is said.
@@ -66,66 +66,54 @@ const OF_TLSA: &[&str] = &["tlsa-partial", "tlsa-usage", "tlsa-length", "tlsa-un
 const OF_DNSSEC: &[&str] = &["tlsa-unsigned"];
 
 /// What was not seen of some domains, in their order.
-pub fn unseen(surveys: &[Survey]) -> Vec<Unseen> {
+pub fn unseen(surveys: &[DomainRecords]) -> Vec<Unseen> {
     let mut all = Vec::new();
-    for survey in surveys {
+    for domain_records in surveys {
         // Of a domain that is not there nothing was to be seen, and of a lookup that failed there is a finding.
-        if matches!(survey.mx, Reply::Failed | Reply::NoDomain) {
+        if matches!(
+            domain_records.mx,
+            RecordLookup::Failed | RecordLookup::NoDomain
+        ) {
             continue;
         }
         let mut add = |what: String, checks| {
             all.push(Unseen {
-                domain: survey.domain.clone(),
+                domain: domain_records.domain.clone(),
                 what,
                 checks,
             });
         };
-        let exchangers = || {
-            let listed = survey.listed.iter().map(|listed| &listed.host);
-            // What is no name of another host has a finding of its own.
-            let is_host = |host: &&Domain| {
-                !host.is_root() && survey.literal(host).is_none() && !Survey::is_localhost(host)
-            };
-            let mut names: Vec<&Domain> = listed.filter(is_host).collect();
-            names.sort();
-            names.dedup();
-            // Without MX records the domain is its own.
-            if survey.listed.is_empty() {
-                names.push(&survey.domain);
-            }
-            names
-                .into_iter()
-                .filter_map(|name| Some((name, survey.hosts.get(name)?)))
-        };
-        let those = |unknown: &dyn Fn(&Host) -> bool| {
-            let hosts = exchangers().filter(|(_, host)| unknown(host));
+        let those = |unknown: &dyn Fn(&KnownHost) -> bool| {
+            let hosts = exchangers(domain_records).filter(|(_, host)| unknown(host));
             few(hosts.map(|(name, _)| name))
         };
-        let unknown = |reply: &Reply| matches!(reply, Reply::Unknown);
+        let unknown = |reply: &RecordLookup| matches!(reply, RecordLookup::Unknown);
         if let Some(hosts) = those(&|host| unknown(&host.ipv4) || unknown(&host.ipv6)) {
             add(format!("the addresses of {hosts}"), OF_ADDRESSES);
         }
-        let unnamed = survey
-            .reverse
-            .iter()
-            .filter(|(_, reverse)| matches!(reverse.names, Reply::Unknown | Reply::Failed));
+        let unnamed = domain_records.reverse.iter().filter(|(_, reverse)| {
+            matches!(reverse.names, RecordLookup::Unknown | RecordLookup::Failed)
+        });
         if let Some(addresses) = few(unnamed.map(|(address, _)| address)) {
             add(format!("the PTR records of {addresses}"), OF_REVERSE);
         }
-        if unknown(&survey.txt) {
+        if unknown(&domain_records.txt) {
             add("the SPF record".to_owned(), OF_SPF);
         }
-        let targets = survey.spf.as_ref().and_then(|walk| few(&walk.unseen));
+        let targets = domain_records
+            .spf
+            .as_ref()
+            .and_then(|walk| few(&walk.unseen));
         if let Some(targets) = targets {
             let what = format!("the SPF records of {targets}, which it includes");
             add(what, OF_INCLUDES);
         }
-        if unknown(&survey.dmarc) {
+        if unknown(&domain_records.dmarc) {
             add("the DMARC record".to_owned(), OF_DMARC);
         }
-        match &survey.mta_sts {
-            Reply::Unknown => add("the MTA-STS record".to_owned(), OF_MTA_STS),
-            Reply::Records(_) if survey.policy.is_none() => {
+        match &domain_records.mta_sts {
+            RecordLookup::Unknown => add("the MTA-STS record".to_owned(), OF_MTA_STS),
+            RecordLookup::Records(_) if domain_records.policy.is_none() => {
                 add(
                     "the MTA-STS policy, which is fetched by HTTPS".to_owned(),
                     OF_POLICY,
@@ -133,15 +121,38 @@ pub fn unseen(surveys: &[Survey]) -> Vec<Unseen> {
             }
             _ => {}
         }
-        if let Some(hosts) = those(&|host| matches!(host.tlsa, Reply::Unknown | Reply::Failed)) {
+        if let Some(hosts) =
+            those(&|host| matches!(host.tlsa, RecordLookup::Unknown | RecordLookup::Failed))
+        {
             add(format!("the TLSA records of {hosts}"), OF_TLSA);
         }
-        let unsigned = |host: &Host| !host.tlsa.records().is_empty() && host.signed.is_none();
+        let unsigned = |host: &KnownHost| !host.tlsa.records().is_empty() && host.signed.is_none();
         if let Some(hosts) = those(&unsigned) {
             add(format!("whether DNSSEC covers {hosts}"), OF_DNSSEC);
         }
     }
     all
+}
+
+/// The exchangers of a domain that are names of hosts, each once, in order, with what is known of them. A domain
+/// without MX records is its own.
+fn exchangers(domain_records: &DomainRecords) -> impl Iterator<Item = (&Domain, &KnownHost)> {
+    // What is no name of another host has a finding of its own.
+    let is_host = |host: &&Domain| {
+        !host.is_root()
+            && domain_records.literal(host).is_none()
+            && !DomainRecords::is_localhost(host)
+    };
+    let listed = domain_records.targets.iter().map(|listed| &listed.host);
+    let mut names: Vec<&Domain> = listed.filter(is_host).collect();
+    names.sort();
+    names.dedup();
+    if domain_records.targets.is_empty() {
+        names.push(&domain_records.domain);
+    }
+    names
+        .into_iter()
+        .filter_map(|name| Some((name, domain_records.hosts.get(name)?)))
 }
 
 /// Some of the names, and how many more there are; `None` if there is none.

@@ -21,7 +21,7 @@ use super::{
     routes::Routes,
 };
 use crate::{
-    event::{Event, What},
+    event::{Event, EventKind},
     mail::mailbox,
     mail::{Mailbox, Message, MessageId},
     name::Domain,
@@ -49,7 +49,7 @@ impl Unattributed {
 /// It takes in events as they come; attempts are attributed when all of them are known.
 #[derive(Default)]
 // Where names lead, by all answers together.
-pub(crate) struct Background {
+pub(crate) struct LogFacts {
     routes: Routes,
     /// When the sender was given a message.
     given: BTreeMap<MessageId, Moment>,
@@ -57,14 +57,16 @@ pub(crate) struct Background {
     returned: BTreeMap<MessageId, Moment>,
 }
 
-impl Background {
+impl LogFacts {
     pub(crate) fn see(&mut self, event: &Event) {
-        if let Some(about) = event.what.given_up() {
+        if let Some(about) = event.kind.given_up() {
             self.returned.insert(about.clone(), event.at);
         }
-        match &event.what {
-            What::Submitted { message, .. } => drop(self.given.insert(message.clone(), event.at)),
-            What::Query { records, .. } => self.routes.learn(records),
+        match &event.kind {
+            EventKind::Submitted { message, .. } => {
+                self.given.insert(message.clone(), event.at);
+            }
+            EventKind::Query { records, .. } => self.routes.learn(records),
             _ => {}
         }
     }
@@ -86,13 +88,16 @@ impl Background {
             return Vec::new();
         }
         attempts.sort_by_key(|one| (one.attempt.at, one.attempt.session));
-        let mut ledger = Ledger::new(scenario, self);
-        attempts.into_iter().map(|one| ledger.enter(one)).collect()
+        let mut attribution = Attribution::new(scenario, self);
+        attempts
+            .into_iter()
+            .map(|one| attribution.enter(one))
+            .collect()
     }
 }
 
 /// A message as far as it is known at some point of the log.
-struct Entry<'a> {
+struct OpenMessage<'a> {
     message: &'a Message,
     /// The recipients that were neither taken nor refused for good.
     open: BTreeSet<&'a str>,
@@ -106,7 +111,7 @@ struct Entry<'a> {
     pools: BTreeSet<usize>,
 }
 
-impl Entry<'_> {
+impl OpenMessage<'_> {
     fn tried(&self, address: IpAddr) -> usize {
         self.tried.get(&address).copied().unwrap_or(0)
     }
@@ -144,8 +149,8 @@ impl Names {
 }
 
 /// The drill's messages, entered into as attempts go by.
-struct Ledger<'a> {
-    entries: Vec<Entry<'a>>,
+struct Attribution<'a> {
+    entries: Vec<OpenMessage<'a>>,
     /// By the id of the message.
     place: BTreeMap<&'a MessageId, usize>,
     /// The pools, addressed by their place here.
@@ -166,10 +171,10 @@ struct Ledger<'a> {
     to_be_returned: Vec<(Moment, usize)>,
 }
 
-impl<'a> Ledger<'a> {
-    fn new(scenario: &'a Scenario, background: &'a Background) -> Self {
+impl<'a> Attribution<'a> {
+    fn new(scenario: &'a Scenario, log_facts: &'a LogFacts) -> Self {
         let messages = &scenario.messages;
-        let entry = |message: &'a Message| Entry {
+        let entry = |message: &'a Message| OpenMessage {
             message,
             open: message.to.iter().map(|to| &*to.text).collect(),
             is_given: false,
@@ -177,7 +182,7 @@ impl<'a> Ledger<'a> {
             tried: BTreeMap::new(),
             pools: BTreeSet::new(),
         };
-        let mut ledger = Self {
+        let mut attribution = Self {
             entries: messages.iter().map(entry).collect(),
             place: messages.iter().map(|one| &one.id).zip(0..).collect(),
             pools: vec![Pool::default()],
@@ -191,23 +196,25 @@ impl<'a> Ledger<'a> {
             to_be_given: Vec::new(),
             to_be_returned: Vec::new(),
         };
-        ledger.pool_all(&background.routes);
+        attribution.pool_all(&log_facts.routes);
         for (message, index) in messages.iter().zip(0..) {
             // Nobody knows of one that is not in the log.
-            let given = background.given.get(&message.id);
+            let given = log_facts.given.get(&message.id);
             let given = given.copied().unwrap_or(Moment::START);
-            ledger.to_be_given.push((given, index));
-            let returned = background.returned.get(&message.id);
+            attribution.to_be_given.push((given, index));
+            let returned = log_facts.returned.get(&message.id);
             let alone = returned.filter(|_| message.to.len() == 1);
-            ledger.to_be_returned.extend(alone.map(|at| (*at, index)));
+            attribution
+                .to_be_returned
+                .extend(alone.map(|at| (*at, index)));
         }
-        ledger
+        attribution
             .to_be_given
             .sort_unstable_by(|one, other| other.cmp(one));
-        ledger
+        attribution
             .to_be_returned
             .sort_unstable_by(|one, other| other.cmp(one));
-        ledger
+        attribution
     }
 
     /// Sorts the messages into pools.

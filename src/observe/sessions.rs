@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use super::{Attempt, Certainty, attribution::Unattributed};
 use crate::{
-    event::{Answered, Connected, Event, Failed, Purpose, SessionId, What},
+    event::{AttemptHint, Connected, Event, EventKind, Misbehaviour, ReplyEvent, SessionId},
     fault::Stage,
     mail::MessageId,
     name::Domain,
@@ -18,27 +18,27 @@ use crate::{
 
 /// The sessions under way at some point of a log, by their number.
 #[derive(Default)]
-pub struct Sessions(BTreeMap<SessionId, View>);
+pub struct Sessions(BTreeMap<SessionId, SessionRecord>);
 
 // Events that belong to no session are passed over.
 impl Sessions {
     /// Takes an event in, and returns the attempts of the session that is over with it, if one is.
     pub fn see(&mut self, event: &Event) -> Vec<Unattributed> {
-        let over = match &event.what {
-            What::Connect {
+        let over = match &event.kind {
+            EventKind::Connect {
                 session,
                 address,
                 hosts,
                 result,
-                purpose,
+                hint,
             } => {
-                let view = View {
+                let view = SessionRecord {
                     at: event.at,
                     ended: event.at,
                     address: *address,
                     hosts: hosts.clone(),
                     connected: *result,
-                    purpose: purpose.clone(),
+                    hint: hint.clone(),
                     tls: false,
                     sni: None,
                     greeted_in_tls: false,
@@ -52,25 +52,25 @@ impl Sessions {
                 self.0.insert(*session, view);
                 None
             }
-            What::End { session, .. } => self.0.remove(session).map(|mut view| {
+            EventKind::End { session, .. } => self.0.remove(session).map(|mut view| {
                 view.ended = event.at;
                 (*session, view)
             }),
-            What::Reply { session, .. }
-            | What::Secured { session, .. }
-            | What::Taken { session, .. } => {
+            EventKind::Reply { session, .. }
+            | EventKind::Secured { session, .. }
+            | EventKind::Taken { session, .. } => {
                 if let Some(view) = self.0.get_mut(session) {
                     view.absorb(event);
                 }
                 None
             }
-            What::Submitted { .. }
-            | What::Query { .. }
-            | What::BareOctet { .. }
-            | What::Stray { .. }
-            | What::Fetched { .. }
-            | What::Report { .. }
-            | What::Changed { .. } => None,
+            EventKind::Submitted { .. }
+            | EventKind::Query { .. }
+            | EventKind::BareOctet { .. }
+            | EventKind::Stray { .. }
+            | EventKind::Fetched { .. }
+            | EventKind::Report { .. }
+            | EventKind::Changed { .. } => None,
         };
         over.map_or_else(Vec::new, |(session, view)| view.into_attempts(session))
     }
@@ -84,7 +84,7 @@ impl Sessions {
 
 /// A session as it is put together from events.
 // Its times are those of the log.
-struct View {
+struct SessionRecord {
     at: Moment,
     ended: Moment,
     address: IpAddr,
@@ -92,7 +92,7 @@ struct View {
     /// How the connection came about; anything but `Accepted` is all there is of the session.
     connected: Connected,
     /// What the sender said of it, if it is one inside the process.
-    purpose: Purpose,
+    hint: AttemptHint,
     /// Whether the handshake was completed.
     tls: bool,
     sni: Option<String>,
@@ -128,11 +128,11 @@ struct Transaction {
     is_about_one: bool,
 }
 
-impl View {
+impl SessionRecord {
     /// Takes in an event of the session.
     fn absorb(&mut self, event: &Event) {
-        match &event.what {
-            What::Reply {
+        match &event.kind {
+            EventKind::Reply {
                 stage,
                 argument,
                 answer,
@@ -141,12 +141,12 @@ impl View {
                 self.ended = event.at;
                 self.replied(event.at, *stage, argument.as_deref(), answer);
             }
-            What::Secured { sni, .. } => {
+            EventKind::Secured { sni, .. } => {
                 self.tls = true;
                 self.sni.clone_from(sni);
                 self.problem = None;
             }
-            What::Taken {
+            EventKind::Taken {
                 message, to, about, ..
             } => {
                 if let Some(transaction) = self.transactions.last_mut() {
@@ -160,22 +160,22 @@ impl View {
     }
 
     /// Takes in a reply, or what came instead of one. QUIT settles nothing.
-    fn replied(&mut self, at: Moment, stage: Stage, argument: Option<&str>, answer: &Answered) {
+    fn replied(&mut self, at: Moment, stage: Stage, argument: Option<&str>, answer: &ReplyEvent) {
         if stage == Stage::Quit {
             return;
         }
         let code = match answer {
-            Answered::Reply { code, .. } => Some(*code),
-            Answered::Failed { .. } => None,
+            ReplyEvent::Reply { code, .. } => Some(*code),
+            ReplyEvent::Failed { .. } => None,
         };
         let reply = match answer {
-            Answered::Reply { code: 400.., reply } => Some(reply.clone()),
-            Answered::Reply { .. } | Answered::Failed { .. } => None,
+            ReplyEvent::Reply { code: 400.., reply } => Some(reply.clone()),
+            ReplyEvent::Reply { .. } | ReplyEvent::Failed { .. } => None,
         };
         let problem = match answer {
-            Answered::Reply { code, .. } if *code < 400 => None,
-            Answered::Reply { code, .. } => Some((AttemptResult::Code(*code), stage)),
-            Answered::Failed { effect } => Some((failed_result(*effect), stage)),
+            ReplyEvent::Reply { code, .. } if *code < 400 => None,
+            ReplyEvent::Reply { code, .. } => Some((AttemptResult::Code(*code), stage)),
+            ReplyEvent::Failed { effect } => Some((failed_result(*effect), stage)),
         };
         if stage == Stage::Mail {
             let from = argument.unwrap_or_default().to_owned();
@@ -229,17 +229,17 @@ impl View {
             (Connected::Accepted, None) => (AttemptResult::Insecure, Stage::Starttls),
         };
         // A sender that says what a connection is for, connects for nothing else.
-        let is_silent = self.purpose.message.is_none();
+        let is_silent = self.hint.message.is_none();
         let left = self.connected == Connected::Accepted && self.problem.is_none();
         let whole = Attempt {
-            message: self.purpose.message.clone(),
+            message: self.hint.message.clone(),
             incidental: is_silent && left,
             certainty: Certainty::Sure,
             notification: false,
             session,
-            exchanger: self.purpose.exchanger.clone(),
-            hop: self.purpose.hop.clone(),
-            pass: self.purpose.pass,
+            exchanger: self.hint.exchanger.clone(),
+            hop: self.hint.hop.clone(),
+            pass: self.hint.pass,
             at: self.at,
             ended: self.ended,
             hosts: self.hosts,
@@ -345,12 +345,12 @@ impl Transaction {
 }
 
 /// How an attempt ends by a failure that a fault caused.
-fn failed_result(effect: Failed) -> AttemptResult {
+fn failed_result(effect: Misbehaviour) -> AttemptResult {
     match effect {
-        Failed::Hang => AttemptResult::Timeout,
-        Failed::Close | Failed::LoseReply => AttemptResult::Closed,
-        Failed::Reset => AttemptResult::Reset,
-        Failed::Garbage => AttemptResult::Garbage,
-        Failed::Handshake => AttemptResult::Tls,
+        Misbehaviour::Hang => AttemptResult::Timeout,
+        Misbehaviour::Close | Misbehaviour::LoseReply => AttemptResult::Closed,
+        Misbehaviour::Reset => AttemptResult::Reset,
+        Misbehaviour::Garbage => AttemptResult::Garbage,
+        Misbehaviour::Handshake => AttemptResult::Tls,
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     drill::Run,
     event::Event,
     scenario::Scenario,
-    verdict::{Finding, Witness},
+    verdict::{Finding, SenderKind},
     visible::visible_json,
 };
 
@@ -53,14 +53,14 @@ pub fn verdict(scenario: &Scenario, run: &Run) -> Value {
         "cites": scenario.cites,
         "seed": run.seed,
         "at": run.took,
-        "sender": run.witness.word(),
+        "sender": run.sender_kind.word(),
         "passed": run.verdict.passed(),
         "outcomes": run.verdict.outcomes,
         "attempts": run.verdict.attempts,
         "findings": findings,
         "notes": run.verdict.notes,
     });
-    if let Witness::Sender { tolerance } = run.witness {
+    if let SenderKind::InProcess { tolerance } = run.sender_kind {
         verdict["tolerance"] = json!(tolerance.as_secs_f64());
     }
     verdict

@@ -39,7 +39,7 @@ use crate::{
     diagnostic::{Mistake, Mistakes},
     fault::Host,
     level::Level,
-    mail::{Leave, Message, MessageId},
+    mail::{KeepQueued, Message, MessageId},
     name::Domain,
     zone::{self, History, Zone, file::Reach, text},
 };
@@ -304,7 +304,7 @@ fn imply_leaves(expect: &Expect, messages: &mut [Message]) {
             .flatten()
             .collect();
         let last = attempts.iter().filter_map(|attempt| attempt.at).max();
-        message.leave = Some(Leave {
+        message.leave = Some(KeepQueued {
             after: last.unwrap_or(message.at).max(message.at),
             attempts: attempts.len(),
         });

@@ -8,7 +8,7 @@ use crate::{
     lab::ID_DOMAIN,
     mail::{Mailbox, Message, MessageId},
     reply::{Reply, Status},
-    sender::session::Reason,
+    sender::smtp_client::Reason,
     time::Moment,
 };
 

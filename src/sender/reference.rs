@@ -1,21 +1,21 @@
 //! The reference sender: takes up messages and those that wait for their next pass, as they are due,
 //! gives up, returns.
 //!
-//! Each next hop of a message is a delivery of its own. Time and randomness come from outside: the
+//! Each next hop of a message is a queue entry of its own. Time and randomness come from outside: the
 //! lab's clock and the drill's seed.
 //!
-//! A turn is all that is done for a delivery before it waits again or ends:
+//! A step is all that is done for an entry before it waits again or ends:
 //!
-//! 1. At the first turn, a message with too many Received fields is taken for a loop and given up
+//! 1. At the first step, a message with too many Received fields is taken for a loop and given up
 //!    (RFC 5321 section 6.3).
-//! 2. A delivery whose time is over is given up with status 5.4.7 (RFC 5321 section 4.5.4.1).
-//! 3. Otherwise one pass over the candidates is made (`office`).
-//! 4. If recipients are left, they are reported as deferred, and the delivery is queued for the
+//! 2. An entry whose time is over is given up with status 5.4.7 (RFC 5321 section 4.5.4.1).
+//! 3. Otherwise one pass over the candidates is made (`agent`).
+//! 4. If recipients are left, they are reported as deferred, and the entry is queued for the
 //!    next interval, or for its deadline if that comes first.
 //! 5. What failed for good is returned in one notification to the reverse-path, which is queued as
-//!    a delivery of its own (RFC 5321 section 6.1).
+//!    an entry of its own (RFC 5321 section 6.1).
 //!
-//! Many turns are under way at once, in one task: they wait for the network, not for each other.
+//! Many steps are in flight at once, in one task: they wait for the network, not for each other.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -26,11 +26,11 @@ use futures_util::{
 };
 
 use super::{
-    Flaw, Post, Sender,
+    Flaw, Sender, SenderContext,
+    agent::DeliveryAgent,
     content::expired,
-    delivery::{Delivery, UnderWay},
-    office::Office,
-    session::Reason,
+    queue_entry::{InFlight, QueueEntry},
+    smtp_client::Reason,
 };
 use crate::{
     lab::network::{self, MAX_SESSIONS},
@@ -73,37 +73,37 @@ impl Reference {
 }
 
 impl Sender for Reference {
-    async fn send(self, mut post: Post) {
-        let office = Office::new(&post, self.flaw);
-        let most = match office.site.network.has_sockets() {
+    async fn send(self, mut context: SenderContext) {
+        let agent = DeliveryAgent::new(&context, self.flaw);
+        let most = match agent.state.network.has_sockets() {
             false => MAX_PASSES,
             true => MAX_PASSES_ON_SOCKETS,
         };
-        let mut queue = Queue::default();
-        let mut turns: FuturesUnordered<LocalBoxFuture<'_, Turn>> = FuturesUnordered::new();
+        let mut queue = QueueManager::default();
+        let mut turns: FuturesUnordered<LocalBoxFuture<'_, QueueStep>> = FuturesUnordered::new();
         loop {
             while turns.len() < most
-                && let Some(delivery) = queue.due(&mut post, &office)
+                && let Some(entry) = queue.due(&mut context, &agent)
             {
-                // A turn is not held back by what others have used of the time that they all share:
+                // A step is not held back by what others have used of the time that they all share:
                 // of many, each would be woken in vain.
-                let turn = tokio::task::unconstrained(office.turn(delivery));
-                turns.push(turn.boxed_local());
+                let step = tokio::task::unconstrained(agent.step(entry));
+                turns.push(step.boxed_local());
             }
-            // Others have their turn too, also where no delivery waits for anything.
+            // Others have their turn too, also where no entry waits for anything.
             tokio::task::consume_budget().await;
             // A message is taken up when there is room for it: till then it takes no memory.
-            let next = queue.next_at(&post).filter(|_| turns.len() < most);
-            let clock = &office.site.clock;
+            let next = queue.next_at(&context).filter(|_| turns.len() < most);
+            let clock = &agent.state.clock;
             if let Some(next) = next
                 && turns.is_empty()
             {
                 // Nothing can happen until then: where time is real, the wait is left out.
-                network::leap_to(&office.site, next).await;
+                network::leap_to(&agent.state, next).await;
             }
             tokio::select! {
                 biased;
-                Some(turn) = turns.next(), if !turns.is_empty() => queue.take_back(turn),
+                Some(step) = turns.next(), if !turns.is_empty() => queue.take_back(step),
                 () = clock.sleep_until(next.unwrap_or_default()), if next.is_some() => {}
                 else => return,
             }
@@ -111,79 +111,83 @@ impl Sender for Reference {
     }
 }
 
-/// Deliveries that wait for their next turn, ordered by when that is and then by when they were
+/// Entries that wait for their next step, ordered by when that is and then by when they were
 /// queued, so that two runs with one seed take them in one order.
 ///
-/// Messages that are not due yet stay in the post and take no room here.
+/// Messages that are not due yet stay in the context and take no room here.
 #[derive(Default)]
-struct Queue {
-    waiting: BTreeMap<(Moment, u64), Box<Delivery>>,
-    /// How many ever waited: the tie-breaker between deliveries of one moment.
+struct QueueManager {
+    waiting: BTreeMap<(Moment, u64), Box<QueueEntry>>,
+    /// How many ever waited: the tie-breaker between entries of one moment.
     count: u64,
 }
 
-impl Queue {
-    fn add(&mut self, at: Moment, delivery: Box<Delivery>) {
+impl QueueManager {
+    fn add(&mut self, at: Moment, entry: Box<QueueEntry>) {
         self.count += 1;
-        self.waiting.insert((at, self.count), delivery);
+        self.waiting.insert((at, self.count), entry);
     }
 
-    /// When the first waiting delivery is due, which may be in the past if all places were taken.
+    /// When the first waiting entry is due, which may be in the past if all places were taken.
     fn first_at(&self) -> Option<Moment> {
         self.waiting.keys().next().map(|(at, _)| *at)
     }
 
-    /// When the next delivery or message is due.
-    fn next_at(&self, post: &Post) -> Option<Moment> {
-        self.first_at().into_iter().chain(post.next_at()).min()
+    /// When the next entry or message is due.
+    fn next_at(&self, context: &SenderContext) -> Option<Moment> {
+        self.first_at().into_iter().chain(context.next_at()).min()
     }
 
-    /// The next delivery to take a turn: one that waits, or one of the next message if that was due
+    /// The next entry to take a step: one that waits, or one of the next message if that was due
     /// before them all. `None` if nothing is due now.
-    fn due(&mut self, post: &mut Post, office: &Office) -> Option<Box<Delivery>> {
-        let now = post.now();
+    fn due(
+        &mut self,
+        context: &mut SenderContext,
+        agent: &DeliveryAgent,
+    ) -> Option<Box<QueueEntry>> {
+        let now = context.now();
         let first = self.first_at();
         let earlier = |at: Moment| first.is_none_or(|first| at < first);
-        if post.next_at().is_some_and(earlier)
-            && let Some((index, message)) = post.due()
+        if context.next_at().is_some_and(earlier)
+            && let Some((index, message)) = context.due()
         {
             let at = message.at;
-            for delivery in office.deliveries(index, message) {
-                self.add(at, Box::new(delivery));
+            for entry in agent.entries(index, message) {
+                self.add(at, Box::new(entry));
             }
         }
         self.first_at().filter(|first| *first <= now)?;
-        self.waiting.pop_first().map(|(_, delivery)| delivery)
+        self.waiting.pop_first().map(|(_, entry)| entry)
     }
 
-    /// Queues again what a turn has left over.
-    fn take_back(&mut self, turn: Turn) {
-        if let Some((at, delivery)) = turn.again {
-            self.add(at, delivery);
+    /// Queues again what a step has left over.
+    fn take_back(&mut self, step: QueueStep) {
+        if let Some((at, entry)) = step.again {
+            self.add(at, entry);
         }
         // Notifications go before all that waits: with them a message comes to its end.
-        if let Some(notification) = turn.notification {
+        if let Some(notification) = step.notification {
             self.add(Moment::START, Box::new(notification));
         }
     }
 }
 
-/// What a turn has left over.
-struct Turn {
-    /// The delivery and when its next turn is; `None` if it is over.
-    again: Option<(Moment, Box<Delivery>)>,
-    /// The notification of what failed in this turn, if there is one to send.
-    notification: Option<Delivery>,
+/// What a step has left over.
+struct QueueStep {
+    /// The entry and when its next step is; `None` if it is over.
+    again: Option<(Moment, Box<QueueEntry>)>,
+    /// The notification of what failed in this step, if there is one to send.
+    notification: Option<QueueEntry>,
 }
 
-impl Office {
-    /// The deliveries that a message of the drill makes: one for each next hop.
+impl DeliveryAgent {
+    /// The entries that a message of the drill makes: one for each next hop.
     ///
     /// Each has its own stream of random numbers, made of the places of message and next hop in the
     /// scenario.
-    fn deliveries(&self, index: usize, message: Message) -> Vec<Delivery> {
+    fn entries(&self, index: usize, message: Message) -> Vec<QueueEntry> {
         let message = Arc::new(message);
-        let under_way = UnderWay::new(message.id.clone(), self.site.log.clone());
+        let in_flight = InFlight::new(message.id.clone(), self.state.log.clone());
         let mut recipients: BTreeMap<&Domain, Vec<Mailbox>> = BTreeMap::new();
         for to in message.to.iter() {
             recipients.entry(&to.domain).or_default().push(to.clone());
@@ -192,81 +196,81 @@ impl Office {
         hops.map(|(hop_index, hop)| {
             let stream = (index as u64) << 16 | hop_index as u64;
             let to = recipients.remove(&hop).unwrap_or_default();
-            let under_way = Arc::clone(&under_way);
-            Delivery::new(
+            let in_flight = Arc::clone(&in_flight);
+            QueueEntry::new(
                 Arc::clone(&message),
                 to,
                 hop,
                 (self.seed, stream),
-                under_way,
+                in_flight,
             )
         })
         .collect()
     }
 
-    /// One turn of a delivery, and the notification about what failed in it.
-    async fn turn(&self, mut delivery: Box<Delivery>) -> Turn {
-        let again = self.advance(&mut delivery).await;
-        let notification = self.returned(&mut delivery);
-        Turn {
-            again: again.map(|at| (at, delivery)),
+    /// One step of an entry, and the notification about what failed in it.
+    async fn step(&self, mut entry: Box<QueueEntry>) -> QueueStep {
+        let again = self.advance(&mut entry).await;
+        let notification = self.returned(&mut entry);
+        QueueStep {
+            again: again.map(|at| (at, entry)),
             notification,
         }
     }
 
-    /// Does what is due for a delivery. The result is when its next turn is; `None` if it is over,
+    /// Does what is due for an entry. The result is when its next step is; `None` if it is over,
     /// or if that would be after the drill's stop.
-    async fn advance(&self, delivery: &mut Delivery) -> Option<Moment> {
-        let now = self.site.clock.now();
+    async fn advance(&self, entry: &mut QueueEntry) -> Option<Moment> {
+        let now = self.state.clock.now();
         // After the stop nothing is begun. A deadline after it is not reached, either: such a
         // message ends as deferred.
-        let stop = self.site.scenario.stop;
+        let stop = self.state.scenario.stop;
         let is_past_stop = |at: Moment| stop.is_some_and(|stop| at > stop);
-        let given = delivery.message.at;
+        let given = entry.message.at;
         let patience = match self.flaw {
             Some(Flaw::GivesUpAfterADay) => A_DAY.min(self.settings.expire),
             _ => self.settings.expire,
         };
         let deadline = given.after(patience);
-        if delivery.pass == 0 {
-            let received = delivery.message.received;
+        if entry.pass == 0 {
+            let received = entry.message.received;
             if received >= self.settings.max_hops {
                 let text = format!("{received} Received fields: the message goes in a loop");
                 let status = Status(5, 4, 6);
-                self.fail_rest(delivery, Reason { status, text });
+                self.fail_rest(entry, Reason { status, text });
                 return None;
             }
             if is_past_stop(given) {
-                self.say_deferred(delivery);
+                self.say_deferred(entry);
                 return None;
             }
         } else if now >= deadline && !is_past_stop(deadline) {
-            self.fail_rest(delivery, expired(delivery.last.as_ref()));
+            self.fail_rest(entry, expired(entry.last.as_ref()));
             return None;
         } else if is_past_stop(now) {
             return None;
         }
         // The pass is numbered before it is made: attempts in the log carry the number, from 1.
-        delivery.pass += 1;
-        let before = delivery.attempts;
-        self.pass(delivery).await;
-        if delivery.to.is_empty() || self.flaw == Some(Flaw::DropsMessage) {
+        entry.pass += 1;
+        let before = entry.attempts;
+        self.pass(entry).await;
+        if entry.to.is_empty() || self.flaw == Some(Flaw::DropsMessage) {
             return None;
         }
         // The recipients that are left wait.
-        self.say_deferred(delivery);
+        self.say_deferred(entry);
         if self.flaw == Some(Flaw::BouncesTransient) {
-            let reason = delivery.last.clone().unwrap_or_else(|| expired(None));
-            self.fail_rest(delivery, reason);
+            let reason = entry.last.clone().unwrap_or_else(|| expired(None));
+            self.fail_rest(entry, reason);
             return None;
         }
-        let next = self.site.clock.now().after(self.interval(delivery.pass));
+        let next = self.state.clock.now().after(self.interval(entry.pass));
         let wake = next.min(deadline);
         // A drill in which a message shall be left queued says after how many attempts it has seen
         // enough. A pass without any attempt would repeat for ever, so it counts as enough.
-        let fruitless = delivery.attempts == before;
-        let left = delivery.message.leave.is_some_and(|leave| {
-            wake > leave.after && (fruitless || delivery.attempts >= leave.attempts)
+        let fruitless = entry.attempts == before;
+        let left = entry.message.leave.is_some_and(|leave| {
+            wake > leave.after && (fruitless || entry.attempts >= leave.attempts)
         });
         (!left && !is_past_stop(wake)).then_some(wake)
     }
@@ -292,19 +296,19 @@ impl Office {
 
     /// What has failed for good, returned to where the message came from. A notification is never the
     /// cause of another one (RFC 5321 section 6.1).
-    fn returned(&self, delivery: &mut Delivery) -> Option<Delivery> {
-        let failed = std::mem::take(&mut delivery.failed);
-        if failed.is_empty() || delivery.is_notification {
+    fn returned(&self, entry: &mut QueueEntry) -> Option<QueueEntry> {
+        let failed = std::mem::take(&mut entry.failed);
+        if failed.is_empty() || entry.is_notification {
             return None;
         }
         let to = match self.flaw {
             Some(Flaw::NoNotification) => None,
             Some(Flaw::ReturnsNotifications) => "postmaster@sender.test".parse().ok(),
-            _ => delivery.message.from.clone(),
+            _ => entry.message.from.clone(),
         };
         let reporter = self.settings.names.first()?.to_string();
-        delivery.returned += 1;
-        let now = self.site.clock.now();
-        Some(delivery.notification(&failed, to?, &reporter, now))
+        entry.returned += 1;
+        let now = self.state.clock.now();
+        Some(entry.notification(&failed, to?, &reporter, now))
     }
 }

@@ -29,7 +29,7 @@ use tokio::sync::Mutex as AsyncMutex;
 
 use super::Flaw;
 use crate::{
-    lab::{Site, stub},
+    lab::{LabState, stub},
     name::Domain,
     route::{Addresses, Exchanger, MxAnswer},
     time::Moment,
@@ -48,7 +48,7 @@ const MAX_QUERIES: usize = 64;
 
 /// The result of a lookup.
 #[derive(Debug, Clone)]
-pub enum Found {
+pub enum LookupResult {
     /// Records of the type asked for, at the end of any aliases.
     Records {
         /// The records, one at least.
@@ -70,26 +70,26 @@ pub enum Found {
 #[derive(Debug, Clone)]
 struct Cached {
     until: Moment,
-    found: Found,
+    found: LookupResult,
 }
 
 /// A place in the cache. Its lock is held while the query is out, so that the same question is
 /// asked once.
-type Slot = Arc<AsyncMutex<Option<Cached>>>;
+type CacheSlot = Arc<AsyncMutex<Option<Cached>>>;
 
 /// Looks names up and keeps the answers.
 pub(crate) struct Lookups {
-    site: Arc<Site>,
+    state: Arc<LabState>,
     /// By name and type. `None`: nothing is kept, and every lookup is a query.
-    cache: Option<Mutex<HashMap<(Domain, RecordType), Slot>>>,
+    cache: Option<Mutex<HashMap<(Domain, RecordType), CacheSlot>>>,
     /// Whether answers are kept beyond their TTL, as no sender should.
     keeps_for_ever: bool,
 }
 
 impl Lookups {
-    pub(crate) fn new(site: Arc<Site>, cached: bool) -> Self {
+    pub(crate) fn new(state: Arc<LabState>, cached: bool) -> Self {
         Self {
-            site,
+            state,
             cache: cached.then(Mutex::default),
             keeps_for_ever: false,
         }
@@ -104,9 +104,9 @@ impl Lookups {
     }
 
     /// Looks up records of a type; an address literal has none, and nobody is asked. Answers still fresh are not asked for again.
-    pub(crate) async fn lookup(&self, name: &Domain, record_type: RecordType) -> Found {
+    pub(crate) async fn lookup(&self, name: &Domain, record_type: RecordType) -> LookupResult {
         if name.literal().is_some() {
-            return Found::NoData;
+            return LookupResult::NoData;
         }
         let Some(cache) = &self.cache else {
             return self.ask(name, record_type).await.0;
@@ -119,7 +119,7 @@ impl Lookups {
         let mut slot = slot.lock().await;
         if let Some(cached) = slot
             .as_ref()
-            .filter(|cached| self.site.clock.now() < cached.until)
+            .filter(|cached| self.state.clock.now() < cached.until)
         {
             return cached.found.clone();
         }
@@ -131,7 +131,7 @@ impl Lookups {
             false => ttl,
         };
         *slot = ttl.map(kept).map(|ttl| Cached {
-            until: self.site.clock.now().after(ttl),
+            until: self.state.clock.now().after(ttl),
             found: found.clone(),
         });
         found
@@ -141,16 +141,16 @@ impl Lookups {
     /// failed. A negative answer counts as unsigned.
     pub(crate) async fn mx_is_signed(&self, domain: &Domain) -> Option<bool> {
         match self.lookup(domain, RecordType::MX).await {
-            Found::Records { secure, .. } => Some(secure),
-            Found::NoData | Found::NoDomain => Some(false),
-            Found::Failed => None,
+            LookupResult::Records { secure, .. } => Some(secure),
+            LookupResult::NoData | LookupResult::NoDomain => Some(false),
+            LookupResult::Failed => None,
         }
     }
 
     /// The exchangers of a domain, in the order of the answer.
     pub(crate) async fn mx(&self, domain: &Domain) -> MxAnswer {
         match self.lookup(domain, RecordType::MX).await {
-            Found::Records { records, .. } => {
+            LookupResult::Records { records, .. } => {
                 let exchangers = records.iter().filter_map(|record| match &record.data {
                     RData::MX(mx) => Some(Exchanger {
                         preference: mx.preference,
@@ -160,9 +160,9 @@ impl Lookups {
                 });
                 MxAnswer::Records(exchangers.collect())
             }
-            Found::NoData => MxAnswer::NoData,
-            Found::NoDomain => MxAnswer::NoDomain,
-            Found::Failed => MxAnswer::Failed,
+            LookupResult::NoData => MxAnswer::NoData,
+            LookupResult::NoDomain => MxAnswer::NoDomain,
+            LookupResult::Failed => MxAnswer::Failed,
         }
     }
 
@@ -191,21 +191,21 @@ impl Lookups {
         }
         let mut answers = stream::iter(lookups).buffered(MAX_QUERIES);
         for (host, _) in &questions {
-            let answer = answers.next().await.unwrap_or(Found::Failed);
+            let answer = answers.next().await.unwrap_or(LookupResult::Failed);
             let Some(addresses) = known.get_mut(*host) else {
                 continue;
             };
             match answer {
-                Found::Records { records, .. } => {
+                LookupResult::Records { records, .. } => {
                     let found = records
                         .iter()
                         .filter_map(|record| crate::zone::address_of(&record.data));
                     addresses.found.extend(
-                        found.map(|address: IpAddr| self.site.network.untranslated(address)),
+                        found.map(|address: IpAddr| self.state.network.untranslated(address)),
                     );
                 }
-                Found::NoData | Found::NoDomain => {}
-                Found::Failed => addresses.failed = true,
+                LookupResult::NoData | LookupResult::NoDomain => {}
+                LookupResult::Failed => addresses.failed = true,
             }
         }
         known
@@ -213,7 +213,11 @@ impl Lookups {
 
     /// Asks the name server; also how long the answer may be kept. Failures are not kept: RFC 2308
     /// section 7 allows five minutes at most, and asks for nothing.
-    async fn ask(&self, name: &Domain, record_type: RecordType) -> (Found, Option<Duration>) {
+    async fn ask(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+    ) -> (LookupResult, Option<Duration>) {
         for _ in 0..TRIES {
             match self.try_once(name, record_type).await {
                 Ok(answer) => return answer,
@@ -222,7 +226,7 @@ impl Lookups {
                 }
             }
         }
-        (Found::Failed, None)
+        (LookupResult::Failed, None)
     }
 
     /// Asks, and asks on where an answer ends at an alias.
@@ -233,7 +237,7 @@ impl Lookups {
         &self,
         name: &Domain,
         record_type: RecordType,
-    ) -> io::Result<(Found, Option<Duration>)> {
+    ) -> io::Result<(LookupResult, Option<Duration>)> {
         let mut asked = name.to_wire();
         let mut ttl = MAX_TTL;
         let mut questions = 0;
@@ -241,9 +245,9 @@ impl Lookups {
             if let Some(found) = reserved(&asked, record_type) {
                 return Ok(found);
             }
-            let answer = stub::ask(&self.site, &asked, record_type).await?;
+            let answer = stub::ask(&self.state, &asked, record_type).await?;
             if answer.truncation || stub::is_failure(&answer) {
-                return Ok((Found::Failed, None));
+                return Ok((LookupResult::Failed, None));
             }
             questions += 1;
             let end = end_of_aliases(&asked, record_type, &answer.answers);
@@ -275,7 +279,11 @@ fn end_of_aliases(name: &Name, record_type: RecordType, answers: &[Record]) -> N
 }
 
 /// The records of an answer, if some are at one of these names.
-fn records_at(names: [&Name; 2], record_type: RecordType, answer: &DnsResponse) -> Option<Found> {
+fn records_at(
+    names: [&Name; 2],
+    record_type: RecordType,
+    answer: &DnsResponse,
+) -> Option<LookupResult> {
     let of_type = |record: &&Record| record.record_type() == record_type;
     let mut records: Vec<Record> = answer.answers.iter().filter(of_type).cloned().collect();
     if !records.iter().any(|record| names.contains(&&record.name)) {
@@ -284,26 +292,26 @@ fn records_at(names: [&Name; 2], record_type: RecordType, answer: &DnsResponse) 
     for record in &mut records {
         record.ttl = record.ttl.min(MAX_TTL);
     }
-    Some(Found::Records {
+    Some(LookupResult::Records {
         records,
         secure: answer.authentic_data,
     })
 }
 
 /// What an answer without records says.
-fn nothing(answer: &DnsResponse) -> (Found, Option<Duration>) {
+fn nothing(answer: &DnsResponse) -> (LookupResult, Option<Duration>) {
     let found = match answer.response_code {
-        ResponseCode::NXDomain => Found::NoDomain,
-        _ => Found::NoData,
+        ResponseCode::NXDomain => LookupResult::NoDomain,
+        _ => LookupResult::NoData,
     };
     (found, Some(seconds(answer.negative_ttl().unwrap_or(0))))
 }
 
 /// What is known without a question: a resolver sends none for these names (RFC 6761 section 6.3 and 6.4,
 /// RFC 7686 section 2).
-fn reserved(name: &Name, record_type: RecordType) -> Option<(Found, Option<Duration>)> {
+fn reserved(name: &Name, record_type: RecordType) -> Option<(LookupResult, Option<Duration>)> {
     if usage::INVALID.zone_of(name) || usage::ONION.zone_of(name) {
-        return Some((Found::NoDomain, Some(Duration::ZERO)));
+        return Some((LookupResult::NoDomain, Some(Duration::ZERO)));
     }
     let local = [
         &usage::LOCALHOST,
@@ -317,9 +325,9 @@ fn reserved(name: &Name, record_type: RecordType) -> Option<(Found, Option<Durat
         RecordType::A => RData::A(Ipv4Addr::LOCALHOST.into()),
         RecordType::AAAA => RData::AAAA(Ipv6Addr::LOCALHOST.into()),
         RecordType::PTR => RData::PTR(PTR(usage::LOCALHOST.name().clone())),
-        _ => return Some((Found::NoData, Some(Duration::ZERO))),
+        _ => return Some((LookupResult::NoData, Some(Duration::ZERO))),
     };
-    let found = Found::Records {
+    let found = LookupResult::Records {
         records: vec![Record::from_rdata(name.clone(), MAX_TTL, data)],
         secure: false,
     };
@@ -360,7 +368,7 @@ mod tests {
     fn nobody_is_asked_for_reserved_names() {
         let found = |text, record_type| match reserved(&name(text), record_type) {
             None => "asked".to_owned(),
-            Some((Found::Records { records, .. }, _)) => records[0].data.to_string(),
+            Some((LookupResult::Records { records, .. }, _)) => records[0].data.to_string(),
             Some((found, _)) => format!("{found:?}"),
         };
         for (text, record_type, expected) in [

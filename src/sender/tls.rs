@@ -15,20 +15,20 @@ use std::io;
 
 use hickory_proto::rr::{RData, Record, RecordType, rdata::TLSA};
 
-use super::resolver::{Found, Lookups};
+use super::resolver::{LookupResult, Lookups};
 use crate::{
-    lab::Site,
+    lab::LabState,
     mta_sts::{Mode, Policy},
     name::Domain,
     route::Candidate,
     scenario::TlsPolicy,
     stream::Stream,
-    tls::{self, Proof, Secured},
+    tls::{self, Authentication, Secured},
 };
 
 /// What a session with a candidate needs before mail is sent.
 #[derive(Debug, Clone)]
-pub(crate) enum Demand {
+pub(crate) enum TlsRequirement {
     /// No TLS, even where it is offered.
     Plain,
     /// TLS where it is offered, whoever is at the other end; plain text otherwise (RFC 7435).
@@ -36,7 +36,7 @@ pub(crate) enum Demand {
     /// TLS, whoever is at the other end. Without it there is no delivery.
     Encrypted,
     /// TLS with a certificate that satisfies this proof.
-    Authenticated(Proof),
+    Authenticated(Authentication),
 }
 
 /// Why a candidate cannot be used in this pass. Both may be different later, so neither returns the
@@ -52,7 +52,7 @@ pub(crate) enum Unusable {
 }
 
 // From policy and records to a demand.
-impl Demand {
+impl TlsRequirement {
     /// What a candidate needs under a policy, for a message that may ask for REQUIRETLS. `sts` is the
     /// MTA-STS policy of the next hop, if it has one.
     ///
@@ -73,27 +73,27 @@ impl Demand {
                 Self::by_sts(sts, &candidate.exchanger)
             })
         };
-        let demand = match policy {
+        let requirement = match policy {
             TlsPolicy::None => Self::Plain,
             TlsPolicy::Opportunistic => Self::Opportunistic,
             TlsPolicy::Required => Self::Encrypted,
-            TlsPolicy::Verified => Self::Authenticated(Proof::Authority(names())),
+            TlsPolicy::Verified => Self::Authenticated(Authentication::Authority(names())),
             TlsPolicy::MtaSts => by_sts()?,
             // DANE first: MTA-STS must not make up for it (RFC 8461 section 2).
             TlsPolicy::Dane => match dane(candidate, hop, lookups).await? {
                 // No usable record: MTA-STS may ask for more than that there be TLS.
-                demand @ (Self::Opportunistic | Self::Encrypted) => match by_sts()? {
-                    Self::Opportunistic => demand,
+                requirement @ (Self::Opportunistic | Self::Encrypted) => match by_sts()? {
+                    Self::Opportunistic => requirement,
                     stricter => stricter,
                 },
-                demand => demand,
+                requirement => requirement,
             },
         };
         // REQUIRETLS is met by any authenticated demand; where there is none, the name in a
         // certificate of a known authority has to do.
-        Ok(match demand {
+        Ok(match requirement {
             Self::Authenticated(proof) => Self::Authenticated(proof),
-            _ if require_tls => Self::Authenticated(Proof::Authority(names())),
+            _ if require_tls => Self::Authenticated(Authentication::Authority(names())),
             other => other,
         })
     }
@@ -103,7 +103,7 @@ impl Demand {
         match policy.mode {
             Mode::Testing | Mode::None => Ok(Self::Opportunistic),
             Mode::Enforce if policy.lists(exchanger) => {
-                Ok(Self::Authenticated(Proof::Authority(vec![
+                Ok(Self::Authenticated(Authentication::Authority(vec![
                     exchanger.clone(),
                 ])))
             }
@@ -125,7 +125,11 @@ impl Demand {
 ///    aliases, then under its own name.
 /// 4. Unsigned answers and no records mean opportunistic TLS. A failed lookup means that the host
 ///    is not used.
-async fn dane(candidate: &Candidate, hop: &Domain, lookups: &Lookups) -> Result<Demand, Unusable> {
+async fn dane(
+    candidate: &Candidate,
+    hop: &Domain,
+    lookups: &Lookups,
+) -> Result<TlsRequirement, Unusable> {
     let implicit = candidate.exchanger == *hop;
     // What fails when it is asked again is no unsigned answer (section 2.1.2).
     let mx_is_signed = implicit
@@ -135,7 +139,7 @@ async fn dane(candidate: &Candidate, hop: &Domain, lookups: &Lookups) -> Result<
             .ok_or(Unusable::TlsaFailed)?;
     let signed = signed_host(candidate, lookups).await?;
     let Some(expanded) = signed.filter(|_| mx_is_signed) else {
-        return Ok(Demand::Opportunistic);
+        return Ok(TlsRequirement::Opportunistic);
     };
     let mut bases = vec![expanded];
     if !bases.contains(&candidate.exchanger) {
@@ -147,15 +151,15 @@ async fn dane(candidate: &Candidate, hop: &Domain, lookups: &Lookups) -> Result<
             .lookup(&base.prefixed("_25._tcp"), RecordType::TLSA)
             .await
         {
-            Found::Records {
+            LookupResult::Records {
                 records,
                 secure: true,
             } => return Ok(demand_of(&records, &base, candidate, hop)),
-            Found::Failed => return Err(Unusable::TlsaFailed),
-            Found::Records { .. } | Found::NoData | Found::NoDomain => {}
+            LookupResult::Failed => return Err(Unusable::TlsaFailed),
+            LookupResult::Records { .. } | LookupResult::NoData | LookupResult::NoDomain => {}
         }
     }
-    Ok(Demand::Opportunistic)
+    Ok(TlsRequirement::Opportunistic)
 }
 
 /// The name that owns a host's addresses after aliases, if the answer with the candidate's family
@@ -166,18 +170,23 @@ async fn signed_host(candidate: &Candidate, lookups: &Lookups) -> Result<Option<
         false => RecordType::AAAA,
     };
     match lookups.lookup(&candidate.exchanger, record_type).await {
-        Found::Records {
+        LookupResult::Records {
             records,
             secure: true,
         } => Ok(records.first().map(|record| Domain::from(&record.name))),
-        Found::Failed => Err(Unusable::TlsaFailed),
-        Found::Records { .. } | Found::NoData | Found::NoDomain => Ok(None),
+        LookupResult::Failed => Err(Unusable::TlsaFailed),
+        LookupResult::Records { .. } | LookupResult::NoData | LookupResult::NoDomain => Ok(None),
     }
 }
 
 /// What TLSA records ask for. The certificate may be for the name at which they were found, for the
 /// exchanger, or for the next hop (RFC 7672 section 3.2.2).
-fn demand_of(records: &[Record], base: &Domain, candidate: &Candidate, hop: &Domain) -> Demand {
+fn demand_of(
+    records: &[Record],
+    base: &Domain,
+    candidate: &Candidate,
+    hop: &Domain,
+) -> TlsRequirement {
     let tlsa = records.iter().filter_map(|record| match &record.data {
         RData::TLSA(tlsa) => Some(tlsa.clone()),
         _ => None,
@@ -185,7 +194,7 @@ fn demand_of(records: &[Record], base: &Domain, candidate: &Candidate, hop: &Dom
     let usable: Vec<TLSA> = tlsa.filter(is_usable).collect();
     if usable.is_empty() {
         // There are records, and none is usable: TLS all the same, unauthenticated (section 2.2).
-        return Demand::Encrypted;
+        return TlsRequirement::Encrypted;
     }
     let mut names = vec![base.clone()];
     for name in [&candidate.exchanger, hop] {
@@ -193,7 +202,7 @@ fn demand_of(records: &[Record], base: &Domain, candidate: &Candidate, hop: &Dom
             names.push(name.clone());
         }
     }
-    Demand::Authenticated(Proof::Dane(usable, names))
+    TlsRequirement::Authenticated(Authentication::Dane(usable, names))
 }
 
 /// Whether a record can be used: DANE-TA(2) or DANE-EE(3), a selector and a matching type that are
@@ -211,14 +220,14 @@ fn is_usable(tlsa: &TLSA) -> bool {
 /// # Errors
 /// The handshake's, also when the certificate does not satisfy.
 pub(crate) async fn handshake(
-    site: &Site,
-    demand: &Demand,
+    state: &LabState,
+    requirement: &TlsRequirement,
     exchanger: &Domain,
     stream: Stream,
 ) -> io::Result<Secured> {
-    let proof = match demand {
-        Demand::Authenticated(proof) => Some(proof.clone()),
+    let proof = match requirement {
+        TlsRequirement::Authenticated(proof) => Some(proof.clone()),
         _ => None,
     };
-    tls::connect(site.authority.as_ref(), proof, exchanger, stream).await
+    tls::connect(state.authority.as_ref(), proof, exchanger, stream).await
 }

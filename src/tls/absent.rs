@@ -12,7 +12,7 @@ use std::{
 use hickory_proto::rr::Record;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Proof;
+use super::Authentication;
 use crate::{
     name::Domain,
     scenario::{Certificate, TlsaParameters},
@@ -21,20 +21,20 @@ use crate::{
 
 /// An authority.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Authority {}
+pub(crate) enum CertificateAuthority {}
 
 /// What a receiver would offer STARTTLS with.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(crate) kind: Certificate,
-    authority: Authority,
+    authority: CertificateAuthority,
 }
 
 /// A connection inside TLS.
 #[derive(Debug)]
 pub(crate) enum Secured {}
 
-impl Authority {
+impl CertificateAuthority {
     pub(crate) fn pem(&self) -> String {
         match *self {}
     }
@@ -53,8 +53,8 @@ pub(crate) async fn accept(credentials: &Credentials, _: Stream) -> io::Result<S
 }
 
 pub(crate) async fn connect(
-    _: Option<&Authority>,
-    _: Option<Proof>,
+    _: Option<&CertificateAuthority>,
+    _: Option<Authentication>,
     _: &Domain,
     _: Stream,
 ) -> io::Result<Secured> {

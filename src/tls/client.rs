@@ -1,7 +1,7 @@
 //! The client's side of a TLS handshake, and how it judges a certificate: any, by authority and name, or by
 //! TLSA records (RFC 7672).
 //!
-//! rustls asks the `Judge` about each certificate. Signatures are verified in any case: what a
+//! rustls asks the `CertificateCheck` about each certificate. Signatures are verified in any case: what a
 //! proof decides is whose certificate will do.
 
 use std::{io, sync::Arc};
@@ -21,7 +21,7 @@ use tokio_rustls::{
     },
 };
 
-use super::{Authority, Proof, Secured, authority::matching_data};
+use super::{Authentication, CertificateAuthority, Secured, ca::matching_data};
 use crate::{name::Domain, stream::Stream};
 
 /// Negotiates TLS with a host, whose certificate must satisfy `proof`; authorities are the lab's alone.
@@ -29,15 +29,15 @@ use crate::{name::Domain, stream::Stream};
 /// # Errors
 /// The handshake's, also when the certificate does not satisfy.
 pub(crate) async fn connect(
-    authority: Option<&Authority>,
-    proof: Option<Proof>,
+    authority: Option<&CertificateAuthority>,
+    proof: Option<Authentication>,
     host: &Domain,
     stream: Stream,
 ) -> io::Result<Secured> {
     let provider = Arc::new(ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = Arc::new(Judge {
+    let verifier: Arc<dyn ServerCertVerifier> = Arc::new(CertificateCheck {
         proof,
-        roots: authority.map_or_else(RootCertStore::empty, Authority::roots),
+        roots: authority.map_or_else(RootCertStore::empty, CertificateAuthority::roots),
         provider: Arc::clone(&provider),
     });
     let config = ClientConfig::builder_with_provider(provider)
@@ -53,14 +53,14 @@ pub(crate) async fn connect(
 
 /// Judges a server's certificate.
 #[derive(Debug)]
-struct Judge {
+struct CertificateCheck {
     /// `None`: any certificate will do.
-    proof: Option<Proof>,
+    proof: Option<Authentication>,
     roots: RootCertStore,
     provider: Arc<CryptoProvider>,
 }
 
-impl Judge {
+impl CertificateCheck {
     /// By authority and name, with these roots.
     fn by_authority(
         &self,
@@ -135,7 +135,7 @@ fn matches(tlsa: &TLSA, certificate: &CertificateDer<'_>) -> Result<bool, rustls
     Ok(data == tlsa.cert_data)
 }
 
-impl ServerCertVerifier for Judge {
+impl ServerCertVerifier for CertificateCheck {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -147,10 +147,10 @@ impl ServerCertVerifier for Judge {
         let chain = (end_entity, intermediates);
         match &self.proof {
             None => Ok(ServerCertVerified::assertion()),
-            Some(Proof::Authority(names)) => {
+            Some(Authentication::Authority(names)) => {
                 self.by_authority(self.roots.clone(), names, chain, now)
             }
-            Some(Proof::Dane(records, names)) => self.by_tlsa(records, names, chain, now),
+            Some(Authentication::Dane(records, names)) => self.by_tlsa(records, names, chain, now),
         }
     }
 

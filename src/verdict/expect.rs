@@ -9,11 +9,11 @@ mod attempts;
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
-use self::attempts::{Extent, is_doubtful, sequence};
+use self::attempts::{Listing, is_doubtful, sequence};
 use super::{
-    Finding, Witness,
-    case::{Case, Subject},
-    tally::Tally,
+    Finding, SenderKind,
+    facts::{DrillFacts, MessageFacts},
+    totals::Totals,
 };
 use crate::{
     fault::{Host, Stage},
@@ -21,7 +21,7 @@ use crate::{
     mail::Message,
     mail::mailbox,
     name::Domain,
-    observe::{Attempt, Ending},
+    observe::{Attempt, MessageResult},
     outcome::Outcome,
     reply::Status,
     scenario::{ExpectedMessage, Scenario, Total},
@@ -32,21 +32,21 @@ use crate::{
 const SAME_PASS: Duration = Duration::from_secs(60);
 
 /// The totals that do not hold, a finding each.
-pub(super) fn totals(case: &Case<'_>, tally: &Tally) -> Vec<Finding> {
+pub(super) fn totals(drill: &DrillFacts<'_>, tally: &Totals) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (total, bounds) in &case.scenario.expect.totals {
+    for (total, bounds) in &drill.scenario.expect.totals {
         let observed = tally.total(*total);
-        let allowed = match (case.witness, total) {
+        let allowed = match (drill.sender_kind, total) {
             // A foreign sender may use one session for several messages.
-            (Witness::Command | Witness::Server, Total::Sessions) => {
-                observed <= bounds.max || splits_recipients(case)
+            (SenderKind::Command | SenderKind::MailServer, Total::Sessions) => {
+                observed <= bounds.max || splits_recipients(drill)
             }
             // It does not say what it did not deliver, and whether it will.
-            (Witness::Command, Total::Deferred | Total::Bounced) => true,
-            (Witness::Command, Total::Notifications) => observed <= bounds.max,
+            (SenderKind::Command, Total::Deferred | Total::Bounced) => true,
+            (SenderKind::Command, Total::Notifications) => observed <= bounds.max,
             // Some of those deferred may have been returned where nobody sees it; any number of
             // them makes the totals right.
-            (Witness::Server, Total::Deferred | Total::Bounced) => {
+            (SenderKind::MailServer, Total::Deferred | Total::Bounced) => {
                 (0..=tally.returned_unseen).any(|unseen| match total {
                     Total::Bounced => bounds.allow(observed + unseen),
                     _ => bounds.allow(observed - unseen),
@@ -62,9 +62,9 @@ pub(super) fn totals(case: &Case<'_>, tally: &Tally) -> Vec<Finding> {
                 _ => (format!("{} messages", total.word()), false),
             };
             let (expected, observed) = (vec![bounds.to_string()], vec![observed.to_string()]);
-            let mut finding = finding(case, claim, expected, observed);
+            let mut finding = finding(drill, claim, expected, observed);
             if is_by_itself {
-                finding.level = as_another_way(case);
+                finding.level = as_another_way(drill);
             }
             findings.push(finding);
         }
@@ -74,17 +74,17 @@ pub(super) fn totals(case: &Case<'_>, tally: &Tally) -> Vec<Finding> {
 
 /// How much a departure weighs that breaks no sentence of an RFC by itself: a foreign sender may do in
 /// another way what the reference sender does, and is held to the rules.
-fn as_another_way(case: &Case<'_>) -> Level {
-    match case.witness {
-        Witness::Sender { .. } => case.scenario.level,
-        Witness::Command | Witness::Server => Level::Info,
+fn as_another_way(drill: &DrillFacts<'_>) -> Level {
+    match drill.sender_kind {
+        SenderKind::InProcess { .. } => drill.scenario.level,
+        SenderKind::Command | SenderKind::MailServer => Level::Info,
     }
 }
 
 /// A finding about an expectation: the scenario says how strongly it is asked for, and by which
 /// sections.
 fn finding(
-    case: &Case<'_>,
+    drill: &DrillFacts<'_>,
     claim: String,
     expected: Vec<String>,
     observed: Vec<String>,
@@ -92,8 +92,8 @@ fn finding(
     Finding {
         claim,
         rule: None,
-        level: case.scenario.level,
-        cites: case.scenario.cites.clone(),
+        level: drill.scenario.level,
+        cites: drill.scenario.cites.clone(),
         expected,
         observed,
         because: Vec::new(),
@@ -102,8 +102,8 @@ fn finding(
 
 /// Shares of first attempts that do not hold. `counted` are those observed, in the order of the
 /// scenario.
-pub(super) fn shares(case: &Case<'_>, counted: &[u64]) -> Vec<Finding> {
-    let expected = &case.scenario.expect.first_attempts;
+pub(super) fn shares(drill: &DrillFacts<'_>, counted: &[u64]) -> Vec<Finding> {
+    let expected = &drill.scenario.expect.first_attempts;
     let line = |host: &Host, count: String| format!("{host}: {count}");
     let all = expected.iter().zip(counted);
     let wrong = all
@@ -116,7 +116,7 @@ pub(super) fn shares(case: &Case<'_>, counted: &[u64]) -> Vec<Finding> {
                 .map(|((host, _), count)| line(host, count.to_string()))
                 .collect();
             finding(
-                case,
+                drill,
                 format!("first attempts at {host}"),
                 vec![line(host, bounds.to_string())],
                 observed,
@@ -127,15 +127,15 @@ pub(super) fn shares(case: &Case<'_>, counted: &[u64]) -> Vec<Finding> {
 
 /// What does not hold of one message, in the order of the scenario's keys.
 pub(super) fn message(
-    case: &Case<'_>,
-    subject: &Subject<'_>,
+    drill: &DrillFacts<'_>,
+    facts: &MessageFacts<'_>,
     expected: &ExpectedMessage,
 ) -> Vec<Finding> {
     let held = Held {
-        case,
-        subject,
+        drill,
+        facts,
         expected,
-        attempts: counted_attempts(case, subject),
+        attempts: counted_attempts(drill, facts),
     };
     let mut findings: Vec<Finding> = [held.outcome(), held.taker(), held.copies(), held.status()]
         .into_iter()
@@ -144,27 +144,27 @@ pub(super) fn message(
     findings.extend(held.recipients());
     findings.extend(held.attempt_count());
     let of_attempts = [
-        (Extent::Whole, &expected.attempts),
-        (Extent::Beginning, &expected.starts_with),
+        (Listing::Whole, &expected.attempts),
+        (Listing::Beginning, &expected.starts_with),
     ];
     findings.extend(of_attempts.into_iter().filter_map(|(extent, expected)| {
         let expected = expected.as_ref()?;
-        sequence(case, &subject.message.id, extent, expected, &held.attempts)
+        sequence(drill, &facts.message.id, extent, expected, &held.attempts)
     }));
     findings
 }
 
 /// The attempts that expectations about attempts are held against.
-fn counted_attempts<'a>(case: &Case<'_>, subject: &'a Subject<'_>) -> Vec<&'a Attempt> {
-    let message = subject.message;
-    let mut attempts: Vec<&Attempt> = subject.attempts.iter().collect();
-    if case.witness == Witness::Server {
+fn counted_attempts<'a>(drill: &DrillFacts<'_>, facts: &'a MessageFacts<'_>) -> Vec<&'a Attempt> {
+    let message = facts.message;
+    let mut attempts: Vec<&Attempt> = facts.attempts.iter().collect();
+    if drill.sender_kind == SenderKind::MailServer {
         // It learns that a message is too old when it takes it up again, and may try it once more.
-        let end = message.at.after(case.scenario.sender.expire);
+        let end = message.at.after(drill.scenario.sender.expire);
         attempts.retain(|attempt| attempt.at < end);
     }
     let recipients = message.to.len();
-    if recipients > 1 && !matches!(case.witness, Witness::Sender { .. }) {
+    if recipients > 1 && !matches!(drill.sender_kind, SenderKind::InProcess { .. }) {
         attempts = for_all_recipients(recipients, attempts);
     }
     attempts
@@ -200,8 +200,8 @@ impl fmt::Display for Aspect<'_> {
 
 /// A message that is held against what is expected of it, with the attempts that count.
 struct Held<'a> {
-    case: &'a Case<'a>,
-    subject: &'a Subject<'a>,
+    drill: &'a DrillFacts<'a>,
+    facts: &'a MessageFacts<'a>,
     expected: &'a ExpectedMessage,
     attempts: Vec<&'a Attempt>,
 }
@@ -210,38 +210,38 @@ impl Held<'_> {
     /// A finding that something differs. Its level follows from what differs and from who sent the
     /// message.
     fn differs(&self, what: Aspect<'_>, expected: String, observed: String) -> Finding {
-        let Subject {
+        let MessageFacts {
             message, ending, ..
-        } = self.subject;
+        } = self.facts;
         let claim = format!("{what} of message {}", message.id);
-        let finding = finding(self.case, claim, vec![expected], vec![observed]);
-        let level = match (self.case.witness, what) {
-            (Witness::Sender { .. }, _) | (_, Aspect::OutcomeFor(_)) => finding.level,
+        let finding = finding(self.drill, claim, vec![expected], vec![observed]);
+        let level = match (self.drill.sender_kind, what) {
+            (SenderKind::InProcess { .. }, _) | (_, Aspect::OutcomeFor(_)) => finding.level,
             // Which status a report gives is settled by no MUST.
             (_, Aspect::Status) => Level::May,
             // Where a message came to no end, nothing was seen that settles what becomes of it.
             (_, Aspect::Outcome) if ending.outcome() != Outcome::Deferred => finding.level,
             (_, Aspect::Outcome | Aspect::Taker | Aspect::Copies | Aspect::AttemptCount) => {
-                as_another_way(self.case)
+                as_another_way(self.drill)
             }
         };
         Finding {
             level,
-            because: why(self.case, self.subject),
+            because: why(self.drill, self.facts),
             ..finding
         }
     }
 
     /// Whether the observed outcome can be the expected one.
     fn is(&self, expected: Outcome, observed: Outcome) -> bool {
-        is_outcome(self.case, self.subject.message, expected, observed)
+        is_outcome(self.drill, self.facts.message, expected, observed)
     }
 
     // One function for each key of an expected message.
     fn outcome(&self) -> Option<Finding> {
-        let observed = self.subject.ending.outcome();
+        let observed = self.facts.ending.outcome();
         let expected = self.expected.outcome?;
-        let saw = || self.case.witness.saw(observed);
+        let saw = || self.drill.sender_kind.saw(observed);
         let wrong = !self.is(expected, observed);
         wrong.then(|| self.differs(Aspect::Outcome, expected.to_string(), saw()))
     }
@@ -267,17 +267,17 @@ impl Held<'_> {
     /// Whether it was accepted as often as expected, or once for each recipient by a sender that
     /// splits them.
     fn copies(&self) -> Option<Finding> {
-        let observed = self.subject.ending.copies;
+        let observed = self.facts.ending.copies;
         let copies = self.expected.copies?;
-        let wrong = !copies.allow(observed) && !is_a_copy_for_each(self.case, &self.attempts);
+        let wrong = !copies.allow(observed) && !is_a_copy_for_each(self.drill, &self.attempts);
         wrong.then(|| self.differs(Aspect::Copies, copies.to_string(), observed.to_string()))
     }
 
     /// Whether the status is the expected one, or may stand for it.
     fn status(&self) -> Option<Finding> {
-        let ending = &self.subject.ending;
+        let ending = &self.facts.ending;
         let status = self.expected.status?;
-        if is_status(self.case, status, ending) {
+        if is_status(self.drill, status, ending) {
             return None;
         }
         let observed = ending.status;
@@ -294,7 +294,7 @@ impl Held<'_> {
                 return None;
             }
             let observed = observed.map_or("no such recipient".to_owned(), |outcome| {
-                self.case.witness.saw(outcome)
+                self.drill.sender_kind.saw(outcome)
             });
             let what = Aspect::OutcomeFor(recipient);
             Some(self.differs(what, outcome.to_string(), observed))
@@ -303,7 +303,7 @@ impl Held<'_> {
 
     /// The outcome for a recipient, whose local part may be written in another case if no other has that.
     fn outcome_for(&self, recipient: &str) -> Option<Outcome> {
-        let all = &self.subject.ending.recipients;
+        let all = &self.facts.ending.recipients;
         let key = mailbox::key(recipient);
         let exact = all.iter().find(|(known, _)| mailbox::key(known) == key);
         let folded = || {
@@ -321,8 +321,8 @@ impl Held<'_> {
         let proper = attempts.filter(|attempt| !is_doubtful(attempt)).count() as u64;
         let all = self.attempts.len() as u64;
         // Of several messages to one place, some attempts may be known in advance.
-        let is_counted =
-            self.case.witness != Witness::Server || self.case.scenario.messages.len() == 1;
+        let is_counted = self.drill.sender_kind != SenderKind::MailServer
+            || self.drill.scenario.messages.len() == 1;
         let wrong = is_counted && !(proper..=all).any(|possible| count.allow(possible));
         wrong.then(|| self.differs(Aspect::AttemptCount, count.to_string(), all.to_string()))
     }
@@ -333,15 +333,15 @@ const MOST_REASONS: usize = 12;
 
 /// What led to the end of a message: the attempts with the replies to them; where there was none, what was
 /// looked up.
-fn why(case: &Case<'_>, subject: &Subject<'_>) -> Vec<String> {
+fn why(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Vec<String> {
     let attempt = |attempt: &Attempt| match &attempt.reply {
         Some(reply) => format!("{attempt}: {reply}"),
         None => attempt.to_string(),
     };
-    let mut lines: Vec<String> = subject.attempts.iter().map(attempt).collect();
+    let mut lines: Vec<String> = facts.attempts.iter().map(attempt).collect();
     if lines.is_empty() {
-        let hops = Scenario::next_hops(subject.message);
-        lines = hops.iter().flat_map(|hop| case.told.lookups(hop)).collect();
+        let hops = Scenario::next_hops(facts.message);
+        lines = hops.iter().flat_map(|hop| drill.dns.lookups(hop)).collect();
     }
     if lines.is_empty() {
         lines.push("no attempt and no lookup".to_owned());
@@ -357,26 +357,26 @@ fn why(case: &Case<'_>, subject: &Subject<'_>) -> Vec<String> {
 ///
 /// For a mail server it is informative: the message may never have been taken up while its queue
 /// was run.
-pub(super) fn untouched(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
-    let message = subject.message;
+pub(super) fn untouched(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
+    let message = facts.message;
     let hops = Scenario::next_hops(message);
-    let is_foreign = !matches!(case.witness, Witness::Sender { .. });
-    let is_touched = !subject.attempts.is_empty()
-        || subject.heard.returned.is_some()
-        || hops.iter().any(|hop| case.told.was_asked_about(hop));
+    let is_foreign = !matches!(drill.sender_kind, SenderKind::InProcess { .. });
+    let is_touched = !facts.attempts.is_empty()
+        || facts.reports.returned.is_some()
+        || hops.iter().any(|hop| drill.dns.was_asked_about(hop));
     if !is_foreign || is_touched {
         return None;
     }
     let hops: Vec<&str> = hops.iter().map(Domain::as_str).collect();
     let expected = format!("a lookup of {}, or a connection", hops.join(" or "));
     let claim = format!("something is done about message {}", message.id);
-    let finding = finding(case, claim, vec![expected], vec!["nothing".to_owned()]);
-    Some(match case.witness {
-        Witness::Server => Finding {
+    let finding = finding(drill, claim, vec![expected], vec!["nothing".to_owned()]);
+    Some(match drill.sender_kind {
+        SenderKind::MailServer => Finding {
             level: Level::Info,
             ..finding
         },
-        Witness::Sender { .. } | Witness::Command => finding,
+        SenderKind::InProcess { .. } | SenderKind::Command => finding,
     })
 }
 
@@ -384,21 +384,26 @@ pub(super) fn untouched(case: &Case<'_>, subject: &Subject<'_>) -> Option<Findin
 ///
 /// A command may have queued, dropped or returned what it did not deliver. A server may have
 /// returned it to where nobody looks.
-fn is_outcome(case: &Case<'_>, message: &Message, expected: Outcome, observed: Outcome) -> bool {
+fn is_outcome(
+    drill: &DrillFacts<'_>,
+    message: &Message,
+    expected: Outcome,
+    observed: Outcome,
+) -> bool {
     let undelivered = expected != Outcome::Delivered && observed == Outcome::Deferred;
     expected == observed
-        || match case.witness {
-            Witness::Sender { .. } => false,
-            Witness::Command => undelivered,
-            Witness::Server => undelivered && case.returns_unseen(message),
+        || match drill.sender_kind {
+            SenderKind::InProcess { .. } => false,
+            SenderKind::Command => undelivered,
+            SenderKind::MailServer => undelivered && drill.returns_unseen(message),
         }
 }
 
 /// Whether a sender that is not told which status to give gave one that will do.
-fn is_status(case: &Case<'_>, expected: Status, ending: &Ending) -> bool {
-    match (case.witness, ending.status) {
+fn is_status(drill: &DrillFacts<'_>, expected: Status, ending: &MessageResult) -> bool {
+    match (drill.sender_kind, ending.status) {
         (_, observed) if observed == Some(expected) => true,
-        (Witness::Sender { .. }, _) => false,
+        (SenderKind::InProcess { .. }, _) => false,
         // Nothing came back in which it could be.
         (_, None) => true,
         // RFC 3463 has 4.4.7 and 5.4.7 for what was not delivered in time, and one may give either.
@@ -408,17 +413,17 @@ fn is_status(case: &Case<'_>, expected: Status, ending: &Ending) -> bool {
 
 /// Whether each recipient has got at most one copy: a sender may make a transaction of its own for
 /// each.
-fn is_a_copy_for_each(case: &Case<'_>, attempts: &[&Attempt]) -> bool {
+fn is_a_copy_for_each(drill: &DrillFacts<'_>, attempts: &[&Attempt]) -> bool {
     let mut seen = BTreeSet::new();
     let mut taken = attempts.iter().flat_map(|attempt| &attempt.taken);
-    !matches!(case.witness, Witness::Sender { .. }) && taken.all(|to| seen.insert(to))
+    !matches!(drill.sender_kind, SenderKind::InProcess { .. }) && taken.all(|to| seen.insert(to))
 }
 
 /// Whether more sessions than expected come of several recipients, each served by itself: a SHOULD
 /// asks for one copy for all (RFC 5321 section 5.1).
-fn splits_recipients(case: &Case<'_>) -> bool {
-    let mut messages = case.scenario.messages.iter();
-    case.scenario.level == Level::Must && messages.any(|message| message.to.len() > 1)
+fn splits_recipients(drill: &DrillFacts<'_>) -> bool {
+    let mut messages = drill.scenario.messages.iter();
+    drill.scenario.level == Level::Must && messages.any(|message| message.to.len() > 1)
 }
 
 /// The attempts of a sender that makes one for each recipient, as if it made one for all.

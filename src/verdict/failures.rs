@@ -8,7 +8,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use hickory_proto::rr::{RData, Record, RecordType};
 
-use super::told::{Known, LONGEST_PASS, Told};
+use super::dns_view::{DnsView, Known, LONGEST_PASS};
 use crate::{
     fault::{Failure, QueryEffect},
     mta_sts::Policy,
@@ -21,9 +21,9 @@ use crate::{
 const FAMILIES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
 
 /// A span of time, both ends included: from the beginning of a pass to the attempt that is judged.
-type Span = RangeInclusive<Moment>;
+type HumanDuration = RangeInclusive<Moment>;
 
-impl Told<'_> {
+impl DnsView<'_> {
     /// Whether some fault of the drill may have answered a question by a moment, in one of these ways: a
     /// foreign sender may have been told so without having asked here.
     ///
@@ -75,7 +75,12 @@ impl Told<'_> {
     /// its addresses in vain, although somebody asked again with success, or may know none; nothing was known
     /// of its TLSA records (RFC 7672 section 2.1.2); or the domain's MTA-STS policy does not list it (RFC 8461
     /// section 5).
-    pub(super) fn may_be_left_out(&self, hop: &Domain, host: &Domain, span: &Span) -> bool {
+    pub(super) fn may_be_left_out(
+        &self,
+        hop: &Domain,
+        host: &Domain,
+        span: &HumanDuration,
+    ) -> bool {
         let has_some = |family: &RecordType| {
             let at = *span.end();
             let known = || self.known(host, *family, at);
@@ -92,7 +97,7 @@ impl Told<'_> {
 
     /// Whether DANE lets a sender leave a host out: a lookup that secures it may have failed (RFC
     /// 7672 section 2.1.2).
-    fn is_left_out_by_dane(&self, hop: &Domain, host: &Domain, span: &Span) -> bool {
+    fn is_left_out_by_dane(&self, hop: &Domain, host: &Domain, span: &HumanDuration) -> bool {
         let tlsa = host.prefixed("_25._tcp");
         let [a, aaaa] = FAMILIES.map(|family| (host, family));
         let mut needed = [(&tlsa, RecordType::TLSA), (hop, RecordType::MX), a, aaaa].into_iter();
@@ -112,14 +117,14 @@ impl Told<'_> {
     }
 
     /// Whether a lookup was answered with a failure in a span.
-    fn failed(&self, name: &Domain, record_type: RecordType, span: &Span) -> bool {
+    fn failed(&self, name: &Domain, record_type: RecordType, span: &HumanDuration) -> bool {
         self.asked_in_vain(name, record_type)
             .any(|at| span.contains(&at))
     }
 
     /// Whether a lookup may have failed for a sender in a span: it did, nothing was known at either end, or the
     /// drill lets it fail and a foreign sender did not ask here.
-    fn may_fail(&self, name: &Domain, record_type: RecordType, span: &Span) -> bool {
+    fn may_fail(&self, name: &Domain, record_type: RecordType, span: &HumanDuration) -> bool {
         // What is only late is an answer all the same; what is truncated is asked for again.
         let fails = |effect| !matches!(effect, QueryEffect::Delay(_) | QueryEffect::Truncate);
         let mut ends = [*span.start(), *span.end()].into_iter();

@@ -4,7 +4,7 @@
 //!
 //! 1. It goes to those who need every event: faults that wait to apply, what the name server told,
 //!    who was given what.
-//! 2. If it speaks of a message, the message's dossier takes it in.
+//! 2. If it speaks of a message, the message's evidence takes it in.
 //! 3. If it ends a session, the session's attempts are filed: at once if the sender said which
 //!    message they are for, otherwise at the end, when all that can tell messages apart is known.
 //! 4. If the sender is done with a message and none of its sessions is open, the message is judged.
@@ -15,20 +15,20 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    Finding, Verdict, Witness,
-    case::{Case, Subject},
-    dossier::{Alike, Dossier},
+    Finding, SenderKind, Verdict,
+    evidence::{AttemptPool, Evidence},
     expect,
+    facts::{DrillFacts, MessageFacts},
     rules::{delivery, routing, security},
     surroundings::Surroundings,
-    tally::Tally,
+    totals::Totals,
     views::Knowledge,
 };
 use crate::{
-    event::{Connected, Event, SessionId, What},
+    event::{Connected, Event, EventKind, SessionId},
     fault::Stage,
     mail::{MessageId, MessageIndex},
-    observe::{self, Attempt, Background, Ending, Sessions, Unattributed},
+    observe::{self, Attempt, LogFacts, MessageResult, Sessions, Unattributed},
     scenario::Scenario,
     time::Moment,
 };
@@ -41,7 +41,7 @@ const MOST_NOTES: usize = 1000;
 
 /// Reads a log and judges it. A message that its sender is done with is forgotten.
 pub(crate) struct Judge<'a> {
-    case: Case<'a>,
+    drill: DrillFacts<'a>,
     /// Finds a message of the scenario by its id.
     index: MessageIndex,
     /// Which messages something is expected of, and where that is, in order.
@@ -50,18 +50,18 @@ pub(crate) struct Judge<'a> {
     /// The messages that sessions under way are for.
     served: BTreeMap<SessionId, usize>,
     /// What was seen so far of messages that are not judged.
-    dossiers: BTreeMap<usize, Dossier>,
-    /// Shared by all dossiers.
-    alike: Alike,
+    open: BTreeMap<usize, Evidence>,
+    /// Shared by the evidence of all messages.
+    alike: AttemptPool,
     /// Whether a message was judged, by its index.
     judged: Vec<bool>,
     /// Attempts of senders that do not say which message they are for; they are attributed at the
     /// end.
     unsaid: Vec<Unattributed>,
-    background: Background,
+    log_facts: LogFacts,
     surroundings: Surroundings<'a>,
-    tally: Tally,
-    findings: Findings,
+    tally: Totals,
+    findings: FoundSoFar,
     /// How many messages the sender took up later than it might have, and the first of them.
     late: Option<(usize, MessageId)>,
 }
@@ -81,19 +81,19 @@ enum About {
 
 /// What was found so far, bounded, with what it sorts by.
 #[derive(Default)]
-struct Findings {
-    told: Vec<((About, usize), Finding)>,
+struct FoundSoFar {
+    dns: Vec<((About, usize), Finding)>,
     untold: usize,
     notes: Vec<(usize, String)>,
     unnoted: usize,
 }
 
-impl Findings {
+impl FoundSoFar {
     fn add(&mut self, about: About, place: usize, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
             let of_all = matches!(about, About::Totals | About::Shares | About::Equals);
-            match of_all || self.told.len() < MOST_FINDINGS {
-                true => self.told.push(((about, place), finding)),
+            match of_all || self.dns.len() < MOST_FINDINGS {
+                true => self.dns.push(((about, place), finding)),
                 false => self.untold += 1,
             }
         }
@@ -109,7 +109,7 @@ impl Findings {
     }
 
     fn into_order(mut self) -> (Vec<Finding>, Vec<String>) {
-        self.told.sort_by_key(|(place, _)| *place);
+        self.dns.sort_by_key(|(place, _)| *place);
         self.notes.sort_by_key(|(place, _)| *place);
         let mut notes: Vec<String> = self.notes.into_iter().map(|(_, note)| note).collect();
         if self.unnoted > 0 {
@@ -118,7 +118,7 @@ impl Findings {
         if self.untold > 0 {
             notes.push(format!("and {} findings more than are listed", self.untold));
         }
-        let findings = self.told.into_iter().map(|(_, finding)| finding).collect();
+        let findings = self.dns.into_iter().map(|(_, finding)| finding).collect();
         (findings, notes)
     }
 }
@@ -126,7 +126,7 @@ impl Findings {
 impl<'a> Judge<'a> {
     /// A judge that has seen nothing yet. What a scenario expects of a message is found by the
     /// message's index, since messages are judged as they end and not in the order of the scenario.
-    pub(crate) fn new(scenario: &'a Scenario, witness: Witness) -> Self {
+    pub(crate) fn new(scenario: &'a Scenario, sender_kind: SenderKind) -> Self {
         let index = MessageIndex::new(&scenario.messages);
         let expected = scenario.expect.messages.iter().zip(0..);
         let mut expected: Vec<(usize, usize)> = expected
@@ -134,10 +134,10 @@ impl<'a> Judge<'a> {
             .collect();
         expected.sort_unstable();
         Self {
-            case: Case {
+            drill: DrillFacts {
                 scenario,
-                told: Knowledge::new(scenario, witness),
-                witness,
+                dns: Knowledge::new(scenario, sender_kind),
+                sender_kind,
                 last: Moment::START,
                 unreached: BTreeMap::new(),
                 fruitless: HashMap::new(),
@@ -149,21 +149,21 @@ impl<'a> Judge<'a> {
             expected,
             sessions: Sessions::default(),
             served: BTreeMap::new(),
-            dossiers: BTreeMap::new(),
-            alike: Alike::default(),
+            open: BTreeMap::new(),
+            alike: AttemptPool::default(),
             judged: vec![false; scenario.messages.len()],
             unsaid: Vec::new(),
-            background: Background::default(),
+            log_facts: LogFacts::default(),
             surroundings: Surroundings::new(scenario),
-            tally: Tally::new(scenario),
-            findings: Findings::default(),
+            tally: Totals::new(scenario),
+            findings: FoundSoFar::default(),
             late: None,
         }
     }
 
     /// The index of a message of the drill; `None` for a notification or a stranger.
     fn find(&self, id: &MessageId) -> Option<usize> {
-        self.index.find(&self.case.scenario.messages, id)
+        self.index.find(&self.drill.scenario.messages, id)
     }
 
     /// The message that a notification is about, of a sender that says so in its id.
@@ -171,28 +171,28 @@ impl<'a> Judge<'a> {
         self.find(&id.about()?)
     }
 
-    /// The dossier of a message; `None` if that was judged already.
-    fn dossier(&mut self, index: usize) -> Option<&mut Dossier> {
-        (!self.judged[index]).then(|| self.dossiers.entry(index).or_default())
+    /// The evidence of a message; `None` if that was judged already.
+    fn evidence(&mut self, index: usize) -> Option<&mut Evidence> {
+        (!self.judged[index]).then(|| self.open.entry(index).or_default())
     }
 
     /// Takes in the next event.
     pub(crate) fn see(&mut self, event: &Event) {
-        self.case.last = event.at;
+        self.drill.last = event.at;
         self.surroundings.see(event);
-        let news = self.case.told.see(event);
-        if news || !matches!(event.what, What::Query { .. }) {
-            self.background.see(event);
+        let news = self.drill.dns.see(event);
+        if news || !matches!(event.kind, EventKind::Query { .. }) {
+            self.log_facts.see(event);
         }
         if let Some(index) = observe::spoken_of(event).and_then(|id| self.find(id))
-            && let Some(dossier) = self.dossier(index)
+            && let Some(evidence) = self.evidence(index)
         {
-            dossier.heard.take(event);
+            evidence.reports.take(event);
         }
-        match &event.what {
-            What::Connect { .. } => self.connected(event),
-            What::Submitted { message, .. } => self.submitted(message, event.at),
-            What::Taken {
+        match &event.kind {
+            EventKind::Connect { .. } => self.connected(event),
+            EventKind::Submitted { message, .. } => self.submitted(message, event.at),
+            EventKind::Taken {
                 message: None,
                 from,
                 ..
@@ -201,11 +201,11 @@ impl<'a> Judge<'a> {
         }
         let over = self.sessions.see(event);
         self.enter_session(over);
-        if let What::End { session, .. } = &event.what
+        if let EventKind::End { session, .. } = &event.kind
             && let Some(index) = self.served.remove(session)
-            && let Some(dossier) = self.dossier(index)
+            && let Some(evidence) = self.evidence(index)
         {
-            dossier.under_way -= 1;
+            evidence.under_way -= 1;
             self.judge_if_over(index);
         }
     }
@@ -214,8 +214,8 @@ impl<'a> Judge<'a> {
     /// network's.
     fn submitted(&mut self, id: &MessageId, at: Moment) {
         let Some(index) = self.find(id) else { return };
-        let meant = self.case.scenario.messages[index].at;
-        if let Witness::Sender { tolerance } = self.case.witness
+        let meant = self.drill.scenario.messages[index].at;
+        if let SenderKind::InProcess { tolerance } = self.drill.sender_kind
             && at.since(meant) > tolerance
         {
             self.late.get_or_insert_with(|| (0, id.clone())).0 += 1;
@@ -224,32 +224,32 @@ impl<'a> Judge<'a> {
 
     /// Notes a connection: which message it serves, or that an address could not be reached.
     fn connected(&mut self, event: &Event) {
-        let What::Connect {
+        let EventKind::Connect {
             session,
             address,
             result,
-            purpose,
+            hint,
             ..
-        } = &event.what
+        } = &event.kind
         else {
             return;
         };
-        let id = purpose.message.as_ref();
+        let id = hint.message.as_ref();
         let served = id.and_then(|id| self.find(id).or_else(|| self.notified_of(id)));
         match result {
             Connected::Accepted => {
                 self.tally.accepted += 1;
                 if let Some(index) = served
-                    && let Some(dossier) = self.dossier(index)
+                    && let Some(evidence) = self.evidence(index)
                 {
-                    dossier.under_way += 1;
+                    evidence.under_way += 1;
                     self.served.insert(*session, index);
                 }
             }
             Connected::Refused | Connected::Timeout | Connected::Unreachable => {
-                let sender = &self.case.scenario.sender;
+                let sender = &self.drill.scenario.sender;
                 if sender.remember_unreachable.is_some() {
-                    let unreached = self.case.unreached.entry(*address).or_default();
+                    let unreached = self.drill.unreached.entry(*address).or_default();
                     unreached.insert(event.at);
                 }
             }
@@ -282,69 +282,69 @@ impl<'a> Judge<'a> {
     /// Keeps an attempt for a message.
     fn keep(&mut self, index: usize, attempt: Attempt) {
         if !self.judged[index] {
-            let dossier = self.dossiers.entry(index).or_default();
-            dossier.enter(attempt, &mut self.alike);
+            let evidence = self.open.entry(index).or_default();
+            evidence.enter(attempt, &mut self.alike);
         }
     }
 
     /// Notes that a notification was tried to be delivered, if the id is one's.
     fn note_notification(&mut self, id: &MessageId) {
         if let Some(index) = self.notified_of(id)
-            && let Some(dossier) = self.dossier(index)
+            && let Some(evidence) = self.evidence(index)
         {
-            dossier.is_notified_of = true;
+            evidence.is_notified_of = true;
         }
     }
 
     /// Takes in that a sender is done with a message: it is judged as soon as its sessions have ended.
     pub(crate) fn done(&mut self, id: &MessageId) {
         if let Some(index) = self.find(id)
-            && let Some(dossier) = self.dossier(index)
+            && let Some(evidence) = self.evidence(index)
         {
-            dossier.done = true;
+            evidence.done = true;
             self.judge_if_over(index);
         }
     }
 
     /// Judges a message if its sender is done with it and no session is open.
     fn judge_if_over(&mut self, index: usize) {
-        let over = |dossier: &Dossier| dossier.done && dossier.under_way == 0;
-        if self.dossiers.get(&index).is_some_and(over) {
+        let over = |evidence: &Evidence| evidence.done && evidence.under_way == 0;
+        if self.open.get(&index).is_some_and(over) {
             self.judge(index);
         }
     }
 
-    /// Judges one message: makes a subject of its dossier, and asks expectations and rules.
+    /// Judges one message: makes facts of its evidence, and asks expectations and rules.
     fn judge(&mut self, index: usize) {
-        let dossier = self.dossiers.remove(&index).unwrap_or_default();
+        let evidence = self.open.remove(&index).unwrap_or_default();
         self.judged[index] = true;
-        let message = &self.case.scenario.messages[index];
-        self.background.forget(&message.id);
-        let attempts = dossier.attempts(&message.id);
-        let subject = Subject {
-            ending: Ending::new(message, &attempts, &dossier.heard),
+        let message = &self.drill.scenario.messages[index];
+        self.log_facts.forget(&message.id);
+        let attempts = evidence.attempts(&message.id);
+        let facts = MessageFacts {
+            ending: MessageResult::new(message, &attempts, &evidence.reports),
             message,
             attempts,
-            heard: dossier.heard,
-            is_notified_of: dossier.is_notified_of,
+            reports: evidence.reports,
+            is_notified_of: evidence.is_notified_of,
         };
-        let case = &self.case;
+        let drill = &self.drill;
         let findings = &mut self.findings;
         let before = self.expected.partition_point(|(of, _)| *of < index);
         let expected = self.expected[before..].iter();
         for (_, place) in expected.take_while(|(of, _)| *of == index) {
-            let (_, expected) = &case.scenario.expect.messages[*place];
-            let wrong = expect::message(case, &subject, expected);
+            let (_, expected) = &drill.scenario.expect.messages[*place];
+            let wrong = expect::message(drill, &facts, expected);
             findings.add(About::Expectations, *place, wrong);
         }
-        findings.add(About::Routing, index, expect::untouched(case, &subject));
-        findings.add(About::Routing, index, routing::check(case, &subject));
-        findings.add(About::Security, index, security::check(case, &subject));
+        findings.add(About::Routing, index, expect::untouched(drill, &facts));
+        findings.add(About::Routing, index, routing::check(drill, &facts));
+        findings.add(About::Security, index, security::check(drill, &facts));
         let mut notes = Vec::new();
-        let broken = delivery::check(case, &subject, &mut notes);
+        let broken = delivery::check(drill, &facts, &mut notes);
         findings.add(About::Delivery, index, broken);
         findings.note(index, notes);
-        self.tally.count(case, &subject);
+        self.tally.count(drill, &facts);
     }
 
     /// Judges all that is left, then the drill as a whole.
@@ -353,7 +353,7 @@ impl<'a> Judge<'a> {
             self.enter_session(attempts);
         }
         let unsaid = std::mem::take(&mut self.unsaid);
-        let attributed = self.background.attribute(self.case.scenario, unsaid);
+        let attributed = self.log_facts.attribute(self.drill.scenario, unsaid);
         let strangers = self.enter_unsaid(attributed);
         // In the order of the scenario, so that two runs judge in one order.
         for index in 0..self.judged.len() {
@@ -362,15 +362,15 @@ impl<'a> Judge<'a> {
             }
         }
         let Self {
-            case,
+            drill,
             tally,
             mut findings,
             late,
             surroundings,
             ..
         } = self;
-        findings.add(About::Totals, 0, expect::totals(&case, &tally));
-        let shares = expect::shares(&case, &tally.first_attempts);
+        findings.add(About::Totals, 0, expect::totals(&drill, &tally));
+        let shares = expect::shares(&drill, &tally.first_attempts);
         findings.add(About::Shares, 0, shares);
         findings.add(About::Equals, 0, tally.equals.check());
         let (findings, mut notes) = findings.into_order();
@@ -400,7 +400,7 @@ impl<'a> Judge<'a> {
             let index = attempt.message.as_ref().and_then(|id| self.find(id));
             let is_other = index.is_none() && (attempt.notification || attempt.message.is_some());
             if is_other {
-                self.case.returned_in_vain |= attempt.notification && attempt.taken.is_empty();
+                self.drill.returned_in_vain |= attempt.notification && attempt.taken.is_empty();
                 if let Some(id) = &attempt.message {
                     self.note_notification(id);
                 }
@@ -409,7 +409,7 @@ impl<'a> Judge<'a> {
                 }
                 continue;
             }
-            self.case.remember(&attempt);
+            self.drill.remember(&attempt);
             match index {
                 Some(index) => self.keep(index, attempt),
                 None => {

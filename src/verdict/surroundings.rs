@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    event::{Answered, Connected, Event, Failed, SessionId, What},
+    event::{Connected, Event, EventKind, Misbehaviour, ReplyEvent, SessionId},
     fault::{Effect, Failure, Fault, Stage, Transport},
     name::Domain,
     scenario::Scenario,
@@ -46,21 +46,21 @@ impl<'a> Surroundings<'a> {
 
     /// Takes in what happened next.
     pub(super) fn see(&mut self, event: &Event) {
-        if let What::Stray { to, over } = &event.what {
+        if let EventKind::Stray { to, over } = &event.kind {
             *self.strays.entry((*to, *over)).or_default() += 1;
         }
         if self.waiting.is_empty() {
             return;
         }
-        match &event.what {
-            What::Connect {
+        match &event.kind {
+            EventKind::Connect {
                 session,
                 address,
                 hosts,
                 result: Connected::Accepted,
                 ..
             } => drop(self.sessions.insert(*session, (*address, hosts.clone()))),
-            What::End { session, .. } => drop(self.sessions.remove(session)),
+            EventKind::End { session, .. } => drop(self.sessions.remove(session)),
             _ => {}
         }
         let sessions = &self.sessions;
@@ -103,7 +103,7 @@ fn applies(
     event: &Event,
     sessions: &BTreeMap<SessionId, (IpAddr, Vec<Domain>)>,
 ) -> bool {
-    match (&fault.failure, &event.what) {
+    match (&fault.failure, &event.kind) {
         (
             Failure::Query {
                 name,
@@ -111,7 +111,7 @@ fn applies(
                 over,
                 effect,
             },
-            What::Query {
+            EventKind::Query {
                 name: asked,
                 record_type: of_type,
                 over: by,
@@ -131,7 +131,7 @@ fn applies(
                 effect,
                 ..
             },
-            What::Connect {
+            EventKind::Connect {
                 address,
                 hosts,
                 result,
@@ -152,7 +152,7 @@ fn applies(
                 effect,
                 recipient,
             },
-            What::Reply {
+            EventKind::Reply {
                 session,
                 stage: at,
                 argument,
@@ -178,18 +178,18 @@ fn applies(
 }
 
 /// Whether an answer is what an effect makes of it.
-fn shows(effect: &Effect, answer: &Answered) -> bool {
+fn shows(effect: &Effect, answer: &ReplyEvent) -> bool {
     match (effect, answer) {
-        (Effect::Reply(wanted), Answered::Reply { code, .. }) => wanted.code == *code,
-        (Effect::Delay(_) | Effect::NotOffered, Answered::Reply { .. }) => true,
-        (Effect::Delay(_), Answered::Failed { .. }) => false,
-        (effect, Answered::Failed { effect: seen }) => match effect {
-            Effect::Close => *seen == Failed::Close,
-            Effect::Reset => *seen == Failed::Reset,
-            Effect::Hang => *seen == Failed::Hang,
-            Effect::Garbage => *seen == Failed::Garbage,
-            Effect::LoseReply => *seen == Failed::LoseReply,
-            Effect::Break => *seen == Failed::Handshake,
+        (Effect::Reply(wanted), ReplyEvent::Reply { code, .. }) => wanted.code == *code,
+        (Effect::Delay(_) | Effect::NotOffered, ReplyEvent::Reply { .. }) => true,
+        (Effect::Delay(_), ReplyEvent::Failed { .. }) => false,
+        (effect, ReplyEvent::Failed { effect: seen }) => match effect {
+            Effect::Close => *seen == Misbehaviour::Close,
+            Effect::Reset => *seen == Misbehaviour::Reset,
+            Effect::Hang => *seen == Misbehaviour::Hang,
+            Effect::Garbage => *seen == Misbehaviour::Garbage,
+            Effect::LoseReply => *seen == Misbehaviour::LoseReply,
+            Effect::Break => *seen == Misbehaviour::Handshake,
             _ => false,
         },
         _ => false,

@@ -13,10 +13,10 @@ use std::{cell::RefCell, collections::BTreeMap, net::IpAddr, ops::Deref, rc::Rc,
 use hickory_proto::rr::RecordType;
 
 use super::{
-    Witness,
+    SenderKind,
+    dns_view::{DnsView, Exchangers, LONGEST_PASS},
     failures::negative_ttl,
-    places::{Place, Places, addresses_in, exchangers_in},
-    told::{Exchangers, LONGEST_PASS, Told},
+    permitted::{PermittedAddress, PermittedRoute, addresses_in, exchangers_in},
 };
 use crate::{
     event::Event, fault::QueryEffect, name::Domain, scenario::Scenario, time::Moment, zone::Zone,
@@ -26,15 +26,18 @@ use crate::{
 const MOST_PLACES: usize = 10_000;
 
 /// Where mail for a domain may go in one of these ways.
-pub(super) struct View {
-    pub(super) places: Rc<Places>,
+pub(super) struct RouteView {
+    pub(super) places: Rc<PermittedRoute>,
     /// When that was known.
     at: Moment,
 }
 
-impl View {
+impl RouteView {
     /// What the sender must have known of it: of a family that it never asked for, it need not.
-    pub(super) fn known<'a>(&'a self, known: &'a Knowledge<'_>) -> impl Iterator<Item = &'a Place> {
+    pub(super) fn known<'a>(
+        &'a self,
+        known: &'a Knowledge<'_>,
+    ) -> impl Iterator<Item = &'a PermittedAddress> {
         let kept = self.places.kept();
         kept.filter(|place| known.must_know(&place.host, place.address, self.at))
     }
@@ -46,30 +49,30 @@ pub(super) struct InZone {
     until: Option<Moment>,
     /// How long after that it may still be used.
     kept_for: Duration,
-    places: Rc<Places>,
+    places: Rc<PermittedRoute>,
 }
 
 /// What a sender was told, and where mail may go by it: that is worked out once for each next hop and moment,
 /// since many messages go there.
 pub(super) struct Knowledge<'a> {
-    told: Told<'a>,
-    places: RefCell<BTreeMap<(Domain, Moment), Rc<Places>>>,
+    dns: DnsView<'a>,
+    places: RefCell<BTreeMap<(Domain, Moment), Rc<PermittedRoute>>>,
     /// By the records, whatever the sender asked.
     in_zones: RefCell<BTreeMap<Domain, Rc<[InZone]>>>,
 }
 
 impl<'a> Deref for Knowledge<'a> {
-    type Target = Told<'a>;
+    type Target = DnsView<'a>;
 
-    fn deref(&self) -> &Told<'a> {
-        &self.told
+    fn deref(&self) -> &DnsView<'a> {
+        &self.dns
     }
 }
 
 impl<'a> Knowledge<'a> {
-    pub(super) fn new(scenario: &'a Scenario, witness: Witness) -> Self {
+    pub(super) fn new(scenario: &'a Scenario, sender_kind: SenderKind) -> Self {
         Self {
-            told: Told::new(scenario, witness),
+            dns: DnsView::new(scenario, sender_kind),
             places: RefCell::default(),
             in_zones: RefCell::default(),
         }
@@ -77,7 +80,7 @@ impl<'a> Knowledge<'a> {
 
     /// Takes an event in; whether anything is known by it that was not before.
     pub(super) fn see(&mut self, event: &Event) -> bool {
-        let news = self.told.see(event);
+        let news = self.dns.see(event);
         if news {
             self.places.get_mut().clear();
         }
@@ -85,12 +88,12 @@ impl<'a> Knowledge<'a> {
     }
 
     /// Where mail for a domain may go, as known at a moment.
-    pub(super) fn places(&self, hop: &Domain, at: Moment) -> Rc<Places> {
+    pub(super) fn places(&self, hop: &Domain, at: Moment) -> Rc<PermittedRoute> {
         let key = (hop.clone(), at);
         if let Some(places) = self.places.borrow().get(&key) {
             return Rc::clone(places);
         }
-        let places = Rc::new(Places::new(&self.told, hop, at));
+        let places = Rc::new(PermittedRoute::new(&self.dns, hop, at));
         let mut known = self.places.borrow_mut();
         if known.len() >= MOST_PLACES {
             known.clear();
@@ -112,8 +115,8 @@ impl<'a> Knowledge<'a> {
 
     /// Where mail for a domain may go at a moment: as the sender was told; then, of one that may know what
     /// it did not ask, in every other way in which that can be. Its pass began at `began`.
-    pub(super) fn views(&self, hop: &Domain, at: Moment, began: Moment) -> Vec<View> {
-        let as_told = |at: Moment| View {
+    pub(super) fn views(&self, hop: &Domain, at: Moment, began: Moment) -> Vec<RouteView> {
+        let as_told = |at: Moment| RouteView {
             places: self.places(hop, at),
             at,
         };
@@ -129,7 +132,7 @@ impl<'a> Knowledge<'a> {
             let is_kept = |end: Moment| at <= end.after(zone.kept_for);
             zone.since <= at && zone.until.is_none_or(is_kept)
         };
-        views.extend(zones.iter().filter(is_used).map(|zone| View {
+        views.extend(zones.iter().filter(is_used).map(|zone| RouteView {
             places: Rc::clone(&zone.places),
             at,
         }));
@@ -137,9 +140,9 @@ impl<'a> Knowledge<'a> {
         if self.may_have_failed(hop, RecordType::MX, at, no_data) {
             let zone = self.scenario().zones.at(at);
             let addresses = |host: &Domain| addresses_in(zone, host);
-            let implicit = Places::of(&self.told, hop, Exchangers::Implicit, addresses);
+            let implicit = PermittedRoute::of(&self.dns, hop, Exchangers::Implicit, addresses);
             let places = Rc::new(implicit);
-            views.push(View { places, at });
+            views.push(RouteView { places, at });
         }
         views
     }
@@ -149,7 +152,7 @@ impl<'a> Knowledge<'a> {
         let mut all: Vec<InZone> = Vec::new();
         for (since, until, zone) in self.scenario().zones.spans() {
             let kept_for = kept_for(zone, hop).saturating_add(LONGEST_PASS);
-            let places = Places::in_zone(&self.told, zone, hop);
+            let places = PermittedRoute::in_zone(&self.dns, zone, hop);
             match all.last_mut() {
                 // A change of something else.
                 Some(last) if last.kept_for == kept_for && *last.places == places => {
@@ -199,7 +202,7 @@ impl<'a> Knowledge<'a> {
     pub(super) fn may_be_nowhere(&self, hop: &Domain, at: Moment) -> bool {
         let gone = |effect| matches!(effect, QueryEffect::NxDomain | QueryEffect::NoData);
         let is_no_domain = |effect| effect == QueryEffect::NxDomain;
-        let may_be_gone = |place: &Place| {
+        let may_be_gone = |place: &PermittedAddress| {
             let family = family_of(place.address);
             self.may_refuse(&place.host) || self.may_have_failed(&place.host, family, at, gone)
         };

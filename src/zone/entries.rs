@@ -25,14 +25,14 @@ pub(super) const MAX_MISTAKES: usize = 100;
 const MAX_TOKENS: usize = 70_000;
 
 /// One entry: its tokens, and whether it starts with white space (the owner is the last one).
-pub(super) struct Entry {
+pub(super) struct ZoneEntry {
     /// Whether white space stands before the first token.
     pub(super) inherits_owner: bool,
     /// The places of its words, one at least; quoted strings with their quotes.
     pub(super) tokens: Vec<Range<usize>>,
 }
 
-impl Entry {
+impl ZoneEntry {
     /// The offset behind its last word.
     pub(super) fn end(&self) -> usize {
         self.tokens.last().map_or(0, |range| range.end)
@@ -58,9 +58,9 @@ impl<'a> Entries<'a> {
     }
 
     /// The next entry; what is wrong before it is added to the mistakes.
-    pub(super) fn next(&mut self, mistakes: &mut Vec<ZoneMistake>) -> Option<Entry> {
+    pub(super) fn next(&mut self, mistakes: &mut Vec<ZoneMistake>) -> Option<ZoneEntry> {
         let bytes = self.bytes;
-        let mut entry = Entry {
+        let mut entry = ZoneEntry {
             inherits_owner: false,
             tokens: Vec::new(),
         };

@@ -29,7 +29,7 @@ pub enum Reach {
 }
 
 /// The text of a file.
-pub(crate) struct Text {
+pub(crate) struct ZoneText {
     /// The text, without a byte order mark.
     pub(crate) text: String,
     /// Whether it is not UTF-8: each character stands for an octet then, as in Latin-1.
@@ -91,13 +91,13 @@ fn is_device(_: &fs::Metadata) -> bool {
 ///
 /// # Errors
 /// Why it cannot be read.
-pub(crate) fn zone_text(path: &Path) -> Result<Text, String> {
+pub(crate) fn zone_text(path: &Path) -> Result<ZoneText, String> {
     let mut octets = octets(path).map_err(|error| format!("cannot be read: {error}"))?;
     if octets.starts_with(BYTE_ORDER_MARK) {
         octets.drain(..BYTE_ORDER_MARK.len());
     }
     match String::from_utf8(octets) {
-        Ok(text) => Ok(Text {
+        Ok(text) => Ok(ZoneText {
             text,
             is_latin: false,
         }),
@@ -108,7 +108,7 @@ pub(crate) fn zone_text(path: &Path) -> Result<Text, String> {
                 true => Err(format!(
                     "found octets that are not UTF-8 after octet {valid}, expected a zone file"
                 )),
-                false => Ok(Text {
+                false => Ok(ZoneText {
                     text,
                     is_latin: true,
                 }),
@@ -195,12 +195,12 @@ pub(crate) fn allowed(folder: &Path, path: &Path, reach: Reach) -> io::Result<()
 /// Why it cannot be read.
 #[cfg_attr(
     not(feature = "records"),
-    expect(dead_code, reason = "files of records are surveyed")
+    expect(dead_code, reason = "files of records are read")
 )]
 pub(crate) fn included(folder: &Path, name: &str, reach: Reach) -> Result<Included, String> {
     let path = folder.join(name);
     allowed(folder, &path, reach).map_err(|error| format!("cannot be read: {error}"))?;
-    let Text { text, is_latin } =
+    let ZoneText { text, is_latin } =
         zone_text(&path).map_err(|why| format!("cannot be used: {why}"))?;
     Ok(Included {
         path: path.display().to_string(),

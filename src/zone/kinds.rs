@@ -8,7 +8,7 @@ use std::ops::Range;
 use hickory_proto::rr::RecordType;
 
 use super::{
-    entries::{Entry, ZoneMistake},
+    entries::{ZoneEntry, ZoneMistake},
     words::{Words, ttl},
 };
 use crate::diagnostic::not_allowed;
@@ -74,7 +74,7 @@ const RARE: [&str; 42] = [
 ];
 
 /// What is to be done with a record of a type.
-pub(super) enum Kind {
+pub(super) enum RecordKind {
     /// Its data are read.
     Read(RecordType),
     /// It is passed over.
@@ -89,7 +89,7 @@ pub(super) enum Kind {
 pub(super) struct Header {
     /// The TTL in seconds, if it is stated.
     pub(super) ttl: Option<u32>,
-    pub(super) kind: Kind,
+    pub(super) kind: RecordKind,
     /// The place of the first word of the data among the tokens.
     pub(super) data: usize,
 }
@@ -110,7 +110,7 @@ pub(super) fn is_well_known(name: &str) -> bool {
 /// Reads `[TTL] [class] type` (in either order of the first two), from a token on.
 pub(super) fn header(
     words: &Words<'_>,
-    entry: &Entry,
+    entry: &ZoneEntry,
     start: usize,
 ) -> Result<Header, ZoneMistake> {
     let mut stated = None;
@@ -166,9 +166,9 @@ fn kind(
     word: &str,
     range: &Range<usize>,
     data: &[Range<usize>],
-) -> Result<Kind, ZoneMistake> {
+) -> Result<RecordKind, ZoneMistake> {
     let passed = |name: &str, is_known| {
-        Ok(Kind::Passed {
+        Ok(RecordKind::Passed {
             name: name.to_owned(),
             is_known,
         })
@@ -186,7 +186,7 @@ fn kind(
         None => word.parse().ok(),
     };
     if let Some(known) = record_type.filter(|known| READ.contains(&&*known.to_string())) {
-        return Ok(Kind::Read(known));
+        return Ok(RecordKind::Read(known));
     }
     let is_known = number.is_some() || WELL_KNOWN.contains(&word) || RARE.contains(&word);
     let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic())

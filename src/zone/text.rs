@@ -16,8 +16,8 @@ mod expand;
 pub(crate) use super::entries::ZoneMistake;
 use super::{
     data,
-    entries::{Entries, Entry, MAX_MISTAKES},
-    kinds::{self, Kind},
+    entries::{Entries, MAX_MISTAKES, ZoneEntry},
+    kinds::{self, RecordKind},
     words::{Manner, Words, ttl},
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 
 /// TTL in seconds of a record that states none and follows neither `$TTL` nor an SOA.
 const DEFAULT_TTL: u32 = 300;
-/// Records that a text may have: more take more memory than a survey of mail domains is worth.
+/// Records that a text may have: more take more memory than a look at mail domains is worth.
 const MAX_RECORDS: usize = 1_000_000;
 
 /// How a zone file is to be read.
@@ -57,7 +57,7 @@ pub(crate) struct Included {
 #[derive(Debug)]
 #[cfg_attr(
     not(feature = "records"),
-    expect(dead_code, reason = "files of records are surveyed")
+    expect(dead_code, reason = "files of records are read")
 )]
 pub(crate) struct Entered {
     pub(crate) record: Record,
@@ -222,7 +222,7 @@ impl Context<'_> {
     /// Reads every entry of a text, until too much is wrong or there are too many records.
     fn read_all(&mut self, frame: &Frame<'_>) {
         let mut entries = Entries::of(frame.text);
-        let mut line = Line::default();
+        let mut line = LineCounter::default();
         loop {
             let before = self.mistakes.len();
             let entry = entries.next(&mut self.mistakes);
@@ -256,7 +256,11 @@ impl Context<'_> {
     }
 
     /// The record of an entry; nothing if its type is passed over.
-    fn record(&mut self, frame: &Frame<'_>, entry: &Entry) -> Result<Option<Record>, ZoneMistake> {
+    fn record(
+        &mut self,
+        frame: &Frame<'_>,
+        entry: &ZoneEntry,
+    ) -> Result<Option<Record>, ZoneMistake> {
         let origin = self.origin.clone();
         let words = Words {
             text: frame.text,
@@ -282,8 +286,8 @@ impl Context<'_> {
         self.stated_ttl = header.ttl.or(self.stated_ttl);
         let tokens = &entry.tokens[header.data..];
         let record_type = match header.kind {
-            Kind::Read(record_type) => record_type,
-            Kind::Passed { name, is_known } => {
+            RecordKind::Read(record_type) => record_type,
+            RecordKind::Passed { name, is_known } => {
                 self.is_zone |= is_known;
                 self.written.others.push((Domain::from(&owner), name));
                 return Ok(None);
@@ -311,7 +315,7 @@ impl Context<'_> {
 
     /// Does what a directive says (RFC 1035 section 5.1; `$TTL` is of RFC 2308 section 4,
     /// `$GENERATE` of BIND).
-    fn directive(&mut self, frame: &Frame<'_>, entry: &Entry) -> Result<(), ZoneMistake> {
+    fn directive(&mut self, frame: &Frame<'_>, entry: &ZoneEntry) -> Result<(), ZoneMistake> {
         let origin = self.origin.clone();
         let words = Words {
             text: frame.text,
@@ -358,7 +362,7 @@ impl Context<'_> {
 impl Frame<'_> {
     /// A record with its place: in an included file also the place of the `$INCLUDE` in the
     /// outermost one.
-    fn entered(&self, record: Record, offset: usize, line: &mut Line) -> Entered {
+    fn entered(&self, record: Record, offset: usize, line: &mut LineCounter) -> Entered {
         let included = self.included.as_ref().map(|(path, outer)| {
             let place = (Arc::clone(path), line.of(self.text, offset));
             (place, *outer)
@@ -373,12 +377,12 @@ impl Frame<'_> {
 
 /// Counts lines up to offsets that grow.
 #[derive(Default)]
-struct Line {
+struct LineCounter {
     offset: usize,
     before: usize,
 }
 
-impl Line {
+impl LineCounter {
     /// The line of an offset, from 1.
     fn of(&mut self, text: &str, offset: usize) -> usize {
         let between = &text.as_bytes()[self.offset..offset];
@@ -390,7 +394,7 @@ impl Line {
 
 /// The owner of an SOA that some exports write without its final dot: it is the origin, or where there is
 /// none yet, what is written, and not a name below the origin.
-fn bare_apex(words: &Words<'_>, entry: &Entry) -> Option<Name> {
+fn bare_apex(words: &Words<'_>, entry: &ZoneEntry) -> Option<Name> {
     let first = words.token(&entry.tokens[0]);
     if !words.manner.is_file || !first.contains('.') || first.ends_with('.') {
         return None;

@@ -7,20 +7,20 @@ mod names;
 mod notifications;
 mod recipients;
 
-use mxdrill::verdict::Witness;
+use mxdrill::verdict::SenderKind;
 
 use crate::trial::Trial;
 
 /// What was seen of a sender, and what is found by it with one thing changed in turn: the claims, or the
 /// rules, in the order of the report.
-fn each_is_noticed(trial: Trial<'_>, table: &[(Witness, &str, &str, &str)]) {
-    for (witness, written, instead, found) in table {
+fn each_is_noticed(trial: Trial<'_>, table: &[(SenderKind, &str, &str, &str)]) {
+    for (sender_kind, written, instead, found) in table {
         let trial = Trial {
-            witness: *witness,
+            sender_kind: *sender_kind,
             ..trial
         };
         trial.breaks_nothing();
         let said = trial.found_with(written, instead);
-        assert_eq!(said, *found, "{witness:?}: {written} made {instead}");
+        assert_eq!(said, *found, "{sender_kind:?}: {written} made {instead}");
     }
 }

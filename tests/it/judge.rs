@@ -2,7 +2,7 @@
 
 use mxdrill::{
     outcome::Outcome,
-    verdict::{Verdict, Witness, judge},
+    verdict::{SenderKind, Verdict, judge},
 };
 
 use crate::{
@@ -10,9 +10,9 @@ use crate::{
     trial::{ONE, Trial, ZONE},
 };
 
-fn verdict(rest: &str, log: &str, witness: Witness) -> Verdict {
+fn verdict(rest: &str, log: &str, sender_kind: SenderKind) -> Verdict {
     let scenario = scenario(ZONE, rest);
-    judged(&scenario, &events(&scenario, log), witness)
+    judged(&scenario, &events(&scenario, log), sender_kind)
 }
 
 #[test]
@@ -44,12 +44,12 @@ fn attempts_and_outcomes_are_counted() {
     // What a stranger tries is an attempt, too.
     let silent =
         "0s given m-1\n0s asks mx1 A: 1\n0s m-1 tries mx1[1] accepted\n0s ? tries www[80] accepted";
-    assert_eq!(verdict(rest, silent, Witness::Server).attempts, 2);
+    assert_eq!(verdict(rest, silent, SenderKind::MailServer).attempts, 2);
 }
 
 #[test]
 fn sessions_are_those_that_were_accepted_for_the_drills_own_messages() {
-    for witness in [SENDER, Witness::Command, Witness::Server] {
+    for sender_kind in [SENDER, SenderKind::Command, SenderKind::MailServer] {
         let trial = Trial {
             rest: "messages = [{ id = 'm', to = 'a@example.test' }]\n[expect]\nsessions = { max = 1 }\nnotifications = 0",
             log: "0s given m
@@ -62,7 +62,7 @@ fn sessions_are_those_that_were_accepted_for_the_drills_own_messages() {
                   0s m tries mx2[2] accepted
                   9s m.bounce.1 tries bounces.sender.test[198.51.100.25] 451 at rcpt
                   9s m.bounce.1 tries bounces.sender.test[198.51.100.25] refused",
-            witness,
+            sender_kind,
             ..ONE
         };
         trial.breaks_nothing();
@@ -146,11 +146,11 @@ fn a_message_that_is_taken_up_late_is_noted_of_a_sender_inside() {
         verdict(rest, &log.replace("2s given", "1s given"), SENDER).notes,
         [late(1, "m-3")]
     );
-    let within = Witness::Sender {
+    let within = SenderKind::InProcess {
         tolerance: std::time::Duration::from_secs(1),
     };
     assert_eq!(verdict(rest, log, within).notes, [late(1, "m-3")]);
-    assert_eq!(verdict(rest, log, Witness::Server).notes, [""; 0]);
+    assert_eq!(verdict(rest, log, SenderKind::MailServer).notes, [""; 0]);
 }
 
 #[test]

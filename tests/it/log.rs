@@ -20,7 +20,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use hickory_proto::rr::{RData, Record, RecordType};
 use mxdrill::{
     event::{
-        Answered, Connected, Ended, Event, Failed, Purpose, QueryOutcome, SessionId, What, silenced,
+        AttemptHint, Connected, Event, EventKind, Misbehaviour, QueryOutcome, ReplyEvent,
+        SessionEnd, SessionId, silenced,
     },
     fault::{QueryEffect, Stage, Transport},
     mail::Message,
@@ -28,12 +29,12 @@ use mxdrill::{
     outcome::Outcome,
     reply::Status,
     scenario::Scenario,
-    time::{Moment, Span},
-    verdict::{Finding, Verdict, Witness, judge},
+    time::{HumanDuration, Moment},
+    verdict::{Finding, SenderKind, Verdict, judge},
 };
 
 /// A sender on the virtual clock, which says what becomes of its messages.
-pub(crate) const SENDER: Witness = Witness::Sender {
+pub(crate) const SENDER: SenderKind = SenderKind::InProcess {
     tolerance: Duration::ZERO,
 };
 
@@ -46,10 +47,12 @@ pub(crate) fn scenario(zone: &str, rest: &str) -> Arc<Scenario> {
 }
 
 /// Judges a log. Of a sender that says nothing, what only the reference sender says is left out.
-pub(crate) fn judged(scenario: &Scenario, events: &[Event], witness: Witness) -> Verdict {
-    let verdict = match witness {
-        Witness::Sender { .. } => judge(scenario, events, witness),
-        Witness::Command | Witness::Server => judge(scenario, &silenced(events), witness),
+pub(crate) fn judged(scenario: &Scenario, events: &[Event], sender_kind: SenderKind) -> Verdict {
+    let verdict = match sender_kind {
+        SenderKind::InProcess { .. } => judge(scenario, events, sender_kind),
+        SenderKind::Command | SenderKind::MailServer => {
+            judge(scenario, &silenced(events), sender_kind)
+        }
     };
     assert_eq!(verdict.passed(), verdict.findings.is_empty());
     verdict
@@ -95,7 +98,7 @@ pub(crate) fn events(scenario: &Scenario, text: &str) -> Vec<Event> {
                 log.reports(id, recipient, outcome, Some(status));
             }
             ["returns", id, ref status @ ..] => log.returns(id, status.first().copied()),
-            ["fetches", host, answer] => log.push(What::Fetched {
+            ["fetches", host, answer] => log.push(EventKind::Fetched {
                 host: name(host),
                 answer: answer.parse().expect("an answer"),
             }),
@@ -123,14 +126,14 @@ struct Try<'a> {
     from: String,
     /// The recipients with the codes that they get.
     recipients: Vec<(String, u16)>,
-    purpose: Purpose,
+    hint: AttemptHint,
     end: Vec<&'a str>,
 }
 
 impl Log<'_> {
-    fn push(&mut self, what: What) {
+    fn push(&mut self, what: EventKind) {
         let at = self.at;
-        self.events.push(Event { at, what });
+        self.events.push(Event { at, kind: what });
     }
 
     fn message(&self, id: &str) -> Option<&Message> {
@@ -141,7 +144,7 @@ impl Log<'_> {
     fn given(&mut self, id: &str) {
         let message = self.message(id).expect("a message of the drill");
         let from = message.from.as_ref();
-        self.push(What::Submitted {
+        self.push(EventKind::Submitted {
             message: id.into(),
             from: from.map_or(String::new(), ToString::to_string),
             to: message.to.iter().map(ToString::to_string).collect(),
@@ -161,7 +164,7 @@ impl Log<'_> {
                 records(&name(owner), record_type, data),
             ),
         };
-        self.push(What::Query {
+        self.push(EventKind::Query {
             name: name(owner),
             record_type,
             over: Transport::Udp,
@@ -172,7 +175,7 @@ impl Log<'_> {
     }
 
     fn reports(&mut self, id: &str, recipient: &str, outcome: &str, status: Option<&str>) {
-        self.push(What::Report {
+        self.push(EventKind::Report {
             message: id.into(),
             recipient: recipient.to_owned(),
             outcome: match outcome {
@@ -196,8 +199,8 @@ impl Log<'_> {
         );
         let status: Option<Status> = status.map(|status| status.parse().expect("a status"));
         let taken = self.events.iter_mut().rev();
-        let mut taken = taken.filter_map(|event| match &mut event.what {
-            What::Taken { about, status, .. } => Some((about, status)),
+        let mut taken = taken.filter_map(|event| match &mut event.kind {
+            EventKind::Taken { about, status, .. } => Some((about, status)),
             _ => None,
         });
         let (about, given) = taken.next().expect("it was taken");
@@ -220,20 +223,20 @@ impl Log<'_> {
             self.events.pop();
         } else {
             self.sessions += 1;
-            self.push(What::Connect {
+            self.push(EventKind::Connect {
                 session: SessionId(self.sessions),
                 address: address_of(address),
                 hosts,
                 result: connected,
-                purpose: tried.purpose.clone(),
+                hint: tried.hint.clone(),
             });
         }
         if connected == Connected::Accepted {
             self.session(&tried);
             self.at = self.at.after(tried.lasts);
             let session = SessionId(self.sessions);
-            let how = Ended::Quit;
-            self.push(What::End { session, how });
+            let how = SessionEnd::Quit;
+            self.push(EventKind::End { session, how });
         }
     }
 
@@ -249,7 +252,7 @@ impl Log<'_> {
             same: false,
             from: from.map_or(String::new(), ToString::to_string),
             recipients: to.iter().map(|to| (to.to_string(), 250)).collect(),
-            purpose: Purpose {
+            hint: AttemptHint {
                 message: Some(id.into()),
                 exchanger: Some(exchanger.clone()),
                 hop: Some(
@@ -274,8 +277,8 @@ impl Log<'_> {
                 None => tried.end.push(word),
                 Some(("sni", sni)) => tried.sni = Some(sni.to_owned()),
                 Some(("lasts", lasts)) => tried.lasts = span(lasts),
-                Some(("hop", hop)) => tried.purpose.hop = Some(name(hop)),
-                Some(("pass", pass)) => tried.purpose.pass = Some(pass.parse().expect("a number")),
+                Some(("hop", hop)) => tried.hint.hop = Some(name(hop)),
+                Some(("pass", pass)) => tried.hint.pass = Some(pass.parse().expect("a number")),
                 Some(("only", only)) => tried.recipients.retain(|(to, _)| to == only),
                 Some((to, code)) => {
                     let known = tried.recipients.iter_mut().find(|(known, _)| known == to);
@@ -308,7 +311,7 @@ impl Log<'_> {
         }
         if tried.tls {
             let (session, sni) = (SessionId(self.sessions), tried.sni.clone());
-            self.push(What::Secured { session, sni });
+            self.push(EventKind::Secured { session, sni });
             self.replies(Stage::Helo, None, 250);
         }
         if how == "left" {
@@ -332,7 +335,7 @@ impl Log<'_> {
             return;
         }
         if how == "accepted" || how == "lose" {
-            self.push(What::Taken {
+            self.push(EventKind::Taken {
                 session: SessionId(self.sessions),
                 message: self.message(tried.id).map(|message| message.id.clone()),
                 about: None,
@@ -349,11 +352,11 @@ impl Log<'_> {
     }
 
     fn replies(&mut self, stage: Stage, argument: Option<&str>, code: u16) {
-        self.push(What::Reply {
+        self.push(EventKind::Reply {
             session: SessionId(self.sessions),
             stage,
             argument: argument.map(str::to_owned),
-            answer: Answered::Reply {
+            answer: ReplyEvent::Reply {
                 code,
                 reply: String::new(),
             },
@@ -374,20 +377,20 @@ impl Log<'_> {
         if stage != Stage::Content {
             self.events.pop();
         }
-        let failed = |effect| Answered::Failed { effect };
+        let failed = |effect| ReplyEvent::Failed { effect };
         let answer = match how {
-            "hang" => failed(Failed::Hang),
-            "close" => failed(Failed::Close),
-            "reset" => failed(Failed::Reset),
-            "garbage" => failed(Failed::Garbage),
-            "lose" => failed(Failed::LoseReply),
-            "handshake" => failed(Failed::Handshake),
-            code => Answered::Reply {
+            "hang" => failed(Misbehaviour::Hang),
+            "close" => failed(Misbehaviour::Close),
+            "reset" => failed(Misbehaviour::Reset),
+            "garbage" => failed(Misbehaviour::Garbage),
+            "lose" => failed(Misbehaviour::LoseReply),
+            "handshake" => failed(Misbehaviour::Handshake),
+            code => ReplyEvent::Reply {
                 code: code.parse().expect("a code"),
                 reply: String::new(),
             },
         };
-        self.push(What::Reply {
+        self.push(EventKind::Reply {
             session: SessionId(self.sessions),
             stage,
             argument: argument.map(str::to_owned),
@@ -398,7 +401,7 @@ impl Log<'_> {
 }
 
 fn span(text: &str) -> Duration {
-    text.parse::<Span>().expect("a duration").0
+    text.parse::<HumanDuration>().expect("a duration").0
 }
 
 fn name(text: &str) -> Domain {

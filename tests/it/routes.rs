@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use mxdrill::{
     name::Domain,
-    reply::{Severity, Status},
+    reply::{ReplyClass, Status},
     route::{
         Addresses, Candidate, Exchanger, Families, Identity, MxAnswer, Order, Unroutable,
         exchangers, route,
@@ -75,19 +75,23 @@ fn routed(records: &str, addresses: &str, identity: &Identity) -> Result<Vec<Str
 #[test]
 fn every_reason_has_its_status_and_only_a_failed_lookup_is_worth_waiting_for() {
     for (reason, status, severity) in [
-        (Unroutable::NoDomain, Status(5, 1, 2), Severity::Permanent),
-        (Unroutable::NullMx, Status(5, 1, 10), Severity::Permanent),
+        (Unroutable::NoDomain, Status(5, 1, 2), ReplyClass::Permanent),
+        (Unroutable::NullMx, Status(5, 1, 10), ReplyClass::Permanent),
         (
             Unroutable::NoUsableExchanger,
             Status(5, 4, 4),
-            Severity::Permanent,
+            ReplyClass::Permanent,
         ),
-        (Unroutable::OnlySelf, Status(5, 4, 6), Severity::Permanent),
-        (Unroutable::Untrusted, Status(5, 7, 30), Severity::Permanent),
+        (Unroutable::OnlySelf, Status(5, 4, 6), ReplyClass::Permanent),
+        (
+            Unroutable::Untrusted,
+            Status(5, 7, 30),
+            ReplyClass::Permanent,
+        ),
         (
             Unroutable::LookupFailed,
             Status(4, 4, 3),
-            Severity::Transient,
+            ReplyClass::Transient,
         ),
     ] {
         assert_eq!(

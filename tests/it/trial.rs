@@ -1,6 +1,6 @@
 //! A drill with a log written by hand, and what is found in it: as it is, and with one thing changed.
 
-use mxdrill::verdict::Witness;
+use mxdrill::verdict::SenderKind;
 
 use crate::log::{SENDER, events, judged, lines, scenario};
 
@@ -21,7 +21,7 @@ pub(crate) struct Trial<'a> {
     /// What else the drill says.
     pub(crate) rest: &'a str,
     pub(crate) log: &'a str,
-    pub(crate) witness: Witness,
+    pub(crate) sender_kind: SenderKind,
 }
 
 /// A trial of one message through the two exchangers.
@@ -29,7 +29,7 @@ pub(crate) const ONE: Trial<'static> = Trial {
     zone: ZONE,
     rest: "sender = {}\nmessages = [{ id = 'm', to = 'a@example.test' }]",
     log: "",
-    witness: SENDER,
+    sender_kind: SENDER,
 };
 
 impl Trial<'_> {
@@ -37,7 +37,7 @@ impl Trial<'_> {
     pub(crate) fn verdict(&self) -> (Vec<String>, Vec<String>) {
         let scenario = scenario(self.zone, self.rest);
         let events = events(&scenario, self.log);
-        let verdict = judged(&scenario, &events, self.witness);
+        let verdict = judged(&scenario, &events, self.sender_kind);
         (lines(&verdict), verdict.notes)
     }
 

@@ -4,7 +4,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{Outcome, OutsideArgs, find, say};
+use super::{CommandOutcome, OutsideArgs, say, scenario_files};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckArgs {
@@ -16,14 +16,14 @@ pub(crate) struct CheckArgs {
 }
 
 /// Validates the files, and says how many are valid.
-pub(crate) fn check(args: &CheckArgs) -> io::Result<Outcome> {
-    let loaded = find::load(&args.paths, None, args.outside.reach())?;
+pub(crate) fn check(args: &CheckArgs) -> io::Result<CommandOutcome> {
+    let loaded = scenario_files::load(&args.paths, None, args.outside.reach())?;
     let mut wrong = 0;
     for mistakes in loaded.iter().filter_map(|scenario| scenario.as_ref().err()) {
         wrong += 1;
         say::err(mistakes);
     }
-    find::tell_notes(loaded.iter().flatten().map(|scenario| &**scenario));
+    scenario_files::tell_notes(loaded.iter().flatten().map(|scenario| &**scenario));
     for scenario in loaded.iter().flatten() {
         for note in scenario.idle_rows() {
             say::err(format_args!("{}: note: {note}", scenario.path));
@@ -32,8 +32,8 @@ pub(crate) fn check(args: &CheckArgs) -> io::Result<Outcome> {
     let valid = loaded.len() - wrong;
     say::out(format_args!("{valid} valid, {wrong} with mistakes"))?;
     Ok(if wrong == 0 {
-        Outcome::Passed
+        CommandOutcome::Passed
     } else {
-        Outcome::CouldNotRun
+        CommandOutcome::CouldNotRun
     })
 }

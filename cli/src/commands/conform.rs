@@ -19,17 +19,17 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
-    Outcome, at, find, output,
+    CommandOutcome, at, output,
     private::{ConformArgs, MatrixFormat},
-    say,
+    say, scenario_files,
 };
 use crate::{
     conform::{
         Adapter,
-        cell::Source,
+        isolated_run::ScenarioSource,
         matrix::{Grade, Matrix},
         packages,
-        suite::{Entrant, Suite},
+        suite::{Subject, Suite},
     },
     report::matrix,
     signals,
@@ -42,16 +42,16 @@ const AGAIN: Duration = Duration::from_millis(50);
 const DRILLS_PER_CORE: usize = 3;
 
 /// Plays the suite, and writes the matrix in every format that was asked for.
-pub(crate) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
+pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
     let (servers, paths) = entrants(args)?;
-    let loaded = find::load(&paths, args.filter.as_deref(), args.outside.reach())?;
+    let loaded = scenario_files::load(&paths, args.filter.as_deref(), args.outside.reach())?;
     let mut scenarios: Vec<Arc<Scenario>> = Vec::new();
     for scenario in loaded {
         match scenario {
             Ok(scenario) => scenarios.push(scenario),
             Err(mistakes) => {
                 say::err(mistakes);
-                return Ok(Outcome::CouldNotRun);
+                return Ok(CommandOutcome::CouldNotRun);
             }
         }
     }
@@ -64,11 +64,11 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<Outcome> {
             ),
         ));
     }
-    find::tell_notes(scenarios.iter().map(|scenario| &**scenario));
+    scenario_files::tell_notes(scenarios.iter().map(|scenario| &**scenario));
     let suite = Suite {
         from: match paths.is_empty() {
-            true => Source::Mxdrill,
-            false => Source::User(args.outside.reach()),
+            true => ScenarioSource::Mxdrill,
+            false => ScenarioSource::User(args.outside.reach()),
         },
         jobs: args.jobs.unwrap_or_else(usual_jobs),
         seed: args.seed,
@@ -140,16 +140,16 @@ fn write(matrix: &Matrix, format: MatrixFormat, out: &mut impl Write) -> io::Res
 }
 
 /// What is inconclusive could not be run; a departure from a MUST is a failure.
-fn outcome(matrix: &Matrix) -> Outcome {
+fn outcome(matrix: &Matrix) -> CommandOutcome {
     match matrix.worst() {
-        _ if matrix.has_inconclusive() => Outcome::CouldNotRun,
-        Grade::Violates => Outcome::Failed,
-        _ => Outcome::Passed,
+        _ if matrix.has_inconclusive() => CommandOutcome::CouldNotRun,
+        Grade::Violates => CommandOutcome::Failed,
+        _ => CommandOutcome::Passed,
     }
 }
 
 /// The requested mail servers, downloaded if missing, and the scenario paths that follow them.
-fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
+fn entrants(args: &ConformArgs) -> io::Result<(Vec<Subject>, Vec<PathBuf>)> {
     let mut chosen = Vec::new();
     let mut paths = Vec::new();
     for word in &args.words {
@@ -184,7 +184,7 @@ fn entrants(args: &ConformArgs) -> io::Result<(Vec<Entrant>, Vec<PathBuf>)> {
                 })?
             }
         };
-        servers.push(Entrant { id, adapter, tree });
+        servers.push(Subject { id, adapter, tree });
     }
     Ok((servers, paths))
 }

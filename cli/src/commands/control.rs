@@ -11,14 +11,14 @@ use std::{
 };
 
 use super::{
-    Outcome, conform, find,
+    CommandOutcome, conform,
     private::{ConformArgs, MatrixFormat},
-    say,
+    say, scenario_files,
 };
 use crate::{
     conform::{
-        cell::{self, Cell, Job, Player, Source},
-        fit::Fit,
+        eligibility::Eligibility,
+        isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
         matrix::Counted,
         suite::{ROUNDS, keep},
     },
@@ -30,21 +30,21 @@ use mxdrill::{
     lab::NetworkKind,
     scenario::Scenario,
     sender::{Flaw, Reference},
-    verdict::{Witness, judge},
+    verdict::{SenderKind, judge},
     zone::file::Reach,
 };
 
 /// A drill that is to be played, by the reference sender with a flaw or without.
-struct Control {
+struct ControlDrill {
     // With its word, as people know it.
     scenario: Arc<Scenario>,
     flaw: Option<(&'static str, Flaw)>,
-    fit: Fit,
+    fit: Eligibility,
 }
 
 /// What was wrong with it: the claims, and the rules that were broken.
 #[derive(Debug, Clone, Default)]
-struct Seen {
+struct ControlResult {
     claims: Vec<String>,
     rules: Vec<String>,
     /// Why it could not be judged.
@@ -53,20 +53,20 @@ struct Seen {
 
 /// Puts the judge to the test and prints what came of it: each drill that failed without a flaw,
 /// and for each flaw whether it was caught.
-pub(crate) fn control(args: &ConformArgs) -> io::Result<Outcome> {
+pub(crate) fn control(args: &ConformArgs) -> io::Result<CommandOutcome> {
     alone(args)?;
     signals::when_asked_to_end(|| {
         signals::kill_descendants();
         super::give_up();
     })?;
     let filter = args.filter.as_deref();
-    let loaded = find::load(&[], None, Reach::Folder)?;
+    let loaded = scenario_files::load(&[], None, Reach::Folder)?;
     let suite: Vec<Arc<Scenario>> = loaded.into_iter().filter_map(Result::ok).collect();
     let wanted = |scenario: &&Arc<Scenario>| filter.is_none_or(|part| scenario.path.contains(part));
-    let mut controls: Vec<Control> = suite
+    let mut controls: Vec<ControlDrill> = suite
         .iter()
         .filter(wanted)
-        .filter_map(|scenario| Control::new(scenario, None))
+        .filter_map(|scenario| ControlDrill::new(scenario, None))
         .collect();
     if controls.is_empty() {
         let filter = filter.unwrap_or_default();
@@ -76,7 +76,7 @@ pub(crate) fn control(args: &ConformArgs) -> io::Result<Outcome> {
     for (word, flaw) in Flaw::ALL {
         let path = format!("scenarios/{}.toml", flaw.control().drill);
         let shown = suite.iter().find(|scenario| scenario.path == path);
-        let shown = shown.and_then(|scenario| Control::new(scenario, Some((word, flaw))));
+        let shown = shown.and_then(|scenario| ControlDrill::new(scenario, Some((word, flaw))));
         controls.push(shown.ok_or_else(|| io::Error::other(format!("found no drill {path}")))?);
     }
     let jobs = args.jobs.unwrap_or_else(conform::usual_jobs);
@@ -98,11 +98,11 @@ fn alone(args: &ConformArgs) -> io::Result<()> {
     Ok(())
 }
 
-impl Control {
+impl ControlDrill {
     /// A drill for a sender. `None` if it can be played neither in a private network nor on the
     /// memory network.
     fn new(scenario: &Arc<Scenario>, flaw: Option<(&'static str, Flaw)>) -> Option<Self> {
-        let fit = Fit::of(scenario);
+        let fit = Eligibility::of(scenario);
         let is_possible = drill::obstacle(scenario, NetworkKind::Memory).is_none();
         (fit.obstacle.is_none() || is_possible).then(|| Self {
             scenario: Arc::clone(scenario),
@@ -116,7 +116,7 @@ impl Control {
         self.fit.obstacle.is_none()
     }
 
-    fn seen(&self, logs: Option<&Path>) -> Seen {
+    fn seen(&self, logs: Option<&Path>) -> ControlResult {
         match self.is_private() {
             true => self.in_private(logs),
             false => self.in_memory(),
@@ -124,8 +124,8 @@ impl Control {
     }
 
     /// Shares are counted over several rounds, each with a seed of its own, as a mail server's are.
-    fn in_private(&self, logs: Option<&Path>) -> Seen {
-        let mut seen = Seen::default();
+    fn in_private(&self, logs: Option<&Path>) -> ControlResult {
+        let mut seen = ControlResult::default();
         let mut counted = Counted::none_of(&self.fit.shares);
         let rounds = if counted.is_empty() { 1 } else { ROUNDS.1 };
         for round in 0..rounds {
@@ -151,16 +151,16 @@ impl Control {
         seen
     }
 
-    fn round(&self, round: usize, logs: Option<&Path>) -> io::Result<Cell> {
-        let job = Job {
+    fn round(&self, round: usize, logs: Option<&Path>) -> io::Result<RunRecord> {
+        let job = RunRequest {
             player: Player::Reference {
                 flaw: self.flaw.map(|(word, _)| word.to_owned()),
             },
             scenario: PathBuf::from(&self.scenario.path),
-            from: Source::Mxdrill,
+            from: ScenarioSource::Mxdrill,
             seed: self.scenario.seed.wrapping_add(round as u64),
         };
-        let cell = cell::play(&job)?;
+        let cell = isolated_run::play(&job)?;
         if let Some(folder) = logs {
             let sender = self.flaw.map_or("reference", |(word, _)| word);
             keep(folder, sender, &self.scenario.path, round, &cell.recording)?;
@@ -169,15 +169,15 @@ impl Control {
     }
 
     /// On the memory network, judged as a mail server and as a command.
-    fn in_memory(&self) -> Seen {
+    fn in_memory(&self) -> ControlResult {
         let sender = self.flaw.map(|(_, flaw)| flaw);
         let sender = sender.map_or_else(Reference::default, Reference::with_flaw);
-        let mut seen = Seen::default();
+        let mut seen = ControlResult::default();
         match drill::run(&self.scenario, NetworkKind::Memory, None, sender) {
             Ok(run) => {
                 let events = silenced(&run.events);
-                for witness in [Witness::Server, Witness::Command] {
-                    for finding in judge(&self.scenario, &events, witness).findings {
+                for sender_kind in [SenderKind::MailServer, SenderKind::Command] {
+                    for finding in judge(&self.scenario, &events, sender_kind).findings {
                         seen.rules.extend(finding.rule.map(str::to_owned));
                         seen.claims.push(finding.claim);
                     }
@@ -190,15 +190,15 @@ impl Control {
 }
 
 /// Plays them all, so many at once.
-fn play(controls: &[Control], jobs: usize, logs: Option<&Path>) -> Vec<Seen> {
-    let mut all = vec![Seen::default(); controls.len()];
+fn play(controls: &[ControlDrill], jobs: usize, logs: Option<&Path>) -> Vec<ControlResult> {
+    let mut all = vec![ControlResult::default(); controls.len()];
     let work = |index: usize| controls[index].seen(logs);
     parallel::each(controls.len(), jobs, work, |index, seen| all[index] = seen);
     all
 }
 
 /// Prints the result: what was clean, and what each flaw was seen by.
-fn print(controls: &[Control], seen: &[Seen]) -> io::Result<Outcome> {
+fn print(controls: &[ControlDrill], seen: &[ControlResult]) -> io::Result<CommandOutcome> {
     let mut out = anstream::stdout();
     let both = || controls.iter().zip(seen);
     let clean = |is_private| {
@@ -250,15 +250,15 @@ fn print(controls: &[Control], seen: &[Seen]) -> io::Result<Outcome> {
         both().filter(|(control, seen)| control.flaw.is_none() && seen.trouble.is_some());
     if troubles.count() > 0 {
         say::err("mxdrill: some drills could not be judged");
-        return Ok(Outcome::CouldNotRun);
+        return Ok(CommandOutcome::CouldNotRun);
     }
     Ok(match is_clean && missed == 0 {
-        true => Outcome::Passed,
-        false => Outcome::Failed,
+        true => CommandOutcome::Passed,
+        false => CommandOutcome::Failed,
     })
 }
 
-impl Seen {
+impl ControlResult {
     /// Whether nothing was wrong, and it could be judged.
     fn is_clean(&self) -> bool {
         self.claims.is_empty() && self.trouble.is_none()

@@ -14,42 +14,44 @@ use std::{
 
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use super::{LogFormat, Outcome, at, find, follow, output, private::ExecArgs};
+use super::{
+    CommandOutcome, LogFormat, at, event_stream, output, private::ExecArgs, scenario_files,
+};
 use crate::{
-    command::Command,
-    report::{End, Json, Played, Report, Style, Text},
-    sandbox::{self, Ids, files, host},
+    command::ChildCommand,
+    report::{DrillEnd, DrillReport, Json, Report, Style, TextReport},
+    sandbox::{self, Ids, host, resolver_files},
 };
 use mxdrill::{
     drill::{self, Run},
-    event::{Event, What},
+    event::{Event, EventKind},
     lab::{
-        Lab, Mailbox, Packet,
+        AcceptedMail, Lab, Packet,
         namespace::{OwnHost, SendersHost},
     },
     scenario::Scenario,
-    verdict::Witness,
+    verdict::SenderKind,
 };
 
 /// The longest a drill may take: a week, since somebody may sit at a shell in it.
 const LIMIT: Duration = Duration::from_secs(7 * 86_400);
 
 /// In the process that the user started: makes the private network and waits for it.
-pub(crate) fn outside(args: &ExecArgs) -> io::Result<Outcome> {
+pub(crate) fn outside(args: &ExecArgs) -> io::Result<CommandOutcome> {
     // Mistakes in the file are told before anything is made.
     match Scenario::load_within(&args.scenario, args.outside.reach()) {
-        Ok(scenario) => find::tell_notes([&scenario]),
+        Ok(scenario) => scenario_files::tell_notes([&scenario]),
         Err(mistakes) => {
             anstream::eprintln!("{mistakes}");
-            return Ok(Outcome::CouldNotRun);
+            return Ok(CommandOutcome::CouldNotRun);
         }
     }
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let status = sandbox::run_inside(Ids::Host, &arguments)?;
     match status.code() {
-        Some(0) => Ok(Outcome::Passed),
-        Some(1) => Ok(Outcome::Failed),
-        Some(_) => Ok(Outcome::CouldNotRun),
+        Some(0) => Ok(CommandOutcome::Passed),
+        Some(1) => Ok(CommandOutcome::Failed),
+        Some(_) => Ok(CommandOutcome::CouldNotRun),
         None => Err(io::Error::other(format!(
             "the private network ended with {status}"
         ))),
@@ -57,13 +59,13 @@ pub(crate) fn outside(args: &ExecArgs) -> io::Result<Outcome> {
 }
 
 /// In the first process of the private network: the lab, the command, the verdict.
-pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
+pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcome> {
     let scenario = Arc::new(
         Scenario::load_within(&args.scenario, args.outside.reach()).map_err(io::Error::other)?,
     );
     let host = SendersHost::of(&scenario);
     sandbox::begin(lifeline, &host.name())?;
-    files::cover(&host)?;
+    resolver_files::cover(&host)?;
     let log = args.log.as_deref().map(output::create).transpose()?;
     let begun = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -77,15 +79,15 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
             Arc::clone(&scenario),
             packets,
             OwnHost::Told,
-            Mailbox::Dropped,
+            AcceptedMail::Dropped,
         )
         .await?;
         if let Some(file) = &args.ca_file {
             super::up::write_authority(&lab, file)?;
         }
         let mut follower = Follower::default();
-        let sender = Command::new(&args.command, &mut ended);
-        let run = drill::conduct(&lab, sender, args.seed, LIMIT, Witness::Command);
+        let sender = ChildCommand::new(&args.command, &mut ended);
+        let run = drill::conduct(&lab, sender, args.seed, LIMIT, SenderKind::Command);
         let run = tokio::select! {
             run = run => run,
             // Whoever followed has had enough; the drill goes on.
@@ -114,22 +116,22 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<Outcome> {
         write_log(args, log, &played(args, &scenario, run, begun))?;
         anstream::eprintln!("mxdrill: {program} sends nothing: there is nothing to judge");
         return Ok(match status.success() {
-            true => Outcome::Passed,
-            false => Outcome::Failed,
+            true => CommandOutcome::Passed,
+            false => CommandOutcome::Failed,
         });
     }
     let (passed, too_slow) = (run.verdict.passed(), run.too_slow);
     let played = played(args, &scenario, run, begun);
     // The status is to be had even by those who do not read.
-    drop(Text::new(anstream::stderr(), Style::Detailed).played(&played));
+    drop(TextReport::new(anstream::stderr(), Style::Detailed).played(&played));
     write_log(args, log, &played)?;
     if let Some(why) = too_slow {
         super::say::err(format_args!("mxdrill: {why}"));
-        return Ok(Outcome::CouldNotRun);
+        return Ok(CommandOutcome::CouldNotRun);
     }
     Ok(match passed {
-        true => Outcome::Passed,
-        false => Outcome::Failed,
+        true => CommandOutcome::Passed,
+        false => CommandOutcome::Failed,
     })
 }
 
@@ -152,15 +154,17 @@ impl Follower {
     pub(crate) fn catch_up(&mut self, lab: &Lab, out: &mut impl Write) -> io::Result<()> {
         let events = lab.events_since(self.seen);
         self.seen += events.len();
-        follow::write(&events, LogFormat::Text, out)
+        event_stream::write(&events, LogFormat::Text, out)
     }
 }
 
 /// Whether the name server was asked, and nobody connected, as with dig and its like.
 fn only_asked(events: &[Event]) -> bool {
-    let mut kinds = events.iter().map(|event| &event.what);
-    let asked = kinds.clone().any(|what| matches!(what, What::Query { .. }));
-    asked && !kinds.any(|what| matches!(what, What::Connect { .. }))
+    let mut kinds = events.iter().map(|event| &event.kind);
+    let asked = kinds
+        .clone()
+        .any(|what| matches!(what, EventKind::Query { .. }));
+    asked && !kinds.any(|what| matches!(what, EventKind::Connect { .. }))
 }
 
 /// Programs that look names up and send nothing.
@@ -173,14 +177,14 @@ fn only_looks(program: &OsStr) -> bool {
 }
 
 /// The drill as a report has it, with the command that runs it again.
-fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -> Played {
+fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -> DrillReport {
     let command: Vec<String> = args
         .command
         .iter()
         .map(|word| super::quoted(&word.to_string_lossy()))
         .collect();
     let (path, seed) = (&scenario.path, run.seed);
-    Played {
+    DrillReport {
         scenario: Arc::clone(scenario),
         again: format!(
             "mxdrill exec --seed {seed}{} {path} -- {}",
@@ -188,12 +192,16 @@ fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -
             command.join(" ")
         ),
         elapsed: begun.elapsed(),
-        end: End::Ran(Box::new(run)),
+        end: DrillEnd::Ran(Box::new(run)),
     }
 }
 
 /// Writes the log and the verdict to the file that was opened for them, if one was.
-fn write_log(args: &ExecArgs, file: Option<BufWriter<File>>, played: &Played) -> io::Result<()> {
+fn write_log(
+    args: &ExecArgs,
+    file: Option<BufWriter<File>>,
+    played: &DrillReport,
+) -> io::Result<()> {
     let (Some(mut file), Some(path)) = (file, &args.log) else {
         return Ok(());
     };

@@ -18,15 +18,15 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Outcome, at, say};
+use super::{CommandOutcome, at, say};
 use crate::{
-    report::{End, Played, Report, Style, Text},
+    report::{DrillEnd, DrillReport, Report, Style, TextReport},
     signals,
 };
 use mxdrill::{
     drill::{self, Run},
-    fuzz::Case,
     lab::NetworkKind,
+    random_drill::RandomDrill,
     scenario::Scenario,
     sender::{Flaw, Reference},
 };
@@ -59,7 +59,7 @@ pub(crate) struct FuzzArgs {
 }
 
 /// Plays the cases; the first that breaks a rule is made smaller and written down.
-pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
+pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<CommandOutcome> {
     let begun = Instant::now();
     let folder = &args.write;
     fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
@@ -87,7 +87,7 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
             args.seed,
             begun.elapsed().as_secs_f64()
         ))?;
-        return Ok(Outcome::Passed);
+        return Ok(CommandOutcome::Passed);
     };
     let number = case.number();
     let case = case.shrunk(|scenario| play(scenario, args).is_ok_and(|run| !run.verdict.passed()));
@@ -104,21 +104,25 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<Outcome> {
     let scenario = Arc::new(Scenario::load(&path).map_err(io::Error::other)?);
     let run = play(&scenario, args)?;
     let flaw = known.map_or(String::new(), |(name, _)| format!(" --flaw {name}"));
-    Text::new(anstream::stdout(), Style::Detailed).played(&Played {
+    TextReport::new(anstream::stdout(), Style::Detailed).played(&DrillReport {
         again: format!("mxdrill run {}{flaw}", scenario.path),
         scenario,
         elapsed: begun.elapsed(),
-        end: End::Ran(Box::new(run)),
+        end: DrillEnd::Ran(Box::new(run)),
     })?;
     say::out(format_args!(
         "Number {number} breaks a rule; the smallest drill that does is {}.",
         path.display()
     ))?;
-    Ok(Outcome::Failed)
+    Ok(CommandOutcome::Failed)
 }
 
 /// The case of the lowest number that breaks a rule.
-fn search(args: &FuzzArgs, bar: &ProgressBar, stopped: &AtomicBool) -> io::Result<Option<Case>> {
+fn search(
+    args: &FuzzArgs,
+    bar: &ProgressBar,
+    stopped: &AtomicBool,
+) -> io::Result<Option<RandomDrill>> {
     let end = args.seed.saturating_add(args.cases);
     let next = AtomicU64::new(args.seed);
     // Beyond the lowest number that failed nothing needs to be played any more.
@@ -136,7 +140,7 @@ fn search(args: &FuzzArgs, bar: &ProgressBar, stopped: &AtomicBool) -> io::Resul
                     if is_needless || stopped.load(Ordering::SeqCst) {
                         return;
                     }
-                    let case = Case::new(number);
+                    let case = RandomDrill::new(number);
                     let broken = case
                         .scenario()
                         .map_err(io::Error::other)
@@ -155,7 +159,7 @@ fn search(args: &FuzzArgs, bar: &ProgressBar, stopped: &AtomicBool) -> io::Resul
             });
         }
         drop(done);
-        let mut failed: Option<(u64, Case)> = None;
+        let mut failed: Option<(u64, RandomDrill)> = None;
         for (number, broken) in finished {
             bar.inc(1);
             let Some(case) = broken? else { continue };

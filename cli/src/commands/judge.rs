@@ -13,12 +13,12 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{Format, Outcome, OutsideArgs, at, run};
-use crate::report::{End, Played, Style, Tally};
+use super::{CommandOutcome, Format, OutsideArgs, at, run};
+use crate::report::{DrillEnd, DrillReport, RunCounts, Style};
 use mxdrill::{
     recording::{self, Recording},
     scenario::Scenario,
-    verdict::Witness,
+    verdict::SenderKind,
 };
 
 pub(crate) const JUDGE_NOTES: &str = "\
@@ -63,7 +63,7 @@ pub(crate) enum SenderArg {
 }
 
 /// Judges a log, and reports it as `mxdrill run` does.
-pub(crate) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
+pub(crate) fn judge(args: &JudgeArgs) -> io::Result<CommandOutcome> {
     let begun = Instant::now();
     let text = fs::read_to_string(&args.log).map_err(|error| at(&args.log, error))?;
     let read = Scenario::load_within(&args.scenario, args.outside.reach()).and_then(|scenario| {
@@ -76,11 +76,11 @@ pub(crate) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
         Ok(read) => read,
         Err(mistakes) => {
             anstream::eprintln!("{mistakes}");
-            return Ok(Outcome::CouldNotRun);
+            return Ok(CommandOutcome::CouldNotRun);
         }
     };
-    let witness = args.sender.map(Witness::from).or(recording.witness);
-    let Some(witness) = witness else {
+    let sender_kind = args.sender.map(SenderKind::from).or(recording.sender_kind);
+    let Some(sender_kind) = sender_kind else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!(
@@ -91,14 +91,14 @@ pub(crate) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
     };
     let scenario = Arc::new(scenario);
     let before = recording.verdict.clone();
-    let drill = recording.judge(&scenario, witness);
+    let drill = recording.judge(&scenario, sender_kind);
     let passed = drill.verdict.passed();
     let same = args.sender.is_some()
         || before
             .is_none_or(|before| is_same(&before, &recording::verdict_line(&scenario, &drill)));
-    let played = Played {
+    let played = DrillReport {
         again: again(args),
-        end: End::Ran(Box::new(drill)),
+        end: DrillEnd::Ran(Box::new(drill)),
         elapsed: begun.elapsed(),
         scenario,
     };
@@ -106,10 +106,10 @@ pub(crate) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
         true => Style::Traced,
         false => Style::Detailed,
     };
-    let out = run::Shared::default();
+    let out = run::SharedOutput::default();
     let mut report = run::reporter(args.format, style, &out);
     report.played(&played)?;
-    let mut tally = Tally::default();
+    let mut tally = RunCounts::default();
     tally.count(&played.end);
     report.finished(tally, begun.elapsed())?;
     out.clone().flush()?;
@@ -120,8 +120,8 @@ pub(crate) fn judge(args: &JudgeArgs) -> io::Result<Outcome> {
         );
     }
     Ok(match passed {
-        true => Outcome::Passed,
-        false => Outcome::Failed,
+        true => CommandOutcome::Passed,
+        false => CommandOutcome::Failed,
     })
 }
 
@@ -141,14 +141,14 @@ fn is_same(one: &serde_json::Value, other: &serde_json::Value) -> bool {
     keys.iter().all(|key| one[key] == other[key])
 }
 
-impl From<SenderArg> for Witness {
+impl From<SenderArg> for SenderKind {
     fn from(sender: SenderArg) -> Self {
         match sender {
-            SenderArg::InProcess => Self::Sender {
+            SenderArg::InProcess => Self::InProcess {
                 tolerance: std::time::Duration::ZERO,
             },
             SenderArg::Command => Self::Command,
-            SenderArg::MailServer => Self::Server,
+            SenderArg::MailServer => Self::MailServer,
         }
     }
 }

@@ -22,12 +22,12 @@ const MOST_AHEAD: usize = 256;
 
 /// Which drill is told next, of those that are counted from 0.
 #[derive(Default)]
-pub(crate) struct Turn {
+pub(crate) struct NextDrill {
     next: Mutex<usize>,
     passed: Condvar,
 }
 
-impl Turn {
+impl NextDrill {
     /// The one whose turn it was has been told.
     pub(crate) fn pass(&self) {
         *self.next.lock().unwrap_or_else(PoisonError::into_inner) += 1;
@@ -58,7 +58,7 @@ pub(crate) enum When {
 /// The lines of a drill that is being played.
 pub(crate) struct Lines<T> {
     index: usize,
-    turn: Arc<Turn>,
+    turn: Arc<NextDrill>,
     when: When,
     rest: Rest,
     tell: T,
@@ -73,7 +73,7 @@ pub(crate) struct Rest {
 
 impl<T: FnMut(Vec<u8>)> Lines<T> {
     /// Those of a drill by its number; `tell` takes pieces when it is its turn.
-    pub(crate) fn new(index: usize, turn: &Arc<Turn>, when: When, tell: T) -> Self {
+    pub(crate) fn new(index: usize, turn: &Arc<NextDrill>, when: When, tell: T) -> Self {
         Self {
             index,
             turn: Arc::clone(turn),
@@ -161,7 +161,7 @@ fn in_pieces(mut file: File, tell: &mut impl FnMut(Vec<u8>)) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mxdrill::{event::What, time::Moment};
+    use mxdrill::{event::EventKind, time::Moment};
 
     const EVENTS: usize = 5000;
 
@@ -172,7 +172,7 @@ mod tests {
     fn event(number: usize) -> Event {
         Event {
             at: Moment::START,
-            what: What::Changed {
+            kind: EventKind::Changed {
                 change: format!("{number} {}", "x".repeat(100)),
             },
         }
@@ -180,7 +180,7 @@ mod tests {
 
     /// What is told before the end, and all in all, where its turn comes after so many events.
     fn told(when: When, turn_comes: usize) -> (usize, Vec<u8>) {
-        let (turn, mut told) = (Arc::new(Turn::default()), Vec::new());
+        let (turn, mut told) = (Arc::new(NextDrill::default()), Vec::new());
         let mut lines = Lines::new(1, &turn, when, |piece| told.extend(piece));
         for number in 0..EVENTS {
             if number == turn_comes {

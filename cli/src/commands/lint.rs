@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::ValueEnum;
 
 use super::{
-    Outcome,
+    CommandOutcome,
     records::{self, Looked},
 };
 use crate::report::Linted;
@@ -66,7 +66,7 @@ pub(crate) enum FailOn {
 const WIDTH: usize = 88;
 
 /// Lists the checks, explains one, or checks records.
-pub(crate) fn lint(args: &LintArgs) -> io::Result<Outcome> {
+pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
     let mut out = anstream::stdout().lock();
     if args.checks {
         for check in CHECKS {
@@ -76,21 +76,24 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<Outcome> {
                 check.severity, check.id, check.claim
             )?;
         }
-        return Ok(Outcome::Passed);
+        return Ok(CommandOutcome::Passed);
     }
     if let Some(id) = &args.explain {
         explain(&mut out, id)?;
-        return Ok(Outcome::Passed);
+        return Ok(CommandOutcome::Passed);
     }
     let Looked {
         source,
-        surveys,
+        domains_records,
         from,
     } = args.records.look()?;
-    let findings = lint::lint(&source, &surveys);
-    let unseen = lint::unseen(&surveys);
+    let findings = lint::lint(&source, &domains_records);
+    let unseen = lint::unseen(&domains_records);
     let linted = Linted {
-        domains: surveys.iter().map(|survey| &survey.domain).collect(),
+        domains: domains_records
+            .iter()
+            .map(|domain_records| &domain_records.domain)
+            .collect(),
         findings: &findings,
         unseen: &unseen,
         from: &from,
@@ -110,8 +113,8 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<Outcome> {
     out.flush()?;
     Ok(
         match findings.iter().any(|finding| fails(finding.check.severity)) {
-            true => Outcome::Failed,
-            false => Outcome::Passed,
+            true => CommandOutcome::Failed,
+            false => CommandOutcome::Passed,
         },
     )
 }

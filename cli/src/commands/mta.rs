@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::{Outcome, private::MtaCommand, say};
+use super::{CommandOutcome, private::MtaCommand, say};
 use crate::conform::{Adapter, packages};
 use crate::signals;
 
-pub(crate) fn mta(command: &MtaCommand) -> io::Result<Outcome> {
+pub(crate) fn mta(command: &MtaCommand) -> io::Result<CommandOutcome> {
     match command {
         MtaCommand::List => list(),
         MtaCommand::Get(args) => get(&args.names),
@@ -14,7 +14,7 @@ pub(crate) fn mta(command: &MtaCommand) -> io::Result<Outcome> {
 }
 
 /// Each mail server that comes with mxdrill, and whether it is fetched.
-fn list() -> io::Result<Outcome> {
+fn list() -> io::Result<CommandOutcome> {
     for (id, adapter) in Adapter::bundled() {
         let state = match packages::find(&id, &adapter)? {
             Some(_) => "fetched",
@@ -31,7 +31,7 @@ fn list() -> io::Result<Outcome> {
     }
     let cache = packages::cache()?.join("mta");
     say::out(format_args!("\nThey lie in {}.", cache.display()))?;
-    Ok(Outcome::Passed)
+    Ok(CommandOutcome::Passed)
 }
 
 /// Lets an interrupt end the programs that fetch, and remove what they did.
@@ -47,7 +47,7 @@ fn end_when_asked() -> io::Result<()> {
 
 /// Fetches mail servers, all of them if none is named. One that fails does not keep the others from
 /// it.
-fn get(names: &[String]) -> io::Result<Outcome> {
+fn get(names: &[String]) -> io::Result<CommandOutcome> {
     let chosen = match names {
         [] => Adapter::bundled(),
         names => names
@@ -56,13 +56,13 @@ fn get(names: &[String]) -> io::Result<Outcome> {
             .collect::<io::Result<_>>()?,
     };
     end_when_asked()?;
-    let mut outcome = Outcome::Passed;
+    let mut outcome = CommandOutcome::Passed;
     for (id, adapter) in chosen {
         match packages::get(&id, &adapter) {
             Ok(tree) => say::out(format_args!("{id}: {}", tree.packages.join(", ")))?,
             Err(error) => {
                 say::err(format_args!("mxdrill: {id}: {error}"));
-                outcome = Outcome::CouldNotRun;
+                outcome = CommandOutcome::CouldNotRun;
             }
         }
     }

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Outcome, at, say};
+use super::{CommandOutcome, at, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct NewArgs {
@@ -17,12 +17,12 @@ pub(crate) struct NewArgs {
 
 const FIRST: &str = include_str!("first.toml");
 
-pub(crate) fn new(args: &NewArgs) -> io::Result<Outcome> {
+pub(crate) fn new(args: &NewArgs) -> io::Result<CommandOutcome> {
     let path = &args.file;
     let mut file = File::create_new(path).map_err(|error| at(path, error))?;
     file.write_all(FIRST.as_bytes())
         .map_err(|error| at(path, error))?;
     let shown = path.display();
     say::out(format_args!("wrote {shown}; play it: mxdrill run {shown}"))?;
-    Ok(Outcome::Passed)
+    Ok(CommandOutcome::Passed)
 }

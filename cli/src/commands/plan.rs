@@ -5,10 +5,10 @@
 use std::io::{self, Write};
 
 use super::{
-    Outcome, PlanFormat,
+    CommandOutcome, PlanFormat,
     records::{self, Looked},
 };
-use mxdrill::plan::{Kind, Plan, Planned};
+use mxdrill::plan::{Plan, Planned, RouteKind};
 
 pub(crate) const PLAN_NOTES: &str = "\
 Percentages are of the mail that comes to a level: all of it to the first, to the others what the ones
@@ -30,9 +30,13 @@ pub(crate) struct PlanArgs {
     pub(crate) format: PlanFormat,
 }
 
-pub(crate) fn plan(args: &PlanArgs) -> io::Result<Outcome> {
-    let Looked { surveys, from, .. } = args.records.look()?;
-    let plans: Vec<Plan> = surveys.iter().map(Plan::of).collect();
+pub(crate) fn plan(args: &PlanArgs) -> io::Result<CommandOutcome> {
+    let Looked {
+        domains_records,
+        from,
+        ..
+    } = args.records.look()?;
+    let plans: Vec<Plan> = domains_records.iter().map(Plan::of).collect();
     let mut out = anstream::stdout().lock();
     for (index, plan) in plans.iter().enumerate() {
         match args.format {
@@ -50,19 +54,19 @@ pub(crate) fn plan(args: &PlanArgs) -> io::Result<Outcome> {
     }
     out.flush()?;
     Ok(match plans.iter().all(Plan::is_deliverable) {
-        true => Outcome::Passed,
-        false => Outcome::Failed,
+        true => CommandOutcome::Passed,
+        false => CommandOutcome::Failed,
     })
 }
 
 /// A plan as text: a line for each exchanger, and why nothing can be delivered if so.
 fn write(out: &mut impl Write, plan: &Plan, from: &str) -> io::Result<()> {
     let kind = match plan.kind {
-        Kind::Mx => "goes to its MX records",
-        Kind::Implicit => "goes to its own address, for want of MX records (implicit MX)",
-        Kind::Null => "is returned at once: it takes none (null MX)",
-        Kind::NoDomain => "is returned at once: the domain does not exist",
-        Kind::Unknown => "waits: its MX records are not known",
+        RouteKind::Mx => "goes to its MX records",
+        RouteKind::Implicit => "goes to its own address, for want of MX records (implicit MX)",
+        RouteKind::Null => "is returned at once: it takes none (null MX)",
+        RouteKind::NoDomain => "is returned at once: the domain does not exist",
+        RouteKind::Unknown => "waits: its MX records are not known",
     };
     writeln!(out, "Mail for {} {kind} ({from})", plan.domain)?;
     let width = |text: &dyn Fn(&Planned) -> String| {

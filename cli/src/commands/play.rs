@@ -19,16 +19,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     Format,
-    lines::{Lines, Rest, Turn, When},
+    lines::{Lines, NextDrill, Rest, When},
     run_args::{NetworkArg, RunArgs, again},
 };
 use crate::{
-    report::{End, Played, Section, Seen, Shown},
+    report::{DrillEnd, DrillReport, Shown, TimelineLog, TimelineSection},
     signals,
 };
 use mxdrill::{
     drill::{self, Run},
-    event::{Event, What},
+    event::{Event, EventKind},
     lab::NetworkKind,
     scenario::Scenario,
     sender::Reference,
@@ -44,22 +44,22 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// How the playing ended: all of it, or at an interrupt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ended {
+pub(crate) enum PlayEnd {
     ByItself,
     Interrupted,
 }
 
 /// A drill that was played, with all that is to be told of it.
 pub(crate) struct Finished {
-    pub(crate) played: Played,
+    pub(crate) played: DrillReport,
     /// Its events as JSON lines, as far as they were not told before.
     pub(crate) rest: Rest,
     /// Its part of the HTML file.
-    pub(crate) section: Option<Section>,
+    pub(crate) section: Option<TimelineSection>,
 }
 
 /// What is told of drills, in their order.
-pub(crate) enum Told {
+pub(crate) enum Announced {
     /// JSON lines of the drill whose turn it is.
     Lines(Vec<u8>),
     /// It ended.
@@ -80,7 +80,7 @@ struct Playing {
     shown: Shown,
     progress: ProgressBar,
     next: AtomicUsize,
-    turn: Arc<Turn>,
+    turn: Arc<NextDrill>,
 }
 
 /// Plays every drill, on as many threads as there are cores, and hands them over in order; whether that was
@@ -89,8 +89,8 @@ pub(crate) fn play_all(
     scenarios: &[Arc<Scenario>],
     args: &RunArgs,
     shown: Shown,
-    mut each: impl FnMut(Told) -> io::Result<()>,
-) -> io::Result<Ended> {
+    mut each: impl FnMut(Announced) -> io::Result<()>,
+) -> io::Result<PlayEnd> {
     let workers = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(scenarios.len().max(1));
@@ -115,25 +115,25 @@ pub(crate) fn play_all(
     let mut wanted = 0;
     while wanted < scenarios.len() {
         match told.recv() {
-            Ok(Said::Lines(lines)) => progress.suspend(|| each(Told::Lines(lines)))?,
+            Ok(Said::Lines(lines)) => progress.suspend(|| each(Announced::Lines(lines)))?,
             Ok(Said::Finished(index, finished)) => drop(early.insert(index, finished)),
             Ok(Said::Interrupted) => {
                 progress.finish_and_clear();
                 for (_, finished) in early {
-                    each(Told::Finished(finished))?;
+                    each(Announced::Finished(finished))?;
                 }
-                return Ok(Ended::Interrupted);
+                return Ok(PlayEnd::Interrupted);
             }
             Err(_) => return Err(io::Error::other("the drills ended early")),
         }
         while let Some(finished) = early.remove(&wanted) {
             wanted += 1;
-            progress.suspend(|| each(Told::Finished(finished)))?;
+            progress.suspend(|| each(Announced::Finished(finished)))?;
             turn.pass();
         }
     }
     progress.finish_and_clear();
-    Ok(Ended::ByItself)
+    Ok(PlayEnd::ByItself)
 }
 
 impl Playing {
@@ -172,24 +172,28 @@ impl Playing {
         // A run that was given up is not told of any more.
         let tell = |lines| tell.send(Said::Lines(lines)).unwrap_or_default();
         let mut lines = Lines::new(index, &self.turn, when, tell);
-        let mut seen = Seen::default();
+        let mut seen = TimelineLog::default();
         let refused = super::upstream_obstacle(scenario, args.allow_upstream);
         let end = match (refused, drill::obstacle(scenario, network)) {
-            (Some(reason), _) => End::Broken(reason),
-            (None, Some(reason)) => End::Skipped(reason),
+            (Some(reason), _) => DrillEnd::Broken(reason),
+            (None, Some(reason)) => DrillEnd::Skipped(reason),
             (None, None) => match self.carry_out(scenario, network, &mut lines, &mut seen) {
-                Ok(run) => End::Ran(Box::new(run)),
-                Err(error) => End::Broken(error.to_string()),
+                Ok(run) => DrillEnd::Ran(Box::new(run)),
+                Err(error) => DrillEnd::Broken(error.to_string()),
             },
         };
         let section = args.html.is_some().then(|| {
             let title = format!("{}: {}", scenario.path, scenario.summary);
             match &end {
-                End::Ran(run) => Section::ran(&title, scenario, &run.verdict, seen, self.shown),
-                End::Skipped(why) | End::Broken(why) => Section::not_run(&title, why, self.shown),
+                DrillEnd::Ran(run) => {
+                    TimelineSection::ran(&title, scenario, &run.verdict, seen, self.shown)
+                }
+                DrillEnd::Skipped(why) | DrillEnd::Broken(why) => {
+                    TimelineSection::not_run(&title, why, self.shown)
+                }
             }
         });
-        let played = Played {
+        let played = DrillReport {
             scenario: Arc::clone(scenario),
             end,
             elapsed: begun.elapsed(),
@@ -211,7 +215,7 @@ impl Playing {
         scenario: &Arc<Scenario>,
         network: NetworkKind,
         lines: &mut Lines<impl FnMut(Vec<u8>)>,
-        seen: &mut Seen,
+        seen: &mut TimelineLog,
     ) -> io::Result<Run> {
         let (args, progress) = (&self.args, &self.progress);
         let sender = || {
@@ -222,7 +226,7 @@ impl Playing {
         loop {
             let (mut events, mut submitted, mut kept) = (Vec::new(), 0, Ok(()));
             let each = |event: Event| {
-                if matches!(event.what, What::Submitted { .. }) {
+                if matches!(event.kind, EventKind::Submitted { .. }) {
                     progress.inc(1);
                     submitted += 1;
                 }
@@ -240,7 +244,7 @@ impl Playing {
                 tries += 1;
                 progress.dec(submitted);
                 lines.forget();
-                *seen = Seen::default();
+                *seen = TimelineLog::default();
                 continue;
             }
             kept?;

@@ -14,7 +14,7 @@ use super::{OutsideArgs, at};
 use mxdrill::{
     diagnostic::Mistakes,
     name::Domain,
-    survey::{Reply, Source, Survey, resolver_address},
+    records::{DomainRecords, RecordLookup, Source, resolver_address},
     zone::file::is_standard_input,
 };
 
@@ -46,7 +46,7 @@ pub(crate) struct RecordsArgs {
 /// What was looked up for a command.
 pub(crate) struct Looked {
     pub(crate) source: Source,
-    pub(crate) surveys: Vec<Survey>,
+    pub(crate) domains_records: Vec<DomainRecords>,
     /// The files, or the resolver, in words.
     pub(crate) from: String,
 }
@@ -103,24 +103,24 @@ impl RecordsArgs {
                 return Err(io::Error::other(why));
             }
             let Some(first) = files.first().filter(|_| domains.is_empty()) else {
-                let mut surveys = Vec::new();
+                let mut domains_records = Vec::new();
                 for domain in &domains {
-                    let survey = Survey::of(&source, domain).await;
+                    let domain_records = DomainRecords::of(&source, domain).await;
                     if source.is_deaf() {
                         return Err(io::Error::other(self.unanswered()));
                     }
-                    if matches!(survey.mx, Reply::Unknown) {
+                    if matches!(domain_records.mx, RecordLookup::Unknown) {
                         let files = from(&files, None);
                         let why = format!(
                             "{domain} is in none of the files with its MX records ({files})"
                         );
                         return Err(io::Error::other(why));
                     }
-                    surveys.push(survey);
+                    domains_records.push(domain_records);
                 }
                 return Ok(Looked {
                     source,
-                    surveys,
+                    domains_records,
                     from: from(&files, self.resolver),
                 });
             };

@@ -8,15 +8,15 @@ use std::{
 };
 
 use super::{
-    Outcome, PlanFormat, at, output,
+    CommandOutcome, PlanFormat, at, output,
     records::{self, Looked},
     say, written,
 };
-use crate::report::{Page, Section, Seen, Shown};
+use crate::report::{Shown, TimelineLog, TimelinePage, TimelineSection};
 use mxdrill::{
     name::Domain,
     rehearse::{MESSAGES, Rehearsed, file_name, rehearse},
-    time::Span,
+    time::HumanDuration,
 };
 
 pub(crate) const REHEARSE_NOTES: &str = "\
@@ -50,26 +50,32 @@ pub(crate) struct RehearseArgs {
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Rehearses each domain, and shows, writes down and draws what came of it, as it was asked for.
-pub(crate) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
+pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
     crate::signals::when_asked_to_end(super::give_up)?;
-    let Looked { surveys, from, .. } = args.records.look()?;
+    let Looked {
+        domains_records,
+        from,
+        ..
+    } = args.records.look()?;
     let mut out = anstream::stdout().lock();
     let mut page = match &args.html {
-        Some(path) => Some(Page::begin(output::create(path)?).map_err(|error| at(path, error))?),
+        Some(path) => {
+            Some(TimelinePage::begin(output::create(path)?).map_err(|error| at(path, error))?)
+        }
         None => None,
     };
-    for (index, survey) in surveys.iter().enumerate() {
-        let drills = match rehearse(survey) {
+    for (index, domain_records) in domains_records.iter().enumerate() {
+        let drills = match rehearse(domain_records) {
             Ok(drills) => drills,
             // One domain that takes no mail is no reason to leave the others out.
-            Err(error) if surveys.len() > 1 => {
+            Err(error) if domains_records.len() > 1 => {
                 say::err(format_args!("mxdrill: {error}"));
                 continue;
             }
             Err(error) => return Err(error),
         };
         match args.format {
-            PlanFormat::Json => json(&mut out, survey.domain.as_str(), &drills)?,
+            PlanFormat::Json => json(&mut out, domain_records.domain.as_str(), &drills)?,
             PlanFormat::Text => {
                 if index > 0 {
                     writeln!(out)?;
@@ -77,34 +83,38 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<Outcome> {
                 writeln!(
                     out,
                     "{} ({from}): {MESSAGES} messages a drill\n",
-                    survey.domain
+                    domain_records.domain
                 )?;
                 table(&mut out, &drills)?;
             }
         }
-        if survey
+        if domain_records
             .hosts
             .values()
-            .any(mxdrill::survey::Host::is_uncertain)
+            .any(mxdrill::records::KnownHost::is_uncertain)
         {
             say::err("Exchangers whose addresses are not known have others in their place.");
         }
         if let Some(folder) = &args.write {
-            let domain = (surveys.len() > 1).then_some(&survey.domain);
+            let domain = (domains_records.len() > 1).then_some(&domain_records.domain);
             leave(folder, domain, &drills)?;
         }
         if let (Some(page), Some(path)) = (&mut page, &args.html) {
-            show(page, &survey.domain, drills).map_err(|error| at(path, error))?;
+            show(page, &domain_records.domain, drills).map_err(|error| at(path, error))?;
         }
     }
     if let (Some(page), Some(path)) = (page, &args.html) {
         page.finish().map_err(|error| at(path, error))?;
     }
-    Ok(Outcome::Passed)
+    Ok(CommandOutcome::Passed)
 }
 
 /// Shows drills on a page.
-fn show(page: &mut Page<impl Write>, domain: &Domain, drills: Vec<Rehearsed>) -> io::Result<()> {
+fn show(
+    page: &mut TimelinePage<impl Write>,
+    domain: &Domain,
+    drills: Vec<Rehearsed>,
+) -> io::Result<()> {
     for drill in drills {
         let title = format!(
             "{domain}: {} (longest wait {}, returned {}; {})",
@@ -113,9 +123,9 @@ fn show(page: &mut Page<impl Write>, domain: &Domain, drills: Vec<Rehearsed>) ->
             lost(&drill),
             takers(&drill)
         );
-        let seen = Seen::of(&drill.run.events);
+        let seen = TimelineLog::of(&drill.run.events);
         let verdict = &drill.run.verdict;
-        page.add(&Section::ran(
+        page.add(&TimelineSection::ran(
             &title,
             &drill.scenario,
             verdict,
@@ -133,7 +143,7 @@ fn leave(folder: &Path, domain: Option<&Domain>, drills: &[Rehearsed]) -> io::Re
         Some(domain) => written::folder_in(folder, &file_name(domain.as_str()))?,
         None => folder.to_owned(),
     };
-    let pages = drills.iter().map(|drill| written::Page {
+    let pages = drills.iter().map(|drill| written::OutputFile {
         path: folder.join(format!("{}.toml", drill.file)),
         text: drill.text.clone(),
     });
@@ -147,7 +157,7 @@ fn leave(folder: &Path, domain: Option<&Domain>, drills: &[Rehearsed]) -> io::Re
 fn waited(wait: Duration) -> String {
     match wait {
         Duration::ZERO => "none".to_owned(),
-        wait => Span(Duration::from_secs(wait.as_secs())).to_string(),
+        wait => HumanDuration(Duration::from_secs(wait.as_secs())).to_string(),
     }
 }
 

@@ -13,19 +13,20 @@ use std::{
 };
 
 use super::{
-    Format, Outcome, at,
-    find::{self, Loaded},
-    output,
-    play::{Ended, Finished, Told, play_all},
+    CommandOutcome, Format, at, output,
+    play::{Announced, Finished, PlayEnd, play_all},
     run_args::RunArgs,
+    scenario_files::{self, Loaded},
 };
-use crate::report::{Json, Junit, Page, Report, Section, Shown, Style, Tally, Text};
+use crate::report::{
+    Json, Junit, Report, RunCounts, Shown, Style, TextReport, TimelinePage, TimelineSection,
+};
 use mxdrill::scenario::Scenario;
 
 /// Plays the drills, and reports them.
-pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
+pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
     let begun = Instant::now();
-    let loaded = find::load(&args.paths, args.filter.as_deref(), args.outside.reach())?;
+    let loaded = scenario_files::load(&args.paths, args.filter.as_deref(), args.outside.reach())?;
     if loaded.is_empty() {
         let filter = args.filter.as_deref().unwrap_or_default();
         return Err(io::Error::new(
@@ -36,16 +37,18 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
     let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
         loaded.into_iter().partition(Result::is_ok);
     let scenarios: Vec<Arc<Scenario>> = scenarios.into_iter().flatten().collect();
-    find::tell_notes(scenarios.iter().map(|scenario| &**scenario));
-    let mut out = Shared::default();
+    scenario_files::tell_notes(scenarios.iter().map(|scenario| &**scenario));
+    let mut out = SharedOutput::default();
     let mut report = reporter(args.format, style(args, scenarios.len()), &out);
-    let mut tally = Tally::default();
+    let mut tally = RunCounts::default();
     let shown = Shown::among(scenarios.len() + unreadable.len());
     let mut page = match &args.html {
-        Some(path) => Some(Page::begin(output::create(path)?).map_err(|error| at(path, error))?),
+        Some(path) => {
+            Some(TimelinePage::begin(output::create(path)?).map_err(|error| at(path, error))?)
+        }
         None => None,
     };
-    let mut on_page = |section: &Section| match (&mut page, &args.html) {
+    let mut on_page = |section: &TimelineSection| match (&mut page, &args.html) {
         (Some(page), Some(path)) => page.add(section).map_err(|error| at(path, error)),
         _ => Ok(()),
     };
@@ -53,7 +56,11 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
         tally.broken += 1;
         report.unreadable(&mistakes)?;
         let title = mistakes.0.first().map_or("", |one| one.path.as_str());
-        on_page(&Section::not_run(title, &mistakes.to_string(), shown))?;
+        on_page(&TimelineSection::not_run(
+            title,
+            &mistakes.to_string(),
+            shown,
+        ))?;
     }
     let mut played_so_far = 0;
     let ended = play_all(&scenarios, args, shown, |told| {
@@ -63,8 +70,8 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
             section,
         } = match told {
             // Lines of the drill whose turn it is.
-            Told::Lines(lines) => return out.write_all(&lines),
-            Told::Finished(finished) => *finished,
+            Announced::Lines(lines) => return out.write_all(&lines),
+            Announced::Finished(finished) => *finished,
         };
         played_so_far += 1;
         tally.count(&played.end);
@@ -78,7 +85,7 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
     }
     report.finished(tally, begun.elapsed())?;
     out.flush()?;
-    if ended == Ended::Interrupted {
+    if ended == PlayEnd::Interrupted {
         let left = scenarios.len() - played_so_far;
         return Err(io::Error::new(
             io::ErrorKind::Interrupted,
@@ -89,12 +96,12 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<Outcome> {
         ));
     }
     if tally.broken > 0 {
-        return Ok(Outcome::CouldNotRun);
+        return Ok(CommandOutcome::CouldNotRun);
     }
     Ok(if tally.failed > 0 {
-        Outcome::Failed
+        CommandOutcome::Failed
     } else {
-        Outcome::Passed
+        CommandOutcome::Passed
     })
 }
 
@@ -110,9 +117,9 @@ fn style(args: &RunArgs, count: usize) -> Style {
 /// Standard output with room for many lines, which is emptied after each drill: an error in that must not be
 /// lost.
 #[derive(Clone)]
-pub(crate) struct Shared(Rc<RefCell<io::BufWriter<anstream::Stdout>>>);
+pub(crate) struct SharedOutput(Rc<RefCell<io::BufWriter<anstream::Stdout>>>);
 
-impl Default for Shared {
+impl Default for SharedOutput {
     fn default() -> Self {
         Self(Rc::new(RefCell::new(
             io::BufWriter::new(anstream::stdout()),
@@ -120,7 +127,7 @@ impl Default for Shared {
     }
 }
 
-impl Write for Shared {
+impl Write for SharedOutput {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         self.0.borrow_mut().write(octets)
     }
@@ -131,12 +138,12 @@ impl Write for Shared {
 }
 
 /// The report in a format. JSON lines go through the writer that also has the events.
-pub(crate) fn reporter(format: Format, style: Style, buffered: &Shared) -> Box<dyn Report> {
+pub(crate) fn reporter(format: Format, style: Style, buffered: &SharedOutput) -> Box<dyn Report> {
     let out = anstream::stdout();
     match format {
         Format::Json => Box::new(Json::new(buffered.clone())),
         Format::Junit => Box::new(Junit::new(out)),
-        Format::Text => Box::new(Text::new(out, style)),
+        Format::Text => Box::new(TextReport::new(out, style)),
     }
 }
 

@@ -11,13 +11,13 @@ use std::{
 };
 
 use super::{
-    LogFormat, Outcome, OutsideArgs, find, follow, say,
+    CommandOutcome, LogFormat, OutsideArgs, event_stream, say, scenario_files,
     writer::{Writer, standard_output},
 };
 use crate::signals;
 use mxdrill::{
-    event::{EventLog, What},
-    lab::{Endpoint, Lab, NetworkKind, Place, Spread},
+    event::{EventKind, EventLog},
+    lab::{Endpoint, Lab, LoopbackBinding, NetworkKind, Spread},
     observe::Sessions,
     scenario::Scenario,
 };
@@ -69,15 +69,15 @@ pub(crate) fn spread(text: &str) -> Result<Spread, String> {
 }
 
 /// Keeps the lab up until this process is asked to end.
-pub(crate) fn up(args: &UpArgs) -> io::Result<Outcome> {
+pub(crate) fn up(args: &UpArgs) -> io::Result<CommandOutcome> {
     let scenario = match Scenario::load_within(&args.scenario, args.outside.reach()) {
         Ok(scenario) => {
-            find::tell_notes([&scenario]);
+            scenario_files::tell_notes([&scenario]);
             Arc::new(scenario)
         }
         Err(mistakes) => {
             say::err(mistakes);
-            return Ok(Outcome::CouldNotRun);
+            return Ok(CommandOutcome::CouldNotRun);
         }
     };
     if let Some(obstacle) = super::upstream_obstacle(&scenario, args.allow_upstream) {
@@ -87,7 +87,7 @@ pub(crate) fn up(args: &UpArgs) -> io::Result<Outcome> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let place = Place {
+        let place = LoopbackBinding {
             dns_port: args.dns_port,
             smtp_port: args.smtp_port,
             spread: args.bind,
@@ -100,7 +100,7 @@ pub(crate) fn up(args: &UpArgs) -> io::Result<Outcome> {
         let interrupted = signals::listen().await?;
         let mut writer = Writer::start(standard_output()?)?;
         writer.write(introduction(&lab, args.format)?);
-        let mut seen = Seen::default();
+        let mut seen = UpCounts::default();
         let ended = tokio::select! {
             told = seen.follow(&lab, args.format, &mut writer) => told,
             interrupted = interrupted => interrupted,
@@ -111,7 +111,7 @@ pub(crate) fn up(args: &UpArgs) -> io::Result<Outcome> {
             seen.write(&log, args.format, &mut writer)?;
         }
         if args.format == LogFormat::Text {
-            let Seen {
+            let UpCounts {
                 sessions,
                 attempts,
                 taken,
@@ -124,19 +124,19 @@ pub(crate) fn up(args: &UpArgs) -> io::Result<Outcome> {
         if dropped > 0 {
             say::err(format_args!("mxdrill: nobody read {dropped} lines"));
         }
-        ended.map(|()| Outcome::Passed)
+        ended.map(|()| CommandOutcome::Passed)
     })
 }
 
 /// What is counted of what a lab saw: it may stay up for long, and nothing else is kept.
 #[derive(Default)]
-struct Seen {
+struct UpCounts {
     sessions: Sessions,
     attempts: usize,
     taken: usize,
 }
 
-impl Seen {
+impl UpCounts {
     /// Writes down what happened since, and keeps nothing of it; how many events that were.
     fn write(
         &mut self,
@@ -147,10 +147,10 @@ impl Seen {
         let events = log.take().events;
         for event in &events {
             self.attempts += self.sessions.see(event).len();
-            self.taken += usize::from(matches!(event.what, What::Taken { .. }));
+            self.taken += usize::from(matches!(event.kind, EventKind::Taken { .. }));
         }
         let mut lines = Vec::new();
-        follow::write(&events, format, &mut lines)?;
+        event_stream::write(&events, format, &mut lines)?;
         writer.write(lines);
         Ok(events.len())
     }

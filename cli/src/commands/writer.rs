@@ -37,7 +37,7 @@ pub(crate) fn standard_output() -> io::Result<impl Write + Send + 'static> {
 }
 
 /// Why something could not be written, as the system said it.
-struct Failure(io::ErrorKind, String);
+struct WriteFailure(io::ErrorKind, String);
 
 /// Hands what is to be written to a thread.
 pub(crate) struct Writer {
@@ -45,7 +45,7 @@ pub(crate) struct Writer {
     waiting: Arc<AtomicUsize>,
     dropped: usize,
     /// What failed, once something has.
-    failed: watch::Receiver<Option<Failure>>,
+    failed: watch::Receiver<Option<WriteFailure>>,
     done: mpsc::Receiver<()>,
 }
 
@@ -68,7 +68,7 @@ impl Writer {
                     if tell.borrow().is_none()
                         && let Err(error) = out.write_all(&piece).and_then(|()| out.flush())
                     {
-                        tell.send_replace(Some(Failure(error.kind(), error.to_string())));
+                        tell.send_replace(Some(WriteFailure(error.kind(), error.to_string())));
                     }
                     left.fetch_sub(piece.len(), Ordering::Relaxed);
                 }
@@ -99,11 +99,14 @@ impl Writer {
     /// Waits until nothing can be written for another reason than that nobody reads: what that is.
     pub(crate) async fn fails(&self) -> io::Error {
         let mut failed = self.failed.clone();
-        let bad = |failed: &Option<Failure>| {
-            !matches!(failed, None | Some(Failure(io::ErrorKind::BrokenPipe, _)))
+        let bad = |failed: &Option<WriteFailure>| {
+            !matches!(
+                failed,
+                None | Some(WriteFailure(io::ErrorKind::BrokenPipe, _))
+            )
         };
         match failed.wait_for(bad).await.as_deref() {
-            Ok(Some(Failure(kind, why))) => io::Error::new(*kind, why.clone()),
+            Ok(Some(WriteFailure(kind, why))) => io::Error::new(*kind, why.clone()),
             Ok(None) => io::ErrorKind::Other.into(),
             Err(_) => std::future::pending().await,
         }

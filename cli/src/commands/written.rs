@@ -19,7 +19,7 @@ use super::at;
 const SEAL: &str = "# Written by mxdrill, and written anew as long as nobody changes it: sha256 ";
 
 /// A file that is to be there.
-pub(crate) struct Page {
+pub(crate) struct OutputFile {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
 }
@@ -29,11 +29,11 @@ pub(crate) struct Page {
 ///
 /// # Errors
 /// What may not be written over, or could not be written.
-pub(crate) fn write(pages: &[Page]) -> io::Result<()> {
-    for Page { path, .. } in pages {
+pub(crate) fn write(pages: &[OutputFile]) -> io::Result<()> {
+    for OutputFile { path, .. } in pages {
         may_be_written(path)?;
     }
-    for Page { path, text } in pages {
+    for OutputFile { path, text } in pages {
         place(path, text).map_err(|error| at(path, error))?;
     }
     Ok(())

@@ -12,7 +12,7 @@ use std::{
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use super::fit::Feature;
+use super::eligibility::Feature;
 use mxdrill::diagnostic::Mistake;
 
 /// The adapters that come with mxdrill, in the program itself: it works without its source.

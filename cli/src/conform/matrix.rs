@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::Cell;
+use super::isolated_run::RunRecord;
 use mxdrill::{
     level::Level,
     scenario::{Scenario, Share},
@@ -117,7 +117,7 @@ pub(crate) struct Column {
 
 /// A drill of the matrix, and how each mail server did in it.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Row {
+pub(crate) struct MatrixRow {
     pub(crate) path: String,
     pub(crate) summary: String,
     pub(crate) level: Level,
@@ -128,7 +128,7 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<Judged>,
 }
 
-impl Row {
+impl MatrixRow {
     pub(crate) fn new(scenario: &Arc<Scenario>) -> Self {
         Self {
             path: scenario.path.clone(),
@@ -174,7 +174,7 @@ pub(crate) struct Judged {
     /// Of a sample: what was counted over all rounds, and what that should be.
     pub(crate) shares: Vec<Counted>,
     /// The run that shows the grade; `None` if there was none.
-    pub(crate) evidence: Option<Cell>,
+    pub(crate) evidence: Option<RunRecord>,
 }
 
 impl Judged {
@@ -302,7 +302,7 @@ pub(crate) struct Matrix {
     /// The system that it was made on.
     pub(crate) system: String,
     pub(crate) columns: Vec<Column>,
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<MatrixRow>,
 }
 
 impl Matrix {
@@ -426,7 +426,7 @@ mod tests {
 
     #[test]
     fn a_statement_is_graded_by_the_worst_of_its_drills() {
-        let row = |path: &str, covers: Vec<u16>, grade| Row {
+        let row = |path: &str, covers: Vec<u16>, grade| MatrixRow {
             path: path.to_owned(),
             summary: String::new(),
             level: Level::Must,

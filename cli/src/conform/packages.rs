@@ -28,7 +28,7 @@ use crate::signals;
 
 /// A mail server that is unpacked, and may be used by many drills at once: nobody writes into it.
 #[derive(Debug, Clone)]
-pub(crate) struct Tree {
+pub(crate) struct RootFs {
     /// Its root folder, with `usr`, `etc`, `var` and perhaps `opt`.
     pub(crate) root: PathBuf,
     /// The packages that it was made of, with their versions, a line each.
@@ -59,10 +59,10 @@ pub(crate) fn cache() -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// When the cache cannot be read.
-pub(crate) fn find(id: &str, adapter: &Adapter) -> io::Result<Option<Tree>> {
+pub(crate) fn find(id: &str, adapter: &Adapter) -> io::Result<Option<RootFs>> {
     let folder = folder(id, adapter)?;
     match fs::read_to_string(folder.join("packages")) {
-        Ok(text) => Ok(Some(Tree {
+        Ok(text) => Ok(Some(RootFs {
             root: folder.join("root"),
             packages: text.lines().map(str::to_owned).collect(),
         })),
@@ -93,7 +93,7 @@ fn folder(id: &str, adapter: &Adapter) -> io::Result<PathBuf> {
 ///
 /// # Errors
 /// What a program of the distribution said that is needed for it.
-pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<Tree> {
+pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<RootFs> {
     if let Some(tree) = find(id, adapter)? {
         return Ok(tree);
     }
@@ -122,7 +122,7 @@ pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<Tree> {
         return find(id, adapter)?.ok_or(error);
     }
     drop(made.keep());
-    Ok(Tree {
+    Ok(RootFs {
         root: place.join("root"),
         packages,
     })

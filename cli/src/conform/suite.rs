@@ -21,10 +21,10 @@ use std::{
 
 use super::{
     Adapter,
-    cell::{self, Broken, Cell, Job, Player, Source},
-    fit::Fit,
-    matrix::{Column, Counted, Grade, Judged, Matrix, Row},
-    packages::Tree,
+    eligibility::Eligibility,
+    isolated_run::{self, Player, RunError, RunRecord, RunRequest, ScenarioSource},
+    matrix::{Column, Counted, Grade, Judged, Matrix, MatrixRow},
+    packages::RootFs,
 };
 use crate::parallel;
 use mxdrill::{level::Level, scenario::Scenario, verdict::RETRY_WAITS};
@@ -38,10 +38,10 @@ const CHANCES: usize = 4;
 
 /// What is to be played: every drill with every server.
 pub(crate) struct Suite {
-    pub(crate) servers: Vec<Entrant>,
+    pub(crate) servers: Vec<Subject>,
     pub(crate) scenarios: Vec<Arc<Scenario>>,
     /// Whether the scenarios are mxdrill's own or the user's.
-    pub(crate) from: Source,
+    pub(crate) from: ScenarioSource,
     /// How many drills are played at once, at least one.
     pub(crate) jobs: usize,
     /// The seed in place of each scenario's own, if one is given.
@@ -53,16 +53,16 @@ pub(crate) struct Suite {
 }
 
 /// A mail server that is unpacked and ready to be played with.
-pub(crate) struct Entrant {
+pub(crate) struct Subject {
     pub(crate) id: String,
     pub(crate) adapter: Adapter,
-    pub(crate) tree: Tree,
+    pub(crate) tree: RootFs,
 }
 
 impl Suite {
     /// Plays every drill with every server; `progress` is called with each cell that is done.
-    pub(crate) fn play(&self, mut progress: impl FnMut(&Entrant, &Scenario, &Judged)) -> Matrix {
-        let fits: Vec<Fit> = self.scenarios.iter().map(Fit::of).collect();
+    pub(crate) fn play(&self, mut progress: impl FnMut(&Subject, &Scenario, &Judged)) -> Matrix {
+        let fits: Vec<Eligibility> = self.scenarios.iter().map(Eligibility::of).collect();
         let cells = self.scenarios.len() * self.servers.len();
         let at = |index: usize| (index / self.servers.len(), index % self.servers.len());
         let work = |index: usize| {
@@ -85,7 +85,7 @@ impl Suite {
     }
 
     /// One drill with one server: again where it is not a pass, and where chance has a part.
-    fn cell(&self, fit: &Fit, scenario: &Scenario, server: &Entrant) -> Judged {
+    fn cell(&self, fit: &Eligibility, scenario: &Scenario, server: &Subject) -> Judged {
         if let Some(obstacle) = fit.obstacle(&server.adapter) {
             return Judged::without_run(Grade::Unfit, obstacle);
         }
@@ -136,7 +136,7 @@ impl Suite {
     }
 
     /// A drill in which chance has a part: what a server does wrong by chance it does wrong.
-    fn by_chance(&self, scenario: &Scenario, server: &Entrant) -> Judged {
+    fn by_chance(&self, scenario: &Scenario, server: &Subject) -> Judged {
         let rounds: Vec<Judged> = (0..CHANCES)
             .map(|round| self.once(scenario, server, round))
             .collect();
@@ -156,7 +156,7 @@ impl Suite {
 
     /// A drill without chance: once if it passes, else again until two runs agree, three times at
     /// most.
-    fn plain(&self, scenario: &Scenario, server: &Entrant) -> Judged {
+    fn plain(&self, scenario: &Scenario, server: &Subject) -> Judged {
         let first = self.once(scenario, server, 0);
         if first.grade == Grade::Pass {
             return first;
@@ -182,21 +182,21 @@ impl Suite {
     }
 
     /// A round of its own, with a seed of its own.
-    fn once(&self, scenario: &Scenario, server: &Entrant, round: usize) -> Judged {
+    fn once(&self, scenario: &Scenario, server: &Subject, round: usize) -> Judged {
         self.run(scenario, server, round, round as u64)
     }
 
     /// The same once more.
-    fn again(&self, scenario: &Scenario, server: &Entrant, run: usize) -> Judged {
+    fn again(&self, scenario: &Scenario, server: &Subject, run: usize) -> Judged {
         self.run(scenario, server, run, 0)
     }
 
     /// One run of one drill, and its grade.
-    fn run(&self, scenario: &Scenario, server: &Entrant, run: usize, round: u64) -> Judged {
+    fn run(&self, scenario: &Scenario, server: &Subject, run: usize, round: u64) -> Judged {
         if self.stopped.load(Ordering::SeqCst) {
             return Judged::without_run(Grade::Inconclusive, "interrupted".to_owned());
         }
-        let job = Job {
+        let job = RunRequest {
             player: Player::Server {
                 adapter: Box::new(server.adapter.clone()),
                 tree: server.tree.root.clone(),
@@ -205,7 +205,7 @@ impl Suite {
             from: self.from,
             seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),
         };
-        let played = cell::play(&job).and_then(|mut cell| {
+        let played = isolated_run::play(&job).and_then(|mut cell| {
             let recording = std::mem::take(&mut cell.recording);
             if let Some(folder) = &self.logs {
                 keep(folder, &server.id, &scenario.path, run, &recording)?;
@@ -220,7 +220,7 @@ impl Suite {
 
     /// The matrix of all cells, with the columns' versions from whichever run has one.
     fn matrix(&self, mut judged: BTreeMap<(usize, usize), Judged>) -> Matrix {
-        let mut rows: Vec<Row> = self.scenarios.iter().map(Row::new).collect();
+        let mut rows: Vec<MatrixRow> = self.scenarios.iter().map(MatrixRow::new).collect();
         for (row, cells) in rows.iter_mut().enumerate() {
             cells.cells = (0..self.servers.len())
                 .map(|column| {
@@ -230,7 +230,7 @@ impl Suite {
                 })
                 .collect();
         }
-        let column = |(index, server): (usize, &Entrant)| {
+        let column = |(index, server): (usize, &Subject)| {
             let version = rows.iter().find_map(|row| {
                 let evidence = row.cells[index].evidence.as_ref()?;
                 (!evidence.version.is_empty()).then(|| evidence.version.clone())
@@ -290,17 +290,17 @@ pub(crate) fn keep(
 ///
 /// Where a whole drill is about what is left open or contested, nothing in it weighs more than that. What a
 /// server does too soon whose clock was made to run fast is not its own doing.
-fn judge(cell: Cell, drill: Level, bent_clock: Option<&str>) -> Judged {
-    let is_bent = |finding: &&Broken| {
+fn judge(cell: RunRecord, drill: Level, bent_clock: Option<&str>) -> Judged {
+    let is_bent = |finding: &&RunError| {
         bent_clock.is_some() && finding.rule.as_deref() == Some(RETRY_WAITS.name)
     };
-    let grade_of = |finding: &Broken| match (drill, finding.level) {
+    let grade_of = |finding: &RunError| match (drill, finding.level) {
         (Level::May | Level::Info, _) => Grade::Informs,
         // Worth knowing, and nothing that anything asks for.
         (_, Level::May) => Grade::Pass,
         (_, level) => Grade::of(level),
     };
-    let (bent, own): (Vec<&Broken>, Vec<&Broken>) = cell.findings.iter().partition(is_bent);
+    let (bent, own): (Vec<&RunError>, Vec<&RunError>) = cell.findings.iter().partition(is_bent);
     let worst = own.into_iter().map(grade_of).max().unwrap_or(Grade::Pass);
     let by_clock = bent_clock.filter(|_| !bent.is_empty() && worst < Grade::Inconclusive);
     let (grade, reason) = match (&cell.trouble, by_clock) {

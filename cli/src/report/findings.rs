@@ -13,7 +13,7 @@ use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, 
 use serde_json::{Value, json};
 
 use mxdrill::{
-    lint::{CHECKS, Check, Finding, Severity, Unseen, plain},
+    lint::{CHECKS, Check, LintFinding, Severity, Unseen, plain},
     name::Domain,
 };
 
@@ -23,7 +23,7 @@ const MAX_UNSEEN: usize = 20;
 /// What was checked, and what was found.
 pub(crate) struct Linted<'a> {
     pub(crate) domains: Vec<&'a Domain>,
-    pub(crate) findings: &'a [Finding],
+    pub(crate) findings: &'a [LintFinding],
     /// What has not been checked.
     pub(crate) unseen: &'a [Unseen],
     /// Where the records are from: files, or a resolver.
@@ -176,7 +176,7 @@ impl Linted<'_> {
         fails: impl Fn(Severity) -> bool,
     ) -> io::Result<()> {
         let mut document = Document::new("mxdrill lint");
-        let mut by_check: BTreeMap<(&Domain, &str), Vec<&Finding>> = BTreeMap::new();
+        let mut by_check: BTreeMap<(&Domain, &str), Vec<&LintFinding>> = BTreeMap::new();
         for finding in self.findings {
             by_check
                 .entry((&finding.domain, finding.check.id))
@@ -216,7 +216,7 @@ impl Linted<'_> {
 }
 
 /// `path:line`, or the domain where there is no file.
-fn place(finding: &Finding) -> String {
+fn place(finding: &LintFinding) -> String {
     match &finding.place {
         Some(place) => place.to_string(),
         None => finding.domain.to_string(),
@@ -271,7 +271,7 @@ fn rule(check: &Check) -> Value {
 
 /// A finding as a result of SARIF. The fingerprint has no line, so that a record may move in its
 /// file and still be the same finding.
-fn result(finding: &Finding) -> Value {
+fn result(finding: &LintFinding) -> Value {
     let locations: Vec<Value> = finding
         .place
         .iter()

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{End, Played, Report, Tally};
+use super::{DrillEnd, DrillReport, Report, RunCounts};
 use mxdrill::{
     diagnostic::{Mistake, Mistakes},
     recording,
@@ -33,14 +33,14 @@ impl<W: Write> Json<W> {
 }
 
 impl<W: Write> Report for Json<W> {
-    fn played(&mut self, played: &Played) -> io::Result<()> {
+    fn played(&mut self, played: &DrillReport) -> io::Result<()> {
         let scenario = &played.scenario.path;
         match &played.end {
-            End::Ran(run) => recording::write(&mut self.out, &played.scenario, run),
-            End::Skipped(reason) => {
+            DrillEnd::Ran(run) => recording::write(&mut self.out, &played.scenario, run),
+            DrillEnd::Skipped(reason) => {
                 self.line(&json!({ "event": "skipped", "scenario": scenario, "reason": reason }))
             }
-            End::Broken(reason) => {
+            DrillEnd::Broken(reason) => {
                 self.line(&json!({ "event": "broken", "scenario": scenario, "reason": reason }))
             }
         }
@@ -59,8 +59,8 @@ impl<W: Write> Report for Json<W> {
         Ok(())
     }
 
-    fn finished(&mut self, tally: Tally, _: Duration) -> io::Result<()> {
-        let Tally {
+    fn finished(&mut self, tally: RunCounts, _: Duration) -> io::Result<()> {
+        let RunCounts {
             passed,
             failed,
             skipped,

@@ -11,7 +11,7 @@ use std::{
 
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
-use super::{End, Played, Report, Tally, first_findings, text::asked_by};
+use super::{DrillEnd, DrillReport, Report, RunCounts, first_findings, text::asked_by};
 use mxdrill::{diagnostic::Mistakes, verdict::Finding, visible::visible};
 
 /// Writes JUnit XML once all drills came to their end.
@@ -55,11 +55,11 @@ fn folder_of(path: &str) -> String {
 }
 
 impl<W: Write> Report for Junit<W> {
-    fn played(&mut self, played: &Played) -> io::Result<()> {
+    fn played(&mut self, played: &DrillReport) -> io::Result<()> {
         let folder = folder_of(&played.scenario.path);
         let status = match &played.end {
-            End::Ran(run) if run.verdict.passed() => TestCaseStatus::success(),
-            End::Ran(run) => {
+            DrillEnd::Ran(run) if run.verdict.passed() => TestCaseStatus::success(),
+            DrillEnd::Ran(run) => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 let (findings, more) = first_findings(&run.verdict);
                 let texts: Vec<String> = findings.iter().map(text).chain(more).collect();
@@ -68,12 +68,12 @@ impl<W: Write> Report for Junit<W> {
                     .set_description(texts.join("\n"));
                 status
             }
-            End::Skipped(reason) => {
+            DrillEnd::Skipped(reason) => {
                 let mut status = TestCaseStatus::skipped();
                 status.set_message(reason.clone());
                 status
             }
-            End::Broken(reason) => {
+            DrillEnd::Broken(reason) => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
                 status.set_message(reason.clone());
                 status
@@ -101,7 +101,7 @@ impl<W: Write> Report for Junit<W> {
         Ok(())
     }
 
-    fn finished(&mut self, _: Tally, elapsed: Duration) -> io::Result<()> {
+    fn finished(&mut self, _: RunCounts, elapsed: Duration) -> io::Result<()> {
         let mut document = Document::new("mxdrill");
         document.set_time(elapsed);
         document.add_test_suites(

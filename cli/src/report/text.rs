@@ -12,7 +12,7 @@ use std::{
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-use super::{End, Played, Report, Tally, first_findings};
+use super::{DrillEnd, DrillReport, Report, RunCounts, first_findings};
 use mxdrill::{diagnostic::Mistakes, drill::Run, verdict::Finding, visible::visible};
 
 /// How much is written.
@@ -34,28 +34,28 @@ const BOLD: Ansi = Ansi::new().bold();
 /// Writes text; colour is the writer's to strip.
 ///
 /// The writer decides about colour: a terminal has it, a file has it stripped.
-pub(crate) struct Text<W> {
+pub(crate) struct TextReport<W> {
     out: W,
     style: Style,
     // The folder whose drills are being counted, and how they ended so far.
     group: String,
-    in_group: Tally,
+    in_group: RunCounts,
 }
 
-impl<W: Write> Text<W> {
+impl<W: Write> TextReport<W> {
     /// A report to a writer.
     pub(crate) fn new(out: W, style: Style) -> Self {
         Self {
             out,
             style,
             group: String::new(),
-            in_group: Tally::default(),
+            in_group: RunCounts::default(),
         }
     }
 
     fn close_group(&mut self) -> io::Result<()> {
         let tally = std::mem::take(&mut self.in_group);
-        if tally == Tally::default() || self.style != Style::Grouped {
+        if tally == RunCounts::default() || self.style != Style::Grouped {
             return Ok(());
         }
         let total = tally.passed + tally.failed + tally.skipped + tally.broken;
@@ -81,16 +81,16 @@ impl<W: Write> Text<W> {
         )
     }
 
-    fn detail(&mut self, played: &Played) -> io::Result<()> {
+    fn detail(&mut self, played: &DrillReport) -> io::Result<()> {
         let scenario = &played.scenario;
         let (mark, rest) = match &played.end {
-            End::Ran(run) if run.verdict.passed() => (paint(GOOD, "ok  "), took(run)),
-            End::Ran(run) => (paint(BAD, "FAIL"), took(run)),
-            End::Skipped(reason) => (paint(DIM, "skip"), reason.clone()),
-            End::Broken(reason) => (paint(BAD, "FAIL"), reason.clone()),
+            DrillEnd::Ran(run) if run.verdict.passed() => (paint(GOOD, "ok  "), took(run)),
+            DrillEnd::Ran(run) => (paint(BAD, "FAIL"), took(run)),
+            DrillEnd::Skipped(reason) => (paint(DIM, "skip"), reason.clone()),
+            DrillEnd::Broken(reason) => (paint(BAD, "FAIL"), reason.clone()),
         };
         writeln!(self.out, "{mark} {} {}", scenario.path, paint(DIM, &rest))?;
-        if let End::Ran(run) = &played.end {
+        if let DrillEnd::Ran(run) = &played.end {
             let events = run.events.iter().filter(|_| self.style == Style::Traced);
             for event in events {
                 writeln!(self.out, "     {}", visible(&event.line()))?;
@@ -108,8 +108,8 @@ impl<W: Write> Text<W> {
     }
 }
 
-impl<W: Write> Report for Text<W> {
-    fn played(&mut self, played: &Played) -> io::Result<()> {
+impl<W: Write> Report for TextReport<W> {
+    fn played(&mut self, played: &DrillReport) -> io::Result<()> {
         let folder = Path::new(&played.scenario.path)
             .parent()
             .map(|folder| folder.display().to_string())
@@ -123,8 +123,8 @@ impl<W: Write> Report for Text<W> {
             self.detail(played)?;
         }
         match &played.end {
-            End::Ran(run) if !run.verdict.passed() => failure(&mut self.out, played, run),
-            End::Broken(reason) => writeln!(
+            DrillEnd::Ran(run) if !run.verdict.passed() => failure(&mut self.out, played, run),
+            DrillEnd::Broken(reason) => writeln!(
                 self.out,
                 "\n{} {}: {reason}\n",
                 paint(BAD, "BROKEN"),
@@ -140,7 +140,7 @@ impl<W: Write> Report for Text<W> {
         Ok(())
     }
 
-    fn finished(&mut self, tally: Tally, elapsed: Duration) -> io::Result<()> {
+    fn finished(&mut self, tally: RunCounts, elapsed: Duration) -> io::Result<()> {
         self.close_group()?;
         let bad = tally.failed + tally.broken;
         let mut parts = vec![paint(GOOD, &format!("{} passed", tally.passed))];
@@ -182,7 +182,7 @@ fn paint(style: Ansi, text: &str) -> String {
 }
 
 /// A failed drill: what it is, what does not hold, how to see it again.
-fn failure(out: &mut impl Write, played: &Played, run: &Run) -> io::Result<()> {
+fn failure(out: &mut impl Write, played: &DrillReport, run: &Run) -> io::Result<()> {
     let scenario = &played.scenario;
     writeln!(
         out,

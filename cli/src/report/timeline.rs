@@ -11,7 +11,7 @@ use std::{
 
 use super::first_findings;
 use mxdrill::{
-    event::{Event, What},
+    event::{Event, EventKind},
     mail::{Message, MessageId},
     observe::{Attempt, Attempts},
     outcome::{AttemptResult, Outcome},
@@ -30,7 +30,7 @@ const HEAD: &str = include_str!("timeline.html");
 
 /// What a timeline needs of a log: it is read as it grows, and nothing else is kept of it.
 #[derive(Default)]
-pub(crate) struct Seen {
+pub(crate) struct TimelineLog {
     attempts: Attempts,
     /// The outcome of each message as far as its sender said it, the worst among its recipients,
     /// with the moment of the last word.
@@ -38,7 +38,7 @@ pub(crate) struct Seen {
     end: Moment,
 }
 
-impl Seen {
+impl TimelineLog {
     /// What there is to see in a log.
     pub(crate) fn of(events: &[Event]) -> Self {
         let mut seen = Self::default();
@@ -50,9 +50,9 @@ impl Seen {
     pub(crate) fn see(&mut self, event: &Event) {
         self.end = event.at;
         self.attempts.see(event);
-        if let What::Report {
+        if let EventKind::Report {
             message, outcome, ..
-        } = &event.what
+        } = &event.kind
         {
             let ends = self.ends.entry(message.clone());
             let (worst, at) = ends.or_insert((*outcome, event.at));
@@ -100,18 +100,18 @@ impl Shown {
 }
 
 /// The part of the file that one drill is.
-pub(crate) struct Section {
+pub(crate) struct TimelineSection {
     mark: Mark,
     html: Vec<u8>,
 }
 
-impl Section {
+impl TimelineSection {
     /// A drill that ran.
     pub(crate) fn ran(
         title: &str,
         scenario: &Scenario,
         verdict: &Verdict,
-        seen: Seen,
+        seen: TimelineLog,
         shown: Shown,
     ) -> Self {
         let (mark, shown) = match verdict.passed() {
@@ -153,14 +153,14 @@ impl Section {
 }
 
 /// One file for a browser, which grows as drills end.
-pub(crate) struct Page<W> {
+pub(crate) struct TimelinePage<W> {
     out: W,
     drills: usize,
     failed: usize,
     not_run: usize,
 }
 
-impl<W: Write> Page<W> {
+impl<W: Write> TimelinePage<W> {
     /// Begins the file.
     pub(crate) fn begin(mut out: W) -> io::Result<Self> {
         out.write_all(HEAD.as_bytes())?;
@@ -183,7 +183,7 @@ impl<W: Write> Page<W> {
     }
 
     /// Writes a drill.
-    pub(crate) fn add(&mut self, section: &Section) -> io::Result<()> {
+    pub(crate) fn add(&mut self, section: &TimelineSection) -> io::Result<()> {
         self.drills += 1;
         match section.mark {
             Mark::Ok => {}
@@ -280,10 +280,10 @@ fn finding(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
 fn messages(
     scenario: &Scenario,
     verdict: &Verdict,
-    seen: Seen,
+    seen: TimelineLog,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let Seen {
+    let TimelineLog {
         attempts: all,
         ends,
         end,

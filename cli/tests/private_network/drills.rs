@@ -335,7 +335,7 @@ fn traces(desk: &Desk) -> String {
 
 /// Whether a run is killed, and when.
 #[derive(Clone, Copy)]
-enum Ending {
+enum MessageResult {
     Ordinary,
     KilledAtOnce,
     KilledInTheMiddle,
@@ -344,14 +344,14 @@ enum Ending {
 fn nothing_is_left(desk: &Desk) -> Result<(), Failed> {
     let before = traces(desk);
     let endings = [
-        Ending::Ordinary,
-        Ending::KilledInTheMiddle,
-        Ending::Ordinary,
-        Ending::KilledAtOnce,
+        MessageResult::Ordinary,
+        MessageResult::KilledInTheMiddle,
+        MessageResult::Ordinary,
+        MessageResult::KilledAtOnce,
     ];
     for ending in endings.into_iter().cycle().take(RUNS) {
         let script = match ending {
-            Ending::Ordinary => "sleep 1000 & echo ready",
+            MessageResult::Ordinary => "sleep 1000 & echo ready",
             _ => "sleep 1000 & echo ready; sleep 1000",
         };
         let mut run = desk
@@ -361,10 +361,10 @@ fn nothing_is_left(desk: &Desk) -> Result<(), Failed> {
             .spawn()?;
         let mut out = BufReader::new(run.stdout.take().expect("piped"));
         let mut line = String::new();
-        if !matches!(ending, Ending::KilledAtOnce) {
+        if !matches!(ending, MessageResult::KilledAtOnce) {
             out.read_line(&mut line)?;
         }
-        if !matches!(ending, Ending::Ordinary) {
+        if !matches!(ending, MessageResult::Ordinary) {
             run.kill()?;
         }
         run.wait()?;

@@ -34,10 +34,10 @@ use tokio::{io::Interest, net::UdpSocket, sync::mpsc};
 use super::host::SendersHost;
 use super::{SMTP_PORT, is_name_server};
 use crate::{
-    event::{Connected, Purpose, What},
+    event::{AttemptHint, Connected, EventKind},
     fault::{Effect, Stage, Transport},
     lab::{
-        Packet, Site,
+        LabState, Packet,
         network::{HTTPS_PORT, record_connect},
     },
 };
@@ -156,11 +156,11 @@ pub(super) fn open(seen: Seen) -> io::Result<UdpSocket> {
 
 /// Waits until the tap has seen all that was sent so far, by sending a datagram that is seen after
 /// it: the packets of one interface keep their order.
-pub(crate) async fn caught_up(site: &Site) {
+pub(crate) async fn caught_up(state: &LabState) {
     let mark = async {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = socket.local_addr()?;
-        let mut marked = site.marked.subscribe();
+        let mut marked = state.marked.subscribe();
         socket.send_to(b"mark", address).await?;
         let is_it = |port: &u16| *port == address.port();
         drop(marked.wait_for(is_it).await);
@@ -178,7 +178,7 @@ type Flow = (SocketAddr, IpAddr);
 /// It owns no socket of a client, and changes nothing on the network.
 pub(super) struct Tap {
     // Shared with listeners and name server.
-    site: Arc<Site>,
+    state: Arc<LabState>,
     /// The addresses of the sender's host.
     own: BTreeSet<IpAddr>,
     /// What is made of the host's connections to itself.
@@ -197,17 +197,17 @@ pub(super) struct Tap {
 
 impl Tap {
     pub(super) fn new(
-        site: &Arc<Site>,
+        state: &Arc<LabState>,
         doors: BTreeMap<IpAddr, mpsc::UnboundedSender<u16>>,
         packets: Option<mpsc::UnboundedSender<Packet>>,
         own_host: OwnHost,
     ) -> Self {
         Self {
-            own: SendersHost::of(&site.scenario)
+            own: SendersHost::of(&state.scenario)
                 .addresses
                 .into_iter()
                 .collect(),
-            site: Arc::clone(site),
+            state: Arc::clone(state),
             own_host,
             doors,
             waiting: BTreeMap::new(),
@@ -262,7 +262,7 @@ impl Tap {
                 let (source, destination) = (udp.source_port(), udp.destination_port());
                 // No other datagram goes from a port to itself on loopback.
                 if to.is_loopback() && source == destination {
-                    self.site.marked.send_replace(source);
+                    self.state.marked.send_replace(source);
                     return false;
                 }
                 self.tried(
@@ -305,8 +305,8 @@ impl Tap {
             return;
         }
         self.waiting.insert(flow, tcp.sequence_number());
-        let receiver = self.site.receivers.get(&address).cloned();
-        let foreseen = receiver.and_then(|receiver| self.site.foresee_connect(&receiver));
+        let receiver = self.state.receivers.get(&address).cloned();
+        let foreseen = receiver.and_then(|receiver| self.state.foresee_connect(&receiver));
         if let Some((Effect::Timeout, counts)) = foreseen {
             if let Some(door) = self.doors.get(&address).filter(|_| counts) {
                 // The gate lives as long as the lab.
@@ -323,34 +323,34 @@ impl Tap {
         let is_exchange = over == Transport::Tcp && to.port() == SMTP_PORT;
         let is_policy = over == Transport::Tcp
             && to.port() == HTTPS_PORT
-            && self.site.policy_hosts.contains_key(&to.ip());
+            && self.state.policy_hosts.contains_key(&to.ip());
         if is_own || is_exchange || is_policy || is_name_server(to) {
             return;
         }
         if self.strays.len() < MAX_STRAYS && self.strays.insert((over, from, to)) {
-            self.site.record(What::Stray { to, over });
+            self.state.record(EventKind::Stray { to, over });
         }
     }
 
     /// Logs a connection that was not accepted, and counts it for the faults that do. Listeners
     /// look again then: the count may be over.
     fn record(&self, (_, address): Flow, result: Connected) {
-        let names = match self.site.receivers.get(&address) {
+        let names = match self.state.receivers.get(&address) {
             Some(receiver) => {
-                self.site.strike(receiver, Stage::Connect, None);
-                self.site.faults_changed.send_replace(());
+                self.state.strike(receiver, Stage::Connect, None);
+                self.state.faults_changed.send_replace(());
                 receiver.names.clone()
             }
             None => Vec::new(),
         };
-        let session = self.site.next_session();
+        let session = self.state.next_session();
         record_connect(
-            &self.site,
+            &self.state,
             session,
             address,
             &names,
             result,
-            Purpose::default(),
+            AttemptHint::default(),
         );
     }
 }

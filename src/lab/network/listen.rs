@@ -1,6 +1,6 @@
 //! What a lab listens on, by the kind of its network.
 //!
-//! Binding and serving are apart since the site, which is served, needs to know what was bound.
+//! Binding and serving are apart since the lab's state, which is served, needs to know what was bound.
 //! Only these two functions know all kinds.
 
 use std::{io, net::IpAddr, sync::Arc};
@@ -8,9 +8,9 @@ use std::{io, net::IpAddr, sync::Arc};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{Incoming, Network, NetworkKind, serve_memory};
+use crate::lab::{LabState, LoopbackBinding, listener, loopback};
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 use crate::lab::{Packet, namespace};
-use crate::lab::{Place, Site, door, loopback};
 
 #[cfg(not(all(target_os = "linux", feature = "private-network")))]
 const NO_NAMESPACE: &str = "a private network needs Linux, and the feature private-network";
@@ -18,9 +18,9 @@ const NO_NAMESPACE: &str = "a private network needs Linux, and the feature priva
 /// Bound, and not served yet; one variant for each kind of network.
 pub(in crate::lab) enum Sockets {
     Memory(mpsc::UnboundedReceiver<Incoming>),
-    Loopback(loopback::Sockets),
+    Loopback(loopback::LoopbackSockets),
     #[cfg(all(target_os = "linux", feature = "private-network"))]
-    Namespace(namespace::Sockets),
+    Namespace(namespace::PrivateSockets),
 }
 
 /// What is watched of a private network beside connections to exchangers. Other networks have
@@ -45,7 +45,7 @@ pub(in crate::lab) struct Watched {
 pub(in crate::lab) async fn bind(
     kind: NetworkKind,
     addresses: &[IpAddr],
-    place: Place,
+    place: LoopbackBinding,
     #[cfg_attr(
         not(all(target_os = "linux", feature = "private-network")),
         expect(unused_variables, reason = "it is about private networks")
@@ -83,7 +83,7 @@ pub(in crate::lab) async fn bind(
 ///
 /// Where time is real, the lab's own lateness is measured along with it.
 pub(in crate::lab) fn serve(
-    site: &Arc<Site>,
+    state: &Arc<LabState>,
     sockets: Sockets,
     #[cfg_attr(
         not(all(target_os = "linux", feature = "private-network")),
@@ -92,20 +92,20 @@ pub(in crate::lab) fn serve(
     watched: Watched,
     tasks: &mut JoinSet<()>,
 ) -> io::Result<()> {
-    if site.network.has_sockets() {
-        let site = Arc::clone(site);
-        tasks.spawn(async move { match site.delays.watch().await {} });
+    if state.network.has_sockets() {
+        let state = Arc::clone(state);
+        tasks.spawn(async move { match state.delays.watch().await {} });
     }
     match sockets {
         Sockets::Memory(connections) => {
-            tasks.spawn(serve_memory(Arc::clone(site), connections));
+            tasks.spawn(serve_memory(Arc::clone(state), connections));
             Ok(())
         }
-        Sockets::Loopback(sockets) => door::serve(site, sockets, tasks),
+        Sockets::Loopback(sockets) => listener::serve(state, sockets, tasks),
         #[cfg(all(target_os = "linux", feature = "private-network"))]
         Sockets::Namespace(sockets) => {
             let Watched { packets, own_host } = watched;
-            namespace::serve(site, sockets, packets, own_host, tasks)
+            namespace::serve(state, sockets, packets, own_host, tasks)
         }
     }
 }

@@ -10,9 +10,9 @@ use std::{fmt::Write, io, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{Session, Step, command::Command};
+use super::{Session, Step, command::SmtpCommand};
 use crate::{
-    event::{Answered, Ended, Failed, What},
+    event::{EventKind, Misbehaviour, ReplyEvent, SessionEnd},
     fault::{Effect, Stage},
     reply::Reply,
 };
@@ -51,7 +51,7 @@ impl Session {
     /// logged there.
     pub(super) async fn complain(&mut self, reply: Reply) -> io::Result<Step> {
         // A command of a transaction is part of what happened to it, however it was misspelt.
-        self.complain_at(Command::stage_of(&self.command), reply)
+        self.complain_at(SmtpCommand::stage_of(&self.command), reply)
             .await
     }
 
@@ -68,7 +68,7 @@ impl Session {
                 .send(b"421 4.7.0 too many errors\r\n")
                 .await?;
             self.connection.close().await;
-            return Ok(Step::Ended(Ended::ServerClosed));
+            return Ok(Step::Ended(SessionEnd::ServerClosed));
         }
         let reply = self.usual(None, reply).await;
         match stage {
@@ -80,7 +80,7 @@ impl Session {
     /// The effect of the fault that strikes at this stage, which is counted for it; `None` if there
     /// is none.
     pub(super) fn strike(&self, stage: Stage, recipient: Option<&str>) -> Option<Effect> {
-        self.site.strike(&self.receiver, stage, recipient)
+        self.state.strike(&self.receiver, stage, recipient)
     }
 
     /// Answers at a stage: as the fault says, else with the usual reply. Also returns what was
@@ -131,7 +131,7 @@ impl Session {
             std::future::pending().await
         };
         if timeout(wait, gone).await.is_ok() {
-            self.record_failure(stage, argument, Failed::Hang);
+            self.record_failure(stage, argument, Misbehaviour::Hang);
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Ok(())
@@ -150,11 +150,11 @@ impl Session {
         reply: &Reply,
     ) -> io::Result<Step> {
         let last = reply.text.lines().last().unwrap_or_default().to_owned();
-        self.site.record(What::Reply {
+        self.state.record(EventKind::Reply {
             session: self.id,
             stage,
             argument: argument.map(str::to_owned),
-            answer: Answered::Reply {
+            answer: ReplyEvent::Reply {
                 code: reply.code,
                 reply: last,
             },
@@ -168,7 +168,7 @@ impl Session {
         }
         if reply.code == 421 {
             self.connection.close().await;
-            return Ok(Step::Ended(Ended::ServerClosed));
+            return Ok(Step::Ended(SessionEnd::ServerClosed));
         }
         Ok(Step::Go)
     }
@@ -179,14 +179,14 @@ impl Session {
         stage: Stage,
         argument: Option<&str>,
         effect: &Effect,
-    ) -> io::Result<Option<Ended>> {
+    ) -> io::Result<Option<SessionEnd>> {
         let (failed, ended) = match effect {
-            Effect::Hang | Effect::Timeout => (Failed::Hang, Some(Ended::ClientClosed)),
-            Effect::Reset | Effect::Refuse => (Failed::Reset, Some(Ended::ServerClosed)),
-            Effect::Garbage => (Failed::Garbage, None),
+            Effect::Hang | Effect::Timeout => (Misbehaviour::Hang, Some(SessionEnd::ClientClosed)),
+            Effect::Reset | Effect::Refuse => (Misbehaviour::Reset, Some(SessionEnd::ServerClosed)),
+            Effect::Garbage => (Misbehaviour::Garbage, None),
             // To a client they are one: the connection is closed where a reply was due.
             Effect::LoseReply | Effect::Close | Effect::NotOffered | Effect::Break => {
-                (Failed::Close, Some(Ended::ServerClosed))
+                (Misbehaviour::Close, Some(SessionEnd::ServerClosed))
             }
             Effect::Reply(_) | Effect::Delay(_) => {
                 unreachable!("replies and delays are handled by the caller")
@@ -197,15 +197,15 @@ impl Session {
         match failed {
             // In the content the client is the one who sends: not to read makes its writes stall,
             // where for a reply it would only wait.
-            Failed::Hang => {
+            Misbehaviour::Hang => {
                 if stage == Stage::Content {
                     tokio::time::sleep(DEAF).await;
                 }
                 self.connection.drain().await;
             }
-            Failed::Reset => self.connection.reset_on_drop(),
+            Misbehaviour::Reset => self.connection.reset_on_drop(),
             // It looks like the start of a TLS record, and is no reply in any reading.
-            Failed::Garbage => {
+            Misbehaviour::Garbage => {
                 self.connection
                     .send(b"\x16\x03 this is no reply\r\n")
                     .await?
@@ -216,12 +216,17 @@ impl Session {
     }
 
     /// Logs that the session failed at a stage instead of being answered.
-    pub(super) fn record_failure(&self, stage: Stage, argument: Option<&str>, effect: Failed) {
-        self.site.record(What::Reply {
+    pub(super) fn record_failure(
+        &self,
+        stage: Stage,
+        argument: Option<&str>,
+        effect: Misbehaviour,
+    ) {
+        self.state.record(EventKind::Reply {
             session: self.id,
             stage,
             argument: argument.map(str::to_owned),
-            answer: Answered::Failed { effect },
+            answer: ReplyEvent::Failed { effect },
         });
     }
 }

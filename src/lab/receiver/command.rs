@@ -12,7 +12,7 @@ use crate::{fault::Stage, mail::mailbox::Path, reply::Reply};
 
 /// A command, its arguments read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Command {
+pub(super) enum SmtpCommand {
     /// The client's name, as it gave it: a domain or an address literal. Whether it is one is not
     /// checked.
     Ehlo(String),
@@ -48,7 +48,7 @@ const OTHERS: [&str; 13] = [
     "XCLIENT",
 ];
 
-impl Command {
+impl SmtpCommand {
     /// Reads a line without its CRLF.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ fn syntax(expected: &str) -> Reply {
 }
 
 /// A command that takes no argument (RFC 5321 section 4.1.1).
-fn alone(argument: &str, verb: &str, command: Command) -> Result<Command, Reply> {
+fn alone(argument: &str, verb: &str, command: SmtpCommand) -> Result<SmtpCommand, Reply> {
     match argument.is_empty() {
         true => Ok(command),
         false => Err(syntax(&format!("{verb} and nothing after it"))),
@@ -114,22 +114,22 @@ fn name(argument: &str, expected: &str) -> Result<String, Reply> {
 }
 
 /// MAIL. `<Postmaster>` without a domain is a forward-path alone (section 4.1.1.3).
-fn mail(rest: &[u8]) -> Result<Command, Reply> {
+fn mail(rest: &[u8]) -> Result<SmtpCommand, Reply> {
     const EXPECTED: &str = "MAIL FROM:<reverse-path> [parameters]";
     let (path, rest) = path(rest, "FROM:", EXPECTED, "5.1.7 bad reverse-path")?;
     match path {
         Path::Postmaster => Err(Reply::new(501, "5.1.7 bad reverse-path")),
-        path => Ok(Command::Mail(path, parameters(&rest, EXPECTED)?)),
+        path => Ok(SmtpCommand::Mail(path, parameters(&rest, EXPECTED)?)),
     }
 }
 
 /// RCPT. The null path is a reverse-path alone.
-fn rcpt(rest: &[u8]) -> Result<Command, Reply> {
+fn rcpt(rest: &[u8]) -> Result<SmtpCommand, Reply> {
     const EXPECTED: &str = "RCPT TO:<forward-path> [parameters]";
     let (path, rest) = path(rest, "TO:", EXPECTED, "5.1.3 bad forward-path")?;
     match path {
         Path::Null => Err(Reply::new(501, "5.1.3 bad forward-path")),
-        path => Ok(Command::Rcpt(path, parameters(&rest, EXPECTED)?)),
+        path => Ok(SmtpCommand::Rcpt(path, parameters(&rest, EXPECTED)?)),
     }
 }
 
@@ -195,14 +195,14 @@ mod tests {
     use super::*;
 
     fn code(line: &str) -> u16 {
-        Command::read(line.as_bytes()).map_or_else(|reply| reply.code, |_| 250)
+        SmtpCommand::read(line.as_bytes()).map_or_else(|reply| reply.code, |_| 250)
     }
 
     #[test]
     fn commands_are_read_in_whatever_case() {
         assert_eq!(
-            Command::read(b"mail from:<a@b.test> size=7 smtputf8 "),
-            Ok(Command::Mail(
+            SmtpCommand::read(b"mail from:<a@b.test> size=7 smtputf8 "),
+            Ok(SmtpCommand::Mail(
                 Path::read("<a@b.test>").expect("a path").0,
                 vec![
                     Parameter {
@@ -257,8 +257,8 @@ mod tests {
             assert_eq!(code(line), 500, "{line}");
         }
         assert_eq!(
-            Command::read(b"auth PLAIN x"),
-            Ok(Command::Other("AUTH".to_owned()))
+            SmtpCommand::read(b"auth PLAIN x"),
+            Ok(SmtpCommand::Other("AUTH".to_owned()))
         );
     }
 }

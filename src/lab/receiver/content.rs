@@ -14,23 +14,23 @@ use std::{io, sync::Arc};
 
 use tokio::time::timeout;
 
-use super::{Envelope, IDLE, Session, Step, dots::Dots, lost_upstream};
+use super::{IDLE, ReceivedEnvelope, Session, Step, dots::Dots, lost_upstream};
 use crate::{
     connection::on_the_wire,
-    event::{BareOctet, Ended, Failed, Place},
+    event::{BareOctet, Misbehaviour, SessionEnd, SessionPart},
     fault::{Effect, Stage},
     lab::{
-        mailbox::{Captured, Content},
+        mailbox::{Content, ReceivedMessage},
         upstream::Upstream,
     },
-    reply::{Reply, Severity},
+    reply::{Reply, ReplyClass},
 };
 
 impl Session {
     /// DATA. With no recipient the server behind does not hear of it: it may have other recipients
     /// in mind than the client does.
     pub(super) async fn data(&mut self) -> io::Result<Step> {
-        let taken = |envelope: &Envelope| !envelope.to.is_empty();
+        let taken = |envelope: &ReceivedEnvelope| !envelope.to.is_empty();
         let ready = self.envelope.as_ref().is_some_and(taken);
         if !ready {
             self.command.clear();
@@ -42,7 +42,7 @@ impl Session {
         let (step, sent) = self.answer(Stage::Data, None, None, reply).await?;
         match (step, sent) {
             // Whoever goes by the first digit sends the content now.
-            (Step::Go, Some(reply)) if reply.severity() == Severity::Intermediate && ready => {
+            (Step::Go, Some(reply)) if reply.severity() == ReplyClass::Intermediate && ready => {
                 self.content().await
             }
             (step, _) => Ok(step),
@@ -63,8 +63,8 @@ impl Session {
             }
         }
         let mut content = Content::new(
-            Arc::clone(&self.site.spool),
-            self.site.keeps(&self.receiver),
+            Arc::clone(&self.state.spool),
+            self.state.keeps(&self.receiver),
         );
         let mut dots = Dots::new();
         let mut chunk = Vec::new();
@@ -76,9 +76,9 @@ impl Session {
                     Ok(_) => {
                         // The client gave up in the delay, before the end: to it the receiver hung.
                         if late {
-                            self.record_failure(Stage::Content, None, Failed::Hang);
+                            self.record_failure(Stage::Content, None, Misbehaviour::Hang);
                         }
-                        return Ok(Step::Ended(Ended::ClientClosed));
+                        return Ok(Step::Ended(SessionEnd::ClientClosed));
                     }
                 }
             }
@@ -88,13 +88,13 @@ impl Session {
                 .append(&chunk, self.receiver.max_size)
                 .inspect_err(|error| {
                     let what = format!("a message could not be kept in a temporary file: {error}");
-                    self.site.own_fault(what);
+                    self.state.own_fault(what);
                 })?;
             chunk.clear();
             // Noted once for each session, whichever message it was in.
             for (seen, octet) in [(dots.bare_cr, BareOctet::Cr), (dots.bare_lf, BareOctet::Lf)] {
                 if seen {
-                    self.tell_bare(Place::Content, octet);
+                    self.tell_bare(SessionPart::Content, octet);
                 }
             }
             if complete {
@@ -125,7 +125,7 @@ impl Session {
             Some(Effect::Reply(reply)) => {
                 // The server behind must have the message if the client is told that it was
                 // accepted.
-                if reply.severity() == Severity::Positive {
+                if reply.severity() == ReplyClass::Positive {
                     self.hand_over(&content).await?;
                 } else {
                     self.restart_upstream().await;
@@ -133,12 +133,12 @@ impl Session {
                 self.conclude(envelope, content, reply).await
             }
             Some(Effect::LoseReply) => {
-                if self.hand_over(&content).await?.severity() == Severity::Positive {
+                if self.hand_over(&content).await?.severity() == ReplyClass::Positive {
                     self.take(envelope, content);
                 }
-                self.record_failure(Stage::Dot, None, Failed::LoseReply);
+                self.record_failure(Stage::Dot, None, Misbehaviour::LoseReply);
                 self.connection.close().await;
-                Ok(Step::Ended(Ended::ServerClosed))
+                Ok(Step::Ended(SessionEnd::ServerClosed))
             }
             Some(effect) => {
                 let ended = self.fail(Stage::Dot, None, &effect).await?;
@@ -150,21 +150,21 @@ impl Session {
     /// Answers the end of the data; a positive reply accepts the message.
     pub(super) async fn conclude(
         &mut self,
-        envelope: Envelope,
+        envelope: ReceivedEnvelope,
         content: Content,
         reply: Reply,
     ) -> io::Result<Step> {
-        if reply.severity() == Severity::Positive {
+        if reply.severity() == ReplyClass::Positive {
             self.take(envelope, content);
         }
         self.say_at(Stage::Dot, reply).await
     }
 
     /// Accepts a message: into the log and the mailbox.
-    pub(super) fn take(&mut self, envelope: Envelope, content: Content) {
-        let Envelope { from, to } = envelope;
-        let captured = Captured {
-            at: self.site.clock.now(),
+    pub(super) fn take(&mut self, envelope: ReceivedEnvelope, content: Content) {
+        let ReceivedEnvelope { from, to } = envelope;
+        let captured = ReceivedMessage {
+            at: self.state.clock.now(),
             session: self.id,
             hosts: self.receiver.names.clone(),
             address: self.receiver.address,
@@ -173,7 +173,7 @@ impl Session {
             tls: self.connection.is_tls(),
             content,
         };
-        self.site.take(captured);
+        self.state.take(captured);
     }
 
     /// Hands content over to the server behind; its reply, or the lab's own without one.
@@ -186,7 +186,7 @@ impl Session {
         };
         let content = content.read().inspect_err(|error| {
             let what = format!("a message could not be read from a temporary file: {error}");
-            self.site.own_fault(what);
+            self.state.own_fault(what);
         })?;
         let octets = on_the_wire(&content);
         Ok(upstream

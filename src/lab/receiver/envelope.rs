@@ -17,7 +17,7 @@ const MAX_RECIPIENTS: usize = 1000;
 
 /// A transaction under way: what the client gave, as it was accepted.
 #[derive(Debug, Default)]
-pub(super) struct Envelope {
+pub(super) struct ReceivedEnvelope {
     /// The reverse-path without angle brackets; empty for the null one.
     pub(super) from: String,
     /// The recipients accepted so far, in order.
@@ -47,7 +47,7 @@ impl Session {
         let (step, sent) = self.answer(Stage::Mail, Some(&from), None, reply).await?;
         if !refused && is_positive(sent.as_ref()) {
             let to = Vec::new();
-            self.envelope = Some(Envelope { from, to });
+            self.envelope = Some(ReceivedEnvelope { from, to });
         }
         Ok(step)
     }

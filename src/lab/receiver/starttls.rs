@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{IDLE, Session, Step};
 use crate::{
-    event::{Ended, Failed, What},
+    event::{EventKind, Misbehaviour, SessionEnd},
     fault::{Effect, Stage},
     reply::Reply,
     scenario::Certificate,
@@ -24,7 +24,8 @@ impl Session {
         if self.receiver.credentials.is_none() || self.connection.is_tls() {
             return false;
         }
-        let hidden = self.site.foresee(&self.receiver, Stage::Starttls) == Some(Effect::NotOffered);
+        let hidden =
+            self.state.foresee(&self.receiver, Stage::Starttls) == Some(Effect::NotOffered);
         if hidden {
             self.strike(Stage::Starttls, None);
         }
@@ -68,9 +69,9 @@ impl Session {
                 self.say_at(Stage::Starttls, ready).await?;
                 // What came is the client's first flight; it gets no answer.
                 self.connection.fill().await?;
-                self.record_failure(Stage::Starttls, None, Failed::Handshake);
+                self.record_failure(Stage::Starttls, None, Misbehaviour::Handshake);
                 self.connection.close().await;
-                Ok(Step::Ended(Ended::ServerClosed))
+                Ok(Step::Ended(SessionEnd::ServerClosed))
             }
             Some(Effect::NotOffered) => {
                 self.complain(Reply::new(502, "5.5.1 STARTTLS is not offered"))
@@ -96,10 +97,10 @@ impl Session {
             Ok(stream)
         });
         if !matches!(timeout(IDLE, handshake).await, Ok(Ok(()))) {
-            self.record_failure(Stage::Starttls, None, Failed::Handshake);
-            return Ok(Step::Ended(Ended::ClientClosed));
+            self.record_failure(Stage::Starttls, None, Misbehaviour::Handshake);
+            return Ok(Step::Ended(SessionEnd::ClientClosed));
         }
-        self.site.record(What::Secured {
+        self.state.record(EventKind::Secured {
             session: self.id,
             sni,
         });

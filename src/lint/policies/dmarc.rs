@@ -6,7 +6,7 @@
 
 use super::{
     super::{
-        Findings,
+        DomainFindings,
         catalogue::{
             DMARC_INVALID, DMARC_MISSING, DMARC_NONE, DMARC_REPORT_URI, DMARC_SEVERAL,
             DMARC_TAG_IGNORED,
@@ -16,20 +16,20 @@ use super::{
 };
 use crate::{
     name::Domain,
-    survey::{Place, Survey},
+    records::{DomainRecords, Location},
 };
 
 /// The values of `p`, `sp` and `np`.
 const POLICIES: [&str; 3] = ["none", "quarantine", "reject"];
 
 /// Everything about the DMARC record that holds for the domain, its own or one above it.
-pub(super) fn check(findings: &mut Findings<'_>) {
-    let survey = findings.survey;
-    let domain = &survey.domain;
-    if !is_known(findings, "DMARC record", &survey.dmarc) {
+pub(super) fn check(findings: &mut DomainFindings<'_>) {
+    let domain_records = findings.domain_records;
+    let domain = &domain_records.domain;
+    if !is_known(findings, "DMARC record", &domain_records.dmarc) {
         return;
     }
-    let mut records = Survey::texts(&survey.dmarc);
+    let mut records = DomainRecords::texts(&domain_records.dmarc);
     // One with a slip in its version is none, unless there is no other.
     if records.iter().any(|(text, _)| is_record(text)) {
         records.retain(|(text, _)| is_record(text));
@@ -68,11 +68,11 @@ pub(super) fn check(findings: &mut Findings<'_>) {
 }
 
 /// The policy that holds for the domain: its own, or one for subdomains from above (section 4.7).
-fn policy(findings: &mut Findings<'_>, record: &str, place: Option<Place>) {
-    let survey = findings.survey;
-    let domain = &survey.domain;
+fn policy(findings: &mut DomainFindings<'_>, record: &str, place: Option<Location>) {
+    let domain_records = findings.domain_records;
+    let domain = &domain_records.domain;
     let name = format!("_dmarc.{domain}");
-    let inherited = !survey
+    let inherited = !domain_records
         .dmarc
         .records()
         .iter()

@@ -5,7 +5,7 @@
 
 use super::{
     super::{
-        Findings,
+        DomainFindings,
         catalogue::{MTA_STS_INVALID, MTA_STS_MISSES, MTA_STS_NO_POLICY},
         listed,
     },
@@ -13,17 +13,17 @@ use super::{
 };
 use crate::{
     mta_sts::{Mode, Policy},
-    survey::Survey,
+    records::DomainRecords,
 };
 
 /// Everything about the record and, where it is at hand, the policy.
-pub(super) fn check(findings: &mut Findings<'_>) {
-    let survey = findings.survey;
-    let domain = &survey.domain;
-    if !is_known(findings, "MTA-STS record", &survey.mta_sts) {
+pub(super) fn check(findings: &mut DomainFindings<'_>) {
+    let domain_records = findings.domain_records;
+    let domain = &domain_records.domain;
+    if !is_known(findings, "MTA-STS record", &domain_records.mta_sts) {
         return;
     }
-    let mut records = Survey::texts(&survey.mta_sts);
+    let mut records = DomainRecords::texts(&domain_records.mta_sts);
     records.retain(|(text, _)| text.trim_start().to_ascii_lowercase().starts_with("v=sts"));
     // Records that do not begin so are discarded (section 3.1).
     let valid = |text: &str| text.starts_with("v=STSv1;");
@@ -36,17 +36,19 @@ pub(super) fn check(findings: &mut Findings<'_>) {
         let message = format!("the MTA-STS record of {domain} is not valid: {why} in {record}");
         return findings.add(MTA_STS_INVALID, place, message);
     }
-    if survey.policy.is_none() && survey.policy_host.has_no_address() {
+    if domain_records.policy.is_none() && domain_records.policy_host.has_no_address() {
         let message = format!("mta-sts.{domain}, which serves the policy, has no address");
         return findings.add(MTA_STS_NO_POLICY, place, message);
     }
-    let Some(text) = &survey.policy else { return };
+    let Some(text) = &domain_records.policy else {
+        return;
+    };
     let Some(policy) = Policy::parse(text) else {
         let message = format!("the MTA-STS policy of {domain} is not valid");
         return findings.add(MTA_STS_NO_POLICY, place, message);
     };
-    let missed = survey
-        .listed
+    let missed = domain_records
+        .targets
         .iter()
         .filter(|listed| !policy.lists(&listed.host));
     let missed = listed(missed.map(|listed| &listed.host));

@@ -5,7 +5,7 @@
 
 use super::{
     super::{
-        Check, Findings,
+        Check, DomainFindings,
         catalogue::{
             SPF_INCLUDE_MISSING, SPF_INVALID, SPF_LOOKUPS, SPF_LOOP, SPF_MISSING, SPF_MX_LIMIT,
             SPF_PLUS_ALL, SPF_SEVERAL, SPF_VOID,
@@ -14,18 +14,18 @@ use super::{
     },
     is_known, the_one,
 };
-use crate::survey::{
-    Flaw, MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record, SpfWalk,
+use crate::records::{
+    MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record, SpfError, SpfWalk,
 };
 
 /// Everything about the SPF record.
-pub(super) fn check(findings: &mut Findings<'_>) {
-    let survey = findings.survey;
-    let domain = &survey.domain;
-    if !is_known(findings, "TXT records", &survey.txt) {
+pub(super) fn check(findings: &mut DomainFindings<'_>) {
+    let domain_records = findings.domain_records;
+    let domain = &domain_records.domain;
+    if !is_known(findings, "TXT records", &domain_records.txt) {
         return;
     }
-    let records = survey.spf_records();
+    let records = domain_records.spf_records();
     let one = the_one(findings, "SPF", &records, Some(SPF_MISSING), SPF_SEVERAL);
     let Some((record, place)) = one else { return };
     if let Ok(parsed) = Record::parse(&record) {
@@ -37,7 +37,9 @@ pub(super) fn check(findings: &mut Findings<'_>) {
             findings.add(SPF_PLUS_ALL, place.clone(), message);
         }
     }
-    let Some(walk) = &survey.spf else { return };
+    let Some(walk) = &domain_records.spf else {
+        return;
+    };
     for flaw in &walk.flaws {
         let (check, found) = told(findings, walk, flaw);
         let message = format!("the SPF record of {domain} {found}");
@@ -46,39 +48,39 @@ pub(super) fn check(findings: &mut Findings<'_>) {
 }
 
 /// The check that a flaw fails, and what was found.
-fn told(findings: &Findings<'_>, walk: &SpfWalk, flaw: &Flaw) -> (Check, String) {
+fn told(findings: &DomainFindings<'_>, walk: &SpfWalk, flaw: &SpfError) -> (Check, String) {
     match flaw {
-        Flaw::Term { domain, bad } if *domain == findings.survey.domain => {
+        SpfError::Term { domain, bad } if *domain == findings.domain_records.domain => {
             (SPF_INVALID, format!("is not valid: found {bad}"))
         }
-        Flaw::Term { domain, bad } => {
+        SpfError::Term { domain, bad } => {
             let found = format!("leads to that of {domain}, which is not valid: found {bad}");
             (SPF_INCLUDE_MISSING, found)
         }
-        Flaw::NoRecord {
+        SpfError::NoRecord {
             term,
             exists: false,
         } => (
             SPF_INCLUDE_MISSING,
             format!("has {term}, which does not exist"),
         ),
-        Flaw::NoRecord { term, exists: true } => (
+        SpfError::NoRecord { term, exists: true } => (
             SPF_INCLUDE_MISSING,
             format!("has {term}, which has no SPF record"),
         ),
-        Flaw::Several { term, count } => (
+        SpfError::Several { term, count } => (
             SPF_INCLUDE_MISSING,
             format!("has {term}, which has {count} SPF records: none counts"),
         ),
-        Flaw::Loop { term } => (
+        SpfError::Loop { term } => (
             SPF_LOOP,
             format!("comes to {term}, which leads back to where it stands"),
         ),
-        Flaw::Exchangers { term, count } => (
+        SpfError::Exchangers { term, count } => (
             SPF_MX_LIMIT,
             format!("has {term}, which names {count} exchangers, expected {MAX_NAMES} at most"),
         ),
-        Flaw::Lookups => {
+        SpfError::Lookups => {
             let more = if walk.more { " or more" } else { "" };
             let lookups = walk.lookups;
             (
@@ -86,7 +88,7 @@ fn told(findings: &Findings<'_>, walk: &SpfWalk, flaw: &Flaw) -> (Check, String)
                 format!("needs {lookups}{more} lookups, expected {MAX_LOOKUPS} at most"),
             )
         }
-        Flaw::Void { terms } => (
+        SpfError::Void { terms } => (
             SPF_VOID,
             format!(
                 "has {} terms whose lookups find nothing, {}, expected {MAX_VOID} at most",

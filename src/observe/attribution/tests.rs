@@ -6,7 +6,7 @@ use hickory_proto::rr::RecordType;
 
 use super::*;
 use crate::{
-    event::{Answered, Connected, Purpose, QueryOutcome, SessionId},
+    event::{AttemptHint, Connected, QueryOutcome, ReplyEvent, SessionId},
     fault::{Stage, Transport},
     observe::attempts,
 };
@@ -32,10 +32,10 @@ fn scenario() -> Scenario {
 
 /// What a sender is told that asks for everything.
 fn told(scenario: &Scenario) -> Vec<Event> {
-    let mut events: Vec<What> = scenario
+    let mut events: Vec<EventKind> = scenario
         .messages
         .iter()
-        .map(|message| What::Submitted {
+        .map(|message| EventKind::Submitted {
             message: message.id.clone(),
             from: "sender@sender.test".to_owned(),
             to: message.to.iter().map(|to| to.text.to_string()).collect(),
@@ -51,7 +51,7 @@ fn told(scenario: &Scenario) -> Vec<Event> {
     for (name, record_type) in asked {
         let name: Domain = name.parse().expect("a name");
         let zone = scenario.zones.at(Moment::START);
-        events.push(What::Query {
+        events.push(EventKind::Query {
             records: zone.answer(&name, record_type).records,
             name,
             record_type,
@@ -61,18 +61,21 @@ fn told(scenario: &Scenario) -> Vec<Event> {
         });
     }
     let at = Moment::START;
-    events.into_iter().map(|what| Event { at, what }).collect()
+    events
+        .into_iter()
+        .map(|what| Event { at, kind: what })
+        .collect()
 }
 
 fn connect(session: u64, address: &str, result: Connected, seconds: u64) -> Event {
     Event {
         at: Moment::START.after(Duration::from_secs(seconds)),
-        what: What::Connect {
+        kind: EventKind::Connect {
             session: SessionId(session),
             address: address.parse().expect("an address"),
             hosts: Vec::new(),
             result,
-            purpose: Purpose::default(),
+            hint: AttemptHint::default(),
         },
     }
 }
@@ -80,11 +83,11 @@ fn connect(session: u64, address: &str, result: Connected, seconds: u64) -> Even
 fn reply(session: u64, stage: Stage, argument: &str, code: u16) -> Event {
     Event {
         at: Moment::START,
-        what: What::Reply {
+        kind: EventKind::Reply {
             session: SessionId(session),
             stage,
             argument: Some(argument.to_owned()),
-            answer: Answered::Reply {
+            answer: ReplyEvent::Reply {
                 code,
                 reply: String::new(),
             },

@@ -146,7 +146,7 @@ fn escape_length(bytes: &[u8], at: usize) -> usize {
 }
 
 /// A value and where it stands.
-pub(super) struct Placed<T> {
+pub(super) struct Located<T> {
     pub(super) value: T,
     pub(super) span: Range<usize>,
 }
@@ -252,11 +252,11 @@ impl<'d, 'a> Table<'d, 'a> {
         key: &str,
         expected: &str,
         read: impl FnOnce(&'d DeValue<'a>) -> Option<T>,
-    ) -> Option<Placed<T>> {
+    ) -> Option<Located<T>> {
         let value = self.get(key)?;
         let span = value.span();
         match read(value.get_ref()) {
-            Some(value) => Some(Placed { value, span }),
+            Some(value) => Some(Located { value, span }),
             None => {
                 self.doc.mistake(
                     span.start,
@@ -271,7 +271,7 @@ impl<'d, 'a> Table<'d, 'a> {
     }
 
     /// A string.
-    pub(super) fn text(&self, key: &str) -> Option<Placed<&'d str>> {
+    pub(super) fn text(&self, key: &str) -> Option<Located<&'d str>> {
         self.typed(key, "a string", DeValue::as_str)
     }
 
@@ -323,7 +323,7 @@ impl<'d, 'a> Table<'d, 'a> {
         &self,
         key: &str,
         read: impl Fn(&str) -> Result<T, E>,
-    ) -> Vec<Placed<T>> {
+    ) -> Vec<Located<T>> {
         let Some(value) = self.get(key) else {
             return Vec::new();
         };
@@ -334,7 +334,7 @@ impl<'d, 'a> Table<'d, 'a> {
         elements
             .into_iter()
             .filter_map(|value| {
-                self.parse_element(key, value, &read).map(|parsed| Placed {
+                self.parse_element(key, value, &read).map(|parsed| Located {
                     value: parsed,
                     span: value.span(),
                 })

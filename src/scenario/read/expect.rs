@@ -16,7 +16,7 @@ use crate::{
     fault::Host,
     mail::{Mailbox, Message, MessageId},
     outcome::{AttemptResult, Outcome},
-    scenario::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, Total, expected::TOTAL_KEYS},
+    scenario::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, Total, expectation::TOTAL_KEYS},
 };
 
 /// Reads the `expect` table. Its message ids must be those of the scenario's messages.

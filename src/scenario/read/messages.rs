@@ -15,7 +15,7 @@ use crate::{fault::Stage, time::Moment};
 use crate::{
     mail::{Mailbox, Message, MessageId},
     route::Families,
-    scenario::{SenderSettings, TlsPolicy, expected::TOTAL_KEYS},
+    scenario::{SenderSettings, TlsPolicy, expectation::TOTAL_KEYS},
 };
 
 /// Messages that one row may stand for, and all rows together: a million, which a drill still holds

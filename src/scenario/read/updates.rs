@@ -6,7 +6,7 @@
 use hickory_proto::rr::{Record, RecordType};
 
 use super::{
-    document::{Document, Placed, Table},
+    document::{Document, Located, Table},
     records::placed_records,
     words::{moment, query},
 };
@@ -26,7 +26,7 @@ struct Update {
     /// Where its moment stands in the file.
     offset: usize,
     /// What is deleted, by name and perhaps type, each with its place in the file.
-    deletions: Vec<Placed<(Domain, Option<RecordType>)>>,
+    deletions: Vec<Located<(Domain, Option<RecordType>)>>,
     /// What is added, after the deletions.
     additions: Vec<Record>,
 }
@@ -117,7 +117,7 @@ fn rows(most: usize, table: &Table<'_, '_>) -> Option<Vec<Update>> {
 }
 
 /// The records that one text of an update adds.
-fn added_by(row: &Table<'_, '_>, addition: &Placed<String>) -> Option<Vec<Record>> {
+fn added_by(row: &Table<'_, '_>, addition: &Located<String>) -> Option<Vec<Record>> {
     let records = placed_records(row, &addition.value, &addition.span, None)?;
     if records.is_empty() {
         let text = &addition.value;

@@ -10,7 +10,7 @@ use crate::{
 };
 use crate::{
     name::Domain,
-    time::{Moment, Span},
+    time::{HumanDuration, Moment},
     zone::{History, Zone, text},
 };
 
@@ -125,7 +125,7 @@ pub(super) fn moment(text: &str) -> Result<Moment, String> {
 
 /// Reads a duration.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    text.parse::<Span>()
+    text.parse::<HumanDuration>()
         .map(|span| span.0)
         .map_err(|error| error.to_string())
 }

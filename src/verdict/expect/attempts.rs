@@ -15,7 +15,7 @@ use crate::{
     outcome::AttemptResult,
     scenario::ExpectedAttempt,
     time::Moment,
-    verdict::{Finding, Witness, case::Case},
+    verdict::{Finding, SenderKind, facts::DrillFacts},
 };
 
 /// The least by which moments differ: the log has nanoseconds.
@@ -23,7 +23,7 @@ const INSTANT: Duration = Duration::from_nanos(1);
 
 /// How much of the attempts a scenario lists: `attempts` all of them, `starts_with` the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(super) enum Listing {
     Whole,
     Beginning,
 }
@@ -31,25 +31,25 @@ pub(super) enum Extent {
 /// A finding if the observed attempts cannot be the expected ones. How a foreign sender fails at
 /// this is `Info`: it is held to the rules.
 pub(super) fn sequence(
-    case: &Case<'_>,
+    drill: &DrillFacts<'_>,
     id: &MessageId,
-    extent: Extent,
+    extent: Listing,
     expected: &[ExpectedAttempt],
     observed: &[&Attempt],
 ) -> Option<Finding> {
     let (what, shown) = match extent {
-        Extent::Whole => ("attempts", observed.len()),
-        Extent::Beginning => ("first attempts", observed.len().min(expected.len())),
+        Listing::Whole => ("attempts", observed.len()),
+        Listing::Beginning => ("first attempts", observed.len().min(expected.len())),
     };
-    if aligned(case, id, extent, expected, observed) {
+    if aligned(drill, id, extent, expected, observed) {
         return None;
     }
     let observed = &observed[..shown];
     let expected = expected.iter().map(ToString::to_string).collect();
     let observed = observed.iter().map(ToString::to_string).collect();
-    let finding = finding(case, format!("{what} of message {id}"), expected, observed);
+    let finding = finding(drill, format!("{what} of message {id}"), expected, observed);
     Some(Finding {
-        level: as_another_way(case),
+        level: as_another_way(drill),
         ..finding
     })
 }
@@ -58,9 +58,9 @@ pub(super) fn sequence(
 /// have been none or for another message where they are expected, and nothing missing but what may have
 /// been known beforehand.
 fn aligned(
-    case: &Case<'_>,
+    drill: &DrillFacts<'_>,
     id: &MessageId,
-    extent: Extent,
+    extent: Listing,
     expected: &[ExpectedAttempt],
     observed: &[&Attempt],
 ) -> bool {
@@ -72,11 +72,11 @@ fn aligned(
         let mut next = BTreeSet::new();
         for count in counts {
             let attempt = observed.get(count);
-            if attempt.is_some_and(|attempt| matches(case, expected, attempt)) {
+            if attempt.is_some_and(|attempt| matches(drill, expected, attempt)) {
                 next.insert(count + 1);
             }
             let now = attempt.map(|attempt| attempt.at).or(last);
-            if may_be_known(case, id, expected, now) {
+            if may_be_known(drill, id, expected, now) {
                 next.insert(count);
             }
         }
@@ -84,8 +84,8 @@ fn aligned(
     }
     skip_doubtful(&mut counts, observed);
     match extent {
-        Extent::Whole => counts.contains(&observed.len()),
-        Extent::Beginning => !counts.is_empty(),
+        Listing::Whole => counts.contains(&observed.len()),
+        Listing::Beginning => !counts.is_empty(),
     }
 }
 
@@ -104,19 +104,19 @@ fn skip_doubtful(counts: &mut BTreeSet<usize>, observed: &[&Attempt]) {
 /// SHOULD remember hosts that it could not reach (RFC 5321 section 4.5.4.1). One that tries the host
 /// for yet another message right after has no such memory.
 fn may_be_known(
-    case: &Case<'_>,
+    drill: &DrillFacts<'_>,
     id: &MessageId,
     expected: &ExpectedAttempt,
     now: Option<Moment>,
 ) -> bool {
     let failed = expected.result != AttemptResult::Accepted;
     let before_mail = expected.stage.is_none_or(|stage| stage < Stage::Mail);
-    if matches!(case.witness, Witness::Sender { .. }) || !failed || !before_mail {
+    if matches!(drill.sender_kind, SenderKind::InProcess { .. }) || !failed || !before_mail {
         return false;
     }
-    let (earliest, latest) = span_of(case, expected);
-    let made = case.fruitless.iter();
-    let made = made.filter(|(alike, _)| is_alike(case, expected, alike));
+    let (earliest, latest) = span_of(drill, expected);
+    let made = drill.fruitless.iter();
+    let made = made.filter(|(alike, _)| is_alike(drill, expected, alike));
     let some_between = |from: Moment, until: Moment| {
         made.clone().any(|(_, made)| {
             let since = made.range((from, None)..);
@@ -137,15 +137,15 @@ pub(super) fn is_doubtful(attempt: &Attempt) -> bool {
 }
 
 /// Whether an attempt is an expected one, its time included.
-fn matches(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
-    let (earliest, latest) = span_of(case, expected);
-    (earliest..=latest).contains(&observed.at) && is_alike(case, expected, observed)
+fn matches(drill: &DrillFacts<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
+    let (earliest, latest) = span_of(drill, expected);
+    (earliest..=latest).contains(&observed.at) && is_alike(drill, expected, observed)
 }
 
 /// When an attempt that is expected may be made: at any time if the scenario gives none, or if the
 /// sender's moments are its own.
-fn span_of(case: &Case<'_>, expected: &ExpectedAttempt) -> (Moment, Moment) {
-    match expected.at.zip(case.witness.tolerance()) {
+fn span_of(drill: &DrillFacts<'_>, expected: &ExpectedAttempt) -> (Moment, Moment) {
+    match expected.at.zip(drill.sender_kind.tolerance()) {
         Some((at, tolerance)) => (Moment(at.0.saturating_sub(tolerance)), at.after(tolerance)),
         None => (Moment::START, Moment(Duration::MAX)),
     }
@@ -153,12 +153,12 @@ fn span_of(case: &Case<'_>, expected: &ExpectedAttempt) -> (Moment, Moment) {
 
 /// Whether an attempt is an expected one but for its time. What the scenario leaves out may be
 /// anything.
-fn is_alike(case: &Case<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
+fn is_alike(drill: &DrillFacts<'_>, expected: &ExpectedAttempt, observed: &Attempt) -> bool {
     // In TLS 1.3 a client may speak once before it looks at the certificate and leaves.
     let left_tls = expected.result == AttemptResult::Tls
         && (observed.result, observed.stage) == (AttemptResult::Insecure, Some(Stage::Starttls))
         && observed.tls
-        && !matches!(case.witness, Witness::Sender { .. });
+        && !matches!(drill.sender_kind, SenderKind::InProcess { .. });
     expected.hosts.iter().any(|host| observed.went_to(host))
         && expected
             .address

@@ -1,6 +1,6 @@
 //! Rules about what becomes of a message.
 //!
-//! All of them are about one message. What a sender says of it ([`Subject::said_of`]) counts as
+//! All of them are about one message. What a sender says of it ([`MessageFacts::said_of`]) counts as
 //! much as what was seen: a sender inside the process says what becomes of each recipient, a mail
 //! server says it by a notification.
 //!
@@ -23,9 +23,9 @@ use crate::{
     scenario::{Scenario, TlsPolicy},
     time::Moment,
     verdict::{
-        Finding, Witness,
-        case::{Case, Subject},
-        told::Exchangers,
+        Finding, SenderKind,
+        dns_view::Exchangers,
+        facts::{DrillFacts, MessageFacts},
     },
 };
 
@@ -39,18 +39,18 @@ const LEAST_WAIT: Duration = Duration::from_secs(60);
 
 /// The rules of this file that a message breaks; each gives one finding at most.
 pub(in crate::verdict) fn check(
-    case: &Case<'_>,
-    subject: &Subject<'_>,
+    drill: &DrillFacts<'_>,
+    facts: &MessageFacts<'_>,
     notes: &mut Vec<String>,
 ) -> Vec<Finding> {
     let checks = [
-        lost(case, subject),
-        delivered_twice(subject, notes),
-        repeated_after_permanent(subject),
-        kept_for_nothing(case, subject),
-        given_up_too_soon(case, subject),
-        retried_at_once(case, subject),
-        not_notified(case, subject),
+        lost(drill, facts),
+        delivered_twice(facts, notes),
+        repeated_after_permanent(facts),
+        kept_for_nothing(drill, facts),
+        given_up_too_soon(drill, facts),
+        retried_at_once(drill, facts),
+        not_notified(drill, facts),
     ];
     checks.into_iter().flatten().collect()
 }
@@ -60,26 +60,26 @@ pub(in crate::verdict) fn check(
 ///
 /// A sender inside the process reports what becomes of each recipient. With the end of the drill
 /// each has to be delivered, returned, or reported as queued where the scenario stops early.
-fn lost(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
+fn lost(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
     // Others do not say what they keep.
-    if !matches!(case.witness, Witness::Sender { .. }) {
+    if !matches!(drill.sender_kind, SenderKind::InProcess { .. }) {
         return None;
     }
-    let message = subject.message;
-    for (recipient, (_, outcome)) in message.to.iter().zip(&subject.ending.recipients) {
-        let said = subject.said_of(&recipient.text);
+    let message = facts.message;
+    for (recipient, (_, outcome)) in message.to.iter().zip(&facts.ending.recipients) {
+        let said = facts.said_of(&recipient.text);
         let said = said.map(|(outcome, _)| outcome);
         let observed = match (outcome, said) {
             (Outcome::Delivered | Outcome::Bounced, _) => continue,
             (Outcome::Deferred, Some(Outcome::Delivered)) => {
                 "the sender says delivered; no receiver took it"
             }
-            (Outcome::Deferred, Some(Outcome::Deferred)) if case.scenario.stops(message) => {
+            (Outcome::Deferred, Some(Outcome::Deferred)) if drill.scenario.stops(message) => {
                 continue;
             }
             (Outcome::Deferred, Some(_)) => "the sender ended with the message still queued",
             // Nothing is known of the queue of a sender that was told to stop.
-            (Outcome::Deferred, None) if case.scenario.stops(message) => continue,
+            (Outcome::Deferred, None) if drill.scenario.stops(message) => continue,
             (Outcome::Deferred, None) => "neither delivered nor queued nor returned",
         };
         return Some(broken(
@@ -96,10 +96,10 @@ fn lost(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
 ///
 /// A client that gets no reply to the final dot has to try again, so a copy after a lost reply is
 /// no fault (RFC 1047); it is noted.
-fn delivered_twice(subject: &Subject<'_>, notes: &mut Vec<String>) -> Option<Finding> {
-    let message = subject.message;
+fn delivered_twice(facts: &MessageFacts<'_>, notes: &mut Vec<String>) -> Option<Finding> {
+    let message = facts.message;
     let mut seen = BTreeSet::new();
-    let taken = subject.attempts.iter().flat_map(|attempt| &attempt.taken);
+    let taken = facts.attempts.iter().flat_map(|attempt| &attempt.taken);
     if taken.into_iter().all(|to| seen.insert(mailbox::key(to))) {
         return None;
     }
@@ -108,7 +108,7 @@ fn delivered_twice(subject: &Subject<'_>, notes: &mut Vec<String>) -> Option<Fin
             let mut taken = attempt.taken.iter();
             taken.any(|to| recipient.is(to))
         };
-        let taken: Vec<&Attempt> = subject.attempts.iter().filter(took).collect();
+        let taken: Vec<&Attempt> = facts.attempts.iter().filter(took).collect();
         if taken.len() < 2 {
             continue;
         }
@@ -137,10 +137,10 @@ fn delivered_twice(subject: &Subject<'_>, notes: &mut Vec<String>) -> Option<Fin
 /// A further attempt for a recipient after a 5yz in a transaction.
 ///
 /// RFC 5321 section 4.2.1: the client "SHOULD NOT repeat the exact request (in the same sequence)".
-fn repeated_after_permanent(subject: &Subject<'_>) -> Option<Finding> {
-    let Subject {
+fn repeated_after_permanent(facts: &MessageFacts<'_>) -> Option<Finding> {
+    let MessageFacts {
         message, attempts, ..
-    } = subject;
+    } = facts;
     for (index, attempt) in attempts.iter().enumerate() {
         let refuses = |(_, code): &(String, u16)| *code >= 500;
         let is_permanent = attempt.is_permanent() || attempt.recipients.iter().any(refuses);
@@ -209,17 +209,17 @@ fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
 ///
 /// A sender that keeps such a message until it expires tells its author days late what it knew at
 /// once.
-fn kept_for_nothing(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
-    let message = subject.message;
-    for (recipient, (_, ending)) in message.to.iter().zip(&subject.ending.recipients) {
-        let said = subject.said_of(&recipient.text).map(|(_, at)| at);
+fn kept_for_nothing(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
+    let message = facts.message;
+    for (recipient, (_, ending)) in message.to.iter().zip(&facts.ending.recipients) {
+        let said = facts.said_of(&recipient.text).map(|(_, at)| at);
         // Of several recipients, the first notification may be about any that was not delivered.
-        let returned = said.or(subject.heard.first_returned);
+        let returned = said.or(facts.reports.first_returned);
         let Some(at) = returned.filter(|_| *ending == Outcome::Bounced) else {
             continue;
         };
         let is_late = |since: &Moment| at.since(*since) >= LONG;
-        let expired = at.since(message.at) >= case.scenario.sender.expire;
+        let expired = at.since(message.at) >= drill.scenario.sender.expire;
         if !expired {
             continue;
         }
@@ -227,11 +227,11 @@ fn kept_for_nothing(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
             let sure = !attempt.incidental && !attempt.is_guessed();
             sure && refused_for_good(attempt, recipient) && is_late(&attempt.ended)
         };
-        let refused = subject.attempts.iter().find(refused);
+        let refused = facts.attempts.iter().find(refused);
         let cause = refused.map(ToString::to_string);
         let cause = cause.or_else(|| {
-            let since = nowhere_since(case, subject, &recipient.domain).filter(is_late)?;
-            let places = case.told.places(&recipient.domain, since);
+            let since = nowhere_since(drill, facts, &recipient.domain).filter(is_late)?;
+            let places = drill.dns.places(&recipient.domain, since);
             Some(why_nowhere(&recipient.domain, &places.exchangers, since))
         });
         if let Some(cause) = cause {
@@ -248,21 +248,21 @@ fn kept_for_nothing(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
 
 /// Since when a sender had been told that there is nowhere to send mail for a domain to, and was told nothing
 /// else later nor tried anything.
-fn nowhere_since(case: &Case<'_>, subject: &Subject<'_>, hop: &Domain) -> Option<Moment> {
-    let told = &case.told;
-    let mut moments = told.answered_at(hop);
-    if let Exchangers::Mx(pairs) = told.exchangers(hop, case.last) {
-        moments.extend(pairs.iter().flat_map(|(_, host)| told.answered_at(host)));
+fn nowhere_since(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, hop: &Domain) -> Option<Moment> {
+    let dns = &drill.dns;
+    let mut moments = dns.answered_at(hop);
+    if let Exchangers::Mx(pairs) = dns.exchangers(hop, drill.last) {
+        moments.extend(pairs.iter().flat_map(|(_, host)| dns.answered_at(host)));
         moments.sort_unstable();
     }
-    let is_nowhere = |at: &&Moment| told.places(hop, **at).are_known_to_be_none();
+    let is_nowhere = |at: &&Moment| dns.places(hop, **at).are_known_to_be_none();
     let mut last: Vec<&Moment> = moments.iter().rev().take_while(is_nowhere).collect();
-    let since = (*last.pop()?).max(subject.message.at);
+    let since = (*last.pop()?).max(facts.message.at);
     let is_for = |attempt: &Attempt| match &attempt.hop {
         Some(said) => said == hop,
-        None => Scenario::next_hops(subject.message).len() == 1,
+        None => Scenario::next_hops(facts.message).len() == 1,
     };
-    let mut later = subject.attempts.iter();
+    let mut later = facts.attempts.iter();
     let tried = later.any(|attempt| attempt.at > since && is_for(attempt));
     (!tried).then_some(since)
 }
@@ -285,17 +285,17 @@ fn why_nowhere(hop: &Domain, exchangers: &Exchangers, since: Moment) -> String {
 /// up". Which rule is broken depends on how far the sender came: an attempt means that it should
 /// retry, a failed lookup that it should wait, and neither that it never tried a route which is
 /// there.
-fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
-    let message = subject.message;
+fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
+    let message = facts.message;
     for recipient in message.to.iter() {
-        let Some((Outcome::Bounced, at)) = subject.said_of(&recipient.text) else {
+        let Some((Outcome::Bounced, at)) = facts.said_of(&recipient.text) else {
             continue;
         };
         let is_for = |attempt: &&Attempt| match &attempt.hop {
             Some(hop) => *hop == recipient.domain,
             None => offers(attempt, recipient, message) || message.to.len() > 1,
         };
-        let to_hop: Vec<&Attempt> = subject.attempts.iter().filter(is_for).collect();
+        let to_hop: Vec<&Attempt> = facts.attempts.iter().filter(is_for).collect();
         // What a line that is no reply means, no RFC says.
         let unclear =
             |attempt: &Attempt| attempt.hop.is_none() && attempt.result == AttemptResult::Garbage;
@@ -310,12 +310,12 @@ fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> 
                 || unclear(attempt)
                 || is_full(attempt)
         });
-        let expired = at.since(message.at) >= case.scenario.sender.expire;
-        let looped = message.received >= case.scenario.sender.max_hops;
+        let expired = at.since(message.at) >= drill.scenario.sender.expire;
+        let looped = message.received >= drill.scenario.sender.max_hops;
         if permanent || expired || looped || message.require_tls {
             continue;
         }
-        if case.told.may_be_nowhere(&recipient.domain, at) {
+        if drill.dns.may_be_nowhere(&recipient.domain, at) {
             continue;
         }
         if let Some(last) = to_hop.last() {
@@ -328,12 +328,12 @@ fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> 
         }
         let observed = vec![format!("no attempt, and bounced +{at}")];
         let id = Some(&message.id);
-        let places = case.told.places(&recipient.domain, at);
+        let places = drill.dns.places(&recipient.domain, at);
         if places.are_unsettled() {
             let expected = "the message queued";
             return Some(broken(FAILED_LOOKUP_DEFERS, id, expected, observed));
         }
-        if may_be_sent_plainly(case, message) {
+        if may_be_sent_plainly(drill, message) {
             let expected = format!("an attempt at a host of {}", recipient.domain);
             return Some(broken(ROUTE_IS_TRIED, id, expected, observed));
         }
@@ -343,9 +343,9 @@ fn given_up_too_soon(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> 
 
 /// Whether nothing but its route decides whether a message can be sent: no wish for TLS that no host may meet,
 /// no address that a host would have to be asked whether it takes (RFC 6531), no sign of a loop.
-fn may_be_sent_plainly(case: &Case<'_>, message: &Message) -> bool {
+fn may_be_sent_plainly(drill: &DrillFacts<'_>, message: &Message) -> bool {
     let mut mailboxes = message.to.iter().chain(&message.from);
-    let tls = case.scenario.sender.tls;
+    let tls = drill.scenario.sender.tls;
     matches!(tls, TlsPolicy::None | TlsPolicy::Opportunistic)
         && mailboxes.all(|mailbox| mailbox.text.is_ascii())
         && message.received == 0
@@ -356,11 +356,11 @@ fn may_be_sent_plainly(case: &Case<'_>, message: &Message) -> bool {
 /// RFC 5321 section 4.5.4.1: "The sender MUST delay retrying a particular destination after one
 /// attempt has failed." The least
 /// wait is the scenario's shortest interval, a minute at most.
-fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
-    let Subject {
+fn retried_at_once(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
+    let MessageFacts {
         message, attempts, ..
-    } = subject;
-    let settings = &case.scenario.sender;
+    } = facts;
+    let settings = &drill.scenario.sender;
     let shortest = settings
         .retry
         .iter()
@@ -382,7 +382,7 @@ fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
             later.session == attempt.session
                 || attempt.is_guessed()
                 || later.is_guessed()
-                || subject.may_follow_at_once(attempt, later)
+                || facts.may_follow_at_once(attempt, later)
         };
         let later = attempts[index + 1..]
             .iter()
@@ -391,7 +391,10 @@ fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
             later.filter(|later| attempt.taken.is_empty() && later.at.since(attempt.at) < shortest)
         {
             let observed = vec![attempt.to_string(), later.to_string()];
-            let expected = format!("{} later at the earliest", crate::time::Span(shortest));
+            let expected = format!(
+                "{} later at the earliest",
+                crate::time::HumanDuration(shortest)
+            );
             return Some(broken(RETRY_WAITS, Some(&message.id), expected, observed));
         }
     }
@@ -402,9 +405,9 @@ fn retried_at_once(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
 ///
 /// RFC 5321 section 6.1: a failed delivery is reported to the reverse-path, and "this notification
 /// MUST be sent using a null ("<>") reverse-path", to which nothing can be returned.
-fn not_notified(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
-    let message = subject.message;
-    let back = subject.heard.returned;
+fn not_notified(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
+    let message = facts.message;
+    let back = facts.reports.returned;
     let Some(from) = &message.from else {
         let back = back?;
         return Some(broken(
@@ -414,17 +417,16 @@ fn not_notified(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
             vec![format!("a notification +{}", back)],
         ));
     };
-    let is_bounced =
-        |to: &Mailbox| matches!(subject.said_of(&to.text), Some((Outcome::Bounced, _)));
+    let is_bounced = |to: &Mailbox| matches!(facts.said_of(&to.text), Some((Outcome::Bounced, _)));
     if back.is_some() || !message.to.iter().any(is_bounced) {
         return None;
     }
     // Where nothing can be delivered to the sender's domain, nothing can be returned.
-    let nowhere = case
-        .told
-        .places(&from.domain, case.last)
+    let nowhere = drill
+        .dns
+        .places(&from.domain, drill.last)
         .are_known_to_be_none();
-    if subject.is_notified_of || nowhere {
+    if facts.is_notified_of || nowhere {
         return None;
     }
     Some(broken(

@@ -27,11 +27,11 @@ use crate::{
     scenario::Scenario,
     time::Moment,
     verdict::{
-        Finding, Witness,
-        case::{Case, Subject},
-        places::Places,
-        told::Exchangers,
-        views::View,
+        Finding, SenderKind,
+        dns_view::Exchangers,
+        facts::{DrillFacts, MessageFacts},
+        permitted::PermittedRoute,
+        views::RouteView,
     },
 };
 
@@ -41,23 +41,23 @@ use crate::{
 const ENOUGH: usize = 20;
 
 /// The routing rules that a message breaks.
-pub(in crate::verdict) fn check(case: &Case<'_>, subject: &Subject<'_>) -> Vec<Finding> {
-    let strays: Vec<Finding> = subject
+pub(in crate::verdict) fn check(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Vec<Finding> {
+    let strays: Vec<Finding> = facts
         .attempts
         .iter()
-        .filter_map(|attempt| stray(case, subject, attempt))
+        .filter_map(|attempt| stray(drill, facts, attempt))
         .collect();
     if !strays.is_empty() {
         return first_of_each_rule(strays);
     }
     let mut findings = Vec::new();
-    for hop in Scenario::next_hops(subject.message) {
-        let passes = passes(subject, &for_hop(case, subject, &hop));
+    for hop in Scenario::next_hops(facts.message) {
+        let passes = passes(facts, &for_hop(drill, facts, &hop));
         let mut orders = passes
             .iter()
-            .filter_map(|pass| pass_order(case, subject, &hop, pass));
+            .filter_map(|pass| pass_order(drill, facts, &hop, pass));
         findings.extend(orders.next());
-        findings.extend(second_candidate(case, subject, &hop, &passes));
+        findings.extend(second_candidate(drill, facts, &hop, &passes));
     }
     findings
 }
@@ -76,29 +76,29 @@ fn first_of_each_rule(findings: Vec<Finding>) -> Vec<Finding> {
 /// The rule is chosen from what the sender should have made of the domain: its own level first,
 /// since such an address is in the list; then a null MX, a failed lookup, and the domain's own
 /// address beside MX records. All else is outside the route.
-fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Finding> {
-    let hops = Scenario::next_hops(subject.message);
+fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) -> Option<Finding> {
+    let hops = Scenario::next_hops(facts.message);
     // The route is made when a pass begins; what is told later is for the next one.
-    let began = pass_began(subject, attempt);
+    let began = pass_began(facts, attempt);
     let in_route = |hop: &Domain| {
-        let views = case.told.views(hop, attempt.at, began);
+        let views = drill.dns.views(hop, attempt.at, began);
         views
             .iter()
             .any(|view| view.places.keep_address(attempt.address))
     };
     let at_its_start = |hop: &Domain| {
-        let places = case.told.places(hop, began);
+        let places = drill.dns.places(hop, began);
         places.keep_address(attempt.address)
     };
     if hops.iter().any(|hop| in_route(hop) || at_its_start(hop)) {
         return None;
     }
-    let places: Vec<(&Domain, Rc<Places>)> = hops
+    let places: Vec<(&Domain, Rc<PermittedRoute>)> = hops
         .iter()
-        .map(|hop| (hop, case.told.places(hop, attempt.at)))
+        .map(|hop| (hop, drill.dns.places(hop, attempt.at)))
         .collect();
     let observed = vec![attempt.to_string()];
-    let id = Some(&subject.message.id);
+    let id = Some(&facts.message.id);
     if places
         .iter()
         .any(|(_, places)| places.list_address(attempt.address))
@@ -156,32 +156,36 @@ fn stray(case: &Case<'_>, subject: &Subject<'_>, attempt: &Attempt) -> Option<Fi
 ///
 /// An attempt that named no recipient of a message to several domains may be for any whose route
 /// has the address.
-fn for_hop<'a>(case: &Case<'_>, subject: &'a Subject<'_>, hop: &Domain) -> Vec<&'a Attempt> {
+fn for_hop<'a>(
+    drill: &DrillFacts<'_>,
+    facts: &'a MessageFacts<'_>,
+    hop: &Domain,
+) -> Vec<&'a Attempt> {
     let leads_there = |attempt: &Attempt| {
-        let views = case.told.views(hop, attempt.at, attempt.at);
+        let views = drill.dns.views(hop, attempt.at, attempt.at);
         views
             .iter()
             .any(|view| view.places.list_address(attempt.address))
     };
-    let is_for = |attempt: &&Attempt| match hops_of(subject, attempt) {
+    let is_for = |attempt: &&Attempt| match hops_of(facts, attempt) {
         Some(hops) => hops.contains(hop),
         None => leads_there(attempt),
     };
-    subject.attempts.iter().filter(is_for).collect()
+    facts.attempts.iter().filter(is_for).collect()
 }
 
 /// The next hops that an attempt was for, as far as that is certain: as the sender says; else by the
 /// recipients that it named.
-fn hops_of(subject: &Subject<'_>, attempt: &Attempt) -> Option<Vec<Domain>> {
+fn hops_of(facts: &MessageFacts<'_>, attempt: &Attempt) -> Option<Vec<Domain>> {
     if let Some(hop) = &attempt.hop {
         return Some(vec![hop.clone()]);
     }
-    let hops = Scenario::next_hops(subject.message);
+    let hops = Scenario::next_hops(facts.message);
     if hops.len() < 2 {
         return Some(hops);
     }
     let named = |text: &str| {
-        let mut to = subject.message.to.iter();
+        let mut to = facts.message.to.iter();
         let known = to.find(|to| to.is(text));
         known.map(|to| to.domain.clone())
     };
@@ -191,9 +195,9 @@ fn hops_of(subject: &Subject<'_>, attempt: &Attempt) -> Option<Vec<Domain>> {
 }
 
 /// When the pass of an attempt began.
-fn pass_began(subject: &Subject<'_>, attempt: &Attempt) -> Moment {
+fn pass_began(facts: &MessageFacts<'_>, attempt: &Attempt) -> Moment {
     let same = |other: &&Attempt| other.pass == attempt.pass && other.hop == attempt.hop;
-    let of_message = subject.attempts.iter();
+    let of_message = facts.attempts.iter();
     let in_pass = of_message.filter(|other| attempt.pass.is_some() && same(other));
     in_pass
         .map(|other| other.at)
@@ -206,8 +210,8 @@ fn pass_began(subject: &Subject<'_>, attempt: &Attempt) -> Moment {
 /// comes again or a better one follows after a pause.
 ///
 /// An attempt may follow another at the same address in one pass where
-/// [`Subject::may_follow_at_once`] says so, as after TLS that failed.
-fn passes<'a>(subject: &Subject<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
+/// [`MessageFacts::may_follow_at_once`] says so, as after TLS that failed.
+fn passes<'a>(facts: &MessageFacts<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
     let mut passes: Vec<Vec<&Attempt>> = Vec::new();
     for attempt in attempts {
         let last = passes
@@ -218,7 +222,7 @@ fn passes<'a>(subject: &Subject<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a At
             _ => {
                 let again = pass.iter().any(|earlier| {
                     earlier.address == attempt.address
-                        && !subject.may_follow_at_once(earlier, attempt)
+                        && !facts.may_follow_at_once(earlier, attempt)
                 });
                 !again && attempt.at.since(last.ended) < pause_after(last)
             }
@@ -247,8 +251,8 @@ fn pause_after(attempt: &Attempt) -> Duration {
 /// been tried by an attempt of which the message is not known, may be left out for a failed lookup,
 /// or may be remembered as dead.
 fn pass_order(
-    case: &Case<'_>,
-    subject: &Subject<'_>,
+    drill: &DrillFacts<'_>,
+    facts: &MessageFacts<'_>,
     hop: &Domain,
     pass: &[&Attempt],
 ) -> Option<Finding> {
@@ -256,22 +260,22 @@ fn pass_order(
     let began = pass.first()?.at;
     for attempt in pass {
         tried.insert(attempt.address);
-        if attempt.incidental || hops_of(subject, attempt).is_none() {
+        if attempt.incidental || hops_of(facts, attempt).is_none() {
             continue;
         }
-        let passed_over = |view: &View| {
+        let passed_over = |view: &RouteView| {
             let preference = view.places.preference_of(attempt)?;
             let better = view
-                .known(&case.told)
+                .known(&drill.dns)
                 .filter(|place| place.preference < preference)
                 .filter(|place| !tried.contains(&place.address))
-                .filter(|place| !case.may_have_been_tried(place.address, attempt.at))
+                .filter(|place| !drill.may_have_been_tried(place.address, attempt.at))
                 .filter(|place| {
-                    !case
-                        .told
+                    !drill
+                        .dns
                         .may_be_left_out(hop, &place.host, &(began..=attempt.at))
                 })
-                .find(|place| !case.may_be_remembered(place.address, attempt.at));
+                .find(|place| !drill.may_be_remembered(place.address, attempt.at));
             Some(better.map(|place| {
                 format!(
                     "{} [{}] (preference {}) before any of preference {preference}",
@@ -279,12 +283,12 @@ fn pass_order(
                 )
             }))
         };
-        let views = case.told.views(hop, attempt.at, began);
+        let views = drill.dns.views(hop, attempt.at, began);
         // In each way in which the sender may have known of this place.
         let ways: Option<Vec<String>> = views.iter().filter_map(passed_over).collect();
         if let Some(expected) = ways.and_then(|ways| ways.into_iter().next()) {
             let observed = pass.iter().map(ToString::to_string).collect();
-            let id = Some(&subject.message.id);
+            let id = Some(&facts.message.id);
             return Some(broken(PREFERENCE_ORDER, id, expected, observed));
         }
     }
@@ -296,12 +300,12 @@ fn pass_order(
 /// RFC 5321 section 5.1: "the SMTP client SHOULD try at least two addresses". A sender that accepts
 /// the failure of a lost reply is right to stop: the message may have been accepted.
 fn second_candidate(
-    case: &Case<'_>,
-    subject: &Subject<'_>,
+    drill: &DrillFacts<'_>,
+    facts: &MessageFacts<'_>,
     hop: &Domain,
     passes: &[Vec<&Attempt>],
 ) -> Option<Finding> {
-    if case.scenario.sender.max_candidates == Some(1) {
+    if drill.scenario.sender.max_candidates == Some(1) {
         return None;
     }
     for (index, pass) in passes.iter().enumerate() {
@@ -311,7 +315,7 @@ fn second_candidate(
         let proper: Vec<&&Attempt> = pass.iter().filter(is_proper).collect();
         // Two attempts or more are what is asked for, whatever became of them.
         let [only] = proper[..] else { continue };
-        if only.certainty == Certainty::Guessed || hops_of(subject, only).is_none() {
+        if only.certainty == Certainty::Guessed || hops_of(facts, only).is_none() {
             continue;
         }
         let transient = match only.result {
@@ -325,32 +329,32 @@ fn second_candidate(
         }
         // What secures the other one may have been asked for later in the pass, and not found.
         let next = passes.get(index + 1).and_then(|pass| pass.first());
-        let until = next.map_or_else(|| subject.last_word(case, only.ended), |next| next.at);
+        let until = next.map_or_else(|| facts.last_word(drill, only.ended), |next| next.at);
         let tried = |address: IpAddr| pass.iter().any(|attempt| attempt.address == address);
         // Of several messages, each that it may have been for was tried nowhere else.
-        let is_settled = |view: &Places| {
+        let is_settled = |view: &PermittedRoute| {
             let mut places = view.kept().map(|place| place.address);
             !only.is_guessed()
-                || places.all(|to| to == only.address || !case.was_tried(to, only.at))
+                || places.all(|to| to == only.address || !drill.was_tried(to, only.at))
         };
         let may_be_left_out = |host: &Domain| {
-            let by = |until| case.told.may_be_left_out(hop, host, &(only.at..=until));
-            by(until) || only.is_guessed() && by(case.last)
+            let by = |until| drill.dns.may_be_left_out(hop, host, &(only.at..=until));
+            by(until) || only.is_guessed() && by(drill.last)
         };
-        let other = |view: &View| {
+        let other = |view: &RouteView| {
             let mut others = view
-                .known(&case.told)
+                .known(&drill.dns)
                 .filter(|place| !tried(place.address) && is_settled(&view.places))
-                .filter(|place| !case.may_have_been_tried(place.address, only.at))
+                .filter(|place| !drill.may_have_been_tried(place.address, only.at))
                 .filter(|place| !may_be_left_out(&place.host));
-            let other = others.find(|place| !case.may_be_remembered(place.address, only.at));
+            let other = others.find(|place| !drill.may_be_remembered(place.address, only.at));
             other.map(|place| format!("then {} [{}]", place.host, place.address))
         };
         let began = pass.first().map_or(only.at, |first| first.at);
-        let views = case.told.views(hop, only.at, began);
+        let views = drill.dns.views(hop, only.at, began);
         let others: Option<Vec<String>> = views.iter().map(other).collect();
         if let Some(expected) = others.and_then(|others| others.into_iter().next()) {
-            let id = &subject.message.id;
+            let id = &facts.message.id;
             return Some(match only.is_guessed() {
                 true => {
                     let observed = format!("{only}, for {id} or a message like it");
@@ -367,42 +371,39 @@ fn second_candidate(
 ///
 /// Counted for messages with one next hop, by the set of equal hosts.
 #[derive(Debug, Default)]
-pub(in crate::verdict) struct Equals(BTreeMap<BTreeSet<Domain>, Shared>);
+pub(in crate::verdict) struct Equals(BTreeMap<BTreeSet<Domain>, FirstChoices>);
 
 /// How many first attempts there were, and which of the equal hosts got any.
 #[derive(Debug, Default)]
-struct Shared {
+struct FirstChoices {
     attempts: usize,
     reached: BTreeSet<Domain>,
 }
 
 impl Equals {
     /// Counts the first attempt of a message.
-    pub(in crate::verdict) fn count(&mut self, case: &Case<'_>, subject: &Subject<'_>) {
+    pub(in crate::verdict) fn count(&mut self, drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) {
         // A sender that remembers dead hosts may leave one of them out; of a mail server's first
         // attempts there are never enough, they are counted over several drills.
-        let may_leave_out = case.scenario.sender.remember_unreachable.is_some();
-        if may_leave_out || case.witness == Witness::Server {
+        let may_leave_out = drill.scenario.sender.remember_unreachable.is_some();
+        if may_leave_out || drill.sender_kind == SenderKind::MailServer {
             return;
         }
-        let mut proper = subject
-            .attempts
-            .iter()
-            .filter(|attempt| !attempt.incidental);
+        let mut proper = facts.attempts.iter().filter(|attempt| !attempt.incidental);
         let Some(first) = proper.next() else {
             return;
         };
-        let [hop] = &Scenario::next_hops(subject.message)[..] else {
+        let [hop] = &Scenario::next_hops(facts.message)[..] else {
             return;
         };
-        let places = case.told.places(hop, first.at);
+        let places = drill.dns.places(hop, first.at);
         let Some(best) = places.kept().map(|place| place.preference).min() else {
             return;
         };
         // By host and not by address: a host with two addresses is one exchanger.
         let equals: BTreeSet<Domain> = places
             .kept()
-            .filter(|place| place.preference == best && !case.told.may_refuse(&place.host))
+            .filter(|place| place.preference == best && !drill.dns.may_refuse(&place.host))
             .map(|place| place.host.clone())
             .collect();
         if equals.len() < 2 {

@@ -13,31 +13,34 @@ use crate::{
     time::Moment,
     verdict::{
         Finding,
-        case::{Case, Subject},
+        facts::{DrillFacts, MessageFacts},
     },
 };
 
 /// The first transaction in which a message was accepted against a demand for TLS.
-pub(in crate::verdict) fn check(case: &Case<'_>, subject: &Subject<'_>) -> Option<Finding> {
-    let mut taken = subject
+pub(in crate::verdict) fn check(
+    drill: &DrillFacts<'_>,
+    facts: &MessageFacts<'_>,
+) -> Option<Finding> {
+    let mut taken = facts
         .attempts
         .iter()
         .filter(|attempt| !attempt.taken.is_empty());
-    taken.find_map(|attempt| unprotected(case, subject.message, attempt))
+    taken.find_map(|attempt| unprotected(drill, facts.message, attempt))
 }
 
 /// A message that went in plain text, or to a host that the policy does not list, against a demand.
-fn unprotected(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<Finding> {
+fn unprotected(drill: &DrillFacts<'_>, message: &Message, attempt: &Attempt) -> Option<Finding> {
     let hops = Scenario::next_hops(message);
     let hop = attempt.hop.as_ref().or(hops.first())?;
     let host = attempt.exchanger.as_ref().or(attempt.hosts.first())?;
-    let tls = case.scenario.sender.tls;
+    let tls = drill.scenario.sender.tls;
     let by_dane = tls == TlsPolicy::Dane
-        && is_signed(case, hop)
-        && is_signed(case, host)
-        && case.told.has_tlsa(host, attempt.at);
+        && is_signed(drill, hop)
+        && is_signed(drill, host)
+        && drill.dns.has_tlsa(host, attempt.at);
     let policy = match tls {
-        TlsPolicy::MtaSts | TlsPolicy::Dane => policy_in_force(case, hop, attempt.at),
+        TlsPolicy::MtaSts | TlsPolicy::Dane => policy_in_force(drill, hop, attempt.at),
         _ => None,
     };
     let by_sts = !by_dane && policy.is_some();
@@ -66,17 +69,21 @@ fn unprotected(case: &Case<'_>, message: &Message, attempt: &Attempt) -> Option<
 }
 
 /// Whether a name lies in a zone that the scenario has signed.
-fn is_signed(case: &Case<'_>, name: &Domain) -> bool {
-    case.scenario.dnssec.iter().any(|apex| name.is_within(apex))
+fn is_signed(drill: &DrillFacts<'_>, name: &Domain) -> bool {
+    drill
+        .scenario
+        .dnssec
+        .iter()
+        .any(|apex| name.is_within(apex))
 }
 
 /// The policy that enforces something at a moment: the one fetched last, as long as it may be kept.
-fn policy_in_force<'a>(case: &Case<'a>, hop: &Domain, at: Moment) -> Option<&'a Policy> {
-    let last = case.told.policy_fetched(&policy_host(hop), at)?;
+fn policy_in_force<'a>(drill: &DrillFacts<'a>, hop: &Domain, at: Moment) -> Option<&'a Policy> {
+    let last = drill.dns.policy_fetched(&policy_host(hop), at)?;
     let served = |row: &&PolicyRow| {
         row.domain == *hop && row.from <= last && row.until.is_none_or(|until| last < until)
     };
-    let row = case.scenario.policies.iter().find(served)?;
+    let row = drill.scenario.policies.iter().find(served)?;
     // One that is not valid counts as none (RFC 8461 section 3.3).
     let policy = row.policy.as_ref()?;
     (policy.mode == Mode::Enforce && at < last.after(policy.max_age)).then_some(policy)

@@ -10,11 +10,11 @@ use hickory_proto::rr::Name;
 
 use super::{
     super::{
-        entries::{Entries, Entry, ZoneMistake},
+        entries::{Entries, ZoneEntry, ZoneMistake},
         generate::Range as Steps,
         words::Manner,
     },
-    Context, Frame, Line,
+    Context, Frame, LineCounter,
 };
 
 /// Files within files: a bound that ends a file which includes itself.
@@ -89,7 +89,11 @@ impl Context<'_> {
     }
 
     /// The records of `$GENERATE RANGE OWNER [TTL] [CLASS] TYPE DATA`, as BIND makes them.
-    pub(super) fn generate(&mut self, frame: &Frame<'_>, entry: &Entry) -> Result<(), ZoneMistake> {
+    pub(super) fn generate(
+        &mut self,
+        frame: &Frame<'_>,
+        entry: &ZoneEntry,
+    ) -> Result<(), ZoneMistake> {
         let at = |range: &Range<usize>, message: String| ZoneMistake {
             offset: range.start,
             message,
@@ -144,7 +148,7 @@ impl Context<'_> {
                     format!("{} (made by $GENERATE: {line:?})", mistake.message),
                 )
             })?;
-            let mut lines = Line::default();
+            let mut lines = LineCounter::default();
             self.written
                 .records
                 .extend(record.map(|record| frame.entered(record, first.start, &mut lines)));

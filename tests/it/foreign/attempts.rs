@@ -1,6 +1,6 @@
 //! Attempts of a sender that says nothing.
 
-use mxdrill::verdict::Witness::{Command, Server};
+use mxdrill::verdict::SenderKind::{Command, MailServer};
 
 use super::each_is_noticed;
 use crate::trial::{ONE, Trial};
@@ -32,43 +32,48 @@ const THIRD: &str = "1800s m tries mx1[1] accepted";
 
 #[test]
 fn an_attempt_that_is_missing_or_twice_there_or_out_of_order_is_noticed() {
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         each_is_noticed(
             RETRIED,
             &[
                 (
-                    witness,
+                    sender_kind,
                     FIRST,
                     "",
                     "attempts of message m, preference-order, next-candidate",
                 ),
-                (witness, SECOND, "", "attempts of message m, next-candidate"),
                 (
-                    witness,
+                    sender_kind,
+                    SECOND,
+                    "",
+                    "attempts of message m, next-candidate",
+                ),
+                (
+                    sender_kind,
                     THIRD,
                     "",
                     "outcome of message m, taker of message m, attempts of message m",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     FIRST,
                     "1s m tries mx1[1] refused\n1s m tries mx1[1] refused",
                     "attempts of message m, next-candidate, retry-waits",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     SECOND,
                     "2s m tries mx2[2] 451 at rcpt\n2s m tries mx2[2] 451 at rcpt",
                     "attempts of message m, retry-waits",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     THIRD,
                     "1800s m tries mx1[1] accepted\n1801s m tries mx1[1] accepted",
                     "attempts of message m, delivered-once",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     FIRST,
                     "3s m tries mx1[1] refused",
                     "attempts of message m, preference-order",
@@ -80,32 +85,37 @@ fn an_attempt_that_is_missing_or_twice_there_or_out_of_order_is_noticed() {
 
 #[test]
 fn an_attempt_at_another_address_or_with_another_result_is_noticed() {
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         each_is_noticed(
             RETRIED,
             &[
                 (
-                    witness,
+                    sender_kind,
                     "1s  m tries mx1[1] refused",
                     "1s m tries www[80] refused",
                     "attempts of message m, within-route",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "1800s m tries mx1[1]",
                     "1800s m tries mx2[2]",
                     // The host that was down may be remembered.
                     "taker of message m, attempts of message m",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "mx1[1] refused",
                     "mx1[1] timeout",
                     "attempts of message m",
                 ),
-                (witness, "mx2[2] 451", "mx2[2] 450", "attempts of message m"),
                 (
-                    witness,
+                    sender_kind,
+                    "mx2[2] 451",
+                    "mx2[2] 450",
+                    "attempts of message m",
+                ),
+                (
+                    sender_kind,
                     "mx2[2] 451 at rcpt",
                     "mx2[2] 550 at rcpt",
                     "attempts of message m, permanent-is-final",
@@ -124,9 +134,9 @@ fn a_moment_is_that_of_a_command_to_two_seconds_and_a_mail_servers_own() {
             (Command, "1800s m", "1798s m", ""),
             (Command, "1800s m", "1803s m", "attempts of message m"),
             (Command, "1800s m", "1797s m", "attempts of message m"),
-            (Server, "1800s m", "62s m", ""),
-            (Server, "1800s m", "5000s m", ""),
-            (Server, "1800s m", "50s m", "retry-waits"),
+            (MailServer, "1800s m", "62s m", ""),
+            (MailServer, "1800s m", "5000s m", ""),
+            (MailServer, "1800s m", "50s m", "retry-waits"),
         ],
     );
 }
@@ -153,7 +163,7 @@ const REMEMBERED: Trial<'static> = Trial {
           1s  m tries mx1[1] refused
           1s  m tries mx2[2] accepted
           99s n tries mx2[2] accepted",
-    witness: Server,
+    sender_kind: MailServer,
     ..ONE
 };
 
@@ -164,31 +174,31 @@ fn a_mail_server_may_know_from_another_message_that_a_host_is_dead() {
         &[
             // It tries the host for yet another message right after: it has no such memory.
             (
-                Server,
+                MailServer,
                 "99s n",
                 "0s n",
                 "attempts of message n, preference-order",
             ),
             (
-                Server,
+                MailServer,
                 "mx1[1] refused\n",
                 "mx1[1] timeout\n",
                 "attempts of message m, attempts of message n",
             ),
             (
-                Server,
+                MailServer,
                 "stage = 'connect'",
                 "stage = 'mail'",
                 "attempts of message n",
             ),
             (
-                Server,
+                MailServer,
                 "1s  m tries mx1[1] refused\n",
                 "",
                 "attempts of message m, attempts of message n, preference-order, preference-order",
             ),
             (
-                Server,
+                MailServer,
                 "99s n tries mx2[2] accepted",
                 "",
                 "attempts of message n",
@@ -196,7 +206,7 @@ fn a_mail_server_may_know_from_another_message_that_a_host_is_dead() {
         ],
     );
     let trial = Trial {
-        witness: Command,
+        sender_kind: Command,
         ..REMEMBERED
     };
     let found = trial.found_with("99s n", "98s n");
@@ -220,13 +230,13 @@ fn a_mail_server_that_takes_a_message_up_after_its_time_may_try_it_once_more() {
     };
     each_is_noticed(trial, &[]);
     let server = Trial {
-        witness: Server,
+        sender_kind: MailServer,
         ..trial
     };
     server.breaks_nothing();
     assert_eq!(server.found_with("3601s", "3600s"), "attempts of message m");
     let command = Trial {
-        witness: Command,
+        sender_kind: Command,
         ..trial
     };
     assert_eq!(
@@ -249,20 +259,20 @@ fn a_client_may_speak_once_in_tls_before_it_looks_at_the_certificate() {
               0s m tries mx1[1] tls left",
         ..ONE
     };
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         each_is_noticed(
             trial,
             &[
-                (witness, "tls left", "left", "attempts of message m"),
+                (sender_kind, "tls left", "left", "attempts of message m"),
                 (
-                    witness,
+                    sender_kind,
                     "tls left",
                     "close at starttls",
                     "attempts of message m",
                 ),
-                (witness, "result = 'tls'", "result = 'insecure'", ""),
+                (sender_kind, "result = 'tls'", "result = 'insecure'", ""),
                 (
-                    witness,
+                    sender_kind,
                     "result = 'tls'",
                     "result = 'closed'",
                     "attempts of message m",
@@ -309,8 +319,11 @@ fn a_mail_server_that_tries_a_dead_host_right_after_has_no_memory_of_it() {
 
 #[test]
 fn the_number_of_attempts_is_that_of_a_mail_server_where_it_has_one_message() {
-    for witness in [Command, Server] {
-        let trial = Trial { witness, ..RETRIED };
+    for sender_kind in [Command, MailServer] {
+        let trial = Trial {
+            sender_kind,
+            ..RETRIED
+        };
         assert_eq!(
             trial.found_with("by =", "attempt_count = 2\nby ="),
             "number of attempts of message m"
@@ -328,7 +341,7 @@ fn a_pause_ends_a_pass_of_a_sender_that_does_not_number_them() {
               0s   asks mx2 A: 2
               1s   m tries mx1[1] 451 at rcpt
               60s  m tries mx2[2] accepted",
-        witness: Command,
+        sender_kind: Command,
         ..ONE
     };
     trial.breaks_nothing();
@@ -369,7 +382,7 @@ fn where_it_is_not_sure_which_message_an_attempt_was_for_nothing_is_held_against
               1s m tries mx1[1] refused
               2s m tries mx1[1] refused
               3s m tries mx1[1] refused",
-        witness: Command,
+        sender_kind: Command,
         ..ONE
     };
     trial.breaks_nothing();
@@ -396,7 +409,7 @@ fn a_second_candidate_is_missed_by_whichever_of_the_messages_that_an_attempt_may
               0s asks mx2 A: 2
               1s m tries mx1[1] refused
               2s n tries mx1[1] refused",
-        witness: Server,
+        sender_kind: MailServer,
     };
     let missed = |id: &str, at: &str| {
         format!(
@@ -404,8 +417,11 @@ fn a_second_candidate_is_missed_by_whichever_of_the_messages_that_an_attempt_may
              mx1.example.test refused [192.0.2.1] +{at}, for {id} or a message like it"
         )
     };
-    for witness in [Command, Server] {
-        let trial = Trial { witness, ..trial };
+    for sender_kind in [Command, MailServer] {
+        let trial = Trial {
+            sender_kind,
+            ..trial
+        };
         let found = trial.verdict().0;
         assert_eq!(found, [missed("m", "1s"), missed("n", "2s")]);
         let more = |line: &str| {
@@ -450,7 +466,7 @@ fn an_address_of_two_exchangers_may_be_tried_for_each_of_them() {
               0s asks mx2 A: 1
               1s m tries mx1+mx2[1] refused
               2s m tries mx1+mx2[1] refused",
-        witness: Command,
+        sender_kind: Command,
         ..ONE
     };
     trial.breaks_nothing();
@@ -476,7 +492,7 @@ fn two_domains_have_passes_of_their_own() {
               1s n tries h2.test[2] 451 at rcpt
               2s n tries h1.test[1] accepted
               2s m tries h2.test[2] accepted",
-        witness: Command,
+        sender_kind: Command,
     };
     trial.breaks_nothing();
     assert_eq!(
@@ -494,7 +510,7 @@ fn a_client_may_come_again_at_once_where_its_ehlo_or_a_parameter_was_not_underst
               0s asks mx1 A: 1
               1s m tries mx1[1] 502 at helo
               2s m tries mx1[1] accepted",
-        witness: Command,
+        sender_kind: Command,
         ..ONE
     };
     trial.breaks_nothing();

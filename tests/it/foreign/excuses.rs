@@ -1,12 +1,12 @@
 //! What excuses a foreign sender excuses no more than that: each holds as it is, and not when the one thing
 //! that matters is another.
 
-use mxdrill::verdict::Witness::{self, Command, Server};
+use mxdrill::verdict::SenderKind::{self, Command, MailServer};
 
 use crate::trial::ZONE;
 
-fn broken(rest: &str, log: &str, witness: Witness) -> Vec<String> {
-    super::knowledge::broken(ZONE, rest, log, witness)
+fn broken(rest: &str, log: &str, sender_kind: SenderKind) -> Vec<String> {
+    super::knowledge::broken(ZONE, rest, log, sender_kind)
 }
 
 const ONE: &str = "messages = [{ id = 'm', to = 'a@example.test' }]\n";
@@ -19,15 +19,15 @@ fn a_lookup_that_failed_for_a_while_excuses_nothing_days_later() {
     };
     let at = |at: &str| format!("0s given m\n{at} m tries mx2[2] accepted");
     let early = "0s given m\n5m m tries mx2[2] accepted";
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         let until = rest(", until = '1m'", "servfail");
-        assert_eq!(broken(&until, early, witness), NONE);
-        assert_eq!(broken(&until, &at("2d"), witness), ["preference-order"]);
+        assert_eq!(broken(&until, early, sender_kind), NONE);
+        assert_eq!(broken(&until, &at("2d"), sender_kind), ["preference-order"]);
         let for_good = rest("", "servfail");
-        assert_eq!(broken(&for_good, &at("2d"), witness), NONE);
+        assert_eq!(broken(&for_good, &at("2d"), sender_kind), NONE);
         // What only takes its time is an answer.
         let late = rest("", "delay 1s");
-        assert_eq!(broken(&late, early, witness), ["preference-order"]);
+        assert_eq!(broken(&late, early, sender_kind), ["preference-order"]);
     }
 }
 
@@ -42,10 +42,10 @@ fn a_fault_of_one_exchanger_is_no_reason_to_give_up_on_all() {
         format!("{ONE}faults = [{}]\n", rows.collect::<String>())
     };
     assert_eq!(
-        broken(&faults(&["mx2"]), returned, Server),
+        broken(&faults(&["mx2"]), returned, MailServer),
         ["transient-is-retried"]
     );
-    assert_eq!(broken(&faults(&["mx1", "mx2"]), returned, Server), NONE);
+    assert_eq!(broken(&faults(&["mx1", "mx2"]), returned, MailServer), NONE);
 }
 
 #[test]
@@ -53,9 +53,9 @@ fn a_full_mailbox_may_be_returned_and_a_busy_one_may_not() {
     let returned = |code: &str| {
         format!("0s given m\n0s m tries mx1[1] a@example.test={code} {code} at rcpt\n1s returns m")
     };
-    assert_eq!(broken(ONE, &returned("552"), Server), NONE);
+    assert_eq!(broken(ONE, &returned("552"), MailServer), NONE);
     assert_eq!(
-        broken(ONE, &returned("452"), Server)
+        broken(ONE, &returned("452"), MailServer)
             .last()
             .map(String::as_str),
         Some("transient-is-retried")

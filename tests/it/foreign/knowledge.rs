@@ -1,16 +1,16 @@
 //! What a sender that says nothing may have known of the DNS is not held against it.
 
-use mxdrill::verdict::Witness::{self, Command, Server};
+use mxdrill::verdict::SenderKind::{self, Command, MailServer};
 
 use crate::trial::{ONE, Trial, ZONE};
 
 /// The rules that a log breaks.
-pub(super) fn broken(zone: &str, rest: &str, log: &str, witness: Witness) -> Vec<String> {
+pub(super) fn broken(zone: &str, rest: &str, log: &str, sender_kind: SenderKind) -> Vec<String> {
     let trial = Trial {
         zone,
         rest,
         log,
-        witness,
+        sender_kind,
     };
     let found = trial.verdict().0.into_iter();
     found
@@ -22,8 +22,8 @@ pub(super) fn broken(zone: &str, rest: &str, log: &str, witness: Witness) -> Vec
 fn an_answer_from_before_a_change_may_be_kept_for_its_ttl() {
     let rest = "messages = [{ id = 'm', at = '10m', to = 'a@example.test' }]\n\
                 updates = [{ at = '10m', delete = 'example.test MX', add = 'example.test. MX 10 www.example.test.' }]\n";
-    for witness in [Command, Server] {
-        let tried = |log: &str| broken(ZONE, rest, log, witness);
+    for sender_kind in [Command, MailServer] {
+        let tried = |log: &str| broken(ZONE, rest, log, sender_kind);
         let none: [&str; 0] = [];
         assert_eq!(tried("10m given m\n10m m tries www[80] accepted"), none);
         // And a pass that was looked up with it may take ten minutes.
@@ -49,7 +49,7 @@ fn what_a_fault_tells_those_who_ask_may_have_been_told() {
                 faults = [{ query = 'example.test MX', effect = 'nodata', from = '5s' }]\n";
     let log = "0s given m\n5s m tries example.test[9] accepted";
     let none: [&str; 0] = [];
-    assert_eq!(broken(zone, rest, log, Server), none);
+    assert_eq!(broken(zone, rest, log, MailServer), none);
     for (written, instead) in [
         ("'nodata'", "'servfail'"),
         ("'5s'", "'6s'"),
@@ -57,7 +57,7 @@ fn what_a_fault_tells_those_who_ask_may_have_been_told() {
     ] {
         let rest = rest.replace(written, instead);
         assert_eq!(
-            broken(zone, &rest, log, Server),
+            broken(zone, &rest, log, MailServer),
             ["mx-over-address"],
             "{instead}"
         );
@@ -78,8 +78,8 @@ fn who_asks_for_one_address_family_need_not_know_the_other() {
         )
     };
     let none: [&str; 0] = [];
-    for witness in [Command, Server] {
-        let tried = |asked: &str| broken(zone, ONE.rest, &log(asked), witness);
+    for sender_kind in [Command, MailServer] {
+        let tried = |asked: &str| broken(zone, ONE.rest, &log(asked), sender_kind);
         assert_eq!(tried("0s asks mx1 A nodata\n0s asks mx2 A: 2"), none);
         assert_eq!(tried("0s asks mx2 A: 2"), none);
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Exchangers whose names are none of hosts (RFC 1123 section 2.1): some senders use them, some do not.
 
-use mxdrill::verdict::Witness::{self, Command, Server};
+use mxdrill::verdict::SenderKind::{self, Command, MailServer};
 
 use super::knowledge::broken;
 use crate::log::SENDER;
@@ -19,8 +19,13 @@ fn zone(name: &str, preference: u16) -> String {
     )
 }
 
-fn tried(name: &str, log: &str, witness: Witness) -> Vec<String> {
-    broken(&zone(name, 10), ONE, &log.replace("NAME", name), witness)
+fn tried(name: &str, log: &str, sender_kind: SenderKind) -> Vec<String> {
+    broken(
+        &zone(name, 10),
+        ONE,
+        &log.replace("NAME", name),
+        sender_kind,
+    )
 }
 
 #[test]
@@ -29,20 +34,20 @@ fn a_foreign_sender_may_leave_out_an_exchanger_whose_name_is_none_of_a_host() {
     // Some system libraries refuse the name once they have been told its address.
     let refused = "0s given m\n0s asks NAME.example.test A: 1\n0s m tries mx2[2] accepted";
     let not_next = "0s given m\n0s m tries mx2[2] 451 at rcpt\n30m m tries mx2[2] accepted";
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         for name in ODD {
-            assert_eq!(tried(name, passed_over, witness), NONE, "{name}");
-            assert_eq!(tried(name, refused, witness), NONE, "{name}");
-            assert_eq!(tried(name, not_next, witness), NONE, "{name}");
+            assert_eq!(tried(name, passed_over, sender_kind), NONE, "{name}");
+            assert_eq!(tried(name, refused, sender_kind), NONE, "{name}");
+            assert_eq!(tried(name, not_next, sender_kind), NONE, "{name}");
         }
         for name in PLAIN {
             assert_eq!(
-                tried(name, passed_over, witness),
+                tried(name, passed_over, sender_kind),
                 ["preference-order"],
                 "{name}"
             );
             assert_eq!(
-                tried(name, refused, witness),
+                tried(name, refused, sender_kind),
                 ["preference-order"],
                 "{name}"
             );
@@ -53,14 +58,14 @@ fn a_foreign_sender_may_leave_out_an_exchanger_whose_name_is_none_of_a_host() {
 
 #[test]
 fn a_foreign_sender_may_use_it_as_any_other() {
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         for name in ODD {
             let first = format!("0s given m\n0s m tries {name}.example.test[1] accepted");
-            assert_eq!(tried(name, &first, witness), NONE, "{name}");
+            assert_eq!(tried(name, &first, sender_kind), NONE, "{name}");
             let both = format!(
                 "0s given m\n0s m tries {name}.example.test[1] refused\n0s m tries mx2[2] accepted"
             );
-            assert_eq!(tried(name, &both, witness), NONE, "{name}");
+            assert_eq!(tried(name, &both, sender_kind), NONE, "{name}");
         }
     }
 }
@@ -69,15 +74,23 @@ fn a_foreign_sender_may_use_it_as_any_other() {
 fn where_no_other_exchanger_is_left_the_message_may_be_returned_at_once() {
     let returned = "0s given m\n1s returns m";
     let alone = |name: &str| format!("$ORIGIN example.test.\n@ MX 10 {name}\n{name} A 192.0.2.1\n");
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         for name in ODD {
-            assert_eq!(broken(&alone(name), ONE, returned, witness), NONE, "{name}");
+            assert_eq!(
+                broken(&alone(name), ONE, returned, sender_kind),
+                NONE,
+                "{name}"
+            );
             // Another one that can be sent to is no worse for it.
-            assert_eq!(tried(name, returned, witness), ["route-is-tried"], "{name}");
+            assert_eq!(
+                tried(name, returned, sender_kind),
+                ["route-is-tried"],
+                "{name}"
+            );
         }
         for name in PLAIN {
             assert_eq!(
-                broken(&alone(name), ONE, returned, witness),
+                broken(&alone(name), ONE, returned, sender_kind),
                 ["route-is-tried"],
                 "{name}"
             );
@@ -115,10 +128,10 @@ fn a_notification_that_only_such_an_exchanger_would_take_is_not_missed() {
                 [expect.m]\noutcome = 'bounced'\n";
     let log = "0s given m\n0s m tries mx1[1] 550 at rcpt";
     for name in ODD {
-        assert_eq!(broken(&zone(name), rest, log, Server), NONE, "{name}");
+        assert_eq!(broken(&zone(name), rest, log, MailServer), NONE, "{name}");
     }
     for name in PLAIN {
         let missed = ["outcome of message m"];
-        assert_eq!(broken(&zone(name), rest, log, Server), missed, "{name}");
+        assert_eq!(broken(&zone(name), rest, log, MailServer), missed, "{name}");
     }
 }

@@ -1,6 +1,6 @@
 //! Notifications, totals and mail of others, of a sender that says nothing.
 
-use mxdrill::verdict::Witness::{Command, Server};
+use mxdrill::verdict::SenderKind::{Command, MailServer};
 
 use super::each_is_noticed;
 use crate::trial::{ONE, Trial};
@@ -37,10 +37,10 @@ fn a_notification_that_is_missing_or_about_another_message_or_twice_there_is_not
         &[
             // A command may have said so where the lab does not see it.
             (Command, "2s returns m 5.1.1", "", ""),
-            (Server, "2s returns m 5.1.1", "", &missing),
-            (Server, "2s returns m 5.1.1", "2s returns n 5.1.1", lost),
+            (MailServer, "2s returns m 5.1.1", "", &missing),
+            (MailServer, "2s returns m 5.1.1", "2s returns n 5.1.1", lost),
             (
-                Server,
+                MailServer,
                 "2s returns m 5.1.1",
                 "2s m.bounce.1 tries bounces.sender.test[198.51.100.25] refused",
                 "number of notifications",
@@ -52,13 +52,13 @@ fn a_notification_that_is_missing_or_about_another_message_or_twice_there_is_not
                 "number of notifications",
             ),
             (
-                Server,
+                MailServer,
                 "2s returns m 5.1.1",
                 "2s returns m 5.1.1\n3s returns m",
                 "number of notifications",
             ),
             // Nobody hears of what is returned to a domain that is not there.
-            (Server, "me@sender.test", "me@nowhere.test", ""),
+            (MailServer, "me@sender.test", "me@nowhere.test", ""),
         ],
     );
     let unseen = Trial {
@@ -73,28 +73,33 @@ fn a_notification_that_is_missing_or_about_another_message_or_twice_there_is_not
         unseen,
         &[
             (
-                Server,
+                MailServer,
                 "bounced = 1",
                 "bounced = { min = 2 }",
                 "bounced messages",
             ),
-            (Server, "bounced = 1", "bounced = 0", ""),
-            (Server, "deferred = 0", "deferred = { min = 1 }", ""),
+            (MailServer, "bounced = 1", "bounced = 0", ""),
+            (MailServer, "deferred = 0", "deferred = { min = 1 }", ""),
             (
-                Server,
+                MailServer,
                 "deferred = 0",
                 "deferred = { min = 2 }",
                 "deferred messages",
             ),
             (
-                Server,
+                MailServer,
                 "delivered = 0",
                 "delivered = 1",
                 "delivered messages",
             ),
-            (Server, "outcome = 'bounced'", "outcome = 'deferred'", ""),
             (
-                Server,
+                MailServer,
+                "outcome = 'bounced'",
+                "outcome = 'deferred'",
+                "",
+            ),
+            (
+                MailServer,
                 "outcome = 'bounced'",
                 "outcome = 'delivered'",
                 "outcome of message m",
@@ -126,38 +131,38 @@ fn a_notification_that_is_missing_or_about_another_message_or_twice_there_is_not
 
 #[test]
 fn totals_of_what_was_seen_are_those_of_any_sender() {
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         each_is_noticed(
             RETURNED,
             &[
                 (
-                    witness,
+                    sender_kind,
                     "sessions = 1",
                     "sessions = 0",
                     "number of sessions",
                 ),
                 // It may use one for several messages.
-                (witness, "sessions = 1", "sessions = 2", ""),
+                (sender_kind, "sessions = 1", "sessions = 2", ""),
                 (
-                    witness,
+                    sender_kind,
                     "notifications = 1",
                     "notifications = 0",
                     "number of notifications",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "delivered = 0",
                     "delivered = 1",
                     "delivered messages",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "outcome = 'bounced'",
                     "outcome = 'deferred'",
                     "outcome of message m",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "outcome = 'bounced'",
                     "outcome = 'delivered'",
                     "outcome of message m",
@@ -168,14 +173,19 @@ fn totals_of_what_was_seen_are_those_of_any_sender() {
     each_is_noticed(
         RETURNED,
         &[
-            (Server, "bounced = 1", "bounced = 0", "bounced messages"),
-            (Server, "bounced = 1", "bounced = 2", "bounced messages"),
-            (Server, "deferred = 0", "deferred = 1", "deferred messages"),
+            (MailServer, "bounced = 1", "bounced = 0", "bounced messages"),
+            (MailServer, "bounced = 1", "bounced = 2", "bounced messages"),
+            (
+                MailServer,
+                "deferred = 0",
+                "deferred = 1",
+                "deferred messages",
+            ),
             (Command, "bounced = 1", "bounced = 0", ""),
             (Command, "deferred = 0", "deferred = 1", ""),
             (Command, "notifications = 1", "notifications = 2", ""),
             (
-                Server,
+                MailServer,
                 "notifications = 1",
                 "notifications = 2",
                 "number of notifications",
@@ -186,14 +196,14 @@ fn totals_of_what_was_seen_are_those_of_any_sender() {
 
 #[test]
 fn a_status_that_differs_is_told_and_fails_nobody() {
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         let trial = Trial {
-            witness,
+            sender_kind,
             ..RETURNED
         };
         let found = trial.with("returns m 5.1.1", "returns m 5.1.2").0;
         assert_eq!(found, ["MAY status of message m: 5.1.1; not 5.1.2"]);
-        each_is_noticed(trial, &[(witness, "returns m 5.1.1", "returns m", "")]);
+        each_is_noticed(trial, &[(sender_kind, "returns m 5.1.1", "returns m", "")]);
         // Either may be given of what was not delivered in time (RFC 3463 section 3.5).
         let expired = Trial {
             rest: &trial.rest.replace("5.1.1", "4.4.7"),
@@ -203,15 +213,15 @@ fn a_status_that_differs_is_told_and_fails_nobody() {
         each_is_noticed(
             expired,
             &[
-                (witness, "returns m 5.4.7", "returns m 4.4.7", ""),
+                (sender_kind, "returns m 5.4.7", "returns m 4.4.7", ""),
                 (
-                    witness,
+                    sender_kind,
                     "returns m 5.4.7",
                     "returns m 5.4.6",
                     "status of message m",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "status = '4.4.7'",
                     "status = '5.1.1'",
                     "status of message m",
@@ -230,7 +240,7 @@ fn mail_of_strangers_is_noted() {
               0s asks mx1 A: 1
               0s m tries mx1[1] accepted
               0s ? tries www[80] accepted",
-        witness: Server,
+        sender_kind: MailServer,
         ..ONE
     };
     let (found, notes) = trial.verdict();
@@ -258,7 +268,7 @@ fn what_is_returned_before_its_time_needs_a_reason() {
         let trial = Trial {
             rest,
             log: &log,
-            witness: Server,
+            sender_kind: MailServer,
             ..ONE
         };
         trial
@@ -286,20 +296,20 @@ fn of_a_message_from_the_null_reverse_path_a_mail_server_returns_nothing() {
     let trial = Trial {
         rest: "messages = [{ id = 'm', from = '', to = 'a@example.test' }]\n[expect]\nbounced = 1\n[expect.m]\noutcome = 'bounced'",
         log: "0s given m\n0s asks example.test MX: 10 mx1\n0s asks mx1 A: 1\n0s m tries mx1[1] 550 at rcpt",
-        witness: Server,
+        sender_kind: MailServer,
         ..ONE
     };
     each_is_noticed(
         trial,
         &[
             (
-                Server,
+                MailServer,
                 "from = ''",
                 "from = 'me@sender.test'",
                 "bounced messages, outcome of message m",
             ),
             (
-                Server,
+                MailServer,
                 "bounced = 1",
                 "bounced = { min = 2 }",
                 "bounced messages",

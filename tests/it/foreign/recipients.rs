@@ -1,6 +1,6 @@
 //! Several recipients of a sender that says nothing, and a session for each of them.
 
-use mxdrill::verdict::Witness::{Command, Server};
+use mxdrill::verdict::SenderKind::{Command, MailServer};
 
 use super::each_is_noticed;
 use crate::{
@@ -33,43 +33,43 @@ const SPLIT: Trial<'static> = Trial {
 
 #[test]
 fn a_session_for_each_recipient_is_one_attempt_for_all_of_them() {
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         each_is_noticed(
             SPLIT,
             &[
                 (
-                    witness,
+                    sender_kind,
                     "level = 'MUST'",
                     "level = 'SHOULD'",
                     "number of sessions",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "4s m tries mx2[2] only=b@",
                     "4s m tries mx2[2] only=a@",
                     "copies of message m, attempts of message m, preference-order, delivered-once",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "4s m tries mx2[2] only=b@example.test accepted",
                     "4s m tries mx2[2] only=b@example.test 451 at data",
                     "attempts of message m",
                 ),
-                (witness, "4s m tries mx2[2]", "61s m tries mx2[2]", ""),
+                (sender_kind, "4s m tries mx2[2]", "61s m tries mx2[2]", ""),
                 (
-                    witness,
+                    sender_kind,
                     "4s m tries mx2[2]",
                     "62s m tries mx2[2]",
                     "attempts of message m",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "3s m tries mx1[1] only=b@",
                     "3s m tries mx1[1] only=a@",
                     "attempts of message m, retry-waits",
                 ),
                 (
-                    witness,
+                    sender_kind,
                     "1s m tries mx1[1] only=a@example.test 451 at rcpt",
                     "1s m tries mx1[1] refused",
                     "attempts of message m",
@@ -95,8 +95,11 @@ fn sessions_that_come_to_no_recipient_are_one_attempt_for_all_as_well() {
               4s m tries mx2[2] only=b@example.test accepted",
         ..SPLIT
     };
-    for witness in [Command, Server] {
-        let trial = Trial { witness, ..trial };
+    for sender_kind in [Command, MailServer] {
+        let trial = Trial {
+            sender_kind,
+            ..trial
+        };
         trial.breaks_nothing();
         let once_more = "1s m tries mx1[1] refused\n1s m tries mx1[1] refused\n";
         let found = trial.found_with("1s m tries mx1[1] refused\n", once_more);
@@ -130,11 +133,11 @@ fn of_recipients_of_which_one_is_refused_the_attempt_is_the_others() {
             "0s given m\n0s asks example.test MX: 10 mx1, 20 mx2\n0s asks mx1 A: 1\n0s asks mx2 A: 2\n\
              1s m tries mx1[1] {first}\n2s m tries mx1[1] {second}\n2s returns m 5.1.1"
         );
-        for witness in [Command, Server] {
+        for sender_kind in [Command, MailServer] {
             let trial = Trial {
                 rest: &rest,
                 log: &log,
-                witness,
+                sender_kind,
                 ..SPLIT
             };
             trial.breaks_nothing();
@@ -147,7 +150,7 @@ fn of_recipients_of_which_one_is_refused_the_attempt_is_the_others() {
     }
     // A sender inside says what it does: two attempts are two.
     let inside = Trial {
-        witness: SENDER,
+        sender_kind: SENDER,
         ..SPLIT
     };
     let found = inside.found_with("sessions = 1", "sessions = 4");
@@ -177,11 +180,11 @@ fn a_recipient_to_whose_command_the_connection_was_closed_is_known_all_the_same(
               3s m tries mx2[2] accepted",
         ..SPLIT
     };
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         each_is_noticed(
             trial,
             &[(
-                witness,
+                sender_kind,
                 "2s m tries mx1[1] only=b@",
                 "2s m tries mx1[1] only=a@",
                 "attempts of message m, next-candidate, retry-waits",
@@ -202,11 +205,11 @@ fn a_recipient_who_was_refused_for_good_is_not_named_again_even_if_nothing_is_an
               2s m tries mx2[2] only=b@example.test close at rcpt",
         ..ONE
     };
-    for witness in [Command, Server] {
+    for sender_kind in [Command, MailServer] {
         each_is_noticed(
             trial,
             &[(
-                witness,
+                sender_kind,
                 "2s m tries mx2[2] only=b@",
                 "2s m tries mx2[2] only=a@",
                 "permanent-is-final",
@@ -231,8 +234,11 @@ fn a_request_that_is_repeated_for_sure_is_found_behind_one_that_may_be_another_m
               31m n tries mx1[1] accepted",
         ..ONE
     };
-    for witness in [Command, Server] {
-        let trial = Trial { witness, ..trial };
+    for sender_kind in [Command, MailServer] {
+        let trial = Trial {
+            sender_kind,
+            ..trial
+        };
         trial.breaks_nothing();
         let found = trial.found_with("30m m tries mx1[1] only=c@", "30m m tries mx1[1] only=a@");
         assert_eq!(found, "permanent-is-final");
@@ -258,8 +264,11 @@ fn what_becomes_of_a_recipient_is_held_as_strongly_as_the_drill_says_and_another
               1s m tries mx1[1] accepted",
         ..ONE
     };
-    for witness in [Command, Server] {
-        let trial = Trial { witness, ..trial };
+    for sender_kind in [Command, MailServer] {
+        let trial = Trial {
+            sender_kind,
+            ..trial
+        };
         trial.breaks_nothing();
         let found = trial.with("= 'delivered' }", "= 'bounced' }").0;
         let told = "MUST outcome for a@example.test of message m: bounced; not delivered";

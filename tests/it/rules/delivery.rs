@@ -1,6 +1,6 @@
 //! What becomes of a message.
 
-use mxdrill::verdict::Witness;
+use mxdrill::verdict::SenderKind;
 
 use crate::{
     log::SENDER,
@@ -80,7 +80,7 @@ fn no_recipient_is_delivered_to_twice() {
 
 #[test]
 fn local_parts_in_another_case_are_other_recipients_and_domains_are_not() {
-    for witness in [SENDER, Witness::Server] {
+    for sender_kind in [SENDER, SenderKind::MailServer] {
         let trial = Trial {
             rest: "sender = {}\nmessages = [{ id = 'm', to = ['Smith@example.test', 'smith@example.test'] }]",
             log: "0s given m
@@ -88,7 +88,7 @@ fn local_parts_in_another_case_are_other_recipients_and_domains_are_not() {
                   0s asks mx1 A: 1
                   0s m tries mx1[1] only=Smith@example.test accepted
                   1h m tries mx1[1] pass=2 only=smith@example.test accepted",
-            witness,
+            sender_kind,
             ..ONE
         };
         trial.breaks_nothing();

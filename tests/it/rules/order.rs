@@ -1,6 +1,6 @@
 //! In which order a sender goes to exchangers.
 
-use mxdrill::verdict::Witness;
+use mxdrill::verdict::SenderKind;
 
 use crate::trial::{ONE, Trial, ZONE};
 
@@ -233,12 +233,12 @@ fn the_shares_of_a_command_count_and_those_of_a_mail_server_do_not() {
     };
     let finding = "MUST equals-share: some of 40 first attempts at mx2.example.test; not none";
     Trial {
-        witness: Witness::Command,
+        sender_kind: SenderKind::Command,
         ..trial
     }
     .breaks(finding, &[]);
     Trial {
-        witness: Witness::Server,
+        sender_kind: SenderKind::MailServer,
         ..trial
     }
     .breaks_nothing();

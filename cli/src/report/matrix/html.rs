@@ -17,7 +17,7 @@ const MOST_SYSLOG: usize = 6 * 1024;
 
 /// What the page shows.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct HtmlPage<'a> {
     grades: Vec<Meaning>,
     statements: Vec<Statement>,
     #[serde(flatten)]
@@ -42,7 +42,7 @@ pub(crate) fn html(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
         let mut rows = matrix.rows.iter();
         rows.any(|row| row.covers.contains(&statement.number))
     };
-    let shown = Shown {
+    let shown = HtmlPage {
         grades: grades.collect(),
         statements: statements().into_iter().filter(is_covered).collect(),
         matrix: &without_ballast(matrix),
@@ -100,12 +100,12 @@ fn drop_nothings(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conform::matrix::{Judged, Row};
+    use crate::conform::matrix::{Judged, MatrixRow};
     use mxdrill::level::Level;
 
     #[test]
     fn nothing_in_the_data_ends_the_page() {
-        let row = Row {
+        let row = MatrixRow {
             path: "scenarios/a.toml".to_owned(),
             summary: "</script><!-- <script>".to_owned(),
             level: Level::Must,

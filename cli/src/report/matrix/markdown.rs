@@ -10,7 +10,7 @@ use super::{
     plain::{address, anchor, escaped, path, script},
     reasons,
 };
-use crate::conform::matrix::{Grade, Judged, Matrix, Row, statements};
+use crate::conform::matrix::{Grade, Judged, Matrix, MatrixRow, statements};
 
 /// A page for a repository.
 pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
@@ -104,7 +104,7 @@ fn departures(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     ];
     for (grade, title) in kinds {
         let rows = matrix.rows.iter();
-        let rows: Vec<&Row> = rows
+        let rows: Vec<&MatrixRow> = rows
             .filter(|row| row.cells.iter().any(|cell| cell.grade == grade))
             .collect();
         if rows.is_empty() {
@@ -234,7 +234,7 @@ mod tests {
             evidence: Some(serde_json::from_value(evidence.clone()).expect("a cell")),
             ..Judged::without_run(grade, text())
         };
-        let row = |grade| Row {
+        let row = |grade| MatrixRow {
             path: text(),
             summary: text(),
             level: Level::Must,

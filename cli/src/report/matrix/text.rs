@@ -9,7 +9,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use super::reasons;
-use crate::conform::matrix::{Grade, Matrix, Row};
+use crate::conform::matrix::{Grade, Matrix, MatrixRow};
 
 /// The width of a column in characters, which the longest grade fits into.
 const WIDTH: usize = 12;
@@ -27,14 +27,14 @@ pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
         "",
         heads.map(|column| (column.id.clone(), None)),
     )?;
-    let mut groups: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, Vec<&MatrixRow>> = BTreeMap::new();
     for row in &matrix.rows {
         groups.entry(row.group()).or_default().push(row);
     }
     for (group, rows) in groups {
         let tallies = (0..matrix.columns.len()).map(|index| {
             let with = |grade: Grade| {
-                let with = |row: &&&Row| row.cells[index].grade == grade;
+                let with = |row: &&&MatrixRow| row.cells[index].grade == grade;
                 rows.iter().filter(with).count()
             };
             let fit = rows.len() - with(Grade::Unfit);
@@ -42,7 +42,7 @@ pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
         });
         let group = if group.is_empty() { "drills" } else { group };
         line(out, width, group, tallies)?;
-        let is_plain = |row: &&&Row| {
+        let is_plain = |row: &&&MatrixRow| {
             let mut cells = row.cells.iter();
             cells.all(|cell| cell.grade <= Grade::Informs)
         };

@@ -13,8 +13,8 @@ use std::{
 use hickory_proto::rr::{Name, RData, RecordType};
 
 use super::{
-    super::{Placed, Reply, Source, Survey},
-    macros::{Letter, MacroString, dotted},
+    super::{DomainRecords, LocatedRecord, RecordLookup, Source},
+    macros::{MacroLetter, MacroString, dotted},
     record::{self, BadTerm, Directive, Lengths, Mechanism, Qualifier, Record},
 };
 use crate::{name::Domain, zone::address_of};
@@ -25,8 +25,7 @@ pub(crate) const MAX_LOOKUPS: usize = 10;
 pub(crate) const MAX_VOID: usize = 2;
 /// Exchangers that an `mx` term may name, and names of an address that are looked at.
 pub(crate) const MAX_NAMES: usize = 10;
-/// Stop counting here: the number of lookups is far over the limit, and includes may go in a
-/// circle.
+/// Stop counting here: the lookups are far over the limit, and includes may go in a circle.
 const ENOUGH: usize = 50;
 
 /// What a check comes to.
@@ -43,7 +42,7 @@ pub(crate) enum SpfResult {
 
 /// Who sends; what is not known of it is nothing.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Sender {
+pub(crate) struct SpfClient {
     pub(crate) address: Option<IpAddr>,
     pub(crate) local_part: Option<String>,
     pub(crate) helo: Option<String>,
@@ -51,7 +50,7 @@ pub(crate) struct Sender {
 
 /// Why a check ends in a permanent error.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Flaw {
+pub(crate) enum SpfError {
     /// A record has a term that is none.
     Term { domain: Domain, bad: BadTerm },
     /// The target of a term has no SPF record.
@@ -70,8 +69,11 @@ pub(crate) enum Flaw {
 
 /// Where names are looked up.
 pub(crate) trait Lookup: Sync {
-    fn look_up(&self, name: &Domain, record_type: RecordType)
-    -> impl Future<Output = Reply> + Send;
+    fn look_up(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+    ) -> impl Future<Output = RecordLookup> + Send;
 }
 
 impl Lookup for Source {
@@ -79,21 +81,21 @@ impl Lookup for Source {
         &self,
         name: &Domain,
         record_type: RecordType,
-    ) -> impl Future<Output = Reply> + Send {
+    ) -> impl Future<Output = RecordLookup> + Send {
         self.ask(name, record_type)
     }
 }
 
 /// A check under way.
-pub(crate) struct Check<'a, L> {
+pub(crate) struct SpfCheck<'a, L> {
     lookup: &'a L,
-    sender: Sender,
+    sender: SpfClient,
     sender_domain: Domain,
     /// Terms that cause lookups.
     pub(crate) lookups: usize,
     /// Terms whose lookups found nothing.
     void: Vec<String>,
-    pub(crate) flaws: Vec<Flaw>,
+    pub(crate) flaws: Vec<SpfError>,
     /// Targets that are not at hand.
     pub(crate) unseen: BTreeSet<Domain>,
     /// Whether a target depends on the message, by a macro of the sender.
@@ -106,12 +108,12 @@ struct Over(SpfResult);
 
 type Checking<'b, T> = Pin<Box<dyn Future<Output = T> + Send + 'b>>;
 
-impl<'a, L: Lookup> Check<'a, L> {
-    pub(crate) fn new(lookup: &'a L, sender: Sender, sender_domain: Domain) -> Self {
+impl<'a, L: Lookup> SpfCheck<'a, L> {
+    pub(crate) fn new(lookup: &'a L, sender: SpfClient, sender_domain: Domain) -> Self {
         let address = sender.address.map(|address| address.to_canonical());
         Self {
             lookup,
-            sender: Sender { address, ..sender },
+            sender: SpfClient { address, ..sender },
             sender_domain,
             lookups: 0,
             void: Vec::new(),
@@ -130,7 +132,7 @@ impl<'a, L: Lookup> Check<'a, L> {
             return SpfResult::None;
         }
         match self.look_up(domain, RecordType::TXT).await {
-            Reply::Failed => SpfResult::TempError,
+            RecordLookup::Failed => SpfResult::TempError,
             reply => match &texts(&reply)[..] {
                 [] => SpfResult::None,
                 [only] => self.of_record(domain, only).await,
@@ -145,7 +147,7 @@ impl<'a, L: Lookup> Check<'a, L> {
             Ok(record) => self.of_terms(domain, record).await,
             Err(bad) => {
                 let domain = domain.clone();
-                let flaw = self.flaw(Flaw::Term { domain, bad });
+                let flaw = self.flaw(SpfError::Term { domain, bad });
                 flaw.map_or_else(|over| over.0, |()| SpfResult::PermError)
             }
         }
@@ -240,14 +242,14 @@ impl<'a, L: Lookup> Check<'a, L> {
         let is_known = self.sender.address.is_some();
         if self.open.contains(target) && !is_known {
             let term = term.to_owned();
-            self.flaw(Flaw::Loop { term })?;
+            self.flaw(SpfError::Loop { term })?;
             return Ok(SpfResult::PermError);
         }
         let reply = self.look_up(target, RecordType::TXT).await;
-        let exists = !matches!(reply, Reply::NoDomain);
+        let exists = !matches!(reply, RecordLookup::NoDomain);
         match &reply {
-            Reply::Failed if is_known => return Err(Over(SpfResult::TempError)),
-            Reply::Failed | Reply::Unknown => {
+            RecordLookup::Failed if is_known => return Err(Over(SpfResult::TempError)),
+            RecordLookup::Failed | RecordLookup::Unknown => {
                 self.unseen.insert(target.clone());
                 return Ok(SpfResult::None);
             }
@@ -262,11 +264,11 @@ impl<'a, L: Lookup> Check<'a, L> {
                 result => Ok(result),
             },
             [] => self
-                .flaw(Flaw::NoRecord { term, exists })
+                .flaw(SpfError::NoRecord { term, exists })
                 .map(|()| SpfResult::PermError),
             several => {
                 let count = several.len();
-                self.flaw(Flaw::Several { term, count })
+                self.flaw(SpfError::Several { term, count })
                     .map(|()| SpfResult::PermError)
             }
         }
@@ -292,7 +294,7 @@ impl<'a, L: Lookup> Check<'a, L> {
             .collect();
         if hosts.len() > MAX_NAMES {
             let (term, count) = (term.to_owned(), hosts.len());
-            self.flaw(Flaw::Exchangers { term, count })?;
+            self.flaw(SpfError::Exchangers { term, count })?;
         }
         // The addresses of those hosts count for nothing, and are of no use without a sender's.
         if self.sender.address.is_some() {
@@ -390,13 +392,13 @@ impl<'a, L: Lookup> Check<'a, L> {
 
     /// The name that a domain-spec stands for; nothing if it is none, or depends on the sender.
     async fn target(&mut self, domain: &Domain, target: &MacroString) -> Option<Domain> {
-        let needs = |letter: Letter| target.letters().any(|other| other == letter);
-        let is_plain = |letter| matches!(letter, Letter::Domain | Letter::SenderDomain);
+        let needs = |letter: MacroLetter| target.letters().any(|other| other == letter);
+        let is_plain = |letter| matches!(letter, MacroLetter::Domain | MacroLetter::SenderDomain);
         if self.sender.address.is_none() && !target.letters().all(is_plain) {
             self.depends = true;
             return None;
         }
-        let validated = match needs(Letter::ValidatedName) {
+        let validated = match needs(MacroLetter::ValidatedName) {
             true => best_of(&self.validated().await, domain),
             false => String::new(),
         };
@@ -407,17 +409,17 @@ impl<'a, L: Lookup> Check<'a, L> {
                 .unwrap_or("postmaster")
         };
         let text = target.expanded(|letter| match letter {
-            Letter::Sender => format!("{}@{}", local_part(), self.sender_domain),
-            Letter::LocalPart => local_part().to_owned(),
-            Letter::SenderDomain => self.sender_domain.to_string(),
-            Letter::Domain => domain.to_string(),
-            Letter::Address => self.sender.address.map(dotted).unwrap_or_default(),
-            Letter::Version => match self.sender.address {
+            MacroLetter::Sender => format!("{}@{}", local_part(), self.sender_domain),
+            MacroLetter::LocalPart => local_part().to_owned(),
+            MacroLetter::SenderDomain => self.sender_domain.to_string(),
+            MacroLetter::Domain => domain.to_string(),
+            MacroLetter::Address => self.sender.address.map(dotted).unwrap_or_default(),
+            MacroLetter::Version => match self.sender.address {
                 Some(IpAddr::V6(_)) => "ip6".to_owned(),
                 _ => "in-addr".to_owned(),
             },
-            Letter::Helo => self.sender.helo.clone().unwrap_or_default(),
-            Letter::ValidatedName => validated.clone(),
+            MacroLetter::Helo => self.sender.helo.clone().unwrap_or_default(),
+            MacroLetter::ValidatedName => validated.clone(),
         });
         name_of(&text)
     }
@@ -426,7 +428,7 @@ impl<'a, L: Lookup> Check<'a, L> {
     fn count(&mut self) -> Result<(), Over> {
         self.lookups += 1;
         match self.lookups {
-            count if count == MAX_LOOKUPS + 1 => self.flaw(Flaw::Lookups),
+            count if count == MAX_LOOKUPS + 1 => self.flaw(SpfError::Lookups),
             count if count > ENOUGH => Err(Over(SpfResult::PermError)),
             _ => Ok(()),
         }
@@ -437,15 +439,16 @@ impl<'a, L: Lookup> Check<'a, L> {
         match self.void.len() > MAX_VOID {
             true => {
                 let terms = self.void.clone();
-                self.flaws.retain(|flaw| !matches!(flaw, Flaw::Void { .. }));
-                self.flaw(Flaw::Void { terms })
+                self.flaws
+                    .retain(|flaw| !matches!(flaw, SpfError::Void { .. }));
+                self.flaw(SpfError::Void { terms })
             }
             false => Ok(()),
         }
     }
 
     /// A receiver stops at the first; without a sender all of them are told.
-    fn flaw(&mut self, flaw: Flaw) -> Result<(), Over> {
+    fn flaw(&mut self, flaw: SpfError) -> Result<(), Over> {
         self.flaws.push(flaw);
         match self.sender.address {
             Some(_) => Err(Over(SpfResult::PermError)),
@@ -454,22 +457,26 @@ impl<'a, L: Lookup> Check<'a, L> {
     }
 
     /// The records of an answer; a lookup that fails ends the check.
-    fn known(&self, reply: Reply) -> Result<Vec<Placed>, Over> {
+    fn known(&self, reply: RecordLookup) -> Result<Vec<LocatedRecord>, Over> {
         match reply {
-            Reply::Failed if self.sender.address.is_some() => Err(Over(SpfResult::TempError)),
-            Reply::Records(records) => Ok(records),
+            RecordLookup::Failed if self.sender.address.is_some() => {
+                Err(Over(SpfResult::TempError))
+            }
+            RecordLookup::Records(records) => Ok(records),
             _ => Ok(Vec::new()),
         }
     }
 
-    async fn look_up(&self, name: &Domain, record_type: RecordType) -> Reply {
+    async fn look_up(&self, name: &Domain, record_type: RecordType) -> RecordLookup {
         self.lookup.look_up(name, record_type).await
     }
 }
 
 /// The SPF records of an answer.
-fn texts(reply: &Reply) -> Vec<String> {
-    let texts = Survey::texts(reply).into_iter().map(|(text, _)| text);
+fn texts(reply: &RecordLookup) -> Vec<String> {
+    let texts = DomainRecords::texts(reply)
+        .into_iter()
+        .map(|(text, _)| text);
     texts.filter(|text| record::is_record(text)).collect()
 }
 

@@ -12,10 +12,10 @@ use std::{io, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::Site;
+use super::LabState;
 use crate::{
     connection::{Connection, Line},
-    event::{FetchOutcome, What},
+    event::{EventKind, FetchOutcome},
     name::Domain,
     scenario::{PolicyRow, policy_host},
     stream::Stream,
@@ -33,12 +33,12 @@ const MOVED: &str = "/moved/mta-sts.txt";
 
 /// The host of a domain's policy.
 #[derive(Debug)]
-pub(crate) struct PolicyHost {
+pub(crate) struct MtaStsServer {
     /// The rows of its domains, each with its certificate, in the order of the scenario.
     pub(crate) rows: Vec<(PolicyRow, Credentials)>,
 }
 
-impl PolicyHost {
+impl MtaStsServer {
     /// Its names, without repetition.
     pub(super) fn names(&self) -> Vec<Domain> {
         let mut names: Vec<Domain> = Vec::new();
@@ -60,23 +60,27 @@ impl PolicyHost {
 }
 
 /// Serves one connection.
-pub(super) async fn serve(site: Arc<Site>, host: Arc<PolicyHost>, stream: Stream) {
+pub(super) async fn serve(state: Arc<LabState>, host: Arc<MtaStsServer>, stream: Stream) {
     let mut connection = Connection::new(stream);
     // An error is a client that went away.
-    drop(timeout(WAIT, answer(&site, &host, &mut connection)).await);
+    drop(timeout(WAIT, answer(&state, &host, &mut connection)).await);
     connection.close().await;
 }
 
 /// Handshake, request, answer. Whoever is early or late gets the certificate of the first row, and
 /// a 404.
-async fn answer(site: &Site, host: &PolicyHost, connection: &mut Connection) -> io::Result<()> {
-    let now = site.clock.now();
+async fn answer(
+    state: &LabState,
+    host: &MtaStsServer,
+    connection: &mut Connection,
+) -> io::Result<()> {
+    let now = state.clock.now();
     let Some((row, credentials)) = host.row(now).or(host.rows.first()) else {
         return Ok(());
     };
     let domain = row.domain.clone();
     let fetched = |answer: FetchOutcome| {
-        site.record(What::Fetched {
+        state.record(EventKind::Fetched {
             host: policy_host(&domain),
             answer,
         })

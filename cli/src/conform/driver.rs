@@ -11,8 +11,8 @@ use std::{
 
 use tokio::{io::AsyncReadExt, net::TcpStream, process::Command, time::sleep};
 
-use super::{Adapter, fit};
-use crate::sandbox::{reap_all_but, root};
+use super::{Adapter, eligibility};
+use crate::sandbox::{reap_all_but, rootfs};
 use mxdrill::{
     connection::Connection,
     lab::namespace::SendersHost,
@@ -20,7 +20,7 @@ use mxdrill::{
     observe,
     outcome::Outcome,
     scenario::{Scenario, TlsPolicy},
-    sender::{Post, Sender},
+    sender::{Sender, SenderContext},
     stream::Stream,
     time::Moment,
 };
@@ -54,8 +54,8 @@ pub(crate) struct Server<'a> {
 }
 
 impl Sender for Server<'_> {
-    async fn send(self, post: Post) {
-        let mut drive = Drive {
+    async fn send(self, post: SenderContext) {
+        let mut drive = Driver {
             scripts: Scripts::new(self.adapter, self.host, post.scenario()),
             adapter: self.adapter,
             post,
@@ -71,10 +71,10 @@ impl Sender for Server<'_> {
 }
 
 /// A drill under way.
-struct Drive<'a> {
+struct Driver<'a> {
     adapter: &'a Adapter,
     scripts: Scripts,
-    post: Post,
+    post: SenderContext,
     /// How many messages have been handed over.
     given: usize,
     /// How many passes over the queue were begun.
@@ -94,7 +94,7 @@ enum Next {
     Expiry,
 }
 
-impl Drive<'_> {
+impl Driver<'_> {
     /// The whole drill: set up, then what comes next until nothing does.
     async fn through(&mut self) -> io::Result<()> {
         self.scripts
@@ -193,8 +193,8 @@ impl Drive<'_> {
             if left {
                 continue;
             }
-            match fit::schedule(scenario, message.at).find(|moment| *moment > now) {
-                Some(at) if self.passes < fit::MOST_PASSES => passes.push(at),
+            match eligibility::schedule(scenario, message.at).find(|moment| *moment > now) {
+                Some(at) if self.passes < eligibility::MOST_PASSES => passes.push(at),
                 _ => ends.push(message.at.after(scenario.sender.expire).max(now)),
             }
         }
@@ -276,7 +276,7 @@ impl Scripts {
             .iter()
             .position(|user| Some(user) == adapter.runs_as.as_ref());
         Self {
-            id: user.map_or(0, root::id_of),
+            id: user.map_or(0, rootfs::id_of),
             environment: vec![
                 (
                     "PATH",

@@ -1,6 +1,6 @@
 //! What a drill is judged by: what is known of the whole, and what was seen of one message.
 //!
-//! `Case` holds what all checks need of the drill; `Subject` one message with its attempts and what
+//! `DrillFacts` holds what all checks need of the drill; `MessageFacts` one message with its attempts and what
 //! was heard of it. Both are made by `judge` and only read by the checks. Questions that several
 //! checks ask, such as whether a sender may remember a dead host, are answered here.
 
@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::{
-    Witness,
-    told::{Exchangers, LONGEST_PASS},
+    SenderKind,
+    dns_view::{Exchangers, LONGEST_PASS},
     views::Knowledge,
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     fault::Stage,
     mail::{Message, MessageId},
     name::Domain,
-    observe::{Attempt, Ending, Heard},
+    observe::{Attempt, MessageResult, Reports},
     outcome::{AttemptResult, Outcome},
     scenario::Scenario,
     time::Moment,
@@ -33,11 +33,11 @@ use crate::{
 const REMEMBERED_FROM: Duration = Duration::from_secs(600);
 
 /// What is known of a drill when a message of it is judged.
-pub(super) struct Case<'a> {
+pub(super) struct DrillFacts<'a> {
     pub(super) scenario: &'a Scenario,
     /// What the sender knew of the DNS.
-    pub(super) told: Knowledge<'a>,
-    pub(super) witness: Witness,
+    pub(super) dns: Knowledge<'a>,
+    pub(super) sender_kind: SenderKind,
     /// The moment of the last event.
     pub(super) last: Moment,
     /// When addresses could not be reached, where a sender may remember that (RFC 5321 section
@@ -54,13 +54,13 @@ pub(super) struct Case<'a> {
     pub(super) returned_in_vain: bool,
 }
 
-impl Case<'_> {
+impl DrillFacts<'_> {
     /// Whether a sender that remembers dead hosts may pass an address over (RFC 5321 section 4.5.4.1).
     /// A foreign sender is not told how long the drill says it is since.
     // The sender's clock is its own, and it may remember for as long as it likes.
     pub(super) fn may_be_remembered(&self, address: IpAddr, at: Moment) -> bool {
-        let kept = match (self.witness, self.scenario.sender.remember_unreachable) {
-            (Witness::Server | Witness::Command, _) => Duration::MAX,
+        let kept = match (self.sender_kind, self.scenario.sender.remember_unreachable) {
+            (SenderKind::MailServer | SenderKind::Command, _) => Duration::MAX,
             (_, None) => return false,
             (_, Some(kept)) => kept + REMEMBERED_FROM,
         };
@@ -78,10 +78,10 @@ impl Case<'_> {
         if self.returned_in_vain {
             return true;
         }
-        let told = &self.told;
+        let dns = &self.dns;
         let is_nowhere =
-            |host: &Domain| told.may_refuse(host) || told.addresses(host, self.last).is_empty();
-        match told.exchangers(&from.domain, self.last) {
+            |host: &Domain| dns.may_refuse(host) || dns.addresses(host, self.last).is_empty();
+        match dns.exchangers(&from.domain, self.last) {
             Exchangers::Mx(hosts) => hosts.iter().all(|(_, host)| is_nowhere(host)),
             Exchangers::Implicit => is_nowhere(&from.domain),
             Exchangers::Null | Exchangers::NoDomain | Exchangers::Failed => true,
@@ -140,20 +140,20 @@ fn is_about(moments: Option<&BTreeSet<Moment>>, about: Moment) -> bool {
 }
 
 /// A message, with all that was seen of it.
-pub(super) struct Subject<'a> {
+pub(super) struct MessageFacts<'a> {
     pub(super) message: &'a Message,
     /// The attempts that were for it, or may have been, in the order in which they began.
     pub(super) attempts: Vec<Attempt>,
     /// What its sender and notifications said of it.
-    pub(super) heard: Heard,
+    pub(super) reports: Reports,
     /// What became of it for each recipient.
-    pub(super) ending: Ending,
+    pub(super) ending: MessageResult,
     /// Whether a notification about it was tried to be delivered.
     pub(super) is_notified_of: bool,
 }
 
 // Questions about one message.
-impl Subject<'_> {
+impl MessageFacts<'_> {
     /// Whether a client may connect to a host again right after an attempt, without having waited: after one
     /// that was none, TLS that failed, EHLO that was not understood (RFC 5321 section 3.2), or a parameter of
     /// MAIL that was not (section 4.1.1.11); or for other
@@ -182,17 +182,17 @@ impl Subject<'_> {
 
     /// When the sender had the last word on the message, if that was after a moment; else when
     /// anything was seen last.
-    pub(super) fn last_word(&self, case: &Case<'_>, since: Moment) -> Moment {
-        let word = self.heard.last_word();
-        word.filter(|word| *word >= since).unwrap_or(case.last)
+    pub(super) fn last_word(&self, drill: &DrillFacts<'_>, since: Moment) -> Moment {
+        let word = self.reports.last_word();
+        word.filter(|word| *word >= since).unwrap_or(drill.last)
     }
 
     /// What was said of a recipient; of one of whom nothing was said, what came back of a message that
     /// had no other.
     pub(super) fn said_of(&self, recipient: &str) -> Option<(Outcome, Moment)> {
         let alone = self.message.to.len() == 1;
-        let returned = self.heard.returned.filter(|_| alone);
-        let report = self.heard.report(recipient);
+        let returned = self.reports.returned.filter(|_| alone);
+        let report = self.reports.report(recipient);
         report.or_else(|| Some((Outcome::Bounced, returned?)))
     }
 }

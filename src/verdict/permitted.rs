@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use hickory_proto::rr::{RData, RecordType};
 
-use super::told::{Exchangers, Told};
+use super::dns_view::{DnsView, Exchangers};
 use crate::{
     name::Domain,
     observe::Attempt,
@@ -17,12 +17,12 @@ use crate::{
 
 /// The places a message may be sent to, as the sender knew them at some moment.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct PermittedRoute {
     /// Where they come from, or why there are none.
     pub(super) exchangers: Exchangers,
     /// Every address of every exchanger in a family that the sender can reach, its own level and
     /// worse ones included.
-    pub(super) list: Vec<Place>,
+    pub(super) list: Vec<PermittedAddress>,
     /// The lowest preference at which the sender found itself.
     own: Option<u16>,
     /// Whether the addresses of some exchanger could not be looked up for now: there may be more.
@@ -31,7 +31,7 @@ pub(super) struct Places {
 
 /// One address of an exchanger.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct PermittedAddress {
     /// The preference of the exchanger; 0 for the implicit one, which is what RFC 5321 section 5.1
     /// gives it.
     pub(super) preference: u16,
@@ -39,17 +39,17 @@ pub(super) struct Place {
     pub(super) address: IpAddr,
 }
 
-impl Places {
+impl PermittedRoute {
     /// As the name server told it.
-    pub(super) fn new(told: &Told<'_>, hop: &Domain, at: Moment) -> Self {
-        let exchangers = told.exchangers(hop, at);
-        let mut places = Self::of(told, hop, exchangers, |host| told.addresses(host, at));
+    pub(super) fn new(dns: &DnsView<'_>, hop: &Domain, at: Moment) -> Self {
+        let exchangers = dns.exchangers(hop, at);
+        let mut places = Self::of(dns, hop, exchangers, |host| dns.addresses(host, at));
         places.lacks_some = match &places.exchangers {
             Exchangers::Mx(pairs) => pairs
                 .iter()
                 .filter(|(preference, _)| places.own.is_none_or(|own| *preference < own))
-                .any(|(_, host)| told.lacks_addresses(host, at)),
-            Exchangers::Implicit => told.lacks_addresses(hop, at),
+                .any(|(_, host)| dns.lacks_addresses(host, at)),
+            Exchangers::Implicit => dns.lacks_addresses(hop, at),
             Exchangers::Null | Exchangers::NoDomain | Exchangers::Failed => false,
         };
         places
@@ -59,7 +59,7 @@ impl Places {
     ///
     /// The sender finds itself by name or by address, loopback included (RFC 5321 section 5.1).
     pub(super) fn of(
-        told: &Told<'_>,
+        dns: &DnsView<'_>,
         hop: &Domain,
         exchangers: Exchangers,
         addresses_of: impl Fn(&Domain) -> BTreeSet<IpAddr>,
@@ -69,7 +69,7 @@ impl Places {
             Exchangers::Implicit => BTreeSet::from([(0, hop.clone())]),
             _ => BTreeSet::new(),
         };
-        let settings = &told.scenario().sender;
+        let settings = &dns.scenario().sender;
         let mut list = Vec::new();
         let mut own: Option<u16> = None;
         for (preference, host) in pairs {
@@ -82,7 +82,7 @@ impl Places {
             let usable = addresses
                 .into_iter()
                 .filter(|address| settings.families.reach(*address));
-            list.extend(usable.map(|address| Place {
+            list.extend(usable.map(|address| PermittedAddress {
                 preference,
                 host: host.clone(),
                 address,
@@ -97,9 +97,9 @@ impl Places {
     }
 
     /// As the records themselves have it.
-    pub(super) fn in_zone(told: &Told<'_>, zone: &Zone, hop: &Domain) -> Self {
+    pub(super) fn in_zone(dns: &DnsView<'_>, zone: &Zone, hop: &Domain) -> Self {
         let exchangers = exchangers_in(zone, hop);
-        Self::of(told, hop, exchangers, |host| addresses_in(zone, host))
+        Self::of(dns, hop, exchangers, |host| addresses_in(zone, host))
     }
 
     /// The preference at which an attempt's address stands in the list; `None` if it does not. The
@@ -146,7 +146,7 @@ impl Places {
 
     /// What is left without the sender's own level and worse ones, which RFC 5321 section 5.1
     /// forbids: mail sent there may go in a circle.
-    pub(super) fn kept(&self) -> impl Iterator<Item = &Place> {
+    pub(super) fn kept(&self) -> impl Iterator<Item = &PermittedAddress> {
         self.list
             .iter()
             .filter(|place| self.own.is_none_or(|own| place.preference < own))

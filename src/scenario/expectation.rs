@@ -10,7 +10,7 @@ use crate::{
     mail::MessageId,
     outcome::{AttemptResult, Outcome},
     reply::Status,
-    time::{Moment, Span},
+    time::{HumanDuration, Moment},
 };
 
 /// Keys of `expect` that are no message ids, and so no message may have for its id.
@@ -167,6 +167,7 @@ impl fmt::Display for ExpectedAttempt {
         if let Some(sni) = &self.sni {
             write!(f, " asked for {sni}")?;
         }
-        self.at.map_or(Ok(()), |at| write!(f, " +{}", Span(at.0)))
+        self.at
+            .map_or(Ok(()), |at| write!(f, " +{}", HumanDuration(at.0)))
     }
 }

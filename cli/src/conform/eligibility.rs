@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::Adapter;
 use mxdrill::{
     drill::{self, Run},
-    event::What,
+    event::EventKind,
     fault::{Effect, Failure, Host, QueryEffect},
     lab::NetworkKind,
     name::Domain,
@@ -19,7 +19,7 @@ use mxdrill::{
     outcome::{AttemptResult, Outcome},
     scenario::{Scenario, Share, TlsPolicy, Total},
     sender::Reference,
-    time::{Moment, Span},
+    time::{HumanDuration, Moment},
     zone::Zone,
 };
 
@@ -84,7 +84,7 @@ impl fmt::Display for Feature {
 
 /// What a drill is to a mail server: what of it is played, and what it takes.
 #[derive(Debug, Clone)]
-pub(crate) struct Fit {
+pub(crate) struct Eligibility {
     /// The drill, its sample if it has many messages.
     pub(crate) scenario: Arc<Scenario>,
     /// The shares of a sample, which are judged by statistics over several runs.
@@ -99,7 +99,7 @@ pub(crate) struct Fit {
     pub(crate) obstacle: Option<String>,
 }
 
-impl Fit {
+impl Eligibility {
     /// Finds out by letting the reference sender play the drill.
     pub(crate) fn of(scenario: &Arc<Scenario>) -> Self {
         let (sampled, shares) = scenario.sample();
@@ -263,8 +263,8 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
 
 /// Whether the reference sender gave a message up because its time was over.
 fn expires(scenario: &Scenario, run: &Run) -> bool {
-    let expired = |what: &What, at: Moment| match what {
-        What::Report {
+    let expired = |what: &EventKind, at: Moment| match what {
+        EventKind::Report {
             message,
             outcome: Outcome::Bounced,
             ..
@@ -276,7 +276,7 @@ fn expires(scenario: &Scenario, run: &Run) -> bool {
     };
     run.events
         .iter()
-        .any(|event| expired(&event.what, event.at))
+        .any(|event| expired(&event.kind, event.at))
 }
 
 /// Why real time cannot carry a drill; `None` if it can.
@@ -298,7 +298,7 @@ fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
     if let Some(wait) = waits.max().filter(|wait| *wait > PATIENCE) {
         return Some(format!(
             "needs virtual time: something waits {}",
-            Span(wait)
+            HumanDuration(wait)
         ));
     }
     let later = scenario
@@ -316,7 +316,7 @@ fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
         .iter()
         .filter(|event| {
             let outcome = Outcome::Deferred;
-            matches!(&event.what, What::Report { outcome: said, .. } if *said == outcome)
+            matches!(&event.kind, EventKind::Report { outcome: said, .. } if *said == outcome)
         })
         .map(|event| event.at)
         .collect();
@@ -390,9 +390,9 @@ mod tests {
 
     use super::*;
 
-    fn fit(path: &str) -> Fit {
+    fn fit(path: &str) -> Eligibility {
         let scenario = mxdrill::bundled::scenario(Path::new(path));
-        Fit::of(&Arc::new(scenario.expect("a bundled scenario")))
+        Eligibility::of(&Arc::new(scenario.expect("a bundled scenario")))
     }
 
     #[test]

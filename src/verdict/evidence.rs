@@ -1,6 +1,6 @@
 //! What was seen so far of a message that is not judged yet.
 //!
-//! A drill of many messages has many dossiers open at once, and most attempts in them are alike. So
+//! A drill may have many messages open at once, and most attempts in them are alike. So
 //! an attempt is split: session and times stay here, all else is shared in a pool.
 
 use std::{collections::HashSet, sync::Arc};
@@ -8,20 +8,20 @@ use std::{collections::HashSet, sync::Arc};
 use crate::{
     event::SessionId,
     mail::MessageId,
-    observe::{Attempt, Heard},
+    observe::{Attempt, Reports},
     time::Moment,
 };
 
-/// Attempts that the pool of [`Alike`] holds at most; it begins anew then, which costs room and no
+/// Attempts that the pool of [`AttemptPool`] holds at most; it begins anew then, which costs room and no
 /// correctness.
 const MOST_ALIKE: usize = 10_000;
 
 /// What was seen so far of a message that is not judged yet.
 #[derive(Default)]
-pub(super) struct Dossier {
-    attempts: Vec<Kept>,
+pub(super) struct Evidence {
+    attempts: Vec<FiledAttempt>,
     /// What its sender and notifications said of it.
-    pub(super) heard: Heard,
+    pub(super) reports: Reports,
     /// Whether a notification about it was tried to be delivered, successfully or not.
     pub(super) is_notified_of: bool,
     /// Sessions that have not ended, those of notifications about it included: more may come of
@@ -33,7 +33,7 @@ pub(super) struct Dossier {
 }
 
 /// An attempt, with what many have alike kept once for all of them.
-struct Kept {
+struct FiledAttempt {
     session: SessionId,
     at: Moment,
     ended: Moment,
@@ -42,11 +42,11 @@ struct Kept {
 
 /// What attempts have alike: all but message, session and time.
 #[derive(Default)]
-pub(super) struct Alike(HashSet<Arc<Attempt>>);
+pub(super) struct AttemptPool(HashSet<Arc<Attempt>>);
 
-impl Dossier {
+impl Evidence {
     /// Files an attempt.
-    pub(super) fn enter(&mut self, mut attempt: Attempt, alike: &mut Alike) {
+    pub(super) fn enter(&mut self, mut attempt: Attempt, alike: &mut AttemptPool) {
         let Attempt {
             session, at, ended, ..
         } = attempt;
@@ -54,7 +54,7 @@ impl Dossier {
         attempt.session = SessionId(0);
         attempt.at = Moment::START;
         attempt.ended = Moment::START;
-        self.attempts.push(Kept {
+        self.attempts.push(FiledAttempt {
             session,
             at,
             ended,
@@ -77,8 +77,8 @@ impl Dossier {
     }
 }
 
-// What is in no dossier any more is still in the pool, up to its bound.
-impl Alike {
+// An attempt that no evidence has any more is still in the pool, up to its bound.
+impl AttemptPool {
     fn pooled(&mut self, attempt: Attempt) -> Arc<Attempt> {
         if let Some(known) = self.0.get(&attempt) {
             return Arc::clone(known);

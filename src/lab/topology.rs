@@ -10,34 +10,34 @@ use std::{collections::BTreeMap, io, net::IpAddr, sync::Arc};
 use hickory_proto::rr::{RData, Record, RecordType};
 
 use super::{
+    mta_sts_server::MtaStsServer,
     network::NetworkKind,
-    policy_host::PolicyHost,
     receiver::{self, Receiver},
 };
 use crate::{
     fault::Host,
     name::Domain,
     scenario::{Engine, ReceiverSettings, Scenario, policy_host as policy_host_name},
-    tls::{self, Authority},
+    tls::{self, CertificateAuthority},
     zone::{History, Zone},
 };
 
 /// The hosts of a lab, and the records with those that the lab adds.
-pub(super) struct Hosts {
+pub(super) struct Topology {
     /// The authority that issues certificates; `None` if no receiver has one and there is no
     /// policy.
-    pub(super) authority: Option<Authority>,
+    pub(super) authority: Option<CertificateAuthority>,
     /// By address, which is how connections find them.
     pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
     /// The web servers of MTA-STS policies, by address. No receiver stands where one of them does.
-    pub(super) policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
+    pub(super) policy_hosts: BTreeMap<IpAddr, Arc<MtaStsServer>>,
     /// The scenario's records, with TLSA records for the lab's certificates where it asks for them:
     /// a scenario cannot know the digest of a key that is made when it is played.
     pub(super) zones: History,
 }
 
 // Everything is decided before anything is bound.
-impl Hosts {
+impl Topology {
     /// Those of a drill: a receiver at each address of its records, but web servers at those of policies; TLSA
     /// records where it asks for them.
     ///
@@ -86,7 +86,7 @@ fn mailin_embedded() -> io::Result<String> {
 fn receivers(
     scenario: &Scenario,
     kind: NetworkKind,
-    authority: Option<&Authority>,
+    authority: Option<&CertificateAuthority>,
 ) -> io::Result<BTreeMap<IpAddr, Arc<Receiver>>> {
     let mut owners = scenario.zones.addresses();
     for zone in scenario.zones.zones() {
@@ -117,7 +117,7 @@ fn receiver_at(
     names: Vec<Domain>,
     scenario: &Scenario,
     kind: NetworkKind,
-    authority: Option<&Authority>,
+    authority: Option<&CertificateAuthority>,
 ) -> io::Result<Receiver> {
     let about = |settings: &&ReceiverSettings| {
         let host = settings.host.as_ref();
@@ -149,9 +149,9 @@ fn receiver_at(
 /// an address share a server.
 fn policy_hosts(
     scenario: &Scenario,
-    authority: Option<&Authority>,
-) -> BTreeMap<IpAddr, Arc<PolicyHost>> {
-    let mut hosts: BTreeMap<IpAddr, PolicyHost> = BTreeMap::new();
+    authority: Option<&CertificateAuthority>,
+) -> BTreeMap<IpAddr, Arc<MtaStsServer>> {
+    let mut hosts: BTreeMap<IpAddr, MtaStsServer> = BTreeMap::new();
     let addresses = scenario.zones.addresses();
     for row in &scenario.policies {
         let name = policy_host_name(&row.domain);
@@ -160,7 +160,7 @@ fn policy_hosts(
             let credentials = authority.issue(row.certificate, &[name]);
             let host = hosts
                 .entry(*address)
-                .or_insert(PolicyHost { rows: Vec::new() });
+                .or_insert(MtaStsServer { rows: Vec::new() });
             host.rows.push((row.clone(), credentials));
         }
     }
@@ -174,7 +174,7 @@ fn policy_hosts(
 /// name of the receiver.
 fn tlsa_records(
     scenario: &Scenario,
-    authority: &Authority,
+    authority: &CertificateAuthority,
     receivers: &BTreeMap<IpAddr, Arc<Receiver>>,
 ) -> Vec<Record> {
     let mut records = Vec::new();

@@ -15,7 +15,7 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
-use super::answer::{Place, Placed, Reply};
+use super::answer::{LocatedRecord, Location, RecordLookup};
 use crate::{
     diagnostic::{Mistake, Mistakes},
     name::Domain,
@@ -23,7 +23,7 @@ use crate::{
     time::Moment,
     zone::{
         Zone, address_of,
-        file::Text,
+        file::ZoneText,
         present,
         text::{self, Include, Misread, Reading},
     },
@@ -38,9 +38,9 @@ pub(crate) struct Files {
     /// All records together, which answer.
     zone: Zone,
     /// Every record as it is written, repetitions too, by owner.
-    pub(crate) written: BTreeMap<Domain, Vec<Placed>>,
+    pub(crate) written: BTreeMap<Domain, Vec<LocatedRecord>>,
     /// Names at and below which the files say everything.
-    apexes: BTreeMap<Domain, Extent>,
+    apexes: BTreeMap<Domain, Coverage>,
     /// Whether a scenario is among the files: then a name that is not there does not exist.
     is_scenario: bool,
     /// The types of records that mean nothing to mail, by owner; some of them must not stand beside
@@ -57,7 +57,7 @@ pub(crate) struct Files {
 }
 
 /// What the files say everything of, below an apex.
-enum Extent {
+enum Coverage {
     /// Records of every type: it is a zone, with its SOA.
     Zone,
     /// Those of the types that a mere list of records has.
@@ -90,7 +90,7 @@ impl Files {
     pub(super) fn add_zone_file(
         &mut self,
         path: &str,
-        content: &Text,
+        content: &ZoneText,
         origin: Option<&Domain>,
         include: &Include<'_>,
     ) -> Result<(), Mistakes> {
@@ -140,7 +140,7 @@ impl Files {
             }
             types.insert(kin(record_type));
             owners.insert(owner);
-            self.add(record, Some(Place { path, line }));
+            self.add(record, Some(Location { path, line }));
         }
         // Without an SOA record a file is about what is topmost in it, and lists records of some types.
         match apexes.is_empty() {
@@ -149,7 +149,7 @@ impl Files {
                 .for_each(|apex| self.cover_types(apex.clone(), types.iter().copied())),
             false => self
                 .apexes
-                .extend(apexes.into_iter().map(|apex| (apex, Extent::Zone))),
+                .extend(apexes.into_iter().map(|apex| (apex, Coverage::Zone))),
         }
         for (owner, kind) in written.others {
             if matches!(&*kind, "DNSKEY" | "RRSIG") {
@@ -189,15 +189,15 @@ impl Files {
         let known = self
             .apexes
             .entry(apex)
-            .or_insert_with(|| Extent::Types(BTreeSet::new()));
-        if let Extent::Types(known) = known {
+            .or_insert_with(|| Coverage::Types(BTreeSet::new()));
+        if let Coverage::Types(known) = known {
             known.extend(types);
         }
     }
 
     /// Adds a record. A PTR record says that its whole reverse zone is there.
-    fn add(&mut self, record: Record, place: Option<Place>) {
-        let placed = Placed {
+    fn add(&mut self, record: Record, place: Option<Location>) {
+        let placed = LocatedRecord {
             record: record.clone(),
             place,
         };
@@ -221,7 +221,7 @@ impl Files {
     /// The domains that the files are about: those with MX records; without any, the apexes that
     /// are no reverse zones.
     pub(super) fn mail_domains(&self) -> Vec<Domain> {
-        let is_mx = |placed: &Placed| placed.record.record_type() == RecordType::MX;
+        let is_mx = |placed: &LocatedRecord| placed.record.record_type() == RecordType::MX;
         let with_mx = self.written.iter().filter(|(_, set)| set.iter().any(is_mx));
         // A scenario has a sender of its own, and a wildcard is no domain to send to.
         let own =
@@ -265,8 +265,8 @@ impl Files {
         }
         for node in name.at_and_above() {
             match self.apexes.get(&node) {
-                Some(Extent::Zone) => return true,
-                Some(Extent::Types(types)) if types.contains(&kin(record_type)) => return true,
+                Some(Coverage::Zone) => return true,
+                Some(Coverage::Types(types)) if types.contains(&kin(record_type)) => return true,
                 _ => {}
             }
             let set = self.written.get(&node).map_or(&[][..], Vec::as_slice);
@@ -281,10 +281,14 @@ impl Files {
     }
 
     /// The answer at a name, or the name that it is an alias of.
-    pub(super) fn answer(&self, name: &Domain, record_type: RecordType) -> Result<Reply, Domain> {
+    pub(super) fn answer(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+    ) -> Result<RecordLookup, Domain> {
         let answer = self.zone.answer(name, record_type);
         if answer.code == ResponseCode::ServFail {
-            return Ok(Reply::Failed);
+            return Ok(RecordLookup::Failed);
         }
         let mut end = name.clone();
         for record in &answer.records {
@@ -298,7 +302,7 @@ impl Files {
         let written = self.written.get(&end).map_or(&[][..], Vec::as_slice);
         // A zone keeps the order of its file: the next record is looked for where the last one was.
         let mut next = 0;
-        let found: Vec<Placed> = answer
+        let found: Vec<LocatedRecord> = answer
             .records
             .into_iter()
             .filter(|record| record.record_type() == record_type)
@@ -307,14 +311,14 @@ impl Files {
                 let mut in_turn = (next..).zip(behind).chain((0..).zip(before));
                 let same = in_turn.find(|(_, placed)| placed.record.data == record.data);
                 next = same.map_or(next, |(index, _)| index + 1);
-                Placed {
+                LocatedRecord {
                     place: same.and_then(|(_, placed)| placed.place.clone()),
                     record,
                 }
             })
             .collect();
         if !found.is_empty() {
-            return Ok(Reply::Records(found));
+            return Ok(RecordLookup::Records(found));
         }
         // An alias that leads out of the files is for somebody else to follow.
         if end != *name && !self.cover(&end, record_type) {
@@ -328,16 +332,16 @@ impl Files {
                 .iter()
                 .any(|kind| matches!(&**kind, "ALIAS" | "ANAME"))
         {
-            return Ok(Reply::Unknown);
+            return Ok(RecordLookup::Unknown);
         }
         Ok(match answer.code {
-            ResponseCode::NXDomain => Reply::NoDomain,
-            _ => Reply::NoData,
+            ResponseCode::NXDomain => RecordLookup::NoDomain,
+            _ => RecordLookup::NoData,
         })
     }
 
     /// Where a name is written down first.
-    pub(crate) fn place_of_name(&self, name: &Domain) -> Option<Place> {
+    pub(crate) fn place_of_name(&self, name: &Domain) -> Option<Location> {
         self.written.get(name)?.first()?.place.clone()
     }
 }

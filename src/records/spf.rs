@@ -11,9 +11,9 @@ mod record;
 
 use std::collections::BTreeSet;
 
-use self::check::{Check, Sender};
+use self::check::{SpfCheck, SpfClient};
 pub(crate) use self::{
-    check::{Flaw, MAX_LOOKUPS, MAX_NAMES, MAX_VOID},
+    check::{MAX_LOOKUPS, MAX_NAMES, MAX_VOID, SpfError},
     record::{Mechanism, Qualifier, Record, is_record},
 };
 use super::Source;
@@ -31,12 +31,12 @@ pub struct SpfWalk {
     /// The names whose records would have been looked at and are not at hand.
     pub unseen: BTreeSet<Domain>,
     /// Why it ends in a permanent error, in the order in which that was found.
-    pub(crate) flaws: Vec<Flaw>,
+    pub(crate) flaws: Vec<SpfError>,
 }
 
 /// Walks over a domain's record as a check does of a sender that no term matches.
 pub(super) async fn walk(source: &Source, domain: &Domain, record: &str) -> SpfWalk {
-    let mut check = Check::new(source, Sender::default(), domain.clone());
+    let mut check = SpfCheck::new(source, SpfClient::default(), domain.clone());
     check.of_record(domain, record).await;
     SpfWalk {
         lookups: check.lookups,

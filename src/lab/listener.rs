@@ -18,11 +18,11 @@ use tokio::{
 };
 
 use super::{
-    Site,
-    loopback::{self, Sockets},
+    LabState,
+    loopback::{self, LoopbackSockets},
+    mta_sts_server::{self, MtaStsServer},
     name_server::NameServer,
     network::{MAX_SESSIONS, TOO_MANY_SESSIONS, record_connect},
-    policy_host::{self, PolicyHost},
     receiver::{self, Receiver},
 };
 use crate::{
@@ -45,17 +45,21 @@ const FILLERS: usize = 8;
 ///
 /// # Errors
 /// When there is no thread for the name server.
-pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>) -> io::Result<()> {
-    serve_dns(site, vec![(sockets.dns_udp, sockets.dns_tcp)], tasks)?;
+pub(super) fn serve(
+    state: &Arc<LabState>,
+    sockets: LoopbackSockets,
+    tasks: &mut JoinSet<()>,
+) -> io::Result<()> {
+    serve_dns(state, vec![(sockets.dns_udp, sockets.dns_tcp)], tasks)?;
     for (address, listener) in sockets.smtp {
-        if let Some(host) = site.policy_hosts.get(&address) {
-            tasks.spawn(listen_https(Arc::clone(site), Arc::clone(host), listener));
+        if let Some(host) = state.policy_hosts.get(&address) {
+            tasks.spawn(listen_https(Arc::clone(state), Arc::clone(host), listener));
             continue;
         }
-        let Some(receiver) = site.receivers.get(&address) else {
+        let Some(receiver) = state.receivers.get(&address) else {
             continue;
         };
-        tasks.spawn(listen(Arc::clone(site), Arc::clone(receiver), listener));
+        tasks.spawn(listen(Arc::clone(state), Arc::clone(receiver), listener));
     }
     Ok(())
 }
@@ -66,7 +70,7 @@ pub(super) fn serve(site: &Arc<Site>, sockets: Sockets, tasks: &mut JoinSet<()>)
 /// # Errors
 /// When there is no such thread.
 pub(super) fn serve_dns(
-    site: &Arc<Site>,
+    state: &Arc<LabState>,
     sockets: Vec<(UdpSocket, TcpListener)>,
     tasks: &mut JoinSet<()>,
 ) -> io::Result<()> {
@@ -77,7 +81,7 @@ pub(super) fn serve_dns(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let handler = NameServer::new(Arc::clone(site));
+    let handler = NameServer::new(Arc::clone(state));
     let (stop, stopped) = oneshot::channel();
     let serve = async move {
         let mut server = hickory_server::Server::new(handler);
@@ -89,7 +93,7 @@ pub(super) fn serve_dns(
         drop(server.block_until_done().await);
         io::Result::Ok(())
     };
-    let site = Arc::clone(site);
+    let state = Arc::clone(state);
     let thread = thread::Builder::new()
         .name("name server".to_owned())
         .spawn(move || {
@@ -97,9 +101,9 @@ pub(super) fn serve_dns(
                 tokio::select! {
                     Ok(()) = stopped => {}
                     served = serve => if let Err(error) = served {
-                        site.own_fault(format!("the name server does not serve: {error}"));
+                        state.own_fault(format!("the name server does not serve: {error}"));
                     },
-                    never = site.delays.watch() => match never {},
+                    never = state.delays.watch() => match never {},
                 }
             });
         })?;
@@ -126,16 +130,20 @@ impl Drop for Apart {
 }
 
 /// Accepts the connections of a policy's web server.
-pub(super) async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listener: TcpListener) {
+pub(super) async fn listen_https(
+    state: Arc<LabState>,
+    host: Arc<MtaStsServer>,
+    listener: TcpListener,
+) {
     let mut sessions = JoinSet::new();
     loop {
-        let (socket, _) = accept(&site, &listener).await;
+        let (socket, _) = accept(&state, &listener).await;
         // Sessions that have ended are taken out here, so that the set does not grow with the
         // number of all that were.
         while sessions.try_join_next().is_some() {}
         if sessions.len() < MAX_SESSIONS {
-            sessions.spawn(policy_host::serve(
-                Arc::clone(&site),
+            sessions.spawn(mta_sts_server::serve(
+                Arc::clone(&state),
                 Arc::clone(&host),
                 // The client learns from the closed socket that there is no room.
                 Stream::Tcp(socket),
@@ -146,7 +154,7 @@ pub(super) async fn listen_https(site: Arc<Site>, host: Arc<PolicyHost>, listene
 
 /// The next connection. After one that could not be accepted, most likely because no more files may be
 /// open, it waits a moment.
-pub(super) async fn accept(site: &Site, listener: &TcpListener) -> (TcpStream, SocketAddr) {
+pub(super) async fn accept(state: &LabState, listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => {
@@ -156,7 +164,7 @@ pub(super) async fn accept(site: &Site, listener: &TcpListener) -> (TcpStream, S
             }
             // Others are of a client that went away before it was let in.
             Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted) => {}
-            Err(error) => site.own_fault(format!("a connection could not be accepted: {error}")),
+            Err(error) => state.own_fault(format!("a connection could not be accepted: {error}")),
         }
         sleep(PAUSE).await;
     }
@@ -165,7 +173,7 @@ pub(super) async fn accept(site: &Site, listener: &TcpListener) -> (TcpStream, S
 /// What a loopback receiver does with connections for as long as no fault begins or ends.
 ///
 /// Each holds what keeps the kernel in that state.
-enum Door {
+enum Listening {
     Open(TcpListener),
     /// The kernel refuses: the address is bound, and nobody listens.
     Shut(#[expect(dead_code, reason = "held so that the address stays ours")] TcpSocket),
@@ -179,22 +187,22 @@ enum Door {
 /// Accepts the connections of one receiver, refusing or ignoring them in the kernel while a fault asks.
 ///
 /// It wakes when a connection comes, when a fault is put up or lifted by hand, and when the window
-/// of one begins or ends, and turns the door to what is wanted then. Order matters: a change is
+/// of one begins or ends, and turns the listener to what is wanted then. Order matters: a change is
 /// looked at before a connection is accepted, so that none slips in after the moment at which it
 /// should be refused.
-async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener) {
+async fn listen(state: Arc<LabState>, receiver: Arc<Receiver>, listener: TcpListener) {
     let Ok(address) = listener.local_addr() else {
         return;
     };
-    let mut changed = site.faults_changed.subscribe();
+    let mut changed = state.faults_changed.subscribe();
     let mut sessions = JoinSet::new();
-    let mut door = Door::Open(listener);
+    let mut door = Listening::Open(listener);
     loop {
-        let wanted = site.foresee_connect(&receiver);
+        let wanted = state.foresee_connect(&receiver);
         door = match turn(door, wanted, address).await {
             Ok(door) => door,
             Err(error) => {
-                site.own_fault(format!(
+                state.own_fault(format!(
                     "the receiver at {address} could not listen: {error}"
                 ));
                 // A loopback listener that is gone leaves connections refused that the drill wanted
@@ -202,17 +210,17 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
                 return;
             }
         };
-        let next = site.faults().next_change(site.clock.now());
+        let next = state.faults().next_change(state.clock.now());
         let window = async {
             match next {
-                Some(moment) => site.clock.sleep_until(moment).await,
+                Some(moment) => state.clock.sleep_until(moment).await,
                 None => std::future::pending().await,
             }
         };
         let accepted = async {
             match &door {
-                Door::Open(listener) => accept(&site, listener).await,
-                Door::Shut(_) | Door::Silent(..) => std::future::pending().await,
+                Listening::Open(listener) => accept(&state, listener).await,
+                Listening::Shut(_) | Listening::Silent(..) => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -222,10 +230,10 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
             (socket, peer) = accepted => {
                 while sessions.try_join_next().is_some() {}
                 if sessions.len() >= MAX_SESSIONS {
-                    site.own_fault(TOO_MANY_SESSIONS.to_owned());
+                    state.own_fault(TOO_MANY_SESSIONS.to_owned());
                     Stream::Tcp(socket).reset_on_drop();
                 } else {
-                    sessions.spawn(admit(Arc::clone(&site), Arc::clone(&receiver), socket, peer));
+                    sessions.spawn(admit(Arc::clone(&state), Arc::clone(&receiver), socket, peer));
                 }
             }
         }
@@ -237,22 +245,26 @@ async fn listen(site: Arc<Site>, receiver: Arc<Receiver>, listener: TcpListener)
 ///
 /// The effect `refuse` needs a socket that is bound and does not listen; `timeout` one that listens
 /// with a full backlog. Anything else needs an ordinary listener, also to reset what it accepts.
-async fn turn(door: Door, wanted: Option<(Effect, bool)>, address: SocketAddr) -> io::Result<Door> {
+async fn turn(
+    door: Listening,
+    wanted: Option<(Effect, bool)>,
+    address: SocketAddr,
+) -> io::Result<Listening> {
     match (wanted, door) {
-        (Some((Effect::Refuse, false)), door @ Door::Shut(_))
-        | (Some((Effect::Timeout, false)), door @ Door::Silent(..)) => Ok(door),
+        (Some((Effect::Refuse, false)), door @ Listening::Shut(_))
+        | (Some((Effect::Timeout, false)), door @ Listening::Silent(..)) => Ok(door),
         (Some((Effect::Refuse, false)), door) => {
             drop(door);
-            bound(address).map(Door::Shut)
+            bound(address).map(Listening::Shut)
         }
         (Some((Effect::Timeout, false)), door) => {
             drop(door);
             silent(address).await
         }
-        (_, door @ Door::Open(_)) => Ok(door),
+        (_, door @ Listening::Open(_)) => Ok(door),
         (_, door) => {
             drop(door);
-            loopback::listen(address).map(Door::Open)
+            loopback::listen(address).map(Listening::Open)
         }
     }
 }
@@ -269,7 +281,7 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 /// A listener with a full backlog, which the kernel lets no further SYN into.
 ///
 /// The first attempt to connect that gets no answer in 100 ms shows that it is full.
-async fn silent(address: SocketAddr) -> io::Result<Door> {
+async fn silent(address: SocketAddr) -> io::Result<Listening> {
     let listener = bound(address)?.listen(0)?;
     let mut fillers = Vec::new();
     for _ in 0..FILLERS {
@@ -278,21 +290,21 @@ async fn silent(address: SocketAddr) -> io::Result<Door> {
             Err(_) => break,
         }
     }
-    Ok(Door::Silent(listener, fillers))
+    Ok(Listening::Silent(listener, fillers))
 }
 
 /// Lets a connection in, or fails it as a fault says that lets the kernel accept. Both are recorded
 /// under a session number of its own.
 pub(super) async fn admit(
-    site: Arc<Site>,
+    state: Arc<LabState>,
     receiver: Arc<Receiver>,
     socket: TcpStream,
     peer: SocketAddr,
 ) {
-    let session = site.next_session();
-    let purpose = site.announced(peer);
+    let session = state.next_session();
+    let hint = state.announced(peer);
     let stream = Stream::Tcp(socket);
-    let effect = site.strike(&receiver, Stage::Connect, None);
+    let effect = state.strike(&receiver, Stage::Connect, None);
     let result = match effect {
         None => Connected::Accepted,
         Some(Effect::Refuse) => Connected::Refused,
@@ -300,16 +312,16 @@ pub(super) async fn admit(
         Some(_) => Connected::Reset,
     };
     record_connect(
-        &site,
+        &state,
         session,
         receiver.address,
         &receiver.names,
         result,
-        purpose,
+        hint,
     );
     // A time-out for the client: the connection stands, and nothing is ever sent.
     match result {
-        Connected::Accepted => receiver::serve(site, receiver, session, stream).await,
+        Connected::Accepted => receiver::serve(state, receiver, session, stream).await,
         Connected::Timeout => crate::connection::Connection::new(stream).drain().await,
         _ => stream.reset_on_drop(),
     }

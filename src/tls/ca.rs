@@ -48,7 +48,7 @@ const P256_KEYS: &[u8] = include_bytes!("p256-keys.der");
 const P256_KEY: usize = 138;
 
 /// Signs the certificates of one lab, with a key of each kind.
-pub(crate) struct Authority {
+pub(crate) struct CertificateAuthority {
     ed25519: Issuing,
     p256: Issuing,
     /// How many hosts have certificates: hosts beyond the keys that there are share them.
@@ -92,7 +92,7 @@ impl Credentials {
     }
 }
 
-impl Authority {
+impl CertificateAuthority {
     pub(crate) fn new() -> Self {
         Self {
             ed25519: Issuing::new(ed25519("the authority of the lab")),
@@ -311,7 +311,7 @@ mod tests {
     fn two_labs_publish_the_same_records() {
         let host: Domain = "mx1.example.test".parse().expect("a name");
         let record = || {
-            let authority = Authority::new();
+            let authority = CertificateAuthority::new();
             let credentials = authority.issue(Certificate::Valid, std::slice::from_ref(&host));
             (0..=1)
                 .flat_map(|selector| {

@@ -1,4 +1,4 @@
-//! What the reference sender knows and does for every delivery: one pass over the candidates, and what
+//! What the reference sender knows and does for every queue entry: one pass over the candidates, and what
 //! it says of recipients.
 //!
 //! A pass is what RFC 5321 section 5.1 describes for one next hop:
@@ -14,7 +14,7 @@
 //!    (RFC 5321 section 4.2.1: a 5yz reply is not to be repeated).
 //!
 //! When a pass may begin, and what happens between two passes, is decided in `reference`. Names of
-//! functions are told by what they change: `settle` takes recipients out of a delivery, `fail` puts
+//! functions are told by what they change: `settle` takes recipients out of an entry, `fail` puts
 //! them on its list for the notification.
 
 use std::{
@@ -24,42 +24,42 @@ use std::{
 };
 
 use super::{
-    Flaw, Post,
-    delivery::Delivery,
+    Flaw, SenderContext,
     flaw::stray_candidates,
-    mta_sts::Policies,
+    mta_sts_cache::PolicyCache,
+    queue_entry::QueueEntry,
     report,
     resolver::Lookups,
-    session::{self, Attempted, Fate, Letter, Reason},
-    tls::{Demand, Unusable},
+    smtp_client::{self, AttemptReport, Envelope, Reason, RecipientResult},
+    tls::{TlsRequirement, Unusable},
 };
 use crate::{
-    event::Purpose,
-    lab::Site,
+    event::AttemptHint,
+    lab::LabState,
     mail::Mailbox,
     mta_sts::{Mode, Policy},
     name::Domain,
     outcome::Outcome,
-    reply::{Severity, Status},
+    reply::{ReplyClass, Status},
     route::{self, Candidate, Identity, Unroutable},
     scenario::{SenderSettings, TlsPolicy},
     time::Moment,
 };
 
-/// What all deliveries of one reference sender share: settings, caches and what it knows of
+/// What all entries of one reference sender share: settings, caches and what it knows of
 /// unreachable hosts.
-pub(super) struct Office {
-    pub(super) site: Arc<Site>,
+pub(super) struct DeliveryAgent {
+    pub(super) state: Arc<LabState>,
     // Copied out of the scenario once; every pass reads them.
     pub(super) settings: SenderSettings,
     /// The mistake that this sender makes; `None` for one that does everything right.
     pub(super) flaw: Option<Flaw>,
-    /// The drill's seed, from which each delivery has a stream of random numbers of its own.
+    /// The drill's seed, from which each entry has a stream of random numbers of its own.
     pub(super) seed: u64,
     /// Lookups with a cache, if the scenario's sender has one.
     lookups: Lookups,
     /// The MTA-STS policies that are kept for their `max_age`.
-    policies: Policies,
+    policies: PolicyCache,
     /// Addresses whose connections failed, and until when they are skipped. It is shared by all
     /// messages: one that finds a host dead spares the others the time-out.
     unreachable: Mutex<BTreeMap<IpAddr, Moment>>,
@@ -74,29 +74,29 @@ struct Candidates {
     complete: bool,
 }
 
-impl Office {
-    pub(super) fn new(post: &Post, flaw: Option<Flaw>) -> Self {
-        let settings = post.scenario().sender.clone();
+impl DeliveryAgent {
+    pub(super) fn new(context: &SenderContext, flaw: Option<Flaw>) -> Self {
+        let settings = context.scenario().sender.clone();
         Self {
-            site: Arc::clone(&post.site),
+            state: Arc::clone(&context.state),
             flaw,
-            seed: post.seed(),
-            lookups: Lookups::new(Arc::clone(&post.site), settings.cache).flawed(flaw),
+            seed: context.seed(),
+            lookups: Lookups::new(Arc::clone(&context.state), settings.cache).flawed(flaw),
             settings,
-            policies: Policies::default(),
+            policies: PolicyCache::default(),
             unreachable: Mutex::default(),
         }
     }
 
     /// One walk over the candidates, as the DNS and the faults have them now.
     ///
-    /// Afterwards `delivery.to` has the recipients that have to wait, `delivery.failed` those given
+    /// Afterwards `entry.to` has the recipients that have to wait, `entry.failed` those given
     /// up in this pass.
-    pub(super) async fn pass(&self, delivery: &mut Delivery) {
+    pub(super) async fn pass(&self, entry: &mut QueueEntry) {
         let sts = match self.settings.tls {
             TlsPolicy::MtaSts | TlsPolicy::Dane => {
                 self.policies
-                    .of(&self.site, &delivery.hop, &self.lookups)
+                    .of(&self.state, &entry.hop, &self.lookups)
                     .await
             }
             _ => None,
@@ -104,7 +104,7 @@ impl Office {
         let Candidates {
             candidates,
             complete,
-        } = match self.candidates(delivery, sts.as_ref()).await {
+        } = match self.candidates(entry, sts.as_ref()).await {
             Ok(candidates) => candidates,
             Err(unroutable) => {
                 // The error says how final it is: no such domain and a null MX are permanent, a
@@ -114,50 +114,49 @@ impl Office {
                     text: unroutable.to_string(),
                 };
                 return match unroutable.severity() {
-                    Severity::Permanent if self.flaw != Some(Flaw::PermanentIsTransient) => {
-                        self.fail_rest(delivery, reason)
+                    ReplyClass::Permanent if self.flaw != Some(Flaw::PermanentIsTransient) => {
+                        self.fail_rest(entry, reason)
                     }
-                    _ => delivery.last = Some(reason),
+                    _ => entry.last = Some(reason),
                 };
             }
         };
-        let content = delivery.content();
+        let content = entry.content();
         let mut refusals: Option<Reason> = None;
         // Later, those may be tried that were left out this time.
         let mut transient = !complete;
         for candidate in &candidates {
-            let fates = match self
-                .attempt(delivery, candidate, &content, sts.as_ref())
-                .await
-            {
-                Ok(fates) => {
-                    delivery.attempts += 1;
-                    fates
+            let results = match self.attempt(entry, candidate, &content, sts.as_ref()).await {
+                Ok(results) => {
+                    entry.attempts += 1;
+                    results
                 }
                 Err(unusable) => {
                     transient = true;
                     let text = format!("{}: {unusable}", candidate.exchanger);
-                    delivery.last = Some(Reason {
+                    entry.last = Some(Reason {
                         status: Status(4, 7, 5),
                         text,
                     });
                     continue;
                 }
             };
-            transient |= fates.iter().any(|fate| matches!(fate, Fate::Deferred(_)));
-            // All recipients have the same fate when the host turned the client away, so the first
+            transient |= results
+                .iter()
+                .any(|result| matches!(result, RecipientResult::Deferred(_)));
+            // All recipients have the same result when the host turned the client away, so the first
             // speaks for all.
-            if let Some(Fate::HostRefuses(reason)) = fates.first() {
+            if let Some(RecipientResult::HostRefuses(reason)) = results.first() {
                 refusals = Some(reason.clone());
             }
-            self.settle(delivery, fates);
-            if delivery.to.is_empty() {
+            self.settle(entry, results);
+            if entry.to.is_empty() {
                 return;
             }
         }
         // Every host turned the client away for good: later will be no better.
         if let Some(reason) = refusals.filter(|_| !transient) {
-            self.fail_rest(delivery, reason);
+            self.fail_rest(entry, reason);
         }
     }
 
@@ -168,25 +167,25 @@ impl Office {
     /// itself.
     async fn candidates(
         &self,
-        delivery: &mut Delivery,
+        entry: &mut QueueEntry,
         sts: Option<&Policy>,
     ) -> Result<Candidates, Unroutable> {
-        if self.flaw == Some(Flaw::AsksAddressFirst) && !delivery.is_notification {
-            let own = self.lookups.addresses(&[&delivery.hop]).await;
+        if self.flaw == Some(Flaw::AsksAddressFirst) && !entry.is_notification {
+            let own = self.lookups.addresses(&[&entry.hop]).await;
             if own.values().all(|own| own.found.is_empty() && !own.failed) {
                 return Err(Unroutable::NoUsableExchanger);
             }
         }
-        let mut answer = self.lookups.mx(&delivery.hop).await;
+        let mut answer = self.lookups.mx(&entry.hop).await;
         let mut identity = Identity::from(&self.settings);
         if let Some(flaw) = self.flaw {
             answer = flaw.misread(answer);
             identity = flaw.mistake_identity(identity);
         }
-        let exchangers = route::exchangers(&delivery.hop, &answer)?;
+        let exchangers = route::exchangers(&entry.hop, &answer)?;
         // REQUIRETLS needs names that DNSSEC or MTA-STS vouches for (RFC 8689 section 4.2.1).
-        if delivery.requires_tls() && !sts.is_some_and(|policy| policy.mode == Mode::Enforce) {
-            match self.lookups.mx_is_signed(&delivery.hop).await {
+        if entry.requires_tls() && !sts.is_some_and(|policy| policy.mode == Mode::Enforce) {
+            match self.lookups.mx_is_signed(&entry.hop).await {
                 Some(true) => {}
                 Some(false) => return Err(Unroutable::Untrusted),
                 None => return Err(Unroutable::LookupFailed),
@@ -195,13 +194,13 @@ impl Office {
         let hosts: Vec<&Domain> = exchangers.iter().map(|exchanger| &exchanger.host).collect();
         // All at once, so that equal exchangers can be shuffled with all their addresses known.
         let addresses = self.lookups.addresses(&hosts).await;
-        let mut random = delivery.dice.taken_up();
+        let mut random = entry.random.taken_up();
         let candidates = route::route(&exchangers, &addresses, &identity, &mut random)?;
         let candidates = match self.flaw {
             None => candidates,
             Some(flaw) => {
                 let mut strays = Vec::new();
-                if let Some(host) = flaw.stray(&delivery.hop, &exchangers) {
+                if let Some(host) = flaw.stray(&entry.hop, &exchangers) {
                     strays = stray_candidates(&host, &self.lookups.addresses(&[&host]).await);
                 }
                 strays.extend(flaw.reorder(candidates, &mut random));
@@ -227,7 +226,7 @@ impl Office {
     /// If every candidate failed recently, all are tried: waiting would not be better, and a host
     /// that came back is found at once.
     fn without_unreachable(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
-        let now = self.site.clock.now();
+        let now = self.state.clock.now();
         let unreachable = self
             .unreachable
             .lock()
@@ -245,139 +244,139 @@ impl Office {
         if left.is_empty() { candidates } else { left }
     }
 
-    /// Tries one candidate; a fate for each recipient.
+    /// Tries one candidate; a result for each recipient.
     ///
     /// # Errors
     /// When it is not known what TLS the candidate needs.
     async fn attempt(
         &self,
-        delivery: &Delivery,
+        entry: &QueueEntry,
         candidate: &Candidate,
         content: &[u8],
         sts: Option<&Policy>,
-    ) -> Result<Vec<Fate>, Unusable> {
-        let require_tls = delivery.requires_tls();
-        let demanded = Demand::of(
+    ) -> Result<Vec<RecipientResult>, Unusable> {
+        let require_tls = entry.requires_tls();
+        let demanded = TlsRequirement::of(
             self.settings.tls,
             require_tls,
             candidate,
-            &delivery.hop,
+            &entry.hop,
             &self.lookups,
             sts,
         )
         .await?;
-        let demand = match self.flaw {
-            Some(Flaw::SendsInPlain) => Demand::Plain,
+        let requirement = match self.flaw {
+            Some(Flaw::SendsInPlain) => TlsRequirement::Plain,
             _ => demanded,
         };
-        let letter = Letter {
-            from: delivery.message.from.as_ref(),
-            to: &delivery.to,
+        let envelope = Envelope {
+            from: entry.message.from.as_ref(),
+            to: &entry.to,
             content,
             require_tls,
         };
-        let purpose = Purpose {
-            message: Some(delivery.message.id.clone()),
+        let hint = AttemptHint {
+            message: Some(entry.message.id.clone()),
             exchanger: Some(candidate.exchanger.clone()),
-            hop: Some(delivery.hop.clone()),
-            pass: Some(delivery.pass),
+            hop: Some(entry.hop.clone()),
+            pass: Some(entry.pass),
         };
-        let Attempted { connected, fates } = session::attempt(
-            &self.site,
+        let AttemptReport { connected, results } = smtp_client::attempt(
+            &self.state,
             &self.settings,
             candidate,
-            &demand,
-            purpose.clone(),
-            &letter,
+            &requirement,
+            hint.clone(),
+            &envelope,
         )
         .await;
         // A connection that was reset counts as reached: something answers at that address.
         if let Some(wait) = self.settings.remember_unreachable.filter(|_| !connected) {
-            let until = self.site.clock.now().after(wait);
+            let until = self.state.clock.now().after(wait);
             let mut unreachable = self
                 .unreachable
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             unreachable.insert(candidate.address, until);
         }
-        if self.flaw == Some(Flaw::DeliversTwice) && fates.contains(&Fate::Delivered) {
-            session::attempt(
-                &self.site,
+        if self.flaw == Some(Flaw::DeliversTwice) && results.contains(&RecipientResult::Delivered) {
+            smtp_client::attempt(
+                &self.state,
                 &self.settings,
                 candidate,
-                &demand,
-                purpose,
-                &letter,
+                &requirement,
+                hint,
+                &envelope,
             )
             .await;
         }
-        Ok(fates)
+        Ok(results)
     }
 
-    /// Takes the recipients whose fate is final out of the delivery.
+    /// Takes the recipients that are settled out of the entry.
     ///
     /// Those that are deferred stay, in their order, for the next candidate. The reasons of later
     /// candidates overwrite those of earlier ones: what the last host said is what the sender is
     /// told.
-    fn settle(&self, delivery: &mut Delivery, fates: Vec<Fate>) {
-        let recipients = std::mem::take(&mut delivery.to);
-        for (recipient, fate) in recipients.into_iter().zip(fates) {
-            match fate {
-                Fate::Delivered => report(
-                    &self.site,
-                    &delivery.message.id,
+    fn settle(&self, entry: &mut QueueEntry, results: Vec<RecipientResult>) {
+        let recipients = std::mem::take(&mut entry.to);
+        for (recipient, result) in recipients.into_iter().zip(results) {
+            match result {
+                RecipientResult::Delivered => report(
+                    &self.state,
+                    &entry.message.id,
                     &recipient,
                     Outcome::Delivered,
                     None,
                     "",
                 ),
-                Fate::Failed(reason)
+                RecipientResult::Failed(reason)
                     if matches!(
                         self.flaw,
                         Some(Flaw::IgnoresPermanent | Flaw::PermanentIsTransient)
                     ) =>
                 {
-                    delivery.last = Some(reason);
-                    delivery.to.push(recipient);
+                    entry.last = Some(reason);
+                    entry.to.push(recipient);
                 }
-                Fate::Failed(reason) => self.fail(delivery, recipient, reason),
-                Fate::Deferred(reason) | Fate::HostRefuses(reason) => {
-                    delivery.last = Some(reason);
-                    delivery.to.push(recipient);
+                RecipientResult::Failed(reason) => self.fail(entry, recipient, reason),
+                RecipientResult::Deferred(reason) | RecipientResult::HostRefuses(reason) => {
+                    entry.last = Some(reason);
+                    entry.to.push(recipient);
                 }
             }
         }
     }
 
-    /// Reports a recipient as bounced, and notes it for the notification that ends the turn.
-    fn fail(&self, delivery: &mut Delivery, recipient: Mailbox, reason: Reason) {
+    /// Reports a recipient as bounced, and notes it for the notification that ends the step.
+    fn fail(&self, entry: &mut QueueEntry, recipient: Mailbox, reason: Reason) {
         report(
-            &self.site,
-            &delivery.message.id,
+            &self.state,
+            &entry.message.id,
             &recipient,
             Outcome::Bounced,
             Some(reason.status),
             &reason.text,
         );
-        delivery.failed.push((recipient, reason));
+        entry.failed.push((recipient, reason));
     }
 
     /// Gives up all recipients that are left, for one reason.
-    pub(super) fn fail_rest(&self, delivery: &mut Delivery, reason: Reason) {
-        for recipient in std::mem::take(&mut delivery.to) {
-            self.fail(delivery, recipient, reason.clone());
+    pub(super) fn fail_rest(&self, entry: &mut QueueEntry, reason: Reason) {
+        for recipient in std::mem::take(&mut entry.to) {
+            self.fail(entry, recipient, reason.clone());
         }
     }
 
     /// Reports the recipients that are left as deferred: once after each pass, and for a message
     /// that is due only after the drill's stop.
-    pub(super) fn say_deferred(&self, delivery: &Delivery) {
-        let reason = delivery.last.as_ref();
-        for recipient in &delivery.to {
+    pub(super) fn say_deferred(&self, entry: &QueueEntry) {
+        let reason = entry.last.as_ref();
+        for recipient in &entry.to {
             let text = reason.map_or("", |reason| &reason.text);
             report(
-                &self.site,
-                &delivery.message.id,
+                &self.state,
+                &entry.message.id,
                 recipient,
                 Outcome::Deferred,
                 reason.map(|reason| reason.status),

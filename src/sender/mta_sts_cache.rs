@@ -25,17 +25,17 @@ use hickory_proto::rr::{RData, RecordType};
 use tokio::time::timeout;
 
 use super::{
-    resolver::{Found, Lookups},
-    tls::{self, Demand},
+    resolver::{LookupResult, Lookups},
+    tls::{self, TlsRequirement},
 };
 use crate::{
     connection::{Connection, Line},
-    lab::{Site, network},
+    lab::{LabState, network},
     mta_sts::{self, Policy},
     name::Domain,
     scenario::policy_host,
     time::Moment,
-    tls::Proof,
+    tls::Authentication,
 };
 
 /// How long fetching a policy may take (section 3.3 recommends a minute).
@@ -46,7 +46,7 @@ const MAX_LINES: usize = 2000;
 
 // A policy and the id of the record that announced it.
 #[derive(Debug, Clone)]
-struct Kept {
+struct CachedPolicy {
     /// The `id` of the TXT record: it changes when the policy does.
     id: String,
     policy: Policy,
@@ -59,20 +59,20 @@ struct Kept {
 /// One for each reference sender, by next hop. A failed fetch is not remembered: the next pass
 /// tries again.
 #[derive(Default)]
-pub(super) struct Policies {
-    kept: Mutex<BTreeMap<Domain, Kept>>,
+pub(super) struct PolicyCache {
+    kept: Mutex<BTreeMap<Domain, CachedPolicy>>,
 }
 
-impl Policies {
+impl PolicyCache {
     /// The policy that holds for a next hop now: a newer one is looked for first, and a kept one
     /// counts as long as nothing newer was found (section 5.1).
     pub(super) async fn of(
         &self,
-        site: &Arc<Site>,
+        state: &Arc<LabState>,
         hop: &Domain,
         lookups: &Lookups,
     ) -> Option<Policy> {
-        let now = site.clock.now();
+        let now = state.clock.now();
         let kept = self
             .kept
             .lock()
@@ -86,12 +86,12 @@ impl Policies {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.id == id) {
             return Some(kept.policy.clone());
         }
-        let fetched = timeout(WAIT, fetch(site, hop, lookups)).await;
+        let fetched = timeout(WAIT, fetch(state, hop, lookups)).await;
         let Some(policy) = fetched.ok().and_then(|answer| answer.ok().flatten()) else {
             return kept.map(|kept| kept.policy);
         };
-        let until = site.clock.now().after(policy.max_age);
-        let fresh = Kept {
+        let until = state.clock.now().after(policy.max_age);
+        let fresh = CachedPolicy {
             id,
             policy: policy.clone(),
             until,
@@ -110,7 +110,7 @@ async fn announced_id(hop: &Domain, lookups: &Lookups) -> Option<String> {
     if hop.literal().is_some() {
         return None;
     }
-    let Found::Records { records, .. } = lookups
+    let LookupResult::Records { records, .. } = lookups
         .lookup(&hop.prefixed("_mta-sts"), RecordType::TXT)
         .await
     else {
@@ -134,7 +134,11 @@ async fn announced_id(hop: &Domain, lookups: &Lookups) -> Option<String> {
 /// # Errors
 /// When the host has no address or does not answer, or the handshake fails. The caller
 /// treats all of them alike: there is no newer policy.
-async fn fetch(site: &Arc<Site>, hop: &Domain, lookups: &Lookups) -> io::Result<Option<Policy>> {
+async fn fetch(
+    state: &Arc<LabState>,
+    hop: &Domain,
+    lookups: &Lookups,
+) -> io::Result<Option<Policy>> {
     let host = policy_host(hop);
     // One address is enough: a fetch that fails is repeated at the next pass.
     let addresses = lookups.addresses(&[&host]).await;
@@ -142,11 +146,11 @@ async fn fetch(site: &Arc<Site>, hop: &Domain, lookups: &Lookups) -> io::Result<
         .get(&host)
         .and_then(|addresses| addresses.found.first().copied());
     let stream =
-        network::connect_https(site, address.ok_or(io::ErrorKind::AddrNotAvailable)?).await?;
+        network::connect_https(state, address.ok_or(io::ErrorKind::AddrNotAvailable)?).await?;
     let mut connection = Connection::new(stream);
-    let demand = Demand::Authenticated(Proof::Authority(vec![host.clone()]));
+    let requirement = TlsRequirement::Authenticated(Authentication::Authority(vec![host.clone()]));
     connection
-        .secure(|stream| tls::handshake(site, &demand, &host, stream))
+        .secure(|stream| tls::handshake(state, &requirement, &host, stream))
         .await?;
     let request = format!(
         "GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"

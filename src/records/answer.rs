@@ -8,14 +8,14 @@ use hickory_proto::rr::Record;
 
 /// Where a record is written down.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Location {
     /// The path of the file, as the user gave it.
     pub path: Arc<str>,
     /// The line in it, from 1.
     pub line: usize,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.path, self.line)
     }
@@ -23,18 +23,18 @@ impl fmt::Display for Place {
 
 /// A record, and where it is written down, if that is known.
 #[derive(Debug, Clone)]
-pub struct Placed {
+pub struct LocatedRecord {
     /// The record.
     pub record: Record,
     /// Where it is written down; `None` if a resolver gave it.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
 }
 
 /// The answer to a lookup, from files or a resolver.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub enum RecordLookup {
     /// Records of the type asked for, at the end of any aliases.
-    Records(Vec<Placed>),
+    Records(Vec<LocatedRecord>),
     /// The name exists and has no record of this type. It is known that there is none.
     NoData,
     /// The name does not exist. It is known that there is none.
@@ -45,9 +45,9 @@ pub enum Reply {
     Unknown,
 }
 
-impl Reply {
+impl RecordLookup {
     /// The records, none if there is no answer.
-    pub fn records(&self) -> &[Placed] {
+    pub fn records(&self) -> &[LocatedRecord] {
         match self {
             Self::Records(records) => records,
             _ => &[],

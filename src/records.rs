@@ -1,8 +1,8 @@
 //! What the DNS says of a mail domain: looked up once, for the plan, the checks and the rehearsal.
 //!
-//! A [`Source`] is where records are; a [`Survey`] is all of it that matters to the mail of one domain.
+//! A [`Source`] is where records are; a [`DomainRecords`] is all of it that matters to the mail of one domain.
 //!
-//! What is looked up for a domain, in this order ([`Survey::of`]):
+//! What is looked up for a domain, in this order ([`DomainRecords::of`]):
 //!
 //! 1. Its MX records. If that fails nothing else is asked, since each question may wait as long.
 //! 2. Addresses, aliases and TLSA records of each exchanger and of the domain itself, sixteen hosts
@@ -13,7 +13,7 @@
 //! 5. The host of the MTA-STS policy, and the policy where a scenario has it: nothing is fetched by
 //!    HTTPS.
 //!
-//! Not knowing is a value here ([`Reply::Unknown`], [`Reply::Failed`]), apart from knowing that
+//! Not knowing is a value here ([`RecordLookup::Unknown`], [`RecordLookup::Failed`]), apart from knowing that
 //! there is nothing: a check that needs what is not known says nothing. Judging is `crate::lint`'s,
 //! and what mail would do is `crate::plan`'s.
 
@@ -31,13 +31,13 @@ use futures_util::{StreamExt, stream};
 use hickory_proto::rr::{Name, RData, RecordType, rdata::TXT};
 
 pub use self::{
-    answer::{Place, Placed, Reply},
+    answer::{LocatedRecord, Location, RecordLookup},
     source::{Source, resolver_address},
     spf::SpfWalk,
 };
 pub(crate) use self::{
     files::Files,
-    spf::{Flaw, MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record},
+    spf::{MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record, SpfError},
 };
 use crate::{
     name::Domain,
@@ -54,7 +54,7 @@ const MAX_ADDRESSES: usize = 100;
 
 /// An exchanger as an MX record lists it; one that is listed twice is two of these.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub struct MxTarget {
     /// The preference, 0 to 65535; lower is more preferred.
     pub preference: u16,
     /// The exchanger that it names; the root for a null MX.
@@ -62,32 +62,32 @@ pub struct Listed {
     /// The TTL in seconds. From a resolver, what is left of it.
     pub ttl: u32,
     /// The place of the record in a zone file; `None` if a resolver gave it.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
 }
 
 /// What is known of a host.
 #[derive(Debug, Clone)]
-pub struct Host {
+pub struct KnownHost {
     /// The name that it is an alias of, with the place of the CNAME record; `None` if it is none.
-    pub alias: Option<(Domain, Option<Place>)>,
+    pub alias: Option<(Domain, Option<Location>)>,
     /// The answer to a lookup of its A records.
-    pub ipv4: Reply,
+    pub ipv4: RecordLookup,
     /// The answer to a lookup of its AAAA records.
-    pub ipv6: Reply,
+    pub ipv6: RecordLookup,
     /// The answer to a lookup of TLSA records at `_25._tcp` under it (RFC 7672).
-    pub tlsa: Reply,
+    pub tlsa: RecordLookup,
     /// Whether it is signed with DNSSEC; `None` where that cannot be told, as from a resolver.
     pub signed: Option<bool>,
 }
 
-impl Host {
+impl KnownHost {
     /// Its address records, IPv4 first.
-    pub fn records(&self) -> impl Iterator<Item = &Placed> {
+    pub fn records(&self) -> impl Iterator<Item = &LocatedRecord> {
         self.ipv4.records().iter().chain(self.ipv6.records())
     }
 
     /// Its addresses with their records, IPv4 first.
-    pub fn addressed(&self) -> impl Iterator<Item = (IpAddr, &Placed)> {
+    pub fn addressed(&self) -> impl Iterator<Item = (IpAddr, &LocatedRecord)> {
         let records = self.records();
         records.filter_map(|placed| Some((address_of(&placed.record.data)?, placed)))
     }
@@ -99,7 +99,7 @@ impl Host {
 
     /// Whether a lookup of its addresses failed, in either family.
     pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.ipv4, Reply::Failed) || matches!(self.ipv6, Reply::Failed)
+        matches!(self.ipv4, RecordLookup::Failed) || matches!(self.ipv6, RecordLookup::Failed)
     }
 
     /// Whether it is known to have no address in either family.
@@ -109,7 +109,8 @@ impl Host {
 
     /// Whether its addresses are not known, or only those of one family.
     pub fn is_uncertain(&self) -> bool {
-        let uncertain = |reply: &Reply| matches!(reply, Reply::Failed | Reply::Unknown);
+        let uncertain =
+            |reply: &RecordLookup| matches!(reply, RecordLookup::Failed | RecordLookup::Unknown);
         uncertain(&self.ipv4) || uncertain(&self.ipv6)
     }
 }
@@ -118,7 +119,7 @@ impl Host {
 #[derive(Debug, Clone)]
 pub struct Reverse {
     /// The answer to a lookup of PTR records at the address's reverse name.
-    pub names: Reply,
+    pub names: RecordLookup,
     /// The addresses of these names, of all of them together.
     pub forward: BTreeSet<IpAddr>,
     /// Whether the addresses of some name are not known, so that one may lead back.
@@ -126,27 +127,27 @@ pub struct Reverse {
 }
 
 /// All that the DNS says of the mail of one domain, looked up once.
-pub struct Survey {
+pub struct DomainRecords {
     /// The domain, as in an address behind the `@`.
     pub domain: Domain,
     /// The answer to the lookup of its MX records.
-    pub mx: Reply,
+    pub mx: RecordLookup,
     /// Its MX records in the order of preference, then of names.
-    pub listed: Vec<Listed>,
+    pub targets: Vec<MxTarget>,
     /// The hosts that its MX records name, and the domain itself.
-    pub hosts: BTreeMap<Domain, Host>,
+    pub hosts: BTreeMap<Domain, KnownHost>,
     /// The exchangers' addresses, each with its names.
     pub reverse: BTreeMap<IpAddr, Reverse>,
     /// The answer to the lookup of TXT records at the domain.
-    pub txt: Reply,
+    pub txt: RecordLookup,
     /// The DMARC records at `_dmarc` under the domain, or under the nearest domain above it that
     /// has some.
-    pub dmarc: Reply,
+    pub dmarc: RecordLookup,
     /// The answer to the lookup of TXT records at `_mta-sts` under the domain (RFC 8461 section
     /// 3.1).
-    pub mta_sts: Reply,
+    pub mta_sts: RecordLookup,
     /// What is known of `mta-sts` under the domain, which serves the policy.
-    pub policy_host: Host,
+    pub policy_host: KnownHost,
     /// The text of the MTA-STS policy; `None` unless a scenario has it.
     pub policy: Option<String>,
     /// What a check of its SPF record comes to; `None` if it has none, or several.
@@ -154,15 +155,15 @@ pub struct Survey {
 }
 
 // Made once, read by plan, lint and rehearsal.
-impl Survey {
-    /// Looks everything up. It does not fail: what cannot be had is unknown in the survey.
+impl DomainRecords {
+    /// Looks everything up. It does not fail: what cannot be had is unknown in the records.
     pub async fn of(source: &Source, domain: &Domain) -> Self {
         let mx = source.ask(domain, RecordType::MX).await;
-        let mut listed: Vec<Listed> = mx
+        let mut listed: Vec<MxTarget> = mx
             .records()
             .iter()
             .filter_map(|placed| match &placed.record.data {
-                RData::MX(mx) => Some(Listed {
+                RData::MX(mx) => Some(MxTarget {
                     preference: mx.preference,
                     host: Domain::from(&mx.exchange),
                     ttl: placed.record.ttl,
@@ -176,7 +177,7 @@ impl Survey {
         });
         // Of a domain that cannot be looked up nothing else is asked: each question may wait as long.
         let source = match mx {
-            Reply::Failed => &Source::default(),
+            RecordLookup::Failed => &Source::default(),
             _ => source,
         };
         let mut names: BTreeSet<Domain> = listed.iter().map(|one| one.host.clone()).collect();
@@ -186,9 +187,10 @@ impl Survey {
             let known = look_at(source, &host).await;
             (host, known)
         });
-        let hosts: BTreeMap<Domain, Host> = stream::iter(hosts).buffered(AT_ONCE).collect().await;
+        let hosts: BTreeMap<Domain, KnownHost> =
+            stream::iter(hosts).buffered(AT_ONCE).collect().await;
         let exchangers = listed.iter().filter_map(|one| hosts.get(&one.host));
-        let addresses: BTreeSet<IpAddr> = exchangers.flat_map(Host::addresses).collect();
+        let addresses: BTreeSet<IpAddr> = exchangers.flat_map(KnownHost::addresses).collect();
         let reverse = addresses
             .into_iter()
             .map(|address| async move { (address, look_back(source, address).await) });
@@ -208,7 +210,7 @@ impl Survey {
             policy: source.policy(domain).map(str::to_owned),
             domain: domain.clone(),
             mx,
-            listed,
+            targets: listed,
             hosts,
             reverse,
             txt,
@@ -221,16 +223,16 @@ impl Survey {
     /// lookup that failed.
     pub(crate) fn mx_answer(&self) -> MxAnswer {
         match &self.mx {
-            Reply::Records(_) => {
-                let exchanger = |listed: &Listed| Exchanger {
+            RecordLookup::Records(_) => {
+                let exchanger = |listed: &MxTarget| Exchanger {
                     preference: listed.preference,
                     host: listed.host.clone(),
                 };
-                MxAnswer::Records(self.listed.iter().map(exchanger).collect())
+                MxAnswer::Records(self.targets.iter().map(exchanger).collect())
             }
-            Reply::NoData => MxAnswer::NoData,
-            Reply::NoDomain => MxAnswer::NoDomain,
-            Reply::Failed | Reply::Unknown => MxAnswer::Failed,
+            RecordLookup::NoData => MxAnswer::NoData,
+            RecordLookup::NoDomain => MxAnswer::NoDomain,
+            RecordLookup::Failed | RecordLookup::Unknown => MxAnswer::Failed,
         }
     }
 
@@ -264,13 +266,13 @@ impl Survey {
 
     /// The domain's SPF records, with their places. One is right; receivers use none of several
     /// (RFC 7208 section 4.5).
-    pub fn spf_records(&self) -> Vec<(String, Option<Place>)> {
+    pub fn spf_records(&self) -> Vec<(String, Option<Location>)> {
         spf_records(&self.txt)
     }
 
     /// The texts of TXT records, their strings joined, with their places.
-    pub(crate) fn texts(reply: &Reply) -> Vec<(String, Option<Place>)> {
-        let text = |placed: &Placed| match &placed.record.data {
+    pub(crate) fn texts(reply: &RecordLookup) -> Vec<(String, Option<Location>)> {
+        let text = |placed: &LocatedRecord| match &placed.record.data {
             RData::TXT(txt) => Some((joined(txt), placed.place.clone())),
             _ => None,
         };
@@ -278,8 +280,8 @@ impl Survey {
     }
 
     /// Where what is missing would be written down: at the MX records, else at the domain's first one.
-    pub(crate) fn place(&self, files: Option<&Files>) -> Option<Place> {
-        let at_mx = self.listed.iter().find_map(|listed| listed.place.clone());
+    pub(crate) fn place(&self, files: Option<&Files>) -> Option<Location> {
+        let at_mx = self.targets.iter().find_map(|listed| listed.place.clone());
         at_mx.or_else(|| files?.place_of_name(&self.domain))
     }
 }
@@ -293,21 +295,21 @@ fn joined(txt: &TXT) -> String {
 }
 
 /// The SPF records among TXT records (RFC 7208 section 4.5).
-fn spf_records(reply: &Reply) -> Vec<(String, Option<Place>)> {
-    let mut texts = Survey::texts(reply);
+fn spf_records(reply: &RecordLookup) -> Vec<(String, Option<Location>)> {
+    let mut texts = DomainRecords::texts(reply);
     texts.retain(|(text, _)| spf::is_record(text));
     texts
 }
 
 /// Looks up what there is about a host.
-async fn look_at(source: &Source, host: &Domain) -> Host {
-    let few = |mut reply: Reply| {
-        if let Reply::Records(records) = &mut reply {
+async fn look_at(source: &Source, host: &Domain) -> KnownHost {
+    let few = |mut reply: RecordLookup| {
+        if let RecordLookup::Records(records) = &mut reply {
             records.truncate(MAX_ADDRESSES);
         }
         reply
     };
-    Host {
+    KnownHost {
         alias: source.alias(host).await,
         ipv4: few(source.ask(host, RecordType::A).await),
         ipv6: few(source.ask(host, RecordType::AAAA).await),
@@ -330,7 +332,7 @@ async fn look_back(source: &Source, address: IpAddr) -> Reverse {
             let name = Domain::from(&name.0);
             for record_type in [RecordType::A, RecordType::AAAA] {
                 let reply = source.ask(&name, record_type).await;
-                uncertain |= matches!(reply, Reply::Failed | Reply::Unknown);
+                uncertain |= matches!(reply, RecordLookup::Failed | RecordLookup::Unknown);
                 let records = reply.records().iter();
                 forward.extend(records.filter_map(|placed| address_of(&placed.record.data)));
             }
@@ -347,18 +349,18 @@ async fn look_back(source: &Source, address: IpAddr) -> Reverse {
 ///
 /// The tree is walked up to the last domain with a dot in it. An answer that is not known ends the
 /// walk: a record may be there.
-async fn dmarc(source: &Source, domain: &Domain) -> Reply {
+async fn dmarc(source: &Source, domain: &Domain) -> RecordLookup {
     let above = domain.at_and_above();
-    let mut last = Reply::NoData;
+    let mut last = RecordLookup::NoData;
     for name in above.take_while(|name| name == domain || name.as_str().contains('.')) {
         last = source.ask(&name.prefixed("_dmarc"), RecordType::TXT).await;
         // Records of other kinds are none (RFC 7489 section 6.6.3).
-        if let Reply::Records(records) = &mut last {
+        if let RecordLookup::Records(records) = &mut last {
             records.retain(is_dmarc);
         }
         match &last {
-            Reply::Records(records) if records.is_empty() => last = Reply::NoData,
-            Reply::NoData | Reply::NoDomain => {}
+            RecordLookup::Records(records) if records.is_empty() => last = RecordLookup::NoData,
+            RecordLookup::NoData | RecordLookup::NoDomain => {}
             // What is not known may be there.
             _ => break,
         }
@@ -367,7 +369,7 @@ async fn dmarc(source: &Source, domain: &Domain) -> Reply {
 }
 
 /// Whether a record is one of DMARC, or is meant to be.
-fn is_dmarc(placed: &Placed) -> bool {
+fn is_dmarc(placed: &LocatedRecord) -> bool {
     let RData::TXT(txt) = &placed.record.data else {
         return false;
     };

@@ -19,9 +19,9 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
-use super::Witness;
+use super::SenderKind;
 use crate::{
-    event::{Event, QueryOutcome, What},
+    event::{Event, EventKind, QueryOutcome},
     fault::QueryEffect,
     name::Domain,
     scenario::Scenario,
@@ -40,14 +40,14 @@ pub(super) const LONGEST_PASS: Duration = Duration::from_secs(600);
 
 /// What a question was answered with at some time. Answers alike are told once, so that a drill of
 /// many messages fills no memory with them.
-enum Given {
+enum DnsAnswer {
     /// The sender knows more by it.
     Settled(Settled),
     /// A failure, or what is as good as one.
     Unsettled(Moment),
 }
 
-impl fmt::Display for Given {
+impl fmt::Display for DnsAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsettled(_) => f.write_str("failed"),
@@ -61,7 +61,7 @@ impl fmt::Display for Given {
     }
 }
 
-impl Given {
+impl DnsAnswer {
     /// When it was first answered so.
     fn since(&self) -> Moment {
         match self {
@@ -102,12 +102,12 @@ fn settles(answer: QueryOutcome, fault: Option<QueryEffect>) -> bool {
 }
 
 /// Every answer of a log, by question.
-pub(super) struct Told<'a> {
+pub(super) struct DnsView<'a> {
     scenario: &'a Scenario,
     /// Whether the sender may know what it did not ask the lab for: others than those in the process.
     is_foreign: bool,
     /// By name and type, in order of time.
-    given: BTreeMap<Domain, BTreeMap<RecordType, Vec<Given>>>,
+    given: BTreeMap<Domain, BTreeMap<RecordType, Vec<DnsAnswer>>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
     fetched: BTreeMap<Domain, Vec<Moment>>,
 }
@@ -149,11 +149,11 @@ impl Exchangers {
     }
 }
 
-impl<'a> Told<'a> {
-    pub(super) fn new(scenario: &'a Scenario, witness: Witness) -> Self {
+impl<'a> DnsView<'a> {
+    pub(super) fn new(scenario: &'a Scenario, sender_kind: SenderKind) -> Self {
         Self {
             scenario,
-            is_foreign: !matches!(witness, Witness::Sender { .. }),
+            is_foreign: !matches!(sender_kind, SenderKind::InProcess { .. }),
             given: BTreeMap::new(),
             fetched: BTreeMap::new(),
         }
@@ -161,8 +161,8 @@ impl<'a> Told<'a> {
 
     /// Takes an event in; whether anything is known by it that was not before.
     pub(super) fn see(&mut self, event: &Event) -> bool {
-        match &event.what {
-            What::Query {
+        match &event.kind {
+            EventKind::Query {
                 name,
                 record_type,
                 answer,
@@ -196,7 +196,7 @@ impl<'a> Told<'a> {
                     one => enter(*one),
                 }
             }
-            What::Fetched { host, answer } if answer.is_ok() => {
+            EventKind::Fetched { host, answer } if answer.is_ok() => {
                 let fetched = self.fetched.entry(host.clone()).or_default();
                 let news = fetched.last() != Some(&event.at);
                 if news {
@@ -209,7 +209,7 @@ impl<'a> Told<'a> {
     }
 
     /// The answers to a question, in order.
-    fn given(&self, name: &Domain, record_type: RecordType) -> Option<&[Given]> {
+    fn given(&self, name: &Domain, record_type: RecordType) -> Option<&[DnsAnswer]> {
         let given = self.given.get(name)?.get(&record_type)?;
         Some(given)
     }
@@ -259,7 +259,7 @@ impl<'a> Told<'a> {
     pub(super) fn answered_at(&self, name: &Domain) -> Vec<Moment> {
         let given = self.given.get(name).into_iter();
         let given = given.flat_map(BTreeMap::values).flatten();
-        let mut moments: Vec<Moment> = given.map(Given::since).collect();
+        let mut moments: Vec<Moment> = given.map(DnsAnswer::since).collect();
         moments.sort_unstable();
         moments
     }
@@ -298,8 +298,8 @@ impl<'a> Told<'a> {
         let mut failed = None;
         let mut before = given.iter().rev();
         let last = before.find_map(|given| match given {
-            Given::Settled(settled) => (settled.first <= at).then_some(settled),
-            Given::Unsettled(when) => {
+            DnsAnswer::Settled(settled) => (settled.first <= at).then_some(settled),
+            DnsAnswer::Unsettled(when) => {
                 failed = failed.or((*when <= at).then_some(*when));
                 None
             }
@@ -393,8 +393,8 @@ impl<'a> Told<'a> {
     ) -> impl Iterator<Item = Moment> {
         let given = self.given(name, record_type).into_iter().flatten();
         given.filter_map(|given| match given {
-            Given::Unsettled(at) => Some(*at),
-            Given::Settled(_) => None,
+            DnsAnswer::Unsettled(at) => Some(*at),
+            DnsAnswer::Settled(_) => None,
         })
     }
 
@@ -448,12 +448,14 @@ impl<'a> Told<'a> {
 }
 
 /// Takes in an answer; whether it is another one than before.
-fn settled(given: &mut Vec<Given>, at: Moment, exists: bool, records: &[Record]) -> bool {
-    let after_failure = matches!(given.last(), Some(Given::Unsettled(_)));
+fn settled(given: &mut Vec<DnsAnswer>, at: Moment, exists: bool, records: &[Record]) -> bool {
+    let after_failure = matches!(given.last(), Some(DnsAnswer::Unsettled(_)));
     // A failure at the very same moment stands for nothing that was later.
     let before = match &mut given[..] {
-        [.., Given::Settled(before)] => Some(before),
-        [.., Given::Settled(before), Given::Unsettled(failed)] if *failed == at => Some(before),
+        [.., DnsAnswer::Settled(before)] => Some(before),
+        [.., DnsAnswer::Settled(before), DnsAnswer::Unsettled(failed)] if *failed == at => {
+            Some(before)
+        }
         _ => None,
     };
     match before.filter(|before| before.exists == exists && before.records == records) {
@@ -462,7 +464,7 @@ fn settled(given: &mut Vec<Given>, at: Moment, exists: bool, records: &[Record])
             after_failure
         }
         None => {
-            given.push(Given::Settled(Settled {
+            given.push(DnsAnswer::Settled(Settled {
                 first: at,
                 last: at,
                 exists,
@@ -474,10 +476,10 @@ fn settled(given: &mut Vec<Given>, at: Moment, exists: bool, records: &[Record])
 }
 
 /// Takes in a failure; whether there was none at that moment.
-fn unsettled(given: &mut Vec<Given>, at: Moment) -> bool {
-    let known = matches!(given.last(), Some(Given::Unsettled(failed)) if *failed == at);
+fn unsettled(given: &mut Vec<DnsAnswer>, at: Moment) -> bool {
+    let known = matches!(given.last(), Some(DnsAnswer::Unsettled(failed)) if *failed == at);
     if !known {
-        given.push(Given::Unsettled(at));
+        given.push(DnsAnswer::Unsettled(at));
     }
     !known
 }

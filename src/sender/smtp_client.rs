@@ -11,21 +11,21 @@
 //!    that were taken.
 //! 6. QUIT, whatever came of it, unless the connection is broken.
 //!
-//! Each step has a time-out of its own (section 4.5.3.2). The result is a fate for each recipient;
-//! what is made of it is decided in `office`.
+//! Each step has a time-out of its own (section 4.5.3.2). What comes of it is a result for each recipient;
+//! what is made of it is decided in `agent`.
 
 use std::{io, sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::tls::{self, Demand};
+use super::tls::{self, TlsRequirement};
 use crate::{
     connection::Connection,
-    event::Purpose,
+    event::AttemptHint,
     fault::Stage,
-    lab::{Site, network},
+    lab::{LabState, network},
     mail::Mailbox,
-    reply::{Reply, Severity, Status},
+    reply::{Reply, ReplyClass, Status},
     route::Candidate,
     scenario::SenderSettings,
 };
@@ -42,7 +42,7 @@ pub(crate) struct Reason {
 
 /// The result of an attempt for one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum RecipientResult {
     /// The receiver accepted the message with a 2yz reply to the final dot, and is responsible for
     /// it from then on (RFC 5321 section 6.1).
     Delivered,
@@ -56,16 +56,16 @@ pub(crate) enum Fate {
 }
 
 /// The result of an attempt.
-pub(crate) struct Attempted {
+pub(crate) struct AttemptReport {
     /// Whether anything answered at that address. `false` for a time-out and for what is not
     /// reached, and the address may then be left out for a while.
     pub(crate) connected: bool,
-    /// One for each recipient of the letter, in its order.
-    pub(crate) fates: Vec<Fate>,
+    /// One for each recipient of the envelope, in its order.
+    pub(crate) results: Vec<RecipientResult>,
 }
 
 /// What to send in one transaction.
-pub(crate) struct Letter<'a> {
+pub(crate) struct Envelope<'a> {
     /// `None` is the null reverse-path.
     pub(crate) from: Option<&'a Mailbox>,
     /// The recipients that are still open.
@@ -77,7 +77,7 @@ pub(crate) struct Letter<'a> {
 }
 
 /// A session that could not go on.
-enum Stop {
+enum SessionError {
     /// The transport or the protocol failed at a stage. QUIT is not tried.
     Broken(Status, String),
     /// The host turned the client away before any transaction, in its greeting or in the reply to
@@ -89,21 +89,21 @@ enum Stop {
     NoRequireTls,
 }
 
-/// Tries to hand a letter to a candidate. It never fails: what goes wrong is a fate.
+/// Tries to hand an envelope to a candidate. It never fails: what goes wrong is in the result.
 pub(crate) async fn attempt(
-    site: &Arc<Site>,
+    state: &Arc<LabState>,
     settings: &SenderSettings,
     candidate: &Candidate,
-    demand: &Demand,
-    purpose: Purpose,
-    letter: &Letter<'_>,
-) -> Attempted {
-    let connect = network::connect(site, candidate.address, site.network.smtp_port(), purpose);
+    requirement: &TlsRequirement,
+    hint: AttemptHint,
+    envelope: &Envelope<'_>,
+) -> AttemptReport {
+    let connect = network::connect(state, candidate.address, state.network.smtp_port(), hint);
     let mut session = match timeout(settings.timeouts.at(Stage::Connect), connect).await {
-        Ok(Ok(stream)) => Client {
+        Ok(Ok(stream)) => SmtpClient {
             connection: Connection::new(stream),
             settings,
-            site,
+            state,
             candidate,
             extensions: Vec::new(),
             answered: Vec::new(),
@@ -112,45 +112,45 @@ pub(crate) async fn attempt(
             // A connection that was made and reset has reached somebody; one that was refused has
             // not.
             let reached = error.kind() == io::ErrorKind::ConnectionReset;
-            let stop = Stop::Broken(
+            let stop = SessionError::Broken(
                 connect_status(&error),
                 format!("connection failed: {error}"),
             );
-            return Attempted {
+            return AttemptReport {
                 connected: reached,
-                fates: all(letter, stop),
+                results: all(envelope, stop),
             };
         }
         Err(_) => {
-            let stop = Stop::Broken(Status(4, 4, 1), "connection timed out".to_owned());
-            return Attempted {
+            let stop = SessionError::Broken(Status(4, 4, 1), "connection timed out".to_owned());
+            return AttemptReport {
                 connected: false,
-                fates: all(letter, stop),
+                results: all(envelope, stop),
             };
         }
     };
-    let fates = match session.deliver(demand, letter).await {
-        Ok(fates) => {
+    let results = match session.deliver(requirement, envelope).await {
+        Ok(results) => {
             session.quit().await;
-            fates
+            results
         }
         Err(stop) => {
-            if !matches!(stop, Stop::Broken(..)) {
+            if !matches!(stop, SessionError::Broken(..)) {
                 session.quit().await;
             }
-            let mut fates = all(letter, stop);
+            let mut results = all(envelope, stop);
             // Who was refused for good stays refused, whatever became of the connection.
-            for (fate, answered) in fates.iter_mut().zip(session.answered) {
-                if matches!(answered, Fate::Failed(_)) {
-                    *fate = answered;
+            for (result, answered) in results.iter_mut().zip(session.answered) {
+                if matches!(answered, RecipientResult::Failed(_)) {
+                    *result = answered;
                 }
             }
-            fates
+            results
         }
     };
-    Attempted {
+    AttemptReport {
         connected: true,
-        fates,
+        results,
     }
 }
 
@@ -163,34 +163,36 @@ fn connect_status(error: &io::Error) -> Status {
     }
 }
 
-/// The fate of every recipient when the session could not go on.
-fn all(letter: &Letter<'_>, stop: Stop) -> Vec<Fate> {
-    let fate = match stop {
-        Stop::Broken(status, text) => Fate::Deferred(Reason { status, text }),
-        Stop::Turned(reply) => match reply.severity() {
-            Severity::Permanent => Fate::HostRefuses(reason(&reply)),
-            _ => Fate::Deferred(reason(&reply)),
+/// The result for every recipient when the session could not go on.
+fn all(envelope: &Envelope<'_>, stop: SessionError) -> Vec<RecipientResult> {
+    let result = match stop {
+        SessionError::Broken(status, text) => RecipientResult::Deferred(Reason { status, text }),
+        SessionError::Turned(reply) => match reply.severity() {
+            ReplyClass::Permanent => RecipientResult::HostRefuses(reason(&reply)),
+            _ => RecipientResult::Deferred(reason(&reply)),
         },
         // Later will be no better for who asked for it (RFC 8689 section 4.2.1).
-        Stop::Insecure(text) if letter.require_tls => Fate::HostRefuses(Reason {
-            status: Status(5, 7, 10),
-            text,
-        }),
-        Stop::Insecure(text) => Fate::Deferred(Reason {
+        SessionError::Insecure(text) if envelope.require_tls => {
+            RecipientResult::HostRefuses(Reason {
+                status: Status(5, 7, 10),
+                text,
+            })
+        }
+        SessionError::Insecure(text) => RecipientResult::Deferred(Reason {
             status: Status(4, 7, 10),
             text,
         }),
-        Stop::NoRequireTls => Fate::HostRefuses(Reason {
+        SessionError::NoRequireTls => RecipientResult::HostRefuses(Reason {
             status: Status(5, 7, 30),
             text: "REQUIRETLS is not announced".to_owned(),
         }),
     };
-    vec![fate; letter.to.len()]
+    vec![result; envelope.to.len()]
 }
 
 /// The reason that a reply gives, with its own enhanced status or a plain one of its class.
 fn reason(reply: &Reply) -> Reason {
-    let class = if reply.severity() == Severity::Permanent {
+    let class = if reply.severity() == ReplyClass::Permanent {
         5
     } else {
         4
@@ -201,42 +203,48 @@ fn reason(reply: &Reply) -> Reason {
     }
 }
 
-/// The fate that a reply gives, by its first digit (RFC 5321 section 4.2.1).
-fn fate(reply: &Reply) -> Fate {
+/// The result that a reply gives, by its first digit (RFC 5321 section 4.2.1).
+fn result(reply: &Reply) -> RecipientResult {
     match reply.severity() {
-        Severity::Positive => Fate::Delivered,
+        ReplyClass::Positive => RecipientResult::Delivered,
         // 3yz is an answer to DATA alone.
-        Severity::Transient | Severity::Intermediate => Fate::Deferred(reason(reply)),
-        Severity::Permanent => Fate::Failed(reason(reply)),
+        ReplyClass::Transient | ReplyClass::Intermediate => {
+            RecipientResult::Deferred(reason(reply))
+        }
+        ReplyClass::Permanent => RecipientResult::Failed(reason(reply)),
     }
 }
 
 /// A session under way.
-struct Client<'s> {
+struct SmtpClient<'s> {
     connection: Connection,
     settings: &'s SenderSettings,
-    site: &'s Site,
+    state: &'s LabState,
     candidate: &'s Candidate,
     /// The keywords of the last EHLO reply, without their parameters; none after HELO.
     extensions: Vec<String>,
-    /// The fates of the recipients answered so far, so that a permanent refusal survives a
+    /// The results of the recipients answered so far, so that a permanent refusal survives a
     /// connection that breaks later.
-    answered: Vec<Fate>,
+    answered: Vec<RecipientResult>,
 }
 
 // Order and dependence of the steps are in `deliver`; each of the others is one step.
-impl Client<'_> {
-    async fn deliver(&mut self, demand: &Demand, letter: &Letter<'_>) -> Result<Vec<Fate>, Stop> {
+impl SmtpClient<'_> {
+    async fn deliver(
+        &mut self,
+        requirement: &TlsRequirement,
+        envelope: &Envelope<'_>,
+    ) -> Result<Vec<RecipientResult>, SessionError> {
         let greeting = self.reply(Stage::Greeting).await?;
-        if greeting.severity() != Severity::Positive {
-            return Err(Stop::Turned(greeting));
+        if greeting.severity() != ReplyClass::Positive {
+            return Err(SessionError::Turned(greeting));
         }
         self.hello().await?;
-        self.secure(demand).await?;
-        if letter.require_tls && !self.offers("REQUIRETLS") {
-            return Err(Stop::NoRequireTls);
+        self.secure(requirement).await?;
+        if envelope.require_tls && !self.offers("REQUIRETLS") {
+            return Err(SessionError::NoRequireTls);
         }
-        self.transaction(letter).await
+        self.transaction(envelope).await
     }
 
     /// Whether the server announced a keyword. Keywords are compared without case (RFC 5321 section
@@ -249,7 +257,7 @@ impl Client<'_> {
 
     /// EHLO, or HELO if the server does not know it. The keywords of the reply replace those known
     /// before.
-    async fn hello(&mut self) -> Result<(), Stop> {
+    async fn hello(&mut self) -> Result<(), SessionError> {
         let name = self
             .settings
             .names
@@ -270,8 +278,8 @@ impl Client<'_> {
             }
         };
         match reply.severity() {
-            Severity::Positive => Ok(()),
-            _ => Err(Stop::Turned(reply)),
+            ReplyClass::Positive => Ok(()),
+            _ => Err(SessionError::Turned(reply)),
         }
     }
 
@@ -279,27 +287,27 @@ impl Client<'_> {
     ///
     /// A handshake that fails ends the session: the candidate fails transiently. After STARTTLS was
     /// answered with 220 there is no way back to plain text on this connection.
-    async fn secure(&mut self, demand: &Demand) -> Result<(), Stop> {
-        if let Demand::Plain = demand {
+    async fn secure(&mut self, requirement: &TlsRequirement) -> Result<(), SessionError> {
+        if let TlsRequirement::Plain = requirement {
             return Ok(());
         }
         if !self.offers("STARTTLS") {
-            return plain(demand, "STARTTLS is not offered".to_owned());
+            return plain(requirement, "STARTTLS is not offered".to_owned());
         }
         let reply = self.command(Stage::Starttls, "STARTTLS").await?;
         if reply.code != 220 {
-            return plain(demand, format!("STARTTLS: {reply}"));
+            return plain(requirement, format!("STARTTLS: {reply}"));
         }
         let wait = self.settings.timeouts.at(Stage::Starttls);
-        let (site, exchanger) = (self.site, &self.candidate.exchanger);
+        let (state, exchanger) = (self.state, &self.candidate.exchanger);
         let secured = self
             .connection
-            .secure(|stream| tls::handshake(site, demand, exchanger, stream));
+            .secure(|stream| tls::handshake(state, requirement, exchanger, stream));
         match timeout(wait, secured).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(Stop::Insecure(format!("TLS failed: {error}"))),
+            Ok(Err(error)) => return Err(SessionError::Insecure(format!("TLS failed: {error}"))),
             Err(_) => {
-                return Err(Stop::Broken(
+                return Err(SessionError::Broken(
                     Status(4, 4, 2),
                     "at starttls: no answer in time".to_owned(),
                 ));
@@ -309,13 +317,16 @@ impl Client<'_> {
         self.hello().await
     }
 
-    /// MAIL, RCPT and the content; a fate for each recipient.
+    /// MAIL, RCPT and the content; a result for each recipient.
     ///
     /// A negative reply to MAIL is about the message and so about all recipients. A negative reply
     /// to RCPT is about that recipient alone.
-    async fn transaction(&mut self, letter: &Letter<'_>) -> Result<Vec<Fate>, Stop> {
-        let from = letter.from.map_or("", |from| &from.text);
-        let require = if letter.require_tls {
+    async fn transaction(
+        &mut self,
+        envelope: &Envelope<'_>,
+    ) -> Result<Vec<RecipientResult>, SessionError> {
+        let from = envelope.from.map_or("", |from| &from.text);
+        let require = if envelope.require_tls {
             " REQUIRETLS"
         } else {
             ""
@@ -323,45 +334,45 @@ impl Client<'_> {
         let reply = self
             .command(Stage::Mail, &format!("MAIL FROM:<{from}>{require}"))
             .await?;
-        if reply.severity() != Severity::Positive {
-            return Ok(vec![fate(&reply); letter.to.len()]);
+        if reply.severity() != ReplyClass::Positive {
+            return Ok(vec![result(&reply); envelope.to.len()]);
         }
-        for to in letter.to {
+        for to in envelope.to {
             let reply = self
                 .command(Stage::Rcpt, &format!("RCPT TO:<{to}>"))
                 .await?;
-            let fate = match reply.code {
+            let result = match reply.code {
                 // Too many recipients, not this one (RFC 5321 section 4.5.3.1.10).
-                552 => Fate::Deferred(Reason {
+                552 => RecipientResult::Deferred(Reason {
                     status: Status(4, 5, 3),
                     text: reply.to_string(),
                 }),
-                _ => fate(&reply),
+                _ => result(&reply),
             };
-            self.answered.push(fate);
+            self.answered.push(result);
         }
-        let mut fates = self.answered.clone();
+        let mut results = self.answered.clone();
         // Without a recipient there is nothing to send, and DATA would be refused (RFC 5321 section
         // 3.3).
-        if !fates.contains(&Fate::Delivered) {
-            return Ok(fates);
+        if !results.contains(&RecipientResult::Delivered) {
+            return Ok(results);
         }
-        let end = self.content(letter.content).await?;
+        let end = self.content(envelope.content).await?;
         // What was said of the message is said of every recipient taken so far.
-        fates
+        results
             .iter_mut()
-            .filter(|fate| **fate == Fate::Delivered)
-            .for_each(|taken| *taken = fate(&end));
-        Ok(fates)
+            .filter(|result| **result == RecipientResult::Delivered)
+            .for_each(|taken| *taken = result(&end));
+        Ok(results)
     }
 
     /// DATA, the content and the reply to the final dot, or the negative reply to DATA.
-    async fn content(&mut self, content: &[u8]) -> Result<Reply, Stop> {
+    async fn content(&mut self, content: &[u8]) -> Result<Reply, SessionError> {
         let reply = self.command(Stage::Data, "DATA").await?;
-        if reply.severity() != Severity::Intermediate {
+        if reply.severity() != ReplyClass::Intermediate {
             // The first digit alone tells (RFC 5321 section 4.2): without a 3 there is no leave to send, and
             // the message is not taken, whatever a 2 may be meant to say.
-            return Ok(if reply.severity() == Severity::Positive {
+            return Ok(if reply.severity() == ReplyClass::Positive {
                 Reply::new(451, "4.5.0 unexpected reply to DATA")
             } else {
                 reply
@@ -373,33 +384,37 @@ impl Client<'_> {
 
     /// Ends the session politely (RFC 5321 section 4.1.1.10).
     async fn quit(&mut self) {
-        // The message's fate is settled; what becomes of QUIT changes nothing.
+        // The message is settled; what becomes of QUIT changes nothing.
         drop(self.command(Stage::Quit, "QUIT").await);
         self.connection.close().await;
     }
 
-    async fn command(&mut self, stage: Stage, line: &str) -> Result<Reply, Stop> {
+    async fn command(&mut self, stage: Stage, line: &str) -> Result<Reply, SessionError> {
         self.exchange(stage, line).await.map(|(reply, _)| reply)
     }
 
     /// Sends a command; its reply, and the text of all lines of the reply.
-    async fn exchange(&mut self, stage: Stage, line: &str) -> Result<(Reply, Vec<String>), Stop> {
+    async fn exchange(
+        &mut self,
+        stage: Stage,
+        line: &str,
+    ) -> Result<(Reply, Vec<String>), SessionError> {
         self.send(stage, format!("{line}\r\n").as_bytes()).await?;
         self.lines(stage).await
     }
 
     /// Sends octets; the time-out is that of the stage.
-    async fn send(&mut self, stage: Stage, octets: &[u8]) -> Result<(), Stop> {
+    async fn send(&mut self, stage: Stage, octets: &[u8]) -> Result<(), SessionError> {
         let wait = self.settings.timeouts.at(stage);
         within(wait, stage, self.connection.send(octets)).await
     }
 
-    async fn reply(&mut self, stage: Stage) -> Result<Reply, Stop> {
+    async fn reply(&mut self, stage: Stage) -> Result<Reply, SessionError> {
         self.lines(stage).await.map(|(reply, _)| reply)
     }
 
     /// Reads a reply, all its lines.
-    async fn lines(&mut self, stage: Stage) -> Result<(Reply, Vec<String>), Stop> {
+    async fn lines(&mut self, stage: Stage) -> Result<(Reply, Vec<String>), SessionError> {
         let wait = self.settings.timeouts.at(stage);
         let connection = &mut self.connection;
         within(wait, stage, connection.reply()).await
@@ -407,10 +422,10 @@ impl Client<'_> {
 }
 
 /// Goes on in plain text if the demand allows it; an error if not.
-fn plain(demand: &Demand, why: String) -> Result<(), Stop> {
-    match demand.allows_plain() {
+fn plain(requirement: &TlsRequirement, why: String) -> Result<(), SessionError> {
+    match requirement.allows_plain() {
         true => Ok(()),
-        false => Err(Stop::Insecure(why)),
+        false => Err(SessionError::Insecure(why)),
     }
 }
 
@@ -420,14 +435,14 @@ async fn within<T>(
     wait: Duration,
     stage: Stage,
     step: impl Future<Output = io::Result<T>>,
-) -> Result<T, Stop> {
+) -> Result<T, SessionError> {
     match timeout(wait, step).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Stop::Broken(
+        Ok(Err(error)) => Err(SessionError::Broken(
             Status(4, 4, 2),
             format!("at {stage}: {error}"),
         )),
-        Err(_) => Err(Stop::Broken(
+        Err(_) => Err(SessionError::Broken(
             Status(4, 4, 2),
             format!("at {stage}: no answer in time"),
         )),

@@ -18,7 +18,7 @@ use nix::{
 
 use mxdrill::lab::namespace::SendersHost;
 
-use super::{bind, files, mount_proc, mount_tmpfs, refused};
+use super::{bind, mount_proc, mount_tmpfs, refused, resolver_files};
 
 /// What of the host's `/etc` programs need to run at all: the linker's cache, certificates, names
 /// of services.
@@ -75,7 +75,7 @@ pub(crate) fn id_of(index: usize) -> u32 {
 /// # Errors
 /// What the kernel does not allow, or a file that cannot be read.
 pub(crate) fn change(tree: &Path, host: &SendersHost, accounts: &Accounts<'_>) -> io::Result<()> {
-    let root = files::free_folder(&[tree])?;
+    let root = resolver_files::free_folder(&[tree])?;
     mount_tmpfs(&root, MsFlags::empty())?;
     for folder in FOLDERS {
         fs::create_dir_all(root.join(folder))?;
@@ -164,7 +164,7 @@ fn settings(
         group.push_str(&format!("{name}:x:{id}:\n"));
     }
     let own = [("passwd", passwd), ("group", group)];
-    for (file, text) in files::texts(host).into_iter().chain(own) {
+    for (file, text) in resolver_files::texts(host).into_iter().chain(own) {
         let path = etc.join(file);
         if path.symlink_metadata().is_ok() {
             fs::remove_file(&path)?;

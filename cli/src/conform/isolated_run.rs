@@ -2,8 +2,8 @@
 //! sender as if it were one, which puts the judge to the test.
 //!
 //! [`play`] is called by whoever makes the matrix: it starts this program again as the keeper of the
-//! namespaces ([`keep`]), which starts it as their first process ([`inside`]). A [`Job`] goes in by
-//! standard input, a [`Cell`] comes out by standard output.
+//! namespaces ([`keep`]), which starts it as their first process ([`inside`]). A [`RunRequest`] goes in by
+//! standard input, a [`RunRecord`] comes out by standard output.
 //!
 //! A process for each drill makes the isolation simple: when it ends, the kernel takes everything
 //! in its namespaces, whatever the mail server has started or forgotten.
@@ -22,21 +22,21 @@ use tokio::net::UnixDatagram;
 
 use super::{
     Adapter,
-    drive::{self, Server},
-    fit::{self, Feature, Fit},
+    driver::{self, Server},
+    eligibility::{self, Eligibility, Feature},
 };
-use crate::sandbox::{self, Ids, host, ids, root};
+use crate::sandbox::{self, Ids, host, ids, rootfs};
 use mxdrill::{
     drill::{self, Run},
     event::{Event, silenced},
     lab::{
-        Lab, Mailbox,
+        AcceptedMail, Lab,
         namespace::{OwnHost, SendersHost},
     },
     level::Level,
     scenario::{Scenario, Timeouts},
     sender::{Flaw, Reference},
-    verdict::{Finding, Witness, judge},
+    verdict::{Finding, SenderKind, judge},
     zone::file::Reach,
 };
 
@@ -44,7 +44,7 @@ use mxdrill::{
 const TRIES: usize = 3;
 /// The longest a drill may take in real time; one that takes longer is inconclusive.
 const LIMIT: Duration = Duration::from_secs(150);
-/// Every timeout of the reference sender, as `drive` sets those of servers. All replies that come
+/// Every timeout of the reference sender, as `driver` sets those of servers. All replies that come
 /// at all come earlier.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Octets of a notification that are kept: its header and the report are at its beginning.
@@ -54,11 +54,11 @@ const MAX_SYSLOG: usize = 48 * 1024;
 
 /// A drill to be played, as it goes to the process that plays it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Job {
+pub(crate) struct RunRequest {
     pub(crate) player: Player,
     /// The path of the scenario, and whether it is one of mxdrill's own.
     pub(crate) scenario: PathBuf,
-    pub(crate) from: Source,
+    pub(crate) from: ScenarioSource,
     /// Where randomness starts from.
     pub(crate) seed: u64,
 }
@@ -78,7 +78,7 @@ pub(crate) enum Player {
 
 /// Where the scenarios come from.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) enum Source {
+pub(crate) enum ScenarioSource {
     /// They are bundled with mxdrill, and name no files.
     Mxdrill,
     /// They are the user's. The files that they name may lie within this reach.
@@ -87,7 +87,7 @@ pub(crate) enum Source {
 
 /// What came of a drill, as it comes back from the process that played it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Cell {
+pub(crate) struct RunRecord {
     /// The version that the server printed; empty if it said none.
     pub(crate) version: String,
     /// Why the drill did not come to its end; `None` if it did. What was found then means nothing.
@@ -96,7 +96,7 @@ pub(crate) struct Cell {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) too_busy: bool,
     /// What is wrong.
-    pub(crate) findings: Vec<Broken>,
+    pub(crate) findings: Vec<RunError>,
     /// What is worth knowing and no failure.
     pub(crate) notes: Vec<String>,
     /// What became of each message, a line each.
@@ -125,7 +125,7 @@ pub(crate) struct Cell {
 /// A finding of the verdict as it is passed on between processes: the rule is text here, since a
 /// name of the table cannot be read back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Broken {
+pub(crate) struct RunError {
     pub(crate) claim: String,
     pub(crate) rule: Option<String>,
     pub(crate) level: Level,
@@ -134,7 +134,7 @@ pub(crate) struct Broken {
     pub(crate) observed: Vec<String>,
 }
 
-impl From<Finding> for Broken {
+impl From<Finding> for RunError {
     fn from(finding: Finding) -> Self {
         Self {
             claim: finding.claim,
@@ -151,7 +151,7 @@ impl From<Finding> for Broken {
 ///
 /// # Errors
 /// When it could not be played at all, such as on a system without namespaces.
-pub(crate) fn play(job: &Job) -> io::Result<Cell> {
+pub(crate) fn play(job: &RunRequest) -> io::Result<RunRecord> {
     for _ in 1..TRIES {
         let cell = play_once(job)?;
         if !cell.too_busy {
@@ -161,7 +161,7 @@ pub(crate) fn play(job: &Job) -> io::Result<Cell> {
     play_once(job)
 }
 
-fn play_once(job: &Job) -> io::Result<Cell> {
+fn play_once(job: &RunRequest) -> io::Result<RunRecord> {
     let mut keeper = Command::new("/proc/self/exe")
         .arg("cell")
         // In the root that is made for it.
@@ -209,20 +209,20 @@ pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
     let begun = Instant::now();
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
-    let job: Job = serde_json::from_str(&text)?;
+    let job: RunRequest = serde_json::from_str(&text)?;
     let scenario = match job.from {
-        Source::Mxdrill => mxdrill::bundled::scenario(&job.scenario),
-        Source::User(reach) => Scenario::load_within(&job.scenario, reach),
+        ScenarioSource::Mxdrill => mxdrill::bundled::scenario(&job.scenario),
+        ScenarioSource::User(reach) => Scenario::load_within(&job.scenario, reach),
     };
-    let fit = Fit::of(&Arc::new(scenario.map_err(io::Error::other)?));
+    let fit = Eligibility::of(&Arc::new(scenario.map_err(io::Error::other)?));
     let host = SendersHost::of(&fit.scenario);
     sandbox::begin(lifeline, &host.name())?;
     if let Player::Server { adapter, tree } = &job.player {
-        let accounts = root::Accounts {
+        let accounts = rootfs::Accounts {
             users: &adapter.users,
             groups: &adapter.groups,
         };
-        root::change(tree, &host, &accounts)?;
+        rootfs::change(tree, &host, &accounts)?;
         ids::let_changes_pass()?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -252,59 +252,64 @@ pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
 ///
 /// The self-test of judge and network: the reference sender must pass, and one with a flaw must
 /// not.
-async fn control(sender: Reference, seed: u64, fit: &Fit) -> io::Result<Cell> {
+async fn control(sender: Reference, seed: u64, fit: &Eligibility) -> io::Result<RunRecord> {
     let mut scenario = Scenario::clone(&fit.scenario);
     scenario.sender.timeouts = Timeouts::all(TIMEOUT);
     let scenario = Arc::new(scenario);
-    let (own_host, mailbox) = (OwnHost::PassedOver, Mailbox::Dropped);
+    let (own_host, mailbox) = (OwnHost::PassedOver, AcceptedMail::Dropped);
     let lab = Lab::start_watched(Arc::clone(&scenario), None, own_host, mailbox).await?;
-    let run = drill::conduct(&lab, sender, Some(seed), LIMIT, Witness::Server).await;
+    let run = drill::conduct(&lab, sender, Some(seed), LIMIT, SenderKind::MailServer).await;
     lab.stop().await;
     let mut run = match run {
         Ok(run) => run,
         Err(error) => {
-            return Ok(Cell {
+            return Ok(RunRecord {
                 trouble: Some(error.to_string()),
-                ..Cell::default()
+                ..RunRecord::default()
             });
         }
     };
     run.events = silenced(&run.events);
-    run.verdict = judge(&scenario, &run.events, Witness::Server);
+    run.verdict = judge(&scenario, &run.events, SenderKind::MailServer);
     let recording = written_down(&scenario, &run)?;
     let attempts = mxdrill::observe::attempts(&scenario, &run.events);
     let shares = fit.shares.iter();
-    let counts = shares.map(|share| fit::first_attempts(&attempts, &share.host));
+    let counts = shares.map(|share| eligibility::first_attempts(&attempts, &share.host));
     let mut findings = run.verdict.findings;
     // Of a command, moments are held against the expected ones: its timeouts would have to be the drill's.
     let waits = [Feature::Timeouts, Feature::LostQueries];
     if !waits.iter().any(|wait| fit.needs.contains(wait)) {
-        findings.extend(judge(&scenario, &run.events, Witness::Command).findings);
+        findings.extend(judge(&scenario, &run.events, SenderKind::Command).findings);
     }
-    Ok(Cell {
+    Ok(RunRecord {
         trouble: run.too_slow.map(|why| why.to_string()),
         too_busy: run.too_slow.is_some(),
-        findings: findings.into_iter().map(Broken::from).collect(),
+        findings: findings.into_iter().map(RunError::from).collect(),
         sampled: scenario.messages.len(),
         counts: counts.collect(),
         recording,
-        ..Cell::default()
+        ..RunRecord::default()
     })
 }
 
 /// A mail server's drill.
-async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> io::Result<Cell> {
+async fn served(
+    adapter: &Adapter,
+    seed: u64,
+    fit: &Eligibility,
+    host: &SendersHost,
+) -> io::Result<RunRecord> {
     let syslog = Syslog::listen()?;
     let scenario = &fit.scenario;
     let lab = Lab::start_watched(
         Arc::clone(scenario),
         None,
         OwnHost::PassedOver,
-        Mailbox::Kept,
+        AcceptedMail::Kept,
     )
     .await?;
-    drive::prepare(lab.authority_pem())?;
-    let version = drive::version(adapter, host, scenario).await;
+    driver::prepare(lab.authority_pem())?;
+    let version = driver::version(adapter, host, scenario).await;
     let mut trouble = version.as_ref().err().map(ToString::to_string);
     let mut too_busy = false;
     let server = Server {
@@ -312,7 +317,7 @@ async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> 
         host,
         trouble: &mut trouble,
     };
-    let run = drill::conduct(&lab, server, Some(seed), LIMIT, Witness::Server).await;
+    let run = drill::conduct(&lab, server, Some(seed), LIMIT, SenderKind::MailServer).await;
     let events = lab.events();
     let attempts = lab.attempts();
     let (findings, notes, recording) = match run {
@@ -339,16 +344,16 @@ async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> 
     lab.stop().await;
     let endings = mxdrill::observe::endings(scenario, &events, &attempts);
     let counts = fit.shares.iter();
-    let counts = counts.map(|share| fit::first_attempts(&attempts, &share.host));
-    Ok(Cell {
+    let counts = counts.map(|share| eligibility::first_attempts(&attempts, &share.host));
+    Ok(RunRecord {
         version: version.unwrap_or_default(),
         trouble,
         too_busy,
-        findings: findings.into_iter().map(Broken::from).collect(),
+        findings: findings.into_iter().map(RunError::from).collect(),
         notes,
         endings: endings
             .iter()
-            .map(|(id, ending)| format!("{id}: {}", Witness::Server.saw(ending.outcome())))
+            .map(|(id, ending)| format!("{id}: {}", SenderKind::MailServer.saw(ending.outcome())))
             .collect(),
         attempts: attempts.iter().map(ToString::to_string).collect(),
         sampled: scenario.messages.len(),
@@ -356,8 +361,8 @@ async fn served(adapter: &Adapter, seed: u64, fit: &Fit, host: &SendersHost) -> 
         recording,
         log: events.iter().map(Event::line).collect(),
         returned,
-        syslog: syslog.text() + &drive::tail(adapter.log.as_deref()),
-        said: drive::said(),
+        syslog: syslog.text() + &driver::tail(adapter.log.as_deref()),
+        said: driver::said(),
         seconds: 0.0,
     })
 }

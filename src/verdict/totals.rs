@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Witness,
-    case::{Case, Subject},
+    SenderKind,
+    facts::{DrillFacts, MessageFacts},
     rules::routing::Equals,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 
 /// Counts of a drill, of the messages judged so far.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Totals {
     /// How many messages ended in which way.
     pub(super) outcomes: BTreeMap<Outcome, usize>,
     /// Attempts for the drill's messages.
@@ -39,7 +39,7 @@ pub(super) struct Tally {
     pub(super) equals: Equals,
 }
 
-impl Tally {
+impl Totals {
     pub(super) fn new(scenario: &Scenario) -> Self {
         Self {
             first_attempts: vec![0; scenario.expect.first_attempts.len()],
@@ -48,23 +48,21 @@ impl Tally {
     }
 
     /// Counts a message.
-    pub(super) fn count(&mut self, case: &Case<'_>, subject: &Subject<'_>) {
-        let outcome = subject.ending.outcome();
+    pub(super) fn count(&mut self, drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) {
+        let outcome = facts.ending.outcome();
         *self.outcomes.entry(outcome).or_default() += 1;
-        self.attempts += subject.attempts.len();
-        self.equals.count(case, subject);
-        let expected = &case.scenario.expect.first_attempts;
-        let mut proper = subject
-            .attempts
-            .iter()
-            .filter(|attempt| !attempt.incidental);
+        self.attempts += facts.attempts.len();
+        self.equals.count(drill, facts);
+        let expected = &drill.scenario.expect.first_attempts;
+        let mut proper = facts.attempts.iter().filter(|attempt| !attempt.incidental);
         if let Some(first) = proper.next() {
             for ((host, _), count) in expected.iter().zip(&mut self.first_attempts) {
                 *count += u64::from(first.went_to(host));
             }
         }
-        let may_be_returned = case.witness == Witness::Server && outcome == Outcome::Deferred;
-        if may_be_returned && case.returns_unseen(subject.message) {
+        let may_be_returned =
+            drill.sender_kind == SenderKind::MailServer && outcome == Outcome::Deferred;
+        if may_be_returned && drill.returns_unseen(facts.message) {
             self.returned_unseen += 1;
         }
     }

@@ -1,17 +1,17 @@
 //! A message on its way to one next hop, and the notification that comes of it when it fails.
 //!
-//! A delivery that waits is small, since many may wait: its content is made anew for each pass, and of
+//! An entry that waits is small, since many may wait: its content is made anew for each pass, and of
 //! its random numbers it keeps only how far it came.
 //!
-//! `office` walks a delivery over its candidates; `reference` decides when it is walked again. A
-//! message with recipients at two domains is two deliveries that share the message and nothing
+//! `agent` walks an entry over its candidates; `reference` decides when it is walked again. A
+//! message with recipients at two domains is two entries that share the message and nothing
 //! else.
 
 use std::sync::Arc;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
-use super::{content, session::Reason};
+use super::{content, smtp_client::Reason};
 use crate::{
     connection::on_the_wire,
     event::EventLog,
@@ -20,40 +20,40 @@ use crate::{
     time::Moment,
 };
 
-/// Held by everything that is still done for one message of the drill: its deliveries and their
+/// Held by everything that is still done for one message of the drill: its entries and their
 /// notifications. When the last of them is dropped, the log learns that nothing more comes of the
 /// message, and a verdict that is made as the log grows may forget it.
-pub(super) struct UnderWay {
+pub(super) struct InFlight {
     id: MessageId,
     log: EventLog,
 }
 
-impl UnderWay {
+impl InFlight {
     pub(super) fn new(id: MessageId, log: EventLog) -> Arc<Self> {
         Arc::new(Self { id, log })
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.log.done_with(self.id.clone());
     }
 }
 
 /// A message on its way to one next hop.
-pub(super) struct Delivery {
+pub(super) struct QueueEntry {
     /// The message of the drill that it belongs to, as a notification does too.
-    under_way: Arc<UnderWay>,
+    in_flight: Arc<InFlight>,
     /// The message as it was submitted, or the notification as a message of its own.
     pub(super) message: Arc<Message>,
     /// The next hop: the domain whose MX records are looked up at the beginning of each pass.
     pub(super) hop: Domain,
-    /// The recipients whose fate is open; with none left the delivery is over.
+    /// The recipients that are still open; with none left the entry is over.
     ///
     /// Recipients leave this list when they are delivered or have failed for good.
     pub(super) to: Vec<Mailbox>,
     /// Where the random order of equal preferences comes from (RFC 5321 section 5.1).
-    pub(super) dice: Dice,
+    pub(super) random: RandomStream,
     /// Passes begun, the current one included; 0 before the first.
     pub(super) pass: u32,
     /// Attempts made in all passes. A candidate that was left out because its TLS could not be
@@ -62,8 +62,8 @@ pub(super) struct Delivery {
     /// Why the last attempt failed; `None` before the first failure. It goes into reports of a
     /// deferral, and into the reason when the message expires.
     pub(super) last: Option<Reason>,
-    /// Recipients given up in this turn, with the reason. The list is emptied at the end of the
-    /// turn, into a notification if there is to be one.
+    /// Recipients given up in this step, with the reason. The list is emptied at the end of the
+    /// step, into a notification if there is to be one.
     pub(super) failed: Vec<(Mailbox, Reason)>,
     /// Notifications made so far; the number keeps their Message-IDs apart.
     pub(super) returned: u32,
@@ -74,11 +74,11 @@ pub(super) struct Delivery {
     notice: Option<Arc<[u8]>>,
 }
 
-/// Random numbers of a delivery's own. The generator is positioned, not stored: 24 octets stand for
-/// it while a delivery waits. Each delivery has a stream of its own, so that a message that is
+/// Random numbers of an entry's own. The generator is positioned, not stored: 24 octets stand for
+/// it while an entry waits. Each entry has a stream of its own, so that a message that is
 /// retried once more does not change the order in which others try their candidates.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dice {
+pub(super) struct RandomStream {
     /// The drill's seed.
     seed: u64,
     /// The ChaCha stream: the index of the next hop in the low 16 bits, that of the message above
@@ -88,7 +88,7 @@ pub(super) struct Dice {
     times: u64,
 }
 
-impl Dice {
+impl RandomStream {
     /// The generator for one pass. Each pass starts at a place of its own in the stream, however
     /// many numbers the passes before it drew.
     pub(super) fn taken_up(&mut self) -> ChaCha8Rng {
@@ -102,21 +102,21 @@ impl Dice {
     }
 }
 
-impl Delivery {
-    /// The delivery of a message to its recipients at one of its next hops, with the seed and the stream of its dice.
+impl QueueEntry {
+    /// The entry of a message to its recipients at one of its next hops, with the seed and the stream of its random numbers.
     pub(super) fn new(
         message: Arc<Message>,
         to: Vec<Mailbox>,
         hop: Domain,
         (seed, stream): (u64, u64),
-        under_way: Arc<UnderWay>,
+        in_flight: Arc<InFlight>,
     ) -> Self {
         Self {
-            under_way,
+            in_flight,
             message,
             hop,
             to,
-            dice: Dice {
+            random: RandomStream {
                 seed,
                 stream,
                 times: 0,
@@ -170,12 +170,12 @@ impl Delivery {
             leave: None,
         };
         // The top bit keeps its random numbers apart from those of the message that it is about.
-        let dice = (self.dice.seed, self.dice.stream | 1 << 63);
-        let under_way = Arc::clone(&self.under_way);
+        let random = (self.random.seed, self.random.stream | 1 << 63);
+        let in_flight = Arc::clone(&self.in_flight);
         Self {
             is_notification: true,
             notice: Some(on_the_wire(&content).into()),
-            ..Self::new(Arc::new(message), vec![to], hop, dice, under_way)
+            ..Self::new(Arc::new(message), vec![to], hop, random, in_flight)
         }
     }
 }

@@ -26,7 +26,7 @@ enum Part {
 /// `%{` letter, digits, `r`, delimiters `}`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Expand {
-    letter: Letter,
+    letter: MacroLetter,
     /// Whether the letter is a capital: what comes of it is escaped as in a URL.
     is_escaped: bool,
     /// How many parts are kept, those at the end.
@@ -37,7 +37,7 @@ struct Expand {
 
 /// What a macro stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Letter {
+pub(crate) enum MacroLetter {
     // In the order of section 7.2.
     Sender,
     LocalPart,
@@ -134,7 +134,7 @@ impl MacroString {
     }
 
     /// The macros that it has.
-    pub(super) fn letters(&self) -> impl Iterator<Item = Letter> {
+    pub(super) fn letters(&self) -> impl Iterator<Item = MacroLetter> {
         self.parts.iter().filter_map(|part| match part {
             Part::Macro(expand) => Some(expand.letter),
             _ => None,
@@ -142,7 +142,7 @@ impl MacroString {
     }
 
     /// The text that it stands for, with the values of its macros.
-    pub(super) fn expanded(&self, value: impl Fn(Letter) -> String) -> String {
+    pub(super) fn expanded(&self, value: impl Fn(MacroLetter) -> String) -> String {
         let parts = self.parts.iter().map(|part| match part {
             Part::Literal(text) => text.clone(),
             Part::Escape(text) => (*text).to_owned(),
@@ -157,14 +157,14 @@ impl Expand {
     fn parse(inside: &str) -> Result<Self, Unfit> {
         let sign = inside.chars().next().ok_or(Unfit::Percent)?;
         let letter = match sign.to_ascii_lowercase() {
-            's' => Letter::Sender,
-            'l' => Letter::LocalPart,
-            'o' => Letter::SenderDomain,
-            'd' => Letter::Domain,
-            'i' => Letter::Address,
-            'p' => Letter::ValidatedName,
-            'v' => Letter::Version,
-            'h' => Letter::Helo,
+            's' => MacroLetter::Sender,
+            'l' => MacroLetter::LocalPart,
+            'o' => MacroLetter::SenderDomain,
+            'd' => MacroLetter::Domain,
+            'i' => MacroLetter::Address,
+            'p' => MacroLetter::ValidatedName,
+            'v' => MacroLetter::Version,
+            'h' => MacroLetter::Helo,
             'c' | 'r' | 't' => return Err(Unfit::OnlyInExplanations(sign)),
             _ => return Err(Unfit::Percent),
         };
@@ -250,12 +250,12 @@ mod tests {
     #[test]
     fn macros_expand_as_the_rfc_shows() {
         let value = |letter| match letter {
-            Letter::Sender => "strong-bad@email.example.com".to_owned(),
-            Letter::LocalPart => "strong-bad".to_owned(),
-            Letter::SenderDomain | Letter::Domain => "email.example.com".to_owned(),
-            Letter::Address => "192.0.2.3".to_owned(),
-            Letter::Version => "in-addr".to_owned(),
-            Letter::ValidatedName | Letter::Helo => "unknown".to_owned(),
+            MacroLetter::Sender => "strong-bad@email.example.com".to_owned(),
+            MacroLetter::LocalPart => "strong-bad".to_owned(),
+            MacroLetter::SenderDomain | MacroLetter::Domain => "email.example.com".to_owned(),
+            MacroLetter::Address => "192.0.2.3".to_owned(),
+            MacroLetter::Version => "in-addr".to_owned(),
+            MacroLetter::ValidatedName | MacroLetter::Helo => "unknown".to_owned(),
         };
         for (text, expected) in [
             ("%{s}", "strong-bad@email.example.com"),

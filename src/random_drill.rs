@@ -7,7 +7,7 @@
 //! records collide: exchangers that share an address, hosts without one, domains without
 //! exchangers. Rare things have their odds beside them.
 //!
-//! When a case fails, [`Case::shrunk`] leaves out one part after the other as long as it still
+//! When a case fails, [`RandomDrill::shrunk`] leaves out one part after the other as long as it still
 //! fails: what is left is worth reading.
 
 use std::sync::Arc;
@@ -53,25 +53,25 @@ const QUERY_FAULTS: [&str; 7] = [
 
 /// A drill made at random from a number. Parts of it are texts as a scenario file has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Case {
+pub struct RandomDrill {
     seed: u64,
     records: Vec<String>,
     faults: Vec<String>,
-    messages: Vec<Row>,
+    messages: Vec<RandomMessages>,
     sender: Vec<&'static str>,
     certificates: bool,
 }
 
 /// A row of messages, before it is written as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Row {
+struct RandomMessages {
     to: Vec<String>,
     minute: u32,
     count: u32,
     from_nobody: bool,
 }
 
-impl Case {
+impl RandomDrill {
     /// The case of a number. The same number gives the same case, as long as nothing in this file
     /// changes.
     pub fn new(seed: u64) -> Self {
@@ -234,7 +234,7 @@ impl Case {
     /// The case with a row of messages that says less.
     fn smaller_row(&self, at: usize) -> Vec<Self> {
         let row = &self.messages[at];
-        let with = |row: Row| {
+        let with = |row: RandomMessages| {
             let mut case = self.clone();
             case.messages[at] = row;
             case
@@ -242,7 +242,7 @@ impl Case {
         let mut smaller = Vec::new();
         if row.count > 1 {
             smaller.extend([1, row.count / 2].map(|count| {
-                with(Row {
+                with(RandomMessages {
                     count,
                     ..row.clone()
                 })
@@ -256,7 +256,7 @@ impl Case {
             }));
         }
         if row.minute > 0 {
-            smaller.push(with(Row {
+            smaller.push(with(RandomMessages {
                 minute: 0,
                 ..row.clone()
             }));
@@ -331,14 +331,14 @@ fn query_fault(random: &mut ChaCha8Rng) -> String {
 }
 
 // The messages of one row; `many` makes it a crowd to one recipient.
-fn row(many: bool, random: &mut ChaCha8Rng) -> Row {
+fn row(many: bool, random: &mut ChaCha8Rng) -> RandomMessages {
     let to = (0..random.random_range(1..4_u8))
         .map(|user| format!("u{user}@d{}.test", random.random_range(0..DOMAINS)));
     let mut to: Vec<String> = to.collect();
     if many {
         to.truncate(1);
     }
-    Row {
+    RandomMessages {
         to,
         minute: match random.random_ratio(1, 2) {
             true => 0,

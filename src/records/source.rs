@@ -3,7 +3,7 @@
 //! A question goes to the files if they say everything about the name, and to a resolver otherwise;
 //! without a resolver the answer is unknown. An alias may lead from one to the other.
 //!
-//! A resolver that does not answer at all is given up after a few questions, so that a survey of a
+//! A resolver that does not answer at all is given up after a few questions, so that reading a
 //! large file ends soon without a network.
 
 use std::{
@@ -26,14 +26,14 @@ use hickory_resolver::{
 };
 
 use super::{
-    answer::{Place, Placed, Reply},
+    answer::{LocatedRecord, Location, RecordLookup},
     files::Files,
 };
 use crate::{
     diagnostic::{Invalid, Mistakes},
     name::Domain,
     scenario::Scenario,
-    zone::file::{self, Reach, Text},
+    zone::file::{self, Reach, ZoneText},
 };
 
 /// Aliases followed from file to file before a chain counts as endless.
@@ -128,7 +128,7 @@ impl Source {
     fn add_zone(
         &mut self,
         path: &Path,
-        text: &Text,
+        text: &ZoneText,
         origin: Option<&Domain>,
     ) -> Result<(), Mistakes> {
         let reach = self.reach;
@@ -152,7 +152,7 @@ impl Source {
         origin: Option<&Domain>,
     ) -> Result<(), Mistakes> {
         let files = self.files.get_or_insert_default();
-        let text = Text {
+        let text = ZoneText {
             text: text.to_owned(),
             is_latin: false,
         };
@@ -195,7 +195,7 @@ impl Source {
     }
 
     /// Looks up records of a type; aliases are followed.
-    pub async fn ask(&self, name: &Domain, record_type: RecordType) -> Reply {
+    pub async fn ask(&self, name: &Domain, record_type: RecordType) -> RecordLookup {
         let mut current = name.clone();
         for _ in 0..MAX_ALIASES {
             let files = self.files.as_ref();
@@ -207,11 +207,11 @@ impl Source {
                 Err(target) => current = target,
             }
         }
-        Reply::Failed
+        RecordLookup::Failed
     }
 
     /// What a name is an alias of, if it is one.
-    pub(crate) async fn alias(&self, name: &Domain) -> Option<(Domain, Option<Place>)> {
+    pub(crate) async fn alias(&self, name: &Domain) -> Option<(Domain, Option<Location>)> {
         let reply = self.ask(name, RecordType::CNAME).await;
         let first = reply.records().first()?;
         match &first.record.data {
@@ -221,12 +221,12 @@ impl Source {
     }
 
     /// Asks the resolver. Whether it answered at all is counted, whatever it said.
-    async fn ask_resolver(&self, name: &Domain, record_type: RecordType) -> Reply {
+    async fn ask_resolver(&self, name: &Domain, record_type: RecordType) -> RecordLookup {
         let Some(resolver) = &self.resolver else {
-            return Reply::Unknown;
+            return RecordLookup::Unknown;
         };
         if self.is_deaf() && self.unanswered.load(Ordering::Relaxed) >= PATIENCE {
-            return Reply::Failed;
+            return RecordLookup::Failed;
         }
         let answer = resolver.lookup(name.to_wire(), record_type).await;
         let count = match &answer {
@@ -239,27 +239,27 @@ impl Source {
 }
 
 /// What an answer of hickory's resolver says.
-fn read_answer(answer: Result<Lookup, NetError>, record_type: RecordType) -> Reply {
+fn read_answer(answer: Result<Lookup, NetError>, record_type: RecordType) -> RecordLookup {
     let lookup = match answer {
         Ok(lookup) => lookup,
         Err(NetError::Dns(DnsError::NoRecordsFound(none))) => {
             return match none.response_code {
-                ResponseCode::NXDomain => Reply::NoDomain,
-                _ => Reply::NoData,
+                ResponseCode::NXDomain => RecordLookup::NoDomain,
+                _ => RecordLookup::NoData,
             };
         }
-        Err(_) => return Reply::Failed,
+        Err(_) => return RecordLookup::Failed,
     };
     let of_type = |record: &&Record| record.record_type() == record_type;
-    let placed = |record: &Record| Placed {
+    let placed = |record: &Record| LocatedRecord {
         record: record.clone(),
         place: None,
     };
     let records = lookup.answers().iter().filter(of_type).map(placed);
-    let records: Vec<Placed> = records.collect();
+    let records: Vec<LocatedRecord> = records.collect();
     match records.is_empty() {
-        true => Reply::NoData,
-        false => Reply::Records(records),
+        true => RecordLookup::NoData,
+        false => RecordLookup::Records(records),
     }
 }
 
@@ -279,7 +279,7 @@ fn asking_only(server: SocketAddr) -> ResolverConfig {
 /// What it is, if it is neither.
 ///
 /// ```
-/// use mxdrill::survey::resolver_address;
+/// use mxdrill::records::resolver_address;
 ///
 /// let resolver = resolver_address("192.0.2.53")?;
 /// assert_eq!(resolver.port(), 53);

@@ -12,10 +12,10 @@ use hickory_proto::rr::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::check::{Check, Lookup, Sender, SpfResult};
+use super::check::{Lookup, SpfCheck, SpfClient, SpfResult};
 use crate::{
     name::Domain,
-    survey::{Placed, Reply},
+    records::{LocatedRecord, RecordLookup},
 };
 
 #[derive(Deserialize)]
@@ -35,9 +35,9 @@ struct Test {
 }
 
 /// The records of a section; nothing stands for a lookup that times out.
-struct Zone(BTreeMap<Vec<u8>, Vec<Option<RData>>>);
+struct SuiteZone(BTreeMap<Vec<u8>, Vec<Option<RData>>>);
 
-impl Zone {
+impl SuiteZone {
     fn of(section: &Section) -> Self {
         let names = section.zone.iter().map(|(owner, rows)| {
             let is_txt = |row: &Vec<Value>| row[0] == "TXT";
@@ -90,14 +90,14 @@ fn data(kind: &str, value: &Value) -> Option<RData> {
     })
 }
 
-impl Zone {
-    fn answer(&self, wanted: &Domain, record_type: RecordType, aliases: usize) -> Reply {
+impl SuiteZone {
+    fn answer(&self, wanted: &Domain, record_type: RecordType, aliases: usize) -> RecordLookup {
         if aliases > 16 {
-            return Reply::Failed;
+            return RecordLookup::Failed;
         }
         let owner = wanted.to_wire();
         let Some(set) = self.0.get(owner.to_ascii().as_bytes()) else {
-            return Reply::NoDomain;
+            return RecordLookup::NoDomain;
         };
         let mut found = Vec::new();
         for data in set {
@@ -107,24 +107,24 @@ impl Zone {
                 }
                 Some(data) if data.record_type() == record_type => {
                     let record = Record::from_rdata(owner.clone(), 300, data.clone());
-                    found.push(Placed {
+                    found.push(LocatedRecord {
                         record,
                         place: None,
                     });
                 }
-                None if found.is_empty() => return Reply::Failed,
+                None if found.is_empty() => return RecordLookup::Failed,
                 _ => {}
             }
         }
         match found.is_empty() {
-            true => Reply::NoData,
-            false => Reply::Records(found),
+            true => RecordLookup::NoData,
+            false => RecordLookup::Records(found),
         }
     }
 }
 
-impl Lookup for Zone {
-    async fn look_up(&self, wanted: &Domain, record_type: RecordType) -> Reply {
+impl Lookup for SuiteZone {
+    async fn look_up(&self, wanted: &Domain, record_type: RecordType) -> RecordLookup {
         self.answer(wanted, record_type, 0)
     }
 }
@@ -136,17 +136,20 @@ fn domain_of(test: &Test) -> Option<Domain> {
     Some(Domain::from(&Name::from_labels(labels).ok()?))
 }
 
-async fn result(zone: &Zone, test: &Test) -> &'static str {
+async fn result(zone: &SuiteZone, test: &Test) -> &'static str {
     let Some(domain) = domain_of(test) else {
         return "none";
     };
     let local_part = test.mailfrom.rsplit_once('@').map(|(local, _)| local);
-    let sender = Sender {
+    let sender = SpfClient {
         address: Some(test.host.parse().expect("an address")),
         local_part: local_part.map(str::to_owned),
         helo: Some(test.helo.clone()),
     };
-    match Check::new(zone, sender, domain.clone()).of(&domain).await {
+    match SpfCheck::new(zone, sender, domain.clone())
+        .of(&domain)
+        .await
+    {
         SpfResult::None => "none",
         SpfResult::Neutral => "neutral",
         SpfResult::Pass => "pass",
@@ -170,7 +173,7 @@ async fn senders_get_the_results_of_the_openspf_suite() {
     let mut count = 0;
     let mut differ = Vec::new();
     for section in &sections() {
-        let zone = Zone::of(section);
+        let zone = SuiteZone::of(section);
         for test in &section.tests {
             count += 1;
             let found = result(&zone, test).await;
@@ -196,12 +199,12 @@ async fn senders_get_the_results_of_the_openspf_suite() {
 #[tokio::test]
 async fn a_walk_finds_what_ends_in_a_permanent_error() {
     for section in &sections() {
-        let zone = Zone::of(section);
+        let zone = SuiteZone::of(section);
         for test in &section.tests {
             let Some(domain) = domain_of(test) else {
                 continue;
             };
-            let mut check = Check::new(&zone, Sender::default(), domain.clone());
+            let mut check = SpfCheck::new(&zone, SpfClient::default(), domain.clone());
             let result = check.of(&domain).await;
             let is_wrong = !check.flaws.is_empty() || result == SpfResult::PermError;
             let is_expected = test.result.iter().any(|result| result == "permerror");

@@ -49,7 +49,7 @@ pub(crate) struct OfRecipient {
 
 /// A notification as it was read.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Report {
+pub(super) struct DeliveryStatus {
     /// The drill's id of the message that it is about; `None` if none is named.
     pub(super) about: Option<MessageId>,
     /// What it says of each recipient; empty without a part for programs.
@@ -59,7 +59,7 @@ pub(super) struct Report {
     delayed: bool,
 }
 
-impl Report {
+impl DeliveryStatus {
     /// What became of the message: the worst that is said of any recipient. `None` where only words say it,
     /// and those say no more than that it comes back.
     pub(super) fn action(&self) -> Option<Action> {
@@ -83,20 +83,20 @@ pub(super) fn id(content: &[u8]) -> Option<MessageId> {
 }
 
 /// What a message says in its body of another one that it may be about.
-pub(super) fn report(content: &[u8]) -> Report {
+pub(super) fn report(content: &[u8]) -> DeliveryStatus {
     let Some(message) = PARSER.parse(content) else {
-        return Report::default();
+        return DeliveryStatus::default();
     };
-    let mut report = Report {
+    let mut report = DeliveryStatus {
         delayed: speaks_of_delay(message.subject().unwrap_or_default()),
-        ..Report::default()
+        ..DeliveryStatus::default()
     };
     read_parts(&message, &mut report);
     report
 }
 
 /// Reads each part into the report. What was found first stands.
-fn read_parts(message: &Message<'_>, report: &mut Report) {
+fn read_parts(message: &Message<'_>, report: &mut DeliveryStatus) {
     for part in &message.parts {
         if let PartType::Message(returned) = &part.body {
             report.about = report.about.take().or_else(|| own_id(returned));

@@ -1,6 +1,6 @@
 //! What the parts of a lab share: time, log, records, faults, mailbox.
 //!
-//! Everything that is served holds the same `Site`. It is data with small questions; what is done
+//! Everything that is served holds the same `LabState`. It is data with small questions; what is done
 //! with it is in the files that it names. Locks in it are held for one look, never over an await.
 
 use std::{
@@ -18,20 +18,20 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     delays::Delays,
-    mailbox::{Captured, Keeps, Spool},
+    dsn::DeliveryStatus,
+    mailbox::{Keeps, ReceivedMessage, Spool},
+    mta_sts_server::MtaStsServer,
     network::Network,
-    policy_host::PolicyHost,
     receiver::Receiver,
-    report::Report,
 };
 use crate::{
-    event::{EventLog, Purpose, SessionId, What},
+    event::{AttemptHint, EventKind, EventLog, SessionId},
     fault::{Effect, Faults, Point, QueryEffect, Stage, Transport},
     mail::{MessageId, MessageIndex},
     name::Domain,
     scenario::Scenario,
     time::Moment,
-    tls::Authority,
+    tls::CertificateAuthority,
     zone::{Answer, History},
 };
 
@@ -80,7 +80,7 @@ impl Clock {
 }
 
 /// What the parts of a lab share.
-pub(crate) struct Site {
+pub(crate) struct LabState {
     pub(crate) clock: Clock,
     // All that a verdict sees.
     pub(crate) log: EventLog,
@@ -94,7 +94,7 @@ pub(crate) struct Site {
     #[cfg(all(target_os = "linux", feature = "private-network"))]
     pub(super) marked: watch::Sender<u16>,
     /// Where there are certificates.
-    pub(crate) authority: Option<Authority>,
+    pub(crate) authority: Option<CertificateAuthority>,
     /// Finds a message of the drill by its id.
     pub(super) messages: MessageIndex,
     /// The zone in all its versions.
@@ -106,25 +106,25 @@ pub(crate) struct Site {
     pub(super) faults_changed: watch::Sender<()>,
     /// By address in the zone.
     pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
-    pub(super) policy_hosts: BTreeMap<IpAddr, Arc<PolicyHost>>,
+    pub(super) policy_hosts: BTreeMap<IpAddr, Arc<MtaStsServer>>,
     /// Sessions begun so far; the next one gets the number after it.
     pub(super) sessions: AtomicU64,
     /// Where long messages are kept.
     pub(super) spool: Arc<Spool>,
     /// The accepted messages; `None` in a lab that does not keep them.
-    pub(super) mailbox: Option<Mutex<Vec<Captured>>>,
+    pub(super) mailbox: Option<Mutex<Vec<ReceivedMessage>>>,
     /// What senders inside the process said of connections that are not accepted yet, by the
     /// address that they come from.
-    pub(super) announced: Mutex<BTreeMap<SocketAddr, Purpose>>,
+    pub(super) announced: Mutex<BTreeMap<SocketAddr, AttemptHint>>,
 }
 
-impl Site {
+impl LabState {
     pub(crate) fn zones(&self) -> &History {
         &self.zones
     }
 
     /// Logs an event of this moment.
-    pub(crate) fn record(&self, what: What) {
+    pub(crate) fn record(&self, what: EventKind) {
         self.log.record(self.clock.now(), what);
     }
 
@@ -205,16 +205,16 @@ impl Site {
     }
 
     /// Says for which message a connection is that will come from this address. The listener asks
-    /// once ([`Site::announced`]).
-    pub(super) fn announce(&self, from: SocketAddr, purpose: Purpose) {
+    /// once ([`LabState::announced`]).
+    pub(super) fn announce(&self, from: SocketAddr, hint: AttemptHint) {
         self.announced
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(from, purpose);
+            .insert(from, hint);
     }
 
     /// What was said of a connection from this address; nothing for a foreign sender's.
-    pub(super) fn announced(&self, from: SocketAddr) -> Purpose {
+    pub(super) fn announced(&self, from: SocketAddr) -> AttemptHint {
         self.announced
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -240,18 +240,18 @@ impl Site {
     ///
     /// Only a message from the null reverse-path can be a notification (RFC 5321 section 4.5.5),
     /// and only one about a message of the drill is logged as such.
-    pub(super) fn take(&self, captured: Captured) {
+    pub(super) fn take(&self, captured: ReceivedMessage) {
         let messages = &self.scenario.messages;
         let known = |id: &MessageId| self.messages.find(messages, id).is_some();
         let report = captured.from.is_empty().then(|| captured.content.report());
         let about = report.as_ref().and_then(|report| report.about.clone());
         let about = about.filter(known);
         let told = report.as_ref().filter(|_| about.is_some());
-        self.record(What::Taken {
+        self.record(EventKind::Taken {
             session: captured.session,
             message: captured.content.id().filter(known),
-            action: told.and_then(Report::action),
-            status: told.and_then(Report::status),
+            action: told.and_then(DeliveryStatus::action),
+            status: told.and_then(DeliveryStatus::status),
             about,
             from: captured.from.clone(),
             to: captured.to.clone(),
