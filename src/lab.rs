@@ -253,7 +253,7 @@ impl Lab {
         watched: Watched,
         mailbox: AcceptedMail,
     ) -> io::Result<Self> {
-        let hosts = Topology::of(&scenario, kind)?;
+        let hosts = Topology::of(&scenario.world, kind)?;
         let addresses: Vec<IpAddr> = hosts.addresses().collect();
         let (network, sockets) = listen::bind(kind, &addresses, place, &watched).await?;
         let state = Arc::new(LabState {
@@ -263,7 +263,7 @@ impl Lab {
             messages: MessageIndex::new(&scenario.messages),
             authority: hosts.authority,
             zones: hosts.zones,
-            faults: Mutex::new(Faults::new(&scenario.faults)),
+            faults: Mutex::new(Faults::new(&scenario.world.faults)),
             #[cfg(all(target_os = "linux", feature = "private-network"))]
             marked: watch::Sender::new(0),
             trouble: watch::Sender::new(None),

@@ -224,7 +224,7 @@ impl Mentioned {
     fn of(scenario: &Scenario) -> Self {
         let messages = scenario.messages.iter();
         let hops = messages.clone().flat_map(Scenario::next_hops);
-        let names = scenario.zones.zones().flat_map(Zone::names).cloned();
+        let names = scenario.world.zones.zones().flat_map(Zone::names).cloned();
         let all = Self {
             messages: messages.map(|message| message.id.clone()).collect(),
             domains: hops.chain(names).collect(),

@@ -108,7 +108,7 @@ impl Reply {
 
     /// What the first digit says. It alone decides (RFC 5321 section 4.2): codes that a client does
     /// not know are treated by it.
-    pub fn severity(&self) -> ReplyClass {
+    pub fn class(&self) -> ReplyClass {
         match self.code {
             0..300 => ReplyClass::Positive,
             300..400 => ReplyClass::Intermediate,
@@ -168,7 +168,7 @@ mod tests {
     fn a_reply_keeps_its_enhanced_status() {
         let reply: Reply = "451 4.3.2 try again".parse().expect("valid");
         assert_eq!(
-            (reply.severity(), reply.status()),
+            (reply.class(), reply.status()),
             (ReplyClass::Transient, Some(Status(4, 3, 2)))
         );
         assert_eq!(

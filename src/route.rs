@@ -149,7 +149,7 @@ impl Unroutable {
     }
 
     /// Whether trying again later can help: `Transient` if so, else `Permanent`.
-    pub fn severity(self) -> ReplyClass {
+    pub fn class(self) -> ReplyClass {
         match self {
             Self::LookupFailed => ReplyClass::Transient,
             _ => ReplyClass::Permanent,

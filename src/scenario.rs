@@ -55,14 +55,27 @@ pub struct Scenario {
     pub covers: Vec<u16>,
     /// Where randomness starts from; 0 if the scenario does not say.
     pub seed: u64,
-    /// The records in the course of the drill, those that the lab adds for the sender's domain and
-    /// for policies included.
-    pub zones: History,
+    /// What the sender meets: records, and hosts that may fail.
+    pub world: World,
     /// The messages, in the order of the file; each has its own moment.
     pub messages: Vec<Message>,
     /// The settings of the reference sender. Foreign senders are set up like it as far as they can
     /// be.
     pub sender: SenderSettings,
+    /// The moment after which no pass begins; `None`: the drill ends when every message is
+    /// delivered or bounced.
+    pub stop: Option<Moment>,
+    /// What is expected of delivery.
+    pub expect: Expect,
+}
+
+/// The world in which mail is sent: what a [`Lab`](crate::Lab) puts up. Nothing in it says what is sent, or
+/// what is expected.
+#[derive(Debug, Clone)]
+pub struct World {
+    /// The records in the course of the drill, those that the lab adds for the sender's domain and
+    /// for policies included.
+    pub zones: History,
     /// What fails, and when. The first row that applies decides.
     pub faults: Vec<Fault>,
     /// What is special about receivers; there is a receiver for each address in any case.
@@ -71,11 +84,19 @@ pub struct Scenario {
     pub policies: Vec<PolicyRow>,
     /// The apexes of signed zones: answers about them and names below them carry the AD bit.
     pub dnssec: Vec<Domain>,
-    /// The moment after which no pass begins; `None`: the drill ends when every message is
-    /// delivered or bounced.
-    pub stop: Option<Moment>,
-    /// What is expected of delivery.
-    pub expect: Expect,
+}
+
+impl World {
+    /// Records alone: nothing fails, and no receiver has anything special.
+    fn of(zones: History) -> Self {
+        Self {
+            zones,
+            faults: Vec::new(),
+            receivers: Vec::new(),
+            policies: Vec::new(),
+            dnssec: Vec::new(),
+        }
+    }
 }
 
 impl Scenario {
@@ -84,7 +105,7 @@ impl Scenario {
     pub fn needs_sockets(&self) -> bool {
         let behind =
             |receiver: &ReceiverSettings| !matches!(receiver.engine, None | Some(Engine::Lab));
-        self.receivers.iter().any(behind)
+        self.world.receivers.iter().any(behind)
     }
 
     /// The address of a server behind a receiver that may not be on this host; `None` if there is
@@ -96,10 +117,14 @@ impl Scenario {
             let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
             address.map_or(host == "localhost", |address| address.is_loopback())
         };
-        let mut upstreams = self.receivers.iter().filter_map(|row| match &row.engine {
-            Some(Engine::Upstream(address)) => Some(address.as_str()),
-            _ => None,
-        });
+        let mut upstreams = self
+            .world
+            .receivers
+            .iter()
+            .filter_map(|row| match &row.engine {
+                Some(Engine::Upstream(address)) => Some(address.as_str()),
+                _ => None,
+            });
         upstreams.find(|address| !is_here(address))
     }
 

@@ -36,6 +36,7 @@ fn obstacle(scenario: &Arc<Scenario>) -> Option<&'static str> {
     {
         Some("it answers MAIL FROM:<> with a syntax error")
     } else if scenario
+        .world
         .receivers
         .iter()
         .any(|receiver| receiver.size.is_some())

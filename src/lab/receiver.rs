@@ -225,7 +225,7 @@ impl Session {
     /// Sends the greeting, and remembers if it was negative.
     async fn greet(&mut self, greeting: Reply) -> io::Result<Step> {
         let (step, sent) = self.answer(Stage::Greeting, None, None, greeting).await?;
-        self.refusing = sent.is_some_and(|reply| reply.severity() != ReplyClass::Positive);
+        self.refusing = sent.is_some_and(|reply| reply.class() != ReplyClass::Positive);
         Ok(step)
     }
 
@@ -373,5 +373,5 @@ fn lost_upstream(error: &io::Error) -> Reply {
 }
 
 fn is_positive(reply: Option<&Reply>) -> bool {
-    reply.is_some_and(|reply| reply.severity() == ReplyClass::Positive)
+    reply.is_some_and(|reply| reply.class() == ReplyClass::Positive)
 }

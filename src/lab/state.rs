@@ -227,7 +227,13 @@ impl LabState {
     /// The scenario lists the signed zones by their apex. Answers that cross into an unsigned zone,
     /// as by an alias, are not vouched for.
     pub(super) fn vouches_for(&self, asked: &Domain, answer: &Answer) -> bool {
-        let signed = |name: &Domain| self.scenario.dnssec.iter().any(|apex| name.is_within(apex));
+        let signed = |name: &Domain| {
+            self.scenario
+                .world
+                .dnssec
+                .iter()
+                .any(|apex| name.is_within(apex))
+        };
         signed(asked)
             && answer
                 .records

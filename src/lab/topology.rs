@@ -17,7 +17,7 @@ use super::{
 use crate::{
     fault::Host,
     name::Domain,
-    scenario::{Engine, ReceiverSettings, Scenario, policy_host as policy_host_name},
+    scenario::{Engine, ReceiverSettings, World, policy_host as policy_host_name},
     tls::{self, CertificateAuthority},
     zone::{History, Zone},
 };
@@ -43,16 +43,16 @@ impl Topology {
     ///
     /// # Errors
     /// That certificates, or the server behind a receiver, cannot be had.
-    pub(super) fn of(scenario: &Scenario, kind: NetworkKind) -> io::Result<Self> {
-        let mut rows = scenario.receivers.iter();
-        let certified = rows.any(|row| row.certificate.is_some()) || !scenario.policies.is_empty();
+    pub(super) fn of(world: &World, kind: NetworkKind) -> io::Result<Self> {
+        let mut rows = world.receivers.iter();
+        let certified = rows.any(|row| row.certificate.is_some()) || !world.policies.is_empty();
         let authority = certified.then(tls::authority).transpose()?;
-        let policy_hosts = policy_hosts(scenario, authority.as_ref());
-        let mut receivers = receivers(scenario, kind, authority.as_ref())?;
+        let policy_hosts = policy_hosts(world, authority.as_ref());
+        let mut receivers = receivers(world, kind, authority.as_ref())?;
         receivers.retain(|address, _| !policy_hosts.contains_key(address));
-        let mut zones = scenario.zones.clone();
+        let mut zones = world.zones.clone();
         if let Some(authority) = &authority {
-            zones.add_everywhere(&tlsa_records(scenario, authority, &receivers));
+            zones.add_everywhere(&tlsa_records(world, authority, &receivers));
         }
         Ok(Self {
             authority,
@@ -84,16 +84,16 @@ fn mailin_embedded() -> io::Result<String> {
 
 /// A receiver for every address that any of the zones has.
 fn receivers(
-    scenario: &Scenario,
+    world: &World,
     kind: NetworkKind,
     authority: Option<&CertificateAuthority>,
 ) -> io::Result<BTreeMap<IpAddr, Arc<Receiver>>> {
-    let mut owners = scenario.zones.addresses();
-    for zone in scenario.zones.zones() {
+    let mut owners = world.zones.addresses();
+    for zone in world.zones.zones() {
         add_aliases(zone, &mut owners);
     }
     let receiver = |(address, names): (IpAddr, Vec<Domain>)| {
-        let receiver = receiver_at(address, names, scenario, kind, authority)?;
+        let receiver = receiver_at(address, names, world, kind, authority)?;
         Ok((address, Arc::new(receiver)))
     };
     let hosts = owners
@@ -115,7 +115,7 @@ fn is_of_a_host(address: IpAddr) -> bool {
 fn receiver_at(
     address: IpAddr,
     names: Vec<Domain>,
-    scenario: &Scenario,
+    world: &World,
     kind: NetworkKind,
     authority: Option<&CertificateAuthority>,
 ) -> io::Result<Receiver> {
@@ -123,7 +123,7 @@ fn receiver_at(
         let host = settings.host.as_ref();
         host.is_none_or(|host| host.covers(address, &names))
     };
-    let mut rows: Vec<&ReceiverSettings> = scenario.receivers.iter().filter(about).collect();
+    let mut rows: Vec<&ReceiverSettings> = world.receivers.iter().filter(about).collect();
     rows.sort_by_key(|settings| settings.host.is_none());
     let certificate = rows.iter().find_map(|settings| settings.certificate);
     let engine = rows.iter().find_map(|settings| settings.engine.as_ref());
@@ -148,12 +148,12 @@ fn receiver_at(
 /// The web servers of the scenario's MTA-STS policies, by address. Domains whose policy hosts share
 /// an address share a server.
 fn policy_hosts(
-    scenario: &Scenario,
+    world: &World,
     authority: Option<&CertificateAuthority>,
 ) -> BTreeMap<IpAddr, Arc<MtaStsServer>> {
     let mut hosts: BTreeMap<IpAddr, MtaStsServer> = BTreeMap::new();
-    let addresses = scenario.zones.addresses();
-    for row in &scenario.policies {
+    let addresses = world.zones.addresses();
+    for row in &world.policies {
         let name = policy_host_name(&row.domain);
         let owned = addresses.iter().find(|(_, names)| names.contains(&name));
         if let (Some((address, _)), Some(authority)) = (owned, authority) {
@@ -173,7 +173,7 @@ fn policy_hosts(
 /// The TLSA records that match the certificates of receivers whose rows ask for some, under each
 /// name of the receiver.
 fn tlsa_records(
-    scenario: &Scenario,
+    world: &World,
     authority: &CertificateAuthority,
     receivers: &BTreeMap<IpAddr, Arc<Receiver>>,
 ) -> Vec<Record> {
@@ -182,7 +182,7 @@ fn tlsa_records(
         let Some(credentials) = &receiver.credentials else {
             continue;
         };
-        for settings in &scenario.receivers {
+        for settings in &world.receivers {
             for name in &receiver.names {
                 let meant = match &settings.host {
                     Some(Host::Name(host)) => host == name,

@@ -67,7 +67,7 @@ enum Coverage {
 impl Files {
     /// The records that a scenario holds itself; it says everything there is.
     pub(super) fn add_scenario(&mut self, scenario: &Scenario) {
-        let zone = scenario.zones.at(Moment::START);
+        let zone = scenario.world.zones.at(Moment::START);
         for record in zone.records() {
             self.add(record.clone(), None);
         }
@@ -77,8 +77,8 @@ impl Files {
 
     /// What a scenario says besides its records.
     pub(super) fn add_beside(&mut self, scenario: &Scenario) {
-        self.signed.extend(scenario.dnssec.iter().cloned());
-        for policy in &scenario.policies {
+        self.signed.extend(scenario.world.dnssec.iter().cloned());
+        for policy in &scenario.world.policies {
             self.policies
                 .entry(policy.domain.clone())
                 .or_insert_with(|| policy.text.clone());

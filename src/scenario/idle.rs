@@ -27,7 +27,7 @@ impl Scenario {
             .collect();
         let asked = self.names_of_the_drill();
         let names: Vec<Domain> = asked.iter().cloned().collect();
-        for fault in &self.faults {
+        for fault in &self.world.faults {
             match &fault.failure {
                 Failure::Session {
                     recipient: Some(recipient),
@@ -54,7 +54,7 @@ impl Scenario {
     }
 
     fn records(&self) -> impl Iterator<Item = &Record> {
-        self.zones.zones().flat_map(|zone| zone.records())
+        self.world.zones.zones().flat_map(|zone| zone.records())
     }
 
     /// Exchangers that no zone of the drill gives an address.
@@ -77,7 +77,7 @@ impl Scenario {
     /// time.
     fn leads_nowhere(&self, exchanger: &Domain) -> Option<String> {
         let mut alias_of = None;
-        for zone in self.zones.zones() {
+        for zone in self.world.zones.zones() {
             for record_type in [RecordType::A, RecordType::AAAA] {
                 for record in zone.answer(exchanger, record_type).records {
                     match &record.data {

@@ -34,6 +34,7 @@ use self::{
 };
 use super::{
     Expect, ExpectedAttempt, ExpectedMessage, ReceiverSettings, Scenario, SenderSettings, Total,
+    World,
 };
 use crate::{
     diagnostic::{Mistake, Mistakes},
@@ -209,12 +210,14 @@ fn scenario<'a>(
             .unwrap_or(Level::Must),
         covers: messages::covers(&table),
         seed: table.number("seed", i64::MAX as u64).unwrap_or(0),
-        faults: faults::faults(&table, &names),
-        receivers,
-        policies,
-        dnssec: table.parsed_array("dnssec", domain),
+        world: World {
+            faults: faults::faults(&table, &names),
+            receivers,
+            policies,
+            dnssec: table.parsed_array("dnssec", domain),
+            zones,
+        },
         stop,
-        zones,
         messages,
         sender,
         expect,
@@ -266,13 +269,9 @@ fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
         level: Level::Info,
         covers: Vec::new(),
         seed: 0,
-        zones,
+        world: World::of(zones),
         messages: Vec::new(),
         sender,
-        faults: Vec::new(),
-        receivers: Vec::new(),
-        policies: Vec::new(),
-        dnssec: Vec::new(),
         stop: None,
         expect: Expect::default(),
     })

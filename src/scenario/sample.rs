@@ -48,7 +48,7 @@ impl Scenario {
             high: bounds.max.min(all as u64) as f64 / all as f64,
         };
         // A server may remember what it could not reach, and leave it out.
-        let reachable = !self.faults.iter().any(|fault| match &fault.failure {
+        let reachable = !self.world.faults.iter().any(|fault| match &fault.failure {
             Failure::Session { stage, .. } => *stage < Stage::Mail,
             Failure::Query { .. } => false,
         });

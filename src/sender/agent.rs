@@ -113,7 +113,7 @@ impl DeliveryAgent {
                     status: unroutable.status(),
                     text: unroutable.to_string(),
                 };
-                return match unroutable.severity() {
+                return match unroutable.class() {
                     ReplyClass::Permanent if self.flaw != Some(Flaw::PermanentIsTransient) => {
                         self.fail_rest(entry, reason)
                     }

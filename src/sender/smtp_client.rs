@@ -167,7 +167,7 @@ fn connect_status(error: &io::Error) -> Status {
 fn all(envelope: &Envelope<'_>, stop: SessionError) -> Vec<RecipientResult> {
     let result = match stop {
         SessionError::Broken(status, text) => RecipientResult::Deferred(Reason { status, text }),
-        SessionError::Turned(reply) => match reply.severity() {
+        SessionError::Turned(reply) => match reply.class() {
             ReplyClass::Permanent => RecipientResult::HostRefuses(reason(&reply)),
             _ => RecipientResult::Deferred(reason(&reply)),
         },
@@ -192,7 +192,7 @@ fn all(envelope: &Envelope<'_>, stop: SessionError) -> Vec<RecipientResult> {
 
 /// The reason that a reply gives, with its own enhanced status or a plain one of its class.
 fn reason(reply: &Reply) -> Reason {
-    let class = if reply.severity() == ReplyClass::Permanent {
+    let class = if reply.class() == ReplyClass::Permanent {
         5
     } else {
         4
@@ -205,7 +205,7 @@ fn reason(reply: &Reply) -> Reason {
 
 /// The result that a reply gives, by its first digit (RFC 5321 section 4.2.1).
 fn result(reply: &Reply) -> RecipientResult {
-    match reply.severity() {
+    match reply.class() {
         ReplyClass::Positive => RecipientResult::Delivered,
         // 3yz is an answer to DATA alone.
         ReplyClass::Transient | ReplyClass::Intermediate => {
@@ -236,7 +236,7 @@ impl SmtpClient<'_> {
         envelope: &Envelope<'_>,
     ) -> Result<Vec<RecipientResult>, SessionError> {
         let greeting = self.reply(Stage::Greeting).await?;
-        if greeting.severity() != ReplyClass::Positive {
+        if greeting.class() != ReplyClass::Positive {
             return Err(SessionError::Turned(greeting));
         }
         self.hello().await?;
@@ -277,7 +277,7 @@ impl SmtpClient<'_> {
                 reply
             }
         };
-        match reply.severity() {
+        match reply.class() {
             ReplyClass::Positive => Ok(()),
             _ => Err(SessionError::Turned(reply)),
         }
@@ -334,7 +334,7 @@ impl SmtpClient<'_> {
         let reply = self
             .command(Stage::Mail, &format!("MAIL FROM:<{from}>{require}"))
             .await?;
-        if reply.severity() != ReplyClass::Positive {
+        if reply.class() != ReplyClass::Positive {
             return Ok(vec![result(&reply); envelope.to.len()]);
         }
         for to in envelope.to {
@@ -369,10 +369,10 @@ impl SmtpClient<'_> {
     /// DATA, the content and the reply to the final dot, or the negative reply to DATA.
     async fn content(&mut self, content: &[u8]) -> Result<Reply, SessionError> {
         let reply = self.command(Stage::Data, "DATA").await?;
-        if reply.severity() != ReplyClass::Intermediate {
+        if reply.class() != ReplyClass::Intermediate {
             // The first digit alone tells (RFC 5321 section 4.2): without a 3 there is no leave to send, and
             // the message is not taken, whatever a 2 may be meant to say.
-            return Ok(if reply.severity() == ReplyClass::Positive {
+            return Ok(if reply.class() == ReplyClass::Positive {
                 Reply::new(451, "4.5.0 unexpected reply to DATA")
             } else {
                 reply

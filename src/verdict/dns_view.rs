@@ -336,7 +336,7 @@ impl<'a> DnsView<'a> {
         if record_type == RecordType::AAAA && never_asked && !self.given.is_empty() {
             return Known::NoData;
         }
-        let answer = self.scenario.zones.at(at).answer(name, record_type);
+        let answer = self.scenario.world.zones.at(at).answer(name, record_type);
         match answer.code {
             ResponseCode::NXDomain => Known::NoDomain,
             _ => self.at_end_of_aliases(name, record_type, &answer.records, at, depth),

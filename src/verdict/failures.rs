@@ -36,7 +36,7 @@ impl DnsView<'_> {
         at: Moment,
         how: impl Fn(QueryEffect) -> bool,
     ) -> bool {
-        let mut faults = self.scenario().faults.iter();
+        let mut faults = self.scenario().world.faults.iter();
         self.is_foreign()
             && faults.any(|fault| match &fault.failure {
                 Failure::Query {
@@ -59,7 +59,7 @@ impl DnsView<'_> {
     /// How long a failed lookup of a name may count that was made at a moment: as long as its zone lets a
     /// negative answer be kept (RFC 2308 section 5), and the pass takes that rests on it.
     fn negative_ttl(&self, name: &Domain, at: Moment) -> Duration {
-        let soa = self.scenario().zones.at(at).soa_for(name);
+        let soa = self.scenario().world.zones.at(at).soa_for(name);
         Duration::from_secs(negative_ttl(&soa).into()).saturating_add(LONGEST_PASS)
     }
 
@@ -113,7 +113,7 @@ impl DnsView<'_> {
             |row: &PolicyRow| row.domain == *hop && row.policy.as_ref().is_some_and(forbids);
         let scenario = self.scenario();
         matches!(scenario.sender.tls, TlsPolicy::Dane | TlsPolicy::MtaSts)
-            && scenario.policies.iter().any(excludes)
+            && scenario.world.policies.iter().any(excludes)
     }
 
     /// Whether a lookup was answered with a failure in a span.

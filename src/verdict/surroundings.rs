@@ -36,7 +36,7 @@ pub(super) struct Surroundings<'a> {
 
 impl<'a> Surroundings<'a> {
     pub(super) fn new(scenario: &'a Scenario) -> Self {
-        let faults = scenario.faults.iter().enumerate();
+        let faults = scenario.world.faults.iter().enumerate();
         Self {
             waiting: faults.take(MOST_FAULTS).collect(),
             sessions: BTreeMap::new(),

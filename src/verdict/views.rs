@@ -138,7 +138,7 @@ impl<'a> Knowledge<'a> {
         }));
         let no_data = |effect| effect == QueryEffect::NoData;
         if self.may_have_failed(hop, RecordType::MX, at, no_data) {
-            let zone = self.scenario().zones.at(at);
+            let zone = self.scenario().world.zones.at(at);
             let addresses = |host: &Domain| addresses_in(zone, host);
             let implicit = PermittedRoute::of(&self.dns, hop, Exchangers::Implicit, addresses);
             let places = Rc::new(implicit);
@@ -150,7 +150,7 @@ impl<'a> Knowledge<'a> {
     /// Where mail for a domain may go by the records, as they change.
     fn read_zones(&self, hop: &Domain) -> Vec<InZone> {
         let mut all: Vec<InZone> = Vec::new();
-        for (since, until, zone) in self.scenario().zones.spans() {
+        for (since, until, zone) in self.scenario().world.zones.spans() {
             let kept_for = kept_for(zone, hop).saturating_add(LONGEST_PASS);
             let places = PermittedRoute::in_zone(&self.dns, zone, hop);
             match all.last_mut() {

@@ -106,7 +106,7 @@ fn a_file_that_cannot_be_read_is_a_mistake_at_its_first_character() {
 fn an_engine_is_that_of_every_exchanger_but_of_the_one_that_takes_notifications() {
     let receivers = |rest: &str| {
         let scenario = Scenario::parse("f", &with_zone(MX, rest)).expect("valid");
-        (scenario.needs_sockets(), scenario.receivers)
+        (scenario.needs_sockets(), scenario.world.receivers)
     };
     let (needs_sockets, rows) = receivers("engine = 'mailin-embedded'");
     let hosts: Vec<&Option<Host>> = rows.iter().map(|row| &row.host).collect();
@@ -307,7 +307,7 @@ fn records_alone_are_a_scenario_and_their_mistakes_have_a_place() {
     assert_eq!(
         (
             scenario.messages.len(),
-            scenario.faults.len(),
+            scenario.world.faults.len(),
             scenario.expect.messages.len()
         ),
         (0, 0, 0)

@@ -159,7 +159,10 @@ fn what_the_drill_is_and_its_messages_are_read_as_written() {
         (Level::May, 42, Some(seconds(259_200)))
     );
     assert_eq!(scenario.covers, [1, 23]);
-    assert_eq!(scenario.dnssec, ["example.test".parse().expect("a name")]);
+    assert_eq!(
+        scenario.world.dnssec,
+        ["example.test".parse().expect("a name")]
+    );
     let [m, first, second] = &scenario.messages[..] else {
         panic!("{:?}", scenario.messages);
     };
@@ -187,8 +190,8 @@ fn what_the_drill_is_and_its_messages_are_read_as_written() {
 #[test]
 fn faults_receivers_and_policies_are_read_as_written() {
     let scenario = whole();
-    let [session, query] = &scenario.faults[..] else {
-        panic!("{:?}", scenario.faults);
+    let [session, query] = &scenario.world.faults[..] else {
+        panic!("{:?}", scenario.world.faults);
     };
     assert_eq!(
         (session.from, session.until, session.first),
@@ -212,8 +215,8 @@ fn faults_receivers_and_policies_are_read_as_written() {
         effect: "servfail".parse().expect("an effect"),
     };
     assert_eq!(query.failure, failed);
-    let [one, other] = &scenario.receivers[..] else {
-        panic!("{:?}", scenario.receivers);
+    let [one, other] = &scenario.world.receivers[..] else {
+        panic!("{:?}", scenario.world.receivers);
     };
     let tlsa = |usage, selector, matching| TlsaParameters {
         usage,
@@ -234,8 +237,8 @@ fn faults_receivers_and_policies_are_read_as_written() {
         other.engine,
         Some(Engine::Upstream("127.0.0.1:2525".to_owned()))
     );
-    let [policy] = &scenario.policies[..] else {
-        panic!("{:?}", scenario.policies);
+    let [policy] = &scenario.world.policies[..] else {
+        panic!("{:?}", scenario.world.policies);
     };
     assert_eq!(
         (policy.domain.as_str(), &*policy.text),

@@ -95,7 +95,7 @@ fn every_reason_has_its_status_and_only_a_failed_lookup_is_worth_waiting_for() {
         ),
     ] {
         assert_eq!(
-            (reason.status(), reason.severity()),
+            (reason.status(), reason.class()),
             (status, severity),
             "{reason}"
         );

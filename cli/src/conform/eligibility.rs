@@ -191,19 +191,28 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
     let timed_out = attempts
         .iter()
         .any(|attempt| attempt.result == AttemptResult::Timeout)
-        || scenario.faults.iter().any(|fault| match &fault.failure {
-            // A line that is no reply may be taken for the beginning of one.
-            Failure::Session { effect, .. } => waits(effect),
-            Failure::Query { .. } => false,
+        || scenario
+            .world
+            .faults
+            .iter()
+            .any(|fault| match &fault.failure {
+                // A line that is no reply may be taken for the beginning of one.
+                Failure::Session { effect, .. } => waits(effect),
+                Failure::Query { .. } => false,
+            });
+    let lost = scenario
+        .world
+        .faults
+        .iter()
+        .any(|fault| match &fault.failure {
+            Failure::Query { effect, .. } => {
+                matches!(effect, QueryEffect::Timeout | QueryEffect::WrongId)
+            }
+            Failure::Session { .. } => false,
         });
-    let lost = scenario.faults.iter().any(|fault| match &fault.failure {
-        Failure::Query { effect, .. } => {
-            matches!(effect, QueryEffect::Timeout | QueryEffect::WrongId)
-        }
-        Failure::Session { .. } => false,
-    });
     let expires = expires(scenario, run);
     let certified = scenario
+        .world
         .receivers
         .iter()
         .any(|row| row.certificate.is_some());
@@ -219,11 +228,11 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
     let any_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
     let needs = [
         (
-            !scenario.policies.is_empty() || settings.tls == TlsPolicy::MtaSts,
+            !scenario.world.policies.is_empty() || settings.tls == TlsPolicy::MtaSts,
             Feature::MtaSts,
         ),
         (
-            !scenario.dnssec.is_empty() || settings.tls == TlsPolicy::Dane,
+            !scenario.world.dnssec.is_empty() || settings.tls == TlsPolicy::Dane,
             Feature::Dane,
         ),
         (
@@ -282,6 +291,7 @@ fn expires(scenario: &Scenario, run: &Run) -> bool {
 /// Why real time cannot carry a drill; `None` if it can.
 fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
     let waits = scenario
+        .world
         .faults
         .iter()
         .filter_map(|fault| match &fault.failure {
@@ -305,7 +315,7 @@ fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
         .messages
         .iter()
         .any(|message| message.at > Moment::START);
-    if later && !scenario.policies.is_empty() {
+    if later && !scenario.world.policies.is_empty() {
         return Some(
             "needs virtual time: a policy is kept from one message to a later one".to_owned(),
         );
@@ -346,6 +356,7 @@ pub(crate) fn schedule(scenario: &Scenario, at: Moment) -> impl Iterator<Item = 
 fn has_equals(scenario: &Scenario) -> bool {
     let mut seen = BTreeSet::new();
     let mut records = scenario
+        .world
         .zones
         .zones()
         .next()
@@ -370,7 +381,7 @@ fn needs_them_all(scenario: &Scenario) -> bool {
         *total != Total::Sessions && !bounds.allow(all) && !bounds.allow(0)
     });
     let counts = |fault: &mxdrill::fault::Fault| fault.first.is_some();
-    partial.next().is_some() || scenario.faults.iter().any(counts)
+    partial.next().is_some() || scenario.world.faults.iter().any(counts)
 }
 
 /// How often a message of a drill was tried first at a host.

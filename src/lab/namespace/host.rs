@@ -29,7 +29,7 @@ impl SendersHost {
     /// scenario: lab and sandbox work it out apart and agree.
     pub fn of(scenario: &Scenario) -> Self {
         let settings = &scenario.sender;
-        let owners = scenario.zones.addresses();
+        let owners = scenario.world.zones.addresses();
         let mut addresses = settings.addresses.clone();
         for (address, names) in &owners {
             let is_own = names.iter().any(|name| settings.names.contains(name));

@@ -42,7 +42,7 @@ impl Session {
         let (step, sent) = self.answer(Stage::Data, None, None, reply).await?;
         match (step, sent) {
             // Whoever goes by the first digit sends the content now.
-            (Step::Go, Some(reply)) if reply.severity() == ReplyClass::Intermediate && ready => {
+            (Step::Go, Some(reply)) if reply.class() == ReplyClass::Intermediate && ready => {
                 self.content().await
             }
             (step, _) => Ok(step),
@@ -125,7 +125,7 @@ impl Session {
             Some(Effect::Reply(reply)) => {
                 // The server behind must have the message if the client is told that it was
                 // accepted.
-                if reply.severity() == ReplyClass::Positive {
+                if reply.class() == ReplyClass::Positive {
                     self.hand_over(&content).await?;
                 } else {
                     self.restart_upstream().await;
@@ -133,7 +133,7 @@ impl Session {
                 self.conclude(envelope, content, reply).await
             }
             Some(Effect::LoseReply) => {
-                if self.hand_over(&content).await?.severity() == ReplyClass::Positive {
+                if self.hand_over(&content).await?.class() == ReplyClass::Positive {
                     self.take(envelope, content);
                 }
                 self.record_failure(Stage::Dot, None, Misbehaviour::LoseReply);
@@ -154,7 +154,7 @@ impl Session {
         content: Content,
         reply: Reply,
     ) -> io::Result<Step> {
-        if reply.severity() == ReplyClass::Positive {
+        if reply.class() == ReplyClass::Positive {
             self.take(envelope, content);
         }
         self.say_at(Stage::Dot, reply).await

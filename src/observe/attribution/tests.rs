@@ -50,7 +50,7 @@ fn told(scenario: &Scenario) -> Vec<Event> {
     ];
     for (name, record_type) in asked {
         let name: Domain = name.parse().expect("a name");
-        let zone = scenario.zones.at(Moment::START);
+        let zone = scenario.world.zones.at(Moment::START);
         events.push(EventKind::Query {
             records: zone.answer(&name, record_type).records,
             name,

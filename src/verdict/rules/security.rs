@@ -72,6 +72,7 @@ fn unprotected(drill: &DrillFacts<'_>, message: &Message, attempt: &Attempt) -> 
 fn is_signed(drill: &DrillFacts<'_>, name: &Domain) -> bool {
     drill
         .scenario
+        .world
         .dnssec
         .iter()
         .any(|apex| name.is_within(apex))
@@ -83,7 +84,7 @@ fn policy_in_force<'a>(drill: &DrillFacts<'a>, hop: &Domain, at: Moment) -> Opti
     let served = |row: &&PolicyRow| {
         row.domain == *hop && row.from <= last && row.until.is_none_or(|until| last < until)
     };
-    let row = drill.scenario.policies.iter().find(served)?;
+    let row = drill.scenario.world.policies.iter().find(served)?;
     // One that is not valid counts as none (RFC 8461 section 3.3).
     let policy = row.policy.as_ref()?;
     (policy.mode == Mode::Enforce && at < last.after(policy.max_age)).then_some(policy)
