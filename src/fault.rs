@@ -130,6 +130,46 @@ impl Fault {
         }
     }
 
+    /// A fault of the receivers of a host, whoever the recipient is.
+    pub fn of_host(host: Host, stage: Stage, effect: Effect) -> Self {
+        Self::lasting(Failure::Session {
+            host,
+            stage,
+            effect,
+            recipient: None,
+        })
+    }
+
+    /// A fault of queries for a name, over UDP and TCP; without a type it is that of each.
+    pub fn of_query(name: Domain, record_type: Option<RecordType>, effect: QueryEffect) -> Self {
+        Self::lasting(Failure::Query {
+            name,
+            record_type,
+            over: None,
+            effect,
+        })
+    }
+
+    /// From this moment on.
+    #[must_use]
+    pub fn from(self, from: Moment) -> Self {
+        Self { from, ..self }
+    }
+
+    /// Up to and without this moment.
+    #[must_use]
+    pub fn until(self, until: Moment) -> Self {
+        let until = Some(until);
+        Self { until, ..self }
+    }
+
+    /// Only so many times.
+    #[must_use]
+    pub fn first(self, times: u32) -> Self {
+        let first = Some(times);
+        Self { first, ..self }
+    }
+
     /// Whether its window has this moment: from its beginning up to and without its end.
     fn holds_at(&self, now: Moment) -> bool {
         self.from <= now && self.until.is_none_or(|until| now < until)

@@ -10,18 +10,27 @@
 //! When a case fails, [`RandomDrill::shrunk`] leaves out one part after the other as long as it still
 //! fails: what is left is worth reading.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use hickory_proto::rr::RecordType;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::IndexedRandom};
 
-use crate::{diagnostic::Mistakes, scenario::Scenario};
+use crate::{
+    diagnostic::Mistakes,
+    fault::{Effect, Fault, Stage},
+    scenario::{
+        Certificate, Messages, ReceiverSettings, Scenario, ScenarioBuilder, SenderSettings,
+        TlsPolicy,
+    },
+    time::Moment,
+};
 
 /// The domains that mail is for: `d0.test`, `d1.test`.
 const DOMAINS: u8 = 2;
 /// The hosts: `h0.test` and so on, each at up to two addresses, of its own or shared with others.
 const HOSTS: u8 = 8;
 /// Messages to one place, in some cases: so many that a share of nothing is no chance.
-const MANY: u32 = 60;
+const MANY: usize = 60;
 
 /// Faults of sessions, as stage and effect in the words of the scenario format.
 const SESSION_FAULTS: [(&str, &str); 20] = [
@@ -51,24 +60,37 @@ const QUERY_FAULTS: [&str; 7] = [
     "servfail", "timeout", "refused", "truncate", "delay 2s", "nodata", "nxdomain",
 ];
 
-/// A drill made at random from a number. Parts of it are texts as a scenario file has them.
+/// A drill made at random from a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RandomDrill {
     seed: u64,
+    /// Lines of a zone file below `test.`.
     records: Vec<String>,
-    faults: Vec<String>,
+    faults: Vec<Fault>,
     messages: Vec<RandomMessages>,
-    sender: Vec<&'static str>,
+    sender: Vec<Setting>,
     certificates: bool,
 }
 
-/// A row of messages, before it is written as text.
+/// A row of messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct RandomMessages {
+    /// Its number among those of the drill before any was left out.
+    number: u8,
     to: Vec<String>,
-    minute: u32,
-    count: u32,
+    minute: u64,
+    count: usize,
     from_nobody: bool,
+}
+
+/// A way in which the sender may differ from the default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    RetriesEvery20Minutes,
+    ExpiresAfter5Hours,
+    RemembersUnreachable,
+    IsAnExchanger,
+    RequiresTls,
 }
 
 impl RandomDrill {
@@ -103,18 +125,18 @@ impl RandomDrill {
             faults.push(query_fault(random));
         }
         let many = random.random_ratio(1, 20);
-        let messages = (0..random.random_range(1..5_u8)).map(|_| row(many, random));
+        let messages = (0..random.random_range(1..5_u8)).map(|number| row(number, many, random));
         let messages = messages.collect();
-        let mut sender = vec!["retry = [\"20m\"]", "expire = \"5h\""];
+        let mut sender = vec![Setting::RetriesEvery20Minutes, Setting::ExpiresAfter5Hours];
         if random.random_ratio(1, 5) {
-            sender.push("remember_unreachable = \"10m\"");
+            sender.push(Setting::RemembersUnreachable);
         }
         if random.random_ratio(1, 6) {
-            sender.push("names = [\"h0.test\"]");
+            sender.push(Setting::IsAnExchanger);
         }
         let certificates = random.random_ratio(1, 4);
         if certificates && random.random_ratio(1, 2) {
-            sender.push("tls = \"required\"");
+            sender.push(Setting::RequiresTls);
         }
         Self {
             seed,
@@ -131,53 +153,41 @@ impl RandomDrill {
         self.seed
     }
 
-    /// The text of the scenario, which `mxdrill run` plays.
-    pub fn text(&self) -> String {
-        let mut text = format!(
-            "summary = \"made at random, from number {}\"\nseed    = {}\n\nzone = \"\"\"\n$ORIGIN test.\n$TTL 300\n",
-            self.seed, self.seed
-        );
-        for record in &self.records {
-            text.push_str(record);
-            text.push('\n');
+    /// The drill as a builder makes it.
+    fn builder(&self) -> ScenarioBuilder {
+        let zone = format!("$ORIGIN test.\n$TTL 300\n{}", self.records.join("\n"));
+        let mut builder = Scenario::builder(format!("made at random, from number {}", self.seed))
+            .seed(self.seed)
+            .zone(&zone);
+        for row in &self.messages {
+            builder = builder.messages(row.messages());
         }
-        text.push_str("\"\"\"\n\n");
-        if !self.sender.is_empty() {
-            text.push_str(&format!("sender   = {{ {} }}\n", self.sender.join(", ")));
-        }
-        text.push_str("messages = [\n");
-        for (number, row) in self.messages.iter().enumerate() {
-            let to: Vec<String> = row.to.iter().map(|to| format!("\"{to}\"")).collect();
-            let from = if row.from_nobody { ", from = \"\"" } else { "" };
-            let count = match row.count {
-                1 => String::new(),
-                count => format!(", count = {count}"),
-            };
-            text.push_str(&format!(
-                "  {{ id = \"m{number}\", at = \"{}m\", to = [{}]{from}{count} }},\n",
-                row.minute,
-                to.join(", ")
-            ));
-        }
-        text.push_str("]\n");
-        if !self.faults.is_empty() {
-            text.push_str(&format!(
-                "faults   = [\n  {},\n]\n",
-                self.faults.join(",\n  ")
-            ));
+        for fault in &self.faults {
+            builder = builder.fault(fault.clone());
         }
         if self.certificates {
-            text.push_str("receivers = [{ certificate = \"valid\" }]\n");
+            builder = builder.receiver(ReceiverSettings {
+                certificate: Some(Certificate::Valid),
+                ..ReceiverSettings::default()
+            });
         }
-        text
+        let mut settings = SenderSettings::default();
+        self.sender.iter().for_each(|one| one.apply(&mut settings));
+        builder.sender(settings)
     }
 
-    /// The scenario.
+    /// The text of the scenario, which `mxdrill run` plays.
+    pub fn text(&self) -> String {
+        self.builder().to_toml()
+    }
+
+    /// The drill as a scenario.
     ///
     /// # Errors
     /// That parts are missing which others refer to, as after shrinking.
     pub fn scenario(&self) -> Result<Arc<Scenario>, Mistakes> {
-        Scenario::parse(&format!("fuzz-{}.toml", self.seed), &self.text()).map(Arc::new)
+        let path = format!("fuzz-{}.toml", self.seed);
+        self.builder().build_as(&path).map(Arc::new)
     }
 
     /// How many MX records the case has, as a measure of its size.
@@ -265,6 +275,39 @@ impl RandomDrill {
     }
 }
 
+impl RandomMessages {
+    fn messages(&self) -> Messages {
+        let id = format!("m{}", self.number);
+        let (first, others) = self.to.split_first().expect("a recipient at least");
+        let mut messages = others
+            .iter()
+            .fold(Messages::new(id, first), Messages::also_to);
+        if self.from_nobody {
+            messages = messages.from("");
+        }
+        if self.count > 1 {
+            messages = messages.count(self.count);
+        }
+        messages.at(minutes(self.minute))
+    }
+}
+
+impl Setting {
+    fn apply(self, settings: &mut SenderSettings) {
+        match self {
+            Self::RetriesEvery20Minutes => settings.retry = vec![minutes(20).0],
+            Self::ExpiresAfter5Hours => settings.expire = minutes(300).0,
+            Self::RemembersUnreachable => settings.remember_unreachable = Some(minutes(10).0),
+            Self::IsAnExchanger => settings.names = vec!["h0.test".parse().expect("a name")],
+            Self::RequiresTls => settings.tls = TlsPolicy::Required,
+        }
+    }
+}
+
+fn minutes(count: u64) -> Moment {
+    Moment(Duration::from_secs(60 * count))
+}
+
 /// The records of a domain: exchangers or none, a null MX alone or beside others, addresses of its own,
 /// an alias in their place.
 fn exchangers(domain: u8, random: &mut ChaCha8Rng, records: &mut Vec<String>) {
@@ -300,38 +343,49 @@ fn exchangers(domain: u8, random: &mut ChaCha8Rng, records: &mut Vec<String>) {
     }
 }
 
-/// The end of a row of faults: a window, a count, or neither.
-fn extent(random: &mut ChaCha8Rng) -> String {
+/// A fault with a window, a count, or neither.
+fn bounded(fault: Fault, random: &mut ChaCha8Rng) -> Fault {
     match random.random_range(0..4_u8) {
-        0 => format!(", until = \"{}m\"", random.random_range(1..300_u32)),
+        0 => fault.until(minutes(random.random_range(1..300_u32).into())),
         1 => {
             let from = random.random_range(1..100_u32);
             let until = from + random.random_range(1..100_u32);
-            format!(", from = \"{from}m\", until = \"{until}m\"")
+            fault
+                .from(minutes(from.into()))
+                .until(minutes(until.into()))
         }
-        2 => format!(", first = {}", random.random_range(1..4_u32)),
-        _ => String::new(),
+        2 => fault.first(random.random_range(1..4_u32)),
+        _ => fault,
     }
 }
 
-fn session_fault(address: &str, random: &mut ChaCha8Rng) -> String {
+fn session_fault(address: &str, random: &mut ChaCha8Rng) -> Fault {
     let (stage, effect) = SESSION_FAULTS.choose(random).copied().unwrap_or_default();
-    let extent = extent(random);
-    format!("{{ host = \"{address}\", stage = \"{stage}\", effect = \"{effect}\"{extent} }}")
+    let stage: Stage = stage.parse().expect("a stage");
+    let effect = Effect::parse(effect, stage).expect("an effect of that stage");
+    let host = address.parse().expect("an address");
+    bounded(Fault::of_host(host, stage, effect), random)
 }
 
-fn query_fault(random: &mut ChaCha8Rng) -> String {
-    let query = match random.random_ratio(1, 2) {
-        true => format!("d{}.test MX", random.random_range(0..DOMAINS)),
-        false => format!("h{}.test A", random.random_range(0..HOSTS)),
+fn query_fault(random: &mut ChaCha8Rng) -> Fault {
+    let (name, record_type) = match random.random_ratio(1, 2) {
+        true => (
+            format!("d{}.test", random.random_range(0..DOMAINS)),
+            RecordType::MX,
+        ),
+        false => (
+            format!("h{}.test", random.random_range(0..HOSTS)),
+            RecordType::A,
+        ),
     };
     let effect = QUERY_FAULTS.choose(random).copied().unwrap_or_default();
-    let extent = extent(random);
-    format!("{{ query = \"{query}\", effect = \"{effect}\"{extent} }}")
+    let effect = effect.parse().expect("an effect on a query");
+    let name = name.parse().expect("a name");
+    bounded(Fault::of_query(name, Some(record_type), effect), random)
 }
 
 // The messages of one row; `many` makes it a crowd to one recipient.
-fn row(many: bool, random: &mut ChaCha8Rng) -> RandomMessages {
+fn row(number: u8, many: bool, random: &mut ChaCha8Rng) -> RandomMessages {
     let to = (0..random.random_range(1..4_u8))
         .map(|user| format!("u{user}@d{}.test", random.random_range(0..DOMAINS)));
     let mut to: Vec<String> = to.collect();
@@ -339,10 +393,11 @@ fn row(many: bool, random: &mut ChaCha8Rng) -> RandomMessages {
         to.truncate(1);
     }
     RandomMessages {
+        number,
         to,
         minute: match random.random_ratio(1, 2) {
             true => 0,
-            false => random.random_range(0..200),
+            false => random.random_range(0..200_u32).into(),
         },
         count: if many { MANY } else { 1 },
         from_nobody: random.random_ratio(1, 8),

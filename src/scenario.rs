@@ -10,15 +10,20 @@
 //! Words of the format are in docs/scenarios.md. Types here hold what they mean, with every default
 //! filled in.
 
+mod build;
 mod expectation;
 mod idle;
 mod read;
 mod sample;
 mod settings;
+mod write;
 
 use std::{collections::BTreeSet, net::IpAddr, path::PathBuf};
 
+use hickory_proto::rr::Record;
+
 pub use self::{
+    build::{Messages, ScenarioBuilder},
     expectation::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, Total},
     read::ReadFile,
     sample::Share,
@@ -84,17 +89,20 @@ pub struct World {
     pub policies: Vec<PolicyRow>,
     /// The apexes of signed zones: answers about them and names below them carry the AD bit.
     pub dnssec: Vec<Domain>,
+    /// The records among those of `zones` that the lab added.
+    own: Vec<Record>,
 }
 
 impl World {
     /// Records alone: nothing fails, and no receiver has anything special.
-    fn of(zones: History) -> Self {
+    fn of(zones: History, own: Vec<Record>) -> Self {
         Self {
             zones,
             faults: Vec::new(),
             receivers: Vec::new(),
             policies: Vec::new(),
             dnssec: Vec::new(),
+            own,
         }
     }
 }

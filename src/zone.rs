@@ -139,6 +139,11 @@ impl Zone {
         self.records.keys()
     }
 
+    /// The records that a name owns, in the order of the file.
+    pub(crate) fn owned_by(&self, owner: &Domain) -> &[Record] {
+        self.records.get(owner).map_or(&[], |records| records)
+    }
+
     /// Every address with the names that own it.
     pub fn addresses(&self) -> BTreeMap<IpAddr, Vec<Domain>> {
         let mut owners: BTreeMap<IpAddr, Vec<Domain>> = BTreeMap::new();

@@ -13,7 +13,7 @@
 //!    that there is no scenario.
 
 mod document;
-mod expect;
+pub(super) mod expect;
 mod faults;
 mod messages;
 mod own;
@@ -175,9 +175,9 @@ fn scenario<'a>(
             messages::sender(doc, value)
         });
     let mut messages = messages::messages(&table);
-    host_sender_domain(&mut zones, &sender, &messages);
+    let mut own = host_sender_domain(&mut zones, &sender, &messages);
     let policies = receivers::policies(&table);
-    host_policies(&policies, &mut zones);
+    own.extend(host_policies(&policies, &mut zones));
     // An array whose rows are all mistaken has told of them already.
     if messages.is_empty() && table.array("messages").is_empty() {
         table.missing(
@@ -216,6 +216,7 @@ fn scenario<'a>(
             policies,
             dnssec: table.parsed_array("dnssec", domain),
             zones,
+            own,
         },
         stop,
         messages,
@@ -258,7 +259,7 @@ fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
     })?;
     let mut zones = History::new(Zone::new(records));
     let sender = SenderSettings::default();
-    host_sender_domain(&mut zones, &sender, &[]);
+    let own = host_sender_domain(&mut zones, &sender, &[]);
     Ok(Scenario {
         name: "zone".to_owned(),
         path: "zone".to_owned(),
@@ -269,7 +270,7 @@ fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
         level: Level::Info,
         covers: Vec::new(),
         seed: 0,
-        world: World::of(zones),
+        world: World::of(zones, own),
         messages: Vec::new(),
         sender,
         stop: None,

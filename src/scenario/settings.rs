@@ -194,6 +194,23 @@ pub struct PolicyRow {
     pub until: Option<Moment>,
 }
 
+impl PolicyRow {
+    /// A policy that is served from the start to the end of the drill, with a valid certificate and status
+    /// 200. The text may be no valid policy.
+    pub fn new(domain: Domain, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self {
+            domain,
+            certificate: Certificate::Valid,
+            status: 200,
+            policy: Policy::parse(&text),
+            text,
+            from: Moment::START,
+            until: None,
+        }
+    }
+}
+
 /// The host of a domain's MTA-STS policy: `mta-sts` under the domain (RFC 8461 section 3.3).
 pub(crate) fn policy_host(domain: &Domain) -> Domain {
     domain.prefixed("mta-sts")
@@ -211,7 +228,7 @@ pub enum Engine {
 }
 
 /// What is special about some receivers, or about all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReceiverSettings {
     /// The receiver, by name or address; `None` means all of them.
     pub host: Option<Host>,

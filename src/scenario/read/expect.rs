@@ -76,7 +76,7 @@ fn entries_in_order<'d, 'a>(
 /// The message of this id, or all those of the row that has it with a count.
 ///
 /// `m` means the message `m`, or `m-1`, `m-2` and so on of a row `m` with a count.
-fn ids_meant(name: &str, messages: &[Message]) -> Vec<MessageId> {
+pub(in crate::scenario) fn ids_meant(name: &str, messages: &[Message]) -> Vec<MessageId> {
     let of_row = |id: &str| {
         id.strip_prefix(name)
             .and_then(|rest| rest.strip_prefix('-'))

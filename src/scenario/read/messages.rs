@@ -15,7 +15,7 @@ use crate::{fault::Stage, time::Moment};
 use crate::{
     mail::{Mailbox, Message, MessageId},
     route::Families,
-    scenario::{SenderSettings, TlsPolicy, expectation::TOTAL_KEYS},
+    scenario::{SenderSettings, TlsPolicy, expectation::TOTAL_KEYS, write::DEFAULT_FROM},
 };
 
 /// Messages that one row may stand for, and all rows together: a million, which a drill still holds
@@ -124,7 +124,7 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
             "found no recipient, expected at least one",
         );
     }
-    let sender = || "sender@sender.test".parse().ok();
+    let sender = || DEFAULT_FROM.parse().ok();
     let from = match row.get("from") {
         Some(_) => row.parsed("from", reverse_path).flatten(),
         None => sender(),

@@ -8,6 +8,8 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
+use hickory_proto::rr::Record;
+
 use crate::{
     mail::Message,
     name::Domain,
@@ -22,15 +24,16 @@ const SENDER_ZONE: &str = "$ORIGIN sender.test.\n$TTL 3600\n\
 /// next one that nobody else has.
 const BOUNCE_HOST: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 25);
 
-/// Adds the domain of senders, if the scenario does not bring it, on an address that nobody else has.
+/// Adds the domain of senders, if the scenario does not bring it, on an address that nobody else has; returns
+/// what it added.
 pub(super) fn host_sender_domain(
     zones: &mut History,
     sender: &SenderSettings,
     messages: &[Message],
-) {
+) -> Vec<Record> {
     let domain: Domain = "sender.test".parse().expect("a valid name");
     if zones.zones().any(|zone| zone.exists(&domain)) {
-        return;
+        return Vec::new();
     }
     let mut taken: BTreeSet<IpAddr> = zones.addresses().into_keys().collect();
     taken.extend(&sender.addresses);
@@ -40,14 +43,17 @@ pub(super) fn host_sender_domain(
     let address = free.find(|address| !taken.contains(&IpAddr::V4(*address)));
     let host = address.unwrap_or(BOUNCE_HOST);
     let zone = format!("{SENDER_ZONE}bounces IN A {host}\n");
-    zones.add_everywhere(&text::parse(&zone).expect("a valid zone"));
+    let own = text::parse(&zone).expect("a valid zone");
+    zones.add_everywhere(&own);
+    own
 }
 
 /// Gives the web server of each policy an address that no record has, from the top of the same
-/// range down. A host that the scenario itself has is left alone.
-pub(super) fn host_policies(policies: &[PolicyRow], zones: &mut History) {
+/// range down. A host that the scenario itself has is left alone. Returns what it added.
+pub(super) fn host_policies(policies: &[PolicyRow], zones: &mut History) -> Vec<Record> {
     let mut free = (1..=254).map(|last| IpAddr::from([198, 51, 100, 255 - last]));
     let mut hosted: Vec<Domain> = Vec::new();
+    let mut own = Vec::new();
     for row in policies {
         let host = policy_host(&row.domain);
         if hosted.contains(&host) || zones.zones().any(|zone| zone.exists(&host)) {
@@ -55,10 +61,13 @@ pub(super) fn host_policies(policies: &[PolicyRow], zones: &mut History) {
         }
         let taken = zones.addresses();
         let Some(address) = free.find(|address| !taken.contains_key(address)) else {
-            return;
+            break;
         };
         let line = format!("{host}. 3600 IN A {address}\n");
-        zones.add_everywhere(&text::parse(&line).expect("a valid record"));
+        let records = text::parse(&line).expect("a valid record");
+        zones.add_everywhere(&records);
+        own.extend(records);
         hosted.push(host);
     }
+    own
 }

@@ -17,6 +17,16 @@ use crate::{
 /// The exchanger of the lab's own domain for senders, where notifications arrive.
 pub(crate) const OWN_EXCHANGER: &str = "bounces.sender.test";
 
+/// Types that mean something to a query about mail; others have no use in a fault or an update.
+const TYPES: [&str; 11] = [
+    "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT",
+];
+
+/// Whether a fault or an update may name a type.
+pub(crate) fn may_be_named(record_type: RecordType) -> bool {
+    TYPES.contains(&record_type.to_string().as_str())
+}
+
 /// Reads `NAME` or `NAME TYPE`.
 pub(crate) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> {
     let mut words = text.split_whitespace();
@@ -28,14 +38,10 @@ pub(crate) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> 
         .ok_or_else(expected)?
         .parse()
         .map_err(|error: crate::name::InvalidDomain| error.to_string())?;
-    // Types that mean something to a query about mail; others have no use in a fault or an update.
-    let known = [
-        "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT",
-    ];
     let record_type = match words.next() {
-        Some(word) => match known.contains(&word.to_ascii_uppercase().as_str()) {
+        Some(word) => match TYPES.contains(&word.to_ascii_uppercase().as_str()) {
             true => word.to_ascii_uppercase().parse().ok(),
-            false => return Err(not_allowed(word, "a record type", &known)),
+            false => return Err(not_allowed(word, "a record type", &TYPES)),
         },
         None => None,
     };

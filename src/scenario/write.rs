@@ -1,0 +1,434 @@
+//! A scenario written as a file.
+//!
+//! What is left out has its default, so that a file says no more than it has to. `read` is the other
+//! direction; a test holds the two against each other with every scenario that comes along.
+
+use std::{fmt::Display, time::Duration};
+
+use super::{
+    Bounds, Certificate, Engine, ExpectedAttempt, ExpectedMessage, PolicyRow, ReceiverSettings,
+    ScenarioBuilder, SenderSettings, TlsPolicy,
+    build::{Messages, Update},
+};
+use crate::{
+    fault::{Failure, Fault, Stage, Transport},
+    level::Level,
+    outcome::AttemptResult,
+    time::{HumanDuration, Moment},
+};
+
+impl ScenarioBuilder {
+    /// The scenario as a file has it.
+    pub fn to_toml(&self) -> String {
+        let mut file = String::new();
+        let mut line = |key: &str, value: String| {
+            file.push_str(&format!("{key} = {value}\n"));
+        };
+        line("summary", string(&self.summary));
+        if !self.cites.is_empty() {
+            line("cites", array(self.cites.iter().map(string)));
+        }
+        if self.level != Level::Must {
+            line("level", string(self.level));
+        }
+        if !self.covers.is_empty() {
+            line("covers", array(self.covers.iter().map(ToString::to_string)));
+        }
+        if self.seed != 0 {
+            line("seed", self.seed.to_string());
+        }
+        line("zone", lines(&self.zone));
+        for (key, rows) in [
+            ("updates", rows(&self.updates, update)),
+            ("messages", rows(&self.messages, messages)),
+            ("faults", rows(&self.faults, fault)),
+            ("receivers", rows(&self.receivers, receiver)),
+            ("policies", rows(&self.policies, policy)),
+        ] {
+            if let Some(rows) = rows {
+                line(key, rows);
+            }
+        }
+        let sender = sender(&self.sender);
+        if !sender.0.is_empty() {
+            line("sender", sender.inline());
+        }
+        if !self.dnssec.is_empty() {
+            line("dnssec", array(self.dnssec.iter().map(string)));
+        }
+        if let Some(stop) = self.stop {
+            line("stop", moment(stop));
+        }
+        self.expectations(&mut file);
+        file
+    }
+
+    /// The `expect` table, if anything is expected.
+    fn expectations(&self, file: &mut String) {
+        let shares = self.first_attempts.iter().map(|(host, bounds)| {
+            let mut row = Keys::default();
+            row.put("host", string(host));
+            bound(&mut row, *bounds);
+            row.inline()
+        });
+        let mut expect = Keys::default();
+        for (total, bounds) in &self.totals {
+            expect.put(total.word(), number(*bounds));
+        }
+        if !self.first_attempts.is_empty() {
+            expect.put("first_attempts", array_of_lines(shares));
+        }
+        if !expect.0.is_empty() {
+            file.push_str(&format!("\n[expect]\n{}", expect.lines()));
+        }
+        for (id, expected) in &self.expected {
+            let keys = expected_message(expected);
+            file.push_str(&format!("\n[expect.{}]\n{}", key(id), keys.lines()));
+        }
+    }
+}
+
+/// The keys of a table with their values, in order.
+#[derive(Default)]
+struct Keys(Vec<(String, String)>);
+
+impl Keys {
+    fn put(&mut self, key: &str, value: String) {
+        self.0.push((key.to_owned(), value));
+    }
+
+    fn put_some(&mut self, key: &str, value: Option<String>) {
+        self.0.extend(value.map(|value| (key.to_owned(), value)));
+    }
+
+    /// As an inline table.
+    fn inline(&self) -> String {
+        let pairs: Vec<String> = self
+            .0
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}"))
+            .collect();
+        match pairs.is_empty() {
+            true => "{}".to_owned(),
+            false => format!("{{ {} }}", pairs.join(", ")),
+        }
+    }
+
+    /// As lines below a table's heading.
+    fn lines(&self) -> String {
+        let lines = self
+            .0
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"));
+        lines.collect()
+    }
+}
+
+fn update(update: &Update) -> Keys {
+    let mut row = Keys::default();
+    row.put("at", moment(update.at));
+    for (key, values) in [("delete", &update.delete), ("add", &update.add)] {
+        row.put_some(key, one_or_many(values));
+    }
+    row
+}
+
+fn messages(messages: &Messages) -> Keys {
+    let mut row = Keys::default();
+    row.put("id", string(&messages.id));
+    row.put_some("to", one_or_many(&messages.to));
+    let from = messages.from.as_ref().filter(|from| *from != DEFAULT_FROM);
+    row.put_some("from", from.map(string));
+    if messages.at > Moment::START {
+        row.put("at", moment(messages.at));
+    }
+    row.put_some("count", messages.count.map(|count| count.to_string()));
+    row.put_some("size", messages.size.map(|size| size.to_string()));
+    if messages.received > 0 {
+        row.put("received", messages.received.to_string());
+    }
+    if messages.require_tls {
+        row.put("requiretls", "true".to_owned());
+    }
+    row
+}
+
+/// The reverse-path of a message whose row names none.
+pub(super) const DEFAULT_FROM: &str = "sender@sender.test";
+
+fn fault(fault: &Fault) -> Keys {
+    let mut row = Keys::default();
+    match &fault.failure {
+        Failure::Session {
+            host,
+            stage,
+            effect,
+            recipient,
+        } => {
+            row.put("host", string(host));
+            row.put("stage", string(stage));
+            row.put("effect", string(effect));
+            row.put_some("recipient", recipient.as_ref().map(string));
+        }
+        Failure::Query {
+            name,
+            record_type,
+            over,
+            effect,
+        } => {
+            let kind = record_type.map_or_else(String::new, |kind| format!(" {kind}"));
+            row.put("query", string(format!("{name}{kind}")));
+            let over = over.map(|over| match over {
+                Transport::Udp => "udp",
+                Transport::Tcp => "tcp",
+            });
+            row.put_some("over", over.map(string));
+            row.put("effect", string(effect));
+        }
+    }
+    if fault.from > Moment::START {
+        row.put("from", moment(fault.from));
+    }
+    row.put_some("until", fault.until.map(moment));
+    row.put_some("first", fault.first.map(|first| first.to_string()));
+    row
+}
+
+fn receiver(settings: &ReceiverSettings) -> Keys {
+    let mut row = Keys::default();
+    row.put_some("host", settings.host.as_ref().map(string));
+    row.put_some("certificate", settings.certificate.map(certificate));
+    if !settings.tlsa.is_empty() {
+        let records = settings.tlsa.iter();
+        let records =
+            records.map(|one| string(format!("{} {} {}", one.usage, one.selector, one.matching)));
+        row.put("tlsa", array(records));
+    }
+    row.put_some("size", settings.size.map(|size| size.to_string()));
+    match &settings.engine {
+        Some(Engine::Lab) => row.put("engine", string("lab")),
+        Some(Engine::MailinEmbedded) => row.put("engine", string("mailin-embedded")),
+        Some(Engine::Upstream(address)) => row.put("upstream", string(address)),
+        None => {}
+    }
+    row
+}
+
+fn policy(policy: &PolicyRow) -> Keys {
+    let mut row = Keys::default();
+    row.put("domain", string(&policy.domain));
+    row.put("text", string(&policy.text));
+    if policy.certificate != Certificate::Valid {
+        row.put("certificate", certificate(policy.certificate));
+    }
+    if policy.status != 200 {
+        row.put("status", policy.status.to_string());
+    }
+    if policy.from > Moment::START {
+        row.put("from", moment(policy.from));
+    }
+    row.put_some("until", policy.until.map(moment));
+    row
+}
+
+/// The settings that differ from the default.
+fn sender(settings: &SenderSettings) -> Keys {
+    let default = SenderSettings::default();
+    let mut row = Keys::default();
+    if settings.retry != default.retry {
+        row.put("retry", array(settings.retry.iter().copied().map(duration)));
+    }
+    if settings.expire != default.expire {
+        row.put("expire", duration(settings.expire));
+    }
+    if settings.names != default.names {
+        row.put("names", array(settings.names.iter().map(string)));
+    }
+    if !settings.addresses.is_empty() {
+        row.put("addresses", array(settings.addresses.iter().map(string)));
+    }
+    if settings.families != default.families {
+        let families = [
+            (settings.families.ipv4, "ipv4"),
+            (settings.families.ipv6, "ipv6"),
+        ];
+        let reached = families.into_iter().filter(|(reached, _)| *reached);
+        row.put("families", array(reached.map(|(_, family)| string(family))));
+    }
+    row.put_some(
+        "max_candidates",
+        settings.max_candidates.map(|most| most.to_string()),
+    );
+    if settings.max_hops != default.max_hops {
+        row.put("max_hops", settings.max_hops.to_string());
+    }
+    let mut timeouts = Keys::default();
+    for stage in Stage::ALL {
+        let wait = settings.timeouts.at(stage);
+        if wait != default.timeouts.at(stage) {
+            timeouts.put(stage.word(), duration(wait));
+        }
+    }
+    if !timeouts.0.is_empty() {
+        row.put("timeouts", timeouts.inline());
+    }
+    if settings.tls != default.tls {
+        row.put("tls", string(word(&TlsPolicy::WORDS, settings.tls)));
+    }
+    if settings.cache != default.cache {
+        row.put("cache", settings.cache.to_string());
+    }
+    row.put_some(
+        "remember_unreachable",
+        settings.remember_unreachable.map(duration),
+    );
+    row
+}
+
+fn expected_message(expected: &ExpectedMessage) -> Keys {
+    let mut keys = Keys::default();
+    keys.put_some("outcome", expected.outcome.map(string));
+    keys.put_some("by", expected.by.as_ref().map(string));
+    keys.put_some("copies", expected.copies.map(number));
+    keys.put_some("status", expected.status.map(string));
+    if !expected.recipients.is_empty() {
+        let mut recipients = Keys::default();
+        for (recipient, outcome) in &expected.recipients {
+            recipients.put(&key(recipient), string(outcome));
+        }
+        keys.put("recipients", recipients.inline());
+    }
+    for (key, attempts) in [
+        ("attempts", &expected.attempts),
+        ("starts_with", &expected.starts_with),
+    ] {
+        let attempts = attempts.as_ref();
+        keys.put_some(
+            key,
+            attempts.map(|attempts| array_of_lines(attempts.iter().map(attempt))),
+        );
+    }
+    keys.put_some("attempt_count", expected.attempt_count.map(number));
+    keys
+}
+
+fn attempt(attempt: &ExpectedAttempt) -> String {
+    let mut row = Keys::default();
+    match &attempt.hosts[..] {
+        [host] => row.put("host", string(host)),
+        hosts => row.put("any", array(hosts.iter().map(string))),
+    }
+    row.put_some("address", attempt.address.map(string));
+    let result = match attempt.result {
+        AttemptResult::Code(code) => code.to_string(),
+        word => word.to_string(),
+    };
+    row.put("result", string(result));
+    row.put_some("stage", attempt.stage.map(string));
+    row.put_some("at", attempt.at.map(moment));
+    row.put_some("tls", attempt.tls.map(|tls| tls.to_string()));
+    row.put_some("sni", attempt.sni.as_ref().map(string));
+    row.inline()
+}
+
+/// A range: the number alone where no other is allowed.
+fn number(bounds: Bounds) -> String {
+    if bounds.min == bounds.max {
+        return bounds.min.to_string();
+    }
+    let mut range = Keys::default();
+    bound(&mut range, bounds);
+    range.inline()
+}
+
+fn bound(row: &mut Keys, bounds: Bounds) {
+    if bounds.min > 0 || bounds.max == u64::MAX {
+        row.put("min", bounds.min.to_string());
+    }
+    if bounds.max < u64::MAX {
+        row.put("max", bounds.max.to_string());
+    }
+}
+
+fn certificate(certificate: Certificate) -> String {
+    string(word(&Certificate::WORDS, certificate))
+}
+
+/// The word for a value, from the list by which it is read.
+fn word<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+    let found = words.iter().find(|(_, known)| *known == value);
+    found.expect("every value has a word").0
+}
+
+fn moment(moment: Moment) -> String {
+    duration(moment.0)
+}
+
+fn duration(duration: Duration) -> String {
+    string(HumanDuration(duration))
+}
+
+fn one_or_many(values: &[String]) -> Option<String> {
+    match values {
+        [] => None,
+        [one] => Some(string(one)),
+        many => Some(array(many.iter().map(string))),
+    }
+}
+
+fn array(values: impl Iterator<Item = String>) -> String {
+    let values: Vec<String> = values.collect();
+    format!("[{}]", values.join(", "))
+}
+
+/// An array with a line for each value.
+fn array_of_lines(values: impl Iterator<Item = String>) -> String {
+    let lines: String = values.map(|value| format!("  {value},\n")).collect();
+    match lines.is_empty() {
+        true => "[]".to_owned(),
+        false => format!("[\n{lines}]"),
+    }
+}
+
+/// An array of tables; `None` if there is none.
+fn rows<T>(rows: &[T], keys: impl Fn(&T) -> Keys) -> Option<String> {
+    let lines = rows.iter().map(|row| keys(row).inline());
+    (!rows.is_empty()).then(|| array_of_lines(lines))
+}
+
+/// A key, in quotes where it has signs that a bare one may not have.
+fn key(text: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    match !text.is_empty() && text.chars().all(is_bare) {
+        true => text.to_owned(),
+        false => string(text),
+    }
+}
+
+/// A string of one line, with the escapes that it needs.
+fn string(text: impl Display) -> String {
+    format!("\"{}\"", escaped(&text.to_string()))
+}
+
+/// Text of several lines. As it is where that can be told from the end of the string, since zone-file
+/// text has quotes and backslashes of its own.
+fn lines(text: &str) -> String {
+    let is_plain = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    match text.contains("'''") || text.ends_with('\'') || !text.chars().all(is_plain) {
+        true => string(text),
+        false => format!("'''\n{text}'''"),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => escaped.extend(['\\', c]),
+            '\n' => escaped.push_str("\\n"),
+            c if c.is_control() => escaped.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
