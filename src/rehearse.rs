@@ -4,8 +4,8 @@
 //!
 //! 1. The records of the plan become a zone, with short TTLs; addresses that are not known get
 //!    stand-ins.
-//! 2. A scenario is written as text, with the failure as its fault, and played by the reference
-//!    sender on a virtual clock.
+//! 2. A scenario is built, with the failure as its faults, and played by the reference sender on a
+//!    virtual clock.
 //! 3. What came of it becomes what is expected: the file that is written down passes as it is.
 //!
 //! The level of these scenarios is INFO: they say what happens, and no RFC asks for it.
@@ -27,13 +27,17 @@ use hickory_proto::rr::{
 use crate::{
     drill::{self, Run},
     event::{EventKind, SessionId},
+    fault::{Effect, Fault, Host, QueryEffect, Stage},
     lab::NetworkKind,
+    level::Level,
     mail::MessageId,
     name::Domain,
+    outcome::Outcome,
     plan::{Plan, Planned},
     records::DomainRecords,
-    scenario::Scenario,
+    scenario::{Bounds, Messages, Scenario, ScenarioBuilder, Total},
     sender::Reference,
+    time::Moment,
     verdict::{SenderKind, judge},
     zone::present,
 };
@@ -73,7 +77,7 @@ pub struct Rehearsed {
 struct RehearsedOutage {
     title: String,
     file: String,
-    faults: Vec<String>,
+    faults: Vec<Fault>,
 }
 
 /// Rehearses what the plan for a domain leads to.
@@ -153,29 +157,31 @@ fn zone_text(plan: &Plan) -> String {
 }
 
 /// What else happens to each exchanger: in words, the file's name, the stage, the effect, how long.
-const FAILURES_OF_A_HOST: [(&str, &str, &str, &str, &str); 3] = [
+const FAILURES_OF_A_HOST: [(&str, &str, Stage, &str, Option<u64>); 3] = [
     (
         "says \"later\" (4yz) for an hour",
         "says-later",
-        "rcpt",
+        Stage::Rcpt,
         "450 4.2.0 try again later",
-        "1h",
+        Some(HOUR),
     ),
     (
         "rejects everything (5yz)",
         "rejects",
-        "rcpt",
+        Stage::Rcpt,
         "550 5.7.1 rejected",
-        "",
+        None,
     ),
     (
         "accepts connections and hangs for a day",
         "hangs",
-        "greeting",
+        Stage::Greeting,
         "hang",
-        "1d",
+        Some(24 * HOUR),
     ),
 ];
+/// Seconds.
+const HOUR: u64 = 3600;
 
 /// What may happen to the exchangers of a plan.
 ///
@@ -188,14 +194,15 @@ fn failures(plan: &Plan) -> Vec<RehearsedOutage> {
         file: "nothing-fails".to_owned(),
         faults: Vec::new(),
     }];
-    let mut add = |title: String, file: String, faults: Vec<String>| {
+    let mut add = |title: String, file: String, faults: Vec<Fault>| {
         failures.push(RehearsedOutage {
             title,
             file: file_name(&file),
             faults,
         });
     };
-    let down = |planned: &&Planned| fault(&planned.host, "connect", "timeout", "1d");
+    let down =
+        |planned: &&Planned| fault(&planned.host, Stage::Connect, "timeout", Some(24 * HOUR));
     for planned in &usable {
         add(
             format!("{} does not answer for a day", planned.host),
@@ -232,10 +239,7 @@ fn failures(plan: &Plan) -> Vec<RehearsedOutage> {
     add(
         "the domain cannot be looked up for an hour".to_owned(),
         "dns-fails".to_owned(),
-        vec![format!(
-            "{{ query = \"{}\", effect = \"servfail\", until = \"1h\" }}",
-            quoted(plan.domain.as_str())
-        )],
+        vec![Fault::of_query(plan.domain.clone(), None, QueryEffect::ServFail).until(at(HOUR))],
     );
     for planned in &usable {
         let host = &planned.host;
@@ -250,14 +254,18 @@ fn failures(plan: &Plan) -> Vec<RehearsedOutage> {
     failures
 }
 
-/// A row of faults, as a scenario has it.
-fn fault(host: &Domain, stage: &str, effect: &str, until: &str) -> String {
-    let until = match until {
-        "" => String::new(),
-        until => format!(", until = \"{until}\""),
-    };
-    let host = quoted(host.as_str());
-    format!("{{ host = \"{host}\", stage = \"{stage}\", effect = \"{effect}\"{until} }}")
+/// A fault of a host from the start on, for so many seconds if not for ever.
+fn fault(host: &Domain, stage: Stage, effect: &str, seconds: Option<u64>) -> Fault {
+    let effect = Effect::parse(effect, stage).expect("an effect of that stage");
+    let fault = Fault::of_host(Host::Name(host.clone()), stage, effect);
+    match seconds {
+        Some(seconds) => fault.until(at(seconds)),
+        None => fault,
+    }
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment(Duration::from_secs(seconds))
 }
 
 /// Plays a failure, and writes down what came of it as what is expected.
@@ -267,35 +275,38 @@ fn play(plan: &Plan, zone: &str, failure: RehearsedOutage) -> io::Result<Rehears
         file,
         faults,
     } = failure;
-    // The first text expects nothing; what it comes to is what the second expects.
-    let draft = scenario(&file, &scenario_text(plan, zone, &title, &faults, ""))?;
+    let mut builder = Scenario::builder(format!("{}: {title}", plan.domain))
+        .level(Level::Info)
+        .zone(zone)
+        .messages(Messages::new("m", format!("someone@{}", plan.domain)).count(MESSAGES));
+    for fault in faults {
+        builder = builder.fault(fault);
+    }
+    let path = format!("{file}.toml");
+    let build = |builder: &ScenarioBuilder| builder.build_as(&path).map(Arc::new);
+    // The draft expects nothing; what it comes to is what the scenario expects.
+    let draft = build(&builder).map_err(io::Error::other)?;
     let mut run = drill::run(&draft, NetworkKind::Memory, None, Reference::default())?;
-    let [lost, delivered] = [
-        crate::outcome::Outcome::Bounced,
-        crate::outcome::Outcome::Delivered,
-    ]
-    .map(|outcome| run.verdict.outcomes.get(&outcome).copied().unwrap_or(0));
-    // How many of several equals' share is chance; all or nothing is not.
-    let expected = match delivered {
-        MESSAGES => format!("delivered = {MESSAGES}"),
-        0 => format!("bounced = {MESSAGES}"),
-        _ => format!(
-            "# Equal exchangers share by chance.\ndelivered = {{ min = 1, max = {} }}\nbounced = {{ min = 1, max = {0} }}",
-            MESSAGES - 1
-        ),
-    };
-    let text = scenario_text(plan, zone, &title, &faults, &expected);
+    let [lost, delivered] = [Outcome::Bounced, Outcome::Delivered]
+        .map(|outcome| run.verdict.outcomes.get(&outcome).copied().unwrap_or(0));
+    for (total, bounds) in expected(delivered) {
+        builder = builder.expect_total(total, bounds);
+    }
     // What is expected changes nothing of what happens.
-    let scenario = scenario(&file, &text)?;
+    let scenario = build(&builder).map_err(io::Error::other)?;
     let sender_kind = SenderKind::InProcess {
         tolerance: Duration::ZERO,
     };
     run.verdict = judge(&scenario, &run.events, sender_kind);
     let (takers, longest_wait) = takers(&scenario, &run);
+    let heading = format!(
+        "# Made by mxdrill rehearse from the records of {}.\n",
+        plan.domain
+    );
     Ok(Rehearsed {
         title,
         file,
-        text,
+        text: heading + &builder.to_toml(),
         scenario,
         run,
         takers,
@@ -304,39 +315,22 @@ fn play(plan: &Plan, zone: &str, failure: RehearsedOutage) -> io::Result<Rehears
     })
 }
 
-fn scenario(file: &str, text: &str) -> io::Result<Arc<Scenario>> {
-    let scenario = Scenario::parse(&format!("{file}.toml"), text).map_err(io::Error::other)?;
-    Ok(Arc::new(scenario))
-}
-
-/// The text of a scenario.
-fn scenario_text(
-    plan: &Plan,
-    zone: &str,
-    title: &str,
-    faults: &[String],
-    expected: &str,
-) -> String {
-    let faults: String = faults
-        .iter()
-        .fold(String::new(), |all, fault| all + "  " + fault + ",\n");
-    let faults = match faults.is_empty() {
-        true => String::new(),
-        false => format!("faults = [\n{faults}]\n"),
+/// What is expected where so many messages were delivered. How many of several equals' share is chance; all
+/// or nothing is not.
+fn expected(delivered: usize) -> Vec<(Total, Bounds)> {
+    let exactly = |count: usize| Bounds {
+        min: count as u64,
+        max: count as u64,
     };
-    format!(
-        "# Made by mxdrill rehearse from the records of {domain}.\n\
-        summary = \"{domain}: {title}\"\nlevel = \"INFO\"\n\nzone = \"\"\"\n{zone}\"\"\"\n\n\
-        messages = [{{ id = \"m\", to = \"someone@{domain}\", count = {MESSAGES} }}]\n{faults}\n[expect]\n{expected}\n",
-        domain = quoted(plan.domain.as_str()),
-        title = quoted(title),
-        zone = quoted(zone),
-    )
-}
-
-/// A text as it stands in a TOML string.
-fn quoted(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"")
+    let some = Bounds {
+        min: 1,
+        max: MESSAGES as u64 - 1,
+    };
+    match delivered {
+        MESSAGES => vec![(Total::Delivered, exactly(MESSAGES))],
+        0 => vec![(Total::Bounced, exactly(MESSAGES))],
+        _ => vec![(Total::Delivered, some), (Total::Bounced, some)],
+    }
 }
 
 /// A name of a file, of letters, digits, dots, hyphens and underscores alone.

@@ -181,7 +181,9 @@ impl ScenarioBuilder {
     /// Adds records: zone-file text.
     pub fn zone(mut self, text: &str) -> Self {
         self.zone.push_str(text);
-        self.zone.push('\n');
+        if !text.ends_with('\n') {
+            self.zone.push('\n');
+        }
         self
     }
 
