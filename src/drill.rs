@@ -11,13 +11,16 @@
 //!
 //! [`conduct`] does the same in a lab that is up already, for commands and mail servers.
 
+mod failure;
+mod unannounced;
+
 use std::{
-    io,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
+    error::{Error, TooSlow},
     event::{Batch, Event},
     lab::{Lab, LoopbackBinding, NetworkKind},
     scenario::Scenario,
@@ -73,20 +76,6 @@ pub struct Run {
     pub too_slow: Option<TooSlow>,
 }
 
-/// That a drill failed while its lab was held up: whose fault that is cannot be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "could not be judged: this machine is too busy for real time, the lab was held up for {0:.1?} in all"
-)]
-pub struct TooSlow(pub Duration);
-
-impl TooSlow {
-    /// Whether this is why a drill could not be run; another try may fare better.
-    pub fn is(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
-    }
-}
-
 /// Why a drill cannot be played on a network: it needs sockets and there are none, or real time
 /// would pass by hours where a virtual clock leaps. `None` if it can.
 pub fn obstacle(scenario: &Arc<Scenario>, kind: NetworkKind) -> Option<String> {
@@ -113,7 +102,7 @@ pub fn run(
     kind: NetworkKind,
     seed: Option<u64>,
     sender: impl Sender,
-) -> io::Result<Run> {
+) -> Result<Run, Error> {
     let mut events = Vec::new();
     let run = watch(scenario, kind, seed, sender, |event| events.push(event))?;
     Ok(Run { events, ..run })
@@ -130,7 +119,7 @@ pub fn watch(
     seed: Option<u64>,
     sender: impl Sender,
     mut each: impl FnMut(Event),
-) -> io::Result<Run> {
+) -> Result<Run, Error> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let (runtime, limit, tolerance) = match kind.has_sockets() {
         // The clock leaps only when nothing else can be done: sound, since nothing leaves the process.
@@ -162,13 +151,19 @@ pub fn watch(
             }
             done.iter().for_each(|id| judge.done(id));
         };
-        let took = carry_out(&lab, sender, post, limit, &mut follow).await?;
+        let carried_out = carry_out(&lab, sender, post, limit, &mut follow);
+        let took = tokio::select! {
+            biased;
+            took = carried_out => took?,
+            // A sender inside the process may be held up as the lab may.
+            never = lab.watch_delays(), if kind.has_sockets() => match never {},
+        };
         let held_up = lab.held_up();
         lab.stop().await;
         follow();
         let verdict = judge.finish();
         if !verdict.passed() && held_up > MOST_HELD_UP {
-            return Err(io::Error::other(TooSlow(held_up)));
+            return Err(TooSlow(held_up).into());
         }
         Ok(Run {
             took,
@@ -192,7 +187,7 @@ pub async fn conduct(
     seed: Option<u64>,
     limit: Duration,
     sender_kind: SenderKind,
-) -> io::Result<Run> {
+) -> Result<Run, Error> {
     let scenario = &lab.state().scenario;
     let seed = seed.unwrap_or(scenario.seed);
     let post = SenderContext::new(Arc::clone(lab.state()), seed);
@@ -216,8 +211,36 @@ pub async fn conduct(
 impl Lab {
     /// What the rules and the scenario's expectations have to say of what the lab has seen so far.
     /// `sender` says who sent: a command or a mail server reports nothing of a message's end.
+    ///
+    /// A lab of records alone knows of no messages: those are judged that receivers were offered, one for
+    /// each reverse-path and set of recipients, or as many as were accepted.
     pub fn verdict(&self, sender: SenderKind) -> Verdict {
-        judge(&self.state().scenario, &self.events(), sender)
+        let events = self.events();
+        let scenario = &self.state().scenario;
+        if !scenario.messages.is_empty() {
+            return judge(scenario, &events, sender);
+        }
+        let messages = unannounced::messages(&self.attempts());
+        let scenario = Scenario {
+            messages,
+            ..Scenario::clone(scenario)
+        };
+        judge(&scenario, &events, sender)
+    }
+
+    /// Panics unless somebody sent, and the lab's [verdict](Lab::verdict) on it is good. The panic says what
+    /// is wrong, and shows the attempts in order.
+    ///
+    /// # Panics
+    /// When nobody connected to an exchanger, or the verdict has a finding.
+    #[track_caller]
+    pub fn assert_passed(&self, sender: SenderKind) {
+        let verdict = self.verdict(sender);
+        let attempts = self.attempts();
+        let is_vain = verdict.passed() && attempts.is_empty();
+        if is_vain || !verdict.passed() {
+            panic!("{}", failure::text(self, &verdict, &attempts));
+        }
     }
 }
 
@@ -229,10 +252,9 @@ async fn carry_out(
     post: SenderContext,
     limit: Duration,
     mut follow: impl FnMut(),
-) -> io::Result<Moment> {
+) -> Result<Moment, Error> {
     let scenario = &lab.state().scenario;
     let most = MAX_EVENTS.0 + MAX_EVENTS.1 * scenario.messages.len();
-    let broken_off = |reason: String| io::Error::new(io::ErrorKind::TimedOut, reason);
     let overlong = async {
         let mut seen = 0;
         while seen <= most {
@@ -244,12 +266,12 @@ async fn carry_out(
     tokio::select! {
         biased;
         () = overlong => {
-            return Err(broken_off(format!("the drill did not end within {most} events")));
+            return Err(Error::BrokenOff(format!("{most} events")));
         }
         // What a sender does from now on shows nothing.
         () = lab.failed() => {}
         ended = tokio::time::timeout(limit, sender.send(post)) => {
-            ended.map_err(|_| broken_off(format!("the drill did not end within {limit:?}")))?;
+            ended.map_err(|_| Error::BrokenOff(format!("{limit:?}")))?;
         }
     }
     let took = lab.state().clock.now();
@@ -257,8 +279,7 @@ async fn carry_out(
         settle(lab).await;
     }
     if let Some(trouble) = lab.trouble() {
-        let text = format!("could not be judged: {trouble}");
-        return Err(io::Error::other(text));
+        return Err(Error::LabFailed(trouble));
     }
     Ok(took)
 }
@@ -284,9 +305,9 @@ mod tests {
         let kind = NetworkKind::Loopback;
         let lab = Lab::start(scenario, kind).await.expect("a lab");
         let sender = sender::from_fn(|_| async {
-            // The lab is on this thread, too: it is looked before and after.
+            // It is looked before and after.
             tokio::time::sleep(Duration::from_millis(30)).await;
-            std::thread::sleep(Duration::from_millis(1200));
+            lab.hold_up(Duration::from_millis(1200)).await;
             tokio::time::sleep(Duration::from_millis(30)).await;
         });
         let limit = Duration::from_secs(60);

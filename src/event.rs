@@ -185,6 +185,16 @@ pub enum EventKind {
         /// Over UDP or TCP.
         over: Transport,
     },
+    /// From now on the kernel refuses or ignores connections to a receiver, or no longer does. It tells nobody
+    /// of them, so that attempts of senders outside the lab go unseen. Only on loopback.
+    Unseen {
+        /// The address of the receiver, as the zone has it.
+        address: IpAddr,
+        /// The names that own the address, aliases included.
+        hosts: Vec<Domain>,
+        /// What comes of a connection; `accepted`: attempts are seen again.
+        result: Connected,
+    },
     /// The lab changed: a record, or a fault by hand.
     Changed {
         /// What changed, as a sentence for people.

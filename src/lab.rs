@@ -33,6 +33,8 @@ pub(crate) mod name_server;
 pub mod namespace;
 pub(crate) mod network;
 mod receiver;
+pub(crate) mod seen;
+mod serving;
 mod state;
 pub(crate) mod stub;
 mod topology;
@@ -50,13 +52,21 @@ use tokio::{sync::watch, task::JoinSet};
 pub use self::by_hand::Failing;
 pub use self::mailbox::{Content, ReceivedMessage};
 pub use self::network::NetworkKind;
-use self::{delays::Delays, mta_sts_server::MtaStsServer, receiver::Receiver, topology::Topology};
-pub(crate) use self::{mailbox::ID_DOMAIN, state::LabState};
+use self::{
+    delays::Delays,
+    mta_sts_server::MtaStsServer,
+    receiver::Receiver,
+    seen::SaysWhatIsOpen,
+    serving::{OwnThread, Serving},
+    topology::Topology,
+};
+pub(crate) use self::{mailbox::ID_DOMAIN, serving::block_on, state::LabState};
 use self::{
     network::listen::{self, Watched},
     state::Clock,
 };
 use crate::{
+    error::{Error, NotSeen},
     event::{AttemptHint, Event, EventKind, EventLog},
     fault::Faults,
     mail::MessageIndex,
@@ -72,10 +82,13 @@ use crate::{
 /// What it saw stays in its log, which can be kept longer: `let log = lab.log().clone();`.
 pub struct Lab {
     state: Arc<LabState>,
-    /// Everything that is served. The set aborts its tasks when it is dropped, and with them go
-    /// sockets and sessions.
-    tasks: JoinSet<()>,
+    // Said before anything is stopped.
+    _at_the_end: SaysWhatIsOpen,
+    serving: Serving,
 }
+
+/// How long [`Lab::wait_for`] waits.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// Where a lab stands on the loopback network; a port of 0 is any free one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -149,7 +162,7 @@ impl Lab {
     /// For tests that need no faults and no expectations:
     ///
     /// ```no_run
-    /// # async fn example() -> std::io::Result<()> {
+    /// # async fn example() -> Result<(), mxdrill::Error> {
     /// let lab = mxdrill::Lab::from_zone(
     ///     "example.test.     300 MX 10 mx1.example.test.
     ///      mx1.example.test. 300 A  192.0.2.1",
@@ -159,21 +172,20 @@ impl Lab {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn from_zone(zone: &str) -> io::Result<Self> {
-        let scenario = Scenario::from_zone(zone)
-            .map_err(|mistakes| io::Error::new(io::ErrorKind::InvalidInput, mistakes))?;
+    pub async fn from_zone(zone: &str) -> Result<Self, Error> {
+        let scenario = Scenario::from_zone(zone)?;
         Self::start(Arc::new(scenario), NetworkKind::Loopback).await
     }
 
-    /// Starts a lab for a scenario. The memory network wants a runtime whose clock is paused; the
-    /// loopback network one with I/O whose clock is not.
+    /// Starts a lab for a scenario.
+    ///
+    /// On the loopback network it runs on a thread of its own and answers whatever the caller's thread does;
+    /// any runtime will do, and none ([`crate::blocking::Lab`]). The memory network wants a tokio runtime
+    /// whose clock is paused: it shares that clock, which advances only while nothing computes.
     ///
     /// # Errors
     /// On the loopback network, that sockets could not be bound.
-    ///
-    /// Which clock a runtime has decides what a lab may do: time that is paused advances only while
-    /// nothing computes.
-    pub async fn start(scenario: Arc<Scenario>, kind: NetworkKind) -> io::Result<Self> {
+    pub async fn start(scenario: Arc<Scenario>, kind: NetworkKind) -> Result<Self, Error> {
         Self::start_at(scenario, kind, 0, 0).await
     }
 
@@ -186,7 +198,7 @@ impl Lab {
         kind: NetworkKind,
         dns_port: u16,
         smtp_port: u16,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Error> {
         Self::launch(
             scenario,
             kind,
@@ -209,7 +221,7 @@ impl Lab {
         scenario: Arc<Scenario>,
         kind: NetworkKind,
         place: LoopbackBinding,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Error> {
         Self::launch(
             scenario,
             kind,
@@ -231,7 +243,7 @@ impl Lab {
         packets: Option<tokio::sync::mpsc::UnboundedSender<Packet>>,
         own_host: namespace::OwnHost,
         mailbox: AcceptedMail,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Error> {
         let watched = Watched { packets, own_host };
         Self::launch(
             scenario,
@@ -243,21 +255,44 @@ impl Lab {
         .await
     }
 
-    /// Starts a lab in an order in which nothing is missed: sockets are bound first, so that a port
-    /// in use is an error before anything runs; then what all parts share is made; and nothing is
-    /// served before every real server behind a receiver was reached.
+    /// Starts a lab on the thread on which it is to be served.
     async fn launch(
         scenario: Arc<Scenario>,
         kind: NetworkKind,
         place: LoopbackBinding,
         watched: Watched,
         mailbox: AcceptedMail,
-    ) -> io::Result<Self> {
+    ) -> Result<Self, Error> {
+        let set_up = move || Self::set_up(scenario, kind, place, watched, mailbox);
+        let (state, serving) = if kind.shares_the_callers_thread() {
+            let (state, tasks) = set_up().await?;
+            (state, Serving::Here(tasks))
+        } else {
+            let (state, thread) = OwnThread::start(set_up).await?;
+            (state, Serving::Thread(thread))
+        };
+        Ok(Self {
+            _at_the_end: SaysWhatIsOpen(Arc::clone(&state)),
+            state,
+            serving,
+        })
+    }
+
+    /// Sets a lab up in an order in which nothing is missed: sockets are bound first, so that a port
+    /// in use is an error before anything runs; then what all parts share is made; and nothing is
+    /// served before every real server behind a receiver was reached.
+    async fn set_up(
+        scenario: Arc<Scenario>,
+        kind: NetworkKind,
+        place: LoopbackBinding,
+        watched: Watched,
+        mailbox: AcceptedMail,
+    ) -> Result<(Arc<LabState>, JoinSet<()>), Error> {
         let hosts = Topology::of(&scenario.world, kind)?;
         let addresses: Vec<IpAddr> = hosts.addresses().collect();
         let (network, sockets) = listen::bind(kind, &addresses, place, &watched).await?;
         let state = Arc::new(LabState {
-            clock: Clock::started(),
+            clock: Clock::started(kind),
             log: EventLog::new(),
             network,
             messages: MessageIndex::new(&scenario.messages),
@@ -268,7 +303,8 @@ impl Lab {
             marked: watch::Sender::new(0),
             trouble: watch::Sender::new(None),
             delays: Delays::default(),
-            faults_changed: watch::Sender::new(()),
+            faults_changed: watch::Sender::new(0),
+            turned: watch::Sender::default(),
             receivers: hosts.receivers,
             policy_hosts: hosts.policy_hosts,
             sessions: AtomicU64::new(0),
@@ -283,7 +319,8 @@ impl Lab {
         upstream::all_reachable(state.receivers.values()).await?;
         let mut tasks = JoinSet::new();
         listen::serve(&state, sockets, watched, &mut tasks)?;
-        Ok(Self { state, tasks })
+        state.all_turned(0).await;
+        Ok((state, tasks))
     }
 
     pub(crate) fn state(&self) -> &Arc<LabState> {
@@ -355,20 +392,44 @@ impl Lab {
     /// For tests that speak SMTP themselves: nothing is announced, so the log cannot say which
     /// message it is for.
     pub async fn connect(&self, address: IpAddr, port: u16) -> io::Result<Stream> {
-        network::connect(&self.state, address, port, AttemptHint::default()).await
+        let state = Arc::clone(&self.state);
+        let connect =
+            async move { network::connect(&state, address, port, AttemptHint::default()).await };
+        self.serving.run(connect).await
     }
 
     /// Waits for an event, past ones included.
     ///
     /// # Errors
-    /// When none came within ten seconds of the lab's clock.
+    /// When none came within ten seconds of the lab's clock: [`Error::NotSeen`] says what the lab saw instead.
+    /// When the lab has ended before.
     ///
     /// The condition sees every event once, in order, from the first one on.
-    pub async fn wait_for(&self, condition: impl FnMut(&Event) -> bool) -> io::Result<Event> {
-        let found =
-            tokio::time::timeout(Duration::from_secs(10), self.state.log.find(condition)).await;
-        found
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no such event within 10 seconds"))
+    pub async fn wait_for(&self, condition: impl FnMut(&Event) -> bool) -> Result<Event, Error> {
+        self.wait_for_what("an event that satisfies the condition", condition)
+            .await
+    }
+
+    async fn wait_for_what(
+        &self,
+        what: &str,
+        condition: impl FnMut(&Event) -> bool,
+    ) -> Result<Event, Error> {
+        if self.has_ended() {
+            return Err(Error::Ended);
+        }
+        tokio::select! {
+            biased;
+            found = self.state.log.find(condition) => Ok(found),
+            () = self.serving.sleep(WAIT) => Err(match self.has_ended() {
+                true => Error::Ended,
+                false => Error::NotSeen(NotSeen {
+                    what: what.to_owned(),
+                    waited: WAIT,
+                    seen: seen::lines(&self.state),
+                }),
+            }),
+        }
     }
 
     /// Waits until a receiver accepts a message for this recipient, one that was accepted before
@@ -376,15 +437,32 @@ impl Lab {
     /// RCPT.
     ///
     /// # Errors
-    /// When none did within ten seconds of the lab's clock.
-    pub async fn wait_for_message(&self, recipient: &str) -> io::Result<ReceivedMessage> {
+    /// As [`Lab::wait_for`].
+    pub async fn wait_for_message(&self, recipient: &str) -> Result<ReceivedMessage, Error> {
         let taken = |event: &Event| matches!(&event.kind, EventKind::Taken { to, .. } if to.iter().any(|to| to == recipient));
-        self.wait_for(taken).await?;
+        let what = format!("a message for {recipient}");
+        self.wait_for_what(&what, taken).await?;
         let messages = self.messages().into_iter();
-        messages
+        let found = messages
             .rev()
-            .find(|message| message.to.iter().any(|to| to == recipient))
-            .ok_or_else(|| io::Error::other("the message is gone"))
+            .find(|message| message.to.iter().any(|to| to == recipient));
+        let dropped = || Error::LabFailed("this lab does not keep messages".to_owned());
+        found.ok_or_else(dropped)
+    }
+
+    /// Keeps the lab's thread busy for so long.
+    #[cfg(test)]
+    pub(crate) async fn hold_up(&self, time: Duration) {
+        let sleep = async move {
+            std::thread::sleep(time);
+            Ok(())
+        };
+        self.serving.run(sleep).await.expect("it slept");
+    }
+
+    /// Whether nothing is served any more: a lab on the caller's runtime ends with that.
+    fn has_ended(&self) -> bool {
+        self.state.network.has_ended() || self.serving.has_ended()
     }
 
     /// Waits until every session has ended.
@@ -416,6 +494,11 @@ impl Lab {
         let mut trouble = self.state.trouble.subscribe();
         // It ends with the lab, which is here.
         drop(trouble.wait_for(Option::is_some).await);
+    }
+
+    /// Notes by how much the thread is held up that this is called on, as if it were the lab's.
+    pub(crate) async fn watch_delays(&self) -> std::convert::Infallible {
+        self.state.delays.watch().await
     }
 
     /// By how much the lab was held up in all, where time is real: late wake-ups of its own timers,
@@ -462,7 +545,7 @@ impl Lab {
     }
 
     /// Stops everything and waits until it has stopped, so that ports are free again.
-    pub async fn stop(mut self) {
-        self.tasks.shutdown().await;
+    pub async fn stop(self) {
+        self.serving.stop().await;
     }
 }

@@ -94,11 +94,13 @@
 //! connection to QUIT. *Transaction*: MAIL to the end of data. An attempt succeeds, or fails
 //! *transiently* or *permanently*; a message is *delivered*, *deferred* or *bounced*.
 
+pub mod blocking;
 #[cfg(feature = "bundled")]
 pub mod bundled;
 pub mod connection;
 pub mod diagnostic;
 pub mod drill;
+pub mod error;
 pub mod event;
 pub mod fault;
 pub mod lab;
@@ -131,6 +133,7 @@ pub mod zone;
 
 pub use self::{
     diagnostic::Invalid,
+    error::Error,
     fault::{Effect, Fault, Stage},
     lab::{Lab, NetworkKind},
     scenario::Scenario,

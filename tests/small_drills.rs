@@ -275,10 +275,10 @@ fn a_failure_on_a_machine_that_is_too_busy_is_nobodys() {
         drill::run(&scenario, NetworkKind::Loopback, None, sender)
     };
     let error = play(Duration::from_millis(600)).expect_err("it cannot be judged");
-    assert!(drill::TooSlow::is(&error), "{error}");
+    assert!(error.is_too_slow(), "{error}");
     // Who had the time to send and did not has failed, if this machine has the time to see it.
     match play(Duration::ZERO) {
         Ok(run) => assert!(!run.verdict.passed()),
-        Err(error) => assert!(drill::TooSlow::is(&error), "{error}"),
+        Err(error) => assert!(error.is_too_slow(), "{error}"),
     }
 }

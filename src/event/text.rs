@@ -52,6 +52,21 @@ impl EventKind {
                 let over = format!("{over:?}").to_lowercase();
                 format!("tried {to} over {over}, where nothing is")
             }
+            EventKind::Unseen {
+                address,
+                hosts,
+                result,
+            } => {
+                let host = hosts
+                    .first()
+                    .map_or_else(String::new, |host| format!("{host} "));
+                let what = match result {
+                    Connected::Refused => "refuses connections, and attempts go unseen",
+                    Connected::Accepted => "accepts connections, and attempts are seen",
+                    _ => "ignores connections, and attempts go unseen",
+                };
+                format!("{host}[{address}] {what}")
+            }
             EventKind::Changed { change } => change.clone(),
             _ => self.words_of_session(),
         }

@@ -7,13 +7,20 @@
 
 use std::sync::Arc;
 
-use super::{Lab, LabState};
+use super::{Lab, LabState, serving::block_on};
 use crate::{
     diagnostic::{Invalid, nearest},
     event::EventKind,
     fault::{Effect, Failure, Fault, Host, QueryEffect, Stage},
     name::Domain,
 };
+
+/// Returns when the listeners do what the faults now ask: a connection that is made after it meets them. A lab
+/// that others wait for here is on another thread.
+fn take_effect(state: &LabState) {
+    let change = state.faults_have_changed();
+    block_on(state.all_turned(change));
+}
 
 /// A fault that was put up by hand: it ends when this is dropped.
 #[must_use = "the fault ends when this is dropped; keep() lets it last"]
@@ -46,7 +53,7 @@ impl Drop for Failing {
         if ended.is_some() {
             let change = format!("{} no more", self.what);
             self.state.record(EventKind::Changed { change });
-            self.state.faults_changed.send_replace(());
+            take_effect(&self.state);
         }
     }
 }
@@ -100,7 +107,7 @@ impl Lab {
         let row = self.state.faults().fail(Fault::lasting(failure));
         let change = what.clone();
         self.state.record(EventKind::Changed { change });
-        self.state.faults_changed.send_replace(());
+        take_effect(&self.state);
         Failing {
             state: Arc::clone(&self.state),
             row,
@@ -120,7 +127,7 @@ impl Lab {
         self.state.record(EventKind::Changed {
             change: format!("{host} is restored"),
         });
-        self.state.faults_changed.send_replace(());
+        take_effect(&self.state);
         Ok(())
     }
 

@@ -8,7 +8,13 @@
 //! A fault with a count (`first`) cannot be left to the kernel, which tells nobody of what it
 //! refuses: such connections are accepted, counted, and then reset or left without an answer.
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
@@ -26,7 +32,7 @@ use super::{
     receiver::{self, Receiver},
 };
 use crate::{
-    event::Connected,
+    event::{Connected, EventKind},
     fault::{Effect, Stage},
     stream::Stream,
 };
@@ -59,7 +65,13 @@ pub(super) fn serve(
         let Some(receiver) = state.receivers.get(&address) else {
             continue;
         };
-        tasks.spawn(listen(Arc::clone(state), Arc::clone(receiver), listener));
+        let turns = Turns::of(state, receiver.address);
+        tasks.spawn(listen(
+            Arc::clone(state),
+            Arc::clone(receiver),
+            listener,
+            turns,
+        ));
     }
     Ok(())
 }
@@ -184,23 +196,78 @@ enum Listening {
     ),
 }
 
+impl Listening {
+    /// What comes of a connection.
+    fn meets(&self) -> Connected {
+        match self {
+            Self::Open(_) => Connected::Accepted,
+            Self::Shut(_) => Connected::Refused,
+            Self::Silent(..) => Connected::Timeout,
+        }
+    }
+}
+
+/// Tells how far a listener has followed the faults that come and go by hand, so that whoever puts one up can
+/// wait until it holds.
+struct Turns {
+    state: Arc<LabState>,
+    address: IpAddr,
+}
+
+impl Turns {
+    /// Of a listener that has not looked at the faults yet.
+    fn of(state: &Arc<LabState>, address: IpAddr) -> Self {
+        let turns = Self {
+            state: Arc::clone(state),
+            address,
+        };
+        turns.note(None);
+        turns
+    }
+
+    /// Notes that it listens as the faults after this change ask.
+    fn made(&self, change: u64) {
+        self.note(Some(change));
+    }
+
+    fn note(&self, change: Option<u64>) {
+        self.state.turned.send_modify(|turned| {
+            turned.insert(self.address, change);
+        });
+    }
+}
+
+impl Drop for Turns {
+    /// Nothing is to be waited for from one that is gone.
+    fn drop(&mut self) {
+        self.made(u64::MAX);
+    }
+}
+
 /// Accepts the connections of one receiver, refusing or ignoring them in the kernel while a fault asks.
 ///
 /// It wakes when a connection comes, when a fault is put up or lifted by hand, and when the window
 /// of one begins or ends, and turns the listener to what is wanted then. Order matters: a change is
 /// looked at before a connection is accepted, so that none slips in after the moment at which it
 /// should be refused.
-async fn listen(state: Arc<LabState>, receiver: Arc<Receiver>, listener: TcpListener) {
+async fn listen(
+    state: Arc<LabState>,
+    receiver: Arc<Receiver>,
+    listener: TcpListener,
+    turns: Turns,
+) {
     let Ok(address) = listener.local_addr() else {
         return;
     };
     let mut changed = state.faults_changed.subscribe();
     let mut sessions = JoinSet::new();
-    let mut door = Listening::Open(listener);
+    let mut listening = Listening::Open(listener);
     loop {
+        let change = *changed.borrow_and_update();
         let wanted = state.foresee_connect(&receiver);
-        door = match turn(door, wanted, address).await {
-            Ok(door) => door,
+        let before = listening.meets();
+        listening = match turn(listening, wanted, address).await {
+            Ok(listening) => listening,
             Err(error) => {
                 state.own_fault(format!(
                     "the receiver at {address} could not listen: {error}"
@@ -210,6 +277,14 @@ async fn listen(state: Arc<LabState>, receiver: Arc<Receiver>, listener: TcpList
                 return;
             }
         };
+        if listening.meets() != before {
+            state.record(EventKind::Unseen {
+                address: receiver.address,
+                hosts: receiver.names.clone(),
+                result: listening.meets(),
+            });
+        }
+        turns.made(change);
         let next = state.faults().next_change(state.clock.now());
         let window = async {
             match next {
@@ -218,7 +293,7 @@ async fn listen(state: Arc<LabState>, receiver: Arc<Receiver>, listener: TcpList
             }
         };
         let accepted = async {
-            match &door {
+            match &listening {
                 Listening::Open(listener) => accept(&state, listener).await,
                 Listening::Shut(_) | Listening::Silent(..) => std::future::pending().await,
             }
@@ -246,24 +321,24 @@ async fn listen(state: Arc<LabState>, receiver: Arc<Receiver>, listener: TcpList
 /// The effect `refuse` needs a socket that is bound and does not listen; `timeout` one that listens
 /// with a full backlog. Anything else needs an ordinary listener, also to reset what it accepts.
 async fn turn(
-    door: Listening,
+    listening: Listening,
     wanted: Option<(Effect, bool)>,
     address: SocketAddr,
 ) -> io::Result<Listening> {
-    match (wanted, door) {
-        (Some((Effect::Refuse, false)), door @ Listening::Shut(_))
-        | (Some((Effect::Timeout, false)), door @ Listening::Silent(..)) => Ok(door),
-        (Some((Effect::Refuse, false)), door) => {
-            drop(door);
+    match (wanted, listening) {
+        (Some((Effect::Refuse, false)), as_before @ Listening::Shut(_))
+        | (Some((Effect::Timeout, false)), as_before @ Listening::Silent(..)) => Ok(as_before),
+        (Some((Effect::Refuse, false)), before) => {
+            drop(before);
             bound(address).map(Listening::Shut)
         }
-        (Some((Effect::Timeout, false)), door) => {
-            drop(door);
+        (Some((Effect::Timeout, false)), before) => {
+            drop(before);
             silent(address).await
         }
-        (_, door @ Listening::Open(_)) => Ok(door),
-        (_, door) => {
-            drop(door);
+        (_, as_before @ Listening::Open(_)) => Ok(as_before),
+        (_, before) => {
+            drop(before);
             loopback::listen(address).map(Listening::Open)
         }
     }

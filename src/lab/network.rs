@@ -76,6 +76,12 @@ impl NetworkKind {
     pub fn has_sockets(self) -> bool {
         self != Self::Memory
     }
+
+    /// Whether a lab on it is served where it is started: on the memory network it shares the runtime's
+    /// clock, in a private one the thread that is in it.
+    pub(super) fn shares_the_callers_thread(self) -> bool {
+        self != Self::Loopback
+    }
 }
 
 /// The network of a running lab, with what it needs to translate addresses and to connect.
@@ -112,6 +118,16 @@ impl Network {
     /// Whether there are sockets, and real time with them.
     pub(crate) fn has_sockets(&self) -> bool {
         !matches!(self, Self::Memory(_))
+    }
+
+    /// Whether what is served on it is gone, as with the runtime that it was on.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self, Self::Memory(incoming) if incoming.is_closed())
+    }
+
+    /// Whether others on this machine can reach it.
+    pub(super) fn is_of_this_machine(&self) -> bool {
+        matches!(self, Self::Loopback(_))
     }
 
     /// The address and port of the name server.

@@ -21,7 +21,7 @@ use super::{
     dsn::DeliveryStatus,
     mailbox::{Keeps, ReceivedMessage, Spool},
     mta_sts_server::MtaStsServer,
-    network::Network,
+    network::{Network, NetworkKind},
     receiver::Receiver,
 };
 use crate::{
@@ -35,28 +35,45 @@ use crate::{
     zone::{Answer, History},
 };
 
+/// When a lab was started, on the clock that it goes by.
+#[derive(Debug, Clone, Copy)]
+enum Start {
+    /// The clock of the caller's runtime: where that is paused, time stands still while anything computes.
+    Virtual(Instant),
+    /// The system's, whatever the clock of the runtime that asks.
+    Real(std::time::Instant),
+}
+
 /// The lab's time: the runtime's clock, which a memory drill pauses, counted from the start. Where
 /// time is real and nothing is under way, it may leap ahead.
 ///
 /// Moments are counted from the lab's start, so that a log says the same whenever it was made.
 #[derive(Debug, Clone)]
 pub(crate) struct Clock {
-    // Of tokio's clock: where that is paused, time stands still while anything computes.
-    start: Instant,
+    start: Start,
     /// What was left out in all, added to each look at the clock.
     leapt: watch::Sender<Duration>,
 }
 
 impl Clock {
-    pub(super) fn started() -> Self {
+    pub(super) fn started(kind: NetworkKind) -> Self {
+        let start = if kind.has_sockets() {
+            Start::Real(std::time::Instant::now())
+        } else {
+            Start::Virtual(Instant::now())
+        };
         Self {
-            start: Instant::now(),
+            start,
             leapt: watch::Sender::new(Duration::ZERO),
         }
     }
 
     pub(crate) fn now(&self) -> Moment {
-        Moment(self.start.elapsed() + *self.leapt.borrow())
+        let elapsed = match self.start {
+            Start::Virtual(start) => start.elapsed(),
+            Start::Real(start) => start.elapsed(),
+        };
+        Moment(elapsed + *self.leapt.borrow())
     }
 
     /// Returns at a moment, or at once if it has passed. A leap wakes it early, to see how much is
@@ -101,9 +118,10 @@ pub(crate) struct LabState {
     pub(super) zones: History,
     /// The faults of the scenario and those put up by hand, with their counts.
     pub(super) faults: Mutex<Faults>,
-    /// Told when a fault is put up or lifted by hand and when one was counted, so that listeners
-    /// look again.
-    pub(super) faults_changed: watch::Sender<()>,
+    /// Counts how often a fault was put up or lifted by hand or was counted, so that listeners look again.
+    pub(super) faults_changed: watch::Sender<u64>,
+    /// By address in the zone, up to which of these changes each listener on loopback has followed.
+    pub(super) turned: watch::Sender<BTreeMap<IpAddr, Option<u64>>>,
     /// By address in the zone.
     pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
     pub(super) policy_hosts: BTreeMap<IpAddr, Arc<MtaStsServer>>,
@@ -159,6 +177,27 @@ impl LabState {
             stage,
             recipient,
         }
+    }
+
+    /// Lets listeners look at the faults again; the number of the change.
+    pub(super) fn faults_have_changed(&self) -> u64 {
+        let mut number = 0;
+        self.faults_changed.send_modify(|changes| {
+            *changes += 1;
+            number = *changes;
+        });
+        number
+    }
+
+    /// Returns when every listener that is served has followed a change of the faults.
+    pub(super) async fn all_turned(&self, change: u64) {
+        let all = |turned: &BTreeMap<IpAddr, Option<u64>>| {
+            turned
+                .values()
+                .all(|one| one.is_some_and(|one| one >= change))
+        };
+        // The sender is here, so that it does not end.
+        drop(self.turned.subscribe().wait_for(all).await);
     }
 
     /// The effect that a stage meets now, counted against the fault that has it.

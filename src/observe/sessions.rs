@@ -70,6 +70,7 @@ impl Sessions {
             | EventKind::Stray { .. }
             | EventKind::Fetched { .. }
             | EventKind::Report { .. }
+            | EventKind::Unseen { .. }
             | EventKind::Changed { .. } => None,
         };
         over.map_or_else(Vec::new, |(session, view)| view.into_attempts(session))

@@ -27,10 +27,12 @@ use crate::{
 /// use mxdrill::{Effect, Fault, Scenario, Stage, scenario::{ExpectedMessage, Messages}};
 ///
 /// let scenario = Scenario::builder("the backup takes it while the primary is down")
-///     .zone("example.test. MX 10 mx1.example.test.
-///            example.test. MX 20 mx2.example.test.
-///            mx1.example.test. A 192.0.2.1
-///            mx2.example.test. A 192.0.2.2")
+///     .zone("
+///         example.test. MX 10 mx1.example.test.
+///         example.test. MX 20 mx2.example.test.
+///         mx1.example.test. A 192.0.2.1
+///         mx2.example.test. A 192.0.2.2
+///     ")
 ///     .messages(Messages::new("m", "alice@example.test").count(3))
 ///     .fault(Fault::of_host("mx1.example.test".parse()?, Stage::Connect, Effect::Refuse))
 ///     .expect("m", ExpectedMessage {

@@ -16,8 +16,8 @@ use super::{
     views::Knowledge,
 };
 use crate::{
-    event::SessionId,
-    fault::Stage,
+    event::{Connected, SessionId},
+    fault::{Host, Stage},
     mail::{Message, MessageId},
     name::Domain,
     observe::{Attempt, MessageResult, Reports},
@@ -50,6 +50,9 @@ pub(super) struct DrillFacts<'a> {
     pub(super) tried: BTreeMap<IpAddr, BTreeSet<Moment>>,
     /// When it tried them for which message nobody can tell, or for none.
     pub(super) doubtful: BTreeMap<IpAddr, BTreeSet<Moment>>,
+    /// Addresses at which attempts of a foreign sender went unseen for a time, with their names and what an
+    /// attempt came to.
+    pub(super) hidden: Vec<(IpAddr, Vec<Domain>, AttemptResult)>,
     /// Whether some notification could not be delivered: others may have failed unseen.
     pub(super) returned_in_vain: bool,
 }
@@ -97,6 +100,32 @@ impl DrillFacts<'_> {
     /// Whether a foreign sender tried an address about some moment, for whatever message.
     pub(super) fn was_tried(&self, address: IpAddr, about: Moment) -> bool {
         is_about(self.tried.get(&address), about)
+    }
+
+    /// Notes that from now on attempts at an address go unseen. A foreign sender may have made any; for one
+    /// inside the lab they are in the log.
+    pub(super) fn hide(
+        &mut self,
+        address: IpAddr,
+        hosts: &[Domain],
+        result: Connected,
+        at: Moment,
+    ) {
+        let result = match result {
+            Connected::Refused => AttemptResult::Refused,
+            Connected::Timeout => AttemptResult::Timeout,
+            Connected::Accepted | Connected::Reset | Connected::Unreachable => return,
+        };
+        if !matches!(self.sender_kind, SenderKind::InProcess { .. }) {
+            self.unreached.entry(address).or_default().insert(at);
+            self.hidden.push((address, hosts.to_vec(), result));
+        }
+    }
+
+    /// Whether an attempt at a host may have come to this unseen.
+    pub(super) fn may_be_hidden(&self, host: &Host, result: AttemptResult) -> bool {
+        let mut hidden = self.hidden.iter();
+        hidden.any(|(address, names, of)| *of == result && host.covers(*address, names))
     }
 
     /// Enters an attempt of a foreign sender, which may remember what it came to.

@@ -141,6 +141,7 @@ impl<'a> Judge<'a> {
                 last: Moment::START,
                 unreached: BTreeMap::new(),
                 fruitless: HashMap::new(),
+                hidden: Vec::new(),
                 tried: BTreeMap::new(),
                 doubtful: BTreeMap::new(),
                 returned_in_vain: false,
@@ -192,6 +193,11 @@ impl<'a> Judge<'a> {
         match &event.kind {
             EventKind::Connect { .. } => self.connected(event),
             EventKind::Submitted { message, .. } => self.submitted(message, event.at),
+            EventKind::Unseen {
+                address,
+                hosts,
+                result,
+            } => self.drill.hide(*address, hosts, *result, event.at),
             EventKind::Taken {
                 message: None,
                 from,

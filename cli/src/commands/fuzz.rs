@@ -175,5 +175,5 @@ fn play(scenario: &Arc<Scenario>, args: &FuzzArgs) -> io::Result<Run> {
     let sender = args
         .flaw
         .map_or_else(Reference::default, Reference::with_flaw);
-    drill::run(scenario, NetworkKind::Memory, None, sender)
+    Ok(drill::run(scenario, NetworkKind::Memory, None, sender)?)
 }

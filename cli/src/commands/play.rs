@@ -27,6 +27,7 @@ use crate::{
     signals,
 };
 use mxdrill::{
+    Error,
     drill::{self, Run},
     event::{Event, EventKind},
     lab::NetworkKind,
@@ -240,7 +241,7 @@ impl Playing {
                 }
             };
             let run = guarded(|| drill::watch(scenario, network, args.seed, sender(), each));
-            if run.as_ref().is_err_and(drill::TooSlow::is) && tries < TRIES {
+            if run.as_ref().is_err_and(Error::is_too_slow) && tries < TRIES {
                 tries += 1;
                 progress.dec(submitted);
                 lines.forget();
@@ -301,11 +302,10 @@ fn was_idle(
 }
 
 /// One drill that panics is a fault of ours, and no reason to lose what the others say.
-fn guarded(play: impl FnOnce() -> io::Result<Run>) -> io::Result<Run> {
+fn guarded(play: impl FnOnce() -> Result<Run, Error>) -> Result<Run, Error> {
     let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(play));
     result.unwrap_or_else(|_| {
-        Err(io::Error::other(
-            "mxdrill itself failed here; please report it with the scenario",
-        ))
+        let why = "mxdrill itself failed here; please report it with the scenario";
+        Err(io::Error::other(why).into())
     })
 }

@@ -338,7 +338,7 @@ impl Tap {
         let names = match self.state.receivers.get(&address) {
             Some(receiver) => {
                 self.state.strike(receiver, Stage::Connect, None);
-                self.state.faults_changed.send_replace(());
+                self.state.faults_have_changed();
                 receiver.names.clone()
             }
             None => Vec::new(),

@@ -1,0 +1,50 @@
+//! The messages that a sender must have had, where no scenario says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    mail::{Mailbox, Message, MessageId},
+    observe::Attempt,
+    time::Moment,
+};
+
+/// One message for each reverse-path and set of recipients that receivers were offered; several where more
+/// copies were accepted by a receiver than one message needs. Two of the same envelope cannot be told from one
+/// that came twice, and nobody is blamed for what may have been meant.
+pub(super) fn messages(attempts: &[Attempt]) -> Vec<Message> {
+    let mut seen: BTreeMap<(&str, BTreeSet<&str>), BTreeMap<&str, usize>> = BTreeMap::new();
+    for attempt in attempts {
+        let Some(from) = attempt
+            .from
+            .as_deref()
+            .filter(|_| !attempt.offered.is_empty())
+        else {
+            continue;
+        };
+        let offered = attempt.offered.iter().map(String::as_str).collect();
+        let copies = seen.entry((from, offered)).or_default();
+        for recipient in &attempt.taken {
+            *copies.entry(recipient).or_default() += 1;
+        }
+    }
+    let mut messages = Vec::new();
+    for ((from, to), copies) in seen {
+        let to: Vec<Mailbox> = to.into_iter().filter_map(|one| one.parse().ok()).collect();
+        if to.is_empty() {
+            continue;
+        }
+        for _ in 0..copies.into_values().max().unwrap_or(1).max(1) {
+            messages.push(Message {
+                id: MessageId(format!("m{}", messages.len() + 1).into()),
+                at: Moment::START,
+                from: from.parse().ok(),
+                to: to.clone().into(),
+                size: None,
+                received: 0,
+                require_tls: false,
+                leave: None,
+            });
+        }
+    }
+    messages
+}
