@@ -1,8 +1,7 @@
 //! The receivers' side of the loopback network: connections accepted, or refused and ignored by the
 //! kernel itself while a fault asks for it.
 //!
-//! The file has the parts that need sockets: the thread of the name server, the acceptance of
-//! connections, and for the loopback network what each listener does at the moment. The private
+//! The file has the parts that need sockets: the name server, the acceptance of connections, and for the loopback network what each listener does at the moment. The private
 //! network uses the first two; its listeners are in `namespace`.
 //!
 //! A fault with a count (`first`) cannot be left to the kernel, which tells nobody of what it
@@ -12,13 +11,11 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    thread,
     time::Duration,
 };
 
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
-    sync::oneshot,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -48,15 +45,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 const FILLERS: usize = 8;
 
 /// Serves the sockets of the loopback network, until the lab stops.
-///
-/// # Errors
-/// When there is no thread for the name server.
-pub(super) fn serve(
-    state: &Arc<LabState>,
-    sockets: LoopbackSockets,
-    tasks: &mut JoinSet<()>,
-) -> io::Result<()> {
-    serve_dns(state, vec![(sockets.dns_udp, sockets.dns_tcp)], tasks)?;
+pub(super) fn serve(state: &Arc<LabState>, sockets: LoopbackSockets, tasks: &mut JoinSet<()>) {
+    let dns = vec![(sockets.dns_udp, sockets.dns_tcp)];
+    tasks.spawn(answer_dns(Arc::clone(state), dns));
     for (address, listener) in sockets.smtp {
         if let Some(host) = state.policy_hosts.get(&address) {
             tasks.spawn(listen_https(Arc::clone(state), Arc::clone(host), listener));
@@ -73,71 +64,18 @@ pub(super) fn serve(
             turns,
         ));
     }
-    Ok(())
 }
 
-/// Serves the name server's sockets on a thread of its own, so that it answers one query while who
-/// asks is at the next.
-///
-/// # Errors
-/// When there is no such thread.
-pub(super) fn serve_dns(
-    state: &Arc<LabState>,
-    sockets: Vec<(UdpSocket, TcpListener)>,
-    tasks: &mut JoinSet<()>,
-) -> io::Result<()> {
-    let sockets = sockets
-        .into_iter()
-        .map(|(udp, tcp)| Ok((udp.into_std()?, tcp.into_std()?)))
-        .collect::<io::Result<Vec<_>>>()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let handler = NameServer::new(Arc::clone(state));
-    let (stop, stopped) = oneshot::channel();
-    let serve = async move {
-        let mut server = hickory_server::Server::new(handler);
-        for (udp, tcp) in sockets {
-            server.register_socket(UdpSocket::from_std(udp)?);
-            // The last argument bounds the responses of one connection that wait to be written.
-            server.register_listener(TcpListener::from_std(tcp)?, DNS_IDLE, 64 * 1024);
-        }
-        drop(server.block_until_done().await);
-        io::Result::Ok(())
-    };
-    let state = Arc::clone(state);
-    let thread = thread::Builder::new()
-        .name("name server".to_owned())
-        .spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    Ok(()) = stopped => {}
-                    served = serve => if let Err(error) = served {
-                        state.own_fault(format!("the name server does not serve: {error}"));
-                    },
-                    never = state.delays.watch() => match never {},
-                }
-            });
-        })?;
-    let apart = Apart(Some((stop, thread)));
-    tasks.spawn(async move {
-        let _apart = apart;
-        std::future::pending().await
-    });
-    Ok(())
-}
-
-/// A thread that ends when this is dropped, and is joined: nothing is left behind when a lab is
-/// gone.
-struct Apart(Option<(oneshot::Sender<()>, thread::JoinHandle<()>)>);
-
-impl Drop for Apart {
-    fn drop(&mut self) {
-        if let Some((stop, thread)) = self.0.take() {
-            // It may have ended by itself, and its panic is told where it happened.
-            stop.send(()).ok();
-            drop(thread.join());
-        }
+/// Serves the name server's sockets, until the lab stops.
+pub(super) async fn answer_dns(state: Arc<LabState>, sockets: Vec<(UdpSocket, TcpListener)>) {
+    let mut server = hickory_server::Server::new(NameServer::new(Arc::clone(&state)));
+    for (udp, tcp) in sockets {
+        server.register_socket(udp);
+        // The last argument bounds the responses of one connection that wait to be written.
+        server.register_listener(tcp, DNS_IDLE, 64 * 1024);
+    }
+    if let Err(error) = server.block_until_done().await {
+        state.own_fault(format!("the name server does not serve: {error}"));
     }
 }
 

@@ -26,12 +26,13 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
+    thread,
 };
 
 use socket2::{Domain as Family, Protocol, SockFilter, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream, UdpSocket},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     task::JoinSet,
 };
 
@@ -130,7 +131,7 @@ pub(super) fn serve(
     own_host: OwnHost,
     tasks: &mut JoinSet<()>,
 ) -> io::Result<()> {
-    listener::serve_dns(state, sockets.dns, tasks)?;
+    serve_dns(state, sockets.dns, tasks)?;
     for (address, host) in &state.policy_hosts {
         let listener = listener(SocketAddr::new(*address, HTTPS_PORT), &Listening::Open)?;
         let listener = TcpListener::from_std(listener.into())?;
@@ -150,6 +151,68 @@ pub(super) fn serve(
     let tap = Tap::new(state, doors, packets, own_host);
     tasks.spawn(tap.watch(sockets.tap));
     Ok(())
+}
+
+/// Serves the name server's sockets on a thread of its own, where the lab has the one of who asks: it answers
+/// one query while that is at the next.
+///
+/// # Errors
+/// When there is no such thread.
+fn serve_dns(
+    state: &Arc<LabState>,
+    sockets: Vec<(UdpSocket, TcpListener)>,
+    tasks: &mut JoinSet<()>,
+) -> io::Result<()> {
+    let sockets = sockets
+        .into_iter()
+        .map(|(udp, tcp)| Ok((udp.into_std()?, tcp.into_std()?)))
+        .collect::<io::Result<Vec<_>>>()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (stop, stopped) = oneshot::channel();
+    let state = Arc::clone(state);
+    let thread = thread::Builder::new()
+        .name("name server".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                let here = sockets
+                    .into_iter()
+                    .map(|(udp, tcp)| Ok((UdpSocket::from_std(udp)?, TcpListener::from_std(tcp)?)));
+                let here = match here.collect::<io::Result<_>>() {
+                    Ok(here) => here,
+                    Err(error) => {
+                        state.own_fault(format!("the name server does not serve: {error}"));
+                        return;
+                    }
+                };
+                tokio::select! {
+                    Ok(()) = stopped => {}
+                    () = listener::answer_dns(Arc::clone(&state), here) => {}
+                    never = state.delays.watch() => match never {},
+                }
+            });
+        })?;
+    let apart = Apart(Some((stop, thread)));
+    tasks.spawn(async move {
+        let _apart = apart;
+        std::future::pending().await
+    });
+    Ok(())
+}
+
+/// A thread that ends when this is dropped, and is joined: nothing is left behind when a lab is
+/// gone.
+struct Apart(Option<(oneshot::Sender<()>, thread::JoinHandle<()>)>);
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            // It may have ended by itself, and its panic is told where it happened.
+            stop.send(()).ok();
+            drop(thread.join());
+        }
+    }
 }
 
 /// What a receiver does with a connection at the moment.

@@ -101,7 +101,10 @@ pub(in crate::lab) fn serve(
             tasks.spawn(serve_memory(Arc::clone(state), connections));
             Ok(())
         }
-        Sockets::Loopback(sockets) => listener::serve(state, sockets, tasks),
+        Sockets::Loopback(sockets) => {
+            listener::serve(state, sockets, tasks);
+            Ok(())
+        }
         #[cfg(all(target_os = "linux", feature = "private-network"))]
         Sockets::Namespace(sockets) => {
             let Watched { packets, own_host } = watched;
