@@ -3,7 +3,10 @@
 //! `cargo test --example own_sender` runs the test below; `cargo run --example own_sender` sends one
 //! message and prints what the lab saw.
 
-use std::{error::Error, net::SocketAddr};
+use std::{
+    error::Error,
+    net::{IpAddr, SocketAddr},
+};
 
 use hickory_resolver::{
     Resolver,
@@ -17,8 +20,13 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The code under test: asks `dns` for the exchangers of the domain and tries them by preference.
-pub async fn send(dns: SocketAddr, port: u16, to: &str) -> Result<(), Box<dyn Error>> {
+/// The code under test: asks `dns` for the exchangers of the domain and tries them by preference. On the
+/// internet, the socket for an address is its port 25.
+pub async fn send(
+    dns: SocketAddr,
+    socket_for: impl Fn(IpAddr) -> SocketAddr,
+    to: &str,
+) -> Result<(), Box<dyn Error>> {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = dns.port();
         connection
@@ -43,7 +51,7 @@ pub async fn send(dns: SocketAddr, port: u16, to: &str) -> Result<(), Box<dyn Er
     exchangers.sort();
     for (_, exchanger) in exchangers {
         for address in resolver.lookup_ip(exchanger).await?.iter() {
-            if let Ok(stream) = TcpStream::connect((address, port)).await {
+            if let Ok(stream) = TcpStream::connect(socket_for(address)).await {
                 return hand_over(stream, to).await;
             }
         }
@@ -86,7 +94,12 @@ mx2.example.test.  300 IN A  192.0.2.2
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let lab = Lab::from_zone(ZONE).await?;
-    send(lab.resolver(), lab.smtp_port(), "alice@example.test").await?;
+    send(
+        lab.resolver(),
+        |address| lab.socket_for(address),
+        "alice@example.test",
+    )
+    .await?;
     for attempt in lab.attempts() {
         println!("{attempt}");
     }
@@ -102,15 +115,16 @@ mod tests {
     #[tokio::test]
     async fn the_backup_takes_mail_while_the_primary_is_down() -> Result<(), Box<dyn Error>> {
         let lab = Lab::from_zone(ZONE).await?;
+        let socket_for = |address| lab.socket_for(address);
         let down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
-        send(lab.resolver(), lab.smtp_port(), "alice@example.test").await?;
+        send(lab.resolver(), socket_for, "alice@example.test").await?;
         assert_eq!(
             lab.wait_for_message("alice@example.test").await?.hosts[0].as_str(),
             "mx2.example.test"
         );
 
         drop(down);
-        send(lab.resolver(), lab.smtp_port(), "bob@example.test").await?;
+        send(lab.resolver(), socket_for, "bob@example.test").await?;
         assert_eq!(
             lab.wait_for_message("bob@example.test").await?.hosts[0].as_str(),
             "mx1.example.test"

@@ -105,8 +105,7 @@ pub struct LoopbackBinding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 // Linux routes all of 127.0.0.0/8 to loopback; macOS and the BSDs have 127.0.0.1 alone.
 pub enum Spread {
-    /// By addresses, all with one port. Where the system has no address but 127.0.0.1, by ports of
-    /// that.
+    /// By addresses, all with one port. Where the system has no such address, by ports of 127.0.0.1.
     Addresses {
         /// The first address that they may have. `None`: one made of the process's id, so that labs
         /// of other processes hardly get in the way.
@@ -148,6 +147,9 @@ pub struct Endpoint {
     pub hosts: Vec<Domain>,
     /// Its address in the zone, as MX and address records lead to it.
     pub zone_address: IpAddr,
+    /// The address that the lab's name server answers in its place; on loopback another than the zone's, and
+    /// nobody listens there where hosts differ by their ports.
+    pub answered: IpAddr,
     /// The address and port at which it listens on this machine. On the memory network nothing
     /// listens: it is the address in the zone.
     pub listens: SocketAddr,
@@ -357,11 +359,27 @@ impl Lab {
         self.state.network.smtp_port()
     }
 
+    /// Where to connect for an address that the lab's name server answered: on loopback the port goes with the
+    /// address, since hosts may differ by their ports alone ([`Spread`]). For an address of the zone it is the
+    /// same place; at one that no host has nobody listens.
+    ///
+    /// A sender that is told where to connect for an address, and not a port for all, runs on every system.
+    pub fn socket_for(&self, address: IpAddr) -> SocketAddr {
+        let network = &self.state.network;
+        network.endpoint(network.untranslated(address))
+    }
+
+    /// Whether hosts are told apart by their ports, as was asked for or for lack of addresses ([`Spread`]).
+    pub fn differs_by_ports(&self) -> bool {
+        self.state.network.differs_by_ports()
+    }
+
     /// Where each receiver listens, ordered by its address in the zone.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let endpoint = |receiver: &Arc<Receiver>| Endpoint {
             hosts: receiver.names.clone(),
             zone_address: receiver.address,
+            answered: self.state.network.translated(receiver.address),
             listens: self.state.network.endpoint(receiver.address),
         };
         self.state.receivers.values().map(endpoint).collect()
@@ -372,6 +390,7 @@ impl Lab {
         let endpoint = |(address, host): (&IpAddr, &Arc<MtaStsServer>)| Endpoint {
             hosts: host.names(),
             zone_address: *address,
+            answered: self.state.network.translated(*address),
             listens: self.state.network.endpoint(*address),
         };
         self.state.policy_hosts.iter().map(endpoint).collect()

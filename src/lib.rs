@@ -6,7 +6,7 @@
 //!
 //! # A sender of your own
 //!
-//! Start a [`Lab`], point your sender at its resolver and its port, and let an exchanger die:
+//! Start a [`Lab`], tell your sender its resolver and where to connect for an address, and let an exchanger die:
 //!
 //! ```
 //! use mxdrill::{Lab, Stage};
@@ -23,7 +23,7 @@
 //! ").await?;
 //! let down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
 //!
-//! my_sender(lab.resolver(), lab.smtp_port(), "alice@example.test").await?;
+//! my_sender(lab.resolver(), |address| lab.socket_for(address), "alice@example.test").await?;
 //!
 //! let message = lab.wait_for_message("alice@example.test").await?;
 //! assert_eq!(message.hosts[0].as_str(), "mx2.example.test");

@@ -1,8 +1,6 @@
 //! Two engines, one verdict: every scenario that the mailin-embedded server can serve ends as it does
 //! with the lab's own receivers. Those it cannot serve are listed, each with the reason.
 
-#![cfg(target_os = "linux")]
-
 mod bundled;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -29,8 +29,7 @@ fn trials(name: &str, file: &Path) -> Vec<Trial> {
     let mut trials = vec![Trial::test(format!("memory::{name}"), move || {
         play(&on_memory, NetworkKind::Memory)
     })];
-    // Only Linux has the whole of 127.0.0.0/8 on its loopback interface.
-    if cfg!(target_os = "linux") && needs_no_time(&scenario) {
+    if needs_no_time(&scenario) {
         trials.push(Trial::test(format!("loopback::{name}"), move || {
             play(&scenario, NetworkKind::Loopback)
         }));

@@ -100,8 +100,8 @@ impl Example {
                     .map(|server| format!("mxdrill mta get {server} fetches it"));
                 missing.or_else(no_private_network)
             }
-            ["up", ..] if !cfg!(target_os = "linux") => {
-                Some("only Linux has the whole of 127.0.0.0/8".to_owned())
+            ["up", ..] if TcpListener::bind("127.25.0.1:0").is_err() => {
+                Some("this system has no address for loopback but 127.0.0.1".to_owned())
             }
             _ => None,
         }

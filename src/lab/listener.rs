@@ -268,34 +268,27 @@ async fn turn(
         | (Some((Effect::Timeout, false)), as_before @ Listening::Silent(..)) => Ok(as_before),
         (Some((Effect::Refuse, false)), before) => {
             drop(before);
-            bound(address).map(Listening::Shut)
+            loopback::bound_again(address).map(Listening::Shut)
         }
-        (Some((Effect::Timeout, false)), before) => {
+        // Windows refuses where the backlog is full: there `admit` lets it in and says nothing.
+        (Some((Effect::Timeout, false)), before) if cfg!(not(windows)) => {
             drop(before);
             silent(address).await
         }
         (_, as_before @ Listening::Open(_)) => Ok(as_before),
         (_, before) => {
             drop(before);
-            loopback::listen(address).map(Listening::Open)
+            loopback::listen_again(address).map(Listening::Open)
         }
     }
-}
-
-/// A socket bound to an address, also where connections of an earlier listener are still in
-/// TIME-WAIT.
-fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
-    let socket = TcpSocket::new_v4()?;
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    Ok(socket)
 }
 
 /// A listener with a full backlog, which the kernel lets no further SYN into.
 ///
 /// The first attempt to connect that gets no answer in 100 ms shows that it is full.
 async fn silent(address: SocketAddr) -> io::Result<Listening> {
-    let listener = bound(address)?.listen(0)?;
+    // For macOS and the BSDs a backlog of 0 is one of the usual length.
+    let listener = loopback::bound_again(address)?.listen(1)?;
     let mut fillers = Vec::new();
     for _ in 0..FILLERS {
         match timeout(Duration::from_millis(100), TcpStream::connect(address)).await {

@@ -28,8 +28,8 @@ const TRIES: u32 = 50;
 /// queue, which looks like a dead host.
 const BACKLOG: u32 = 1024;
 
-/// Of one lab, the first of the addresses that answers carry where hosts have ports of their own: nobody listens
-/// there.
+/// Of a lab whose hosts have ports of their own because that was asked for, the first of the addresses that answers
+/// carry: nobody listens there.
 ///
 /// They are told apart by address in answers, and found by port through `Map`.
 const STAND_INS: Ipv4Addr = Ipv4Addr::new(127, 24, 0, 0);
@@ -42,6 +42,8 @@ pub(crate) struct Map {
     pub(crate) dns: SocketAddr,
     /// The port of every host, or of the first.
     pub(crate) smtp_port: u16,
+    /// Whether each host has a port of its own.
+    pub(crate) differs_by_ports: bool,
     /// By the zone's address.
     there: BTreeMap<IpAddr, Spot>,
 }
@@ -117,7 +119,10 @@ pub(crate) async fn bind(
     place: LoopbackBinding,
 ) -> io::Result<LoopbackSockets> {
     let first = match place.spread {
-        Spread::Ports { at, first } => return bind_ports(addresses, at, first, place).await,
+        Spread::Ports { at, first } => {
+            let stand_ins = translation(addresses, u32::from(STAND_INS));
+            return bind_ports(addresses, &stand_ins, (at, first), place).await;
+        }
         Spread::Addresses { first } => first,
     };
     let own = Ipv4Addr::from([127, (std::process::id() % 199 + 16) as u8, 0, 0]);
@@ -127,9 +132,10 @@ pub(crate) async fn bind(
     for attempt in 0..TRIES {
         match try_addresses(addresses, first + attempt * 1024, place).await {
             Ok(sockets) => return Ok(sockets),
-            // Many systems have no address for loopback but the one.
+            // Many systems have no address for loopback but the one. Answers carry those that they lack.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
-                return bind_ports(addresses, Ipv4Addr::LOCALHOST, 0, place).await;
+                let stand_ins = translation(addresses, first);
+                return bind_ports(addresses, &stand_ins, (Ipv4Addr::LOCALHOST, 0), place).await;
             }
             Err(error) => last = error,
         }
@@ -138,11 +144,11 @@ pub(crate) async fn bind(
 }
 
 /// Binds a port for each at one address: the name server's, then the hosts' in the order of their addresses, from
-/// the first port on, or any that are free.
+/// the first port on, or any that are free. Answers carry what stands in for each of the zone's addresses.
 async fn bind_ports(
     addresses: &[IpAddr],
-    at: Ipv4Addr,
-    first: u16,
+    stand_ins: &BTreeMap<IpAddr, Ipv4Addr>,
+    (at, first): (Ipv4Addr, u16),
     place: LoopbackBinding,
 ) -> io::Result<LoopbackSockets> {
     let mut ports = Ports(first);
@@ -162,7 +168,7 @@ async fn bind_ports(
     // A free port of TCP may be taken in UDP.
     let tries = if dns == 0 { TRIES } else { 1 };
     for _ in 0..tries {
-        match try_ports(addresses, at, dns, &ports).await {
+        match try_ports(addresses, stand_ins, (at, dns), &ports).await {
             Ok(sockets) => return Ok(sockets),
             Err(error) => last = error,
         }
@@ -188,12 +194,11 @@ impl Ports {
 /// Binds one port for each address.
 async fn try_ports(
     addresses: &[IpAddr],
-    at: Ipv4Addr,
-    dns: u16,
+    stand_ins: &BTreeMap<IpAddr, Ipv4Addr>,
+    (at, dns): (Ipv4Addr, u16),
     ports: &[u16],
 ) -> io::Result<LoopbackSockets> {
     let (dns_udp, dns_tcp) = bind_dns(at, dns).await?;
-    let stand_ins = translation(addresses, u32::from(STAND_INS));
     let (mut there, mut smtp) = (BTreeMap::new(), Vec::new());
     for (address, port) in addresses.iter().zip(ports) {
         let listener = listen(SocketAddr::from((at, *port))).map_err(failed_at((at, *port)))?;
@@ -208,6 +213,7 @@ async fn try_ports(
     let map = Map {
         dns: dns_udp.local_addr()?,
         smtp_port: first.map_or(0, |spot| spot.listens.port()),
+        differs_by_ports: true,
         there,
     };
     Ok(LoopbackSockets {
@@ -238,6 +244,7 @@ async fn try_addresses(
     let map = Map {
         dns: dns_udp.local_addr()?,
         smtp_port: port,
+        differs_by_ports: false,
         there,
     };
     Ok(LoopbackSockets {
@@ -268,12 +275,28 @@ fn failed_at(address: (Ipv4Addr, u16)) -> impl FnOnce(io::Error) -> io::Error {
     }
 }
 
-/// Listens, also where a connection of an earlier listener lingers in TIME-WAIT.
-pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens at an address that is not this lab's yet, also where a connection of an earlier listener lingers in
+/// TIME-WAIT.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    // On Windows, where nothing that lingers is in the way, this would share an address with whoever has it.
+    socket.set_reuseaddr(cfg!(not(windows)))?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// A socket at an address that is this lab's already, also where connections of an earlier listener are still
+/// there.
+pub(super) fn bound_again(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
-    socket.listen(BACKLOG)
+    Ok(socket)
+}
+
+/// As [`bound_again`], and listens.
+pub(super) fn listen_again(address: SocketAddr) -> io::Result<TcpListener> {
+    bound_again(address)?.listen(BACKLOG)
 }
 
 /// A loopback address for each of the zone's, from the first one on: the last octet is kept where that is
@@ -337,6 +360,11 @@ mod tests {
     /// What no host has that tests run on (RFC 5737): as where there is no address but 127.0.0.1.
     const NOBODYS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 0);
 
+    /// Whether this system has all of 127.0.0.0/8.
+    fn has_addresses() -> bool {
+        std::net::TcpListener::bind(("127.25.0.1", 0)).is_ok()
+    }
+
     /// What is found in the drill on a lab of this kind, and where its hosts listen.
     fn played(spread: Spread) -> (Vec<String>, Vec<SocketAddr>) {
         let scenario = Scenario::parse("s", DRILL).expect("valid");
@@ -376,7 +404,7 @@ mod tests {
         let lacking = Spread::Addresses {
             first: Some(NOBODYS),
         };
-        for (spread, differ_by_ports) in [(own, false), (ports, true), (lacking, true)] {
+        for (spread, differ_by_ports) in [(own, !has_addresses()), (ports, true), (lacking, true)] {
             let (findings, sockets) = played(spread);
             assert_eq!(findings, [""; 0], "{spread:?}");
             let (_, hosts) = sockets.split_last().expect("the name server");
@@ -397,14 +425,16 @@ mod tests {
     #[tokio::test]
     async fn with_a_first_port_the_others_follow_it() {
         let addresses = [1, 2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
+        let stand_ins = translation(&addresses, u32::from(STAND_INS));
         let place = |dns_port| LoopbackBinding {
             dns_port,
             ..LoopbackBinding::default()
         };
+        let at = Ipv4Addr::LOCALHOST;
         let mut bound = None;
         // Some block of ports is free.
         for first in (20_000..60_000).step_by(97) {
-            let sockets = bind_ports(&addresses, Ipv4Addr::LOCALHOST, first, place(0)).await;
+            let sockets = bind_ports(&addresses, &stand_ins, (at, first), place(0)).await;
             bound = bound.or(sockets.ok().map(|sockets| (first, sockets)));
             if bound.is_some() {
                 break;
@@ -415,10 +445,10 @@ mod tests {
         let ports = addresses.map(|address| sockets.map.listens(address).map(|at| at.port()));
         assert_eq!(ports, [1, 2, 3].map(|more| Some(first + more)));
         // The same ports once more are taken, and told by the first of them.
-        let taken = bind_ports(&addresses, Ipv4Addr::LOCALHOST, first, place(0)).await;
+        let taken = bind_ports(&addresses, &stand_ins, (at, first), place(0)).await;
         let told = taken.err().expect("taken").to_string();
         assert!(told.starts_with(&format!("127.0.0.1:{first}: ")), "{told}");
-        let beyond = bind_ports(&addresses, Ipv4Addr::LOCALHOST, 65_533, place(0)).await;
+        let beyond = bind_ports(&addresses, &stand_ins, (at, 65_533), place(0)).await;
         let told = beyond.err().expect("no room").to_string();
         assert!(told.starts_with("found more hosts than ports"), "{told}");
     }

@@ -147,6 +147,11 @@ impl Network {
         }
     }
 
+    /// Whether hosts are told apart by their ports.
+    pub(crate) fn differs_by_ports(&self) -> bool {
+        matches!(self, Self::Loopback(map) if map.differs_by_ports)
+    }
+
     /// The address and port at which the receiver of an address of the zone listens. An address
     /// that no receiver has is returned with the usual port, where nothing listens.
     pub(crate) fn endpoint(&self, address: IpAddr) -> SocketAddr {
