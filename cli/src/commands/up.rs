@@ -5,7 +5,7 @@
 
 use std::{
     io::{self, Write},
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -36,7 +36,7 @@ pub(crate) struct UpArgs {
     pub(crate) smtp_port: u16,
     /// The first address of 127.0.0.0/8 that exchangers may have: each has one of its own from there on. Or, with
     /// a port, the one address of all: the name server has that port, each exchanger one of the next; with port 0
-    /// any free ones. So it is also where the system has no address for loopback but 127.0.0.1.
+    /// any free ones. So it is also where the system has no address for loopback but 127.0.0.1 (macOS, BSD).
     #[arg(long, default_value = "127.25.0.0", value_name = "ADDRESS[:PORT]", value_parser = spread)]
     pub(crate) bind: Spread,
     /// Write the certificate of the lab's authority to this file (PEM), for clients to trust.
@@ -99,7 +99,7 @@ pub(crate) fn up(args: &UpArgs) -> io::Result<CommandOutcome> {
         // Who has read where it is may ask it to end.
         let interrupted = signals::listen().await?;
         let mut writer = Writer::start(standard_output()?)?;
-        writer.write(introduction(&lab, args.format)?);
+        writer.write(introduction(&lab, args.bind, args.format)?);
         let mut seen = UpCounts::default();
         let ended = tokio::select! {
             told = seen.follow(&lab, args.format, &mut writer) => told,
@@ -186,14 +186,14 @@ pub(crate) fn write_authority(lab: &Lab, file: &Path) -> io::Result<()> {
 }
 
 /// Which hosts there are, and where they listen.
-fn introduction(lab: &Lab, format: LogFormat) -> io::Result<Vec<u8>> {
+fn introduction(lab: &Lab, asked: Spread, format: LogFormat) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
     let dns = lab.resolver();
     if format == LogFormat::Json {
         let told = |endpoints: Vec<Endpoint>| -> Vec<_> {
             let endpoints = endpoints.into_iter();
             endpoints
-                .map(|endpoint| serde_json::json!({ "hosts": endpoint.hosts, "zone_address": endpoint.zone_address, "listens": endpoint.listens }))
+                .map(|endpoint| serde_json::json!({ "hosts": endpoint.hosts, "zone_address": endpoint.zone_address, "answered": endpoint.answered, "listens": endpoint.listens }))
                 .collect()
         };
         let (receivers, policy_hosts) = (told(lab.endpoints()), told(lab.policy_endpoints()));
@@ -226,6 +226,30 @@ fn introduction(lab: &Lab, format: LogFormat) -> io::Result<Vec<u8>> {
             endpoint.zone_address
         )?;
     }
+    if let Spread::Addresses { .. } = asked
+        && lab.differs_by_ports()
+    {
+        let endpoints = lab.endpoints().into_iter().chain(lab.policy_endpoints());
+        let lacking = endpoints.map(|endpoint| endpoint.answered);
+        write!(out, "{}", lack_of_addresses(lacking))?;
+    }
     writeln!(out, "Ctrl-C ends it.")?;
     Ok(out)
+}
+
+/// What is said where hosts have no addresses of their own, and how the system comes to have them.
+fn lack_of_addresses(lacking: impl Iterator<Item = IpAddr>) -> String {
+    let addresses: Vec<String> = lacking
+        .map(|address| address.to_canonical().to_string())
+        .collect();
+    let first = addresses.first().map_or("", String::as_str);
+    let command = match cfg!(target_os = "linux") {
+        true => format!("ip address add {first}/32 dev lo"),
+        false => format!("ifconfig lo0 alias {first}"),
+    };
+    format!(
+        "These addresses cannot be had here, so each host has a port of its own: {}.\n\
+         Tell a sender the port with the address. Or, for the addresses, as root for each: {command}\n",
+        addresses.join(", ")
+    )
 }
