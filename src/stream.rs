@@ -73,7 +73,7 @@ impl Stream {
 }
 
 /// What the kernel says of sockets of this network.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 mod kernel {
     use std::{
         fmt::Write,
@@ -120,8 +120,9 @@ mod kernel {
     }
 }
 
-/// Elsewhere nobody is asked: a peer that half-closes counts as gone.
-#[cfg(not(target_os = "linux"))]
+/// Elsewhere nobody is asked, since only a sender in a private network half-closes and waits: a peer that
+/// half-closes counts as gone.
+#[cfg(not(all(target_os = "linux", feature = "private-network")))]
 mod kernel {
     use std::net::SocketAddr;
 

@@ -16,7 +16,7 @@ use mxdrill::{
 use sessions::{allows, greeted};
 
 /// Files beside the sessions.
-const OTHER_FILES: u64 = 100;
+const OTHER_FILES: u32 = 100;
 
 const ZONE: &str = "$ORIGIN example.test.\n$TTL 300\n@ IN MX 10 mx1\n@ IN MX 20 mx2\n\
     mx1 IN A 192.0.2.1\nmx2 IN A 192.0.2.2\n";

@@ -29,7 +29,7 @@ use crate::commands::{
     say,
     up::{self, UpArgs},
 };
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 use crate::commands::{conform, control, exec, mta};
 
 const EXAMPLES: &str = "\
@@ -46,6 +46,12 @@ Examples:
                                            a program as it is, in a private network (Linux)
 
 Exit status: 0 all passed, 1 a drill failed, 2 something could not be run.";
+
+/// What is said where `exec`, `conform` and `mta` cannot be had.
+#[cfg(not(all(target_os = "linux", feature = "private-network")))]
+const NO_PRIVATE_NETWORK: &str = "this command needs Linux, for a private network, and an mxdrill that was built with the \
+feature private-network; run it in a container or a virtual machine with Linux, or use `mxdrill up`, whose servers listen \
+on loopback";
 
 /// A fire drill for mail delivery: what happens to mail when an exchanger dies.
 ///
@@ -95,7 +101,8 @@ enum Command {
     /// Put real mail servers through the suite and show where they depart from the RFCs (Linux).
     #[command(after_help = CONFORM_NOTES)]
     Conform(ConformArgs),
-    /// Mail servers that can be put through the suite, and fetching them (Linux).
+    /// Mail servers that can be put through the suite, and fetching them (Linux; elsewhere in a container or a
+    /// virtual machine).
     #[command(subcommand)]
     Mta(MtaCommand),
     /// One drill of one mail server; mxdrill starts itself so.
@@ -120,20 +127,20 @@ pub(crate) fn main() -> ExitCode {
         Command::Rehearse(args) => rehearse::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Up(args) => up::up(&args),
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::Exec(args) => match cli.inside {
             None => exec::outside(&args),
             Some(lifeline) => exec::inside(&args, lifeline),
         },
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::Conform(args) if args.words.iter().any(|word| word == "control") => {
             control::control(&args)
         }
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::Conform(args) => conform::conform(&args),
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::Mta(command) => mta::mta(&command),
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::Cell => match cli.inside {
             None => crate::conform::isolated_run::keep().map(|played| match played {
                 true => CommandOutcome::Passed,
@@ -143,18 +150,16 @@ pub(crate) fn main() -> ExitCode {
                 crate::conform::isolated_run::inside(lifeline).map(|()| CommandOutcome::Passed)
             }
         },
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::User(args) => {
             crate::sandbox::ids::become_user(args.id, &args.program).map(|never| match never {})
         }
-        #[cfg(not(target_os = "linux"))]
+        #[cfg(not(all(target_os = "linux", feature = "private-network")))]
         Command::User(_)
         | Command::Exec(_)
         | Command::Conform(_)
         | Command::Mta(_)
-        | Command::Cell => Err(io::Error::other(
-            "a private network needs Linux; elsewhere `mxdrill up` keeps the servers on loopback",
-        )),
+        | Command::Cell => Err(io::Error::other(NO_PRIVATE_NETWORK)),
     };
     // What was said may still wait to be written.
     match outcome.and_then(|outcome| io::stdout().flush().map(|()| outcome)) {
@@ -172,12 +177,17 @@ pub(crate) fn main() -> ExitCode {
 
 /// Lets this process have as many files open as it may: every session takes one.
 fn allow_many_files() {
-    #[cfg(target_os = "linux")]
+    // Windows has no such limit.
+    #[cfg(unix)]
     {
-        use nix::sys::resource::{Resource, getrlimit, setrlimit};
+        use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
+        /// What macOS allows where it says that there is no limit (`OPEN_MAX` of sys/syslimits.h).
+        const OPEN_MAX: rlim_t = 10_240;
         // Where this cannot be had there is less room, and that is told when it is used up.
         if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-            setrlimit(Resource::RLIMIT_NOFILE, most, most).ok();
+            setrlimit(Resource::RLIMIT_NOFILE, most, most)
+                .or_else(|_| setrlimit(Resource::RLIMIT_NOFILE, most.min(OPEN_MAX), most))
+                .ok();
         }
     }
 }

@@ -6,18 +6,18 @@
 //! terminal).
 
 pub(crate) mod check;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod conform;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod control;
 pub(crate) mod event_stream;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod exec;
 pub(crate) mod fuzz;
 pub(crate) mod judge;
 pub(crate) mod lines;
 pub(crate) mod lint;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod mta;
 pub(crate) mod new;
 pub(crate) mod output;
@@ -118,11 +118,14 @@ pub(crate) fn at(path: &Path, error: io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
-/// A word as a shell takes it for one.
+/// A word as the system's shell takes it for one.
 pub(crate) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c);
+    let own = if cfg!(windows) { '\\' } else { '%' };
+    match !word.is_empty() && word.chars().all(|c| plain(c) || c == own) {
         true => word.to_owned(),
+        // In no file's name there.
+        false if cfg!(windows) => format!("\"{}\"", word.replace('"', "")),
         false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }

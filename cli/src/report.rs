@@ -10,7 +10,7 @@
 mod findings;
 pub(crate) mod json;
 mod junit;
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod matrix;
 mod text;
 mod timeline;

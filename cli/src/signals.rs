@@ -66,14 +66,20 @@ pub(crate) async fn terminated() -> io::Result<()> {
     }
 }
 
-/// Elsewhere only the terminal can ask.
-#[cfg(not(unix))]
+/// Waits until this process is asked to end by Ctrl-Break, or because its window is closed or the system shut down.
+#[cfg(windows)]
 pub(crate) async fn terminated() -> io::Result<()> {
-    std::future::pending().await
+    use tokio::signal::windows::{ctrl_break, ctrl_close, ctrl_shutdown};
+    let (mut breaks, mut closed, mut shut_down) = (ctrl_break()?, ctrl_close()?, ctrl_shutdown()?);
+    tokio::select! {
+        _ = breaks.recv() => Ok(()),
+        _ = closed.recv() => Ok(()),
+        _ = shut_down.recv() => Ok(()),
+    }
 }
 
 /// Whether this process was started to go on when its terminal goes, as nohup does it.
-#[cfg(unix)]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 fn ignores_hangup() -> bool {
     const HUP: u64 = 1;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -82,9 +88,21 @@ fn ignores_hangup() -> bool {
     mask.is_some_and(|mask| mask & HUP != 0)
 }
 
+/// Whether this process was started to go on when its terminal goes, as nohup does it. What it ignores is ignored by
+/// a process that it starts: one that survives the signal says so.
+#[cfg(all(unix, not(all(target_os = "linux", feature = "private-network"))))]
+fn ignores_hangup() -> bool {
+    use std::process::{Command, Stdio};
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "kill -s HUP $$"]);
+    let shell = shell.stdin(Stdio::null()).stdout(Stdio::null());
+    let ended = shell.stderr(Stdio::null()).status();
+    ended.is_ok_and(|status| status.success())
+}
+
 /// Kills every process that this one started, and those that they started: drills have processes of
 /// their own.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) fn kill_descendants() {
     use nix::{
         sys::signal::{Signal, kill},
@@ -97,7 +115,7 @@ pub(crate) fn kill_descendants() {
 }
 
 /// The processes that one started, and those that they started.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 fn descendants(of: u32) -> Vec<i32> {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{of}/task")) else {
         return Vec::new();

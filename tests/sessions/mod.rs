@@ -23,14 +23,18 @@ pub(crate) async fn expect(stream: &mut TcpStream, code: &[u8]) -> std::io::Resu
 }
 
 /// Whether this process may have so many files open; from now on it may have as many as it can.
-#[cfg(target_os = "linux")]
-pub(crate) fn allows(files: u64) -> bool {
+#[cfg(unix)]
+pub(crate) fn allows(files: u32) -> bool {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("a limit");
-    most >= files && setrlimit(Resource::RLIMIT_NOFILE, most, most).is_ok()
+    // macOS says that there is no limit, and sets none.
+    let files = files.into();
+    let mut limits = [most, files].into_iter();
+    most >= files && limits.any(|limit| setrlimit(Resource::RLIMIT_NOFILE, limit, most).is_ok())
 }
 
-#[cfg(not(target_os = "linux"))]
-pub(crate) fn allows(_: u64) -> bool {
+/// Elsewhere it is not the files that limit sessions: Windows refuses a burst of connections.
+#[cfg(not(unix))]
+pub(crate) fn allows(_: u32) -> bool {
     false
 }

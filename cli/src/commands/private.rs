@@ -17,6 +17,8 @@ Moments are real: a connection that is never answered costs what the command wai
 command ends the drill does, and what was not delivered by then counts as given up or kept. So it is when
 mxdrill is asked to end; an interrupt from the terminal is left to the command.
 
+Elsewhere than on Linux: in a container or a virtual machine with Linux, or `mxdrill up`.
+
 Exit status: that of the verdict (0 passed, 1 failed, 2 could not run); of a program that sends nothing (dig,
 nslookup, host, drill, delv, kdig, getent) there is nothing to judge: 0 if it succeeded, 1 if not.
 
@@ -55,6 +57,8 @@ pub(crate) const CONFORM_NOTES: &str = "\
 Each drill has a private network of its own, in which the mail server finds the drill's DNS and
 exchangers. It is judged by what the lab saw, notifications included. Mail servers are fetched when they
 are first needed, into a cache folder ($MXDRILL_CACHE); nothing is installed.
+
+Elsewhere than on Linux: in a container or a virtual machine with Linux.
 
 Grades: pass; informs (open or contested in the RFCs); deviates (from a SHOULD); violates (a MUST);
 inconclusive and unfit, with the reason.
