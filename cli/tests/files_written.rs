@@ -34,10 +34,10 @@ fn folder_with(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// The exit status, and what was said of mistakes.
+/// The exit status, and what was said of mistakes, with paths as most systems write them.
 fn told(output: &Output) -> (Option<i32>, String) {
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.code(), said)
+    let said = String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), said.replace('\\', "/"))
 }
 
 #[test]

@@ -15,7 +15,8 @@ pub(crate) fn scenarios() -> Vec<(String, PathBuf)> {
     files.sort();
     let named = files.into_iter().map(|file| {
         let inside = file.strip_prefix(&folder).expect("a file below the folder");
-        (inside.with_extension("").display().to_string(), file)
+        let name = inside.with_extension("").display().to_string();
+        (name.replace('\\', "/"), file)
     });
     named.collect()
 }

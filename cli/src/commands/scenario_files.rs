@@ -29,7 +29,16 @@ pub(crate) fn load(
     filter: Option<&str>,
     reach: Reach,
 ) -> io::Result<Vec<Loaded>> {
-    let wanted = |path: &str| filter.is_none_or(|filter| path.contains(filter));
+    // Drills that come along have paths with `/` everywhere, and a filter may be written so, too.
+    let slashed = |text: &str| match cfg!(windows) {
+        true => text.replace('\\', "/"),
+        false => text.to_owned(),
+    };
+    let filter = filter.map(slashed);
+    let wanted = |path: &str| {
+        let filter = filter.as_deref();
+        filter.is_none_or(|filter| slashed(path).contains(filter))
+    };
     if paths.is_empty() {
         let paths = bundled::files().into_iter().map(|(path, _)| path);
         let wanted = paths.filter(|path| wanted(path));

@@ -241,9 +241,17 @@ fn level(severity: Severity) -> &'static str {
     }
 }
 
-/// A path as a reference of URI (RFC 3986): what is none of its own characters is escaped.
+/// A path as a reference of URI (RFC 3986): what is none of its own characters is escaped. With a drive
+/// (`C:\a.zone`) it begins at the root (RFC 8089 appendix E.2).
 fn uri(path: &str) -> String {
-    let mut uri = String::new();
+    let (drive, path) = match path.as_bytes() {
+        [b'a'..=b'z' | b'A'..=b'Z', b':', b'\\' | b'/', ..] => path.split_at(2),
+        _ => ("", path),
+    };
+    let mut uri = match drive {
+        "" => String::new(),
+        drive => format!("/{drive}"),
+    };
     for octet in path.replace('\\', "/").bytes() {
         match octet {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {

@@ -96,8 +96,13 @@ pub(super) fn placed_records(
         .ok()
 }
 
-/// The path of a file that a scenario names.
+/// The path of a file that a scenario names. Either slash parts its folders, so that a scenario written on one
+/// system is read on another.
 pub(super) fn beside(doc: &Document<'_>, name: &str) -> PathBuf {
+    let name = match cfg!(windows) {
+        true => name.replace('/', "\\"),
+        false => name.replace('\\', "/"),
+    };
     zone::file::folder_of(Path::new(doc.path())).join(name)
 }
 
