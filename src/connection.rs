@@ -34,6 +34,10 @@ const ROOM: std::ops::RangeInclusive<usize> = 1024..=64 * 1024;
 const LETTING_GO: std::ops::RangeInclusive<Duration> =
     Duration::from_millis(5)..=Duration::from_millis(200);
 
+/// How long a peer that has half-closed is taken to wait for an answer where the system does not say: longer than
+/// replies are delayed on loopback, and no time for a drill to lose.
+const BENEFIT_OF_DOUBT: Duration = Duration::from_secs(1);
+
 /// What carries the octets.
 #[derive(Debug)]
 enum Wire {
@@ -233,7 +237,9 @@ impl Connection {
             Wire::Tls(stream) => tls::below(stream),
             Wire::Gone => return,
         };
-        while stream.peer_holds() {
+        let end_of_doubt = tokio::time::Instant::now() + BENEFIT_OF_DOUBT;
+        let in_doubt = || tokio::time::Instant::now() < end_of_doubt;
+        while stream.peer_holds().unwrap_or_else(in_doubt) {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(*LETTING_GO.end());
         }

@@ -58,15 +58,15 @@ impl Stream {
     }
 
     /// Whether the other end, which has sent its last octet, is still held by somebody, who may wait for an
-    /// answer. Both ends are on this host.
-    pub(crate) fn peer_holds(&self) -> bool {
+    /// answer; `None` where the system does not say. Both ends are on this host.
+    pub(crate) fn peer_holds(&self) -> Option<bool> {
         match self {
-            Self::Memory(pipe) => Arc::strong_count(&pipe.reset) > 1,
+            Self::Memory(pipe) => Some(Arc::strong_count(&pipe.reset) > 1),
             Self::Tcp(socket) => {
                 let ends = socket
                     .local_addr()
                     .and_then(|own| Ok((own, socket.peer_addr()?)));
-                ends.is_ok_and(|(own, peer)| kernel::holds(peer, own))
+                ends.map_or(Some(false), |(own, peer)| kernel::holds(peer, own))
             }
         }
     }
@@ -83,13 +83,14 @@ mod kernel {
 
     /// Whether some process has the socket that is connected from one address to another. After a
     /// half-close, a close sends nothing that the other end could see.
-    pub(super) fn holds(from: SocketAddr, to: SocketAddr) -> bool {
+    pub(super) fn holds(from: SocketAddr, to: SocketAddr) -> Option<bool> {
         let mapped = |end: SocketAddr| match end.ip() {
             IpAddr::V4(address) => SocketAddr::from((address.to_ipv6_mapped(), end.port())),
             IpAddr::V6(_) => end,
         };
-        is_held("/proc/thread-self/net/tcp", from, to)
-            || is_held("/proc/thread-self/net/tcp6", mapped(from), mapped(to))
+        let held = is_held("/proc/thread-self/net/tcp", from, to)
+            || is_held("/proc/thread-self/net/tcp6", mapped(from), mapped(to));
+        Some(held)
     }
 
     fn is_held(table: &str, from: SocketAddr, to: SocketAddr) -> bool {
@@ -120,14 +121,13 @@ mod kernel {
     }
 }
 
-/// Elsewhere nobody is asked, since only a sender in a private network half-closes and waits: a peer that
-/// half-closes counts as gone.
+/// Elsewhere there is nobody to ask.
 #[cfg(not(all(target_os = "linux", feature = "private-network")))]
 mod kernel {
     use std::net::SocketAddr;
 
-    pub(super) fn holds(_from: SocketAddr, _to: SocketAddr) -> bool {
-        false
+    pub(super) fn holds(_from: SocketAddr, _to: SocketAddr) -> Option<bool> {
+        None
     }
 }
 

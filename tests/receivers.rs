@@ -204,10 +204,6 @@ async fn a_reply_does_not_wait_for_the_one_before() {
 
 /// A client that waits for a reply after it has said that it sends no more, as Exim does.
 #[tokio::test]
-#[cfg_attr(
-    not(all(target_os = "linux", feature = "private-network")),
-    ignore = "needs Linux, and the feature private-network"
-)]
 async fn a_hang_survives_a_half_close() {
     let (lab, mx1, _) = lab().await;
     lab.fail("mx1.example.test", Stage::Dot, "hang")
