@@ -72,7 +72,7 @@ fn read(log: &Path, scenario: &Path) -> (Scenario, Recording) {
     let inside = scenario.strip_prefix(bundled::root()).expect("in the tree");
     let text = fs::read_to_string(log).expect("a log");
     let mut scenario = Scenario::load(scenario).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    scenario.path = inside.display().to_string();
+    scenario.path = inside.display().to_string().replace('\\', "/");
     let recording = Recording::parse(&log.display().to_string(), &text, &scenario.path);
     (
         scenario,

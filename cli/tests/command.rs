@@ -136,6 +136,8 @@ fn a_fault_of_the_labs_own_is_held_against_nobody() {
             .args(["run", "large.toml"])
             .current_dir(folder.path())
             .env("TMPDIR", temporary)
+            // Windows looks here.
+            .env("TMP", temporary)
             .output()
             .expect("the command runs");
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
