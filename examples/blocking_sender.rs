@@ -1,12 +1,11 @@
-//! A sender of one's own that blocks, over nothing but the standard library (and a DNS message's codec), in a
-//! plain test.
+//! A sender of one's own that blocks, over the standard library and the codec of DNS messages, in a plain test.
 //!
 //! `cargo test --example blocking_sender` runs the test below.
 
 use std::{
     error::Error,
     io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpStream, UdpSocket},
+    net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
 };
 
 use hickory_resolver::proto::{
@@ -14,52 +13,62 @@ use hickory_resolver::proto::{
     rr::{Name, RData, RecordType},
 };
 
-/// The code under test: asks `dns` for the exchangers of the domain and tries them by preference.
-pub fn send(dns: SocketAddr, port: u16, to: &str) -> Result<(), Box<dyn Error>> {
-    let domain = to.split('@').nth(1).ok_or("no domain")?;
-    let mut exchangers = Vec::new();
-    for data in ask(
-        dns,
-        &Name::from_ascii(format!("{domain}."))?,
-        RecordType::MX,
-    )? {
-        if let RData::MX(mx) = data {
-            exchangers.push((mx.preference, mx.exchange));
-        }
-    }
-    exchangers.sort();
-    for (_, exchanger) in exchangers {
-        for data in ask(dns, &exchanger, RecordType::A)? {
-            let RData::A(address) = data else { continue };
-            if let Ok(stream) = TcpStream::connect((address.0, port)) {
-                return hand_over(stream, to);
-            }
+/// The code under test: tries the exchangers of the domain by preference. On the internet, the socket for an
+/// address is its port 25.
+pub(crate) fn send(
+    resolver: SocketAddr,
+    socket_for: impl Fn(IpAddr) -> SocketAddr,
+    to: &str,
+) -> Result<(), Box<dyn Error>> {
+    for address in candidates(resolver, to)? {
+        if let Ok(stream) = TcpStream::connect(socket_for(address)) {
+            return hand_over(stream, to);
         }
     }
     Err("no exchanger takes it".into())
 }
 
-fn ask(dns: SocketAddr, name: &Name, kind: RecordType) -> Result<Vec<RData>, Box<dyn Error>> {
+/// The addresses of the exchangers of a mailbox's domain, by preference.
+pub(crate) fn candidates(resolver: SocketAddr, to: &str) -> Result<Vec<IpAddr>, Box<dyn Error>> {
+    let domain = to.split('@').nth(1).ok_or("no domain")?;
+    let records = ask(
+        resolver,
+        &Name::from_ascii(format!("{domain}."))?,
+        RecordType::MX,
+    )?;
+    let mut exchangers: Vec<_> = records
+        .into_iter()
+        .filter_map(|data| match data {
+            RData::MX(mx) => Some((mx.preference, mx.exchange)),
+            _ => None,
+        })
+        .collect();
+    exchangers.sort();
+    let mut addresses = Vec::new();
+    for (_, exchanger) in exchangers {
+        let records = ask(resolver, &exchanger, RecordType::A)?;
+        addresses.extend(records.iter().filter_map(RData::ip_addr));
+    }
+    Ok(addresses)
+}
+
+fn ask(resolver: SocketAddr, name: &Name, kind: RecordType) -> Result<Vec<RData>, Box<dyn Error>> {
     let mut query = Message::query();
     query.add_query(Query::query(name.clone(), kind));
     query.metadata.recursion_desired = true;
-    let socket = UdpSocket::bind((dns.ip(), 0))?;
-    socket.send_to(&query.to_vec()?, dns)?;
+    let socket = UdpSocket::bind((resolver.ip(), 0))?;
+    socket.send_to(&query.to_vec()?, resolver)?;
     let mut answer = [0; 1232];
     let (length, _) = socket.recv_from(&mut answer)?;
-    let answer = Message::from_vec(&answer[..length])?;
-    Ok(answer
-        .answers
-        .into_iter()
-        .map(|record| record.data)
-        .collect())
+    let answers = Message::from_vec(&answer[..length])?.answers;
+    Ok(answers.into_iter().map(|record| record.data).collect())
 }
 
-fn hand_over(stream: TcpStream, to: &str) -> Result<(), Box<dyn Error>> {
+/// Hands a message over in a session.
+pub(crate) fn hand_over(mut stream: TcpStream, to: &str) -> Result<(), Box<dyn Error>> {
     let mut replies = BufReader::new(stream.try_clone()?);
-    let (mut stream, rcpt) = (stream, format!("RCPT TO:<{to}>"));
-    let hi = "Subject: hi\r\n\r\nhi\r\n.";
-    let from = "MAIL FROM:<me@client.test>";
+    let rcpt = format!("RCPT TO:<{to}>");
+    let (from, hi) = ("MAIL FROM:<me@client.test>", "Subject: hi\r\n\r\nhi\r\n.");
     for command in ["", "HELO client.test", from, &rcpt, "DATA", hi, "QUIT"] {
         if !command.is_empty() {
             stream.write_all(format!("{command}\r\n").as_bytes())?;
@@ -73,7 +82,8 @@ fn hand_over(stream: TcpStream, to: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-const ZONE: &str = "
+/// A domain with a primary and a backup.
+pub(crate) const ZONE: &str = "
 example.test.      300 IN MX 10 mx1.example.test.
 example.test.      300 IN MX 20 mx2.example.test.
 mx1.example.test.  300 IN A  192.0.2.1
@@ -82,10 +92,14 @@ mx2.example.test.  300 IN A  192.0.2.2
 
 fn main() -> Result<(), Box<dyn Error>> {
     let lab = mxdrill::blocking::Lab::from_zone(ZONE)?;
-    send(lab.resolver(), lab.smtp_port(), "alice@example.test")?;
-    for attempt in lab.attempts() {
-        println!("{attempt}");
-    }
+    send(
+        lab.resolver(),
+        |address| lab.socket_for(address),
+        "alice@example.test",
+    )?;
+    lab.attempts()
+        .iter()
+        .for_each(|attempt| println!("{attempt}"));
     Ok(())
 }
 
@@ -99,7 +113,11 @@ mod tests {
     fn the_backup_takes_mail_while_the_primary_is_down() -> Result<(), Box<dyn Error>> {
         let lab = Lab::from_zone(ZONE)?;
         let _down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
-        send(lab.resolver(), lab.smtp_port(), "alice@example.test")?;
+        send(
+            lab.resolver(),
+            |address| lab.socket_for(address),
+            "alice@example.test",
+        )?;
         let message = lab.wait_for_message("alice@example.test")?;
         assert_eq!(message.hosts[0].as_str(), "mx2.example.test");
         lab.assert_passed(SenderKind::Command);

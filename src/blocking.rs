@@ -3,7 +3,7 @@
 //! The lab is the same, on its own thread. What takes time blocks the caller here, and may do so inside a
 //! runtime, too: the lab does not need it.
 
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use crate::{
     error::Error,
@@ -31,7 +31,7 @@ use crate::{
 /// ")?;
 /// let down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
 ///
-/// my_sender(lab.resolver(), lab.smtp_port(), "alice@example.test")?;
+/// my_sender(lab.resolver(), |address| lab.socket_for(address), "alice@example.test")?;
 ///
 /// let message = lab.wait_for_message("alice@example.test")?;
 /// assert_eq!(message.hosts[0].as_str(), "mx2.example.test");
@@ -55,6 +55,12 @@ impl Lab {
     /// That sockets could not be bound.
     pub fn start(scenario: Arc<Scenario>) -> Result<Self, Error> {
         block_on(lab::Lab::start(scenario, NetworkKind::Loopback)).map(Self)
+    }
+
+    /// How long what waits here waits: ten seconds unless it is set.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self(self.0.with_patience(patience))
     }
 
     /// Waits for an event, past ones included.

@@ -85,10 +85,11 @@ pub struct Lab {
     // Said before anything is stopped.
     _at_the_end: SaysWhatIsOpen,
     serving: Serving,
+    patience: Duration,
 }
 
-/// How long [`Lab::wait_for`] waits.
-const WAIT: Duration = Duration::from_secs(10);
+/// How long [`Lab::wait_for`] waits unless it is told.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a lab stands on the loopback network; a port of 0 is any free one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -277,6 +278,7 @@ impl Lab {
             _at_the_end: SaysWhatIsOpen(Arc::clone(&state)),
             state,
             serving,
+            patience: PATIENCE,
         })
     }
 
@@ -417,10 +419,17 @@ impl Lab {
         self.serving.run(connect).await
     }
 
+    /// How long [`Lab::wait_for`] and [`Lab::wait_for_message`] wait, by the lab's clock: ten seconds unless it is
+    /// set here.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
     /// Waits for an event, past ones included.
     ///
     /// # Errors
-    /// When none came within ten seconds of the lab's clock: [`Error::NotSeen`] says what the lab saw instead.
+    /// When none came in time ([`Lab::with_patience`]): [`Error::NotSeen`] says what the lab saw instead.
     /// When the lab has ended before.
     ///
     /// The condition sees every event once, in order, from the first one on.
@@ -440,11 +449,11 @@ impl Lab {
         tokio::select! {
             biased;
             found = self.state.log.find(condition) => Ok(found),
-            () = self.serving.sleep(WAIT) => Err(match self.has_ended() {
+            () = self.serving.sleep(self.patience) => Err(match self.has_ended() {
                 true => Error::Ended,
                 false => Error::NotSeen(NotSeen {
                     what: what.to_owned(),
-                    waited: WAIT,
+                    waited: self.patience,
                     seen: seen::lines(&self.state),
                 }),
             }),

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::LabState;
-use crate::event::{Connected, EventKind, SessionId};
+use crate::{
+    event::{Connected, EventKind, SessionId},
+    fault::Stage,
+};
 
 /// Events that are shown of a lab that saw more, the last ones.
 const SHOWN: usize = 25;
@@ -52,6 +55,12 @@ pub(crate) fn open_sessions(state: &LabState) -> Vec<String> {
                 let host = format!("{host}[{address}]");
                 open.insert(session, (host, "nothing was said".to_owned()));
             }
+            // It ends by itself now.
+            EventKind::Reply {
+                session,
+                stage: Stage::Quit,
+                ..
+            } => drop(open.remove(&session)),
             EventKind::Reply { session, stage, .. } => {
                 if let Some((_, last)) = open.get_mut(&session) {
                     *last = format!("the last reply was at {stage}");

@@ -110,7 +110,8 @@ impl Serving {
             Self::Thread(own) => {
                 // It is aborted when nobody waits for it any more.
                 let mut timer = JoinSet::new();
-                timer.spawn_on(tokio::time::sleep(time), &own.runtime);
+                let sleep = async move { tokio::time::sleep(time).await };
+                timer.spawn_on(sleep, &own.runtime);
                 drop(timer.join_next().await);
             }
         }
