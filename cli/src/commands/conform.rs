@@ -173,6 +173,11 @@ fn entrants(args: &ConformArgs) -> io::Result<(Vec<Subject>, Vec<PathBuf>)> {
                     any scenarios";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
+    if paths.is_empty() {
+        for (_, adapter) in &chosen {
+            adapter.names_bundled_scenarios()?;
+        }
+    }
     let mut servers = Vec::new();
     for (id, adapter) in chosen {
         let tree = match packages::find(&id, &adapter)? {

@@ -11,9 +11,10 @@ use std::{
 
 use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
+use toml::Spanned;
 
-use super::eligibility::Feature;
-use mxdrill::diagnostic::Mistake;
+use super::{eligibility::Feature, scenario_ref::ScenarioRef};
+use mxdrill::diagnostic::{Mistake, Mistakes};
 
 /// The adapters that come with mxdrill, in the program itself: it works without its source.
 static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/conform/adapters");
@@ -80,16 +81,46 @@ pub(crate) struct Adapter {
     /// listens in the place of.
     #[serde(default)]
     pub(crate) log: Option<PathBuf>,
-    /// Parts of the paths of scenarios in which what it does is a matter of chance for reasons of its own,
-    /// such as connections that it makes at once.
+    /// Scenarios in which what it does is a matter of chance for reasons of its own, such as
+    /// connections that it makes at once.
     #[serde(default)]
-    pub(crate) chance: Vec<String>,
-    /// What results depend on: a part of a scenario's path, and the setting.
+    pub(crate) chance: Vec<ScenarioRef>,
+    /// What results depend on: scenarios, and the setting.
     #[serde(default)]
-    pub(crate) depends: BTreeMap<String, String>,
+    pub(crate) depends: BTreeMap<ScenarioRef, String>,
     /// What it does not have, with the reason that is given where a drill is left out.
     #[serde(default)]
     pub(crate) cannot: BTreeMap<Feature, String>,
+    /// What it names in `chance` and `depends` that no bundled scenario is called, with the place. It
+    /// may be one of the user's own, so this is wrong where the bundled ones are played.
+    #[serde(skip)]
+    pub(crate) unknown_scenarios: Vec<Mistake>,
+}
+
+/// The scenarios that an adapter names, with their places in its text.
+#[derive(Deserialize)]
+struct NamedScenarios {
+    #[serde(default)]
+    chance: Vec<Spanned<ScenarioRef>>,
+    #[serde(default)]
+    depends: BTreeMap<Spanned<ScenarioRef>, String>,
+}
+
+impl NamedScenarios {
+    /// The names that no bundled scenario has, in the order of the file.
+    fn unknown(self, path: &str, text: &str) -> Vec<Mistake> {
+        let named = self.chance.into_iter().chain(self.depends.into_keys());
+        let unknown = named.filter_map(|named| {
+            let message = named.as_ref().mistake()?;
+            Some((named.span().start, message))
+        });
+        let mut unknown: Vec<(usize, String)> = unknown.collect();
+        unknown.sort_unstable();
+        unknown
+            .into_iter()
+            .map(|(offset, message)| Mistake::at(path, text, offset, message))
+            .collect()
+    }
 }
 
 impl Adapter {
@@ -106,11 +137,14 @@ impl Adapter {
 
     /// Reads an adapter, and what no type says of it: how mail is handed over, and who it runs as.
     fn parse(path: &str, text: &str) -> io::Result<Self> {
-        let adapter: Self = toml::from_str(text).map_err(|error| {
+        let misread = |error: toml::de::Error| {
             let offset = error.span().map_or(0, |span| span.start);
             let mistake = Mistake::at(path, text, offset, error.message().to_owned());
             io::Error::new(io::ErrorKind::InvalidData, mistake.to_string())
-        })?;
+        };
+        let mut adapter: Self = toml::from_str(text).map_err(misread)?;
+        let named: NamedScenarios = toml::from_str(text).map_err(misread)?;
+        adapter.unknown_scenarios = named.unknown(path, text);
         let wrong = |what: &str| {
             let text = format!("{path}: expected {what}");
             Err(io::Error::new(io::ErrorKind::InvalidData, text))
@@ -126,18 +160,28 @@ impl Adapter {
         Ok(adapter)
     }
 
+    /// Whether each scenario that it names is a bundled one, for when those are played.
+    ///
+    /// # Errors
+    /// The names that no bundled scenario has, each with its place and the nearest one.
+    pub(crate) fn names_bundled_scenarios(&self) -> io::Result<()> {
+        if self.unknown_scenarios.is_empty() {
+            return Ok(());
+        }
+        let mistakes = Mistakes(self.unknown_scenarios.clone());
+        Err(io::Error::new(io::ErrorKind::InvalidData, mistakes))
+    }
+
     /// Whether chance has a part in a scenario for reasons of the server's own.
     pub(crate) fn leaves_to_chance(&self, scenario: &str) -> bool {
-        self.chance
-            .iter()
-            .any(|part| scenario.contains(part.as_str()))
+        self.chance.iter().any(|named| named.covers(scenario))
     }
 
     /// The setting that the result of a scenario depends on; `None` if it is known to depend on
     /// none.
     pub(crate) fn depends_on(&self, scenario: &str) -> Option<&str> {
         let mut known = self.depends.iter();
-        let (_, setting) = known.find(|(part, _)| scenario.contains(part.as_str()))?;
+        let (_, setting) = known.find(|(named, _)| named.covers(scenario))?;
         Some(setting)
     }
 
@@ -214,16 +258,55 @@ mod tests {
 
     #[test]
     fn every_bundled_adapter_is_valid() {
-        assert!(Adapter::bundled().len() >= 8);
+        let bundled = Adapter::bundled();
+        assert!(bundled.len() >= 8);
+        for (_, adapter) in bundled {
+            adapter.names_bundled_scenarios().expect("all are bundled");
+        }
+    }
+
+    /// The text of an adapter with this home, and what follows it.
+    fn text(home: &str, more: &str) -> String {
+        format!(
+            "name = 'x'\nhome = {home}\nversion = 'v'\nconfigure = 'c'\nsubmit = 's'\nflush = 'f'\nqueued = 'q'\n{more}"
+        )
+    }
+
+    #[test]
+    fn a_scenario_that_there_is_not_is_told_with_its_place_where_the_bundled_ones_are_played() {
+        let adapter = |more: &str| {
+            let read = Adapter::parse("my/x.toml", &text("'https://a.test'", more));
+            read.expect("a name that is not bundled may be the user's own")
+        };
+        let known = adapter(
+            "chance = ['tls/required_*']\n[depends]\n\"rfc5321/hundred_exchangers\" = 's'\n",
+        );
+        assert!(known.names_bundled_scenarios().is_ok());
+        assert!(known.leaves_to_chance("scenarios/tls/required_skips_plaintext.toml"));
+        let setting = known.depends_on("scenarios/rfc5321/hundred_exchangers.toml");
+        assert_eq!(setting, Some("s"));
+        let stale = adapter(
+            "chance = ['tls/required_*', 'tls/requird_*']\n[depends]\n\"rfc5321/hundred_exchanger\" = 's'\n",
+        );
+        let told = stale.names_bundled_scenarios().expect_err("two are stale");
+        let told = told.to_string();
+        let told: Vec<&str> = told.lines().collect();
+        assert!(
+            told[0].starts_with("my/x.toml:8:29: found \"tls/requird_*\", expected the beginning"),
+            "{told:?}"
+        );
+        assert_eq!(
+            told[1..],
+            [
+                "my/x.toml:10:1: found \"rfc5321/hundred_exchanger\", expected the name of a bundled scenario; did you mean \"rfc5321/hundred_exchangers\"?"
+            ]
+        );
     }
 
     #[test]
     fn what_is_wrong_in_an_adapter_is_told_with_its_place() {
         let adapter = |home: &str| {
-            let text = format!(
-                "name = 'x'\nhome = {home}\nversion = 'v'\nconfigure = 'c'\nsubmit = 's'\nflush = 'f'\nqueued = 'q'\n"
-            );
-            let read = Adapter::parse("my/x.toml", &text);
+            let read = Adapter::parse("my/x.toml", &text(home, ""));
             read.map(|_| ()).map_err(|error| error.to_string())
         };
         for home in [

@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::isolated_run::RunRecord;
+use super::{isolated_run::RunRecord, scenario_ref};
 use mxdrill::{
     level::Level,
     scenario::{Scenario, Share},
@@ -147,8 +147,7 @@ impl MatrixRow {
 
     /// The folder and name of the file, without what all have in common.
     pub(crate) fn name(&self) -> &str {
-        let path = self.path.strip_suffix(".toml").unwrap_or(&self.path);
-        path.strip_prefix("scenarios/").unwrap_or(path)
+        scenario_ref::name_of(&self.path)
     }
 
     /// The folder of the file.

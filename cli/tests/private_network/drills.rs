@@ -580,6 +580,22 @@ fn an_adapter_is_all_it_takes(desk: &Desk) -> Result<(), Failed> {
         &said,
     )?;
     let said = Said::from(desk.command(&arguments).output()?);
+    hold(said.code == Some(0), &said)?;
+    // What it names must be bundled where the bundled drills are played, and may be the user's own where those are.
+    let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
+    let adapter = adapter.replacen("version", "chance = [\"drills/a\"]\nversion", 1);
+    fs::write(desk.path("stale.toml"), adapter)?;
+    let stale = ["conform", "./stale.toml", "--filter", "primary_down"];
+    let said = Said::from(desk.command(&stale).output()?);
+    let told = ":5:11: found \"drills/a\", expected the name of a bundled scenario";
+    hold(said.code == Some(2) && said.err.contains(told), &said)?;
+    let own = [
+        "conform",
+        "./stale.toml",
+        "drills/a.toml",
+        "--allow-outside",
+    ];
+    let said = Said::from(desk.command(&own).output()?);
     hold(said.code == Some(0), &said)
 }
 
