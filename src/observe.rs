@@ -153,6 +153,9 @@ impl fmt::Display for Attempt {
         if let Some(sni) = &self.sni {
             write!(f, " asked for {sni}")?;
         }
+        if f.alternate() {
+            return Ok(());
+        }
         write!(f, " +{}", self.at)
     }
 }

@@ -34,7 +34,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub(crate) use self::judge::Judge;
 pub use self::rules::{RULES, Rule};
-use crate::{event::Event, level::Level, outcome::Outcome, scenario::Scenario};
+use crate::{
+    event::Event,
+    fault::Host,
+    level::Level,
+    mail::MessageId,
+    observe::Attempt,
+    outcome::Outcome,
+    scenario::{ExpectedAttempt, Scenario},
+};
+use serde::{Deserialize, Serialize};
 
 /// The rule about waits between attempts: where passes are begun for a sender, it is not the sender's.
 pub const RETRY_WAITS: Rule = rules::RETRY_WAITS;
@@ -67,6 +76,8 @@ impl Verdict {
 /// One thing that is wrong, with what shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// What it is about.
+    pub subject: Subject,
     /// The claim that does not hold: such as `outcome of message m1`, or the rule's own sentence
     /// with `(message m1)` after it.
     pub claim: String,
@@ -82,9 +93,72 @@ pub struct Finding {
     pub expected: Vec<String>,
     /// What was observed instead, a line each.
     pub observed: Vec<String>,
+    /// The attempts that `expected` and `observed` show; `None` unless it is about a list of them.
+    pub attempts: Option<AttemptLists>,
     /// What led there, a line each: the attempts with the replies to them; where there was none, what was
     /// looked up.
     pub because: Vec<String>,
+}
+
+/// What a finding is about. In JSON it is an object of those that apply (`message`, `recipient`, `host`), or
+/// null for the drill.
+// Read back by trying one variant after the other: the one with more keys comes first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[non_exhaustive]
+pub enum Subject {
+    /// A recipient of a message.
+    Recipient {
+        /// The message.
+        message: MessageId,
+        /// The recipient, as the scenario writes it.
+        recipient: String,
+    },
+    /// A message.
+    Message {
+        /// The message.
+        message: MessageId,
+    },
+    /// The share of first attempts that a host gets.
+    Share {
+        /// The host.
+        host: Host,
+    },
+    /// The drill, or several messages of it.
+    Drill,
+}
+
+impl Subject {
+    /// A message.
+    fn of_message(id: &MessageId) -> Self {
+        let message = id.clone();
+        Self::Message { message }
+    }
+
+    /// A recipient of a message.
+    fn of_recipient(id: &MessageId, recipient: &str) -> Self {
+        Self::Recipient {
+            message: id.clone(),
+            recipient: recipient.to_owned(),
+        }
+    }
+
+    /// The message that it is, or is a recipient of; `None` for what is not about a single one.
+    pub fn message(&self) -> Option<&MessageId> {
+        match self {
+            Self::Recipient { message, .. } | Self::Message { message } => Some(message),
+            Self::Share { .. } | Self::Drill => None,
+        }
+    }
+}
+
+/// Attempts that were expected, and those that were made. In text, `{:#}` leaves out when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptLists {
+    /// Those that were expected, in order.
+    pub expected: Vec<ExpectedAttempt>,
+    /// Those that were made, in order: as many as the expectation speaks of.
+    pub observed: Vec<Attempt>,
 }
 
 /// Who sent the messages, which decides what can be known of them and so what can be held against

@@ -24,6 +24,7 @@ pub(crate) mod eligibility;
 pub(crate) mod isolated_run;
 pub(crate) mod matrix;
 pub(crate) mod packages;
+pub(crate) mod run_error;
 pub(crate) mod scenario_ref;
 pub(crate) mod suite;
 

@@ -68,6 +68,7 @@ pub fn verdict(scenario: &Scenario, run: &Run) -> Value {
 
 fn finding(finding: &Finding) -> Value {
     json!({
+        "subject": finding.subject,
         "claim": finding.claim,
         "rule": finding.rule,
         "level": finding.level,

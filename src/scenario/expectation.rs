@@ -130,8 +130,8 @@ impl ExpectedMessage {
     }
 }
 
-/// One attempt as it is expected.
-#[derive(Debug, Clone)]
+/// One attempt as it is expected. In text, `{:#}` leaves out when.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedAttempt {
     /// The hosts at any of which it may be made, one at least.
     pub hosts: Vec<Host>,
@@ -167,7 +167,9 @@ impl fmt::Display for ExpectedAttempt {
         if let Some(sni) = &self.sni {
             write!(f, " asked for {sni}")?;
         }
-        self.at
-            .map_or(Ok(()), |at| write!(f, " +{}", HumanDuration(at.0)))
+        match self.at {
+            Some(at) if !f.alternate() => write!(f, " +{}", HumanDuration(at.0)),
+            _ => Ok(()),
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use self::attempts::{Listing, is_doubtful, sequence};
 use super::{
-    Finding, SenderKind,
+    Finding, SenderKind, Subject,
     facts::{DrillFacts, MessageFacts},
     totals::Totals,
 };
@@ -62,7 +62,7 @@ pub(super) fn totals(drill: &DrillFacts<'_>, tally: &Totals) -> Vec<Finding> {
                 _ => (format!("{} messages", total.word()), false),
             };
             let (expected, observed) = (vec![bounds.to_string()], vec![observed.to_string()]);
-            let mut finding = finding(drill, claim, expected, observed);
+            let mut finding = finding(drill, Subject::Drill, claim, expected, observed);
             if is_by_itself {
                 finding.level = as_another_way(drill);
             }
@@ -85,17 +85,20 @@ fn as_another_way(drill: &DrillFacts<'_>) -> Level {
 /// sections.
 fn finding(
     drill: &DrillFacts<'_>,
+    subject: Subject,
     claim: String,
     expected: Vec<String>,
     observed: Vec<String>,
 ) -> Finding {
     Finding {
+        subject,
         claim,
         rule: None,
         level: drill.scenario.level,
         cites: drill.scenario.cites.clone(),
         expected,
         observed,
+        attempts: None,
         because: Vec::new(),
     }
 }
@@ -117,6 +120,7 @@ pub(super) fn shares(drill: &DrillFacts<'_>, counted: &[u64]) -> Vec<Finding> {
                 .collect();
             finding(
                 drill,
+                Subject::Share { host: host.clone() },
                 format!("first attempts at {host}"),
                 vec![line(host, bounds.to_string())],
                 observed,
@@ -214,7 +218,11 @@ impl Held<'_> {
             message, ending, ..
         } = self.facts;
         let claim = format!("{what} of message {}", message.id);
-        let finding = finding(self.drill, claim, vec![expected], vec![observed]);
+        let subject = match what {
+            Aspect::OutcomeFor(recipient) => Subject::of_recipient(&message.id, recipient),
+            _ => Subject::of_message(&message.id),
+        };
+        let finding = finding(self.drill, subject, claim, vec![expected], vec![observed]);
         let level = match (self.drill.sender_kind, what) {
             (SenderKind::InProcess { .. }, _) | (_, Aspect::OutcomeFor(_)) => finding.level,
             // Which status a report gives is settled by no MUST.
@@ -370,7 +378,9 @@ pub(super) fn untouched(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Opt
     let hops: Vec<&str> = hops.iter().map(Domain::as_str).collect();
     let expected = format!("a lookup of {}, or a connection", hops.join(" or "));
     let claim = format!("something is done about message {}", message.id);
-    let finding = finding(drill, claim, vec![expected], vec!["nothing".to_owned()]);
+    let subject = Subject::of_message(&message.id);
+    let observed = vec!["nothing".to_owned()];
+    let finding = finding(drill, subject, claim, vec![expected], observed);
     Some(match drill.sender_kind {
         SenderKind::MailServer => Finding {
             level: Level::Info,

@@ -10,8 +10,8 @@ pub(super) mod delivery;
 pub(super) mod routing;
 pub(super) mod security;
 
-use super::Finding;
-use crate::{level::Level, mail::MessageId};
+use super::{Finding, Subject};
+use crate::level::Level;
 
 /// A rule of mail routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,21 +55,24 @@ rules! {
     TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
 }
 
-/// A finding that a rule is broken. `id` is the message; `None` where it is about all of them.
+/// A finding that a rule is broken, about the drill or what is named.
 fn broken(
     rule: Rule,
-    id: Option<&MessageId>,
+    subject: Subject,
     expected: impl Into<String>,
     observed: Vec<String>,
 ) -> Finding {
-    let about = id.map_or(String::new(), |id| format!(" (message {id})"));
+    let about = subject.message();
+    let about = about.map_or(String::new(), |id| format!(" (message {id})"));
     Finding {
+        subject,
         claim: format!("{}{about}", rule.claim),
         rule: Some(rule.name),
         level: rule.level,
         cites: vec![rule.cite.to_owned()],
         expected: vec![expected.into()],
         observed,
+        attempts: None,
         because: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use mxdrill::{
     level::Level,
     scenario::Scenario,
     sender::Reference,
-    verdict::Verdict,
+    verdict::{Subject, Verdict},
 };
 
 use crate::log::{SENDER, judged, lines};
@@ -264,6 +264,14 @@ stage = "rcpt", at = "0ms"    | stage = "rcpt"          | - | 0
             assert_eq!(finding.claim, "first attempts of message m");
             assert_eq!(finding.expected.join(", "), told);
             assert_eq!(finding.observed, OBSERVED[..observed]);
+            let lists = finding.attempts.as_ref().expect("a list of attempts");
+            let shown = lists.observed.iter().map(ToString::to_string);
+            assert!(shown.eq(finding.observed.iter().cloned()));
+            let timeless = lists
+                .observed
+                .iter()
+                .map(|one| format!("{one:#} +{}", one.at));
+            assert!(timeless.eq(finding.observed.iter().cloned()));
         }
     }
 }
@@ -410,5 +418,57 @@ tls = true, sni                      | sni                                   | h
         let expected = Some(finding).filter(|_| told != "holds");
         let found = lines(&otherwise(IN_TLS, &run, written, instead));
         assert_eq!(found, Vec::from_iter(expected), "{written} made {instead}");
+    }
+}
+
+#[test]
+fn a_finding_says_as_data_what_it_is_about() {
+    let of = |message: &str| Subject::Message {
+        message: message.into(),
+    };
+    let recipient = Subject::Recipient {
+        message: "m".into(),
+        recipient: "a@example.test".to_owned(),
+    };
+    let host = "mx.bad.test".parse().expect("a host");
+    for (text, written, instead, subject, json) in [
+        (
+            REFUSED,
+            "status     = \"5.1.1\"",
+            "status = \"5.1.2\"",
+            of("m"),
+            r#"{"message":"m"}"#,
+        ),
+        (
+            REFUSED,
+            "\"a@example.test\" = \"delivered\"",
+            "\"a@example.test\" = \"bounced\"",
+            recipient,
+            r#"{"message":"m","recipient":"a@example.test"}"#,
+        ),
+        (
+            COUNTED,
+            "min = 2, max = 2",
+            "min = 3",
+            Subject::Share { host },
+            r#"{"host":"mx.bad.test"}"#,
+        ),
+        (
+            COUNTED,
+            "delivered      = 3",
+            "delivered = 2",
+            Subject::Drill,
+            "null",
+        ),
+    ] {
+        let verdict = otherwise(text, &held(text), written, instead);
+        let found = &verdict.findings[0].subject;
+        assert_eq!(*found, subject);
+        let shown = serde_json::to_string(found).expect("written");
+        assert_eq!(shown, json);
+        assert_eq!(
+            serde_json::from_str::<Subject>(json).expect("read"),
+            subject
+        );
     }
 }

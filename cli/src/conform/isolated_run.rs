@@ -3,7 +3,7 @@
 //!
 //! [`play`] is called by whoever makes the matrix: it starts this program again as the keeper of the
 //! namespaces ([`keep`]), which starts it as their first process ([`inside`]). A [`RunRequest`] goes in by
-//! standard input, a [`RunRecord`] comes out by standard output.
+//! standard input, a [`RunRecord`] comes out by standard output, or why there is none ([`RunReply`]).
 //!
 //! A process for each drill makes the isolation simple: when it ends, the kernel takes everything
 //! in its namespaces, whatever the mail server has started or forgotten.
@@ -24,6 +24,7 @@ use super::{
     Adapter,
     driver::{self, Server},
     eligibility::{self, Eligibility, Feature},
+    run_error::RunError,
 };
 use crate::sandbox::{self, Ids, host, ids, rootfs};
 use mxdrill::{
@@ -33,10 +34,9 @@ use mxdrill::{
         AcceptedMail, Lab,
         namespace::{OwnHost, SendersHost},
     },
-    level::Level,
     scenario::{Scenario, Timeouts},
     sender::{Flaw, Reference},
-    verdict::{Finding, SenderKind, judge},
+    verdict::{SenderKind, judge},
     zone::file::Reach,
 };
 
@@ -122,28 +122,24 @@ pub(crate) struct RunRecord {
     pub(crate) seconds: f64,
 }
 
-/// A finding of the verdict as it is passed on between processes: the rule is text here, since a
-/// name of the table cannot be read back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct RunError {
-    pub(crate) claim: String,
-    pub(crate) rule: Option<String>,
-    pub(crate) level: Level,
-    pub(crate) cites: Vec<String>,
-    pub(crate) expected: Vec<String>,
-    pub(crate) observed: Vec<String>,
+/// What a process that was to play a drill answers.
+#[derive(Debug, Serialize, Deserialize)]
+enum RunReply {
+    Played(Box<RunRecord>),
+    /// It could not be played at all, for this reason.
+    NotPlayed(String),
 }
 
-impl From<Finding> for RunError {
-    fn from(finding: Finding) -> Self {
-        Self {
-            claim: finding.claim,
-            rule: finding.rule.map(str::to_owned),
-            level: finding.level,
-            cites: finding.cites,
-            expected: finding.expected,
-            observed: finding.observed,
-        }
+impl RunReply {
+    /// Hands a result over to whoever started this process.
+    fn write(played: io::Result<RunRecord>) -> io::Result<()> {
+        let reply = match played {
+            Ok(record) => Self::Played(Box::new(record)),
+            Err(error) => Self::NotPlayed(error.to_string()),
+        };
+        let mut out = io::stdout().lock();
+        serde_json::to_writer(&mut out, &reply)?;
+        out.flush()
     }
 }
 
@@ -178,34 +174,46 @@ fn play_once(job: &RunRequest) -> io::Result<RunRecord> {
     }
     let output = keeper.wait_with_output()?;
     if output.status.success() {
-        return serde_json::from_slice(&output.stdout).map_err(io::Error::other);
+        let reply = serde_json::from_slice(&output.stdout).map_err(io::Error::other)?;
+        return match reply {
+            RunReply::Played(record) => Ok(*record),
+            RunReply::NotPlayed(reason) => Err(io::Error::other(reason)),
+        };
     }
-    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    let said = said
-        .strip_prefix("mxdrill: ")
-        .map_or(said.clone(), str::to_owned);
-    Err(io::Error::other(match said.is_empty() {
-        true => format!("the drill's process ended with {}", output.status),
-        false => said,
+    // It was killed, or is broken: what it said last may tell why.
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(match said.trim() {
+        "" => format!("the drill's process ended with {}", output.status),
+        said => said.to_owned(),
     }))
 }
 
-/// The keeper of the namespaces of one drill.
+/// The keeper of the namespaces of one drill: whether their first process answered. That namespaces may
+/// not be made here is an answer, too.
 ///
 /// # Errors
-/// That namespaces may not be made here.
+/// An answer that cannot be written.
 pub(crate) fn keep() -> io::Result<bool> {
-    let parent = sandbox::die_with_parent()?;
     let arguments = [OsString::from("cell")];
-    let status = sandbox::run_inside_with(&parent, Ids::Mapped, &arguments)?;
-    Ok(status.success())
+    let kept = sandbox::die_with_parent()
+        .and_then(|parent| sandbox::run_inside_with(&parent, Ids::Mapped, &arguments));
+    match kept {
+        Ok(status) => Ok(status.success()),
+        Err(error) => RunReply::write(Err(error)).map(|()| true),
+    }
 }
 
-/// The first process of the namespaces of one drill.
+/// The first process of the namespaces of one drill. What the kernel does not allow is an answer, and so is
+/// a job that cannot be read.
 ///
 /// # Errors
-/// What the kernel does not allow, or a job that cannot be read.
+/// An answer that cannot be written.
 pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
+    RunReply::write(play_here(lifeline))
+}
+
+/// Plays the drill that standard input has, in this process.
+fn play_here(lifeline: i32) -> io::Result<RunRecord> {
     let begun = Instant::now();
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
@@ -242,9 +250,7 @@ pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
     // What still runs ends with this process.
     runtime.shutdown_background();
     cell.seconds = begun.elapsed().as_secs_f64();
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, &cell)?;
-    out.flush()
+    Ok(cell)
 }
 
 /// The reference sender's drill. All that it says of itself is struck from the log: it is judged as a

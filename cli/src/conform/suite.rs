@@ -22,9 +22,10 @@ use std::{
 use super::{
     Adapter,
     eligibility::Eligibility,
-    isolated_run::{self, Player, RunError, RunRecord, RunRequest, ScenarioSource},
+    isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
     matrix::{Column, Counted, Grade, Judged, Matrix, MatrixRow},
     packages::RootFs,
+    run_error::RunError,
 };
 use crate::parallel;
 use mxdrill::{level::Level, scenario::Scenario, verdict::RETRY_WAITS};

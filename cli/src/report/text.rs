@@ -273,17 +273,19 @@ fn shortened(lines: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mxdrill::level::Level;
+    use mxdrill::{level::Level, verdict::Subject};
 
     #[test]
     fn what_a_sender_said_does_nothing_to_a_terminal() {
         let finding = Finding {
+            subject: Subject::Drill,
             claim: "taker\u{1b}]0;title\u{7}".to_owned(),
             rule: None,
             level: Level::Must,
             cites: Vec::new(),
             expected: vec!["a".to_owned()],
             observed: vec!["\u{202e}b".to_owned()],
+            attempts: None,
             because: vec!["c\u{9b}2J".to_owned()],
         };
         let mut out = Vec::new();
@@ -316,12 +318,14 @@ mod tests {
             (None, Level::Info, &[], "INFO, by the scenario"),
         ] {
             let finding = Finding {
+                subject: Subject::Drill,
                 claim: "c".to_owned(),
                 rule,
                 level,
                 cites: cites.iter().map(ToString::to_string).collect(),
                 expected: Vec::new(),
                 observed: Vec::new(),
+                attempts: None,
                 because: Vec::new(),
             };
             let mut out = Vec::new();

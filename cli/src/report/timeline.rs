@@ -276,7 +276,7 @@ fn finding(finding: &Finding, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "</div>")
 }
 
-/// Which message a finding is about is read off its claim, where the id stands as a word.
+/// A line for each message; those that something was found of come first.
 fn messages(
     scenario: &Scenario,
     verdict: &Verdict,
@@ -299,14 +299,13 @@ fn messages(
         "<div class=\"axis\"><span>+{}</span><span>+{end}</span></div>",
         Moment::START
     )?;
-    // Those that something was found of come first.
-    let claims = verdict.findings.iter().map(|finding| &finding.claim);
-    let named: BTreeSet<&str> = claims
-        .flat_map(|claim| claim.split([' ', '(', ')']))
+    let findings = verdict.findings.iter();
+    let wrong: BTreeSet<&MessageId> = findings
+        .filter_map(|finding| finding.subject.message())
         .collect();
     let all = scenario.messages.iter();
     let (failed, others): (Vec<&Message>, Vec<&Message>) =
-        all.partition(|message| named.contains(&*message.id.0));
+        all.partition(|message| wrong.contains(&message.id));
     for message in failed.into_iter().chain(others).take(MOST_MESSAGES) {
         let own = attempts.get(&message.id).map_or(&[][..], Vec::as_slice);
         line(message, own, ends.get(&message.id).copied(), end, out)?;

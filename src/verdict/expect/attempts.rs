@@ -15,7 +15,7 @@ use crate::{
     outcome::AttemptResult,
     scenario::ExpectedAttempt,
     time::Moment,
-    verdict::{Finding, SenderKind, facts::DrillFacts},
+    verdict::{AttemptLists, Finding, SenderKind, Subject, facts::DrillFacts},
 };
 
 /// The least by which moments differ: the log has nanoseconds.
@@ -44,12 +44,20 @@ pub(super) fn sequence(
     if aligned(drill, id, extent, expected, observed) {
         return None;
     }
-    let observed = &observed[..shown];
-    let expected = expected.iter().map(ToString::to_string).collect();
-    let observed = observed.iter().map(ToString::to_string).collect();
-    let finding = finding(drill, format!("{what} of message {id}"), expected, observed);
+    let observed = observed[..shown].iter().copied();
+    let finding = finding(
+        drill,
+        Subject::of_message(id),
+        format!("{what} of message {id}"),
+        expected.iter().map(ToString::to_string).collect(),
+        observed.clone().map(ToString::to_string).collect(),
+    );
     Some(Finding {
         level: as_another_way(drill),
+        attempts: Some(AttemptLists {
+            expected: expected.to_vec(),
+            observed: observed.cloned().collect(),
+        }),
         ..finding
     })
 }

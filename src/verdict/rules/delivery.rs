@@ -23,7 +23,7 @@ use crate::{
     scenario::{Scenario, TlsPolicy},
     time::Moment,
     verdict::{
-        Finding, SenderKind,
+        Finding, SenderKind, Subject,
         dns_view::Exchangers,
         facts::{DrillFacts, MessageFacts},
     },
@@ -84,7 +84,7 @@ fn lost(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
         };
         return Some(broken(
             NOTHING_LOST,
-            Some(&message.id),
+            Subject::of_recipient(&message.id, &recipient.text),
             format!("an end for {recipient}"),
             vec![observed.to_owned()],
         ));
@@ -126,7 +126,7 @@ fn delivered_twice(facts: &MessageFacts<'_>, notes: &mut Vec<String>) -> Option<
         }
         return Some(broken(
             DELIVERED_ONCE,
-            Some(&message.id),
+            Subject::of_recipient(&message.id, &recipient.text),
             format!("one copy for {recipient}"),
             observed,
         ));
@@ -157,7 +157,7 @@ fn repeated_after_permanent(facts: &MessageFacts<'_>) -> Option<Finding> {
                 let observed = vec![attempt.to_string(), later.to_string()];
                 return Some(broken(
                     PERMANENT_IS_FINAL,
-                    Some(&message.id),
+                    Subject::of_recipient(&message.id, &recipient.text),
                     format!("no further attempt for {recipient}"),
                     observed,
                 ));
@@ -237,7 +237,7 @@ fn kept_for_nothing(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<
         if let Some(cause) = cause {
             return Some(broken(
                 PERMANENT_IS_RETURNED,
-                Some(&message.id),
+                Subject::of_message(&message.id),
                 "a notification soon after",
                 vec![cause, format!("returned +{at}")],
             ));
@@ -318,24 +318,24 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
         if drill.dns.may_be_nowhere(&recipient.domain, at) {
             continue;
         }
+        let subject = Subject::of_recipient(&message.id, &recipient.text);
         if let Some(last) = to_hop.last() {
             return Some(broken(
                 TRANSIENT_IS_RETRIED,
-                Some(&message.id),
+                subject,
                 "a retry",
                 vec![last.to_string(), format!("bounced +{at}")],
             ));
         }
         let observed = vec![format!("no attempt, and bounced +{at}")];
-        let id = Some(&message.id);
         let places = drill.dns.places(&recipient.domain, at);
         if places.are_unsettled() {
             let expected = "the message queued";
-            return Some(broken(FAILED_LOOKUP_DEFERS, id, expected, observed));
+            return Some(broken(FAILED_LOOKUP_DEFERS, subject, expected, observed));
         }
         if may_be_sent_plainly(drill, message) {
             let expected = format!("an attempt at a host of {}", recipient.domain);
-            return Some(broken(ROUTE_IS_TRIED, id, expected, observed));
+            return Some(broken(ROUTE_IS_TRIED, subject, expected, observed));
         }
     }
     None
@@ -395,7 +395,12 @@ fn retried_at_once(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<F
                 "{} later at the earliest",
                 crate::time::HumanDuration(shortest)
             );
-            return Some(broken(RETRY_WAITS, Some(&message.id), expected, observed));
+            return Some(broken(
+                RETRY_WAITS,
+                Subject::of_message(&message.id),
+                expected,
+                observed,
+            ));
         }
     }
     None
@@ -412,7 +417,7 @@ fn not_notified(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Find
         let back = back?;
         return Some(broken(
             NO_BOUNCE_OF_BOUNCE,
-            Some(&message.id),
+            Subject::of_message(&message.id),
             "nothing returned",
             vec![format!("a notification +{}", back)],
         ));
@@ -431,7 +436,7 @@ fn not_notified(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Find
     }
     Some(broken(
         SENDER_NOTIFIED,
-        Some(&message.id),
+        Subject::of_message(&message.id),
         format!("a notification for {from}"),
         vec!["none".to_owned()],
     ))

@@ -27,7 +27,7 @@ use crate::{
     scenario::Scenario,
     time::Moment,
     verdict::{
-        Finding, SenderKind,
+        Finding, SenderKind, Subject,
         dns_view::Exchangers,
         facts::{DrillFacts, MessageFacts},
         permitted::PermittedRoute,
@@ -98,14 +98,14 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
         .map(|hop| (hop, drill.dns.places(hop, attempt.at)))
         .collect();
     let observed = vec![attempt.to_string()];
-    let id = Some(&facts.message.id);
+    let subject = Subject::of_message(&facts.message.id);
     if places
         .iter()
         .any(|(_, places)| places.list_address(attempt.address))
     {
         return Some(broken(
             OWN_LEVEL,
-            id,
+            subject,
             "no attempt at the sender's own preference or a higher number",
             observed,
         ));
@@ -115,7 +115,7 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
             Exchangers::Null => {
                 return Some(broken(
                     NULL_MX,
-                    id,
+                    subject,
                     format!("no attempt: {hop} has a null MX"),
                     observed,
                 ));
@@ -123,7 +123,7 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
             Exchangers::Failed => {
                 return Some(broken(
                     FAILED_LOOKUP_DEFERS,
-                    id,
+                    subject,
                     format!("no attempt: the exchangers of {hop} are not known"),
                     observed,
                 ));
@@ -131,7 +131,7 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
             Exchangers::Mx(_) if attempt.hosts.contains(hop) => {
                 return Some(broken(
                     MX_OVER_ADDRESS,
-                    id,
+                    subject,
                     format!("an attempt at an exchanger of {hop}"),
                     observed,
                 ));
@@ -149,7 +149,7 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
     } else {
         format!("one of {}", allowed.join(", "))
     };
-    Some(broken(WITHIN_ROUTE, id, allowed, observed))
+    Some(broken(WITHIN_ROUTE, subject, allowed, observed))
 }
 
 /// The attempts of a message that may be for a next hop.
@@ -288,8 +288,8 @@ fn pass_order(
         let ways: Option<Vec<String>> = views.iter().filter_map(passed_over).collect();
         if let Some(expected) = ways.and_then(|ways| ways.into_iter().next()) {
             let observed = pass.iter().map(ToString::to_string).collect();
-            let id = Some(&facts.message.id);
-            return Some(broken(PREFERENCE_ORDER, id, expected, observed));
+            let subject = Subject::of_message(&facts.message.id);
+            return Some(broken(PREFERENCE_ORDER, subject, expected, observed));
         }
     }
     None
@@ -358,9 +358,14 @@ fn second_candidate(
             return Some(match only.is_guessed() {
                 true => {
                     let observed = format!("{only}, for {id} or a message like it");
-                    broken(NEXT_CANDIDATE, None, expected, vec![observed])
+                    broken(NEXT_CANDIDATE, Subject::Drill, expected, vec![observed])
                 }
-                false => broken(NEXT_CANDIDATE, Some(id), expected, vec![only.to_string()]),
+                false => broken(
+                    NEXT_CANDIDATE,
+                    Subject::of_message(id),
+                    expected,
+                    vec![only.to_string()],
+                ),
             });
         }
     }
@@ -427,7 +432,13 @@ impl Equals {
             let host = missed.filter(|_| enough)?;
             let expected = format!("some of {} first attempts at {host}", shared.attempts);
             let observed = vec!["none".to_owned()];
-            Some(broken(EQUALS_SHARE, None, expected, observed))
+            let host = Host::Name(host.clone());
+            Some(broken(
+                EQUALS_SHARE,
+                Subject::Share { host },
+                expected,
+                observed,
+            ))
         })
     }
 }

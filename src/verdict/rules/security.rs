@@ -12,7 +12,7 @@ use crate::{
     scenario::{PolicyRow, Scenario, TlsPolicy, policy_host},
     time::Moment,
     verdict::{
-        Finding,
+        Finding, Subject,
         facts::{DrillFacts, MessageFacts},
     },
 };
@@ -62,7 +62,7 @@ fn unprotected(drill: &DrillFacts<'_>, message: &Message, attempt: &Attempt) -> 
     let expected = format!("TLS, and a host that may be used, as {demanded_by} ask");
     Some(broken(
         TLS_KEPT,
-        Some(&message.id),
+        Subject::of_message(&message.id),
         expected,
         vec![attempt.to_string()],
     ))

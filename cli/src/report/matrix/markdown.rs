@@ -10,7 +10,10 @@ use super::{
     plain::{address, anchor, escaped, path, script},
     reasons,
 };
-use crate::conform::matrix::{Grade, Judged, Matrix, MatrixRow, statements};
+use crate::conform::{
+    matrix::{Grade, Judged, Matrix, MatrixRow, statements},
+    run_error::Difference,
+};
 
 /// A page for a repository.
 pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
@@ -138,13 +141,12 @@ fn because(cell: &Judged, grade: Grade) -> String {
     let mut claims: Vec<String> = claims
         .map(|finding| match &finding.rule {
             Some(rule) => format!("rule {rule}"),
-            None if finding.observed.len() == 1 && finding.expected.len() == 1 => format!(
-                "{}: {} instead of {}",
-                finding.claim,
-                without_moment(&finding.observed[0]),
-                without_moment(&finding.expected[0])
-            ),
-            None => finding.claim.clone(),
+            None => match &finding.difference {
+                Some(Difference { expected, observed }) => {
+                    format!("{}: {observed} instead of {expected}", finding.claim)
+                }
+                None => finding.claim.clone(),
+            },
         })
         .collect();
     let more = claims.len().saturating_sub(3);
@@ -162,11 +164,6 @@ fn because(cell: &Judged, grade: Grade) -> String {
         true => setting,
         false => format!(": {}{setting}", escaped(&claims.join("; "))),
     }
-}
-
-/// A line about an attempt, without when it was.
-fn without_moment(line: &str) -> &str {
-    line.rsplit_once(" +").map_or(line, |(line, _)| line)
 }
 
 /// For each server, what somebody needs to set it up the same way.
@@ -225,8 +222,8 @@ mod tests {
         let text = || text.to_owned();
         let evidence = json!({
             "version": text(), "trouble": null, "notes": [], "endings": [], "attempts": [],
-            "findings": [{ "claim": text(), "rule": null, "level": "MUST", "cites": [text()], "expected": [text()],
-                "observed": [text()], "because": [] }],
+            "findings": [{ "subject": null, "claim": text(), "rule": null, "level": "MUST", "cites": [text()], "expected": [text()],
+                "observed": [text()], "difference": { "expected": text(), "observed": text() } }],
             "sampled": 0, "counts": [], "log": [], "returned": [], "syslog": "", "said": "", "seconds": 0.0,
         });
         let judged = |grade| Judged {
