@@ -98,14 +98,19 @@ pub fn nearest<'a>(found: &str, allowed: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, value)| value)
 }
 
+/// The end of a message that proposes the allowed value nearest to what was found; nothing if none is near.
+pub fn did_you_mean(near: Option<&str>) -> String {
+    near.map_or(String::new(), |near| format!("; did you mean {near:?}?"))
+}
+
 /// The message about a word that is not one of the allowed ones, which it lists.
 pub fn not_allowed(found: &str, what: &str, allowed: &[&str]) -> String {
-    match nearest(found, allowed.iter().copied()) {
-        Some(value) => format!(
-            "found {found:?}, expected {what}; did you mean {value:?}? ({})",
-            allowed.join(", ")
-        ),
-        None => format!("found {found:?}, expected {what}: {}", allowed.join(", ")),
+    let near = nearest(found, allowed.iter().copied());
+    let (hint, all) = (did_you_mean(near), allowed.join(", "));
+    if near.is_some() {
+        format!("found {found:?}, expected {what}{hint} ({all})")
+    } else {
+        format!("found {found:?}, expected {what}: {all}")
     }
 }
 

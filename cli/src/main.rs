@@ -7,8 +7,8 @@ mod command;
 mod commands;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod conform;
-#[cfg(all(target_os = "linux", feature = "private-network"))]
 mod parallel;
+mod progress;
 mod report;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod sandbox;

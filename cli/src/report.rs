@@ -12,6 +12,7 @@ pub(crate) mod json;
 mod junit;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod matrix;
+pub(crate) mod table;
 mod text;
 mod timeline;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{Lab, LabState, serving::block_on};
 use crate::{
-    diagnostic::{Invalid, nearest},
+    diagnostic::{Invalid, did_you_mean, nearest},
     event::EventKind,
     fault::{Effect, Failure, Fault, Host, QueryEffect, Stage},
     name::Domain,
@@ -154,8 +154,7 @@ impl Lab {
         if receivers.any(|receiver| host.covers(receiver.address, &receiver.names)) {
             return Ok(host);
         }
-        let hint =
-            nearest(text, names).map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let hint = did_you_mean(nearest(text, names));
         let message = format!("found host {text:?}, expected one that a record names{hint}");
         Err(message.into())
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use hickory_proto::rr::{RData, Record, RecordType};
 
 use super::Scenario;
-use crate::diagnostic::nearest;
+use crate::diagnostic::{did_you_mean, nearest};
 use crate::{
     fault::Failure,
     name::Domain,
@@ -36,13 +36,13 @@ impl Scenario {
                     .iter()
                     .any(|to| to.eq_ignore_ascii_case(recipient)) =>
                 {
-                    let hint = hint(nearest(recipient, recipients.iter().copied()));
+                    let hint = did_you_mean(nearest(recipient, recipients.iter().copied()));
                     notes.push(format!(
                         "the fault \"{fault}\" can never apply: nothing is sent to {recipient}{hint}"
                     ));
                 }
                 Failure::Query { name, .. } if !asked.contains(name) => {
-                    let hint = hint(nearest_name(name, &names).as_deref());
+                    let hint = did_you_mean(nearest_name(name, &names).as_deref());
                     notes.push(format!(
                         "the fault \"{fault}\" may never apply: no message of the drill leads to {name}{hint}"
                     ));
@@ -122,9 +122,4 @@ impl Scenario {
         names.extend(further);
         names
     }
-}
-
-/// The end of a sentence that proposes a name.
-fn hint(near: Option<&str>) -> String {
-    near.map_or(String::new(), |near| format!("; did you mean {near:?}?"))
 }

@@ -6,7 +6,7 @@
 
 use std::{
     fs,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -15,8 +15,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     CommandOutcome, at, output,
@@ -31,6 +29,7 @@ use crate::{
         packages,
         suite::{Subject, Suite},
     },
+    parallel, progress,
     report::matrix,
     signals,
 };
@@ -89,7 +88,8 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
             files.push((path, output::create(path)?, format));
         }
     }
-    let bar = progress(suite.scenarios.len() * suite.servers.len());
+    let cells = suite.scenarios.len() * suite.servers.len();
+    let bar = progress::bar(cells as u64, "{pos}/{len} drills, {eta} to go  {msg}");
     let matrix = suite.play(|server, scenario, judged| {
         bar.inc(1);
         bar.set_message(format!("{} {}", server.id, scenario.name));
@@ -113,7 +113,7 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
 
 /// How many drills are played at once, unless the user says so.
 pub(crate) fn usual_jobs() -> usize {
-    thread::available_parallelism().map_or(1, usize::from) * DRILLS_PER_CORE
+    parallel::cores() * DRILLS_PER_CORE
 }
 
 /// Lets an interrupt end the drills that are under way; the matrix has what was played by then.
@@ -199,14 +199,4 @@ fn is_adapter(path: &Path) -> io::Result<bool> {
     let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
     let key = |line: &str| line.split('=').next().map(str::trim) == Some("configure");
     Ok(text.lines().any(key))
-}
-
-/// A bar on the terminal; none where standard error is no terminal.
-fn progress(count: usize) -> ProgressBar {
-    if !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {eta} to go  {msg}")
-        .expect("a valid template");
-    ProgressBar::new(count as u64).with_style(style)
 }

@@ -5,21 +5,19 @@
 
 use std::{
     fs, io,
-    num::NonZero,
     path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
-        mpsc,
     },
-    thread,
     time::Instant,
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::{CommandOutcome, at, say};
 use crate::{
+    parallel, progress,
     report::{DrillEnd, DrillReport, Report, Style, TextReport},
     signals,
 };
@@ -63,9 +61,7 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<CommandOutcome> {
     let begun = Instant::now();
     let folder = &args.write;
     fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
-    let bar = ProgressBar::with_draw_target(Some(args.cases), ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} drills, {per_sec}, {eta} to go");
-    bar.set_style(style.expect("a valid template"));
+    let bar = progress::bar(args.cases, "{pos}/{len} drills, {per_sec}, {eta} to go");
     let stopped = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&stopped);
     signals::when_asked_to_end(move || stop.store(true, Ordering::SeqCst))?;
@@ -123,52 +119,44 @@ fn search(
     bar: &ProgressBar,
     stopped: &AtomicBool,
 ) -> io::Result<Option<RandomDrill>> {
-    let end = args.seed.saturating_add(args.cases);
-    let next = AtomicU64::new(args.seed);
+    // No number is beyond the greatest there is.
+    let cases = args.cases.min(u64::MAX - args.seed);
+    let number = |index: usize| args.seed + index as u64;
     // Beyond the lowest number that failed nothing needs to be played any more.
     let lowest = AtomicU64::new(u64::MAX);
-    let (done, finished) = mpsc::channel();
-    let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            let done = done.clone();
-            let (next, lowest) = (&next, &lowest);
-            scope.spawn(move || {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    let is_needless = number >= end || number > lowest.load(Ordering::Relaxed);
-                    if is_needless || stopped.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    let case = RandomDrill::new(number);
-                    let broken = case
-                        .scenario()
-                        .map_err(io::Error::other)
-                        .and_then(|scenario| play(&scenario, args))
-                        .map(|run| !run.verdict.passed());
-                    if !matches!(broken, Ok(false)) {
-                        lowest.fetch_min(number, Ordering::Relaxed);
-                    }
-                    if done
-                        .send((number, broken.map(|broken| broken.then_some(case))))
-                        .is_err()
-                    {
-                        return;
-                    }
+    let work = |index: usize| {
+        let number = number(index);
+        if number > lowest.load(Ordering::Relaxed) || stopped.load(Ordering::SeqCst) {
+            return None;
+        }
+        let case = RandomDrill::new(number);
+        let broken = case
+            .scenario()
+            .map_err(io::Error::other)
+            .and_then(|scenario| play(&scenario, args))
+            .map(|run| !run.verdict.passed());
+        if !matches!(broken, Ok(false)) {
+            lowest.fetch_min(number, Ordering::Relaxed);
+        }
+        Some(broken.map(|broken| broken.then_some(case)))
+    };
+    let mut failed: Option<RandomDrill> = None;
+    let mut trouble = None;
+    let cases = usize::try_from(cases).unwrap_or(usize::MAX);
+    parallel::each_while(cases, parallel::cores(), work, |_, played| {
+        bar.inc(1);
+        match played {
+            Ok(Some(case)) => {
+                let is_lower = |known: &RandomDrill| case.number() < known.number();
+                if failed.as_ref().is_none_or(is_lower) {
+                    failed = Some(case);
                 }
-            });
-        }
-        drop(done);
-        let mut failed: Option<(u64, RandomDrill)> = None;
-        for (number, broken) in finished {
-            bar.inc(1);
-            let Some(case) = broken? else { continue };
-            if failed.as_ref().is_none_or(|(known, _)| number < *known) {
-                failed = Some((number, case));
             }
+            Ok(None) => {}
+            Err(error) => drop(trouble.get_or_insert(error)),
         }
-        Ok(failed.map(|(_, case)| case))
-    })
+    });
+    trouble.map_or(Ok(failed), Err)
 }
 
 fn play(scenario: &Arc<Scenario>, args: &FuzzArgs) -> io::Result<Run> {

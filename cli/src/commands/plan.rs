@@ -8,7 +8,13 @@ use super::{
     CommandOutcome, PlanFormat,
     records::{self, Looked},
 };
+use crate::report::table::{self, Align, Column};
 use mxdrill::plan::{Plan, Planned, RouteKind};
+
+/// The width of a preference, which is at most 65535.
+const PREFERENCE: usize = 5;
+/// The width of a share, which is at most `100.0 %`.
+const SHARE: usize = 7;
 
 pub(crate) const PLAN_NOTES: &str = "\
 Percentages are of the mail that comes to a level: all of it to the first, to the others what the ones
@@ -69,22 +75,23 @@ fn write(out: &mut impl Write, plan: &Plan, from: &str) -> io::Result<()> {
         RouteKind::Unknown => "waits: its MX records are not known",
     };
     writeln!(out, "Mail for {} {kind} ({from})", plan.domain)?;
-    let width = |text: &dyn Fn(&Planned) -> String| {
-        let all = plan.levels.iter().flat_map(|level| &level.exchangers);
-        all.map(|planned| text(planned).len()).max().unwrap_or(0)
-    };
     let host = |planned: &Planned| match &planned.alias_of {
         Some(target) => format!("{} (an alias of {target})", planned.host),
         None => planned.host.to_string(),
     };
-    let host_width = width(&host);
+    let all = plan.levels.iter().flat_map(|level| &level.exchangers);
+    let columns = [
+        Column::new(Align::Right, PREFERENCE),
+        Column::new(Align::Right, SHARE),
+        Column::fitting(Align::Left, all.map(host)),
+    ];
     let mut first = true;
     for level in &plan.levels {
-        let mut preference = format!("{:>5}", level.preference);
+        let mut preference = level.preference.to_string();
         for planned in &level.exchangers {
             let share = match planned.usable {
-                true => format!("{:>5.1} %", planned.share * 100.0),
-                false => "      -".to_owned(),
+                true => format!("{:.1} %", planned.share * 100.0),
+                false => "-".to_owned(),
             };
             let addresses: Vec<String> =
                 planned.addresses.iter().map(ToString::to_string).collect();
@@ -95,12 +102,10 @@ fn write(out: &mut impl Write, plan: &Plan, from: &str) -> io::Result<()> {
                     false => format!("{told} ({note})"),
                 };
             }
-            writeln!(
-                out,
-                "  {preference}  {share}  {:<host_width$}  {told}",
-                host(planned)
-            )?;
-            preference = " ".repeat(5);
+            let cells = [preference, share, host(planned), told];
+            writeln!(out, "  {}", table::line(&columns, "  ", cells))?;
+            // It stands at the first exchanger of its level.
+            preference = String::new();
         }
         let usable = level.exchangers.iter().any(|planned| planned.usable);
         first &= !usable;

@@ -5,17 +5,16 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, IsTerminal},
+    io,
+    ops::ControlFlow,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
         mpsc::{self, SyncSender},
     },
-    thread,
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::{
     Format,
@@ -23,6 +22,7 @@ use super::{
     run_args::{NetworkArg, RunArgs, again},
 };
 use crate::{
+    parallel, progress,
     report::{DrillEnd, DrillReport, Shown, TimelineLog, TimelineSection},
     signals,
 };
@@ -80,7 +80,6 @@ struct Playing {
     args: RunArgs,
     shown: Shown,
     progress: ProgressBar,
-    next: AtomicUsize,
     turn: Arc<NextDrill>,
 }
 
@@ -92,25 +91,21 @@ pub(crate) fn play_all(
     shown: Shown,
     mut each: impl FnMut(Announced) -> io::Result<()>,
 ) -> io::Result<PlayEnd> {
-    let workers = thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(scenarios.len().max(1));
+    let workers = parallel::cores().min(scenarios.len().max(1));
     // Whoever has much to say waits for it to be written.
     let (tell, told) = mpsc::sync_channel(2 * workers);
     let playing = Arc::new(Playing {
         scenarios: scenarios.to_vec(),
         args: args.clone(),
         shown,
-        progress: progress(args, scenarios),
-        next: AtomicUsize::new(0),
+        progress: bar(args, scenarios),
         turn: Arc::default(),
     });
     listen(tell.clone())?;
-    for _ in 0..workers {
-        let (tell, playing) = (tell.clone(), Arc::clone(&playing));
-        // They end by themselves, or with the process: nothing that is interrupted is waited for.
-        thread::Builder::new().spawn(move || playing.work(&tell))?;
-    }
+    let player = Arc::clone(&playing);
+    // Nothing that is interrupted is waited for.
+    let work = move |index| player.work(index, &tell);
+    parallel::unattended(scenarios.len(), workers, work)?;
     let Playing { progress, turn, .. } = &*playing;
     let mut early = BTreeMap::new();
     let mut wanted = 0;
@@ -138,18 +133,13 @@ pub(crate) fn play_all(
 }
 
 impl Playing {
-    /// Plays drill after drill, until there is none left or nobody to be told.
-    fn work(&self, tell: &SyncSender<Said>) {
-        loop {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            if index >= self.scenarios.len() {
-                return;
-            }
-            self.turn.come_near(index);
-            let finished = Box::new(self.play(index, tell));
-            if tell.send(Said::Finished(index, finished)).is_err() {
-                return;
-            }
+    /// Plays a drill once it is near its turn; no further one if there is nobody to be told.
+    fn work(&self, index: usize, tell: &SyncSender<Said>) -> ControlFlow<()> {
+        self.turn.come_near(index);
+        let finished = Box::new(self.play(index, tell));
+        match tell.send(Said::Finished(index, finished)) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(_) => ControlFlow::Break(()),
         }
     }
 
@@ -266,18 +256,16 @@ fn listen(tell: SyncSender<Said>) -> io::Result<()> {
 }
 
 /// A bar on the terminal, for long runs only: of messages, of which a drill may have a million.
-fn progress(args: &RunArgs, scenarios: &[Arc<Scenario>]) -> ProgressBar {
+fn bar(args: &RunArgs, scenarios: &[Arc<Scenario>]) -> ProgressBar {
     let messages: usize = scenarios.iter().map(|one| one.messages.len()).sum();
     let long = args.network == Some(NetworkArg::Loopback)
         || scenarios.len() > MANY_DRILLS
         || messages > MANY_MESSAGES;
-    if !long || args.format != Format::Text || !io::stderr().is_terminal() {
+    if !long || args.format != Format::Text {
         return ProgressBar::hidden();
     }
-    let style =
-        ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} messages, {eta} to go")
-            .expect("a valid template");
-    let bar = ProgressBar::new(messages as u64).with_style(style);
+    let behind = "{human_pos}/{human_len} messages, {eta} to go";
+    let bar = progress::bar(messages as u64, behind);
     bar.enable_steady_tick(PATIENCE / 5);
     bar
 }

@@ -12,7 +12,10 @@ use super::{
     records::{self, Looked},
     say, written,
 };
-use crate::report::{Shown, TimelineLog, TimelinePage, TimelineSection};
+use crate::report::{
+    Shown, TimelineLog, TimelinePage, TimelineSection,
+    table::{self, Align, Column},
+};
 use mxdrill::{
     name::Domain,
     rehearse::{MESSAGES, Rehearsed, file_name, rehearse},
@@ -202,27 +205,18 @@ fn table(out: &mut impl Write, drills: &[Rehearsed]) -> io::Result<()> {
         "returned",
         "who takes the mail",
     ];
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.chain([heads[column].len()]).max().unwrap_or(0)
+    let column = |index: usize, align| {
+        let cells = rows.iter().map(|row| &*row[index]);
+        Column::fitting(align, cells.chain([heads[index]]))
     };
-    let widths = [width(0), width(1), width(2)];
-    let mut line = |cells: [&str; 4]| {
-        writeln!(
-            out,
-            "{:<w0$}  {:>w1$}  {:>w2$}  {}",
-            cells[0],
-            cells[1],
-            cells[2],
-            cells[3],
-            w0 = widths[0],
-            w1 = widths[1],
-            w2 = widths[2]
-        )
-    };
-    line(heads)?;
+    let columns = [
+        column(0, Align::Left),
+        column(1, Align::Right),
+        column(2, Align::Right),
+    ];
+    writeln!(out, "{}", table::line(&columns, "  ", heads))?;
     for row in &rows {
-        line(row.each_ref().map(String::as_str))?;
+        writeln!(out, "{}", table::line(&columns, "  ", row))?;
     }
     let lossy: Vec<&str> = drills
         .iter()

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use toml::Spanned;
 
 use super::{eligibility::Feature, scenario_ref::ScenarioRef};
-use mxdrill::diagnostic::{Mistake, Mistakes};
+use mxdrill::diagnostic::{Mistake, Mistakes, did_you_mean, nearest};
 
 /// The adapters that come with mxdrill, in the program itself: it works without its source.
 static BUNDLED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/src/conform/adapters");
@@ -219,8 +219,7 @@ impl Adapter {
             return Ok(bundled.swap_remove(index));
         }
         let names: Vec<&str> = bundled.iter().map(|(id, _)| id.as_str()).collect();
-        let near = mxdrill::diagnostic::nearest(&asked, names.iter().copied());
-        let hint = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let hint = did_you_mean(nearest(&asked, names.iter().copied()));
         let text = format!(
             "found MTA {word:?}, expected one of {} or the path of an adapter (*.toml){hint}",
             names.join(", ")

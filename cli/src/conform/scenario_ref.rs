@@ -7,6 +7,8 @@ use std::{fmt, sync::LazyLock};
 
 use serde::{Deserialize, Serialize};
 
+use mxdrill::diagnostic::{did_you_mean, nearest};
+
 /// The names of all bundled scenarios, such as `rfc5321/hundred_exchangers`, in order.
 static BUNDLED: LazyLock<Vec<String>> = LazyLock::new(|| {
     let files = mxdrill::bundled::files().into_iter();
@@ -60,8 +62,7 @@ impl ScenarioRef {
         };
         let shown = self.to_string();
         let names = BUNDLED.iter().map(String::as_str);
-        let near = mxdrill::diagnostic::nearest(&shown, names);
-        let hint = near.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let hint = did_you_mean(nearest(&shown, names));
         Some(format!("found {shown:?}, expected {expected}{hint}"))
     }
 }

@@ -12,7 +12,10 @@ use std::{
 
 use anstyle::{AnsiColor, Style as Ansi};
 
-use super::{DrillEnd, DrillReport, Report, RunCounts, first_findings};
+use super::{
+    DrillEnd, DrillReport, Report, RunCounts, first_findings,
+    table::{self, Align, Column},
+};
 use mxdrill::{diagnostic::Mistakes, drill::Run, verdict::Finding, visible::visible};
 
 /// How much is written.
@@ -236,25 +239,14 @@ const MAX_LINES: usize = 20;
 fn side_by_side(expected: &[String], observed: &[String]) -> Vec<String> {
     let expected = shortened(expected);
     let observed = shortened(observed);
-    let width = expected
-        .iter()
-        .map(|line| line.chars().count())
-        .max()
-        .unwrap_or(0)
-        .max("expected".len());
-    let rows = expected.len().max(observed.len());
     let cell = |lines: &[String], row: usize| lines.get(row).cloned().unwrap_or_default();
-    let heading = format!("{:<width$} | {}", "expected", "observed");
-    let lines = (0..rows).map(|row| {
-        format!(
-            "{:<width$} | {}",
-            cell(&expected, row),
-            cell(&observed, row)
-        )
-    });
-    std::iter::once(heading)
-        .chain(lines)
-        .map(|line| line.trim_end().to_owned())
+    let rows = expected.len().max(observed.len());
+    let rows = (0..rows).map(|row| [cell(&expected, row), cell(&observed, row)]);
+    let heads = ["expected", "observed"].map(str::to_owned);
+    let all = std::iter::once(heads).chain(rows);
+    let left = all.clone().map(|[expected, _]| expected);
+    let columns = [Column::fitting(Align::Left, left)];
+    all.map(|cells| table::line(&columns, " | ", cells))
         .collect()
 }
 

@@ -13,7 +13,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::diagnostic::{Mistake, Mistakes, nearest};
+use crate::diagnostic::{Mistake, Mistakes, did_you_mean, nearest};
 
 /// The text of a file, and the mistakes found in it so far.
 pub(super) struct Document<'a> {
@@ -175,8 +175,7 @@ impl<'d, 'a> Table<'d, 'a> {
             let name: &str = key.get_ref();
             if !known.contains(&name) {
                 has_unknown = true;
-                let hint = nearest(name, known.iter().copied())
-                    .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+                let hint = did_you_mean(nearest(name, known.iter().copied()));
                 doc.mistake(
                     key.span().start,
                     format!(

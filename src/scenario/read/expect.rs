@@ -12,7 +12,7 @@ use super::{
     words::{HostNames, moment, word},
 };
 use crate::{
-    diagnostic::{nearest, not_allowed},
+    diagnostic::{did_you_mean, nearest, not_allowed},
     fault::Host,
     mail::{Mailbox, Message, MessageId},
     outcome::{AttemptResult, Outcome},
@@ -97,8 +97,7 @@ pub(in crate::scenario) fn ids_meant(name: &str, messages: &[Message]) -> Vec<Me
 /// searched for a near one.
 fn unknown_key(name: &str, messages: &[Message]) -> String {
     let ids = messages.iter().map(|message| &*message.id.0).take(1000);
-    let hint = nearest(name, ids.chain(TOTAL_KEYS))
-        .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+    let hint = did_you_mean(nearest(name, ids.chain(TOTAL_KEYS)));
     format!(
         "found key {name:?}, expected the id of a message or a total ({}){hint}",
         TOTAL_KEYS.join(", ")

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use hickory_proto::rr::RecordType;
 
 use crate::{
-    diagnostic::{nearest, not_allowed},
+    diagnostic::{did_you_mean, nearest, not_allowed},
     fault::Host,
 };
 use crate::{
@@ -117,7 +117,7 @@ impl HostNames {
             )
             .map(str::to_owned),
         };
-        let hint = hint.map_or(String::new(), |near| format!("; did you mean {near:?}?"));
+        let hint = did_you_mean(hint.as_deref());
         Err(format!(
             "found host {text:?}, expected one that a record names{hint}"
         ))

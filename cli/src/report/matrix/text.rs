@@ -9,7 +9,10 @@ use std::{
 use anstyle::{AnsiColor, Style};
 
 use super::reasons;
-use crate::conform::matrix::{Grade, Matrix, MatrixRow};
+use crate::{
+    conform::matrix::{Grade, Matrix, MatrixRow},
+    report::table::{self, Align, Column},
+};
 
 /// The width of a column in characters, which the longest grade fits into.
 const WIDTH: usize = 12;
@@ -18,15 +21,21 @@ const MOST_REASONS: usize = 4;
 
 /// A table for the terminal.
 pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
-    let names = matrix.rows.iter().map(|row| row.name().len() + 2);
-    let width = names.max().unwrap_or(0);
+    let names = matrix.rows.iter().map(indented);
+    let mut columns = vec![Column::fitting(Align::Left, names)];
+    columns.extend(
+        matrix
+            .columns
+            .iter()
+            .map(|_| Column::new(Align::Left, WIDTH)),
+    );
+    let mut line = |head: String, cells: Vec<(String, Style)>| {
+        let cells = std::iter::once((head, Style::new())).chain(cells);
+        writeln!(out, "{}", table::coloured_line(&columns, " ", cells))
+    };
     let heads = matrix.columns.iter();
-    line(
-        out,
-        width,
-        "",
-        heads.map(|column| (column.id.clone(), None)),
-    )?;
+    let heads = heads.map(|column| (column.id.clone(), Style::new()));
+    line(String::new(), heads.collect())?;
     let mut groups: BTreeMap<&str, Vec<&MatrixRow>> = BTreeMap::new();
     for row in &matrix.rows {
         groups.entry(row.group()).or_default().push(row);
@@ -38,18 +47,19 @@ pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
                 rows.iter().filter(with).count()
             };
             let fit = rows.len() - with(Grade::Unfit);
-            (format!("{} of {fit} pass", with(Grade::Pass)), None)
+            let told = format!("{} of {fit} pass", with(Grade::Pass));
+            (told, Style::new())
         });
         let group = if group.is_empty() { "drills" } else { group };
-        line(out, width, group, tallies)?;
+        line(group.to_owned(), tallies.collect())?;
         let is_plain = |row: &&&MatrixRow| {
             let mut cells = row.cells.iter();
             cells.all(|cell| cell.grade <= Grade::Informs)
         };
         for row in rows.iter().filter(|row| !is_plain(row)) {
             let grades = row.cells.iter();
-            let grades = grades.map(|cell| (cell.grade.to_string(), Some(cell.grade)));
-            line(out, width, &format!("  {}", row.name()), grades)?;
+            let grades = grades.map(|cell| (cell.grade.to_string(), colour(cell.grade)));
+            line(indented(row), grades.collect())?;
         }
     }
     details(matrix, out)?;
@@ -71,20 +81,9 @@ pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
-/// A line of the table: cells in the colour of their grade, nothing after the last one.
-fn line(
-    out: &mut impl Write,
-    width: usize,
-    head: &str,
-    cells: impl Iterator<Item = (String, Option<Grade>)>,
-) -> io::Result<()> {
-    let mut text = format!("{head:<width$}");
-    for (cell, grade) in cells {
-        let style = grade.map_or(Style::new(), colour);
-        let padding = WIDTH.saturating_sub(cell.len());
-        text.push_str(&format!(" {style}{cell}{style:#}{:padding$}", ""));
-    }
-    writeln!(out, "{}", text.trim_end())
+/// The name of a drill below its group.
+fn indented(row: &MatrixRow) -> String {
+    format!("  {}", row.name())
 }
 
 /// What is wrong below the table, a paragraph for each cell.
