@@ -129,6 +129,7 @@ pub mod time;
 pub(crate) mod tls;
 pub mod verdict;
 pub mod visible;
+mod words;
 pub mod zone;
 
 pub use self::{

@@ -18,8 +18,6 @@ mod records;
 mod tlsa;
 mod unseen;
 
-use std::fmt;
-
 use serde::Serialize;
 
 pub use self::{
@@ -29,27 +27,20 @@ pub use self::{
 use crate::{
     name::Domain,
     records::{DomainRecords, Location, Source},
+    words::words,
 };
 
-/// How bad a finding is, from mild to bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Worth knowing; nothing has to be done.
-    Info,
-    /// Mail may be lost or delayed one day, as when a host fails.
-    Warning,
-    /// Mail is lost or delayed now, or what is written has no effect.
-    Error,
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        })
+words! {
+    /// How bad a finding is, from mild to bad.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+    #[serde(rename_all = "lowercase")]
+    pub enum Severity {
+        /// Worth knowing; nothing has to be done.
+        Info = "info",
+        /// Mail may be lost or delayed one day, as when a host fails.
+        Warning = "warning",
+        /// Mail is lost or delayed now, or what is written has no effect.
+        Error = "error",
     }
 }
 

@@ -22,7 +22,7 @@ const FURTHER: [(Flaw, &str, &str); 2] = [
 ];
 
 fn controls() -> impl Iterator<Item = (Flaw, &'static str, &'static str)> {
-    let own = Flaw::ALL.into_iter().map(|(_, flaw)| {
+    let own = Flaw::ALL.into_iter().map(|flaw| {
         let control = flaw.control();
         (flaw, control.drill, control.rule)
     });

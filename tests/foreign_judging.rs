@@ -63,7 +63,7 @@ fn the_reference_sender_passes_every_drill_in_silence() {
 #[test]
 fn every_flaw_is_caught_in_silence() {
     let all: BTreeMap<String, Arc<Scenario>> = bundled().collect();
-    for (word, flaw) in Flaw::ALL {
+    for flaw in Flaw::ALL {
         let control = flaw.control();
         let scenario = &all[control.drill];
         let events = reference(scenario, Reference::with_flaw(flaw)).expect("the drill ran");
@@ -73,7 +73,7 @@ fn every_flaw_is_caught_in_silence() {
             None => rules.any(|broken| broken == control.rule),
             Some(_) => !verdict.passed(),
         };
-        assert!(caught, "{word} {}\n{}", control.drill, explained(&verdict));
+        assert!(caught, "{flaw} {}\n{}", control.drill, explained(&verdict));
     }
 }
 

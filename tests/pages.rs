@@ -259,7 +259,7 @@ fn rules_page() -> String {
 fn breaking(rule: &Rule) -> impl Iterator<Item = (&'static str, mxdrill::sender::Control)> {
     let controls = Flaw::ALL
         .into_iter()
-        .map(|(name, flaw)| (name, flaw.control()));
+        .map(|flaw| (flaw.word(), flaw.control()));
     let rule = rule.name;
     controls.filter(move |(_, control)| control.rule == rule)
 }

@@ -60,7 +60,7 @@ fn a_seed_replays_a_drill_to_the_octet() {
 #[test]
 fn a_log_is_judged_alike_as_it_grows_and_as_a_whole() {
     // One that retries at once goes on for as many events as a drill may have.
-    let flaws = Flaw::ALL.iter().map(|(_, flaw)| *flaw);
+    let flaws = Flaw::ALL.into_iter();
     let flaws = flaws.filter(|flaw| *flaw != Flaw::RetriesAtOnce);
     let flawed = flaws.map(Reference::with_flaw);
     let senders: Vec<Reference> = flawed.chain([Reference::default()]).collect();
@@ -91,18 +91,18 @@ fn every_flaw_is_found_out_by_a_small_drill() {
     // Records of these drills never change, and none of their messages is kept for a day.
     let not_here = [Flaw::KeepsAnswers, Flaw::GivesUpAfterADay];
     let flaws = Flaw::ALL.into_iter();
-    for (name, flaw) in flaws.filter(|(_, flaw)| !not_here.contains(flaw)) {
+    for flaw in flaws.filter(|flaw| !not_here.contains(flaw)) {
         let fails =
             |scenario: &Arc<Scenario>| !play(scenario, Reference::with_flaw(flaw)).verdict.passed();
         let found = (0..HAYSTACK)
             .map(RandomDrill::new)
             .find(|case| fails(&scenario(case)));
         let small = found
-            .unwrap_or_else(|| panic!("{name} breaks no rule in {HAYSTACK} drills"))
+            .unwrap_or_else(|| panic!("{flaw} breaks no rule in {HAYSTACK} drills"))
             .shrunk(fails);
         assert!(
             small.exchangers() <= 3,
-            "{name} is shown by {} exchangers:\n{}",
+            "{flaw} is shown by {} exchangers:\n{}",
             small.exchangers(),
             small.text()
         );

@@ -139,6 +139,6 @@ pub(crate) fn give_up() {
 /// A flaw of the reference sender, by its name.
 pub(crate) fn flaw() -> impl clap::builder::TypedValueParser<Value = Flaw> {
     use clap::builder::{PossibleValuesParser, TypedValueParser};
-    PossibleValuesParser::new(Flaw::ALL.map(|(name, _)| name))
+    PossibleValuesParser::new(Flaw::ALL.map(Flaw::word))
         .try_map(|name| Flaw::named(&name).ok_or("no flaw"))
 }

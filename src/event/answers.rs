@@ -8,30 +8,32 @@ use std::{fmt, str::FromStr};
 use hickory_proto::op::ResponseCode;
 use serde::{Deserialize, Serialize};
 
-use crate::diagnostic::Invalid;
+use crate::{diagnostic::Invalid, words::words};
 
-/// How the name server answered a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum QueryOutcome {
-    /// NOERROR, with records of the type that was asked for, or aliases.
-    NoError,
-    /// NOERROR, without records of that type (RFC 2308 section 2.2).
-    NoData,
-    /// NXDOMAIN: the name does not exist.
-    NxDomain,
-    /// SERVFAIL: the server failed, for now.
-    ServFail,
-    /// REFUSED: the server does not want to answer this client.
-    Refused,
-    /// NOTIMP: the server does not know this kind of query.
-    NotImp,
-    /// FORMERR: the server could not read the query.
-    FormErr,
-    /// No answer was sent.
-    #[serde(rename = "no answer")]
-    Unanswered,
+words! {
+    /// How the name server answered a query.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    #[non_exhaustive]
+    pub enum QueryOutcome {
+        /// NOERROR, with records of the type that was asked for, or aliases.
+        NoError = "noerror",
+        /// NOERROR, without records of that type (RFC 2308 section 2.2).
+        NoData = "nodata",
+        /// NXDOMAIN: the name does not exist.
+        NxDomain = "nxdomain",
+        /// SERVFAIL: the server failed, for now.
+        ServFail = "servfail",
+        /// REFUSED: the server does not want to answer this client.
+        Refused = "refused",
+        /// NOTIMP: the server does not know this kind of query.
+        NotImp = "notimp",
+        /// FORMERR: the server could not read the query.
+        FormErr = "formerr",
+        /// No answer was sent.
+        #[serde(rename = "no answer")]
+        Unanswered = "no answer",
+    }
 }
 
 impl QueryOutcome {
@@ -57,21 +59,6 @@ impl QueryOutcome {
                 false
             }
         }
-    }
-}
-
-impl fmt::Display for QueryOutcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::NoError => "noerror",
-            Self::NoData => "nodata",
-            Self::NxDomain => "nxdomain",
-            Self::ServFail => "servfail",
-            Self::Refused => "refused",
-            Self::NotImp => "notimp",
-            Self::FormErr => "formerr",
-            Self::Unanswered => "no answer",
-        })
     }
 }
 

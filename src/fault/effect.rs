@@ -9,59 +9,40 @@ use crate::{
     diagnostic::{Invalid, not_allowed},
     reply::Reply,
     time::HumanDuration,
+    words::words,
 };
 
-/// A point in a session at which it can fail, in the order of a session.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// While the connection is made (TCP).
-    Connect,
-    /// The first reply of the server, before any command (RFC 5321 section 3.1).
-    Greeting,
-    /// EHLO, or HELO.
-    Helo,
-    /// STARTTLS and the handshake.
-    Starttls,
-    /// MAIL, which begins a transaction.
-    Mail,
-    /// RCPT, once for each recipient.
-    Rcpt,
-    /// DATA, before any content: the reply is 354.
-    Data,
-    /// While the content is received.
-    Content,
-    /// The final dot: with a positive reply the server accepts the message.
-    Dot,
-    /// QUIT, when the fate of all messages is settled.
-    Quit,
+words! {
+    /// A point in a session at which it can fail, in the order of a session.
+    #[derive(
+        Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    )]
+    #[serde(rename_all = "lowercase")]
+    pub enum Stage {
+        /// While the connection is made (TCP).
+        Connect = "connect",
+        /// The first reply of the server, before any command (RFC 5321 section 3.1).
+        Greeting = "greeting",
+        /// EHLO, or HELO.
+        Helo = "helo",
+        /// STARTTLS and the handshake.
+        Starttls = "starttls",
+        /// MAIL, which begins a transaction.
+        Mail = "mail",
+        /// RCPT, once for each recipient.
+        Rcpt = "rcpt",
+        /// DATA, before any content: the reply is 354.
+        Data = "data",
+        /// While the content is received.
+        Content = "content",
+        /// The final dot: with a positive reply the server accepts the message.
+        Dot = "dot",
+        /// QUIT, when the fate of all messages is settled.
+        Quit = "quit",
+    }
 }
 
 impl Stage {
-    /// Every stage, in the order of a session.
-    pub const ALL: [Self; 10] = [
-        Self::Connect,
-        Self::Greeting,
-        Self::Helo,
-        Self::Starttls,
-        Self::Mail,
-        Self::Rcpt,
-        Self::Data,
-        Self::Content,
-        Self::Dot,
-        Self::Quit,
-    ];
-
-    /// The word for it in scenario files and logs, such as `greeting`.
-    pub fn word(self) -> &'static str {
-        [
-            "connect", "greeting", "helo", "starttls", "mail", "rcpt", "data", "content", "dot",
-            "quit",
-        ][self as usize]
-    }
-
     /// The effects that a fault can have here, with an example where there is a number or a text.
     pub(crate) fn effects(self) -> &'static [&'static str] {
         match self {
@@ -98,12 +79,6 @@ impl Stage {
     }
 }
 
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
-    }
-}
-
 impl FromStr for Stage {
     type Err = Invalid;
 
@@ -115,38 +90,38 @@ impl FromStr for Stage {
 impl Stage {
     fn read(text: &str) -> Result<Self, String> {
         let words = Self::ALL.map(Self::word);
-        Self::ALL
-            .into_iter()
-            .find(|stage| stage.word() == text)
-            .ok_or_else(|| not_allowed(text, "a stage of a session", &words))
+        Self::named(text).ok_or_else(|| not_allowed(text, "a stage of a session", &words))
     }
 }
 
-/// What a fault makes a receiver do at a stage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Effect {
-    /// The connection is refused (RST to the SYN).
-    Refuse,
-    /// The SYN is never answered.
-    Timeout,
-    /// The connection ends with an RST.
-    Reset,
-    /// The connection ends in order (FIN) where a reply was due.
-    Close,
-    /// Nothing is answered any more, and the connection stays open.
-    Hang,
-    /// A line is sent that is no SMTP reply.
-    Garbage,
-    /// The session goes on after this long.
-    Delay(Duration),
-    /// The message is accepted, and the connection ends before the reply: the client cannot know.
-    LoseReply,
-    /// STARTTLS is not in the reply to EHLO.
-    NotOffered,
-    /// STARTTLS is answered with 220, and the handshake is broken off.
-    Break,
-    /// This reply is given instead of the usual one.
-    Reply(Reply),
+words! {
+    /// What a fault makes a receiver do at a stage.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub enum Effect {
+        /// The connection is refused (RST to the SYN).
+        Refuse = "refuse",
+        /// The SYN is never answered.
+        Timeout = "timeout",
+        /// The connection ends with an RST.
+        Reset = "reset",
+        /// The connection ends in order (FIN) where a reply was due.
+        Close = "close",
+        /// Nothing is answered any more, and the connection stays open.
+        Hang = "hang",
+        /// A line is sent that is no SMTP reply.
+        Garbage = "garbage",
+        /// The message is accepted, and the connection ends before the reply: the client cannot know.
+        LoseReply = "lose reply",
+        /// STARTTLS is not in the reply to EHLO.
+        NotOffered = "not offered",
+        /// STARTTLS is answered with 220, and the handshake is broken off.
+        Break = "break",
+        ;
+        /// The session goes on after this long.
+        Delay(Duration),
+        /// This reply is given instead of the usual one.
+        Reply(Reply),
+    }
 }
 
 impl Effect {
@@ -163,18 +138,11 @@ impl Effect {
     fn read(text: &str, stage: Stage) -> Result<Self, String> {
         let allowed = stage.effects();
         let expected = || not_allowed(text, &format!("an effect at stage {stage}"), allowed);
-        let word = |word: &str| text == word && allowed.contains(&word);
-        let effect = match text {
-            _ if word("refuse") => Self::Refuse,
-            _ if word("timeout") => Self::Timeout,
-            _ if word("reset") => Self::Reset,
-            _ if word("close") => Self::Close,
-            _ if word("hang") => Self::Hang,
-            _ if word("garbage") => Self::Garbage,
-            _ if word("lose reply") => Self::LoseReply,
-            _ if word("not offered") => Self::NotOffered,
-            _ if word("break") => Self::Break,
-            _ => match text.strip_prefix("delay ") {
+        let mut words = Self::WORDS.into_iter();
+        let known = words.find(|(word, _)| *word == text && allowed.contains(word));
+        let effect = match known {
+            Some((_, effect)) => effect,
+            None => match text.strip_prefix("delay ") {
                 Some(span) if allowed.contains(&"delay 3s") => Self::Delay(
                     span.trim()
                         .parse::<HumanDuration>()
@@ -198,17 +166,9 @@ impl Effect {
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refuse => f.write_str("refuse"),
-            Self::Timeout => f.write_str("timeout"),
-            Self::Reset => f.write_str("reset"),
-            Self::Close => f.write_str("close"),
-            Self::Hang => f.write_str("hang"),
-            Self::Garbage => f.write_str("garbage"),
             Self::Delay(span) => write!(f, "delay {}", HumanDuration(*span)),
-            Self::LoseReply => f.write_str("lose reply"),
-            Self::NotOffered => f.write_str("not offered"),
-            Self::Break => f.write_str("break"),
             Self::Reply(reply) => write!(f, "{reply}"),
+            other => f.write_str(other.fixed_word().unwrap_or_default()),
         }
     }
 }
@@ -225,30 +185,33 @@ pub enum Transport {
     Tcp,
 }
 
-/// What a fault makes the name server do with a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueryEffect {
-    /// It answers SERVFAIL.
-    ServFail,
-    /// It answers NXDOMAIN, whatever exists.
-    NxDomain,
-    /// It answers NOERROR without a record, whatever exists.
-    NoData,
-    /// Answered REFUSED.
-    Refused,
-    /// Answered NOTIMP.
-    NotImp,
-    /// Answered FORMERR.
-    FormErr,
-    /// It sends no answer.
-    Timeout,
-    /// Over UDP it answers with TC set and without records, so that the client has to ask again
-    /// over TCP.
-    Truncate,
-    /// It answers after this long.
-    Delay(Duration),
-    /// It answers with another id than the query has.
-    WrongId,
+words! {
+    /// What a fault makes the name server do with a query.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum QueryEffect {
+        /// It answers SERVFAIL.
+        ServFail = "servfail",
+        /// It answers NXDOMAIN, whatever exists.
+        NxDomain = "nxdomain",
+        /// It answers NOERROR without a record, whatever exists.
+        NoData = "nodata",
+        /// Answered REFUSED.
+        Refused = "refused",
+        /// Answered NOTIMP.
+        NotImp = "notimp",
+        /// Answered FORMERR.
+        FormErr = "formerr",
+        /// It sends no answer.
+        Timeout = "timeout",
+        /// Over UDP it answers with TC set and without records, so that the client has to ask again
+        /// over TCP.
+        Truncate = "truncate",
+        /// It answers with another id than the query has.
+        WrongId = "wrong id",
+        ;
+        /// It answers after this long.
+        Delay(Duration),
+    }
 }
 
 /// The words for them, as mistakes list them.
@@ -267,17 +230,10 @@ impl FromStr for QueryEffect {
 
 impl QueryEffect {
     fn read(text: &str) -> Result<Self, String> {
-        Ok(match text {
-            "servfail" => Self::ServFail,
-            "nxdomain" => Self::NxDomain,
-            "nodata" => Self::NoData,
-            "refused" => Self::Refused,
-            "notimp" => Self::NotImp,
-            "formerr" => Self::FormErr,
-            "timeout" => Self::Timeout,
-            "truncate" => Self::Truncate,
-            "wrong id" => Self::WrongId,
-            _ => match text.strip_prefix("delay ") {
+        let mut words = Self::WORDS.into_iter();
+        Ok(match words.find(|(word, _)| *word == text) {
+            Some((_, effect)) => effect,
+            None => match text.strip_prefix("delay ") {
                 Some(span) => Self::Delay(
                     span.trim()
                         .parse::<HumanDuration>()
@@ -294,15 +250,7 @@ impl fmt::Display for QueryEffect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delay(span) => write!(f, "delay {}", HumanDuration(*span)),
-            Self::ServFail => f.write_str("servfail"),
-            Self::NxDomain => f.write_str("nxdomain"),
-            Self::NoData => f.write_str("nodata"),
-            Self::Refused => f.write_str("refused"),
-            Self::NotImp => f.write_str("notimp"),
-            Self::FormErr => f.write_str("formerr"),
-            Self::Timeout => f.write_str("timeout"),
-            Self::Truncate => f.write_str("truncate"),
-            Self::WrongId => f.write_str("wrong id"),
+            other => f.write_str(other.fixed_word().unwrap_or_default()),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     outcome::{AttemptResult, Outcome},
     reply::Status,
     time::{HumanDuration, Moment},
+    words::words,
 };
 
 /// Keys of `expect` that are no message ids, and so no message may have for its id.
@@ -63,38 +64,21 @@ pub struct Expect {
     pub messages: Vec<(MessageId, Arc<ExpectedMessage>)>,
 }
 
-/// A number over all messages of a drill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Total {
-    /// Messages of which every recipient's copy was delivered.
-    Delivered,
-    /// Messages that are still queued for some recipient.
-    Deferred,
-    /// Messages that were given up for some recipient and are queued for none.
-    Bounced,
-    /// Connections that receivers accepted for the drill's messages; those for notifications do not
-    /// count.
-    Sessions,
-    /// Notifications of failed messages that a receiver accepted.
-    Notifications,
-}
-
-impl Total {
-    pub(crate) const WORDS: [(&'static str, Self); 5] = [
-        ("delivered", Self::Delivered),
-        ("deferred", Self::Deferred),
-        ("bounced", Self::Bounced),
-        ("sessions", Self::Sessions),
-        ("notifications", Self::Notifications),
-    ];
-
-    /// The word for it in scenario files.
-    pub fn word(self) -> &'static str {
-        Self::WORDS
-            .iter()
-            .find(|(_, total)| *total == self)
-            .expect("every total has a word")
-            .0
+words! {
+    /// A number over all messages of a drill.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Total {
+        /// Messages of which every recipient's copy was delivered.
+        Delivered = "delivered",
+        /// Messages that are still queued for some recipient.
+        Deferred = "deferred",
+        /// Messages that were given up for some recipient and are queued for none.
+        Bounced = "bounced",
+        /// Connections that receivers accepted for the drill's messages; those for notifications do not
+        /// count.
+        Sessions = "sessions",
+        /// Notifications of failed messages that a receiver accepted.
+        Notifications = "notifications",
     }
 }
 

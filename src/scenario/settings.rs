@@ -11,35 +11,27 @@ use crate::{
     name::Domain,
     route::{Families, Identity},
     time::Moment,
+    words::words,
 };
 
-/// When a sender uses TLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TlsPolicy {
-    /// Never, even where it is offered.
-    None,
-    /// Where it is offered, whatever the certificate (RFC 3207, RFC 7435); the default.
-    Opportunistic,
-    /// Always, whatever the certificate; a host without it is not used.
-    Required,
-    /// Always, with a certificate that is valid for the exchanger's name.
-    Verified,
-    /// As the exchanger's TLSA records ask (RFC 7672); without them as the domain's policy does, if it
-    /// has one.
-    Dane,
-    /// As the domain's MTA-STS policy asks (RFC 8461), opportunistic without one.
-    MtaSts,
-}
-
-impl TlsPolicy {
-    pub(crate) const WORDS: [(&'static str, Self); 6] = [
-        ("none", Self::None),
-        ("opportunistic", Self::Opportunistic),
-        ("required", Self::Required),
-        ("verified", Self::Verified),
-        ("dane", Self::Dane),
-        ("mta-sts", Self::MtaSts),
-    ];
+words! {
+    /// When a sender uses TLS.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum TlsPolicy {
+        /// Never, even where it is offered.
+        None = "none",
+        /// Where it is offered, whatever the certificate (RFC 3207, RFC 7435); the default.
+        Opportunistic = "opportunistic",
+        /// Always, whatever the certificate; a host without it is not used.
+        Required = "required",
+        /// Always, with a certificate that is valid for the exchanger's name.
+        Verified = "verified",
+        /// As the exchanger's TLSA records ask (RFC 7672); without them as the domain's policy does, if it
+        /// has one.
+        Dane = "dane",
+        /// As the domain's MTA-STS policy asks (RFC 8461), opportunistic without one.
+        MtaSts = "mta-sts",
+    }
 }
 
 /// How long the sender waits at each stage. The defaults are the least that RFC 5321 section 4.5.3.2
@@ -140,26 +132,19 @@ impl Default for SenderSettings {
     }
 }
 
-/// The certificate with which a receiver offers STARTTLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Certificate {
-    /// Signed by the lab's own authority, for the receiver's name.
-    Valid,
-    /// As valid, but past its end of validity.
-    Expired,
-    /// Signed by its own key, so that no authority vouches for it.
-    SelfSigned,
-    /// As valid, but for a name that is none of the receiver's.
-    WrongName,
-}
-
-impl Certificate {
-    pub(crate) const WORDS: [(&'static str, Self); 4] = [
-        ("valid", Self::Valid),
-        ("expired", Self::Expired),
-        ("self-signed", Self::SelfSigned),
-        ("wrong-name", Self::WrongName),
-    ];
+words! {
+    /// The certificate with which a receiver offers STARTTLS.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Certificate {
+        /// Signed by the lab's own authority, for the receiver's name.
+        Valid = "valid",
+        /// As valid, but past its end of validity.
+        Expired = "expired",
+        /// Signed by its own key, so that no authority vouches for it.
+        SelfSigned = "self-signed",
+        /// As valid, but for a name that is none of the receiver's.
+        WrongName = "wrong-name",
+    }
 }
 
 /// The parameters of a TLSA record that the lab publishes for a receiver's certificate (RFC 6698).

@@ -7,7 +7,7 @@ use std::{fmt::Display, time::Duration};
 
 use super::{
     Bounds, Certificate, Engine, ExpectedAttempt, ExpectedMessage, PolicyRow, ReceiverSettings,
-    ScenarioBuilder, SenderSettings, TlsPolicy,
+    ScenarioBuilder, SenderSettings,
     build::{Messages, Update},
 };
 use crate::{
@@ -273,7 +273,7 @@ fn sender(settings: &SenderSettings) -> Keys {
         row.put("timeouts", timeouts.inline());
     }
     if settings.tls != default.tls {
-        row.put("tls", string(word(&TlsPolicy::WORDS, settings.tls)));
+        row.put("tls", string(settings.tls));
     }
     if settings.cache != default.cache {
         row.put("cache", settings.cache.to_string());
@@ -351,13 +351,7 @@ fn bound(row: &mut Keys, bounds: Bounds) {
 }
 
 fn certificate(certificate: Certificate) -> String {
-    string(word(&Certificate::WORDS, certificate))
-}
-
-/// The word for a value, from the list by which it is read.
-fn word<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
-    let found = words.iter().find(|(_, known)| *known == value);
-    found.expect("every value has a word").0
+    string(certificate)
 }
 
 fn moment(moment: Moment) -> String {

@@ -14,56 +14,59 @@ use rand::{Rng, seq::SliceRandom};
 use crate::{
     name::Domain,
     route::{Addresses, Candidate, Exchanger, Identity, MxAnswer},
+    words::words,
 };
 
-/// A deliberate mistake of the reference sender. All else it does right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Flaw {
-    /// Tries candidates in any order, instead of by preference (RFC 5321 section 5.1).
-    IgnoresPreference,
-    /// Takes the highest preference number for the best: the order of the list is reversed.
-    HighestFirst,
-    /// Always takes the same of equal exchangers first, so that they do not share the load.
-    NoShuffle,
-    /// Tries the domain's own address before its exchangers, although it has MX records.
-    UsesDomainAddress,
-    /// Delivers to the address of a domain with a null MX, which says that it takes no mail (RFC
-    /// 7505).
-    IgnoresNullMx,
-    /// Does not recognise itself among the exchangers, and so may send mail to itself or to worse
-    /// hosts, in a loop.
-    KeepsItself,
-    /// Gives up the pass after the first candidate, and never reaches a backup.
-    StopsAtFirst,
-    /// Goes on to further candidates after a recipient was refused for good.
-    IgnoresPermanent,
-    /// Delivers the same message a second time to the host that took it.
-    DeliversTwice,
-    /// Forgets a message after a transient failure, without a word to anybody.
-    DropsMessage,
-    /// Retries one second after a failed pass, whatever intervals the scenario gives.
-    RetriesAtOnce,
-    /// Takes a failed lookup for an answer without MX records, and so falls back on the domain's
-    /// address while the name server is down.
-    FailedLookupIsNoMx,
-    /// Tries `www` under the domain first, an address that belongs to no exchanger of it.
-    LeavesRoute,
-    /// Returns a message after its first transient failure instead of queueing it.
-    BouncesTransient,
-    /// Sends no notification of what failed: the message vanishes.
-    NoNotification,
-    /// Returns what came from the null reverse-path, too: a notification about a notification.
-    ReturnsNotifications,
-    /// Sends in plain text, whatever policy, TLSA record or message asks for TLS.
-    SendsInPlain,
-    /// Queues what failed for good, and tries it again until it expires.
-    PermanentIsTransient,
-    /// Gives a message up after a day; RFC 5321 section 4.5.4.1 says 4 to 5 days.
-    GivesUpAfterADay,
-    /// Never asks again for a name that it was once told about, whatever the TTL.
-    KeepsAnswers,
-    /// Asks for the domain's address before its MX records, and looks no further if there is none.
-    AsksAddressFirst,
+words! {
+    /// A deliberate mistake of the reference sender. All else it does right.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum Flaw {
+        /// Tries candidates in any order, instead of by preference (RFC 5321 section 5.1).
+        IgnoresPreference = "ignores-preference",
+        /// Takes the highest preference number for the best: the order of the list is reversed.
+        HighestFirst = "highest-first",
+        /// Always takes the same of equal exchangers first, so that they do not share the load.
+        NoShuffle = "no-shuffle",
+        /// Tries the domain's own address before its exchangers, although it has MX records.
+        UsesDomainAddress = "uses-domain-address",
+        /// Delivers to the address of a domain with a null MX, which says that it takes no mail (RFC
+        /// 7505).
+        IgnoresNullMx = "ignores-null-mx",
+        /// Does not recognise itself among the exchangers, and so may send mail to itself or to worse
+        /// hosts, in a loop.
+        KeepsItself = "keeps-itself",
+        /// Gives up the pass after the first candidate, and never reaches a backup.
+        StopsAtFirst = "stops-at-first",
+        /// Goes on to further candidates after a recipient was refused for good.
+        IgnoresPermanent = "ignores-permanent",
+        /// Delivers the same message a second time to the host that took it.
+        DeliversTwice = "delivers-twice",
+        /// Forgets a message after a transient failure, without a word to anybody.
+        DropsMessage = "drops-message",
+        /// Retries one second after a failed pass, whatever intervals the scenario gives.
+        RetriesAtOnce = "retries-at-once",
+        /// Takes a failed lookup for an answer without MX records, and so falls back on the domain's
+        /// address while the name server is down.
+        FailedLookupIsNoMx = "failed-lookup-is-no-mx",
+        /// Tries `www` under the domain first, an address that belongs to no exchanger of it.
+        LeavesRoute = "leaves-route",
+        /// Returns a message after its first transient failure instead of queueing it.
+        BouncesTransient = "bounces-transient",
+        /// Sends no notification of what failed: the message vanishes.
+        NoNotification = "no-notification",
+        /// Returns what came from the null reverse-path, too: a notification about a notification.
+        ReturnsNotifications = "returns-notifications",
+        /// Sends in plain text, whatever policy, TLSA record or message asks for TLS.
+        SendsInPlain = "sends-in-plain",
+        /// Queues what failed for good, and tries it again until it expires.
+        PermanentIsTransient = "permanent-is-transient",
+        /// Gives a message up after a day; RFC 5321 section 4.5.4.1 says 4 to 5 days.
+        GivesUpAfterADay = "gives-up-after-a-day",
+        /// Never asks again for a name that it was once told about, whatever the TTL.
+        KeepsAnswers = "keeps-answers",
+        /// Asks for the domain's address before its MX records, and looks no further if there is none.
+        AsksAddressFirst = "asks-address-first",
+    }
 }
 
 /// The drill in which a flaw shows, and the rule that has to find it.
@@ -143,37 +146,6 @@ impl Flaw {
             Self::KeepsAnswers => control("basics/changed_record_after_its_ttl", "within-route"),
             Self::AsksAddressFirst => control("basics/best_preference_takes_it", "route-is-tried"),
         }
-    }
-
-    /// Every flaw and its name.
-    pub const ALL: [(&'static str, Self); 21] = [
-        ("ignores-preference", Self::IgnoresPreference),
-        ("highest-first", Self::HighestFirst),
-        ("no-shuffle", Self::NoShuffle),
-        ("uses-domain-address", Self::UsesDomainAddress),
-        ("ignores-null-mx", Self::IgnoresNullMx),
-        ("keeps-itself", Self::KeepsItself),
-        ("stops-at-first", Self::StopsAtFirst),
-        ("ignores-permanent", Self::IgnoresPermanent),
-        ("delivers-twice", Self::DeliversTwice),
-        ("drops-message", Self::DropsMessage),
-        ("retries-at-once", Self::RetriesAtOnce),
-        ("failed-lookup-is-no-mx", Self::FailedLookupIsNoMx),
-        ("leaves-route", Self::LeavesRoute),
-        ("bounces-transient", Self::BouncesTransient),
-        ("no-notification", Self::NoNotification),
-        ("returns-notifications", Self::ReturnsNotifications),
-        ("sends-in-plain", Self::SendsInPlain),
-        ("permanent-is-transient", Self::PermanentIsTransient),
-        ("gives-up-after-a-day", Self::GivesUpAfterADay),
-        ("keeps-answers", Self::KeepsAnswers),
-        ("asks-address-first", Self::AsksAddressFirst),
-    ];
-
-    /// The flaw of a name as `mxdrill run --flaw` takes it; `None` if there is no such flaw.
-    pub fn named(name: &str) -> Option<Self> {
-        let found = Self::ALL.iter().find(|(word, _)| *word == name);
-        found.map(|(_, flaw)| *flaw)
     }
 
     /// The MX answer as a flawed sender takes it; unchanged for all other flaws.

@@ -36,9 +36,8 @@ use mxdrill::{
 
 /// A drill that is to be played, by the reference sender with a flaw or without.
 struct ControlDrill {
-    // With its word, as people know it.
     scenario: Arc<Scenario>,
-    flaw: Option<(&'static str, Flaw)>,
+    flaw: Option<Flaw>,
     fit: Eligibility,
 }
 
@@ -73,10 +72,10 @@ pub(crate) fn control(args: &ConformArgs) -> io::Result<CommandOutcome> {
         let text = format!("found no scenario whose path contains {filter:?}");
         return Err(io::Error::new(io::ErrorKind::NotFound, text));
     }
-    for (word, flaw) in Flaw::ALL {
+    for flaw in Flaw::ALL {
         let path = format!("scenarios/{}.toml", flaw.control().drill);
         let shown = suite.iter().find(|scenario| scenario.path == path);
-        let shown = shown.and_then(|scenario| ControlDrill::new(scenario, Some((word, flaw))));
+        let shown = shown.and_then(|scenario| ControlDrill::new(scenario, Some(flaw)));
         controls.push(shown.ok_or_else(|| io::Error::other(format!("found no drill {path}")))?);
     }
     let jobs = args.jobs.unwrap_or_else(conform::usual_jobs);
@@ -101,7 +100,7 @@ fn alone(args: &ConformArgs) -> io::Result<()> {
 impl ControlDrill {
     /// A drill for a sender. `None` if it can be played neither in a private network nor on the
     /// memory network.
-    fn new(scenario: &Arc<Scenario>, flaw: Option<(&'static str, Flaw)>) -> Option<Self> {
+    fn new(scenario: &Arc<Scenario>, flaw: Option<Flaw>) -> Option<Self> {
         let fit = Eligibility::of(scenario);
         let is_possible = drill::obstacle(scenario, NetworkKind::Memory).is_none();
         (fit.obstacle.is_none() || is_possible).then(|| Self {
@@ -154,7 +153,7 @@ impl ControlDrill {
     fn round(&self, round: usize, logs: Option<&Path>) -> io::Result<RunRecord> {
         let job = RunRequest {
             player: Player::Reference {
-                flaw: self.flaw.map(|(word, _)| word.to_owned()),
+                flaw: self.flaw.map(|flaw| flaw.to_string()),
             },
             scenario: PathBuf::from(&self.scenario.path),
             from: ScenarioSource::Mxdrill,
@@ -162,7 +161,7 @@ impl ControlDrill {
         };
         let cell = isolated_run::play(&job)?;
         if let Some(folder) = logs {
-            let sender = self.flaw.map_or("reference", |(word, _)| word);
+            let sender = self.flaw.map_or("reference", Flaw::word);
             keep(folder, sender, &self.scenario.path, round, &cell.recording)?;
         }
         Ok(cell)
@@ -170,8 +169,9 @@ impl ControlDrill {
 
     /// On the memory network, judged as a mail server and as a command.
     fn in_memory(&self) -> ControlResult {
-        let sender = self.flaw.map(|(_, flaw)| flaw);
-        let sender = sender.map_or_else(Reference::default, Reference::with_flaw);
+        let sender = self
+            .flaw
+            .map_or_else(Reference::default, Reference::with_flaw);
         let mut seen = ControlResult::default();
         match drill::run(&self.scenario, NetworkKind::Memory, None, sender) {
             Ok(run) => {
@@ -231,7 +231,7 @@ fn print(controls: &[ControlDrill], seen: &[ControlResult]) -> io::Result<Comman
     )?;
     let mut missed = 0;
     for (control, seen) in both() {
-        let Some((word, flaw)) = control.flaw else {
+        let Some(flaw) = control.flaw else {
             continue;
         };
         let told = flaw.control();
@@ -241,7 +241,7 @@ fn print(controls: &[ControlDrill], seen: &[ControlResult]) -> io::Result<Comman
             false => "MISSED",
         };
         missed += usize::from(by == "MISSED");
-        writeln!(out, "{word:<24} {:<46} {by:<22} {}", told.drill, told.rule)?;
+        writeln!(out, "{flaw:<24} {:<46} {by:<22} {}", told.drill, told.rule)?;
         for why in seen.trouble.as_deref().into_iter().chain(told.unseen) {
             writeln!(out, "{:<24} {why}", "")?;
         }

@@ -87,19 +87,20 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<CommandOutcome> {
     };
     let number = case.number();
     let case = case.shrunk(|scenario| play(scenario, args).is_ok_and(|run| !run.verdict.passed()));
-    let known = Flaw::ALL.iter().find(|(_, flaw)| Some(*flaw) == args.flaw);
-    let suffix = known.map_or(String::new(), |(name, _)| format!("-{name}"));
+    let suffix = args.flaw.map_or(String::new(), |flaw| format!("-{flaw}"));
     let path = folder.join(format!("fuzz-{number}{suffix}.toml"));
-    let comment = match known {
-        Some((name, _)) => {
-            format!("# A rule is broken by the flaw {name}: mxdrill run --flaw {name}.\n")
+    let comment = match args.flaw {
+        Some(flaw) => {
+            format!("# A rule is broken by the flaw {flaw}: mxdrill run --flaw {flaw}.\n")
         }
         None => "# The reference sender breaks a rule, or the rule is wrong.\n".to_owned(),
     };
     fs::write(&path, comment + &case.text()).map_err(|error| at(&path, error))?;
     let scenario = Arc::new(Scenario::load(&path).map_err(io::Error::other)?);
     let run = play(&scenario, args)?;
-    let flaw = known.map_or(String::new(), |(name, _)| format!(" --flaw {name}"));
+    let flaw = args
+        .flaw
+        .map_or(String::new(), |flaw| format!(" --flaw {flaw}"));
     TextReport::new(anstream::stdout(), Style::Detailed).played(&DrillReport {
         again: format!("mxdrill run {}{flaw}", scenario.path),
         scenario,

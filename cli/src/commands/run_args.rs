@@ -72,7 +72,8 @@ pub(crate) fn again(scenario: &Scenario, args: &RunArgs) -> String {
     if let Some(network) = args.network.and_then(|network| network.to_possible_value()) {
         command.push_str(&format!(" --network {}", network.get_name()));
     }
-    let flaw = Flaw::ALL.iter().find(|(_, flaw)| args.flaw == Some(*flaw));
-    command.push_str(&flaw.map_or_else(String::new, |(name, _)| format!(" --flaw {name}")));
+    if let Some(flaw) = args.flaw {
+        command.push_str(&format!(" --flaw {flaw}"));
+    }
     command
 }

@@ -39,10 +39,10 @@ pub(super) fn read(
     };
     for (key, value) in entries_in_order(table) {
         let name: &str = key.get_ref();
-        if let Some((_, total)) = Total::WORDS.iter().find(|(word, _)| *word == name) {
+        if let Some(total) = Total::named(name) {
             expect
                 .totals
-                .extend(bounds(doc, value, name).map(|bounds| (*total, bounds)));
+                .extend(bounds(doc, value, name).map(|bounds| (total, bounds)));
         } else if name == "first_attempts" {
             expect.first_attempts = first_attempts(doc, value, names);
         } else {
