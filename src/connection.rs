@@ -248,8 +248,8 @@ impl Connection {
     /// Closes in order, also where the peer has sent what was not read. Errors are of no interest:
     /// the peer may be gone.
     pub(crate) async fn close(&mut self) {
-        drop(self.flush().await);
-        drop(self.wire.shutdown().await);
+        self.flush().await.ok();
+        self.wire.shutdown().await.ok();
     }
 
     /// Lets the connection end with an RST once it is dropped.

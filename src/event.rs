@@ -11,7 +11,7 @@ use std::{
     collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use hickory_proto::rr::{Record, RecordType};
@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 pub use self::answers::{FetchOutcome, QueryOutcome};
 use crate::{
     fault::{QueryEffect, Stage, Transport},
+    lock::lock,
     mail::MessageId,
     name::Domain,
     outcome::Outcome,
@@ -405,7 +406,7 @@ impl EventLog {
     }
 
     fn lock(&self) -> MutexGuard<'_, Retained> {
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.kept)
     }
 
     /// Appends an event.

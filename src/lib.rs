@@ -107,6 +107,7 @@ pub mod lab;
 pub mod level;
 #[cfg(feature = "records")]
 pub mod lint;
+mod lock;
 pub mod mail;
 pub(crate) mod mta_sts;
 pub mod name;

@@ -20,6 +20,9 @@ use std::{
 use hickory_proto::rr::Name;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
+/// The domain that the senders of drills are in, unless a scenario says otherwise.
+pub(crate) const SENDER_DOMAIN: &str = "sender.test";
+
 /// A domain name in lower case, absolute, without the final dot; the root is `.`.
 ///
 /// A clone costs a counter: drills hold the same name a million times.

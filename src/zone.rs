@@ -44,7 +44,7 @@ pub use self::history::History;
 use crate::name::Domain;
 
 /// Aliases followed before a chain counts as endless. Resolvers stop between 8 and 16.
-const MAX_ALIASES: usize = 16;
+pub(crate) const MAX_ALIASES: usize = 16;
 /// Seconds for which a negative answer may be cached when the zone has no SOA of its own.
 const NEGATIVE_TTL: u32 = 300;
 
@@ -318,7 +318,7 @@ impl Zone {
 }
 
 /// The name that a CNAME record leads to.
-fn alias_target(record: &Record) -> Option<Domain> {
+pub(crate) fn alias_target(record: &Record) -> Option<Domain> {
     match &record.data {
         RData::CNAME(target) => Some(Domain::from(&target.0)),
         _ => None,

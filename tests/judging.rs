@@ -1,6 +1,8 @@
 //! What the verdict must and must not say: senders of all manners, rules that bite and rules that are fair.
 
-use std::{collections::BTreeSet, sync::Arc};
+mod small;
+
+use std::collections::BTreeSet;
 
 use hickory_proto::rr::{RData, RecordType};
 use mxdrill::{
@@ -8,22 +10,14 @@ use mxdrill::{
     lab::NetworkKind,
     outcome::Outcome,
     reply::Status,
-    scenario::Scenario,
     sender::{self, Flaw, LookupResult, Reference, Sender, SenderContext},
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use small::{play, scenario};
+
 const ZONE: &str =
     "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n";
-
-fn scenario(zone: &str, rest: &str) -> Arc<Scenario> {
-    let text = format!("summary = \"s\"\nzone = '''\n{zone}'''\n{rest}");
-    Arc::new(Scenario::parse("judging", &text).unwrap_or_else(|mistakes| panic!("{mistakes}")))
-}
-
-fn play(scenario: &Arc<Scenario>, sender: impl Sender) -> Run {
-    drill::run(scenario, NetworkKind::Memory, None, sender).expect("the drill ran")
-}
 
 fn rules(run: &Run) -> BTreeSet<&'static str> {
     run.verdict

@@ -1,9 +1,10 @@
 //! Small drills of the reference sender, each about one thing that is easily read wrongly: a policy, an
 //! address, a notification.
 
+mod small;
+
 use std::{
     collections::BTreeSet,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -11,25 +12,17 @@ use mxdrill::{
     drill::{self, Run},
     lab::NetworkKind,
     outcome::Outcome,
-    scenario::Scenario,
     sender::{self, Flaw, Reference, Sender, SenderContext},
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 
+use small::{play, scenario};
+
 const ZONE: &str = "$ORIGIN example.test.\n$TTL 300\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n\
     _mta-sts TXT \"v=STSv1; id=1\"\n";
 
-fn scenario(zone: &str, rest: &str) -> Arc<Scenario> {
-    let text = format!("summary = \"s\"\nzone = '''\n{zone}'''\n{rest}");
-    Arc::new(Scenario::parse("small", &text).unwrap_or_else(|mistakes| panic!("{mistakes}")))
-}
-
-fn play(zone: &str, rest: &str, sender: Reference) -> Run {
-    drill::run(&scenario(zone, rest), NetworkKind::Memory, None, sender).expect("the drill ran")
-}
-
 fn passes(zone: &str, rest: &str) -> Run {
-    let run = play(zone, rest, Reference::default());
+    let run = play(&scenario(zone, rest), Reference::default());
     assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
     run
 }
@@ -78,7 +71,10 @@ fn a_policy_in_testing_mode_excuses_no_host() {
         "version: STSv1\nmode: testing\nmx: enforce.example.test\nmax_age: 86400\n".to_owned();
     let drill = with_policy("{ certificate = \"valid\" }", &policy);
     passes(ZONE, &drill);
-    let flawed = play(ZONE, &drill, Reference::with_flaw(Flaw::HighestFirst));
+    let flawed = play(
+        &scenario(ZONE, &drill),
+        Reference::with_flaw(Flaw::HighestFirst),
+    );
     assert!(rules(&flawed).contains("preference-order"));
     // What an enforced one does not list is left out, and that is right.
     let enforced = policy
@@ -86,7 +82,10 @@ fn a_policy_in_testing_mode_excuses_no_host() {
         .replace("enforce.example", "mx2.example");
     let drill = with_policy("{ certificate = \"valid\" }", &enforced);
     passes(ZONE, &drill);
-    let flawed = play(ZONE, &drill, Reference::with_flaw(Flaw::HighestFirst));
+    let flawed = play(
+        &scenario(ZONE, &drill),
+        Reference::with_flaw(Flaw::HighestFirst),
+    );
     assert!(!rules(&flawed).contains("preference-order"));
 }
 

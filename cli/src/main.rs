@@ -10,6 +10,7 @@ mod conform;
 mod parallel;
 mod progress;
 mod report;
+mod runtime;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod sandbox;
 mod signals;

@@ -8,7 +8,7 @@ use std::{
     num::NonZero,
     ops::ControlFlow,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -83,6 +83,12 @@ pub(crate) fn unattended(
         })?;
     }
     Ok(())
+}
+
+/// Locks a mutex, also after a panic of another holder: one drill that panics is no reason to lose what the
+/// others say.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What each of the threads does.

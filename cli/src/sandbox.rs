@@ -94,9 +94,7 @@ fn inside(arguments: &[OsString], terminated: Terminated) -> io::Result<ExitStat
         .arg("--inside")
         .arg(lifeline.as_raw_fd().to_string())
         .args(arguments);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = crate::runtime::of_this_thread()?;
     let status = runtime.block_on(async {
         let mut child = command.spawn()?;
         let wish = async {
@@ -117,7 +115,7 @@ fn inside(arguments: &[OsString], terminated: Terminated) -> io::Result<ExitStat
             loop {
                 if let Some(id) = own {
                     // It may have ended just now.
-                    kill(Pid::from_raw(id), Signal::SIGTERM).unwrap_or_default();
+                    kill(Pid::from_raw(id), Signal::SIGTERM).ok();
                 }
                 // One that has just begun hears nothing yet.
                 let again = tokio::time::sleep(SAID_AGAIN);

@@ -10,9 +10,7 @@ use std::{future::poll_fn, io, pin::Pin, task::Poll, thread};
 /// # Errors
 /// That the system does not let it listen.
 pub(crate) fn when_asked_to_end(act: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = crate::runtime::of_this_thread()?;
     let interrupted = runtime.block_on(listen())?;
     thread::Builder::new().spawn(move || {
         if runtime.block_on(interrupted).is_ok() {
@@ -110,7 +108,7 @@ pub(crate) fn kill_descendants() {
     };
     for process in descendants(std::process::id()) {
         // It may have ended by itself.
-        kill(Pid::from_raw(process), Signal::SIGKILL).unwrap_or_default();
+        kill(Pid::from_raw(process), Signal::SIGKILL).ok();
     }
 }
 

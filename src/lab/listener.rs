@@ -109,7 +109,7 @@ pub(super) async fn accept(state: &LabState, listener: &TcpListener) -> (TcpStre
         match listener.accept().await {
             Ok(accepted) => {
                 // A reply must not wait for the acknowledgement of the one before.
-                drop(accepted.0.set_nodelay(true));
+                accepted.0.set_nodelay(true).ok();
                 return accepted;
             }
             // Others are of a client that went away before it was let in.

@@ -13,11 +13,11 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::dsn::{self, DeliveryStatus};
-use crate::{event::SessionId, mail::MessageId, name::Domain, time::Moment};
+use crate::{event::SessionId, lock::lock, mail::MessageId, name::Domain, time::Moment};
 
 /// Octets of content kept in memory for each message, and the size of a slot of the spool: most
 /// mail is shorter. The head that `dsn` reads is as long.
@@ -68,7 +68,7 @@ impl Spool {
     // A panic elsewhere while the lock is held leaves slots that are taken and never freed, which
     // harms nothing.
     fn slots(&self) -> MutexGuard<'_, Slots> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 
     /// Writes a full piece into a free slot, or into a new one at the end.
@@ -139,7 +139,9 @@ impl Drop for SpoolSlot {
             slots.free.clear();
             slots.count = 0;
             // A file that keeps its size is used again all the same.
-            drop(slots.file.as_ref().map(|file| file.set_len(0)));
+            if let Some(file) = &slots.file {
+                file.set_len(0).ok();
+            }
         }
     }
 }
@@ -239,7 +241,9 @@ impl Content {
         let mut head = Vec::new();
         match self.spilled.first() {
             // An unreadable spool yields no ids; `read` reports the error.
-            Some(slot) => drop(slot.read(&mut head)),
+            Some(slot) => {
+                slot.read(&mut head).ok();
+            }
             None => return Cow::Borrowed(&self.memory),
         }
         Cow::Owned(head)

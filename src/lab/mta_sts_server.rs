@@ -63,7 +63,9 @@ impl MtaStsServer {
 pub(super) async fn serve(state: Arc<LabState>, host: Arc<MtaStsServer>, stream: Stream) {
     let mut connection = Connection::new(stream);
     // An error is a client that went away.
-    drop(timeout(WAIT, answer(&state, &host, &mut connection)).await);
+    timeout(WAIT, answer(&state, &host, &mut connection))
+        .await
+        .ok();
     connection.close().await;
 }
 

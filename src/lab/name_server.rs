@@ -41,6 +41,7 @@ use super::LabState;
 use crate::{
     event::{EventKind, QueryOutcome},
     fault::{QueryEffect, Transport},
+    lock::lock,
     name::Domain,
     zone::Answer,
 };
@@ -94,12 +95,7 @@ impl NameServer {
             encoded.clone(),
         )
         .await;
-        let bytes = std::mem::take(
-            &mut *encoded
-                .bytes
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner),
-        );
+        let bytes = std::mem::take(&mut *lock(&encoded.bytes));
         (!bytes.is_empty()).then_some(bytes)
     }
 
@@ -390,10 +386,7 @@ impl ResponseHandler for Encoded {
             _ => u16::MAX,
         });
         let info = response.destructive_emit(&mut encoder)?;
-        *self
-            .bytes
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = bytes;
+        *lock(&self.bytes) = bytes;
         Ok(info)
     }
 }

@@ -434,7 +434,9 @@ pub(super) async fn serve_memory(
             Incoming::Dns(stream) => {
                 let server = NameServer::new(Arc::clone(&state));
                 // An error is a client that went away.
-                sessions.spawn(async move { drop(memory::serve_dns_stream(server, stream).await) });
+                sessions.spawn(async move {
+                    memory::serve_dns_stream(server, stream).await.ok();
+                });
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -27,6 +27,7 @@ use super::{
 use crate::{
     event::{AttemptHint, EventKind, EventLog, SessionId},
     fault::{Effect, Faults, Point, QueryEffect, Stage, Transport},
+    lock::lock,
     mail::{MessageId, MessageIndex},
     name::Domain,
     scenario::Scenario,
@@ -167,7 +168,7 @@ impl LabState {
     }
 
     pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.faults)
     }
 
     fn point<'a>(receiver: &'a Receiver, stage: Stage, recipient: Option<&'a str>) -> Point<'a> {
@@ -246,19 +247,12 @@ impl LabState {
     /// Says for which message a connection is that will come from this address. The listener asks
     /// once ([`LabState::announced`]).
     pub(super) fn announce(&self, from: SocketAddr, hint: AttemptHint) {
-        self.announced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(from, hint);
+        lock(&self.announced).insert(from, hint);
     }
 
     /// What was said of a connection from this address; nothing for a foreign sender's.
     pub(super) fn announced(&self, from: SocketAddr) -> AttemptHint {
-        self.announced
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&from)
-            .unwrap_or_default()
+        lock(&self.announced).remove(&from).unwrap_or_default()
     }
 
     /// Whether the lab's resolver sets the AD bit on an answer: all its names must be signed.
@@ -304,10 +298,7 @@ impl LabState {
             tls: captured.tls,
         });
         if let Some(mailbox) = &self.mailbox {
-            mailbox
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(captured);
+            lock(mailbox).push(captured);
         }
     }
 }

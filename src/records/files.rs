@@ -18,7 +18,7 @@ use hickory_proto::{
 use super::answer::{LocatedRecord, Location, RecordLookup};
 use crate::{
     diagnostic::{Mistake, Mistakes},
-    name::Domain,
+    name::{Domain, SENDER_DOMAIN},
     scenario::Scenario,
     time::Moment,
     zone::{
@@ -225,7 +225,7 @@ impl Files {
         let with_mx = self.written.iter().filter(|(_, set)| set.iter().any(is_mx));
         // A scenario has a sender of its own, and a wildcard is no domain to send to.
         let own =
-            |owner: &&Domain| owner.as_str() != "sender.test" && !owner.as_str().starts_with("*.");
+            |owner: &&Domain| owner.as_str() != SENDER_DOMAIN && !owner.as_str().starts_with("*.");
         let found: Vec<Domain> = with_mx
             .map(|(owner, _)| owner)
             .filter(own)

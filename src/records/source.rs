@@ -16,7 +16,7 @@ use std::{
 
 use hickory_proto::{
     op::ResponseCode,
-    rr::{RData, Record, RecordType},
+    rr::{Record, RecordType},
 };
 use hickory_resolver::{
     Resolver, TokioResolver,
@@ -33,11 +33,12 @@ use crate::{
     diagnostic::{Invalid, Mistakes},
     name::Domain,
     scenario::Scenario,
-    zone::file::{self, Reach, ZoneText},
+    zone::{
+        MAX_ALIASES, alias_target,
+        file::{self, Reach, ZoneText},
+    },
 };
 
-/// Aliases followed from file to file before a chain counts as endless.
-const MAX_ALIASES: usize = 16;
 /// How long to wait for a resolver's answer; each question is repeated once.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// Questions without any answer after which a resolver is asked no more, if it never answered at
@@ -214,10 +215,7 @@ impl Source {
     pub(crate) async fn alias(&self, name: &Domain) -> Option<(Domain, Option<Location>)> {
         let reply = self.ask(name, RecordType::CNAME).await;
         let first = reply.records().first()?;
-        match &first.record.data {
-            RData::CNAME(target) => Some((Domain::from(&target.0), first.place.clone())),
-            _ => None,
-        }
+        Some((alias_target(&first.record)?, first.place.clone()))
     }
 
     /// Asks the resolver. Whether it answered at all is counted, whatever it said.

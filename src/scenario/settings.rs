@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 use crate::{
     fault::{Host, Stage},
     mta_sts::Policy,
-    name::Domain,
+    name::{Domain, SENDER_DOMAIN},
     route::{Families, Identity},
     time::Moment,
     words::words,
@@ -113,10 +113,11 @@ pub struct SenderSettings {
 impl Default for SenderSettings {
     fn default() -> Self {
         let minutes = |n: u64| Duration::from_secs(n * 60);
+        let name = format!("mail.{SENDER_DOMAIN}");
         Self {
             retry: vec![minutes(30), minutes(60), minutes(120)],
             expire: minutes(5 * 24 * 60),
-            names: vec!["mail.sender.test".parse().expect("a valid name")],
+            names: vec![name.parse().expect("a valid name")],
             addresses: Vec::new(),
             families: Families {
                 ipv4: true,

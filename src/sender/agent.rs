@@ -20,7 +20,7 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use super::{
@@ -36,6 +36,7 @@ use super::{
 use crate::{
     event::AttemptHint,
     lab::LabState,
+    lock::lock,
     mail::Mailbox,
     mta_sts::{Mode, Policy},
     name::Domain,
@@ -227,10 +228,7 @@ impl DeliveryAgent {
     /// that came back is found at once.
     fn without_unreachable(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
         let now = self.state.clock.now();
-        let unreachable = self
-            .unreachable
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let unreachable = lock(&self.unreachable);
         let skipped = |candidate: &&Candidate| {
             unreachable
                 .get(&candidate.address)
@@ -293,10 +291,7 @@ impl DeliveryAgent {
         // A connection that was reset counts as reached: something answers at that address.
         if let Some(wait) = self.settings.remember_unreachable.filter(|_| !connected) {
             let until = self.state.clock.now().after(wait);
-            let mut unreachable = self
-                .unreachable
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut unreachable = lock(&self.unreachable);
             unreachable.insert(candidate.address, until);
         }
         if self.flaw == Some(Flaw::DeliversTwice) && results.contains(&RecipientResult::Delivered) {

@@ -7,6 +7,7 @@
 use crate::{
     lab::ID_DOMAIN,
     mail::{Mailbox, Message, MessageId},
+    name::SENDER_DOMAIN,
     reply::{Reply, Status},
     sender::smtp_client::Reason,
     time::Moment,
@@ -33,11 +34,14 @@ pub(super) fn message(message: &Message) -> Vec<u8> {
             date(message.at)
         ));
     }
+    let daemon = || format!("mailer-daemon@{SENDER_DOMAIN}");
+    let from = message.from.as_ref();
+    let from = from.map_or_else(daemon, |from| from.text.to_string());
     let to: Vec<&str> = message.to.iter().map(|to| &*to.text).collect();
     text.push_str(&format!(
         "Date: {}\r\nFrom: {}\r\nTo: {}\r\nSubject: drill message {}\r\nMessage-ID: <{}{ID_DOMAIN}\r\n\r\n",
         date(message.at),
-        message.from.as_ref().map_or("mailer-daemon@sender.test", |from| &from.text),
+        from,
         to.join(", "),
         message.id,
         message.id,

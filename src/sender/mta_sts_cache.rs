@@ -17,7 +17,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -31,6 +31,7 @@ use super::{
 use crate::{
     connection::{Connection, Line},
     lab::{LabState, network},
+    lock::lock,
     mta_sts::{self, Policy},
     name::Domain,
     scenario::policy_host,
@@ -73,10 +74,7 @@ impl PolicyCache {
         lookups: &Lookups,
     ) -> Option<Policy> {
         let now = state.clock.now();
-        let kept = self
-            .kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let kept = lock(&self.kept)
             .get(hop)
             .filter(|kept| now < kept.until)
             .cloned();
@@ -96,10 +94,7 @@ impl PolicyCache {
             policy: policy.clone(),
             until,
         };
-        self.kept
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(hop.clone(), fresh);
+        lock(&self.kept).insert(hop.clone(), fresh);
         Some(policy)
     }
 }

@@ -35,7 +35,7 @@ use super::{
 use crate::{
     lab::network::{self, MAX_SESSIONS},
     mail::{Mailbox, Message},
-    name::Domain,
+    name::{Domain, SENDER_DOMAIN},
     reply::Status,
     scenario::Scenario,
     time::Moment,
@@ -303,7 +303,7 @@ impl DeliveryAgent {
         }
         let to = match self.flaw {
             Some(Flaw::NoNotification) => None,
-            Some(Flaw::ReturnsNotifications) => "postmaster@sender.test".parse().ok(),
+            Some(Flaw::ReturnsNotifications) => format!("postmaster@{SENDER_DOMAIN}").parse().ok(),
             _ => entry.message.from.clone(),
         };
         let reporter = self.settings.names.first()?.to_string();

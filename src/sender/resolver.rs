@@ -16,7 +16,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -30,6 +30,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use super::Flaw;
 use crate::{
     lab::{LabState, stub},
+    lock::lock,
     name::Domain,
     route::{Addresses, Exchanger, MxAnswer},
     time::Moment,
@@ -112,7 +113,7 @@ impl Lookups {
             return self.ask(name, record_type).await.0;
         };
         let slot = {
-            let mut cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut cache = lock(cache);
             Arc::clone(cache.entry((name.clone(), record_type)).or_default())
         };
         // Whoever asks while the same question is out waits for its answer.

@@ -385,7 +385,7 @@ impl SmtpClient<'_> {
     /// Ends the session politely (RFC 5321 section 4.1.1.10).
     async fn quit(&mut self) {
         // The message is settled; what becomes of QUIT changes nothing.
-        drop(self.command(Stage::Quit, "QUIT").await);
+        self.command(Stage::Quit, "QUIT").await.ok();
         self.connection.close().await;
     }
 

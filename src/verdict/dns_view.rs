@@ -26,11 +26,8 @@ use crate::{
     name::Domain,
     scenario::Scenario,
     time::Moment,
-    zone::address_of,
+    zone::{MAX_ALIASES, address_of, alias_target},
 };
-
-/// Aliases followed at most: a longer chain, or a circle, leads nowhere.
-const MAX_ALIASES: usize = 16;
 
 /// How long a pass over a route may take that was looked up when it began.
 ///
@@ -364,13 +361,7 @@ impl<'a> DnsView<'a> {
             if !found.is_empty() {
                 return Known::Records(found);
             }
-            let alias = records
-                .iter()
-                .filter(here)
-                .find_map(|record| match &record.data {
-                    RData::CNAME(target) => Some(Domain::from(&target.0)),
-                    _ => None,
-                });
+            let alias = records.iter().filter(here).find_map(alias_target);
             match alias {
                 Some(target) => current = target,
                 None => break,

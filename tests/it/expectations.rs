@@ -1,18 +1,15 @@
 //! Every expectation fails when it is wrong: drills that hold, and for each key what is said when just
 //! that one thing is expected otherwise.
 
-use std::sync::Arc;
-
 use mxdrill::{
     drill::{self, Run},
     lab::NetworkKind,
     level::Level,
-    scenario::Scenario,
     sender::Reference,
     verdict::{Subject, Verdict},
 };
 
-use crate::log::{SENDER, judged, lines};
+use crate::log::{SENDER, judged, lines, parse};
 
 /// The rows of a table that is written as text, and their columns.
 fn rows<const N: usize>(table: &'static str) -> impl Iterator<Item = [&'static str; N]> {
@@ -23,10 +20,6 @@ fn rows<const N: usize>(table: &'static str) -> impl Iterator<Item = [&'static s
             .try_into()
             .unwrap_or_else(|_| panic!("{N} columns: {line}"))
     })
-}
-
-fn parse(text: &str) -> Arc<Scenario> {
-    Arc::new(Scenario::parse("drill", text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}")))
 }
 
 /// A drill that holds, as the reference sender plays it; judged as it grows and as a whole it is the same.

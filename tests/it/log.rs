@@ -40,10 +40,12 @@ pub(crate) const SENDER: SenderKind = SenderKind::InProcess {
 
 /// A scenario of records and of whatever else is written below them.
 pub(crate) fn scenario(zone: &str, rest: &str) -> Arc<Scenario> {
-    let text = format!("summary = \"s\"\nzone = '''\n{zone}'''\n{rest}");
-    Arc::new(
-        Scenario::parse("drill", &text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}")),
-    )
+    parse(&format!("summary = \"s\"\nzone = '''\n{zone}'''\n{rest}"))
+}
+
+/// The scenario of a whole text.
+pub(crate) fn parse(text: &str) -> Arc<Scenario> {
+    Arc::new(Scenario::parse("drill", text).unwrap_or_else(|mistakes| panic!("{mistakes}\n{text}")))
 }
 
 /// Judges a log. Of a sender that says nothing, what only the reference sender says is left out.

@@ -68,9 +68,7 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
     resolver_files::cover(&host)?;
     let log = args.log.as_deref().map(output::create).transpose()?;
     let begun = Instant::now();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = crate::runtime::of_this_thread()?;
     let mut ended = None;
     let run = runtime.block_on(async {
         host::raise(&host)?;
@@ -92,12 +90,12 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
             run = run => run,
             // Whoever followed has had enough; the drill goes on.
             never = async {
-                drop(follower.follow(&lab, io::stderr()).await);
+                follower.follow(&lab, io::stderr()).await.ok();
                 std::future::pending().await
             }, if args.follow => never,
         };
         if args.follow {
-            drop(follower.catch_up(&lab, &mut io::stderr()));
+            follower.catch_up(&lab, &mut io::stderr()).ok();
         }
         lab.stop().await;
         if let Some(capture) = capture {
@@ -123,7 +121,9 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
     let (passed, too_slow) = (run.verdict.passed(), run.too_slow);
     let played = played(args, &scenario, run, begun);
     // The status is to be had even by those who do not read.
-    drop(TextReport::new(anstream::stderr(), Style::Detailed).played(&played));
+    TextReport::new(anstream::stderr(), Style::Detailed)
+        .played(&played)
+        .ok();
     write_log(args, log, &played)?;
     if let Some(why) = too_slow {
         super::say::err(format_args!("mxdrill: {why}"));

@@ -8,9 +8,10 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, Write},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex},
 };
 
+use crate::parallel;
 use mxdrill::{event::Event, recording, scenario::Scenario};
 
 /// Octets that are handed over at a time: 64 KiB.
@@ -30,19 +31,19 @@ pub(crate) struct NextDrill {
 impl NextDrill {
     /// The one whose turn it was has been told.
     pub(crate) fn pass(&self) {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        *parallel::lock(&self.next) += 1;
         self.passed.notify_all();
     }
 
     /// Waits until a drill would not be too far ahead.
     pub(crate) fn come_near(&self, index: usize) {
-        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = parallel::lock(&self.next);
         let far = |next: &mut usize| index > *next + MOST_AHEAD;
         drop(self.passed.wait_while(next, far));
     }
 
     fn is_of(&self, index: usize) -> bool {
-        *self.next.lock().unwrap_or_else(PoisonError::into_inner) == index
+        *parallel::lock(&self.next) == index
     }
 }
 

@@ -161,7 +161,9 @@ impl Playing {
             true => When::AtTheEnd,
         };
         // A run that was given up is not told of any more.
-        let tell = |lines| tell.send(Said::Lines(lines)).unwrap_or_default();
+        let tell = |lines| {
+            tell.send(Said::Lines(lines)).ok();
+        };
         let mut lines = Lines::new(index, &self.turn, when, tell);
         let mut seen = TimelineLog::default();
         let refused = super::upstream_obstacle(scenario, args.allow_upstream);
@@ -252,7 +254,9 @@ impl Playing {
 /// Hands over that this process was asked to end.
 fn listen(tell: SyncSender<Said>) -> io::Result<()> {
     // Everything may have been played by then.
-    signals::when_asked_to_end(move || tell.send(Said::Interrupted).unwrap_or_default())
+    signals::when_asked_to_end(move || {
+        tell.send(Said::Interrupted).ok();
+    })
 }
 
 /// A bar on the terminal, for long runs only: of messages, of which a drill may have a million.

@@ -73,9 +73,7 @@ impl RecordsArgs {
                 _ => files.push(path.to_owned()),
             }
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
+        let runtime = crate::runtime::of_this_thread()?;
         runtime.block_on(async {
             let mut source = Source::default();
             source.reach(self.outside.reach());

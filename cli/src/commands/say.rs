@@ -20,5 +20,5 @@ pub(crate) fn out(line: impl Display) -> io::Result<()> {
 /// Says a line on standard error; where that cannot be written to, nobody is left to be told.
 pub(crate) fn err(line: impl Display) {
     let line = line.to_string();
-    drop(writeln!(anstream::stderr().lock(), "{}", visible(&line)));
+    writeln!(anstream::stderr().lock(), "{}", visible(&line)).ok();
 }

@@ -83,9 +83,7 @@ pub(crate) fn up(args: &UpArgs) -> io::Result<CommandOutcome> {
     if let Some(obstacle) = super::upstream_obstacle(&scenario, args.allow_upstream) {
         return Err(io::Error::other(obstacle));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = crate::runtime::of_this_thread()?;
     runtime.block_on(async {
         let place = LoopbackBinding {
             dns_port: args.dns_port,

@@ -73,7 +73,7 @@ impl Writer {
                     left.fetch_sub(piece.len(), Ordering::Relaxed);
                 }
                 // Whoever waited may be gone.
-                end.send(()).unwrap_or_default();
+                end.send(()).ok();
             })?;
         Ok(Self {
             pieces,
@@ -93,7 +93,7 @@ impl Writer {
         }
         self.waiting.fetch_add(lines.len(), Ordering::Relaxed);
         // The thread takes pieces for as long as there is somebody to send them.
-        self.pieces.send(lines).unwrap_or_default();
+        self.pieces.send(lines).ok();
     }
 
     /// Waits until nothing can be written for another reason than that nobody reads: what that is.
@@ -116,7 +116,7 @@ impl Writer {
     pub(crate) fn finish(self) -> usize {
         drop(self.pieces);
         // What is not written by then nobody reads.
-        self.done.recv_timeout(PATIENCE).unwrap_or_default();
+        self.done.recv_timeout(PATIENCE).ok();
         self.dropped
     }
 }
@@ -130,7 +130,7 @@ mod tests {
 
     impl Write for Stuck {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            self.0.recv().unwrap_or_default();
+            self.0.recv().ok();
             Err(io::ErrorKind::BrokenPipe.into())
         }
 

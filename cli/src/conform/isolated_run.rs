@@ -13,7 +13,7 @@ use std::{
     io::{self, Read, Write},
     path::PathBuf,
     process::{Command, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -26,7 +26,10 @@ use super::{
     eligibility::{self, Eligibility, Feature},
     run_error::RunError,
 };
-use crate::sandbox::{self, Ids, host, ids, rootfs};
+use crate::{
+    parallel,
+    sandbox::{self, Ids, host, ids, rootfs},
+};
 use mxdrill::{
     drill::{self, Run},
     event::{Event, silenced},
@@ -170,7 +173,7 @@ fn play_once(job: &RunRequest) -> io::Result<RunRecord> {
     let text = serde_json::to_vec(job)?;
     if let Some(mut stdin) = keeper.stdin.take() {
         // Who does not read it says why on standard error.
-        drop(stdin.write_all(&text));
+        stdin.write_all(&text).ok();
     }
     let output = keeper.wait_with_output()?;
     if output.status.success() {
@@ -233,9 +236,7 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
         rootfs::change(tree, &host, &accounts)?;
         ids::let_changes_pass()?;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = crate::runtime::of_this_thread()?;
     let mut cell = runtime.block_on(async {
         host::raise(&host)?;
         match &job.player {
@@ -396,7 +397,7 @@ impl Syslog {
                 let text = String::from_utf8_lossy(&buffer[..length]);
                 // <PRIORITY>TEXT
                 let line = text.split_once('>').map_or(&*text, |(_, line)| line);
-                let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut heard = parallel::lock(&heard);
                 if heard.len() < MAX_SYSLOG {
                     heard.push_str(line.trim_end_matches(['\n', '\0']));
                     heard.push('\n');
@@ -407,9 +408,6 @@ impl Syslog {
     }
 
     fn text(&self) -> String {
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        parallel::lock(&self.lines).clone()
     }
 }

@@ -163,11 +163,11 @@ pub(crate) async fn caught_up(state: &LabState) {
         let mut marked = state.marked.subscribe();
         socket.send_to(b"mark", address).await?;
         let is_it = |port: &u16| *port == address.port();
-        drop(marked.wait_for(is_it).await);
+        marked.wait_for(is_it).await.ok();
         io::Result::Ok(())
     };
     // A packet that is lost on the way to the tap is not waited for.
-    drop(tokio::time::timeout(MARK_LIMIT, mark).await);
+    tokio::time::timeout(MARK_LIMIT, mark).await.ok();
 }
 
 /// A connection that a client asked for: its address and port, and the address that it wants.
@@ -235,7 +235,7 @@ impl Tap {
             }
             if let Some(packets) = &self.packets {
                 // Whoever wrote them down has had enough.
-                drop(packets.send(packet.into()));
+                packets.send(packet.into()).ok();
             }
         }
     }
@@ -310,7 +310,7 @@ impl Tap {
         if let Some((Effect::Timeout, counts)) = foreseen {
             if let Some(door) = self.doors.get(&address).filter(|_| counts) {
                 // The gate lives as long as the lab.
-                door.send(client.port()).unwrap_or_default();
+                door.send(client.port()).ok();
             }
             self.record(flow, Connected::Timeout);
         }
