@@ -121,18 +121,19 @@ pub fn watch(
     mut each: impl FnMut(Event),
 ) -> Result<Run, Error> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    let (runtime, limit, tolerance) = match kind.has_sockets() {
-        // The clock leaps only when nothing else can be done: sound, since nothing leaves the process.
-        false => (
-            builder.enable_time().start_paused(true).build()?,
-            MEMORY_LIMIT,
-            Duration::ZERO,
-        ),
-        true => (
+    let (runtime, limit, tolerance) = if kind.has_sockets() {
+        (
             builder.enable_all().build()?,
             SOCKETS_LIMIT,
             SOCKETS_TOLERANCE,
-        ),
+        )
+    } else {
+        // The clock leaps only when nothing else can be done: sound, since nothing leaves the process.
+        (
+            builder.enable_time().start_paused(true).build()?,
+            MEMORY_LIMIT,
+            Duration::ZERO,
+        )
     };
     runtime.block_on(async {
         let lab =

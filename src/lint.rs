@@ -107,9 +107,10 @@ impl DomainFindings<'_> {
 pub fn plain(message: &str) -> String {
     let mut plain = String::with_capacity(message.len());
     for c in message.chars() {
-        match c.is_control() {
-            true => plain.extend(c.escape_default()),
-            false => plain.push(c),
+        if c.is_control() {
+            plain.extend(c.escape_default());
+        } else {
+            plain.push(c);
         }
     }
     plain

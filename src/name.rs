@@ -178,11 +178,10 @@ impl FromStr for Domain {
         if text.is_empty() {
             return Err(invalid("it is empty".to_owned()));
         }
-        let name = match text.is_ascii() {
-            true => {
-                labels(text.as_bytes()).and_then(|labels| name_of(labels.iter().map(Vec::as_slice)))
-            }
-            false => international(text),
+        let name = if text.is_ascii() {
+            labels(text.as_bytes()).and_then(|labels| name_of(labels.iter().map(Vec::as_slice)))
+        } else {
+            international(text)
         };
         Ok(Self::from(&name.map_err(invalid)?))
     }
@@ -213,9 +212,10 @@ pub(crate) fn labels(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
             octet => label.push(*octet),
         }
     }
-    match labels.iter().any(Vec::is_empty) {
-        true => Err("a label is empty".to_owned()),
-        false => Ok(labels),
+    if labels.iter().any(Vec::is_empty) {
+        Err("a label is empty".to_owned())
+    } else {
+        Ok(labels)
     }
 }
 
@@ -272,9 +272,10 @@ pub(crate) fn international(text: &str) -> Result<Name, String> {
     let mut name = Name::from_utf8(text).map_err(|error| error.to_string())?;
     name.set_fqdn(true);
     let plain = |text: &str| text.trim_end_matches('.').to_lowercase();
-    match plain(&name.to_utf8()) == plain(text) {
-        true => Ok(name),
-        false => Err("it has a sign that domain names do not have".to_owned()),
+    if plain(&name.to_utf8()) == plain(text) {
+        Ok(name)
+    } else {
+        Err("it has a sign that domain names do not have".to_owned())
     }
 }
 
@@ -295,9 +296,10 @@ pub(crate) fn written(name: &Name) -> String {
             }
         }
     }
-    match text.is_empty() {
-        true => ".".to_owned(),
-        false => text,
+    if text.is_empty() {
+        ".".to_owned()
+    } else {
+        text
     }
 }
 

@@ -99,9 +99,10 @@ impl Plan {
                 return plan(kind, Some(why), Vec::new());
             }
         };
-        let kind = match domain_records.targets.is_empty() {
-            true => RouteKind::Implicit,
-            false => RouteKind::Mx,
+        let kind = if domain_records.targets.is_empty() {
+            RouteKind::Implicit
+        } else {
+            RouteKind::Mx
         };
         // Whoever sends finds itself at a loopback address, and leaves that level and all behind it out.
         let is_sender = |host: &Domain| {
@@ -122,9 +123,10 @@ impl Plan {
             let mut one = planned(domain_records, &host, before.contains(&host));
             if own.is_some_and(|own| preference >= own) && one.usable {
                 one.usable = false;
-                one.note = Some(match is_sender(&host) {
-                    true => "is whoever sends".to_owned(),
-                    false => "is left out: whoever sends comes before it, or with it".to_owned(),
+                one.note = Some(if is_sender(&host) {
+                    "is whoever sends".to_owned()
+                } else {
+                    "is left out: whoever sends comes before it, or with it".to_owned()
                 });
             }
             level.push(one);
@@ -132,17 +134,7 @@ impl Plan {
         }
         let levels: Vec<PreferenceLevel> = levels
             .into_iter()
-            .map(|(preference, mut exchangers)| {
-                exchangers.sort_by(|one, other| one.host.cmp(&other.host));
-                let usable = exchangers.iter().filter(|one| one.usable).count();
-                for one in exchangers.iter_mut().filter(|one| one.usable) {
-                    one.share = 1.0 / usable as f64;
-                }
-                PreferenceLevel {
-                    preference,
-                    exchangers,
-                }
-            })
+            .map(|(preference, exchangers)| shared(preference, exchangers))
             .collect();
         let nowhere = !levels
             .iter()
@@ -170,6 +162,19 @@ impl Plan {
             .iter()
             .flat_map(|level| level.exchangers.iter().map(move |planned| (level, planned)));
         pairs.filter(|(_, planned)| planned.usable)
+    }
+}
+
+/// A level whose usable exchangers share its mail alike.
+fn shared(preference: u16, mut exchangers: Vec<Planned>) -> PreferenceLevel {
+    exchangers.sort_by(|one, other| one.host.cmp(&other.host));
+    let usable = exchangers.iter().filter(|one| one.usable).count();
+    for one in exchangers.iter_mut().filter(|one| one.usable) {
+        one.share = 1.0 / usable as f64;
+    }
+    PreferenceLevel {
+        preference,
+        exchangers,
     }
 }
 

@@ -102,12 +102,13 @@ impl Recording {
             return Err(Mistakes(mistakes));
         }
         if recording.events.is_empty() {
-            let message = match others.is_empty() {
-                true => "found no event, expected the log of a drill (JSON lines)".to_owned(),
-                false => format!(
+            let message = if others.is_empty() {
+                "found no event, expected the log of a drill (JSON lines)".to_owned()
+            } else {
+                format!(
                     "found the drills {}, expected {scenario}",
                     others.join(", ")
-                ),
+                )
             };
             return Err(Mistakes::of_file(path, message));
         }
@@ -251,9 +252,10 @@ impl fmt::Display for Mentioned {
             let more = names.len().saturating_sub(MOST_NAMED);
             let more = (more > 0).then(|| format!("{more} more"));
             let listed: Vec<String> = shown.chain(more).collect();
-            match listed.is_empty() {
-                true => "none".to_owned(),
-                false => listed.join(", "),
+            if listed.is_empty() {
+                "none".to_owned()
+            } else {
+                listed.join(", ")
             }
         }
         let (messages, domains) = (listed(&self.messages), listed(&self.domains));

@@ -126,9 +126,10 @@ impl Reply {
 
 impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.text.is_empty() {
-            true => write!(f, "{}", self.code),
-            false => write!(f, "{} {}", self.code, self.text),
+        if self.text.is_empty() {
+            write!(f, "{}", self.code)
+        } else {
+            write!(f, "{} {}", self.code, self.text)
         }
     }
 }

@@ -40,9 +40,10 @@ fn shown(
     }
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
-        match escapes(c) {
-            true => escape(&mut shown, c).expect("a string takes it all"),
-            false => shown.push(c),
+        if escapes(c) {
+            escape(&mut shown, c).expect("a string takes it all");
+        } else {
+            shown.push(c);
         }
     }
     Cow::Owned(shown)

@@ -300,9 +300,10 @@ impl Zone {
             }
             above = candidate.parent();
         }
-        let (primary, contact) = match apex.is_root() {
-            true => (Domain::root(), Domain::root()),
-            false => (apex.prefixed("ns"), apex.prefixed("hostmaster")),
+        let (primary, contact) = if apex.is_root() {
+            (Domain::root(), Domain::root())
+        } else {
+            (apex.prefixed("ns"), apex.prefixed("hostmaster"))
         };
         let soa = SOA::new(
             primary.to_wire(),

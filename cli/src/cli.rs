@@ -142,9 +142,12 @@ pub(crate) fn main() -> ExitCode {
         Command::Mta(command) => mta::mta(&command),
         #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::Cell => match cli.inside {
-            None => crate::conform::isolated_run::keep().map(|played| match played {
-                true => CommandOutcome::Passed,
-                false => CommandOutcome::CouldNotRun,
+            None => crate::conform::isolated_run::keep().map(|played| {
+                if played {
+                    CommandOutcome::Passed
+                } else {
+                    CommandOutcome::CouldNotRun
+                }
             }),
             Some(lifeline) => {
                 crate::conform::isolated_run::inside(lifeline).map(|()| CommandOutcome::Passed)

@@ -50,17 +50,19 @@ pub(crate) struct OutsideArgs {
 impl OutsideArgs {
     /// Where the files may lie that scenarios and zone files name.
     pub(crate) fn reach(&self) -> Reach {
-        match self.allow_outside {
-            true => Reach::Anywhere,
-            false => Reach::Folder,
+        if self.allow_outside {
+            Reach::Anywhere
+        } else {
+            Reach::Folder
         }
     }
 
     /// The same option in a command line that is to be run again.
     pub(crate) fn again(&self) -> &'static str {
-        match self.allow_outside {
-            true => " --allow-outside",
-            false => "",
+        if self.allow_outside {
+            " --allow-outside"
+        } else {
+            ""
         }
     }
 }
@@ -122,11 +124,13 @@ pub(crate) fn at(path: &Path, error: io::Error) -> io::Error {
 pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c);
     let own = if cfg!(windows) { '\\' } else { '%' };
-    match !word.is_empty() && word.chars().all(|c| plain(c) || c == own) {
-        true => word.to_owned(),
+    if !word.is_empty() && word.chars().all(|c| plain(c) || c == own) {
+        word.to_owned()
+    } else if cfg!(windows) {
         // In no file's name there.
-        false if cfg!(windows) => format!("\"{}\"", word.replace('"', "")),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
+        format!("\"{}\"", word.replace('"', ""))
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }
 

@@ -156,9 +156,10 @@ pub(crate) fn die_with_parent() -> io::Result<Parent> {
     let parent = Parent(getppid());
     // It may have died before the wish was known; then another process is in its place.
     let meant = std::env::var(PARENT).unwrap_or_default();
-    match meant == parent.0.to_string() {
-        true => Ok(parent),
-        false => Err(gone()),
+    if meant == parent.0.to_string() {
+        Ok(parent)
+    } else {
+        Err(gone())
     }
 }
 

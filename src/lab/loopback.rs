@@ -313,11 +313,11 @@ fn translation(addresses: &[IpAddr], first: u32) -> BTreeMap<IpAddr, Ipv4Addr> {
             IpAddr::V6(v6) => v6.octets()[15],
         };
         let wanted = Ipv4Addr::from(first + u32::from(last));
-        let chosen = match there.values().any(|used| *used == wanted) || matches!(last, 0 | 255) {
-            true => free
-                .next()
-                .expect("the block has more addresses than a zone"),
-            false => wanted,
+        let chosen = if there.values().any(|used| *used == wanted) || matches!(last, 0 | 255) {
+            free.next()
+                .expect("the block has more addresses than a zone")
+        } else {
+            wanted
         };
         there.insert(*address, chosen);
     }
@@ -414,9 +414,10 @@ mod tests {
             };
             let by_address = distinct(|socket| socket.ip().to_string(), hosts);
             let by_port = distinct(|socket| socket.port().to_string(), &sockets);
-            let expected = match differ_by_ports {
-                true => (1, sockets.len()),
-                false => (hosts.len(), 2),
+            let expected = if differ_by_ports {
+                (1, sockets.len())
+            } else {
+                (hosts.len(), 2)
             };
             assert_eq!((by_address, by_port), expected, "{spread:?}: {sockets:?}");
         }

@@ -161,9 +161,10 @@ impl LabState {
     /// How much is kept of what a receiver accepts. A server behind it needs all octets, even if
     /// nobody will look at them later.
     pub(super) fn keeps(&self, receiver: &Receiver) -> Keeps {
-        match self.mailbox.is_some() || receiver.upstream.is_some() {
-            true => Keeps::All,
-            false => Keeps::Head,
+        if self.mailbox.is_some() || receiver.upstream.is_some() {
+            Keeps::All
+        } else {
+            Keeps::Head
         }
     }
 

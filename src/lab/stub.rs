@@ -51,9 +51,10 @@ pub(crate) async fn ask(
         .set_max_payload(MAX_PAYLOAD);
     let octets = query.to_vec().map_err(io::Error::other)?;
     let answer = timeout(TIMEOUT, over_udp(state, &query, &octets)).await??;
-    match answer.truncation && !is_failure(&answer) {
-        true => timeout(TIMEOUT, over_tcp(state, &query, &octets)).await?,
-        false => Ok(answer),
+    if answer.truncation && !is_failure(&answer) {
+        timeout(TIMEOUT, over_tcp(state, &query, &octets)).await?
+    } else {
+        Ok(answer)
     }
 }
 

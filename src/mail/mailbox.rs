@@ -124,13 +124,15 @@ fn after_source_route(text: &str) -> Option<&str> {
 /// Reads a mailbox at the start of text; also what follows it.
 fn mailbox(text: &str) -> Result<(Mailbox, &str), Wrong> {
     let (local, rest) = local_part(text)?;
-    let rest = rest.strip_prefix('@').ok_or(match rest.contains('@') {
-        true => "before its @ there is a character that has to stand within quotes",
-        false => "it has no @",
+    let rest = rest.strip_prefix('@').ok_or(if rest.contains('@') {
+        "before its @ there is a character that has to stand within quotes"
+    } else {
+        "it has no @"
     })?;
-    let (written, domain, rest) = match rest.starts_with('[') {
-        true => literal(rest)?,
-        false => domain(rest)?,
+    let (written, domain, rest) = if rest.starts_with('[') {
+        literal(rest)?
+    } else {
+        domain(rest)?
     };
     let text = format!("{local}@{written}");
     if text.len() > MAX_LENGTH {
@@ -148,9 +150,10 @@ fn local_part(text: &str) -> Result<(String, &str), Wrong> {
     }
     let end = text.find(|c| !(is_atext(c) || c == '.'));
     let (local, rest) = text.split_at(end.unwrap_or(text.len()));
-    match is_dot_string(local) {
-        true => Ok((local.to_owned(), rest)),
-        false => Err("its local part is empty, or has a dot or another character out of place"),
+    if is_dot_string(local) {
+        Ok((local.to_owned(), rest))
+    } else {
+        Err("its local part is empty, or has a dot or another character out of place")
     }
 }
 
@@ -207,9 +210,10 @@ fn is_atext(c: char) -> bool {
 
 /// Underscores are no part of host names and found in them all the same.
 fn is_in_domain(c: char) -> bool {
-    match c.is_ascii() {
-        true => c.is_ascii_alphanumeric() || "-_.".contains(c),
-        false => !c.is_control() && !c.is_whitespace(),
+    if c.is_ascii() {
+        c.is_ascii_alphanumeric() || "-_.".contains(c)
+    } else {
+        !c.is_control() && !c.is_whitespace()
     }
 }
 

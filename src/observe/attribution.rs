@@ -297,9 +297,10 @@ impl<'a> Attribution<'a> {
             let entry = &mut self.entries[index];
             entry.is_given = true;
             for pool in &entry.pools {
-                match entry.is_done {
-                    true => self.pools[*pool].close(index, &entry.tried),
-                    false => self.pools[*pool].add(index, &entry.tried),
+                if entry.is_done {
+                    self.pools[*pool].close(index, &entry.tried)
+                } else {
+                    self.pools[*pool].add(index, &entry.tried)
                 }
             }
         }

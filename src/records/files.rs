@@ -143,13 +143,13 @@ impl Files {
             self.add(record, Some(Location { path, line }));
         }
         // Without an SOA record a file is about what is topmost in it, and lists records of some types.
-        match apexes.is_empty() {
-            true => topmost(&owners)
+        if apexes.is_empty() {
+            topmost(&owners)
                 // A file may hold zones within zones, each with its SOA.
-                .for_each(|apex| self.cover_types(apex.clone(), types.iter().copied())),
-            false => self
-                .apexes
-                .extend(apexes.into_iter().map(|apex| (apex, Coverage::Zone))),
+                .for_each(|apex| self.cover_types(apex.clone(), types.iter().copied()))
+        } else {
+            self.apexes
+                .extend(apexes.into_iter().map(|apex| (apex, Coverage::Zone)));
         }
         for (owner, kind) in written.others {
             if matches!(&*kind, "DNSKEY" | "RRSIG") {

@@ -255,9 +255,10 @@ fn read_answer(answer: Result<Lookup, NetError>, record_type: RecordType) -> Rec
     };
     let records = lookup.answers().iter().filter(of_type).map(placed);
     let records: Vec<LocatedRecord> = records.collect();
-    match records.is_empty() {
-        true => RecordLookup::NoData,
-        false => RecordLookup::Records(records),
+    if records.is_empty() {
+        RecordLookup::NoData
+    } else {
+        RecordLookup::Records(records)
     }
 }
 

@@ -108,9 +108,10 @@ impl Keys {
             .iter()
             .map(|(key, value)| format!("{key} = {value}"))
             .collect();
-        match pairs.is_empty() {
-            true => "{}".to_owned(),
-            false => format!("{{ {} }}", pairs.join(", ")),
+        if pairs.is_empty() {
+            "{}".to_owned()
+        } else {
+            format!("{{ {} }}", pairs.join(", "))
         }
     }
 
@@ -378,9 +379,10 @@ fn array(values: impl Iterator<Item = String>) -> String {
 /// An array with a line for each value.
 fn array_of_lines(values: impl Iterator<Item = String>) -> String {
     let lines: String = values.map(|value| format!("  {value},\n")).collect();
-    match lines.is_empty() {
-        true => "[]".to_owned(),
-        false => format!("[\n{lines}]"),
+    if lines.is_empty() {
+        "[]".to_owned()
+    } else {
+        format!("[\n{lines}]")
     }
 }
 
@@ -393,9 +395,10 @@ fn rows<T>(rows: &[T], keys: impl Fn(&T) -> Keys) -> Option<String> {
 /// A key, in quotes where it has signs that a bare one may not have.
 fn key(text: &str) -> String {
     let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    match !text.is_empty() && text.chars().all(is_bare) {
-        true => text.to_owned(),
-        false => string(text),
+    if !text.is_empty() && text.chars().all(is_bare) {
+        text.to_owned()
+    } else {
+        string(text)
     }
 }
 
@@ -408,9 +411,10 @@ fn string(text: impl Display) -> String {
 /// text has quotes and backslashes of its own.
 fn lines(text: &str) -> String {
     let is_plain = |c: char| c == '\n' || c == '\t' || !c.is_control();
-    match text.contains("'''") || text.ends_with('\'') || !text.chars().all(is_plain) {
-        true => string(text),
-        false => format!("'''\n{text}'''"),
+    if text.contains("'''") || text.ends_with('\'') || !text.chars().all(is_plain) {
+        string(text)
+    } else {
+        format!("'''\n{text}'''")
     }
 }
 

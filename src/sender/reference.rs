@@ -75,9 +75,10 @@ impl Reference {
 impl Sender for Reference {
     async fn send(self, mut context: SenderContext) {
         let agent = DeliveryAgent::new(&context, self.flaw);
-        let most = match agent.state.network.has_sockets() {
-            false => MAX_PASSES,
-            true => MAX_PASSES_ON_SOCKETS,
+        let most = if agent.state.network.has_sockets() {
+            MAX_PASSES_ON_SOCKETS
+        } else {
+            MAX_PASSES
         };
         let mut queue = QueueManager::default();
         let mut turns: FuturesUnordered<LocalBoxFuture<'_, QueueStep>> = FuturesUnordered::new();

@@ -127,9 +127,12 @@ impl Lookups {
         // The lock is held across the query on purpose: a second task with the same question waits
         // here.
         let (found, ttl) = self.ask(name, record_type).await;
-        let kept = |ttl| match self.keeps_for_ever {
-            true => Duration::MAX,
-            false => ttl,
+        let kept = |ttl| {
+            if self.keeps_for_ever {
+                Duration::MAX
+            } else {
+                ttl
+            }
         };
         *slot = ttl.map(kept).map(|ttl| Cached {
             until: self.state.clock.now().after(ttl),

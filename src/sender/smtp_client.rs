@@ -423,9 +423,10 @@ impl SmtpClient<'_> {
 
 /// Goes on in plain text if the demand allows it; an error if not.
 fn plain(requirement: &TlsRequirement, why: String) -> Result<(), SessionError> {
-    match requirement.allows_plain() {
-        true => Ok(()),
-        false => Err(SessionError::Insecure(why)),
+    if requirement.allows_plain() {
+        Ok(())
+    } else {
+        Err(SessionError::Insecure(why))
     }
 }
 

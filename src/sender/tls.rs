@@ -165,9 +165,10 @@ async fn dane(
 /// The name that owns a host's addresses after aliases, if the answer with the candidate's family
 /// is signed; `None` if it is not.
 async fn signed_host(candidate: &Candidate, lookups: &Lookups) -> Result<Option<Domain>, Unusable> {
-    let record_type = match candidate.address.is_ipv4() {
-        true => RecordType::A,
-        false => RecordType::AAAA,
+    let record_type = if candidate.address.is_ipv4() {
+        RecordType::A
+    } else {
+        RecordType::AAAA
     };
     match lookups.lookup(&candidate.exchanger, record_type).await {
         LookupResult::Records {

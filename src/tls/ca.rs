@@ -232,9 +232,10 @@ fn tlsa(
     parameters: TlsaParameters,
 ) -> Record {
     let anchor = matches!(parameters.usage, 0 | 2);
-    let (certificate, public_key) = match anchor {
-        true => (&issuing.certificate, &issuing.public_key),
-        false => (&credential.leaf, &credential.public_key),
+    let (certificate, public_key) = if anchor {
+        (&issuing.certificate, &issuing.public_key)
+    } else {
+        (&credential.leaf, &credential.public_key)
     };
     let selected = if parameters.selector == 0 {
         certificate.as_ref()

@@ -173,11 +173,10 @@ impl<'a> DnsView<'a> {
                 };
                 let mut enter = |record_type: RecordType| {
                     let given = given.entry(record_type).or_default();
-                    match settles(*answer, *fault) {
-                        true => {
-                            settled(given, event.at, *answer != QueryOutcome::NxDomain, records)
-                        }
-                        false => unsettled(given, event.at),
+                    if settles(*answer, *fault) {
+                        settled(given, event.at, *answer != QueryOutcome::NxDomain, records)
+                    } else {
+                        unsettled(given, event.at)
                     }
                 };
                 match record_type {
@@ -319,9 +318,10 @@ impl<'a> DnsView<'a> {
         if failed_since && last.last.after(Duration::from_secs(ttl.into())) < at {
             return Known::Failed;
         }
-        match last.exists {
-            false => Known::NoDomain,
-            true => self.at_end_of_aliases(name, record_type, &last.records, at, depth),
+        if last.exists {
+            self.at_end_of_aliases(name, record_type, &last.records, at, depth)
+        } else {
+            Known::NoDomain
         }
     }
 

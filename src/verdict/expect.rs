@@ -265,9 +265,10 @@ impl Held<'_> {
             return None;
         }
         let shown: Vec<String> = takers.iter().map(|attempt| attempt.host()).collect();
-        let observed = match shown.is_empty() {
-            true => "nobody".to_owned(),
-            false => shown.join(", "),
+        let observed = if shown.is_empty() {
+            "nobody".to_owned()
+        } else {
+            shown.join(", ")
         };
         Some(self.differs(Aspect::Taker, host.to_string(), observed))
     }

@@ -92,18 +92,20 @@ impl FoundSoFar {
     fn add(&mut self, about: About, place: usize, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
             let of_all = matches!(about, About::Totals | About::Shares | About::Equals);
-            match of_all || self.dns.len() < MOST_FINDINGS {
-                true => self.dns.push(((about, place), finding)),
-                false => self.untold += 1,
+            if of_all || self.dns.len() < MOST_FINDINGS {
+                self.dns.push(((about, place), finding));
+            } else {
+                self.untold += 1;
             }
         }
     }
 
     fn note(&mut self, place: usize, notes: Vec<String>) {
         for note in notes {
-            match self.notes.len() < MOST_NOTES {
-                true => self.notes.push((place, note)),
-                false => self.unnoted += 1,
+            if self.notes.len() < MOST_NOTES {
+                self.notes.push((place, note));
+            } else {
+                self.unnoted += 1;
             }
         }
     }

@@ -122,9 +122,10 @@ pub(super) fn of_octets(record_type: RecordType, octets: &[u8]) -> Result<RData,
     let mut decoder = BinDecoder::new(octets);
     let data = RData::read(&mut decoder, record_type, Restrict::new(length))
         .map_err(|error| error.to_string())?;
-    match decoder.is_empty() {
-        true => Ok(data),
-        false => Err("too many of them".to_owned()),
+    if decoder.is_empty() {
+        Ok(data)
+    } else {
+        Err("too many of them".to_owned())
     }
 }
 
@@ -144,12 +145,13 @@ fn generic(
         return Err(words.at(length, message));
     };
     let octets = hex(words, &tokens[2..])?;
-    match octets.len() == usize::from(wanted) {
-        true => Ok(octets),
-        false => Err(words.at(
+    if octets.len() == usize::from(wanted) {
+        Ok(octets)
+    } else {
+        Err(words.at(
             length,
             format!("found {} octets, expected {wanted} of them", octets.len()),
-        )),
+        ))
     }
 }
 

@@ -63,9 +63,10 @@ pub fn is_standard_input(path: &Path) -> bool {
 fn up_to(most: u64, from: impl Read) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
     from.take(most + 1).read_to_end(&mut octets)?;
-    match octets.len() as u64 > most {
-        true => Err(too_long()),
-        false => Ok(octets),
+    if octets.len() as u64 > most {
+        Err(too_long())
+    } else {
+        Ok(octets)
     }
 }
 
@@ -104,14 +105,15 @@ pub(crate) fn zone_text(path: &Path) -> Result<ZoneText, String> {
         Err(error) => {
             let valid = error.utf8_error().valid_up_to();
             let text: String = error.into_bytes().into_iter().map(char::from).collect();
-            match text.contains(|c: char| c.is_ascii_control() && !c.is_ascii_whitespace()) {
-                true => Err(format!(
+            if text.contains(|c: char| c.is_ascii_control() && !c.is_ascii_whitespace()) {
+                Err(format!(
                     "found octets that are not UTF-8 after octet {valid}, expected a zone file"
-                )),
-                false => Ok(ZoneText {
+                ))
+            } else {
+                Ok(ZoneText {
                     text,
                     is_latin: true,
-                }),
+                })
             }
         }
     }
@@ -179,13 +181,15 @@ pub(crate) fn allowed(folder: &Path, path: &Path, reach: Reach) -> io::Result<()
         };
     }
     // A link may lead out.
-    let here = match folder.as_os_str().is_empty() {
-        true => Path::new("."),
-        false => folder,
+    let here = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
     };
-    match fs::canonicalize(path)?.starts_with(fs::canonicalize(here)?) {
-        true => Ok(()),
-        false => Err(outside()),
+    if fs::canonicalize(path)?.starts_with(fs::canonicalize(here)?) {
+        Ok(())
+    } else {
+        Err(outside())
     }
 }
 

@@ -36,9 +36,10 @@ impl FromStr for Range {
             stop: number(stop)?,
             step: number(step)?,
         };
-        match range.step == 0 || range.next > range.stop {
-            true => Err(wrong()),
-            false => Ok(range),
+        if range.step == 0 || range.next > range.stop {
+            Err(wrong())
+        } else {
+            Ok(range)
         }
     }
 }

@@ -197,12 +197,13 @@ fn kind(
         let mut known = READ.iter();
         known.any(|known| strsim::damerau_levenshtein(word, known) == 1)
     };
-    match is_file && (is_known || (is_word && !data.is_empty() && !is_slip())) {
-        true => passed(word, is_known),
-        false => Err(words.at(
+    if is_file && (is_known || (is_word && !data.is_empty() && !is_slip())) {
+        passed(word, is_known)
+    } else {
+        Err(words.at(
             range,
             not_allowed(words.token(range), "a record type", &READ),
-        )),
+        ))
     }
 }
 

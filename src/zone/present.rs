@@ -79,9 +79,10 @@ pub(crate) fn quoted(string: &[u8]) -> String {
 
 /// A name with its final dot.
 pub(crate) fn absolute(name: &Name) -> String {
-    match name.is_root() {
-        true => ".".to_owned(),
-        false => name::written(name) + ".",
+    if name.is_root() {
+        ".".to_owned()
+    } else {
+        name::written(name) + "."
     }
 }
 

@@ -155,12 +155,13 @@ fn read(text: &str, reading: &Reading<'_>, is_file: bool) -> Result<Written, Mis
         depth: 0,
     };
     context.read_all(&frame);
-    match context.mistakes.is_empty() {
-        true => Ok(context.written),
-        false => Err(Misread {
+    if context.mistakes.is_empty() {
+        Ok(context.written)
+    } else {
+        Err(Misread {
             mistakes: context.mistakes,
             is_zone: context.is_zone,
-        }),
+        })
     }
 }
 
@@ -231,12 +232,13 @@ impl Context<'_> {
             }
             let Some(entry) = entry else { break };
             let offset = entry.tokens[0].start;
-            let outcome = match frame.token(&entry.tokens[0]).starts_with('$') {
-                true => self.directive(frame, &entry),
-                false => self.record(frame, &entry).map(|record| {
+            let outcome = if frame.token(&entry.tokens[0]).starts_with('$') {
+                self.directive(frame, &entry)
+            } else {
+                self.record(frame, &entry).map(|record| {
                     let record = record.map(|record| frame.entered(record, offset, &mut line));
                     self.written.records.extend(record);
-                }),
+                })
             };
             if let Err(mistake) = outcome {
                 self.mistakes.push(frame.placed(mistake));
@@ -268,17 +270,18 @@ impl Context<'_> {
             manner: frame.manner,
         };
         let first = &entry.tokens[0];
-        let owner = match entry.inherits_owner {
-            true => self.owner.clone().ok_or_else(|| {
+        let owner = if entry.inherits_owner {
+            self.owner.clone().ok_or_else(|| {
                 words.at(
                     first,
                     "found no owner name, expected one: no record stands before this line",
                 )
-            })?,
-            false => match bare_apex(&words, entry) {
+            })?
+        } else {
+            match bare_apex(&words, entry) {
                 Some(apex) => apex,
                 None => words.name(first)?,
-            },
+            }
         };
         self.owner = Some(owner.clone());
         let start = usize::from(!entry.inherits_owner);

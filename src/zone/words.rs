@@ -117,14 +117,14 @@ impl<'a> Words<'a> {
     /// The octets of the file that a word is made of.
     fn octets(&self, range: &Range<usize>) -> Cow<'a, [u8]> {
         let token = self.token(range);
-        match self.manner.is_latin {
-            // Each of these characters was one octet when the file was read.
-            true => token
-                .chars()
-                .map(|c| u8::try_from(c).unwrap_or(b'?'))
-                .collect(),
-            false => Cow::Borrowed(token.as_bytes()),
+        if !self.manner.is_latin {
+            return Cow::Borrowed(token.as_bytes());
         }
+        // Each of these characters was one octet when the file was read.
+        token
+            .chars()
+            .map(|c| u8::try_from(c).unwrap_or(b'?'))
+            .collect()
     }
 }
 

@@ -65,9 +65,10 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
     }
     scenario_files::tell_notes(scenarios.iter().map(|scenario| &**scenario));
     let suite = Suite {
-        from: match paths.is_empty() {
-            true => ScenarioSource::Mxdrill,
-            false => ScenarioSource::User(args.outside.reach()),
+        from: if paths.is_empty() {
+            ScenarioSource::Mxdrill
+        } else {
+            ScenarioSource::User(args.outside.reach())
         },
         jobs: args.jobs.unwrap_or_else(usual_jobs),
         seed: args.seed,
@@ -158,14 +159,16 @@ fn entrants(args: &ConformArgs) -> io::Result<(Vec<Subject>, Vec<PathBuf>)> {
             chosen.extend(Adapter::bundled());
             continue;
         }
-        let is_scenarios = match word.ends_with(".toml") {
-            true => !is_adapter(&path)?,
+        let is_scenarios = if word.ends_with(".toml") {
+            !is_adapter(&path)?
+        } else {
             // The name of a mail server comes before a folder of the same name.
-            false => path.is_dir() && Adapter::find(word).is_err(),
+            path.is_dir() && Adapter::find(word).is_err()
         };
-        match is_scenarios {
-            true => paths.push(path),
-            false => chosen.push(Adapter::find(word)?),
+        if is_scenarios {
+            paths.push(path);
+        } else {
+            chosen.push(Adapter::find(word)?);
         }
     }
     if chosen.is_empty() {

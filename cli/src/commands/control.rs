@@ -116,9 +116,10 @@ impl ControlDrill {
     }
 
     fn seen(&self, logs: Option<&Path>) -> ControlResult {
-        match self.is_private() {
-            true => self.in_private(logs),
-            false => self.in_memory(),
+        if self.is_private() {
+            self.in_private(logs)
+        } else {
+            self.in_memory()
         }
     }
 
@@ -252,9 +253,10 @@ fn print(controls: &[ControlDrill], seen: &[ControlResult]) -> io::Result<Comman
         say::err("mxdrill: some drills could not be judged");
         return Ok(CommandOutcome::CouldNotRun);
     }
-    Ok(match is_clean && missed == 0 {
-        true => CommandOutcome::Passed,
-        false => CommandOutcome::Failed,
+    Ok(if is_clean && missed == 0 {
+        CommandOutcome::Passed
+    } else {
+        CommandOutcome::Failed
     })
 }
 

@@ -113,9 +113,10 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
     if only_looks(&args.command[0]) && only_asked(&run.events) {
         write_log(args, log, &played(args, &scenario, run, begun))?;
         anstream::eprintln!("mxdrill: {program} sends nothing: there is nothing to judge");
-        return Ok(match status.success() {
-            true => CommandOutcome::Passed,
-            false => CommandOutcome::Failed,
+        return Ok(if status.success() {
+            CommandOutcome::Passed
+        } else {
+            CommandOutcome::Failed
         });
     }
     let (passed, too_slow) = (run.verdict.passed(), run.too_slow);
@@ -129,9 +130,10 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
         super::say::err(format_args!("mxdrill: {why}"));
         return Ok(CommandOutcome::CouldNotRun);
     }
-    Ok(match passed {
-        true => CommandOutcome::Passed,
-        false => CommandOutcome::Failed,
+    Ok(if passed {
+        CommandOutcome::Passed
+    } else {
+        CommandOutcome::Failed
     })
 }
 

@@ -102,9 +102,10 @@ pub(crate) fn judge(args: &JudgeArgs) -> io::Result<CommandOutcome> {
         elapsed: begun.elapsed(),
         scenario,
     };
-    let style = match args.verbose {
-        true => Style::Traced,
-        false => Style::Detailed,
+    let style = if args.verbose {
+        Style::Traced
+    } else {
+        Style::Detailed
     };
     let out = run::SharedOutput::default();
     let mut report = run::reporter(args.format, style, &out);
@@ -119,9 +120,10 @@ pub(crate) fn judge(args: &JudgeArgs) -> io::Result<CommandOutcome> {
             args.log.display()
         );
     }
-    Ok(match passed {
-        true => CommandOutcome::Passed,
-        false => CommandOutcome::Failed,
+    Ok(if passed {
+        CommandOutcome::Passed
+    } else {
+        CommandOutcome::Failed
     })
 }
 

@@ -112,9 +112,10 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
     }
     out.flush()?;
     Ok(
-        match findings.iter().any(|finding| fails(finding.check.severity)) {
-            true => CommandOutcome::Failed,
-            false => CommandOutcome::Passed,
+        if findings.iter().any(|finding| fails(finding.check.severity)) {
+            CommandOutcome::Failed
+        } else {
+            CommandOutcome::Passed
         },
     )
 }

@@ -20,9 +20,10 @@ fn list() -> io::Result<CommandOutcome> {
             Some(_) => "fetched",
             None => "not fetched",
         };
-        let source = match adapter.npm.is_empty() {
-            true => format!("Debian: {}", adapter.debian.join(" ")),
-            false => format!("npm: {}", adapter.npm.join(" ")),
+        let source = if adapter.npm.is_empty() {
+            format!("Debian: {}", adapter.debian.join(" "))
+        } else {
+            format!("npm: {}", adapter.npm.join(" "))
         };
         say::out(format_args!(
             "{id:<10} {:<10} {state:<11} {source}",

@@ -59,9 +59,10 @@ pub(crate) fn plan(args: &PlanArgs) -> io::Result<CommandOutcome> {
         }
     }
     out.flush()?;
-    Ok(match plans.iter().all(Plan::is_deliverable) {
-        true => CommandOutcome::Passed,
-        false => CommandOutcome::Failed,
+    Ok(if plans.iter().all(Plan::is_deliverable) {
+        CommandOutcome::Passed
+    } else {
+        CommandOutcome::Failed
     })
 }
 
@@ -89,17 +90,19 @@ fn write(out: &mut impl Write, plan: &Plan, from: &str) -> io::Result<()> {
     for level in &plan.levels {
         let mut preference = level.preference.to_string();
         for planned in &level.exchangers {
-            let share = match planned.usable {
-                true => format!("{:.1} %", planned.share * 100.0),
-                false => "-".to_owned(),
+            let share = if planned.usable {
+                format!("{:.1} %", planned.share * 100.0)
+            } else {
+                "-".to_owned()
             };
             let addresses: Vec<String> =
                 planned.addresses.iter().map(ToString::to_string).collect();
             let mut told = addresses.join(", ");
             if let Some(note) = &planned.note {
-                told = match told.is_empty() {
-                    true => note.clone(),
-                    false => format!("{told} ({note})"),
+                told = if told.is_empty() {
+                    note.clone()
+                } else {
+                    format!("{told} ({note})")
                 };
             }
             let cells = [preference, share, host(planned), told];

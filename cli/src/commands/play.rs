@@ -156,9 +156,10 @@ impl Playing {
             None if scenario.needs_sockets() => NetworkKind::Loopback,
             None => NetworkKind::Memory,
         };
-        let when = match network.has_sockets() {
-            false => When::AtOnce,
-            true => When::AtTheEnd,
+        let when = if network.has_sockets() {
+            When::AtTheEnd
+        } else {
+            When::AtOnce
         };
         // A run that was given up is not told of any more.
         let tell = |lines| {

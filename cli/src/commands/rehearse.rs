@@ -171,9 +171,10 @@ fn takers(drill: &Rehearsed) -> String {
         count => format!("{host} {} %", (count * 100 + MESSAGES / 2) / MESSAGES),
     });
     let takers: Vec<String> = takers.collect();
-    match takers.is_empty() {
-        true => "nobody".to_owned(),
-        false => takers.join(", "),
+    if takers.is_empty() {
+        "nobody".to_owned()
+    } else {
+        takers.join(", ")
     }
 }
 

@@ -64,9 +64,10 @@ impl From<NetworkArg> for NetworkKind {
 pub(crate) fn again(scenario: &Scenario, args: &RunArgs) -> String {
     let path = super::quoted(&scenario.path);
     // The drills that come with the command need no checkout.
-    let mut command = match args.paths.is_empty() {
-        true => format!("mxdrill run --filter {path}"),
-        false => format!("mxdrill run {path}{}", args.outside.again()),
+    let mut command = if args.paths.is_empty() {
+        format!("mxdrill run --filter {path}")
+    } else {
+        format!("mxdrill run {path}{}", args.outside.again())
     };
     command.push_str(&format!(" --seed {}", args.seed.unwrap_or(scenario.seed)));
     if let Some(network) = args.network.and_then(|network| network.to_possible_value()) {

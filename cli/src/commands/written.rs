@@ -66,9 +66,10 @@ fn may_be_written(path: &Path) -> io::Result<()> {
         return Err(refused(path, "something that is no file"));
     }
     let text = fs::read(path).map_err(|error| at(path, error))?;
-    match is_sealed(&text) {
-        true => Ok(()),
-        false => Err(refused(path, "a file that was changed, or made by others")),
+    if is_sealed(&text) {
+        Ok(())
+    } else {
+        Err(refused(path, "a file that was changed, or made by others"))
     }
 }
 

@@ -237,11 +237,12 @@ fn web_address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
         .find_map(|scheme| lower.strip_prefix(scheme));
     let is_host = |c: char| c.is_alphanumeric() || c == '[';
     let is_odd = |c: char| c.is_whitespace() || c.is_control() || "<>\"\\`{}|^".contains(c);
-    match rest.is_some_and(|rest| rest.starts_with(is_host) && !rest.contains(is_odd)) {
-        true => Ok(text),
-        false => Err(D::Error::custom(format!(
+    if rest.is_some_and(|rest| rest.starts_with(is_host) && !rest.contains(is_odd)) {
+        Ok(text)
+    } else {
+        Err(D::Error::custom(format!(
             "found home {text:?}, expected an address such as \"https://www.postfix.org/\" (http or https)"
-        ))),
+        )))
     }
 }
 

@@ -260,9 +260,10 @@ impl Scripts {
         };
         let names: Vec<String> = host.names.iter().map(ToString::to_string).collect();
         let authority = Path::new(FOLDER).join("ca.pem");
-        let ca_file = match authority.exists() {
-            true => authority.display().to_string(),
-            false => String::new(),
+        let ca_file = if authority.exists() {
+            authority.display().to_string()
+        } else {
+            String::new()
         };
         let tls = match scenario.sender.tls {
             TlsPolicy::None => "none",
@@ -435,9 +436,10 @@ pub(crate) async fn version(
     let scripts = Scripts::new(adapter, host, scenario);
     let printed = scripts.output("version", &adapter.version).await?;
     let printed = String::from_utf8_lossy(&printed).trim().to_owned();
-    match printed.is_empty() {
-        true => Err(io::Error::other("version printed nothing")),
-        false => Ok(printed),
+    if printed.is_empty() {
+        Err(io::Error::other("version printed nothing"))
+    } else {
+        Ok(printed)
     }
 }
 

@@ -218,13 +218,6 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
         .any(|row| row.certificate.is_some());
     let own = settings.names != mxdrill::scenario::SenderSettings::default().names
         || !settings.addresses.is_empty();
-    let beyond_ascii = scenario.messages.iter().any(|message| {
-        message
-            .to
-            .iter()
-            .chain(&message.from)
-            .any(|mailbox| !mailbox.text.is_ascii())
-    });
     let any_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
     let needs = [
         (
@@ -257,7 +250,7 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
                 .any(|message| message.from.is_none()),
             Feature::NullSender,
         ),
-        (beyond_ascii, Feature::Utf8),
+        (is_beyond_ascii(scenario), Feature::Utf8),
         (
             scenario.messages.iter().any(|message| message.received > 0),
             Feature::Received,
@@ -268,6 +261,15 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
         .filter(|(needed, _)| *needed)
         .map(|(_, feature)| feature)
         .collect()
+}
+
+/// Whether some mailbox of an envelope can be written in SMTPUTF8 only (RFC 6531).
+fn is_beyond_ascii(scenario: &Scenario) -> bool {
+    let mut messages = scenario.messages.iter();
+    messages.any(|message| {
+        let mut all = message.to.iter().chain(&message.from);
+        all.any(|mailbox| !mailbox.text.is_ascii())
+    })
 }
 
 /// Whether the reference sender gave a message up because its time was over.

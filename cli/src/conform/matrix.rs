@@ -281,9 +281,10 @@ impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |share: f64| (100.0 * share).round();
         let (low, high) = (percent(self.share.low), percent(self.share.high));
-        let bounds = match low < high {
-            true => format!("{low} to {high}"),
-            false => low.to_string(),
+        let bounds = if low < high {
+            format!("{low} to {high}")
+        } else {
+            low.to_string()
         };
         write!(
             f,

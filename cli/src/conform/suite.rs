@@ -92,9 +92,10 @@ impl Suite {
         }
         if fit.shares.is_empty() {
             let chance = fit.chance || server.adapter.leaves_to_chance(&scenario.path);
-            return match chance {
-                true => self.by_chance(scenario, server),
-                false => self.plain(scenario, server),
+            return if chance {
+                self.by_chance(scenario, server)
+            } else {
+                self.plain(scenario, server)
             };
         }
         let mut counted = Counted::none_of(&fit.shares);

@@ -260,9 +260,10 @@ fn uri(path: &str) -> String {
             _ => uri.push_str(&format!("%{octet:02X}")),
         }
     }
-    match uri.starts_with('/') {
-        true => format!("file://{uri}"),
-        false => uri,
+    if uri.starts_with('/') {
+        format!("file://{uri}")
+    } else {
+        uri
     }
 }
 

@@ -226,9 +226,10 @@ fn explain(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
 
 /// How strongly something is asked for, and by whom.
 pub(crate) fn asked_by(finding: &Finding) -> String {
-    match finding.cites.is_empty() {
-        true => format!("{}, by the scenario", finding.level),
-        false => format!("{}, {}", finding.level, finding.cites.join(", ")),
+    if finding.cites.is_empty() {
+        format!("{}, by the scenario", finding.level)
+    } else {
+        format!("{}, {}", finding.level, finding.cites.join(", "))
     }
 }
 

@@ -92,9 +92,10 @@ pub(crate) enum Shown {
 impl Shown {
     /// For a file with so many drills.
     pub(crate) fn among(drills: usize) -> Self {
-        match drills <= FEW {
-            true => Self::Open,
-            false => Self::Closed,
+        if drills <= FEW {
+            Self::Open
+        } else {
+            Self::Closed
         }
     }
 }
@@ -114,9 +115,10 @@ impl TimelineSection {
         seen: TimelineLog,
         shown: Shown,
     ) -> Self {
-        let (mark, shown) = match verdict.passed() {
-            true => (Mark::Ok, shown),
-            false => (Mark::Fail, Shown::Open),
+        let (mark, shown) = if verdict.passed() {
+            (Mark::Ok, shown)
+        } else {
+            (Mark::Fail, Shown::Open)
         };
         Self::of(title, mark, shown, |html| {
             let (findings, more) = first_findings(verdict);
@@ -319,9 +321,10 @@ fn messages(
 
 /// The part of the drill that has passed at a moment, in per cent.
 fn percent(at: Moment, end: Moment) -> f64 {
-    match end.0.is_zero() {
-        true => 0.0,
-        false => at.0.as_secs_f64() / end.0.as_secs_f64() * 100.0,
+    if end.0.is_zero() {
+        0.0
+    } else {
+        at.0.as_secs_f64() / end.0.as_secs_f64() * 100.0
     }
 }
 

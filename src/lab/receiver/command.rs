@@ -97,9 +97,10 @@ fn syntax(expected: &str) -> Reply {
 
 /// A command that takes no argument (RFC 5321 section 4.1.1).
 fn alone(argument: &str, verb: &str, command: SmtpCommand) -> Result<SmtpCommand, Reply> {
-    match argument.is_empty() {
-        true => Ok(command),
-        false => Err(syntax(&format!("{verb} and nothing after it"))),
+    if argument.is_empty() {
+        Ok(command)
+    } else {
+        Err(syntax(&format!("{verb} and nothing after it")))
     }
 }
 
@@ -107,9 +108,10 @@ fn alone(argument: &str, verb: &str, command: SmtpCommand) -> Result<SmtpCommand
 /// 255).
 fn name(argument: &str, expected: &str) -> Result<String, Reply> {
     let fits = (1..=255).contains(&argument.len()) && !argument.contains(char::is_control);
-    match fits {
-        true => Ok(argument.to_owned()),
-        false => Err(syntax(expected)),
+    if fits {
+        Ok(argument.to_owned())
+    } else {
+        Err(syntax(expected))
     }
 }
 

@@ -35,9 +35,10 @@ impl Session {
         if !ready {
             self.command.clear();
         }
-        let reply = match ready {
-            true => Reply::new(354, "go ahead"),
-            false => Reply::new(503, "5.5.1 no valid recipient"),
+        let reply = if ready {
+            Reply::new(354, "go ahead")
+        } else {
+            Reply::new(503, "5.5.1 no valid recipient")
         };
         let (step, sent) = self.answer(Stage::Data, None, None, reply).await?;
         match (step, sent) {

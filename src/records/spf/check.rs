@@ -398,9 +398,10 @@ impl<'a, L: Lookup> SpfCheck<'a, L> {
             self.depends = true;
             return None;
         }
-        let validated = match needs(MacroLetter::ValidatedName) {
-            true => best_of(&self.validated().await, domain),
-            false => String::new(),
+        let validated = if needs(MacroLetter::ValidatedName) {
+            best_of(&self.validated().await, domain)
+        } else {
+            String::new()
         };
         let local_part = || {
             let given = self.sender.local_part.as_deref();
@@ -436,14 +437,13 @@ impl<'a, L: Lookup> SpfCheck<'a, L> {
 
     fn found_nothing(&mut self, term: &str) -> Result<(), Over> {
         self.void.push(term.to_owned());
-        match self.void.len() > MAX_VOID {
-            true => {
-                let terms = self.void.clone();
-                self.flaws
-                    .retain(|flaw| !matches!(flaw, SpfError::Void { .. }));
-                self.flaw(SpfError::Void { terms })
-            }
-            false => Ok(()),
+        if self.void.len() > MAX_VOID {
+            let terms = self.void.clone();
+            self.flaws
+                .retain(|flaw| !matches!(flaw, SpfError::Void { .. }));
+            self.flaw(SpfError::Void { terms })
+        } else {
+            Ok(())
         }
     }
 

@@ -183,23 +183,25 @@ impl Expand {
         let is_delimiter = |c: char| matches!(c, '.' | '-' | '+' | ',' | '/' | '_' | '=');
         let reverse = delimiters.is_some();
         let delimiters = delimiters.unwrap_or(rest);
-        match delimiters.chars().all(is_delimiter) {
-            true => Ok(Self {
+        if delimiters.chars().all(is_delimiter) {
+            Ok(Self {
                 letter,
                 is_escaped: sign.is_ascii_uppercase(),
                 keep,
                 reverse,
                 delimiters: delimiters.to_owned(),
-            }),
-            false => Err(Unfit::Percent),
+            })
+        } else {
+            Err(Unfit::Percent)
         }
     }
 
     /// The value after splitting, reversing and cutting.
     fn of(&self, value: &str) -> String {
-        let delimiters: &[char] = &match self.delimiters.is_empty() {
-            true => vec!['.'],
-            false => self.delimiters.chars().collect(),
+        let delimiters: &[char] = &if self.delimiters.is_empty() {
+            vec!['.']
+        } else {
+            self.delimiters.chars().collect()
         };
         let mut parts: Vec<&str> = value.split(delimiters).collect();
         if self.reverse {
@@ -207,9 +209,10 @@ impl Expand {
         }
         let first = parts.len().saturating_sub(self.keep.unwrap_or(parts.len()));
         let text = parts[first..].join(".");
-        match self.is_escaped {
-            true => escaped(&text),
-            false => text,
+        if self.is_escaped {
+            escaped(&text)
+        } else {
+            text
         }
     }
 }

@@ -116,9 +116,10 @@ impl SuiteZone {
                 _ => {}
             }
         }
-        match found.is_empty() {
-            true => RecordLookup::NoData,
-            false => RecordLookup::Records(found),
+        if found.is_empty() {
+            RecordLookup::NoData
+        } else {
+            RecordLookup::Records(found)
         }
     }
 }

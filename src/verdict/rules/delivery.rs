@@ -199,9 +199,10 @@ fn turned_away(attempt: &Attempt) -> bool {
 /// Whether an attempt offers a recipient. One that never came to a transaction is for everybody,
 /// which tells something only of a message with one recipient.
 fn offers(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
-    match attempt.offered.is_empty() {
-        false => attempt.offered.iter().any(|to| recipient.is(to)),
-        true => message.to.len() == 1,
+    if attempt.offered.is_empty() {
+        message.to.len() == 1
+    } else {
+        attempt.offered.iter().any(|to| recipient.is(to))
     }
 }
 

@@ -355,17 +355,16 @@ fn second_candidate(
         let others: Option<Vec<String>> = views.iter().map(other).collect();
         if let Some(expected) = others.and_then(|others| others.into_iter().next()) {
             let id = &facts.message.id;
-            return Some(match only.is_guessed() {
-                true => {
-                    let observed = format!("{only}, for {id} or a message like it");
-                    broken(NEXT_CANDIDATE, Subject::Drill, expected, vec![observed])
-                }
-                false => broken(
+            return Some(if only.is_guessed() {
+                let observed = format!("{only}, for {id} or a message like it");
+                broken(NEXT_CANDIDATE, Subject::Drill, expected, vec![observed])
+            } else {
+                broken(
                     NEXT_CANDIDATE,
                     Subject::of_message(id),
                     expected,
                     vec![only.to_string()],
-                ),
+                )
             });
         }
     }

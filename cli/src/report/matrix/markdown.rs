@@ -160,9 +160,10 @@ fn because(cell: &Judged, grade: Grade) -> String {
     }
     let setting = cell.depends.as_ref();
     let setting = setting.map_or(String::new(), |setting| format!(" ({})", escaped(setting)));
-    match claims.is_empty() {
-        true => setting,
-        false => format!(": {}{setting}", escaped(&claims.join("; "))),
+    if claims.is_empty() {
+        setting
+    } else {
+        format!(": {}{setting}", escaped(&claims.join("; ")))
     }
 }
 

@@ -67,9 +67,10 @@ pub(crate) fn address(address: &str) -> String {
 /// Octets other than letters, digits and the plain ones as `%XX`.
 fn percent(text: &str, plain: &str) -> String {
     text.bytes().fold(String::new(), |mut out, octet| {
-        match octet.is_ascii_alphanumeric() || plain.as_bytes().contains(&octet) {
-            true => out.push(char::from(octet)),
-            false => write!(out, "%{octet:02X}").expect("a string takes it all"),
+        if octet.is_ascii_alphanumeric() || plain.as_bytes().contains(&octet) {
+            out.push(char::from(octet));
+        } else {
+            write!(out, "%{octet:02X}").expect("a string takes it all")
         }
         out
     })
