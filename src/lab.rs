@@ -3,7 +3,8 @@
 //! [`Lab`] starts everything and stops it when it is dropped. It knows records and faults, and
 //! nothing of what is expected of delivery. `LabState` is what its parts share.
 //!
-//! A lab comes up in this order ([`Lab::start`] and its variants all end in `launch`):
+//! A lab comes up in this order (`start`: [`Lab::start`] and its variants all end in `launch`), on a thread of
+//! its own or the caller's (`serving`):
 //!
 //! 1. `topology` reads off the zone who stands where: a receiver for each address, a web server for
 //!    each MTA-STS policy, an authority if anything needs a certificate.
@@ -16,7 +17,7 @@
 //! From then on a session of a receiver is `receiver`'s, a query is `name_server`'s, and how either
 //! arrives is `network`'s and, below it, `memory`'s, `loopback`'s with `listener`, or `namespace`'s.
 //! What is read out of a message is `dsn`'s and `mailbox`'s. Faults that come by hand are in
-//! `by_hand`.
+//! `by_hand`; waiting for what happens is in `waiting`, and words about what did are in `seen`.
 
 mod by_hand;
 pub(crate) mod delays;
@@ -35,44 +36,32 @@ pub(crate) mod network;
 mod receiver;
 pub(crate) mod seen;
 mod serving;
+mod start;
 mod state;
 pub(crate) mod stub;
 mod topology;
 mod upstream;
+mod waiting;
 
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::Arc,
     time::Duration,
 };
-
-use tokio::{sync::watch, task::JoinSet};
 
 pub use self::by_hand::Failing;
 pub use self::mailbox::{Content, ReceivedMessage};
 pub use self::network::NetworkKind;
-use self::{
-    delays::Delays,
-    mta_sts_server::MtaStsServer,
-    receiver::Receiver,
-    seen::SaysWhatIsOpen,
-    serving::{OwnThread, Serving},
-    topology::Topology,
-};
 pub(crate) use self::{mailbox::ID_DOMAIN, serving::block_on, state::LabState};
 use self::{
-    network::listen::{self, Watched},
-    state::Clock,
+    mta_sts_server::MtaStsServer, receiver::Receiver, seen::SaysWhatIsOpen, serving::Serving,
 };
 use crate::{
-    error::{Error, NotSeen},
-    event::{AttemptHint, Event, EventKind, EventLog},
-    fault::Faults,
-    mail::MessageIndex,
+    event::{AttemptHint, Event, EventLog},
+    lock::lock,
     name::Domain,
     observe::{self, Attempt},
-    scenario::Scenario,
     stream::Stream,
     tls::CertificateAuthority,
 };
@@ -157,176 +146,6 @@ pub struct Endpoint {
 }
 
 impl Lab {
-    /// Starts a lab from zone-file text alone, on the loopback network.
-    ///
-    /// # Errors
-    /// The mistakes in the zone text, or that sockets could not be bound.
-    ///
-    /// For tests that need no faults and no expectations:
-    ///
-    /// ```no_run
-    /// # async fn example() -> Result<(), mxdrill::Error> {
-    /// let lab = mxdrill::Lab::from_zone(
-    ///     "example.test.     300 MX 10 mx1.example.test.
-    ///      mx1.example.test. 300 A  192.0.2.1",
-    /// )
-    /// .await?;
-    /// println!("{} {}", lab.resolver(), lab.smtp_port());
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn from_zone(zone: &str) -> Result<Self, Error> {
-        let scenario = Scenario::from_zone(zone)?;
-        Self::start(Arc::new(scenario), NetworkKind::Loopback).await
-    }
-
-    /// Starts a lab for a scenario.
-    ///
-    /// On the loopback network it runs on a thread of its own and answers whatever the caller's thread does;
-    /// any runtime will do, and none ([`crate::blocking::Lab`]). The memory network wants a tokio runtime
-    /// whose clock is paused: it shares that clock, which advances only while nothing computes.
-    ///
-    /// # Errors
-    /// On the loopback network, that sockets could not be bound.
-    pub async fn start(scenario: Arc<Scenario>, kind: NetworkKind) -> Result<Self, Error> {
-        Self::start_at(scenario, kind, 0, 0).await
-    }
-
-    /// As [`Lab::start`], on these ports of the loopback network; 0 is any free one.
-    ///
-    /// # Errors
-    /// That sockets could not be bound.
-    pub async fn start_at(
-        scenario: Arc<Scenario>,
-        kind: NetworkKind,
-        dns_port: u16,
-        smtp_port: u16,
-    ) -> Result<Self, Error> {
-        Self::launch(
-            scenario,
-            kind,
-            LoopbackBinding {
-                dns_port,
-                smtp_port,
-                spread: Spread::default(),
-            },
-            Watched::default(),
-            AcceptedMail::Kept,
-        )
-        .await
-    }
-
-    /// As [`Lab::start_at`], for a caller that reads the log alone: accepted messages are not kept.
-    ///
-    /// # Errors
-    /// That sockets could not be bound.
-    pub async fn start_without_mailbox(
-        scenario: Arc<Scenario>,
-        kind: NetworkKind,
-        place: LoopbackBinding,
-    ) -> Result<Self, Error> {
-        Self::launch(
-            scenario,
-            kind,
-            place,
-            Watched::default(),
-            AcceptedMail::Dropped,
-        )
-        .await
-    }
-
-    /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
-    /// `own_host` says what is made of connections of the sender's host to itself.
-    ///
-    /// # Errors
-    /// That the process is not in such a network, or may not see its packets.
-    #[cfg(all(target_os = "linux", feature = "private-network"))]
-    pub async fn start_watched(
-        scenario: Arc<Scenario>,
-        packets: Option<tokio::sync::mpsc::UnboundedSender<Packet>>,
-        own_host: namespace::OwnHost,
-        mailbox: AcceptedMail,
-    ) -> Result<Self, Error> {
-        let watched = Watched { packets, own_host };
-        Self::launch(
-            scenario,
-            NetworkKind::Namespace,
-            LoopbackBinding::default(),
-            watched,
-            mailbox,
-        )
-        .await
-    }
-
-    /// Starts a lab on the thread on which it is to be served.
-    async fn launch(
-        scenario: Arc<Scenario>,
-        kind: NetworkKind,
-        place: LoopbackBinding,
-        watched: Watched,
-        mailbox: AcceptedMail,
-    ) -> Result<Self, Error> {
-        let set_up = move || Self::set_up(scenario, kind, place, watched, mailbox);
-        let (state, serving) = if kind.shares_the_callers_thread() {
-            let (state, tasks) = set_up().await?;
-            (state, Serving::Here(tasks))
-        } else {
-            let (state, thread) = OwnThread::start(set_up).await?;
-            (state, Serving::Thread(thread))
-        };
-        Ok(Self {
-            _at_the_end: SaysWhatIsOpen(Arc::clone(&state)),
-            state,
-            serving,
-            patience: PATIENCE,
-        })
-    }
-
-    /// Sets a lab up in an order in which nothing is missed: sockets are bound first, so that a port
-    /// in use is an error before anything runs; then what all parts share is made; and nothing is
-    /// served before every real server behind a receiver was reached.
-    async fn set_up(
-        scenario: Arc<Scenario>,
-        kind: NetworkKind,
-        place: LoopbackBinding,
-        watched: Watched,
-        mailbox: AcceptedMail,
-    ) -> Result<(Arc<LabState>, JoinSet<()>), Error> {
-        let hosts = Topology::of(&scenario.world, kind)?;
-        let addresses: Vec<IpAddr> = hosts.addresses().collect();
-        let (network, sockets) = listen::bind(kind, &addresses, place, &watched).await?;
-        let state = Arc::new(LabState {
-            clock: Clock::started(kind),
-            log: EventLog::new(),
-            network,
-            messages: MessageIndex::new(&scenario.messages),
-            authority: hosts.authority,
-            zones: hosts.zones,
-            faults: Mutex::new(Faults::new(&scenario.world.faults)),
-            #[cfg(all(target_os = "linux", feature = "private-network"))]
-            marked: watch::Sender::new(0),
-            trouble: watch::Sender::new(None),
-            delays: Delays::default(),
-            faults_changed: watch::Sender::new(0),
-            turned: watch::Sender::default(),
-            receivers: hosts.receivers,
-            policy_hosts: hosts.policy_hosts,
-            sessions: AtomicU64::new(0),
-            spool: Arc::default(),
-            mailbox: match mailbox {
-                AcceptedMail::Kept => Some(Mutex::default()),
-                AcceptedMail::Dropped => None,
-            },
-            announced: Mutex::default(),
-            scenario,
-        });
-        upstream::all_reachable(state.receivers.values()).await?;
-        let mut tasks = JoinSet::new();
-        listen::serve(&state, sockets, watched, &mut tasks)?;
-        state.all_turned(0).await;
-        Ok((state, tasks))
-    }
-
     pub(crate) fn state(&self) -> &Arc<LabState> {
         &self.state
     }
@@ -419,109 +238,10 @@ impl Lab {
         self.serving.run(connect).await
     }
 
-    /// How long [`Lab::wait_for`] and [`Lab::wait_for_message`] wait, by the lab's clock: ten seconds unless it is
-    /// set here.
-    #[must_use]
-    pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
-    }
-
-    /// Waits for an event, past ones included.
-    ///
-    /// # Errors
-    /// When none came in time ([`Lab::with_patience`]): [`Error::NotSeen`] says what the lab saw instead.
-    /// When the lab has ended before.
-    ///
-    /// The condition sees every event once, in order, from the first one on.
-    pub async fn wait_for(&self, condition: impl FnMut(&Event) -> bool) -> Result<Event, Error> {
-        self.wait_for_what("an event that satisfies the condition", condition)
-            .await
-    }
-
-    async fn wait_for_what(
-        &self,
-        what: &str,
-        condition: impl FnMut(&Event) -> bool,
-    ) -> Result<Event, Error> {
-        if self.has_ended() {
-            return Err(Error::Ended);
-        }
-        tokio::select! {
-            biased;
-            found = self.state.log.find(condition) => Ok(found),
-            () = self.serving.sleep(self.patience) => Err(match self.has_ended() {
-                true => Error::Ended,
-                false => Error::NotSeen(NotSeen {
-                    what: what.to_owned(),
-                    waited: self.patience,
-                    seen: seen::lines(&self.state),
-                }),
-            }),
-        }
-    }
-
-    /// Waits until a receiver accepts a message for this recipient, one that was accepted before
-    /// included, and returns the last such message. The recipient is compared as it was given in
-    /// RCPT.
-    ///
-    /// # Errors
-    /// As [`Lab::wait_for`].
-    pub async fn wait_for_message(&self, recipient: &str) -> Result<ReceivedMessage, Error> {
-        let taken = |event: &Event| matches!(&event.kind, EventKind::Taken { to, .. } if to.iter().any(|to| to == recipient));
-        let what = format!("a message for {recipient}");
-        self.wait_for_what(&what, taken).await?;
-        let messages = self.messages().into_iter();
-        let found = messages
-            .rev()
-            .find(|message| message.to.iter().any(|to| to == recipient));
-        let dropped = || Error::LabFailed("this lab does not keep messages".to_owned());
-        found.ok_or_else(dropped)
-    }
-
-    /// Keeps the lab's thread busy for so long.
-    #[cfg(test)]
-    pub(crate) async fn hold_up(&self, time: Duration) {
-        let sleep = async move {
-            std::thread::sleep(time);
-            Ok(())
-        };
-        self.serving.run(sleep).await.expect("it slept");
-    }
-
-    /// Whether nothing is served any more: a lab on the caller's runtime ends with that.
-    fn has_ended(&self) -> bool {
-        self.state.network.has_ended() || self.serving.has_ended()
-    }
-
-    /// Waits until every session has ended.
-    ///
-    /// Sessions end by themselves: a client that is gone is noticed, and one that is idle is hung
-    /// up on after five minutes.
-    pub(crate) async fn settled(&self) {
-        network::caught_up(&self.state).await;
-        let log = &self.state.log;
-        loop {
-            // Before looking, so that an end right after is not missed.
-            let seen = log.len();
-            if log.open_sessions() == 0 {
-                return;
-            }
-            log.past(seen).await;
-        }
-    }
-
     /// Why what the lab saw cannot be relied on, such as a receiver that could not listen; `None`
     /// if it can. The first reason counts.
     pub fn trouble(&self) -> Option<String> {
         self.state.trouble.borrow().clone()
-    }
-
-    /// Waits until what the lab saw cannot be relied on. It does not return if that does not
-    /// happen.
-    pub async fn failed(&self) {
-        let mut trouble = self.state.trouble.subscribe();
-        // It ends with the lab, which is here.
-        drop(trouble.wait_for(Option::is_some).await);
     }
 
     /// Notes by how much the thread is held up that this is called on, as if it were the lab's.
@@ -551,12 +271,6 @@ impl Lab {
         self.state.log.since(start)
     }
 
-    /// Waits until there are more events than this: with a count of n, until the one of index n is
-    /// there.
-    pub async fn past(&self, count: usize) {
-        self.state.log.past(count).await;
-    }
-
     /// Every attempt so far, as the lab's side saw it: each connection, or each transaction of one.
     pub fn attempts(&self) -> Vec<Attempt> {
         observe::attempts(&self.state.scenario, &self.events())
@@ -565,10 +279,11 @@ impl Lab {
     /// The messages accepted so far, in the order in which they were accepted. None in a lab that
     /// does not keep them.
     pub fn messages(&self) -> Vec<ReceivedMessage> {
-        let mailbox = self.state.mailbox.as_ref().map(|mailbox| {
-            let mailbox = mailbox.lock().unwrap_or_else(PoisonError::into_inner);
-            mailbox.clone()
-        });
+        let mailbox = self
+            .state
+            .mailbox
+            .as_ref()
+            .map(|mailbox| lock(mailbox).clone());
         mailbox.unwrap_or_default()
     }
 

@@ -153,7 +153,7 @@ fn plain(text: &str, lab: &Lab) -> String {
     }
     let is_moment = |word: &str| {
         let word = word.trim_start_matches('+');
-        word.ends_with(|c| c == 's') && word.starts_with(|c: char| c.is_ascii_digit())
+        word.ends_with('s') && word.starts_with(|c: char| c.is_ascii_digit())
     };
     let lines = text.lines().map(|line| {
         let words: Vec<&str> = line.split(' ').collect();
