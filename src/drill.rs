@@ -271,8 +271,8 @@ async fn carry_out(
         }
         // What a sender does from now on shows nothing.
         () = lab.failed() => {}
-        ended = tokio::time::timeout(limit, sender.send(post)) => {
-            ended.map_err(|_| Error::BrokenOff(format!("{limit:?}")))?;
+        ended = lab.state().clock.within(limit, sender.send(post)) => {
+            ended.ok_or_else(|| Error::BrokenOff(format!("{limit:?}")))?;
         }
     }
     let took = lab.state().clock.now();

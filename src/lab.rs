@@ -20,6 +20,7 @@
 //! `by_hand`; waiting for what happens is in `waiting`, and words about what did are in `seen`.
 
 mod by_hand;
+mod clock;
 pub(crate) mod delays;
 mod dsn;
 mod listener;
@@ -51,6 +52,7 @@ use std::{
 };
 
 pub use self::by_hand::Failing;
+pub use self::clock::SharedTime;
 pub use self::mailbox::{Content, ReceivedMessage};
 pub use self::network::NetworkKind;
 pub(crate) use self::{mailbox::ID_DOMAIN, serving::block_on, state::LabState};

@@ -10,8 +10,6 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::time::timeout;
-
 use super::LabState;
 use crate::{
     connection::{Connection, Line},
@@ -63,9 +61,8 @@ impl MtaStsServer {
 pub(super) async fn serve(state: Arc<LabState>, host: Arc<MtaStsServer>, stream: Stream) {
     let mut connection = Connection::new(stream);
     // An error is a client that went away.
-    timeout(WAIT, answer(&state, &host, &mut connection))
-        .await
-        .ok();
+    let answered = answer(&state, &host, &mut connection);
+    state.clock.within(WAIT, answered).await;
     connection.close().await;
 }
 

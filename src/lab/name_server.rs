@@ -111,7 +111,7 @@ impl NameServer {
     ) -> Option<Decision> {
         let effect = self.state.strike_query(asked, record_type, over);
         if let Some(QueryEffect::Delay(wait)) = effect {
-            tokio::time::sleep(wait).await;
+            self.state.clock.sleep(wait).await;
         }
         let now = self.state.clock.now();
         let name = self

@@ -29,8 +29,6 @@ mod starttls;
 
 use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 
-use tokio::time::timeout;
-
 use self::{command::SmtpCommand, envelope::ReceivedEnvelope};
 use super::{LabState, upstream::Upstream};
 use crate::{
@@ -140,9 +138,10 @@ impl Session {
             return Ok(how);
         }
         loop {
-            let line = match timeout(IDLE, self.connection.line()).await {
-                Ok(line) => line?,
-                Err(_) => return self.idle().await,
+            let line = self.state.clock.within(IDLE, self.connection.line());
+            let line = match line.await {
+                Some(line) => line?,
+                None => return self.idle().await,
             };
             let step = match line {
                 Line::Complete(line, end) => {

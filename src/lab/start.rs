@@ -9,11 +9,11 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     AcceptedMail, Lab, LabState, LoopbackBinding, NetworkKind, PATIENCE, Spread,
+    clock::{Clock, SharedTime},
     delays::Delays,
     network::listen::{self, Watched},
     seen::SaysWhatIsOpen,
     serving::{OwnThread, Serving},
-    state::Clock,
     topology::Topology,
     upstream,
 };
@@ -101,7 +101,8 @@ impl Lab {
     }
 
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
-    /// `own_host` says what is made of connections of the sender's host to itself.
+    /// `own_host` says what is made of connections of the sender's host to itself. With a `time` the lab lives by
+    /// that, and not by the system's clock.
     ///
     /// # Errors
     /// That the process is not in such a network, or may not see its packets.
@@ -111,8 +112,13 @@ impl Lab {
         packets: Option<tokio::sync::mpsc::UnboundedSender<Packet>>,
         own_host: namespace::OwnHost,
         mailbox: AcceptedMail,
+        time: Option<SharedTime>,
     ) -> Result<Self, Error> {
-        let watched = Watched { packets, own_host };
+        let watched = Watched {
+            packets,
+            own_host,
+            time,
+        };
         Self::launch(
             scenario,
             NetworkKind::Namespace,
@@ -161,7 +167,7 @@ impl Lab {
         let addresses: Vec<IpAddr> = hosts.addresses().collect();
         let (network, sockets) = listen::bind(kind, &addresses, place, &watched).await?;
         let state = Arc::new(LabState {
-            clock: Clock::started(kind),
+            clock: Clock::started(kind, watched.time.clone()),
             log: EventLog::new(),
             network,
             messages: MessageIndex::new(&scenario.messages),

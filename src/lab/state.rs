@@ -10,18 +10,18 @@ use std::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use hickory_proto::rr::RecordType;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use super::{
+    clock::Clock,
     delays::Delays,
     dsn::DeliveryStatus,
     mailbox::{Keeps, ReceivedMessage, Spool},
     mta_sts_server::MtaStsServer,
-    network::{Network, NetworkKind},
+    network::Network,
     receiver::Receiver,
 };
 use crate::{
@@ -31,71 +31,9 @@ use crate::{
     mail::{MessageId, MessageIndex},
     name::Domain,
     scenario::Scenario,
-    time::Moment,
     tls::CertificateAuthority,
     zone::{Answer, History},
 };
-
-/// When a lab was started, on the clock that it goes by.
-#[derive(Debug, Clone, Copy)]
-enum Start {
-    /// The clock of the caller's runtime: where that is paused, time stands still while anything computes.
-    Virtual(Instant),
-    /// The system's, whatever the clock of the runtime that asks.
-    Real(std::time::Instant),
-}
-
-/// The lab's time: the runtime's clock, which a memory drill pauses, counted from the start. Where
-/// time is real and nothing is under way, it may leap ahead.
-///
-/// Moments are counted from the lab's start, so that a log says the same whenever it was made.
-#[derive(Debug, Clone)]
-pub(crate) struct Clock {
-    start: Start,
-    /// What was left out in all, added to each look at the clock.
-    leapt: watch::Sender<Duration>,
-}
-
-impl Clock {
-    pub(super) fn started(kind: NetworkKind) -> Self {
-        let start = if kind.has_sockets() {
-            Start::Real(std::time::Instant::now())
-        } else {
-            Start::Virtual(Instant::now())
-        };
-        Self {
-            start,
-            leapt: watch::Sender::new(Duration::ZERO),
-        }
-    }
-
-    pub(crate) fn now(&self) -> Moment {
-        let elapsed = match self.start {
-            Start::Virtual(start) => start.elapsed(),
-            Start::Real(start) => start.elapsed(),
-        };
-        Moment(elapsed + *self.leapt.borrow())
-    }
-
-    /// Returns at a moment, or at once if it has passed. A leap wakes it early, to see how much is
-    /// left.
-    pub(crate) async fn sleep_until(&self, moment: Moment) {
-        let mut leapt = self.leapt.subscribe();
-        while self.now() < moment {
-            let left = moment.since(self.now());
-            tokio::select! {
-                () = tokio::time::sleep(left) => {}
-                _ = leapt.changed() => {}
-            }
-        }
-    }
-
-    /// Makes it this moment at once, if that is still ahead: sleepers until then wake.
-    pub(crate) fn leap_to(&self, moment: Moment) {
-        let ahead = moment.since(self.now());
-        self.leapt.send_modify(|leapt| *leapt += ahead);
-    }
-}
 
 /// What the parts of a lab share.
 pub(crate) struct LabState {

@@ -78,6 +78,7 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
             packets,
             OwnHost::Told,
             AcceptedMail::Dropped,
+            None,
         )
         .await?;
         if let Some(file) = &args.ca_file {

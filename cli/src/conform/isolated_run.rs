@@ -264,7 +264,7 @@ async fn control(sender: Reference, seed: u64, fit: &Eligibility) -> io::Result<
     scenario.sender.timeouts = Timeouts::all(TIMEOUT);
     let scenario = Arc::new(scenario);
     let (own_host, mailbox) = (OwnHost::PassedOver, AcceptedMail::Dropped);
-    let lab = Lab::start_watched(Arc::clone(&scenario), None, own_host, mailbox).await?;
+    let lab = Lab::start_watched(Arc::clone(&scenario), None, own_host, mailbox, None).await?;
     let run = drill::conduct(&lab, sender, Some(seed), LIMIT, SenderKind::MailServer).await;
     lab.stop().await;
     let mut run = match run {
@@ -313,6 +313,7 @@ async fn served(
         None,
         OwnHost::PassedOver,
         AcceptedMail::Kept,
+        None,
     )
     .await?;
     driver::prepare(lab.authority_pem())?;

@@ -8,7 +8,7 @@ use std::{io, net::IpAddr, sync::Arc};
 use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{Incoming, Network, NetworkKind, serve_memory};
-use crate::lab::{LabState, LoopbackBinding, listener, loopback};
+use crate::lab::{LabState, LoopbackBinding, SharedTime, listener, loopback};
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 use crate::lab::{Packet, namespace};
 
@@ -33,6 +33,8 @@ pub(in crate::lab) struct Watched {
     /// What is made of connections of the sender's host to itself.
     #[cfg(all(target_os = "linux", feature = "private-network"))]
     pub(in crate::lab) own_host: namespace::OwnHost,
+    /// The time that the lab shares with what it serves.
+    pub(in crate::lab) time: Option<SharedTime>,
 }
 
 /// Binds what hosts at these addresses need.
@@ -92,7 +94,7 @@ pub(in crate::lab) fn serve(
     watched: Watched,
     tasks: &mut JoinSet<()>,
 ) -> io::Result<()> {
-    if state.network.has_sockets() {
+    if state.network.has_sockets() && !state.clock.is_shared() {
         let state = Arc::clone(state);
         tasks.spawn(async move { match state.delays.watch().await {} });
     }
@@ -107,7 +109,9 @@ pub(in crate::lab) fn serve(
         }
         #[cfg(all(target_os = "linux", feature = "private-network"))]
         Sockets::Namespace(sockets) => {
-            let Watched { packets, own_host } = watched;
+            let Watched {
+                packets, own_host, ..
+            } = watched;
             namespace::serve(state, sockets, packets, own_host, tasks)
         }
     }

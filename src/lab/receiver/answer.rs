@@ -8,8 +8,6 @@
 
 use std::{fmt::Write, io, time::Duration};
 
-use tokio::time::timeout;
-
 use super::{Session, Step, command::SmtpCommand};
 use crate::{
     event::{EventKind, Misbehaviour, ReplyEvent, SessionEnd},
@@ -130,7 +128,7 @@ impl Session {
             }
             std::future::pending().await
         };
-        if timeout(wait, gone).await.is_ok() {
+        if self.state.clock.within(wait, gone).await.is_some() {
             self.record_failure(stage, argument, Misbehaviour::Hang);
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
@@ -199,7 +197,7 @@ impl Session {
             // where for a reply it would only wait.
             Misbehaviour::Hang => {
                 if stage == Stage::Content {
-                    tokio::time::sleep(DEAF).await;
+                    self.state.clock.sleep(DEAF).await;
                 }
                 self.connection.drain().await;
             }

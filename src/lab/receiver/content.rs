@@ -12,8 +12,6 @@
 
 use std::{io, sync::Arc};
 
-use tokio::time::timeout;
-
 use super::{IDLE, ReceivedEnvelope, Session, Step, dots::Dots, lost_upstream};
 use crate::{
     connection::on_the_wire,
@@ -57,7 +55,7 @@ impl Session {
             if let Effect::Delay(wait) = effect {
                 // Nothing is read meanwhile, so that a large message backs up to its sender.
                 self.connection.flush().await?;
-                tokio::time::sleep(wait).await;
+                self.state.clock.sleep(wait).await;
                 late = true;
             } else if let Some(ended) = self.fail(Stage::Content, None, &effect).await? {
                 return Ok(Step::Ended(ended));
@@ -71,10 +69,11 @@ impl Session {
         let mut chunk = Vec::new();
         loop {
             if self.connection.buffered().is_empty() {
-                match timeout(IDLE, self.connection.fill()).await {
-                    Err(_) => return self.idle().await.map(Step::Ended),
-                    Ok(Ok(1..)) => continue,
-                    Ok(_) => {
+                let filled = self.state.clock.within(IDLE, self.connection.fill());
+                match filled.await {
+                    None => return self.idle().await.map(Step::Ended),
+                    Some(Ok(1..)) => continue,
+                    Some(_) => {
                         // The client gave up in the delay, before the end: to it the receiver hung.
                         if late {
                             self.record_failure(Stage::Content, None, Misbehaviour::Hang);

@@ -6,8 +6,6 @@
 
 use std::io;
 
-use tokio::time::timeout;
-
 use super::{IDLE, Session, Step};
 use crate::{
     event::{EventKind, Misbehaviour, SessionEnd},
@@ -96,7 +94,8 @@ impl Session {
             sni = tls::server_name(&stream);
             Ok(stream)
         });
-        if !matches!(timeout(IDLE, handshake).await, Ok(Ok(()))) {
+        let secured = self.state.clock.within(IDLE, handshake).await;
+        if !matches!(secured, Some(Ok(()))) {
             self.record_failure(Stage::Starttls, None, Misbehaviour::Handshake);
             return Ok(Step::Ended(SessionEnd::ClientClosed));
         }

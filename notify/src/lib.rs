@@ -1,0 +1,234 @@
+//! System calls of other processes, answered: seccomp user notifications (Linux, `seccomp_unotify(2)`).
+//!
+//! A process installs a filter ([`install`]) and hands the [`Listener`] that comes of it to another one,
+//! its supervisor. Calls that the filter names then wait until the supervisor answers them. Everything that
+//! needs `unsafe` for this is here, and nothing else: what a call means, and what to answer, is for others to
+//! say.
+#![cfg(target_os = "linux")]
+
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+};
+
+/// An instruction of a classic BPF program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instruction {
+    /// What it does: `BPF_LD`, `BPF_JMP`, `BPF_RET` and their variants.
+    pub code: u16,
+    /// How many instructions are passed over where a condition holds.
+    pub if_true: u8,
+    /// How many where it does not.
+    pub if_false: u8,
+    /// The operand.
+    pub operand: u32,
+}
+
+/// Installs a filter for this thread and all that it starts, and returns where its notifications come.
+/// Nobody who is filtered can gain privileges any more (`no_new_privs`).
+///
+/// # Errors
+/// What the kernel does not allow; `EBUSY` where a listener is installed already.
+pub fn install(program: &[Instruction]) -> io::Result<Listener> {
+    let mut filter: Vec<libc::sock_filter> = program
+        .iter()
+        .map(|one| libc::sock_filter {
+            code: one.code,
+            jt: one.if_true,
+            jf: one.if_false,
+            k: one.operand,
+        })
+        .collect();
+    let length = filter.len().try_into();
+    let program = libc::sock_fprog {
+        len: length.map_err(|_| io::ErrorKind::InvalidInput)?,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: the call takes numbers alone.
+    if unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `program` points to `filter`, and both live until the call has copied them.
+    let listener = unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
+            &raw const program,
+        )
+    };
+    owned(listener).map(Listener)
+}
+
+/// The descriptor that a call returned, which nobody else has.
+fn owned(returned: libc::c_long) -> io::Result<OwnedFd> {
+    if returned < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let number = RawFd::try_from(returned).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// A system call that waits to be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// By which it is answered.
+    pub id: u64,
+    /// The id of the thread that made it, in the namespace of processes of who receives it.
+    pub thread: i32,
+    /// Its number on this architecture.
+    pub number: i64,
+    /// The address of the instruction behind it.
+    pub instruction: u64,
+    /// What it was called with.
+    pub arguments: [u64; 6],
+}
+
+/// How a call is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// It returns this, and the kernel does nothing.
+    Value(i64),
+    /// It fails with this number of an error, and the kernel does nothing.
+    Error(i32),
+    /// The kernel does what it was asked for.
+    Continue,
+}
+
+/// Where calls come that wait for an answer.
+#[derive(Debug)]
+pub struct Listener(OwnedFd);
+
+impl From<OwnedFd> for Listener {
+    fn from(descriptor: OwnedFd) -> Self {
+        Self(descriptor)
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Listener {
+    /// The next call; it waits for one. `None` if that has gone away meanwhile, as by a signal.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn receive(&self) -> io::Result<Option<Call>> {
+        // SAFETY: a structure of numbers, for which zeros are valid; the kernel wants them.
+        let mut call: libc::seccomp_notif = unsafe { std::mem::zeroed() };
+        // SAFETY: the request fills the structure that it is made for.
+        let received = unsafe {
+            libc::ioctl(
+                self.0.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_RECV,
+                &raw mut call,
+            )
+        };
+        if received != 0 {
+            let error = io::Error::last_os_error();
+            return match error.raw_os_error() {
+                Some(libc::ENOENT | libc::EINTR) => Ok(None),
+                _ => Err(error),
+            };
+        }
+        Ok(Some(Call {
+            id: call.id,
+            thread: i32::try_from(call.pid).unwrap_or(0),
+            number: call.data.nr.into(),
+            instruction: call.data.instruction_pointer,
+            arguments: call.data.args,
+        }))
+    }
+
+    /// Answers a call. One that has gone away is none.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn answer(&self, id: u64, answer: Answer) -> io::Result<()> {
+        let (val, error, flags) = match answer {
+            Answer::Value(value) => (value, 0, 0),
+            Answer::Error(number) => (0, -number, 0),
+            Answer::Continue => (0, 0, libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32),
+        };
+        let answer = libc::seccomp_notif_resp {
+            id,
+            val,
+            error,
+            flags,
+        };
+        // SAFETY: the request reads the structure that it is made for.
+        let sent = unsafe {
+            libc::ioctl(
+                self.0.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_SEND,
+                &raw const answer,
+            )
+        };
+        if sent != 0 {
+            let error = io::Error::last_os_error();
+            if error.raw_os_error() != Some(libc::ENOENT) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a call still waits: what was read of its process is then that process's.
+    pub fn is_waiting(&self, id: u64) -> bool {
+        // SAFETY: the request reads the number.
+        let valid = unsafe {
+            libc::ioctl(
+                self.0.as_raw_fd(),
+                libc::SECCOMP_IOCTL_NOTIF_ID_VALID,
+                &raw const id,
+            )
+        };
+        valid == 0
+    }
+}
+
+/// A process, however long it lives: its id may be another's when it has ended.
+#[derive(Debug)]
+pub struct Process(OwnedFd);
+
+impl Process {
+    /// The process of this id.
+    ///
+    /// # Errors
+    /// That there is none.
+    pub fn open(id: i32) -> io::Result<Self> {
+        // SAFETY: the call takes numbers alone.
+        owned(unsafe { libc::syscall(libc::SYS_pidfd_open, id, 0) }).map(Self)
+    }
+
+    /// A descriptor of its own for what the process has open under a number.
+    ///
+    /// # Errors
+    /// That it has nothing there, or may not be looked at.
+    pub fn descriptor(&self, number: RawFd) -> io::Result<OwnedFd> {
+        let process = self.0.as_raw_fd();
+        // SAFETY: the call takes numbers alone.
+        owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, process, number, 0) })
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// That it has ended, or may not be sent any.
+    pub fn signal(&self, signal: i32) -> io::Result<()> {
+        let process = self.0.as_raw_fd();
+        let no_details: *const libc::siginfo_t = std::ptr::null();
+        // SAFETY: without details the call takes numbers alone.
+        let sent =
+            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process, signal, no_details, 0) };
+        if sent == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::last_os_error())
+        }
+    }
+}
