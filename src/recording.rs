@@ -128,6 +128,7 @@ impl Recording {
                 let known = [
                     SenderKind::InProcess { tolerance },
                     SenderKind::Command,
+                    SenderKind::ClockedCommand,
                     SenderKind::MailServer,
                 ];
                 let said =

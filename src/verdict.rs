@@ -175,6 +175,9 @@ pub enum SenderKind {
     /// A command that ends: what it did not deliver it may have given up, or left somewhere, and it
     /// never tries again. A moment may differ by two seconds.
     Command,
+    /// As [`SenderKind::Command`], with a clock that the lab has, too, and that stands still while anything
+    /// runs. A moment may differ by 50 milliseconds.
+    ClockedCommand,
     /// A mail server, whose passes over its queue are begun for it: what it returns is seen, what it
     /// keeps is not, and moments are its own affair.
     MailServer,
@@ -186,6 +189,7 @@ impl SenderKind {
         match self {
             Self::InProcess { .. } => "in-process",
             Self::Command => "command",
+            Self::ClockedCommand => "clocked-command",
             Self::MailServer => "mail-server",
         }
     }
@@ -194,7 +198,7 @@ impl SenderKind {
     /// message may have queued or dropped it.
     pub fn saw(self, outcome: Outcome) -> String {
         match (self, outcome) {
-            (Self::Command, Outcome::Deferred) => "not delivered".to_owned(),
+            (Self::Command | Self::ClockedCommand, Outcome::Deferred) => "not delivered".to_owned(),
             (Self::MailServer, Outcome::Deferred) => "neither delivered nor returned".to_owned(),
             _ => outcome.to_string(),
         }
@@ -205,6 +209,7 @@ impl SenderKind {
         match self {
             Self::InProcess { tolerance } => Some(tolerance),
             Self::Command => Some(Duration::from_secs(2)),
+            Self::ClockedCommand => Some(Duration::from_millis(50)),
             Self::MailServer => None,
         }
     }

@@ -22,7 +22,9 @@ use crate::commands::{
     lint::{self, LINT_NOTES, LintArgs},
     new::{self, NewArgs},
     plan::{self, PLAN_NOTES, PlanArgs},
-    private::{CONFORM_NOTES, ConformArgs, EXEC_NOTES, ExecArgs, MtaCommand, UserArgs},
+    private::{
+        CONFORM_NOTES, ClockedArgs, ConformArgs, EXEC_NOTES, ExecArgs, MtaCommand, UserArgs,
+    },
     rehearse::{self, REHEARSE_NOTES, RehearseArgs},
     run,
     run_args::RunArgs,
@@ -108,6 +110,9 @@ enum Command {
     /// One drill of one mail server; mxdrill starts itself so.
     #[command(hide = true)]
     Cell,
+    /// A program on virtual time; mxdrill starts itself so.
+    #[command(hide = true)]
+    Clocked(ClockedArgs),
     /// A program as another user; mxdrill starts itself so.
     #[command(hide = true)]
     User(UserArgs),
@@ -157,8 +162,11 @@ pub(crate) fn main() -> ExitCode {
         Command::User(args) => {
             crate::sandbox::ids::become_user(args.id, &args.program).map(|never| match never {})
         }
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
+        Command::Clocked(args) => exec::on_virtual_time(&args).map(|never| match never {}),
         #[cfg(not(all(target_os = "linux", feature = "private-network")))]
         Command::User(_)
+        | Command::Clocked(_)
         | Command::Exec(_)
         | Command::Conform(_)
         | Command::Mta(_)

@@ -17,8 +17,12 @@ use mxdrill::sender::{Sender, SenderContext};
 /// A command that sends the drill's messages, all that it cares to, and ends.
 pub(crate) struct ChildCommand<'a> {
     program: &'a [OsString],
+    started: Option<Started<'a>>,
     ended: &'a mut Option<io::Result<ExitStatus>>,
 }
+
+/// What is done when the command has started.
+type Started<'a> = Box<dyn FnOnce() -> io::Result<()> + 'a>;
 
 impl<'a> ChildCommand<'a> {
     /// A program with its arguments; how it ended is left in `ended`.
@@ -26,7 +30,19 @@ impl<'a> ChildCommand<'a> {
         program: &'a [OsString],
         ended: &'a mut Option<io::Result<ExitStatus>>,
     ) -> Self {
-        Self { program, ended }
+        Self {
+            program,
+            started: None,
+            ended,
+        }
+    }
+
+    /// Does something when the command has started.
+    pub(crate) fn once_started(self, started: impl FnOnce() -> io::Result<()> + 'a) -> Self {
+        Self {
+            started: Some(Box::new(started)),
+            ..self
+        }
     }
 }
 
@@ -38,15 +54,19 @@ impl Sender for ChildCommand<'_> {
         };
         let mut command = process::Command::new(program);
         command.args(arguments).kill_on_drop(true);
-        *self.ended = Some(watched(command).await);
+        *self.ended = Some(watched(command, self.started).await);
     }
 }
 
 /// Runs a command to its end. What it leaves behind ends in this process, the first of its namespace:
 /// whoever waits for such an end waits for it to be taken note of.
-async fn watched(mut command: process::Command) -> io::Result<ExitStatus> {
+async fn watched(
+    mut command: process::Command,
+    started: Option<Started<'_>>,
+) -> io::Result<ExitStatus> {
     let mut ended = signal(SignalKind::child())?;
     let mut child = command.spawn()?;
+    started.map_or(Ok(()), |started| started())?;
     let own = child.id();
     loop {
         tokio::select! {

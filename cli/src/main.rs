@@ -2,6 +2,12 @@
 //! library.
 
 mod cli;
+#[cfg(all(
+    target_os = "linux",
+    target_arch = "x86_64",
+    feature = "private-network"
+))]
+mod clock;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod command;
 mod commands;

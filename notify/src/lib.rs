@@ -70,6 +70,40 @@ fn owned(returned: libc::c_long) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
+/// A descriptor that was handed to this process: by the number that it was told, or over a socket. Nobody else
+/// here may have it.
+pub fn received(number: RawFd) -> OwnedFd {
+    // SAFETY: it was made for this process by who handed it over, and this is the one place that takes it.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Sets a timer with a descriptor: it fires once after so many nanoseconds, never with 0.
+///
+/// # Errors
+/// That it is no timer.
+pub fn set_timer(timer: &OwnedFd, nanos: i64) -> io::Result<()> {
+    let never = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let value = libc::itimerspec {
+        it_interval: never,
+        it_value: libc::timespec {
+            tv_nsec: nanos,
+            ..never
+        },
+    };
+    // SAFETY: the call reads the structure that it is made for, and writes nothing.
+    let set = unsafe {
+        libc::timerfd_settime(timer.as_raw_fd(), 0, &raw const value, std::ptr::null_mut())
+    };
+    if set == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// A system call that waits to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {

@@ -38,12 +38,18 @@ pub(super) fn totals(drill: &DrillFacts<'_>, tally: &Totals) -> Vec<Finding> {
         let observed = tally.total(*total);
         let allowed = match (drill.sender_kind, total) {
             // A foreign sender may use one session for several messages.
-            (SenderKind::Command | SenderKind::MailServer, Total::Sessions) => {
-                observed <= bounds.max || splits_recipients(drill)
-            }
+            (
+                SenderKind::Command | SenderKind::ClockedCommand | SenderKind::MailServer,
+                Total::Sessions,
+            ) => observed <= bounds.max || splits_recipients(drill),
             // It does not say what it did not deliver, and whether it will.
-            (SenderKind::Command, Total::Deferred | Total::Bounced) => true,
-            (SenderKind::Command, Total::Notifications) => observed <= bounds.max,
+            (
+                SenderKind::Command | SenderKind::ClockedCommand,
+                Total::Deferred | Total::Bounced,
+            ) => true,
+            (SenderKind::Command | SenderKind::ClockedCommand, Total::Notifications) => {
+                observed <= bounds.max
+            }
             // Some of those deferred may have been returned where nobody sees it; any number of
             // them makes the totals right.
             (SenderKind::MailServer, Total::Deferred | Total::Bounced) => {
@@ -77,7 +83,7 @@ pub(super) fn totals(drill: &DrillFacts<'_>, tally: &Totals) -> Vec<Finding> {
 fn as_another_way(drill: &DrillFacts<'_>) -> Level {
     match drill.sender_kind {
         SenderKind::InProcess { .. } => drill.scenario.level,
-        SenderKind::Command | SenderKind::MailServer => Level::Info,
+        SenderKind::Command | SenderKind::ClockedCommand | SenderKind::MailServer => Level::Info,
     }
 }
 
@@ -387,7 +393,7 @@ pub(super) fn untouched(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Opt
             level: Level::Info,
             ..finding
         },
-        SenderKind::InProcess { .. } | SenderKind::Command => finding,
+        SenderKind::InProcess { .. } | SenderKind::Command | SenderKind::ClockedCommand => finding,
     })
 }
 
@@ -405,7 +411,7 @@ fn is_outcome(
     expected == observed
         || match drill.sender_kind {
             SenderKind::InProcess { .. } => false,
-            SenderKind::Command => undelivered,
+            SenderKind::Command | SenderKind::ClockedCommand => undelivered,
             SenderKind::MailServer => undelivered && drill.returns_unseen(message),
         }
 }

@@ -63,7 +63,9 @@ impl DrillFacts<'_> {
     // The sender's clock is its own, and it may remember for as long as it likes.
     pub(super) fn may_be_remembered(&self, address: IpAddr, at: Moment) -> bool {
         let kept = match (self.sender_kind, self.scenario.sender.remember_unreachable) {
-            (SenderKind::MailServer | SenderKind::Command, _) => Duration::MAX,
+            (SenderKind::MailServer | SenderKind::Command | SenderKind::ClockedCommand, _) => {
+                Duration::MAX
+            }
             (_, None) => return false,
             (_, Some(kept)) => kept + REMEMBERED_FROM,
         };

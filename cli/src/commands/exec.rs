@@ -4,6 +4,7 @@
 //! ([`outside`]); the first one in them has the lab and runs the command ([`inside`]).
 
 use std::{
+    convert::Infallible,
     ffi::OsStr,
     fs::File,
     io::{self, BufWriter, Write},
@@ -15,9 +16,12 @@ use std::{
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{
-    CommandOutcome, LogFormat, at, event_stream, output, private::ExecArgs, scenario_files,
+    CommandOutcome, LogFormat, at, event_stream, output,
+    private::{ClockedArgs, ExecArgs},
+    say, scenario_files,
 };
 use crate::{
+    clock::{Clock, Kept},
     command::ChildCommand,
     report::{DrillEnd, DrillReport, Json, Report, Style, TextReport},
     sandbox::{self, Ids, host, resolver_files},
@@ -35,6 +39,8 @@ use mxdrill::{
 
 /// The longest a drill may take: a week, since somebody may sit at a shell in it.
 const LIMIT: Duration = Duration::from_secs(7 * 86_400);
+/// The longest on virtual time: no queue lives as long.
+const VIRTUAL_LIMIT: Duration = Duration::from_secs(400 * 86_400);
 
 /// In the process that the user started: makes the private network and waits for it.
 pub(crate) fn outside(args: &ExecArgs) -> io::Result<CommandOutcome> {
@@ -72,21 +78,35 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
     let mut ended = None;
     let run = runtime.block_on(async {
         host::raise(&host)?;
+        let clock = args.virtual_time.then(Clock::new).transpose()?;
+        let time = clock.as_ref().map(Clock::time);
+        let command = match &clock {
+            Some(clock) => clock.command(&args.command),
+            None => args.command.clone(),
+        };
         let (packets, capture) = args.pcap.as_deref().map(captured).transpose()?.unzip();
         let lab = Lab::start_watched(
             Arc::clone(&scenario),
             packets,
             OwnHost::Told,
             AcceptedMail::Dropped,
-            None,
+            time,
         )
         .await?;
         if let Some(file) = &args.ca_file {
             super::up::write_authority(&lab, file)?;
         }
         let mut follower = Follower::default();
-        let sender = ChildCommand::new(&args.command, &mut ended);
-        let run = drill::conduct(&lab, sender, args.seed, LIMIT, SenderKind::Command);
+        let mut kept = None;
+        let (limit, sender_kind) = match clock {
+            Some(_) => (VIRTUAL_LIMIT, SenderKind::ClockedCommand),
+            None => (LIMIT, SenderKind::Command),
+        };
+        let sender = ChildCommand::new(&command, &mut ended).once_started(|| {
+            kept = clock.map(Clock::keep).transpose()?;
+            Ok(())
+        });
+        let run = drill::conduct(&lab, sender, args.seed, limit, sender_kind);
         let run = tokio::select! {
             run = run => run,
             // Whoever followed has had enough; the drill goes on.
@@ -97,6 +117,10 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
         };
         if args.follow {
             follower.catch_up(&lab, &mut io::stderr()).ok();
+        }
+        let passed = kept.map(Kept::stop).transpose()?;
+        if let Some(passed) = &passed {
+            say::err(format_args!("{passed}"));
         }
         lab.stop().await;
         if let Some(capture) = capture {
@@ -136,6 +160,14 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
     } else {
         CommandOutcome::Failed
     })
+}
+
+/// Becomes a command on virtual time.
+///
+/// # Errors
+/// Why it could not.
+pub(crate) fn on_virtual_time(args: &ClockedArgs) -> io::Result<Infallible> {
+    crate::clock::begin(args.descriptor, &args.command)
 }
 
 /// Who reads the log of a lab, and how far.

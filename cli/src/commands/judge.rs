@@ -58,6 +58,8 @@ pub(crate) enum SenderArg {
     InProcess,
     /// A command that ended.
     Command,
+    /// A command that ended, on virtual time.
+    ClockedCommand,
     /// A mail server.
     MailServer,
 }
@@ -150,6 +152,7 @@ impl From<SenderArg> for SenderKind {
                 tolerance: std::time::Duration::ZERO,
             },
             SenderArg::Command => Self::Command,
+            SenderArg::ClockedCommand => Self::ClockedCommand,
             SenderArg::MailServer => Self::MailServer,
         }
     }

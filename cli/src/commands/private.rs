@@ -13,8 +13,9 @@ pub(crate) const EXEC_NOTES: &str = "\
 Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have the zone's own addresses
 at port 25, and no other host can be reached. Files and local sockets are the host's: what a program hands
 to a mail server on this host by them, that sends. An ordinary user is root inside, of files of their own.
-Moments are real: a connection that is never answered costs what the command waits for it. When the
-command ends the drill does, and what was not delivered by then counts as given up or kept. So it is when
+Moments are real: a connection that is never answered costs what the command waits for it. With
+--virtual-time they are not: the command's clock and the lab's are one, it leaps when both wait, and moments in
+expectations hold to 50 ms. When the command ends the drill does, and what was not delivered by then counts as given up or kept. So it is when
 mxdrill is asked to end; an interrupt from the terminal is left to the command.
 
 Elsewhere than on Linux: in a container or a virtual machine with Linux, or `mxdrill up`.
@@ -25,6 +26,7 @@ nslookup, host, drill, delv, kdig, getent) there is nothing to judge: 0 if it su
 Examples:
   mxdrill exec a.toml -- swaks --to alice@example.test
   mxdrill exec a.toml --follow -- python3 my_sender.py alice@example.test
+  mxdrill exec a.toml --virtual-time -- python3 retries_for_days.py alice@example.test
   mxdrill exec a.toml --pcap drill.pcap -- sh";
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +53,19 @@ pub(crate) struct ExecArgs {
     /// Where randomness starts from, in place of the scenario's own seed.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
+    /// Let time stand still while anything runs, and leap when the command and the lab wait: days pass in seconds
+    /// (Linux on x86-64).
+    #[arg(long)]
+    pub(crate) virtual_time: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ClockedArgs {
+    /// The descriptor at which the supervisor waits.
+    pub(crate) descriptor: i32,
+    /// The program and its arguments.
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<OsString>,
 }
 
 pub(crate) const CONFORM_NOTES: &str = "\

@@ -1,0 +1,214 @@
+//! Virtual time for programs as they are: a clock that stands still while anything runs, and leaps when all
+//! wait (Linux on x86-64).
+//!
+//! A program reads clocks, waits, and lets the kernel wait for it. All of this it does by system calls, which a
+//! seccomp filter lets wait for an answer of ours (`filter`); reading a clock without a call is made one
+//! (`vdso`). A thread of the lab's process answers (`supervisor`, `calls`): it tells the time of the clock that
+//! the lab lives by, too ([`SharedTime`]), and holds whoever waits (`wait`). When every thread in the private
+//! network sleeps and no octet is on its way (`quiet`), nothing can happen before the next moment that somebody
+//! waits for; time is moved there, and who is due goes on.
+//!
+//! A day takes as long as what happens in it. Moments are exact, since no time passes while anything computes;
+//! what computes for more than two seconds lets time run along, and that is said.
+//!
+//! The program starts by a detour ([`begin`]): this program is run once more, installs the filter for itself,
+//! hands the listener that comes of it to the supervisor, and becomes the program that is meant.
+
+mod calls;
+mod filter;
+mod memory;
+mod quiet;
+mod supervisor;
+mod vdso;
+mod wait;
+
+use std::{
+    convert::Infallible,
+    ffi::OsString,
+    fmt,
+    io::{self, IoSlice, IoSliceMut},
+    os::{
+        fd::{AsRawFd, OwnedFd, RawFd},
+        unix::process::CommandExt,
+    },
+    process,
+    sync::{Arc, atomic::Ordering},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use mxdrill_notify::Listener;
+use nix::{
+    cmsg_space,
+    fcntl::{FcntlArg, FdFlag, fcntl},
+    sys::socket::{
+        AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
+        sendmsg, socketpair,
+    },
+};
+
+use self::supervisor::{Enough, Supervisor};
+use mxdrill::{lab::SharedTime, time::HumanDuration};
+
+/// The command by which this program is run to become another one whose clock is ours.
+const CLOCKED: &str = "clocked";
+
+/// What came of a stretch of virtual time.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    /// How much time passed on the clock.
+    pub(crate) virtually: Duration,
+    /// How much it took.
+    pub(crate) really: Duration,
+    /// How often time was moved.
+    pub(crate) leaps: u64,
+    /// How often octets under way held it up.
+    pub(crate) held: u64,
+    /// Calls that were answered.
+    pub(crate) calls: u64,
+    /// What is not exact about it.
+    pub(crate) notes: Vec<String>,
+}
+
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (virtually, really) = (HumanDuration(self.virtually), self.really.as_secs_f64());
+        let (leaps, held) = (self.leaps, self.held);
+        write!(
+            f,
+            "mxdrill: {virtually} of virtual time in {really:.2} s: {leaps} leaps, held {held} times for octets under way"
+        )?;
+        self.notes
+            .iter()
+            .try_for_each(|note| write!(f, "\nmxdrill: {note}"))
+    }
+}
+
+/// The clock of a command that is to be started.
+pub(crate) struct Clock {
+    time: SharedTime,
+    ours: OwnedFd,
+    theirs: OwnedFd,
+}
+
+/// A clock that is kept; it has to be stopped.
+pub(crate) struct Kept {
+    enough: Enough,
+    thread: JoinHandle<io::Result<Passed>>,
+}
+
+impl Clock {
+    /// A clock whose time has not begun.
+    ///
+    /// # Errors
+    /// What the system does not allow.
+    pub(crate) fn new() -> io::Result<Self> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::Unix,
+            SockType::Stream,
+            None,
+            SockFlag::SOCK_CLOEXEC,
+        )?;
+        fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        Ok(Self {
+            time: SharedTime::default(),
+            ours,
+            theirs,
+        })
+    }
+
+    /// Its time, for a lab.
+    pub(crate) fn time(&self) -> SharedTime {
+        self.time.clone()
+    }
+
+    /// The command that becomes this one, on this clock.
+    pub(crate) fn command(&self, command: &[OsString]) -> Vec<OsString> {
+        let descriptor = self.theirs.as_raw_fd().to_string();
+        let detour = ["/proc/self/exe", CLOCKED, &descriptor, "--"].map(OsString::from);
+        detour.into_iter().chain(command.iter().cloned()).collect()
+    }
+
+    /// Keeps it, for the command that was started: time moves once that has begun.
+    ///
+    /// # Errors
+    /// When there is no thread.
+    pub(crate) fn keep(self) -> io::Result<Kept> {
+        let Self { time, ours, theirs } = self;
+        // With the last copy of it gone, an end of file says that the command did not come so far.
+        drop(theirs);
+        let enough = Enough::default();
+        let told = Arc::clone(&enough);
+        let keep = move || {
+            let listener = received(&ours)?;
+            Supervisor::new(listener, time)?.run(&told)
+        };
+        let thread = thread::Builder::new()
+            .name("clock".to_owned())
+            .spawn(keep)?;
+        Ok(Kept { enough, thread })
+    }
+}
+
+impl Kept {
+    /// Stops the clock; what passed on it.
+    ///
+    /// # Errors
+    /// Why it could not be kept.
+    pub(crate) fn stop(self) -> io::Result<Passed> {
+        self.enough.store(true, Ordering::Relaxed);
+        let passed = self.thread.join();
+        passed.unwrap_or_else(|_| Err(io::Error::other("the thread that keeps the clock ended")))
+    }
+}
+
+/// The listener that comes over a socket.
+fn received(from: &OwnedFd) -> io::Result<Listener> {
+    let mut octet = [0];
+    let mut buffers = [IoSliceMut::new(&mut octet)];
+    let mut space = cmsg_space!(RawFd);
+    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(from.as_raw_fd(), &mut buffers, Some(&mut space), flags)?;
+    let descriptors = message.cmsgs()?.find_map(|one| match one {
+        ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
+        _ => None,
+    });
+    let number = descriptors.ok_or_else(|| io::Error::other("the command did not begin"))?;
+    Ok(Listener::from(mxdrill_notify::received(number)))
+}
+
+/// Becomes a command, on the clock of who started this process and waits for the listener at this descriptor.
+///
+/// # Errors
+/// Why it could not.
+pub(crate) fn begin(descriptor: RawFd, command: &[OsString]) -> io::Result<Infallible> {
+    hand_over(descriptor)?;
+    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Err(process::Command::new(program).args(arguments).exec())
+}
+
+/// Installs the filter and sends its listener.
+fn hand_over(descriptor: RawFd) -> io::Result<()> {
+    let to = mxdrill_notify::received(descriptor);
+    let listener = mxdrill_notify::install(&filter::program()).map_err(|error| {
+        let hint = "another supervisor has its filter here, as in some containers";
+        let text = match error.kind() {
+            io::ErrorKind::ResourceBusy => format!("{error}: {hint}"),
+            _ => error.to_string(),
+        };
+        io::Error::new(
+            error.kind(),
+            format!("no clock can be had for the command: {text}"),
+        )
+    })?;
+    let descriptors = [std::os::fd::AsFd::as_fd(&listener).as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&descriptors)];
+    sendmsg::<()>(
+        to.as_raw_fd(),
+        &[IoSlice::new(&[0])],
+        &rights,
+        MsgFlags::empty(),
+        None,
+    )?;
+    Ok(())
+}

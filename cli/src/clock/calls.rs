@@ -1,0 +1,555 @@
+//! What each call means to the clock, and how it is answered.
+
+use std::{
+    fs, io,
+    os::fd::{AsRawFd, OwnedFd},
+};
+
+use mxdrill_notify::{Answer, Call, Process};
+use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, OFlag, fcntl},
+    libc,
+    poll::PollFlags,
+    sys::socket::{SockType, SockaddrLike, SockaddrStorage, connect, getsockopt, sockopt},
+};
+
+use super::{
+    filter::{FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, NOTED},
+    memory::{Memory, Nanos, SECOND},
+    supervisor::{Alarm, Supervisor, TICK},
+    wait::{Kind, Select, Wait},
+};
+
+/// How long Linux tries to connect before it gives up: six repetitions of the SYN (tcp_syn_retries).
+const SYN_LIMIT: Nanos = 127 * SECOND;
+/// Descriptors that a call may wait for.
+const MOST_DESCRIPTORS: u64 = 4096;
+
+/// What is made of a call at once.
+enum Handled {
+    Answer(Answer),
+    Wait(Kind, Nanos),
+}
+
+use Handled::Answer as Now;
+
+impl Supervisor {
+    /// Answers a call, or holds it.
+    pub(super) fn call(&mut self, call: Call) -> io::Result<()> {
+        // Whoever calls waits for nothing any more: a signal ended that.
+        if let Some(at) = self
+            .held
+            .iter()
+            .position(|wait| wait.call.thread == call.thread)
+        {
+            let wait = self.held.swap_remove(at);
+            self.break_off(wait);
+        }
+        if self.is_repeated(&call) {
+            return self.answer(&call, Answer::Error(libc::EINTR));
+        }
+        // What cannot be read is the kernel's to refuse.
+        match self.handled(&call).unwrap_or(Now(Answer::Continue)) {
+            Now(answer) => self.answer(&call, answer),
+            Handled::Wait(kind, due) => {
+                let mask = mask(&call);
+                let process = process_of(call.thread);
+                let wait = Wait {
+                    call,
+                    process,
+                    due,
+                    kind,
+                    mask,
+                };
+                match wait.answer(due <= self.now()) {
+                    Some(answer) => self.finish(wait, answer),
+                    None => {
+                        self.held.push(wait);
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a call is the one that a signal has just ended, begun again by the kernel: where the handler
+    /// would have it so, a wait that is none of the kernel's would begin anew each time.
+    fn is_repeated(&mut self, call: &Call) -> bool {
+        let Some(at) = self
+            .broken
+            .iter()
+            .position(|wait| wait.call.thread == call.thread)
+        else {
+            return false;
+        };
+        let wait = self.broken.swap_remove(at);
+        let before = &wait.call;
+        let is_same = before.number == call.number
+            && before.instruction == call.instruction
+            && before.arguments == call.arguments;
+        let remains = match call.number {
+            libc::SYS_nanosleep => call.arguments[1],
+            libc::SYS_clock_nanosleep => call.arguments[3],
+            libc::SYS_futex | libc::SYS_connect => return false,
+            _ => 0,
+        };
+        if is_same && remains != 0 {
+            let left = (wait.due - self.now()).max(0);
+            Memory(call.thread).write_timespec(remains, left);
+        }
+        is_same
+    }
+
+    /// What a clock shows; each look is a little later than the one before.
+    fn read(&self, clock: u64) -> Nanos {
+        let time = self.time.now();
+        self.time.move_to(time + TICK);
+        self.clocks.start(clock) + super::supervisor::nanos(time)
+    }
+
+    fn handled(&mut self, call: &Call) -> Option<Handled> {
+        let memory = Memory(call.thread);
+        let [a, b, c, d, e, _] = call.arguments;
+        let done = |_: ()| Now(Answer::Value(0));
+        Some(match call.number {
+            libc::SYS_clock_gettime => {
+                let time = self.read(a);
+                memory.write_timespec(b, time).map(done)?
+            }
+            libc::SYS_gettimeofday => {
+                let time = self.read(libc::CLOCK_REALTIME as u64);
+                // The time zone is the kernel's, and nobody's.
+                match a {
+                    0 => Now(Answer::Continue),
+                    _ => memory.write_timeval(a, time).map(done)?,
+                }
+            }
+            libc::SYS_time => {
+                let seconds = self.read(libc::CLOCK_REALTIME as u64) / SECOND;
+                if a != 0 {
+                    memory.write(a, &seconds.to_ne_bytes())?;
+                }
+                Now(Answer::Value(seconds))
+            }
+            libc::SYS_nanosleep => self.sleeps(memory.timespec(a)?),
+            libc::SYS_clock_nanosleep => {
+                let time = memory.timespec(c)?;
+                let is_absolute = b & libc::TIMER_ABSTIME as u64 != 0;
+                let shown = self.clocks.start(a) + self.now() - self.clocks.start(1);
+                self.sleeps(if is_absolute { time - shown } else { time })
+            }
+            libc::SYS_poll => self.polls(memory, a, b, millis(c)),
+            libc::SYS_ppoll => self.polls(memory, a, b, given(memory, c)?),
+            libc::SYS_select => {
+                let wait = if e == 0 {
+                    None
+                } else {
+                    Some(memory.timeval(e)?)
+                };
+                self.selects(call, wait)?
+            }
+            libc::SYS_pselect6 => self.selects(call, given(memory, e)?)?,
+            libc::SYS_epoll_wait | libc::SYS_epoll_pwait => self.epolls(call, millis(d)),
+            libc::SYS_epoll_pwait2 => self.epolls(call, given(memory, d)?),
+            libc::SYS_rt_sigtimedwait => match given(memory, c)? {
+                Some(wait) if wait > 0 => {
+                    Handled::Wait(Kind::Signal(memory.signals(a)?), self.now() + wait)
+                }
+                _ => Now(Answer::Continue),
+            },
+            libc::SYS_futex => self.futex(call)?,
+            libc::SYS_alarm | libc::SYS_setitimer | libc::SYS_getitimer => self.alarm(call)?,
+            libc::SYS_timerfd_settime | libc::SYS_timerfd_gettime => self.timer(call)?,
+            libc::SYS_connect => self.connects(call),
+            libc::SYS_arch_prctl => {
+                // It is what the linker and every C library call first, before they read a clock.
+                const ARCH_SET_FS: u64 = 0x1002;
+                if a == ARCH_SET_FS
+                    && let Err(error) = self.vdso.replace_in(process_of(call.thread))
+                {
+                    let why = format!(
+                        "this kernel does not let the clock of a process be replaced: {error}"
+                    );
+                    self.failed = Some(io::Error::new(error.kind(), why));
+                }
+                Now(Answer::Continue)
+            }
+            _ => self.noted(call),
+        })
+    }
+
+    fn sleeps(&self, wait: Nanos) -> Handled {
+        match wait {
+            ..=0 => Now(Answer::Continue),
+            wait => Handled::Wait(Kind::Sleep, self.now().saturating_add(wait)),
+        }
+    }
+
+    /// `poll`: without a time, or with none to wait, it is the kernel's.
+    fn polls(&self, memory: Memory, address: u64, count: u64, wait: Option<Nanos>) -> Handled {
+        let Some(wait) = wait.filter(|wait| *wait > 0 && count <= MOST_DESCRIPTORS) else {
+            return Now(Answer::Continue);
+        };
+        let process = process_of(memory.0);
+        let wanted = || {
+            let of = Process::open(process).ok()?;
+            let mut wanted = Vec::new();
+            for index in 0..count {
+                let octets = memory.read(address + 8 * index, 8)?;
+                let number = i32::from_ne_bytes(*octets.first_chunk()?);
+                let events = i16::from_ne_bytes(*octets.get(4..)?.first_chunk()?);
+                // Those that are negative are left out.
+                if number >= 0 {
+                    let descriptor = of.descriptor(number).ok()?;
+                    wanted.push((descriptor, PollFlags::from_bits_truncate(events)));
+                }
+            }
+            Some(wanted)
+        };
+        match wanted() {
+            Some(wanted) => Handled::Wait(Kind::Poll(wanted), self.now().saturating_add(wait)),
+            None => Now(Answer::Continue),
+        }
+    }
+
+    fn selects(&self, call: &Call, wait: Option<Nanos>) -> Option<Handled> {
+        let memory = Memory(call.thread);
+        let most = call.arguments[0].min(MOST_DESCRIPTORS);
+        let Some(wait) = wait.filter(|wait| *wait > 0) else {
+            return Some(Now(Answer::Continue));
+        };
+        let octets = usize::try_from(most.div_ceil(64) * 8).ok()?;
+        let mut sets = Vec::new();
+        for address in &call.arguments[1..4] {
+            sets.push(match address {
+                0 => vec![0; octets],
+                address => memory.read(*address, octets)?,
+            });
+        }
+        let of = Process::open(process_of(call.thread)).ok()?;
+        let kinds = [PollFlags::POLLIN, PollFlags::POLLOUT, PollFlags::POLLPRI];
+        let mut wanted = Vec::new();
+        for number in 0..u32::try_from(most).ok()? {
+            let mut events = PollFlags::empty();
+            for (set, kind) in sets.iter().zip(kinds) {
+                let is_set = set[number as usize / 8] >> (number % 8) & 1 == 1;
+                events.set(kind, is_set);
+            }
+            if !events.is_empty() {
+                let descriptor = of.descriptor(i32::try_from(number).ok()?).ok()?;
+                wanted.push((number, descriptor, events));
+            }
+        }
+        let select = Select { wanted, octets };
+        Some(Handled::Wait(
+            Kind::Select(select),
+            self.now().saturating_add(wait),
+        ))
+    }
+
+    fn epolls(&self, call: &Call, wait: Option<Nanos>) -> Handled {
+        let set = || {
+            let number = i32::try_from(call.arguments[0]).ok()?;
+            Process::open(process_of(call.thread))
+                .ok()?
+                .descriptor(number)
+                .ok()
+        };
+        match wait.filter(|wait| *wait > 0).zip(set()) {
+            Some((wait, set)) => Handled::Wait(Kind::Epoll(set), self.now().saturating_add(wait)),
+            None => Now(Answer::Continue),
+        }
+    }
+
+    /// `futex`: a wait with a time is held here and not in the kernel's queue, so that who wakes it is to be
+    /// seen, too.
+    fn futex(&mut self, call: &Call) -> Option<Handled> {
+        let memory = Memory(call.thread);
+        let [address, operation, value, time, ..] = call.arguments;
+        let kind = u32::try_from(operation & 0x7f).ok()?;
+        if matches!(kind, FUTEX_WAKE | FUTEX_WAKE_BITSET) {
+            let process = process_of(call.thread);
+            let (mut left, mut woken) = (value, 0);
+            while left > 0 {
+                let mut held = self.held.iter();
+                let found = held.position(|wait| {
+                    matches!(wait.kind, Kind::Futex(_))
+                        && wait.process == process
+                        && wait.call.arguments[0] == address
+                });
+                let Some(found) = found else { break };
+                let wait = self.held.swap_remove(found);
+                self.finish(wait, Answer::Value(0)).ok()?;
+                left -= 1;
+                woken += 1;
+            }
+            let is_enough = woken > 0 && left == 0;
+            return Some(Now(if is_enough {
+                Answer::Value(woken)
+            } else {
+                Answer::Continue
+            }));
+        }
+        const CLOCK_REALTIME: u64 = 256;
+        let mut wait = memory.timespec(time)?;
+        if kind == FUTEX_WAIT_BITSET {
+            let clock = if operation & CLOCK_REALTIME == 0 {
+                1
+            } else {
+                0
+            };
+            wait -= self.clocks.start(clock) + self.now() - self.clocks.start(1);
+        }
+        let value = value as u32;
+        Some(if memory.number(address)? != value {
+            Now(Answer::Error(libc::EAGAIN))
+        } else if wait <= 0 {
+            Now(Answer::Error(libc::ETIMEDOUT))
+        } else {
+            Handled::Wait(Kind::Futex(value), self.now().saturating_add(wait))
+        })
+    }
+
+    /// `alarm` and its relatives; the timers of computing are the kernel's.
+    fn alarm(&mut self, call: &Call) -> Option<Handled> {
+        let memory = Memory(call.thread);
+        let [a, b, c, ..] = call.arguments;
+        if call.number != libc::SYS_alarm && a != libc::ITIMER_REAL as u64 {
+            return Some(Now(Answer::Continue));
+        }
+        let process = process_of(call.thread);
+        let now = self.now();
+        let known = self
+            .alarms
+            .iter()
+            .position(|alarm| alarm.process == process && alarm.timer.is_none());
+        let (left, every) = known.map_or((0, 0), |known| {
+            let alarm = &self.alarms[known];
+            ((alarm.due - now).max(1000), alarm.every)
+        });
+        let (wait, again, before) = match call.number {
+            libc::SYS_alarm => (i64::try_from(a as u32).ok()? * SECOND, 0, 0),
+            libc::SYS_setitimer if b != 0 => (memory.timeval(b + 16)?, memory.timeval(b)?, c),
+            libc::SYS_setitimer => (0, 0, c),
+            _ => (0, 0, b),
+        };
+        if call.number != libc::SYS_getitimer {
+            if let Some(known) = known {
+                self.alarms.swap_remove(known);
+            }
+            if wait > 0 {
+                self.alarms.push(Alarm {
+                    process,
+                    of: Process::open(process).ok()?,
+                    due: now.saturating_add(wait),
+                    every: again,
+                    timer: None,
+                });
+            }
+        }
+        if before != 0 {
+            memory.write_timeval(before, every)?;
+            memory.write_timeval(before + 16, left)?;
+        }
+        // Part of a second counts as one.
+        let seconds = (left + SECOND - 1) / SECOND;
+        Some(Now(Answer::Value(if call.number == libc::SYS_alarm {
+            seconds
+        } else {
+            0
+        })))
+    }
+
+    /// A timer with a descriptor: it is fired by hand when its time has come.
+    fn timer(&mut self, call: &Call) -> Option<Handled> {
+        let memory = Memory(call.thread);
+        let [a, flags, new, old] = *call.arguments.first_chunk()?;
+        let number = i32::try_from(a).ok()?;
+        let process = process_of(call.thread);
+        let now = self.now();
+        let known = self
+            .alarms
+            .iter()
+            .position(|alarm| alarm.process == process && alarm.timer == Some(number));
+        let (left, every) = known.map_or((0, 0), |known| {
+            let alarm = &self.alarms[known];
+            ((alarm.due - now).max(1), alarm.every)
+        });
+        let before = if call.number == libc::SYS_timerfd_settime {
+            let (every, mut wait) = (memory.timespec(new)?, memory.timespec(new + 16)?);
+            let of = Process::open(process).ok()?;
+            // What the kernel has of it must not fire by the kernel's clock.
+            mxdrill_notify::set_timer(&of.descriptor(number).ok()?, 0).ok()?;
+            if let Some(known) = known {
+                self.alarms.swap_remove(known);
+            }
+            if wait > 0 {
+                if flags & libc::TFD_TIMER_ABSTIME as u64 != 0 {
+                    wait -=
+                        self.clocks.start(clock_of(process, number)) + now - self.clocks.start(1);
+                }
+                self.alarms.push(Alarm {
+                    process,
+                    of,
+                    due: now.saturating_add(wait.max(1)),
+                    every,
+                    timer: Some(number),
+                });
+            }
+            old
+        } else {
+            flags
+        };
+        if before != 0 {
+            memory.write_timespec(before, every)?;
+            memory.write_timespec(before + 16, left)?;
+        }
+        Some(Now(Answer::Value(0)))
+    }
+
+    /// `connect` that blocks: the kernel repeats its SYN by its own clock, so that this waits in its place.
+    fn connects(&self, call: &Call) -> Handled {
+        let begun = || {
+            let memory = Memory(call.thread);
+            let number = i32::try_from(call.arguments[0]).ok()?;
+            let length = u32::try_from(call.arguments[2]).ok()?;
+            let octets = memory.read(call.arguments[1], length.try_into().ok()?)?;
+            let address = socket_address(&octets)?;
+            let socket = Process::open(process_of(call.thread))
+                .ok()?
+                .descriptor(number)
+                .ok()?;
+            let is_stream = getsockopt(&socket, sockopt::SockType) == Ok(SockType::Stream);
+            let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL).ok()?);
+            if !is_stream || flags.contains(OFlag::O_NONBLOCK) {
+                return None;
+            }
+            fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).ok()?;
+            let answer = match connect(socket.as_raw_fd(), &address) {
+                Err(Errno::EINPROGRESS) => {
+                    return Some(Handled::Wait(Kind::Connect(socket), self.now() + SYN_LIMIT));
+                }
+                Ok(()) => Answer::Value(0),
+                Err(error) => Answer::Error(error as i32),
+            };
+            let_block(&socket).ok()?;
+            Some(Now(answer))
+        };
+        begun().unwrap_or(Now(Answer::Continue))
+    }
+
+    /// A call that this clock does not reach.
+    fn noted(&mut self, call: &Call) -> Handled {
+        let name = NOTED.iter().find(|(number, _)| *number == call.number);
+        let memory = Memory(call.thread);
+        let what = match name {
+            // With a time alone they wait for one.
+            Some((libc::SYS_recvmmsg | libc::SYS_mq_timedreceive, _)) if call.arguments[4] == 0 => {
+                return Now(Answer::Continue);
+            }
+            Some((_, name)) => (*name).to_owned(),
+            None if memory.timeval(call.arguments[3]) == Some(0) => return Now(Answer::Continue),
+            None => "SO_RCVTIMEO or SO_SNDTIMEO".to_owned(),
+        };
+        let program = fs::read_to_string(format!("/proc/{}/comm", call.thread)).unwrap_or_default();
+        let refused = call.number == libc::SYS_io_uring_setup;
+        let sets = [
+            libc::SYS_clock_settime,
+            libc::SYS_settimeofday,
+            libc::SYS_adjtimex,
+        ];
+        let ending = match refused {
+            true => "which is refused on virtual time",
+            false => "which goes by the system's clock: moments that rest on it are not exact",
+        };
+        self.said
+            .insert(format!("{} uses {what}, {ending}", program.trim_end()));
+        Now(if refused {
+            Answer::Error(libc::ENOSYS)
+        } else if sets.contains(&call.number) {
+            Answer::Error(libc::EPERM)
+        } else {
+            Answer::Continue
+        })
+    }
+}
+
+/// Lets a socket block again.
+pub(super) fn let_block(socket: &OwnedFd) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL)?);
+    fcntl(socket, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+    Ok(())
+}
+
+/// Lets a timer of a process fire at once.
+pub(super) fn fire(of: &Process, number: i32) -> io::Result<()> {
+    mxdrill_notify::set_timer(&of.descriptor(number)?, 1)
+}
+
+/// The clock of a timer's descriptor; the monotonic one where that is not said.
+fn clock_of(process: i32, number: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{process}/fdinfo/{number}")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("clockid:"));
+    line.and_then(|clock| clock.trim().parse().ok())
+        .unwrap_or(1)
+}
+
+/// A number of milliseconds, as `poll` is given; `None` waits for as long as it takes.
+fn millis(argument: u64) -> Option<Nanos> {
+    let millis = argument as u32 as i32;
+    (millis >= 0).then(|| Nanos::from(millis) * 1_000_000)
+}
+
+/// The time that a call is given by its address: `Some(None)` without one, `None` where it cannot be read.
+#[expect(clippy::option_option, reason = "no time and no memory are two things")]
+fn given(memory: Memory, address: u64) -> Option<Option<Nanos>> {
+    match address {
+        0 => Some(None),
+        address => memory.timespec(address).map(Some),
+    }
+}
+
+/// The signals that a call blocks while it waits.
+fn mask(call: &Call) -> Option<u64> {
+    let memory = Memory(call.thread);
+    let [_, _, _, d, e, f] = call.arguments;
+    let address = match call.number {
+        libc::SYS_ppoll => d,
+        libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => e,
+        // A pointer to a pointer and a size.
+        libc::SYS_pselect6 if f != 0 => memory.signals(f)?,
+        _ => 0,
+    };
+    if address == 0 {
+        None
+    } else {
+        memory.signals(address)
+    }
+}
+
+/// The process of a thread: the thread itself where that cannot be told.
+fn process_of(thread: i32) -> i32 {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    line.and_then(|id| id.trim().parse().ok()).unwrap_or(thread)
+}
+
+/// An address of IPv4 or IPv6; others are not waited for.
+fn socket_address(octets: &[u8]) -> Option<SockaddrStorage> {
+    let family = i32::from(u16::from_ne_bytes(*octets.first_chunk()?));
+    let port = u16::from_be_bytes(*octets.get(2..)?.first_chunk()?);
+    let address = match family {
+        libc::AF_INET => {
+            let ip: [u8; 4] = *octets.get(4..)?.first_chunk()?;
+            std::net::SocketAddr::from((ip, port))
+        }
+        libc::AF_INET6 => {
+            let ip: [u8; 16] = *octets.get(8..)?.first_chunk()?;
+            std::net::SocketAddr::from((ip, port))
+        }
+        _ => return None,
+    };
+    let storage = SockaddrStorage::from(address);
+    (storage.len() > 0).then_some(storage)
+}

@@ -1,0 +1,203 @@
+//! Whether nothing goes on: every thread sleeps, and no octet is on its way.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::{fd::AsRawFd, fd::OwnedFd, unix::fs::FileExt},
+};
+
+use nix::{
+    libc,
+    sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket},
+};
+
+/// `INET_DIAG_INFO`, the `tcp_info` of a connection.
+const INFO: u16 = 2;
+
+/// What is looked at to find out.
+pub(super) struct Quiet {
+    /// The thread that looks, which does not sleep.
+    own: i32,
+    connections: File,
+    diagnostics: OwnedFd,
+}
+
+impl Quiet {
+    /// For the threads of this namespace of processes but the one that this is called on.
+    ///
+    /// # Errors
+    /// That the kernel does not let this process see its connections.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            own: nix::unistd::gettid().as_raw(),
+            connections: File::open("/proc/net/snmp")?,
+            diagnostics: socket(
+                AddressFamily::Netlink,
+                SockType::Raw,
+                SockFlag::SOCK_CLOEXEC,
+                SockProtocol::NetlinkSockDiag,
+            )?,
+        })
+    }
+
+    /// Whether every thread sleeps.
+    pub(super) fn all_sleep(&self) -> bool {
+        let Ok(processes) = fs::read_dir("/proc") else {
+            return false;
+        };
+        let ids = processes.flatten().filter_map(|one| {
+            let name = one.file_name();
+            name.to_str()?.parse::<i32>().ok()
+        });
+        ids.into_iter().all(|process| self.sleeps(process))
+    }
+
+    fn sleeps(&self, process: i32) -> bool {
+        // One that is gone does nothing.
+        let Some((own, threads)) = state(process, process) else {
+            return true;
+        };
+        if threads <= 1 {
+            return is_asleep(own);
+        }
+        if process != self.own && !is_asleep(own) {
+            return false;
+        }
+        let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else {
+            return true;
+        };
+        let ids = tasks
+            .flatten()
+            .filter_map(|one| one.file_name().to_str()?.parse().ok());
+        ids.filter(|thread| *thread != self.own)
+            .all(|thread: i32| state(process, thread).is_none_or(|(state, _)| is_asleep(state)))
+    }
+
+    /// Whether a connection has octets that it has not sent although it may: with Nagle's algorithm the last
+    /// ones wait for an acknowledgement, which the other side delays, and meanwhile everybody sleeps.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub(super) fn octets_wait(&self) -> io::Result<bool> {
+        if self.established()? == 0 {
+            return Ok(false);
+        }
+        for family in [libc::AF_INET, libc::AF_INET6] {
+            if self.unsent(family)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many connections there are (`CurrEstab`), which is cheap to know.
+    fn established(&self) -> io::Result<u64> {
+        let mut octets = vec![0; 16 * 1024];
+        let length = self.connections.read_at(&mut octets, 0)?;
+        let text = String::from_utf8_lossy(&octets[..length]);
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+        let (names, values) = (lines.next(), lines.next());
+        let mut pairs = names
+            .unwrap_or("")
+            .split(' ')
+            .zip(values.unwrap_or("").split(' '));
+        let found = pairs.find(|(name, _)| *name == "CurrEstab");
+        // Where that is not said, there may be any.
+        Ok(found.and_then(|(_, value)| value.parse().ok()).unwrap_or(1))
+    }
+
+    /// Asks for the connections of a family, and whether one has octets to send (sock_diag(7)).
+    fn unsent(&self, family: libc::c_int) -> io::Result<bool> {
+        // ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, CLOSING: those that may still send.
+        const STATES: u32 = 1 << 1 | 1 << 4 | 1 << 8 | 1 << 9 | 1 << 11;
+        const SOCK_DIAG_BY_FAMILY: u16 = 20;
+        let mut request = Vec::new();
+        request.extend(72_u32.to_ne_bytes());
+        request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        request.extend(((libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16).to_ne_bytes());
+        request.extend([0; 8]);
+        request.extend([family as u8, libc::IPPROTO_TCP as u8, 1 << (INFO - 1), 0]);
+        request.extend(STATES.to_ne_bytes());
+        request.extend([0; 48]);
+        send(self.diagnostics.as_raw_fd(), &request, MsgFlags::empty())?;
+        let (mut buffer, mut found) = (vec![0; 64 * 1024], false);
+        loop {
+            let length = recv(self.diagnostics.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+            let mut rest = &buffer[..length];
+            while rest.len() >= 16 {
+                let size = number(rest, 0) as usize;
+                let kind = number(rest, 4) as u16;
+                if size < 16 || size > rest.len() {
+                    break;
+                }
+                // NLMSG_ERROR and NLMSG_DONE
+                if kind == 2 || kind == 3 {
+                    return Ok(found);
+                }
+                found |= has_unsent(&rest[16..size]);
+                rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+            }
+            if length == 0 {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// Whether a connection, as the kernel describes it, has octets that it has not sent and waits for no window.
+fn has_unsent(message: &[u8]) -> bool {
+    const FIXED: usize = 72;
+    /// The timer of a sender to whom no window is open.
+    const PROBING: u8 = 4;
+    /// `tcpi_notsent_bytes` in the `tcp_info` of Linux 4.6 and later.
+    const NOT_SENT: usize = 144;
+    let waits_for_a_window = message.get(2) == Some(&PROBING);
+    let mut rest = message.get(FIXED..).unwrap_or_default();
+    while rest.len() >= 4 {
+        let size = usize::from(number(rest, 0) as u16);
+        if size < 4 || size > rest.len() {
+            return false;
+        }
+        if (number(rest, 0) >> 16) as u16 == INFO && size >= 4 + NOT_SENT + 4 {
+            return number(rest, 4 + NOT_SENT) > 0 && !waits_for_a_window;
+        }
+        rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+    }
+    false
+}
+
+fn number(octets: &[u8], at: usize) -> u32 {
+    let found = octets.get(at..).and_then(<[u8]>::first_chunk);
+    found.map_or(0, |found| u32::from_ne_bytes(*found))
+}
+
+/// The state of a thread, and how many its process has; `None` if it is gone.
+fn state(process: i32, thread: i32) -> Option<(u8, u32)> {
+    let text = fs::read(format!("/proc/{process}/task/{thread}/stat")).ok()?;
+    // The name, which may hold anything, is in parentheses.
+    let end = text.iter().rposition(|octet| *octet == b')')?;
+    let rest = std::str::from_utf8(text.get(end + 2..)?).ok()?;
+    let mut fields = rest.split(' ');
+    let state = fields.next()?.bytes().next()?;
+    let threads = fields.nth(16)?.parse().ok()?;
+    Some((state, threads))
+}
+
+/// Whether a thread does nothing: it sleeps, is stopped, or has ended.
+fn is_asleep(state: u8) -> bool {
+    matches!(state, b'S' | b'Z' | b'T' | b't' | b'I' | b'X')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_computes_is_not_asleep() {
+        let this = nix::unistd::gettid().as_raw();
+        let process = i32::try_from(std::process::id()).expect("small");
+        let (state, threads) = state(process, this).expect("there");
+        assert!(!is_asleep(state) && threads >= 1);
+        assert_eq!(super::state(process, i32::MAX), None);
+    }
+}

@@ -1,0 +1,338 @@
+//! The thread that answers calls, and moves time when nothing goes on.
+//!
+//! A round of it:
+//!
+//! 1. Calls that came are answered or held (`calls`).
+//! 2. Calls that are held are answered where what they wait for has come, or their time has.
+//! 3. Alarms that are due ring.
+//! 4. If none of this happened, twice in a row, all threads sleep and no octet is on its way, time leaps to
+//!    the next moment that anybody waits for: a call, an alarm, or the lab.
+//!
+//! Time stands still otherwise. Where something computes for long, it runs as fast as the system's, so that a
+//! program that waits by computing comes to an end.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    os::fd::AsFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use mxdrill_notify::{Answer, Call, Listener, Process};
+use nix::{
+    libc,
+    poll::{PollFd, PollFlags, ppoll},
+    sys::time::TimeSpec,
+    time::{ClockId, clock_gettime},
+};
+
+use super::{
+    Passed,
+    memory::{Nanos, SECOND},
+    quiet::Quiet,
+    vdso::Vdso,
+    wait::{Kind, Wait},
+};
+use mxdrill::lab::SharedTime;
+
+/// How long something may compute before time runs with it.
+const BUSY: Duration = Duration::from_secs(2);
+/// How long a round waits for calls.
+const ROUND: Duration = Duration::from_micros(50);
+/// How far a reading moves the clock: two of them are never the same.
+pub(super) const TICK: Duration = Duration::from_micros(1);
+
+/// What is supervised, and by which clocks.
+pub(super) struct Supervisor {
+    pub(super) listener: Listener,
+    pub(super) time: SharedTime,
+    pub(super) clocks: Clocks,
+    pub(super) vdso: Vdso,
+    pub(super) held: Vec<Wait>,
+    /// Waits that a signal ended, the latest of each thread: if the same call comes again, it is told so.
+    pub(super) broken: Vec<Wait>,
+    pub(super) alarms: Vec<Alarm>,
+    quiet: Quiet,
+    /// Since when time runs, and where it was then.
+    running: Option<(Instant, Duration)>,
+    pub(super) passed: Passed,
+    pub(super) said: BTreeSet<String>,
+    /// Why it cannot go on.
+    pub(super) failed: Option<io::Error>,
+}
+
+/// Something that rings at a moment.
+pub(super) struct Alarm {
+    pub(super) process: i32,
+    /// The process itself, whose id may be another's one day.
+    pub(super) of: Process,
+    pub(super) due: Nanos,
+    pub(super) every: Nanos,
+    /// The number of a timer's descriptor; `None` rings with SIGALRM.
+    pub(super) timer: Option<i32>,
+}
+
+/// What the clocks of the processes showed when time began.
+pub(super) struct Clocks {
+    monotonic: Nanos,
+    boot: Nanos,
+    wall: Nanos,
+}
+
+impl Clocks {
+    /// As the system has them; the wall clock begins within a second at the same place in every run.
+    fn now() -> io::Result<Self> {
+        let read = |clock| {
+            let time = clock_gettime(clock)?;
+            io::Result::Ok(time.tv_sec() * SECOND + time.tv_nsec())
+        };
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let seconds = wall.map_err(io::Error::other)?.as_secs();
+        Ok(Self {
+            monotonic: read(ClockId::CLOCK_MONOTONIC)?,
+            boot: read(ClockId::CLOCK_BOOTTIME)?,
+            wall: i64::try_from(seconds).map_err(io::Error::other)? * SECOND + SECOND / 2,
+        })
+    }
+
+    /// What a clock showed at the beginning.
+    pub(super) fn start(&self, clock: u64) -> Nanos {
+        match i32::try_from(clock) {
+            Ok(libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE) => self.wall,
+            Ok(libc::CLOCK_BOOTTIME) => self.boot,
+            _ => self.monotonic,
+        }
+    }
+}
+
+impl Supervisor {
+    /// Takes over the clock of the processes whose calls come here, on the thread that this is called on.
+    pub(super) fn new(listener: Listener, time: SharedTime) -> io::Result<Self> {
+        Ok(Self {
+            listener,
+            time,
+            clocks: Clocks::now()?,
+            vdso: Vdso::of_this_process()?,
+            held: Vec::new(),
+            broken: Vec::new(),
+            alarms: Vec::new(),
+            quiet: Quiet::new()?,
+            running: None,
+            passed: Passed::default(),
+            said: BTreeSet::new(),
+            failed: None,
+        })
+    }
+
+    /// Supervises until nobody is left, or somebody says that it is enough.
+    pub(super) fn run(mut self, enough: &AtomicBool) -> io::Result<Passed> {
+        let begun = Instant::now();
+        let (mut calm, mut last) = (0, Instant::now());
+        while !enough.load(Ordering::Relaxed) {
+            if !self.came()? {
+                break;
+            }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
+            let mut news = self.calls()?;
+            news |= self.look_at_held()?;
+            news |= self.ring()?;
+            if news {
+                calm = 0;
+                self.run_along(last);
+                continue;
+            }
+            if !self.quiet.all_sleep() {
+                calm = 0;
+                self.run_along(last);
+                continue;
+            }
+            calm += 1;
+            if calm < 2 {
+                continue;
+            }
+            if self.quiet.octets_wait()? {
+                self.passed.held += 1;
+                calm = 0;
+                continue;
+            }
+            self.running = None;
+            if self.leap() {
+                last = Instant::now();
+                calm = 0;
+            }
+        }
+        self.passed.virtually = self.time.now();
+        self.passed.really = begun.elapsed();
+        self.passed.notes = self.said.into_iter().collect();
+        Ok(self.passed)
+    }
+
+    /// Now, on the monotonic clock of the processes.
+    pub(super) fn now(&self) -> Nanos {
+        self.clocks.monotonic + nanos(self.time.now())
+    }
+
+    /// Waits a moment for calls, or for what calls wait for. `false` when nobody is left who could call.
+    fn came(&self) -> io::Result<bool> {
+        let mut asked = vec![PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        for wait in &self.held {
+            let wanted = wait.descriptors().into_iter();
+            asked.extend(wanted.map(|(one, events)| PollFd::new(one, events)));
+        }
+        match ppoll(&mut asked, Some(TimeSpec::from_duration(ROUND)), None) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let seen = asked[0].revents().unwrap_or(PollFlags::empty());
+        Ok(seen.contains(PollFlags::POLLIN) || !seen.contains(PollFlags::POLLHUP))
+    }
+
+    /// Answers or holds the calls that are there; whether there was any.
+    fn calls(&mut self) -> io::Result<bool> {
+        let mut any = false;
+        while self.has_call()? {
+            if let Some(call) = self.listener.receive()? {
+                self.passed.calls += 1;
+                self.call(call)?;
+            }
+            any = true;
+        }
+        Ok(any)
+    }
+
+    fn has_call(&self) -> io::Result<bool> {
+        let mut asked = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+        match ppoll(
+            &mut asked,
+            Some(TimeSpec::from_duration(Duration::ZERO)),
+            None,
+        ) {
+            Ok(_) => {}
+            Err(nix::Error::EINTR) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+        let seen = asked[0].revents().unwrap_or(PollFlags::empty());
+        Ok(seen.contains(PollFlags::POLLIN))
+    }
+
+    pub(super) fn answer(&self, call: &Call, answer: Answer) -> io::Result<()> {
+        self.listener.answer(call.id, answer)
+    }
+
+    /// Looks at every call that is held; whether one was answered or has gone away.
+    fn look_at_held(&mut self) -> io::Result<bool> {
+        let now = self.now();
+        let mut any = false;
+        for wait in std::mem::take(&mut self.held) {
+            if !self.listener.is_waiting(wait.call.id) {
+                self.break_off(wait);
+                any = true;
+                continue;
+            }
+            match wait.answer(wait.due <= now) {
+                Some(answer) => {
+                    self.finish(wait, answer)?;
+                    any = true;
+                }
+                None => self.held.push(wait),
+            }
+        }
+        Ok(any)
+    }
+
+    /// Answers a call that was held.
+    pub(super) fn finish(&self, wait: Wait, answer: Answer) -> io::Result<()> {
+        if let Kind::Connect(socket) = &wait.kind {
+            super::calls::let_block(socket)?;
+        }
+        // The duplicates go first: another process's end of a connection must not outlive its own.
+        let call = wait.call;
+        drop(wait);
+        self.answer(&call, answer)
+    }
+
+    /// Remembers a wait that a signal ended.
+    pub(super) fn break_off(&mut self, wait: Wait) {
+        let thread = wait.call.thread;
+        self.broken.retain(|known| known.call.thread != thread);
+        self.broken.push(Wait {
+            kind: Kind::Sleep,
+            ..wait
+        });
+    }
+
+    /// Rings the alarms that are due; whether there was any.
+    fn ring(&mut self) -> io::Result<bool> {
+        let now = self.now();
+        let mut any = false;
+        for mut alarm in std::mem::take(&mut self.alarms) {
+            if alarm.due > now {
+                // One that is gone needs no alarm.
+                if alarm.of.signal(0).is_ok() {
+                    self.alarms.push(alarm);
+                }
+                continue;
+            }
+            any = true;
+            match alarm.timer {
+                None => alarm.of.signal(libc::SIGALRM).ok(),
+                Some(timer) => super::calls::fire(&alarm.of, timer).ok(),
+            };
+            if alarm.every > 0 {
+                alarm.due += alarm.every;
+                self.alarms.push(alarm);
+            }
+        }
+        Ok(any)
+    }
+
+    /// Moves time to the next moment that anybody waits for, if there is one.
+    fn leap(&mut self) -> bool {
+        let held = self.held.iter().map(|wait| wait.due);
+        let alarms = self.alarms.iter().map(|alarm| alarm.due);
+        let theirs = held.chain(alarms).map(|due| self.since_start(due));
+        let Some(next) = theirs.chain(self.time.next()).min() else {
+            return false;
+        };
+        if next <= self.time.now() {
+            return false;
+        }
+        self.time.move_to(next);
+        self.passed.leaps += 1;
+        true
+    }
+
+    /// A moment of the monotonic clock, from the beginning.
+    fn since_start(&self, moment: Nanos) -> Duration {
+        let nanos = u64::try_from(moment - self.clocks.monotonic).unwrap_or(0);
+        Duration::from_nanos(nanos)
+    }
+
+    /// Lets time run where nothing was quiet for long.
+    fn run_along(&mut self, last_leap: Instant) {
+        let since = last_leap.elapsed();
+        if since < BUSY {
+            return;
+        }
+        let (from, at) = *self
+            .running
+            .get_or_insert_with(|| (Instant::now(), self.time.now()));
+        self.time.move_to(at + from.elapsed());
+        let note = "something computed for more than two seconds: time ran with it, and moments are not exact";
+        self.said.insert(note.to_owned());
+    }
+}
+
+/// A duration in nanoseconds; nobody waits for longer than there are.
+pub(super) fn nanos(duration: Duration) -> Nanos {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Supervises on a thread of its own, until it is told that it is enough.
+pub(super) type Enough = Arc<AtomicBool>;
