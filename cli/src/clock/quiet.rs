@@ -1,9 +1,13 @@
 //! Whether nothing goes on: every thread sleeps, and no octet is on its way.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io,
     os::{fd::AsRawFd, fd::OwnedFd, unix::fs::FileExt},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -18,6 +22,8 @@ const INFO: u16 = 2;
 pub(super) struct Quiet {
     /// The thread that looks, which does not sleep.
     own: i32,
+    /// Processes that have ended and that nobody has taken note of, since when.
+    ended: BTreeMap<i32, Instant>,
     connections: File,
     diagnostics: OwnedFd,
 }
@@ -28,8 +34,10 @@ impl Quiet {
     /// # Errors
     /// That the kernel does not let this process see its connections.
     pub(super) fn new() -> io::Result<Self> {
+        shows_what_is_blocked()?;
         Ok(Self {
             own: nix::unistd::gettid().as_raw(),
+            ended: BTreeMap::new(),
             connections: File::open("/proc/net/snmp")?,
             diagnostics: socket(
                 AddressFamily::Netlink,
@@ -41,36 +49,37 @@ impl Quiet {
     }
 
     /// Whether every thread sleeps.
-    pub(super) fn all_sleep(&self) -> bool {
+    pub(super) fn all_sleep(&mut self) -> bool {
         let Ok(processes) = fs::read_dir("/proc") else {
             return false;
         };
-        let ids = processes.flatten().filter_map(|one| {
-            let name = one.file_name();
-            name.to_str()?.parse::<i32>().ok()
-        });
+        let ids: Vec<i32> = numbers(processes).collect();
+        self.ended.retain(|process, _| ids.contains(process));
         ids.into_iter().all(|process| self.sleeps(process))
     }
 
-    fn sleeps(&self, process: i32) -> bool {
-        // One that is gone does nothing.
+    fn sleeps(&mut self, process: i32) -> bool {
+        // One that goes while it is looked at wakes who waits for its end.
         let Some((own, threads)) = state(process, process) else {
-            return true;
-        };
-        if threads <= 1 {
-            return is_asleep(own);
-        }
-        if process != self.own && !is_asleep(own) {
             return false;
+        };
+        if own == ENDED && threads <= 1 {
+            let since = self.ended.entry(process).or_insert_with(Instant::now);
+            return since.elapsed() > TAKES_NOTE;
+        }
+        if threads <= 1 {
+            return is_asleep(own) && is_blocked(process, process);
         }
         let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else {
-            return true;
+            return false;
         };
-        let ids = tasks
-            .flatten()
-            .filter_map(|one| one.file_name().to_str()?.parse().ok());
-        ids.filter(|thread| *thread != self.own)
-            .all(|thread: i32| state(process, thread).is_none_or(|(state, _)| is_asleep(state)))
+        let mut others = numbers(tasks).filter(|thread| *thread != self.own);
+        others.all(|thread| {
+            let Some((state, _)) = state(process, thread) else {
+                return false;
+            };
+            state == ENDED || is_asleep(state) && is_blocked(process, thread)
+        })
     }
 
     /// Whether a connection has octets that it has not sent although it may: with Nagle's algorithm the last
@@ -144,6 +153,35 @@ impl Quiet {
     }
 }
 
+/// Tries whether this system says of a thread that it is blocked.
+fn shows_what_is_blocked() -> io::Result<()> {
+    let (tell, told) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let sleeper = thread::spawn(move || {
+        tell.send(nix::unistd::gettid().as_raw()).ok();
+        ended.recv().ok();
+    });
+    let thread = told.recv().map_err(io::Error::other)?;
+    let process = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+    let begun = Instant::now();
+    let mut is_shown = is_blocked(process, thread);
+    while !is_shown && begun.elapsed() < IS_SHOWN {
+        thread::yield_now();
+        is_shown = is_blocked(process, thread);
+    }
+    drop(end);
+    sleeper.join().ok();
+    let why = "virtual time needs a kernel that says where a thread waits (/proc/PID/wchan)";
+    if is_shown {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::Unsupported, why))
+    }
+}
+
+/// How long a thread may take to fall asleep.
+const IS_SHOWN: Duration = Duration::from_secs(5);
+
 /// Whether a connection, as the kernel describes it, has octets that it has not sent and waits for no window.
 fn has_unsent(message: &[u8]) -> bool {
     const FIXED: usize = 72;
@@ -183,9 +221,28 @@ fn state(process: i32, thread: i32) -> Option<(u8, u32)> {
     Some((state, threads))
 }
 
-/// Whether a thread does nothing: it sleeps, is stopped, or has ended.
+/// The entries of a folder that are numbers.
+fn numbers(folder: fs::ReadDir) -> impl Iterator<Item = i32> {
+    let names = folder.flatten().map(|one| one.file_name());
+    names.filter_map(|name| name.to_str()?.parse().ok())
+}
+
+/// The state of what has ended, and somebody is to take note of it.
+const ENDED: u8 = b'Z';
+/// How long the kernel may take to tell who waits for the end of a process that it shows as ended: where that had
+/// several threads, the last of them does it when it is seen no more. The machine may be busy.
+const TAKES_NOTE: Duration = Duration::from_millis(20);
+
+/// Whether a thread is where the processor has nothing to do with it. The kernel shows one as asleep, too, that is
+/// about to be and looks once more whether it has to; where others compute, that may take a while.
+fn is_blocked(process: i32, thread: i32) -> bool {
+    let place = fs::read(format!("/proc/{process}/task/{thread}/wchan"));
+    place.is_ok_and(|place| !matches!(&place[..], b"" | b"0"))
+}
+
+/// Whether a thread does nothing, as far as its state says: it sleeps or is stopped.
 fn is_asleep(state: u8) -> bool {
-    matches!(state, b'S' | b'Z' | b'T' | b't' | b'I' | b'X')
+    matches!(state, b'S' | b'T' | b't' | b'I')
 }
 
 #[cfg(test)]

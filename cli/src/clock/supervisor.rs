@@ -161,6 +161,12 @@ impl Supervisor {
                 calm = 0;
                 continue;
             }
+            // Who calls sleeps until the answer, and what somebody did before may be what another waits for:
+            // what came while it was looked whether all sleep is seen only now.
+            if self.has_call()? || self.look_at_held()? {
+                calm = 0;
+                continue;
+            }
             self.running = None;
             if self.leap() {
                 last = Instant::now();
@@ -208,17 +214,18 @@ impl Supervisor {
 
     fn has_call(&self) -> io::Result<bool> {
         let mut asked = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
-        match ppoll(
+        // A signal would end it before it has looked.
+        while let Err(error) = ppoll(
             &mut asked,
             Some(TimeSpec::from_duration(Duration::ZERO)),
             None,
         ) {
-            Ok(_) => {}
-            Err(nix::Error::EINTR) => return Ok(false),
-            Err(error) => return Err(error.into()),
+            if error != nix::Error::EINTR {
+                return Err(error.into());
+            }
         }
         let seen = asked[0].revents().unwrap_or(PollFlags::empty());
-        Ok(seen.contains(PollFlags::POLLIN))
+        Ok(seen.intersects(PollFlags::POLLIN | PollFlags::POLLERR))
     }
 
     pub(super) fn answer(&self, call: &Call, answer: Answer) -> io::Result<()> {

@@ -222,8 +222,13 @@ fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -
     DrillReport {
         scenario: Arc::clone(scenario),
         again: format!(
-            "mxdrill exec --seed {seed}{} {path} -- {}",
+            "mxdrill exec --seed {seed}{}{} {path} -- {}",
             args.outside.again(),
+            if args.virtual_time {
+                " --virtual-time"
+            } else {
+                ""
+            },
             command.join(" ")
         ),
         elapsed: begun.elapsed(),
