@@ -34,6 +34,9 @@
 //! # }
 //! ```
 //!
+//! Tests that are not async have [`blocking::Lab`]. `docs/library.md` in the repository says which lab to take, what to pass
+//! in, what can fail and what to assert, and `examples/` has senders under test, with lettre and mail-send among them.
+//!
 //! # A drill from a file
 //!
 //! ```

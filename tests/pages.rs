@@ -1,5 +1,5 @@
 //! The pages that are made from the code and the scenarios: `docs/rules.md`, `docs/checks.md`,
-//! `docs/requirements.md`, and the README's table of features. A test fails when one is stale, and
+//! `docs/requirements.md`, and the table of features of `docs/library.md`. A test fails when one is stale, and
 //! `UPDATE=1 cargo test --test pages` (or `just docs`) writes them. No page names a file that there is not.
 
 mod bundled;
@@ -56,19 +56,20 @@ fn the_page_of_requirements_is_up_to_date() {
 }
 
 #[test]
-fn the_features_in_the_readme_are_up_to_date() {
-    let file = bundled::root().join("README.md");
-    let readme = fs::read_to_string(&file).expect("the README");
-    let start = readme.find("| feature |").expect("a table of features");
-    let length = readme[start..].find("\n\n").expect("an end of it") + 1;
+fn the_table_of_features_is_up_to_date() {
+    let file = bundled::root().join("docs/library.md");
+    let page = fs::read_to_string(&file).expect("the page for library authors");
+    let start = page.find("| feature |").expect("a table of features");
+    let rest = &page[start..];
+    let length = rest.find("\n\n").map_or(rest.len(), |end| end + 1);
     let table = features_table();
     if env::var_os("UPDATE").is_some() {
-        let written = [&readme[..start], &table, &readme[start + length..]].concat();
+        let written = [&page[..start], &table, &rest[length..]].concat();
         fs::write(&file, written).expect("written");
     } else {
         assert!(
-            readme[start..start + length] == table,
-            "README.md has a stale table of features: UPDATE=1 cargo test --test pages"
+            rest[..length] == table,
+            "docs/library.md has a stale table of features: UPDATE=1 cargo test --test pages"
         );
     }
 }
