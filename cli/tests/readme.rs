@@ -18,7 +18,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use tempfile::TempDir;
 
 /// The pages, from the top of the checkout. What the first one shows is there for the others, too.
-const PAGES: [&str; 2] = ["README.md", "docs/programs.md"];
+const PAGES: [&str; 3] = ["README.md", "docs/domains.md", "docs/programs.md"];
 
 /// How often a command is run that says that the machine was too busy for real time.
 const TRIES: u32 = 5;
