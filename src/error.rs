@@ -72,7 +72,7 @@ pub struct TooSlow(pub Duration);
 pub struct NotSeen {
     /// What was waited for: `a message for alice@example.test`.
     pub what: String,
-    /// For how long.
+    /// For how long, by the lab's clock.
     pub waited: Duration,
     /// What the lab saw, a line each: where it can be reached, the last of what happened, the sessions that are
     /// still open.

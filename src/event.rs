@@ -40,7 +40,7 @@ pub struct Event {
     pub kind: EventKind,
 }
 
-/// What happened.
+/// What happened. In a log the key `event` names it: `connect`, `reply`, `bare-octet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum EventKind {
@@ -50,7 +50,7 @@ pub enum EventKind {
         message: MessageId,
         /// Its reverse-path; empty is the null one.
         from: String,
-        /// Its recipients.
+        /// Its recipients, as the scenario has them: `alice@example.test`.
         to: Vec<String>,
     },
     /// The name server was asked.
@@ -71,7 +71,7 @@ pub enum EventKind {
             skip_serializing_if = "Option::is_none"
         )]
         fault: Option<QueryEffect>,
-        /// The answer section.
+        /// The records of the answer, aliases that were followed included; none after a truncated answer.
         #[serde(default, with = "json::records", skip_serializing_if = "Vec::is_empty")]
         records: Vec<Record>,
     },
@@ -91,9 +91,9 @@ pub enum EventKind {
     },
     /// A receiver answered a command, or failed to.
     Reply {
-        /// The session.
+        /// The session, by the number that its connection has.
         session: SessionId,
-        /// Where in the session.
+        /// The stage of the session at which it answered.
         stage: Stage,
         /// The mailbox of MAIL and RCPT, the name of EHLO.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ pub enum EventKind {
         #[serde(flatten)]
         answer: ReplyEvent,
     },
-    /// TLS was established.
+    /// TLS was established: the handshake after STARTTLS has succeeded.
     Secured {
         /// The session.
         session: SessionId,
@@ -128,9 +128,9 @@ pub enum EventKind {
         status: Option<Status>,
         /// The reverse-path; empty is the null one.
         from: String,
-        /// The recipients taken.
+        /// The recipients for whom it was taken: those whose RCPT was not refused.
         to: Vec<String>,
-        /// Octets of content.
+        /// Octets of content, header included, without the dots that were doubled for the transfer.
         octets: usize,
         /// Whether it came through TLS.
         tls: bool,
@@ -154,7 +154,7 @@ pub enum EventKind {
     },
     /// The web server of an MTA-STS policy was asked.
     Fetched {
-        /// Its name.
+        /// Its name, such as `mta-sts.example.test`.
         host: Domain,
         /// The HTTP status, or that there was no handshake.
         #[serde(with = "json::text")]
@@ -164,14 +164,14 @@ pub enum EventKind {
     Report {
         /// The message.
         message: MessageId,
-        /// The recipient.
+        /// The recipient, as the scenario has it: `alice@example.test`.
         recipient: String,
         /// What it came to.
         outcome: Outcome,
         /// Why, for what was not delivered.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         status: Option<Status>,
-        /// Why, in words.
+        /// Why, for people, such as the text of the reply; empty where there is nothing to say.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         reason: String,
     },
@@ -218,7 +218,7 @@ impl EventKind {
 pub enum Connected {
     /// A receiver accepted it.
     Accepted,
-    /// It was refused.
+    /// It was refused: an RST answered the SYN.
     Refused,
     /// It was never answered.
     Timeout,
@@ -258,7 +258,7 @@ pub enum ReplyEvent {
     },
     /// Something else, as a fault asked.
     Failed {
-        /// How it failed.
+        /// How it failed, such as `lose-reply` in a log.
         effect: Misbehaviour,
     },
 }
@@ -295,7 +295,7 @@ pub enum BareOctet {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SessionPart {
-    /// A command line.
+    /// A command line, up to its CRLF.
     Command,
     /// The content of a message.
     Content,
@@ -321,7 +321,7 @@ pub enum Action {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionEnd {
-    /// QUIT, answered.
+    /// The client sent QUIT and the receiver answered it.
     Quit,
     /// The client closed without QUIT.
     ClientClosed,

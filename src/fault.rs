@@ -109,7 +109,7 @@ pub enum Failure {
 /// Something that fails, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What fails.
+    /// What fails: a host at a stage of a session, or a query.
     pub failure: Failure,
     /// The moment from which it holds, counted from the start of the drill.
     pub from: Moment,

@@ -13,7 +13,7 @@ words! {
     )]
     #[serde(rename_all = "UPPERCASE")]
     pub enum Level {
-        /// An absolute requirement.
+        /// An absolute requirement; MUST NOT, REQUIRED and SHALL are the same.
         Must = "MUST",
         /// A recommendation that may be departed from for a reason.
         Should = "SHOULD",

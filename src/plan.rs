@@ -34,7 +34,7 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RouteKind {
-    /// MX records.
+    /// Its MX records.
     Mx,
     /// The domain's own address, for want of MX records (RFC 5321 section 5.1).
     Implicit,
@@ -58,7 +58,7 @@ pub struct PreferenceLevel {
 /// An exchanger as a sender would use it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Planned {
-    /// Its name.
+    /// Its name, as the MX record has it; for an implicit MX the domain itself.
     pub host: Domain,
     /// The name that it is an alias of (which RFC 5321 section 5.1 leaves outside the standard); `None` if it is none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,7 +104,7 @@ impl Plan {
         } else {
             RouteKind::Mx
         };
-        // Whoever sends finds itself at a loopback address, and leaves that level and all behind it out.
+        // The sender finds itself at a loopback address, and leaves that level and all behind it out.
         let is_sender = |host: &Domain| {
             let known = domain_records.hosts.get(host);
             known.is_some_and(|known| known.addresses().iter().any(IpAddr::is_loopback))
@@ -124,9 +124,9 @@ impl Plan {
             if own.is_some_and(|own| preference >= own) && one.usable {
                 one.usable = false;
                 one.note = Some(if is_sender(&host) {
-                    "is whoever sends".to_owned()
+                    "is the sender itself".to_owned()
                 } else {
-                    "is left out: whoever sends comes before it, or with it".to_owned()
+                    "is left out: the sender comes before it, or with it".to_owned()
                 });
             }
             level.push(one);
@@ -191,7 +191,7 @@ fn planned(domain_records: &DomainRecords, host: &Domain, repeated: bool) -> Pla
     let localhost = DomainRecords::is_localhost(host);
     let note = match () {
         () if literal => Some("is an address, expected a name"),
-        () if localhost => Some("is whoever sends"),
+        () if localhost => Some("is the sender itself"),
         () if repeated => Some("is tried already, at a better preference"),
         () if !addresses.is_empty() => None,
         () if failed => Some("its addresses could not be looked up"),

@@ -57,7 +57,7 @@ pub struct Exchanger {
 /// The answer to a lookup of MX records, aliases followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MxAnswer {
-    /// The records.
+    /// The MX records, in any order; a null MX is one of them.
     Records(Vec<Exchanger>),
     /// The domain exists and has no MX record: it is its own exchanger.
     NoData,
@@ -83,7 +83,7 @@ pub struct Candidate {
     pub preference: u16,
     /// The host; for an implicit MX the domain itself.
     pub exchanger: Domain,
-    /// The address.
+    /// The address of that host to connect to.
     pub address: IpAddr,
 }
 

@@ -27,7 +27,7 @@ const PIPE_CAPACITY: usize = 16 * 1024;
 pub enum Stream {
     /// One end of an in-process pipe.
     Memory(Pipe),
-    /// A TCP connection.
+    /// A TCP connection, on loopback or in a private network.
     Tcp(TcpStream),
 }
 

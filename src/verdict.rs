@@ -109,19 +109,19 @@ pub struct Finding {
 pub enum Subject {
     /// A recipient of a message.
     Recipient {
-        /// The message.
+        /// The message, by its id in the scenario.
         message: MessageId,
         /// The recipient, as the scenario writes it.
         recipient: String,
     },
-    /// A message.
+    /// A message, for all its recipients.
     Message {
-        /// The message.
+        /// The message, by its id in the scenario.
         message: MessageId,
     },
     /// The share of first attempts that a host gets.
     Share {
-        /// The host.
+        /// The exchanger whose share it is.
         host: Host,
     },
     /// The drill, or several messages of it.

@@ -40,7 +40,7 @@ struct Retained {
     done: Vec<MessageId>,
     /// Sessions that were accepted and have not ended.
     open: BTreeSet<SessionId>,
-    /// The least length that somebody waits to see exceeded: most events need wake nobody.
+    /// Waiters are woken only once the log is longer than this: most events need wake nobody.
     awaited: usize,
 }
 

@@ -189,17 +189,17 @@ words! {
     /// What a fault makes the name server do with a query.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub enum QueryEffect {
-        /// It answers SERVFAIL.
+        /// It answers SERVFAIL (RCODE 2, RFC 1035 section 4.1.1).
         ServFail = "servfail",
-        /// It answers NXDOMAIN, whatever exists.
+        /// It answers NXDOMAIN (RCODE 3), whatever exists.
         NxDomain = "nxdomain",
         /// It answers NOERROR without a record, whatever exists.
         NoData = "nodata",
-        /// Answered REFUSED.
+        /// It answers REFUSED (RCODE 5).
         Refused = "refused",
-        /// Answered NOTIMP.
+        /// It answers NOTIMP (RCODE 4).
         NotImp = "notimp",
-        /// Answered FORMERR.
+        /// It answers FORMERR (RCODE 1).
         FormErr = "formerr",
         /// It sends no answer.
         Timeout = "timeout",

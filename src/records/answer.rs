@@ -24,7 +24,7 @@ impl fmt::Display for Location {
 /// A record, and where it is written down, if that is known.
 #[derive(Debug, Clone)]
 pub struct LocatedRecord {
-    /// The record.
+    /// The record, with its owner, its TTL and its data.
     pub record: Record,
     /// Where it is written down; `None` if a resolver gave it.
     pub place: Option<Location>,

@@ -105,7 +105,7 @@ impl Messages {
         }
     }
 
-    /// A further recipient.
+    /// A further recipient of each message: `bob@example.test`.
     pub fn also_to(mut self, mailbox: impl Into<String>) -> Self {
         self.to.push(mailbox.into());
         self
@@ -219,7 +219,7 @@ impl ScenarioBuilder {
         self
     }
 
-    /// Messages to send.
+    /// Adds messages to send; ids are unique over all calls.
     pub fn messages(mut self, messages: Messages) -> Self {
         self.messages.push(messages);
         self

@@ -121,7 +121,7 @@ pub struct ExpectedAttempt {
     pub hosts: Vec<Host>,
     /// The address at which it is made; `None`: any of the host.
     pub address: Option<IpAddr>,
-    /// How it ends.
+    /// How it ends, such as `accepted` or the code of a reply.
     pub result: AttemptResult,
     /// The stage at which it ends; `None`: any.
     pub stage: Option<Stage>,

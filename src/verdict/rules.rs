@@ -29,7 +29,7 @@ pub struct Rule {
 macro_rules! rules {
     ($($constant:ident = $name:literal, $cite:literal, $level:ident, $claim:literal;)*) => {
         $(pub(crate) const $constant: Rule = Rule { name: $name, cite: $cite, level: Level::$level, claim: $claim };)*
-        /// Every rule.
+        /// Every rule, in the order of `docs/rules.md`.
         pub const RULES: &[Rule] = &[$($constant),*];
     };
 }

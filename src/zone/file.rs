@@ -24,7 +24,7 @@ pub enum Reach {
     /// In the folder of the file that names them, or below it.
     #[default]
     Folder,
-    /// Anywhere.
+    /// Anywhere that this process may read: what `--allow-outside` says.
     Anywhere,
 }
 

@@ -14,7 +14,7 @@ const USUAL: (Ipv4Addr, Ipv6Addr) = (
     Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 1),
 );
 
-/// A sender's host.
+/// The host of a sender in a private network: what it is called, and its addresses.
 #[derive(Debug, Clone)]
 pub struct SendersHost {
     /// Its names; the first is the one it says in EHLO. Empty if the scenario gives none.

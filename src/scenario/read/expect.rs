@@ -31,7 +31,7 @@ pub(super) fn read(
         doc.mistake(
             value.span().start,
             format!(
-                "found {}, expected expect to be a table",
+                "found {}, expected a table for `expect`",
                 describe(value.get_ref())
             ),
         );
