@@ -1,9 +1,11 @@
 # The steps that must hold on main, as `.ci/run` has them, and what is only run by hand.
 
-# Format and lints
+# After a change, in seconds: format, lints, and the quick tests (expectations, rules, routes, the format of scenarios; what
+# may import what; pages that are made from code)
 check:
     cargo fmt --all --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
+    cargo test --locked --test it --test floors --test pages
 
 # Every test
 test:
