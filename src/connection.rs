@@ -193,7 +193,7 @@ impl Connection {
         self.queued.extend_from_slice(octets);
     }
 
-    /// Sends what is queued. Whoever stops waiting for it loses nothing.
+    /// Sends what is queued. A caller that stops waiting loses nothing: the rest is sent by the next call.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         if self.queued.is_empty() {
             return Ok(());

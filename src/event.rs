@@ -135,7 +135,7 @@ pub enum EventKind {
         /// Whether it came through TLS.
         tls: bool,
     },
-    /// A client sent CR or LF by itself (RFC 5321 section 2.3.8); told once for each session, octet and
+    /// A client sent CR or LF by itself (RFC 5321 section 2.3.8); logged once for each session, octet and
     /// place.
     BareOctet {
         /// The session.

@@ -1,7 +1,7 @@
 //! A drill as data: records, messages, faults, updates and what is expected of delivery.
 //!
 //! A [`Scenario`] is valid once it exists; reading one from a file is `read`'s concern, and what is
-//! wrong in a file is told as [`Mistakes`](crate::diagnostic::Mistakes).
+//! wrong in a file is reported as [`Mistakes`](crate::diagnostic::Mistakes).
 //!
 //! The parts of a scenario are where they are used: records in `crate::zone`, messages in
 //! `crate::mail`, faults in `crate::fault`; settings and expectations are below. `idle` finds rows

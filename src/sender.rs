@@ -4,8 +4,8 @@
 //! which it connects. What it does is read off the lab's side; what it says of a message's end goes
 //! into the same log.
 //!
-//! A drill hands its sender one [`SenderContext`] and waits until [`Sender::send`] ends. The post is the
-//! only way to the lab:
+//! A drill hands its sender one [`SenderContext`] and waits until [`Sender::send`] ends. The context is
+//! the only way to the lab:
 //!
 //! 1. [`SenderContext::next_message`] waits on the drill's clock until a message is due, records `Submitted`
 //!    and returns it.

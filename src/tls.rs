@@ -1,5 +1,5 @@
 //! TLS on both sides, as far as it depends on the libraries that do it. Without the feature `tls` there is
-//! none: no certificate can be had, and whoever asks for one is told.
+//! none: no certificate can be had, and a request for one is an error.
 //!
 //! What TLS a candidate needs is the sender's to decide (`crate::sender`), and which certificate a
 //! receiver has the scenario's. Here are the certificates, both sides of the handshake, and the

@@ -1,6 +1,6 @@
 //! What people and programs read of a run: text, JSON lines, JUnit XML. It sees verdicts and logs only.
 //!
-//! A report is a sink: it is told of each drill as it ends, and of the whole at last, so that a run
+//! A report is a sink: it gets each drill as it ends, and the whole at last, so that a run
 //! of many drills is written as it goes. What each format has is in a file of its own; `matrix` is
 //! about mail servers, `timeline` makes pages for a browser, and `findings` is about lint.
 //!

@@ -1,6 +1,6 @@
 //! What asks a process to end: an interrupt from the terminal, TERM, QUIT, and HUP where that is not ignored.
 //!
-//! A command that is asked to end does so by itself, so that what it has found by then is told and
+//! A command that is asked to end does so by itself, so that what it has found by then is reported and
 //! nothing is left behind.
 
 use std::{future::poll_fn, io, pin::Pin, task::Poll, thread};

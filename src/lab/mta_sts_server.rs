@@ -66,8 +66,8 @@ pub(super) async fn serve(state: Arc<LabState>, host: Arc<MtaStsServer>, stream:
     connection.close().await;
 }
 
-/// Handshake, request, answer. Whoever is early or late gets the certificate of the first row, and
-/// a 404.
+/// Handshake, request, answer. A client outside the policy's window gets the certificate of the first
+/// row, and a 404.
 async fn answer(
     state: &LabState,
     host: &MtaStsServer,

@@ -208,7 +208,7 @@ struct Apart(Option<(oneshot::Sender<()>, thread::JoinHandle<()>)>);
 impl Drop for Apart {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.0.take() {
-            // It may have ended by itself, and its panic is told where it happened.
+            // It may have ended by itself, and its panic is reported where it happened.
             stop.send(()).ok();
             drop(thread.join());
         }

@@ -42,7 +42,7 @@ pub(crate) async fn ask(
 ) -> io::Result<DnsResponse> {
     let mut query = Message::query();
     query.metadata.recursion_desired = true;
-    // Whoever sets it wants to know whether the answer is vouched for (RFC 6840 section 5.7).
+    // It asks whether the answer is vouched for (RFC 6840 section 5.7).
     query.metadata.authentic_data = true;
     query.add_query(Query::query(name.clone(), record_type));
     query

@@ -17,7 +17,7 @@ pub(super) fn check(findings: &mut DomainFindings<'_>) {
     mta_sts::check(findings);
 }
 
-/// Whether a lookup of TXT records came to something; a failed one is told.
+/// Whether a lookup of TXT records came to something; a failed one is reported.
 fn is_known(findings: &mut DomainFindings<'_>, kind: &str, reply: &RecordLookup) -> bool {
     match reply {
         RecordLookup::Failed => {

@@ -139,7 +139,7 @@ const KEYS: [&str; 17] = [
     "expect",
 ];
 
-/// Reads a scenario; every mistake is told with its place.
+/// Reads a scenario; every mistake is reported with its place.
 fn read(path: &str, text: &str, read_file: &ReadFile<'_>) -> Result<Scenario, Mistakes> {
     let doc = Document::new(path, text);
     let parsed = doc.parse();

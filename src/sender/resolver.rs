@@ -4,8 +4,8 @@
 //! A lookup goes like this:
 //!
 //! 1. An address literal has no records; nobody is asked.
-//! 2. A cached answer that is still fresh on the drill's clock is used. Whoever asks the same while
-//!    the query is out waits for its answer.
+//! 2. A cached answer that is still fresh on the drill's clock is used. A second caller who asks the
+//!    same while the query is out waits for its answer.
 //! 3. The lab's name server is asked, as the lab's stub does it.
 //! 4. A positive answer is kept for the lowest TTL in it, a negative one for the time that its SOA
 //!    record gives (RFC 2308 section 5). A failure is not kept.
@@ -116,7 +116,7 @@ impl Lookups {
             let mut cache = lock(cache);
             Arc::clone(cache.entry((name.clone(), record_type)).or_default())
         };
-        // Whoever asks while the same question is out waits for its answer.
+        // A caller who asks while the same question is out waits for its answer.
         let mut slot = slot.lock().await;
         if let Some(cached) = slot
             .as_ref()

@@ -1,7 +1,7 @@
 //! What stands in the place of TLS where there is none: types of which nothing can be.
 //!
 //! The types are empty, so the compiler knows that code which has one of them is never reached.
-//! Whoever asks for a certificate is told which feature is missing.
+//! A request for a certificate is an error that names the missing feature.
 
 use std::{
     io,

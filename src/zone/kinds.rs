@@ -1,7 +1,7 @@
 //! The columns before the data of a record: TTL, class and type, and which types are read.
 //!
 //! Of another's file, types that mean nothing to mail are passed over: one odd record is no reason to
-//! refuse the others. What is likely to be a slip in a type that does matter is told.
+//! refuse the others. What is likely to be a slip in a type that does matter is reported.
 
 use std::ops::Range;
 

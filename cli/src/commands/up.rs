@@ -1,7 +1,7 @@
 //! `mxdrill up`: a lab that stays up on loopback until it is interrupted.
 //!
-//! Nothing of what happened is kept, since it may stay up for weeks: events are written out and
-//! counted. Addresses and ports are printed first, for people or as a line of JSON.
+//! What happened is not kept, since it may stay up for weeks: events are written out and counted.
+//! Addresses and ports are printed first, for people or as a line of JSON.
 
 use std::{
     io::{self, Write},

@@ -1,7 +1,7 @@
 //! The report for people: a line a group of drills, every failure with all that explains it.
 //!
-//! In the grouped style, a run that is well is a line for each folder; each failed drill is told at
-//! once, with what was expected and observed side by side, what led there, and the command that
+//! In the grouped style, a run that is well is a line for each folder; each failed drill is reported
+//! at once, with what was expected and observed side by side, what led there, and the command that
 //! plays it again.
 
 use std::{

@@ -234,7 +234,7 @@ impl Tap {
                 continue;
             }
             if let Some(packets) = &self.packets {
-                // Whoever wrote them down has had enough.
+                // The reader of the packets may have stopped.
                 packets.send(packet.into()).ok();
             }
         }

@@ -40,7 +40,7 @@ impl Session {
         };
         let (step, sent) = self.answer(Stage::Data, None, None, reply).await?;
         match (step, sent) {
-            // Whoever goes by the first digit sends the content now.
+            // A client that goes by the first digit sends the content now.
             (Step::Go, Some(reply)) if reply.class() == ReplyClass::Intermediate && ready => {
                 self.content().await
             }

@@ -307,7 +307,7 @@ impl<'a, L: Lookup> SpfCheck<'a, L> {
         Ok(false)
     }
 
-    /// Whether a host has the sender's address, or one in its network; a term is told if it has none.
+    /// Whether a host has the sender's address, or one in its network; a term that has none is reported.
     async fn has_address(
         &mut self,
         host: &Domain,

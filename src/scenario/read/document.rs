@@ -231,9 +231,9 @@ impl<'d, 'a> Table<'d, 'a> {
             .map_or(self.span.start, |(key, _)| key.span().start)
     }
 
-    /// Records that a key is missing, unless another one is too many: that is told already.
+    /// Records that a key is missing, unless another one is too many: that is reported already.
     ///
-    /// A key that is misspelt would else be told twice: as one that is not known and as one that is
+    /// A key that is misspelt would else be reported twice: as one that is not known and as one that is
     /// missing.
     pub(super) fn missing(&self, key: &str, expected: &str) {
         if self.has_unknown {

@@ -228,7 +228,7 @@ fn recipients(table: &Table<'_, '_>) -> Vec<(String, Outcome)> {
     known
         .iter()
         .filter_map(|name| {
-            // What is no mailbox is no recipient of the message either, which is told elsewhere.
+            // What is no mailbox is no recipient of the message either, which is reported elsewhere.
             let recipient = name.parse::<Mailbox>();
             Some((
                 recipient.map_or_else(|_| (*name).to_owned(), |mailbox| mailbox.text.to_string()),

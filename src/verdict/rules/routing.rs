@@ -78,7 +78,7 @@ fn first_of_each_rule(findings: Vec<Finding>) -> Vec<Finding> {
 /// address beside MX records. All else is outside the route.
 fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) -> Option<Finding> {
     let hops = Scenario::next_hops(facts.message);
-    // The route is made when a pass begins; what is told later is for the next one.
+    // The route is made when a pass begins; what is answered later is for the next one.
     let began = pass_began(facts, attempt);
     let in_route = |hop: &Domain| {
         let views = drill.dns.views(hop, attempt.at, began);
