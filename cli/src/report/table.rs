@@ -43,7 +43,7 @@ pub(crate) fn line<T: AsRef<str>>(
     coloured_line(columns, between, plain)
 }
 
-/// As [`line`], with a colour for each cell.
+/// As [`line()`], with a colour for each cell.
 pub(crate) fn coloured_line<T: AsRef<str>>(
     columns: &[Column],
     between: &str,
