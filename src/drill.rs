@@ -60,6 +60,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 
 /// A drill that was played, with its verdict.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Run {
     /// What happened, in order; empty if it was handed over as it happened ([`watch`]).
     pub events: Vec<Event>,

@@ -69,6 +69,7 @@ pub struct TooSlow(pub Duration);
 
 /// What was waited for in vain, and what the lab saw instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotSeen {
     /// What was waited for: `a message for alice@example.test`.
     pub what: String,

@@ -43,6 +43,7 @@ pub struct Event {
 /// What happened. In a log the key `event` names it: `connect`, `reply`, `bare-octet`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum EventKind {
     /// The sender was given a message.
     Submitted {
@@ -215,6 +216,7 @@ impl EventKind {
 /// What came of a connection attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Connected {
     /// A receiver accepted it.
     Accepted,
@@ -248,6 +250,7 @@ pub struct AttemptHint {
 /// What a receiver sent back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum ReplyEvent {
     /// A reply (RFC 5321 section 4.2).
     Reply {
@@ -266,6 +269,7 @@ pub enum ReplyEvent {
 /// How a receiver failed to reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Misbehaviour {
     /// It said nothing more and kept the connection open.
     Hang,
@@ -320,6 +324,7 @@ pub enum Action {
 /// How a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum SessionEnd {
     /// The client sent QUIT and the receiver answered it.
     Quit,

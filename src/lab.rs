@@ -134,6 +134,7 @@ pub type Packet = Arc<[u8]>;
 
 /// Where an exchanger or a policy's web server of a lab can be reached from outside the drill.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Endpoint {
     /// Its names in the zone, aliases included.
     pub hosts: Vec<Domain>,

@@ -46,6 +46,7 @@ words! {
 
 /// One thing that is checked, as the catalogue has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Check {
     /// Its id, such as `target-alias`: the name by which it is chosen and explained.
     pub id: &'static str,
@@ -70,6 +71,7 @@ impl Check {
 
 /// One thing that is wrong with the records of a domain.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LintFinding {
     /// The check that it fails.
     pub check: Check,

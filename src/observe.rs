@@ -40,6 +40,7 @@ use crate::{
 
 /// One try at one candidate: a connection, or one transaction of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Attempt {
     /// The message it was for; `None` where that cannot be told, and for mail that is none of the
     /// drill's.
@@ -95,6 +96,7 @@ pub struct Attempt {
 
 /// How sure it is which message an attempt was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Certainty {
     /// It can be no other: the sender said so, the content did, or no other message fits.
     Sure,
@@ -197,6 +199,7 @@ impl Attempts {
 
 /// What became of a message, as far as the log has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct MessageResult {
     /// The recipients in the order of the message, each with what became of the message for it.
     pub recipients: Vec<(Arc<str>, Outcome)>,

@@ -26,6 +26,7 @@ words! {
 words! {
     /// How an attempt ended, as far as the lab saw.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    #[non_exhaustive]
     pub enum AttemptResult {
         /// The receiver accepted the message.
         Accepted = "accepted",

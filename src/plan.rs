@@ -18,6 +18,7 @@ use crate::{
 
 /// Where mail for a domain goes, as all senders that follow RFC 5321 section 5.1 would find it.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Plan {
     /// The domain, as in an address behind the `@`.
     pub domain: Domain,
@@ -48,6 +49,7 @@ pub enum RouteKind {
 
 /// The exchangers of one preference, among which senders choose by chance.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct PreferenceLevel {
     /// The preference; 0 for an implicit MX.
     pub preference: u16,
@@ -57,6 +59,7 @@ pub struct PreferenceLevel {
 
 /// An exchanger as a sender would use it.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct Planned {
     /// Its name, as the MX record has it; for an implicit MX the domain itself.
     pub host: Domain,

@@ -62,6 +62,7 @@ const QUERY_FAULTS: [&str; 7] = [
 
 /// A drill made at random from a number.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RandomDrill {
     seed: u64,
     /// Lines of a zone file below `test.`.

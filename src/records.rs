@@ -54,6 +54,7 @@ const MAX_ADDRESSES: usize = 100;
 
 /// An exchanger as an MX record lists it; one that is listed twice is two of these.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct MxTarget {
     /// The preference, 0 to 65535; lower is more preferred.
     pub preference: u16,
@@ -67,6 +68,7 @@ pub struct MxTarget {
 
 /// What is known of a host.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct KnownHost {
     /// The name that it is an alias of, with the place of the CNAME record; `None` if it is none.
     pub alias: Option<(Domain, Option<Location>)>,
@@ -117,6 +119,7 @@ impl KnownHost {
 
 /// The names of an address, and whether they lead back to it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Reverse {
     /// The answer to a lookup of PTR records at the address's reverse name.
     pub names: RecordLookup,
@@ -127,6 +130,7 @@ pub struct Reverse {
 }
 
 /// All that the DNS says of the mail of one domain, looked up once.
+#[non_exhaustive]
 pub struct DomainRecords {
     /// The domain, as in an address behind the `@`.
     pub domain: Domain,

@@ -54,6 +54,7 @@ const STAND_INS: u32 = u32::from_be_bytes([198, 18, 0, 1]);
 
 /// A drill of a rehearsal, played.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Rehearsed {
     /// What fails, in words: `mx1.example.test does not answer for a day`.
     pub title: String,

@@ -113,6 +113,7 @@ impl Identity {
 
 /// Why there is nothing to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Unroutable {
     /// The domain does not exist (5.1.2).
     #[error("the domain does not exist")]

@@ -24,6 +24,7 @@ const PIPE_CAPACITY: usize = 16 * 1024;
 
 /// A byte stream on one of the lab's networks.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Stream {
     /// One end of an in-process pipe.
     Memory(Pipe),

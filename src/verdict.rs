@@ -50,6 +50,7 @@ pub const RETRY_WAITS: Rule = rules::RETRY_WAITS;
 
 /// How a drill is judged.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Verdict {
     /// What is wrong, in a fixed order: totals and shares first, then expectations, then rules by
     /// message. Empty if the drill passed.
@@ -75,6 +76,7 @@ impl Verdict {
 
 /// One thing that is wrong, with what shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Finding {
     /// What it is about.
     pub subject: Subject,

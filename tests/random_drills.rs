@@ -9,7 +9,7 @@ use mxdrill::{
     random_drill::RandomDrill,
     scenario::Scenario,
     sender::{Flaw, Reference},
-    verdict::{SenderKind, Verdict, judge},
+    verdict::{SenderKind, judge},
 };
 
 /// Drills of each test; another number of cases than these is for `mxdrill fuzz`.
@@ -72,16 +72,11 @@ fn a_log_is_judged_alike_as_it_grows_and_as_a_whole() {
             } = play(&scenario, *sender);
             let tolerance = Duration::ZERO;
             let again = judge(&scenario, &events, SenderKind::InProcess { tolerance });
-            let told = |verdict: Verdict| {
-                let Verdict {
-                    findings,
-                    notes,
-                    outcomes,
-                    attempts,
-                } = verdict;
-                (findings, notes, outcomes, attempts)
-            };
-            assert_eq!(told(verdict), told(again), "number {seed}, {sender:?}");
+            let [verdict, again] = [verdict, again].map(|verdict| format!("{verdict:#?}"));
+            assert!(
+                verdict == again,
+                "number {seed}, {sender:?}: {verdict}\nand {again}"
+            );
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::{lock::lock, mail::MessageId, time::Moment};
 
 /// A part of the log, taken away from it.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Batch {
     /// What happened, in order.
     pub events: Vec<Event>,

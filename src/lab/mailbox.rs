@@ -28,6 +28,7 @@ pub(crate) const ID_DOMAIN: &str = "@mxdrill.test>";
 
 /// A message that a receiver accepted.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ReceivedMessage {
     /// When the receiver accepted it, on the drill's clock.
     pub at: Moment,

@@ -61,6 +61,7 @@ pub(super) const TOO_MANY_SESSIONS: &str = "more sessions at once than a lab ser
 
 /// The kinds of network that a lab can stand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NetworkKind {
     /// In-process pipes on the zone's own addresses, with a virtual clock.
     Memory,

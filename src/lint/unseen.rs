@@ -14,6 +14,7 @@ const SHOWN: usize = 5;
 
 /// Something about a domain that is not known, and so has not been checked.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Unseen {
     /// The domain whose mail it is about.
     pub domain: Domain,

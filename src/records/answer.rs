@@ -23,6 +23,7 @@ impl fmt::Display for Location {
 
 /// A record, and where it is written down, if that is known.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct LocatedRecord {
     /// The record, with its owner, its TTL and its data.
     pub record: Record,
@@ -32,6 +33,7 @@ pub struct LocatedRecord {
 
 /// The answer to a lookup, from files or a resolver.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum RecordLookup {
     /// Records of the type asked for, at the end of any aliases.
     Records(Vec<LocatedRecord>),

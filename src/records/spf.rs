@@ -21,6 +21,7 @@ use crate::name::Domain;
 
 /// What a check of an SPF record costs and meets where no term matches, included records and all.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct SpfWalk {
     /// The terms that cause lookups; ten are allowed (RFC 7208 section 4.6.4: "MUST limit the total number of those
     /// terms to 10").

@@ -67,6 +67,7 @@ pub struct Expect {
 words! {
     /// A number over all messages of a drill.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    #[non_exhaustive]
     pub enum Total {
         /// Messages of which every recipient's copy was delivered.
         Delivered = "delivered",

@@ -136,6 +136,7 @@ impl Default for SenderSettings {
 words! {
     /// The certificate with which a receiver offers STARTTLS.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    #[non_exhaustive]
     pub enum Certificate {
         /// Signed by the lab's own authority, for the receiver's name.
         Valid = "valid",
@@ -204,6 +205,7 @@ pub(crate) fn policy_host(domain: &Domain) -> Domain {
 
 /// What serves behind an exchanger's faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Engine {
     /// The lab's own receiver; the default.
     Lab,

@@ -20,6 +20,7 @@ use crate::{
 words! {
     /// A deliberate mistake of the reference sender. All else it does right.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    #[non_exhaustive]
     pub enum Flaw {
         /// Tries candidates in any order, instead of by preference (RFC 5321 section 5.1).
         IgnoresPreference = "ignores-preference",

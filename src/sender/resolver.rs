@@ -49,6 +49,7 @@ const MAX_QUERIES: usize = 64;
 
 /// The result of a lookup.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum LookupResult {
     /// Records of the type asked for, at the end of any aliases.
     Records {

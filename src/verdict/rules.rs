@@ -15,6 +15,7 @@ use crate::level::Level;
 
 /// A rule of mail routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Rule {
     /// Its name, such as `preference-order`.
     pub name: &'static str,

@@ -242,7 +242,8 @@ impl Playing {
                 continue;
             }
             kept?;
-            let mut run = Run { events, ..run? };
+            let mut run = run?;
+            run.events = events;
             if args.flaw.is_some() && was_idle(scenario, network, &run, sender) {
                 let note = "the flaw never came into play: without it the same happens";
                 run.verdict.notes.push(note.to_owned());

@@ -266,21 +266,25 @@ fn shortened(lines: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use mxdrill::{level::Level, verdict::Subject};
+    use std::sync::Arc;
+
+    use mxdrill::{NetworkKind, Scenario, drill, level::Level, sender::Reference};
+
+    /// A finding about a total, for a test to put its own words in.
+    fn finding() -> Finding {
+        let text = "summary = 's'\nzone = 'a.test. A 192.0.2.1'\nmessages = [{ id = 'm', to = 'x@a.test' }]\n[expect]\nsessions = 0\n";
+        let scenario = Arc::new(Scenario::parse("drill", text).expect("a scenario"));
+        let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default());
+        run.expect("it ran").verdict.findings.remove(0)
+    }
 
     #[test]
     fn what_a_sender_said_does_nothing_to_a_terminal() {
-        let finding = Finding {
-            subject: Subject::Drill,
-            claim: "taker\u{1b}]0;title\u{7}".to_owned(),
-            rule: None,
-            level: Level::Must,
-            cites: Vec::new(),
-            expected: vec!["a".to_owned()],
-            observed: vec!["\u{202e}b".to_owned()],
-            attempts: None,
-            because: vec!["c\u{9b}2J".to_owned()],
-        };
+        let mut finding = finding();
+        finding.claim = "taker\u{1b}]0;title\u{7}".to_owned();
+        finding.expected = vec!["a".to_owned()];
+        finding.observed = vec!["\u{202e}b".to_owned()];
+        finding.because = vec!["c\u{9b}2J".to_owned()];
         let mut out = Vec::new();
         explain(&mut out, &finding).expect("written");
         let text = anstream::adapter::strip_bytes(&out).into_vec();
@@ -310,17 +314,9 @@ mod tests {
             ),
             (None, Level::Info, &[], "INFO, by the scenario"),
         ] {
-            let finding = Finding {
-                subject: Subject::Drill,
-                claim: "c".to_owned(),
-                rule,
-                level,
-                cites: cites.iter().map(ToString::to_string).collect(),
-                expected: Vec::new(),
-                observed: Vec::new(),
-                attempts: None,
-                because: Vec::new(),
-            };
+            let mut finding = finding();
+            (finding.rule, finding.level) = (rule, level);
+            finding.cites = cites.iter().map(ToString::to_string).collect();
             let mut out = Vec::new();
             explain(&mut out, &finding).expect("written");
             let text = anstream::adapter::strip_bytes(&out).into_vec();

@@ -16,6 +16,7 @@ const USUAL: (Ipv4Addr, Ipv6Addr) = (
 
 /// The host of a sender in a private network: what it is called, and its addresses.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SendersHost {
     /// Its names; the first is the one it says in EHLO. Empty if the scenario gives none.
     pub names: Vec<Domain>,
