@@ -2,11 +2,8 @@
 //! library.
 
 mod cli;
-#[cfg(all(
-    target_os = "linux",
-    target_arch = "x86_64",
-    feature = "private-network"
-))]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+#[cfg_attr(not(target_arch = "x86_64"), path = "clock/absent.rs")]
 mod clock;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod command;

@@ -52,7 +52,7 @@ pub(crate) fn parse(text: &str) -> Arc<Scenario> {
 pub(crate) fn judged(scenario: &Scenario, events: &[Event], sender_kind: SenderKind) -> Verdict {
     let verdict = match sender_kind {
         SenderKind::InProcess { .. } => judge(scenario, events, sender_kind),
-        SenderKind::Command | SenderKind::MailServer => {
+        SenderKind::Command | SenderKind::ClockedCommand | SenderKind::MailServer => {
             judge(scenario, &silenced(events), sender_kind)
         }
     };

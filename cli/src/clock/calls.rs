@@ -329,7 +329,7 @@ impl Supervisor {
             ((alarm.due - now).max(1000), alarm.every)
         });
         let (wait, again, before) = match call.number {
-            libc::SYS_alarm => (i64::try_from(a as u32).ok()? * SECOND, 0, 0),
+            libc::SYS_alarm => (i64::from(a as u32) * SECOND, 0, 0),
             libc::SYS_setitimer if b != 0 => (memory.timeval(b + 16)?, memory.timeval(b)?, c),
             libc::SYS_setitimer => (0, 0, c),
             _ => (0, 0, b),

@@ -85,7 +85,7 @@ fn functions(image: &[u8]) -> Option<Vec<(u64, libc::c_long)>> {
         let at = usize::try_from(at).ok()?;
         Some(u64::from_le_bytes(image.get(at..at + 8)?.try_into().ok()?))
     };
-    let half = |at: u64| Some(u32::try_from(word(at)? & 0xffff_ffff).ok()?);
+    let half = |at: u64| u32::try_from(word(at)? & 0xffff_ffff).ok();
     let short = |at: u64| Some(word(at)? & 0xffff);
     let headers = word(32)?;
     let count = short(56)?;

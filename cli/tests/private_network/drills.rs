@@ -16,6 +16,11 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::virtual_time::{
+    a_second_too_late_is_found, days_take_seconds, time_runs_with_what_computes,
+    waits_take_as_long_as_they_say, what_cannot_be_virtual_is_said,
+};
+
 const DRILL: &str = r#"
 summary = "the backup takes the mail while the primary is down"
 zone = """
@@ -33,6 +38,13 @@ faults   = [{ host = "mx1.example.test", stage = "connect", effect = "refuse" }]
 outcome = "delivered"
 by      = "mx2.example.test"
 "#;
+
+/// What tests on virtual time need: Python, and a machine on which there is such time.
+const CLOCKED: &[&str] = if cfg!(target_arch = "x86_64") {
+    &["python3"]
+} else {
+    &["python3", "an x86-64 processor"]
+};
 
 /// The user that tests run as who must not be root.
 const NOBODY: &str = "65534";
@@ -79,7 +91,7 @@ impl Program {
 }
 
 /// A folder that anybody can read, with a drill in it, and the program.
-struct Desk {
+pub(crate) struct Desk {
     folder: TempDir,
     program: Arc<Program>,
     user: User,
@@ -94,7 +106,7 @@ impl Desk {
         };
         fs::write(desk.path("drill.toml"), DRILL).expect("written");
         let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs");
-        for program in ["send.py", "scripted.toml"] {
+        for program in ["send.py", "scripted.toml", "patient.py", "waits.py"] {
             fs::copy(programs.join(program), desk.path(program)).expect("copied");
         }
         let out = desk.path("out");
@@ -103,7 +115,7 @@ impl Desk {
         desk
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -127,7 +139,7 @@ impl Desk {
         command
     }
 
-    fn exec(&self, options: &[&str], program: &[&str]) -> Said {
+    pub(crate) fn exec(&self, options: &[&str], program: &[&str]) -> Said {
         let arguments = [&["exec"], options, &["drill.toml", "--"], program].concat();
         Said::from(self.command(&arguments).output().expect("it runs"))
     }
@@ -135,10 +147,10 @@ impl Desk {
 
 /// How a command ended, and what it said.
 #[derive(Debug)]
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Said {
@@ -151,7 +163,7 @@ impl From<Output> for Said {
     }
 }
 
-fn hold(condition: bool, said: &Said) -> Result<(), Failed> {
+pub(crate) fn hold(condition: bool, said: &Said) -> Result<(), Failed> {
     match condition {
         true => Ok(()),
         false => Err(format!("{said:#?}").into()),
@@ -649,7 +661,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 pub(crate) fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 17] = [
+    let tests: [(&str, &[&str], Test); 22] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
@@ -722,6 +734,27 @@ pub(crate) fn main() {
             "the_wrong_order_is_found_out",
             &["dig", "/usr/bin/python3"],
             the_wrong_order_is_found_out,
+        ),
+        ("days_take_seconds", CLOCKED, days_take_seconds),
+        (
+            "a_second_too_late_is_found",
+            CLOCKED,
+            a_second_too_late_is_found,
+        ),
+        (
+            "waits_take_as_long_as_they_say",
+            CLOCKED,
+            waits_take_as_long_as_they_say,
+        ),
+        (
+            "time_runs_with_what_computes",
+            CLOCKED,
+            time_runs_with_what_computes,
+        ),
+        (
+            "what_cannot_be_virtual_is_said",
+            CLOCKED,
+            what_cannot_be_virtual_is_said,
         ),
     ];
     let is_root = Command::new("id").arg("-u").output();

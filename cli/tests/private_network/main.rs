@@ -9,6 +9,8 @@ mod fetched;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 #[path = "../hangup/mod.rs"]
 mod hangup;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+mod virtual_time;
 
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 fn main() {

@@ -1,0 +1,173 @@
+//! Virtual time: programs as they are, for which days pass in seconds.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::Failed;
+
+use super::drills::{Desk, hold};
+
+/// Attempts a day apart, of which one is not greeted.
+const PATIENT: &str = r#"
+summary = "a sender that tries once a day for five days"
+zone = """
+$ORIGIN example.test.
+@   300 IN MX 10 mx1
+mx1 300 IN A 192.0.2.1
+"""
+messages = [{ id = "m1", to = "alice@example.test" }]
+faults = [
+  { host = "mx1.example.test", stage = "greeting", effect = "hang", from = "47h", until = "49h" },
+  { host = "mx1.example.test", stage = "connect", effect = "timeout", from = "71h", until = "73h" },
+  { host = "mx1.example.test", stage = "mail", effect = "delay 20s", from = "95h" },
+  { host = "mx1.example.test", stage = "rcpt", effect = "451 4.3.0 later" },
+]
+[expect.m1]
+attempts = [
+  { host = "mx1.example.test", result = "451", stage = "rcpt", at = "0s" },
+  { host = "mx1.example.test", result = "451", stage = "rcpt", at = "1d" },
+  { host = "mx1.example.test", result = "timeout", stage = "greeting", at = "2d" },
+  { host = "mx1.example.test", result = "timeout", stage = "connect", at = "72h5m" },
+  { host = "mx1.example.test", result = "451", stage = "rcpt", at = "96h10m" },
+  { host = "mx1.example.test", result = "451", stage = "rcpt", at = "120h10m20s" },
+]
+"#;
+
+/// Days of a program that sleeps take seconds, and every moment is the one that it asked for: 300 s without a
+/// greeting, 300 s without an answer to its SYN, 20 s of delay.
+pub(crate) fn days_take_seconds(desk: &Desk) -> Result<(), Failed> {
+    desk.write("drill.toml", PATIENT);
+    let begun = Instant::now();
+    let said = desk.exec(&["--virtual-time"], &["python3", "patient.py"]);
+    hold(said.code == Some(0), &said)?;
+    hold(
+        said.err.contains("5d10m40s") && said.err.contains("of virtual time in"),
+        &said,
+    )?;
+    hold(begun.elapsed() < Duration::from_secs(20), &said)
+}
+
+/// What moments of expectations are worth: one that is a second off is found.
+pub(crate) fn a_second_too_late_is_found(desk: &Desk) -> Result<(), Failed> {
+    desk.write(
+        "drill.toml",
+        &PATIENT.replace("at = \"1d\"", "at = \"24h1s\""),
+    );
+    let said = desk.exec(&["--virtual-time"], &["python3", "patient.py"]);
+    hold(said.code == Some(1) && said.err.contains("+1d1s "), &said)
+}
+
+/// A tree of waits, as `waits.py` is told.
+enum Tree {
+    Wait(&'static str, u64),
+    After(Vec<Tree>),
+    Beside(Vec<Tree>),
+}
+
+/// The ways of waiting that `waits.py` knows.
+const WAYS: [&str; 12] = [
+    "sleep", "select", "poll", "epoll", "futex", "woken", "alarm", "broken", "sigwait", "pipe",
+    "ready", "socket",
+];
+
+impl Tree {
+    /// A tree of a number, so deep at most.
+    fn of(random: &mut u64, depth: u32) -> Self {
+        let draw = |random: &mut u64, below: u64| {
+            // xorshift64: any numbers will do that are the same in every run.
+            *random ^= *random << 13;
+            *random ^= *random >> 7;
+            *random ^= *random << 17;
+            *random % below
+        };
+        if depth == 0 || draw(random, 100) < 45 {
+            let way = WAYS[usize::try_from(draw(random, 12)).expect("small")];
+            return Self::Wait(way, 1 + draw(random, 100_000));
+        }
+        let beside = draw(random, 2) == 0;
+        let count = 1 + draw(random, 4);
+        let parts = (0..count).map(|_| Self::of(random, depth - 1)).collect();
+        if beside {
+            Self::Beside(parts)
+        } else {
+            Self::After(parts)
+        }
+    }
+
+    /// How long it takes, in tenths of a second: what a clock would say that has nothing to do but wait.
+    fn tenths(&self) -> u64 {
+        match self {
+            Self::Wait(_, tenths) => *tenths,
+            Self::After(parts) => parts.iter().map(Self::tenths).sum(),
+            Self::Beside(parts) => parts.iter().map(Self::tenths).max().unwrap_or(0),
+        }
+    }
+
+    fn json(&self) -> String {
+        let list = |parts: &[Self]| {
+            let parts: Vec<String> = parts.iter().map(Self::json).collect();
+            parts.join(",")
+        };
+        match self {
+            Self::Wait(way, tenths) => format!("[\"{way}\",{}.{}]", tenths / 10, tenths % 10),
+            Self::After(parts) => format!("[\"after\",[{}]]", list(parts)),
+            Self::Beside(parts) => format!("[\"beside\",[{}]]", list(parts)),
+        }
+    }
+}
+
+/// Whatever a program waits by, alone or in many processes and threads, it takes as long as it says, by both of
+/// its clocks.
+pub(crate) fn waits_take_as_long_as_they_say(desk: &Desk) -> Result<(), Failed> {
+    let mut random = 0x9e37_79b9_7f4a_7c15;
+    for _ in 0..8 {
+        let mut trees: Vec<Tree> = WAYS.map(|way| Tree::Wait(way, 12_345)).into();
+        trees.extend((0..20).map(|_| Tree::of(&mut random, 3)));
+        let json: Vec<String> = trees.iter().map(Tree::json).collect();
+        let said = desk.exec(
+            &["--virtual-time"],
+            &["python3", "waits.py", &format!("[{}]", json.join(","))],
+        );
+        let lines: Vec<&str> = said.out.lines().collect();
+        hold(lines.len() == trees.len(), &said)?;
+        for (tree, line) in trees.iter().zip(lines) {
+            let expected = Duration::from_millis(100 * tree.tenths()).as_secs_f64();
+            for took in line.split(' ') {
+                let took: f64 = took.parse()?;
+                if (took - expected).abs() > 0.05 {
+                    let tree = tree.json();
+                    return Err(format!("{took} s, expected {expected} s: {tree}").into());
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What only computes gets as much time as the system has: it comes to an end, and that is said.
+pub(crate) fn time_runs_with_what_computes(desk: &Desk) -> Result<(), Failed> {
+    let spin = "import time\nend = time.monotonic() + 3\nwhile time.process_time() < 2.5 or time.monotonic() < end: pass";
+    let said = desk.exec(&["--virtual-time"], &["python3", "-c", spin]);
+    hold(said.err.contains("time ran with it"), &said)
+}
+
+/// What this clock does not reach is said, and what would go round it is refused.
+pub(crate) fn what_cannot_be_virtual_is_said(desk: &Desk) -> Result<(), Failed> {
+    let script = "import socket, time\none, other = socket.socketpair()\n\
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, (1).to_bytes(8, 'little') + bytes(8))\n\
+        try: time.clock_settime(time.CLOCK_REALTIME, 0)\nexcept PermissionError: print('refused')\n";
+    let said = desk.exec(&["--virtual-time"], &["python3", "-c", script]);
+    hold(said.out == "refused\n", &said)?;
+    hold(
+        said.err.contains("SO_RCVTIMEO") && said.err.contains("clock_settime"),
+        &said,
+    )
+}
+
+impl Desk {
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("written");
+    }
+}
