@@ -18,12 +18,17 @@ use nix::{
 /// `INET_DIAG_INFO`, the `tcp_info` of a connection.
 const INFO: u16 = 2;
 
+/// Threads, with the line in which the kernel counts how long each ran, how long it waited to, and how often.
+type Sleepers = BTreeMap<i32, Vec<u8>>;
+
 /// What is looked at to find out.
 pub(super) struct Quiet {
     /// The thread that looks, which does not sleep.
     own: i32,
     /// Processes that have ended and that nobody has taken note of, since when.
     ended: BTreeMap<i32, Instant>,
+    /// What the last look saw, if all slept.
+    seen: Option<Sleepers>,
     connections: File,
     diagnostics: OwnedFd,
 }
@@ -38,6 +43,7 @@ impl Quiet {
         Ok(Self {
             own: nix::unistd::gettid().as_raw(),
             ended: BTreeMap::new(),
+            seen: None,
             connections: File::open("/proc/net/snmp")?,
             diagnostics: socket(
                 AddressFamily::Netlink,
@@ -48,38 +54,51 @@ impl Quiet {
         })
     }
 
-    /// Whether every thread sleeps.
-    pub(super) fn all_sleep(&mut self) -> bool {
-        let Ok(processes) = fs::read_dir("/proc") else {
-            return false;
-        };
-        let ids: Vec<i32> = numbers(processes).collect();
-        self.ended.retain(|process, _| ids.contains(process));
-        ids.into_iter().all(|process| self.sleeps(process))
+    /// Whether every thread has slept since this was asked last. A look takes its time, and who is seen asleep may
+    /// be woken by who is looked at later; if no thread ran from one look to the next, all slept at once.
+    pub(super) fn all_slept(&mut self) -> bool {
+        let seen = self.sleepers();
+        let all_slept = seen.is_some() && seen == self.seen;
+        self.seen = seen;
+        all_slept
     }
 
-    fn sleeps(&mut self, process: i32) -> bool {
-        // One that goes while it is looked at wakes who waits for its end.
-        let Some((own, threads)) = state(process, process) else {
-            return false;
-        };
+    /// Something went on: what was seen last says nothing any more.
+    pub(super) fn forget(&mut self) {
+        self.seen = None;
+    }
+
+    /// Every thread, with what the processor did for it so far; `None` where one does not sleep.
+    fn sleepers(&mut self) -> Option<Sleepers> {
+        let ids: Vec<i32> = numbers(fs::read_dir("/proc").ok()?).collect();
+        self.ended.retain(|process, _| ids.contains(process));
+        let mut all = Sleepers::new();
+        for process in ids {
+            self.look_at(process, &mut all)?;
+        }
+        Some(all)
+    }
+
+    fn look_at(&mut self, process: i32, all: &mut Sleepers) -> Option<()> {
+        let (own, threads) = state(process, process)?;
         if own == ENDED && threads <= 1 {
             let since = self.ended.entry(process).or_insert_with(Instant::now);
-            return since.elapsed() > TAKES_NOTE;
+            all.insert(process, Vec::new());
+            return (since.elapsed() > TAKES_NOTE).then_some(());
         }
-        if threads <= 1 {
-            return is_asleep(own) && is_blocked(process, process);
-        }
-        let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else {
-            return false;
+        let threads = match threads {
+            ..=1 => vec![process],
+            _ => numbers(fs::read_dir(format!("/proc/{process}/task")).ok()?).collect(),
         };
-        let mut others = numbers(tasks).filter(|thread| *thread != self.own);
-        others.all(|thread| {
-            let Some((state, _)) = state(process, thread) else {
-                return false;
-            };
-            state == ENDED || is_asleep(state) && is_blocked(process, thread)
-        })
+        for thread in threads.into_iter().filter(|thread| *thread != self.own) {
+            let (state, _) = state(process, thread)?;
+            if state != ENDED && !(is_asleep(state) && is_blocked(process, thread)) {
+                return None;
+            }
+            let did = fs::read(format!("/proc/{process}/task/{thread}/schedstat")).ok()?;
+            all.insert(thread, did);
+        }
+        Some(())
     }
 
     /// Whether a connection has octets that it has not sent although it may: with Nagle's algorithm the last
@@ -171,7 +190,9 @@ fn shows_what_is_blocked() -> io::Result<()> {
     }
     drop(end);
     sleeper.join().ok();
-    let why = "virtual time needs a kernel that says where a thread waits (/proc/PID/wchan)";
+    let counts = fs::read(format!("/proc/{process}/task/{process}/schedstat")).is_ok();
+    is_shown &= counts;
+    let why = "virtual time needs a kernel that says where a thread waits and what it did (wchan and schedstat in /proc)";
     if is_shown {
         Ok(())
     } else {

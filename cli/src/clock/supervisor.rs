@@ -5,8 +5,8 @@
 //! 1. Calls that came are answered or held (`calls`).
 //! 2. Calls that are held are answered where what they wait for has come, or their time has.
 //! 3. Alarms that are due ring.
-//! 4. If none of this happened, twice in a row, all threads sleep and no octet is on its way, time leaps to
-//!    the next moment that anybody waits for: a call, an alarm, or the lab.
+//! 4. If none of this happened, all threads have slept since the round before and no octet is on its way, time
+//!    leaps to the next moment that anybody waits for: a call, an alarm, or the lab.
 //!
 //! Time stands still otherwise. Where something computes for long, it runs as fast as the system's, so that a
 //! program that waits by computing comes to an end.
@@ -131,7 +131,7 @@ impl Supervisor {
     /// Supervises until nobody is left, or somebody says that it is enough.
     pub(super) fn run(mut self, enough: &AtomicBool) -> io::Result<Passed> {
         let begun = Instant::now();
-        let (mut calm, mut last) = (0, Instant::now());
+        let mut last = Instant::now();
         while !enough.load(Ordering::Relaxed) {
             if !self.came()? {
                 break;
@@ -143,34 +143,28 @@ impl Supervisor {
             news |= self.look_at_held()?;
             news |= self.ring()?;
             if news {
-                calm = 0;
+                self.quiet.forget();
                 self.run_along(last);
                 continue;
             }
-            if !self.quiet.all_sleep() {
-                calm = 0;
+            if !self.quiet.all_slept() {
                 self.run_along(last);
-                continue;
-            }
-            calm += 1;
-            if calm < 2 {
                 continue;
             }
             if self.quiet.octets_wait()? {
                 self.passed.held += 1;
-                calm = 0;
                 continue;
             }
             // Who calls sleeps until the answer, and what somebody did before may be what another waits for:
             // what came while it was looked whether all sleep is seen only now.
             if self.has_call()? || self.look_at_held()? {
-                calm = 0;
+                self.quiet.forget();
                 continue;
             }
             self.running = None;
             if self.leap() {
                 last = Instant::now();
-                calm = 0;
+                self.quiet.forget();
             }
         }
         self.passed.virtually = self.time.now();
