@@ -66,8 +66,15 @@ pub(crate) struct Passed {
     pub(crate) held: u64,
     /// Calls that were answered.
     pub(crate) calls: u64,
-    /// What is not exact about it.
-    pub(crate) notes: Vec<String>,
+    /// What is not exact about it, and what was refused.
+    notes: Vec<String>,
+}
+
+impl Passed {
+    /// What is not exact about it, a sentence each.
+    pub(crate) fn notes(self) -> Vec<String> {
+        self.notes
+    }
 }
 
 impl fmt::Display for Passed {
@@ -76,11 +83,8 @@ impl fmt::Display for Passed {
         let (leaps, held) = (self.leaps, self.held);
         write!(
             f,
-            "mxdrill: {virtually} of virtual time in {really:.2} s: {leaps} leaps, held {held} times for octets under way"
-        )?;
-        self.notes
-            .iter()
-            .try_for_each(|note| write!(f, "\nmxdrill: {note}"))
+            "{virtually} of virtual time in {really:.2} s: {leaps} leaps, held {held} times for octets under way"
+        )
     }
 }
 

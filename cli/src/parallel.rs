@@ -22,7 +22,7 @@ pub(crate) fn cores() -> usize {
 
 /// Does `work` for each number below `count`, on so many threads; `take` gets each result in this thread, in
 /// the order in which they come.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) fn each<R: Send>(
     count: usize,
     threads: usize,

@@ -9,7 +9,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     AcceptedMail, Lab, LabState, LoopbackBinding, NetworkKind, PATIENCE, Spread,
-    clock::{Clock, SharedTime},
+    clock::Clock,
     delays::Delays,
     network::listen::{self, Watched},
     seen::SaysWhatIsOpen,
@@ -18,7 +18,7 @@ use super::{
     upstream,
 };
 #[cfg(all(target_os = "linux", feature = "private-network"))]
-use super::{Packet, namespace};
+use super::{Packet, SharedTime, namespace};
 use crate::{error::Error, event::EventLog, fault::Faults, mail::MessageIndex, scenario::Scenario};
 
 impl Lab {

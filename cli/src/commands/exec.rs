@@ -119,9 +119,13 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
             follower.catch_up(&lab, &mut io::stderr()).ok();
         }
         let passed = kept.map(Kept::stop).transpose()?;
-        if let Some(passed) = &passed {
-            say::err(format_args!("{passed}"));
-        }
+        let run = run.map(|mut run| {
+            if let Some(passed) = passed {
+                say::err(format_args!("mxdrill: {passed}"));
+                run.verdict.notes.extend(passed.notes());
+            }
+            run
+        });
         lab.stop().await;
         if let Some(capture) = capture {
             capture.await.map_err(io::Error::other)??;
