@@ -3,7 +3,7 @@
 //!
 //! A program reads clocks, waits, and lets the kernel wait for it. All of this it does by system calls, which a
 //! seccomp filter lets wait for an answer of ours (`filter`); reading a clock without a call is made one
-//! (`vdso`). A thread of the lab's process answers (`supervisor`, `calls`): it tells the time of the clock that
+//! (`vdso`). A thread of the lab's process answers (`supervisor`, `calls`, `alarms`): it tells the time of the clock that
 //! the lab lives by, too ([`SharedTime`]), and holds whoever waits (`wait`). When every thread in the private
 //! network sleeps and no octet is on its way (`quiet`), nothing can happen before the next moment that somebody
 //! waits for; time is moved there, and who is due goes on.
@@ -14,6 +14,7 @@
 //! The program starts by a detour ([`begin`]): this program is run once more, installs the filter for itself,
 //! hands the listener that comes of it to the supervisor, and becomes the program that is meant.
 
+mod alarms;
 mod calls;
 mod filter;
 mod memory;
@@ -91,12 +92,15 @@ impl fmt::Display for Passed {
 /// The clock of a command that is to be started.
 pub(crate) struct Clock {
     time: SharedTime,
+    /// The two ends over which the command's process hands its listener over. The other one is inherited by it,
+    /// and closed here as soon as it has started.
     ours: OwnedFd,
     theirs: OwnedFd,
 }
 
 /// A clock that is kept; it has to be stopped.
 pub(crate) struct Kept {
+    /// Told when the command has ended: what it leaves behind is not waited for.
     enough: Enough,
     thread: JoinHandle<io::Result<Passed>>,
 }

@@ -4,6 +4,10 @@
 //! its supervisor. Calls that the filter names then wait until the supervisor answers them. Everything that
 //! needs `unsafe` for this is here, and nothing else: what a call means, and what to answer, is for others to
 //! say.
+//!
+//! A supervisor does in turn: [`Listener::receive`], decide, [`Listener::answer`]. It may hold a call for as long as
+//! it likes. If the thread that made it is interrupted by a signal meanwhile, the call goes away, which
+//! [`Listener::is_waiting`] tells, and the thread may make it anew.
 #![cfg(target_os = "linux")]
 
 use std::{

@@ -1,4 +1,8 @@
 //! A failed verdict in words, for a test that panics with it.
+//!
+//! It is what `mxdrill run` shows of a failed drill: each finding with what was expected and observed and the
+//! sections that ask for it, then every attempt in order. Sessions that are open are named, since a client may not
+//! be done.
 
 use std::fmt::Write;
 

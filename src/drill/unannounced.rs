@@ -1,4 +1,8 @@
 //! The messages that a sender must have had, where no scenario says so.
+//!
+//! A lab of records alone is told nothing of messages. What it is judged by are envelopes: the reverse-path and the
+//! recipients that receivers were offered. A sender that never got as far as RCPT has offered nothing, and is
+//! judged by nothing; whether anybody connected at all is for the caller to ask.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -381,6 +381,7 @@ fn records_at<'a>(zone: &'a Zone, owner: &Domain) -> Vec<&'a Record> {
     zone.owned_by(owner).iter().collect()
 }
 
+/// Each type once, in the order in which the records have them.
 fn types_in_order(records: &[&Record]) -> Vec<RecordType> {
     let mut types = Vec::new();
     for record in records {
@@ -391,6 +392,7 @@ fn types_in_order(records: &[&Record]) -> Vec<RecordType> {
     types
 }
 
+/// Those of one type. Their order is part of an answer.
 fn of<'a>(records: &[&'a Record], kind: RecordType) -> Vec<&'a Record> {
     let mut records = records.to_vec();
     records.retain(|record| record.record_type() == kind);

@@ -125,6 +125,7 @@ impl Keys {
     }
 }
 
+/// What goes is written before what comes, as it happens.
 fn update(update: &Update) -> Keys {
     let mut row = Keys::default();
     row.put("at", moment(update.at));
@@ -134,6 +135,8 @@ fn update(update: &Update) -> Keys {
     row
 }
 
+/// The moment is left out where it is the start of the drill, and the reverse-path where it is the usual one:
+/// most messages are an id and a recipient.
 fn messages(messages: &Messages) -> Keys {
     let mut row = Keys::default();
     row.put("id", string(&messages.id));
@@ -157,6 +160,8 @@ fn messages(messages: &Messages) -> Keys {
 /// The reverse-path of a message whose row names none.
 pub(super) const DEFAULT_FROM: &str = "sender@sender.test";
 
+/// A window that begins with the drill, or has no end, is written without it. Effects and stages print as the
+/// words by which they are read.
 fn fault(fault: &Fault) -> Keys {
     let mut row = Keys::default();
     match &fault.failure {
@@ -195,6 +200,8 @@ fn fault(fault: &Fault) -> Keys {
     row
 }
 
+/// Without a host it is about all receivers. A server behind one is an engine by its name, or an upstream by its
+/// address.
 fn receiver(settings: &ReceiverSettings) -> Keys {
     let mut row = Keys::default();
     row.put_some("host", settings.host.as_ref().map(string));
@@ -215,6 +222,7 @@ fn receiver(settings: &ReceiverSettings) -> Keys {
     row
 }
 
+/// The text goes into one line, whatever line ends it has: they are part of what is served.
 fn policy(policy: &PolicyRow) -> Keys {
     let mut row = Keys::default();
     row.put("domain", string(&policy.domain));
@@ -286,6 +294,7 @@ fn sender(settings: &SenderSettings) -> Keys {
     row
 }
 
+/// In the order of docs/scenarios.md: what becomes of it, then the attempts.
 fn expected_message(expected: &ExpectedMessage) -> Keys {
     let mut keys = Keys::default();
     keys.put_some("outcome", expected.outcome.map(string));
@@ -313,6 +322,8 @@ fn expected_message(expected: &ExpectedMessage) -> Keys {
     keys
 }
 
+/// One host is written as `host`, several as `any`. A reply code is a string, as the format has it in examples,
+/// though a number would be read as well.
 fn attempt(attempt: &ExpectedAttempt) -> String {
     let mut row = Keys::default();
     match &attempt.hosts[..] {
@@ -342,6 +353,7 @@ fn number(bounds: Bounds) -> String {
     range.inline()
 }
 
+/// Where there is no bound at all, a least number of 0 stands for it: a range must say something.
 fn bound(row: &mut Keys, bounds: Bounds) {
     if bounds.min > 0 || bounds.max == u64::MAX {
         row.put("min", bounds.min.to_string());
@@ -363,6 +375,7 @@ fn duration(duration: Duration) -> String {
     string(HumanDuration(duration))
 }
 
+/// A string for one value, an array for several, nothing for none.
 fn one_or_many(values: &[String]) -> Option<String> {
     match values {
         [] => None,
@@ -418,6 +431,7 @@ fn lines(text: &str) -> String {
     }
 }
 
+/// Quotes, backslashes and controls as TOML writes them in a basic string; all else stands for itself.
 fn escaped(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {

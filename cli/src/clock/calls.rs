@@ -1,4 +1,17 @@
 //! What each call means to the clock, and how it is answered.
+//!
+//! Four things may come of a call:
+//!
+//! * It reads a clock (`clock_gettime`, `gettimeofday`, `time`): it is answered with the time of ours.
+//! * It waits, with a time after which it gives up (`poll` and its relatives, the sleeps, `futex`, `connect`
+//!   that blocks): it is held, with what it waits for.
+//! * It asks to be rung (`alarm`, interval timers, timers with a descriptor): `alarms` keeps it.
+//! * It is none of these after all: a wait without a time, or with none, or for what cannot be duplicated. The
+//!   kernel does it.
+//!
+//! What a call points to is read from the memory of its thread while that waits for the answer. Should the thread
+//! have gone away meanwhile, and its id be another's, the answer goes nowhere: the kernel knows the call by its
+//! own number. A call that points to nothing is left to the kernel, which refuses it.
 
 use std::{
     fs, io,
@@ -17,7 +30,7 @@ use nix::{
 use super::{
     filter::{FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, NOTED},
     memory::{Memory, Nanos, SECOND},
-    supervisor::{Alarm, Supervisor, TICK},
+    supervisor::{Supervisor, TICK},
     wait::{Kind, Select, Wait},
 };
 
@@ -27,7 +40,7 @@ const SYN_LIMIT: Nanos = 127 * SECOND;
 const MOST_DESCRIPTORS: u64 = 4096;
 
 /// What is made of a call at once.
-enum Handled {
+pub(super) enum Handled {
     Answer(Answer),
     Wait(Kind, Nanos),
 }
@@ -179,6 +192,7 @@ impl Supervisor {
         })
     }
 
+    /// A sleep of so long; one that is over is the kernel's, which says so.
     fn sleeps(&self, wait: Nanos) -> Handled {
         match wait {
             ..=0 => Now(Answer::Continue),
@@ -213,6 +227,8 @@ impl Supervisor {
         }
     }
 
+    /// `select`, of which Linux leaves descriptors beyond the highest alone. Without a time, or with none to wait, it
+    /// is the kernel's.
     fn selects(&self, call: &Call, wait: Option<Nanos>) -> Option<Handled> {
         let memory = Memory(call.thread);
         let most = call.arguments[0].min(MOST_DESCRIPTORS);
@@ -248,6 +264,7 @@ impl Supervisor {
         ))
     }
 
+    /// `epoll_wait`: the set is ready when something in it is.
     fn epolls(&self, call: &Call, wait: Option<Nanos>) -> Handled {
         let set = || {
             let number = i32::try_from(call.arguments[0]).ok()?;
@@ -309,103 +326,6 @@ impl Supervisor {
         } else {
             Handled::Wait(Kind::Futex(value), self.now().saturating_add(wait))
         })
-    }
-
-    /// `alarm` and its relatives; the timers of computing are the kernel's.
-    fn alarm(&mut self, call: &Call) -> Option<Handled> {
-        let memory = Memory(call.thread);
-        let [a, b, c, ..] = call.arguments;
-        if call.number != libc::SYS_alarm && a != libc::ITIMER_REAL as u64 {
-            return Some(Now(Answer::Continue));
-        }
-        let process = process_of(call.thread);
-        let now = self.now();
-        let known = self
-            .alarms
-            .iter()
-            .position(|alarm| alarm.process == process && alarm.timer.is_none());
-        let (left, every) = known.map_or((0, 0), |known| {
-            let alarm = &self.alarms[known];
-            ((alarm.due - now).max(1000), alarm.every)
-        });
-        let (wait, again, before) = match call.number {
-            libc::SYS_alarm => (i64::from(a as u32) * SECOND, 0, 0),
-            libc::SYS_setitimer if b != 0 => (memory.timeval(b + 16)?, memory.timeval(b)?, c),
-            libc::SYS_setitimer => (0, 0, c),
-            _ => (0, 0, b),
-        };
-        if call.number != libc::SYS_getitimer {
-            if let Some(known) = known {
-                self.alarms.swap_remove(known);
-            }
-            if wait > 0 {
-                self.alarms.push(Alarm {
-                    process,
-                    of: Process::open(process).ok()?,
-                    due: now.saturating_add(wait),
-                    every: again,
-                    timer: None,
-                });
-            }
-        }
-        if before != 0 {
-            memory.write_timeval(before, every)?;
-            memory.write_timeval(before + 16, left)?;
-        }
-        // Part of a second counts as one.
-        let seconds = (left + SECOND - 1) / SECOND;
-        Some(Now(Answer::Value(if call.number == libc::SYS_alarm {
-            seconds
-        } else {
-            0
-        })))
-    }
-
-    /// A timer with a descriptor: it is fired by hand when its time has come.
-    fn timer(&mut self, call: &Call) -> Option<Handled> {
-        let memory = Memory(call.thread);
-        let [a, flags, new, old] = *call.arguments.first_chunk()?;
-        let number = i32::try_from(a).ok()?;
-        let process = process_of(call.thread);
-        let now = self.now();
-        let known = self
-            .alarms
-            .iter()
-            .position(|alarm| alarm.process == process && alarm.timer == Some(number));
-        let (left, every) = known.map_or((0, 0), |known| {
-            let alarm = &self.alarms[known];
-            ((alarm.due - now).max(1), alarm.every)
-        });
-        let before = if call.number == libc::SYS_timerfd_settime {
-            let (every, mut wait) = (memory.timespec(new)?, memory.timespec(new + 16)?);
-            let of = Process::open(process).ok()?;
-            // What the kernel has of it must not fire by the kernel's clock.
-            mxdrill_notify::set_timer(&of.descriptor(number).ok()?, 0).ok()?;
-            if let Some(known) = known {
-                self.alarms.swap_remove(known);
-            }
-            if wait > 0 {
-                if flags & libc::TFD_TIMER_ABSTIME as u64 != 0 {
-                    wait -=
-                        self.clocks.start(clock_of(process, number)) + now - self.clocks.start(1);
-                }
-                self.alarms.push(Alarm {
-                    process,
-                    of,
-                    due: now.saturating_add(wait.max(1)),
-                    every,
-                    timer: Some(number),
-                });
-            }
-            old
-        } else {
-            flags
-        };
-        if before != 0 {
-            memory.write_timespec(before, every)?;
-            memory.write_timespec(before + 16, left)?;
-        }
-        Some(Now(Answer::Value(0)))
     }
 
     /// `connect` that blocks: the kernel repeats its SYN by its own clock, so that this waits in its place.
@@ -482,19 +402,6 @@ pub(super) fn let_block(socket: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets a timer of a process fire at once.
-pub(super) fn fire(of: &Process, number: i32) -> io::Result<()> {
-    mxdrill_notify::set_timer(&of.descriptor(number)?, 1)
-}
-
-/// The clock of a timer's descriptor; the monotonic one where that is not said.
-fn clock_of(process: i32, number: i32) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{process}/fdinfo/{number}")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("clockid:"));
-    line.and_then(|clock| clock.trim().parse().ok())
-        .unwrap_or(1)
-}
-
 /// A number of milliseconds, as `poll` is given; `None` waits for as long as it takes.
 fn millis(argument: u64) -> Option<Nanos> {
     let millis = argument as u32 as i32;
@@ -529,7 +436,7 @@ fn mask(call: &Call) -> Option<u64> {
 }
 
 /// The process of a thread: the thread itself where that cannot be told.
-fn process_of(thread: i32) -> i32 {
+pub(super) fn process_of(thread: i32) -> i32 {
     let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
     line.and_then(|id| id.trim().parse().ok()).unwrap_or(thread)

@@ -1,5 +1,10 @@
 //! Which system calls wait for an answer: those that read a clock, wait for a time, or begin something that
 //! the kernel would end by its own clock.
+//!
+//! The filter is a program of classic BPF (seccomp(2)). It sees a call's number and arguments, and no memory: a
+//! wait is told from one without a time only where that is an argument. So the list is of calls that may have
+//! one, and `calls` lets through what has none. All else is allowed without a detour, which would cost some ten
+//! microseconds each.
 
 use mxdrill_notify::Instruction;
 use nix::libc;

@@ -1,4 +1,7 @@
 //! The memory of another process: what a call points to, and where its answer goes.
+//!
+//! Structures are read and written octet by octet, as the kernel lays them out on x86-64: a `timespec` and a
+//! `timeval` are two numbers of eight octets. Nothing is assumed about what is read.
 
 use std::io::{IoSlice, IoSliceMut};
 

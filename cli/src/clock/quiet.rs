@@ -1,4 +1,20 @@
 //! Whether nothing goes on: every thread sleeps, and no octet is on its way.
+//!
+//! This is what a leap of time rests on. If it happens although something goes on, whoever was about to act finds
+//! that its time has passed: time-outs that never were, and messages that are sent twice. What is looked at, and
+//! why it takes so much:
+//!
+//! 1. The state of each thread. That alone is not enough: a thread that has said that it will sleep, and looks
+//!    once more whether it has to, is shown as asleep while it runs.
+//! 2. Where the kernel has it blocked (`wchan`), which is nowhere as long as it is to run.
+//! 3. How long and how often it ran (`schedstat`). Threads are looked at one after the other, and who is seen asleep
+//!    may be woken by one that is seen asleep later. If no count differs from one look to the next, nobody ran in
+//!    between, and all slept at one time.
+//! 4. Processes that have ended. Whoever waits for the end of one is woken a little after it is shown as ended.
+//! 5. Octets that a connection has not sent although it may: they go when an acknowledgement comes, which the
+//!    other side's kernel delays for 40 ms, in which everybody sleeps.
+//!
+//! Threads of the lab count as well; the one that looks does not.
 
 use std::{
     collections::BTreeMap,

@@ -49,17 +49,21 @@ pub(super) const TICK: Duration = Duration::from_micros(1);
 /// What is supervised, and by which clocks.
 pub(super) struct Supervisor {
     pub(super) listener: Listener,
+    /// What the lab reads, too.
     pub(super) time: SharedTime,
     pub(super) clocks: Clocks,
     pub(super) vdso: Vdso,
+    /// Calls that wait, in no order.
     pub(super) held: Vec<Wait>,
     /// Waits that a signal ended, the latest of each thread: if the same call comes again, it is told so.
     pub(super) broken: Vec<Wait>,
+    /// What rings when its time has come.
     pub(super) alarms: Vec<Alarm>,
     quiet: Quiet,
     /// Since when time runs, and where it was then.
     running: Option<(Instant, Duration)>,
     pub(super) passed: Passed,
+    /// What is not exact, or was refused; each thing once.
     pub(super) said: BTreeSet<String>,
     /// Why it cannot go on.
     pub(super) failed: Option<io::Error>,
@@ -67,10 +71,13 @@ pub(super) struct Supervisor {
 
 /// Something that rings at a moment.
 pub(super) struct Alarm {
+    /// The id of the process that asked for it.
     pub(super) process: i32,
     /// The process itself, whose id may be another's one day.
     pub(super) of: Process,
+    /// When, on the monotonic clock.
     pub(super) due: Nanos,
+    /// After how long again; 0 for once.
     pub(super) every: Nanos,
     /// The number of a timer's descriptor; `None` rings with SIGALRM.
     pub(super) timer: Option<i32>,
@@ -283,7 +290,7 @@ impl Supervisor {
             any = true;
             match alarm.timer {
                 None => alarm.of.signal(libc::SIGALRM).ok(),
-                Some(timer) => super::calls::fire(&alarm.of, timer).ok(),
+                Some(timer) => super::alarms::fire(&alarm.of, timer).ok(),
             };
             if alarm.every > 0 {
                 alarm.due += alarm.every;

@@ -1,5 +1,11 @@
 //! The functions that the kernel puts into every process to read its clocks without a call. They are replaced by
 //! the calls themselves, which the filter then sees.
+//!
+//! The kernel maps a small library (vdso(7)) at a place of its own in each process, the same one in all. Where its
+//! functions are is read from its table of symbols once. When a program has just been started, its first call that
+//! matters here is `arch_prctl`, by which the linker, or a static program, sets up its threads; at that moment the
+//! first octets of each function are overwritten. The page is copied by that, so that no other process changes, and
+//! a child that is forked inherits it.
 
 use std::{
     fs::{self, File},

@@ -1,4 +1,12 @@
 //! Calls that wait for a time, held until it has come or what else they wait for has.
+//!
+//! What a call waits for is looked at through duplicates of its process's descriptors: whether they are ready is
+//! the kernel's to say. Then the call is let through, and the kernel returns at once with all that is ready. (A
+//! `select` is answered here, since Linux writes down how much time is left, which would be that of its own
+//! clock.) If its time has come first, it is answered as the kernel answers a wait that was in vain.
+//!
+//! Duplicates are held no longer than the call: a connection whose end somebody closes must not be kept open by
+//! who only looks at it.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -154,7 +162,8 @@ impl Select {
     }
 }
 
-/// What a connection has come to.
+/// What a connection has come to. When the kernel would have given up, at the end of its repetitions, it says
+/// that nobody answered.
 fn connected(socket: &OwnedFd, is_ready: bool, is_due: bool) -> Option<Answer> {
     if is_ready {
         let error = nix::sys::socket::getsockopt(socket, nix::sys::socket::sockopt::SocketError);

@@ -9,6 +9,7 @@ use std::{
     fs::File,
     io::{self, BufWriter, Write},
     path::Path,
+    process::ExitStatus,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -76,62 +77,7 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
     let begun = Instant::now();
     let runtime = crate::runtime::of_this_thread()?;
     let mut ended = None;
-    let run = runtime.block_on(async {
-        host::raise(&host)?;
-        let clock = args.virtual_time.then(Clock::new).transpose()?;
-        let time = clock.as_ref().map(Clock::time);
-        let command = match &clock {
-            Some(clock) => clock.command(&args.command),
-            None => args.command.clone(),
-        };
-        let (packets, capture) = args.pcap.as_deref().map(captured).transpose()?.unzip();
-        let lab = Lab::start_watched(
-            Arc::clone(&scenario),
-            packets,
-            OwnHost::Told,
-            AcceptedMail::Dropped,
-            time,
-        )
-        .await?;
-        if let Some(file) = &args.ca_file {
-            super::up::write_authority(&lab, file)?;
-        }
-        let mut follower = Follower::default();
-        let mut kept = None;
-        let (limit, sender_kind) = match clock {
-            Some(_) => (VIRTUAL_LIMIT, SenderKind::ClockedCommand),
-            None => (LIMIT, SenderKind::Command),
-        };
-        let sender = ChildCommand::new(&command, &mut ended).once_started(|| {
-            kept = clock.map(Clock::keep).transpose()?;
-            Ok(())
-        });
-        let run = drill::conduct(&lab, sender, args.seed, limit, sender_kind);
-        let run = tokio::select! {
-            run = run => run,
-            // Whoever followed has had enough; the drill goes on.
-            never = async {
-                follower.follow(&lab, io::stderr()).await.ok();
-                std::future::pending().await
-            }, if args.follow => never,
-        };
-        if args.follow {
-            follower.catch_up(&lab, &mut io::stderr()).ok();
-        }
-        let passed = kept.map(Kept::stop).transpose()?;
-        let run = run.map(|mut run| {
-            if let Some(passed) = passed {
-                say::err(format_args!("mxdrill: {passed}"));
-                run.verdict.notes.extend(passed.notes());
-            }
-            run
-        });
-        lab.stop().await;
-        if let Some(capture) = capture {
-            capture.await.map_err(io::Error::other)??;
-        }
-        run
-    })?;
+    let run = runtime.block_on(drilled(args, &scenario, &host, &mut ended))?;
     let program = args.command[0].to_string_lossy().into_owned();
     let status = ended
         .unwrap_or_else(|| Err(io::ErrorKind::NotFound.into()))
@@ -164,6 +110,70 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
     } else {
         CommandOutcome::Failed
     })
+}
+
+/// The drill: a lab, the command in it until it ends, and what the verdict is. How the command ended is left in
+/// `ended`.
+async fn drilled(
+    args: &ExecArgs,
+    scenario: &Arc<Scenario>,
+    host: &SendersHost,
+    ended: &mut Option<io::Result<ExitStatus>>,
+) -> io::Result<Run> {
+    host::raise(host)?;
+    let clock = args.virtual_time.then(Clock::new).transpose()?;
+    let time = clock.as_ref().map(Clock::time);
+    let command = match &clock {
+        Some(clock) => clock.command(&args.command),
+        None => args.command.clone(),
+    };
+    let (packets, capture) = args.pcap.as_deref().map(captured).transpose()?.unzip();
+    let lab = Lab::start_watched(
+        Arc::clone(scenario),
+        packets,
+        OwnHost::Told,
+        AcceptedMail::Dropped,
+        time,
+    )
+    .await?;
+    if let Some(file) = &args.ca_file {
+        super::up::write_authority(&lab, file)?;
+    }
+    let mut follower = Follower::default();
+    let mut kept = None;
+    let (limit, sender_kind) = match clock {
+        Some(_) => (VIRTUAL_LIMIT, SenderKind::ClockedCommand),
+        None => (LIMIT, SenderKind::Command),
+    };
+    let sender = ChildCommand::new(&command, ended).once_started(|| {
+        kept = clock.map(Clock::keep).transpose()?;
+        Ok(())
+    });
+    let run = drill::conduct(&lab, sender, args.seed, limit, sender_kind);
+    let run = tokio::select! {
+        run = run => run,
+        // Whoever followed has had enough; the drill goes on.
+        never = async {
+            follower.follow(&lab, io::stderr()).await.ok();
+            std::future::pending().await
+        }, if args.follow => never,
+    };
+    if args.follow {
+        follower.catch_up(&lab, &mut io::stderr()).ok();
+    }
+    let passed = kept.map(Kept::stop).transpose()?;
+    let run = run.map(|mut run| {
+        if let Some(passed) = passed {
+            say::err(format_args!("mxdrill: {passed}"));
+            run.verdict.notes.extend(passed.notes());
+        }
+        run
+    });
+    lab.stop().await;
+    if let Some(capture) = capture {
+        capture.await.map_err(io::Error::other)??;
+    }
+    Ok(run?)
 }
 
 /// Becomes a command on virtual time.

@@ -474,9 +474,8 @@ impl<'a, L: Lookup> SpfCheck<'a, L> {
 
 /// The SPF records of an answer.
 fn texts(reply: &RecordLookup) -> Vec<String> {
-    let texts = DomainRecords::texts(reply)
-        .into_iter()
-        .map(|(text, _)| text);
+    let texts = DomainRecords::texts(reply).into_iter();
+    let texts = texts.map(|(text, _)| text);
     texts.filter(|text| record::is_record(text)).collect()
 }
 
