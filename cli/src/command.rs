@@ -18,6 +18,7 @@ use mxdrill::sender::{Sender, SenderContext};
 pub(crate) struct ChildCommand<'a> {
     program: &'a [OsString],
     started: Option<Started<'a>>,
+    over: Option<Box<dyn FnOnce() + 'a>>,
     ended: &'a mut Option<io::Result<ExitStatus>>,
 }
 
@@ -33,6 +34,7 @@ impl<'a> ChildCommand<'a> {
         Self {
             program,
             started: None,
+            over: None,
             ended,
         }
     }
@@ -41,6 +43,16 @@ impl<'a> ChildCommand<'a> {
     pub(crate) fn once_started(self, started: impl FnOnce() -> io::Result<()> + 'a) -> Self {
         Self {
             started: Some(Box::new(started)),
+            ..self
+        }
+    }
+}
+
+impl<'a> ChildCommand<'a> {
+    /// Does something when the command has ended, before anything else is done.
+    pub(crate) fn once_over(self, over: impl FnOnce() + 'a) -> Self {
+        Self {
+            over: Some(Box::new(over)),
             ..self
         }
     }
@@ -55,6 +67,9 @@ impl Sender for ChildCommand<'_> {
         let mut command = process::Command::new(program);
         command.args(arguments).kill_on_drop(true);
         *self.ended = Some(watched(command, self.started).await);
+        if let Some(over) = self.over {
+            over();
+        }
     }
 }
 

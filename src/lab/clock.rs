@@ -169,6 +169,10 @@ impl Future for Until<'_> {
         if still.now >= self.moment {
             return Poll::Ready(());
         }
+        // Who waits for ever waits for no moment.
+        if self.moment == Duration::MAX {
+            return Poll::Pending;
+        }
         let number = self.number.unwrap_or(still.next);
         still.next = still.next.max(number + 1);
         let waker = context.waker().clone();

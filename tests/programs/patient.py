@@ -7,7 +7,7 @@ for day in range(6):
     if day:
         time.sleep(86400)
     try:
-        with smtplib.SMTP("mx1.example.test", 25, timeout=300) as session:
+        with smtplib.SMTP("mx1.example.test", 25, timeout=100) as session:
             session.sendmail("sender@sender.test", ["alice@example.test"], "Message-ID: <m1@mxdrill.test>\r\n\r\nhi\r\n")
     except (OSError, smtplib.SMTPException) as error:
         print(round(time.monotonic() % 86400), error)

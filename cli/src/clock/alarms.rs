@@ -37,7 +37,9 @@ impl Supervisor {
         });
         let (wait, again, before) = match call.number {
             libc::SYS_alarm => (i64::from(a as u32) * SECOND, 0, 0),
-            libc::SYS_setitimer if b != 0 => (memory.timeval(b + 16)?, memory.timeval(b)?, c),
+            libc::SYS_setitimer if b != 0 => {
+                (memory.timeval(b.wrapping_add(16))?, memory.timeval(b)?, c)
+            }
             libc::SYS_setitimer => (0, 0, c),
             _ => (0, 0, b),
         };
@@ -57,7 +59,7 @@ impl Supervisor {
         }
         if before != 0 {
             memory.write_timeval(before, every)?;
-            memory.write_timeval(before + 16, left)?;
+            memory.write_timeval(before.wrapping_add(16), left)?;
         }
         // Part of a second counts as one.
         let seconds = (left + SECOND - 1) / SECOND;
@@ -84,7 +86,10 @@ impl Supervisor {
             ((alarm.due - now).max(1), alarm.every)
         });
         let before = if call.number == libc::SYS_timerfd_settime {
-            let (every, mut wait) = (memory.timespec(new)?, memory.timespec(new + 16)?);
+            let (every, mut wait) = (
+                memory.timespec(new)?,
+                memory.timespec(new.wrapping_add(16))?,
+            );
             let of = Process::open(process).ok()?;
             // What the kernel has of it must not fire by the kernel's clock.
             mxdrill_notify::set_timer(&of.descriptor(number).ok()?, 0).ok()?;
@@ -110,7 +115,7 @@ impl Supervisor {
         };
         if before != 0 {
             memory.write_timespec(before, every)?;
-            memory.write_timespec(before + 16, left)?;
+            memory.write_timespec(before.wrapping_add(16), left)?;
         }
         Some(Now(Answer::Value(0)))
     }

@@ -24,6 +24,7 @@ use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     libc,
     poll::PollFlags,
+    sys::epoll::Epoll,
     sys::socket::{SockType, SockaddrLike, SockaddrStorage, connect, getsockopt, sockopt},
 };
 
@@ -59,23 +60,25 @@ impl Supervisor {
             let wait = self.held.swap_remove(at);
             self.break_off(wait);
         }
-        if self.is_repeated(&call) {
-            return self.answer(&call, Answer::Error(libc::EINTR));
-        }
         // What cannot be read is the kernel's to refuse.
         match self.handled(&call).unwrap_or(Now(Answer::Continue)) {
             Now(answer) => self.answer(&call, answer),
+            Handled::Wait(_, due) if self.is_repeated(&call, due) => {
+                self.answer(&call, Answer::Error(libc::EINTR))
+            }
             Handled::Wait(kind, due) => {
+                let asked = due - self.now();
                 let mask = mask(&call);
                 let process = process_of(call.thread);
                 let wait = Wait {
                     call,
                     process,
                     due,
+                    asked,
                     kind,
                     mask,
                 };
-                match wait.answer(due <= self.now()) {
+                match wait.answer(self.now()) {
                     Some(answer) => self.finish(wait, answer),
                     None => {
                         self.held.push(wait);
@@ -88,7 +91,7 @@ impl Supervisor {
 
     /// Whether a call is the one that a signal has just ended, begun again by the kernel: where the handler
     /// would have it so, a wait that is none of the kernel's would begin anew each time.
-    fn is_repeated(&mut self, call: &Call) -> bool {
+    fn is_repeated(&mut self, call: &Call, due: Nanos) -> bool {
         let Some(at) = self
             .broken
             .iter()
@@ -100,7 +103,9 @@ impl Supervisor {
         let before = &wait.call;
         let is_same = before.number == call.number
             && before.instruction == call.instruction
-            && before.arguments == call.arguments;
+            && before.arguments == call.arguments
+            // What the arguments point to is the same, too: so long, or until that moment.
+            && (wait.asked == due - self.now() || wait.due == due);
         let remains = match call.number {
             libc::SYS_nanosleep => call.arguments[1],
             libc::SYS_clock_nanosleep => call.arguments[3],
@@ -150,7 +155,13 @@ impl Supervisor {
                 let time = memory.timespec(c)?;
                 let is_absolute = b & libc::TIMER_ABSTIME as u64 != 0;
                 let shown = self.clocks.start(a) + self.now() - self.clocks.start(1);
-                self.sleeps(if is_absolute { time - shown } else { time })
+                if is_absolute && time <= shown {
+                    Now(Answer::Value(0))
+                } else if is_absolute {
+                    self.sleeps(time - shown)
+                } else {
+                    self.sleeps(time)
+                }
             }
             libc::SYS_poll => self.polls(memory, a, b, millis(c)),
             libc::SYS_ppoll => self.polls(memory, a, b, given(memory, c)?),
@@ -166,9 +177,10 @@ impl Supervisor {
             libc::SYS_epoll_wait | libc::SYS_epoll_pwait => self.epolls(call, millis(d)),
             libc::SYS_epoll_pwait2 => self.epolls(call, given(memory, d)?),
             libc::SYS_rt_sigtimedwait => match given(memory, c)? {
-                Some(wait) if wait > 0 => {
-                    Handled::Wait(Kind::Signal(memory.signals(a)?), self.now() + wait)
-                }
+                Some(wait) if wait > 0 => Handled::Wait(
+                    Kind::Signal(memory.signals(a)?),
+                    self.now().saturating_add(wait),
+                ),
                 _ => Now(Answer::Continue),
             },
             libc::SYS_futex => self.futex(call)?,
@@ -195,7 +207,9 @@ impl Supervisor {
     /// A sleep of so long; one that is over is the kernel's, which says so.
     fn sleeps(&self, wait: Nanos) -> Handled {
         match wait {
-            ..=0 => Now(Answer::Continue),
+            0 => Now(Answer::Value(0)),
+            // The kernel refuses it.
+            ..0 => Now(Answer::Continue),
             wait => Handled::Wait(Kind::Sleep, self.now().saturating_add(wait)),
         }
     }
@@ -210,13 +224,13 @@ impl Supervisor {
             let of = Process::open(process).ok()?;
             let mut wanted = Vec::new();
             for index in 0..count {
-                let octets = memory.read(address + 8 * index, 8)?;
+                let octets = memory.read(address.wrapping_add(8 * index), 8)?;
                 let number = i32::from_ne_bytes(*octets.first_chunk()?);
                 let events = i16::from_ne_bytes(*octets.get(4..)?.first_chunk()?);
                 // Those that are negative are left out.
                 if number >= 0 {
                     let descriptor = of.descriptor(number).ok()?;
-                    wanted.push((descriptor, PollFlags::from_bits_truncate(events)));
+                    wanted.push((index, descriptor, PollFlags::from_bits_truncate(events)));
                 }
             }
             Some(wanted)
@@ -274,7 +288,9 @@ impl Supervisor {
                 .ok()
         };
         match wait.filter(|wait| *wait > 0).zip(set()) {
-            Some((wait, set)) => Handled::Wait(Kind::Epoll(set), self.now().saturating_add(wait)),
+            Some((wait, set)) => {
+                Handled::Wait(Kind::Epoll(Epoll(set)), self.now().saturating_add(wait))
+            }
             None => Now(Answer::Continue),
         }
     }
@@ -373,7 +389,8 @@ impl Supervisor {
             None => "SO_RCVTIMEO or SO_SNDTIMEO".to_owned(),
         };
         let program = fs::read_to_string(format!("/proc/{}/comm", call.thread)).unwrap_or_default();
-        let refused = call.number == libc::SYS_io_uring_setup;
+        // Without timers of their own, programs fall back to alarms.
+        let refused = [libc::SYS_io_uring_setup, libc::SYS_timer_create].contains(&call.number);
         let sets = [
             libc::SYS_clock_settime,
             libc::SYS_settimeofday,

@@ -86,7 +86,7 @@ pub(super) fn program() -> Vec<Instruction> {
         load(argument(0)),
         jump(IF_EQUAL, 2, 3, 0),
         jump(IF_EQUAL, 3, 2, 0),
-        jump(IF_GREATER, 7, 1, 0),
+        jump(IF_GREATER, 11, 1, 0),
         end(ASK),
         end(ALLOW),
     ]);
@@ -224,7 +224,8 @@ mod tests {
             (libc::SYS_clock_gettime, first(2), ALLOW),
             (libc::SYS_clock_gettime, first(3), ALLOW),
             (libc::SYS_clock_gettime, first(7), ASK),
-            (libc::SYS_clock_gettime, first(8), ALLOW),
+            (libc::SYS_clock_gettime, first(11), ASK),
+            (libc::SYS_clock_gettime, first(1 << 31), ALLOW),
             (libc::SYS_setsockopt, [3, 1, 20, 0, 0, 0], ASK),
             (libc::SYS_setsockopt, [3, 1, 67, 0, 0, 0], ASK),
             (libc::SYS_setsockopt, [3, 1, 2, 0, 0, 0], ALLOW),

@@ -55,14 +55,18 @@ impl Memory {
 
     /// A `timespec`.
     pub(super) fn timespec(self, address: u64) -> Option<Nanos> {
-        let (seconds, nanos) = (self.word(address)?, self.word(address + 8)?);
+        let (seconds, nanos) = (self.word(address)?, self.word(address.wrapping_add(8))?);
         Some(seconds.saturating_mul(SECOND).saturating_add(nanos))
     }
 
     /// A `timeval`.
     pub(super) fn timeval(self, address: u64) -> Option<Nanos> {
-        let (seconds, micros) = (self.word(address)?, self.word(address + 8)?);
-        Some(seconds.saturating_mul(SECOND).saturating_add(micros * 1000))
+        let (seconds, micros) = (self.word(address)?, self.word(address.wrapping_add(8))?);
+        Some(
+            seconds
+                .saturating_mul(SECOND)
+                .saturating_add(micros.saturating_mul(1000)),
+        )
     }
 
     pub(super) fn write_timespec(self, address: u64, time: Nanos) -> Option<()> {

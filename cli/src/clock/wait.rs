@@ -1,9 +1,9 @@
 //! Calls that wait for a time, held until it has come or what else they wait for has.
 //!
-//! What a call waits for is looked at through duplicates of its process's descriptors: whether they are ready is
-//! the kernel's to say. Then the call is let through, and the kernel returns at once with all that is ready. (A
-//! `select` is answered here, since Linux writes down how much time is left, which would be that of its own
-//! clock.) If its time has come first, it is answered as the kernel answers a wait that was in vain.
+//! What a call waits for is looked at through duplicates of its process's descriptors, and it is answered as the
+//! kernel answers: with what is ready, with what is left of its time, or as a wait that was in vain. It is not left
+//! to the kernel to do so: where several wait for the same, one of them finds that nothing is left, and would wait
+//! by the kernel's clock.
 //!
 //! Duplicates are held no longer than the call: a connection whose end somebody closes must not be kept open by
 //! who only looks at it.
@@ -14,6 +14,7 @@ use mxdrill_notify::{Answer, Call};
 use nix::{
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::epoll::{Epoll, EpollEvent, EpollTimeout},
 };
 
 use super::memory::{Memory, Nanos};
@@ -25,6 +26,8 @@ pub(super) struct Wait {
     pub(super) process: i32,
     /// When its time has come, on the monotonic clock.
     pub(super) due: Nanos,
+    /// How long it was to wait when it was made.
+    pub(super) asked: Nanos,
     pub(super) kind: Kind,
     /// The signals that are blocked while it waits, where the call says so.
     pub(super) mask: Option<u64>,
@@ -33,10 +36,11 @@ pub(super) struct Wait {
 /// What a call waits for beside its time.
 pub(super) enum Kind {
     Sleep,
-    /// Descriptors, with the events that are wanted. They are duplicates, held no longer than the call.
-    Poll(Vec<(OwnedFd, PollFlags)>),
+    /// Descriptors, each with its place among those of the call and the events that are wanted. They are
+    /// duplicates, held no longer than the call.
+    Poll(Vec<(u64, OwnedFd, PollFlags)>),
     Select(Select),
-    Epoll(OwnedFd),
+    Epoll(Epoll),
     /// A number that another thread changes.
     Futex(u32),
     /// One of these signals.
@@ -59,7 +63,7 @@ impl Wait {
         match &self.kind {
             Kind::Poll(wanted) => wanted
                 .iter()
-                .map(|(one, events)| (one.as_fd(), *events))
+                .map(|(_, one, events)| (one.as_fd(), *events))
                 .collect(),
             Kind::Select(select) => {
                 let wanted = select.wanted.iter();
@@ -67,36 +71,35 @@ impl Wait {
                     .map(|(_, one, events)| (one.as_fd(), *events))
                     .collect()
             }
-            Kind::Epoll(one) => vec![(one.as_fd(), PollFlags::POLLIN)],
+            Kind::Epoll(one) => vec![(one.0.as_fd(), PollFlags::POLLIN)],
             Kind::Connect(one) => vec![(one.as_fd(), PollFlags::POLLOUT)],
             Kind::Sleep | Kind::Futex(_) | Kind::Signal(_) => Vec::new(),
         }
     }
 
-    /// The answer, if it has one now; `is_due` says that its time has come.
-    pub(super) fn answer(&self, is_due: bool) -> Option<Answer> {
+    /// The answer, if it has one at this moment.
+    pub(super) fn answer(&self, now: Nanos) -> Option<Answer> {
         let memory = Memory(self.call.thread);
         let arguments = &self.call.arguments;
-        let interrupted = self
+        let (is_due, left) = (self.due <= now, (self.due - now).max(0));
+        if self
             .mask
-            .is_some_and(|mask| pending(self.call.thread) & !mask != 0);
+            .is_some_and(|mask| pending(self.call.thread) & !mask != 0)
+        {
+            // The kernel breaks it off, with the signals as the call wants them.
+            return Some(Answer::Continue);
+        }
         match &self.kind {
-            // What is ready the kernel sees itself, and returns at once.
-            Kind::Poll(_) | Kind::Epoll(_) if self.is_ready() || interrupted => {
-                Some(Answer::Continue)
+            Kind::Poll(wanted) => {
+                let ready = polled(memory, arguments[0], wanted)?;
+                (ready > 0 || is_due).then_some(Answer::Value(ready))
             }
-            Kind::Select(_) if interrupted => Some(Answer::Continue),
-            Kind::Select(select) if self.is_ready() || is_due => {
-                let left = (self.due > 0).then_some(0).filter(|_| is_due);
-                Some(select.answer(memory, &self.call, left))
+            Kind::Select(select) => select.answer(memory, &self.call, is_due, left),
+            Kind::Epoll(set) => {
+                let ready = taken(memory, arguments[1], arguments[2], set)?;
+                (ready > 0 || is_due).then_some(Answer::Value(ready))
             }
-            Kind::Poll(wanted) if is_due => {
-                for index in 0..wanted.len() as u64 {
-                    memory.write(arguments[0] + 8 * index + 6, &[0, 0]);
-                }
-                Some(Answer::Value(0))
-            }
-            Kind::Sleep | Kind::Epoll(_) if is_due => Some(Answer::Value(0)),
+            Kind::Sleep => is_due.then_some(Answer::Value(0)),
             Kind::Futex(_) if is_due => Some(Answer::Error(libc::ETIMEDOUT)),
             Kind::Futex(value) => {
                 let changed = memory.number(arguments[0]).is_some_and(|now| now != *value);
@@ -108,7 +111,6 @@ impl Wait {
                 came.then_some(Answer::Continue)
             }
             Kind::Connect(socket) => connected(socket, self.is_ready(), is_due),
-            Kind::Sleep | Kind::Poll(_) | Kind::Select(_) | Kind::Epoll(_) => None,
         }
     }
 
@@ -124,8 +126,9 @@ impl Wait {
 }
 
 impl Select {
-    /// Writes the descriptors that are ready into the sets of a call.
-    fn answer(&self, memory: Memory, call: &Call, left: Option<Nanos>) -> Answer {
+    /// Writes the descriptors that are ready into the sets of a call, and how much of its time is left; nothing
+    /// where none is ready and its time has not come.
+    fn answer(&self, memory: Memory, call: &Call, is_due: bool, left: Nanos) -> Option<Answer> {
         let mut sets = [0, 1, 2].map(|_| vec![0_u8; self.octets]);
         let mut count = 0;
         for (number, descriptor, wanted) in &self.wanted {
@@ -147,19 +150,56 @@ impl Select {
                 }
             }
         }
+        if count == 0 && !is_due {
+            return None;
+        }
         for (set, address) in sets.iter().zip(&call.arguments[1..4]) {
             if *address != 0 {
                 memory.write(*address, set);
             }
         }
         // Linux says what is left of the time, and programs go on with that.
-        if let Some(left) = left
-            && call.number == libc::SYS_select
-        {
-            memory.write_timeval(call.arguments[4], left);
-        }
-        Answer::Value(count)
+        match call.number {
+            libc::SYS_select => memory.write_timeval(call.arguments[4], left),
+            _ => memory.write_timespec(call.arguments[4], left),
+        };
+        Some(Answer::Value(count))
     }
+}
+
+/// Writes what is ready of the descriptors of a `poll`, and how many that are. Others may have taken what was there,
+/// so that it is asked here and not left to the kernel, which would wait by its own clock.
+fn polled(memory: Memory, address: u64, wanted: &[(u64, OwnedFd, PollFlags)]) -> Option<i64> {
+    let mut ready = 0;
+    for (place, descriptor, events) in wanted {
+        let mut asked = [PollFd::new(descriptor.as_fd(), *events)];
+        poll(&mut asked, PollTimeout::ZERO).ok()?;
+        let seen = asked[0].revents().unwrap_or(PollFlags::empty());
+        memory.write(
+            address.wrapping_add(8 * place + 6),
+            &seen.bits().to_ne_bytes(),
+        )?;
+        ready += i64::from(!seen.is_empty());
+    }
+    Some(ready)
+}
+
+/// Takes the events of a set of `epoll` for a call, and how many those are.
+fn taken(memory: Memory, address: u64, most: u64, set: &Epoll) -> Option<i64> {
+    const MOST: usize = 1024;
+    let room = usize::try_from(most).ok()?.clamp(1, MOST);
+    let mut events = vec![EpollEvent::empty(); room];
+    let ready = set.wait(&mut events, EpollTimeout::ZERO).ok()?;
+    let mut octets = Vec::new();
+    // The kernel's structure has no gaps on x86-64: four octets of flags, eight of data.
+    for event in &events[..ready] {
+        octets.extend(event.events().bits().to_ne_bytes());
+        octets.extend(event.data().to_ne_bytes());
+    }
+    if ready > 0 {
+        memory.write(address, &octets)?;
+    }
+    i64::try_from(ready).ok()
 }
 
 /// What a connection has come to. When the kernel would have given up, at the end of its repetitions, it says

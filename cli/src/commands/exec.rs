@@ -4,6 +4,7 @@
 //! ([`outside`]); the first one in them has the lab and runs the command ([`inside`]).
 
 use std::{
+    cell::RefCell,
     convert::Infallible,
     ffi::OsStr,
     fs::File,
@@ -22,7 +23,7 @@ use super::{
     say, scenario_files,
 };
 use crate::{
-    clock::{Clock, Kept},
+    clock::{Clock, Kept, Passed},
     command::ChildCommand,
     report::{DrillEnd, DrillReport, Json, Report, Style, TextReport},
     sandbox::{self, Ids, host, resolver_files},
@@ -40,8 +41,8 @@ use mxdrill::{
 
 /// The longest a drill may take: a week, since somebody may sit at a shell in it.
 const LIMIT: Duration = Duration::from_secs(7 * 86_400);
-/// The longest on virtual time: no queue lives as long.
-const VIRTUAL_LIMIT: Duration = Duration::from_secs(400 * 86_400);
+/// The longest on virtual time. A limit would be a moment to leap to where the command waits for somebody outside.
+const VIRTUAL_LIMIT: Duration = Duration::MAX;
 
 /// In the process that the user started: makes the private network and waits for it.
 pub(crate) fn outside(args: &ExecArgs) -> io::Result<CommandOutcome> {
@@ -140,14 +141,19 @@ async fn drilled(
         super::up::write_authority(&lab, file)?;
     }
     let mut follower = Follower::default();
-    let mut kept = None;
+    let (kept, passed) = (RefCell::new(None), RefCell::new(None));
     let (limit, sender_kind) = match clock {
         Some(_) => (VIRTUAL_LIMIT, SenderKind::ClockedCommand),
         None => (LIMIT, SenderKind::Command),
     };
     let sender = ChildCommand::new(&command, ended).once_started(|| {
-        kept = clock.map(Clock::keep).transpose()?;
+        *kept.borrow_mut() = clock.map(Clock::keep).transpose()?;
         Ok(())
+    });
+    // No time passes for what the command leaves behind.
+    let sender = sender.once_over(|| {
+        let over = kept.borrow_mut().take().map(Kept::stop);
+        *passed.borrow_mut() = over;
     });
     let run = drill::conduct(&lab, sender, args.seed, limit, sender_kind);
     let run = tokio::select! {
@@ -161,12 +167,18 @@ async fn drilled(
     if args.follow {
         follower.catch_up(&lab, &mut io::stderr()).ok();
     }
-    let passed = kept.map(Kept::stop).transpose()?;
+    let passed: Option<Passed> = passed.into_inner().transpose()?;
+    if let Some(passed) = &passed {
+        say::err(format_args!("mxdrill: {passed}"));
+    }
+    let notes: Vec<String> = passed.map(Passed::notes).unwrap_or_default();
+    if run.is_err() {
+        notes
+            .iter()
+            .for_each(|note| say::err(format_args!("mxdrill: {note}")));
+    }
     let run = run.map(|mut run| {
-        if let Some(passed) = passed {
-            say::err(format_args!("mxdrill: {passed}"));
-            run.verdict.notes.extend(passed.notes());
-        }
+        run.verdict.notes.extend(notes);
         run
     });
     lab.stop().await;

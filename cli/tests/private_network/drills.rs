@@ -18,7 +18,8 @@ use tempfile::TempDir;
 
 use super::virtual_time::{
     a_second_too_late_is_found, days_take_seconds, time_runs_with_what_computes,
-    waits_take_as_long_as_they_say, what_cannot_be_virtual_is_said,
+    waits_end_as_the_kernel_ends_them, waits_take_as_long_as_they_say,
+    what_cannot_be_virtual_is_said,
 };
 
 const DRILL: &str = r#"
@@ -661,7 +662,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 pub(crate) fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 22] = [
+    let tests: [(&str, &[&str], Test); 23] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
@@ -745,6 +746,11 @@ pub(crate) fn main() {
             "waits_take_as_long_as_they_say",
             CLOCKED,
             waits_take_as_long_as_they_say,
+        ),
+        (
+            "waits_end_as_the_kernel_ends_them",
+            CLOCKED,
+            waits_end_as_the_kernel_ends_them,
         ),
         (
             "time_runs_with_what_computes",
