@@ -46,9 +46,7 @@ impl<'a> ChildCommand<'a> {
             ..self
         }
     }
-}
 
-impl<'a> ChildCommand<'a> {
     /// Does something when the command has ended, before anything else is done.
     pub(crate) fn once_over(self, over: impl FnOnce() + 'a) -> Self {
         Self {

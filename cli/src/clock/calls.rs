@@ -357,19 +357,17 @@ impl Supervisor {
                 .descriptor(number)
                 .ok()?;
             let is_stream = getsockopt(&socket, sockopt::SockType) == Ok(SockType::Stream);
-            let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL).ok()?);
-            if !is_stream || flags.contains(OFlag::O_NONBLOCK) {
+            if !is_stream {
                 return None;
             }
-            fcntl(&socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).ok()?;
-            let answer = match connect(socket.as_raw_fd(), &address) {
+            let answer = match connect_at_once(&socket, &address)? {
                 Err(Errno::EINPROGRESS) => {
-                    return Some(Handled::Wait(Kind::Connect(socket), self.now() + SYN_LIMIT));
+                    let due = self.now().saturating_add(SYN_LIMIT);
+                    return Some(Handled::Wait(Kind::Connect(socket), due));
                 }
                 Ok(()) => Answer::Value(0),
                 Err(error) => Answer::Error(error as i32),
             };
-            let_block(&socket).ok()?;
             Some(Now(answer))
         };
         begun().unwrap_or(Now(Answer::Continue))
@@ -412,11 +410,17 @@ impl Supervisor {
     }
 }
 
-/// Lets a socket block again.
-pub(super) fn let_block(socket: &OwnedFd) -> io::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL)?);
-    fcntl(socket, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
-    Ok(())
+/// Begins to connect a socket that blocks, and waits for nothing; `None` for one that does not block by itself. The
+/// program's socket is the same one, so that it must block again before the program is told anything.
+fn connect_at_once(socket: &OwnedFd, address: &SockaddrStorage) -> Option<nix::Result<()>> {
+    let flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL).ok()?);
+    if flags.contains(OFlag::O_NONBLOCK) {
+        return None;
+    }
+    fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).ok()?;
+    let begun = connect(socket.as_raw_fd(), address);
+    fcntl(socket, FcntlArg::F_SETFL(flags)).ok()?;
+    Some(begun)
 }
 
 /// A number of milliseconds, as `poll` is given; `None` waits for as long as it takes.

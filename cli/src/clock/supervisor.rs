@@ -182,8 +182,6 @@ impl Supervisor {
         self.passed.virtually = self.time.now();
         self.passed.really = begun.elapsed();
         self.passed.notes = self.said.into_iter().collect();
-        // Calls of what is left behind go on waiting: it is killed with this process, and fails at nothing before.
-        std::mem::forget(self.listener);
         Ok(self.passed)
     }
 
@@ -263,9 +261,6 @@ impl Supervisor {
 
     /// Answers a call that was held.
     pub(super) fn finish(&self, wait: Wait, answer: Answer) -> io::Result<()> {
-        if let Kind::Connect(socket) = &wait.kind {
-            super::calls::let_block(socket)?;
-        }
         // The duplicates go first: another process's end of a connection must not outlive its own.
         let call = wait.call;
         drop(wait);
@@ -274,9 +269,6 @@ impl Supervisor {
 
     /// Remembers a wait that a signal ended.
     pub(super) fn break_off(&mut self, wait: Wait) {
-        if let Kind::Connect(socket) = &wait.kind {
-            super::calls::let_block(socket).ok();
-        }
         let thread = wait.call.thread;
         self.broken.retain(|known| known.call.thread != thread);
         self.broken.push(Wait {

@@ -45,7 +45,7 @@ pub(super) enum Kind {
     Futex(u32),
     /// One of these signals.
     Signal(u64),
-    /// A connection that is being made, on a duplicate of its socket that does not block.
+    /// A connection that is being made.
     Connect(OwnedFd),
 }
 
@@ -90,10 +90,7 @@ impl Wait {
             return Some(Answer::Continue);
         }
         match &self.kind {
-            Kind::Poll(wanted) => {
-                let ready = polled(memory, arguments[0], wanted)?;
-                (ready > 0 || is_due).then_some(Answer::Value(ready))
-            }
+            Kind::Poll(wanted) => polled(memory, arguments[0], wanted, is_due),
             Kind::Select(select) => select.answer(memory, &self.call, is_due, left),
             Kind::Epoll(set) => {
                 let ready = taken(memory, arguments[1], arguments[2], set)?;
@@ -110,18 +107,8 @@ impl Wait {
                 let came = pending(self.call.thread) & set != 0;
                 came.then_some(Answer::Continue)
             }
-            Kind::Connect(socket) => connected(socket, self.is_ready(), is_due),
+            Kind::Connect(socket) => connected(socket, is_due),
         }
-    }
-
-    /// Whether a descriptor is ready.
-    fn is_ready(&self) -> bool {
-        let descriptors = self.descriptors();
-        let mut asked: Vec<PollFd<'_>> = descriptors
-            .iter()
-            .map(|(one, events)| PollFd::new(*one, *events))
-            .collect();
-        poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
     }
 }
 
@@ -132,11 +119,7 @@ impl Select {
         let mut sets = [0, 1, 2].map(|_| vec![0_u8; self.octets]);
         let mut count = 0;
         for (number, descriptor, wanted) in &self.wanted {
-            let mut asked = [PollFd::new(descriptor.as_fd(), *wanted)];
-            if !poll(&mut asked, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
-                continue;
-            }
-            let seen = asked[0].revents().unwrap_or(PollFlags::empty());
+            let seen = seen(descriptor, *wanted);
             let ended = PollFlags::POLLHUP | PollFlags::POLLERR;
             let kinds = [
                 (PollFlags::POLLIN, PollFlags::POLLIN | ended),
@@ -167,21 +150,37 @@ impl Select {
     }
 }
 
-/// Writes what is ready of the descriptors of a `poll`, and how many that are. Others may have taken what was there,
-/// so that it is asked here and not left to the kernel, which would wait by its own clock.
-fn polled(memory: Memory, address: u64, wanted: &[(u64, OwnedFd, PollFlags)]) -> Option<i64> {
-    let mut ready = 0;
-    for (place, descriptor, events) in wanted {
-        let mut asked = [PollFd::new(descriptor.as_fd(), *events)];
-        poll(&mut asked, PollTimeout::ZERO).ok()?;
-        let seen = asked[0].revents().unwrap_or(PollFlags::empty());
-        memory.write(
-            address.wrapping_add(8 * place + 6),
-            &seen.bits().to_ne_bytes(),
-        )?;
-        ready += i64::from(!seen.is_empty());
+/// Writes what is ready of the descriptors of a `poll`, and how many that are; nothing where none is and its time
+/// has not come. Others may have taken what was there, so that it is asked here and not left to the kernel, which
+/// would wait by its own clock.
+fn polled(
+    memory: Memory,
+    address: u64,
+    wanted: &[(u64, OwnedFd, PollFlags)],
+    is_due: bool,
+) -> Option<Answer> {
+    let all = wanted.iter();
+    let all: Vec<_> = all
+        .map(|(place, descriptor, events)| (place, seen(descriptor, *events)))
+        .collect();
+    let ready = all.iter().filter(|(_, seen)| !seen.is_empty()).count();
+    if ready == 0 && !is_due {
+        return None;
     }
-    Some(ready)
+    for (place, seen) in all {
+        let there = address.wrapping_add(8 * place + 6);
+        memory.write(there, &seen.bits().to_ne_bytes())?;
+    }
+    i64::try_from(ready).ok().map(Answer::Value)
+}
+
+/// What has come of the events that are wanted of a descriptor.
+fn seen(descriptor: &OwnedFd, wanted: PollFlags) -> PollFlags {
+    let mut asked = [PollFd::new(descriptor.as_fd(), wanted)];
+    match poll(&mut asked, PollTimeout::ZERO) {
+        Ok(1..) => asked[0].revents().unwrap_or(PollFlags::empty()),
+        _ => PollFlags::empty(),
+    }
 }
 
 /// Takes the events of a set of `epoll` for a call, and how many those are.
@@ -204,8 +203,8 @@ fn taken(memory: Memory, address: u64, most: u64, set: &Epoll) -> Option<i64> {
 
 /// What a connection has come to. When the kernel would have given up, at the end of its repetitions, it says
 /// that nobody answered.
-fn connected(socket: &OwnedFd, is_ready: bool, is_due: bool) -> Option<Answer> {
-    if is_ready {
+fn connected(socket: &OwnedFd, is_due: bool) -> Option<Answer> {
+    if !seen(socket, PollFlags::POLLOUT).is_empty() {
         let error = nix::sys::socket::getsockopt(socket, nix::sys::socket::sockopt::SocketError);
         return Some(match error {
             Ok(0) => Answer::Value(0),

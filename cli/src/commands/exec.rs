@@ -150,8 +150,11 @@ async fn drilled(
         *kept.borrow_mut() = clock.map(Clock::keep).transpose()?;
         Ok(())
     });
-    // No time passes for what the command leaves behind.
+    // What the command leaves behind has no clock any more.
     let sender = sender.once_over(|| {
+        if kept.borrow().is_some() {
+            sandbox::end_all_others();
+        }
         let over = kept.borrow_mut().take().map(Kept::stop);
         *passed.borrow_mut() = over;
     });
