@@ -48,7 +48,7 @@ use nix::{
     },
 };
 
-use self::supervisor::{Enough, Supervisor};
+use self::supervisor::{Orders, Supervisor};
 use mxdrill::{lab::SharedTime, time::HumanDuration};
 
 /// The command by which this program is run to become another one whose clock is ours.
@@ -89,24 +89,18 @@ impl fmt::Display for Passed {
     }
 }
 
-/// The clock of a command that is to be started.
+/// A clock that is kept, for the commands that are started on it; it has to be stopped.
 pub(crate) struct Clock {
     time: SharedTime,
-    /// The two ends over which the command's process hands its listener over. The other one is inherited by it,
-    /// and closed here as soon as it has started.
-    ours: OwnedFd,
-    theirs: OwnedFd,
-}
-
-/// A clock that is kept; it has to be stopped.
-pub(crate) struct Kept {
-    /// Told when the command has ended: what it leaves behind is not waited for.
-    enough: Enough,
+    /// Inherited by every command that is started, which sends its listener over it, and closed there.
+    source: Option<OwnedFd>,
+    orders: Arc<Orders>,
     thread: JoinHandle<io::Result<Passed>>,
 }
 
 impl Clock {
-    /// A clock whose time has not begun.
+    /// A clock, on a thread of its own. Its time moves as soon as something was started on it and waits; that of the
+    /// lab only once it [begins](Self::begin).
     ///
     /// # Errors
     /// What the system does not allow.
@@ -118,10 +112,17 @@ impl Clock {
             SockFlag::SOCK_CLOEXEC,
         )?;
         fcntl(&theirs, FcntlArg::F_SETFD(FdFlag::empty()))?;
+        let (time, orders) = (SharedTime::default(), Arc::<Orders>::default());
+        let (moved, told) = (time.clone(), Arc::clone(&orders));
+        let keep = move || Supervisor::new(ours, moved, told)?.run();
+        let thread = thread::Builder::new()
+            .name("clock".to_owned())
+            .spawn(keep)?;
         Ok(Self {
-            time: SharedTime::default(),
-            ours,
-            theirs,
+            time,
+            source: Some(theirs),
+            orders,
+            thread,
         })
     }
 
@@ -132,46 +133,35 @@ impl Clock {
 
     /// The command that becomes this one, on this clock.
     pub(crate) fn command(&self, command: &[OsString]) -> Vec<OsString> {
-        let descriptor = self.theirs.as_raw_fd().to_string();
+        let descriptor = self.source.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+        let descriptor = descriptor.to_string();
         let detour = ["/proc/self/exe", CLOCKED, &descriptor, "--"].map(OsString::from);
         detour.into_iter().chain(command.iter().cloned()).collect()
     }
 
-    /// Keeps it, for the command that was started: time moves once that has begun.
-    ///
-    /// # Errors
-    /// When there is no thread.
-    pub(crate) fn keep(self) -> io::Result<Kept> {
-        let Self { time, ours, theirs } = self;
-        // With the last copy of it gone, an end of file says that the command did not come so far.
-        drop(theirs);
-        let enough = Enough::default();
-        let told = Arc::clone(&enough);
-        let keep = move || {
-            let listener = received(&ours)?;
-            Supervisor::new(listener, time)?.run(&told)
-        };
-        let thread = thread::Builder::new()
-            .name("clock".to_owned())
-            .spawn(keep)?;
-        Ok(Kept { enough, thread })
+    /// Lets the lab's time begin.
+    pub(crate) fn begin(&self) {
+        self.orders.begun.store(true, Ordering::Relaxed);
     }
-}
 
-impl Kept {
+    /// No command is started any more: when the last one has ended, so does the clock.
+    pub(crate) fn complete(&mut self) {
+        self.source = None;
+    }
+
     /// Stops the clock; what passed on it.
     ///
     /// # Errors
     /// Why it could not be kept.
     pub(crate) fn stop(self) -> io::Result<Passed> {
-        self.enough.store(true, Ordering::Relaxed);
+        self.orders.enough.store(true, Ordering::Relaxed);
         let passed = self.thread.join();
         passed.unwrap_or_else(|_| Err(io::Error::other("the thread that keeps the clock ended")))
     }
 }
 
-/// The listener that comes over a socket.
-fn received(from: &OwnedFd) -> io::Result<Listener> {
+/// The listener that comes over a socket; `None` where nobody is left who could send one.
+fn received(from: &OwnedFd) -> io::Result<Option<Listener>> {
     let mut octet = [0];
     let mut buffers = [IoSliceMut::new(&mut octet)];
     let mut space = cmsg_space!(RawFd);
@@ -181,8 +171,7 @@ fn received(from: &OwnedFd) -> io::Result<Listener> {
         ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
         _ => None,
     });
-    let number = descriptors.ok_or_else(|| io::Error::other("the command did not begin"))?;
-    Ok(Listener::from(mxdrill_notify::received(number)))
+    Ok(descriptors.map(|number| Listener::from(mxdrill_notify::received(number))))
 }
 
 /// Becomes a command, on the clock of who started this process and waits for the listener at this descriptor.

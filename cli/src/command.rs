@@ -17,13 +17,13 @@ use mxdrill::sender::{Sender, SenderContext};
 /// A command that sends the drill's messages, all that it cares to, and ends.
 pub(crate) struct ChildCommand<'a> {
     program: &'a [OsString],
-    started: Option<Started<'a>>,
-    over: Option<Box<dyn FnOnce() + 'a>>,
+    started: Option<Done<'a>>,
+    over: Option<Done<'a>>,
     ended: &'a mut Option<io::Result<ExitStatus>>,
 }
 
-/// What is done when the command has started.
-type Started<'a> = Box<dyn FnOnce() -> io::Result<()> + 'a>;
+/// What is done when the command has started, or ended.
+type Done<'a> = Box<dyn FnOnce() + 'a>;
 
 impl<'a> ChildCommand<'a> {
     /// A program with its arguments; how it ended is left in `ended`.
@@ -40,7 +40,7 @@ impl<'a> ChildCommand<'a> {
     }
 
     /// Does something when the command has started.
-    pub(crate) fn once_started(self, started: impl FnOnce() -> io::Result<()> + 'a) -> Self {
+    pub(crate) fn once_started(self, started: impl FnOnce() + 'a) -> Self {
         Self {
             started: Some(Box::new(started)),
             ..self
@@ -75,11 +75,13 @@ impl Sender for ChildCommand<'_> {
 /// whoever waits for such an end waits for it to be taken note of.
 async fn watched(
     mut command: process::Command,
-    started: Option<Started<'_>>,
+    started: Option<Done<'_>>,
 ) -> io::Result<ExitStatus> {
     let mut ended = signal(SignalKind::child())?;
     let mut child = command.spawn()?;
-    started.map_or(Ok(()), |started| started())?;
+    if let Some(started) = started {
+        started();
+    }
     let own = child.id();
     loop {
         tokio::select! {

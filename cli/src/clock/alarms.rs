@@ -6,11 +6,11 @@
 
 use std::{fs, io};
 
-use mxdrill_notify::{Answer, Call, Process};
+use mxdrill_notify::{Answer, Process};
 use nix::libc;
 
 use super::{
-    calls::{Handled, process_of},
+    calls::{Call, Handled, process_of},
     memory::{Memory, SECOND},
     supervisor::{Alarm, Supervisor},
 };

@@ -15,10 +15,12 @@
 
 use std::{
     fs, io,
+    ops::Deref,
     os::fd::{AsRawFd, OwnedFd},
+    rc::Rc,
 };
 
-use mxdrill_notify::{Answer, Call, Process};
+use mxdrill_notify::{Answer, Listener, Process};
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
@@ -39,6 +41,20 @@ use super::{
 const SYN_LIMIT: Nanos = 127 * SECOND;
 /// Descriptors that a call may wait for.
 const MOST_DESCRIPTORS: u64 = 4096;
+
+/// A call, and where it came.
+pub(super) struct Call {
+    pub(super) call: mxdrill_notify::Call,
+    pub(super) from: Rc<Listener>,
+}
+
+impl Deref for Call {
+    type Target = mxdrill_notify::Call;
+
+    fn deref(&self) -> &Self::Target {
+        &self.call
+    }
+}
 
 /// What is made of a call at once.
 pub(super) enum Handled {
@@ -120,9 +136,9 @@ impl Supervisor {
     }
 
     /// What a clock shows; each look is a little later than the one before.
-    fn read(&self, clock: u64) -> Nanos {
-        let time = self.time.now();
-        self.time.move_to(time + TICK);
+    fn read(&mut self, clock: u64) -> Nanos {
+        let time = self.elapsed();
+        self.move_to(time + TICK);
         self.clocks.start(clock) + super::supervisor::nanos(time)
     }
 

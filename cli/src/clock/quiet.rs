@@ -45,6 +45,8 @@ pub(super) struct Quiet {
     ended: BTreeMap<i32, Instant>,
     /// What the last look saw, if all slept.
     seen: Option<Sleepers>,
+    /// For how many nanoseconds the processor worked for each thread.
+    worked: BTreeMap<i32, u64>,
     connections: File,
     diagnostics: OwnedFd,
 }
@@ -60,6 +62,7 @@ impl Quiet {
             own: nix::unistd::gettid().as_raw(),
             ended: BTreeMap::new(),
             seen: None,
+            worked: BTreeMap::new(),
             connections: File::open("/proc/net/snmp")?,
             diagnostics: socket(
                 AddressFamily::Netlink,
@@ -93,6 +96,24 @@ impl Quiet {
             self.look_at(process, &mut all)?;
         }
         Some(all)
+    }
+
+    /// How long the processor worked for the threads that there are, and for those that were there when this was asked
+    /// before.
+    pub(super) fn computed(&mut self) -> Duration {
+        let processes = fs::read_dir("/proc").into_iter().flat_map(numbers);
+        for process in processes.collect::<Vec<_>>() {
+            let folder = fs::read_dir(format!("/proc/{process}/task"));
+            for thread in folder.into_iter().flat_map(numbers) {
+                let counts = fs::read_to_string(format!("/proc/{process}/task/{thread}/schedstat"));
+                let counts = counts.unwrap_or_default();
+                let worked = counts.split(' ').next().and_then(|one| one.parse().ok());
+                if let Some(worked) = worked.filter(|_| thread != self.own) {
+                    self.worked.insert(thread, worked);
+                }
+            }
+        }
+        Duration::from_nanos(self.worked.values().sum())
     }
 
     fn look_at(&mut self, process: i32, all: &mut Sleepers) -> Option<()> {

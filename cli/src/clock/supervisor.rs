@@ -14,7 +14,8 @@
 use std::{
     collections::BTreeSet,
     io,
-    os::fd::AsFd,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,7 +23,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use mxdrill_notify::{Answer, Call, Listener, Process};
+use mxdrill_notify::{Answer, Listener, Process};
 use nix::{
     libc,
     poll::{PollFd, PollFlags, ppoll},
@@ -32,6 +33,7 @@ use nix::{
 
 use super::{
     Passed,
+    calls::Call,
     memory::{Nanos, SECOND},
     quiet::Quiet,
     vdso::Vdso,
@@ -39,18 +41,31 @@ use super::{
 };
 use mxdrill::lab::SharedTime;
 
-/// How long something may compute before time runs with it.
+/// How long something may compute before time runs with it: so long by the processor's count, that is, and not
+/// because others have the machine.
 const BUSY: Duration = Duration::from_secs(2);
+/// How often the processor's count is asked for.
+const COUNTED: Duration = Duration::from_millis(50);
+/// How long nothing may be quiet before time runs, whatever was computed.
+const STUCK: Duration = Duration::from_secs(60);
 /// How long a round waits for calls.
 const ROUND: Duration = Duration::from_micros(50);
+/// How long it does where nobody waits for a moment: the lab may begin to, which is not told.
+const IDLE_ROUND: Duration = Duration::from_millis(1);
 /// How far a reading moves the clock: two of them are never the same.
 pub(super) const TICK: Duration = Duration::from_micros(1);
 
 /// What is supervised, and by which clocks.
 pub(super) struct Supervisor {
-    pub(super) listener: Listener,
+    /// Where the listeners of what is started come from; `None` when nobody is left who could send one.
+    source: Option<OwnedFd>,
+    /// Where calls come, of each command that was started and of all that it starts.
+    listeners: Vec<Rc<Listener>>,
     /// What the lab reads, too.
     pub(super) time: SharedTime,
+    /// How much time passed before the lab's began.
+    before: Duration,
+    orders: Arc<Orders>,
     pub(super) clocks: Clocks,
     pub(super) vdso: Vdso,
     /// Calls that wait, in no order.
@@ -60,8 +75,12 @@ pub(super) struct Supervisor {
     /// What rings when its time has come.
     pub(super) alarms: Vec<Alarm>,
     quiet: Quiet,
+    /// Whether nobody waited for a moment when last all was quiet.
+    is_idle: bool,
     /// Since when time runs, and where it was then.
     running: Option<(Instant, Duration)>,
+    /// When it was last looked what was computed, and how much that was to begin with.
+    busy: Option<(Instant, Duration)>,
     pub(super) passed: Passed,
     /// What is not exact, or was refused; each thing once.
     pub(super) said: BTreeSet<String>,
@@ -122,18 +141,24 @@ impl Clocks {
 }
 
 impl Supervisor {
-    /// Takes over the clock of the processes whose calls come here, on the thread that this is called on.
-    pub(super) fn new(listener: Listener, time: SharedTime) -> io::Result<Self> {
+    /// Takes over the clock of the processes whose listeners come over a socket, on the thread that this is called
+    /// on.
+    pub(super) fn new(source: OwnedFd, time: SharedTime, orders: Arc<Orders>) -> io::Result<Self> {
         Ok(Self {
-            listener,
+            source: Some(source),
+            listeners: Vec::new(),
             time,
+            before: Duration::ZERO,
+            orders,
             clocks: Clocks::now()?,
             vdso: Vdso::of_this_process()?,
             held: Vec::new(),
             broken: Vec::new(),
             alarms: Vec::new(),
             quiet: Quiet::new()?,
+            is_idle: false,
             running: None,
+            busy: None,
             passed: Passed::default(),
             said: BTreeSet::new(),
             failed: None,
@@ -141,11 +166,12 @@ impl Supervisor {
     }
 
     /// Supervises until nobody is left, or somebody says that it is enough.
-    pub(super) fn run(mut self, enough: &AtomicBool) -> io::Result<Passed> {
+    pub(super) fn run(mut self) -> io::Result<Passed> {
         let begun = Instant::now();
         let mut last = Instant::now();
-        while !enough.load(Ordering::Relaxed) {
-            if !self.came()? {
+        while !self.orders.enough.load(Ordering::Relaxed) {
+            self.came()?;
+            if self.source.is_none() && self.listeners.is_empty() {
                 break;
             }
             if let Some(error) = self.failed.take() {
@@ -174,8 +200,9 @@ impl Supervisor {
                 continue;
             }
             self.running = None;
-            if self.leap() {
-                last = Instant::now();
+            last = Instant::now();
+            self.is_idle = !self.leap();
+            if !self.is_idle {
                 self.quiet.forget();
             }
         }
@@ -185,57 +212,105 @@ impl Supervisor {
         Ok(self.passed)
     }
 
-    /// Now, on the monotonic clock of the processes.
-    pub(super) fn now(&self) -> Nanos {
-        self.clocks.monotonic + nanos(self.time.now())
+    /// How much time has passed on the clock of the processes.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.before + self.time.now()
     }
 
-    /// Waits a moment for calls, or for what calls wait for. `false` when nobody is left who could call.
-    fn came(&self) -> io::Result<bool> {
-        let mut asked = vec![PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
+    /// Now, on the monotonic clock of the processes.
+    pub(super) fn now(&self) -> Nanos {
+        self.clocks.monotonic + nanos(self.elapsed())
+    }
+
+    /// Makes it so late on the clock of the processes. The lab's time goes along, once it has begun.
+    pub(super) fn move_to(&mut self, elapsed: Duration) {
+        if self.orders.begun.load(Ordering::Relaxed) {
+            self.time.move_to(elapsed.saturating_sub(self.before));
+        } else {
+            self.before = self.before.max(elapsed);
+        }
+    }
+
+    /// Waits a moment for calls, or for what calls wait for; takes in who has been started, and forgets who has
+    /// ended.
+    fn came(&mut self) -> io::Result<()> {
+        let sources = self.source.iter().map(AsFd::as_fd);
+        let listeners = self.listeners.iter().map(|one| one.as_fd());
+        let asked = sources.chain(listeners);
+        let mut asked: Vec<PollFd> = asked
+            .map(|one| PollFd::new(one, PollFlags::POLLIN))
+            .collect();
         for wait in &self.held {
             let wanted = wait.descriptors().into_iter();
             asked.extend(wanted.map(|(one, events)| PollFd::new(one, events)));
         }
-        match ppoll(&mut asked, Some(TimeSpec::from_duration(ROUND)), None) {
+        let round = if std::mem::take(&mut self.is_idle) {
+            IDLE_ROUND
+        } else {
+            ROUND
+        };
+        match ppoll(&mut asked, Some(TimeSpec::from_duration(round)), None) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let seen = asked[0].revents().unwrap_or(PollFlags::empty());
-        Ok(seen.contains(PollFlags::POLLIN) || !seen.contains(PollFlags::POLLHUP))
+        let seen = |one: &PollFd| one.revents().unwrap_or(PollFlags::empty());
+        let mut seen = asked.iter().map(seen);
+        let source = self.source.as_ref().and_then(|_| seen.next());
+        let over = |seen: PollFlags| {
+            seen.contains(PollFlags::POLLHUP) && !seen.contains(PollFlags::POLLIN)
+        };
+        let ended: Vec<bool> = seen.take(self.listeners.len()).map(over).collect();
+        drop(asked);
+        let mut ended = ended.into_iter();
+        self.listeners.retain(|_| !ended.next().unwrap_or(false));
+        if source.is_some_and(|seen| !seen.is_empty()) {
+            self.take_in()?;
+        }
+        Ok(())
+    }
+
+    /// Takes in a listener that has come.
+    fn take_in(&mut self) -> io::Result<()> {
+        let Some(source) = &self.source else {
+            return Ok(());
+        };
+        match super::received(source)? {
+            Some(listener) => self.listeners.push(Rc::new(listener)),
+            None => self.source = None,
+        }
+        Ok(())
     }
 
     /// Answers or holds the calls that are there; whether there was any.
     fn calls(&mut self) -> io::Result<bool> {
         let mut any = false;
-        while self.has_call()? {
-            if let Some(call) = self.listener.receive()? {
-                self.passed.calls += 1;
-                self.call(call)?;
+        for listener in self.listeners.clone() {
+            while has_call(listener.as_fd())? {
+                if let Some(call) = listener.receive()? {
+                    self.passed.calls += 1;
+                    let from = Rc::clone(&listener);
+                    self.call(Call { call, from })?;
+                }
+                any = true;
             }
-            any = true;
         }
         Ok(any)
     }
 
+    /// Whether a call has come, or somebody who may make one.
     fn has_call(&self) -> io::Result<bool> {
-        let mut asked = [PollFd::new(self.listener.as_fd(), PollFlags::POLLIN)];
-        // A signal would end it before it has looked.
-        while let Err(error) = ppoll(
-            &mut asked,
-            Some(TimeSpec::from_duration(Duration::ZERO)),
-            None,
-        ) {
-            if error != nix::Error::EINTR {
-                return Err(error.into());
+        let sources = self.source.iter().map(AsFd::as_fd);
+        let listeners = self.listeners.iter().map(|one| one.as_fd());
+        for one in sources.chain(listeners) {
+            if has_call(one)? {
+                return Ok(true);
             }
         }
-        let seen = asked[0].revents().unwrap_or(PollFlags::empty());
-        Ok(seen.intersects(PollFlags::POLLIN | PollFlags::POLLERR))
+        Ok(false)
     }
 
     pub(super) fn answer(&self, call: &Call, answer: Answer) -> io::Result<()> {
-        self.listener.answer(call.id, answer)
+        call.from.answer(call.id, answer)
     }
 
     /// Looks at every call that is held; whether one was answered or has gone away.
@@ -243,7 +318,7 @@ impl Supervisor {
         let now = self.now();
         let mut any = false;
         for wait in std::mem::take(&mut self.held) {
-            if !self.listener.is_waiting(wait.call.id) {
+            if !wait.call.from.is_waiting(wait.call.id) {
                 self.break_off(wait);
                 any = true;
                 continue;
@@ -262,8 +337,8 @@ impl Supervisor {
     /// Answers a call that was held.
     pub(super) fn finish(&self, wait: Wait, answer: Answer) -> io::Result<()> {
         // The duplicates go first: another process's end of a connection must not outlive its own.
-        let call = wait.call;
-        drop(wait);
+        let Wait { call, kind, .. } = wait;
+        drop(kind);
         self.answer(&call, answer)
     }
 
@@ -307,13 +382,17 @@ impl Supervisor {
         let held = self.held.iter().map(|wait| wait.due);
         let alarms = self.alarms.iter().map(|alarm| alarm.due);
         let theirs = held.chain(alarms).map(|due| self.since_start(due));
-        let Some(next) = theirs.chain(self.time.next()).min() else {
+        // Before its time begins the lab waits for nothing.
+        let is_begun = self.orders.begun.load(Ordering::Relaxed);
+        let labs = self.time.next().filter(|_| is_begun);
+        let labs = labs.map(|moment| moment.saturating_add(self.before));
+        let Some(next) = theirs.chain(labs).min() else {
             return false;
         };
-        if next <= self.time.now() {
+        if next <= self.elapsed() {
             return false;
         }
-        self.time.move_to(next);
+        self.move_to(next);
         self.passed.leaps += 1;
         true
     }
@@ -324,16 +403,30 @@ impl Supervisor {
         Duration::from_nanos(nanos)
     }
 
-    /// Lets time run where nothing was quiet for long.
-    fn run_along(&mut self, last_leap: Instant) {
-        let since = last_leap.elapsed();
+    /// Lets time run where something has computed for long since all was quiet.
+    fn run_along(&mut self, last_quiet: Instant) {
+        let since = last_quiet.elapsed();
         if since < BUSY {
+            self.busy = None;
             return;
+        }
+        if self.running.is_none() {
+            let (looked, begun) = self
+                .busy
+                .get_or_insert_with(|| (Instant::now(), self.quiet.computed()));
+            if looked.elapsed() < COUNTED && since < STUCK {
+                return;
+            }
+            *looked = Instant::now();
+            let computed = self.quiet.computed().saturating_sub(*begun);
+            if computed < BUSY && since < STUCK {
+                return;
+            }
         }
         let (from, at) = *self
             .running
-            .get_or_insert_with(|| (Instant::now(), self.time.now()));
-        self.time.move_to(at + from.elapsed());
+            .get_or_insert_with(|| (Instant::now(), self.before + self.time.now()));
+        self.move_to(at + from.elapsed());
         let note = "something computed for more than two seconds: time ran with it, and moments are not exact";
         self.said.insert(note.to_owned());
     }
@@ -344,5 +437,25 @@ pub(super) fn nanos(duration: Duration) -> Nanos {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// Supervises on a thread of its own, until it is told that it is enough.
-pub(super) type Enough = Arc<AtomicBool>;
+/// What a supervisor is told from outside.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    /// That the lab's time begins.
+    pub(super) begun: AtomicBool,
+    /// That it is enough.
+    pub(super) enough: AtomicBool,
+}
+
+/// Whether there is something to be read from a descriptor.
+fn has_call(from: BorrowedFd<'_>) -> io::Result<bool> {
+    let mut asked = [PollFd::new(from, PollFlags::POLLIN)];
+    let at_once = TimeSpec::from_duration(Duration::ZERO);
+    // A signal would end it before it has looked.
+    while let Err(error) = ppoll(&mut asked, Some(at_once), None) {
+        if error != nix::Error::EINTR {
+            return Err(error.into());
+        }
+    }
+    let seen = asked[0].revents().unwrap_or(PollFlags::empty());
+    Ok(seen.intersects(PollFlags::POLLIN | PollFlags::POLLERR))
+}

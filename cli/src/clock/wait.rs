@@ -10,14 +10,17 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use mxdrill_notify::{Answer, Call};
+use mxdrill_notify::Answer;
 use nix::{
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::epoll::{Epoll, EpollEvent, EpollTimeout},
 };
 
-use super::memory::{Memory, Nanos};
+use super::{
+    calls::Call,
+    memory::{Memory, Nanos},
+};
 
 /// A call that is held.
 pub(super) struct Wait {

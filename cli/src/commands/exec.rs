@@ -23,7 +23,7 @@ use super::{
     say, scenario_files,
 };
 use crate::{
-    clock::{Clock, Kept, Passed},
+    clock::{Clock, Passed},
     command::ChildCommand,
     report::{DrillEnd, DrillReport, Json, Report, Style, TextReport},
     sandbox::{self, Ids, host, resolver_files},
@@ -141,21 +141,23 @@ async fn drilled(
         super::up::write_authority(&lab, file)?;
     }
     let mut follower = Follower::default();
-    let (kept, passed) = (RefCell::new(None), RefCell::new(None));
     let (limit, sender_kind) = match clock {
         Some(_) => (VIRTUAL_LIMIT, SenderKind::ClockedCommand),
         None => (LIMIT, SenderKind::Command),
     };
+    let (kept, passed) = (RefCell::new(clock), RefCell::new(None));
     let sender = ChildCommand::new(&command, ended).once_started(|| {
-        *kept.borrow_mut() = clock.map(Clock::keep).transpose()?;
-        Ok(())
+        if let Some(clock) = &mut *kept.borrow_mut() {
+            clock.begin();
+            clock.complete();
+        }
     });
     // What the command leaves behind has no clock any more.
     let sender = sender.once_over(|| {
         if kept.borrow().is_some() {
             sandbox::end_all_others();
         }
-        let over = kept.borrow_mut().take().map(Kept::stop);
+        let over = kept.borrow_mut().take().map(Clock::stop);
         *passed.borrow_mut() = over;
     });
     let run = drill::conduct(&lab, sender, args.seed, limit, sender_kind);
