@@ -44,7 +44,7 @@ use rand::Rng;
 use self::resolver::Lookups;
 pub use self::{
     flaw::{Control, Flaw},
-    reference::Reference,
+    reference::{Moments, Reference},
     resolver::LookupResult,
 };
 use crate::{
@@ -156,6 +156,11 @@ impl SenderContext {
     pub fn next_at(&self) -> Option<Moment> {
         let index = self.order.get(self.next)?;
         Some(self.state.scenario.messages[*index].at)
+    }
+
+    /// Waits until a moment of the drill's clock.
+    pub async fn until(&self, moment: Moment) {
+        self.state.clock.sleep_until(moment).await;
     }
 
     /// The messages handed out so far, in the order in which they were.

@@ -67,6 +67,8 @@ pub(crate) struct Passed {
     pub(crate) held: u64,
     /// Calls that were answered.
     pub(crate) calls: u64,
+    /// Whether time ran by itself for a while, because something computed for long.
+    pub(crate) ran_along: bool,
     /// What is not exact about it, and what was refused.
     notes: Vec<String>,
 }

@@ -6,13 +6,14 @@
 //!
 //! One run goes like this:
 //!
-//! 1. [`eligibility`] lets the reference sender play the drill, to see what a server must have for it and
-//!    whether real time can carry it.
+//! 1. [`eligibility`] lets the reference sender play the drill, to see what a server must have for it and, where
+//!    there is no virtual time, whether real time can carry it.
 //! 2. [`isolated_run`] makes a network, a process and a root folder for the drill ([`crate::sandbox`]), and
-//!    starts the lab in it.
-//! 3. [`driver`] runs the adapter's scripts: configure, start, then submissions and passes as the
-//!    drill's schedule has them.
-//! 4. The log is judged as that of a mail server: what it returns is seen, what it keeps is not.
+//!    starts the lab in it, on one clock with the server ([`crate::clock`]).
+//! 3. [`driver`] runs the adapter's scripts ([`scripts`]): configure, start, then submissions at the drill's
+//!    moments. When the server tries again is its own affair.
+//! 4. The log is judged as that of a mail server: what it returns is seen, what it keeps is not. Its moments are
+//!    allowed for ([`own_moments`]).
 //! 5. [`suite`] plays again what did not pass and what chance has a part in, and [`matrix`] grades
 //!    it.
 //!
@@ -23,9 +24,12 @@ pub(crate) mod driver;
 pub(crate) mod eligibility;
 pub(crate) mod isolated_run;
 pub(crate) mod matrix;
+mod own_moments;
 pub(crate) mod packages;
 pub(crate) mod run_error;
 pub(crate) mod scenario_ref;
+mod scripts;
+mod submission;
 pub(crate) mod suite;
 
 pub(crate) use self::adapter::Adapter;

@@ -28,6 +28,7 @@ use super::{
     flaw::stray_candidates,
     mta_sts_cache::PolicyCache,
     queue_entry::QueueEntry,
+    reference::Moments,
     report,
     resolver::Lookups,
     smtp_client::{self, AttemptReport, Envelope, Reason, RecipientResult},
@@ -55,6 +56,8 @@ pub(super) struct DeliveryAgent {
     pub(super) settings: SenderSettings,
     /// The mistake that this sender makes; `None` for one that does everything right.
     pub(super) flaw: Option<Flaw>,
+    /// When each message is tried, in place of the scenario's intervals.
+    pub(super) moments: Option<Arc<Moments>>,
     /// The drill's seed, from which each entry has a stream of random numbers of its own.
     pub(super) seed: u64,
     /// Lookups with a cache, if the scenario's sender has one.
@@ -76,11 +79,16 @@ struct Candidates {
 }
 
 impl DeliveryAgent {
-    pub(super) fn new(context: &SenderContext, flaw: Option<Flaw>) -> Self {
+    pub(super) fn new(
+        context: &SenderContext,
+        flaw: Option<Flaw>,
+        moments: Option<Arc<Moments>>,
+    ) -> Self {
         let settings = context.scenario().sender.clone();
         Self {
             state: Arc::clone(&context.state),
             flaw,
+            moments,
             seed: context.seed(),
             lookups: Lookups::new(Arc::clone(&context.state), settings.cache).flawed(flaw),
             settings,

@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     lab::network::{self, MAX_SESSIONS},
-    mail::{Mailbox, Message},
+    mail::{Mailbox, Message, MessageId},
     name::{Domain, SENDER_DOMAIN},
     reply::Status,
     scenario::Scenario,
@@ -55,11 +55,26 @@ const MAX_PASSES_ON_SOCKETS: usize = 64;
 /// let right = Reference::default();
 /// let wrong = Reference::with_flaw(Flaw::HighestFirst);
 /// ```
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Reference {
     /// `None` for a sender that does everything right.
     flaw: Option<Flaw>,
+    /// When it tries each message, in place of the scenario's intervals.
+    moments: Option<Arc<Moments>>,
 }
+
+/// When a sender tried messages: what another one did, for [`Reference::at_moments`] to do at the same moments.
+#[derive(Debug, Clone, Default)]
+pub struct Moments {
+    /// When passes over the candidates of each message began, in order. The first one is at the message's own
+    /// moment, whatever is here.
+    pub passes: BTreeMap<MessageId, Vec<Moment>>,
+    /// When each message was given up because its time was over; others are kept.
+    pub given_up: BTreeMap<MessageId, Moment>,
+}
+
+/// Later than every moment.
+const NEVER: Moment = Moment(Duration::MAX);
 
 /// How long [`Flaw::GivesUpAfterADay`] keeps a message; a shorter time in the scenario still
 /// counts.
@@ -68,13 +83,25 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 impl Reference {
     /// A sender with a flaw.
     pub fn with_flaw(flaw: Flaw) -> Self {
-        Self { flaw: Some(flaw) }
+        Self {
+            flaw: Some(flaw),
+            moments: None,
+        }
+    }
+
+    /// The same sender, but with passes at these moments and not at the scenario's: what a sender with a schedule of
+    /// its own can be held against.
+    pub fn at_moments(self, moments: Moments) -> Self {
+        Self {
+            moments: Some(Arc::new(moments)),
+            ..self
+        }
     }
 }
 
 impl Sender for Reference {
     async fn send(self, mut context: SenderContext) {
-        let agent = DeliveryAgent::new(&context, self.flaw);
+        let agent = DeliveryAgent::new(&context, self.flaw, self.moments);
         let most = if agent.state.network.has_sockets() {
             MAX_PASSES_ON_SOCKETS
         } else {
@@ -232,7 +259,10 @@ impl DeliveryAgent {
             Some(Flaw::GivesUpAfterADay) => A_DAY.min(self.settings.expire),
             _ => self.settings.expire,
         };
-        let deadline = given.after(patience);
+        let deadline = match self.moments_of(entry) {
+            Some(moments) => *moments.given_up.get(&entry.message.id).unwrap_or(&NEVER),
+            None => given.after(patience),
+        };
         if entry.pass == 0 {
             let received = entry.message.received;
             if received >= self.settings.max_hops {
@@ -265,7 +295,7 @@ impl DeliveryAgent {
             self.fail_rest(entry, reason);
             return None;
         }
-        let next = self.state.clock.now().after(self.interval(entry.pass));
+        let next = self.next_pass(entry);
         let wake = next.min(deadline);
         // A drill in which a message shall be left queued says after how many attempts it has seen
         // enough. A pass without any attempt would repeat for ever, so it counts as enough.
@@ -273,7 +303,23 @@ impl DeliveryAgent {
         let left = entry.message.leave.is_some_and(|leave| {
             wake > leave.after && (fruitless || entry.attempts >= leave.attempts)
         });
-        (!left && !is_past_stop(wake)).then_some(wake)
+        (!left && !is_past_stop(wake) && wake != NEVER).then_some(wake)
+    }
+
+    /// The moments that are given for an entry: notifications have none.
+    fn moments_of(&self, entry: &QueueEntry) -> Option<&Moments> {
+        self.moments.as_deref().filter(|_| !entry.is_notification)
+    }
+
+    /// When the next pass of an entry begins.
+    fn next_pass(&self, entry: &QueueEntry) -> Moment {
+        let now = self.state.clock.now();
+        let Some(moments) = self.moments_of(entry) else {
+            return now.after(self.interval(entry.pass));
+        };
+        let passes = moments.passes.get(&entry.message.id);
+        let mut later = passes.into_iter().flatten().filter(|at| **at > now);
+        *later.next().unwrap_or(&NEVER)
     }
 
     /// How long to wait after a pass, from the scenario's `retry`; the last interval repeats. RFC

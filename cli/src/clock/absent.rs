@@ -5,7 +5,10 @@ use std::{convert::Infallible, ffi::OsString, fmt, io};
 use mxdrill::lab::SharedTime;
 
 /// What came of a stretch of virtual time: nothing does.
-pub(crate) struct Passed(Infallible);
+pub(crate) struct Passed {
+    never: Infallible,
+    pub(crate) ran_along: bool,
+}
 
 /// The clock of a command, which cannot be had.
 pub(crate) struct Clock(Infallible);
@@ -41,13 +44,13 @@ impl Clock {
 
 impl Passed {
     pub(crate) fn notes(self) -> Vec<String> {
-        match self.0 {}
+        match self.never {}
     }
 }
 
 impl fmt::Display for Passed {
     fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {}
+        match self.never {}
     }
 }
 

@@ -427,6 +427,7 @@ impl Supervisor {
             .running
             .get_or_insert_with(|| (Instant::now(), self.before + self.time.now()));
         self.move_to(at + from.elapsed());
+        self.passed.ran_along = true;
         let note = "something computed for more than two seconds: time ran with it, and moments are not exact";
         self.said.insert(note.to_owned());
     }

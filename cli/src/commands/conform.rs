@@ -24,7 +24,8 @@ use super::{
 use crate::{
     conform::{
         Adapter,
-        isolated_run::ScenarioSource,
+        eligibility::Pace,
+        isolated_run::{self, ScenarioSource},
         matrix::{Grade, Matrix},
         packages,
         suite::{Subject, Suite},
@@ -72,6 +73,7 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
         },
         jobs: args.jobs.unwrap_or_else(usual_jobs),
         seed: args.seed,
+        pace: pace(args),
         logs: args.logs.clone(),
         servers,
         scenarios,
@@ -110,6 +112,20 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
     }
     write(&matrix, args.format, &mut anstream::stdout())?;
     Ok(outcome(&matrix))
+}
+
+/// How time passes: virtual where the machine can, unless the user wants it real.
+pub(crate) fn pace(args: &ConformArgs) -> Pace {
+    if args.real_time {
+        return Pace::Real;
+    }
+    let Err(why) = isolated_run::try_virtual_time() else {
+        return Pace::Virtual;
+    };
+    say::err(format_args!(
+        "mxdrill: time is real here, and drills that take longer are unfit: {why}"
+    ));
+    Pace::Real
 }
 
 /// How many drills are played at once, unless the user says so.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     conform::{
-        eligibility::Eligibility,
+        eligibility::{Eligibility, Pace},
         isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
         matrix::Counted,
         suite::{ROUNDS, keep},
@@ -39,6 +39,7 @@ struct ControlDrill {
     scenario: Arc<Scenario>,
     flaw: Option<Flaw>,
     fit: Eligibility,
+    pace: Pace,
 }
 
 /// What was wrong with it: the claims, and the rules that were broken.
@@ -62,10 +63,11 @@ pub(crate) fn control(args: &ConformArgs) -> io::Result<CommandOutcome> {
     let loaded = scenario_files::load(&[], None, Reach::Folder)?;
     let suite: Vec<Arc<Scenario>> = loaded.into_iter().filter_map(Result::ok).collect();
     let wanted = |scenario: &&Arc<Scenario>| filter.is_none_or(|part| scenario.path.contains(part));
+    let pace = conform::pace(args);
     let mut controls: Vec<ControlDrill> = suite
         .iter()
         .filter(wanted)
-        .filter_map(|scenario| ControlDrill::new(scenario, None))
+        .filter_map(|scenario| ControlDrill::new(scenario, None, pace))
         .collect();
     if controls.is_empty() {
         let filter = filter.unwrap_or_default();
@@ -75,7 +77,7 @@ pub(crate) fn control(args: &ConformArgs) -> io::Result<CommandOutcome> {
     for flaw in Flaw::ALL {
         let path = format!("scenarios/{}.toml", flaw.control().drill);
         let shown = suite.iter().find(|scenario| scenario.path == path);
-        let shown = shown.and_then(|scenario| ControlDrill::new(scenario, Some(flaw)));
+        let shown = shown.and_then(|scenario| ControlDrill::new(scenario, Some(flaw), pace));
         controls.push(shown.ok_or_else(|| io::Error::other(format!("found no drill {path}")))?);
     }
     let jobs = args.jobs.unwrap_or_else(conform::usual_jobs);
@@ -100,13 +102,14 @@ fn alone(args: &ConformArgs) -> io::Result<()> {
 impl ControlDrill {
     /// A drill for a sender. `None` if it can be played neither in a private network nor on the
     /// memory network.
-    fn new(scenario: &Arc<Scenario>, flaw: Option<Flaw>) -> Option<Self> {
-        let fit = Eligibility::of(scenario);
+    fn new(scenario: &Arc<Scenario>, flaw: Option<Flaw>, pace: Pace) -> Option<Self> {
+        let fit = Eligibility::of(scenario, pace);
         let is_possible = drill::obstacle(scenario, NetworkKind::Memory).is_none();
         (fit.obstacle.is_none() || is_possible).then(|| Self {
             scenario: Arc::clone(scenario),
             flaw,
             fit,
+            pace,
         })
     }
 
@@ -158,6 +161,7 @@ impl ControlDrill {
             },
             scenario: PathBuf::from(&self.scenario.path),
             from: ScenarioSource::Mxdrill,
+            pace: self.pace,
             seed: self.scenario.seed.wrapping_add(round as u64),
         };
         let cell = isolated_run::play(&job)?;

@@ -73,7 +73,7 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
     );
     let host = SendersHost::of(&scenario);
     sandbox::begin(lifeline, &host.name())?;
-    resolver_files::cover(&host)?;
+    resolver_files::cover(&host, !args.virtual_time)?;
     let log = args.log.as_deref().map(output::create).transpose()?;
     let begun = Instant::now();
     let runtime = crate::runtime::of_this_thread()?;

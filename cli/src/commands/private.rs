@@ -120,6 +120,9 @@ pub(crate) struct ConformArgs {
     /// Write the log of every run to a file of its own in this folder, for `mxdrill judge`.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) logs: Option<PathBuf>,
+    /// Let time pass as everywhere, and leave out drills that take longer than two seconds.
+    #[arg(long)]
+    pub(crate) real_time: bool,
     /// A line for every drill as it ends.
     #[arg(long, short)]
     pub(crate) verbose: bool,

@@ -48,14 +48,11 @@ pub(crate) struct Adapter {
     /// content with root.
     #[serde(default)]
     pub(crate) runs_as: Option<String>,
-    /// Why its clock does not run as ours does: what it does too soon by that is not held against it.
-    #[serde(default)]
-    pub(crate) bent_clock: Option<String>,
     /// Prints the version, and nothing else.
     pub(crate) version: String,
     /// Writes the configuration, once for each drill.
     pub(crate) configure: String,
-    /// Starts what runs in the background, and ends once mail can be handed over.
+    /// Starts what runs in the background, by its own schedule, and ends once mail can be handed over.
     #[serde(default)]
     pub(crate) start: Option<String>,
     /// Hands over the message in the file `$MESSAGE`.
@@ -64,16 +61,8 @@ pub(crate) struct Adapter {
     /// The address and port at which it accepts mail by SMTP, where there is no `submit`.
     #[serde(default)]
     pub(crate) submit_smtp: Option<String>,
-    /// Succeeds when no delivery is under way; without it, submission and flush end with the pass.
-    #[serde(default)]
-    pub(crate) idle: Option<String>,
-    /// Begins a pass over all that is queued.
-    pub(crate) flush: String,
     /// Prints something for each message in the queue, and nothing if it is empty.
     pub(crate) queued: String,
-    /// Makes what is queued too old, for the next flush to return.
-    #[serde(default)]
-    pub(crate) expire: Option<String>,
     /// What in the configuration decides about routing, for readers of the results.
     #[serde(default)]
     pub(crate) settings: Vec<String>,
@@ -268,7 +257,7 @@ mod tests {
     /// The text of an adapter with this home, and what follows it.
     fn text(home: &str, more: &str) -> String {
         format!(
-            "name = 'x'\nhome = {home}\nversion = 'v'\nconfigure = 'c'\nsubmit = 's'\nflush = 'f'\nqueued = 'q'\n{more}"
+            "name = 'x'\nhome = {home}\nversion = 'v'\nconfigure = 'c'\nsubmit = 's'\nqueued = 'q'\n{more}"
         )
     }
 
@@ -292,13 +281,13 @@ mod tests {
         let told = told.to_string();
         let told: Vec<&str> = told.lines().collect();
         assert!(
-            told[0].starts_with("my/x.toml:8:29: found \"tls/requird_*\", expected the beginning"),
+            told[0].starts_with("my/x.toml:7:29: found \"tls/requird_*\", expected the beginning"),
             "{told:?}"
         );
         assert_eq!(
             told[1..],
             [
-                "my/x.toml:10:1: found \"rfc5321/hundred_exchanger\", expected the name of a bundled scenario; did you mean \"rfc5321/hundred_exchangers\"?"
+                "my/x.toml:9:1: found \"rfc5321/hundred_exchanger\", expected the name of a bundled scenario; did you mean \"rfc5321/hundred_exchangers\"?"
             ]
         );
     }

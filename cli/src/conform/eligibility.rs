@@ -1,7 +1,7 @@
 //! Which drills a mail server can be put through, and what of them can be held against it.
 //!
-//! A drill written for virtual time and a sender that can be set at will is cut to what a real server
-//! in real time can show; what is left out is said with its reason.
+//! A drill is written for a sender that can be set at will. What of it a real server cannot show is left out, and
+//! said with its reason; without virtual time, so is all that takes long.
 
 use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
@@ -11,22 +11,32 @@ use serde::{Deserialize, Serialize};
 use super::Adapter;
 use mxdrill::{
     drill::{self, Run},
-    event::EventKind,
-    fault::{Effect, Failure, Host, QueryEffect},
+    event::{EventKind, silenced},
+    fault::Host,
     lab::NetworkKind,
     name::Domain,
     observe::Attempt,
-    outcome::{AttemptResult, Outcome},
-    scenario::{Scenario, Share, TlsPolicy, Total},
+    outcome::Outcome,
+    scenario::{Scenario, SenderSettings, Share, TlsPolicy, Total},
     sender::Reference,
-    time::{HumanDuration, Moment},
+    time::Moment,
+    verdict::{SenderKind, judge},
     zone::Zone,
 };
 
-/// The longest delay of a drill that is waited for in real time; a longer one needs virtual time.
+/// The longest drill that is played in real time.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The most passes over the queue in one drill: each costs real time.
-pub(crate) const MOST_PASSES: usize = 12;
+
+/// How time passes in a drill with a mail server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Pace {
+    /// It stands still while anything runs, and leaps when all wait.
+    Virtual,
+    /// As everywhere.
+    Real,
+}
+
 /// Something that a drill may need and a mail server may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -47,12 +57,8 @@ pub(crate) enum Feature {
     Ipv6,
     /// Names in a list of exchangers that are its own.
     OwnNames,
-    /// Giving a message up when its time is over, at a moment that a drill can choose.
-    Expire,
-    /// Waits that are short enough for a drill.
-    Timeouts,
-    /// Waits for queries without an answer that are short enough for a drill.
-    LostQueries,
+    /// Giving a message up when its time is over, which a drill can choose.
+    Lifetime,
     /// Messages from the null reverse-path, handed over from outside.
     NullSender,
     /// Addresses and domains beyond ASCII.
@@ -72,9 +78,7 @@ impl fmt::Display for Feature {
             Self::Requiretls => "REQUIRETLS",
             Self::Ipv6 => "IPv6",
             Self::OwnNames => "names of its own in a list of exchangers",
-            Self::Expire => "a queue lifetime that a drill can end",
-            Self::Timeouts => "timeouts that are short enough for a drill",
-            Self::LostQueries => "lost queries that are soon given up",
+            Self::Lifetime => "a queue lifetime that can be set",
             Self::NullSender => "messages from the null reverse-path",
             Self::Utf8 => "addresses beyond ASCII",
             Self::Received => "messages with Received fields",
@@ -95,19 +99,22 @@ pub(crate) struct Eligibility {
     /// What the server must have for it, in a fixed order: the first that is missing is given as
     /// the reason.
     pub(crate) needs: Vec<Feature>,
+    /// How long messages are to be kept, if what is expected depends on that; `None` leaves it to the server.
+    pub(crate) lifetime: Option<Duration>,
     /// Why no mail server can be put through it; `None` if some may.
     pub(crate) obstacle: Option<String>,
 }
 
 impl Eligibility {
     /// Finds out by letting the reference sender play the drill.
-    pub(crate) fn of(scenario: &Arc<Scenario>) -> Self {
+    pub(crate) fn of(scenario: &Arc<Scenario>, pace: Pace) -> Self {
         let (sampled, shares) = scenario.sample();
         let mut fit = Self {
             scenario: Arc::new(sampled),
             shares,
             chance: has_equals(scenario),
             needs: Vec::new(),
+            lifetime: None,
             obstacle: about_the_reference(scenario),
         };
         if fit.obstacle.is_some() {
@@ -117,15 +124,13 @@ impl Eligibility {
             fit.obstacle = Some("is about exact numbers of many messages".to_owned());
             return fit;
         }
-        match drill::run(
-            &fit.scenario,
-            NetworkKind::Memory,
-            None,
-            Reference::default(),
-        ) {
+        match reference(&fit.scenario) {
             Ok(run) => {
-                fit.needs = needs(scenario, &run);
-                fit.obstacle = too_long(&fit.scenario, &run);
+                fit.lifetime = lifetime(&fit.scenario, &run);
+                fit.needs = needs(scenario, &run, fit.lifetime);
+                let is_long = pace == Pace::Real && run.took.0 > PATIENCE;
+                fit.obstacle =
+                    is_long.then(|| format!("needs virtual time: it takes {}", run.took));
             }
             Err(error) => fit.obstacle = Some(error.to_string()),
         }
@@ -137,17 +142,10 @@ impl Eligibility {
         let lacks = |need: &&Feature| adapter.cannot.contains_key(need);
         match self.needs.iter().find(lacks) {
             Some(need) => Some(format!("needs {need}: {}", adapter.cannot[need])),
-            None if self.needs.contains(&Feature::Expire) && adapter.expire.is_none() => {
-                Some(format!("needs {}: its adapter has none", Feature::Expire))
-            }
             None => self.obstacle.clone(),
         }
     }
 }
-
-/// Statements of RFC 5321 section 4.5.4.1 about a sender's own schedule: when it tries again, and when it
-/// gives up (`docs/requirements.md`).
-const SCHEDULE: [u16; 5] = [24, 25, 26, 28, 33];
 
 /// Why a drill speaks of how the reference sender is set, or of what stands behind a receiver;
 /// `None` if it does neither.
@@ -155,15 +153,6 @@ fn about_the_reference(scenario: &Scenario) -> Option<String> {
     let settings = &scenario.sender;
     if scenario.needs_sockets() {
         return Some("is about a server behind a receiver".to_owned());
-    }
-    if scenario
-        .covers
-        .iter()
-        .any(|number| SCHEDULE.contains(number))
-    {
-        let reason =
-            "is about a sender's own schedule, and every pass over the queue is begun for it";
-        return Some(reason.to_owned());
     }
     let set = [
         (settings.max_candidates.is_some(), "max_candidates"),
@@ -179,45 +168,41 @@ fn about_the_reference(scenario: &Scenario) -> Option<String> {
     Some(format!("is about the reference sender's setting `{set}`"))
 }
 
+/// The reference sender's run of a drill.
+fn reference(scenario: &Arc<Scenario>) -> Result<Run, mxdrill::Error> {
+    drill::run(scenario, NetworkKind::Memory, None, Reference::default())
+}
+
+/// How long a server has to keep messages for a drill: the scenario's `expire`, if a message is given up by it, and
+/// another would come to something else than what is expected.
+fn lifetime(scenario: &Arc<Scenario>, run: &Run) -> Option<Duration> {
+    let usual = SenderSettings::default().expire;
+    let own = scenario.sender.expire;
+    if own == usual || !expires(scenario, run) {
+        return None;
+    }
+    let mut longer = Scenario::clone(scenario);
+    longer.sender.expire = usual;
+    let is_alike = reference(&Arc::new(longer)).is_ok_and(|run| {
+        let events = silenced(&run.events);
+        judge(scenario, &events, SenderKind::MailServer).passed()
+    });
+    (!is_alike).then_some(own)
+}
+
 /// What a server must have for a drill: by the scenario, and by what happened to the reference
 /// sender in it.
 ///
-/// IPv6 and time-outs are read off the reference sender's attempts: a drill may have what no sender
-/// ever meets.
-fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
+/// IPv6 is read off the reference sender's attempts: a drill may have what no sender ever meets.
+fn needs(scenario: &Scenario, run: &Run, lifetime: Option<Duration>) -> Vec<Feature> {
     let settings = &scenario.sender;
     let attempts = mxdrill::observe::attempts(scenario, &run.events);
-    let waits = |effect: &Effect| matches!(effect, Effect::Hang | Effect::Garbage);
-    let timed_out = attempts
-        .iter()
-        .any(|attempt| attempt.result == AttemptResult::Timeout)
-        || scenario
-            .world
-            .faults
-            .iter()
-            .any(|fault| match &fault.failure {
-                // A line that is no reply may be taken for the beginning of one.
-                Failure::Session { effect, .. } => waits(effect),
-                Failure::Query { .. } => false,
-            });
-    let lost = scenario
-        .world
-        .faults
-        .iter()
-        .any(|fault| match &fault.failure {
-            Failure::Query { effect, .. } => {
-                matches!(effect, QueryEffect::Timeout | QueryEffect::WrongId)
-            }
-            Failure::Session { .. } => false,
-        });
-    let expires = expires(scenario, run);
     let certified = scenario
         .world
         .receivers
         .iter()
         .any(|row| row.certificate.is_some());
-    let own = settings.names != mxdrill::scenario::SenderSettings::default().names
-        || !settings.addresses.is_empty();
+    let own = settings.names != SenderSettings::default().names || !settings.addresses.is_empty();
     let any_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
     let needs = [
         (
@@ -237,12 +222,10 @@ fn needs(scenario: &Scenario, run: &Run) -> Vec<Feature> {
             Feature::TlsRequired,
         ),
         (settings.tls == TlsPolicy::Verified, Feature::TlsVerified),
-        (lost, Feature::LostQueries),
         (certified, Feature::Tls),
         (any_ipv6, Feature::Ipv6),
         (own, Feature::OwnNames),
-        (expires, Feature::Expire),
-        (timed_out, Feature::Timeouts),
+        (lifetime.is_some(), Feature::Lifetime),
         (
             scenario
                 .messages
@@ -288,69 +271,6 @@ fn expires(scenario: &Scenario, run: &Run) -> bool {
     run.events
         .iter()
         .any(|event| expired(&event.kind, event.at))
-}
-
-/// Why real time cannot carry a drill; `None` if it can.
-fn too_long(scenario: &Scenario, run: &Run) -> Option<String> {
-    let waits = scenario
-        .world
-        .faults
-        .iter()
-        .filter_map(|fault| match &fault.failure {
-            Failure::Session {
-                effect: Effect::Delay(wait),
-                ..
-            }
-            | Failure::Query {
-                effect: QueryEffect::Delay(wait),
-                ..
-            } => Some(*wait),
-            _ => None,
-        });
-    if let Some(wait) = waits.max().filter(|wait| *wait > PATIENCE) {
-        return Some(format!(
-            "needs virtual time: something waits {}",
-            HumanDuration(wait)
-        ));
-    }
-    let later = scenario
-        .messages
-        .iter()
-        .any(|message| message.at > Moment::START);
-    if later && !scenario.world.policies.is_empty() {
-        return Some(
-            "needs virtual time: a policy is kept from one message to a later one".to_owned(),
-        );
-    }
-    // The queue is gone through for all messages together.
-    let passes: BTreeSet<Moment> = run
-        .events
-        .iter()
-        .filter(|event| {
-            let outcome = Outcome::Deferred;
-            matches!(&event.kind, EventKind::Report { outcome: said, .. } if *said == outcome)
-        })
-        .map(|event| event.at)
-        .collect();
-    (passes.len() > MOST_PASSES)
-        .then(|| format!("needs virtual time: more than {MOST_PASSES} passes over the queue"))
-}
-
-/// When a message given at some moment is tried, from the first time on, until it expires.
-///
-/// The same intervals as the reference sender's, without the time that attempts take.
-pub(crate) fn schedule(scenario: &Scenario, at: Moment) -> impl Iterator<Item = Moment> + '_ {
-    let waits = &scenario.sender.retry;
-    let last = waits.last().copied().unwrap_or(Duration::MAX);
-    let waits = waits.iter().copied().chain(std::iter::repeat(last));
-    let end = at.after(scenario.sender.expire);
-    let later = waits.scan(at, |moment, wait| {
-        *moment = moment.after(wait.max(Duration::from_millis(1)));
-        Some(*moment)
-    });
-    std::iter::once(at)
-        .chain(later)
-        .take_while(move |moment| *moment < end)
 }
 
 /// Whether some choice is left to a sender: between exchangers of one preference, or addresses of one
@@ -405,7 +325,10 @@ mod tests {
 
     fn fit(path: &str) -> Eligibility {
         let scenario = mxdrill::bundled::scenario(Path::new(path));
-        Eligibility::of(&Arc::new(scenario.expect("a bundled scenario")))
+        Eligibility::of(
+            &Arc::new(scenario.expect("a bundled scenario")),
+            Pace::Virtual,
+        )
     }
 
     #[test]
@@ -424,11 +347,7 @@ mod tests {
     fn a_drill_says_what_it_needs() {
         let needs = |path: &str| fit(path).needs;
         assert!(needs("scenarios/basics/best_preference_takes_it.toml").is_empty());
-        assert_eq!(
-            needs("scenarios/basics/primary_times_out.toml"),
-            [Feature::Timeouts]
-        );
-        assert!(needs("scenarios/basics/all_down_for_good.toml").contains(&Feature::Expire));
+        assert!(needs("scenarios/basics/primary_times_out.toml").is_empty());
         assert!(needs("scenarios/dane/never_plaintext.toml").contains(&Feature::Dane));
         assert!(
             needs("scenarios/rfc5321/relay_at_the_top_of_the_list.toml")

@@ -23,12 +23,15 @@ use tokio::net::UnixDatagram;
 use super::{
     Adapter,
     driver::{self, Server},
-    eligibility::{self, Eligibility, Feature},
+    eligibility::{self, Eligibility, Pace},
+    own_moments,
     run_error::RunError,
+    scripts,
 };
 use crate::{
+    clock::{Clock, Passed},
     parallel,
-    sandbox::{self, Ids, host, ids, rootfs},
+    sandbox::{self, Ids, host, ids, resolver_files, rootfs},
 };
 use mxdrill::{
     drill::{self, Run},
@@ -37,8 +40,9 @@ use mxdrill::{
         AcceptedMail, Lab,
         namespace::{OwnHost, SendersHost},
     },
-    scenario::{Scenario, Timeouts},
-    sender::{Flaw, Reference},
+    scenario::Scenario,
+    sender::{Flaw, Reference, Sender},
+    time::HumanDuration,
     verdict::{SenderKind, judge},
     zone::file::Reach,
 };
@@ -46,10 +50,9 @@ use mxdrill::{
 /// How often a drill is played at most that a busy machine spoils.
 const TRIES: usize = 3;
 /// The longest a drill may take in real time; one that takes longer is inconclusive.
-const LIMIT: Duration = Duration::from_secs(150);
-/// Every timeout of the reference sender, as `driver` sets those of servers. All replies that come
-/// at all come earlier.
-const TIMEOUT: Duration = Duration::from_secs(3);
+const LIMIT: Duration = Duration::from_secs(600);
+/// The longest by its own clock: longer than a mail server is waited for.
+const VIRTUAL_LIMIT: Duration = Duration::from_secs(1000 * 86_400);
 /// Octets of a notification that are kept: its header and the report are at its beginning.
 const MAX_RETURNED: usize = 4 * 1024;
 /// Octets of the server's syslog that are kept for each drill.
@@ -62,6 +65,8 @@ pub(crate) struct RunRequest {
     /// The path of the scenario, and whether it is one of mxdrill's own.
     pub(crate) scenario: PathBuf,
     pub(crate) from: ScenarioSource,
+    /// How time passes.
+    pub(crate) pace: Pace,
     /// Where randomness starts from.
     pub(crate) seed: u64,
 }
@@ -77,6 +82,8 @@ pub(crate) enum Player {
     /// The reference sender, perhaps with a flaw: over the same sockets, and judged by what is seen of
     /// it alone.
     Reference { flaw: Option<String> },
+    /// Nobody: it is tried whether there is virtual time.
+    Nobody,
 }
 
 /// Where the scenarios come from.
@@ -102,6 +109,12 @@ pub(crate) struct RunRecord {
     pub(crate) findings: Vec<RunError>,
     /// What is worth knowing and no failure.
     pub(crate) notes: Vec<String>,
+    /// What of the server the drill has set, and of which its result therefore says nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) set: Vec<String>,
+    /// How much time passed, and how; empty where it was real.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) clock: String,
     /// What became of each message, a line each.
     pub(crate) endings: Vec<String>,
     /// Every attempt, a line each.
@@ -143,6 +156,24 @@ impl RunReply {
         let mut out = io::stdout().lock();
         serde_json::to_writer(&mut out, &reply)?;
         out.flush()
+    }
+}
+
+/// Tries whether there is virtual time here.
+///
+/// # Errors
+/// Why not.
+pub(crate) fn try_virtual_time() -> io::Result<()> {
+    let tried = play_once(&RunRequest {
+        player: Player::Nobody,
+        scenario: PathBuf::from("scenarios/basics/best_preference_takes_it.toml"),
+        from: ScenarioSource::Mxdrill,
+        pace: Pace::Virtual,
+        seed: 0,
+    })?;
+    match tried.trouble {
+        Some(trouble) => Err(io::Error::other(trouble)),
+        None => Ok(()),
     }
 }
 
@@ -225,7 +256,7 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
         ScenarioSource::Mxdrill => mxdrill::bundled::scenario(&job.scenario),
         ScenarioSource::User(reach) => Scenario::load_within(&job.scenario, reach),
     };
-    let fit = Eligibility::of(&Arc::new(scenario.map_err(io::Error::other)?));
+    let fit = Eligibility::of(&Arc::new(scenario.map_err(io::Error::other)?), job.pace);
     let host = SendersHost::of(&fit.scenario);
     sandbox::begin(lifeline, &host.name())?;
     if let Player::Server { adapter, tree } = &job.player {
@@ -233,20 +264,31 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
             users: &adapter.users,
             groups: &adapter.groups,
         };
-        rootfs::change(tree, &host, &accounts)?;
+        let names = resolver_files::texts(&host, job.pace == Pace::Real);
+        rootfs::change(tree, names, &accounts)?;
         ids::let_changes_pass()?;
     }
     let runtime = crate::runtime::of_this_thread()?;
     let mut cell = runtime.block_on(async {
         host::raise(&host)?;
-        match &job.player {
-            Player::Server { adapter, .. } => served(adapter, job.seed, &fit, &host).await,
+        let clock = (job.pace == Pace::Virtual).then(Clock::new).transpose()?;
+        let mut cell = match &job.player {
+            Player::Server { adapter, .. } => {
+                served(adapter, job.seed, &fit, &host, clock.as_ref()).await?
+            }
             Player::Reference { flaw } => {
                 let flaw = flaw.as_deref().and_then(Flaw::named);
                 let sender = flaw.map_or_else(Reference::default, Reference::with_flaw);
-                control(sender, job.seed, &fit).await
+                control(sender, job.seed, &fit, clock.as_ref()).await?
             }
+            Player::Nobody => slept(clock.as_ref()).await?,
+        };
+        // Who is left has no clock any more.
+        sandbox::end_all_others();
+        if let Some(passed) = clock.map(Clock::stop).transpose()? {
+            cell.passed(passed);
         }
+        io::Result::Ok(cell)
     })?;
     // What still runs ends with this process.
     runtime.shutdown_background();
@@ -254,18 +296,42 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
     Ok(cell)
 }
 
+/// A sleep of an hour on a clock, which takes no time.
+async fn slept(clock: Option<&Clock>) -> io::Result<RunRecord> {
+    const SOON: Duration = Duration::from_secs(10);
+    let mut record = RunRecord::default();
+    if let Some(clock) = clock {
+        clock.begin();
+        let words = clock.command(&["sleep", "3600"].map(OsString::from));
+        let mut sleep = tokio::process::Command::new(&words[0]);
+        let slept = tokio::time::timeout(SOON, sleep.args(&words[1..]).status()).await;
+        record.trouble = match slept {
+            Ok(status) => (!status?.success()).then(|| "a sleep failed".to_owned()),
+            Err(_) => Some("a sleep went on by the system's clock".to_owned()),
+        };
+    }
+    Ok(record)
+}
+
 /// The reference sender's drill. All that it says of itself is struck from the log: it is judged as a
 /// mail server is, and as a command is.
 ///
 /// The self-test of judge and network: the reference sender must pass, and one with a flaw must
 /// not.
-async fn control(sender: Reference, seed: u64, fit: &Eligibility) -> io::Result<RunRecord> {
-    let mut scenario = Scenario::clone(&fit.scenario);
-    scenario.sender.timeouts = Timeouts::all(TIMEOUT);
-    let scenario = Arc::new(scenario);
+async fn control(
+    sender: Reference,
+    seed: u64,
+    fit: &Eligibility,
+    clock: Option<&Clock>,
+) -> io::Result<RunRecord> {
+    let scenario = &fit.scenario;
     let (own_host, mailbox) = (OwnHost::PassedOver, AcceptedMail::Dropped);
-    let lab = Lab::start_watched(Arc::clone(&scenario), None, own_host, mailbox, None).await?;
-    let run = drill::conduct(&lab, sender, Some(seed), LIMIT, SenderKind::MailServer).await;
+    let time = clock.map(Clock::time);
+    let lab = Lab::start_watched(Arc::clone(scenario), None, own_host, mailbox, time).await?;
+    if let Some(clock) = clock {
+        clock.begin();
+    }
+    let run = conducted(&lab, sender, seed).await;
     lab.stop().await;
     let mut run = match run {
         Ok(run) => run,
@@ -277,17 +343,18 @@ async fn control(sender: Reference, seed: u64, fit: &Eligibility) -> io::Result<
         }
     };
     run.events = silenced(&run.events);
-    run.verdict = judge(&scenario, &run.events, SenderKind::MailServer);
-    let recording = written_down(&scenario, &run)?;
-    let attempts = mxdrill::observe::attempts(&scenario, &run.events);
+    run.verdict = judge(scenario, &run.events, SenderKind::MailServer);
+    let recording = written_down(scenario, &run)?;
+    let attempts = mxdrill::observe::attempts(scenario, &run.events);
     let shares = fit.shares.iter();
     let counts = shares.map(|share| eligibility::first_attempts(&attempts, &share.host));
     let mut findings = run.verdict.findings;
-    // Of a command, moments are held against the expected ones: its timeouts would have to be the drill's.
-    let waits = [Feature::Timeouts, Feature::LostQueries];
-    if !waits.iter().any(|wait| fit.needs.contains(wait)) {
-        findings.extend(judge(&scenario, &run.events, SenderKind::Command).findings);
-    }
+    // Of a command, moments are held against the expected ones, too.
+    let as_command = match clock {
+        Some(_) => SenderKind::ClockedCommand,
+        None => SenderKind::Command,
+    };
+    findings.extend(judge(scenario, &run.events, as_command).findings);
     Ok(RunRecord {
         trouble: run.too_slow.map(|why| why.to_string()),
         too_busy: run.too_slow.is_some(),
@@ -299,12 +366,21 @@ async fn control(sender: Reference, seed: u64, fit: &Eligibility) -> io::Result<
     })
 }
 
+/// Lets a sender send in a lab until it is done, and not for ever by any clock.
+async fn conducted(lab: &Lab, sender: impl Sender, seed: u64) -> Result<Run, mxdrill::Error> {
+    let kind = SenderKind::MailServer;
+    let run = drill::conduct(lab, sender, Some(seed), VIRTUAL_LIMIT, kind);
+    let run = tokio::time::timeout(LIMIT, run).await;
+    run.unwrap_or_else(|_| Err(mxdrill::Error::BrokenOff(format!("{LIMIT:?} of real time"))))
+}
+
 /// A mail server's drill.
 async fn served(
     adapter: &Adapter,
     seed: u64,
     fit: &Eligibility,
     host: &SendersHost,
+    clock: Option<&Clock>,
 ) -> io::Result<RunRecord> {
     let syslog = Syslog::listen()?;
     let scenario = &fit.scenario;
@@ -313,66 +389,86 @@ async fn served(
         None,
         OwnHost::PassedOver,
         AcceptedMail::Kept,
-        None,
+        clock.map(Clock::time),
     )
     .await?;
     driver::prepare(lab.authority_pem())?;
-    let version = driver::version(adapter, host, scenario).await;
+    let version = scripts::version(adapter, host, scenario).await;
     let mut trouble = version.as_ref().err().map(ToString::to_string);
-    let mut too_busy = false;
     let server = Server {
         adapter,
         host,
+        clock,
+        lifetime: fit.lifetime,
         trouble: &mut trouble,
     };
-    let run = drill::conduct(&lab, server, Some(seed), LIMIT, SenderKind::MailServer).await;
-    let events = lab.events();
-    let attempts = lab.attempts();
-    let (findings, notes, recording) = match run {
+    let run = conducted(&lab, server, seed).await;
+    let mut cell = RunRecord {
+        version: version.unwrap_or_default(),
+        sampled: scenario.messages.len(),
+        ..RunRecord::default()
+    };
+    match run {
         Ok(run) => {
-            too_busy = trouble.is_none() && run.too_slow.is_some();
+            cell.too_busy = trouble.is_none() && run.too_slow.is_some();
             trouble = trouble.or(run.too_slow.map(|why| why.to_string()));
-            let recording = written_down(scenario, &run)?;
-            (run.verdict.findings, run.verdict.notes, recording)
+            cell.recording = written_down(scenario, &run)?;
+            let verdict = own_moments::allowed_for(scenario, &run.events, run.verdict);
+            cell.findings = verdict.findings.into_iter().map(RunError::from).collect();
+            cell.notes = verdict.notes;
         }
         Err(error) => {
             trouble.get_or_insert(error.to_string());
-            (Vec::new(), Vec::new(), String::new())
         }
-    };
-    // Only notifications are from the null reverse-path.
-    let returned = lab.messages().into_iter().filter(|one| one.from.is_empty());
-    let returned = returned
-        .map(|one| {
+    }
+    cell.trouble = trouble;
+    if let Some(lifetime) = fit.lifetime {
+        let lifetime = HumanDuration(lifetime);
+        cell.set.push(format!("messages are kept for {lifetime}"));
+    }
+    cell.saw(&lab, fit)?;
+    lab.stop().await;
+    cell.syslog = syslog.text() + &scripts::tail(adapter.log.as_deref());
+    cell.said = scripts::said();
+    Ok(cell)
+}
+
+impl RunRecord {
+    /// What a lab saw of a mail server.
+    fn saw(&mut self, lab: &Lab, fit: &Eligibility) -> io::Result<()> {
+        let (events, attempts) = (lab.events(), lab.attempts());
+        // Only notifications are from the null reverse-path.
+        let returned = lab.messages().into_iter().filter(|one| one.from.is_empty());
+        let returned = returned.map(|one| {
             let mut octets = one.content.read()?;
             octets.truncate(MAX_RETURNED);
             Ok(String::from_utf8_lossy(&octets).replace('\r', ""))
-        })
-        .collect::<io::Result<_>>()?;
-    lab.stop().await;
-    let endings = mxdrill::observe::endings(scenario, &events, &attempts);
-    let counts = fit.shares.iter();
-    let counts = counts.map(|share| eligibility::first_attempts(&attempts, &share.host));
-    Ok(RunRecord {
-        version: version.unwrap_or_default(),
-        trouble,
-        too_busy,
-        findings: findings.into_iter().map(RunError::from).collect(),
-        notes,
-        endings: endings
-            .iter()
-            .map(|(id, ending)| format!("{id}: {}", SenderKind::MailServer.saw(ending.outcome())))
-            .collect(),
-        attempts: attempts.iter().map(ToString::to_string).collect(),
-        sampled: scenario.messages.len(),
-        counts: counts.collect(),
-        recording,
-        log: events.iter().map(Event::line).collect(),
-        returned,
-        syslog: syslog.text() + &driver::tail(adapter.log.as_deref()),
-        said: driver::said(),
-        seconds: 0.0,
-    })
+        });
+        self.returned = returned.collect::<io::Result<_>>()?;
+        let endings = mxdrill::observe::endings(&fit.scenario, &events, &attempts);
+        let ending = |outcome| SenderKind::MailServer.saw(outcome);
+        let endings = endings.iter();
+        self.endings = endings
+            .map(|(id, one)| format!("{id}: {}", ending(one.outcome())))
+            .collect();
+        self.attempts = attempts.iter().map(ToString::to_string).collect();
+        let shares = fit.shares.iter();
+        let counts = shares.map(|share| eligibility::first_attempts(&attempts, &share.host));
+        self.counts = counts.collect();
+        self.log = events.iter().map(Event::line).collect();
+        Ok(())
+    }
+
+    /// How time passed. Where it ran by itself, what is wrong may be the machine's fault.
+    fn passed(&mut self, passed: Passed) {
+        self.clock = passed.to_string();
+        if passed.ran_along && !self.findings.is_empty() && self.trouble.is_none() {
+            self.too_busy = true;
+            let why = "something computed for so long that time ran with it";
+            self.trouble = Some(why.to_owned());
+        }
+        self.notes.extend(passed.notes());
+    }
 }
 
 /// The drill written down, as `mxdrill run --format json` does.

@@ -21,14 +21,14 @@ use std::{
 
 use super::{
     Adapter,
-    eligibility::Eligibility,
+    eligibility::{Eligibility, Pace},
     isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
     matrix::{Column, Counted, Grade, Judged, Matrix, MatrixRow},
     packages::RootFs,
     run_error::RunError,
 };
 use crate::parallel;
-use mxdrill::{level::Level, scenario::Scenario, verdict::RETRY_WAITS};
+use mxdrill::{level::Level, scenario::Scenario};
 
 /// The rounds of a sample, at least and at most.
 pub(crate) const ROUNDS: (usize, usize) = (3, 8);
@@ -47,6 +47,8 @@ pub(crate) struct Suite {
     pub(crate) jobs: usize,
     /// The seed in place of each scenario's own, if one is given.
     pub(crate) seed: Option<u64>,
+    /// How time passes.
+    pub(crate) pace: Pace,
     /// The folder to which the log of every run is written, if one is given.
     pub(crate) logs: Option<PathBuf>,
     /// Set from outside when no further drill is to begin; those under way end.
@@ -63,7 +65,8 @@ pub(crate) struct Subject {
 impl Suite {
     /// Plays every drill with every server; `progress` is called with each cell that is done.
     pub(crate) fn play(&self, mut progress: impl FnMut(&Subject, &Scenario, &Judged)) -> Matrix {
-        let fits: Vec<Eligibility> = self.scenarios.iter().map(Eligibility::of).collect();
+        let fit = |scenario| Eligibility::of(scenario, self.pace);
+        let fits: Vec<Eligibility> = self.scenarios.iter().map(fit).collect();
         let cells = self.scenarios.len() * self.servers.len();
         let at = |index: usize| (index / self.servers.len(), index % self.servers.len());
         let work = |index: usize| {
@@ -205,6 +208,7 @@ impl Suite {
             },
             scenario: PathBuf::from(&scenario.path),
             from: self.from,
+            pace: self.pace,
             seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),
         };
         let played = isolated_run::play(&job).and_then(|mut cell| {
@@ -215,7 +219,7 @@ impl Suite {
             Ok(cell)
         });
         match played {
-            Ok(cell) => judge(cell, scenario.level, server.adapter.bent_clock.as_deref()),
+            Ok(cell) => judge(cell, scenario.level),
             Err(error) => Judged::without_run(Grade::Inconclusive, error.to_string()),
         }
     }
@@ -290,26 +294,19 @@ pub(crate) fn keep(
 
 /// The grade of a cell: of the worst that is wrong with it.
 ///
-/// Where a whole drill is about what is left open or contested, nothing in it weighs more than that. What a
-/// server does too soon whose clock was made to run fast is not its own doing.
-fn judge(cell: RunRecord, drill: Level, bent_clock: Option<&str>) -> Judged {
-    let is_bent = |finding: &&RunError| {
-        bent_clock.is_some() && finding.rule.as_deref() == Some(RETRY_WAITS.name)
-    };
+/// Where a whole drill is about what is left open or contested, nothing in it weighs more than that.
+fn judge(cell: RunRecord, drill: Level) -> Judged {
     let grade_of = |finding: &RunError| match (drill, finding.level) {
         (Level::May | Level::Info, _) => Grade::Informs,
         // Worth knowing, and nothing that anything asks for.
         (_, Level::May) => Grade::Pass,
         (_, level) => Grade::of(level),
     };
-    let (bent, own): (Vec<&RunError>, Vec<&RunError>) = cell.findings.iter().partition(is_bent);
-    let worst = own.into_iter().map(grade_of).max().unwrap_or(Grade::Pass);
-    let by_clock = bent_clock.filter(|_| !bent.is_empty() && worst < Grade::Inconclusive);
-    let (grade, reason) = match (&cell.trouble, by_clock) {
+    let worst = cell.findings.iter().map(grade_of).max();
+    let (grade, reason) = match &cell.trouble {
         // What a broken-off drill seems to show may be what is missing of it.
-        (Some(trouble), _) => (Grade::Inconclusive, Some(trouble.clone())),
-        (None, Some(clock)) => (Grade::Inconclusive, Some(clock.to_owned())),
-        (None, None) => (worst, None),
+        Some(trouble) => (Grade::Inconclusive, Some(trouble.clone())),
+        None => (worst.unwrap_or(Grade::Pass), None),
     };
     Judged {
         grade,

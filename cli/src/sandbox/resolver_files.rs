@@ -17,19 +17,27 @@ use super::{bind, mount_tmpfs};
 /// Folders of daemons that answer for the name service, and would do so with the host's records.
 const CACHES: [&str; 2] = ["/run/nscd", "/var/run/nscd"];
 
-/// The names of the files and their texts. One name server that is asked once and waited for one
-/// second, since faults of DNS should cost no minutes. `trust-ad` lets programs see the AD bit.
-pub(crate) fn texts(host: &SendersHost) -> Vec<(&'static str, String)> {
+/// Files in `/etc`, each with its text.
+pub(crate) type NameFiles = Vec<(&'static str, String)>;
+
+/// The names of the files and their texts. Where time is real, the one name server is asked once and waited for
+/// one second, since faults of DNS should cost no minutes. `trust-ad` lets programs see the AD bit.
+pub(crate) fn texts(host: &SendersHost, is_real_time: bool) -> NameFiles {
     let name = host.name();
     let label = name.split('.').next().unwrap_or(&name).to_owned();
     let mut hosts = "127.0.0.1 localhost\n::1 localhost\n".to_owned();
     for address in &host.addresses {
         hosts.push_str(&format!("{address} {name} {label}\n"));
     }
+    let waits = if is_real_time {
+        "timeout:1 attempts:1 "
+    } else {
+        ""
+    };
     vec![
         (
             "resolv.conf",
-            "nameserver 127.0.0.1\noptions timeout:1 attempts:1 trust-ad\n".to_owned(),
+            format!("nameserver 127.0.0.1\noptions {waits}trust-ad\n"),
         ),
         ("hosts", hosts),
         (
@@ -46,9 +54,9 @@ pub(crate) fn texts(host: &SendersHost) -> Vec<(&'static str, String)> {
 ///
 /// # Errors
 /// When there is no `/etc/resolv.conf` to put the lab's in place of, or the kernel does not allow it.
-pub(crate) fn cover(host: &SendersHost) -> io::Result<()> {
+pub(crate) fn cover(host: &SendersHost, is_real_time: bool) -> io::Result<()> {
     let mut covered = Vec::new();
-    for (file, text) in texts(host) {
+    for (file, text) in texts(host, is_real_time) {
         match Path::new("/etc").join(file).canonicalize() {
             Ok(theirs) => covered.push((file, text, theirs)),
             Err(error) if file == "resolv.conf" => {

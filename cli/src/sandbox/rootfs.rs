@@ -16,9 +16,10 @@ use nix::{
     unistd::pivot_root,
 };
 
-use mxdrill::lab::namespace::SendersHost;
-
-use super::{bind, mount_proc, mount_tmpfs, refused, resolver_files};
+use super::{
+    bind, mount_proc, mount_tmpfs, refused,
+    resolver_files::{self, NameFiles},
+};
 
 /// What of the host's `/etc` programs need to run at all: the linker's cache, certificates, names
 /// of services.
@@ -74,7 +75,7 @@ pub(crate) fn id_of(index: usize) -> u32 {
 ///
 /// # Errors
 /// What the kernel does not allow, or a file that cannot be read.
-pub(crate) fn change(tree: &Path, host: &SendersHost, accounts: &Accounts<'_>) -> io::Result<()> {
+pub(crate) fn change(tree: &Path, names: NameFiles, accounts: &Accounts<'_>) -> io::Result<()> {
     let root = resolver_files::free_folder(&[tree])?;
     mount_tmpfs(&root, MsFlags::empty())?;
     for folder in FOLDERS {
@@ -85,7 +86,7 @@ pub(crate) fn change(tree: &Path, host: &SendersHost, accounts: &Accounts<'_>) -
     }
     symlink("/run", root.join("var/run"))?;
     system(tree, &root)?;
-    settings(tree, &root, host, accounts)?;
+    settings(tree, &root, names, accounts)?;
     copy(&tree.join("var"), &root.join("var"))?;
     if tree.join("opt").is_dir() {
         // Two layers there must be; the second has nothing in it.
@@ -136,12 +137,7 @@ fn overlay(layers: &str, at: &Path) -> io::Result<()> {
 /// `/etc`: what programs need of the host's, what the packages bring, what the drill says.
 ///
 /// Later ones replace earlier ones.
-fn settings(
-    tree: &Path,
-    root: &Path,
-    host: &SendersHost,
-    accounts: &Accounts<'_>,
-) -> io::Result<()> {
+fn settings(tree: &Path, root: &Path, names: NameFiles, accounts: &Accounts<'_>) -> io::Result<()> {
     let etc = root.join("etc");
     for entry in FROM_ETC {
         let theirs = Path::new("/etc").join(entry);
@@ -164,7 +160,7 @@ fn settings(
         group.push_str(&format!("{name}:x:{id}:\n"));
     }
     let own = [("passwd", passwd), ("group", group)];
-    for (file, text) in resolver_files::texts(host).into_iter().chain(own) {
+    for (file, text) in names.into_iter().chain(own) {
         let path = etc.join(file);
         if path.symlink_metadata().is_ok() {
             fs::remove_file(&path)?;
