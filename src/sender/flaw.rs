@@ -143,7 +143,7 @@ impl Flaw {
                 "rfc7505/null_mx_is_reported_at_once",
                 "permanent-is-returned",
             ),
-            Self::GivesUpAfterADay => control("bounces/expired", "transient-is-retried"),
+            Self::GivesUpAfterADay => control("bounces/expired", "gives-up-late"),
             Self::KeepsAnswers => control("basics/changed_record_after_its_ttl", "within-route"),
             Self::AsksAddressFirst => control("basics/best_preference_takes_it", "route-is-tried"),
         }

@@ -318,8 +318,9 @@ impl DeliveryAgent {
             return now.after(self.interval(entry.pass));
         };
         let passes = moments.passes.get(&entry.message.id);
-        let mut later = passes.into_iter().flatten().filter(|at| **at > now);
-        *later.next().unwrap_or(&NEVER)
+        let index = usize::try_from(entry.pass).unwrap_or(usize::MAX);
+        let next = passes.and_then(|passes| passes.get(index));
+        next.map_or(NEVER, |next| now.max(*next))
     }
 
     /// How long to wait after a pass, from the scenario's `retry`; the last interval repeats. RFC

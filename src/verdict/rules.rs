@@ -50,6 +50,7 @@ rules! {
     ROUTE_IS_TRIED = "route-is-tried", "RFC 5321 section 5.1", Must, "mail for a domain that has a route is returned only after some host of it was tried";
     PERMANENT_IS_RETURNED = "permanent-is-returned", "RFC 5321 section 5.1", Should, "what can never be delivered is returned, not kept until its time is over";
     TRANSIENT_IS_RETRIED = "transient-is-retried", "RFC 5321 section 4.5.4.1", Must, "a transient failure is retried until the message expires";
+    GIVES_UP_LATE = "gives-up-late", "RFC 5321 section 4.5.4.1", Should, "a message that fails transiently is retried for four days at least before it is given up";
     RETRY_WAITS = "retry-waits", "RFC 5321 section 4.5.4.1", Must, "a destination that failed is not retried at once";
     SENDER_NOTIFIED = "sender-notified", "RFC 5321 section 3.6.3", Must, "a message that is given up is returned to its sender";
     NO_BOUNCE_OF_BOUNCE = "no-bounce-of-bounce", "RFC 5321 section 6.1", Must, "a message from the null reverse-path is never returned";

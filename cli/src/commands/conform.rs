@@ -65,6 +65,8 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
         ));
     }
     scenario_files::tell_notes(scenarios.iter().map(|scenario| &**scenario));
+    let stopped = Arc::default();
+    end_when_asked(&stopped)?;
     let suite = Suite {
         from: if paths.is_empty() {
             ScenarioSource::Mxdrill
@@ -77,9 +79,8 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
         logs: args.logs.clone(),
         servers,
         scenarios,
-        stopped: Arc::default(),
+        stopped,
     };
-    end_when_asked(&suite.stopped)?;
     // What cannot be written is told before an hour has passed.
     let mut files = Vec::new();
     for (path, format) in [

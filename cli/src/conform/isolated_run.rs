@@ -269,12 +269,13 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
         ids::let_changes_pass()?;
     }
     let runtime = crate::runtime::of_this_thread()?;
-    let mut cell = runtime.block_on(async {
+    let (mut cell, run, passed) = runtime.block_on(async {
         host::raise(&host)?;
         let clock = (job.pace == Pace::Virtual).then(Clock::new).transpose()?;
-        let mut cell = match &job.player {
+        let mut run = None;
+        let cell = match &job.player {
             Player::Server { adapter, .. } => {
-                served(adapter, job.seed, &fit, &host, clock.as_ref()).await?
+                served(adapter, job.seed, &fit, &host, clock.as_ref(), &mut run).await?
             }
             Player::Reference { flaw } => {
                 let flaw = flaw.as_deref().and_then(Flaw::named);
@@ -285,13 +286,18 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
         };
         // Who is left has no clock any more.
         sandbox::end_all_others();
-        if let Some(passed) = clock.map(Clock::stop).transpose()? {
-            cell.passed(passed);
-        }
-        io::Result::Ok(cell)
+        io::Result::Ok((cell, run, clock.map(Clock::stop).transpose()?))
     })?;
     // What still runs ends with this process.
     runtime.shutdown_background();
+    if let Some(run) = run {
+        let verdict = own_moments::allowed_for(&fit.scenario, &run.events, run.verdict);
+        cell.findings = verdict.findings.into_iter().map(RunError::from).collect();
+        cell.notes = verdict.notes;
+    }
+    if let Some(passed) = passed {
+        cell.passed(passed);
+    }
     cell.seconds = begun.elapsed().as_secs_f64();
     Ok(cell)
 }
@@ -374,13 +380,14 @@ async fn conducted(lab: &Lab, sender: impl Sender, seed: u64) -> Result<Run, mxd
     run.unwrap_or_else(|_| Err(mxdrill::Error::BrokenOff(format!("{LIMIT:?} of real time"))))
 }
 
-/// A mail server's drill.
+/// A mail server's drill; what it came to, for it to be judged.
 async fn served(
     adapter: &Adapter,
     seed: u64,
     fit: &Eligibility,
     host: &SendersHost,
     clock: Option<&Clock>,
+    came_to: &mut Option<Run>,
 ) -> io::Result<RunRecord> {
     let syslog = Syslog::listen()?;
     let scenario = &fit.scenario;
@@ -413,9 +420,7 @@ async fn served(
             cell.too_busy = trouble.is_none() && run.too_slow.is_some();
             trouble = trouble.or(run.too_slow.map(|why| why.to_string()));
             cell.recording = written_down(scenario, &run)?;
-            let verdict = own_moments::allowed_for(scenario, &run.events, run.verdict);
-            cell.findings = verdict.findings.into_iter().map(RunError::from).collect();
-            cell.notes = verdict.notes;
+            *came_to = Some(run);
         }
         Err(error) => {
             trouble.get_or_insert(error.to_string());

@@ -86,10 +86,12 @@ fn moments(scenario: &Scenario, events: &[Event]) -> Option<Moments> {
     for message in &scenario.messages {
         let (passes, last) = passes(message, &attempts, events);
         is_retried |= passes.len() > 1;
-        if endings[&message.id].outcome() == Outcome::Bounced {
-            let over = last.after(Duration::from_millis(1));
-            moments.given_up.insert(message.id.clone(), over);
-        }
+        // What is neither delivered nor returned would have been returned.
+        let over = match endings[&message.id].outcome() {
+            Outcome::Bounced => last.after(Duration::from_millis(1)),
+            _ => message.at.after(scenario.sender.expire).max(last),
+        };
+        moments.given_up.insert(message.id.clone(), over);
         moments.passes.insert(message.id.clone(), passes);
     }
     is_retried.then_some(moments)

@@ -9,9 +9,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST, PERMANENT_IS_FINAL,
-    PERMANENT_IS_RETURNED, RETRY_WAITS, ROUTE_IS_TRIED, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED,
-    broken,
+    DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, GIVES_UP_LATE, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST,
+    PERMANENT_IS_FINAL, PERMANENT_IS_RETURNED, RETRY_WAITS, ROUTE_IS_TRIED, SENDER_NOTIFIED,
+    TRANSIENT_IS_RETRIED, broken,
 };
 use crate::{
     fault::Stage,
@@ -21,7 +21,7 @@ use crate::{
     observe::Attempt,
     outcome::{AttemptResult, Outcome},
     scenario::{Scenario, TlsPolicy},
-    time::Moment,
+    time::{HumanDuration, Moment},
     verdict::{
         Finding, SenderKind, Subject,
         dns_view::Exchangers,
@@ -32,6 +32,10 @@ use crate::{
 /// From when on a failure that was met is returned late: twelve hours. A mail server may look at
 /// its queue a few times before it notices.
 const LONG: Duration = Duration::from_secs(12 * 3600);
+
+/// How long a message is retried at least: "the give-up time generally needs to be at least 4-5 days" (RFC 5321
+/// section 4.5.4.1).
+const PATIENCE: Duration = Duration::from_secs(4 * 86_400);
 
 /// The least wait between two attempts that counts as one, whatever the sender's own schedule. RFC
 /// 5321 section 4.5.4.1 asks for 30 minutes, as a SHOULD.
@@ -220,8 +224,9 @@ fn kept_for_nothing(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<
             continue;
         };
         let is_late = |since: &Moment| at.since(*since) >= LONG;
-        let expired = at.since(message.at) >= drill.scenario.sender.expire;
-        if !expired {
+        // How long a mail server keeps a message is its own affair.
+        let is_known = drill.sender_kind != SenderKind::MailServer;
+        if is_known && at.since(message.at) < drill.scenario.sender.expire {
             continue;
         }
         let refused = |attempt: &&Attempt| {
@@ -311,7 +316,8 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
                 || unclear(attempt)
                 || is_full(attempt)
         });
-        let expired = at.since(message.at) >= drill.scenario.sender.expire;
+        let patience = PATIENCE.min(drill.scenario.sender.expire);
+        let expired = at.since(message.at) >= patience;
         let looped = message.received >= drill.scenario.sender.max_hops;
         if permanent || expired || looped || message.require_tls {
             continue;
@@ -321,12 +327,13 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
         }
         let subject = Subject::of_recipient(&message.id, &recipient.text);
         if let Some(last) = to_hop.last() {
-            return Some(broken(
-                TRANSIENT_IS_RETRIED,
-                subject,
-                "a retry",
-                vec![last.to_string(), format!("bounced +{at}")],
-            ));
+            let observed = vec![last.to_string(), format!("bounced +{at}")];
+            return Some(if is_retried(&to_hop) {
+                let expected = format!("kept for {} at least", HumanDuration(patience));
+                broken(GIVES_UP_LATE, subject, expected, observed)
+            } else {
+                broken(TRANSIENT_IS_RETRIED, subject, "a retry", observed)
+            });
         }
         let observed = vec![format!("no attempt, and bounced +{at}")];
         let places = drill.dns.places(&recipient.domain, at);
@@ -340,6 +347,17 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
         }
     }
     None
+}
+
+/// Whether an address was tried again after a wait: such a sender retries, and if it gives up, then not at once.
+fn is_retried(attempts: &[&Attempt]) -> bool {
+    let again = |(index, earlier): (usize, &&Attempt)| {
+        let mut later = attempts[index + 1..].iter();
+        later.any(|later| {
+            later.address == earlier.address && later.at.since(earlier.at) >= LEAST_WAIT
+        })
+    };
+    attempts.iter().enumerate().any(again)
 }
 
 /// Whether nothing but its route decides whether a message can be sent: no wish for TLS that no host may meet,
@@ -392,10 +410,7 @@ fn retried_at_once(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<F
             later.filter(|later| attempt.taken.is_empty() && later.at.since(attempt.at) < shortest)
         {
             let observed = vec![attempt.to_string(), later.to_string()];
-            let expected = format!(
-                "{} later at the earliest",
-                crate::time::HumanDuration(shortest)
-            );
+            let expected = format!("{} later at the earliest", HumanDuration(shortest));
             return Some(broken(
                 RETRY_WAITS,
                 Subject::of_message(&message.id),
