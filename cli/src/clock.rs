@@ -16,10 +16,13 @@
 
 mod alarms;
 mod calls;
+mod clocks;
+mod connections;
 mod filter;
 mod memory;
 mod quiet;
 mod supervisor;
+mod threads;
 mod vdso;
 mod wait;
 

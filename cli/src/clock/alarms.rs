@@ -4,13 +4,13 @@
 //! they ring with, and rung by hand: with SIGALRM, or by letting a timer's descriptor fire at once. Timers that
 //! count what was computed stay the kernel's.
 
-use std::{fs, io};
+use std::{fs, io, rc::Rc};
 
 use mxdrill_notify::{Answer, Process};
 use nix::libc;
 
 use super::{
-    calls::{Call, Handled, process_of},
+    calls::{Call, Handled},
     memory::{Memory, SECOND},
     supervisor::{Alarm, Supervisor},
 };
@@ -25,12 +25,12 @@ impl Supervisor {
         if call.number != libc::SYS_alarm && a != libc::ITIMER_REAL as u64 {
             return Some(Now(Answer::Continue));
         }
-        let process = process_of(call.thread);
+        let of = self.quiet.threads.process_with(call.thread).ok()?;
         let now = self.now();
         let known = self
             .alarms
             .iter()
-            .position(|alarm| alarm.process == process && alarm.timer.is_none());
+            .position(|alarm| Rc::ptr_eq(&alarm.of, &of) && alarm.timer.is_none());
         let (left, every) = known.map_or((0, 0), |known| {
             let alarm = &self.alarms[known];
             ((alarm.due - now).max(1000), alarm.every)
@@ -49,8 +49,7 @@ impl Supervisor {
             }
             if wait > 0 {
                 self.alarms.push(Alarm {
-                    process,
-                    of: Process::open(process).ok()?,
+                    of,
                     due: now.saturating_add(wait),
                     every: again,
                     timer: None,
@@ -75,12 +74,13 @@ impl Supervisor {
         let memory = Memory(call.thread);
         let [a, flags, new, old] = *call.arguments.first_chunk()?;
         let number = i32::try_from(a).ok()?;
-        let process = process_of(call.thread);
+        let process = self.quiet.threads.process_of(call.thread);
+        let of = self.quiet.threads.process(process).ok()?;
         let now = self.now();
         let known = self
             .alarms
             .iter()
-            .position(|alarm| alarm.process == process && alarm.timer == Some(number));
+            .position(|alarm| Rc::ptr_eq(&alarm.of, &of) && alarm.timer == Some(number));
         let (left, every) = known.map_or((0, 0), |known| {
             let alarm = &self.alarms[known];
             ((alarm.due - now).max(1), alarm.every)
@@ -90,7 +90,6 @@ impl Supervisor {
                 memory.timespec(new)?,
                 memory.timespec(new.wrapping_add(16))?,
             );
-            let of = Process::open(process).ok()?;
             // What the kernel has of it must not fire by the kernel's clock.
             mxdrill_notify::set_timer(&of.descriptor(number).ok()?, 0).ok()?;
             if let Some(known) = known {
@@ -102,7 +101,6 @@ impl Supervisor {
                         self.clocks.start(clock_of(process, number)) + now - self.clocks.start(1);
                 }
                 self.alarms.push(Alarm {
-                    process,
                     of,
                     due: now.saturating_add(wait.max(1)),
                     every,

@@ -18,9 +18,10 @@ use std::{
     ops::Deref,
     os::fd::{AsRawFd, OwnedFd},
     rc::Rc,
+    time::Duration,
 };
 
-use mxdrill_notify::{Answer, Listener, Process};
+use mxdrill_notify::{Answer, Listener};
 use nix::{
     errno::Errno,
     fcntl::{FcntlArg, OFlag, fcntl},
@@ -85,7 +86,7 @@ impl Supervisor {
             Handled::Wait(kind, due) => {
                 let asked = due - self.now();
                 let mask = mask(&call);
-                let process = process_of(call.thread);
+                let process = self.quiet.threads.process_of(call.thread);
                 let wait = Wait {
                     call,
                     process,
@@ -98,6 +99,8 @@ impl Supervisor {
                     Some(answer) => self.finish(wait, answer),
                     None => {
                         self.held.push(wait);
+                        // Who calls sleeps now, and may have been the last one.
+                        self.round = Duration::ZERO;
                         Ok(())
                     }
                 }
@@ -207,7 +210,9 @@ impl Supervisor {
                 // It is what the linker and every C library call first, before they read a clock.
                 const ARCH_SET_FS: u64 = 0x1002;
                 if a == ARCH_SET_FS
-                    && let Err(error) = self.vdso.replace_in(process_of(call.thread))
+                    && let Err(error) = self
+                        .vdso
+                        .replace_in(self.quiet.threads.process_of(call.thread))
                 {
                     let why = format!(
                         "this kernel does not let the clock of a process be replaced: {error}"
@@ -231,16 +236,17 @@ impl Supervisor {
     }
 
     /// `poll`: without a time, or with none to wait, it is the kernel's.
-    fn polls(&self, memory: Memory, address: u64, count: u64, wait: Option<Nanos>) -> Handled {
+    fn polls(&mut self, memory: Memory, address: u64, count: u64, wait: Option<Nanos>) -> Handled {
         let Some(wait) = wait.filter(|wait| *wait > 0 && count <= MOST_DESCRIPTORS) else {
             return Now(Answer::Continue);
         };
-        let process = process_of(memory.0);
+        let of = self.quiet.threads.process_with(memory.0);
         let wanted = || {
-            let of = Process::open(process).ok()?;
+            let of = of.ok()?;
+            let length = usize::try_from(8 * count).ok()?;
+            let all = memory.read(address, length)?;
             let mut wanted = Vec::new();
-            for index in 0..count {
-                let octets = memory.read(address.wrapping_add(8 * index), 8)?;
+            for (index, octets) in (0..).zip(all.chunks(8)) {
                 let number = i32::from_ne_bytes(*octets.first_chunk()?);
                 let events = i16::from_ne_bytes(*octets.get(4..)?.first_chunk()?);
                 // Those that are negative are left out.
@@ -259,7 +265,7 @@ impl Supervisor {
 
     /// `select`, of which Linux leaves descriptors beyond the highest alone. Without a time, or with none to wait, it
     /// is the kernel's.
-    fn selects(&self, call: &Call, wait: Option<Nanos>) -> Option<Handled> {
+    fn selects(&mut self, call: &Call, wait: Option<Nanos>) -> Option<Handled> {
         let memory = Memory(call.thread);
         let most = call.arguments[0].min(MOST_DESCRIPTORS);
         let Some(wait) = wait.filter(|wait| *wait > 0) else {
@@ -273,7 +279,7 @@ impl Supervisor {
                 address => memory.read(*address, octets)?,
             });
         }
-        let of = Process::open(process_of(call.thread)).ok()?;
+        let of = self.quiet.threads.process_with(call.thread).ok()?;
         let kinds = [PollFlags::POLLIN, PollFlags::POLLOUT, PollFlags::POLLPRI];
         let mut wanted = Vec::new();
         for number in 0..u32::try_from(most).ok()? {
@@ -295,19 +301,15 @@ impl Supervisor {
     }
 
     /// `epoll_wait`: the set is ready when something in it is.
-    fn epolls(&self, call: &Call, wait: Option<Nanos>) -> Handled {
-        let set = || {
-            let number = i32::try_from(call.arguments[0]).ok()?;
-            Process::open(process_of(call.thread))
-                .ok()?
-                .descriptor(number)
-                .ok()
+    fn epolls(&mut self, call: &Call, wait: Option<Nanos>) -> Handled {
+        let wait = wait.filter(|wait| *wait > 0);
+        let number = i32::try_from(call.arguments[0]).ok();
+        let Some((wait, number)) = wait.zip(number) else {
+            return Now(Answer::Continue);
         };
-        match wait.filter(|wait| *wait > 0).zip(set()) {
-            Some((wait, set)) => {
-                Handled::Wait(Kind::Epoll(Epoll(set)), self.now().saturating_add(wait))
-            }
-            None => Now(Answer::Continue),
+        match self.quiet.threads.descriptor(call.thread, number) {
+            Ok(set) => Handled::Wait(Kind::Epoll(Epoll(set)), self.now().saturating_add(wait)),
+            Err(_) => Now(Answer::Continue),
         }
     }
 
@@ -318,7 +320,7 @@ impl Supervisor {
         let [address, operation, value, time, ..] = call.arguments;
         let kind = u32::try_from(operation & 0x7f).ok()?;
         if matches!(kind, FUTEX_WAKE | FUTEX_WAKE_BITSET) {
-            let process = process_of(call.thread);
+            let process = self.quiet.threads.process_of(call.thread);
             let (mut left, mut woken) = (value, 0);
             while left > 0 {
                 let mut held = self.held.iter();
@@ -361,17 +363,14 @@ impl Supervisor {
     }
 
     /// `connect` that blocks: the kernel repeats its SYN by its own clock, so that this waits in its place.
-    fn connects(&self, call: &Call) -> Handled {
-        let begun = || {
+    fn connects(&mut self, call: &Call) -> Handled {
+        let mut begun = || {
             let memory = Memory(call.thread);
             let number = i32::try_from(call.arguments[0]).ok()?;
             let length = u32::try_from(call.arguments[2]).ok()?;
             let octets = memory.read(call.arguments[1], length.try_into().ok()?)?;
             let address = socket_address(&octets)?;
-            let socket = Process::open(process_of(call.thread))
-                .ok()?
-                .descriptor(number)
-                .ok()?;
+            let socket = self.quiet.threads.descriptor(call.thread, number).ok()?;
             let is_stream = getsockopt(&socket, sockopt::SockType) == Ok(SockType::Stream);
             if !is_stream {
                 return None;
@@ -470,13 +469,6 @@ fn mask(call: &Call) -> Option<u64> {
     } else {
         memory.signals(address)
     }
-}
-
-/// The process of a thread: the thread itself where that cannot be told.
-pub(super) fn process_of(thread: i32) -> i32 {
-    let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    line.and_then(|id| id.trim().parse().ok()).unwrap_or(thread)
 }
 
 /// An address of IPv4 or IPv6; others are not waited for.

@@ -37,31 +37,41 @@ impl Memory {
         (written == octets.len()).then_some(())
     }
 
-    fn word(self, address: u64) -> Option<i64> {
-        let octets = self.read(address, 8)?;
-        Some(i64::from_ne_bytes(octets.try_into().ok()?))
+    /// Reads so many octets.
+    fn chunk<const N: usize>(self, address: u64) -> Option<[u8; N]> {
+        let mut octets = [0; N];
+        let there = [remote(address, N)?];
+        let mut here = [IoSliceMut::new(&mut octets)];
+        let read = process_vm_readv(Pid::from_raw(self.0), &mut here, &there).ok()?;
+        (read == N).then_some(octets)
+    }
+
+    /// Two numbers of eight octets.
+    fn pair(self, address: u64) -> Option<(i64, i64)> {
+        let octets: [u8; 16] = self.chunk(address)?;
+        let first = i64::from_ne_bytes(*octets.first_chunk()?);
+        Some((first, i64::from_ne_bytes(*octets.last_chunk()?)))
     }
 
     /// A number of four octets, as a futex is.
     pub(super) fn number(self, address: u64) -> Option<u32> {
-        let octets = self.read(address, 4)?;
-        Some(u32::from_ne_bytes(octets.try_into().ok()?))
+        self.chunk(address).map(u32::from_ne_bytes)
     }
 
     /// A set of signals.
     pub(super) fn signals(self, address: u64) -> Option<u64> {
-        Some(u64::from_ne_bytes(self.word(address)?.to_ne_bytes()))
+        self.chunk(address).map(u64::from_ne_bytes)
     }
 
     /// A `timespec`.
     pub(super) fn timespec(self, address: u64) -> Option<Nanos> {
-        let (seconds, nanos) = (self.word(address)?, self.word(address.wrapping_add(8))?);
+        let (seconds, nanos) = self.pair(address)?;
         Some(seconds.saturating_mul(SECOND).saturating_add(nanos))
     }
 
     /// A `timeval`.
     pub(super) fn timeval(self, address: u64) -> Option<Nanos> {
-        let (seconds, micros) = (self.word(address)?, self.word(address.wrapping_add(8))?);
+        let (seconds, micros) = self.pair(address)?;
         Some(
             seconds
                 .saturating_mul(SECOND)
@@ -78,8 +88,9 @@ impl Memory {
     }
 
     fn write_pair(self, address: u64, first: i64, second: i64) -> Option<()> {
-        let mut octets = first.to_ne_bytes().to_vec();
-        octets.extend(second.to_ne_bytes());
+        let mut octets = [0; 16];
+        octets[..8].copy_from_slice(&first.to_ne_bytes());
+        octets[8..].copy_from_slice(&second.to_ne_bytes());
         self.write(address, &octets)
     }
 }

@@ -20,7 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use mxdrill_notify::{Answer, Listener, Process};
@@ -28,14 +28,14 @@ use nix::{
     libc,
     poll::{PollFd, PollFlags, ppoll},
     sys::time::TimeSpec,
-    time::{ClockId, clock_gettime},
 };
 
 use super::{
     Passed,
     calls::Call,
-    memory::{Nanos, SECOND},
-    quiet::Quiet,
+    clocks::Clocks,
+    memory::Nanos,
+    quiet::{Look, Quiet},
     vdso::Vdso,
     wait::{Kind, Wait},
 };
@@ -52,6 +52,8 @@ const STUCK: Duration = Duration::from_secs(60);
 const ROUND: Duration = Duration::from_micros(50);
 /// How long it does where nobody waits for a moment: the lab may begin to, which is not told.
 const IDLE_ROUND: Duration = Duration::from_millis(1);
+/// How long it may take until a call is looked at that waits for what cannot be waited for here.
+const LOOKED_AT: Duration = Duration::from_millis(1);
 /// How far a reading moves the clock: two of them are never the same.
 pub(super) const TICK: Duration = Duration::from_micros(1);
 
@@ -74,9 +76,11 @@ pub(super) struct Supervisor {
     pub(super) broken: Vec<Wait>,
     /// What rings when its time has come.
     pub(super) alarms: Vec<Alarm>,
-    quiet: Quiet,
-    /// Whether nobody waited for a moment when last all was quiet.
-    is_idle: bool,
+    pub(super) quiet: Quiet,
+    /// How long the next round waits for calls.
+    pub(super) round: Duration,
+    /// When last every call that is held was looked at.
+    looked: Instant,
     /// Since when time runs, and where it was then.
     running: Option<(Instant, Duration)>,
     /// When it was last looked what was computed, and how much that was to begin with.
@@ -88,56 +92,24 @@ pub(super) struct Supervisor {
     pub(super) failed: Option<io::Error>,
 }
 
+/// What a round was told.
+struct Came {
+    /// Whether a call came, for each listener.
+    callers: Vec<bool>,
+    /// Whether something that it waits for may have come, for each call that is held.
+    ready: Vec<bool>,
+}
+
 /// Something that rings at a moment.
 pub(super) struct Alarm {
-    /// The id of the process that asked for it.
-    pub(super) process: i32,
-    /// The process itself, whose id may be another's one day.
-    pub(super) of: Process,
+    /// The process that asked for it, whose id may be another's one day.
+    pub(super) of: Rc<Process>,
     /// When, on the monotonic clock.
     pub(super) due: Nanos,
     /// After how long again; 0 for once.
     pub(super) every: Nanos,
     /// The number of a timer's descriptor; `None` rings with SIGALRM.
     pub(super) timer: Option<i32>,
-}
-
-/// What the clocks of the processes showed when time began.
-pub(super) struct Clocks {
-    monotonic: Nanos,
-    boot: Nanos,
-    wall: Nanos,
-}
-
-impl Clocks {
-    /// As the system has them; the wall clock begins within a second at the same place in every run.
-    fn now() -> io::Result<Self> {
-        let read = |clock| {
-            let time = clock_gettime(clock)?;
-            io::Result::Ok(time.tv_sec() * SECOND + time.tv_nsec())
-        };
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
-        let seconds = wall.map_err(io::Error::other)?.as_secs();
-        Ok(Self {
-            monotonic: read(ClockId::CLOCK_MONOTONIC)?,
-            boot: read(ClockId::CLOCK_BOOTTIME)?,
-            wall: i64::try_from(seconds).map_err(io::Error::other)? * SECOND + SECOND / 2,
-        })
-    }
-
-    /// What a clock showed at the beginning.
-    pub(super) fn start(&self, clock: u64) -> Nanos {
-        match i32::try_from(clock) {
-            Ok(
-                libc::CLOCK_REALTIME
-                | libc::CLOCK_REALTIME_COARSE
-                | libc::CLOCK_REALTIME_ALARM
-                | libc::CLOCK_TAI,
-            ) => self.wall,
-            Ok(libc::CLOCK_BOOTTIME | libc::CLOCK_BOOTTIME_ALARM) => self.boot,
-            _ => self.monotonic,
-        }
-    }
 }
 
 impl Supervisor {
@@ -156,7 +128,8 @@ impl Supervisor {
             broken: Vec::new(),
             alarms: Vec::new(),
             quiet: Quiet::new()?,
-            is_idle: false,
+            round: ROUND,
+            looked: Instant::now(),
             running: None,
             busy: None,
             passed: Passed::default(),
@@ -167,25 +140,32 @@ impl Supervisor {
 
     /// Supervises until nobody is left, or somebody says that it is enough.
     pub(super) fn run(mut self) -> io::Result<Passed> {
+        // A wait of some microseconds is one: the kernel would put it together with others'.
+        nix::sys::prctl::set_timerslack(1)?;
         let begun = Instant::now();
         let mut last = Instant::now();
         while !self.orders.enough.load(Ordering::Relaxed) {
-            self.came()?;
+            let came = self.came()?;
             if self.source.is_none() && self.listeners.is_empty() {
                 break;
             }
             if let Some(error) = self.failed.take() {
                 return Err(error);
             }
-            let mut news = self.calls()?;
-            news |= self.look_at_held()?;
-            news |= self.ring()?;
+            let mut news = self.look_at_held(&came.ready)?;
+            news |= self.calls(&came.callers)?;
+            news |= self.ring();
             if news {
-                self.quiet.forget();
                 self.run_along(last);
                 continue;
             }
-            if !self.quiet.all_slept() {
+            let looked = self.quiet.look()?;
+            if looked != Look::AllSlept {
+                self.round = match looked {
+                    // If they sleep again, the next look says so.
+                    Look::Ran => Duration::ZERO,
+                    _ => ROUND,
+                };
                 self.run_along(last);
                 continue;
             }
@@ -195,16 +175,12 @@ impl Supervisor {
             }
             // Who calls sleeps until the answer, and what somebody did before may be what another waits for:
             // what came while it was looked whether all sleep is seen only now.
-            if self.has_call()? || self.look_at_held()? {
-                self.quiet.forget();
+            if self.has_call()? || self.look_at_all_held()? {
                 continue;
             }
             self.running = None;
             last = Instant::now();
-            self.is_idle = !self.leap();
-            if !self.is_idle {
-                self.quiet.forget();
-            }
+            self.round = if self.leap() { ROUND } else { IDLE_ROUND };
         }
         self.passed.virtually = self.time.now();
         self.passed.really = begun.elapsed();
@@ -233,40 +209,52 @@ impl Supervisor {
 
     /// Waits a moment for calls, or for what calls wait for; takes in who has been started, and forgets who has
     /// ended.
-    fn came(&mut self) -> io::Result<()> {
+    fn came(&mut self) -> io::Result<Came> {
         let sources = self.source.iter().map(AsFd::as_fd);
         let listeners = self.listeners.iter().map(|one| one.as_fd());
         let asked = sources.chain(listeners);
         let mut asked: Vec<PollFd> = asked
             .map(|one| PollFd::new(one, PollFlags::POLLIN))
             .collect();
+        // Where the descriptors of each call that is held begin.
+        let mut starts = Vec::with_capacity(self.held.len());
         for wait in &self.held {
-            let wanted = wait.descriptors().into_iter();
-            asked.extend(wanted.map(|(one, events)| PollFd::new(one, events)));
+            starts.push(asked.len());
+            wait.ask(&mut asked);
         }
-        let round = if std::mem::take(&mut self.is_idle) {
-            IDLE_ROUND
-        } else {
-            ROUND
-        };
-        match ppoll(&mut asked, Some(TimeSpec::from_duration(round)), None) {
+        let round = Some(TimeSpec::from_duration(std::mem::replace(
+            &mut self.round,
+            ROUND,
+        )));
+        match ppoll(&mut asked, round, None) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(error) => return Err(error.into()),
         }
         let seen = |one: &PollFd| one.revents().unwrap_or(PollFlags::empty());
-        let mut seen = asked.iter().map(seen);
-        let source = self.source.as_ref().and_then(|_| seen.next());
-        let over = |seen: PollFlags| {
+        let ends = starts.iter().skip(1).copied().chain([asked.len()]);
+        let ready = starts.iter().zip(ends).map(|(start, end)| {
+            let mut its = asked[*start..end].iter();
+            its.any(|one| !seen(one).is_empty())
+        });
+        let ready = ready.collect();
+        let mut first = asked.iter().map(seen);
+        let source = self.source.as_ref().and_then(|_| first.next());
+        let first: Vec<PollFlags> = first.take(self.listeners.len()).collect();
+        drop(asked);
+        let is_over = |seen: PollFlags| {
             seen.contains(PollFlags::POLLHUP) && !seen.contains(PollFlags::POLLIN)
         };
-        let ended: Vec<bool> = seen.take(self.listeners.len()).map(over).collect();
-        drop(asked);
-        let mut ended = ended.into_iter();
+        let mut ended = first.iter().copied().map(is_over);
         self.listeners.retain(|_| !ended.next().unwrap_or(false));
         if source.is_some_and(|seen| !seen.is_empty()) {
             self.take_in()?;
         }
-        Ok(())
+        let there = first.into_iter().filter(|seen| !is_over(*seen));
+        let callers = there.map(|seen| seen.contains(PollFlags::POLLIN));
+        Ok(Came {
+            callers: callers.collect(),
+            ready,
+        })
     }
 
     /// Takes in a listener that has come.
@@ -281,17 +269,27 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Answers or holds the calls that are there; whether there was any.
-    fn calls(&mut self) -> io::Result<bool> {
+    /// Answers or holds the calls that are there, by who has any; whether there was one.
+    fn calls(&mut self, callers: &[bool]) -> io::Result<bool> {
         let mut any = false;
-        for listener in self.listeners.clone() {
-            while has_call(listener.as_fd())? {
+        for (listener, _) in self
+            .listeners
+            .clone()
+            .iter()
+            .zip(callers)
+            .filter(|one| *one.1)
+        {
+            any = true;
+            loop {
                 if let Some(call) = listener.receive()? {
                     self.passed.calls += 1;
-                    let from = Rc::clone(&listener);
+                    let from = Rc::clone(listener);
+                    self.quiet.suspect(call.thread);
                     self.call(Call { call, from })?;
                 }
-                any = true;
+                if !has_call(listener.as_fd())? {
+                    break;
+                }
             }
         }
         Ok(any)
@@ -313,11 +311,36 @@ impl Supervisor {
         call.from.answer(call.id, answer)
     }
 
-    /// Looks at every call that is held; whether one was answered or has gone away.
-    fn look_at_held(&mut self) -> io::Result<bool> {
+    /// Looks at the calls that are held and whose time has come, or some descriptor of which is ready; whether one was
+    /// answered or has gone away. What cannot be waited for, as signals, is looked at now and then, and before time
+    /// leaps.
+    fn look_at_held(&mut self, ready: &[bool]) -> io::Result<bool> {
+        if self.looked.elapsed() >= LOOKED_AT {
+            return self.look_at_all_held();
+        }
+        let now = self.now();
+        let is_ready = |(wait, ready): (&Wait, &bool)| *ready || wait.due <= now;
+        let found: Vec<bool> = self.held.iter().zip(ready).map(is_ready).collect();
+        if found.contains(&true) {
+            self.look_at_those(&found)
+        } else {
+            Ok(false)
+        }
+    }
+
+    fn look_at_all_held(&mut self) -> io::Result<bool> {
+        self.looked = Instant::now();
+        self.look_at_those(&vec![true; self.held.len()])
+    }
+
+    fn look_at_those(&mut self, chosen: &[bool]) -> io::Result<bool> {
         let now = self.now();
         let mut any = false;
-        for wait in std::mem::take(&mut self.held) {
+        for (wait, is_chosen) in std::mem::take(&mut self.held).into_iter().zip(chosen) {
+            if !is_chosen {
+                self.held.push(wait);
+                continue;
+            }
             if !wait.call.from.is_waiting(wait.call.id) {
                 self.break_off(wait);
                 any = true;
@@ -335,7 +358,8 @@ impl Supervisor {
     }
 
     /// Answers a call that was held.
-    pub(super) fn finish(&self, wait: Wait, answer: Answer) -> io::Result<()> {
+    pub(super) fn finish(&mut self, wait: Wait, answer: Answer) -> io::Result<()> {
+        self.quiet.suspect(wait.call.thread);
         // The duplicates go first: another process's end of a connection must not outlive its own.
         let Wait { call, kind, .. } = wait;
         drop(kind);
@@ -353,18 +377,15 @@ impl Supervisor {
     }
 
     /// Rings the alarms that are due; whether there was any.
-    fn ring(&mut self) -> io::Result<bool> {
+    fn ring(&mut self) -> bool {
         let now = self.now();
-        let mut any = false;
-        for mut alarm in std::mem::take(&mut self.alarms) {
-            if alarm.due > now {
-                // One that is gone needs no alarm.
-                if alarm.of.signal(0).is_ok() {
-                    self.alarms.push(alarm);
-                }
-                continue;
-            }
-            any = true;
+        let (due, later) = std::mem::take(&mut self.alarms)
+            .into_iter()
+            .partition(|alarm| alarm.due <= now);
+        let due: Vec<Alarm> = due;
+        self.alarms = later;
+        let any = !due.is_empty();
+        for mut alarm in due {
             match alarm.timer {
                 None => alarm.of.signal(libc::SIGALRM).ok(),
                 Some(timer) => super::alarms::fire(&alarm.of, timer).ok(),
@@ -374,11 +395,13 @@ impl Supervisor {
                 self.alarms.push(alarm);
             }
         }
-        Ok(any)
+        any
     }
 
     /// Moves time to the next moment that anybody waits for, if there is one.
     fn leap(&mut self) -> bool {
+        // A process that is gone needs no alarm.
+        self.alarms.retain(|alarm| alarm.of.signal(0).is_ok());
         let held = self.held.iter().map(|wait| wait.due);
         let alarms = self.alarms.iter().map(|alarm| alarm.due);
         let theirs = held.chain(alarms).map(|due| self.since_start(due));

@@ -8,7 +8,7 @@
 //! Duplicates are held no longer than the call: a connection whose end somebody closes must not be kept open by
 //! who only looks at it.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 use mxdrill_notify::Answer;
 use nix::{
@@ -61,22 +61,20 @@ pub(super) struct Select {
 }
 
 impl Wait {
-    /// The descriptors whose readiness ends it, and for what.
-    pub(super) fn descriptors(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
+    /// Adds the descriptors whose readiness ends it to those that are asked, and for what.
+    pub(super) fn ask<'a>(&'a self, asked: &mut Vec<PollFd<'a>>) {
+        let one = |one: &'a OwnedFd, events| PollFd::new(one.as_fd(), events);
         match &self.kind {
-            Kind::Poll(wanted) => wanted
-                .iter()
-                .map(|(_, one, events)| (one.as_fd(), *events))
-                .collect(),
+            Kind::Poll(wanted) => {
+                asked.extend(wanted.iter().map(|(_, fd, events)| one(fd, *events)));
+            }
             Kind::Select(select) => {
                 let wanted = select.wanted.iter();
-                wanted
-                    .map(|(_, one, events)| (one.as_fd(), *events))
-                    .collect()
+                asked.extend(wanted.map(|(_, fd, events)| one(fd, *events)));
             }
-            Kind::Epoll(one) => vec![(one.0.as_fd(), PollFlags::POLLIN)],
-            Kind::Connect(one) => vec![(one.as_fd(), PollFlags::POLLOUT)],
-            Kind::Sleep | Kind::Futex(_) | Kind::Signal(_) => Vec::new(),
+            Kind::Epoll(set) => asked.push(one(&set.0, PollFlags::POLLIN)),
+            Kind::Connect(socket) => asked.push(one(socket, PollFlags::POLLOUT)),
+            Kind::Sleep | Kind::Futex(_) | Kind::Signal(_) => {}
         }
     }
 

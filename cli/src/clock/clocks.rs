@@ -1,0 +1,51 @@
+//! What the clocks of the processes show.
+
+use std::{
+    io,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use nix::{
+    libc,
+    time::{ClockId, clock_gettime},
+};
+
+use super::memory::{Nanos, SECOND};
+
+/// What the clocks of the processes showed when time began.
+pub(super) struct Clocks {
+    pub(super) monotonic: Nanos,
+    boot: Nanos,
+    wall: Nanos,
+}
+
+impl Clocks {
+    /// As the system has them; the wall clock begins within a second at the same place in every run.
+    pub(super) fn now() -> io::Result<Self> {
+        let read = |clock| {
+            let time = clock_gettime(clock)?;
+            io::Result::Ok(time.tv_sec() * SECOND + time.tv_nsec())
+        };
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH);
+        let seconds = wall.map_err(io::Error::other)?.as_secs();
+        Ok(Self {
+            monotonic: read(ClockId::CLOCK_MONOTONIC)?,
+            boot: read(ClockId::CLOCK_BOOTTIME)?,
+            wall: i64::try_from(seconds).map_err(io::Error::other)? * SECOND + SECOND / 2,
+        })
+    }
+
+    /// What a clock showed at the beginning.
+    pub(super) fn start(&self, clock: u64) -> Nanos {
+        match i32::try_from(clock) {
+            Ok(
+                libc::CLOCK_REALTIME
+                | libc::CLOCK_REALTIME_COARSE
+                | libc::CLOCK_REALTIME_ALARM
+                | libc::CLOCK_TAI,
+            ) => self.wall,
+            Ok(libc::CLOCK_BOOTTIME | libc::CLOCK_BOOTTIME_ALARM) => self.boot,
+            _ => self.monotonic,
+        }
+    }
+}
