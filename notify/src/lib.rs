@@ -108,6 +108,40 @@ pub fn set_timer(timer: &OwnedFd, nanos: i64) -> io::Result<()> {
     }
 }
 
+/// What the kernel says of an open file: its `stat`, in words of eight octets.
+///
+/// # Errors
+/// What the kernel says.
+pub fn status(file: BorrowedFd<'_>) -> io::Result<[u64; 18]> {
+    const { assert!(size_of::<libc::stat>() == size_of::<[u64; 18]>()) };
+    let mut status = [0; 18];
+    // SAFETY: the call fills a structure of the same size, for which words are aligned as it needs.
+    let done = unsafe { libc::fstat(file.as_raw_fd(), status.as_mut_ptr().cast()) };
+    if done == 0 {
+        Ok(status)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// What the kernel says of an open file: its `statx`, in words of eight octets. Flags and mask are those of the call.
+///
+/// # Errors
+/// What the kernel says.
+pub fn extended_status(file: BorrowedFd<'_>, flags: i32, mask: u32) -> io::Result<[u64; 32]> {
+    const { assert!(size_of::<libc::statx>() == size_of::<[u64; 32]>()) };
+    let (file, flags) = (file.as_raw_fd(), flags | libc::AT_EMPTY_PATH);
+    let mut status = [0; 32];
+    // SAFETY: the path is empty, and the call fills a structure of the same size, for which words are aligned as it
+    // needs.
+    let done = unsafe { libc::statx(file, c"".as_ptr(), flags, mask, status.as_mut_ptr().cast()) };
+    if done == 0 {
+        Ok(status)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// A system call that waits to be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {

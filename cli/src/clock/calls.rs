@@ -1,10 +1,11 @@
 //! What each call means to the clock, and how it is answered.
 //!
-//! Four things may come of a call:
+//! Five things may come of a call:
 //!
 //! * It reads a clock (`clock_gettime`, `gettimeofday`, `time`): it is answered with the time of ours.
 //! * It waits, with a time after which it gives up (`poll` and its relatives, the sleeps, `futex`, `connect`
 //!   that blocks): it is held, with what it waits for.
+//! * It asks for the times of a file (`stat` and its relatives): `files` says which moments of our clock they are.
 //! * It asks to be rung (`alarm`, interval timers, timers with a descriptor): `alarms` keeps it.
 //! * It is none of these after all: a wait without a time, or with none, or for what cannot be duplicated. The
 //!   kernel does it.
@@ -206,6 +207,11 @@ impl Supervisor {
             libc::SYS_alarm | libc::SYS_setitimer | libc::SYS_getitimer => self.alarm(call)?,
             libc::SYS_timerfd_settime | libc::SYS_timerfd_gettime => self.timer(call)?,
             libc::SYS_connect => self.connects(call),
+            libc::SYS_stat
+            | libc::SYS_fstat
+            | libc::SYS_lstat
+            | libc::SYS_newfstatat
+            | libc::SYS_statx => self.status(call)?,
             libc::SYS_arch_prctl => {
                 // It is what the linker and every C library call first, before they read a clock.
                 const ARCH_SET_FS: u64 = 0x1002;

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use nix::{
@@ -10,7 +10,10 @@ use nix::{
     time::{ClockId, clock_gettime},
 };
 
-use super::memory::{Nanos, SECOND};
+use super::{
+    memory::{Nanos, SECOND},
+    supervisor::nanos,
+};
 
 /// What the clocks of the processes showed when time began.
 pub(super) struct Clocks {
@@ -33,6 +36,11 @@ impl Clocks {
             boot: read(ClockId::CLOCK_BOOTTIME)?,
             wall: i64::try_from(seconds).map_err(io::Error::other)? * SECOND + SECOND / 2,
         })
+    }
+
+    /// What the wall clock shows after so much time.
+    pub(super) fn wall(&self, elapsed: Duration) -> Nanos {
+        self.wall.saturating_add(nanos(elapsed))
     }
 
     /// What a clock showed at the beginning.

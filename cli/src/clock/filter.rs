@@ -1,5 +1,5 @@
-//! Which system calls wait for an answer: those that read a clock, wait for a time, or begin something that
-//! the kernel would end by its own clock.
+//! Which system calls wait for an answer: those that read a clock or the times of a file, wait for a time, or begin
+//! something that the kernel would end by its own clock.
 //!
 //! The filter is a program of classic BPF (seccomp(2)). It sees a call's number and arguments, and no memory: a
 //! wait is told from one without a time only where that is an argument. So the list is of calls that may have
@@ -10,7 +10,7 @@ use mxdrill_notify::Instruction;
 use nix::libc;
 
 /// Calls that are always asked about.
-const ASKED: [libc::c_long; 19] = [
+const ASKED: [libc::c_long; 24] = [
     libc::SYS_gettimeofday,
     libc::SYS_time,
     libc::SYS_nanosleep,
@@ -30,6 +30,11 @@ const ASKED: [libc::c_long; 19] = [
     libc::SYS_timerfd_settime,
     libc::SYS_timerfd_gettime,
     libc::SYS_connect,
+    libc::SYS_stat,
+    libc::SYS_fstat,
+    libc::SYS_lstat,
+    libc::SYS_newfstatat,
+    libc::SYS_statx,
 ];
 
 /// Calls that go by a clock which this one does not reach: they are let through, or refused, and it is said.
@@ -219,6 +224,8 @@ mod tests {
             (libc::SYS_read, [0; 6], ALLOW),
             (libc::SYS_poll, [0; 6], ASK),
             (libc::SYS_connect, [0; 6], ASK),
+            (libc::SYS_fstat, [0; 6], ASK),
+            (libc::SYS_utimensat, [0; 6], ALLOW),
             (libc::SYS_clock_gettime, first(0), ASK),
             (libc::SYS_clock_gettime, first(1), ASK),
             (libc::SYS_clock_gettime, first(2), ALLOW),

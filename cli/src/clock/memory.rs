@@ -29,6 +29,23 @@ impl Memory {
         (read == length).then_some(octets)
     }
 
+    /// Reads octets up to the first that is zero, so many at most; `None` where there is none.
+    pub(super) fn text(self, address: u64, most: usize) -> Option<Vec<u8>> {
+        const PAGE: u64 = 4096;
+        let mut text = Vec::new();
+        while text.len() < most {
+            // What is on the next page may not be there.
+            let at = address.wrapping_add(text.len().try_into().ok()?);
+            let part = self.read(at, usize::try_from(PAGE - at % PAGE).ok()?)?;
+            let end = part.iter().position(|octet| *octet == 0);
+            text.extend(&part[..end.unwrap_or(part.len())]);
+            if end.is_some() {
+                return (text.len() < most).then_some(text);
+            }
+        }
+        None
+    }
+
     /// Writes octets; `None` where there is no room.
     pub(super) fn write(self, address: u64, octets: &[u8]) -> Option<()> {
         let there = [remote(address, octets.len())?];

@@ -34,6 +34,7 @@ use super::{
     Passed,
     calls::Call,
     clocks::Clocks,
+    leaps::Leaps,
     memory::Nanos,
     quiet::{Look, Quiet},
     vdso::Vdso,
@@ -69,6 +70,7 @@ pub(super) struct Supervisor {
     before: Duration,
     orders: Arc<Orders>,
     pub(super) clocks: Clocks,
+    pub(super) leaps: Leaps,
     pub(super) vdso: Vdso,
     /// Calls that wait, in no order.
     pub(super) held: Vec<Wait>,
@@ -123,6 +125,7 @@ impl Supervisor {
             before: Duration::ZERO,
             orders,
             clocks: Clocks::now()?,
+            leaps: Leaps::new()?,
             vdso: Vdso::of_this_process()?,
             held: Vec::new(),
             broken: Vec::new(),
@@ -156,7 +159,8 @@ impl Supervisor {
             news |= self.calls(&came.callers)?;
             news |= self.ring();
             if news {
-                self.run_along(last);
+                self.leaps.somebody_runs();
+                self.run_along(last)?;
                 continue;
             }
             let looked = self.quiet.look()?;
@@ -166,7 +170,8 @@ impl Supervisor {
                     Look::Ran => Duration::ZERO,
                     _ => ROUND,
                 };
-                self.run_along(last);
+                self.leaps.somebody_runs();
+                self.run_along(last)?;
                 continue;
             }
             if self.quiet.octets_wait()? {
@@ -180,7 +185,7 @@ impl Supervisor {
             }
             self.running = None;
             last = Instant::now();
-            self.round = if self.leap() { ROUND } else { IDLE_ROUND };
+            self.round = self.leap()?;
         }
         self.passed.virtually = self.time.now();
         self.passed.really = begun.elapsed();
@@ -398,8 +403,8 @@ impl Supervisor {
         any
     }
 
-    /// Moves time to the next moment that anybody waits for, if there is one.
-    fn leap(&mut self) -> bool {
+    /// Moves time to the next moment that anybody waits for, if there is one; how long to wait for calls then.
+    fn leap(&mut self) -> io::Result<Duration> {
         // A process that is gone needs no alarm.
         self.alarms.retain(|alarm| alarm.of.signal(0).is_ok());
         let held = self.held.iter().map(|wait| wait.due);
@@ -409,15 +414,26 @@ impl Supervisor {
         let is_begun = self.orders.begun.load(Ordering::Relaxed);
         let labs = self.time.next().filter(|_| is_begun);
         let labs = labs.map(|moment| moment.saturating_add(self.before));
-        let Some(next) = theirs.chain(labs).min() else {
-            return false;
+        let next = theirs.chain(labs).min();
+        let Some(next) = next.filter(|next| *next > self.elapsed()) else {
+            return Ok(IDLE_ROUND);
         };
-        if next <= self.elapsed() {
-            return false;
+        let to = self.clocks.wall(next);
+        if let Some(wait) = self.leaps.wait(self.clocks.wall(self.elapsed()), to)? {
+            return Ok(wait);
         }
-        self.move_to(next);
+        self.leap_to(next)?;
         self.passed.leaps += 1;
-        true
+        Ok(ROUND)
+    }
+
+    /// Makes it so late, which the times of files are reckoned by.
+    fn leap_to(&mut self, elapsed: Duration) -> io::Result<()> {
+        let from = self.clocks.wall(self.elapsed());
+        self.move_to(elapsed);
+        let to = self.clocks.wall(self.elapsed());
+        self.leaps.leapt(from, to)?;
+        Ok(())
     }
 
     /// A moment of the monotonic clock, from the beginning.
@@ -427,32 +443,33 @@ impl Supervisor {
     }
 
     /// Lets time run where something has computed for long since all was quiet.
-    fn run_along(&mut self, last_quiet: Instant) {
+    fn run_along(&mut self, last_quiet: Instant) -> io::Result<()> {
         let since = last_quiet.elapsed();
         if since < BUSY {
             self.busy = None;
-            return;
+            return Ok(());
         }
         if self.running.is_none() {
             let (looked, begun) = self
                 .busy
                 .get_or_insert_with(|| (Instant::now(), self.quiet.computed()));
             if looked.elapsed() < COUNTED && since < STUCK {
-                return;
+                return Ok(());
             }
             *looked = Instant::now();
             let computed = self.quiet.computed().saturating_sub(*begun);
             if computed < BUSY && since < STUCK {
-                return;
+                return Ok(());
             }
         }
         let (from, at) = *self
             .running
             .get_or_insert_with(|| (Instant::now(), self.before + self.time.now()));
-        self.move_to(at + from.elapsed());
         self.passed.ran_along = true;
+        let to = at + from.elapsed();
         let note = "something computed for more than two seconds: time ran with it, and moments are not exact";
         self.said.insert(note.to_owned());
+        self.leap_to(to)
     }
 }
 

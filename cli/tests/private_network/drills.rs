@@ -17,9 +17,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::virtual_time::{
-    a_second_too_late_is_found, days_take_seconds, time_runs_with_what_computes,
-    waits_end_as_the_kernel_ends_them, waits_take_as_long_as_they_say,
-    what_cannot_be_virtual_is_said,
+    a_second_too_late_is_found, days_take_seconds, files_are_as_old_as_the_clock_says,
+    time_runs_with_what_computes, waits_end_as_the_kernel_ends_them,
+    waits_take_as_long_as_they_say, what_cannot_be_virtual_is_said,
 };
 
 const DRILL: &str = r#"
@@ -107,7 +107,13 @@ impl Desk {
         };
         fs::write(desk.path("drill.toml"), DRILL).expect("written");
         let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/programs");
-        for program in ["send.py", "scripted.toml", "patient.py", "waits.py"] {
+        for program in [
+            "send.py",
+            "scripted.toml",
+            "patient.py",
+            "waits.py",
+            "file_times.py",
+        ] {
             fs::copy(programs.join(program), desk.path(program)).expect("copied");
         }
         let out = desk.path("out");
@@ -662,7 +668,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 pub(crate) fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 23] = [
+    let tests: [(&str, &[&str], Test); 24] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
@@ -737,6 +743,11 @@ pub(crate) fn main() {
             the_wrong_order_is_found_out,
         ),
         ("days_take_seconds", CLOCKED, days_take_seconds),
+        (
+            "files_are_as_old_as_the_clock_says",
+            CLOCKED,
+            files_are_as_old_as_the_clock_says,
+        ),
         (
             "a_second_too_late_is_found",
             CLOCKED,

@@ -171,6 +171,13 @@ pub(crate) fn waits_end_as_the_kernel_ends_them(desk: &Desk) -> Result<(), Faile
     )
 }
 
+/// A file that was written days ago on the clock is days old, by whichever call and path it is asked about; what was
+/// set on purpose is what it was set to, and errors are the kernel's.
+pub(crate) fn files_are_as_old_as_the_clock_says(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(&["--virtual-time"], &["python3", "file_times.py", "out"]);
+    hold(said.out == "done\n", &said)
+}
+
 /// What only computes gets as much time as the system has: it comes to an end, and that is said.
 pub(crate) fn time_runs_with_what_computes(desk: &Desk) -> Result<(), Failed> {
     let spin = "import time\nend = time.monotonic() + 3\nwhile time.process_time() < 2.5 or time.monotonic() < end: pass";
