@@ -81,20 +81,26 @@ pub fn received(number: RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
-/// Sets a timer with a descriptor: it fires once after so many nanoseconds, never with 0.
+/// How long a marked timer's interval is at least, in seconds: a hundred years, in which it does not end.
+const MARKED: libc::time_t = 3_153_600_000;
+/// How many marks a second has.
+const MARKS: u64 = 1_000_000_000;
+
+/// Sets a timer with a descriptor: it fires once after so many nanoseconds, never with 0. It is marked with a number,
+/// which is kept as an interval that is too long to pass.
 ///
 /// # Errors
 /// That it is no timer.
-pub fn set_timer(timer: &OwnedFd, nanos: i64) -> io::Result<()> {
-    let never = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+pub fn set_timer(timer: &OwnedFd, nanos: i64, number: u64) -> io::Result<()> {
+    let seconds = libc::time_t::try_from(number / MARKS).map_err(io::Error::other)?;
     let value = libc::itimerspec {
-        it_interval: never,
+        it_interval: libc::timespec {
+            tv_sec: MARKED + seconds,
+            tv_nsec: (number % MARKS) as libc::c_long,
+        },
         it_value: libc::timespec {
+            tv_sec: 0,
             tv_nsec: nanos,
-            ..never
         },
     };
     // SAFETY: the call reads the structure that it is made for, and writes nothing.
@@ -103,6 +109,53 @@ pub fn set_timer(timer: &OwnedFd, nanos: i64) -> io::Result<()> {
     };
     if set == 0 {
         Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// The number that a timer with a descriptor was marked with, if it was.
+///
+/// # Errors
+/// That it is no timer.
+pub fn timer_number(timer: &OwnedFd) -> io::Result<Option<u64>> {
+    let none = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let mut value = libc::itimerspec {
+        it_interval: none,
+        it_value: none,
+    };
+    // SAFETY: the call fills the structure that it is made for.
+    if unsafe { libc::timerfd_gettime(timer.as_raw_fd(), &raw mut value) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let libc::timespec { tv_sec, tv_nsec } = value.it_interval;
+    let seconds = u64::try_from(tv_sec - MARKED).ok();
+    Ok(seconds.map(|seconds| seconds * MARKS + tv_nsec as u64))
+}
+
+/// How often the kernel repeats the SYN of a socket until it gives up (`TCP_SYNCNT`, or what is set for its network).
+///
+/// # Errors
+/// That it is no socket of TCP.
+pub fn repetitions_of_syn(socket: BorrowedFd<'_>) -> io::Result<i32> {
+    let mut count: libc::c_int = 0;
+    let mut size = size_of::<libc::c_int>() as libc::socklen_t;
+    let at = (&raw mut count).cast();
+    // SAFETY: the call writes a number, for which there is room, and its size.
+    let got = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_SYNCNT,
+            at,
+            &raw mut size,
+        )
+    };
+    if got == 0 {
+        Ok(count)
     } else {
         Err(io::Error::last_os_error())
     }

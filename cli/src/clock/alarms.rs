@@ -4,18 +4,36 @@
 //! they ring with, and rung by hand: with SIGALRM, or by letting a timer's descriptor fire at once. Timers that
 //! count what was computed stay the kernel's.
 
-use std::{fs, io, rc::Rc};
+use std::{fs, rc::Rc};
 
 use mxdrill_notify::{Answer, Process};
 use nix::libc;
 
 use super::{
     calls::{Call, Handled},
-    memory::{Memory, SECOND},
-    supervisor::{Alarm, Supervisor},
+    memory::{Memory, Nanos, SECOND},
+    opened::{Name, Opened},
+    supervisor::Supervisor,
+    threads::Threads,
 };
 
 use Handled::Answer as Now;
+
+/// Something that rings at a moment.
+pub(super) struct Alarm {
+    rings: Rings,
+    /// When, on the monotonic clock.
+    due: Nanos,
+    /// After how long again; 0 for once.
+    every: Nanos,
+}
+
+/// What rings.
+enum Rings {
+    /// A process that asked for it, with SIGALRM. Its id may be another's one day.
+    Signal(Rc<Process>),
+    Timer(Opened),
+}
 
 impl Supervisor {
     /// `alarm` and its relatives; the timers of computing are the kernel's.
@@ -30,7 +48,7 @@ impl Supervisor {
         let known = self
             .alarms
             .iter()
-            .position(|alarm| Rc::ptr_eq(&alarm.of, &of) && alarm.timer.is_none());
+            .position(|alarm| matches!(&alarm.rings, Rings::Signal(one) if Rc::ptr_eq(one, &of)));
         let (left, every) = known.map_or((0, 0), |known| {
             let alarm = &self.alarms[known];
             ((alarm.due - now).max(1000), alarm.every)
@@ -49,10 +67,9 @@ impl Supervisor {
             }
             if wait > 0 {
                 self.alarms.push(Alarm {
-                    of,
+                    rings: Rings::Signal(of),
                     due: now.saturating_add(wait),
                     every: again,
-                    timer: None,
                 });
             }
         }
@@ -69,29 +86,37 @@ impl Supervisor {
         })))
     }
 
-    /// A timer with a descriptor: it is fired by hand when its time has come.
+    /// A timer with a descriptor: it is fired by hand when its time has come. The timer is marked with a number of ours,
+    /// by which it is known whoever has it under whichever descriptor.
     pub(super) fn timer(&mut self, call: &Call) -> Option<Handled> {
         let memory = Memory(call.thread);
         let [a, flags, new, old] = *call.arguments.first_chunk()?;
         let number = i32::try_from(a).ok()?;
         let process = self.quiet.threads.process_of(call.thread);
         let of = self.quiet.threads.process(process).ok()?;
+        let timer = of.descriptor(number).ok()?;
+        let mark = mxdrill_notify::timer_number(&timer).ok()?;
         let now = self.now();
-        let known = self
-            .alarms
-            .iter()
-            .position(|alarm| Rc::ptr_eq(&alarm.of, &of) && alarm.timer == Some(number));
+        let known = self.alarms.iter().position(|alarm| {
+            matches!(&alarm.rings, Rings::Timer(one) if Some(one.name()) == mark.map(Name::Timer))
+        });
         let (left, every) = known.map_or((0, 0), |known| {
             let alarm = &self.alarms[known];
             ((alarm.due - now).max(1), alarm.every)
         });
         let before = if call.number == libc::SYS_timerfd_settime {
-            let (every, mut wait) = (
-                memory.timespec(new)?,
-                memory.timespec(new.wrapping_add(16))?,
-            );
+            const FLAGS: i32 = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
+            let every = memory.timespec(new)?;
+            let mut wait = memory.timespec(new.wrapping_add(16))?;
+            if flags as i32 & !FLAGS != 0 || every < 0 || wait < 0 {
+                return None;
+            }
+            let mark = mark.unwrap_or_else(|| {
+                self.timers += 1;
+                self.timers
+            });
             // What the kernel has of it must not fire by the kernel's clock.
-            mxdrill_notify::set_timer(&of.descriptor(number).ok()?, 0).ok()?;
+            mxdrill_notify::set_timer(&timer, 0, mark).ok()?;
             if let Some(known) = known {
                 self.alarms.swap_remove(known);
             }
@@ -101,10 +126,9 @@ impl Supervisor {
                         self.clocks.start(clock_of(process, number)) + now - self.clocks.start(1);
                 }
                 self.alarms.push(Alarm {
-                    of,
+                    rings: Rings::Timer(Opened::new(of, number, Name::Timer(mark))),
                     due: now.saturating_add(wait.max(1)),
                     every,
-                    timer: Some(number),
                 });
             }
             old
@@ -117,11 +141,51 @@ impl Supervisor {
         }
         Some(Now(Answer::Value(0)))
     }
+
+    /// Rings the alarms that are due; whether there was any.
+    pub(super) fn ring(&mut self) -> bool {
+        let now = self.now();
+        let due: Vec<Alarm> = self
+            .alarms
+            .extract_if(.., |alarm| alarm.due <= now)
+            .collect();
+        let any = !due.is_empty();
+        for mut alarm in due {
+            let is_there = match &mut alarm.rings {
+                Rings::Signal(of) => of.signal(libc::SIGALRM).is_ok(),
+                Rings::Timer(timer) => fire(timer, &mut self.quiet.threads).is_some(),
+            };
+            if alarm.every > 0 && is_there {
+                alarm.due += alarm.every;
+                self.alarms.push(alarm);
+            }
+        }
+        any
+    }
+
+    /// When the first alarm is due. Those whose process is gone, or whose timer nobody has any more, are forgotten.
+    pub(super) fn next_alarm(&mut self) -> Option<Nanos> {
+        loop {
+            let all = self.alarms.iter_mut().enumerate();
+            let (place, first) = all.min_by_key(|(_, alarm)| alarm.due)?;
+            let is_there = match &mut first.rings {
+                Rings::Signal(of) => of.signal(0).is_ok(),
+                Rings::Timer(timer) => timer.find(&mut self.quiet.threads).is_some(),
+            };
+            if is_there {
+                return Some(first.due);
+            }
+            self.alarms.swap_remove(place);
+        }
+    }
 }
 
-/// Lets a timer of a process fire at once.
-pub(super) fn fire(of: &Process, number: i32) -> io::Result<()> {
-    mxdrill_notify::set_timer(&of.descriptor(number)?, 1)
+/// Lets a timer fire at once; `None` if nobody has it.
+fn fire(timer: &mut Opened, threads: &mut Threads) -> Option<()> {
+    let Name::Timer(mark) = timer.name() else {
+        return None;
+    };
+    mxdrill_notify::set_timer(&timer.find(threads)?, 1, mark).ok()
 }
 
 /// The clock of a timer's descriptor; the monotonic one where that is not said.

@@ -14,23 +14,10 @@
 //! have gone away meanwhile, and its id be another's, the answer goes nowhere: the kernel knows the call by its
 //! own number. A call that points to nothing is left to the kernel, which refuses it.
 
-use std::{
-    fs, io,
-    ops::Deref,
-    os::fd::{AsRawFd, OwnedFd},
-    rc::Rc,
-    time::Duration,
-};
+use std::{fs, io, ops::Deref, rc::Rc, time::Duration};
 
 use mxdrill_notify::{Answer, Listener};
-use nix::{
-    errno::Errno,
-    fcntl::{FcntlArg, OFlag, fcntl},
-    libc,
-    poll::PollFlags,
-    sys::epoll::Epoll,
-    sys::socket::{SockType, SockaddrLike, SockaddrStorage, connect, getsockopt, sockopt},
-};
+use nix::{libc, poll::PollFlags, sys::epoll::Epoll};
 
 use super::{
     filter::{FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, NOTED},
@@ -39,8 +26,6 @@ use super::{
     wait::{Kind, Select, Wait},
 };
 
-/// How long Linux tries to connect before it gives up: six repetitions of the SYN (tcp_syn_retries).
-const SYN_LIMIT: Nanos = 127 * SECOND;
 /// Descriptors that a call may wait for.
 const MOST_DESCRIPTORS: u64 = 4096;
 
@@ -206,7 +191,7 @@ impl Supervisor {
             libc::SYS_futex => self.futex(call)?,
             libc::SYS_alarm | libc::SYS_setitimer | libc::SYS_getitimer => self.alarm(call)?,
             libc::SYS_timerfd_settime | libc::SYS_timerfd_gettime => self.timer(call)?,
-            libc::SYS_connect => self.connects(call),
+            libc::SYS_connect | libc::SYS_sendto => self.connects(call)?,
             libc::SYS_stat
             | libc::SYS_fstat
             | libc::SYS_lstat
@@ -368,32 +353,6 @@ impl Supervisor {
         })
     }
 
-    /// `connect` that blocks: the kernel repeats its SYN by its own clock, so that this waits in its place.
-    fn connects(&mut self, call: &Call) -> Handled {
-        let mut begun = || {
-            let memory = Memory(call.thread);
-            let number = i32::try_from(call.arguments[0]).ok()?;
-            let length = u32::try_from(call.arguments[2]).ok()?;
-            let octets = memory.read(call.arguments[1], length.try_into().ok()?)?;
-            let address = socket_address(&octets)?;
-            let socket = self.quiet.threads.descriptor(call.thread, number).ok()?;
-            let is_stream = getsockopt(&socket, sockopt::SockType) == Ok(SockType::Stream);
-            if !is_stream {
-                return None;
-            }
-            let answer = match connect_at_once(&socket, &address)? {
-                Err(Errno::EINPROGRESS) => {
-                    let due = self.now().saturating_add(SYN_LIMIT);
-                    return Some(Handled::Wait(Kind::Connect(socket), due));
-                }
-                Ok(()) => Answer::Value(0),
-                Err(error) => Answer::Error(error as i32),
-            };
-            Some(Now(answer))
-        };
-        begun().unwrap_or(Now(Answer::Continue))
-    }
-
     /// A call that this clock does not reach.
     fn noted(&mut self, call: &Call) -> Handled {
         let name = NOTED.iter().find(|(number, _)| *number == call.number);
@@ -431,19 +390,6 @@ impl Supervisor {
     }
 }
 
-/// Begins to connect a socket that blocks, and waits for nothing; `None` for one that does not block by itself. The
-/// program's socket is the same one, so that it must block again before the program is told anything.
-fn connect_at_once(socket: &OwnedFd, address: &SockaddrStorage) -> Option<nix::Result<()>> {
-    let flags = OFlag::from_bits_retain(fcntl(socket, FcntlArg::F_GETFL).ok()?);
-    if flags.contains(OFlag::O_NONBLOCK) {
-        return None;
-    }
-    fcntl(socket, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).ok()?;
-    let begun = connect(socket.as_raw_fd(), address);
-    fcntl(socket, FcntlArg::F_SETFL(flags)).ok()?;
-    Some(begun)
-}
-
 /// A number of milliseconds, as `poll` is given; `None` waits for as long as it takes.
 fn millis(argument: u64) -> Option<Nanos> {
     let millis = argument as u32 as i32;
@@ -475,23 +421,4 @@ fn mask(call: &Call) -> Option<u64> {
     } else {
         memory.signals(address)
     }
-}
-
-/// An address of IPv4 or IPv6; others are not waited for.
-fn socket_address(octets: &[u8]) -> Option<SockaddrStorage> {
-    let family = i32::from(u16::from_ne_bytes(*octets.first_chunk()?));
-    let port = u16::from_be_bytes(*octets.get(2..)?.first_chunk()?);
-    let address = match family {
-        libc::AF_INET => {
-            let ip: [u8; 4] = *octets.get(4..)?.first_chunk()?;
-            std::net::SocketAddr::from((ip, port))
-        }
-        libc::AF_INET6 => {
-            let ip: [u8; 16] = *octets.get(8..)?.first_chunk()?;
-            std::net::SocketAddr::from((ip, port))
-        }
-        _ => return None,
-    };
-    let storage = SockaddrStorage::from(address);
-    (storage.len() > 0).then_some(storage)
 }

@@ -58,6 +58,7 @@ const X86_64: u32 = 0xc000_003e;
 const LOAD: u16 = 0x20;
 const IF_EQUAL: u16 = 0x15;
 const IF_GREATER: u16 = 0x25;
+const IF_ANY: u16 = 0x45;
 const AND: u16 = 0x54;
 const RETURN: u16 = 0x06;
 
@@ -92,6 +93,15 @@ pub(super) fn program() -> Vec<Instruction> {
         jump(IF_EQUAL, 2, 3, 0),
         jump(IF_EQUAL, 3, 2, 0),
         jump(IF_GREATER, 11, 1, 0),
+        end(ASK),
+        end(ALLOW),
+    ]);
+    // `sendto` may connect, with MSG_FASTOPEN.
+    program.extend([
+        load(NUMBER),
+        jump(IF_EQUAL, call(libc::SYS_sendto), 0, 4),
+        load(argument(3)),
+        jump(IF_ANY, libc::MSG_FASTOPEN as u32, 0, 1),
         end(ASK),
         end(ALLOW),
     ]);
@@ -209,6 +219,7 @@ mod tests {
                 RETURN => return one.operand,
                 IF_EQUAL => held == one.operand,
                 IF_GREATER => held > one.operand,
+                IF_ANY => held & one.operand != 0,
                 code => panic!("{code}"),
             };
             at += usize::from(if holds { one.if_true } else { one.if_false });
@@ -226,6 +237,8 @@ mod tests {
             (libc::SYS_connect, [0; 6], ASK),
             (libc::SYS_fstat, [0; 6], ASK),
             (libc::SYS_utimensat, [0; 6], ALLOW),
+            (libc::SYS_sendto, [3, 0, 0, 0x2000_4000, 0, 0], ASK),
+            (libc::SYS_sendto, [3, 0, 0, 0x4000, 0, 0], ALLOW),
             (libc::SYS_clock_gettime, first(0), ASK),
             (libc::SYS_clock_gettime, first(1), ASK),
             (libc::SYS_clock_gettime, first(2), ALLOW),

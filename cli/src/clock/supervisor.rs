@@ -4,7 +4,7 @@
 //!
 //! 1. Calls that came are answered or held (`calls`).
 //! 2. Calls that are held are answered where what they wait for has come, or their time has.
-//! 3. Alarms that are due ring.
+//! 3. Alarms that are due ring, and the kernel is made to give up connections that it would have given up by now.
 //! 4. If none of this happened, all threads have slept since the round before and no octet is on its way, time
 //!    leaps to the next moment that anybody waits for: a call, an alarm, or the lab.
 //!
@@ -23,17 +23,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mxdrill_notify::{Answer, Listener, Process};
+use mxdrill_notify::{Answer, Listener};
 use nix::{
-    libc,
     poll::{PollFd, PollFlags, ppoll},
     sys::time::TimeSpec,
 };
 
 use super::{
     Passed,
+    alarms::Alarm,
     calls::Call,
     clocks::Clocks,
+    connects::{Attempt, GivenUp},
     leaps::Leaps,
     memory::Nanos,
     quiet::{Look, Quiet},
@@ -78,6 +79,12 @@ pub(super) struct Supervisor {
     pub(super) broken: Vec<Wait>,
     /// What rings when its time has come.
     pub(super) alarms: Vec<Alarm>,
+    /// How many timers with a descriptor were set, each of which has a number.
+    pub(super) timers: u64,
+    /// Connections that are made without blocking, as long as nobody has answered.
+    pub(super) attempts: Vec<Attempt>,
+    /// Those that the kernel is to give up, for which time waits.
+    pub(super) given_up: Vec<GivenUp>,
     pub(super) quiet: Quiet,
     /// How long the next round waits for calls.
     pub(super) round: Duration,
@@ -102,18 +109,6 @@ struct Came {
     ready: Vec<bool>,
 }
 
-/// Something that rings at a moment.
-pub(super) struct Alarm {
-    /// The process that asked for it, whose id may be another's one day.
-    pub(super) of: Rc<Process>,
-    /// When, on the monotonic clock.
-    pub(super) due: Nanos,
-    /// After how long again; 0 for once.
-    pub(super) every: Nanos,
-    /// The number of a timer's descriptor; `None` rings with SIGALRM.
-    pub(super) timer: Option<i32>,
-}
-
 impl Supervisor {
     /// Takes over the clock of the processes whose listeners come over a socket, on the thread that this is called
     /// on.
@@ -130,6 +125,9 @@ impl Supervisor {
             held: Vec::new(),
             broken: Vec::new(),
             alarms: Vec::new(),
+            timers: 0,
+            attempts: Vec::new(),
+            given_up: Vec::new(),
             quiet: Quiet::new()?,
             round: ROUND,
             looked: Instant::now(),
@@ -157,7 +155,7 @@ impl Supervisor {
             }
             let mut news = self.look_at_held(&came.ready)?;
             news |= self.calls(&came.callers)?;
-            news |= self.ring();
+            news |= self.ring() | self.give_up();
             if news {
                 self.leaps.somebody_runs();
                 self.run_along(last)?;
@@ -181,6 +179,10 @@ impl Supervisor {
             // Who calls sleeps until the answer, and what somebody did before may be what another waits for:
             // what came while it was looked whether all sleep is seen only now.
             if self.has_call()? || self.look_at_all_held()? {
+                continue;
+            }
+            if !self.given_up.is_empty() {
+                self.round = IDLE_ROUND;
                 continue;
             }
             self.running = None;
@@ -381,35 +383,14 @@ impl Supervisor {
         });
     }
 
-    /// Rings the alarms that are due; whether there was any.
-    fn ring(&mut self) -> bool {
-        let now = self.now();
-        let (due, later) = std::mem::take(&mut self.alarms)
-            .into_iter()
-            .partition(|alarm| alarm.due <= now);
-        let due: Vec<Alarm> = due;
-        self.alarms = later;
-        let any = !due.is_empty();
-        for mut alarm in due {
-            match alarm.timer {
-                None => alarm.of.signal(libc::SIGALRM).ok(),
-                Some(timer) => super::alarms::fire(&alarm.of, timer).ok(),
-            };
-            if alarm.every > 0 {
-                alarm.due += alarm.every;
-                self.alarms.push(alarm);
-            }
-        }
-        any
-    }
-
     /// Moves time to the next moment that anybody waits for, if there is one; how long to wait for calls then.
     fn leap(&mut self) -> io::Result<Duration> {
-        // A process that is gone needs no alarm.
-        self.alarms.retain(|alarm| alarm.of.signal(0).is_ok());
+        let (alarm, attempt) = (self.next_alarm(), self.next_attempt());
         let held = self.held.iter().map(|wait| wait.due);
-        let alarms = self.alarms.iter().map(|alarm| alarm.due);
-        let theirs = held.chain(alarms).map(|due| self.since_start(due));
+        let theirs = held
+            .chain(alarm)
+            .chain(attempt)
+            .map(|due| self.since_start(due));
         // Before its time begins the lab waits for nothing.
         let is_begun = self.orders.begun.load(Ordering::Relaxed);
         let labs = self.time.next().filter(|_| is_begun);

@@ -260,7 +260,7 @@ pub(super) fn state(thread: i32) -> Option<(u8, u32)> {
 }
 
 /// The entries of a folder that are numbers.
-fn numbers(folder: fs::ReadDir) -> impl Iterator<Item = i32> {
+pub(super) fn numbers(folder: fs::ReadDir) -> impl Iterator<Item = i32> {
     let names = folder.flatten().map(|one| one.file_name());
     names.filter_map(|name| name.to_str()?.parse().ok())
 }

@@ -8,13 +8,16 @@
 //! Duplicates are held no longer than the call: a connection whose end somebody closes must not be kept open by
 //! who only looks at it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use mxdrill_notify::Answer;
 use nix::{
     libc,
     poll::{PollFd, PollFlags, PollTimeout, poll},
-    sys::epoll::{Epoll, EpollEvent, EpollTimeout},
+    sys::{
+        epoll::{Epoll, EpollEvent, EpollTimeout},
+        socket::{MsgFlags, send},
+    },
 };
 
 use super::{
@@ -48,8 +51,8 @@ pub(super) enum Kind {
     Futex(u32),
     /// One of these signals.
     Signal(u64),
-    /// A connection that is being made.
-    Connect(OwnedFd),
+    /// A connection that is being made, with what is sent when it is, where the call is to send as well.
+    Connect(OwnedFd, Option<Vec<u8>>),
 }
 
 /// What a `select` waits for.
@@ -73,7 +76,7 @@ impl Wait {
                 asked.extend(wanted.map(|(_, fd, events)| one(fd, *events)));
             }
             Kind::Epoll(set) => asked.push(one(&set.0, PollFlags::POLLIN)),
-            Kind::Connect(socket) => asked.push(one(socket, PollFlags::POLLOUT)),
+            Kind::Connect(socket, _) => asked.push(one(socket, PollFlags::POLLOUT)),
             Kind::Sleep | Kind::Futex(_) | Kind::Signal(_) => {}
         }
     }
@@ -108,7 +111,7 @@ impl Wait {
                 let came = pending(self.call.thread) & set != 0;
                 came.then_some(Answer::Continue)
             }
-            Kind::Connect(socket) => connected(socket, is_due),
+            Kind::Connect(socket, data) => connected(socket, data.as_deref(), is_due),
         }
     }
 }
@@ -204,16 +207,27 @@ fn taken(memory: Memory, address: u64, most: u64, set: &Epoll) -> Option<i64> {
 
 /// What a connection has come to. When the kernel would have given up, at the end of its repetitions, it says
 /// that nobody answered.
-fn connected(socket: &OwnedFd, is_due: bool) -> Option<Answer> {
-    if !seen(socket, PollFlags::POLLOUT).is_empty() {
+fn connected(socket: &OwnedFd, data: Option<&[u8]>, is_due: bool) -> Option<Answer> {
+    if !is_silent(socket) {
         let error = nix::sys::socket::getsockopt(socket, nix::sys::socket::sockopt::SocketError);
         return Some(match error {
-            Ok(0) => Answer::Value(0),
+            Ok(0) => {
+                match data.map(|data| send(socket.as_raw_fd(), data, MsgFlags::MSG_NOSIGNAL)) {
+                    None => Answer::Value(0),
+                    Some(Ok(sent)) => Answer::Value(i64::try_from(sent).unwrap_or(i64::MAX)),
+                    Some(Err(error)) => Answer::Error(error as i32),
+                }
+            }
             Ok(number) => Answer::Error(number),
             Err(error) => Answer::Error(error as i32),
         });
     }
     is_due.then_some(Answer::Error(libc::ETIMEDOUT))
+}
+
+/// Whether nothing has come of a connection yet.
+pub(super) fn is_silent(socket: &OwnedFd) -> bool {
+    seen(socket, PollFlags::POLLOUT).is_empty()
 }
 
 /// The signals that wait for a thread, its process's included.

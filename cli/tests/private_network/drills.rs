@@ -17,9 +17,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::virtual_time::{
-    a_second_too_late_is_found, days_take_seconds, files_are_as_old_as_the_clock_says,
-    time_runs_with_what_computes, waits_end_as_the_kernel_ends_them,
-    waits_take_as_long_as_they_say, what_cannot_be_virtual_is_said,
+    a_second_too_late_is_found, connections_fail_when_the_kernel_would_give_them_up,
+    days_take_seconds, files_are_as_old_as_the_clock_says, time_runs_with_what_computes,
+    waits_end_as_the_kernel_ends_them, waits_take_as_long_as_they_say,
+    what_cannot_be_virtual_is_said,
 };
 
 const DRILL: &str = r#"
@@ -113,6 +114,7 @@ impl Desk {
             "patient.py",
             "waits.py",
             "file_times.py",
+            "connects.py",
         ] {
             fs::copy(programs.join(program), desk.path(program)).expect("copied");
         }
@@ -668,7 +670,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 pub(crate) fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 24] = [
+    let tests: [(&str, &[&str], Test); 25] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
@@ -743,6 +745,11 @@ pub(crate) fn main() {
             the_wrong_order_is_found_out,
         ),
         ("days_take_seconds", CLOCKED, days_take_seconds),
+        (
+            "connections_fail_when_the_kernel_would_give_them_up",
+            CLOCKED,
+            connections_fail_when_the_kernel_would_give_them_up,
+        ),
         (
             "files_are_as_old_as_the_clock_says",
             CLOCKED,

@@ -178,6 +178,31 @@ pub(crate) fn files_are_as_old_as_the_clock_says(desk: &Desk) -> Result<(), Fail
     hold(said.out == "done\n", &said)
 }
 
+/// Two hosts, of which one does not answer.
+const SILENT: &str = r#"
+summary = "a host that answers no SYN, and one that does"
+zone = """
+$ORIGIN example.test.
+@   300 IN MX 10 mx1
+mx1 300 IN A 192.0.2.1
+mx2 300 IN A 192.0.2.2
+"""
+messages = [{ id = "m1", to = "alice@example.test" }]
+faults = [{ host = "mx1.example.test", stage = "connect", effect = "timeout" }]
+[expect.m1]
+outcome = "deferred"
+"#;
+
+/// Where nobody answers its SYN, a connection fails when the kernel would give it up, however it was begun and is waited
+/// for; one that is answered goes on.
+pub(crate) fn connections_fail_when_the_kernel_would_give_them_up(
+    desk: &Desk,
+) -> Result<(), Failed> {
+    desk.write("drill.toml", SILENT);
+    let said = desk.exec(&["--virtual-time"], &["python3", "connects.py"]);
+    hold(said.out == "done\n", &said)
+}
+
 /// What only computes gets as much time as the system has: it comes to an end, and that is said.
 pub(crate) fn time_runs_with_what_computes(desk: &Desk) -> Result<(), Failed> {
     let spin = "import time\nend = time.monotonic() + 3\nwhile time.process_time() < 2.5 or time.monotonic() < end: pass";
