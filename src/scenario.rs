@@ -24,7 +24,7 @@ use hickory_proto::rr::Record;
 
 pub use self::{
     build::{Messages, ScenarioBuilder},
-    expectation::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, Total},
+    expectation::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, TimeBounds, Total},
     read::ReadFile,
     sample::Share,
     settings::{

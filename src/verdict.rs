@@ -130,6 +130,14 @@ pub enum Subject {
     Drill,
 }
 
+impl Finding {
+    /// Whether it is about the sender's own moments: how long it waits, and when it gives up.
+    pub fn is_about_moments(&self) -> bool {
+        let claims = [expect::RETRY_WAITS, expect::RETURNED_AFTER];
+        self.rule.is_none() && claims.iter().any(|claim| self.claim.starts_with(claim))
+    }
+}
+
 impl Subject {
     /// A message.
     fn of_message(id: &MessageId) -> Self {

@@ -3,7 +3,7 @@
 //! The keys are those of the `expect` table of a scenario. `read/expect` reads them;
 //! `crate::verdict` holds them against what was seen.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     fault::{Host, Stage},
@@ -47,6 +47,35 @@ impl fmt::Display for Bounds {
             (0, max) => write!(f, "at most {max}"),
             (min, u64::MAX) => write!(f, "at least {min}"),
             (min, max) => write!(f, "{min} to {max}"),
+        }
+    }
+}
+
+/// An allowed range of a time, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeBounds {
+    /// The shortest time allowed.
+    pub min: Duration,
+    /// The longest time allowed; `Duration::MAX` where there is no bound.
+    pub max: Duration,
+}
+
+impl TimeBounds {
+    /// Whether a time lies within, give or take so much.
+    pub fn allow(self, time: Duration, tolerance: Duration) -> bool {
+        (self.min..=self.max).contains(&time)
+            || (self.min..=self.max).contains(&time.saturating_add(tolerance))
+            || (self.min..=self.max).contains(&time.saturating_sub(tolerance))
+    }
+}
+
+impl fmt::Display for TimeBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (min, max) = (HumanDuration(self.min), HumanDuration(self.max));
+        match (self.min, self.max) {
+            (Duration::ZERO, _) => write!(f, "{max} at most"),
+            (_, Duration::MAX) => write!(f, "{min} at least"),
+            _ => write!(f, "{min} to {max}"),
         }
     }
 }
@@ -102,6 +131,10 @@ pub struct ExpectedMessage {
     pub starts_with: Option<Vec<ExpectedAttempt>>,
     /// How many attempts there are.
     pub attempt_count: Option<Bounds>,
+    /// How long it takes from each attempt at an address to the next one there.
+    pub retry_waits: Option<TimeBounds>,
+    /// How long after its submission it is returned, if it is.
+    pub returned_after: Option<TimeBounds>,
 }
 
 impl ExpectedMessage {

@@ -7,7 +7,7 @@ use std::{fmt::Display, time::Duration};
 
 use super::{
     Bounds, Certificate, Engine, ExpectedAttempt, ExpectedMessage, PolicyRow, ReceiverSettings,
-    ScenarioBuilder, SenderSettings,
+    ScenarioBuilder, SenderSettings, TimeBounds,
     build::{Messages, Update},
 };
 use crate::{
@@ -319,6 +319,8 @@ fn expected_message(expected: &ExpectedMessage) -> Keys {
         );
     }
     keys.put_some("attempt_count", expected.attempt_count.map(number));
+    keys.put_some("retry_waits", expected.retry_waits.map(times));
+    keys.put_some("returned_after", expected.returned_after.map(times));
     keys
 }
 
@@ -350,6 +352,17 @@ fn number(bounds: Bounds) -> String {
     }
     let mut range = Keys::default();
     bound(&mut range, bounds);
+    range.inline()
+}
+
+fn times(bounds: TimeBounds) -> String {
+    let mut range = Keys::default();
+    if bounds.min > Duration::ZERO || bounds.max == Duration::MAX {
+        range.put("min", duration(bounds.min));
+    }
+    if bounds.max < Duration::MAX {
+        range.put("max", duration(bounds.max));
+    }
     range.inline()
 }
 

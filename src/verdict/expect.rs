@@ -25,6 +25,7 @@ use crate::{
     outcome::Outcome,
     reply::Status,
     scenario::{ExpectedMessage, Scenario, Total},
+    time::HumanDuration,
 };
 
 /// Attempts of one pass over a queue that is driven are nearer to each other than this: a driver
@@ -153,6 +154,11 @@ pub(super) fn message(
         .collect();
     findings.extend(held.recipients());
     findings.extend(held.attempt_count());
+    findings.extend(
+        [held.retry_waits(), held.returned_after()]
+            .into_iter()
+            .flatten(),
+    );
     let of_attempts = [
         (Listing::Whole, &expected.attempts),
         (Listing::Beginning, &expected.starts_with),
@@ -193,6 +199,10 @@ enum Aspect<'a> {
     OutcomeFor(&'a str),
     /// How many attempts were made.
     AttemptCount,
+    /// How long it takes from one attempt at an address to the next.
+    RetryWaits,
+    /// When it was returned.
+    ReturnedAfter,
 }
 
 impl fmt::Display for Aspect<'_> {
@@ -204,6 +214,8 @@ impl fmt::Display for Aspect<'_> {
             Self::Status => f.write_str("status"),
             Self::OutcomeFor(recipient) => write!(f, "outcome for {recipient}"),
             Self::AttemptCount => f.write_str("number of attempts"),
+            Self::RetryWaits => f.write_str(RETRY_WAITS),
+            Self::ReturnedAfter => f.write_str(RETURNED_AFTER),
         }
     }
 }
@@ -230,7 +242,10 @@ impl Held<'_> {
         };
         let finding = finding(self.drill, subject, claim, vec![expected], vec![observed]);
         let level = match (self.drill.sender_kind, what) {
-            (SenderKind::InProcess { .. }, _) | (_, Aspect::OutcomeFor(_)) => finding.level,
+            (SenderKind::InProcess { .. }, _)
+            | (_, Aspect::OutcomeFor(_) | Aspect::RetryWaits | Aspect::ReturnedAfter) => {
+                finding.level
+            }
             // Which status a report gives is settled by no MUST.
             (_, Aspect::Status) => Level::May,
             // Where a message came to no end, nothing was seen that settles what becomes of it.
@@ -341,7 +356,52 @@ impl Held<'_> {
         let wrong = is_counted && !(proper..=all).any(|possible| count.allow(possible));
         wrong.then(|| self.differs(Aspect::AttemptCount, count.to_string(), all.to_string()))
     }
+
+    /// The first two attempts at an address that are too near to each other, or too far apart.
+    fn retry_waits(&self) -> Option<Finding> {
+        let bounds = self.expected.retry_waits?;
+        let sure: Vec<&&Attempt> = self
+            .attempts
+            .iter()
+            .filter(|attempt| !is_doubtful(attempt))
+            .collect();
+        sure.iter().enumerate().find_map(|(index, earlier)| {
+            let mut later = sure[index + 1..].iter();
+            let again = later.find(|later| later.address == earlier.address)?;
+            let wait = again.at.since(earlier.at);
+            let observed = || format!("{} from {earlier} to {again}", HumanDuration(wait));
+            (!bounds.allow(wait, self.tolerance()))
+                .then(|| self.differs(Aspect::RetryWaits, bounds.to_string(), observed()))
+        })
+    }
+
+    /// Whether it was returned when it was to be. That it was is another expectation.
+    fn returned_after(&self) -> Option<Finding> {
+        let bounds = self.expected.returned_after?;
+        let facts = self.facts;
+        let mut said = facts.message.to.iter();
+        let said = said.find_map(|to| match facts.said_of(&to.text) {
+            Some((Outcome::Bounced, at)) => Some(at),
+            _ => None,
+        });
+        let wait = said.or(facts.reports.returned)?.since(facts.message.at);
+        let observed = HumanDuration(wait).to_string();
+        (!bounds.allow(wait, self.tolerance()))
+            .then(|| self.differs(Aspect::ReturnedAfter, bounds.to_string(), observed))
+    }
+
+    /// By how much a time may differ.
+    fn tolerance(&self) -> Duration {
+        self.drill.sender_kind.tolerance().unwrap_or(SECONDS)
+    }
 }
+
+/// How the claims begin that are about a sender's own moments.
+pub(super) const RETRY_WAITS: &str = "time between attempts";
+pub(super) const RETURNED_AFTER: &str = "time until the return";
+
+/// By how much a time may differ where the sender's clock is its own: servers count in seconds.
+const SECONDS: Duration = Duration::from_secs(2);
 
 /// Attempts and lookups that are listed with a finding; how many more there were is said.
 const MOST_REASONS: usize = 12;

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Adapter, scripts::Scripts, submission};
+use super::{Adapter, eligibility::Told, scripts::Scripts, submission};
 use crate::clock::Clock;
 use mxdrill::{
     lab::namespace::SendersHost,
@@ -50,8 +50,8 @@ pub(crate) struct Server<'a> {
     pub(crate) host: &'a SendersHost,
     /// The clock of its processes and of the lab; without one, time is the system's.
     pub(crate) clock: Option<&'a Clock>,
-    /// How long it is to keep messages, where the drill depends on that.
-    pub(crate) lifetime: Option<Duration>,
+    /// What the drill has to set of it.
+    pub(crate) told: &'a Told,
     /// Why the drill could not be driven to its end.
     pub(crate) trouble: &'a mut Option<String>,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Server<'a> {
 impl Sender for Server<'_> {
     async fn send(self, context: SenderContext) {
         let scripts = Scripts::new(self.adapter, self.host, context.scenario());
-        let scripts = scripts.map(|scripts| scripts.with_lifetime(self.lifetime).on(self.clock));
+        let scripts = scripts.map(|scripts| scripts.telling(self.told).on(self.clock));
         let driven = match scripts {
             Ok(scripts) => {
                 let mut driver = Driver {

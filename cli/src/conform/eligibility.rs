@@ -12,14 +12,14 @@ use super::Adapter;
 use mxdrill::{
     drill::{self, Run},
     event::{EventKind, silenced},
-    fault::Host,
+    fault::{Host, Stage},
     lab::NetworkKind,
     name::Domain,
     observe::Attempt,
     outcome::Outcome,
-    scenario::{Scenario, SenderSettings, Share, TlsPolicy, Total},
+    scenario::{Scenario, SenderSettings, Share, Timeouts, TlsPolicy, Total},
     sender::Reference,
-    time::Moment,
+    time::{HumanDuration, Moment},
     verdict::{SenderKind, judge},
     zone::Zone,
 };
@@ -59,6 +59,10 @@ pub(crate) enum Feature {
     OwnNames,
     /// Giving a message up when its time is over, which a drill can choose.
     Lifetime,
+    /// Intervals between attempts that a drill can choose.
+    Schedule,
+    /// Timeouts that a drill can choose.
+    Timeouts,
     /// Messages from the null reverse-path, handed over from outside.
     NullSender,
     /// Addresses and domains beyond ASCII.
@@ -79,10 +83,43 @@ impl fmt::Display for Feature {
             Self::Ipv6 => "IPv6",
             Self::OwnNames => "names of its own in a list of exchangers",
             Self::Lifetime => "a queue lifetime that can be set",
+            Self::Schedule => "retry intervals that can be set",
+            Self::Timeouts => "timeouts that can be set",
             Self::NullSender => "messages from the null reverse-path",
             Self::Utf8 => "addresses beyond ASCII",
             Self::Received => "messages with Received fields",
         })
+    }
+}
+
+/// What a drill has to set of a server, since what is expected depends on it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Told {
+    /// How long it keeps messages.
+    pub(crate) lifetime: Option<Duration>,
+    /// How long it waits from one attempt to the next, in order; the last one repeats.
+    pub(crate) retry: Option<Vec<Duration>>,
+    /// How long it waits at any stage.
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Told {
+    /// What was set, a line each.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let lifetime = self.lifetime.iter().map(|lifetime| {
+            let lifetime = HumanDuration(*lifetime);
+            format!("messages are kept for {lifetime}")
+        });
+        let retry = self.retry.iter().map(|waits| {
+            let waits = waits.iter().map(|wait| HumanDuration(*wait).to_string());
+            let waits: Vec<String> = waits.collect();
+            format!("the retry intervals are {}", waits.join(", "))
+        });
+        let timeout = self.timeout.iter().map(|timeout| {
+            let timeout = HumanDuration(*timeout);
+            format!("every timeout is {timeout}")
+        });
+        lifetime.chain(retry).chain(timeout).collect()
     }
 }
 
@@ -99,8 +136,8 @@ pub(crate) struct Eligibility {
     /// What the server must have for it, in a fixed order: the first that is missing is given as
     /// the reason.
     pub(crate) needs: Vec<Feature>,
-    /// How long messages are to be kept, if what is expected depends on that; `None` leaves it to the server.
-    pub(crate) lifetime: Option<Duration>,
+    /// What the server is told for the drill; all else is left to it.
+    pub(crate) told: Told,
     /// Why no mail server can be put through it; `None` if some may.
     pub(crate) obstacle: Option<String>,
 }
@@ -114,7 +151,7 @@ impl Eligibility {
             shares,
             chance: has_equals(scenario),
             needs: Vec::new(),
-            lifetime: None,
+            told: Told::default(),
             obstacle: about_the_reference(scenario),
         };
         if fit.obstacle.is_some() {
@@ -126,8 +163,12 @@ impl Eligibility {
         }
         match reference(&fit.scenario) {
             Ok(run) => {
-                fit.lifetime = lifetime(&fit.scenario, &run);
-                fit.needs = needs(scenario, &run, fit.lifetime);
+                fit.told = Told {
+                    lifetime: lifetime(&fit.scenario, &run),
+                    retry: retry(scenario),
+                    timeout: timeout(scenario),
+                };
+                fit.needs = needs(scenario, &run, &fit.told);
                 let is_long = pace == Pace::Real && run.took.0 > PATIENCE;
                 fit.obstacle =
                     is_long.then(|| format!("needs virtual time: it takes {}", run.took));
@@ -139,13 +180,36 @@ impl Eligibility {
 
     /// Why this mail server cannot be put through the drill; `None` if it can.
     pub(crate) fn obstacle(&self, adapter: &Adapter) -> Option<String> {
-        let lacks = |need: &&Feature| adapter.cannot.contains_key(need);
-        match self.needs.iter().find(lacks) {
-            Some(need) => Some(format!("needs {need}: {}", adapter.cannot[need])),
+        match self.lack(adapter) {
+            Some((need, reason)) => Some(format!("needs {need}: {reason}")),
             None => self.obstacle.clone(),
         }
     }
+
+    /// Why a server departs from a statement that something can be configured: it is known to have no setting
+    /// for it. `None` if the drill is about something else, or the server has one.
+    pub(crate) fn cannot_be_configured(&self, adapter: &Adapter) -> Option<String> {
+        let mut covered = self.scenario.covers.iter();
+        if !covered.any(|number| CONFIGURABLE.contains(number)) {
+            return None;
+        }
+        let (need, reason) = self.lack(adapter)?;
+        let is_setting = matches!(
+            need,
+            Feature::Lifetime | Feature::Schedule | Feature::Timeouts
+        );
+        is_setting.then(|| format!("it has no {need}: {reason}"))
+    }
+
+    /// The first feature that the server does not have, with the reason.
+    fn lack<'a>(&self, adapter: &'a Adapter) -> Option<(Feature, &'a str)> {
+        let mut needs = self.needs.iter();
+        needs.find_map(|need| Some((*need, adapter.cannot.get(need)?.as_str())))
+    }
 }
+
+/// Statements that something can be configured (`docs/requirements.md`).
+const CONFIGURABLE: [u16; 2] = [28, 40];
 
 /// Why a drill speaks of how the reference sender is set, or of what stands behind a receiver;
 /// `None` if it does neither.
@@ -156,12 +220,7 @@ fn about_the_reference(scenario: &Scenario) -> Option<String> {
     }
     let set = [
         (settings.max_candidates.is_some(), "max_candidates"),
-        (
-            settings.remember_unreachable.is_some(),
-            "remember_unreachable",
-        ),
         (!settings.cache, "cache"),
-        (settings.timeouts != Default::default(), "timeouts"),
         (settings.max_hops != 100, "max_hops"),
     ];
     let set = set.into_iter().find(|(set, _)| *set)?.1;
@@ -190,11 +249,30 @@ fn lifetime(scenario: &Arc<Scenario>, run: &Run) -> Option<Duration> {
     (!is_alike).then_some(own)
 }
 
+/// The intervals that a server is to keep: the scenario's, if it says how long waits are to be.
+fn retry(scenario: &Scenario) -> Option<Vec<Duration>> {
+    let own = &scenario.sender.retry;
+    let mut expected = scenario.expect.messages.iter();
+    let is_about_waits = expected.any(|(_, expected)| expected.retry_waits.is_some());
+    let is_own = *own != SenderSettings::default().retry;
+    (is_about_waits && is_own).then(|| own.clone())
+}
+
+/// The timeout that a server is to have at every stage: the shortest that the scenario sets.
+fn timeout(scenario: &Scenario) -> Option<Duration> {
+    let (own, usual) = (&scenario.sender.timeouts, Timeouts::default());
+    let set = Stage::ALL
+        .into_iter()
+        .map(|stage| (own.at(stage), usual.at(stage)));
+    let set = set.filter(|(own, usual)| own != usual);
+    set.map(|(own, _)| own).min()
+}
+
 /// What a server must have for a drill: by the scenario, and by what happened to the reference
 /// sender in it.
 ///
 /// IPv6 is read off the reference sender's attempts: a drill may have what no sender ever meets.
-fn needs(scenario: &Scenario, run: &Run, lifetime: Option<Duration>) -> Vec<Feature> {
+fn needs(scenario: &Scenario, run: &Run, told: &Told) -> Vec<Feature> {
     let settings = &scenario.sender;
     let attempts = mxdrill::observe::attempts(scenario, &run.events);
     let certified = scenario
@@ -225,7 +303,9 @@ fn needs(scenario: &Scenario, run: &Run, lifetime: Option<Duration>) -> Vec<Feat
         (certified, Feature::Tls),
         (any_ipv6, Feature::Ipv6),
         (own, Feature::OwnNames),
-        (lifetime.is_some(), Feature::Lifetime),
+        (told.lifetime.is_some(), Feature::Lifetime),
+        (told.retry.is_some(), Feature::Schedule),
+        (told.timeout.is_some(), Feature::Timeouts),
         (
             scenario
                 .messages

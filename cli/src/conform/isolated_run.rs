@@ -42,7 +42,6 @@ use mxdrill::{
     },
     scenario::Scenario,
     sender::{Flaw, Reference, Sender},
-    time::HumanDuration,
     verdict::{SenderKind, judge},
     zone::file::Reach,
 };
@@ -406,7 +405,7 @@ async fn served(
         adapter,
         host,
         clock,
-        lifetime: fit.lifetime,
+        told: &fit.told,
         trouble: &mut trouble,
     };
     let run = conducted(&lab, server, seed).await;
@@ -427,10 +426,7 @@ async fn served(
         }
     }
     cell.trouble = trouble;
-    if let Some(lifetime) = fit.lifetime {
-        let lifetime = HumanDuration(lifetime);
-        cell.set.push(format!("messages are kept for {lifetime}"));
-    }
+    cell.set = fit.told.lines();
     cell.saw(&lab, fit)?;
     lab.stop().await;
     cell.syslog = syslog.text() + &scripts::tail(adapter.log.as_deref());

@@ -24,7 +24,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Adapter, driver::FOLDER};
+use super::{Adapter, driver::FOLDER, eligibility::Told};
 use crate::{
     clock::Clock,
     sandbox::{reap_all_but, rootfs},
@@ -111,18 +111,27 @@ impl<'a> Scripts<'a> {
                 ("ADDRESS6", address(host.address(std::net::IpAddr::is_ipv6))),
                 ("TLS", tls.to_owned()),
                 ("CA_FILE", ca_file),
-                ("LIFETIME", String::new()),
             ],
         })
     }
 
-    /// Tells the scripts how long messages are to be kept, if that is for the drill to say.
-    pub(super) fn with_lifetime(mut self, lifetime: Option<Duration>) -> Self {
-        if let Some(lifetime) = lifetime {
-            let seconds = lifetime.as_secs().to_string();
-            self.environment
-                .retain(|(variable, _)| *variable != "LIFETIME");
-            self.environment.push(("LIFETIME", seconds));
+    /// Tells the scripts what the drill has to set; what it leaves to the server is empty.
+    pub(super) fn telling(mut self, told: &Told) -> Self {
+        let seconds = |time: &Duration| time.as_secs().to_string();
+        let retry = told.retry.iter().flatten().map(seconds);
+        let told = [
+            ("LIFETIME", told.lifetime.as_ref().map(seconds)),
+            (
+                "RETRY",
+                told.retry
+                    .as_ref()
+                    .map(|_| retry.collect::<Vec<_>>().join(" ")),
+            ),
+            ("TIMEOUT", told.timeout.as_ref().map(seconds)),
+        ];
+        for (variable, value) in told {
+            self.environment.retain(|(known, _)| *known != variable);
+            self.environment.push((variable, value.unwrap_or_default()));
         }
         self
     }

@@ -90,6 +90,9 @@ impl Suite {
 
     /// One drill with one server: again where it is not a pass, and where chance has a part.
     fn cell(&self, fit: &Eligibility, scenario: &Scenario, server: &Subject) -> Judged {
+        if let Some(reason) = fit.cannot_be_configured(&server.adapter) {
+            return Judged::without_run(Grade::of(scenario.level), reason);
+        }
         if let Some(obstacle) = fit.obstacle(&server.adapter) {
             return Judged::without_run(Grade::Unfit, obstacle);
         }

@@ -1,6 +1,6 @@
 //! The `expect` table: a known key is a total, any other key is a message id.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use toml::{
     Spanned,
@@ -9,14 +9,18 @@ use toml::{
 
 use super::{
     document::{Document, Table, describe, whole_number},
-    words::{HostNames, moment, word},
+    words::{HostNames, duration, moment, word},
 };
 use crate::{
     diagnostic::{did_you_mean, nearest, not_allowed},
     fault::Host,
     mail::{Mailbox, Message, MessageId},
     outcome::{AttemptResult, Outcome},
-    scenario::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, Total, expectation::TOTAL_KEYS},
+    scenario::{
+        Bounds, Expect, ExpectedAttempt, ExpectedMessage, TimeBounds, Total,
+        expectation::TOTAL_KEYS,
+    },
+    time::HumanDuration,
 };
 
 /// Reads the `expect` table. Its message ids must be those of the scenario's messages.
@@ -171,7 +175,7 @@ fn message(
     value: &Spanned<DeValue<'_>>,
     names: &HostNames,
 ) -> Option<ExpectedMessage> {
-    const KEYS: [&str; 8] = [
+    const KEYS: [&str; 10] = [
         "outcome",
         "by",
         "copies",
@@ -180,6 +184,8 @@ fn message(
         "attempts",
         "starts_with",
         "attempt_count",
+        "retry_waits",
+        "returned_after",
     ];
     let table = Table::of_value(doc, value, "what is expected of a message", &KEYS)?;
     let attempts = |key: &str| {
@@ -204,7 +210,29 @@ fn message(
         attempt_count: table
             .get("attempt_count")
             .and_then(|value| bounds(doc, value, "attempt_count")),
+        retry_waits: time_bounds(&table, "retry_waits"),
+        returned_after: time_bounds(&table, "returned_after"),
     })
+}
+
+/// A range of a time: `{ min, max }`, or one of them.
+fn time_bounds(table: &Table<'_, '_>, key: &str) -> Option<TimeBounds> {
+    let value = table.get(key)?;
+    let range = Table::of_value(table.doc(), value, "a range of a time", &["min", "max"])?;
+    if range.get("min").is_none() && range.get("max").is_none() {
+        range.missing("min", "min, max or both");
+        return None;
+    }
+    let min = range.parsed("min", duration).unwrap_or(Duration::ZERO);
+    let max = range.parsed("max", duration).unwrap_or(Duration::MAX);
+    if min > max {
+        let (min, max) = (HumanDuration(min), HumanDuration(max));
+        range.doc().mistake(
+            range.key_offset("max"),
+            format!("found max {max} below min {min}, expected a range that holds a time"),
+        );
+    }
+    Some(TimeBounds { min, max })
 }
 
 /// Reads the outcomes of single recipients: the keys are mailboxes.
