@@ -21,6 +21,7 @@ mod connections;
 mod connects;
 mod files;
 mod filter;
+mod futex;
 mod leaps;
 mod memory;
 mod opened;
@@ -34,7 +35,7 @@ use std::{
     convert::Infallible,
     ffi::OsString,
     fmt,
-    io::{self, IoSlice, IoSliceMut},
+    io::{self, IoSlice},
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
         unix::process::CommandExt,
@@ -45,13 +46,10 @@ use std::{
     time::Duration,
 };
 
-use mxdrill_notify::Listener;
 use nix::{
-    cmsg_space,
     fcntl::{FcntlArg, FdFlag, fcntl},
     sys::socket::{
-        AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-        sendmsg, socketpair,
+        AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair,
     },
 };
 
@@ -169,20 +167,6 @@ impl Clock {
     }
 }
 
-/// The listener that comes over a socket; `None` where nobody is left who could send one.
-fn received(from: &OwnedFd) -> io::Result<Option<Listener>> {
-    let mut octet = [0];
-    let mut buffers = [IoSliceMut::new(&mut octet)];
-    let mut space = cmsg_space!(RawFd);
-    let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-    let message = recvmsg::<()>(from.as_raw_fd(), &mut buffers, Some(&mut space), flags)?;
-    let descriptors = message.cmsgs()?.find_map(|one| match one {
-        ControlMessageOwned::ScmRights(descriptors) => descriptors.first().copied(),
-        _ => None,
-    });
-    Ok(descriptors.map(|number| Listener::from(mxdrill_notify::received(number))))
-}
-
 /// Becomes a command, on the clock of who started this process and waits for the listener at this descriptor.
 ///
 /// # Errors
@@ -195,7 +179,7 @@ pub(crate) fn begin(descriptor: RawFd, command: &[OsString]) -> io::Result<Infal
 
 /// Installs the filter and sends its listener.
 fn hand_over(descriptor: RawFd) -> io::Result<()> {
-    let to = mxdrill_notify::received(descriptor);
+    let to = mxdrill_notify::inherited(descriptor)?;
     let listener = mxdrill_notify::install(&filter::program()).map_err(|error| {
         let hint = "another supervisor has its filter here, as in some containers";
         let text = match error.kind() {

@@ -74,11 +74,63 @@ fn owned(returned: libc::c_long) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// A descriptor that was handed to this process: by the number that it was told, or over a socket. Nobody else
-/// here may have it.
-pub fn received(number: RawFd) -> OwnedFd {
-    // SAFETY: it was made for this process by who handed it over, and this is the one place that takes it.
-    unsafe { OwnedFd::from_raw_fd(number) }
+/// A descriptor of our own for one that this process was started with, by the number that it was told. What is under that
+/// number is closed when the process becomes another program.
+///
+/// # Errors
+/// That there is nothing.
+pub fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: the calls take numbers alone, and close nothing that anybody has here.
+    let (own, set) = unsafe {
+        (
+            libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0),
+            libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC),
+        )
+    };
+    let own = owned(own.into())?;
+    if set < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(own)
+}
+
+/// Receives a listener over a socket; it waits for one. `None` where nobody is left who could send one, or what came is
+/// none.
+///
+/// # Errors
+/// What the kernel says.
+pub fn receive_listener(socket: BorrowedFd<'_>) -> io::Result<Option<Listener>> {
+    let mut octet = 0_u8;
+    let mut buffer = libc::iovec {
+        iov_base: (&raw mut octet).cast(),
+        iov_len: 1,
+    };
+    // A header and one descriptor, aligned as the header has to be.
+    let mut space = [0_u64; 3];
+    // SAFETY: a structure of numbers and pointers, for which zeros are valid.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut buffer;
+    message.msg_iovlen = 1;
+    message.msg_control = space.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&space) as _;
+    // SAFETY: what the message points to is there until the call has returned, and is as large as it says.
+    let came = unsafe {
+        let flags = libc::MSG_CMSG_CLOEXEC;
+        libc::recvmsg(socket.as_raw_fd(), &raw mut message, flags)
+    };
+    if came < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has filled the message in, and a header that it points to lies within the space.
+    let descriptor = unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        let is_one = !header.is_null()
+            && (*header).cmsg_level == libc::SOL_SOCKET
+            && (*header).cmsg_type == libc::SCM_RIGHTS;
+        is_one.then(|| libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned())
+    };
+    let listener = descriptor.map(|number| owned(number.into()));
+    Ok(listener.transpose()?.map(Listener))
 }
 
 /// How long a marked timer's interval is at least, in seconds: a hundred years, in which it does not end.
@@ -224,12 +276,6 @@ pub enum Answer {
 /// Where calls come that wait for an answer.
 #[derive(Debug)]
 pub struct Listener(OwnedFd);
-
-impl From<OwnedFd> for Listener {
-    fn from(descriptor: OwnedFd) -> Self {
-        Self(descriptor)
-    }
-}
 
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {

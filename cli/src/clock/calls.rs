@@ -20,7 +20,7 @@ use mxdrill_notify::{Answer, Listener};
 use nix::{libc, poll::PollFlags, sys::epoll::Epoll};
 
 use super::{
-    filter::{FUTEX_WAIT_BITSET, FUTEX_WAKE, FUTEX_WAKE_BITSET, NOTED},
+    filter::NOTED,
     memory::{Memory, Nanos, SECOND},
     supervisor::{Supervisor, TICK},
     wait::{Kind, Select, Wait},
@@ -304,57 +304,8 @@ impl Supervisor {
         }
     }
 
-    /// `futex`: a wait with a time is held here and not in the kernel's queue, so that who wakes it is to be
-    /// seen, too.
-    fn futex(&mut self, call: &Call) -> Option<Handled> {
-        let memory = Memory(call.thread);
-        let [address, operation, value, time, ..] = call.arguments;
-        let kind = u32::try_from(operation & 0x7f).ok()?;
-        if matches!(kind, FUTEX_WAKE | FUTEX_WAKE_BITSET) {
-            let process = self.quiet.threads.process_of(call.thread);
-            let (mut left, mut woken) = (value, 0);
-            while left > 0 {
-                let mut held = self.held.iter();
-                let found = held.position(|wait| {
-                    matches!(wait.kind, Kind::Futex(_))
-                        && wait.process == process
-                        && wait.call.arguments[0] == address
-                });
-                let Some(found) = found else { break };
-                let wait = self.held.swap_remove(found);
-                self.finish(wait, Answer::Value(0)).ok()?;
-                left -= 1;
-                woken += 1;
-            }
-            let is_enough = woken > 0 && left == 0;
-            return Some(Now(if is_enough {
-                Answer::Value(woken)
-            } else {
-                Answer::Continue
-            }));
-        }
-        const CLOCK_REALTIME: u64 = 256;
-        let mut wait = memory.timespec(time)?;
-        if kind == FUTEX_WAIT_BITSET {
-            let clock = if operation & CLOCK_REALTIME == 0 {
-                1
-            } else {
-                0
-            };
-            wait -= self.clocks.start(clock) + self.now() - self.clocks.start(1);
-        }
-        let value = value as u32;
-        Some(if memory.number(address)? != value {
-            Now(Answer::Error(libc::EAGAIN))
-        } else if wait <= 0 {
-            Now(Answer::Error(libc::ETIMEDOUT))
-        } else {
-            Handled::Wait(Kind::Futex(value), self.now().saturating_add(wait))
-        })
-    }
-
     /// A call that this clock does not reach.
-    fn noted(&mut self, call: &Call) -> Handled {
+    pub(super) fn noted(&mut self, call: &Call) -> Handled {
         let name = NOTED.iter().find(|(number, _)| *number == call.number);
         let memory = Memory(call.thread);
         let what = match name {
@@ -363,6 +314,7 @@ impl Supervisor {
                 return Now(Answer::Continue);
             }
             Some((_, name)) => (*name).to_owned(),
+            None if call.number == libc::SYS_futex => "FUTEX_WAIT_REQUEUE_PI".to_owned(),
             None if memory.timeval(call.arguments[3]) == Some(0) => return Now(Answer::Continue),
             None => "SO_RCVTIMEO or SO_SNDTIMEO".to_owned(),
         };

@@ -129,24 +129,24 @@ fn timeouts_of_sockets() -> [Instruction; 11] {
 }
 
 /// `futex`: waits with a time, and what wakes them.
-fn futex() -> [Instruction; 16] {
+fn futex() -> Vec<Instruction> {
     const OPERATION: u32 = 0x7f;
-    [
+    let mut program = vec![
         load(NUMBER),
         jump(IF_EQUAL, call(libc::SYS_futex), 1, 0),
         end(ALLOW),
         load(argument(1)),
-        Instruction {
-            code: AND,
-            if_true: 0,
-            if_false: 0,
-            operand: OPERATION,
-        },
-        jump(IF_EQUAL, FUTEX_WAKE, 3, 0),
-        jump(IF_EQUAL, FUTEX_WAKE_BITSET, 2, 0),
-        jump(IF_EQUAL, FUTEX_WAIT, 2, 0),
-        jump(IF_EQUAL, FUTEX_WAIT_BITSET, 1, 6),
-        end(ASK),
+        plain(AND, OPERATION),
+    ];
+    for operation in FUTEX_WAKES {
+        program.extend([jump(IF_EQUAL, operation, 0, 1), end(ASK)]);
+    }
+    // To the line behind the one that allows all others.
+    let behind = (1..=FUTEX_WAITS.len() as u8).rev();
+    let waits = FUTEX_WAITS.into_iter().zip(behind);
+    program.extend(waits.map(|(operation, behind)| jump(IF_EQUAL, operation, behind, 0)));
+    program.extend([
+        end(ALLOW),
         // The address of the time, in two halves: without one it waits for as long as it takes.
         load(argument(3)),
         jump(IF_EQUAL, 0, 0, 2),
@@ -154,14 +154,37 @@ fn futex() -> [Instruction; 16] {
         jump(IF_EQUAL, 0, 1, 0),
         end(ASK),
         end(ALLOW),
-    ]
+    ]);
+    program
 }
 
 /// The operations of `futex` that are asked about.
 pub(super) const FUTEX_WAIT: u32 = 0;
 pub(super) const FUTEX_WAKE: u32 = 1;
+pub(super) const FUTEX_REQUEUE: u32 = 3;
+pub(super) const FUTEX_CMP_REQUEUE: u32 = 4;
+pub(super) const FUTEX_WAKE_OP: u32 = 5;
+pub(super) const FUTEX_LOCK_PI: u32 = 6;
 pub(super) const FUTEX_WAIT_BITSET: u32 = 9;
 pub(super) const FUTEX_WAKE_BITSET: u32 = 10;
+pub(super) const FUTEX_WAIT_REQUEUE_PI: u32 = 11;
+pub(super) const FUTEX_LOCK_PI2: u32 = 13;
+
+const FUTEX_WAKES: [u32; 5] = [
+    FUTEX_WAKE,
+    FUTEX_WAKE_BITSET,
+    FUTEX_REQUEUE,
+    FUTEX_CMP_REQUEUE,
+    FUTEX_WAKE_OP,
+];
+/// Those that may have a time.
+const FUTEX_WAITS: [u32; 5] = [
+    FUTEX_WAIT,
+    FUTEX_WAIT_BITSET,
+    FUTEX_LOCK_PI,
+    FUTEX_LOCK_PI2,
+    FUTEX_WAIT_REQUEUE_PI,
+];
 
 fn load(offset: u32) -> Instruction {
     plain(LOAD, offset)
@@ -257,7 +280,12 @@ mod tests {
             (libc::SYS_futex, [8, 128 + 9, 0, 4096, 0, 0], ASK),
             (libc::SYS_futex, [8, 128 + 1, 0, 0, 0, 0], ASK),
             (libc::SYS_futex, [8, 10, 0, 0, 0, 0], ASK),
-            (libc::SYS_futex, [8, 3, 0, 4096, 0, 0], ALLOW),
+            (libc::SYS_futex, [8, 128 + 3, 0, 0, 0, 0], ASK),
+            (libc::SYS_futex, [8, 128 + 5, 0, 0, 0, 0], ASK),
+            (libc::SYS_futex, [8, 128 + 6, 0, 4096, 0, 0], ASK),
+            (libc::SYS_futex, [8, 128 + 6, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_futex, [8, 128 + 11, 0, 4096, 0, 0], ASK),
+            (libc::SYS_futex, [8, 128 + 7, 0, 4096, 0, 0], ALLOW),
             (libc::SYS_io_uring_setup, [0; 6], ASK),
         ] {
             assert_eq!(says(number, arguments), expected, "{number} {arguments:?}");

@@ -269,7 +269,7 @@ impl Supervisor {
         let Some(source) = &self.source else {
             return Ok(());
         };
-        match super::received(source)? {
+        match mxdrill_notify::receive_listener(source.as_fd())? {
             Some(listener) => self.listeners.push(Rc::new(listener)),
             None => self.source = None,
         }

@@ -22,6 +22,7 @@ use nix::{
 
 use super::{
     calls::Call,
+    futex::is_free,
     memory::{Memory, Nanos},
 };
 
@@ -47,8 +48,11 @@ pub(super) enum Kind {
     Poll(Vec<(u64, OwnedFd, PollFlags)>),
     Select(Select),
     Epoll(Epoll),
-    /// A number that another thread changes.
-    Futex(u32),
+    /// To be woken at an address; who wakes without a call has changed the number there, as long as it was not
+    /// requeued.
+    Futex(u64, Option<u32>),
+    /// A lock that another thread has.
+    Lock,
     /// One of these signals.
     Signal(u64),
     /// A connection that is being made, with what is sent when it is, where the call is to send as well.
@@ -77,7 +81,7 @@ impl Wait {
             }
             Kind::Epoll(set) => asked.push(one(&set.0, PollFlags::POLLIN)),
             Kind::Connect(socket, _) => asked.push(one(socket, PollFlags::POLLOUT)),
-            Kind::Sleep | Kind::Futex(_) | Kind::Signal(_) => {}
+            Kind::Sleep | Kind::Futex(..) | Kind::Lock | Kind::Signal(_) => {}
         }
     }
 
@@ -101,10 +105,15 @@ impl Wait {
                 (ready > 0 || is_due).then_some(Answer::Value(ready))
             }
             Kind::Sleep => is_due.then_some(Answer::Value(0)),
-            Kind::Futex(_) if is_due => Some(Answer::Error(libc::ETIMEDOUT)),
-            Kind::Futex(value) => {
-                let changed = memory.number(arguments[0]).is_some_and(|now| now != *value);
+            Kind::Futex(..) | Kind::Lock if is_due => Some(Answer::Error(libc::ETIMEDOUT)),
+            Kind::Futex(address, Some(value)) => {
+                let changed = memory.number(*address).is_some_and(|now| now != *value);
                 changed.then_some(Answer::Value(0))
+            }
+            Kind::Futex(_, None) => None,
+            Kind::Lock => {
+                let is_free = memory.number(arguments[0]).is_some_and(is_free);
+                is_free.then_some(Answer::Continue)
             }
             Kind::Signal(_) if is_due => Some(Answer::Error(libc::EAGAIN)),
             Kind::Signal(set) => {

@@ -19,8 +19,8 @@ use tempfile::TempDir;
 use super::virtual_time::{
     a_second_too_late_is_found, connections_fail_when_the_kernel_would_give_them_up,
     days_take_seconds, files_are_as_old_as_the_clock_says, time_runs_with_what_computes,
-    waits_end_as_the_kernel_ends_them, waits_take_as_long_as_they_say,
-    what_cannot_be_virtual_is_said,
+    timers_are_known_whoever_has_them, waits_end_as_the_kernel_ends_them,
+    waits_take_as_long_as_they_say, what_cannot_be_virtual_is_said,
 };
 
 const DRILL: &str = r#"
@@ -115,6 +115,7 @@ impl Desk {
             "waits.py",
             "file_times.py",
             "connects.py",
+            "timers.py",
         ] {
             fs::copy(programs.join(program), desk.path(program)).expect("copied");
         }
@@ -670,7 +671,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 pub(crate) fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 25] = [
+    let tests: [(&str, &[&str], Test); 26] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
@@ -745,6 +746,11 @@ pub(crate) fn main() {
             the_wrong_order_is_found_out,
         ),
         ("days_take_seconds", CLOCKED, days_take_seconds),
+        (
+            "timers_are_known_whoever_has_them",
+            CLOCKED,
+            timers_are_known_whoever_has_them,
+        ),
         (
             "connections_fail_when_the_kernel_would_give_them_up",
             CLOCKED,

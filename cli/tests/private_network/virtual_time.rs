@@ -203,6 +203,13 @@ pub(crate) fn connections_fail_when_the_kernel_would_give_them_up(
     hold(said.out == "done\n", &said)
 }
 
+/// A timer with a descriptor is the same one under any number and in any process, and another one under the same number is
+/// another; locks and queues of threads have their times, too.
+pub(crate) fn timers_are_known_whoever_has_them(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(&["--virtual-time"], &["python3", "timers.py"]);
+    hold(said.out == "done\n", &said)
+}
+
 /// What only computes gets as much time as the system has: it comes to an end, and that is said.
 pub(crate) fn time_runs_with_what_computes(desk: &Desk) -> Result<(), Failed> {
     let spin = "import time\nend = time.monotonic() + 3\nwhile time.process_time() < 2.5 or time.monotonic() < end: pass";
