@@ -213,6 +213,21 @@ pub fn repetitions_of_syn(socket: BorrowedFd<'_>) -> io::Result<i32> {
     }
 }
 
+/// What the kernel says of the system: its `sysinfo`, in words of eight octets.
+///
+/// # Errors
+/// What the kernel says.
+pub fn system_information() -> io::Result<[u64; 14]> {
+    const { assert!(size_of::<libc::sysinfo>() == size_of::<[u64; 14]>()) };
+    let mut information = [0; 14];
+    // SAFETY: the call fills a structure of the same size, for which words are aligned as it needs.
+    if unsafe { libc::sysinfo(information.as_mut_ptr().cast()) } == 0 {
+        Ok(information)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
 /// What the kernel says of an open file: its `stat`, in words of eight octets.
 ///
 /// # Errors

@@ -197,6 +197,8 @@ impl Supervisor {
             | libc::SYS_lstat
             | libc::SYS_newfstatat
             | libc::SYS_statx => self.status(call)?,
+            libc::SYS_times => self.times(call)?,
+            libc::SYS_sysinfo => self.information(call)?,
             libc::SYS_arch_prctl => {
                 // It is what the linker and every C library call first, before they read a clock.
                 const ARCH_SET_FS: u64 = 0x1002;

@@ -10,7 +10,7 @@ use mxdrill_notify::Instruction;
 use nix::libc;
 
 /// Calls that are always asked about.
-const ASKED: [libc::c_long; 24] = [
+const ASKED: [libc::c_long; 26] = [
     libc::SYS_gettimeofday,
     libc::SYS_time,
     libc::SYS_nanosleep,
@@ -35,12 +35,13 @@ const ASKED: [libc::c_long; 24] = [
     libc::SYS_lstat,
     libc::SYS_newfstatat,
     libc::SYS_statx,
+    libc::SYS_times,
+    libc::SYS_sysinfo,
 ];
 
 /// Calls that go by a clock which this one does not reach: they are let through, or refused, and it is said.
-pub(super) const NOTED: [(libc::c_long, &str); 11] = [
+pub(super) const NOTED: [(libc::c_long, &str); 10] = [
     (libc::SYS_timer_create, "timer_create"),
-    (libc::SYS_times, "times"),
     (libc::SYS_adjtimex, "adjtimex"),
     (libc::SYS_clock_adjtime, "clock_adjtime"),
     (libc::SYS_futex_waitv, "futex_waitv"),

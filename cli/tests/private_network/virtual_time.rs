@@ -157,7 +157,14 @@ pub(crate) fn waits_end_as_the_kernel_ends_them(desk: &Desk) -> Result<(), Faile
         os.set_blocking(r, False)\n        p = select.poll(); p.register(r, select.POLLIN)\n        p.poll(60000)\n        \
         try: os.read(r, 1)\n        except BlockingIOError: pass\n        os._exit(0)\n    children.append(pid)\n\
         time.sleep(5); os.write(w, b'.')\nt = time.time()\nfor c in children: os.waitpid(c, 0)\nprint(time.time() - t < 61)";
-    for (script, expected) in [(at_once, "3600\n"), (next, "60\n"), (same, "True\n")] {
+    let up = "import ctypes, os, time\nlibc = ctypes.CDLL(None)\ndef up():\n    room = (ctypes.c_long * 14)()\n    libc.sysinfo(room); \
+        return room[0], os.times()\n(a, b) = up()\ntime.sleep(5000)\n(c, d) = up()\nprint(c - a, round(d.elapsed - b.elapsed), d.user < 60)";
+    for (script, expected) in [
+        (at_once, "3600\n"),
+        (next, "60\n"),
+        (same, "True\n"),
+        (up, "5000 5000 True\n"),
+    ] {
         let said = desk.exec(&["--virtual-time"], &["python3", "-c", script]);
         hold(said.out == expected, &said)?;
     }
