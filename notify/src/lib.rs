@@ -134,8 +134,10 @@ pub fn receive_listener(socket: BorrowedFd<'_>) -> io::Result<Option<Listener>> 
 }
 
 /// How long a marked timer's interval is at least, in seconds: a hundred years, in which it does not end.
+#[cfg(target_arch = "x86_64")]
 const MARKED: libc::time_t = 3_153_600_000;
 /// How many marks a second has.
+#[cfg(target_arch = "x86_64")]
 const MARKS: u64 = 1_000_000_000;
 
 /// Sets a timer with a descriptor: it fires once after so many nanoseconds, never with 0. It is marked with a number,
@@ -143,6 +145,7 @@ const MARKS: u64 = 1_000_000_000;
 ///
 /// # Errors
 /// That it is no timer.
+#[cfg(target_arch = "x86_64")]
 pub fn set_timer(timer: &OwnedFd, nanos: i64, number: u64) -> io::Result<()> {
     let seconds = libc::time_t::try_from(number / MARKS).map_err(io::Error::other)?;
     let value = libc::itimerspec {
@@ -170,6 +173,7 @@ pub fn set_timer(timer: &OwnedFd, nanos: i64, number: u64) -> io::Result<()> {
 ///
 /// # Errors
 /// That it is no timer.
+#[cfg(target_arch = "x86_64")]
 pub fn timer_number(timer: &OwnedFd) -> io::Result<Option<u64>> {
     let none = libc::timespec {
         tv_sec: 0,
@@ -217,6 +221,7 @@ pub fn repetitions_of_syn(socket: BorrowedFd<'_>) -> io::Result<i32> {
 ///
 /// # Errors
 /// What the kernel says.
+#[cfg(target_arch = "x86_64")]
 pub fn system_information() -> io::Result<[u64; 14]> {
     const { assert!(size_of::<libc::sysinfo>() == size_of::<[u64; 14]>()) };
     let mut information = [0; 14];
@@ -232,6 +237,7 @@ pub fn system_information() -> io::Result<[u64; 14]> {
 ///
 /// # Errors
 /// What the kernel says.
+#[cfg(target_arch = "x86_64")]
 pub fn status(file: BorrowedFd<'_>) -> io::Result<[u64; 18]> {
     const { assert!(size_of::<libc::stat>() == size_of::<[u64; 18]>()) };
     let mut status = [0; 18];
