@@ -199,23 +199,23 @@ impl Supervisor {
             | libc::SYS_statx => self.status(call)?,
             libc::SYS_times => self.times(call)?,
             libc::SYS_sysinfo => self.information(call)?,
-            libc::SYS_arch_prctl => {
-                // It is what the linker and every C library call first, before they read a clock.
-                const ARCH_SET_FS: u64 = 0x1002;
-                if a == ARCH_SET_FS
-                    && let Err(error) = self
-                        .vdso
-                        .replace_in(self.quiet.threads.process_of(call.thread))
-                {
-                    let why = format!(
-                        "this kernel does not let the clock of a process be replaced: {error}"
-                    );
-                    self.failed = Some(io::Error::new(error.kind(), why));
-                }
-                Now(Answer::Continue)
-            }
+            libc::SYS_arch_prctl => self.begins(call),
             _ => self.noted(call),
         })
+    }
+
+    /// `arch_prctl`, by which the linker and every C library begin, before they read a clock.
+    fn begins(&mut self, call: &Call) -> Handled {
+        const ARCH_SET_FS: u64 = 0x1002;
+        let process = self.quiet.threads.process_of(call.thread);
+        if call.arguments[0] == ARCH_SET_FS
+            && let Err(error) = self.vdso.replace_in(process)
+        {
+            let why =
+                format!("this kernel does not let the clock of a process be replaced: {error}");
+            self.failed = Some(io::Error::new(error.kind(), why));
+        }
+        Now(Answer::Continue)
     }
 
     /// A sleep of so long; one that is over is the kernel's, which says so.

@@ -23,7 +23,7 @@ const TRIES: u32 = 5;
 /// How much longer the system's time is than ours, where ours stands still.
 const SCALE: Nanos = 1000;
 
-/// The leaps that there were.
+/// The leaps that there were, and the beginning.
 pub(super) struct Leaps {
     /// By when: from a moment of the system's on it was that one of ours.
     known: Vec<(Nanos, Nanos)>,
@@ -37,9 +37,10 @@ pub(super) struct Leaps {
 }
 
 impl Leaps {
-    pub(super) fn new() -> nix::Result<Self> {
+    /// From a moment of the wall clock on, at which it stands still now.
+    pub(super) fn new(wall: Nanos) -> nix::Result<Self> {
         Ok(Self {
-            known: Vec::new(),
+            known: vec![(stamp()?, wall)],
             tick: nanos(clock_getres(ClockId::CLOCK_REALTIME_COARSE)?),
             last: (0, 0),
             still: None,
@@ -87,11 +88,6 @@ impl Leaps {
         Ok(())
     }
 
-    /// Whether stamps are anything but what they seem.
-    pub(super) fn are_there(&self) -> bool {
-        !self.known.is_empty()
-    }
-
     /// The moment that a stamp is of. One that is later than the system's time, or from before the clock began, was set
     /// on purpose or is old, and is what it says.
     pub(super) fn moment(&self, stamp: Nanos, now: Nanos) -> Nanos {
@@ -124,7 +120,7 @@ mod tests {
     fn after(known: &[(Nanos, Nanos)]) -> Leaps {
         Leaps {
             known: known.to_vec(),
-            ..Leaps::new().expect("told")
+            ..Leaps::new(0).expect("told")
         }
     }
 
@@ -147,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_long_leap_waits_for_a_tick_and_a_short_one_does_not() {
-        let mut leaps = Leaps::new().expect("told");
+        let mut leaps = Leaps::new(0).expect("told");
         assert_eq!(leaps.wait(0, SECOND).expect("told"), None);
         let mut waited = 0;
         while let Some(wait) = leaps.wait(SECOND, 3600 * SECOND).expect("told") {
@@ -158,6 +154,6 @@ mod tests {
         leaps.leapt(SECOND, 3600 * SECOND).expect("told");
         let now = Leaps::now().expect("told");
         let stamp = stamp().expect("told");
-        assert!(leaps.moment(stamp, now) >= 3600 * SECOND && leaps.are_there());
+        assert!(leaps.moment(stamp, now) >= 3600 * SECOND);
     }
 }

@@ -113,14 +113,15 @@ impl Supervisor {
     /// Takes over the clock of the processes whose listeners come over a socket, on the thread that this is called
     /// on.
     pub(super) fn new(source: OwnedFd, time: SharedTime, orders: Arc<Orders>) -> io::Result<Self> {
+        let clocks = Clocks::now()?;
         Ok(Self {
             source: Some(source),
             listeners: Vec::new(),
             time,
             before: Duration::ZERO,
             orders,
-            clocks: Clocks::now()?,
-            leaps: Leaps::new()?,
+            leaps: Leaps::new(clocks.wall(Duration::ZERO))?,
+            clocks,
             vdso: Vdso::of_this_process()?,
             held: Vec::new(),
             broken: Vec::new(),
