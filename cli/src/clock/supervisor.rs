@@ -411,10 +411,8 @@ impl Supervisor {
 
     /// Makes it so late, which the times of files are reckoned by.
     fn leap_to(&mut self, elapsed: Duration) -> io::Result<()> {
-        let from = self.clocks.wall(self.elapsed());
         self.move_to(elapsed);
-        let to = self.clocks.wall(self.elapsed());
-        self.leaps.leapt(from, to)?;
+        self.leaps.leapt(self.clocks.wall(self.elapsed()))?;
         Ok(())
     }
 
