@@ -74,8 +74,8 @@ fn owned(returned: libc::c_long) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
-/// A descriptor of our own for one that this process was started with, by the number that it was told. What is under that
-/// number is closed when the process becomes another program.
+/// A descriptor of our own for one that this process was started with, by the number that it was told. What is under
+/// that number is closed when the process becomes another program.
 ///
 /// # Errors
 /// That there is nothing.

@@ -86,8 +86,8 @@ impl Supervisor {
         })))
     }
 
-    /// A timer with a descriptor: it is fired by hand when its time has come. The timer is marked with a number of ours,
-    /// by which it is known whoever has it under whichever descriptor.
+    /// A timer with a descriptor: it is fired by hand when its time has come. The timer is marked with a number of
+    /// ours, by which it is known whoever has it under whichever descriptor.
     pub(super) fn timer(&mut self, call: &Call) -> Option<Handled> {
         let memory = Memory(call.thread);
         let [a, flags, new, old] = *call.arguments.first_chunk()?;

@@ -112,8 +112,8 @@ impl Connections {
         Ok(established.zip(active.zip(passive).map(|(one, other)| [one, other])))
     }
 
-    /// Asks for a connection, or for all of a family (sock_diag(7)); those that may send are known from then on. Whether
-    /// one has octets to send.
+    /// Asks for a connection, or for all of a family (sock_diag(7)); those that may send are known from then on.
+    /// Whether one has octets to send.
     fn ask(&mut self, family: u8, name: Option<&[u8; 48]>) -> io::Result<bool> {
         const SOCK_DIAG_BY_FAMILY: u16 = 20;
         let flags = match name {

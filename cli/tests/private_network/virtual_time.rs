@@ -200,8 +200,8 @@ faults = [{ host = "mx1.example.test", stage = "connect", effect = "timeout" }]
 outcome = "deferred"
 "#;
 
-/// Where nobody answers its SYN, a connection fails when the kernel would give it up, however it was begun and is waited
-/// for; one that is answered goes on.
+/// Where nobody answers its SYN, a connection fails when the kernel would give it up, however it was begun and is
+/// waited for; one that is answered goes on.
 pub(crate) fn connections_fail_when_the_kernel_would_give_them_up(
     desk: &Desk,
 ) -> Result<(), Failed> {
@@ -210,8 +210,8 @@ pub(crate) fn connections_fail_when_the_kernel_would_give_them_up(
     hold(said.out == "done\n", &said)
 }
 
-/// A timer with a descriptor is the same one under any number and in any process, and another one under the same number is
-/// another; locks and queues of threads have their times, too.
+/// A timer with a descriptor is the same one under any number and in any process, and another one under the same number
+/// is another; locks and queues of threads have their times, too.
 pub(crate) fn timers_are_known_whoever_has_them(desk: &Desk) -> Result<(), Failed> {
     let said = desk.exec(&["--virtual-time"], &["python3", "timers.py"]);
     hold(said.out == "done\n", &said)
