@@ -198,7 +198,7 @@ impl Eligibility {
             need,
             Feature::Lifetime | Feature::Schedule | Feature::Timeouts
         );
-        is_setting.then(|| format!("it has no {need}: {reason}"))
+        is_setting.then(|| format!("it does not have {need}: {reason}"))
     }
 
     /// The first feature that the server does not have, with the reason.

@@ -100,11 +100,11 @@ fn moments(scenario: &Scenario, events: &[Event]) -> Option<Moments> {
 }
 
 /// When each pass over a message's candidates began, and when the last thing was done for it. A pass ends where
-/// nothing is done for a while, or a candidate comes up again.
+/// nothing is done for a while, or a candidate comes up again. What is looked up without a failure is no pass: a
+/// server may find that it is too early for its hosts.
 fn passes(message: &Message, attempts: &[Attempt], events: &[Event]) -> (Vec<Moment>, Moment) {
-    let hops = Scenario::next_hops(message);
     let asked = events.iter().filter_map(|event| match &event.kind {
-        EventKind::Query { name, .. } if hops.contains(name) && event.at >= message.at => {
+        EventKind::Query { answer, .. } if !answer.is_answer() && event.at >= message.at => {
             Some((event.at, event.at, None))
         }
         _ => None,
