@@ -101,8 +101,12 @@ impl Clock {
         }
     }
 
-    /// Makes it this moment at once, if that is still ahead: sleepers until then wake.
+    /// Makes it this moment at once, if that is still ahead: sleepers until then wake. Time that others move leaps
+    /// by itself.
     pub(crate) fn leap_to(&self, moment: Moment) {
+        if self.is_shared() {
+            return;
+        }
         let ahead = moment.since(self.now());
         self.leapt.send_modify(|leapt| *leapt += ahead);
     }

@@ -14,7 +14,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UdpSocket,
     task::yield_now,
-    time::{sleep, timeout},
 };
 
 use super::{
@@ -50,9 +49,17 @@ pub(crate) async fn ask(
         .get_or_insert_with(Edns::new)
         .set_max_payload(MAX_PAYLOAD);
     let octets = query.to_vec().map_err(io::Error::other)?;
-    let answer = timeout(TIMEOUT, over_udp(state, &query, &octets)).await??;
+    let answer = state
+        .clock
+        .within(TIMEOUT, over_udp(state, &query, &octets))
+        .await;
+    let answer = answer.ok_or(io::ErrorKind::TimedOut)??;
     if answer.truncation && !is_failure(&answer) {
-        timeout(TIMEOUT, over_tcp(state, &query, &octets)).await?
+        let answer = state
+            .clock
+            .within(TIMEOUT, over_tcp(state, &query, &octets))
+            .await;
+        answer.ok_or(io::ErrorKind::TimedOut)?
     } else {
         Ok(answer)
     }
@@ -78,7 +85,7 @@ async fn over_udp(
         tokio::select! {
             biased;
             Some(answer) = sent.next() => return answer,
-            () = sleep(REPEAT), if sent.len() < DATAGRAMS => {}
+            () = state.clock.sleep(REPEAT), if sent.len() < DATAGRAMS => {}
         }
     }
 }

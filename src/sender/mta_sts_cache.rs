@@ -22,7 +22,6 @@ use std::{
 };
 
 use hickory_proto::rr::{RData, RecordType};
-use tokio::time::timeout;
 
 use super::{
     resolver::{LookupResult, Lookups},
@@ -84,8 +83,8 @@ impl PolicyCache {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.id == id) {
             return Some(kept.policy.clone());
         }
-        let fetched = timeout(WAIT, fetch(state, hop, lookups)).await;
-        let Some(policy) = fetched.ok().and_then(|answer| answer.ok().flatten()) else {
+        let fetched = state.clock.within(WAIT, fetch(state, hop, lookups)).await;
+        let Some(policy) = fetched.and_then(|answer| answer.ok().flatten()) else {
             return kept.map(|kept| kept.policy);
         };
         let until = state.clock.now().after(policy.max_age);

@@ -16,8 +16,6 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use tokio::time::timeout;
-
 use super::tls::{self, TlsRequirement};
 use crate::{
     connection::Connection,
@@ -99,8 +97,12 @@ pub(crate) async fn attempt(
     envelope: &Envelope<'_>,
 ) -> AttemptReport {
     let connect = network::connect(state, candidate.address, state.network.smtp_port(), hint);
-    let mut session = match timeout(settings.timeouts.at(Stage::Connect), connect).await {
-        Ok(Ok(stream)) => SmtpClient {
+    let mut session = match state
+        .clock
+        .within(settings.timeouts.at(Stage::Connect), connect)
+        .await
+    {
+        Some(Ok(stream)) => SmtpClient {
             connection: Connection::new(stream),
             settings,
             state,
@@ -108,7 +110,7 @@ pub(crate) async fn attempt(
             extensions: Vec::new(),
             answered: Vec::new(),
         },
-        Ok(Err(error)) => {
+        Some(Err(error)) => {
             // A connection that was made and reset has reached somebody; one that was refused has
             // not.
             let reached = error.kind() == io::ErrorKind::ConnectionReset;
@@ -121,7 +123,7 @@ pub(crate) async fn attempt(
                 results: all(envelope, stop),
             };
         }
-        Err(_) => {
+        None => {
             let stop = SessionError::Broken(Status(4, 4, 1), "connection timed out".to_owned());
             return AttemptReport {
                 connected: false,
@@ -303,10 +305,10 @@ impl SmtpClient<'_> {
         let secured = self
             .connection
             .secure(|stream| tls::handshake(state, requirement, exchanger, stream));
-        match timeout(wait, secured).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(SessionError::Insecure(format!("TLS failed: {error}"))),
-            Err(_) => {
+        match state.clock.within(wait, secured).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(SessionError::Insecure(format!("TLS failed: {error}"))),
+            None => {
                 return Err(SessionError::Broken(
                     Status(4, 4, 2),
                     "at starttls: no answer in time".to_owned(),
@@ -406,7 +408,7 @@ impl SmtpClient<'_> {
     /// Sends octets; the time-out is that of the stage.
     async fn send(&mut self, stage: Stage, octets: &[u8]) -> Result<(), SessionError> {
         let wait = self.settings.timeouts.at(stage);
-        within(wait, stage, self.connection.send(octets)).await
+        within(self.state, wait, stage, self.connection.send(octets)).await
     }
 
     async fn reply(&mut self, stage: Stage) -> Result<Reply, SessionError> {
@@ -417,7 +419,7 @@ impl SmtpClient<'_> {
     async fn lines(&mut self, stage: Stage) -> Result<(Reply, Vec<String>), SessionError> {
         let wait = self.settings.timeouts.at(stage);
         let connection = &mut self.connection;
-        within(wait, stage, connection.reply()).await
+        within(self.state, wait, stage, connection.reply()).await
     }
 }
 
@@ -433,17 +435,18 @@ fn plain(requirement: &TlsRequirement, why: String) -> Result<(), SessionError> 
 /// A step within its time. What breaks or takes too long is status 4.4.2: the connection is of no
 /// more use.
 async fn within<T>(
+    state: &LabState,
     wait: Duration,
     stage: Stage,
     step: impl Future<Output = io::Result<T>>,
 ) -> Result<T, SessionError> {
-    match timeout(wait, step).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(SessionError::Broken(
+    match state.clock.within(wait, step).await {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) => Err(SessionError::Broken(
             Status(4, 4, 2),
             format!("at {stage}: {error}"),
         )),
-        Err(_) => Err(SessionError::Broken(
+        None => Err(SessionError::Broken(
             Status(4, 4, 2),
             format!("at {stage}: no answer in time"),
         )),
