@@ -45,9 +45,6 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// The rule about waits between attempts: where passes are begun for a sender, it is not the sender's.
-pub const RETRY_WAITS: Rule = rules::RETRY_WAITS;
-
 /// How a drill is judged.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -188,8 +185,8 @@ pub enum SenderKind {
     /// As [`SenderKind::Command`], with a clock that the lab has, too, and that stands still while anything
     /// runs. A moment may differ by 50 milliseconds.
     ClockedCommand,
-    /// A mail server, whose passes over its queue are begun for it: what it returns is seen, what it
-    /// keeps is not, and moments are its own affair.
+    /// A mail server, with a schedule of its own: what it returns is seen, what it keeps is not, and moments are
+    /// its own affair.
     MailServer,
 }
 

@@ -28,8 +28,7 @@ use crate::{
     time::HumanDuration,
 };
 
-/// Attempts of one pass over a queue that is driven are nearer to each other than this: a driver
-/// waits longer between two passes.
+/// Attempts of one pass over a queue are nearer to each other than this, and those of two are not.
 const SAME_PASS: Duration = Duration::from_secs(60);
 
 /// The totals that do not hold, a finding each.

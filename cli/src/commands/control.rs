@@ -217,7 +217,7 @@ fn print(controls: &[ControlDrill], seen: &[ControlResult]) -> io::Result<Comman
         out,
         "The reference sender, judged by what the lab saw alone, as a mail server and as a command.\n\n\
          without a flaw, drills passed\n  in a private network            {}\n  \
-         on the memory network           {}  (real time cannot carry them, or they set the sender)",
+         on the memory network           {}  (they set the reference sender)",
         clean(true),
         clean(false)
     )?;

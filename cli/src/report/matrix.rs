@@ -21,7 +21,7 @@ pub(crate) fn json(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// What is wrong with a cell, in lines for people: every finding, what was counted, why it is not known,
-/// and what it depends on.
+/// what it depends on, and what the drill has set.
 fn reasons(cell: &Judged) -> Vec<String> {
     let mut lines: Vec<String> = cell.reason.iter().cloned().collect();
     let shares = cell.shares.iter().filter(|share| !share.is_plausible());
@@ -38,6 +38,8 @@ fn reasons(cell: &Judged) -> Vec<String> {
     }
     let depends = cell.depends.as_ref();
     lines.extend(depends.map(|setting| format!("depends on: {setting}")));
+    let set = cell.evidence.iter().flat_map(|cell| &cell.set);
+    lines.extend(set.map(|set| format!("set by the drill: {set}")));
     // What a sender said stands in them.
     lines
         .iter()

@@ -158,8 +158,13 @@ fn because(cell: &Judged, grade: Grade) -> String {
         claims = reasons(cell);
         claims.truncate(3);
     }
-    let setting = cell.depends.as_ref();
-    let setting = setting.map_or(String::new(), |setting| format!(" ({})", escaped(setting)));
+    let set = cell.evidence.iter().flat_map(|cell| &cell.set);
+    let set = set.map(|set| format!("set by the drill: {set}"));
+    let settings: Vec<String> = cell.depends.iter().cloned().chain(set).collect();
+    let setting = match &settings[..] {
+        [] => String::new(),
+        settings => format!(" ({})", escaped(&settings.join("; "))),
+    };
     if claims.is_empty() {
         setting
     } else {
@@ -200,7 +205,7 @@ fn set_up(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
 fn grades(out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
-        "## How it is measured\n\nEach drill runs an unmodified server in a private network and a root folder of its own, against the\ndrill's name server and exchangers. Only what these see counts: queries, connections (refused and\nunanswered ones too), replies, and the notifications that come back. Passes over the queue are begun by\nhand where the drill's schedule has them, so days pass in seconds. A drill that is no pass is played\nagain, and marked where it does not come to the same; where chance has a part, a drill is played until\na wrong share is certain (five standard deviations).\n\n| grade | | meaning |\n| --- | --- | --- |"
+        "## How it is measured\n\nEach drill runs an unmodified server in a private network and a root folder of its own, against the\ndrill's name server and exchangers. Only what these see counts: queries, connections (refused and\nunanswered ones too), replies, and the notifications that come back. Server and\nlab live on one virtual clock, which stands still while anything runs and leaps when all wait: timeouts,\nretries and lifetimes are the server's own defaults, and five days take seconds. Where a server tries at\nother moments than the scenario has, it is held against what the reference sender does at these moments.\nWhat a drill has to set is said with its result. A drill that is no pass is played\nagain, and marked where it does not come to the same; where chance has a part, a drill is played until\na wrong share is certain (five standard deviations).\n\n| grade | | meaning |\n| --- | --- | --- |"
     )?;
     for grade in Grade::ALL.iter().rev() {
         writeln!(out, "| {grade} | {} | {} |", grade.sign(), grade.meaning())?;
