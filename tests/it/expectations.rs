@@ -113,6 +113,11 @@ attempt_count = 4                  | attempt_count = { min = 5 }            | SH
 attempt_count = 4                  | attempt_count = { min = 5, max = 9 }   | SHOULD number of attempts of message m: 5 to 9; not 4
 attempt_count = 4                  | attempt_count = { min = 1, max = 4 }   | holds
 attempt_count = 4                  | attempt_count = { min = 4, max = 9 }   | holds
+copies        = 1                  | retry_waits = { min = "31m" }          | SHOULD time between attempts of message m: 31m at least; not 30m from mx1.example.test refused [192.0.2.1] +0s to mx1.example.test accepted [192.0.2.1] +30m
+copies        = 1                  | retry_waits = { max = "29m" }          | SHOULD time between attempts of message m: 29m at most; not 30m from mx1.example.test refused [192.0.2.1] +0s to mx1.example.test accepted [192.0.2.1] +30m
+copies        = 1                  | retry_waits = { min = "5m", max = "10m" } | SHOULD time between attempts of message m: 5m to 10m; not 30m from mx1.example.test refused [192.0.2.1] +0s to mx1.example.test accepted [192.0.2.1] +30m
+copies        = 1                  | retry_waits = { min = "30m", max = "30m" } | holds
+copies        = 1                  | returned_after = { min = "4d" }        | holds
 "#,
     );
 }

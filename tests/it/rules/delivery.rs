@@ -290,6 +290,41 @@ fn a_transient_failure_is_retried_until_the_message_expires() {
 }
 
 #[test]
+fn a_message_that_is_retried_is_given_up_late() {
+    let trial = Trial {
+        rest: "messages = [{ id = 'm', to = 'a@example.test' }]",
+        log: "0s given m
+              0s asks example.test MX: 10 mx1, 20 mx2
+              0s asks mx1 A: 1
+              0s asks mx2 A: 2
+              0s m tries mx1[1] 451 at rcpt
+              0s m tries mx2[2] 451 at rcpt
+              5m m tries mx1[1] 451 at rcpt
+              5m m tries mx2[2] 452 at rcpt
+              20h returns m",
+        sender_kind: SenderKind::MailServer,
+        ..ONE
+    };
+    let finding = "SHOULD gives-up-late: kept for 4d at least; not mx2.example.test 452 at rcpt [192.0.2.2] +5m, bounced +20h";
+    trial.breaks(
+        finding,
+        &[
+            ("20h returns", "96h returns"),
+            ("messages", "sender = { expire = '19h' }\nmessages"),
+        ],
+    );
+    trial.also(
+        &finding.replace("20h", "3d23h"),
+        &[("20h returns", "95h returns")],
+    );
+    // Another exchanger a little later is no retry.
+    let again = "5m m tries mx1[1] 451 at rcpt\n              5m m tries mx2[2] 452 at rcpt";
+    let once = trial.with(again, "").0;
+    assert_eq!(once.len(), 1);
+    assert!(once[0].starts_with("MUST transient-is-retried"), "{once:?}");
+}
+
+#[test]
 fn what_another_recipient_met_is_no_reason_to_give_up() {
     let trial = Trial {
         rest: TWO_RECIPIENTS,
