@@ -167,7 +167,7 @@ impl Supervisor {
                 self.round = match looked {
                     // If they sleep again, the next look says so.
                     Look::Ran => Duration::ZERO,
-                    _ => ROUND,
+                    _ => patience(last),
                 };
                 self.leaps.somebody_runs();
                 self.run_along(last)?;
@@ -175,6 +175,7 @@ impl Supervisor {
             }
             if self.quiet.octets_wait()? {
                 self.passed.held += 1;
+                self.round = patience(last);
                 continue;
             }
             // Who calls sleeps until the answer, and what somebody did before may be what another waits for:
@@ -456,6 +457,13 @@ impl Supervisor {
 /// A duration in nanoseconds; nobody waits for longer than there are.
 pub(super) fn nanos(duration: Duration) -> Nanos {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// How long a round waits where something has gone on since then: the longer, the longer that was. What is waited for
+/// wants the processor, and may have to share it.
+fn patience(since: Instant) -> Duration {
+    const PART: u32 = 16;
+    (since.elapsed() / PART).clamp(ROUND, IDLE_ROUND)
 }
 
 /// What a supervisor is told from outside.
