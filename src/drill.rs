@@ -142,7 +142,7 @@ pub fn watch(
                 .await?;
         let log = lab.state().log.clone();
         let seed = seed.unwrap_or(scenario.seed);
-        let post = SenderContext::new(Arc::clone(lab.state()), seed);
+        let context = SenderContext::new(Arc::clone(lab.state()), seed);
         let sender_kind = SenderKind::InProcess { tolerance };
         let mut judge = Judge::new(scenario, sender_kind);
         let mut follow = || {
@@ -153,7 +153,7 @@ pub fn watch(
             }
             done.iter().for_each(|id| judge.done(id));
         };
-        let carried_out = carry_out(&lab, sender, post, limit, &mut follow);
+        let carried_out = carry_out(&lab, sender, context, limit, &mut follow);
         let took = tokio::select! {
             biased;
             took = carried_out => took?,
@@ -192,9 +192,9 @@ pub async fn conduct(
 ) -> Result<Run, Error> {
     let scenario = &lab.state().scenario;
     let seed = seed.unwrap_or(scenario.seed);
-    let post = SenderContext::new(Arc::clone(lab.state()), seed);
+    let context = SenderContext::new(Arc::clone(lab.state()), seed);
     let begun = Instant::now();
-    let took = carry_out(lab, sender, post, limit, || {}).await?;
+    let took = carry_out(lab, sender, context, limit, || {}).await?;
     let events = lab.events();
     let verdict = judge(scenario, &events, sender_kind);
     let most = MOST_WITH_OTHERS.max(begun.elapsed() / MOST_OF_THE_TIME);
@@ -251,7 +251,7 @@ impl Lab {
 async fn carry_out(
     lab: &Lab,
     sender: impl Sender,
-    post: SenderContext,
+    context: SenderContext,
     limit: Duration,
     mut follow: impl FnMut(),
 ) -> Result<Moment, Error> {
@@ -272,7 +272,7 @@ async fn carry_out(
         }
         // What a sender does from now on shows nothing.
         () = lab.failed() => {}
-        ended = lab.state().clock.within(limit, sender.send(post)) => {
+        ended = lab.state().clock.within(limit, sender.send(context)) => {
             ended.ok_or_else(|| Error::BrokenOff(format!("{limit:?}")))?;
         }
     }

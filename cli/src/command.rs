@@ -57,8 +57,8 @@ impl<'a> ChildCommand<'a> {
 }
 
 impl Sender for ChildCommand<'_> {
-    async fn send(self, mut post: SenderContext) {
-        post.submit_all();
+    async fn send(self, mut context: SenderContext) {
+        context.submit_all();
         let Some((program, arguments)) = self.program.split_first() else {
             return;
         };

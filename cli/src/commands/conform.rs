@@ -38,8 +38,10 @@ use mxdrill::scenario::Scenario;
 
 /// How often, after an interrupt, processes are looked for that have to end.
 const AGAIN: Duration = Duration::from_millis(50);
-/// Drills at once for each core: most of their time they wait.
+/// Drills at once for each core in real time, in which most of them wait, and on virtual time, where they wait for
+/// octets under way alone.
 const DRILLS_PER_CORE: usize = 3;
+const DRILLS_PER_CORE_VIRTUAL: usize = 2;
 
 /// Plays the suite, and writes the matrix in every format that was asked for.
 pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
@@ -67,15 +69,16 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
     scenario_files::tell_notes(scenarios.iter().map(|scenario| &**scenario));
     let stopped = Arc::default();
     end_when_asked(&stopped)?;
+    let pace = pace(args);
     let suite = Suite {
         from: if paths.is_empty() {
             ScenarioSource::Mxdrill
         } else {
             ScenarioSource::User(args.outside.reach())
         },
-        jobs: args.jobs.unwrap_or_else(usual_jobs),
+        jobs: args.jobs.unwrap_or_else(|| usual_jobs(pace)),
         seed: args.seed,
-        pace: pace(args),
+        pace,
         logs: args.logs.clone(),
         servers,
         scenarios,
@@ -130,8 +133,12 @@ pub(crate) fn pace(args: &ConformArgs) -> Pace {
 }
 
 /// How many drills are played at once, unless the user says so.
-pub(crate) fn usual_jobs() -> usize {
-    parallel::cores() * DRILLS_PER_CORE
+pub(crate) fn usual_jobs(pace: Pace) -> usize {
+    let for_each = match pace {
+        Pace::Virtual => DRILLS_PER_CORE_VIRTUAL,
+        Pace::Real => DRILLS_PER_CORE,
+    };
+    parallel::cores() * for_each
 }
 
 /// Lets an interrupt end the drills that are under way; the matrix has what was played by then.

@@ -99,7 +99,7 @@ pub(crate) struct ConformArgs {
     /// Only scenarios whose path contains this.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
-    /// How many drills at once; without it, three for each core.
+    /// How many drills at once; without it, two for each core, three in real time.
     #[arg(long, short, value_name = "NUMBER")]
     pub(crate) jobs: Option<usize>,
     /// Where randomness starts from, in place of each scenario's own seed.
