@@ -95,8 +95,8 @@ impl Credentials {
 impl CertificateAuthority {
     pub(crate) fn new() -> Self {
         Self {
-            ed25519: Issuing::new(ed25519("the authority of the lab")),
-            p256: Issuing::new(p256(0)),
+            ed25519: Issuing::new("Ed25519", ed25519("the authority of the lab")),
+            p256: Issuing::new("P-256", p256(0)),
             hosts: AtomicUsize::new(0),
         }
     }
@@ -154,14 +154,16 @@ impl CertificateAuthority {
 }
 
 impl Issuing {
-    fn new(key: KeyPair) -> Self {
-        let mut params = params("mxdrill lab authority", &[], 2020, 2120);
+    /// An authority with a key of this kind. Its name is its own: GnuTLS looks for the issuer of a certificate by name,
+    /// and takes the first.
+    fn new(kind: &str, key: KeyPair) -> Self {
+        let name = format!("mxdrill lab authority ({kind})");
+        let mut params = params(&name, &[], 2020, 2120);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![
             KeyUsagePurpose::KeyCertSign,
             KeyUsagePurpose::DigitalSignature,
         ];
-        // Two authorities of one name are told apart by this.
         let public_key = rcgen::PublicKeyData::subject_public_key_info(&key);
         params.key_identifier_method =
             KeyIdMethod::PreSpecified(matching_data(&public_key, 1)[..20].to_vec());

@@ -27,6 +27,8 @@ use mxdrill::{
     time::Moment,
 };
 
+/// A wait after a server's start, by the drill's clock: it passes once all is quiet.
+const SETTLED: &str = "sleep 5";
 /// How long after the last message a drill goes on at most: no server keeps mail for so long by default.
 const LONGEST: Duration = Duration::from_secs(12 * 86_400);
 /// How long nothing may be seen of a message, with no session open, until the next one of the same moment is
@@ -95,6 +97,8 @@ impl Driver<'_> {
             self.scripts.run("start", start).await?;
         }
         if let Some(clock) = clock {
+            // What a server does at its start, such as a look at its queue, is over then.
+            self.scripts.run("start", SETTLED).await?;
             clock.begin();
         }
         let (latest, mut wait) = (self.latest(), FIRST_LOOK);
