@@ -336,4 +336,15 @@ mod tests {
         assert_ne!(published[0].data, published[1].data);
         assert_ne!(published[1].data, published[2].data);
     }
+
+    /// GnuTLS finds an issuer by its name alone, where the certificate says no more.
+    #[test]
+    fn authorities_have_names_of_their_own() {
+        let authority = CertificateAuthority::new();
+        let roots = authority.roots();
+        let [one, other] = &roots.roots[..] else {
+            panic!("two are expected");
+        };
+        assert_ne!(one.subject, other.subject);
+    }
 }
