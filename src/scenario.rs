@@ -11,6 +11,7 @@
 //! filled in.
 
 mod build;
+mod crash;
 mod expectation;
 mod idle;
 mod read;
@@ -24,6 +25,7 @@ use hickory_proto::rr::Record;
 
 pub use self::{
     build::{Messages, ScenarioBuilder},
+    crash::Crash,
     expectation::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, TimeBounds, Total},
     read::ReadFile,
     sample::Share,
@@ -64,6 +66,8 @@ pub struct Scenario {
     pub world: World,
     /// The messages, in the order of the file; each has its own moment.
     pub messages: Vec<Message>,
+    /// When the sender is killed and started again: of a mail server only.
+    pub crashes: Vec<Crash>,
     /// The settings of the reference sender. Foreign senders are set up like it as far as they can
     /// be.
     pub sender: SenderSettings,
@@ -114,6 +118,13 @@ impl Scenario {
         let behind =
             |receiver: &ReceiverSettings| !matches!(receiver.engine, None | Some(Engine::Lab));
         self.world.receivers.iter().any(behind)
+    }
+
+    /// Why nobody but a mail server can be put through it; `None` if others can: only a server's processes are
+    /// killed and started again.
+    pub fn needs_a_mail_server(&self) -> Option<&'static str> {
+        let reason = "needs a mail server (mxdrill conform): it is killed and started again";
+        (!self.crashes.is_empty()).then_some(reason)
     }
 
     /// The address of a server behind a receiver that may not be on this host; `None` if there is

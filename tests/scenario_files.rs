@@ -75,6 +75,7 @@ fn substance(scenario: &Scenario) -> String {
         seed,
         world,
         messages,
+        crashes,
         sender,
         stop,
         expect,
@@ -92,7 +93,7 @@ fn substance(scenario: &Scenario) -> String {
         .map(|rest| rest.split(')').next().unwrap_or(rest))
         .collect();
     format!(
-        "{summary}\n{cites:?} {level} {covers:?} {seed} {stop:?}\n{}\n{moments:?}\n{:#?}\n{:#?}\n{:#?}\n{:?}\n{messages:#?}\n{sender:#?}\n{expect:#?}",
+        "{summary}\n{cites:?} {level} {covers:?} {seed} {stop:?}\n{}\n{moments:?}\n{:#?}\n{:#?}\n{:#?}\n{:?}\n{messages:#?}\n{crashes:?}\n{sender:#?}\n{expect:#?}",
         zones.join("\n"),
         world.faults,
         world.receivers,

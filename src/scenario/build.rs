@@ -9,7 +9,8 @@ use std::sync::Arc;
 use hickory_proto::rr::{Record, RecordType};
 
 use super::{
-    Bounds, Expect, ExpectedMessage, PolicyRow, ReceiverSettings, Scenario, SenderSettings, Total,
+    Bounds, Crash, Expect, ExpectedMessage, PolicyRow, ReceiverSettings, Scenario, SenderSettings,
+    Total,
 };
 use crate::{
     diagnostic::Mistakes,
@@ -56,6 +57,7 @@ pub struct ScenarioBuilder {
     pub(super) messages: Vec<Messages>,
     pub(super) sender: SenderSettings,
     pub(super) faults: Vec<Fault>,
+    pub(super) crashes: Vec<Crash>,
     pub(super) receivers: Vec<ReceiverSettings>,
     pub(super) policies: Vec<PolicyRow>,
     pub(super) dnssec: Vec<Domain>,
@@ -162,6 +164,7 @@ impl Scenario {
             messages: Vec::new(),
             sender: SenderSettings::default(),
             faults: Vec::new(),
+            crashes: Vec::new(),
             receivers: Vec::new(),
             policies: Vec::new(),
             dnssec: Vec::new(),
@@ -234,6 +237,12 @@ impl ScenarioBuilder {
     /// What fails; of several that apply the first decides.
     pub fn fault(mut self, fault: Fault) -> Self {
         self.faults.push(fault);
+        self
+    }
+
+    /// When the sender is killed and started again, which only a mail server can be (`mxdrill conform`).
+    pub fn crash(mut self, crash: Crash) -> Self {
+        self.crashes.push(crash);
         self
     }
 
@@ -318,6 +327,7 @@ impl ScenarioBuilder {
             messages: rows(&scenario.messages),
             sender: scenario.sender.clone(),
             faults: world.faults.clone(),
+            crashes: scenario.crashes.clone(),
             receivers: world.receivers.clone(),
             policies: world.policies.clone(),
             dnssec: world.dnssec.clone(),

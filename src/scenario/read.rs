@@ -12,6 +12,7 @@
 //! 5. Mistakes are collected all the way, so that one run tells of all of them; any mistake means
 //!    that there is no scenario.
 
+mod crashes;
 mod document;
 pub(super) mod expect;
 mod faults;
@@ -119,7 +120,7 @@ impl Scenario {
 }
 
 /// The keys of a scenario, in the order in which a mistake lists them.
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "policies",
     "summary",
     "cites",
@@ -131,6 +132,7 @@ const KEYS: [&str; 17] = [
     "messages",
     "sender",
     "faults",
+    "crashes",
     "updates",
     "receivers",
     "dnssec",
@@ -218,6 +220,7 @@ fn scenario<'a>(
             zones,
             own,
         },
+        crashes: crashes::crashes(&table, &names),
         stop,
         messages,
         sender,
@@ -272,6 +275,7 @@ fn from_zone(zone: &str) -> Result<Scenario, Mistakes> {
         seed: 0,
         world: World::of(zones, own),
         messages: Vec::new(),
+        crashes: Vec::new(),
         sender,
         stop: None,
         expect: Expect::default(),

@@ -6,8 +6,8 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
-    Bounds, Certificate, Engine, ExpectedAttempt, ExpectedMessage, PolicyRow, ReceiverSettings,
-    ScenarioBuilder, SenderSettings, TimeBounds,
+    Bounds, Certificate, Crash, Engine, ExpectedAttempt, ExpectedMessage, PolicyRow,
+    ReceiverSettings, ScenarioBuilder, SenderSettings, TimeBounds,
     build::{Messages, Update},
 };
 use crate::{
@@ -42,6 +42,7 @@ impl ScenarioBuilder {
             ("updates", rows(&self.updates, update)),
             ("messages", rows(&self.messages, messages)),
             ("faults", rows(&self.faults, fault)),
+            ("crashes", rows(&self.crashes, crash)),
             ("receivers", rows(&self.receivers, receiver)),
             ("policies", rows(&self.policies, policy)),
         ] {
@@ -197,6 +198,18 @@ fn fault(fault: &Fault) -> Keys {
     }
     row.put_some("until", fault.until.map(moment));
     row.put_some("first", fault.first.map(|first| first.to_string()));
+    row
+}
+
+fn crash(crash: &Crash) -> Keys {
+    let mut row = Keys::default();
+    match crash {
+        Crash::At(at) => row.put("at", moment(*at)),
+        Crash::After { stage, host } => {
+            row.put("after", string(stage));
+            row.put_some("host", host.as_ref().map(string));
+        }
+    }
     row
 }
 

@@ -8,7 +8,7 @@ use mxdrill::{
     level::Level,
     outcome::Outcome,
     reply::Status,
-    scenario::{Bounds, Certificate, Engine, Scenario, TlsPolicy, TlsaParameters, Total},
+    scenario::{Bounds, Certificate, Crash, Engine, Scenario, TlsPolicy, TlsaParameters, Total},
     time::Moment,
 };
 
@@ -39,6 +39,7 @@ receivers = [
   { host = "mx1.example.test", upstream = "127.0.0.1:2525" },
 ]
 policies = [{ domain = "example.test", text = "version: STSv1", certificate = "valid", status = 404, from = "1s", until = "2s" }]
+crashes = [{ at = "2h" }, { after = "dot", host = "mx1.example.test" }]
 [sender]
 retry = ["1m", "2m"]
 expire = "1d"
@@ -249,6 +250,21 @@ fn faults_receivers_and_policies_are_read_as_written() {
         (Certificate::Valid, 404)
     );
     assert_eq!((policy.from, policy.until), (seconds(1), Some(seconds(2))));
+}
+
+#[test]
+fn crashes_are_read_as_written() {
+    let after = Crash::After {
+        stage: Stage::Dot,
+        host: Some(host("mx1.example.test")),
+    };
+    assert_eq!(whole().crashes, [Crash::At(seconds(7200)), after]);
+    let (read, wrong) = Stage::ALL.into_iter().partition::<Vec<_>, _>(|stage| {
+        let told = otherwise("after = \"dot\"", &format!("after = \"{stage}\""));
+        told.is_empty()
+    });
+    assert_eq!(read, Crash::STAGES);
+    assert_eq!(wrong, [Stage::Connect, Stage::Greeting]);
 }
 
 #[test]
