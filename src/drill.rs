@@ -77,9 +77,13 @@ pub struct Run {
     pub too_slow: Option<TooSlow>,
 }
 
-/// Why a drill cannot be played on a network: it needs sockets and there are none, or real time
-/// would pass by hours where a virtual clock leaps. `None` if it can.
+/// Why a drill cannot be played on a network: its sender is killed, which only a mail server's can be; it needs sockets
+/// and there are none; or real time would pass by hours where a virtual clock leaps. `None` if it can. ([`run`] plays
+/// one with crashes all the same, without them.)
 pub fn obstacle(scenario: &Arc<Scenario>, kind: NetworkKind) -> Option<String> {
+    if let Some(reason) = scenario.needs_a_mail_server() {
+        return Some(reason.to_owned());
+    }
     if !kind.has_sockets() {
         let reason = "needs sockets: a receiver has a server behind it";
         return scenario.needs_sockets().then(|| reason.to_owned());

@@ -194,6 +194,14 @@ pub enum EventKind {
         /// What comes of a connection; `accepted`: attempts are seen again.
         result: Connected,
     },
+    /// All processes of the sender were killed; it is started again right after.
+    Crash {
+        /// The stage that the crash waited for, whose session is cut off by it; `None` for a crash at a moment.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Stage>,
+    },
+    /// A mail server was asked, and its queue was empty. Only asked once nothing more is to be handed over.
+    QueueEmpty,
     /// The lab changed: a record, or a fault by hand.
     Changed {
         /// What changed, as a sentence for people.

@@ -21,6 +21,7 @@
 
 mod by_hand;
 mod clock;
+mod crashes;
 pub(crate) mod delays;
 mod dsn;
 mod listener;

@@ -188,6 +188,36 @@ impl SenderContext {
         network::caught_up(&self.state).await;
     }
 
+    /// Takes the drill's crashes upon the sender: from now on somebody waits for [`crash_is_due`], kills the sender's
+    /// processes, says so by [`crashed`] and starts it again. Without this no crash comes about.
+    ///
+    /// [`crash_is_due`]: Self::crash_is_due
+    /// [`crashed`]: Self::crashed
+    pub fn take_crashes_on(&self) {
+        self.state.take_crashes_on();
+    }
+
+    /// When the next crash at a moment is; `None` if there is none left, or they were not taken on.
+    pub fn next_crash_at(&self) -> Option<Moment> {
+        self.state.next_crash_at()
+    }
+
+    /// Waits until the sender is to be killed. The session that has come to the stage of such a crash is held, so
+    /// that nothing is answered in it.
+    pub async fn crash_is_due(&self) {
+        self.state.crash_is_due().await;
+    }
+
+    /// Logs the crash that was due: no process of the sender is left.
+    pub fn crashed(&self) {
+        self.state.crashed();
+    }
+
+    /// Logs that the sender's queue is empty, as it was asked when nothing more was to be handed over.
+    pub fn queue_is_empty(&self) {
+        self.state.record(EventKind::QueueEmpty);
+    }
+
     /// The content of a message as a program reads it from a file or a pipe: lines end with LF
     /// alone, and dots are not stuffed, since such programs do both themselves.
     pub fn plain_content(&self, message: &Message) -> Vec<u8> {

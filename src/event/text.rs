@@ -67,6 +67,11 @@ impl EventKind {
                 };
                 format!("{host}[{address}] {what}")
             }
+            EventKind::Crash { after: None } => "the sender was killed".to_owned(),
+            EventKind::Crash { after: Some(stage) } => {
+                format!("the sender was killed after {stage}, before it was answered")
+            }
+            EventKind::QueueEmpty => "the sender's queue is empty".to_owned(),
             EventKind::Changed { change } => change.clone(),
             _ => self.words_of_session(),
         }

@@ -10,6 +10,7 @@ use tokio::{sync::watch, task::JoinSet};
 use super::{
     AcceptedMail, Lab, LabState, LoopbackBinding, NetworkKind, PATIENCE, Spread,
     clock::Clock,
+    crashes::Crashes,
     delays::Delays,
     network::listen::{self, Watched},
     seen::SaysWhatIsOpen,
@@ -180,6 +181,7 @@ impl Lab {
             delays: Delays::default(),
             faults_changed: watch::Sender::new(0),
             turned: watch::Sender::default(),
+            crashes: Crashes::none(),
             receivers: hosts.receivers,
             policy_hosts: hosts.policy_hosts,
             sessions: AtomicU64::new(0),

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 
 use super::{
     clock::Clock,
+    crashes::Crashes,
     delays::Delays,
     dsn::DeliveryStatus,
     mailbox::{Keeps, ReceivedMessage, Spool},
@@ -31,6 +32,7 @@ use crate::{
     mail::{MessageId, MessageIndex},
     name::Domain,
     scenario::Scenario,
+    time::Moment,
     tls::CertificateAuthority,
     zone::{Answer, History},
 };
@@ -61,6 +63,8 @@ pub(crate) struct LabState {
     pub(super) faults_changed: watch::Sender<u64>,
     /// By address in the zone, up to which of these changes each listener on loopback has followed.
     pub(super) turned: watch::Sender<BTreeMap<IpAddr, Option<u64>>>,
+    /// When the sender is to be killed, if somebody does it.
+    pub(super) crashes: Crashes,
     /// By address in the zone.
     pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
     pub(super) policy_hosts: BTreeMap<IpAddr, Arc<MtaStsServer>>,
@@ -165,6 +169,39 @@ impl LabState {
             self.clock.now(),
             Self::point(receiver, Stage::Connect, None),
         )
+    }
+
+    /// Takes the scenario's crashes on for whoever kills the sender.
+    pub(crate) fn take_crashes_on(&self) {
+        self.crashes.take_on(&self.scenario.crashes);
+    }
+
+    /// When the next crash at a moment is; `None` if there is none left.
+    pub(crate) fn next_crash_at(&self) -> Option<Moment> {
+        self.crashes.next_at()
+    }
+
+    /// Waits until a crash is due.
+    pub(crate) async fn crash_is_due(&self) {
+        let moment = async {
+            match self.crashes.next_at() {
+                Some(at) => self.clock.sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.crashes.stage_is_due() => {}
+            () = moment => {}
+        }
+    }
+
+    /// Logs the crash that was due, and lets the session go on that was held for it.
+    pub(crate) fn crashed(&self) {
+        // Before the session goes on, and says that its client is gone.
+        let after = self.crashes.due();
+        self.record(EventKind::Crash { after });
+        self.crashes.carried_out();
     }
 
     /// The effect that a query meets now, counted against the fault that has it.

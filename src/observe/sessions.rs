@@ -71,6 +71,8 @@ impl Sessions {
             | EventKind::Fetched { .. }
             | EventKind::Report { .. }
             | EventKind::Unseen { .. }
+            | EventKind::Crash { .. }
+            | EventKind::QueueEmpty
             | EventKind::Changed { .. } => None,
         };
         over.map_or_else(Vec::new, |(session, view)| view.into_attempts(session))

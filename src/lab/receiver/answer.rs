@@ -75,6 +75,18 @@ impl Session {
         }
     }
 
+    /// Holds the session if the sender is to be killed at this stage. An error if it was: the client is gone.
+    pub(super) async fn come_to(&mut self, stage: Stage) -> io::Result<()> {
+        let crashes = &self.state.crashes;
+        let Some(turn) = crashes.come_to(&self.receiver, stage) else {
+            return Ok(());
+        };
+        // What was answered before leaves, as it does before a failure.
+        self.connection.flush().await?;
+        crashes.turn_is_over(turn).await;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+
     /// The effect of the fault that strikes at this stage, which is counted for it; `None` if there
     /// is none.
     pub(super) fn strike(&self, stage: Stage, recipient: Option<&str>) -> Option<Effect> {
@@ -92,6 +104,7 @@ impl Session {
         recipient: Option<&str>,
         usual: Reply,
     ) -> io::Result<(Step, Option<Reply>)> {
+        self.come_to(stage).await?;
         let reply = match self.strike(stage, recipient) {
             None => self.usual(Some(stage), usual).await,
             Some(Effect::Reply(reply)) => reply,

@@ -67,6 +67,7 @@ impl Session {
         );
         let mut dots = Dots::new();
         let mut chunk = Vec::new();
+        let mut begun = false;
         loop {
             if self.connection.buffered().is_empty() {
                 let filled = self.state.clock.within(IDLE, self.connection.fill());
@@ -81,6 +82,10 @@ impl Session {
                         return Ok(Step::Ended(SessionEnd::ClientClosed));
                     }
                 }
+            }
+            if !begun {
+                self.come_to(Stage::Content).await?;
+                begun = true;
             }
             let (taken, complete) = dots.take(self.connection.buffered(), &mut chunk);
             self.connection.consume(taken);
@@ -135,6 +140,7 @@ impl Session {
             Some(Effect::LoseReply) => {
                 if self.hand_over(&content).await?.class() == ReplyClass::Positive {
                     self.take(envelope, content);
+                    self.come_to_dot().await?;
                 }
                 self.record_failure(Stage::Dot, None, Misbehaviour::LoseReply);
                 self.connection.close().await;
@@ -156,8 +162,19 @@ impl Session {
     ) -> io::Result<Step> {
         if reply.class() == ReplyClass::Positive {
             self.take(envelope, content);
+            self.come_to_dot().await?;
         }
         self.say_at(Stage::Dot, reply).await
+    }
+
+    /// Holds the session if the sender is to be killed once a message was taken. What it then looks like to whoever
+    /// sends again is a lost reply.
+    async fn come_to_dot(&mut self) -> io::Result<()> {
+        let held = self.come_to(Stage::Dot).await;
+        if held.is_err() {
+            self.record_failure(Stage::Dot, None, Misbehaviour::LoseReply);
+        }
+        held
     }
 
     /// Accepts a message: into the log and the mailbox.

@@ -50,6 +50,7 @@ impl Session {
                 .complain(Reply::new(502, "5.5.1 STARTTLS is not offered"))
                 .await;
         };
+        self.come_to(Stage::Starttls).await?;
         let effect = match self.strike(Stage::Starttls, None) {
             Some(Effect::Delay(wait)) => {
                 self.delay(Stage::Starttls, None, wait).await?;
