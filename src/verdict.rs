@@ -18,6 +18,7 @@
 //! Silence is not guilt: what a foreign sender may have known, tried or kept where the lab does not
 //! see it is held against it nowhere. See [`SenderKind`].
 
+mod crashes;
 mod dns_view;
 mod evidence;
 mod expect;

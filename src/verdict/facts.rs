@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     SenderKind,
+    crashes::Crashes,
     dns_view::{Exchangers, LONGEST_PASS},
     views::Knowledge,
 };
@@ -55,6 +56,7 @@ pub(super) struct DrillFacts<'a> {
     pub(super) hidden: Vec<(IpAddr, Vec<Domain>, AttemptResult)>,
     /// Whether some notification could not be delivered: others may have failed unseen.
     pub(super) returned_in_vain: bool,
+    pub(super) crashes: Crashes,
 }
 
 impl DrillFacts<'_> {

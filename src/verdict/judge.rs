@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Finding, SenderKind, Verdict,
+    crashes::Crashes,
     evidence::{AttemptPool, Evidence},
     expect,
     facts::{DrillFacts, MessageFacts},
@@ -147,6 +148,7 @@ impl<'a> Judge<'a> {
                 tried: BTreeMap::new(),
                 doubtful: BTreeMap::new(),
                 returned_in_vain: false,
+                crashes: Crashes::new(scenario),
             },
             index,
             expected,
@@ -183,6 +185,7 @@ impl<'a> Judge<'a> {
     pub(crate) fn see(&mut self, event: &Event) {
         self.drill.last = event.at;
         self.surroundings.see(event);
+        self.drill.crashes.see(event);
         let news = self.drill.dns.see(event);
         if news || !matches!(event.kind, EventKind::Query { .. }) {
             self.log_facts.see(event);

@@ -1,4 +1,4 @@
-//! What a drill did beside its messages, told as notes: faults that never applied, and what the sender tried
+//! What a drill did beside its messages, told as notes: faults that never applied, crashes that never came, and what the sender tried
 //! to reach outside the drill.
 //!
 //! A fault that never applied often means that the scenario tests nothing: the sender never came to
@@ -13,7 +13,7 @@ use crate::{
     event::{Connected, Event, EventKind, Misbehaviour, ReplyEvent, SessionId},
     fault::{Effect, Failure, Fault, Stage, Transport},
     name::Domain,
-    scenario::Scenario,
+    scenario::{Crash, Scenario},
     time::Moment,
 };
 
@@ -27,6 +27,8 @@ const MOST_STRAYS: usize = 10;
 pub(super) struct Surroundings<'a> {
     /// The faults that did not apply yet, with their place in the scenario.
     waiting: Vec<(usize, &'a Fault)>,
+    /// The crashes that did not come yet.
+    crashes: Vec<&'a Crash>,
     /// Where sessions under way lead, while that is of interest.
     // Only accepted ones: at `connect` the event itself says where.
     sessions: BTreeMap<SessionId, (IpAddr, Vec<Domain>)>,
@@ -39,6 +41,7 @@ impl<'a> Surroundings<'a> {
         let faults = scenario.world.faults.iter().enumerate();
         Self {
             waiting: faults.take(MOST_FAULTS).collect(),
+            crashes: scenario.crashes.iter().collect(),
             sessions: BTreeMap::new(),
             strays: BTreeMap::new(),
         }
@@ -48,6 +51,15 @@ impl<'a> Surroundings<'a> {
     pub(super) fn see(&mut self, event: &Event) {
         if let EventKind::Stray { to, over } = &event.kind {
             *self.strays.entry((*to, *over)).or_default() += 1;
+        }
+        if let EventKind::Crash { after } = &event.kind {
+            let came = |crash: &&Crash| match crash {
+                Crash::At(_) => after.is_none(),
+                Crash::After { stage, .. } => *after == Some(*stage),
+            };
+            if let Some(came) = self.crashes.iter().position(came) {
+                self.crashes.remove(came);
+            }
         }
         if self.waiting.is_empty() {
             return;
@@ -73,6 +85,8 @@ impl<'a> Surroundings<'a> {
         let faults = self.waiting.iter();
         let faults = faults.map(|(_, fault)| format!("a fault never applied: {fault}"));
         let mut notes: Vec<String> = faults.collect();
+        let crashes = self.crashes.iter();
+        notes.extend(crashes.map(|crash| format!("a crash never came: {crash}")));
         let strays = self.strays.iter().take(MOST_STRAYS);
         notes.extend(strays.map(|((to, over), count)| {
             let over = match over {

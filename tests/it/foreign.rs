@@ -1,6 +1,7 @@
 //! Senders that say nothing of themselves, a command and a mail server, judged by what a lab saw of them.
 
 mod attempts;
+mod crashes;
 mod excuses;
 mod knowledge;
 mod names;

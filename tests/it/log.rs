@@ -12,7 +12,7 @@
 //! A name without a dot is one of `example.test`, and `[1]` is 192.0.2.1. An attempt that is accepted or
 //! fails after `connect` becomes a whole session. More words of an attempt: `tls`, `sni=NAME`,
 //! `hop=DOMAIN`, `only=RECIPIENT`, `RECIPIENT=CODE`, `lasts=10s`, and `same` for a further transaction of
-//! the session before it. What an id that is none of the drill's tries is a notification; `?` is mail of
+//! the session before it. `crashes` kills the sender, `is empty` is what its queue was found to be. What an id that is none of the drill's tries is a notification; `?` is mail of
 //! somebody else.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -104,6 +104,11 @@ pub(crate) fn events(scenario: &Scenario, text: &str) -> Vec<Event> {
                 host: name(host),
                 answer: answer.parse().expect("an answer"),
             }),
+            ["crashes"] => log.push(EventKind::Crash { after: None }),
+            ["crashes", "after", stage] => log.push(EventKind::Crash {
+                after: Some(stage.parse().expect("a stage")),
+            }),
+            ["is", "empty"] => log.push(EventKind::QueueEmpty),
             [id, "tries", host, ref words @ ..] => log.tries(id, host, words),
             _ => panic!("{line}"),
         }

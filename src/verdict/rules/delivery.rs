@@ -49,8 +49,8 @@ pub(in crate::verdict) fn check(
 ) -> Vec<Finding> {
     let checks = [
         lost(drill, facts),
-        delivered_twice(facts, notes),
-        repeated_after_permanent(facts),
+        delivered_twice(drill, facts, notes),
+        repeated_after_permanent(drill, facts),
         kept_for_nothing(drill, facts),
         given_up_too_soon(drill, facts),
         retried_at_once(drill, facts),
@@ -65,9 +65,11 @@ pub(in crate::verdict) fn check(
 /// A sender inside the process reports what becomes of each recipient. With the end of the drill
 /// each has to be delivered, returned, or reported as queued where the scenario stops early.
 fn lost(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
-    // Others do not say what they keep.
-    if !matches!(drill.sender_kind, SenderKind::InProcess { .. }) {
-        return None;
+    match drill.sender_kind {
+        SenderKind::InProcess { .. } => {}
+        SenderKind::MailServer => return lost_by_a_server(drill, facts),
+        // Others do not say what they keep.
+        SenderKind::Command | SenderKind::ClockedCommand => return None,
     }
     let message = facts.message;
     for (recipient, (_, outcome)) in message.to.iter().zip(&facts.ending.recipients) {
@@ -96,11 +98,35 @@ fn lost(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
     None
 }
 
+/// A recipient of a mail server's for whom the message was neither delivered nor returned, although the server's
+/// queue is empty.
+///
+/// RFC 5321 section 6.1: it "MUST NOT lose the message for frivolous reasons, such as because the host later crashes".
+/// So it is asked where it crashed.
+fn lost_by_a_server(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
+    let message = facts.message;
+    if !drill.crashes.left_an_empty_queue() || drill.returns_unseen(message) {
+        return None;
+    }
+    let mut recipients = message.to.iter().zip(&facts.ending.recipients);
+    let (recipient, _) = recipients.find(|(_, (_, outcome))| *outcome == Outcome::Deferred)?;
+    Some(broken(
+        NOTHING_LOST,
+        Subject::of_recipient(&message.id, &recipient.text),
+        format!("an end for {recipient}"),
+        vec!["neither delivered nor returned, and the queue is empty".to_owned()],
+    ))
+}
+
 /// More than one copy for a recipient, where no reply was lost.
 ///
 /// A client that gets no reply to the final dot has to try again, so a copy after a lost reply is
-/// no fault (RFC 1047); it is noted.
-fn delivered_twice(facts: &MessageFacts<'_>, notes: &mut Vec<String>) -> Option<Finding> {
+/// no fault (RFC 1047), nor is one after a crash that left no time to note the reply; it is noted.
+fn delivered_twice(
+    drill: &DrillFacts<'_>,
+    facts: &MessageFacts<'_>,
+    notes: &mut Vec<String>,
+) -> Option<Finding> {
     let message = facts.message;
     let mut seen = BTreeSet::new();
     let taken = facts.attempts.iter().flat_map(|attempt| &attempt.taken);
@@ -117,12 +143,19 @@ fn delivered_twice(facts: &MessageFacts<'_>, notes: &mut Vec<String>) -> Option<
             continue;
         }
         let observed: Vec<String> = taken.iter().map(ToString::to_string).collect();
-        let all_but_last_lost = taken[..taken.len() - 1]
+        let before = &taken[..taken.len() - 1];
+        let crashed = |attempt: &&Attempt| drill.crashes.came_before_the_note_of(attempt);
+        let is_lost = |attempt: &&Attempt| attempt.result != AttemptResult::Accepted;
+        if before
             .iter()
-            .all(|attempt| attempt.result != AttemptResult::Accepted);
-        if all_but_last_lost {
+            .all(|attempt| is_lost(attempt) || crashed(attempt))
+        {
+            let after = match before.iter().any(crashed) {
+                true => "a crash",
+                false => "a lost reply",
+            };
             notes.push(format!(
-                "message {} reached {recipient} {} times after a lost reply",
+                "message {} reached {recipient} {} times after {after}",
                 message.id,
                 taken.len()
             ));
@@ -141,7 +174,7 @@ fn delivered_twice(facts: &MessageFacts<'_>, notes: &mut Vec<String>) -> Option<
 /// A further attempt for a recipient after a 5yz in a transaction.
 ///
 /// RFC 5321 section 4.2.1: the client "SHOULD NOT repeat the exact request (in the same sequence)".
-fn repeated_after_permanent(facts: &MessageFacts<'_>) -> Option<Finding> {
+fn repeated_after_permanent(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
     let MessageFacts {
         message, attempts, ..
     } = facts;
@@ -149,7 +182,8 @@ fn repeated_after_permanent(facts: &MessageFacts<'_>) -> Option<Finding> {
         let refuses = |(_, code): &(String, u16)| *code >= 500;
         let is_permanent = attempt.is_permanent() || attempt.recipients.iter().any(refuses);
         let is_last = index + 1 == attempts.len();
-        if is_last || attempt.incidental || attempt.is_guessed() || !is_permanent {
+        let is_sure = !attempt.incidental && !attempt.is_guessed();
+        if is_last || !is_sure || !is_permanent || drill.crashes.cut_off(attempt) {
             continue;
         }
         for recipient in message.to.iter() {
@@ -401,6 +435,8 @@ fn retried_at_once(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<F
             later.session == attempt.session
                 || attempt.is_guessed()
                 || later.is_guessed()
+                // What is started anew may look at its queue at once.
+                || drill.crashes.between(attempt.at, later.at)
                 || facts.may_follow_at_once(attempt, later)
         };
         let later = attempts[index + 1..]

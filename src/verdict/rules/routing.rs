@@ -323,8 +323,8 @@ fn second_candidate(
             AttemptResult::Code(code) => code < 500,
             _ => true,
         };
-        // A lost reply may be left at that, for fear of a duplicate.
-        if !transient || !only.taken.is_empty() {
+        // A lost reply may be left at that, for fear of a duplicate; and what crashed began anew.
+        if !transient || !only.taken.is_empty() || drill.crashes.cut_off(only) {
             continue;
         }
         // What secures the other one may have been asked for later in the pass, and not found.
