@@ -276,6 +276,22 @@ pub(crate) fn end_all_others() {
     }
 }
 
+/// Whether this namespace has no process but this one. Who has ended and was not let go yet is one.
+///
+/// # Errors
+/// That its processes cannot be listed.
+pub(crate) fn is_alone() -> io::Result<bool> {
+    let own = getpid().to_string();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(|c: char| c.is_ascii_digit()) && *name != *own {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Mounts the processes of this namespace.
 fn mount_proc(at: &Path) -> io::Result<()> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;

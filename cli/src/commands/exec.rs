@@ -48,7 +48,12 @@ const VIRTUAL_LIMIT: Duration = Duration::MAX;
 pub(crate) fn outside(args: &ExecArgs) -> io::Result<CommandOutcome> {
     // Mistakes in the file are told before anything is made.
     match Scenario::load_within(&args.scenario, args.outside.reach()) {
-        Ok(scenario) => scenario_files::tell_notes([&scenario]),
+        Ok(scenario) => {
+            if let Some(reason) = scenario.needs_a_mail_server() {
+                return Err(at(&args.scenario, io::Error::other(reason)));
+            }
+            scenario_files::tell_notes([&scenario]);
+        }
         Err(mistakes) => {
             anstream::eprintln!("{mistakes}");
             return Ok(CommandOutcome::CouldNotRun);

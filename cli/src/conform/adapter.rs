@@ -55,6 +55,9 @@ pub(crate) struct Adapter {
     /// Starts what runs in the background, by its own schedule, and ends once mail can be handed over.
     #[serde(default)]
     pub(crate) start: Option<String>,
+    /// In place of `start` after a crash: does what a boot would do besides.
+    #[serde(default)]
+    pub(crate) restart: Option<String>,
     /// Hands over the message in the file `$MESSAGE`.
     #[serde(default)]
     pub(crate) submit: Option<String>,

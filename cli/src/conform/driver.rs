@@ -7,7 +7,9 @@
 //!    where the machine has virtual time. The lab's time begins when it can be handed mail.
 //! 2. Messages are handed over at their moments; those of one moment one after the other, so that what is done for
 //!    each can be told apart.
-//! 3. The drill is over when every message has come to its end and nothing is queued any more, when the scenario
+//! 3. When a crash is due, all its processes are killed and it is started again; not while a script runs that is
+//!    waited for.
+//! 4. The drill is over when every message has come to its end and nothing is queued any more, when the scenario
 //!    says so (`stop`, or a message that is left), or after more days than any queue lives.
 
 use std::{
@@ -101,6 +103,7 @@ impl Driver<'_> {
             self.scripts.run("start", SETTLED).await?;
             clock.begin();
         }
+        self.context.take_crashes_on();
         let (latest, mut wait) = (self.latest(), FIRST_LOOK);
         loop {
             self.submit_due().await?;
@@ -110,6 +113,11 @@ impl Driver<'_> {
             let until = next.unwrap_or(look).min(latest);
             tokio::select! {
                 biased;
+                () = self.context.crash_is_due() => {
+                    self.crash().await?;
+                    wait = FIRST_LOOK;
+                    continue;
+                }
                 // More follows: it is looked at when that is over.
                 () = self.context.log().past(seen) => {
                     wait = FIRST_LOOK;
@@ -120,7 +128,8 @@ impl Driver<'_> {
             if self.context.now() >= latest {
                 return Ok(());
             }
-            if next.is_none() && !self.is_under_way() && self.is_over(wait).await? {
+            let more_comes = next.is_some() || self.context.next_crash_at().is_some();
+            if !more_comes && !self.is_under_way() && self.is_over(wait).await? {
                 return Ok(());
             }
             wait = (wait * 2).min(RARE_LOOK);
@@ -148,31 +157,46 @@ impl Driver<'_> {
                     self.scripts.submit(submit, &message, &path).await?;
                 }
             }
-            if self
-                .context
-                .next_at()
-                .is_some_and(|at| at <= self.context.now())
-            {
-                self.hesitate().await;
+            let now = self.context.now();
+            if self.context.next_at().is_some_and(|at| at <= now) && self.hesitate().await {
+                self.crash().await?;
             }
         }
         Ok(())
     }
 
-    /// Waits a little for what is done about a message.
-    async fn hesitate(&self) {
+    /// Kills every process of the server and starts it again.
+    async fn crash(&self) -> io::Result<()> {
+        self.scripts.kill_all().await?;
+        self.context.caught_up().await;
+        self.context.crashed();
+        let restart = self
+            .adapter
+            .restart
+            .as_ref()
+            .or(self.adapter.start.as_ref());
+        match restart {
+            Some(script) => self.scripts.run("restart", script).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits a little for what is done about a message; whether a crash is due meanwhile.
+    async fn hesitate(&self) -> bool {
         let end = self.context.now().after(MOST_HESITATION);
         while self.context.now() < end {
             let seen = self.context.log().len();
             let until = self.context.now().after(HESITATION).min(end);
             tokio::select! {
                 biased;
+                () = self.context.crash_is_due() => return true,
                 () = self.context.log().past(seen) => {}
                 () = self.context.until(until) => if !self.is_under_way() {
-                    return;
+                    return false;
                 }
             }
         }
+        false
     }
 
     /// Whether a session is open.
@@ -211,7 +235,11 @@ impl Driver<'_> {
             return Ok(true);
         }
         let all_ended = !self.context.given().any(is_open);
-        Ok((all_ended || wait >= LONG_SILENCE) && self.nothing_is_queued().await?)
+        let is_over = (all_ended || wait >= LONG_SILENCE) && self.nothing_is_queued().await?;
+        if is_over {
+            self.context.queue_is_empty();
+        }
+        Ok(is_over)
     }
 
     /// Whether the server's queue is empty.

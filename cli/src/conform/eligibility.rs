@@ -130,8 +130,8 @@ pub(crate) struct Eligibility {
     pub(crate) scenario: Arc<Scenario>,
     /// The shares of a sample, which are judged by statistics over several runs.
     pub(crate) shares: Vec<Share>,
-    /// Whether chance has a part: some exchangers are equal, or one has several addresses. It is
-    /// played several times then.
+    /// Whether chance has a part: some exchangers are equal, one has several addresses, or the server is killed. It
+    /// is played several times then.
     pub(crate) chance: bool,
     /// What the server must have for it, in a fixed order: the first that is missing is given as
     /// the reason.
@@ -149,7 +149,8 @@ impl Eligibility {
         let mut fit = Self {
             scenario: Arc::new(sampled),
             shares,
-            chance: has_equals(scenario),
+            // What was written down in the instant of a crash is left to chance.
+            chance: has_equals(scenario) || !scenario.crashes.is_empty(),
             needs: Vec::new(),
             told: Told::default(),
             obstacle: about_the_reference(scenario),

@@ -27,7 +27,7 @@ use tokio::{
 use super::{Adapter, driver::FOLDER, eligibility::Told};
 use crate::{
     clock::Clock,
-    sandbox::{reap_all_but, rootfs},
+    sandbox::{end_all_others, is_alone, reap_all_but, rootfs},
 };
 use mxdrill::{
     lab::namespace::SendersHost,
@@ -37,6 +37,8 @@ use mxdrill::{
 
 /// The longest that a script may take, in real time.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long it is waited between two looks at processes that were killed, in real time.
+const SOON: Duration = Duration::from_millis(2);
 /// Octets that a script may print where that is read.
 const MAX_PRINTED: u64 = 1024 * 1024;
 /// Octets of what the server and its scripts say that are kept.
@@ -234,6 +236,21 @@ impl<'a> Scripts<'a> {
         });
         Self::succeeded(what, status.await?)?;
         Ok(printed)
+    }
+
+    /// Kills all that the scripts have left running, and waits until none of it is there any more.
+    pub(super) async fn kill_all(&self) -> io::Result<()> {
+        let gone = async {
+            loop {
+                end_all_others();
+                reap_all_but(None);
+                if is_alone()? {
+                    return Ok(());
+                }
+                tokio::time::sleep(SOON).await;
+            }
+        };
+        self.within("the end of its processes", gone).await
     }
 
     /// What comes of some work in real time, for which nobody waits for ever.

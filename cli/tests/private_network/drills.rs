@@ -16,6 +16,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::crashes::mail_that_a_crash_loses_is_found_out;
 use super::virtual_time::{
     a_second_too_late_is_found, connections_fail_when_the_kernel_would_give_them_up,
     days_take_seconds, files_are_as_old_as_the_clock_says, time_runs_with_what_computes,
@@ -559,7 +560,11 @@ fn processes(desk: &Desk, is_one: impl Fn(&str) -> bool) -> usize {
 }
 
 /// The grades of an adapter in some scenarios, by name.
-fn grades(desk: &Desk, adapter: &str, filter: &str) -> Result<Vec<(String, String)>, Failed> {
+pub(crate) fn grades(
+    desk: &Desk,
+    adapter: &str,
+    filter: &str,
+) -> Result<Vec<(String, String)>, Failed> {
     let arguments = ["conform", adapter, "--filter", filter, "--format", "json"];
     let said = Said::from(desk.command(&arguments).output()?);
     let matrix: Value = serde_json::from_str(&said.out).map_err(|_| format!("{said:#?}"))?;
@@ -744,6 +749,11 @@ pub(crate) fn main() {
             "the_wrong_order_is_found_out",
             &["dig", "/usr/bin/python3"],
             the_wrong_order_is_found_out,
+        ),
+        (
+            "mail_that_a_crash_loses_is_found_out",
+            &["dig", "/usr/bin/python3"],
+            mail_that_a_crash_loses_is_found_out,
         ),
         ("days_take_seconds", CLOCKED, days_take_seconds),
         (

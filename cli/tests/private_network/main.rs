@@ -2,6 +2,8 @@
 //! a test is ignored by name; where there is no Linux, all of them.
 
 #[cfg(all(target_os = "linux", feature = "private-network"))]
+mod crashes;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 mod drills;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 #[path = "../fetched/mod.rs"]
