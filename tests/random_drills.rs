@@ -69,7 +69,7 @@ fn a_log_is_judged_alike_as_it_grows_and_as_a_whole() {
         for sender in &senders {
             let Run {
                 events, verdict, ..
-            } = play(&scenario, *sender);
+            } = play(&scenario, sender.clone());
             let tolerance = Duration::ZERO;
             let again = judge(&scenario, &events, SenderKind::InProcess { tolerance });
             let [verdict, again] = [verdict, again].map(|verdict| format!("{verdict:#?}"));
