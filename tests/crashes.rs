@@ -6,6 +6,7 @@ use mxdrill::{
     connection::Connection,
     drill,
     event::{Event, EventKind},
+    fault::Stage,
     lab::NetworkKind,
     scenario::Scenario,
     sender::{self, SenderContext},
@@ -151,4 +152,29 @@ fn nothing_is_held_for_a_sender_that_nobody_kills() {
     let run = run.expect("a run");
     assert!(run.verdict.passed());
     assert_eq!(run.verdict.notes, ["a crash never came: after rcpt"]);
+}
+
+#[test]
+fn crashes_and_empty_queues_are_read_as_they_were_written() {
+    for (kind, written) in [
+        (
+            EventKind::Crash { after: None },
+            r#"{"at":0.0,"event":"crash"}"#,
+        ),
+        (
+            EventKind::Crash {
+                after: Some(Stage::Dot),
+            },
+            r#"{"at":0.0,"event":"crash","after":"dot"}"#,
+        ),
+        (EventKind::QueueEmpty, r#"{"at":0.0,"event":"queue-empty"}"#),
+    ] {
+        let event = Event {
+            at: Moment::START,
+            kind,
+        };
+        assert_eq!(serde_json::to_string(&event).expect("written"), written);
+        let read: Event = serde_json::from_str(written).expect("read");
+        assert_eq!(read, event);
+    }
 }

@@ -10,7 +10,8 @@ use super::drills::{Desk, grades};
 pub(crate) fn mail_that_a_crash_loses_is_found_out(desk: &Desk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let forgets = "restart = \"rm -f /var/spool/scripted/*\"\nsubmit = ";
-    desk.write("forgetful.toml", &adapter.replacen("submit = ", forgets, 1));
+    let adapter = adapter.replacen("submit = ", forgets, 1);
+    fs::write(desk.path("forgetful.toml"), adapter)?;
     for (server, expected) in [
         ("./scripted.toml", "pass"),
         ("./forgetful.toml", "violates"),

@@ -676,7 +676,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 pub(crate) fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 26] = [
+    let tests: [(&str, &[&str], Test); 27] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
