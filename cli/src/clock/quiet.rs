@@ -42,6 +42,8 @@ pub(super) struct Quiet {
     /// For how many nanoseconds the processor worked for each thread.
     worked: BTreeMap<i32, u64>,
     connections: Connections,
+    /// Whether octets waited when that was asked last.
+    octets_waited: bool,
 }
 
 /// What a look at all threads finds.
@@ -74,6 +76,7 @@ impl Quiet {
             suspects: BTreeSet::new(),
             worked: BTreeMap::new(),
             connections: Connections::new()?,
+            octets_waited: false,
         })
     }
 
@@ -137,12 +140,15 @@ impl Quiet {
         Duration::from_nanos(self.worked.values().sum())
     }
 
-    /// Whether a connection has octets that it has not sent although it may.
+    /// Whether a connection has octets that it has not sent although it may, or had when this was asked last: if they
+    /// went between a look and this, whoever they came to was woken after everybody was seen asleep.
     ///
     /// # Errors
     /// What the kernel says.
     pub(super) fn octets_wait(&mut self) -> io::Result<bool> {
-        self.connections.octets_wait()
+        let wait = self.connections.octets_wait()?;
+        let waited = std::mem::replace(&mut self.octets_waited, wait);
+        Ok(wait || waited)
     }
 }
 
