@@ -232,16 +232,21 @@ impl Connection {
     /// half-close it may still wait for an answer.
     pub(crate) async fn abandoned(&self) {
         let mut wait = *LETTING_GO.start();
-        let stream = match &self.wire {
-            Wire::Plain(stream) => stream,
-            Wire::Tls(stream) => tls::below(stream),
-            Wire::Gone => return,
-        };
         let end_of_doubt = tokio::time::Instant::now() + BENEFIT_OF_DOUBT;
         let in_doubt = || tokio::time::Instant::now() < end_of_doubt;
-        while stream.peer_holds().unwrap_or_else(in_doubt) {
+        while self.peer_holds().unwrap_or_else(in_doubt) {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(*LETTING_GO.end());
+        }
+    }
+
+    /// Whether the peer has not let go of the connection yet, which also tells without reading what it sent; `None`
+    /// where the system does not say.
+    pub(crate) fn peer_holds(&self) -> Option<bool> {
+        match &self.wire {
+            Wire::Plain(stream) => stream.peer_holds(),
+            Wire::Tls(stream) => tls::below(stream).peer_holds(),
+            Wire::Gone => Some(false),
         }
     }
 

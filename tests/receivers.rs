@@ -234,6 +234,29 @@ async fn a_hang_survives_a_half_close() {
     lab.wait_for(ended).await.expect("the end");
 }
 
+/// Its end cannot be read: it stands behind the content, of which nothing is read.
+#[tokio::test]
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+async fn a_hang_in_the_content_ends_when_the_client_lets_go() {
+    let (lab, mx1, _) = lab().await;
+    lab.fail("mx1.example.test", Stage::Content, "hang")
+        .expect("a known host")
+        .keep();
+    let mut client = Client::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    client.say("MAIL FROM:<a@c.test>").await;
+    client.say("RCPT TO:<x@example.test>").await;
+    client.say("DATA").await;
+    let content = vec![b'x'; 32 * 1024 * 1024];
+    let sent = client.0.write_all(&content);
+    let sent = tokio::time::timeout(Duration::from_millis(300), sent).await;
+    assert!(sent.is_err(), "the content backs up: {sent:?}");
+    let ended = |event: &mxdrill::event::Event| matches!(event.kind, EventKind::End { .. });
+    assert!(!lab.events().iter().any(ended));
+    drop(client);
+    lab.wait_for(ended).await.expect("the end");
+}
+
 #[tokio::test]
 async fn a_delayed_reply_comes_after_a_half_close() {
     let (lab, mx1, _) = lab().await;

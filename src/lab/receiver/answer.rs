@@ -18,9 +18,12 @@ use crate::{
 /// Octets of further commands kept while an answer is delayed. A client that pipelines more is no
 /// longer watched for leaving.
 const MAX_PIPELINED: usize = 64 * 1024;
-/// How long a receiver that hangs in the content reads nothing: an hour, longer than any client
-/// waits (RFC 5321 section 4.5.3.2 gives three minutes for a block of data).
+/// How long a receiver that hangs in the content reads nothing where the system does not say whether the client is
+/// still there (RFC 5321 section 4.5.3.2.5 gives it three minutes for a block of data).
 const DEAF: Duration = Duration::from_secs(3600);
+/// How often it is looked whether the client is still there: each second, and later on each time after this part of
+/// what has passed, since some wait for days.
+const LOOK: (Duration, u32) = (Duration::from_secs(1), 600);
 /// Bad commands in a row before the receiver hangs up: enough for any client in good faith.
 const MAX_ERRORS: usize = 100;
 
@@ -210,7 +213,7 @@ impl Session {
             // where for a reply it would only wait.
             Misbehaviour::Hang => {
                 if stage == Stage::Content {
-                    self.state.clock.sleep(DEAF).await;
+                    self.read_nothing().await;
                 }
                 self.connection.drain().await;
             }
@@ -224,6 +227,20 @@ impl Session {
             _ => self.connection.close().await,
         }
         Ok(ended)
+    }
+
+    /// Leaves what the client sends where it is until it has let go of the connection. Its end cannot be read: it
+    /// stands behind the content.
+    async fn read_nothing(&self) {
+        let begun = self.state.clock.now();
+        loop {
+            let passed = self.state.clock.now().since(begun);
+            let is_there = self.connection.peer_holds();
+            if !is_there.unwrap_or(passed < DEAF) {
+                return;
+            }
+            self.state.clock.sleep(LOOK.0.max(passed / LOOK.1)).await;
+        }
     }
 
     /// Logs that the session failed at a stage instead of being answered.
