@@ -30,6 +30,8 @@ pub(crate) mod run;
 pub(crate) mod run_args;
 pub(crate) mod say;
 pub(crate) mod scenario_files;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+pub(crate) mod schedules;
 pub(crate) mod up;
 pub(crate) mod writer;
 pub(crate) mod written;

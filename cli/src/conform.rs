@@ -17,6 +17,9 @@
 //! 5. [`suite`] plays again what did not pass and what chance has a part in, and [`matrix`] grades
 //!    it.
 //!
+//! [`schedules`] plays drills of its own, which nothing is expected of: they measure what a server does by its
+//! defaults.
+//!
 //! What is written about a matrix is `report`'s.
 
 pub(crate) mod adapter;
@@ -28,6 +31,7 @@ mod own_moments;
 pub(crate) mod packages;
 pub(crate) mod run_error;
 pub(crate) mod scenario_ref;
+pub(crate) mod schedules;
 mod scripts;
 mod submission;
 pub(crate) mod suite;

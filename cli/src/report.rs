@@ -12,6 +12,8 @@ pub(crate) mod json;
 mod junit;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod matrix;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+pub(crate) mod schedules;
 pub(crate) mod table;
 mod text;
 mod timeline;

@@ -19,7 +19,7 @@ use std::{
 use super::{
     CommandOutcome, at, output,
     private::{ConformArgs, MatrixFormat},
-    say, scenario_files,
+    say, scenario_files, schedules,
 };
 use crate::{
     conform::{
@@ -45,6 +45,9 @@ const DRILLS_PER_CORE_VIRTUAL: usize = 2;
 
 /// Plays the suite, and writes the matrix in every format that was asked for.
 pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
+    if args.schedules {
+        return schedules::schedules(args);
+    }
     let (servers, paths) = entrants(args)?;
     let loaded = scenario_files::load(&paths, args.filter.as_deref(), args.outside.reach())?;
     let mut scenarios: Vec<Arc<Scenario>> = Vec::new();
@@ -142,7 +145,7 @@ pub(crate) fn usual_jobs(pace: Pace) -> usize {
 }
 
 /// Lets an interrupt end the drills that are under way; the matrix has what was played by then.
-fn end_when_asked(stopped: &Arc<AtomicBool>) -> io::Result<()> {
+pub(super) fn end_when_asked(stopped: &Arc<AtomicBool>) -> io::Result<()> {
     let stopped = Arc::clone(stopped);
     signals::when_asked_to_end(move || {
         say::err("mxdrill: interrupted; what was not played is inconclusive");
@@ -174,7 +177,7 @@ fn outcome(matrix: &Matrix) -> CommandOutcome {
 }
 
 /// The requested mail servers, downloaded if missing, and the scenario paths that follow them.
-fn entrants(args: &ConformArgs) -> io::Result<(Vec<Subject>, Vec<PathBuf>)> {
+pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<Subject>, Vec<PathBuf>)> {
     let mut chosen = Vec::new();
     let mut paths = Vec::new();
     for word in &args.words {

@@ -85,6 +85,7 @@ Examples:
   mxdrill conform postfix exim my-drills/        drills of your own
   mxdrill conform all --html matrix.html         the matrix as a page
   mxdrill conform ./my-mta.toml --filter null    an adapter of your own
+  mxdrill conform postfix --schedules            when it tries again and how long it waits, by its defaults
   mxdrill conform control                        the judge itself: the reference sender, clean and with each
                                                  flaw, judged as a mail server is";
 
@@ -123,6 +124,10 @@ pub(crate) struct ConformArgs {
     /// Let time pass as everywhere, and leave out drills that take longer than two seconds.
     #[arg(long)]
     pub(crate) real_time: bool,
+    /// Measure when servers try again, how long they wait for a silent exchanger, and what they do then, by their own
+    /// defaults and on virtual time. The formats are then of that.
+    #[arg(long, conflicts_with_all = ["filter", "logs", "real_time"])]
+    pub(crate) schedules: bool,
     /// A line for every drill as it ends.
     #[arg(long, short)]
     pub(crate) verbose: bool,

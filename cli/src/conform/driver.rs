@@ -32,7 +32,7 @@ use mxdrill::{
 /// A wait after a server's start, by the drill's clock: it passes once all is quiet.
 const SETTLED: &str = "sleep 5";
 /// How long after the last message a drill goes on at most: no server keeps mail for so long by default.
-const LONGEST: Duration = Duration::from_secs(12 * 86_400);
+pub(super) const LONGEST: Duration = Duration::from_secs(12 * 86_400);
 /// How long nothing may be seen of a message, with no session open, until the next one of the same moment is
 /// handed over.
 const HESITATION: Duration = Duration::from_secs(1);

@@ -26,6 +26,7 @@ use super::{
     eligibility::{self, Eligibility, Pace},
     own_moments,
     run_error::RunError,
+    schedules::drills::ScheduleDrill,
     scripts,
 };
 use crate::{
@@ -92,6 +93,8 @@ pub(crate) enum ScenarioSource {
     Mxdrill,
     /// They are the user's. The files that they name may lie within this reach.
     User(Reach),
+    /// They are those that show a server's own schedule.
+    Schedules,
 }
 
 /// What came of a drill, as it comes back from the process that played it.
@@ -254,6 +257,7 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
     let scenario = match job.from {
         ScenarioSource::Mxdrill => mxdrill::bundled::scenario(&job.scenario),
         ScenarioSource::User(reach) => Scenario::load_within(&job.scenario, reach),
+        ScenarioSource::Schedules => ScheduleDrill::named(&job.scenario.to_string_lossy()),
     };
     let fit = Eligibility::of(&Arc::new(scenario.map_err(io::Error::other)?), job.pace);
     let host = SendersHost::of(&fit.scenario);

@@ -325,7 +325,7 @@ fn judge(cell: RunRecord, drill: Level) -> Judged {
 }
 
 /// The system's name, its kernel and the architecture, for the page.
-fn system() -> String {
+pub(super) fn system() -> String {
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let name = release
         .lines()

@@ -5,7 +5,7 @@
 
 mod html;
 mod markdown;
-mod plain;
+pub(super) mod plain;
 mod text;
 
 use std::io::{self, Write};

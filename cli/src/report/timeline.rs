@@ -212,7 +212,7 @@ impl<W: Write> TimelinePage<W> {
 ///
 /// Everything that comes from a scenario, a log or a reply goes through it: such a text must not
 /// become an element or an attribute.
-struct Plain<T>(T);
+pub(super) struct Plain<T>(pub(super) T);
 
 impl<T: fmt::Display> fmt::Display for Plain<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,95 @@
+//! `mxdrill conform --schedules`: what mail servers do by their own defaults, measured on virtual time.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
+
+use super::{
+    CommandOutcome, at,
+    conform::{end_when_asked, entrants},
+    output,
+    private::{ConformArgs, MatrixFormat},
+    say,
+};
+use crate::{
+    conform::{
+        isolated_run,
+        schedules::{Measurement, Schedules},
+    },
+    parallel, progress,
+    report::schedules,
+};
+
+/// Drills at once for each core at most: moments stay exact only where nobody is kept waiting for long.
+const DRILLS_PER_CORE: usize = 2;
+
+/// Measures, and writes what came of it in every format that was asked for.
+pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
+    let (servers, paths) = entrants(args)?;
+    if let Some(path) = paths.first() {
+        let text = format!(
+            "found scenarios ({}), expected mail servers alone: --schedules has drills of its own",
+            path.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    if let Err(why) = isolated_run::try_virtual_time() {
+        say::err(format_args!(
+            "mxdrill: there is no virtual time here, without which schedules take days: {why}"
+        ));
+        return Ok(CommandOutcome::CouldNotRun);
+    }
+    let mut files = Vec::new();
+    for (path, format) in [
+        (&args.html, MatrixFormat::Html),
+        (&args.json, MatrixFormat::Json),
+        (&args.markdown, MatrixFormat::Markdown),
+    ] {
+        if let Some(path) = path {
+            files.push((path, output::create(path)?, format));
+        }
+    }
+    let stopped = Arc::default();
+    end_when_asked(&stopped)?;
+    let most = parallel::cores() * DRILLS_PER_CORE;
+    let measurement = Measurement {
+        servers,
+        jobs: args.jobs.unwrap_or(most).min(most),
+        seed: args.seed.unwrap_or(0),
+        stopped,
+    };
+    let bar = progress::bar(
+        measurement.drills() as u64,
+        "{pos}/{len} drills, {eta} to go  {msg}",
+    );
+    let measured = measurement.measure(|server, drill, trouble| {
+        bar.inc(1);
+        bar.set_message(format!("{} {}", server.id, drill.name()));
+        if args.verbose {
+            let came_to = trouble.unwrap_or("measured");
+            let text = format!("{:<10} {:<20} {came_to}", server.id, drill.name());
+            bar.suspend(|| say::err(text));
+        }
+    });
+    bar.finish_and_clear();
+    for (path, mut file, format) in files {
+        write(&measured, format, &mut file)
+            .and_then(|()| file.flush())
+            .map_err(|error| at(path, error))?;
+    }
+    write(&measured, args.format, &mut anstream::stdout())?;
+    Ok(match measured.troubles()[..] {
+        [] => CommandOutcome::Passed,
+        _ => CommandOutcome::CouldNotRun,
+    })
+}
+
+fn write(measured: &Schedules, format: MatrixFormat, out: &mut impl Write) -> io::Result<()> {
+    match format {
+        MatrixFormat::Text => schedules::text(measured, out),
+        MatrixFormat::Markdown => schedules::markdown(measured, out),
+        MatrixFormat::Json => schedules::json(measured, out),
+        MatrixFormat::Html => schedules::html(measured, out),
+    }
+}
