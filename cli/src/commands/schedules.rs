@@ -2,7 +2,10 @@
 
 use std::{
     io::{self, Write},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
@@ -34,7 +37,12 @@ pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
         );
         return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
+    let stopped: Arc<AtomicBool> = Arc::default();
+    end_when_asked(&stopped)?;
     if let Err(why) = isolated_run::try_virtual_time() {
+        if stopped.load(Ordering::SeqCst) {
+            return Ok(CommandOutcome::CouldNotRun);
+        }
         say::err(format_args!(
             "mxdrill: there is no virtual time here, without which schedules take days: {why}"
         ));
@@ -50,8 +58,6 @@ pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
             files.push((path, output::create(path)?, format));
         }
     }
-    let stopped = Arc::default();
-    end_when_asked(&stopped)?;
     let most = parallel::cores() * DRILLS_PER_CORE;
     let measurement = Measurement {
         servers,

@@ -20,7 +20,7 @@ use mxdrill::fault::Stage;
 /// What stands behind a value that is below the advice.
 const BELOW: &str = " △";
 /// Moments of attempts that are listed; JSON and the picture have all.
-const MOST_MOMENTS: usize = 10;
+const MOST_MOMENTS: usize = 12;
 
 /// Everything, for programs.
 pub(crate) fn json(schedules: &Schedules, out: &mut impl Write) -> io::Result<()> {

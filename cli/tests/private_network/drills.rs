@@ -17,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::crashes::mail_that_a_crash_loses_is_found_out;
+use super::schedules::{self, Needs};
 use super::virtual_time::{
     a_second_too_late_is_found, connections_fail_when_the_kernel_would_give_them_up,
     days_take_seconds, files_are_as_old_as_the_clock_says, time_runs_with_what_computes,
@@ -43,7 +44,7 @@ by      = "mx2.example.test"
 "#;
 
 /// What tests on virtual time need: Python, and a machine on which there is such time.
-const CLOCKED: &[&str] = if cfg!(target_arch = "x86_64") {
+pub(crate) const CLOCKED: &[&str] = if cfg!(target_arch = "x86_64") {
     &["python3"]
 } else {
     &["python3", "an x86-64 processor"]
@@ -131,7 +132,7 @@ impl Desk {
     }
 
     /// `mxdrill` with arguments.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match self.user {
             User::Own => Command::new(self.program.path()),
             User::Ordinary => {
@@ -459,7 +460,7 @@ fn a_drill_that_is_ended_is_judged(desk: &Desk) -> Result<(), Failed> {
 
 /// Writes `endless.toml`, a mail server that never has done with a message, and fetches it: its tree is no part of
 /// what a test undoes.
-fn fetch_endless(desk: &Desk) -> Result<(), Failed> {
+pub(crate) fn fetch_endless(desk: &Desk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let submit = "submit = \"python3 /run/mta.py submit\"";
     let adapter = adapter.replace(submit, "submit = \"sleep 1000\"");
@@ -529,7 +530,7 @@ fn an_endless_script_is_cut_off(desk: &Desk) -> Result<(), Failed> {
     hold(said.code == Some(2) && told, &said)
 }
 
-fn wait_until(condition: impl Fn() -> bool) -> Result<(), Failed> {
+pub(crate) fn wait_until(condition: impl Fn() -> bool) -> Result<(), Failed> {
     let deadline = Instant::now() + DEADLINE;
     while !condition() {
         if Instant::now() > deadline {
@@ -541,7 +542,7 @@ fn wait_until(condition: impl Fn() -> bool) -> Result<(), Failed> {
 }
 
 /// Whether some process of the desk's program is the first of a namespace.
-fn is_inside(desk: &Desk) -> bool {
+pub(crate) fn is_inside(desk: &Desk) -> bool {
     processes(desk, |line| line.contains("--inside")) > 0
 }
 
@@ -830,6 +831,25 @@ pub(crate) fn main() {
             .map_or(String::new(), |reason| format!(" ({reason})"));
         let trial = Trial::test(format!("{server} passes {filter}{suffix}"), move || {
             a_mail_server_passes(server, filter)
+        });
+        trials.push(trial.with_ignored_flag(reason.is_some()));
+    }
+    for (name, needs, test) in schedules::TESTS {
+        let missing = match needs {
+            Needs::Programs(programs) => {
+                let missing = programs.iter().find(|program| !has(program));
+                missing.map(|program| format!("{program} is not installed"))
+            }
+            Needs::Server(server) => (!crate::fetched::is_fetched(server))
+                .then(|| format!("mxdrill mta get {server} fetches it")),
+        };
+        let reason = obstacle.clone().or(missing);
+        let suffix = reason
+            .as_ref()
+            .map_or(String::new(), |reason| format!(" ({reason})"));
+        let program = Arc::clone(&program);
+        let trial = Trial::test(format!("{name}{suffix}"), move || {
+            test(&Desk::new(User::Own, &program))
         });
         trials.push(trial.with_ignored_flag(reason.is_some()));
     }

@@ -12,6 +12,8 @@ mod fetched;
 #[path = "../hangup/mod.rs"]
 mod hangup;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
+mod schedules;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 mod virtual_time;
 
 #[cfg(all(target_os = "linux", feature = "private-network"))]

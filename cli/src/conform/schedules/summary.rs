@@ -137,6 +137,8 @@ pub(crate) struct Retries {
     pub(crate) moments: Vec<Range>,
     /// The waits that come over and over from then on; empty if none do.
     pub(crate) round: Vec<Range>,
+    /// The last wait, if it is another: the attempt before a message is given up may be a special one.
+    pub(crate) last: Option<Range>,
     pub(crate) count: Range,
     pub(crate) in_first_hour: Range,
     /// The shortest and the longest wait between two attempts; `None` if there are no two.
@@ -155,7 +157,13 @@ impl Retries {
         let waits: Vec<Range> = (1..common)
             .filter_map(|index| each(&|run| run.attempts[index].0 - run.attempts[index - 1].0))
             .collect();
-        let (listed, round) = over_and_over(&waits);
+        let (mut listed, mut round) = over_and_over(&waits);
+        let mut last = None;
+        if let ([], [before @ .., other]) = (&round[..], &waits[..]) {
+            (listed, round) = over_and_over(before);
+            last = (!round.is_empty()).then_some(*other);
+            listed += usize::from(last.is_none());
+        }
         let first_hour = |run: &NotNowRun| {
             let begun = run.attempts.first().map_or(0, |first| first.0);
             let early = run.attempts.iter().filter(|at| at.0 - begun < HOUR);
@@ -168,6 +176,7 @@ impl Retries {
         Some(Self {
             moments: moments.into_iter().take(listed + 1).collect(),
             round,
+            last,
             count,
             in_first_hour: each(&first_hour)?,
             waits: all.map(|all| (Seconds(all.min), Seconds(all.max))),
@@ -190,10 +199,13 @@ impl Retries {
             [every] => words.push(format!("then every {every}")),
             _ => words.push(format!("then after {}, over and over", round.join(", "))),
         }
+        if let Some(last) = self.last {
+            words.push(format!("the last after {}", last.times()));
+        }
         words.join(", ")
     }
 
-    /// Whether some wait is shorter than advised, or it is tried too seldom in the first hour.
+    /// Whether some wait is shorter than advised.
     pub(crate) fn is_hasty(&self) -> bool {
         self.waits
             .is_some_and(|(least, _)| least.0 + SAME < LEAST_WAIT.0)
@@ -209,10 +221,10 @@ impl Retries {
 fn over_and_over(waits: &[Range]) -> (usize, Vec<Range>) {
     let begins = |length: usize| {
         let pairs = waits.iter().zip(waits.iter().skip(length));
-        let unlike = pairs
+        let mut unlike = pairs
             .enumerate()
             .filter(|(_, (one, other))| !one.is_like(**other));
-        unlike.last().map_or(0, |(index, _)| index + 1)
+        unlike.next_back().map_or(0, |(index, _)| index + 1)
     };
     let found = (1..=LONGEST_ROUND)
         .map(|length| (begins(length), length))
@@ -377,6 +389,8 @@ mod tests {
             words(&[run(&groups)]),
             "at once, then after 5m, 5m, 2h, over and over"
         );
+        let early_end = [&postfix[..], &[21_000]].concat();
+        assert!(words(&[run(&early_end)]).ends_with("then every 1h10m, the last after 30m"));
         let squares: Vec<u64> = (0..12).map(|number| 400 * number * number).collect();
         assert!(words(&[run(&squares)]).ends_with("4h, 5h26m40s, ..."));
     }
@@ -435,7 +449,10 @@ mod tests {
             then(&[same.clone(), same.clone()]),
             "same again after 6m40s; returned after 4d"
         );
-        assert_eq!(then(&[nothing.clone()]), "nothing; not returned within 12d");
+        assert_eq!(
+            then(std::slice::from_ref(&nothing)),
+            "nothing; not returned within 12d"
+        );
         assert_eq!(
             waited(&[same.clone(), nothing])
                 .map(Range::times)
@@ -443,6 +460,7 @@ mod tests {
             Some("5m")
         );
         assert_eq!(waited(&[waits, same]), None);
-        assert!(is_impatient(Stage::Dot, &[next.clone()]) && !is_impatient(Stage::Mail, &[next]));
+        let next = [next];
+        assert!(is_impatient(Stage::Dot, &next) && !is_impatient(Stage::Mail, &next));
     }
 }

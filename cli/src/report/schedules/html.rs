@@ -155,6 +155,11 @@ fn picture(schedules: &Schedules, out: &mut impl Write) -> io::Result<()> {
             Seconds(tick)
         )?;
     }
+    writeln!(
+        out,
+        "<text class=\"when\" x=\"{LEFT}\" y=\"{:.1}\">at once</text>",
+        bottom + 16.0
+    )?;
     let mut y = TOP + STEP / 2.0 - 5.0;
     for server in &schedules.servers {
         writeln!(

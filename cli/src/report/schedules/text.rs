@@ -59,12 +59,12 @@ fn of_server(server: &ServerSchedule, out: &mut impl Write) -> io::Result<()> {
         .map(|column| Column::fitting(Align::Left, rows.iter().map(|row| &row[column])))
         .collect();
     for row in &rows {
-        let line = table::line(&columns, "  ", row.iter().map(visible_cell));
+        let line = table::line(
+            &columns,
+            "  ",
+            row.iter().map(|cell| visible(cell).into_owned()),
+        );
         writeln!(out, "  {line}")?;
     }
     Ok(())
-}
-
-fn visible_cell(cell: &String) -> String {
-    visible(cell).into_owned()
 }
