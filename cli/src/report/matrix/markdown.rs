@@ -25,7 +25,7 @@ pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> 
     writeln!(out, "# How mail servers route by MX\n")?;
     writeln!(
         out,
-        "{} drills of mxdrill {}, on {}, made by `mxdrill conform --markdown`.\nHow it is measured and what the grades mean is at the end.\n",
+        "{} drills of mxdrill {}, on {}, made by `mxdrill conform --markdown`.\nHow it is measured and what the grades mean is at the end. When each tries again by itself: [schedules.md](schedules.md).\n",
         matrix.rows.len(),
         matrix.mxdrill,
         escaped(&matrix.system),
