@@ -51,6 +51,8 @@ use mxdrill::{
 const TRIES: usize = 3;
 /// The longest a drill may take in real time; one that takes longer is inconclusive.
 const LIMIT: Duration = Duration::from_secs(600);
+/// As long for a server's own schedule: one that wakes each second of five days takes minutes, on a busy machine many.
+const SCHEDULE_LIMIT: Duration = Duration::from_secs(1800);
 /// The longest by its own clock: longer than a mail server is waited for.
 const VIRTUAL_LIMIT: Duration = Duration::from_secs(1000 * 86_400);
 /// Octets of a notification that are kept: its header and the report are at its beginning.
@@ -278,7 +280,7 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
         let mut run = None;
         let cell = match &job.player {
             Player::Server { adapter, .. } => {
-                served(adapter, job.seed, &fit, &host, clock.as_ref(), &mut run).await?
+                served(adapter, &job, &fit, &host, clock.as_ref(), &mut run).await?
             }
             Player::Reference { flaw } => {
                 let flaw = flaw.as_deref().and_then(Flaw::named);
@@ -340,7 +342,7 @@ async fn control(
     if let Some(clock) = clock {
         clock.begin();
     }
-    let run = conducted(&lab, sender, seed).await;
+    let run = conducted(&lab, sender, seed, LIMIT).await;
     lab.stop().await;
     let mut run = match run {
         Ok(run) => run,
@@ -376,22 +378,31 @@ async fn control(
 }
 
 /// Lets a sender send in a lab until it is done, and not for ever by any clock.
-async fn conducted(lab: &Lab, sender: impl Sender, seed: u64) -> Result<Run, mxdrill::Error> {
+async fn conducted(
+    lab: &Lab,
+    sender: impl Sender,
+    seed: u64,
+    limit: Duration,
+) -> Result<Run, mxdrill::Error> {
     let kind = SenderKind::MailServer;
     let run = drill::conduct(lab, sender, Some(seed), VIRTUAL_LIMIT, kind);
-    let run = tokio::time::timeout(LIMIT, run).await;
-    run.unwrap_or_else(|_| Err(mxdrill::Error::BrokenOff(format!("{LIMIT:?} of real time"))))
+    let run = tokio::time::timeout(limit, run).await;
+    run.unwrap_or_else(|_| Err(mxdrill::Error::BrokenOff(format!("{limit:?} of real time"))))
 }
 
 /// A mail server's drill; what it came to, for it to be judged.
 async fn served(
     adapter: &Adapter,
-    seed: u64,
+    job: &RunRequest,
     fit: &Eligibility,
     host: &SendersHost,
     clock: Option<&Clock>,
     came_to: &mut Option<Run>,
 ) -> io::Result<RunRecord> {
+    let limit = match job.from {
+        ScenarioSource::Schedules => SCHEDULE_LIMIT,
+        ScenarioSource::Mxdrill | ScenarioSource::User(_) => LIMIT,
+    };
     let syslog = Syslog::listen()?;
     let scenario = &fit.scenario;
     let lab = Lab::start_watched(
@@ -412,7 +423,7 @@ async fn served(
         told: &fit.told,
         trouble: &mut trouble,
     };
-    let run = conducted(&lab, server, seed).await;
+    let run = conducted(&lab, server, job.seed, limit).await;
     let mut cell = RunRecord {
         version: version.unwrap_or_default(),
         sampled: scenario.messages.len(),
