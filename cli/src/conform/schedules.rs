@@ -195,7 +195,7 @@ impl Measurement {
                     scenario: &scenario,
                     events: &played.recording.events,
                     took: played.recording.took,
-                    longest: LONGEST,
+                    longest: scenario.stop.map_or(LONGEST, |stop| stop.0.min(LONGEST)),
                 })
             });
             match run {

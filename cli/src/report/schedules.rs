@@ -122,8 +122,8 @@ impl Wait {
                 then: summary::then(runs),
             },
             None => Self {
-                waits: format!("longer than {}", Schedules::watched()),
-                then: String::new(),
+                waits: "on".to_owned(),
+                then: summary::then(runs),
             },
         }
     }
@@ -178,7 +178,8 @@ fn explanations() -> [String; 4] {
              works. *next*: the server goes on to the other in the same pass, at once (of a client that keeps its side \
              open the lab sees no more than that, so the wait may be a second too long). *same again*: it tries the \
              silent one again first, that long after it fell silent. *nothing*: it tried no exchanger any more in the \
-             {days} days for which a drill is watched at most."
+             {days} days for which a drill is watched, or the one day where the content is not read. *on*: it waited \
+             all that time."
         ),
         format!(
             "The mark{BELOW} stands where a server is below the advice of RFC 5321: section 4.5.3.2 for waits, \

@@ -78,14 +78,16 @@ impl ScheduleDrill {
                 )
             }
         };
-        let size = match self {
-            Self::Hang(Stage::Content) => format!(", size = {LARGE}"),
-            _ => String::new(),
+        // To see when a client has let go takes a look at all connections for each second, so a day has to do.
+        let (size, stop) = match self {
+            Self::Hang(Stage::Content) => (format!(", size = {LARGE}"), "stop = \"1d\""),
+            _ => (String::new(), ""),
         };
         let text = format!(
             r#"
 summary = "what a server does by its own schedule"
 level = "INFO"
+{stop}
 zone = """
 $TTL 300
 example.test. MX 10 {mx1}.
