@@ -17,7 +17,8 @@
 //! From then on a session of a receiver is `receiver`'s, a query is `name_server`'s, and how either
 //! arrives is `network`'s and, below it, `memory`'s, `loopback`'s with `listener`, or `namespace`'s.
 //! What is read out of a message is `dsn`'s and `mailbox`'s. Faults that come by hand are in
-//! `by_hand`; waiting for what happens is in `waiting`, and words about what did are in `seen`.
+//! `by_hand`; sessions that are held until the sender was killed are in `crashes`; waiting for what happens is in
+//! `waiting`, and words about what did are in `seen`.
 
 mod by_hand;
 mod clock;

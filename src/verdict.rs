@@ -12,7 +12,7 @@
 //! 4. At the end, `totals` is held against totals and shares, and `surroundings` adds notes on
 //!    faults that never applied.
 //!
-//! What is allowed is worked out anew from scenario and log (`permitted`, `views`, `failures`). None
+//! What is allowed is worked out anew from scenario and log (`permitted`, `views`, `failures`, `crashes`). None
 //! of it is the router's, so that a mistake there does not excuse itself.
 //!
 //! Silence is not guilt: what a foreign sender may have known, tried or kept where the lab does not

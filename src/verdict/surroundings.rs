@@ -1,5 +1,5 @@
-//! What a drill did beside its messages, told as notes: faults that never applied, crashes that never came, and what the sender tried
-//! to reach outside the drill.
+//! What a drill did beside its messages, told as notes: faults that never applied, crashes that never came, and what
+//! the sender tried to reach outside the drill.
 //!
 //! A fault that never applied often means that the scenario tests nothing: the sender never came to
 //! that stage or host. So it is said, and the author has to judge.
