@@ -35,5 +35,6 @@ pub(crate) mod schedules;
 mod scripts;
 mod submission;
 pub(crate) mod suite;
+mod syslog;
 
 pub(crate) use self::adapter::Adapter;

@@ -6,10 +6,12 @@
 //! transactions for several recipients count as one attempt.
 
 mod attempts;
+mod moments;
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use self::attempts::{Listing, is_doubtful, sequence};
+pub(super) use self::moments::{RETRY_WAITS, RETURNED_AFTER};
 use super::{
     Finding, SenderKind, Subject,
     facts::{DrillFacts, MessageFacts},
@@ -25,7 +27,6 @@ use crate::{
     outcome::Outcome,
     reply::Status,
     scenario::{ExpectedMessage, Scenario, Total},
-    time::HumanDuration,
 };
 
 /// Attempts of one pass over a queue are nearer to each other than this, and those of two are not.
@@ -355,52 +356,7 @@ impl Held<'_> {
         let wrong = is_counted && !(proper..=all).any(|possible| count.allow(possible));
         wrong.then(|| self.differs(Aspect::AttemptCount, count.to_string(), all.to_string()))
     }
-
-    /// The first two attempts at an address that are too near to each other, or too far apart.
-    fn retry_waits(&self) -> Option<Finding> {
-        let bounds = self.expected.retry_waits?;
-        let sure: Vec<&&Attempt> = self
-            .attempts
-            .iter()
-            .filter(|attempt| !is_doubtful(attempt))
-            .collect();
-        sure.iter().enumerate().find_map(|(index, earlier)| {
-            let mut later = sure[index + 1..].iter();
-            let again = later.find(|later| later.address == earlier.address)?;
-            let wait = again.at.since(earlier.at);
-            let observed = || format!("{} from {earlier} to {again}", HumanDuration(wait));
-            (!bounds.allow(wait, self.tolerance()))
-                .then(|| self.differs(Aspect::RetryWaits, bounds.to_string(), observed()))
-        })
-    }
-
-    /// Whether it was returned when it was to be. That it was is another expectation.
-    fn returned_after(&self) -> Option<Finding> {
-        let bounds = self.expected.returned_after?;
-        let facts = self.facts;
-        let mut said = facts.message.to.iter();
-        let said = said.find_map(|to| match facts.said_of(&to.text) {
-            Some((Outcome::Bounced, at)) => Some(at),
-            _ => None,
-        });
-        let wait = said.or(facts.reports.returned)?.since(facts.message.at);
-        let observed = HumanDuration(wait).to_string();
-        (!bounds.allow(wait, self.tolerance()))
-            .then(|| self.differs(Aspect::ReturnedAfter, bounds.to_string(), observed))
-    }
-
-    /// By how much a time may differ.
-    fn tolerance(&self) -> Duration {
-        self.drill.sender_kind.tolerance().unwrap_or(SECONDS)
-    }
 }
-
-/// How the claims begin that are about a sender's own moments.
-pub(super) const RETRY_WAITS: &str = "time between attempts";
-pub(super) const RETURNED_AFTER: &str = "time until the return";
-
-/// By how much a time may differ where the sender's clock is its own: servers count in seconds.
-const SECONDS: Duration = Duration::from_secs(2);
 
 /// Attempts and lookups that are listed with a finding; how many more there were is said.
 const MOST_REASONS: usize = 12;

@@ -13,12 +13,9 @@ use std::{
     io::{self, Read, Write},
     path::PathBuf,
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
-
-use serde::{Deserialize, Serialize};
-use tokio::net::UnixDatagram;
 
 use super::{
     Adapter,
@@ -28,10 +25,10 @@ use super::{
     run_error::RunError,
     schedules::drills::ScheduleDrill,
     scripts,
+    syslog::Syslog,
 };
 use crate::{
     clock::{Clock, Passed},
-    parallel,
     sandbox::{self, Ids, host, ids, resolver_files, rootfs},
 };
 use mxdrill::{
@@ -46,6 +43,7 @@ use mxdrill::{
     verdict::{SenderKind, judge},
     zone::file::Reach,
 };
+use serde::{Deserialize, Serialize};
 
 /// How often a drill is played at most that a busy machine spoils.
 const TRIES: usize = 3;
@@ -57,8 +55,6 @@ const SCHEDULE_LIMIT: Duration = Duration::from_secs(1800);
 const VIRTUAL_LIMIT: Duration = Duration::from_secs(1000 * 86_400);
 /// Octets of a notification that are kept: its header and the report are at its beginning.
 const MAX_RETURNED: usize = 4 * 1024;
-/// Octets of the server's syslog that are kept for each drill.
-const MAX_SYSLOG: usize = 48 * 1024;
 
 /// A drill to be played, as it goes to the process that plays it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -492,35 +488,4 @@ fn written_down(scenario: &Arc<Scenario>, run: &Run) -> io::Result<String> {
     let mut lines = Vec::new();
     mxdrill::recording::write(&mut lines, scenario, run)?;
     String::from_utf8(lines).map_err(io::Error::other)
-}
-
-/// What listens in the place of the system's logger, until the process ends.
-struct Syslog {
-    lines: Arc<Mutex<String>>,
-}
-
-impl Syslog {
-    fn listen() -> io::Result<Self> {
-        let socket = UnixDatagram::bind("/dev/log")?;
-        let lines = Arc::new(Mutex::new(String::new()));
-        let heard = Arc::clone(&lines);
-        tokio::spawn(async move {
-            let mut buffer = vec![0; 8 * 1024];
-            while let Ok(length) = socket.recv(&mut buffer).await {
-                let text = String::from_utf8_lossy(&buffer[..length]);
-                // <PRIORITY>TEXT
-                let line = text.split_once('>').map_or(&*text, |(_, line)| line);
-                let mut heard = parallel::lock(&heard);
-                if heard.len() < MAX_SYSLOG {
-                    heard.push_str(line.trim_end_matches(['\n', '\0']));
-                    heard.push('\n');
-                }
-            }
-        });
-        Ok(Self { lines })
-    }
-
-    fn text(&self) -> String {
-        parallel::lock(&self.lines).clone()
-    }
 }
