@@ -42,6 +42,9 @@ const MOST_HESITATION: Duration = Duration::from_secs(10);
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// How long nothing may be seen of a message until it is asked whether it is queued at all.
 const LONG_SILENCE: Duration = Duration::from_secs(3600);
+/// How long a server that was killed is down. Nothing starts in the instant in which it died: OpenSMTPD passes over
+/// files in its queue that are younger than itself, and the kernel stamps files less exactly than its clocks tell.
+const DOWN: Duration = Duration::from_secs(1);
 /// The longest time between two looks.
 const RARE_LOOK: Duration = Duration::from_secs(6 * 3600);
 
@@ -165,11 +168,12 @@ impl Driver<'_> {
         Ok(())
     }
 
-    /// Kills every process of the server and starts it again.
+    /// Kills every process of the server, and starts it again a little later.
     async fn crash(&self) -> io::Result<()> {
         self.scripts.kill_all().await?;
         self.context.caught_up().await;
         self.context.crashed();
+        self.context.until(self.context.now().after(DOWN)).await;
         let restart = self
             .adapter
             .restart
