@@ -438,7 +438,7 @@ mod tests {
 
     #[test]
     fn what_is_about_the_reference_sender_is_left_out() {
-        let obstacle = fit("scenarios/rfc5321/unreachable_host_is_remembered.toml").obstacle;
-        assert!(obstacle.is_some_and(|obstacle| obstacle.contains("remember_unreachable")));
+        let obstacle = fit("scenarios/rfc5321/candidates_of_a_pass_may_be_limited.toml").obstacle;
+        assert!(obstacle.is_some_and(|obstacle| obstacle.contains("max_candidates")));
     }
 }
