@@ -29,8 +29,9 @@ use mxdrill::{
     time::Moment,
 };
 
-/// A wait after a server's start, by the drill's clock: it passes once all is quiet.
-const SETTLED: &str = "sleep 5";
+/// A wait after a server's start, by the drill's clock: it passes once all is quiet. It is so short that a schedule which
+/// begins with the server is a schedule of the message.
+const SETTLED: &str = "sleep 0.001";
 /// How long after the last message a drill goes on at most: no server keeps mail for so long by default.
 pub(super) const LONGEST: Duration = Duration::from_secs(12 * 86_400);
 /// How long nothing may be seen of a message, with no session open, until the next one of the same moment is
