@@ -6,7 +6,7 @@
 //!
 //! The kernel's stamps are those of its last tick, some milliseconds old. Before time leaps by much, it is waited for
 //! the next tick, so that no stamp is older than the leap and yet of a file that was written after it. Short leaps
-//! do without: what is written in the same tick may look a minute older than it is, and nothing looks days older.
+//! do without: what is written in the same tick may look ten minutes older than it is, and nothing looks days older.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use nix::time::{ClockId, clock_getres, clock_gettime};
 use super::memory::{Nanos, SECOND};
 
 /// How much time may pass within a tick.
-const MOST: Nanos = 60 * SECOND;
+const MOST: Nanos = 600 * SECOND;
 /// What is too short to be one.
 const LEAST: Nanos = 1_000_000;
 /// How often it is waited for a tick in which nobody ran.
