@@ -5,8 +5,8 @@
 //! what was played by then.
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs::{self, File},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -87,17 +87,7 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
         scenarios,
         stopped,
     };
-    // What cannot be written is told before an hour has passed.
-    let mut files = Vec::new();
-    for (path, format) in [
-        (&args.html, MatrixFormat::Html),
-        (&args.json, MatrixFormat::Json),
-        (&args.markdown, MatrixFormat::Markdown),
-    ] {
-        if let Some(path) = path {
-            files.push((path, output::create(path)?, format));
-        }
-    }
+    let reports = Reports::open(args)?;
     let cells = suite.scenarios.len() * suite.servers.len();
     let bar = progress::bar(cells as u64, "{pos}/{len} drills, {eta} to go  {msg}");
     let matrix = suite.play(|server, scenario, judged| {
@@ -112,13 +102,50 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
     if let Some(obstacle) = matrix.obstacle() {
         return Err(io::Error::other(obstacle));
     }
-    for (path, mut file, format) in files {
-        write(&matrix, format, &mut file)
-            .and_then(|()| file.flush())
-            .map_err(|error| at(path, error))?;
-    }
-    write(&matrix, args.format, &mut anstream::stdout())?;
+    reports.write(|format, mut out| match format {
+        MatrixFormat::Text => matrix::text(&matrix, &mut out),
+        MatrixFormat::Markdown => matrix::markdown(&matrix, &mut out),
+        MatrixFormat::Json => matrix::json(&matrix, &mut out),
+        MatrixFormat::Html => matrix::html(&matrix, &mut out),
+    })?;
     Ok(outcome(&matrix))
+}
+
+/// Where what comes of it is to be written, in which format: files, and standard output.
+pub(super) struct Reports<'a> {
+    files: Vec<(&'a Path, BufWriter<File>, MatrixFormat)>,
+    printed: MatrixFormat,
+}
+
+impl<'a> Reports<'a> {
+    /// Opens the files that were asked for: what cannot be written is told before an hour has passed.
+    pub(super) fn open(args: &'a ConformArgs) -> io::Result<Self> {
+        let mut files = Vec::new();
+        for (path, format) in [
+            (&args.html, MatrixFormat::Html),
+            (&args.json, MatrixFormat::Json),
+            (&args.markdown, MatrixFormat::Markdown),
+        ] {
+            if let Some(path) = path {
+                files.push((path.as_path(), output::create(path)?, format));
+            }
+        }
+        let printed = args.format;
+        Ok(Self { files, printed })
+    }
+
+    /// Writes everything, each in its format.
+    pub(super) fn write(
+        self,
+        write: impl Fn(MatrixFormat, &mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        for (path, mut file, format) in self.files {
+            write(format, &mut file)
+                .and_then(|()| file.flush())
+                .map_err(|error| at(path, error))?;
+        }
+        write(self.printed, &mut anstream::stdout())
+    }
 }
 
 /// How time passes: virtual where the machine can, unless the user wants it real.
@@ -156,15 +183,6 @@ pub(super) fn end_when_asked(stopped: &Arc<AtomicBool>) -> io::Result<()> {
             thread::sleep(AGAIN);
         }
     })
-}
-
-fn write(matrix: &Matrix, format: MatrixFormat, out: &mut impl Write) -> io::Result<()> {
-    match format {
-        MatrixFormat::Text => matrix::text(matrix, out),
-        MatrixFormat::Markdown => matrix::markdown(matrix, out),
-        MatrixFormat::Json => matrix::json(matrix, out),
-        MatrixFormat::Html => matrix::html(matrix, out),
-    }
 }
 
 /// What is inconclusive could not be run; a departure from a MUST is a failure.

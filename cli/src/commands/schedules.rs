@@ -1,7 +1,7 @@
 //! `mxdrill conform --schedules`: what mail servers do by their own defaults, measured on virtual time.
 
 use std::{
-    io::{self, Write},
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -9,23 +9,16 @@ use std::{
 };
 
 use super::{
-    CommandOutcome, at,
-    conform::{end_when_asked, entrants},
-    output,
+    CommandOutcome,
+    conform::{Reports, end_when_asked, entrants, usual_jobs},
     private::{ConformArgs, MatrixFormat},
     say,
 };
 use crate::{
-    conform::{
-        isolated_run,
-        schedules::{Measurement, Schedules},
-    },
-    parallel, progress,
+    conform::{eligibility::Pace, isolated_run, schedules::Measurement},
+    progress,
     report::schedules,
 };
-
-/// Drills at once for each core at most: moments stay exact only where nobody is kept waiting for long.
-const DRILLS_PER_CORE: usize = 2;
 
 /// Measures, and writes what came of it in every format that was asked for.
 pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
@@ -48,17 +41,9 @@ pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
         ));
         return Ok(CommandOutcome::CouldNotRun);
     }
-    let mut files = Vec::new();
-    for (path, format) in [
-        (&args.html, MatrixFormat::Html),
-        (&args.json, MatrixFormat::Json),
-        (&args.markdown, MatrixFormat::Markdown),
-    ] {
-        if let Some(path) = path {
-            files.push((path, output::create(path)?, format));
-        }
-    }
-    let most = parallel::cores() * DRILLS_PER_CORE;
+    let reports = Reports::open(args)?;
+    // Moments stay exact only where nobody is kept waiting for long.
+    let most = usual_jobs(Pace::Virtual);
     let measurement = Measurement {
         servers,
         jobs: args.jobs.unwrap_or(most).min(most),
@@ -79,23 +64,14 @@ pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
         }
     });
     bar.finish_and_clear();
-    for (path, mut file, format) in files {
-        write(&measured, format, &mut file)
-            .and_then(|()| file.flush())
-            .map_err(|error| at(path, error))?;
-    }
-    write(&measured, args.format, &mut anstream::stdout())?;
+    reports.write(|format, mut out| match format {
+        MatrixFormat::Text => schedules::text(&measured, &mut out),
+        MatrixFormat::Markdown => schedules::markdown(&measured, &mut out),
+        MatrixFormat::Json => schedules::json(&measured, &mut out),
+        MatrixFormat::Html => schedules::html(&measured, &mut out),
+    })?;
     Ok(match measured.troubles()[..] {
         [] => CommandOutcome::Passed,
         _ => CommandOutcome::CouldNotRun,
     })
-}
-
-fn write(measured: &Schedules, format: MatrixFormat, out: &mut impl Write) -> io::Result<()> {
-    match format {
-        MatrixFormat::Text => schedules::text(measured, out),
-        MatrixFormat::Markdown => schedules::markdown(measured, out),
-        MatrixFormat::Json => schedules::json(measured, out),
-        MatrixFormat::Html => schedules::html(measured, out),
-    }
 }
