@@ -22,6 +22,7 @@ use std::{
     fmt,
     net::IpAddr,
     sync::Arc,
+    time::Duration,
 };
 
 pub(crate) use self::attribution::LogFacts;
@@ -37,6 +38,9 @@ use crate::{
     scenario::Scenario,
     time::Moment,
 };
+
+/// Attempts of one pass over a queue are nearer to each other than this, and those of two are not.
+pub const SAME_PASS: Duration = Duration::from_secs(60);
 
 /// One try at one candidate: a connection, or one transaction of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

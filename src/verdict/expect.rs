@@ -8,7 +8,7 @@
 mod attempts;
 mod moments;
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, fmt};
 
 use self::attempts::{Listing, is_doubtful, sequence};
 pub(super) use self::moments::{RETRY_WAITS, RETURNED_AFTER};
@@ -23,14 +23,11 @@ use crate::{
     mail::Message,
     mail::mailbox,
     name::Domain,
-    observe::{Attempt, MessageResult},
+    observe::{Attempt, MessageResult, SAME_PASS},
     outcome::Outcome,
     reply::Status,
     scenario::{ExpectedMessage, Scenario, Total},
 };
-
-/// Attempts of one pass over a queue are nearer to each other than this, and those of two are not.
-const SAME_PASS: Duration = Duration::from_secs(60);
 
 /// The totals that do not hold, a finding each.
 pub(super) fn totals(drill: &DrillFacts<'_>, tally: &Totals) -> Vec<Finding> {

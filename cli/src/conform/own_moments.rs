@@ -21,7 +21,7 @@ use mxdrill::{
     fault::Host,
     lab::NetworkKind,
     mail::{Message, MessageId},
-    observe::{self, Attempt},
+    observe::{self, Attempt, SAME_PASS},
     outcome::Outcome,
     scenario::{Bounds, ExpectedAttempt, ExpectedMessage, Scenario},
     sender::{Moments, Reference},
@@ -29,8 +29,6 @@ use mxdrill::{
     verdict::{Finding, SenderKind, Verdict, judge},
 };
 
-/// What is nearer than this to what was done before belongs to the same pass.
-const SAME_PASS: Duration = Duration::from_secs(60);
 /// As good as for ever: longer than any server keeps a message.
 const FOR_EVER: Duration = Duration::from_secs(1000 * 86_400);
 

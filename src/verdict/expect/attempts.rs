@@ -7,11 +7,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use super::{SAME_PASS, as_another_way, finding};
+use super::{as_another_way, finding};
 use crate::{
     fault::Stage,
     mail::MessageId,
-    observe::Attempt,
+    observe::{Attempt, SAME_PASS},
     outcome::AttemptResult,
     scenario::ExpectedAttempt,
     time::Moment,

@@ -11,16 +11,13 @@ use mxdrill::{
     fault::Stage,
     mail::MessageId,
     name::Domain,
-    observe,
+    observe::{self, SAME_PASS},
     scenario::Scenario,
     time::{HumanDuration, Moment},
 };
 use serde::Serialize;
 
 use super::drills::{HOSTS, MESSAGE};
-
-/// How soon after it has left one exchanger a server that goes on to the next is still in the same pass.
-const SAME_PASS: Duration = Duration::from_secs(60);
 
 /// A time in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use mxdrill::fault::Stage;
+use mxdrill::{fault::Stage, scenario::Timeouts};
 
 use super::reading::{Ending, HangRun, NotNowRun, Seconds, Then};
 
@@ -25,17 +25,14 @@ pub(crate) const LEAST_LIFE: Seconds = Seconds(4 * DAY);
 /// How often it is to be tried in the first hour (the same section).
 pub(crate) const IN_FIRST_HOUR: usize = 2;
 
-/// How long RFC 5321 (sections 4.5.3.2.1 to 4.5.3.2.6) advises to wait at a stage at least; `None` where it says
-/// nothing.
+/// How long RFC 5321 (sections 4.5.3.2.1 to 4.5.3.2.6) advises to wait at a stage at least, as the reference sender
+/// does; `None` where it says nothing.
 pub(crate) fn advised(stage: Stage) -> Option<Seconds> {
-    let minutes = match stage {
-        Stage::Greeting | Stage::Mail | Stage::Rcpt => 5,
-        Stage::Data => 2,
-        Stage::Content => 3,
-        Stage::Dot => 10,
-        _ => return None,
-    };
-    Some(Seconds(minutes * MINUTE))
+    let is_advised = matches!(
+        stage,
+        Stage::Greeting | Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Content | Stage::Dot
+    );
+    is_advised.then(|| Seconds(Timeouts::default().at(stage).as_secs()))
 }
 
 /// From the least to the most of several runs.
