@@ -171,12 +171,6 @@ impl SenderContext {
             .map(|index| &messages[*index])
     }
 
-    /// Moves the drill's clock forward to a moment, where time is real and nothing is under way. A
-    /// moment that has passed changes nothing.
-    pub fn leap_to(&self, moment: Moment) {
-        self.state.clock.leap_to(moment);
-    }
-
     /// What has happened so far.
     pub fn log(&self) -> &EventLog {
         &self.state.log

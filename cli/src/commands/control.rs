@@ -1,8 +1,8 @@
 //! `mxdrill conform control`: the judge of foreign senders, put to the test itself.
 //!
-//! The reference sender plays the suite as a mail server does, each drill in a private network of its own;
-//! what real time cannot carry it plays on the memory network. All that it says of itself is struck from the
-//! log: clean it has to pass, and each flaw has to be caught.
+//! The reference sender plays the suite as a mail server does, each drill in a private network of its own; drills that
+//! set the sender, or that real time cannot carry where there is no virtual time, it plays on the memory network. All
+//! that it says of itself is struck from the log: clean it has to pass, and each flaw has to be caught.
 
 use std::{
     io::{self, Write},

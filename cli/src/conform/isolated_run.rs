@@ -273,17 +273,16 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
     let (mut cell, run, passed) = runtime.block_on(async {
         host::raise(&host)?;
         let clock = (job.pace == Pace::Virtual).then(Clock::new).transpose()?;
-        let mut run = None;
-        let cell = match &job.player {
+        let (cell, run) = match &job.player {
             Player::Server { adapter, .. } => {
-                served(adapter, &job, &fit, &host, clock.as_ref(), &mut run).await?
+                served(adapter, &job, &fit, &host, clock.as_ref()).await?
             }
             Player::Reference { flaw } => {
                 let flaw = flaw.as_deref().and_then(Flaw::named);
                 let sender = flaw.map_or_else(Reference::default, Reference::with_flaw);
-                control(sender, job.seed, &fit, clock.as_ref()).await?
+                (control(sender, job.seed, &fit, clock.as_ref()).await?, None)
             }
-            Player::Nobody => slept(clock.as_ref()).await?,
+            Player::Nobody => (slept(clock.as_ref()).await?, None),
         };
         // Who is left has no clock any more.
         sandbox::end_all_others();
@@ -386,15 +385,14 @@ async fn conducted(
     run.unwrap_or_else(|_| Err(mxdrill::Error::BrokenOff(format!("{limit:?} of real time"))))
 }
 
-/// A mail server's drill; what it came to, for it to be judged.
+/// A mail server's drill, and what is to be judged of it, if it came to its end.
 async fn served(
     adapter: &Adapter,
     job: &RunRequest,
     fit: &Eligibility,
     host: &SendersHost,
     clock: Option<&Clock>,
-    came_to: &mut Option<Run>,
-) -> io::Result<RunRecord> {
+) -> io::Result<(RunRecord, Option<Run>)> {
     let limit = match job.from {
         ScenarioSource::Schedules => SCHEDULE_LIMIT,
         ScenarioSource::Mxdrill | ScenarioSource::User(_) => LIMIT,
@@ -425,24 +423,25 @@ async fn served(
         sampled: scenario.messages.len(),
         ..RunRecord::default()
     };
-    match run {
+    let run = match run {
         Ok(run) => {
             cell.too_busy = trouble.is_none() && run.too_slow.is_some();
             trouble = trouble.or(run.too_slow.map(|why| why.to_string()));
             cell.recording = written_down(scenario, &run)?;
-            *came_to = Some(run);
+            Some(run)
         }
         Err(error) => {
             trouble.get_or_insert(error.to_string());
+            None
         }
-    }
+    };
     cell.trouble = trouble;
     cell.set = fit.told.lines();
     cell.saw(&lab, fit)?;
     lab.stop().await;
     cell.syslog = syslog.text() + &scripts::tail(adapter.log.as_deref());
     cell.said = scripts::said();
-    Ok(cell)
+    Ok((cell, run))
 }
 
 impl RunRecord {
