@@ -32,6 +32,16 @@ impl Client {
         client
     }
 
+    /// One that is to send the content of a message.
+    async fn in_content(address: SocketAddr) -> Self {
+        let mut client = Self::connect(address).await;
+        client.say("EHLO c.test").await;
+        client.say("MAIL FROM:<a@c.test>").await;
+        client.say("RCPT TO:<x@example.test>").await;
+        client.say("DATA").await;
+        client
+    }
+
     async fn reply(&mut self) -> u16 {
         loop {
             let mut line = String::new();
@@ -209,11 +219,7 @@ async fn a_hang_survives_a_half_close() {
     lab.fail("mx1.example.test", Stage::Dot, "hang")
         .expect("a known host")
         .keep();
-    let mut client = Client::connect(mx1).await;
-    client.say("EHLO c.test").await;
-    client.say("MAIL FROM:<a@c.test>").await;
-    client.say("RCPT TO:<x@example.test>").await;
-    client.say("DATA").await;
+    let mut client = Client::in_content(mx1).await;
     client.send(b"hi\r\n.\r\nQUIT\r\n").await;
     client.0.shutdown().await.expect("half closed");
     let hung = |event: &mxdrill::event::Event| {
@@ -242,11 +248,7 @@ async fn a_hang_in_the_content_ends_when_the_client_lets_go() {
     lab.fail("mx1.example.test", Stage::Content, "hang")
         .expect("a known host")
         .keep();
-    let mut client = Client::connect(mx1).await;
-    client.say("EHLO c.test").await;
-    client.say("MAIL FROM:<a@c.test>").await;
-    client.say("RCPT TO:<x@example.test>").await;
-    client.say("DATA").await;
+    let mut client = Client::in_content(mx1).await;
     let content = vec![b'x'; 32 * 1024 * 1024];
     let sent = client.0.write_all(&content);
     let sent = tokio::time::timeout(Duration::from_millis(300), sent).await;
@@ -263,11 +265,7 @@ async fn a_delayed_reply_comes_after_a_half_close() {
     lab.fail("mx1.example.test", Stage::Dot, "delay 100ms")
         .expect("a known host")
         .keep();
-    let mut client = Client::connect(mx1).await;
-    client.say("EHLO c.test").await;
-    client.say("MAIL FROM:<a@c.test>").await;
-    client.say("RCPT TO:<x@example.test>").await;
-    client.say("DATA").await;
+    let mut client = Client::in_content(mx1).await;
     client.send(b"hi\r\n.\r\nQUIT\r\n").await;
     client.0.shutdown().await.expect("half closed");
     assert_eq!(client.reply().await, 250);
@@ -355,11 +353,7 @@ async fn every_form_of_a_mailbox_is_taken() {
 #[tokio::test]
 async fn nothing_but_crlf_dot_crlf_ends_a_message() {
     let (lab, mx1, _) = lab().await;
-    let mut client = Client::connect(mx1).await;
-    client.say("EHLO c.test").await;
-    client.say("MAIL FROM:<a@c.test>").await;
-    client.say("RCPT TO:<x@example.test>").await;
-    client.say("DATA").await;
+    let mut client = Client::in_content(mx1).await;
     let smuggled = b"a\n.\nb\n.\r\nc\r\n.\nd\r.\re\r\n.\r\r\nMAIL FROM:<evil@c.test>\r\n";
     client.send(smuggled).await;
     assert_eq!(client.say(".").await, 250);
