@@ -29,6 +29,7 @@ pub(crate) mod isolated_run;
 pub(crate) mod matrix;
 mod own_moments;
 pub(crate) mod packages;
+pub(crate) mod played_server;
 pub(crate) mod run_error;
 pub(crate) mod scenario_ref;
 pub(crate) mod schedules;

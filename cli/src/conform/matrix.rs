@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{isolated_run::RunRecord, scenario_ref};
+use super::{isolated_run::RunRecord, played_server::PlayedServer, scenario_ref};
 use mxdrill::{
     level::Level,
     scenario::{Scenario, Share},
@@ -100,15 +100,8 @@ impl fmt::Display for Grade {
 /// A mail server of the matrix, with all that somebody needs to play it again.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Column {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) home: String,
-    /// The version, in its own words.
-    pub(crate) version: String,
-    /// The packages that it was unpacked from, with their versions.
-    pub(crate) packages: Vec<String>,
-    /// What in its configuration decides about routing, a line each.
-    pub(crate) settings: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) server: PlayedServer,
     /// The script that wrote the configuration.
     pub(crate) configure: String,
     /// The features that it does not have, each with the reason.

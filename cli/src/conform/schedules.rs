@@ -29,6 +29,7 @@ use super::{
     driver::LONGEST,
     eligibility::Pace,
     isolated_run::{self, Player, RunRequest, ScenarioSource},
+    played_server::PlayedServer,
     suite::{Subject, system},
 };
 use crate::parallel;
@@ -62,15 +63,8 @@ pub(crate) struct Schedules {
 /// What one server does.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ServerSchedule {
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) home: String,
-    /// The version, in its own words.
-    pub(crate) version: String,
-    /// The packages that it was unpacked from, with their versions.
-    pub(crate) packages: Vec<String>,
-    /// What in its configuration decides, a line each.
-    pub(crate) settings: Vec<String>,
+    #[serde(flatten)]
+    pub(crate) server: PlayedServer,
     pub(crate) not_now: Measured<NotNowRun>,
     /// By stage, in the order of a session.
     pub(crate) hangs: Vec<(Stage, Measured<HangRun>)>,
@@ -131,13 +125,13 @@ impl Measurement {
         });
         let mut measured: Vec<ServerSchedule> = self.servers.iter().map(unmeasured).collect();
         for (index, (version, runs)) in done {
-            let server = &mut measured[index % servers];
-            if server.version.is_empty() {
-                server.version = version;
+            let schedule = &mut measured[index % servers];
+            if schedule.server.version.is_empty() {
+                schedule.server.version = version;
             }
             match runs {
-                Runs::NotNow(measured) => server.not_now = measured,
-                Runs::Hang(stage, measured) => server.hangs.push((stage, measured)),
+                Runs::NotNow(measured) => schedule.not_now = measured,
+                Runs::Hang(stage, measured) => schedule.hangs.push((stage, measured)),
             }
         }
         Schedules {
@@ -239,12 +233,7 @@ impl Measurement {
 /// A server of which nothing is known yet.
 fn unmeasured(server: &Subject) -> ServerSchedule {
     ServerSchedule {
-        id: server.id.clone(),
-        name: server.adapter.name.clone(),
-        home: server.adapter.home.clone(),
-        version: String::new(),
-        packages: server.tree.packages.clone(),
-        settings: server.adapter.settings.clone(),
+        server: server.played(String::new()),
         not_now: Measured {
             runs: Vec::new(),
             trouble: Some("it was not played".to_owned()),
@@ -257,14 +246,14 @@ impl Schedules {
     /// What was not measured: the server, the drill, and why.
     pub(crate) fn troubles(&self) -> Vec<(&str, ScheduleDrill, &str)> {
         let mut troubles = Vec::new();
-        for server in &self.servers {
-            let hangs = server.hangs.iter();
+        for schedule in &self.servers {
+            let hangs = schedule.hangs.iter();
             let all =
                 hangs.map(|(stage, measured)| (ScheduleDrill::Hang(*stage), &measured.trouble));
-            let all = all.chain([(ScheduleDrill::NotNow, &server.not_now.trouble)]);
+            let all = all.chain([(ScheduleDrill::NotNow, &schedule.not_now.trouble)]);
             for (drill, trouble) in all {
                 if let Some(trouble) = trouble {
-                    troubles.push((&*server.id, drill, &**trouble));
+                    troubles.push((&*schedule.server.id, drill, &**trouble));
                 }
             }
         }

@@ -25,6 +25,7 @@ use super::{
     isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
     matrix::{Column, Counted, Grade, Judged, Matrix, MatrixRow},
     packages::RootFs,
+    played_server::PlayedServer,
     run_error::RunError,
 };
 use crate::parallel;
@@ -60,6 +61,20 @@ pub(crate) struct Subject {
     pub(crate) id: String,
     pub(crate) adapter: Adapter,
     pub(crate) tree: RootFs,
+}
+
+impl Subject {
+    /// What results say of it, with the version that it printed.
+    pub(super) fn played(&self, version: String) -> PlayedServer {
+        PlayedServer {
+            id: self.id.clone(),
+            name: self.adapter.name.clone(),
+            home: self.adapter.home.clone(),
+            version,
+            packages: self.tree.packages.clone(),
+            settings: self.adapter.settings.clone(),
+        }
+    }
 }
 
 impl Suite {
@@ -247,12 +262,7 @@ impl Suite {
                 (!evidence.version.is_empty()).then(|| evidence.version.clone())
             });
             Column {
-                id: server.id.clone(),
-                name: server.adapter.name.clone(),
-                home: server.adapter.home.clone(),
-                version: version.unwrap_or_default(),
-                packages: server.tree.packages.clone(),
-                settings: server.adapter.settings.clone(),
+                server: server.played(version.unwrap_or_default()),
                 configure: server.adapter.configure.clone(),
                 cannot: server
                     .adapter

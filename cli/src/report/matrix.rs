@@ -10,7 +10,11 @@ mod text;
 
 use std::io::{self, Write};
 
-pub(crate) use self::{html::html, markdown::markdown, text::text};
+pub(crate) use self::{
+    html::html,
+    markdown::{markdown, server_settings},
+    text::text,
+};
 use crate::conform::matrix::{Counted, Judged, Matrix};
 use mxdrill::visible::visible;
 

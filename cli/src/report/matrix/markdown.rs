@@ -12,6 +12,7 @@ use super::{
 };
 use crate::conform::{
     matrix::{Grade, Judged, Matrix, MatrixRow, statements},
+    played_server::PlayedServer,
     run_error::Difference,
 };
 
@@ -20,7 +21,13 @@ pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> 
     let names: Vec<String> = matrix
         .columns
         .iter()
-        .map(|column| format!("[{}](#{})", escaped(&column.name), anchor(&column.id)))
+        .map(|column| {
+            format!(
+                "[{}](#{})",
+                escaped(&column.server.name),
+                anchor(&column.server.id)
+            )
+        })
         .collect();
     writeln!(out, "# How mail servers route by MX\n")?;
     writeln!(
@@ -45,7 +52,12 @@ fn summary(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::Resul
     }
     writeln!(out, "\n| --- | --- |{}", " --- |".repeat(Grade::ALL.len()))?;
     for (index, column) in matrix.columns.iter().enumerate() {
-        write!(out, "| {} | {} |", names[index], escaped(&column.version))?;
+        write!(
+            out,
+            "| {} | {} |",
+            names[index],
+            escaped(&column.server.version)
+        )?;
         for (_, count) in matrix.tally(index).iter().rev() {
             write!(out, " {count} |")?;
         }
@@ -126,7 +138,12 @@ fn departures(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
             )?;
             for (cell, column) in row.cells.iter().zip(&matrix.columns) {
                 if cell.grade == grade {
-                    writeln!(out, "  - {}{}", escaped(&column.name), because(cell, grade))?;
+                    writeln!(
+                        out,
+                        "  - {}{}",
+                        escaped(&column.server.name),
+                        because(cell, grade)
+                    )?;
                 }
             }
         }
@@ -172,22 +189,28 @@ fn because(cell: &Judged, grade: Grade) -> String {
     }
 }
 
+/// A server under a heading of its own: its version, where that came from, and the settings that decide.
+pub(crate) fn server_settings(server: &PlayedServer, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "### {}\n\n[{}]({}) {}, from {}.\n",
+        escaped(&server.id),
+        escaped(&server.name),
+        address(&server.home),
+        escaped(&server.version),
+        escaped(&server.packages.join(", "))
+    )?;
+    for setting in &server.settings {
+        writeln!(out, "- {}", escaped(setting))?;
+    }
+    Ok(())
+}
+
 /// For each server, what somebody needs to set it up the same way.
 fn set_up(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "## How each was set up\n")?;
     for column in &matrix.columns {
-        writeln!(out, "### {}\n", escaped(&column.id))?;
-        writeln!(
-            out,
-            "[{}]({}) {}, from {}.\n",
-            escaped(&column.name),
-            address(&column.home),
-            escaped(&column.version),
-            escaped(&column.packages.join(", "))
-        )?;
-        for setting in &column.settings {
-            writeln!(out, "- {}", escaped(setting))?;
-        }
+        server_settings(&column.server, out)?;
         for (feature, reason) in &column.cannot {
             writeln!(
                 out,
@@ -249,12 +272,14 @@ mod tests {
             mxdrill: "0".to_owned(),
             system: text(),
             columns: vec![Column {
-                id: text(),
-                name: text(),
-                home: text(),
-                version: text(),
-                packages: vec![text()],
-                settings: vec![text()],
+                server: PlayedServer {
+                    id: text(),
+                    name: text(),
+                    home: text(),
+                    version: text(),
+                    packages: vec![text()],
+                    settings: vec![text()],
+                },
                 configure: "true".to_owned(),
                 cannot: vec![(text(), text())],
             }],

@@ -34,7 +34,7 @@ pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{}", table::coloured_line(&columns, " ", cells))
     };
     let heads = matrix.columns.iter();
-    let heads = heads.map(|column| (column.id.clone(), Style::new()));
+    let heads = heads.map(|column| (column.server.id.clone(), Style::new()));
     line(String::new(), heads.collect())?;
     let mut groups: BTreeMap<&str, Vec<&MatrixRow>> = BTreeMap::new();
     for row in &matrix.rows {
@@ -73,8 +73,8 @@ pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
         writeln!(
             out,
             "{} {}: {}",
-            column.name,
-            column.version,
+            column.server.name,
+            column.server.version,
             counted.join(", ")
         )?;
     }
@@ -97,7 +97,7 @@ fn details(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
             writeln!(
                 out,
                 "\n{style}{} {}{style:#} {}: {} ({}, {})",
-                column.id,
+                column.server.id,
                 cell.grade,
                 row.name(),
                 row.summary,

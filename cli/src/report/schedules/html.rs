@@ -44,7 +44,7 @@ pub(crate) fn html(schedules: &Schedules, out: &mut impl Write) -> io::Result<()
     writeln!(out, "<h2>Trying again</h2>")?;
     picture(schedules, out)?;
     let names = schedules.servers.iter();
-    let names: Vec<&String> = names.map(|server| &server.name).collect();
+    let names: Vec<&String> = names.map(|server| &server.server.name).collect();
     write!(
         out,
         "<div class=\"wide\"><table><tr><th></th><th>version</th>"
@@ -56,8 +56,8 @@ pub(crate) fn html(schedules: &Schedules, out: &mut impl Write) -> io::Result<()
         write!(
             out,
             "<tr><th>{}</th><td>{}</td>",
-            Plain(&server.name),
-            Plain(&server.version)
+            Plain(&server.server.name),
+            Plain(&server.server.version)
         )?;
         row(out, "td", NotNow::of(server).cells())?;
     }
@@ -112,11 +112,11 @@ fn settings(schedules: &Schedules, out: &mut impl Write) -> io::Result<()> {
         writeln!(
             out,
             "<details><summary>{} {}</summary><p class=\"soft\">{}</p><ul>",
-            Plain(&server.name),
-            Plain(&server.version),
-            Plain(server.packages.join(", "))
+            Plain(&server.server.name),
+            Plain(&server.server.version),
+            Plain(server.server.packages.join(", "))
         )?;
-        for setting in &server.settings {
+        for setting in &server.server.settings {
             writeln!(out, "<li>{}</li>", Plain(setting))?;
         }
         writeln!(out, "</ul></details>")?;
@@ -174,7 +174,7 @@ fn picture(schedules: &Schedules, out: &mut impl Write) -> io::Result<()> {
             "<text class=\"who\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
             LEFT - 12.0,
             y + 5.0,
-            Plain(&server.name)
+            Plain(&server.server.name)
         )?;
         if let Some(run) = server.not_now.runs.first() {
             line(run, y, out)?;
@@ -231,7 +231,10 @@ fn place(at: Seconds) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conform::schedules::{Measured, ServerSchedule};
+    use crate::conform::{
+        played_server::PlayedServer,
+        schedules::{Measured, ServerSchedule},
+    };
 
     #[test]
     fn times_stand_in_order_within_the_axis() {
@@ -251,12 +254,14 @@ mod tests {
             ending: Ending::Returned(Seconds(432_000)),
         };
         let server = ServerSchedule {
-            id: hostile(),
-            name: hostile(),
-            home: hostile(),
-            version: hostile(),
-            packages: vec![hostile()],
-            settings: vec![hostile()],
+            server: PlayedServer {
+                id: hostile(),
+                name: hostile(),
+                home: hostile(),
+                version: hostile(),
+                packages: vec![hostile()],
+                settings: vec![hostile()],
+            },
             not_now: Measured {
                 runs: vec![run],
                 trouble: Some(hostile()),

@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use super::{NotNow, Wait, advice, explained, explanations};
 use crate::{
     conform::schedules::Schedules,
-    report::matrix::plain::{address, anchor, escaped},
+    report::matrix::{
+        plain::{anchor, escaped},
+        server_settings,
+    },
 };
 use mxdrill::fault::Stage;
 
@@ -25,7 +28,13 @@ pub(crate) fn markdown(schedules: &Schedules, out: &mut impl Write) -> io::Resul
     let names: Vec<String> = schedules
         .servers
         .iter()
-        .map(|server| format!("[{}](#{})", escaped(&server.name), anchor(&server.id)))
+        .map(|server| {
+            format!(
+                "[{}](#{})",
+                escaped(&server.server.name),
+                anchor(&server.server.id)
+            )
+        })
         .collect();
     trying_again(schedules, &names, out)?;
     waiting(schedules, &names, out)?;
@@ -54,7 +63,7 @@ fn trying_again(schedules: &Schedules, names: &[String], out: &mut impl Write) -
     writeln!(out, "| *RFC 5321* | | {} |", NotNow::ADVICE.join(" | "))?;
     for (server, name) in schedules.servers.iter().zip(names) {
         let cells = NotNow::of(server).cells().map(|cell| escaped(&cell));
-        let version = escaped(&server.version);
+        let version = escaped(&server.server.version);
         writeln!(out, "| {name} | {version} | {} |", cells.join(" | "))?;
     }
     writeln!(out)
@@ -94,18 +103,7 @@ fn settings(schedules: &Schedules, out: &mut impl Write) -> io::Result<()> {
         "## The settings that decided\n\nThe whole configurations are in [conformance.md](conformance.md#how-each-was-set-up).\n"
     )?;
     for server in &schedules.servers {
-        writeln!(out, "### {}\n", escaped(&server.id))?;
-        writeln!(
-            out,
-            "[{}]({}) {}, from {}.\n",
-            escaped(&server.name),
-            address(&server.home),
-            escaped(&server.version),
-            escaped(&server.packages.join(", "))
-        )?;
-        for setting in &server.settings {
-            writeln!(out, "- {}", escaped(setting))?;
-        }
+        server_settings(&server.server, out)?;
         writeln!(out)?;
     }
     Ok(())
@@ -114,9 +112,12 @@ fn settings(schedules: &Schedules, out: &mut impl Write) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conform::schedules::{
-        Measured, ServerSchedule,
-        reading::{Ending, HangRun, NotNowRun, Seconds, Then},
+    use crate::conform::{
+        played_server::PlayedServer,
+        schedules::{
+            Measured, ServerSchedule,
+            reading::{Ending, HangRun, NotNowRun, Seconds, Then},
+        },
     };
 
     fn server(id: &str) -> ServerSchedule {
@@ -142,12 +143,14 @@ mod tests {
             trouble: None,
         };
         ServerSchedule {
-            id: id.to_owned(),
-            name: "A | <b>server".to_owned(),
-            home: "https://example.test/".to_owned(),
-            version: "1.0".to_owned(),
-            packages: vec!["package 1.0-1".to_owned()],
-            settings: vec!["all as it comes".to_owned()],
+            server: PlayedServer {
+                id: id.to_owned(),
+                name: "A | <b>server".to_owned(),
+                home: "https://example.test/".to_owned(),
+                version: "1.0".to_owned(),
+                packages: vec!["package 1.0-1".to_owned()],
+                settings: vec!["all as it comes".to_owned()],
+            },
             not_now: Measured {
                 runs: vec![run(0), run(30)],
                 trouble: None,

@@ -31,8 +31,8 @@ fn of_server(server: &ServerSchedule, out: &mut impl Write) -> io::Result<()> {
     writeln!(
         out,
         "{} {}",
-        visible(&server.name),
-        visible(&server.version)
+        visible(&server.server.name),
+        visible(&server.server.version)
     )?;
     let heads = NotNow::HEADS.map(str::to_owned);
     let columns = [Column::fitting(Align::Left, &heads)];
