@@ -6,8 +6,8 @@
 
 use std::{
     io,
-    pin::Pin,
-    task::{Context, Poll},
+    pin::{Pin, pin},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -122,6 +122,18 @@ impl Connection {
             self.room = (self.room * 2).min(*ROOM.end());
         }
         Ok(read)
+    }
+
+    /// Whether the peer has sent more than what was consumed, as far as that has come. Waits for nothing.
+    pub(crate) fn has_sent_more(&mut self) -> bool {
+        if self.buffered().is_empty() {
+            self.buffer.reserve(self.room);
+            let mut context = Context::from_waker(Waker::noop());
+            let mut read = pin!(self.wire.read_buf(&mut self.buffer));
+            // An end or an error is found again by the next read.
+            drop(read.as_mut().poll(&mut context));
+        }
+        !self.buffered().is_empty()
     }
 
     /// Reads one line, ended by LF or CRLF. A longer one than [`MAX_LINE`] is read to its end and

@@ -8,7 +8,10 @@ mod json;
 mod log;
 mod text;
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use hickory_proto::rr::{Record, RecordType};
 use serde::{Deserialize, Serialize};
@@ -18,6 +21,7 @@ pub use self::{
     log::{Batch, EventLog},
 };
 use crate::{
+    extension::Extension,
     fault::{QueryEffect, Stage, Transport},
     mail::MessageId,
     name::Domain,
@@ -99,9 +103,29 @@ pub enum EventKind {
         /// The mailbox of MAIL and RCPT, the name of EHLO.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         argument: Option<String>,
+        /// What else there is to say of the command and of its reply.
+        #[serde(flatten)]
+        more: Particulars,
         /// What was sent back.
         #[serde(flatten)]
         answer: ReplyEvent,
+    },
+    /// A receiver answered a command that belongs to no stage, such as RSET or NOOP, or what is no command.
+    Command {
+        /// The session.
+        session: SessionId,
+        /// Its first word, in upper case, at most forty octets of it; `?` if that is no word.
+        verb: String,
+        /// The code of the reply.
+        code: u16,
+        /// Whether the client had sent more before it could have the reply.
+        #[serde(default, skip_serializing_if = "is_false")]
+        ahead: bool,
+    },
+    /// After the 220 to STARTTLS a client sent what is no TLS handshake.
+    Plaintext {
+        /// The session.
+        session: SessionId,
     },
     /// TLS was established: the handshake after STARTTLS has succeeded.
     Secured {
@@ -145,6 +169,11 @@ pub enum EventKind {
         octet: BareOctet,
         /// In a command or in the content.
         place: SessionPart,
+    },
+    /// A client sent an octet over 127 in the content of a message; logged once for each message.
+    EightBit {
+        /// The session.
+        session: SessionId,
     },
     /// A session ended.
     End {
@@ -253,6 +282,34 @@ pub struct AttemptHint {
     /// Which pass over the candidates, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pass: Option<u32>,
+}
+
+/// What there is to say of a command and its reply where stage and argument do not say it all.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Particulars {
+    /// The command, where it is not the usual one of the stage: HELO, BDAT.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verb: Option<Arc<str>>,
+    /// The parameters of MAIL or RCPT, as the client wrote them: `SIZE=1000`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<String>,
+    /// Whether there was a source route before the mailbox of MAIL or RCPT (RFC 5321 appendix C), which
+    /// `argument` does not have.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub source_route: bool,
+    /// The extensions that were offered: the lines of a positive reply to EHLO after the first. `None` for
+    /// all other replies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<Arc<[Extension]>>,
+    /// Whether the client had sent more before it could have the reply.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ahead: bool,
+}
+
+// serde asks with a reference.
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a receiver sent back.

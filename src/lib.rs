@@ -105,6 +105,7 @@ pub mod diagnostic;
 pub mod drill;
 pub mod error;
 pub mod event;
+mod extension;
 pub mod fault;
 pub mod lab;
 pub mod level;
@@ -139,6 +140,7 @@ pub mod zone;
 pub use self::{
     diagnostic::Invalid,
     error::Error,
+    extension::Extension,
     fault::{Effect, Fault, Stage},
     lab::{Lab, NetworkKind},
     scenario::Scenario,

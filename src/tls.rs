@@ -18,13 +18,13 @@ use hickory_proto::rr::rdata::TLSA;
 
 #[cfg(not(feature = "tls"))]
 pub(crate) use self::absent::{
-    CertificateAuthority, Credentials, Secured, accept, below, connect, server_name,
+    CertificateAuthority, Credentials, Secured, accept, below, connect, is_no_tls, server_name,
 };
 #[cfg(feature = "tls")]
 pub(crate) use self::{
     ca::{CertificateAuthority, Credentials},
     client::connect,
-    server::{accept, below, server_name},
+    server::{accept, below, is_no_tls, server_name},
 };
 use crate::name::Domain;
 

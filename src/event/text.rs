@@ -102,16 +102,37 @@ impl EventKind {
                 session,
                 stage,
                 argument,
+                more,
                 answer,
             } => {
                 let argument = argument
                     .as_ref()
                     .map_or(String::new(), |argument| format!(" {argument}"));
+                let parameters = more.parameters.iter();
+                let parameters: String = parameters.map(|one| format!(" {one}")).collect();
+                let verb = more.verb.as_deref();
+                let verb = verb.map_or(String::new(), |verb| format!(" ({verb})"));
                 let answer = match answer {
                     ReplyEvent::Reply { code, reply } => format!("{code} {reply}"),
                     ReplyEvent::Failed { effect } => format!("{effect:?}").to_lowercase(),
                 };
-                format!("session {} {stage}{argument}: {answer}", session.0)
+                format!(
+                    "session {} {stage}{verb}{argument}{parameters}: {answer}",
+                    session.0
+                )
+            }
+            EventKind::Command {
+                session,
+                verb,
+                code,
+                ..
+            } => format!("session {} {verb}: {code}", session.0),
+            EventKind::Plaintext { session } => format!(
+                "session {} sent something other than a TLS handshake",
+                session.0
+            ),
+            EventKind::EightBit { session } => {
+                format!("session {} sent octets over 127 in the content", session.0)
             }
             EventKind::Secured { session, .. } => {
                 format!("session {} goes on inside TLS", session.0)

@@ -25,15 +25,18 @@ mod command;
 mod content;
 mod dots;
 mod envelope;
+mod offer;
 mod starttls;
 
 use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 
+pub(crate) use self::offer::Offer;
 use self::{command::SmtpCommand, envelope::ReceivedEnvelope};
 use super::{LabState, upstream::Upstream};
 use crate::{
     connection::{Connection, Line, LineEnd},
-    event::{BareOctet, EventKind, SessionEnd, SessionId, SessionPart},
+    event::{BareOctet, EventKind, Particulars, SessionEnd, SessionId, SessionPart},
+    extension::Extension,
     fault::Stage,
     name::Domain,
     reply::{Reply, ReplyClass},
@@ -57,6 +60,8 @@ pub(crate) struct Receiver {
     pub(crate) names: Vec<Domain>,
     /// The largest message that it accepts, in octets.
     pub(crate) max_size: usize,
+    /// The extensions that it offers.
+    pub(crate) offer: Offer,
     /// The certificate and key with which it offers STARTTLS; `None`: it does not.
     pub(crate) credentials: Option<Credentials>,
     /// `host:port` of the server that stands behind it; `None`: it answers itself.
@@ -91,8 +96,14 @@ pub(crate) struct Session {
     /// The command being served, with its CRLF, for the server behind. Empty: it is not to hear of
     /// it.
     command: Vec<u8>,
+    /// Its first word, for the log.
+    verb: String,
     /// Whether EHLO or HELO was accepted, and not undone by STARTTLS.
     greeted: bool,
+    /// The extensions that the last reply to EHLO offered; none after HELO.
+    offered: Arc<[Extension]>,
+    /// What the log is to have of the command being served beside its argument.
+    more: Particulars,
     /// After a negative greeting only QUIT is served (RFC 5321 section 3.1).
     refusing: bool,
     /// The transaction under way: from a MAIL that was accepted to the end of the data, RSET or
@@ -119,7 +130,10 @@ pub(crate) async fn serve(
         connection,
         upstream: None,
         command: Vec::new(),
+        verb: String::new(),
         greeted: false,
+        offered: Arc::default(),
+        more: Particulars::default(),
         refusing: false,
         envelope: None,
         errors: 0,
@@ -230,6 +244,7 @@ impl Session {
 
     /// Serves one command.
     async fn command(&mut self, mut line: Vec<u8>) -> io::Result<Step> {
+        SmtpCommand::verb_of(&line, &mut self.verb);
         let command = SmtpCommand::read(&line);
         line.extend_from_slice(b"\r\n");
         self.command = line;
@@ -252,6 +267,7 @@ impl Session {
             SmtpCommand::Mail(from, with) => self.mail(&from, &with).await,
             SmtpCommand::Rcpt(to, with) => self.rcpt(&to, &with).await,
             SmtpCommand::Data => self.data().await,
+            SmtpCommand::Bdat(octets, last) => self.bdat(octets, last).await,
             SmtpCommand::Quit => self.quit().await,
             SmtpCommand::Rset => {
                 self.envelope = None;
@@ -307,27 +323,30 @@ impl Session {
     }
 
     /// EHLO or HELO. The list of extensions is what the receiver honours: a sender may use all of
-    /// it. A positive reply clears the transaction (RFC 5321 section 4.1.4).
+    /// it, and nothing else. A positive reply clears the transaction (RFC 5321 section 4.1.4).
     async fn hello(&mut self, name: &str, extended: bool) -> io::Result<Step> {
-        let mut lines = vec![self.receiver.greeting_name()];
-        if extended {
-            let size = format!("SIZE {}", self.receiver.max_size);
-            lines.extend(["PIPELINING", &size, "8BITMIME", "SMTPUTF8"].map(str::to_owned));
-            if self.offers_starttls() {
-                lines.push("STARTTLS".to_owned());
-            }
-            if self.offers_requiretls() {
-                lines.push("REQUIRETLS".to_owned());
-            }
-            lines.push("ENHANCEDSTATUSCODES".to_owned());
-        }
-        let reply = Reply::new(250, lines.join("\n"));
+        let reply = if extended {
+            let starttls = self.offers_starttls();
+            let offer = &self.receiver.offer;
+            let list = Arc::clone(offer.list(self.connection.is_tls(), starttls));
+            let reply = Reply::new(250, self.receiver.hello(&list));
+            self.more.extensions = Some(list);
+            reply
+        } else {
+            self.more.verb = Some("HELO".into());
+            Reply::new(250, self.receiver.greeting_name())
+        };
         let (step, sent) = self.answer(Stage::Helo, Some(name), None, reply).await?;
         if is_positive(sent.as_ref()) {
             self.greeted = true;
             self.envelope = None;
         }
         Ok(step)
+    }
+
+    /// Whether the client was offered an extension.
+    fn offers(&self, keyword: &str) -> bool {
+        self.offered.iter().any(|one| one.is(keyword))
     }
 
     /// QUIT; the receiver closes after its reply (RFC 5321 section 4.1.1.10).

@@ -12,12 +12,13 @@ use hickory_proto::rr::{RData, Record, RecordType};
 use super::{
     mta_sts_server::MtaStsServer,
     network::NetworkKind,
-    receiver::{self, Receiver},
+    receiver::{self, Offer, Receiver},
 };
 use crate::{
+    extension::Extension,
     fault::Host,
     name::Domain,
-    scenario::{Engine, ReceiverSettings, World, policy_host as policy_host_name},
+    scenario::{Certificate, Engine, ReceiverSettings, World, policy_host as policy_host_name},
     tls::{self, CertificateAuthority},
     zone::{History, Zone},
 };
@@ -133,16 +134,38 @@ fn receiver_at(
         Some(Engine::MailinEmbedded) => Some(mailin_embedded()?),
         Some(Engine::Upstream(address)) => Some(address.clone()),
     };
+    let credentials = certificate.and_then(|kind| Some(authority?.issue(kind, &names)));
+    let extensions = rows
+        .iter()
+        .find_map(|settings| settings.extensions.as_deref());
+    let in_tls = rows
+        .iter()
+        .find_map(|settings| settings.extensions_in_tls.as_deref());
+    let announced = extensions.and_then(size_of);
+    let max_size = rows.iter().find_map(|settings| settings.size);
+    let max_size = max_size.or(announced).unwrap_or(receiver::MAX_SIZE);
+    // Only what the receiver takes itself goes on as the client asks.
+    let requiretls = upstream.is_none().then_some(credentials.as_ref()).flatten();
     Ok(Receiver {
         address,
-        max_size: rows
-            .iter()
-            .find_map(|settings| settings.size)
-            .unwrap_or(receiver::MAX_SIZE),
-        credentials: certificate.and_then(|kind| Some(authority?.issue(kind, &names))),
+        offer: Offer::new(
+            extensions,
+            in_tls,
+            max_size,
+            credentials.is_some(),
+            requiretls.is_some_and(|own| own.kind == Certificate::Valid),
+        ),
+        max_size,
+        credentials,
         upstream,
         names,
     })
+}
+
+/// The limit that a list of extensions announces with SIZE; 0 announces none (RFC 1870 section 4).
+fn size_of(extensions: &[Extension]) -> Option<usize> {
+    let size = extensions.iter().find(|one| one.is("SIZE"))?;
+    size.parameters.parse().ok().filter(|size| *size > 0)
 }
 
 /// The web servers of the scenario's MTA-STS policies, by address. Domains whose policy hosts share

@@ -67,6 +67,9 @@ impl Sessions {
             EventKind::Submitted { .. }
             | EventKind::Query { .. }
             | EventKind::BareOctet { .. }
+            | EventKind::Command { .. }
+            | EventKind::Plaintext { .. }
+            | EventKind::EightBit { .. }
             | EventKind::Stray { .. }
             | EventKind::Fetched { .. }
             | EventKind::Report { .. }

@@ -242,10 +242,8 @@ fn engine_of_all(table: &Table<'_, '_>, zones: &History) -> Vec<ReceiverSettings
         .filter(|(_, names)| !own(names));
     let row = |(address, _)| ReceiverSettings {
         host: Some(Host::Address(address)),
-        certificate: None,
-        tlsa: Vec::new(),
-        size: None,
         engine: Some(engine.clone()),
+        ..ReceiverSettings::default()
     };
     addresses.map(row).collect()
 }

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use crate::{
+    extension::Extension,
     fault::{Host, Stage},
     mta_sts::Policy,
     name::{Domain, SENDER_DOMAIN},
@@ -229,6 +230,11 @@ pub struct ReceiverSettings {
     pub size: Option<usize>,
     /// What answers there; `None`: as another row says, or the lab's own receiver.
     pub engine: Option<Engine>,
+    /// The extensions that it offers, in the order of its reply to EHLO; `None`: as another row says, or the
+    /// usual ones. STARTTLS comes with a certificate, whether it is listed or not.
+    pub extensions: Option<Vec<Extension>>,
+    /// Those that it offers inside TLS; `None`: as another row says, or `extensions` without STARTTLS.
+    pub extensions_in_tls: Option<Vec<Extension>>,
 }
 
 impl From<&SenderSettings> for Identity {

@@ -226,6 +226,15 @@ fn receiver(settings: &ReceiverSettings) -> Keys {
         row.put("tlsa", array(records));
     }
     row.put_some("size", settings.size.map(|size| size.to_string()));
+    for (key, extensions) in [
+        ("extensions", &settings.extensions),
+        ("extensions_in_tls", &settings.extensions_in_tls),
+    ] {
+        let written = extensions
+            .as_ref()
+            .map(|list| array(list.iter().map(string)));
+        row.put_some(key, written);
+    }
     match &settings.engine {
         Some(Engine::Lab) => row.put("engine", string("lab")),
         Some(Engine::MailinEmbedded) => row.put("engine", string("mailin-embedded")),

@@ -61,6 +61,10 @@ pub(crate) async fn connect(
     Err(io::Error::new(io::ErrorKind::Unsupported, super::ABSENT))
 }
 
+pub(crate) fn is_no_tls(_: &io::Error) -> bool {
+    false
+}
+
 pub(crate) fn server_name(secured: &Secured) -> Option<String> {
     match *secured {}
 }

@@ -4,7 +4,10 @@
 use std::{io, sync::Arc};
 
 use tokio::io::AsyncWriteExt;
-use tokio_rustls::{LazyConfigAcceptor, rustls::server::Acceptor};
+use tokio_rustls::{
+    LazyConfigAcceptor,
+    rustls::{self, InvalidMessage, server::Acceptor},
+};
 
 use super::{Credentials, Secured};
 use crate::stream::Stream;
@@ -27,6 +30,17 @@ pub(crate) async fn accept(credentials: &Credentials, stream: Stream) -> io::Res
     };
     let config = Arc::clone(config);
     Ok(started.into_stream(config).await?.into())
+}
+
+/// Whether a handshake failed because what came is no TLS at all.
+pub(crate) fn is_no_tls(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    matches!(
+        inner,
+        Some(rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType
+        ))
+    )
 }
 
 /// The name that the client said it wants.

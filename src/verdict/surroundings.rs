@@ -171,6 +171,7 @@ fn applies(
                 stage: at,
                 argument,
                 answer,
+                ..
             },
         ) => {
             let is_there = sessions

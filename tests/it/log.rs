@@ -363,6 +363,7 @@ impl Log<'_> {
             session: SessionId(self.sessions),
             stage,
             argument: argument.map(str::to_owned),
+            more: Default::default(),
             answer: ReplyEvent::Reply {
                 code,
                 reply: String::new(),
@@ -401,6 +402,7 @@ impl Log<'_> {
             session: SessionId(self.sessions),
             stage,
             argument: argument.map(str::to_owned),
+            more: Default::default(),
             answer,
         });
         true

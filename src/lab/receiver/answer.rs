@@ -6,13 +6,14 @@
 //!
 //! What is logged is what was sent: the reply, or how the session failed instead.
 
-use std::{fmt::Write, io, time::Duration};
+use std::{fmt::Write, io, sync::Arc, time::Duration};
 
-use super::{Session, Step, command::SmtpCommand};
+use super::{Session, Step, command::SmtpCommand, offer::listed};
 use crate::{
-    event::{EventKind, Misbehaviour, ReplyEvent, SessionEnd},
+    event::{EventKind, Misbehaviour, Particulars, ReplyEvent, SessionEnd},
+    extension::Extension,
     fault::{Effect, Stage},
-    reply::Reply,
+    reply::{Reply, ReplyClass},
 };
 
 /// Octets of further commands kept while an answer is delayed. A client that pipelines more is no
@@ -31,6 +32,7 @@ impl Session {
     /// A reply outside the stages, which no fault touches and no log needs.
     pub(super) async fn say(&mut self, reply: Reply) -> io::Result<Step> {
         let reply = self.usual(None, reply).await;
+        self.record_command(reply.code);
         self.say_plainly(&reply).await
     }
 
@@ -38,11 +40,12 @@ impl Session {
     /// and RCPT may be answered so (RFC 2920 section 3.2).
     pub(super) async fn say_grouped(&mut self, reply: Reply) -> io::Result<Step> {
         let reply = self.usual(None, reply).await;
+        self.record_command(reply.code);
         self.connection.queue(&wire_form(&reply));
         Ok(Step::Go)
     }
 
-    /// Sends a reply and nothing else: no log, no fault.
+    /// Sends a reply and nothing else.
     async fn say_plainly(&mut self, reply: &Reply) -> io::Result<Step> {
         self.connection.send(&wire_form(reply)).await?;
         Ok(Step::Go)
@@ -74,7 +77,10 @@ impl Session {
         let reply = self.usual(None, reply).await;
         match stage {
             Some(stage) => self.send_reply(stage, None, &reply).await,
-            None => self.say_plainly(&reply).await,
+            None => {
+                self.record_command(reply.code);
+                self.say_plainly(&reply).await
+            }
         }
     }
 
@@ -164,10 +170,18 @@ impl Session {
         reply: &Reply,
     ) -> io::Result<Step> {
         let last = reply.text.lines().last().unwrap_or_default().to_owned();
+        let mut more = self.particulars();
+        if stage == Stage::Helo {
+            more.extensions = self.accepted_offer(more.extensions, reply);
+            if reply.class() == ReplyClass::Positive {
+                self.offered = more.extensions.clone().unwrap_or_default();
+            }
+        }
         self.state.record(EventKind::Reply {
             session: self.id,
             stage,
             argument: argument.map(str::to_owned),
+            more,
             answer: ReplyEvent::Reply {
                 code: reply.code,
                 reply: last,
@@ -243,17 +257,55 @@ impl Session {
         }
     }
 
+    /// What the log is to have of the command being answered, which begins anew with the next one.
+    fn particulars(&mut self) -> Particulars {
+        Particulars {
+            ahead: self.connection.has_sent_more(),
+            ..std::mem::take(&mut self.more)
+        }
+    }
+
+    /// What a client was offered by the reply to EHLO, where that was positive: what was to be offered, unless
+    /// a fault or the server behind answered.
+    fn accepted_offer(
+        &self,
+        own: Option<Arc<[Extension]>>,
+        reply: &Reply,
+    ) -> Option<Arc<[Extension]>> {
+        let own = own.filter(|_| reply.class() == ReplyClass::Positive)?;
+        if reply.text == self.receiver.hello(&own) {
+            Some(own)
+        } else {
+            Some(listed(&reply.text))
+        }
+    }
+
+    /// Logs a command that belongs to no stage.
+    fn record_command(&mut self, code: u16) {
+        self.state.record(EventKind::Command {
+            session: self.id,
+            verb: self.verb.clone(),
+            code,
+            ahead: self.connection.has_sent_more(),
+        });
+    }
+
     /// Logs that the session failed at a stage instead of being answered.
     pub(super) fn record_failure(
-        &self,
+        &mut self,
         stage: Stage,
         argument: Option<&str>,
         effect: Misbehaviour,
     ) {
+        let more = Particulars {
+            extensions: None,
+            ..self.particulars()
+        };
         self.state.record(EventKind::Reply {
             session: self.id,
             stage,
             argument: argument.map(str::to_owned),
+            more,
             answer: ReplyEvent::Failed { effect },
         });
     }

@@ -8,6 +8,8 @@
 //! wrong (section 4.2.2). The syntax is held to the letter where clients of mail servers are known
 //! to go wrong, such as a missing pair of angle brackets; only white space is taken more leniently.
 
+use std::fmt;
+
 use crate::{fault::Stage, mail::mailbox::Path, reply::Reply};
 
 /// A command, its arguments read.
@@ -21,6 +23,8 @@ pub(super) enum SmtpCommand {
     Mail(Path, Vec<Parameter>),
     Rcpt(Path, Vec<Parameter>),
     Data,
+    /// The octets of a chunk, and whether it is the last (RFC 3030 section 2).
+    Bdat(usize, bool),
     Rset,
     Noop,
     Vrfy,
@@ -41,10 +45,20 @@ pub(super) struct Parameter {
     pub(super) value: Option<String>,
 }
 
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.keyword)?;
+        match &self.value {
+            Some(value) => write!(f, "={value}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Commands that exist and are not offered (RFC 5321 section 4.2.4: 502 for those, 500 for what is
 /// unknown).
-const OTHERS: [&str; 13] = [
-    "ATRN", "AUTH", "BDAT", "BURL", "ETRN", "EXPN", "LHLO", "SAML", "SEND", "SOML", "TURN", "VERB",
+const OTHERS: [&str; 12] = [
+    "ATRN", "AUTH", "BURL", "ETRN", "EXPN", "LHLO", "SAML", "SEND", "SOML", "TURN", "VERB",
     "XCLIENT",
 ];
 
@@ -66,6 +80,7 @@ impl SmtpCommand {
             "MAIL" => mail(rest),
             "RCPT" => rcpt(rest),
             "DATA" => alone(&argument, "DATA", Self::Data),
+            "BDAT" => bdat(&argument),
             "RSET" => alone(&argument, "RSET", Self::Rset),
             "QUIT" => alone(&argument, "QUIT", Self::Quit),
             "STARTTLS" => alone(&argument, "STARTTLS", Self::StartTls),
@@ -74,6 +89,24 @@ impl SmtpCommand {
             "VRFY" => name(&argument, "VRFY string").map(|_| Self::Vrfy),
             other if OTHERS.contains(&other) => Ok(Self::Other(verb)),
             _ => Err(Reply::new(500, "5.5.2 unknown command")),
+        }
+    }
+
+    /// The first word of a line in upper case, as far as a log has room for it; `?` if that is no word.
+    pub(super) fn verb_of(line: &[u8], verb: &mut String) {
+        verb.clear();
+        let word = line
+            .split(|octet| *octet == b' ')
+            .next()
+            .unwrap_or_default();
+        let word = &word[..word.len().min(MAX_VERB)];
+        if !word.is_empty() && word.iter().all(u8::is_ascii_graphic) {
+            verb.extend(
+                word.iter()
+                    .map(|octet| char::from(octet.to_ascii_uppercase())),
+            );
+        } else {
+            verb.push('?');
         }
     }
 
@@ -90,6 +123,9 @@ impl SmtpCommand {
     }
 }
 
+/// Octets of a command's first word that a log has.
+const MAX_VERB: usize = 40;
+
 /// The reply to a command with wrong arguments, which says what was expected.
 fn syntax(expected: &str) -> Reply {
     Reply::new(501, format!("5.5.4 expected {expected}"))
@@ -101,6 +137,20 @@ fn alone(argument: &str, verb: &str, command: SmtpCommand) -> Result<SmtpCommand
         Ok(command)
     } else {
         Err(syntax(&format!("{verb} and nothing after it")))
+    }
+}
+
+/// BDAT: how many octets follow, and `LAST` behind the last chunk (RFC 3030 section 2).
+fn bdat(argument: &str) -> Result<SmtpCommand, Reply> {
+    let (size, rest) = argument.split_once(' ').unwrap_or((argument, ""));
+    let last = match rest.trim() {
+        "" => Some(false),
+        word => word.eq_ignore_ascii_case("LAST").then_some(true),
+    };
+    let plain = !size.is_empty() && size.bytes().all(|octet| octet.is_ascii_digit());
+    match (size.parse(), last) {
+        (Ok(size), Some(last)) if plain => Ok(SmtpCommand::Bdat(size, last)),
+        _ => Err(syntax("BDAT octets [LAST]")),
     }
 }
 

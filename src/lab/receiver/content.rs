@@ -15,7 +15,7 @@ use std::{io, sync::Arc};
 use super::{IDLE, ReceivedEnvelope, Session, Step, dots::Dots, lost_upstream};
 use crate::{
     connection::on_the_wire,
-    event::{BareOctet, Misbehaviour, SessionEnd, SessionPart},
+    event::{BareOctet, EventKind, Misbehaviour, SessionEnd, SessionPart},
     fault::{Effect, Stage},
     lab::{
         mailbox::{Content, ReceivedMessage},
@@ -33,8 +33,15 @@ impl Session {
         if !ready {
             self.command.clear();
         }
+        let by_chunks = self
+            .envelope
+            .as_ref()
+            .is_some_and(|one| one.chunks.is_some());
+        let ready = ready && !by_chunks;
         let reply = if ready {
             Reply::new(354, "go ahead")
+        } else if by_chunks {
+            Reply::new(503, "5.5.1 the content comes by BDAT")
         } else {
             Reply::new(503, "5.5.1 no valid recipient")
         };
@@ -61,13 +68,10 @@ impl Session {
                 return Ok(Step::Ended(ended));
             }
         }
-        let mut content = Content::new(
-            Arc::clone(&self.state.spool),
-            self.state.keeps(&self.receiver),
-        );
+        let mut content = self.new_content();
         let mut dots = Dots::new();
         let mut chunk = Vec::new();
-        let mut begun = false;
+        let (mut begun, mut eight_bit) = (false, false);
         loop {
             if self.connection.buffered().is_empty() {
                 let filled = self.state.clock.within(IDLE, self.connection.fill());
@@ -95,6 +99,7 @@ impl Session {
                     let what = format!("a message could not be kept in a temporary file: {error}");
                     self.state.own_fault(what);
                 })?;
+            self.look_for_eight_bit(&chunk, &mut eight_bit);
             chunk.clear();
             // Noted once for each session, whichever message it was in.
             for (seen, octet) in [(dots.bare_cr, BareOctet::Cr), (dots.bare_lf, BareOctet::Lf)] {
@@ -106,6 +111,82 @@ impl Session {
                 return self.end_of_data(content).await;
             }
         }
+    }
+
+    /// Tells of octets over 127, once for each message.
+    fn look_for_eight_bit(&self, octets: &[u8], seen: &mut bool) {
+        if !*seen && !octets.is_ascii() {
+            *seen = true;
+            self.state.record(EventKind::EightBit { session: self.id });
+        }
+    }
+
+    /// A content of which nothing has come.
+    fn new_content(&self) -> Content {
+        let keeps = self.state.keeps(&self.receiver);
+        Content::new(Arc::clone(&self.state.spool), keeps)
+    }
+
+    /// BDAT (RFC 3030 section 2): a chunk of the content, and its end if it is the last.
+    ///
+    /// The octets are read whatever the answer is: the client sends them without waiting. A chunk that is not
+    /// the last is answered at the stage `data`, as DATA is, and the last one at `dot`.
+    pub(super) async fn bdat(&mut self, octets: usize, last: bool) -> io::Result<Step> {
+        let offered = self.offers("CHUNKING");
+        let ready = offered && self.envelope.as_ref().is_some_and(|one| !one.to.is_empty());
+        let chunks = self.envelope.as_mut().and_then(|one| one.chunks.take());
+        let mut content = chunks.unwrap_or_else(|| self.new_content());
+        let mut left = if offered { octets } else { 0 };
+        let mut eight_bit = false;
+        while left > 0 {
+            if self.connection.buffered().is_empty() {
+                let filled = self.state.clock.within(IDLE, self.connection.fill());
+                match filled.await {
+                    None => return self.idle().await.map(Step::Ended),
+                    Some(Ok(1..)) => continue,
+                    Some(_) => return Ok(Step::Ended(SessionEnd::ClientClosed)),
+                }
+            }
+            let buffered = self.connection.buffered();
+            let piece = buffered[..buffered.len().min(left)].to_vec();
+            self.connection.consume(piece.len());
+            left -= piece.len();
+            if ready {
+                content
+                    .append(&piece, self.receiver.max_size)
+                    .inspect_err(|error| {
+                        let what =
+                            format!("a message could not be kept in a temporary file: {error}");
+                        self.state.own_fault(what);
+                    })?;
+                self.look_for_eight_bit(&piece, &mut eight_bit);
+            }
+        }
+        if !offered {
+            return self
+                .complain(Reply::new(502, "5.5.1 BDAT is not offered"))
+                .await;
+        }
+        self.more.verb = Some("BDAT".into());
+        if !ready {
+            let reply = Reply::new(503, "5.5.1 no valid recipient");
+            return self.say_at(Stage::Data, reply).await;
+        }
+        if last {
+            return self.end_of_data(content).await;
+        }
+        let taken = Reply::new(250, format!("2.0.0 {octets} octets taken"));
+        let (step, sent) = self.answer(Stage::Data, None, None, taken).await?;
+        match &mut self.envelope {
+            // After an error the transaction is over but for RSET (RFC 3030 section 2).
+            Some(envelope) if sent.is_none_or(|reply| reply.class() != ReplyClass::Positive) => {
+                envelope.to.clear();
+                envelope.chunks = Some(content);
+            }
+            Some(envelope) => envelope.chunks = Some(content),
+            None => {}
+        }
+        Ok(step)
     }
 
     /// Answers the end of the data.
@@ -179,7 +260,7 @@ impl Session {
 
     /// Accepts a message: into the log and the mailbox.
     pub(super) fn take(&mut self, envelope: ReceivedEnvelope, content: Content) {
-        let ReceivedEnvelope { from, to } = envelope;
+        let ReceivedEnvelope { from, to, .. } = envelope;
         let captured = ReceivedMessage {
             at: self.state.clock.now(),
             session: self.id,

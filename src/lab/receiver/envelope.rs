@@ -9,7 +9,7 @@
 use std::io;
 
 use super::{Session, Step, command::Parameter, is_positive};
-use crate::{fault::Stage, mail::mailbox::Path, reply::Reply};
+use crate::{extension, fault::Stage, lab::mailbox::Content, mail::mailbox::Path, reply::Reply};
 
 /// Recipients of one transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least. More get 452,
 /// which is transient (section 4.5.3.1.10).
@@ -22,6 +22,8 @@ pub(super) struct ReceivedEnvelope {
     pub(super) from: String,
     /// The recipients accepted so far, in order.
     pub(super) to: Vec<String>,
+    /// What of the content has come by BDAT (RFC 3030); `None` before the first.
+    pub(super) chunks: Option<Content>,
 }
 
 impl Session {
@@ -38,6 +40,7 @@ impl Session {
                 .find_map(|parameter| self.refusal_of_mail(parameter))
         };
         let refused = refusal.is_some();
+        self.note_particulars(with);
         if refused {
             // Not for the server behind: what it is told is what is in order here.
             self.command.clear();
@@ -46,32 +49,59 @@ impl Session {
         let reply = refusal.unwrap_or_else(|| Reply::new(250, "2.1.0 sender ok"));
         let (step, sent) = self.answer(Stage::Mail, Some(&from), None, reply).await?;
         if !refused && is_positive(sent.as_ref()) {
-            let to = Vec::new();
-            self.envelope = Some(ReceivedEnvelope { from, to });
+            self.envelope = Some(ReceivedEnvelope {
+                from,
+                ..ReceivedEnvelope::default()
+            });
         }
         Ok(step)
     }
 
     /// The reply to a parameter of MAIL that is not accepted; `None` if it is. 555 is for
-    /// parameters that are not known, 501 for values that are malformed (RFC 5321 section
+    /// parameters that are not known or were not offered, 501 for values that are malformed (RFC 5321 section
     /// 4.1.1.11).
     fn refusal_of_mail(&self, parameter: &Parameter) -> Option<Reply> {
         let keyword = &*parameter.keyword;
-        match (keyword, parameter.value.as_deref()) {
-            ("SIZE", Some(value)) => self.refusal_of_size(value),
-            ("BODY", Some(value)) if is_one_of(value, &["7BIT", "8BITMIME"]) => None,
-            // Without CHUNKING there is no such body (RFC 3030 section 3).
-            ("BODY", Some(value)) if is_one_of(value, &["BINARYMIME"]) => {
-                Some(Reply::new(555, "5.6.1 BINARYMIME is not offered"))
-            }
-            ("SMTPUTF8", None) => None,
-            ("REQUIRETLS", None) if self.offers_requiretls() => None,
-            ("REQUIRETLS", None) => Some(Reply::new(555, "5.7.30 REQUIRETLS is not offered")),
-            ("SIZE" | "BODY" | "SMTPUTF8" | "REQUIRETLS", _) => {
-                Some(Reply::new(501, format!("5.5.4 bad value of {keyword}")))
-            }
-            _ => Some(not_offered(keyword)),
+        let value = parameter.value.as_deref();
+        if matches!(keyword, "NOTIFY" | "ORCPT") || !self.offers_parameter(parameter) {
+            return Some(not_offered(keyword));
         }
+        let valid = match (keyword, value) {
+            ("SIZE", Some(value)) => return self.refusal_of_size(value),
+            ("BODY", Some(value)) => is_one_of(value, &["7BIT", "8BITMIME", "BINARYMIME"]),
+            ("SMTPUTF8" | "REQUIRETLS", None) => true,
+            ("RET", Some(value)) => is_one_of(value, &["FULL", "HDRS"]),
+            ("ENVID", Some(value)) => value.len() <= 100 && is_xtext(value),
+            ("MT-PRIORITY", Some(value)) => value
+                .parse::<i8>()
+                .is_ok_and(|level| (-9..=9).contains(&level)),
+            ("BY", Some(value)) => is_deliver_by(value),
+            _ => false,
+        };
+        (!valid).then(|| bad_value(keyword))
+    }
+
+    /// The reply to a parameter of RCPT that is not accepted; `None` if it is (RFC 3461 section 4).
+    fn refusal_of_rcpt(&self, parameter: &Parameter) -> Option<Reply> {
+        let keyword = &*parameter.keyword;
+        if !matches!(keyword, "NOTIFY" | "ORCPT") || !self.offers_parameter(parameter) {
+            return Some(not_offered(keyword));
+        }
+        let valid = match (keyword, parameter.value.as_deref()) {
+            ("NOTIFY", Some(value)) => is_notify(value),
+            ("ORCPT", Some(value)) => {
+                let (kind, address) = value.split_once(';').unwrap_or(("", ""));
+                value.len() <= 500 && !kind.is_empty() && !address.is_empty() && is_xtext(address)
+            }
+            _ => false,
+        };
+        (!valid).then(|| bad_value(keyword))
+    }
+
+    /// Whether the extension of a parameter was offered.
+    fn offers_parameter(&self, parameter: &Parameter) -> bool {
+        let of = extension::of_parameter(&parameter.keyword, parameter.value.as_deref());
+        of.is_some_and(|extension| self.offers(extension))
     }
 
     /// RFC 1870 section 3: up to twenty digits. More than any machine counts is a mistake of the client's.
@@ -97,11 +127,12 @@ impl Session {
                 Some(Reply::new(452, "4.5.3 too many recipients"))
             }
             Some(_) => with
-                .first()
-                .map(|parameter| not_offered(&parameter.keyword)),
+                .iter()
+                .find_map(|parameter| self.refusal_of_rcpt(parameter)),
         };
         let to = to.to_string();
         let refused = refusal.is_some();
+        self.note_particulars(with);
         if refused {
             // Not for the server behind: what it is told is what is in order here.
             self.command.clear();
@@ -119,6 +150,13 @@ impl Session {
         }
         Ok(step)
     }
+
+    /// What the log is to have beside the mailbox.
+    fn note_particulars(&mut self, with: &[Parameter]) {
+        let path = self.command.iter().skip_while(|octet| **octet != b'<');
+        self.more.source_route = path.skip(1).copied().next() == Some(b'@');
+        self.more.parameters = with.iter().map(ToString::to_string).collect();
+    }
 }
 
 /// Words are compared without case.
@@ -131,4 +169,40 @@ fn is_one_of(value: &str, words: &[&str]) -> bool {
 fn not_offered(keyword: &str) -> Reply {
     let shown: String = keyword.chars().take(40).collect();
     Reply::new(555, format!("5.5.4 parameter {shown} is not offered"))
+}
+
+fn bad_value(keyword: &str) -> Reply {
+    Reply::new(501, format!("5.5.4 bad value of {keyword}"))
+}
+
+/// `NEVER`, or some of the others, each once (RFC 3461 section 4.1).
+fn is_notify(value: &str) -> bool {
+    let words: Vec<String> = value.split(',').map(str::to_ascii_uppercase).collect();
+    let known = |word: &String| matches!(&**word, "SUCCESS" | "FAILURE" | "DELAY");
+    words == ["NEVER"]
+        || words.iter().all(known) && (1..words.len()).all(|n| !words[..n].contains(&words[n]))
+}
+
+/// Printable ASCII, `+` and `=` as `+` and two digits of upper-case hexadecimal (RFC 3461 section 4).
+fn is_xtext(value: &str) -> bool {
+    let is_digit = |octet: &u8| octet.is_ascii_digit() || (b'A'..=b'F').contains(octet);
+    let mut octets = value.bytes();
+    while let Some(octet) = octets.next() {
+        let valid = match octet {
+            b'+' => (0..2).all(|_| octets.next().is_some_and(|octet| is_digit(&octet))),
+            octet => octet.is_ascii_graphic() && octet != b'=',
+        };
+        if !valid {
+            return false;
+        }
+    }
+    true
+}
+
+/// Seconds, perhaps negative, and a mode (RFC 2852 section 4): `120;R`, `-5;NT`.
+fn is_deliver_by(value: &str) -> bool {
+    let (seconds, mode) = value.split_once(';').unwrap_or((value, ""));
+    let digits = seconds.strip_prefix(['-', '+']).unwrap_or(seconds);
+    let is_time = (1..=9).contains(&digits.len()) && digits.bytes().all(|o| o.is_ascii_digit());
+    is_time && is_one_of(mode, &["R", "N", "RT", "NT"])
 }

@@ -4,14 +4,13 @@
 //! delay it, or break the handshake after the
 //! 220. Which certificate a receiver has, and whether it is a good one, the scenario says.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use super::{IDLE, Session, Step};
 use crate::{
     event::{EventKind, Misbehaviour, SessionEnd},
     fault::{Effect, Stage},
     reply::Reply,
-    scenario::Certificate,
     tls::{self, Credentials},
 };
 
@@ -28,14 +27,6 @@ impl Session {
             self.strike(Stage::Starttls, None);
         }
         !hidden
-    }
-
-    /// REQUIRETLS is announced inside TLS only (RFC 8689 section 2), by receivers in good order.
-    pub(super) fn offers_requiretls(&self) -> bool {
-        let valid = |credentials: &Credentials| credentials.kind == Certificate::Valid;
-        self.receiver.upstream.is_none()
-            && self.connection.is_tls()
-            && self.receiver.credentials.as_ref().is_some_and(valid)
     }
 
     /// STARTTLS: the reply that a fault gives, or 220 and the handshake.
@@ -97,6 +88,9 @@ impl Session {
         });
         let secured = self.state.clock.within(IDLE, handshake).await;
         if !matches!(secured, Some(Ok(()))) {
+            if matches!(&secured, Some(Err(error)) if tls::is_no_tls(error)) {
+                self.state.record(EventKind::Plaintext { session: self.id });
+            }
             self.record_failure(Stage::Starttls, None, Misbehaviour::Handshake);
             return Ok(Step::Ended(SessionEnd::ClientClosed));
         }
@@ -105,6 +99,7 @@ impl Session {
             sni,
         });
         self.greeted = false;
+        self.offered = Arc::default();
         self.envelope = None;
         self.restart_upstream().await;
         Ok(Step::Go)

@@ -87,6 +87,7 @@ fn reply(session: u64, stage: Stage, argument: &str, code: u16) -> Event {
             session: SessionId(session),
             stage,
             argument: Some(argument.to_owned()),
+            more: crate::event::Particulars::default(),
             answer: ReplyEvent::Reply {
                 code,
                 reply: String::new(),

@@ -5,14 +5,23 @@ use super::{
     words::{HostNames, domain, moment, word},
 };
 use crate::scenario::{Certificate, Engine, PolicyRow, ReceiverSettings, TlsaParameters};
-use crate::{mta_sts::Policy, time::Moment};
+use crate::{extension::Extension, mta_sts::Policy, time::Moment};
 
 /// Octets that a SIZE limit may have: 1 GiB.
 const MAX_SIZE: u64 = 1 << 30;
 
 /// Reads the rows about receivers.
 pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<ReceiverSettings> {
-    const KEYS: [&str; 6] = ["host", "certificate", "tlsa", "size", "engine", "upstream"];
+    const KEYS: [&str; 8] = [
+        "host",
+        "certificate",
+        "tlsa",
+        "size",
+        "extensions",
+        "extensions_in_tls",
+        "engine",
+        "upstream",
+    ];
     let rows = table.array("receivers").into_iter();
     rows.filter_map(|value| Table::of_value(table.doc(), value, "a receiver", &KEYS))
         .map(|row| receiver(&row, names))
@@ -40,7 +49,15 @@ fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
             .number("size", MAX_SIZE)
             .and_then(|size| size.try_into().ok()),
         engine: upstream.or(engine),
+        extensions: extensions(row, "extensions"),
+        extensions_in_tls: extensions(row, "extensions_in_tls"),
     }
+}
+
+/// Reads a list of extensions. An empty one is a receiver that offers none.
+fn extensions(row: &Table<'_, '_>, key: &str) -> Option<Vec<Extension>> {
+    row.get(key)?;
+    Some(row.parsed_array(key, str::parse::<Extension>))
 }
 
 /// Reads the rows about MTA-STS policies. A malformed policy is no mistake: a drill may want one.

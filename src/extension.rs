@@ -1,0 +1,169 @@
+//! Extensions of SMTP as a reply to EHLO lists them (RFC 5321 section 2.2), and what of a command belongs
+//! to which.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+use crate::diagnostic::{Invalid, not_allowed};
+
+/// The keywords that receivers know and serve.
+const KNOWN: [&str; 13] = [
+    "PIPELINING",
+    "SIZE",
+    "8BITMIME",
+    "SMTPUTF8",
+    "STARTTLS",
+    "REQUIRETLS",
+    "ENHANCEDSTATUSCODES",
+    "CHUNKING",
+    "BINARYMIME",
+    "DSN",
+    "LIMITS",
+    "MT-PRIORITY",
+    "DELIVERBY",
+];
+
+/// A line of the reply to EHLO: a keyword, as the server writes it, and its parameters.
+///
+/// ```
+/// use mxdrill::Extension;
+///
+/// let size: Extension = "Size 1000".parse()?;
+/// assert!(size.is("SIZE") && size.parameters == "1000");
+/// # Ok::<(), mxdrill::Invalid>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// The keyword, in the case in which it was written.
+    pub keyword: String,
+    /// What follows it, such as the number of SIZE; empty if nothing does.
+    pub parameters: String,
+}
+
+impl Extension {
+    /// One without parameters.
+    pub(crate) fn plain(keyword: &str) -> Self {
+        Self {
+            keyword: keyword.to_owned(),
+            parameters: String::new(),
+        }
+    }
+
+    /// Whether it has a keyword, which is compared without case (RFC 5321 section 4.1.1.1).
+    pub fn is(&self, keyword: &str) -> bool {
+        self.keyword.eq_ignore_ascii_case(keyword)
+    }
+
+    /// The line of a reply, whatever its keyword is; `None` if it is none.
+    pub(crate) fn of_line(line: &str) -> Option<Self> {
+        let (keyword, parameters) = line.split_once(' ').unwrap_or((line, ""));
+        let is_first = |c: char| c.is_ascii_alphanumeric();
+        let is_one = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        let valid = keyword.starts_with(is_first) && keyword.chars().all(is_one);
+        valid.then(|| Self {
+            keyword: keyword.to_owned(),
+            parameters: parameters.trim().to_owned(),
+        })
+    }
+}
+
+impl FromStr for Extension {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        Ok(Self::read(text)?)
+    }
+}
+
+impl Extension {
+    /// One that a receiver can offer: it serves it, or its name says that it means nothing (RFC 5321 section
+    /// 2.2.2 leaves names in X to private use; firewalls mask others so).
+    fn read(text: &str) -> Result<Self, String> {
+        let is_line = text.len() <= 500 && !text.contains(|c: char| c.is_control());
+        let read = Self::of_line(text).filter(|_| is_line);
+        let read = read.ok_or_else(|| {
+            format!(
+                "found {text:?}, expected a line of the reply to EHLO, such as \"SIZE 1000000\""
+            )
+        })?;
+        let is_private = read.keyword.starts_with(['X', 'x']);
+        if !is_private && !KNOWN.iter().any(|known| read.is(known)) {
+            let keyword = read.keyword.to_ascii_uppercase();
+            return Err(not_allowed(&keyword, "an extension", &KNOWN));
+        }
+        Ok(read)
+    }
+}
+
+impl fmt::Display for Extension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.keyword)?;
+        match &*self.parameters {
+            "" => Ok(()),
+            parameters => write!(f, " {parameters}"),
+        }
+    }
+}
+
+impl Serialize for Extension {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+// A log has what was offered, which a server behind a receiver may have chosen.
+impl<'de> Deserialize<'de> for Extension {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::of_line(&text).ok_or_else(|| D::Error::custom("no line of a reply to EHLO"))
+    }
+}
+
+/// The extension that a parameter of MAIL or RCPT belongs to; `None` for one that is not known. The value is
+/// that of BODY, which several extensions share.
+pub(crate) fn of_parameter(keyword: &str, value: Option<&str>) -> Option<&'static str> {
+    let is_binary = value.is_some_and(|value| value.eq_ignore_ascii_case("BINARYMIME"));
+    Some(match &*keyword.to_ascii_uppercase() {
+        "SIZE" => "SIZE",
+        "BODY" if is_binary => "BINARYMIME",
+        "BODY" => "8BITMIME",
+        "SMTPUTF8" => "SMTPUTF8",
+        "REQUIRETLS" => "REQUIRETLS",
+        "RET" | "ENVID" | "NOTIFY" | "ORCPT" => "DSN",
+        "MT-PRIORITY" => "MT-PRIORITY",
+        "BY" => "DELIVERBY",
+        "AUTH" => "AUTH",
+        _ => return None,
+    })
+}
+
+/// The extension that a command belongs to; `None` for those that every server has, and for unknown ones.
+pub(crate) fn of_command(verb: &str) -> Option<&'static str> {
+    Some(match verb {
+        "STARTTLS" => "STARTTLS",
+        "BDAT" => "CHUNKING",
+        "AUTH" => "AUTH",
+        "ETRN" => "ETRN",
+        "BURL" => "BURL",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_receivers_serve_can_be_offered_and_what_means_nothing() {
+        for text in ["SIZE 1000", "StartTls", "XXXXXXXA", "LIMITS RCPTMAX=50"] {
+            let read: Extension = text.parse().expect(text);
+            assert_eq!(read.to_string(), text);
+        }
+        for text in ["", "SIZE\r\n", "-A", "BURL imap", "PIPELINNING"] {
+            assert!(text.parse::<Extension>().is_err(), "{text:?}");
+        }
+        let hint = "PIPELINNING".parse::<Extension>().expect_err("a slip");
+        assert!(hint.to_string().contains("did you mean \"PIPELINING\""));
+    }
+}

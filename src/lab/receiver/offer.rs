@@ -1,0 +1,97 @@
+//! What a receiver offers in its reply to EHLO (RFC 5321 section 4.1.1.1), outside TLS and inside.
+
+use std::sync::Arc;
+
+use super::Receiver;
+use crate::extension::Extension;
+
+/// The lists of a receiver, made once.
+#[derive(Debug, Clone)]
+pub(crate) struct Offer {
+    /// Outside TLS.
+    plain: Arc<[Extension]>,
+    /// Outside TLS, while a fault hides STARTTLS.
+    without_starttls: Arc<[Extension]>,
+    /// Inside TLS.
+    in_tls: Arc<[Extension]>,
+}
+
+impl Offer {
+    /// As the rows of a scenario say: what is not there is as usual, which is all that the lab serves but for
+    /// what senders would behave otherwise with. STARTTLS comes with a certificate.
+    pub(crate) fn new(
+        plain: Option<&[Extension]>,
+        in_tls: Option<&[Extension]>,
+        max_size: usize,
+        starttls: bool,
+        requiretls: bool,
+    ) -> Self {
+        let usual = |is_tls: bool| {
+            let size = Extension {
+                keyword: "SIZE".to_owned(),
+                parameters: max_size.to_string(),
+            };
+            let mut usual: Vec<Extension> = ["PIPELINING", "8BITMIME", "SMTPUTF8"]
+                .map(Extension::plain)
+                .into();
+            usual.insert(1, size);
+            // REQUIRETLS is for receivers in good order, and inside TLS only (RFC 8689 section 2).
+            usual.extend((is_tls && requiretls).then(|| Extension::plain("REQUIRETLS")));
+            usual.push(Extension::plain("ENHANCEDSTATUSCODES"));
+            usual
+        };
+        let is_starttls = |one: &Extension| one.is("STARTTLS");
+        let mut outside = plain.map_or_else(|| usual(false), <[Extension]>::to_vec);
+        let inside = match (in_tls, plain) {
+            (Some(list), _) => list.to_vec(),
+            (None, Some(list)) => {
+                let rest = list.iter().filter(|one| !is_starttls(one));
+                rest.cloned().collect()
+            }
+            (None, None) => usual(true),
+        };
+        if !starttls {
+            outside.retain(|one| !is_starttls(one));
+        } else if !outside.iter().any(is_starttls) {
+            // Before the last line, which says how replies look.
+            let place = match plain {
+                None => outside.len() - 1,
+                Some(_) => outside.len(),
+            };
+            outside.insert(place, Extension::plain("STARTTLS"));
+        }
+        let rest = outside.iter().filter(|one| !is_starttls(one)).cloned();
+        Self {
+            without_starttls: rest.collect(),
+            plain: outside.into(),
+            in_tls: inside.into(),
+        }
+    }
+
+    /// The list for a session.
+    pub(super) fn list(&self, is_tls: bool, starttls: bool) -> &Arc<[Extension]> {
+        match (is_tls, starttls) {
+            (true, _) => &self.in_tls,
+            (false, true) => &self.plain,
+            (false, false) => &self.without_starttls,
+        }
+    }
+}
+
+impl Receiver {
+    /// The reply to EHLO with a list: its name, then a line for each extension.
+    pub(super) fn hello(&self, extensions: &[Extension]) -> String {
+        let mut text = self.greeting_name();
+        for extension in extensions {
+            text.push('\n');
+            text.push_str(&extension.to_string());
+        }
+        text
+    }
+}
+
+/// The extensions that a reply to EHLO lists.
+pub(super) fn listed(text: &str) -> Arc<[Extension]> {
+    let lines = text.lines().skip(1);
+    lines.filter_map(Extension::of_line).collect()
+}
