@@ -72,7 +72,7 @@ pub(crate) struct Passed {
     pub(crate) held: u64,
     /// Calls that were answered.
     pub(crate) calls: u64,
-    /// Whether time ran by itself for a while, because something computed for long.
+    /// Whether time ran by itself for a while, because something computed for long and not only to pass it.
     pub(crate) ran_along: bool,
     /// What is not exact about it, and what was refused.
     notes: Vec<String>,

@@ -31,7 +31,7 @@ use std::{
 
 use super::{
     connections::Connections,
-    threads::{Seen, Thread, Threads, state},
+    threads::{Seen, Thread, Threads, state, ticks},
 };
 
 /// What is looked at to find out.
@@ -138,6 +138,14 @@ impl Quiet {
             }
         }
         Duration::from_nanos(self.worked.values().sum())
+    }
+
+    /// For how many ticks all threads ran by themselves, and for how many the kernel did what they asked for.
+    pub(super) fn ticks(&mut self) -> (u64, u64) {
+        let ticks = self.threads.all().filter_map(|(id, _)| ticks(id));
+        ticks.fold((0, 0), |(own, kernel), (more, asked)| {
+            (own + more, kernel + asked)
+        })
     }
 
     /// Whether a connection has octets that it has not sent although it may, or had when this was asked last: if they

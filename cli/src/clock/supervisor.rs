@@ -9,7 +9,7 @@
 //!    leaps to the next moment that anybody waits for: a call, an alarm, or the lab.
 //!
 //! Time stands still otherwise. Where something computes for long, it runs as fast as the system's, so that a
-//! program that waits by computing comes to an end.
+//! program that waits by computing comes to an end; and faster, where it does nothing but ask the kernel.
 
 use std::{
     collections::BTreeSet,
@@ -46,6 +46,10 @@ use mxdrill::lab::SharedTime;
 /// How long something may compute before time runs with it: so long by the processor's count, that is, and not
 /// because others have the machine.
 const BUSY: Duration = Duration::from_secs(2);
+/// How much faster than the system's time runs where what computes does nothing but ask the kernel the same again and
+/// again: it waits for a moment, and has nothing else to do. dma reads on from a connection that has ended until its
+/// alarm rings.
+const ASKING: u32 = 100;
 /// How often the processor's count is asked for.
 const COUNTED: Duration = Duration::from_millis(50);
 /// How long nothing may be quiet before time runs, whatever was computed.
@@ -90,16 +94,19 @@ pub(super) struct Supervisor {
     pub(super) round: Duration,
     /// When last every call that is held was looked at.
     looked: Instant,
-    /// Since when time runs, and where it was then.
-    running: Option<(Instant, Duration)>,
+    /// Since when time runs, where it was then, and how many times faster than the system's it is.
+    running: Option<(Instant, Duration, u32)>,
     /// When it was last looked what was computed, and how much that was to begin with.
-    busy: Option<(Instant, Duration)>,
+    busy: Option<(Instant, Duration, Ticks)>,
     pub(super) passed: Passed,
     /// What is not exact, or was refused; each thing once.
     pub(super) said: BTreeSet<String>,
     /// Why it cannot go on.
     pub(super) failed: Option<io::Error>,
 }
+
+/// What threads did by themselves, and what the kernel did for them.
+type Ticks = (u64, u64);
 
 /// What a round was told.
 struct Came {
@@ -431,9 +438,11 @@ impl Supervisor {
             return Ok(());
         }
         if self.running.is_none() {
-            let (looked, begun) = self
-                .busy
-                .get_or_insert_with(|| (Instant::now(), self.quiet.computed()));
+            let (looked, begun, ticks) = self.busy.get_or_insert_with(|| {
+                let computed = self.quiet.computed();
+                (Instant::now(), computed, self.quiet.ticks())
+            });
+            let before = *ticks;
             if looked.elapsed() < COUNTED && since < STUCK {
                 return Ok(());
             }
@@ -442,16 +451,34 @@ impl Supervisor {
             if computed < BUSY && since < STUCK {
                 return Ok(());
             }
+            let speed = speed(before, self.quiet.ticks());
+            self.running = Some((Instant::now(), self.before + self.time.now(), speed));
         }
-        let (from, at) = *self
-            .running
-            .get_or_insert_with(|| (Instant::now(), self.before + self.time.now()));
-        self.passed.ran_along = true;
-        let to = at + from.elapsed();
-        let note = "something computed for more than two seconds: time ran with it, and moments are not exact";
+        let Some((from, at, speed)) = self.running else {
+            return Ok(());
+        };
+        // Whoever only asks again and again has nothing to be late with.
+        self.passed.ran_along |= speed == 1;
+        let to = at + from.elapsed() * speed;
+        let note = match speed {
+            1 => {
+                "something computed for more than two seconds: time ran with it, and moments are not exact"
+            }
+            _ => {
+                "something asked the kernel again and again for more than two seconds: time ran fast, and moments are not exact"
+            }
+        };
         self.said.insert(note.to_owned());
         self.leap_to(to)
     }
+}
+
+/// How much faster than the system's time may run, by what was done up to then and after: mostly by the kernel, it was
+/// asked the same again and again.
+fn speed((own, kernel): Ticks, (own_now, kernel_now): Ticks) -> u32 {
+    let own = own_now.saturating_sub(own);
+    let kernel = kernel_now.saturating_sub(kernel);
+    if kernel > own * 2 { ASKING } else { 1 }
 }
 
 /// A duration in nanoseconds; nobody waits for longer than there are.

@@ -259,6 +259,17 @@ pub(super) fn state(thread: i32) -> Option<(u8, u32)> {
     Some((state, threads))
 }
 
+/// For how many ticks of the kernel a thread ran by itself, and for how many the kernel did what it asked for.
+pub(super) fn ticks(thread: i32) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(format!("/proc/{thread}/task/{thread}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    let mut fields = rest
+        .split(' ')
+        .skip(11)
+        .map_while(|field| field.parse().ok());
+    Some((fields.next()?, fields.next()?))
+}
+
 /// The entries of a folder that are numbers.
 pub(super) fn numbers(folder: fs::ReadDir) -> impl Iterator<Item = i32> {
     let names = folder.flatten().map(|one| one.file_name());
