@@ -23,7 +23,7 @@ pub use self::{
 use crate::{
     extension::Extension,
     fault::{QueryEffect, Stage, Transport},
-    mail::MessageId,
+    mail::{BodyDigest, MessageId},
     name::Domain,
     outcome::Outcome,
     reply::Status,
@@ -157,6 +157,9 @@ pub enum EventKind {
         to: Vec<String>,
         /// Octets of content, header included, without the dots that were doubled for the transfer.
         octets: usize,
+        /// What tells its body from another one; `None` in logs that do not have it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<BodyDigest>,
         /// Whether it came through TLS.
         tls: bool,
     },

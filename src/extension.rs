@@ -1,5 +1,5 @@
-//! Extensions of SMTP as a reply to EHLO lists them (RFC 5321 section 2.2), and what of a command belongs
-//! to which.
+//! Extensions of SMTP as a reply to EHLO lists them (RFC 5321 section 2.2), and which parameter of a command
+//! belongs to which.
 
 use std::{fmt, str::FromStr};
 
@@ -33,7 +33,7 @@ const KNOWN: [&str; 13] = [
 /// assert!(size.is("SIZE") && size.parameters == "1000");
 /// # Ok::<(), mxdrill::Invalid>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Extension {
     /// The keyword, in the case in which it was written.
     pub keyword: String,
@@ -134,18 +134,6 @@ pub(crate) fn of_parameter(keyword: &str, value: Option<&str>) -> Option<&'stati
         "MT-PRIORITY" => "MT-PRIORITY",
         "BY" => "DELIVERBY",
         "AUTH" => "AUTH",
-        _ => return None,
-    })
-}
-
-/// The extension that a command belongs to; `None` for those that every server has, and for unknown ones.
-pub(crate) fn of_command(verb: &str) -> Option<&'static str> {
-    Some(match verb {
-        "STARTTLS" => "STARTTLS",
-        "BDAT" => "CHUNKING",
-        "AUTH" => "AUTH",
-        "ETRN" => "ETRN",
-        "BURL" => "BURL",
         _ => return None,
     })
 }

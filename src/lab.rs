@@ -57,10 +57,10 @@ pub use self::by_hand::Failing;
 pub use self::clock::SharedTime;
 pub use self::mailbox::{Content, ReceivedMessage};
 pub use self::network::NetworkKind;
-pub(crate) use self::{mailbox::ID_DOMAIN, serving::block_on, state::LabState};
 use self::{
     mta_sts_server::MtaStsServer, receiver::Receiver, seen::SaysWhatIsOpen, serving::Serving,
 };
+pub(crate) use self::{serving::block_on, state::LabState};
 use crate::{
     event::{AttemptHint, Event, EventLog},
     lock::lock,

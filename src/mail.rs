@@ -3,12 +3,13 @@
 //! A message here is what a scenario sends: an envelope and what its content shall be like. The
 //! content itself is made when it is sent. What receivers accept is `crate::lab`'s.
 
+pub(crate) mod content;
 pub(crate) mod mailbox;
 
 use std::{fmt, sync::Arc};
 
-pub use self::mailbox::Mailbox;
-use crate::{name::Domain, time::Moment};
+pub use self::{content::BodyDigest, mailbox::Mailbox};
+use crate::{extension::Extension, name::Domain, time::Moment};
 
 /// The id of a message, unique within a scenario: `m1`, or `m-17` in a row with a count.
 ///
@@ -74,6 +75,49 @@ impl MessageIndex {
     }
 }
 
+impl Message {
+    /// Whether a mailbox of its envelope can only go where SMTPUTF8 is offered (RFC 6531 section 3.4): the local
+    /// part is not in ASCII. A domain that is not has a form that is.
+    pub(crate) fn needs_smtputf8(&self) -> bool {
+        let mut mailboxes = self.to.iter().chain(&self.from);
+        mailboxes.any(Mailbox::needs_smtputf8)
+    }
+
+    /// What it needs of a receiver that offers these extensions and has not got: an extension by its keyword.
+    pub(crate) fn want(&self, offered: &[Extension]) -> Option<&'static str> {
+        let lacks = |keyword: &str| !offered.iter().any(|one| one.is(keyword));
+        let limit = offered.iter().find(|one| one.is("SIZE"));
+        let limit = limit.and_then(|one| one.parameters.parse().ok());
+        if self.needs_smtputf8() && lacks("SMTPUTF8") {
+            Some("SMTPUTF8")
+        } else if self.needs_eight_bit() && lacks("8BITMIME") {
+            Some("8BITMIME")
+        } else if limit.is_some_and(|limit: usize| limit > 0 && limit < self.octets()) {
+            Some("SIZE")
+        } else {
+            None
+        }
+    }
+
+    /// How many octets its content has.
+    fn octets(&self) -> usize {
+        let least = || content::message(self).len();
+        self.size.filter(|size| *size > 1000).unwrap_or_else(least)
+    }
+
+    /// Whether its content has octets over 127, so that it can only go where 8BITMIME is offered (RFC 6152
+    /// section 3).
+    pub(crate) fn needs_eight_bit(&self) -> bool {
+        let in_header = || {
+            self.to
+                .iter()
+                .chain(&self.from)
+                .any(|one| !one.text.is_ascii())
+        };
+        self.body.as_ref().is_some_and(|body| !body.is_ascii()) || in_header()
+    }
+}
+
 /// A message that a drill sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
@@ -89,6 +133,9 @@ pub struct Message {
     pub size: Option<usize>,
     /// How many Received fields it already carries, as if it had been through so many hosts.
     pub received: usize,
+    /// The text of its body, which may have octets over 127, dots at the start of lines and long lines; `None`: a
+    /// line of the lab's own.
+    pub body: Option<Arc<str>>,
     /// Whether it goes with REQUIRETLS (RFC 8689).
     pub require_tls: bool,
     /// When it may be left in the queue, if it is expected to be deferred; `None`: never.

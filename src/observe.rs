@@ -29,9 +29,9 @@ pub(crate) use self::attribution::LogFacts;
 pub use self::{attribution::Unattributed, sessions::Sessions};
 use crate::{
     event::{Event, EventKind, SessionId},
+    extension::Extension,
     fault::{Host, Stage},
-    mail::mailbox,
-    mail::{Message, MessageId},
+    mail::{BodyDigest, Message, MessageId, MessageIndex, mailbox},
     name::Domain,
     outcome::{AttemptResult, Outcome},
     reply::Status,
@@ -96,6 +96,11 @@ pub struct Attempt {
     pub recipients: Vec<(String, u16)>,
     /// The recipients for whom the receiver accepted the message; empty if it did not.
     pub taken: Vec<String>,
+    /// The extensions that the receiver offered last in the session; `None` where the log does not say, and without
+    /// EHLO.
+    pub extensions: Option<Arc<[Extension]>>,
+    /// What tells the body that was accepted from another one; `None` where the log does not say.
+    pub body: Option<BodyDigest>,
 }
 
 /// How sure it is which message an attempt was for.
@@ -133,6 +138,18 @@ impl Attempt {
     pub fn host(&self) -> String {
         let first = self.exchanger.as_ref().or(self.hosts.first());
         first.map_or_else(|| self.address.to_string(), ToString::to_string)
+    }
+
+    /// Finds the reason why the client left: the receiver does not offer what the message needs.
+    pub(crate) fn look_for_want(&mut self, message: &Message) {
+        let left = (AttemptResult::Insecure, Some(Stage::Starttls));
+        if (self.result, self.stage) != left || self.from.is_some() {
+            return;
+        }
+        let offered = self.extensions.as_deref();
+        if offered.is_some_and(|offered| message.want(offered).is_some()) {
+            (self.result, self.stage) = (AttemptResult::Unsupported, Some(Stage::Helo));
+        }
     }
 
     /// Whether the host failed it for good within a transaction. A 5yz greeting or EHLO turns away
@@ -197,6 +214,14 @@ impl Attempts {
         let mut attempts = self.log_facts.attribute(scenario, unsaid);
         attempts.extend(Vec::into_iter(said).map(|one| one.attempt));
         attempts.sort_by_key(|attempt| (attempt.at, attempt.session));
+        let index = MessageIndex::new(&scenario.messages);
+        for attempt in &mut attempts {
+            let id = attempt.message.as_ref();
+            let place = id.and_then(|id| index.find(&scenario.messages, id));
+            if let Some(place) = place {
+                attempt.look_for_want(&scenario.messages[place]);
+            }
+        }
         attempts
     }
 }

@@ -46,6 +46,8 @@ words! {
         Tls = "tls",
         /// The client needed TLS and could not have it, and left.
         Insecure = "insecure",
+        /// The receiver does not offer what the message needs, and the client left.
+        Unsupported = "unsupported",
         ;
         /// A negative reply of this code, 400 to 599.
         Code(u16),

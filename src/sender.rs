@@ -51,7 +51,7 @@ use crate::{
     connection::on_the_wire,
     event::{AttemptHint, EventKind, EventLog},
     lab::{LabState, network},
-    mail::{Mailbox, Message, MessageId},
+    mail::{Mailbox, Message, MessageId, content::message as message_content},
     name::Domain,
     outcome::Outcome,
     reply::Status,
@@ -215,7 +215,7 @@ impl SenderContext {
     /// The content of a message as a program reads it from a file or a pipe: lines end with LF
     /// alone, and dots are not stuffed, since such programs do both themselves.
     pub fn plain_content(&self, message: &Message) -> Vec<u8> {
-        let mut content = content::message(message);
+        let mut content = message_content(message);
         content.retain(|octet| *octet != b'\r');
         content
     }
@@ -243,7 +243,7 @@ impl SenderContext {
     /// The content of a message as it is sent after DATA: lines end with CRLF, a leading dot is
     /// doubled, and the final dot is included (RFC 5321 section 4.5.2).
     pub fn content(&self, message: &Message) -> Vec<u8> {
-        on_the_wire(&content::message(message))
+        on_the_wire(&message_content(message))
     }
 
     /// How far the drill has come, on the drill's clock.

@@ -45,6 +45,7 @@ pub(super) fn messages(attempts: &[Attempt]) -> Vec<Message> {
                 to: to.clone().into(),
                 size: None,
                 received: 0,
+                body: None,
                 require_tls: false,
                 leave: None,
             });

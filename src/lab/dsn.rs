@@ -18,10 +18,9 @@ use std::{borrow::Cow, sync::LazyLock};
 
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
-use super::ID_DOMAIN;
 use crate::{
     event::Action,
-    mail::{Mailbox, MessageId},
+    mail::{Mailbox, MessageId, content::ID_DOMAIN},
     reply::Status,
 };
 

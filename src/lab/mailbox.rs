@@ -17,15 +17,17 @@ use std::{
 };
 
 use super::dsn::{self, DeliveryStatus};
-use crate::{event::SessionId, lock::lock, mail::MessageId, name::Domain, time::Moment};
+use crate::{
+    event::SessionId,
+    lock::lock,
+    mail::{BodyDigest, MessageId},
+    name::Domain,
+    time::Moment,
+};
 
 /// Octets of content kept in memory for each message, and the size of a slot of the spool: most
 /// mail is shorter. The head that `dsn` reads is as long.
 const IN_MEMORY: usize = 64 * 1024;
-/// What follows the message's id in the Message-ID fields of the drill's messages, as in
-/// `<m1@mxdrill.test>`.
-pub(crate) const ID_DOMAIN: &str = "@mxdrill.test>";
-
 /// A message that a receiver accepted.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -170,6 +172,10 @@ pub struct Content {
     octets: usize,
     /// Whether it grew over the limit and was dropped.
     cut: bool,
+    /// How much of the end of the header the last octets are, up to the four of `CRLF CRLF`; all of it: this is the
+    /// body.
+    header_end: usize,
+    digest: BodyDigest,
 }
 
 impl Content {
@@ -181,7 +187,32 @@ impl Content {
             memory: Vec::new(),
             octets: 0,
             cut: false,
+            header_end: 0,
+            digest: BodyDigest::EMPTY,
         }
+    }
+
+    /// Takes octets in for the digest of the body.
+    fn digest(&mut self, octets: &[u8]) {
+        const END: &[u8] = b"\r\n\r\n";
+        let mut body = octets;
+        while self.header_end < END.len() {
+            let Some((octet, rest)) = body.split_first() else {
+                return;
+            };
+            body = rest;
+            self.header_end = match *octet {
+                octet if octet == END[self.header_end] => self.header_end + 1,
+                b'\r' => 1,
+                _ => 0,
+            };
+        }
+        self.digest = self.digest.and(body);
+    }
+
+    /// What tells its body from another.
+    pub(super) fn body(&self) -> BodyDigest {
+        self.digest
     }
 
     /// Appends octets. Past the limit of the receiver's SIZE they are counted and dropped: such a
@@ -195,6 +226,7 @@ impl Content {
             self.memory = Vec::new();
             return Ok(());
         }
+        self.digest(octets);
         if self.keeps == Keeps::Head {
             let room = IN_MEMORY - self.memory.len();
             self.memory

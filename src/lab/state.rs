@@ -271,6 +271,7 @@ impl LabState {
             from: captured.from.clone(),
             to: captured.to.clone(),
             octets: captured.content.len(),
+            body: Some(captured.content.body()),
             tls: captured.tls,
         });
         if let Some(mailbox) = &self.mailbox {

@@ -60,6 +60,23 @@ impl Mailbox {
 }
 
 impl Mailbox {
+    /// Whether the local part has octets over 127.
+    pub(crate) fn needs_smtputf8(&self) -> bool {
+        self.text
+            .rsplit_once('@')
+            .is_some_and(|(local, _)| !local.is_ascii())
+    }
+
+    /// The mailbox as it is said in commands: the domain in its form of ASCII, unless the local part has none.
+    pub(crate) fn said(&self) -> std::borrow::Cow<'_, str> {
+        match self.text.rsplit_once('@') {
+            Some((local, domain)) if local.is_ascii() && !domain.is_ascii() => {
+                format!("{local}@{}", self.domain).into()
+            }
+            _ => (&*self.text).into(),
+        }
+    }
+
     /// Whether a text names this mailbox, as [`key`] tells them apart.
     pub(crate) fn is(&self, text: &str) -> bool {
         *self.text == *text || key(&self.text) == key(text)

@@ -4,13 +4,14 @@
 //! on, is an attempt. A session without any is one attempt, which ended where the session did. What
 //! the client left of its own accord (a probe, a callout) is marked as incidental.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use super::{Attempt, Certainty, attribution::Unattributed};
 use crate::{
     event::{AttemptHint, Connected, Event, EventKind, Misbehaviour, ReplyEvent, SessionId},
+    extension::Extension,
     fault::Stage,
-    mail::MessageId,
+    mail::{BodyDigest, MessageId},
     name::Domain,
     outcome::AttemptResult,
     time::Moment,
@@ -41,6 +42,7 @@ impl Sessions {
                     hint: hint.clone(),
                     tls: false,
                     sni: None,
+                    extensions: None,
                     greeted_in_tls: false,
                     problem: None,
                     reply: None,
@@ -102,6 +104,8 @@ struct SessionRecord {
     /// Whether the handshake was completed.
     tls: bool,
     sni: Option<String>,
+    /// What the last reply to EHLO offered; `None` where the log does not say.
+    extensions: Option<Arc<[Extension]>>,
     /// Whether EHLO was answered inside TLS: the client was content with the certificate.
     greeted_in_tls: bool,
     /// What went wrong outside any transaction last: how, and at which stage.
@@ -130,6 +134,8 @@ struct Transaction {
     message: Option<MessageId>,
     /// The recipients for whom the message was accepted.
     taken: Vec<String>,
+    /// The body of what was accepted.
+    body: Option<BodyDigest>,
     /// Whether the content was a notification about a message of the drill.
     is_about_one: bool,
 }
@@ -141,10 +147,14 @@ impl SessionRecord {
             EventKind::Reply {
                 stage,
                 argument,
+                more,
                 answer,
                 ..
             } => {
                 self.ended = event.at;
+                if *stage == Stage::Helo {
+                    self.extensions.clone_from(&more.extensions);
+                }
                 self.replied(event.at, *stage, argument.as_deref(), answer);
             }
             EventKind::Secured { sni, .. } => {
@@ -153,9 +163,14 @@ impl SessionRecord {
                 self.problem = None;
             }
             EventKind::Taken {
-                message, to, about, ..
+                message,
+                to,
+                about,
+                body,
+                ..
             } => {
                 if let Some(transaction) = self.transactions.last_mut() {
+                    transaction.body = *body;
                     transaction.is_about_one = about.is_some();
                     transaction.taken.clone_from(to);
                     transaction.message.clone_from(message);
@@ -259,6 +274,8 @@ impl SessionRecord {
             offered: Vec::new(),
             recipients: Vec::new(),
             taken: Vec::new(),
+            extensions: self.extensions,
+            body: None,
         };
         if self.transactions.is_empty() {
             return vec![Unattributed {
@@ -341,6 +358,7 @@ impl Transaction {
             offered: self.offered,
             recipients: self.recipients,
             taken: self.taken,
+            body: self.body,
             ..whole
         };
         Unattributed {

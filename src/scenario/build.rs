@@ -88,6 +88,7 @@ pub struct Messages {
     pub(super) count: Option<usize>,
     pub(super) size: Option<usize>,
     pub(super) received: usize,
+    pub(super) body: Option<String>,
     pub(super) require_tls: bool,
 }
 
@@ -103,6 +104,7 @@ impl Messages {
             count: None,
             size: None,
             received: 0,
+            body: None,
             require_tls: false,
         }
     }
@@ -140,6 +142,12 @@ impl Messages {
     /// Received fields that each already carries.
     pub fn received(mut self, fields: usize) -> Self {
         self.received = fields;
+        self
+    }
+
+    /// The text of its body, whatever octets and lines it has.
+    pub fn body(mut self, text: impl Into<String>) -> Self {
+        self.body = Some(text.into());
         self
     }
 
@@ -433,6 +441,7 @@ fn rows(messages: &[Message]) -> Vec<Messages> {
             count: None,
             size: message.size,
             received: message.received,
+            body: message.body.as_ref().map(ToString::to_string),
             require_tls: message.require_tls,
         };
         let counted = row

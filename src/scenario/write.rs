@@ -152,6 +152,7 @@ fn messages(messages: &Messages) -> Keys {
     if messages.received > 0 {
         row.put("received", messages.received.to_string());
     }
+    row.put_some("body", messages.body.as_ref().map(string));
     if messages.require_tls {
         row.put("requiretls", "true".to_owned());
     }

@@ -280,6 +280,8 @@ impl DeliveryAgent {
             to: &entry.to,
             content,
             require_tls,
+            message: &entry.message,
+            flaw: self.flaw,
         };
         let hint = AttemptHint {
             message: Some(entry.message.id.clone()),

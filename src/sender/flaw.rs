@@ -65,6 +65,46 @@ words! {
         GivesUpAfterADay = "gives-up-after-a-day",
         /// Never asks again for a name that it was once told about, whatever the TTL.
         KeepsAnswers = "keeps-answers",
+        /// Opens sessions with HELO.
+        SaysHelo = "says-helo",
+        /// Calls itself `localhost`.
+        SaysLocalhost = "says-localhost",
+        /// Sends EHLO before the greeting has come.
+        SpeaksFirst = "speaks-first",
+        /// Sends RCPT with MAIL, whether PIPELINING was offered or not.
+        DoesNotWait = "does-not-wait",
+        /// Sends the content with DATA, before it was asked for.
+        SendsContentWithData = "sends-content-with-data",
+        /// Gives the size of a message to servers that do not offer SIZE.
+        SendsSizeAnyway = "sends-size-anyway",
+        /// Asks servers that do not offer DSN for no notification.
+        SendsNotifyAnyway = "sends-notify-anyway",
+        /// Sends an address beyond ASCII to servers that do not offer SMTPUTF8.
+        SendsUtf8Anyway = "sends-utf8-anyway",
+        /// Sends octets over 127 to servers that do not offer 8BITMIME.
+        SendsEightBitAnyway = "sends-eight-bit-anyway",
+        /// Ends the lines of content with LF.
+        EndsLinesWithLf = "ends-lines-with-lf",
+        /// Sends MAIL twice.
+        SendsMailTwice = "sends-mail-twice",
+        /// Writes local parts in lower case.
+        LowersLocalParts = "lowers-local-parts",
+        /// Writes a source route before each recipient.
+        SendsSourceRoutes = "sends-source-routes",
+        /// Sends the content although DATA was refused.
+        IgnoresRefusedData = "ignores-refused-data",
+        /// Does not double leading dots.
+        LeavesDots = "leaves-dots",
+        /// Sends DATA after a chunk by BDAT.
+        MixesBdatAndData = "mixes-bdat-and-data",
+        /// Closes connections without QUIT.
+        LeavesWithoutQuit = "leaves-without-quit",
+        /// Goes on in plain text after the 220 to STARTTLS.
+        SkipsHandshake = "skips-handshake",
+        /// Sends MAIL right after the handshake, without another EHLO.
+        SkipsEhloInTls = "skips-ehlo-in-tls",
+        /// Sends STARTTLS again inside TLS.
+        StartsTlsTwice = "starts-tls-twice",
         /// Asks for the domain's address before its MX records, and looks no further if there is none.
         AsksAddressFirst = "asks-address-first",
     }
@@ -144,6 +184,34 @@ impl Flaw {
                 "permanent-is-returned",
             ),
             Self::GivesUpAfterADay => control("bounces/expired", "gives-up-late"),
+            Self::SaysHelo => control("basics/best_preference_takes_it", "ehlo-first"),
+            Self::SaysLocalhost => control("basics/best_preference_takes_it", "ehlo-name"),
+            Self::SpeaksFirst => control("rfc5321/slow_greeting_is_waited_for", "greeting-first"),
+            Self::DoesNotWait => control("wire/without_extensions", "reply-first"),
+            Self::SendsContentWithData => control("basics/best_preference_takes_it", "group-ends"),
+            Self::SendsSizeAnyway => control("wire/without_extensions", "mail-parameters"),
+            Self::SendsNotifyAnyway => control("wire/without_extensions", "rcpt-parameters"),
+            Self::SendsUtf8Anyway => {
+                control("wire/no_exchanger_offers_smtputf8", "smtputf8-offered")
+            }
+            Self::SendsEightBitAnyway => {
+                control("wire/no_exchanger_offers_8bitmime", "eight-bit-offered")
+            }
+            Self::EndsLinesWithLf => control("basics/best_preference_takes_it", "crlf-only"),
+            Self::SendsMailTwice => control("basics/best_preference_takes_it", "one-transaction"),
+            Self::LowersLocalParts => control("wire/case_of_local_parts", "local-part-kept"),
+            Self::SendsSourceRoutes => {
+                control("basics/best_preference_takes_it", "no-source-route")
+            }
+            Self::IgnoresRefusedData => {
+                control("rfc5321/transient_reply_at_data", "content-after-354")
+            }
+            Self::LeavesDots => control("wire/leading_dots", "content-kept"),
+            Self::MixesBdatAndData => control("wire/chunking_offered", "bdat-or-data"),
+            Self::LeavesWithoutQuit => control("basics/best_preference_takes_it", "quits"),
+            Self::SkipsHandshake => control("wire/starttls_inside_tls", "handshake-after-220"),
+            Self::SkipsEhloInTls => control("wire/starttls_inside_tls", "ehlo-after-tls"),
+            Self::StartsTlsTwice => control("wire/starttls_inside_tls", "tls-once"),
             Self::KeepsAnswers => control("basics/changed_record_after_its_ttl", "within-route"),
             Self::AsksAddressFirst => control("basics/best_preference_takes_it", "route-is-tried"),
         }

@@ -15,7 +15,7 @@ use super::{content, smtp_client::Reason};
 use crate::{
     connection::on_the_wire,
     event::EventLog,
-    mail::{Mailbox, Message, MessageId},
+    mail::{Mailbox, Message, MessageId, content::message as message_content},
     name::Domain,
     time::Moment,
 };
@@ -135,7 +135,7 @@ impl QueueEntry {
     pub(super) fn content(&self) -> Arc<[u8]> {
         match &self.notice {
             Some(notice) => Arc::clone(notice),
-            None => on_the_wire(&content::message(&self.message)).into(),
+            None => on_the_wire(&message_content(&self.message)).into(),
         }
     }
 
@@ -166,6 +166,7 @@ impl QueueEntry {
             to: Arc::new([to.clone()]),
             size: None,
             received: 0,
+            body: None,
             require_tls: false,
             leave: None,
         };

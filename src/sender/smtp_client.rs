@@ -16,13 +16,17 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use super::tls::{self, TlsRequirement};
+use super::{
+    Flaw,
+    tls::{self, TlsRequirement},
+};
 use crate::{
     connection::Connection,
     event::AttemptHint,
+    extension::Extension,
     fault::Stage,
     lab::{LabState, network},
-    mail::Mailbox,
+    mail::{Mailbox, Message},
     reply::{Reply, ReplyClass, Status},
     route::Candidate,
     scenario::SenderSettings,
@@ -72,6 +76,10 @@ pub(crate) struct Envelope<'a> {
     pub(crate) content: &'a [u8],
     /// Whether it may only go where REQUIRETLS is announced (RFC 8689).
     pub(crate) require_tls: bool,
+    /// The message that the content is of.
+    pub(crate) message: &'a Message,
+    /// What the sender gets wrong.
+    pub(crate) flaw: Option<Flaw>,
 }
 
 /// A session that could not go on.
@@ -85,6 +93,8 @@ enum SessionError {
     Insecure(String),
     /// REQUIRETLS is needed and not announced.
     NoRequireTls,
+    /// An extension that the message needs is not announced, or not as large as it needs.
+    Lacks(&'static str),
 }
 
 /// Tries to hand an envelope to a candidate. It never fails: what goes wrong is in the result.
@@ -108,6 +118,7 @@ pub(crate) async fn attempt(
             state,
             candidate,
             extensions: Vec::new(),
+            flaw: envelope.flaw,
             answered: Vec::new(),
         },
         Some(Err(error)) => {
@@ -184,6 +195,18 @@ fn all(envelope: &Envelope<'_>, stop: SessionError) -> Vec<RecipientResult> {
             status: Status(4, 7, 10),
             text,
         }),
+        // Another exchanger may offer it (RFC 5321 section 2.2.3, RFC 6531 section 3.2).
+        SessionError::Lacks(extension) => RecipientResult::HostRefuses(Reason {
+            status: match extension {
+                "SMTPUTF8" => Status(5, 6, 7),
+                "SIZE" => Status(5, 3, 4),
+                _ => Status(5, 6, 3),
+            },
+            text: match extension {
+                "SIZE" => "the message is larger than SIZE allows".to_owned(),
+                extension => format!("{extension} is not announced"),
+            },
+        }),
         SessionError::NoRequireTls => RecipientResult::HostRefuses(Reason {
             status: Status(5, 7, 30),
             text: "REQUIRETLS is not announced".to_owned(),
@@ -223,8 +246,9 @@ struct SmtpClient<'s> {
     settings: &'s SenderSettings,
     state: &'s LabState,
     candidate: &'s Candidate,
-    /// The keywords of the last EHLO reply, without their parameters; none after HELO.
-    extensions: Vec<String>,
+    /// The extensions that the last reply to EHLO announced; none after HELO.
+    extensions: Vec<Extension>,
+    flaw: Option<Flaw>,
     /// The results of the recipients answered so far, so that a permanent refusal survives a
     /// connection that breaks later.
     answered: Vec<RecipientResult>,
@@ -237,7 +261,15 @@ impl SmtpClient<'_> {
         requirement: &TlsRequirement,
         envelope: &Envelope<'_>,
     ) -> Result<Vec<RecipientResult>, SessionError> {
-        let greeting = self.reply(Stage::Greeting).await?;
+        let greeting = match self.flaw {
+            Some(Flaw::SpeaksFirst) => {
+                let name = self.own_name();
+                self.send(Stage::Helo, format!("EHLO {name}\r\n").as_bytes())
+                    .await?;
+                self.reply(Stage::Greeting).await?
+            }
+            _ => self.reply(Stage::Greeting).await?,
+        };
         if greeting.class() != ReplyClass::Positive {
             return Err(SessionError::Turned(greeting));
         }
@@ -246,36 +278,48 @@ impl SmtpClient<'_> {
         if envelope.require_tls && !self.offers("REQUIRETLS") {
             return Err(SessionError::NoRequireTls);
         }
-        self.transaction(envelope).await
+        let ignored = match self.flaw {
+            Some(Flaw::SendsUtf8Anyway) => Some("SMTPUTF8"),
+            Some(Flaw::SendsEightBitAnyway) => Some("8BITMIME"),
+            _ => None,
+        };
+        match envelope.message.want(&self.extensions) {
+            Some(extension) if Some(extension) != ignored => Err(SessionError::Lacks(extension)),
+            _ => self.transaction(envelope).await,
+        }
     }
 
     /// Whether the server announced a keyword. Keywords are compared without case (RFC 5321 section
     /// 4.1.1.1).
     fn offers(&self, keyword: &str) -> bool {
-        self.extensions
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(keyword))
+        self.extensions.iter().any(|known| known.is(keyword))
+    }
+
+    /// What it calls itself.
+    fn own_name(&self) -> String {
+        match self.settings.names.first() {
+            Some(name) if self.flaw != Some(Flaw::SaysLocalhost) => name.to_string(),
+            _ => "localhost".to_owned(),
+        }
     }
 
     /// EHLO, or HELO if the server does not know it. The keywords of the reply replace those known
     /// before.
     async fn hello(&mut self) -> Result<(), SessionError> {
-        let name = self
-            .settings
-            .names
-            .first()
-            .map_or_else(|| "localhost".to_owned(), ToString::to_string);
+        let name = self.own_name();
         self.extensions.clear();
-        let (reply, lines) = self.exchange(Stage::Helo, &format!("EHLO {name}")).await?;
+        let (reply, lines) = match self.flaw {
+            Some(Flaw::SaysHelo) => (Reply::new(502, "not tried"), Vec::new()),
+            // It was sent already.
+            Some(Flaw::SpeaksFirst) if !self.connection.is_tls() => self.lines(Stage::Helo).await?,
+            _ => self.exchange(Stage::Helo, &format!("EHLO {name}")).await?,
+        };
         let reply = match reply.code {
             // A server that knows no EHLO (RFC 5321 section 3.2).
             500 | 502 | 504 => self.command(Stage::Helo, &format!("HELO {name}")).await?,
             _ => {
-                let keywords = lines
-                    .iter()
-                    .skip(1)
-                    .filter_map(|line| line.split_whitespace().next());
-                self.extensions = keywords.map(str::to_owned).collect();
+                let lines = lines.iter().skip(1);
+                self.extensions = lines.filter_map(|line| Extension::of_line(line)).collect();
                 reply
             }
         };
@@ -300,6 +344,9 @@ impl SmtpClient<'_> {
         if reply.code != 220 {
             return plain(requirement, format!("STARTTLS: {reply}"));
         }
+        if self.flaw == Some(Flaw::SkipsHandshake) {
+            return self.hello().await;
+        }
         let wait = self.settings.timeouts.at(Stage::Starttls);
         let (state, exchanger) = (self.state, &self.candidate.exchanger);
         let secured = self
@@ -316,7 +363,14 @@ impl SmtpClient<'_> {
             }
         }
         // What was announced in plain text counts no more (RFC 3207 section 4.2).
-        self.hello().await
+        if self.flaw == Some(Flaw::SkipsEhloInTls) {
+            return Ok(());
+        }
+        self.hello().await?;
+        if self.flaw == Some(Flaw::StartsTlsTwice) {
+            self.command(Stage::Starttls, "STARTTLS").await?;
+        }
+        Ok(())
     }
 
     /// MAIL, RCPT and the content; a result for each recipient.
@@ -327,22 +381,37 @@ impl SmtpClient<'_> {
         &mut self,
         envelope: &Envelope<'_>,
     ) -> Result<Vec<RecipientResult>, SessionError> {
-        let from = envelope.from.map_or("", |from| &from.text);
-        let require = if envelope.require_tls {
-            " REQUIRETLS"
-        } else {
-            ""
+        let from = envelope.from.map_or("".into(), Mailbox::said);
+        let parameters = self.parameters(envelope);
+        let mail = format!("MAIL FROM:<{from}>{parameters}");
+        let mut with_mail = None;
+        let reply = match self.flaw {
+            Some(Flaw::DoesNotWait) => {
+                let to = envelope.to.first().map_or("".into(), Mailbox::said);
+                let group = format!("{mail}\r\nRCPT TO:<{to}>");
+                let reply = self.command(Stage::Mail, &group).await?;
+                with_mail = Some(self.reply(Stage::Rcpt).await?);
+                reply
+            }
+            Some(Flaw::SendsMailTwice) => {
+                let reply = self.command(Stage::Mail, &mail).await?;
+                self.command(Stage::Mail, &mail).await?;
+                reply
+            }
+            _ => self.command(Stage::Mail, &mail).await?,
         };
-        let reply = self
-            .command(Stage::Mail, &format!("MAIL FROM:<{from}>{require}"))
-            .await?;
         if reply.class() != ReplyClass::Positive {
             return Ok(vec![result(&reply); envelope.to.len()]);
         }
         for to in envelope.to {
-            let reply = self
-                .command(Stage::Rcpt, &format!("RCPT TO:<{to}>"))
-                .await?;
+            let to = self.path_of(to);
+            let reply = match with_mail.take() {
+                Some(reply) => reply,
+                None => {
+                    let rcpt = format!("RCPT TO:<{to}>{}", self.rcpt_parameters());
+                    self.command(Stage::Rcpt, &rcpt).await?
+                }
+            };
             let result = match reply.code {
                 // Too many recipients, not this one (RFC 5321 section 4.5.3.1.10).
                 552 => RecipientResult::Deferred(Reason {
@@ -368,9 +437,66 @@ impl SmtpClient<'_> {
         Ok(results)
     }
 
+    /// The parameters of MAIL: what the message is like, as far as the server wants to know.
+    fn parameters(&self, envelope: &Envelope<'_>) -> String {
+        let mut parameters = String::new();
+        let message = envelope.message;
+        if self.offers("SIZE") || self.flaw == Some(Flaw::SendsSizeAnyway) {
+            parameters.push_str(&format!(" SIZE={}", size_of(envelope.content)));
+        }
+        if message.needs_eight_bit() && self.offers("8BITMIME") {
+            parameters.push_str(" BODY=8BITMIME");
+        }
+        if message.needs_smtputf8() && self.offers("SMTPUTF8") {
+            parameters.push_str(" SMTPUTF8");
+        }
+        if envelope.require_tls {
+            parameters.push_str(" REQUIRETLS");
+        }
+        parameters
+    }
+
+    /// The parameters of RCPT.
+    fn rcpt_parameters(&self) -> &'static str {
+        match self.flaw {
+            Some(Flaw::SendsNotifyAnyway) => " NOTIFY=NEVER",
+            _ => "",
+        }
+    }
+
+    /// A recipient as RCPT names it.
+    fn path_of(&self, to: &Mailbox) -> String {
+        match self.flaw {
+            Some(Flaw::LowersLocalParts) => to.said().to_lowercase(),
+            Some(Flaw::SendsSourceRoutes) => format!("@{}:{}", self.candidate.exchanger, to.said()),
+            _ => to.said().into_owned(),
+        }
+    }
+
     /// DATA, the content and the reply to the final dot, or the negative reply to DATA.
     async fn content(&mut self, content: &[u8]) -> Result<Reply, SessionError> {
+        if self.flaw == Some(Flaw::SendsContentWithData) {
+            self.send(Stage::Data, &[b"DATA\r\n", content].concat())
+                .await?;
+            self.reply(Stage::Data).await?;
+            return self.reply(Stage::Dot).await;
+        }
+        if self.flaw == Some(Flaw::MixesBdatAndData) && self.offers("CHUNKING") {
+            self.command(Stage::Data, "BDAT 2\r\n").await?;
+        }
+        let content = match self.flaw {
+            Some(Flaw::EndsLinesWithLf) => &with_bare_lf(content),
+            Some(Flaw::LeavesDots) => &without_doubled_dots(content),
+            _ => content,
+        };
         let reply = self.command(Stage::Data, "DATA").await?;
+        if self.flaw == Some(Flaw::IgnoresRefusedData) && reply.class() != ReplyClass::Intermediate
+        {
+            let first = content.split_inclusive(|octet| *octet == b'\n').next();
+            self.send(Stage::Content, first.unwrap_or_default()).await?;
+            self.reply(Stage::Content).await?;
+            return Ok(reply);
+        }
         if reply.class() != ReplyClass::Intermediate {
             // The first digit alone tells (RFC 5321 section 4.2): without a 3 there is no leave to send, and
             // the message is not taken, whatever a 2 may be meant to say.
@@ -386,6 +512,9 @@ impl SmtpClient<'_> {
 
     /// Ends the session politely (RFC 5321 section 4.1.1.10).
     async fn quit(&mut self) {
+        if self.flaw == Some(Flaw::LeavesWithoutQuit) {
+            return self.connection.close().await;
+        }
         // The message is settled; what becomes of QUIT changes nothing.
         self.command(Stage::Quit, "QUIT").await.ok();
         self.connection.close().await;
@@ -421,6 +550,36 @@ impl SmtpClient<'_> {
         let connection = &mut self.connection;
         within(self.state, wait, stage, connection.reply()).await
     }
+}
+
+/// The octets of a content, which goes over the wire with its dots doubled and a dot at its end that do not count
+/// (RFC 1870 section 3).
+fn size_of(content: &[u8]) -> usize {
+    let lines = content.split_inclusive(|octet| *octet == b'\n');
+    let doubled = lines.filter(|line| line.starts_with(b"..")).count();
+    content.len() - doubled - b".\r\n".len()
+}
+
+/// Content whose lines end in LF, up to the last, which ends it.
+fn with_bare_lf(content: &[u8]) -> Vec<u8> {
+    let body = content.strip_suffix(b"\r\n.\r\n").unwrap_or(content);
+    let mut wrong: Vec<u8> = body
+        .iter()
+        .copied()
+        .filter(|octet| *octet != b'\r')
+        .collect();
+    wrong.extend_from_slice(b"\r\n.\r\n");
+    wrong
+}
+
+/// Content in which the dots are not doubled.
+fn without_doubled_dots(content: &[u8]) -> Vec<u8> {
+    let lines = content.split_inclusive(|octet| *octet == b'\n');
+    let undone = lines.flat_map(|line| match line {
+        [b'.', b'.', ..] => &line[1..],
+        _ => line,
+    });
+    undone.copied().collect()
 }
 
 /// Goes on in plain text if the demand allows it; an error if not.

@@ -20,7 +20,7 @@ use super::{
     evidence::{AttemptPool, Evidence},
     expect,
     facts::{DrillFacts, MessageFacts},
-    rules::{delivery, routing, security},
+    rules::{Wire, delivery, routing, security},
     surroundings::Surroundings,
     totals::Totals,
     views::Knowledge,
@@ -61,6 +61,7 @@ pub(crate) struct Judge<'a> {
     unsaid: Vec<Unattributed>,
     log_facts: LogFacts,
     surroundings: Surroundings<'a>,
+    wire: Wire<'a>,
     tally: Totals,
     findings: FoundSoFar,
     /// How many messages the sender took up later than it might have, and the first of them.
@@ -78,6 +79,7 @@ enum About {
     Equals,
     Security,
     Delivery,
+    Wire,
 }
 
 /// What was found so far, bounded, with what it sorts by.
@@ -92,7 +94,10 @@ struct FoundSoFar {
 impl FoundSoFar {
     fn add(&mut self, about: About, place: usize, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
-            let of_all = matches!(about, About::Totals | About::Shares | About::Equals);
+            let of_all = matches!(
+                about,
+                About::Totals | About::Shares | About::Equals | About::Wire
+            );
             if of_all || self.dns.len() < MOST_FINDINGS {
                 self.dns.push(((about, place), finding));
             } else {
@@ -160,6 +165,7 @@ impl<'a> Judge<'a> {
             unsaid: Vec::new(),
             log_facts: LogFacts::default(),
             surroundings: Surroundings::new(scenario),
+            wire: Wire::new(scenario, sender_kind),
             tally: Totals::new(scenario),
             findings: FoundSoFar::default(),
             late: None,
@@ -185,6 +191,7 @@ impl<'a> Judge<'a> {
     pub(crate) fn see(&mut self, event: &Event) {
         self.drill.last = event.at;
         self.surroundings.see(event);
+        self.wire.see(event);
         self.drill.crashes.see(event);
         let news = self.drill.dns.see(event);
         if news || !matches!(event.kind, EventKind::Query { .. }) {
@@ -291,7 +298,8 @@ impl<'a> Judge<'a> {
     }
 
     /// Keeps an attempt for a message.
-    fn keep(&mut self, index: usize, attempt: Attempt) {
+    fn keep(&mut self, index: usize, mut attempt: Attempt) {
+        attempt.look_for_want(&self.drill.scenario.messages[index]);
         if !self.judged[index] {
             let evidence = self.open.entry(index).or_default();
             evidence.enter(attempt, &mut self.alike);
@@ -378,12 +386,14 @@ impl<'a> Judge<'a> {
             mut findings,
             late,
             surroundings,
+            wire,
             ..
         } = self;
         findings.add(About::Totals, 0, expect::totals(&drill, &tally));
         let shares = expect::shares(&drill, &tally.first_attempts);
         findings.add(About::Shares, 0, shares);
         findings.add(About::Equals, 0, tally.equals.check());
+        findings.add(About::Wire, 0, wire.findings());
         let (findings, mut notes) = findings.into_order();
         notes.extend(strangers);
         notes.extend(surroundings.notes());

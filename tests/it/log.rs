@@ -324,6 +324,16 @@ impl Log<'_> {
         if how == "left" {
             return;
         }
+        if tried.same {
+            let (session, verb) = (SessionId(self.sessions), "RSET".to_owned());
+            let (code, ahead) = (250, false);
+            self.push(EventKind::Command {
+                session,
+                verb,
+                code,
+                ahead,
+            });
+        }
         self.replies(Stage::Mail, Some(&tried.from), 250);
         if self.fails(end, Stage::Mail, how, Some(&tried.from)) {
             return;
@@ -351,6 +361,7 @@ impl Log<'_> {
                 from: tried.from.clone(),
                 to: kept,
                 octets: 100,
+                body: None,
                 tls: tried.tls,
             });
         }

@@ -5,6 +5,7 @@ mod giving_up;
 mod order;
 mod places;
 mod security;
+mod wire;
 
 use mxdrill::verdict::RULES;
 
@@ -16,6 +17,7 @@ fn every_rule_is_broken_by_a_row() {
         include_str!("rules/order.rs"),
         include_str!("rules/places.rs"),
         include_str!("rules/security.rs"),
+        include_str!("rules/wire.rs"),
     ];
     for rule in RULES {
         let finding = format!("{} {}: ", rule.level, rule.name);

@@ -297,9 +297,10 @@ impl Session {
         argument: Option<&str>,
         effect: Misbehaviour,
     ) {
+        // What has come by now may be what the client sent after a reply, such as a handshake.
         let more = Particulars {
             extensions: None,
-            ..self.particulars()
+            ..std::mem::take(&mut self.more)
         };
         self.state.record(EventKind::Reply {
             session: self.id,

@@ -42,7 +42,7 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     let mut ids: BTreeSet<MessageId> = BTreeSet::new();
     for value in table.array("messages") {
-        const KEYS: [&str; 8] = [
+        const KEYS: [&str; 9] = [
             "id",
             "to",
             "at",
@@ -50,6 +50,7 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
             "count",
             "size",
             "received",
+            "body",
             "requiretls",
         ];
         let Some(row) = Table::of_value(table.doc(), value, "a message", &KEYS) else {
@@ -152,6 +153,7 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
             .number("received", 1000)
             .and_then(|n| n.try_into().ok())
             .unwrap_or(0),
+        body: row.text("body").map(|body| body.value.into()),
         require_tls: row.flag("requiretls").unwrap_or(false),
         leave: None,
     };

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, GIVES_UP_LATE, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST,
     PERMANENT_IS_FINAL, PERMANENT_IS_RETURNED, RETRY_WAITS, ROUTE_IS_TRIED, SENDER_NOTIFIED,
-    TRANSIENT_IS_RETRIED, broken,
+    TRANSIENT_IS_RETRIED, broken, content,
 };
 use crate::{
     fault::Stage,
@@ -55,6 +55,7 @@ pub(in crate::verdict) fn check(
         given_up_too_soon(drill, facts),
         retried_at_once(drill, facts),
         not_notified(drill, facts),
+        content::check(facts),
     ];
     checks.into_iter().flatten().collect()
 }
@@ -347,6 +348,7 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
         let permanent = to_hop.iter().any(|attempt| {
             turned_away(attempt)
                 || refused_for_good(attempt, recipient)
+                || attempt.result == AttemptResult::Unsupported
                 || unclear(attempt)
                 || is_full(attempt)
         });

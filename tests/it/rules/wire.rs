@@ -1,0 +1,368 @@
+//! What a client says to a receiver, command by command.
+//!
+//! A session is written a line an event: `mail a@sender.test 250 SIZE=100`, `data 354`, `rset 250`. Words in brackets are
+//! facts of the line: `[ahead]` that the client had sent more, `[PIPELINING, SIZE]` what a reply to EHLO offers.
+
+use std::sync::Arc;
+
+use mxdrill::{
+    Extension, Scenario, Stage,
+    event::{
+        AttemptHint, BareOctet, Connected, Event, EventKind, Particulars, ReplyEvent, SessionEnd,
+        SessionId, SessionPart,
+    },
+    mail::BodyDigest,
+    time::Moment,
+    verdict::{SenderKind, judge},
+};
+
+const ZONE: &str = "
+summary = 'x'
+zone = '''
+$ORIGIN example.test.
+@   MX 10 mx1
+mx1 A  192.0.2.1
+'''
+messages = [{ id = 'm', to = 'Anna@example.test', body = '.a' }]
+";
+
+/// A session in which nothing is wrong.
+const GOOD: &str = "
+connect
+greeting 220
+helo mail.sender.test 250 [PIPELINING, STARTTLS]
+starttls 220
+secured
+helo mail.sender.test 250 [PIPELINING, 8BITMIME, SIZE, CHUNKING]
+mail a@sender.test 250 SIZE=100 [ahead]
+rcpt Anna@example.test 250 [ahead]
+data 354
+eight-bit
+taken
+dot 250
+noop 250
+rset 250 [ahead]
+mail a@sender.test 450
+quit 221
+end quit
+";
+
+fn session() -> SessionId {
+    SessionId(1)
+}
+
+fn event(line: &str) -> EventKind {
+    let (said, facts) = match line.rsplit_once(" [") {
+        Some((said, facts)) if line.ends_with(']') => (said, facts.trim_end_matches(']')),
+        // An address literal stands in brackets, too.
+        _ => (line, ""),
+    };
+    let words: Vec<&str> = said.split_whitespace().collect();
+    match words[..] {
+        ["connect"] => EventKind::Connect {
+            session: session(),
+            address: "192.0.2.1".parse().expect("an address"),
+            hosts: vec!["mx1.example.test".parse().expect("a name")],
+            result: Connected::Accepted,
+            hint: AttemptHint::default(),
+        },
+        ["secured"] => EventKind::Secured {
+            session: session(),
+            sni: None,
+        },
+        ["plaintext"] => EventKind::Plaintext { session: session() },
+        ["eight-bit"] => EventKind::EightBit { session: session() },
+        ["bare-lf"] => EventKind::BareOctet {
+            session: session(),
+            octet: BareOctet::Lf,
+            place: SessionPart::Content,
+        },
+        ["taken"] | ["taken", _] => EventKind::Taken {
+            session: session(),
+            message: Some("m".into()),
+            about: None,
+            action: None,
+            status: None,
+            from: "sender@sender.test".to_owned(),
+            to: vec!["Anna@example.test".to_owned()],
+            octets: 100,
+            body: words
+                .get(1)
+                .map(|digest| BodyDigest(digest.parse().expect("a number"))),
+            tls: true,
+        },
+        ["end", how] => EventKind::End {
+            session: session(),
+            how: match how {
+                "quit" => SessionEnd::Quit,
+                _ => SessionEnd::ClientClosed,
+            },
+        },
+        [
+            verb @ ("noop" | "rset" | "starttls-again" | "bdat-refused" | "subject:"),
+            code,
+        ] => EventKind::Command {
+            session: session(),
+            verb: match verb {
+                "starttls-again" => "STARTTLS".to_owned(),
+                "bdat-refused" => "BDAT".to_owned(),
+                verb => verb.to_uppercase(),
+            },
+            code: code.parse().expect("a code"),
+            ahead: facts == "ahead",
+        },
+        [stage, ref rest @ ..] => reply(stage, rest, facts),
+        [] => panic!("an empty line"),
+    }
+}
+
+fn reply(stage: &str, rest: &[&str], facts: &str) -> EventKind {
+    let (verb, stage) = match stage {
+        "HELO" => (Some("HELO"), "helo"),
+        "BDAT" => (Some("BDAT"), "data"),
+        stage => (None, stage),
+    };
+    let code = rest.iter().position(|word| word.parse::<u16>().is_ok());
+    let code = code.expect("a code");
+    let offered = || {
+        facts
+            .split(", ")
+            .filter(|word| *word != "ahead" && *word != "route")
+    };
+    let mut more = Particulars::default();
+    more.verb = verb.map(Into::into);
+    more.parameters = rest[code + 1..].iter().map(ToString::to_string).collect();
+    more.source_route = facts.contains("route");
+    more.ahead = facts.contains("ahead");
+    if stage == "helo" && verb.is_none() && rest[code].starts_with('2') {
+        let offered = offered().filter(|word| !word.is_empty());
+        let offered: Vec<Extension> = offered.map(|word| word.parse().expect(word)).collect();
+        more.extensions = Some(Arc::from(offered));
+    }
+    EventKind::Reply {
+        session: session(),
+        stage: stage.parse::<Stage>().expect("a stage"),
+        argument: (code > 0).then(|| rest[0].to_owned()),
+        more,
+        answer: ReplyEvent::Reply {
+            code: rest[code].parse().expect("a code"),
+            reply: String::new(),
+        },
+    }
+}
+
+/// The rules that a session breaks of those that are about sessions, as findings are told.
+fn found(text: &str, kind: SenderKind) -> Vec<String> {
+    let scenario = Scenario::parse("wire.toml", ZONE).expect("a scenario");
+    let lines = text.lines().filter(|line| !line.is_empty());
+    let events: Vec<Event> = lines
+        .map(|line| Event {
+            at: Moment::START,
+            kind: event(line),
+        })
+        .collect();
+    let verdict = judge(&scenario, &events, kind);
+    let findings = verdict.findings.iter();
+    let told = findings.filter_map(|one| {
+        let rule = one.rule.filter(|rule| *rule != "nothing-lost")?;
+        Some(format!(
+            "{} {rule}: {}; not {}",
+            one.level,
+            one.expected.join(", "),
+            one.observed.join(", ")
+        ))
+    });
+    told.collect()
+}
+
+/// With the first text in place of the second the good session breaks a rule and nothing else; with each of the
+/// others it breaks none.
+fn breaks(finding: &str, (written, wrong): (&str, &str), right: &[&str]) {
+    let change = |instead: &str| {
+        assert_eq!(GOOD.matches(written).count(), 1, "{written}");
+        found(&GOOD.replace(written, instead), SenderKind::Command)
+    };
+    assert_eq!(change(wrong), [finding]);
+    for right in right {
+        assert_eq!(change(right), [""; 0], "{right}");
+    }
+}
+
+#[test]
+fn a_session_without_a_mistake_breaks_nothing() {
+    assert_eq!(found(GOOD, SenderKind::Command), [""; 0]);
+}
+
+#[test]
+fn a_session_begins_with_the_greeting_and_ehlo() {
+    breaks(
+        "SHOULD greeting-first: nothing before the greeting; not session 1 with mx1.example.test: a command before the greeting",
+        ("greeting 220", "greeting 220 [ahead]"),
+        &[],
+    );
+    let first = "helo mail.sender.test 250 [PIPELINING, STARTTLS]";
+    breaks(
+        "SHOULD ehlo-first: EHLO; not session 1 with mx1.example.test: HELO, and EHLO was not tried",
+        (first, "HELO mail.sender.test 250\nquit 221\nend quit"),
+        &["helo mail.sender.test 502\nHELO mail.sender.test 250\nquit 221\nend quit"],
+    );
+    breaks(
+        "SHOULD ehlo-name: a name that is fully qualified, or an address literal; not session 1 with mx1.example.test: localhost",
+        (first, "helo localhost 250 [PIPELINING, STARTTLS]"),
+        &["helo [192.0.2.9] 250 [PIPELINING, STARTTLS]"],
+    );
+    let in_a_test = SenderKind::InProcess {
+        tolerance: std::time::Duration::ZERO,
+    };
+    let bare = GOOD.replacen("mail.sender.test 250 [P", "box 250 [P", 1);
+    assert_eq!(found(&bare, in_a_test), [""; 0]);
+}
+
+#[test]
+fn replies_are_waited_for() {
+    let last = "data 354";
+    breaks(
+        "MUST group-ends: the reply to DATA waited for; not session 1 with mx1.example.test: more was sent before DATA was answered",
+        (last, "data 354 [ahead]"),
+        &["BDAT 250 [ahead]"],
+    );
+    breaks(
+        "MUST group-ends: the reply to NOOP waited for; not session 1 with mx1.example.test: more was sent before NOOP was answered",
+        ("noop 250", "noop 250 [ahead]"),
+        &["rset 250 [ahead]"],
+    );
+    let offered = "[PIPELINING, 8BITMIME, SIZE, CHUNKING]";
+    breaks(
+        "MUST reply-first: each reply waited for: PIPELINING was not offered; not session 1 with mx1.example.test: \
+         more was sent before MAIL was answered",
+        (offered, "[8BITMIME, SIZE, CHUNKING]"),
+        &[],
+    );
+}
+
+#[test]
+fn only_what_was_offered_is_used() {
+    let offered = "[PIPELINING, 8BITMIME, SIZE, CHUNKING]";
+    breaks(
+        "INFO mail-parameters: parameters of what was offered; not session 1 with mx1.example.test: MAIL with SIZE=100",
+        (offered, "[PIPELINING, 8BITMIME]"),
+        &["[pipelining, 8BitMime, size 5]"],
+    );
+    breaks(
+        "MUST rcpt-parameters: parameters of what was offered; not session 1 with mx1.example.test: RCPT with NOTIFY=NEVER",
+        (
+            "rcpt Anna@example.test 250 [ahead]",
+            "rcpt Anna@example.test 555 NOTIFY=NEVER",
+        ),
+        &["rcpt Anna@example.test 250"],
+    );
+    breaks(
+        "MUST eight-bit-offered: 8BITMIME offered, or octets up to 127; not session 1 with mx1.example.test: \
+         octets over 127 in the content",
+        (offered, "[PIPELINING, SIZE]"),
+        &[],
+    );
+    breaks(
+        "MUST smtputf8-offered: SMTPUTF8 offered, or an address in ASCII; not session 1 with mx1.example.test: \
+         MAIL with ä@sender.test",
+        ("mail a@sender.test 450", "mail ä@sender.test 450"),
+        &["helo mail.sender.test 250 [SMTPUTF8]\nmail ä@sender.test 450 SMTPUTF8"],
+    );
+}
+
+#[test]
+fn commands_are_in_order() {
+    breaks(
+        "MUST one-transaction: RSET, EHLO or the end of the data before MAIL; not session 1 with mx1.example.test: \
+         MAIL while a transaction was open",
+        (
+            "rcpt Anna@example.test 250 [ahead]",
+            "mail a@sender.test 503\nrcpt Anna@example.test 250",
+        ),
+        &["rset 250\nmail a@sender.test 250\nrcpt Anna@example.test 250"],
+    );
+    breaks(
+        "MUST content-after-354: content after 354 alone; not session 1 with mx1.example.test: \
+         content after DATA was refused: it begins with SUBJECT:",
+        ("quit 221", "data 451\nsubject: 500\nquit 221"),
+        &["data 451\nrset 250\nsubject: 500\nquit 221"],
+    );
+    breaks(
+        "MUST bdat-or-data: DATA or BDAT in a transaction, not both; not session 1 with mx1.example.test: DATA after BDAT",
+        ("data 354", "BDAT 250\ndata 503"),
+        &[
+            "BDAT 250",
+            "BDAT 250\nrset 250\nmail a@sender.test 250\ndata 354",
+        ],
+    );
+    breaks(
+        "MUST quits: QUIT before the connection is closed; not session 1 with mx1.example.test: the client closed without it",
+        ("quit 221\nend quit", "end closed"),
+        &["noop 421\nend closed", "quit 221\nend closed"],
+    );
+}
+
+#[test]
+fn addresses_and_content_are_what_they_were() {
+    breaks(
+        "MUST local-part-kept: Anna@example.test; not session 1 with mx1.example.test: anna@example.test",
+        (
+            "mail a@sender.test 450",
+            "mail a@sender.test 250\nrcpt anna@example.test 450",
+        ),
+        &[
+            "mail a@sender.test 250\nrcpt Anna@EXAMPLE.test 450",
+            "mail a@sender.test 250\nrcpt otto@example.test 450",
+        ],
+    );
+    breaks(
+        "SHOULD no-source-route: the mailbox alone; not session 1 with mx1.example.test: MAIL with a source route",
+        ("mail a@sender.test 450", "mail a@sender.test 450 [route]"),
+        &[],
+    );
+    breaks(
+        "MUST crlf-only: CR and LF as CRLF alone; not session 1 with mx1.example.test: a bare LF in the content",
+        ("eight-bit", "bare-lf"),
+        &["noop 250"],
+    );
+    // FNV-1a of "a", of "..a", of "\r\n" behind ".a"; and of what it should be, and of something else.
+    let digest = |text: &str| {
+        let step = |hash: u64, octet: u8| (hash ^ u64::from(octet)).wrapping_mul(0x100_0000_01b3);
+        text.bytes().fold(0xcbf2_9ce4_8422_2325, step)
+    };
+    let taken = |text: &str| format!("taken {}", digest(text));
+    for (wrong, what) in [
+        ("a\r\n", "a leading dot was lost: it was not doubled"),
+        ("..a\r\n", "a leading dot was doubled once too often"),
+        (".a\r\n\r\n", "an empty line was added to its end"),
+    ] {
+        let finding = format!(
+            "MUST content-kept: the content as it was given; not mx1.example.test accepted [192.0.2.1] in TLS +0s: {what}"
+        );
+        breaks(
+            &finding,
+            ("taken", &taken(wrong)),
+            &[&taken(".a\r\n"), &taken("another\r\n")],
+        );
+    }
+}
+
+#[test]
+fn tls_begins_once_and_anew() {
+    breaks(
+        "MUST handshake-after-220: a TLS handshake after the 220 to STARTTLS; not session 1 with mx1.example.test: plain text",
+        ("secured", "plaintext\nquit 221"),
+        &[],
+    );
+    breaks(
+        "MUST tls-once: no second STARTTLS; not session 1 with mx1.example.test: STARTTLS inside TLS",
+        ("noop 250", "starttls-again 502"),
+        &[],
+    );
+    let again = "helo mail.sender.test 250 [PIPELINING, 8BITMIME, SIZE, CHUNKING]\nmail a@sender.test 250 SIZE=100 [ahead]";
+    breaks(
+        "SHOULD ehlo-after-tls: EHLO first inside TLS; not session 1 with mx1.example.test: MAIL after the handshake",
+        (again, "mail a@sender.test 503\nend quit"),
+        &[],
+    );
+}
