@@ -4,7 +4,7 @@
 
 use std::{
     error::Error,
-    io::{BufRead, BufReader, Write},
+    io::{self, BufRead, BufReader, Write},
     net::{IpAddr, SocketAddr, TcpStream, UdpSocket},
 };
 
@@ -69,17 +69,29 @@ pub(crate) fn hand_over(mut stream: TcpStream, to: &str) -> Result<(), Box<dyn E
     let mut replies = BufReader::new(stream.try_clone()?);
     let rcpt = format!("RCPT TO:<{to}>");
     let (from, hi) = ("MAIL FROM:<me@client.test>", "Subject: hi\r\n\r\nhi\r\n.");
-    for command in ["", "HELO client.test", from, &rcpt, "DATA", hi, "QUIT"] {
+    for command in ["", "EHLO client.test", from, &rcpt, "DATA", hi, "QUIT"] {
         if !command.is_empty() {
             stream.write_all(format!("{command}\r\n").as_bytes())?;
         }
-        let mut reply = String::new();
-        replies.read_line(&mut reply)?;
+        let reply = last_line(&mut replies)?;
         if !reply.starts_with(['2', '3']) {
+            stream.write_all(b"QUIT\r\n")?;
+            last_line(&mut replies)?;
             return Err(reply.into());
         }
     }
     Ok(())
+}
+
+/// The last line of a reply, which has a space behind the code.
+fn last_line(replies: &mut BufReader<TcpStream>) -> io::Result<String> {
+    loop {
+        let mut line = String::new();
+        replies.read_line(&mut line)?;
+        if line.get(3..4) != Some("-") {
+            return Ok(line);
+        }
+    }
 }
 
 /// A domain with a primary and a backup.

@@ -5,6 +5,7 @@
 
 use std::{
     error::Error,
+    io,
     net::{IpAddr, SocketAddr},
 };
 
@@ -64,7 +65,7 @@ async fn hand_over(stream: TcpStream, to: &str) -> Result<(), Box<dyn Error>> {
     let rcpt = format!("RCPT TO:<{to}>");
     let steps = [
         "",
-        "HELO client.test",
+        "EHLO client.test",
         "MAIL FROM:<me@client.test>",
         &rcpt,
         "DATA",
@@ -75,13 +76,25 @@ async fn hand_over(stream: TcpStream, to: &str) -> Result<(), Box<dyn Error>> {
         if !step.is_empty() {
             stream.write_all(format!("{step}\r\n").as_bytes()).await?;
         }
-        let mut reply = String::new();
-        stream.read_line(&mut reply).await?;
+        let reply = last_line(&mut stream).await?;
         if !reply.starts_with(['2', '3']) {
+            stream.write_all(b"QUIT\r\n").await?;
+            last_line(&mut stream).await?;
             return Err(reply.into());
         }
     }
     Ok(())
+}
+
+/// The last line of a reply, which has a space behind the code.
+async fn last_line(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        if line.get(3..4) != Some("-") {
+            return Ok(line);
+        }
+    }
 }
 
 const ZONE: &str = "

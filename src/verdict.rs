@@ -34,7 +34,7 @@ mod views;
 use std::{collections::BTreeMap, time::Duration};
 
 pub(crate) use self::judge::Judge;
-pub use self::rules::{RULES, Rule};
+pub use self::rules::{RULES, Rule, rule};
 use crate::{
     event::Event,
     fault::Host,
@@ -129,6 +129,11 @@ pub enum Subject {
 }
 
 impl Finding {
+    /// The rule that it breaks; `None` for an expectation of the scenario.
+    pub fn broken_rule(&self) -> Option<&'static Rule> {
+        self.rule.and_then(rule)
+    }
+
     /// Whether it is about the sender's own moments: how long it waits, and when it gives up.
     pub fn is_about_moments(&self) -> bool {
         let claims = [expect::RETRY_WAITS, expect::RETURNED_AFTER];

@@ -9,9 +9,16 @@ use mxdrill::{
     drill,
     event::EventKind,
     lab::{Lab, NetworkKind},
+    mail::Mailbox,
     scenario::Scenario,
     sender::Reference,
 };
+
+/// Every mailbox of a drill's messages.
+fn mailboxes(scenario: &Scenario) -> impl Iterator<Item = &Mailbox> {
+    let messages = scenario.messages.iter();
+    messages.flat_map(|message| message.to.iter().chain(&message.from))
+}
 
 /// Why the mailin-embedded server cannot serve a scenario, if it cannot.
 fn obstacle(scenario: &Arc<Scenario>) -> Option<&'static str> {
@@ -40,6 +47,8 @@ fn obstacle(scenario: &Arc<Scenario>) -> Option<&'static str> {
         .any(|receiver| receiver.size.is_some())
     {
         Some("it announces and enforces no SIZE")
+    } else if mailboxes(scenario).any(|mailbox| !mailbox.text.is_ascii()) {
+        Some("it knows no addresses beyond ASCII")
     } else if scenario.messages.iter().any(|message| message.require_tls) {
         Some("it does not know the REQUIRETLS parameter of MAIL")
     } else {

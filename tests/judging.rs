@@ -12,7 +12,7 @@ use mxdrill::{
     reply::Status,
     sender::{self, Flaw, LookupResult, Reference, Sender, SenderContext},
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 
 use small::{play, scenario};
 
@@ -221,25 +221,43 @@ async fn hand_over(
     address: std::net::IpAddr,
     message: &mxdrill::mail::Message,
 ) -> bool {
-    let Ok(mut stream) = context.connect(address, &message.id).await else {
+    let Ok(stream) = context.connect(address, &message.id).await else {
         return false;
     };
-    let head = format!(
-        "HELO c.test\r\nMAIL FROM:<sender@sender.test>\r\nRCPT TO:<{}>\r\nDATA\r\n",
-        message.to[0]
-    );
-    let sent = [
-        head.into_bytes(),
+    let mut stream = BufStream::new(stream);
+    let steps = [
+        b"EHLO c.test.example\r\n".to_vec(),
+        b"MAIL FROM:<sender@sender.test>\r\n".to_vec(),
+        format!("RCPT TO:<{}>\r\n", message.to[0]).into_bytes(),
+        b"DATA\r\n".to_vec(),
         context.content(message),
-        b"QUIT\r\n".to_vec(),
-    ]
-    .concat();
-    if stream.write_all(&sent).await.is_err() {
-        return false;
+    ];
+    let mut replies = String::new();
+    for step in [Vec::new()].into_iter().chain(steps) {
+        let mut line = String::new();
+        let said = async {
+            stream.write_all(&step).await?;
+            stream.flush().await?;
+            while line.get(3..4) != Some(" ") {
+                line.clear();
+                if stream.read_line(&mut line).await? == 0 {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+            std::io::Result::Ok(())
+        };
+        if said.await.is_err() {
+            return false;
+        }
+        replies.push_str(&line);
+        if !line.starts_with(['2', '3']) {
+            break;
+        }
     }
-    let mut replies = Vec::new();
-    drop(stream.read_to_end(&mut replies).await);
-    String::from_utf8_lossy(&replies).contains("250 2.0.0 taken")
+    drop(stream.write_all(b"QUIT\r\n").await);
+    drop(stream.flush().await);
+    drop(stream.read_line(&mut String::new()).await);
+    replies.contains("250 2.0.0 taken")
 }
 
 /// A sender of somebody else: asks, sorts, tries, and reports nothing.

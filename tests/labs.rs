@@ -201,7 +201,7 @@ fn waiting_in_vain_says_what_came_instead() -> Outcome {
     send(&lab, "bob@example.test")?;
     lab.wait_for(|event| matches!(event.kind, EventKind::End { .. }))?;
     let mut stream = TcpStream::connect(lab.socket_for([192, 0, 2, 2].into()))?;
-    stream.write_all(b"HELO client.test\r\n")?;
+    stream.write_all(b"EHLO client.test\r\n")?;
     let greeted = |event: &Event| {
         let is_second = |session: &SessionId| session.0 == 2;
         matches!(&event.kind, EventKind::Reply { session, stage: Stage::Helo, .. } if is_second(session))
@@ -224,7 +224,7 @@ a message for alice@example.test did not come within T
     T query mx2.example.test A over udp: noerror 192.0.2.2
     T session 1 to mx1.example.test [192.0.2.1]: accepted
     T session 1 greeting: 220 mx1.example.test ESMTP mxdrill
-    T session 1 helo client.test: 250 mx1.example.test
+    T session 1 helo client.test: 250 ENHANCEDSTATUSCODES
     T session 1 mail me@client.test: 250 2.1.0 sender ok
     T session 1 rcpt bob@example.test: 250 2.1.5 recipient ok
     T session 1 data: 354 go ahead
@@ -234,7 +234,7 @@ a message for alice@example.test did not come within T
     T session 1 ended: after QUIT
     T session 2 to mx2.example.test [192.0.2.2]: accepted
     T session 2 greeting: 220 mx2.example.test ESMTP mxdrill
-    T session 2 helo client.test: 250 mx2.example.test
+    T session 2 helo client.test: 250 ENHANCEDSTATUSCODES
   session 2 with mx2.example.test [192.0.2.2] is still open: the last reply was at helo"
     );
     Ok(())

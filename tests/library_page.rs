@@ -181,7 +181,7 @@ async fn hand_over(
     let rcpt = format!("RCPT TO:<{}>\r\n", message.to[0]);
     for step in [
         "",
-        "HELO client.test\r\n",
+        "EHLO client.test\r\n",
         "MAIL FROM:<sender@sender.test>\r\n",
         &rcpt,
         "DATA\r\n",
@@ -190,13 +190,25 @@ async fn hand_over(
     ] {
         stream.write_all(step.as_bytes()).await?;
         stream.flush().await?;
-        let mut reply = String::new();
-        tokio::time::timeout(PATIENCE, stream.read_line(&mut reply)).await??;
+        let reply = tokio::time::timeout(PATIENCE, last_line(&mut stream)).await??;
         if !reply.starts_with(['2', '3']) {
+            stream.write_all(b"QUIT\r\n").await?;
+            stream.flush().await?;
             return Err(reply.into());
         }
     }
     Ok(())
+}
+
+/// The last line of a reply, which has a space behind the code.
+async fn last_line(stream: &mut BufStream<mxdrill::stream::Stream>) -> std::io::Result<String> {
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await?;
+        if line.get(3..4) != Some("-") {
+            return Ok(line);
+        }
+    }
 }
 
 fn file(name: &str) -> String {

@@ -83,8 +83,20 @@ fn a_log_is_judged_alike_as_it_grows_and_as_a_whole() {
 
 #[test]
 fn every_flaw_is_found_out_by_a_small_drill() {
-    // Records of these drills never change, and none of their messages is kept for a day.
-    let not_here = [Flaw::KeepsAnswers, Flaw::GivesUpAfterADay];
+    // Records of these drills never change, none of their messages is kept for a day, every receiver offers the same,
+    // and content and addresses are plain.
+    let not_here = [
+        Flaw::KeepsAnswers,
+        Flaw::GivesUpAfterADay,
+        Flaw::SpeaksFirst,
+        Flaw::DoesNotWait,
+        Flaw::SendsUtf8Anyway,
+        Flaw::SendsEightBitAnyway,
+        Flaw::LowersLocalParts,
+        Flaw::LeavesDots,
+        Flaw::MixesBdatAndData,
+        Flaw::StartsTlsTwice,
+    ];
     let flaws = Flaw::ALL.into_iter();
     for flaw in flaws.filter(|flaw| !not_here.contains(flaw)) {
         let fails =

@@ -64,11 +64,19 @@ pub(crate) struct Receiver {
     pub(crate) offer: Offer,
     /// The certificate and key with which it offers STARTTLS; `None`: it does not.
     pub(crate) credentials: Option<Credentials>,
+    /// Whether the scenario lists its extensions.
+    pub(crate) is_listed: bool,
     /// `host:port` of the server that stands behind it; `None`: it answers itself.
     pub(crate) upstream: Option<String>,
 }
 
 impl Receiver {
+    /// Whether the server behind says what is offered, and judges parameters: there is one, and the scenario does not
+    /// list the extensions.
+    fn asks_the_server_behind(&self) -> bool {
+        self.upstream.is_some() && !self.is_listed
+    }
+
     /// The name that it goes by in its greeting and in its reply to EHLO, an address literal if it
     /// has none (RFC 5321 section 4.1.3).
     fn greeting_name(&self) -> String {
@@ -220,7 +228,13 @@ impl Session {
             return lost_upstream(&io::ErrorKind::NotConnected.into());
         };
         match upstream.ask(&self.command).await {
-            Ok(reply) if stage == Some(Stage::Helo) => merged_hello(&reply, &own),
+            Ok(reply) if stage == Some(Stage::Helo) && self.receiver.asks_the_server_behind() => {
+                merged_hello(&reply, &own)
+            }
+            Ok(reply) if stage == Some(Stage::Helo) => Reply {
+                code: reply.code,
+                ..own
+            },
             Ok(reply) => reply,
             Err(error) => lost_upstream(&error),
         }

@@ -155,6 +155,7 @@ fn receiver_at(
             credentials.is_some(),
             requiretls.is_some_and(|own| own.kind == Certificate::Valid),
         ),
+        is_listed: extensions.is_some(),
         max_size,
         credentials,
         upstream,

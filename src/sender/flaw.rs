@@ -75,8 +75,6 @@ words! {
         DoesNotWait = "does-not-wait",
         /// Sends the content with DATA, before it was asked for.
         SendsContentWithData = "sends-content-with-data",
-        /// Gives the size of a message to servers that do not offer SIZE.
-        SendsSizeAnyway = "sends-size-anyway",
         /// Asks servers that do not offer DSN for no notification.
         SendsNotifyAnyway = "sends-notify-anyway",
         /// Sends an address beyond ASCII to servers that do not offer SMTPUTF8.
@@ -189,7 +187,6 @@ impl Flaw {
             Self::SpeaksFirst => control("rfc5321/slow_greeting_is_waited_for", "greeting-first"),
             Self::DoesNotWait => control("wire/without_extensions", "reply-first"),
             Self::SendsContentWithData => control("basics/best_preference_takes_it", "group-ends"),
-            Self::SendsSizeAnyway => control("wire/without_extensions", "mail-parameters"),
             Self::SendsNotifyAnyway => control("wire/without_extensions", "rcpt-parameters"),
             Self::SendsUtf8Anyway => {
                 control("wire/no_exchanger_offers_smtputf8", "smtputf8-offered")

@@ -441,7 +441,7 @@ impl SmtpClient<'_> {
     fn parameters(&self, envelope: &Envelope<'_>) -> String {
         let mut parameters = String::new();
         let message = envelope.message;
-        if self.offers("SIZE") || self.flaw == Some(Flaw::SendsSizeAnyway) {
+        if self.offers("SIZE") {
             parameters.push_str(&format!(" SIZE={}", size_of(envelope.content)));
         }
         if message.needs_eight_bit() && self.offers("8BITMIME") {

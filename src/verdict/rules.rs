@@ -28,11 +28,27 @@ pub struct Rule {
     pub level: Level,
     /// What it asks, as a sentence.
     pub claim: &'static str,
+    /// Of a rule about what a client says in sessions, whatever message they are for: the number of the statement in
+    /// `docs/requirements.md` to which it holds every session. `None` for rules about messages.
+    pub statement: Option<u16>,
+}
+
+/// The rule of a name, such as that of a finding.
+pub fn rule(name: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.name == name)
 }
 
 macro_rules! rules {
-    ($($constant:ident = $name:literal, $cite:literal, $level:ident, $claim:literal;)*) => {
-        $(pub(crate) const $constant: Rule = Rule { name: $name, cite: $cite, level: Level::$level, claim: $claim };)*
+    (@statement) => { None };
+    (@statement $number:literal) => { Some($number) };
+    ($($constant:ident = $name:literal, $cite:literal, $level:ident, $claim:literal $(, $statement:literal)?;)*) => {
+        $(pub(crate) const $constant: Rule = Rule {
+            name: $name,
+            cite: $cite,
+            level: Level::$level,
+            claim: $claim,
+            statement: rules!(@statement $($statement)?),
+        };)*
         /// Every rule, in the order of `docs/rules.md`.
         pub const RULES: &[Rule] = &[$($constant),*];
     };
@@ -57,26 +73,25 @@ rules! {
     RETRY_WAITS = "retry-waits", "RFC 5321 section 4.5.4.1", Must, "a destination that failed is not retried at once";
     SENDER_NOTIFIED = "sender-notified", "RFC 5321 section 3.6.3", Must, "a message that is given up is returned to its sender";
     NO_BOUNCE_OF_BOUNCE = "no-bounce-of-bounce", "RFC 5321 section 6.1", Must, "a message from the null reverse-path is never returned";
-    EHLO_FIRST = "ehlo-first", "RFC 5321 section 4.1.1.1", Should, "a session is opened with EHLO, and with HELO only where EHLO failed";
-    EHLO_NAME = "ehlo-name", "RFC 5321 section 4.1.4", Should, "a client calls itself by a name that is fully qualified, or by an address literal";
-    GREETING_FIRST = "greeting-first", "RFC 5321 section 4.3.1", Should, "a client waits for the greeting";
-    REPLY_FIRST = "reply-first", "RFC 5321 section 4.3.1", Must, "without PIPELINING a client waits for the reply to each command";
-    GROUP_ENDS = "group-ends", "RFC 2920 section 3.1", Must, "EHLO, DATA, VRFY, EXPN, QUIT, NOOP and STARTTLS end a group of commands: their replies are waited for";
-    RCPT_PARAMETERS = "rcpt-parameters", "RFC 5321 section 4.1.1.3", Must, "RCPT carries only parameters of extensions that the server offered";
-    MAIL_PARAMETERS = "mail-parameters", "RFC 5321 section 4.1.1.2", Info, "MAIL carries only parameters of extensions that the server offered";
-    SMTPUTF8_OFFERED = "smtputf8-offered", "RFC 6531 section 3.2", Must, "an address beyond ASCII goes to no server that does not offer SMTPUTF8";
-    EIGHT_BIT_OFFERED = "eight-bit-offered", "RFC 5321 section 2.4", Must, "octets over 127 go to no server that does not offer 8BITMIME";
-    CRLF_ONLY = "crlf-only", "RFC 5321 section 2.3.8", Must, "CR and LF are sent as CRLF alone";
-    ONE_TRANSACTION = "one-transaction", "RFC 5321 section 4.1.4", Must, "MAIL is not sent while a transaction is open";
-    LOCAL_PART_KEPT = "local-part-kept", "RFC 5321 section 2.4", Must, "the case of a local part is kept";
-    NO_SOURCE_ROUTE = "no-source-route", "RFC 5321 section 3.3", Should, "a client sends no source routes";
-    CONTENT_AFTER_354 = "content-after-354", "RFC 5321 section 3.3", Must, "content is sent after 354 alone";
-    CONTENT_KEPT = "content-kept", "RFC 5321 section 4.5.2", Must, "leading dots are doubled, and no line is added to the content or left out";
-    BDAT_OR_DATA = "bdat-or-data", "RFC 3030 section 2", Must, "DATA and BDAT are not mixed in a transaction";
-    QUITS = "quits", "RFC 5321 section 4.1.1.10", Must, "a client does not close a connection before it has sent QUIT";
-    HANDSHAKE_AFTER_220 = "handshake-after-220", "RFC 3207 section 4", Must, "after the 220 to STARTTLS nothing but the handshake is sent";
+    EHLO_FIRST = "ehlo-first", "RFC 5321 section 4.1.1.1", Should, "a session is opened with EHLO, and with HELO only where EHLO failed", 87;
+    EHLO_NAME = "ehlo-name", "RFC 5321 section 4.1.4", Should, "a client calls itself by a name that is fully qualified, or by an address literal", 89;
+    GREETING_FIRST = "greeting-first", "RFC 5321 section 4.3.1", Should, "a client waits for the greeting", 91;
+    REPLY_FIRST = "reply-first", "RFC 5321 section 4.3.1", Must, "without PIPELINING a client waits for the reply to each command", 90;
+    GROUP_ENDS = "group-ends", "RFC 2920 section 3.1", Must, "EHLO, DATA, VRFY, EXPN, QUIT, NOOP and STARTTLS end a group of commands: their replies are waited for", 127;
+    RCPT_PARAMETERS = "rcpt-parameters", "RFC 5321 section 4.1.1.3", Must, "RCPT carries only parameters of extensions that the server offered", 97;
+    SMTPUTF8_OFFERED = "smtputf8-offered", "RFC 6531 section 3.2", Must, "an address beyond ASCII goes to no server that does not offer SMTPUTF8", 137;
+    EIGHT_BIT_OFFERED = "eight-bit-offered", "RFC 5321 section 2.4", Must, "octets over 127 go to no server that does not offer 8BITMIME", 94;
+    CRLF_ONLY = "crlf-only", "RFC 5321 section 2.3.8", Must, "CR and LF are sent as CRLF alone", 92;
+    ONE_TRANSACTION = "one-transaction", "RFC 5321 section 4.1.4", Must, "MAIL is not sent while a transaction is open", 96;
+    LOCAL_PART_KEPT = "local-part-kept", "RFC 5321 section 2.4", Must, "the case of a local part is kept", 93;
+    NO_SOURCE_ROUTE = "no-source-route", "RFC 5321 section 3.3", Should, "a client sends no source routes", 115;
+    CONTENT_AFTER_354 = "content-after-354", "RFC 5321 section 3.3", Must, "content is sent after 354 alone", 95;
+    CONTENT_KEPT = "content-kept", "RFC 5321 section 4.5.2", Must, "leading dots are doubled, and no line is added to the content or left out", 100;
+    BDAT_OR_DATA = "bdat-or-data", "RFC 3030 section 2", Must, "DATA and BDAT are not mixed in a transaction", 135;
+    QUITS = "quits", "RFC 5321 section 4.1.1.10", Must, "a client does not close a connection before it has sent QUIT", 101;
+    HANDSHAKE_AFTER_220 = "handshake-after-220", "RFC 3207 section 4", Must, "after the 220 to STARTTLS nothing but the handshake is sent", 150;
     EHLO_AFTER_TLS = "ehlo-after-tls", "RFC 3207 section 4.2", Should, "inside TLS a session begins again with EHLO";
-    TLS_ONCE = "tls-once", "RFC 3207 section 4", Must, "STARTTLS is not sent inside TLS";
+    TLS_ONCE = "tls-once", "RFC 3207 section 4", Must, "STARTTLS is not sent inside TLS", 149;
     TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
 }
 

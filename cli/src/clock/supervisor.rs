@@ -97,7 +97,7 @@ pub(super) struct Supervisor {
     /// Since when time runs, where it was then, and how many times faster than the system's it is.
     running: Option<(Instant, Duration, u32)>,
     /// When it was last looked what was computed, and how much that was to begin with.
-    busy: Option<(Instant, Duration, Ticks)>,
+    busy: Option<(Instant, Duration, Done)>,
     pub(super) passed: Passed,
     /// What is not exact, or was refused; each thing once.
     pub(super) said: BTreeSet<String>,
@@ -105,8 +105,8 @@ pub(super) struct Supervisor {
     pub(super) failed: Option<io::Error>,
 }
 
-/// What threads did by themselves, and what the kernel did for them.
-type Ticks = (u64, u64);
+/// What was done: by threads themselves and by the kernel for them, in its ticks, and how many calls came here.
+type Done = ((u64, u64), u64);
 
 /// What a round was told.
 struct Came {
@@ -438,11 +438,12 @@ impl Supervisor {
             return Ok(());
         }
         if self.running.is_none() {
-            let (looked, begun, ticks) = self.busy.get_or_insert_with(|| {
+            let calls = self.passed.calls;
+            let (looked, begun, before) = self.busy.get_or_insert_with(|| {
                 let computed = self.quiet.computed();
-                (Instant::now(), computed, self.quiet.ticks())
+                (Instant::now(), computed, (self.quiet.ticks(), calls))
             });
-            let before = *ticks;
+            let before = *before;
             if looked.elapsed() < COUNTED && since < STUCK {
                 return Ok(());
             }
@@ -451,7 +452,7 @@ impl Supervisor {
             if computed < BUSY && since < STUCK {
                 return Ok(());
             }
-            let speed = speed(before, self.quiet.ticks());
+            let speed = speed(before, (self.quiet.ticks(), calls));
             self.running = Some((Instant::now(), self.before + self.time.now(), speed));
         }
         let Some((from, at, speed)) = self.running else {
@@ -473,12 +474,13 @@ impl Supervisor {
     }
 }
 
-/// How much faster than the system's time may run, by what was done up to then and after: mostly by the kernel, it was
-/// asked the same again and again.
-fn speed((own, kernel): Ticks, (own_now, kernel_now): Ticks) -> u32 {
+/// How much faster than the system's time may run, by what was done up to one moment and another: if most of it was the
+/// kernel's, and nobody looked at a clock or waited meanwhile, it was asked the same again and again.
+fn speed(((own, kernel), calls): Done, ((own_now, kernel_now), calls_now): Done) -> u32 {
     let own = own_now.saturating_sub(own);
     let kernel = kernel_now.saturating_sub(kernel);
-    if kernel > own * 2 { ASKING } else { 1 }
+    let is_asking = calls == calls_now && kernel > own * 2;
+    if is_asking { ASKING } else { 1 }
 }
 
 /// A duration in nanoseconds; nobody waits for longer than there are.

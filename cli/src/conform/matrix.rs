@@ -8,10 +8,13 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{isolated_run::RunRecord, played_server::PlayedServer, scenario_ref};
+use super::{
+    isolated_run::RunRecord, played_server::PlayedServer, run_error::RunError, scenario_ref,
+};
 use mxdrill::{
     level::Level,
     scenario::{Scenario, Share},
+    verdict::{RULES, Rule},
 };
 
 /// Standard deviations by which a share must miss its bounds to be wrong. Five are passed by chance
@@ -170,6 +173,13 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
+    /// What came of a run that came to its end.
+    fn record(&self) -> Option<&RunRecord> {
+        self.evidence
+            .as_ref()
+            .filter(|record| record.trouble.is_none())
+    }
+
     pub(crate) fn without_run(grade: Grade, reason: String) -> Self {
         Self {
             grade,
@@ -310,8 +320,8 @@ impl Matrix {
         })
     }
 
-    /// The worst grade that a mail server got in the drills that cover a statement; those that only
-    /// inform count where there are no others.
+    /// The worst grade that a mail server got in the drills that cover a statement, and in the sessions of all drills
+    /// if a rule holds them to it; drills that only inform count where there are no others.
     pub(crate) fn of_statement(&self, number: u16, column: usize) -> Option<Grade> {
         let rows = self.rows.iter().filter(|row| row.covers.contains(&number));
         let worst = |binding: bool| {
@@ -319,7 +329,32 @@ impl Matrix {
             rows.map(|row| row.cells[column].grade).max()
         };
         let weighty = worst(true).filter(|grade| *grade != Grade::Unfit);
-        weighty.or(worst(false)).or(worst(true))
+        let of_drills = weighty.or(worst(false)).or(worst(true));
+        of_drills.max(self.of_sessions(number, column))
+    }
+
+    /// What a server came to by the rule that holds every session to a statement; `None` if there is none, or nothing
+    /// was played.
+    fn of_sessions(&self, number: u16, column: usize) -> Option<Grade> {
+        let rule = session_rules().find(|rule| rule.statement == Some(number))?;
+        let mut played = self
+            .rows
+            .iter()
+            .filter_map(|row| row.cells[column].record());
+        played.next()?;
+        match self.breaking(rule, column).next() {
+            Some(_) => Some(Grade::of(rule.level)),
+            None => Some(Grade::Pass),
+        }
+    }
+
+    /// The drills in whose sessions a server broke a rule.
+    pub(crate) fn breaking(&self, rule: &Rule, column: usize) -> impl Iterator<Item = &MatrixRow> {
+        let breaks = |finding: &RunError| finding.rule.as_deref() == Some(rule.name);
+        self.rows.iter().filter(move |row| {
+            let record = row.cells[column].record();
+            record.is_some_and(|record| record.findings.iter().any(breaks))
+        })
     }
 
     /// Why no drill at all could be played, such as on a system that allows no namespaces.
@@ -343,6 +378,11 @@ impl Matrix {
         let cells = self.rows.iter().flat_map(|row| &row.cells);
         cells.map(|cell| cell.grade).max().unwrap_or(Grade::Unfit)
     }
+}
+
+/// The rules about what is said in sessions, whatever a drill is about.
+pub(crate) fn session_rules() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().filter(|rule| rule.statement.is_some())
 }
 
 /// A statement of the RFCs, as `docs/statements.toml` has it.

@@ -14,6 +14,9 @@ pub(crate) struct RunError {
     pub(crate) subject: Subject,
     pub(crate) claim: String,
     pub(crate) rule: Option<String>,
+    /// The statement to which the rule holds every session, if it is about sessions and not about messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) statement: Option<u16>,
     pub(crate) level: Level,
     pub(crate) cites: Vec<String>,
     pub(crate) expected: Vec<String>,
@@ -56,6 +59,7 @@ impl From<Finding> for RunError {
     fn from(finding: Finding) -> Self {
         Self {
             difference: Difference::of(&finding),
+            statement: finding.broken_rule().and_then(|rule| rule.statement),
             subject: finding.subject,
             claim: finding.claim,
             rule: finding.rule.map(str::to_owned),

@@ -239,7 +239,7 @@ impl Suite {
             Ok(cell)
         });
         match played {
-            Ok(cell) => judge(cell, scenario.level),
+            Ok(cell) => judge(cell, scenario.level, &scenario.covers),
             Err(error) => Judged::without_run(Grade::Inconclusive, error.to_string()),
         }
     }
@@ -309,15 +309,21 @@ pub(crate) fn keep(
 
 /// The grade of a cell: of the worst that is wrong with it.
 ///
-/// Where a whole drill is about what is left open or contested, nothing in it weighs more than that.
-fn judge(cell: RunRecord, drill: Level) -> Judged {
+/// Where a whole drill is about what is left open or contested, nothing in it weighs more than that. What a server says
+/// in sessions weighs in the drills that are about it: it says the same in all others, whatever they show.
+fn judge(cell: RunRecord, drill: Level, covers: &[u16]) -> Judged {
     let grade_of = |finding: &RunError| match (drill, finding.level) {
         (Level::May | Level::Info, _) => Grade::Informs,
         // Worth knowing, and nothing that anything asks for.
         (_, Level::May) => Grade::Pass,
         (_, level) => Grade::of(level),
     };
-    let worst = cell.findings.iter().map(grade_of).max();
+    let is_of_drill = |finding: &&RunError| match finding.statement {
+        None => true,
+        Some(statement) => covers.contains(&statement),
+    };
+    let worst = cell.findings.iter().filter(is_of_drill);
+    let worst = worst.map(grade_of).max();
     let (grade, reason) = match &cell.trouble {
         // What a broken-off drill seems to show may be what is missing of it.
         Some(trouble) => (Grade::Inconclusive, Some(trouble.clone())),

@@ -33,7 +33,7 @@ impl Session {
             Some(Reply::new(503, "5.5.1 EHLO first"))
         } else if self.envelope.is_some() {
             Some(Reply::new(503, "5.5.1 a transaction is under way"))
-        } else if self.receiver.upstream.is_some() {
+        } else if self.receiver.asks_the_server_behind() {
             None
         } else {
             with.iter()
@@ -122,7 +122,7 @@ impl Session {
     pub(super) async fn rcpt(&mut self, to: &Path, with: &[Parameter]) -> io::Result<Step> {
         let refusal = match &self.envelope {
             None => Some(Reply::new(503, "5.5.1 MAIL first")),
-            Some(_) if self.receiver.upstream.is_some() => None,
+            Some(_) if self.receiver.asks_the_server_behind() => None,
             Some(envelope) if envelope.to.len() >= MAX_RECIPIENTS => {
                 Some(Reply::new(452, "4.5.3 too many recipients"))
             }
@@ -151,11 +151,17 @@ impl Session {
         Ok(step)
     }
 
-    /// What the log is to have beside the mailbox.
+    /// Notes what the log is to have beside the mailbox. A server behind a receiver that judges parameters itself gets
+    /// none of them: it may not know what the scenario offers.
     fn note_particulars(&mut self, with: &[Parameter]) {
         let path = self.command.iter().skip_while(|octet| **octet != b'<');
         self.more.source_route = path.skip(1).copied().next() == Some(b'@');
         self.more.parameters = with.iter().map(ToString::to_string).collect();
+        let end = self.command.iter().rposition(|octet| *octet == b'>');
+        if let Some(end) = end.filter(|_| !self.receiver.asks_the_server_behind()) {
+            self.command.truncate(end + 1);
+            self.command.extend_from_slice(b"\r\n");
+        }
     }
 }
 

@@ -19,8 +19,8 @@ use std::{
 use super::{
     BDAT_OR_DATA, CONTENT_AFTER_354, CRLF_ONLY, EHLO_AFTER_TLS, EHLO_FIRST, EHLO_NAME,
     EIGHT_BIT_OFFERED, GREETING_FIRST, GROUP_ENDS, HANDSHAKE_AFTER_220, LOCAL_PART_KEPT,
-    MAIL_PARAMETERS, NO_SOURCE_ROUTE, ONE_TRANSACTION, QUITS, RCPT_PARAMETERS, REPLY_FIRST, Rule,
-    SMTPUTF8_OFFERED, TLS_ONCE, broken,
+    NO_SOURCE_ROUTE, ONE_TRANSACTION, QUITS, RCPT_PARAMETERS, REPLY_FIRST, Rule, SMTPUTF8_OFFERED,
+    TLS_ONCE, broken,
 };
 use crate::{
     event::{
@@ -29,6 +29,7 @@ use crate::{
     },
     extension::{self, Extension},
     fault::Stage,
+    mail::Mailbox,
     name::Domain,
     scenario::Scenario,
     verdict::{Finding, SenderKind, Subject},
@@ -50,6 +51,8 @@ pub(in crate::verdict) struct Wire<'a> {
     sessions: BTreeMap<SessionId, Dialogue>,
     /// Addresses at which EHLO failed: HELO may come first there in a later session (RFC 5321 section 3.2).
     ehlo_failed: BTreeSet<IpAddr>,
+    /// The drill's recipients in the order of their lower case, once one was asked for.
+    recipients: Option<Vec<&'a Mailbox>>,
     /// Whether the server that is judged was found to have nothing more to do: it may be stopped at any time.
     is_over: bool,
     /// By the place of the rule, what was seen in which sessions.
@@ -109,6 +112,7 @@ impl<'a> Wire<'a> {
             sender_kind,
             sessions: BTreeMap::new(),
             ehlo_failed: BTreeSet::new(),
+            recipients: None,
             is_over: false,
             found: BTreeMap::new(),
         }
@@ -238,7 +242,9 @@ impl<'a> Wire<'a> {
             ReplyEvent::Reply { code, .. } => Some(*code),
             ReplyEvent::Failed { .. } => None,
         };
-        dialogue.no_quit_due = stage == Stage::Quit || code.is_none_or(|code| code == 421);
+        // A client that has said nothing may have connected to another address at the same time (RFC 8305 section 5).
+        dialogue.no_quit_due =
+            matches!(stage, Stage::Greeting | Stage::Quit) || code.is_none_or(|code| code == 421);
         dialogue.data_refused = false;
         let lacks_pipelining = dialogue.lacks("PIPELINING");
         let (tls, in_transaction) = (dialogue.tls, dialogue.transaction);
@@ -409,16 +415,20 @@ impl<'a> Wire<'a> {
             let of = extension::of_parameter(keyword, value).unwrap_or(keyword);
             dialogue.lacks(of)
         };
+        // Of MAIL no sentence says so (RFC 5321 section 4.1.1.2).
+        let is_rcpt = command == "RCPT";
         let lacking = more.parameters.iter().find(is_lacking).cloned();
+        let lacking = lacking.filter(|_| is_rcpt);
         let needs_utf8 =
             argument.is_some_and(|text| !text.is_ascii()) && dialogue.lacks("SMTPUTF8");
         if let Some(parameter) = lacking {
-            let rule = match command {
-                "RCPT" => RCPT_PARAMETERS,
-                _ => MAIL_PARAMETERS,
-            };
             let what = format!("{command} with {parameter}");
-            self.note(rule, session, "parameters of what was offered", what);
+            self.note(
+                RCPT_PARAMETERS,
+                session,
+                "parameters of what was offered",
+                what,
+            );
         } else if needs_utf8 {
             let what = format!("{command} with {}", argument.unwrap_or_default());
             self.note(
@@ -433,20 +443,23 @@ impl<'a> Wire<'a> {
     /// A local part in another case than the message has it.
     fn local_part(&mut self, session: SessionId, argument: Option<&str>) {
         let Some(said) = argument else { return };
-        let mut recipients = self
-            .scenario
-            .messages
+        let scenario = self.scenario;
+        let recipients = self.recipients.get_or_insert_with(|| {
+            let messages = scenario.messages.iter();
+            let mut all: Vec<&Mailbox> = messages.flat_map(|message| message.to.iter()).collect();
+            all.sort_by_cached_key(|one| one.text.to_ascii_lowercase());
+            all.dedup_by(|one, other| one.text == other.text);
+            all
+        });
+        let wanted = said.to_ascii_lowercase();
+        let first = recipients.partition_point(|one| one.text.to_ascii_lowercase() < wanted);
+        let mut alike = recipients[first..]
             .iter()
-            .flat_map(|message| message.to.iter());
-        let mut alike = None;
-        for recipient in &mut recipients {
-            if recipient.is(said) {
-                return;
-            }
-            if recipient.text.eq_ignore_ascii_case(said) {
-                alike = Some(recipient.text.to_string());
-            }
+            .take_while(|one| one.text.eq_ignore_ascii_case(said));
+        if alike.clone().any(|one| one.is(said)) {
+            return;
         }
+        let alike = alike.next().map(|one| one.text.to_string());
         if let Some(meant) = alike {
             self.note(LOCAL_PART_KEPT, session, &meant, said.to_owned());
         }

@@ -11,10 +11,11 @@ use super::{
     reasons,
 };
 use crate::conform::{
-    matrix::{Grade, Judged, Matrix, MatrixRow, statements},
+    matrix::{Grade, Judged, Matrix, MatrixRow, session_rules, statements},
     played_server::PlayedServer,
     run_error::Difference,
 };
+use mxdrill::verdict::Rule;
 
 /// A page for a repository.
 pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
@@ -39,6 +40,7 @@ pub(crate) fn markdown(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> 
     )?;
     summary(matrix, &names, out)?;
     by_statement(matrix, &names, out)?;
+    in_sessions(matrix, out)?;
     departures(matrix, out)?;
     set_up(matrix, out)?;
     grades(out)
@@ -109,6 +111,40 @@ fn by_statement(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::
     writeln!(out)
 }
 
+/// The rules about sessions that servers broke, whatever a drill was about.
+fn in_sessions(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
+    let broken = session_rules().filter(|rule| {
+        let mut columns = 0..matrix.columns.len();
+        columns.any(|column| matrix.breaking(rule, column).next().is_some())
+    });
+    let broken: Vec<&Rule> = broken.collect();
+    if broken.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "## In the sessions of any drill\n\nThese rules hold in every session, and are counted in no drill that is about something else ([rules.md](rules.md)).\n"
+    )?;
+    for rule in broken {
+        writeln!(
+            out,
+            "- **{}**: {} ({}, {})",
+            rule.name, rule.claim, rule.level, rule.cite
+        )?;
+        for (index, column) in matrix.columns.iter().enumerate() {
+            if let Some(first) = matrix.breaking(rule, index).next() {
+                writeln!(
+                    out,
+                    "  - {}: in {}",
+                    escaped(&column.server.name),
+                    escaped(first.name())
+                )?;
+            }
+        }
+    }
+    writeln!(out)
+}
+
 /// Every drill that some server departs in, by grade.
 fn departures(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     let kinds = [
@@ -142,7 +178,7 @@ fn departures(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
                         out,
                         "  - {}{}",
                         escaped(&column.server.name),
-                        because(cell, grade)
+                        because(cell, grade, &row.covers)
                     )?;
                 }
             }
@@ -153,9 +189,14 @@ fn departures(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Why, in one line: the claims that do not hold, without what differs from run to run.
-fn because(cell: &Judged, grade: Grade) -> String {
+fn because(cell: &Judged, grade: Grade, covers: &[u16]) -> String {
     let claims = cell.evidence.iter().flat_map(|cell| &cell.findings);
     let mut claims: Vec<String> = claims
+        .filter(|finding| {
+            finding
+                .statement
+                .is_none_or(|number| covers.contains(&number))
+        })
         .map(|finding| match &finding.rule {
             Some(rule) => format!("rule {rule}"),
             None => match &finding.difference {

@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::reasons;
 use crate::{
-    conform::matrix::{Grade, Matrix, MatrixRow},
+    conform::matrix::{Grade, Matrix, MatrixRow, session_rules},
     report::table::{self, Align, Column},
 };
 
@@ -63,6 +63,7 @@ pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
         }
     }
     details(matrix, out)?;
+    in_sessions(matrix, out)?;
     writeln!(out)?;
     for (index, column) in matrix.columns.iter().enumerate() {
         let tally = matrix.tally(index);
@@ -111,6 +112,32 @@ fn details(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
             if reasons.len() > MOST_REASONS {
                 writeln!(out, "    and {} more", reasons.len() - MOST_REASONS)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// The rules about sessions that a server broke, whatever the drills were about.
+fn in_sessions(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
+    for (index, column) in matrix.columns.iter().enumerate() {
+        for rule in session_rules() {
+            let drills: Vec<&MatrixRow> = matrix.breaking(rule, index).collect();
+            let Some(first) = drills.first() else {
+                continue;
+            };
+            let grade = Grade::of(rule.level);
+            let style = colour(grade);
+            writeln!(
+                out,
+                "\n{style}{} {grade}{style:#} {} in sessions of {} drills, {} first: {} ({}, {})",
+                column.server.id,
+                rule.name,
+                drills.len(),
+                first.name(),
+                rule.claim,
+                rule.level,
+                rule.cite
+            )?;
         }
     }
     Ok(())
