@@ -4,11 +4,18 @@
 //! content itself is made when it is sent. What receivers accept is `crate::lab`'s.
 
 pub(crate) mod content;
+pub(crate) mod dsn;
 pub(crate) mod mailbox;
 
 use std::{fmt, sync::Arc};
 
-pub use self::{content::BodyDigest, mailbox::Mailbox};
+pub use self::{
+    content::BodyDigest,
+    dsn::{
+        Action, DsnRequest, Notify, Occasion, OriginalRecipient, RecipientRequest, Ret, Returned,
+    },
+    mailbox::Mailbox,
+};
 use crate::{extension::Extension, name::Domain, time::Moment};
 
 /// The id of a message, unique within a scenario: `m1`, or `m-17` in a row with a count.
@@ -138,6 +145,8 @@ pub struct Message {
     pub body: Option<Arc<str>>,
     /// Whether it goes with REQUIRETLS (RFC 8689).
     pub require_tls: bool,
+    /// What is asked of notifications about it (RFC 3461); `None`: nothing.
+    pub dsn: Option<Arc<DsnRequest>>,
     /// When it may be left in the queue, if it is expected to be deferred; `None`: never.
     pub leave: Option<KeepQueued>,
 }

@@ -26,7 +26,9 @@ use hickory_proto::rr::Record;
 pub use self::{
     build::{Messages, ScenarioBuilder},
     crash::Crash,
-    expectation::{Bounds, Expect, ExpectedAttempt, ExpectedMessage, TimeBounds, Total},
+    expectation::{
+        Bounds, Expect, ExpectedAttempt, ExpectedDsn, ExpectedMessage, TimeBounds, Total,
+    },
     read::ReadFile,
     sample::Share,
     settings::{

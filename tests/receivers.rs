@@ -548,3 +548,41 @@ async fn nothing_listens_once_the_lab_has_stopped() {
     assert!(TcpStream::connect(mx1).await.is_err());
     drop(client);
 }
+
+/// A report that is sent from an address is a notification all the same, and that is wrong of it; other mail
+/// that returns a message is none.
+#[tokio::test]
+async fn a_report_is_a_notification_whoever_it_is_from() {
+    let text = format!(
+        "summary = 's'\nzone = '''\n{ZONE}'''\nmessages = [{{ id = 'm', to = 'x@example.test' }}]"
+    );
+    let scenario = Scenario::parse("drill", &text).expect("a scenario");
+    let lab = Lab::start(Arc::new(scenario), NetworkKind::Loopback);
+    let lab = lab.await.expect("a lab");
+    let mut endpoints = lab.endpoints().into_iter();
+    let bounces = endpoints.find(|one| one.hosts[0].as_str() == "bounces.sender.test");
+    let address = bounces.expect("the lab's own exchanger").listens;
+    for (kind, is_one) in [
+        ("report; report-type=delivery-status", true),
+        ("mixed", false),
+    ] {
+        let before = lab.events().len();
+        let mut client = Client::connect(address).await;
+        client.say("EHLO c.test").await;
+        client.say("MAIL FROM:<daemon@c.test>").await;
+        client.say("RCPT TO:<sender@sender.test>").await;
+        client.say("DATA").await;
+        let content = format!(
+            "Content-Type: multipart/{kind}; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n\
+             Reporting-MTA: dns; a\r\n\r\nFinal-Recipient: rfc822;x@example.test\r\nAction: failed\r\nStatus: 5.0.0\r\n\r\n\
+             --b\r\nContent-Type: text/rfc822-headers\r\n\r\nMessage-ID: <m@mxdrill.test>\r\n\r\n--b--\r\n."
+        );
+        assert_eq!(client.say(&content).await, 250);
+        let events = lab.events();
+        let taken = events[before..].iter().find_map(|event| match &event.kind {
+            EventKind::Taken { about, report, .. } => Some((about.is_some(), report.is_some())),
+            _ => None,
+        });
+        assert_eq!(taken, Some((is_one, is_one)), "{kind}");
+    }
+}

@@ -47,6 +47,7 @@ pub(super) fn messages(attempts: &[Attempt]) -> Vec<Message> {
                 received: 0,
                 body: None,
                 require_tls: false,
+                dsn: None,
                 leave: None,
             });
         }

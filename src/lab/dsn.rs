@@ -19,7 +19,7 @@ use std::{borrow::Cow, sync::LazyLock};
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use crate::{
-    event::Action,
+    event::{Action, NotificationReport, ReportedRecipient, Returned},
     mail::{Mailbox, MessageId, content::ID_DOMAIN},
     reply::Status,
 };
@@ -29,30 +29,17 @@ static PARSER: LazyLock<MessageParser> = LazyLock::new(|| {
     MessageParser::new()
         .with_mime_headers()
         .with_message_ids()
+        .header_address(mail_parser::HeaderName::To)
         .header_text(mail_parser::HeaderName::Subject)
 });
-
-/// What a notification says of one recipient (RFC 3464 section 2.3).
-///
-/// The fields of one group.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OfRecipient {
-    /// The Final-Recipient (section 2.3.2) as a mailbox in its normal form, or as it stands there
-    /// if it is none. `None` if the field is missing.
-    pub(crate) recipient: Option<String>,
-    /// The Action (section 2.3.3); `None` if it is missing or none of the five.
-    pub(crate) action: Option<Action>,
-    /// The Status (section 2.3.4), an enhanced status code; `None` if it is missing or malformed.
-    pub(crate) status: Option<Status>,
-}
 
 /// A notification as it was read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DeliveryStatus {
     /// The drill's id of the message that it is about; `None` if none is named.
     pub(super) about: Option<MessageId>,
-    /// What it says of each recipient; empty without a part for programs.
-    pub(super) recipients: Vec<OfRecipient>,
+    /// What it says, for programs.
+    pub(super) said: NotificationReport,
     /// Whether the subject speaks of a delay: all that can be had where there is no part for
     /// programs.
     delayed: bool,
@@ -62,17 +49,32 @@ impl DeliveryStatus {
     /// What became of the message: the worst that is said of any recipient. `None` where only words say it,
     /// and those say no more than that it comes back.
     pub(super) fn action(&self) -> Option<Action> {
-        let said = self.recipients.iter().filter_map(|one| one.action);
+        let said = self.said.recipients.iter().filter_map(action_of);
         said.min().or(self.delayed.then_some(Action::Delayed))
     }
 
     /// Why: the status of the first recipient of whom the worst is said.
     pub(super) fn status(&self) -> Option<Status> {
         let worst = self.action();
-        let mut recipients = self.recipients.iter();
+        let mut recipients = self.said.recipients.iter();
         recipients
-            .find(|one| one.action == worst || one.action.is_none())
+            .find(|one| action_of(one) == worst || one.action.is_none())
             .and_then(|one| one.status)
+    }
+
+    /// Whether it says of itself that it is a notification.
+    pub(super) fn is_made_as_one(&self) -> bool {
+        self.said.multipart_report
+    }
+}
+
+/// What became of a recipient. A warning that a message waits is no end of it (RFC 3464 section 2.3.3); one
+/// that its time is over is, whatever its action says, unless it is still to be tried.
+fn action_of(one: &ReportedRecipient) -> Option<Action> {
+    let is_over = one.status.is_some_and(Status::is_expired) && !one.will_retry;
+    match one.action {
+        Some(Action::Delayed) if is_over => Some(Action::Failed),
+        action => action,
     }
 }
 
@@ -90,6 +92,11 @@ pub(super) fn report(content: &[u8]) -> DeliveryStatus {
         delayed: speaks_of_delay(message.subject().unwrap_or_default()),
         ..DeliveryStatus::default()
     };
+    report.said.multipart_report = is_report(&message);
+    let to = message.to().into_iter().flat_map(|to| to.iter());
+    report.said.to = to
+        .filter_map(|to| to.address().map(str::to_owned))
+        .collect();
     read_parts(&message, &mut report);
     report
 }
@@ -98,6 +105,12 @@ pub(super) fn report(content: &[u8]) -> DeliveryStatus {
 fn read_parts(message: &Message<'_>, report: &mut DeliveryStatus) {
     for part in &message.parts {
         if let PartType::Message(returned) = &part.body {
+            // Some return a header alone as a message without a body.
+            let how_much = match has_body(returned) {
+                true => Returned::Full,
+                false => Returned::Headers,
+            };
+            returns(report, how_much);
             report.about = report.about.take().or_else(|| own_id(returned));
             continue;
         }
@@ -109,21 +122,51 @@ fn read_parts(message: &Message<'_>, report: &mut DeliveryStatus) {
         match subtype(part) {
             "delivery-status" | "global-delivery-status" => {
                 let text = String::from_utf8_lossy(&octets);
-                report.recipients.extend(of_recipients(&text));
+                read_fields(&text, &mut report.said);
             }
             "rfc822-headers" | "global-headers" => {
+                returns(report, Returned::Headers);
                 report.about = report.about.take().or_else(|| id(&octets));
             }
             _ => {
                 let text = String::from_utf8_lossy(&octets);
                 report.about = report.about.take().or_else(|| quoted_id(&text));
                 // A report of old, in the text itself.
-                if report.recipients.is_empty() && is_only_part(message) {
-                    report.recipients.extend(of_recipients(&text));
+                if report.said.recipients.is_empty() && is_only_part(message) {
+                    read_fields(&text, &mut report.said);
                 }
             }
         }
     }
+}
+
+/// Notes how much is returned; the first part that returns something counts.
+fn returns(report: &mut DeliveryStatus, how_much: Returned) {
+    if report.said.returned == Returned::Nothing {
+        report.said.returned = how_much;
+    }
+}
+
+fn has_body(message: &Message<'_>) -> bool {
+    match &message.root_part().body {
+        PartType::Text(text) | PartType::Html(text) => !text.trim().is_empty(),
+        PartType::Binary(octets) | PartType::InlineBinary(octets) => !octets.is_empty(),
+        PartType::Multipart(_) | PartType::Message(_) => true,
+    }
+}
+
+/// Whether it has the type of a notification (RFC 3464 section 2).
+fn is_report(message: &Message<'_>) -> bool {
+    message.content_type().is_some_and(|kind| {
+        let report_type = kind.attribute("report-type").unwrap_or_default();
+        let is_multipart = kind.ctype().eq_ignore_ascii_case("multipart");
+        let of = kind.subtype().unwrap_or_default();
+        is_multipart
+            && of.eq_ignore_ascii_case("report")
+            && ["delivery-status", "global-delivery-status"]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(report_type))
+    })
 }
 
 /// Whether the message is nothing but this part.
@@ -154,53 +197,53 @@ fn quoted_id(text: &str) -> Option<MessageId> {
     ids.find_map(|(_, value)| own(value.strip_prefix('<')?.strip_suffix('>')?))
 }
 
-/// The recipients of a report. Groups are separated by empty lines (RFC 3464 section 2.1); the
-/// first, about the message, has neither action nor status and is left out.
-fn of_recipients(text: &str) -> Vec<OfRecipient> {
+/// Reads the fields of a report. Groups are separated by empty lines (RFC 3464 section 2.1); the first is about
+/// the message, and has neither action nor status.
+fn read_fields(text: &str, said: &mut NotificationReport) {
     let text = text.replace("\r\n", "\n");
-    text.split("\n\n").filter_map(of_recipient).collect()
+    for group in text.split("\n\n") {
+        match of_recipient(group) {
+            Some(recipient) => said.recipients.push(recipient),
+            None => {
+                let field = |name: &str| value(group, name);
+                said.envelope_id = said
+                    .envelope_id
+                    .take()
+                    .or_else(|| field("original-envelope-id"));
+                said.reporting_mta = said.reporting_mta.take().or_else(|| field("reporting-mta"));
+            }
+        }
+    }
+}
+
+/// The value of the first field of a name.
+fn value(group: &str, wanted: &str) -> Option<String> {
+    let mut found = fields(group).filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    found.next().map(|(_, value)| value)
 }
 
 /// One group; `None` if it is not about a recipient.
-fn of_recipient(group: &str) -> Option<OfRecipient> {
-    let value = |wanted: &str| {
-        let mut found = fields(group).filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
-        found.next().map(|(_, value)| value)
-    };
+fn of_recipient(group: &str) -> Option<ReportedRecipient> {
+    let field = |name: &str| value(group, name);
     // A comment may follow it.
     let first = |name: &str| {
-        value(name).and_then(|value| Some(value.split_whitespace().next()?.to_owned()))
+        field(name).and_then(|value| Some(value.split_whitespace().next()?.to_owned()))
     };
     let status: Option<Status> = first("status").and_then(|status| status.parse().ok());
-    let action = first("action").and_then(|word| action(&word));
-    if action.is_none() && status.is_none() {
+    let action = first("action").and_then(|word| Action::named(&word.to_ascii_lowercase()));
+    let recipient = field("final-recipient").map(|value| recipient(&value));
+    if action.is_none() && status.is_none() && recipient.is_none() {
         return None;
     }
-    // A warning that a message waits is no end of it (section 2.3.3); one that its time is over is,
-    // whatever its action says, unless it is still to be tried.
-    let is_over = status.is_some_and(Status::is_expired) && value("will-retry-until").is_none();
-    Some(OfRecipient {
-        recipient: value("final-recipient").map(|value| recipient(&value)),
-        action: match action {
-            Some(Action::Delayed) if is_over => Some(Action::Failed),
-            action => action,
-        },
+    Some(ReportedRecipient {
+        recipient,
+        original_recipient: field("original-recipient"),
+        action,
         status,
+        remote_mta: field("remote-mta"),
+        diagnostic: field("diagnostic-code"),
+        will_retry: field("will-retry-until").is_some(),
     })
-}
-
-/// The action of a word, in any case.
-fn action(word: &str) -> Option<Action> {
-    const WORDS: [(&str, Action); 5] = [
-        ("failed", Action::Failed),
-        ("delayed", Action::Delayed),
-        ("delivered", Action::Delivered),
-        ("relayed", Action::Relayed),
-        ("expanded", Action::Expanded),
-    ];
-    let mut words = WORDS.iter();
-    let found = words.find(|(known, _)| known.eq_ignore_ascii_case(word));
-    found.map(|(_, action)| *action)
 }
 
 /// The mailbox in `rfc822; MAILBOX` (section 2.3.2).
@@ -268,6 +311,65 @@ mod tests {
         status: Option<Status>,
     ) -> (Option<String>, Option<Action>, Option<Status>) {
         (Some("m".to_owned()), action, status)
+    }
+
+    #[test]
+    fn what_a_report_says_is_kept() {
+        let fields = "Original-Envelope-Id: QQ 1\r\nReporting-MTA: dns; a\r\n\r\n\
+                      Original-Recipient: rfc822;Bob@old.test\r\nFinal-Recipient: rfc822; Al.Ice@b.test\r\n\
+                      Action: delayed\r\nStatus: 4.4.1\r\nRemote-MTA: dns; mx.b.test (192.0.2.1)\r\n\
+                      Diagnostic-Code: smtp; 451 4.3.2\r\n later\r\nWill-Retry-Until: soon\r\n";
+        let text = notification("message/delivery-status", "7bit", fields);
+        let addressed = text.replacen("Subject: x", "Subject: x\r\nTo: Me <me@sender.test>", 1);
+        let said = report(addressed.as_bytes()).said;
+        assert!(said.multipart_report && said.to == ["me@sender.test"]);
+        assert_eq!(said.envelope_id.as_deref(), Some("QQ 1"));
+        assert_eq!(said.reporting_mta.as_deref(), Some("dns; a"));
+        assert_eq!(said.returned, Returned::Headers);
+        let [one] = &said.recipients[..] else {
+            panic!("{said:?}")
+        };
+        assert_eq!(one.recipient.as_deref(), Some("Al.Ice@b.test"));
+        assert_eq!(
+            one.original_recipient.as_deref(),
+            Some("rfc822;Bob@old.test")
+        );
+        assert_eq!(one.remote_name(), Some("mx.b.test"));
+        assert_eq!(one.diagnostic_text(), Some("451 4.3.2 later"));
+        assert!(one.will_retry);
+        // A log has it as it is.
+        let json = serde_json::to_string(&said).expect("written");
+        let again: NotificationReport = serde_json::from_str(&json).expect("read");
+        assert_eq!(again, said);
+    }
+
+    #[test]
+    fn how_much_comes_back_is_told_by_the_part_that_returns_it() {
+        for (part, returned) in [
+            (
+                "message/rfc822\r\n\r\nSubject: y\r\n\r\nhi\r\n",
+                Returned::Full,
+            ),
+            (
+                "message/rfc822\r\n\r\nSubject: y\r\n\r\n",
+                Returned::Headers,
+            ),
+            (
+                "text/rfc822-headers\r\n\r\nSubject: y\r\n",
+                Returned::Headers,
+            ),
+            ("text/plain\r\n\r\nSubject: y\r\n", Returned::Nothing),
+        ] {
+            let text = format!(
+                "Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nhi\r\n--b\r\nContent-Type: {part}\r\n--b--\r\n"
+            );
+            let said = report(text.as_bytes()).said;
+            assert_eq!(
+                (said.returned, said.multipart_report),
+                (returned, false),
+                "{part}"
+            );
+        }
     }
 
     #[test]
@@ -356,13 +458,14 @@ mod tests {
             (report.action(), report.status()),
             (Some(Action::Failed), Some(Status(5, 7, 1)))
         );
-        let one = |recipient: &str, action, status| OfRecipient {
+        let one = |recipient: &str, action, status| ReportedRecipient {
             recipient: Some(recipient.to_owned()),
             action: Some(action),
             status: Some(status),
+            ..ReportedRecipient::default()
         };
         assert_eq!(
-            report.recipients,
+            report.said.recipients,
             [
                 one("a@b.test", Action::Delivered, Status(2, 0, 0)),
                 one("c@b.test", Action::Failed, Status(5, 7, 1)),

@@ -253,21 +253,28 @@ impl LabState {
     /// Takes a message that a receiver accepted: into the log, and into the mailbox if there is
     /// one.
     ///
-    /// Only a message from the null reverse-path can be a notification (RFC 5321 section 4.5.5),
-    /// and only one about a message of the drill is logged as such.
+    /// A message from the null reverse-path may be a notification (RFC 5321 section 4.5.5), and one that is
+    /// made as a report is, whatever its reverse-path. Only one about a message of the drill is logged as such.
     pub(super) fn take(&self, captured: ReceivedMessage) {
         let messages = &self.scenario.messages;
         let known = |id: &MessageId| self.messages.find(messages, id).is_some();
-        let report = captured.from.is_empty().then(|| captured.content.report());
+        let message = captured.content.id().filter(known);
+        // Sent from elsewhere it is one all the same if it is made as one, and that is wrong of it.
+        let report = match (captured.from.is_empty(), &message) {
+            (true, _) => Some(captured.content.report()),
+            (false, Some(_)) => None,
+            (false, None) => Some(captured.content.report()).filter(DeliveryStatus::is_made_as_one),
+        };
         let about = report.as_ref().and_then(|report| report.about.clone());
         let about = about.filter(known);
-        let told = report.as_ref().filter(|_| about.is_some());
+        let told = report.filter(|_| about.is_some());
         self.record(EventKind::Taken {
             session: captured.session,
-            message: captured.content.id().filter(known),
-            action: told.and_then(DeliveryStatus::action),
-            status: told.and_then(DeliveryStatus::status),
+            message,
+            action: told.as_ref().and_then(DeliveryStatus::action),
+            status: told.as_ref().and_then(DeliveryStatus::status),
             about,
+            report: told.map(|told| Box::new(told.said)),
             from: captured.from.clone(),
             to: captured.to.clone(),
             octets: captured.content.len(),

@@ -166,6 +166,7 @@ mod tests {
                 size: Some(size),
                 received: 0,
                 require_tls: false,
+                dsn: None,
                 body: None,
                 leave: None,
             };

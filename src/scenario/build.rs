@@ -16,7 +16,7 @@ use crate::{
     diagnostic::Mistakes,
     fault::{Fault, Host},
     level::Level,
-    mail::{Message, MessageId},
+    mail::{Message, MessageId, Notify, OriginalRecipient, RecipientRequest, Ret},
     name::Domain,
     time::Moment,
     zone::{Zone, present},
@@ -90,6 +90,10 @@ pub struct Messages {
     pub(super) received: usize,
     pub(super) body: Option<String>,
     pub(super) require_tls: bool,
+    pub(super) notify: Vec<(String, Notify)>,
+    pub(super) ret: Option<Ret>,
+    pub(super) envelope_id: Option<String>,
+    pub(super) originals: Vec<(String, OriginalRecipient)>,
 }
 
 impl Messages {
@@ -106,6 +110,10 @@ impl Messages {
             received: 0,
             body: None,
             require_tls: false,
+            notify: Vec::new(),
+            ret: None,
+            envelope_id: None,
+            originals: Vec::new(),
         }
     }
 
@@ -154,6 +162,34 @@ impl Messages {
     /// Each asks for REQUIRETLS (RFC 8689).
     pub fn require_tls(mut self) -> Self {
         self.require_tls = true;
+        self
+    }
+
+    /// Of what its author wants to be notified about a recipient (RFC 3461): `alice@example.test`.
+    pub fn notify(mut self, recipient: impl Into<String>, notify: Notify) -> Self {
+        self.notify.push((recipient.into(), notify));
+        self
+    }
+
+    /// How much of it a notification of its failure returns (RFC 3461).
+    pub fn ret(mut self, ret: Ret) -> Self {
+        self.ret = Some(ret);
+        self
+    }
+
+    /// The author's own name for it (ENVID, RFC 3461).
+    pub fn envelope_id(mut self, id: impl Into<String>) -> Self {
+        self.envelope_id = Some(id.into());
+        self
+    }
+
+    /// Whom its author wrote to, where it goes to this recipient (ORCPT, RFC 3461).
+    pub fn original_recipient(
+        mut self,
+        recipient: impl Into<String>,
+        original: OriginalRecipient,
+    ) -> Self {
+        self.originals.push((recipient.into(), original));
         self
     }
 }
@@ -443,6 +479,13 @@ fn rows(messages: &[Message]) -> Vec<Messages> {
             received: message.received,
             body: message.body.as_ref().map(ToString::to_string),
             require_tls: message.require_tls,
+            notify: asked_of(message, |asked| asked.notify),
+            ret: message.dsn.as_ref().and_then(|dsn| dsn.ret),
+            envelope_id: message
+                .dsn
+                .as_ref()
+                .and_then(|dsn| dsn.envelope_id.as_ref().map(ToString::to_string)),
+            originals: asked_of(message, |asked| asked.original),
         };
         let counted = row
             .id
@@ -470,6 +513,18 @@ fn rows(messages: &[Message]) -> Vec<Messages> {
         }
     }
     rows
+}
+
+/// What is asked of notifications about each recipient, in one respect.
+fn asked_of<T>(
+    message: &Message,
+    respect: impl Fn(RecipientRequest) -> Option<T>,
+) -> Vec<(String, T)> {
+    let dsn = message.dsn.as_ref().map(|dsn| dsn.recipients.iter());
+    let asked = message.to.iter().zip(dsn.into_iter().flatten());
+    asked
+        .filter_map(|(to, asked)| Some((to.to_string(), respect(asked.clone())?)))
+        .collect()
 }
 
 /// What is expected, by the keys of a file: messages of a row with a count that share it have one key.

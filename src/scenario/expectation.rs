@@ -7,7 +7,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use crate::{
     fault::{Host, Stage},
-    mail::MessageId,
+    mail::{Action, MessageId, Returned},
     outcome::{AttemptResult, Outcome},
     reply::Status,
     time::{HumanDuration, Moment},
@@ -135,6 +135,30 @@ pub struct ExpectedMessage {
     pub retry_waits: Option<TimeBounds>,
     /// How long after its submission it is returned, if it is.
     pub returned_after: Option<TimeBounds>,
+    /// What notifications tell of it, a row for each recipient in each of them; in any order, and nothing else.
+    pub dsn: Option<Vec<ExpectedDsn>>,
+}
+
+/// What a notification is expected to tell of one recipient. What is `None` may be anything; an empty text is a
+/// field that is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExpectedDsn {
+    /// The recipient: `alice@example.test`.
+    pub recipient: Option<String>,
+    /// What became of it.
+    pub action: Option<Action>,
+    /// Why.
+    pub status: Option<Status>,
+    /// The name in the Remote-MTA field.
+    pub remote_mta: Option<String>,
+    /// How the text of the Diagnostic-Code begins: `550`.
+    pub diagnostic: Option<String>,
+    /// The Original-Recipient field: `rfc822;Alice@example.test`.
+    pub original_recipient: Option<String>,
+    /// The Original-Envelope-Id field.
+    pub envelope_id: Option<String>,
+    /// How much of the message comes back.
+    pub returned: Option<Returned>,
 }
 
 impl ExpectedMessage {

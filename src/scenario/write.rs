@@ -6,13 +6,14 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
-    Bounds, Certificate, Crash, Engine, ExpectedAttempt, ExpectedMessage, PolicyRow,
+    Bounds, Certificate, Crash, Engine, ExpectedAttempt, ExpectedDsn, ExpectedMessage, PolicyRow,
     ReceiverSettings, ScenarioBuilder, SenderSettings, TimeBounds,
     build::{Messages, Update},
 };
 use crate::{
     fault::{Failure, Fault, Stage, Transport},
     level::Level,
+    mail::Notify,
     outcome::AttemptResult,
     time::{HumanDuration, Moment},
 };
@@ -156,7 +157,34 @@ fn messages(messages: &Messages) -> Keys {
     if messages.require_tls {
         row.put("requiretls", "true".to_owned());
     }
+    if !messages.notify.is_empty() {
+        row.put("notify", by_recipient(&messages.notify, notify));
+    }
+    row.put_some("ret", messages.ret.map(string));
+    row.put_some("envid", messages.envelope_id.as_ref().map(string));
+    if !messages.originals.is_empty() {
+        row.put(
+            "orcpt",
+            by_recipient(&messages.originals, |original| string(original)),
+        );
+    }
     row
+}
+
+/// A table whose keys are recipients.
+fn by_recipient<T>(values: &[(String, T)], written: impl Fn(&T) -> String) -> String {
+    let mut table = Keys::default();
+    for (recipient, value) in values {
+        table.put(&key(recipient), written(value));
+    }
+    table.inline()
+}
+
+fn notify(notify: &Notify) -> String {
+    match notify {
+        Notify::Never => string(Notify::NEVER),
+        Notify::Of(occasions) => array(occasions.iter().map(string)),
+    }
 }
 
 /// The reverse-path of a message whose row names none.
@@ -344,7 +372,28 @@ fn expected_message(expected: &ExpectedMessage) -> Keys {
     keys.put_some("attempt_count", expected.attempt_count.map(number));
     keys.put_some("retry_waits", expected.retry_waits.map(times));
     keys.put_some("returned_after", expected.returned_after.map(times));
+    let dsn = expected.dsn.as_ref();
+    keys.put_some(
+        "dsn",
+        dsn.map(|rows| array_of_lines(rows.iter().map(notification))),
+    );
     keys
+}
+
+fn notification(expected: &ExpectedDsn) -> String {
+    let mut row = Keys::default();
+    row.put_some("recipient", expected.recipient.as_ref().map(string));
+    row.put_some("action", expected.action.map(string));
+    row.put_some("status", expected.status.map(string));
+    row.put_some("remote_mta", expected.remote_mta.as_ref().map(string));
+    row.put_some("diagnostic", expected.diagnostic.as_ref().map(string));
+    row.put_some(
+        "original_recipient",
+        expected.original_recipient.as_ref().map(string),
+    );
+    row.put_some("envelope_id", expected.envelope_id.as_ref().map(string));
+    row.put_some("returned", expected.returned.map(string));
+    row.inline()
 }
 
 /// One host is written as `host`, several as `any`. A reply code is a string, as the format has it in examples,

@@ -25,6 +25,7 @@ use std::{
 
 use super::{
     Flaw, SenderContext,
+    content::{Reported, Server, Told},
     flaw::stray_candidates,
     mta_sts_cache::PolicyCache,
     queue_entry::QueueEntry,
@@ -38,7 +39,7 @@ use crate::{
     event::AttemptHint,
     lab::LabState,
     lock::lock,
-    mail::Mailbox,
+    mail::{Mailbox, Occasion},
     mta_sts::{Mode, Policy},
     name::Domain,
     outcome::Outcome,
@@ -99,8 +100,8 @@ impl DeliveryAgent {
 
     /// One walk over the candidates, as the DNS and the faults have them now.
     ///
-    /// Afterwards `entry.to` has the recipients that have to wait, `entry.failed` those given
-    /// up in this pass.
+    /// Afterwards `entry.to` has the recipients that have to wait, `entry.reported` what is
+    /// to be told of others.
     pub(super) async fn pass(&self, entry: &mut QueueEntry) {
         let sts = match self.settings.tls {
             TlsPolicy::MtaSts | TlsPolicy::Dane => {
@@ -124,21 +125,28 @@ impl DeliveryAgent {
                 };
                 return match unroutable.class() {
                     ReplyClass::Permanent if self.flaw != Some(Flaw::PermanentIsTransient) => {
-                        self.fail_rest(entry, reason)
+                        self.fail_rest(entry, reason, None)
                     }
-                    _ => entry.last = Some(reason),
+                    _ => (entry.last, entry.last_server) = (Some(reason), None),
                 };
             }
         };
         let content = entry.content();
-        let mut refusals: Option<Reason> = None;
+        let mut refusals: Option<(Reason, Option<Server>)> = None;
         // Later, those may be tried that were left out this time.
         let mut transient = !complete;
         for candidate in &candidates {
-            let results = match self.attempt(entry, candidate, &content, sts.as_ref()).await {
-                Ok(results) => {
+            let attempt = self.attempt(entry, candidate, &content, sts.as_ref());
+            let AttemptReport {
+                results,
+                dsn_offered,
+                ..
+            } = match attempt.await {
+                Ok(report) => {
                     entry.attempts += 1;
-                    results
+                    let first = entry.first_host.take();
+                    entry.first_host = first.or_else(|| Some(candidate.exchanger.clone()));
+                    report
                 }
                 Err(unusable) => {
                     transient = true;
@@ -147,6 +155,7 @@ impl DeliveryAgent {
                         status: Status(4, 7, 5),
                         text,
                     });
+                    entry.last_server = None;
                     continue;
                 }
             };
@@ -156,16 +165,17 @@ impl DeliveryAgent {
             // All recipients have the same result when the host turned the client away, so the first
             // speaks for all.
             if let Some(RecipientResult::HostRefuses(reason)) = results.first() {
-                refusals = Some(reason.clone());
+                let server = Server::that_said(&candidate.exchanger, reason);
+                refusals = Some((reason.clone(), server));
             }
-            self.settle(entry, results);
+            self.settle(entry, results, &candidate.exchanger, dsn_offered);
             if entry.to.is_empty() {
                 return;
             }
         }
         // Every host turned the client away for good: later will be no better.
-        if let Some(reason) = refusals.filter(|_| !transient) {
-            self.fail_rest(entry, reason);
+        if let Some((reason, server)) = refusals.filter(|_| !transient) {
+            self.fail_rest(entry, reason, server);
         }
     }
 
@@ -250,7 +260,7 @@ impl DeliveryAgent {
         if left.is_empty() { candidates } else { left }
     }
 
-    /// Tries one candidate; a result for each recipient.
+    /// Tries one candidate; what came of it has a result for each recipient.
     ///
     /// # Errors
     /// When it is not known what TLS the candidate needs.
@@ -260,7 +270,7 @@ impl DeliveryAgent {
         candidate: &Candidate,
         content: &[u8],
         sts: Option<&Policy>,
-    ) -> Result<Vec<RecipientResult>, Unusable> {
+    ) -> Result<AttemptReport, Unusable> {
         let require_tls = entry.requires_tls();
         let demanded = TlsRequirement::of(
             self.settings.tls,
@@ -282,6 +292,7 @@ impl DeliveryAgent {
             require_tls,
             message: &entry.message,
             flaw: self.flaw,
+            dsn: entry.dsn_parameters(self.flaw),
         };
         let hint = AttemptHint {
             message: Some(entry.message.id.clone()),
@@ -289,7 +300,7 @@ impl DeliveryAgent {
             hop: Some(entry.hop.clone()),
             pass: Some(entry.pass),
         };
-        let AttemptReport { connected, results } = smtp_client::attempt(
+        let attempted = smtp_client::attempt(
             &self.state,
             &self.settings,
             candidate,
@@ -299,12 +310,18 @@ impl DeliveryAgent {
         )
         .await;
         // A connection that was reset counts as reached: something answers at that address.
-        if let Some(wait) = self.settings.remember_unreachable.filter(|_| !connected) {
+        if let Some(wait) = self
+            .settings
+            .remember_unreachable
+            .filter(|_| !attempted.connected)
+        {
             let until = self.state.clock.now().after(wait);
             let mut unreachable = lock(&self.unreachable);
             unreachable.insert(candidate.address, until);
         }
-        if self.flaw == Some(Flaw::DeliversTwice) && results.contains(&RecipientResult::Delivered) {
+        if self.flaw == Some(Flaw::DeliversTwice)
+            && attempted.results.contains(&RecipientResult::Delivered)
+        {
             smtp_client::attempt(
                 &self.state,
                 &self.settings,
@@ -315,7 +332,7 @@ impl DeliveryAgent {
             )
             .await;
         }
-        Ok(results)
+        Ok(attempted)
     }
 
     /// Takes the recipients that are settled out of the entry.
@@ -323,18 +340,29 @@ impl DeliveryAgent {
     /// Those that are deferred stay, in their order, for the next candidate. The reasons of later
     /// candidates overwrite those of earlier ones: what the last host said is what the sender is
     /// told.
-    fn settle(&self, entry: &mut QueueEntry, results: Vec<RecipientResult>) {
+    fn settle(
+        &self,
+        entry: &mut QueueEntry,
+        results: Vec<RecipientResult>,
+        exchanger: &Domain,
+        dsn_offered: bool,
+    ) {
         let recipients = std::mem::take(&mut entry.to);
         for (recipient, result) in recipients.into_iter().zip(results) {
             match result {
-                RecipientResult::Delivered => report(
-                    &self.state,
-                    &entry.message.id,
-                    &recipient,
-                    Outcome::Delivered,
-                    None,
-                    "",
-                ),
+                RecipientResult::Delivered => {
+                    report(
+                        &self.state,
+                        &entry.message.id,
+                        &recipient,
+                        Outcome::Delivered,
+                        None,
+                        "",
+                    );
+                    if !dsn_offered {
+                        self.relayed(entry, recipient, exchanger);
+                    }
+                }
                 RecipientResult::Failed(reason)
                     if matches!(
                         self.flaw,
@@ -344,8 +372,12 @@ impl DeliveryAgent {
                     entry.last = Some(reason);
                     entry.to.push(recipient);
                 }
-                RecipientResult::Failed(reason) => self.fail(entry, recipient, reason),
+                RecipientResult::Failed(reason) => {
+                    let server = Server::that_said(exchanger, &reason);
+                    self.fail(entry, recipient, reason, server);
+                }
                 RecipientResult::Deferred(reason) | RecipientResult::HostRefuses(reason) => {
+                    entry.last_server = Server::that_said(exchanger, &reason);
                     entry.last = Some(reason);
                     entry.to.push(recipient);
                 }
@@ -354,7 +386,13 @@ impl DeliveryAgent {
     }
 
     /// Reports a recipient as bounced, and notes it for the notification that ends the step.
-    fn fail(&self, entry: &mut QueueEntry, recipient: Mailbox, reason: Reason) {
+    fn fail(
+        &self,
+        entry: &mut QueueEntry,
+        recipient: Mailbox,
+        reason: Reason,
+        server: Option<Server>,
+    ) {
         report(
             &self.state,
             &entry.message.id,
@@ -363,13 +401,44 @@ impl DeliveryAgent {
             Some(reason.status),
             &reason.text,
         );
-        entry.failed.push((recipient, reason));
+        // Who asked not to be told of failures is not (RFC 3461 section 5.2.6).
+        if self.flaw == Some(Flaw::IgnoresNever)
+            || entry.message.wants(&recipient, Occasion::Failure)
+        {
+            entry.reported.push(Reported {
+                recipient,
+                told: Told::Failed,
+                reason,
+                server,
+            });
+        }
+    }
+
+    /// Notes a recipient whose author asked to be told of success, where nobody further on will do it (RFC
+    /// 3461 section 5.2.2(b)).
+    fn relayed(&self, entry: &mut QueueEntry, recipient: Mailbox, exchanger: &Domain) {
+        if entry.message.wants(&recipient, Occasion::Success) {
+            entry.reported.push(Reported {
+                recipient,
+                told: Told::Relayed,
+                reason: Reason {
+                    status: Status(2, 0, 0),
+                    text: format!(
+                        "relayed to {exchanger}, which sends no notifications of success"
+                    ),
+                },
+                server: Some(Server {
+                    name: exchanger.clone(),
+                    said: None,
+                }),
+            });
+        }
     }
 
     /// Gives up all recipients that are left, for one reason.
-    pub(super) fn fail_rest(&self, entry: &mut QueueEntry, reason: Reason) {
+    pub(super) fn fail_rest(&self, entry: &mut QueueEntry, reason: Reason, server: Option<Server>) {
         for recipient in std::mem::take(&mut entry.to) {
-            self.fail(entry, recipient, reason.clone());
+            self.fail(entry, recipient, reason.clone(), server.clone());
         }
     }
 

@@ -105,6 +105,22 @@ words! {
         StartsTlsTwice = "starts-tls-twice",
         /// Asks for the domain's address before its MX records, and looks no further if there is none.
         AsksAddressFirst = "asks-address-first",
+        /// Passes on in lower case what is asked of notifications about a recipient (RFC 3461 section 5.2.1).
+        FoldsParameters = "folds-parameters",
+        /// Tells of failures, whoever asked not to be told.
+        IgnoresNever = "ignores-never",
+        /// Tells of a delay who asked for other things.
+        WarnsUnasked = "warns-unasked",
+        /// Says nothing where a message went on to a server that sends no notifications of success.
+        NoRelayedReport = "no-relayed-report",
+        /// Asks for the header back of a notification that fails: sends it with RET.
+        ReportsWithRet = "reports-with-ret",
+        /// Addresses notifications to nobody in their header.
+        ReportsToNobody = "reports-to-nobody",
+        /// Names the first exchanger of the list in each notification, whichever refused the message.
+        BlamesFirstHost = "blames-first-host",
+        /// Returns whole messages, whatever their authors ask for.
+        ReturnsAll = "returns-all",
     }
 }
 
@@ -211,6 +227,20 @@ impl Flaw {
             Self::StartsTlsTwice => control("wire/starttls_inside_tls", "tls-once"),
             Self::KeepsAnswers => control("basics/changed_record_after_its_ttl", "within-route"),
             Self::AsksAddressFirst => control("basics/best_preference_takes_it", "route-is-tried"),
+            Self::FoldsParameters => control("dsn/orcpt_keeps_its_case", "dsn-parameters-kept"),
+            Self::IgnoresNever => control("dsn/never_is_told_nothing", "notify-kept"),
+            Self::WarnsUnasked => control("dsn/no_delay_unless_asked_for", "notify-kept"),
+            Self::NoRelayedReport => unseen(
+                "dsn/relayed_where_dsn_ends",
+                "relayed-report",
+                "a report that is missing may be on its way, until the queue is known to be empty",
+            ),
+            Self::ReportsWithRet => control("dsn/notifications_ask_for_none", "report-envelope"),
+            Self::ReportsToNobody => control("dsn/form_of_a_notification", "report-form"),
+            Self::BlamesFirstHost => {
+                control("dsn/remote_mta_is_the_second_exchanger", "report-fields")
+            }
+            Self::ReturnsAll => control("dsn/header_returned", "report-returns"),
         }
     }
 

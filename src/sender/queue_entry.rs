@@ -11,7 +11,11 @@ use std::sync::Arc;
 
 use rand::{SeedableRng, rngs::ChaCha8Rng};
 
-use super::{content, smtp_client::Reason};
+use super::{
+    Flaw, content,
+    content::{Reported, Server},
+    smtp_client::{DsnParameters, Reason},
+};
 use crate::{
     connection::on_the_wire,
     event::EventLog,
@@ -62,9 +66,15 @@ pub(super) struct QueueEntry {
     /// Why the last attempt failed; `None` before the first failure. It goes into reports of a
     /// deferral, and into the reason when the message expires.
     pub(super) last: Option<Reason>,
-    /// Recipients given up in this step, with the reason. The list is emptied at the end of the
-    /// step, into a notification if there is to be one.
-    pub(super) failed: Vec<(Mailbox, Reason)>,
+    /// The server that said so; `None` where none said anything.
+    pub(super) last_server: Option<Server>,
+    /// The exchanger that was tried first, for a flaw that blames it for everything.
+    pub(super) first_host: Option<Domain>,
+    /// What is to be told of recipients in this step. The list is emptied at the end of the step, into a
+    /// notification if there is to be one.
+    pub(super) reported: Vec<Reported>,
+    /// Whether a delay was told.
+    pub(super) warned: bool,
     /// Notifications made so far; the number keeps their Message-IDs apart.
     pub(super) returned: u32,
     /// Set for a notification. No notification is ever made about it (RFC 5321 section 6.1).
@@ -124,7 +134,10 @@ impl QueueEntry {
             pass: 0,
             attempts: 0,
             last: None,
-            failed: Vec::new(),
+            last_server: None,
+            first_host: None,
+            reported: Vec::new(),
+            warned: false,
             returned: 0,
             is_notification: false,
             notice: None,
@@ -145,19 +158,41 @@ impl QueueEntry {
         self.message.require_tls && self.message.from.is_some()
     }
 
-    /// The notification of what failed, from the null reverse-path (RFC 5321 section 6.1).
+    /// What is asked of notifications, for the recipients that are still open.
+    pub(super) fn dsn_parameters(&self, flaw: Option<Flaw>) -> DsnParameters {
+        let message = &self.message;
+        let rcpt = self.to.iter().map(|to| {
+            let parameters = message.rcpt_parameters(to);
+            match flaw {
+                // NOTIFY and ORCPT are words without case for who has not read section 5.2.1.
+                Some(Flaw::FoldsParameters) => parameters.to_lowercase(),
+                _ => parameters,
+            }
+        });
+        let mail = match flaw {
+            Some(Flaw::ReportsWithRet) if self.is_notification => " RET=HDRS".to_owned(),
+            _ => message.mail_parameters(),
+        };
+        DsnParameters {
+            mail,
+            rcpt: rcpt.collect(),
+        }
+    }
+
+    /// The notification of what is to be told, from the null reverse-path (RFC 5321 section 6.1).
     ///
     /// It is a message of its own, to the one who sent the original: at most one recipient, no
     /// requirement of TLS, and a queue time that starts now.
     pub(super) fn notification(
         &self,
-        failed: &[(Mailbox, Reason)],
+        reported: &[Reported],
         to: Mailbox,
         reporter: &str,
         now: Moment,
+        flaw: Option<Flaw>,
     ) -> Self {
         let id = self.message.id.of_notification(&self.hop, self.returned);
-        let content = content::notification(&self.message, &to, failed, reporter, now, &id);
+        let content = content::notification(&self.message, &to, reported, reporter, now, &id, flaw);
         let hop = to.domain.clone();
         let message = Message {
             id,
@@ -168,6 +203,7 @@ impl QueueEntry {
             received: 0,
             body: None,
             require_tls: false,
+            dsn: None,
             leave: None,
         };
         // The top bit keeps its random numbers apart from those of the message that it is about.

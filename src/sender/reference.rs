@@ -13,7 +13,8 @@
 //! 4. If recipients are left, they are reported as deferred, and the entry is queued for the
 //!    next interval, or for its deadline if that comes first.
 //! 5. What failed for good is returned in one notification to the reverse-path, which is queued as
-//!    an entry of its own (RFC 5321 section 6.1).
+//!    an entry of its own (RFC 5321 section 6.1). What the author asked to be told besides (RFC 3461) goes
+//!    the same way.
 //!
 //! Many steps are in flight at once, in one task: they wait for the network, not for each other.
 
@@ -28,13 +29,13 @@ use futures_util::{
 use super::{
     Flaw, Sender, SenderContext,
     agent::DeliveryAgent,
-    content::expired,
+    content::{Reported, Told, expired},
     queue_entry::{InFlight, QueueEntry},
     smtp_client::Reason,
 };
 use crate::{
     lab::network::{self, MAX_SESSIONS},
-    mail::{Mailbox, Message, MessageId},
+    mail::{Mailbox, Message, MessageId, Occasion},
     name::{Domain, SENDER_DOMAIN},
     reply::Status,
     scenario::Scenario,
@@ -72,6 +73,9 @@ pub struct Moments {
     /// When each message was given up because its time was over; others are kept.
     pub given_up: BTreeMap<MessageId, Moment>,
 }
+
+/// After how long a message is late, for authors who asked to be told: what servers take for it by default.
+const LATE: Duration = Duration::from_secs(4 * 3600);
 
 /// Later than every moment.
 const NEVER: Moment = Moment(Duration::MAX);
@@ -268,7 +272,7 @@ impl DeliveryAgent {
             if received >= self.settings.max_hops {
                 let text = format!("{received} Received fields: the message goes in a loop");
                 let status = Status(5, 4, 6);
-                self.fail_rest(entry, Reason { status, text });
+                self.fail_rest(entry, Reason { status, text }, None);
                 return None;
             }
             if is_past_stop(given) {
@@ -276,7 +280,8 @@ impl DeliveryAgent {
                 return None;
             }
         } else if now >= deadline && !is_past_stop(deadline) {
-            self.fail_rest(entry, expired(entry.last.as_ref()));
+            let (reason, server) = (expired(entry.last.as_ref()), entry.last_server.clone());
+            self.fail_rest(entry, reason, server);
             return None;
         } else if is_past_stop(now) {
             return None;
@@ -292,9 +297,11 @@ impl DeliveryAgent {
         self.say_deferred(entry);
         if self.flaw == Some(Flaw::BouncesTransient) {
             let reason = entry.last.clone().unwrap_or_else(|| expired(None));
-            self.fail_rest(entry, reason);
+            let server = entry.last_server.clone();
+            self.fail_rest(entry, reason, server);
             return None;
         }
+        self.warn(entry, deadline);
         let next = self.next_pass(entry);
         let wake = next.min(deadline);
         // A drill in which a message shall be left queued says after how many attempts it has seen
@@ -342,11 +349,47 @@ impl DeliveryAgent {
         self.settings.retry.get(index).copied().unwrap_or(last)
     }
 
-    /// What has failed for good, returned to where the message came from. A notification is never the
+    /// Tells of a delay, once, those recipients' author who asked for it.
+    fn warn(&self, entry: &mut QueueEntry, deadline: Moment) {
+        let late = self.state.clock.now().since(entry.message.at) >= LATE;
+        if entry.warned || !late || entry.is_notification {
+            return;
+        }
+        entry.warned = true;
+        let wants = |to: &&Mailbox| {
+            let asked = entry.message.dsn.is_some();
+            entry.message.wants(to, Occasion::Delay)
+                || asked && self.flaw == Some(Flaw::WarnsUnasked)
+        };
+        let late = entry.to.iter().filter(wants).map(|to| Reported {
+            recipient: to.clone(),
+            told: Told::Delayed { until: deadline },
+            reason: entry.last.clone().unwrap_or_else(|| Reason {
+                status: Status(4, 0, 0),
+                text: "not delivered yet".to_owned(),
+            }),
+            server: entry.last_server.clone(),
+        });
+        let late: Vec<Reported> = late.collect();
+        entry.reported.extend(late);
+    }
+
+    /// What there is to tell, returned to where the message came from. A notification is never the
     /// cause of another one (RFC 5321 section 6.1).
     fn returned(&self, entry: &mut QueueEntry) -> Option<QueueEntry> {
-        let failed = std::mem::take(&mut entry.failed);
-        if failed.is_empty() || entry.is_notification {
+        let mut reported = std::mem::take(&mut entry.reported);
+        if self.flaw == Some(Flaw::NoRelayedReport) {
+            reported.retain(|one| !matches!(one.told, Told::Relayed));
+        }
+        if self.flaw == Some(Flaw::BlamesFirstHost) {
+            for server in reported.iter_mut().filter_map(|one| one.server.as_mut()) {
+                server.name = entry
+                    .first_host
+                    .clone()
+                    .unwrap_or_else(|| server.name.clone());
+            }
+        }
+        if reported.is_empty() || entry.is_notification {
             return None;
         }
         let to = match self.flaw {
@@ -357,6 +400,6 @@ impl DeliveryAgent {
         let reporter = self.settings.names.first()?.to_string();
         entry.returned += 1;
         let now = self.state.clock.now();
-        Some(entry.notification(&failed, to?, &reporter, now))
+        Some(entry.notification(&reported, to?, &reporter, now, self.flaw))
     }
 }

@@ -62,6 +62,8 @@ pub(crate) struct AttemptReport {
     /// Whether anything answered at that address. `false` for a time-out and for what is not
     /// reached, and the address may then be left out for a while.
     pub(crate) connected: bool,
+    /// Whether the server that took it offered DSN, and so answers for what was asked.
+    pub(crate) dsn_offered: bool,
     /// One for each recipient of the envelope, in its order.
     pub(crate) results: Vec<RecipientResult>,
 }
@@ -80,6 +82,17 @@ pub(crate) struct Envelope<'a> {
     pub(crate) message: &'a Message,
     /// What the sender gets wrong.
     pub(crate) flaw: Option<Flaw>,
+    /// What is asked of notifications, where DSN is offered.
+    pub(crate) dsn: DsnParameters,
+}
+
+/// The parameters of RFC 3461 as they follow MAIL and RCPT, a space before each.
+#[derive(Debug, Default)]
+pub(crate) struct DsnParameters {
+    /// Those of MAIL.
+    pub(crate) mail: String,
+    /// Those of RCPT, for each recipient.
+    pub(crate) rcpt: Vec<String>,
 }
 
 /// A session that could not go on.
@@ -131,6 +144,7 @@ pub(crate) async fn attempt(
             );
             return AttemptReport {
                 connected: reached,
+                dsn_offered: false,
                 results: all(envelope, stop),
             };
         }
@@ -138,11 +152,14 @@ pub(crate) async fn attempt(
             let stop = SessionError::Broken(Status(4, 4, 1), "connection timed out".to_owned());
             return AttemptReport {
                 connected: false,
+                dsn_offered: false,
                 results: all(envelope, stop),
             };
         }
     };
-    let results = match session.deliver(requirement, envelope).await {
+    let delivered = session.deliver(requirement, envelope).await;
+    let dsn_offered = session.offers("DSN");
+    let results = match delivered {
         Ok(results) => {
             session.quit().await;
             results
@@ -163,6 +180,7 @@ pub(crate) async fn attempt(
     };
     AttemptReport {
         connected: true,
+        dsn_offered,
         results,
     }
 }
@@ -403,12 +421,14 @@ impl SmtpClient<'_> {
         if reply.class() != ReplyClass::Positive {
             return Ok(vec![result(&reply); envelope.to.len()]);
         }
-        for to in envelope.to {
+        for (index, to) in envelope.to.iter().enumerate() {
             let to = self.path_of(to);
             let reply = match with_mail.take() {
                 Some(reply) => reply,
                 None => {
-                    let rcpt = format!("RCPT TO:<{to}>{}", self.rcpt_parameters());
+                    let asked = self.dsn(envelope).and_then(|dsn| dsn.rcpt.get(index));
+                    let asked = asked.map_or("", |asked| asked);
+                    let rcpt = format!("RCPT TO:<{to}>{}{asked}", self.rcpt_parameters());
                     self.command(Stage::Rcpt, &rcpt).await?
                 }
             };
@@ -437,6 +457,11 @@ impl SmtpClient<'_> {
         Ok(results)
     }
 
+    /// What is asked of notifications, if this server wants to know: each decides anew (RFC 3461 section 5.2).
+    fn dsn<'e>(&self, envelope: &'e Envelope<'_>) -> Option<&'e DsnParameters> {
+        self.offers("DSN").then_some(&envelope.dsn)
+    }
+
     /// The parameters of MAIL: what the message is like, as far as the server wants to know.
     fn parameters(&self, envelope: &Envelope<'_>) -> String {
         let mut parameters = String::new();
@@ -453,6 +478,7 @@ impl SmtpClient<'_> {
         if envelope.require_tls {
             parameters.push_str(" REQUIRETLS");
         }
+        parameters.push_str(self.dsn(envelope).map_or("", |dsn| &dsn.mail));
         parameters
     }
 

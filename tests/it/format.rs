@@ -6,9 +6,12 @@ use hickory_proto::rr::RecordType;
 use mxdrill::{
     fault::{Effect, Failure, Host, Stage, Transport},
     level::Level,
+    mail::{Notify, Occasion, Ret},
     outcome::Outcome,
     reply::Status,
-    scenario::{Bounds, Certificate, Crash, Engine, Scenario, TlsPolicy, TlsaParameters, Total},
+    scenario::{
+        Bounds, Certificate, Crash, Engine, Messages, Scenario, TlsPolicy, TlsaParameters, Total,
+    },
     time::Moment,
 };
 
@@ -383,4 +386,61 @@ fn a_message_that_is_expected_deferred_is_left_after_its_expected_attempts() {
     ] {
         assert_eq!(left(&expect), leaves, "{expect}");
     }
+}
+
+#[test]
+fn what_is_asked_of_notifications_is_built_as_it_is_read() {
+    let messages = Messages::new("m", "a+b@Example.test")
+        .also_to("c@example.test")
+        .also_to("d@example.test")
+        .notify("a+b@Example.test", Notify::Never)
+        .notify(
+            "c@example.test",
+            Notify::Of([Occasion::Delay, Occasion::Success].into()),
+        )
+        .ret(Ret::Headers)
+        .envelope_id("QQ+1 = \"x\"")
+        .original_recipient(
+            "c@example.test",
+            "rfc822; C=c@Old.test".parse().expect("one"),
+        );
+    let scenario = Scenario::builder("s")
+        .zone("example.test. MX 10 mx1.example.test.\nmx1.example.test. A 192.0.2.1")
+        .messages(messages)
+        .build()
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let message = &scenario.messages[0];
+    assert_eq!(
+        message.mail_parameters(),
+        " RET=HDRS ENVID=QQ+2B1+20+3D+20\"x\""
+    );
+    let rcpt = message.to.iter().map(|to| message.rcpt_parameters(to));
+    assert_eq!(
+        rcpt.collect::<Vec<_>>(),
+        [
+            " NOTIFY=NEVER",
+            " NOTIFY=SUCCESS,DELAY ORCPT=rfc822;C+3Dc@Old.test",
+            "",
+        ]
+    );
+    let wants = |to: usize, occasion| message.wants(&message.to[to], occasion);
+    assert!(!wants(0, Occasion::Failure) && wants(1, Occasion::Success));
+    assert!(wants(2, Occasion::Failure) && !wants(2, Occasion::Delay));
+    // Written for all at once it is the same as for each.
+    let text = scenario.to_toml();
+    let again = Scenario::parse("again", &text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!(again.messages, scenario.messages);
+    let all = text.replace(
+        "notify = { \"a+b@Example.test\" = \"never\", \"c@example.test\" = [\"success\", \"delay\"] }",
+        "notify = \"never\"",
+    );
+    let all = Scenario::parse("all", &all).expect("valid");
+    let message = &all.messages[0];
+    let of_each = message.to.iter().map(|to| message.request_of(to).notify);
+    assert!(
+        of_each
+            .into_iter()
+            .all(|notify| notify == Some(Notify::Never)),
+        "{text}"
+    );
 }

@@ -14,14 +14,17 @@
 //! `hop=DOMAIN`, `only=RECIPIENT`, `RECIPIENT=CODE`, `lasts=10s`, and `same` for a further transaction of
 //! the session before it. `crashes` kills the sender, `is empty` is what its queue was found to be. What an id that is none of the drill's tries is a notification; `?` is mail of
 //! somebody else.
+//!
+//! Of DSN: `offers=DSN,SIZE` is what EHLO was answered with, `+RET=FULL` a parameter of MAIL, `++NOTIFY=NEVER` one
+//! of each RCPT. `notifies m of=a@example.test action=failed` is a notification that arrives, by its fields.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use hickory_proto::rr::{RData, Record, RecordType};
 use mxdrill::{
     event::{
-        AttemptHint, Connected, Event, EventKind, Misbehaviour, QueryOutcome, ReplyEvent,
-        SessionEnd, SessionId, silenced,
+        AttemptHint, Connected, Event, EventKind, Misbehaviour, NotificationReport, Particulars,
+        QueryOutcome, ReplyEvent, ReportedRecipient, Returned, SessionEnd, SessionId, silenced,
     },
     fault::{QueryEffect, Stage, Transport},
     mail::Message,
@@ -100,6 +103,7 @@ pub(crate) fn events(scenario: &Scenario, text: &str) -> Vec<Event> {
                 log.reports(id, recipient, outcome, Some(status));
             }
             ["returns", id, ref status @ ..] => log.returns(id, status.first().copied()),
+            ["notifies", id, ref words @ ..] => log.notifies(id, words),
             ["fetches", host, answer] => log.push(EventKind::Fetched {
                 host: name(host),
                 answer: answer.parse().expect("an answer"),
@@ -134,6 +138,11 @@ struct Try<'a> {
     /// The recipients with the codes that they get.
     recipients: Vec<(String, u16)>,
     hint: AttemptHint,
+    /// What EHLO is answered with.
+    offers: Option<&'a str>,
+    /// The parameters of MAIL, and of each RCPT.
+    mail: Vec<String>,
+    rcpt: Vec<String>,
     end: Vec<&'a str>,
 }
 
@@ -214,6 +223,72 @@ impl Log<'_> {
         (*about, *given) = (Some(id.into()), status);
     }
 
+    /// A notification with a report, by its fields.
+    fn notifies(&mut self, id: &str, words: &[&str]) {
+        let mut tried: Vec<&str> = words.to_vec();
+        tried.retain(|word| word.starts_with('+') || word.starts_with("offers="));
+        let notification = format!("{id}.bounce.1");
+        let host = "bounces.sender.test[198.51.100.25]";
+        self.tries(&notification, host, &[&tried[..], &["accepted"]].concat());
+        let mut group = ReportedRecipient::default();
+        let mut report = NotificationReport::default();
+        (report.multipart_report, report.to) = (true, vec!["sender@sender.test".to_owned()]);
+        let mut envelope = ("", "sender@sender.test");
+        for word in words.iter().filter(|word| !tried.contains(word)) {
+            match word.split_once('=') {
+                Some(("of", of)) => group.recipient = Some(of.to_owned()),
+                Some(("action", action)) => group.action = mxdrill::mail::Action::named(action),
+                Some(("status", status)) => group.status = status.parse().ok(),
+                Some(("remote", name)) => group.remote_mta = Some(format!("dns; {name}")),
+                Some(("code", code)) => group.diagnostic = Some(format!("smtp; {code} no")),
+                Some(("original", to)) => group.original_recipient = Some(to.to_owned()),
+                Some(("envid", envid)) => report.envelope_id = Some(envid.to_owned()),
+                Some(("returned", part)) => {
+                    report.returned = Returned::named(part).expect("a part");
+                }
+                Some(("To", to)) => report.to = vec![to.to_owned()],
+                Some(("from", from)) => envelope.0 = from,
+                Some(("to", to)) => envelope.1 = to,
+                None if *word == "plain" => report.multipart_report = false,
+                None if *word == "until" => group.will_retry = true,
+                _ => panic!("{word}"),
+            }
+        }
+        let (given, why) = (group.action, group.status);
+        report.recipients.push(group);
+        // The last session is that of the notification.
+        let session = SessionId(self.sessions);
+        for event in self.events.iter_mut().rev() {
+            match &mut event.kind {
+                EventKind::Taken {
+                    about,
+                    action,
+                    status,
+                    report: said,
+                    from,
+                    to,
+                    ..
+                } if about.is_none() && said.is_none() => {
+                    (*about, *action, *status) = (Some(id.into()), given, why);
+                    *said = Some(Box::new(report.clone()));
+                    (*from, *to) = (envelope.0.to_owned(), vec![envelope.1.to_owned()]);
+                }
+                EventKind::Reply {
+                    session: of,
+                    stage,
+                    argument,
+                    ..
+                } if *of == session => match stage {
+                    Stage::Mail => *argument = Some(envelope.0.to_owned()),
+                    Stage::Rcpt => *argument = Some(envelope.1.to_owned()),
+                    _ => {}
+                },
+                EventKind::Connect { .. } => break,
+                _ => {}
+            }
+        }
+    }
+
     fn tries(&mut self, id: &str, host: &str, words: &[&str]) {
         let (hosts, address) = host.trim_end_matches(']').split_once('[').expect("a host");
         let hosts: Vec<Domain> = hosts.split('+').map(name).collect();
@@ -268,6 +343,9 @@ impl Log<'_> {
                 ),
                 pass: Some(1),
             },
+            offers: None,
+            mail: Vec::new(),
+            rcpt: Vec::new(),
             end: Vec::new(),
         };
         if id == "?" {
@@ -275,10 +353,26 @@ impl Log<'_> {
             tried.from = "x@elsewhere.test".to_owned();
             tried.recipients = vec![("y@elsewhere.test".to_owned(), 250)];
         } else if message.is_none() {
-            tried.recipients = vec![("sender@sender.test".to_owned(), 250)];
+            // A notification, to the author of what it is about.
+            let about = id
+                .split(".bounce")
+                .next()
+                .and_then(|about| self.message(about));
+            let author = about.and_then(|about| about.from.as_ref());
+            let author = author.map_or("sender@sender.test".to_owned(), ToString::to_string);
+            tried.recipients = vec![(author, 250)];
         }
         for word in words {
+            if let Some(parameter) = word.strip_prefix("++") {
+                tried.rcpt.push(parameter.to_owned());
+                continue;
+            }
+            if let Some(parameter) = word.strip_prefix('+') {
+                tried.mail.push(parameter.to_owned());
+                continue;
+            }
             match word.split_once('=') {
+                Some(("offers", offers)) => tried.offers = Some(offers),
                 None if *word == "tls" => tried.tls = true,
                 None if *word == "same" => tried.same = true,
                 None => tried.end.push(word),
@@ -312,6 +406,12 @@ impl Log<'_> {
         }
         for stage in before {
             self.replies(stage, None, 250);
+            if let Some(offers) = tried.offers.filter(|_| stage == Stage::Helo) {
+                let offers = offers
+                    .split(',')
+                    .map(|one| one.parse().expect("an extension"));
+                self.particulars().extensions = Some(offers.collect());
+            }
             if self.fails(end, stage, how, None) {
                 return;
             }
@@ -335,11 +435,13 @@ impl Log<'_> {
             });
         }
         self.replies(Stage::Mail, Some(&tried.from), 250);
+        self.particulars().parameters.clone_from(&tried.mail);
         if self.fails(end, Stage::Mail, how, Some(&tried.from)) {
             return;
         }
         for (to, code) in &tried.recipients {
             self.replies(Stage::Rcpt, Some(to), *code);
+            self.particulars().parameters.clone_from(&tried.rcpt);
             self.fails(end, Stage::Rcpt, how, Some(to));
         }
         let kept = tried.recipients.iter().filter(|(_, code)| *code < 400);
@@ -358,6 +460,7 @@ impl Log<'_> {
                 about: None,
                 action: None,
                 status: None,
+                report: None,
                 from: tried.from.clone(),
                 to: kept,
                 octets: 100,
@@ -367,6 +470,14 @@ impl Log<'_> {
         }
         self.replies(Stage::Dot, None, 250);
         self.fails(end, Stage::Dot, how, None);
+    }
+
+    /// What else is said of the last reply.
+    fn particulars(&mut self) -> &mut Particulars {
+        match self.events.last_mut().map(|event| &mut event.kind) {
+            Some(EventKind::Reply { more, .. }) => more,
+            other => panic!("{other:?}"),
+        }
     }
 
     fn replies(&mut self, stage: Stage, argument: Option<&str>, code: u16) {
@@ -393,8 +504,14 @@ impl Log<'_> {
         if end != Some(stage) {
             return false;
         }
-        if stage != Stage::Content {
-            self.events.pop();
+        let mut said = Particulars::default();
+        if stage != Stage::Content
+            && let Some(Event {
+                kind: EventKind::Reply { more, .. },
+                ..
+            }) = self.events.pop()
+        {
+            said = more;
         }
         let failed = |effect| ReplyEvent::Failed { effect };
         let answer = match how {
@@ -413,7 +530,7 @@ impl Log<'_> {
             session: SessionId(self.sessions),
             stage,
             argument: argument.map(str::to_owned),
-            more: Default::default(),
+            more: said,
             answer,
         });
         true

@@ -14,10 +14,10 @@ use super::{
 use crate::{
     diagnostic::{did_you_mean, nearest, not_allowed},
     fault::Host,
-    mail::{Mailbox, Message, MessageId},
+    mail::{Action, Mailbox, Message, MessageId, Returned},
     outcome::{AttemptResult, Outcome},
     scenario::{
-        Bounds, Expect, ExpectedAttempt, ExpectedMessage, TimeBounds, Total,
+        Bounds, Expect, ExpectedAttempt, ExpectedDsn, ExpectedMessage, TimeBounds, Total,
         expectation::TOTAL_KEYS,
     },
     time::HumanDuration,
@@ -175,7 +175,7 @@ fn message(
     value: &Spanned<DeValue<'_>>,
     names: &HostNames,
 ) -> Option<ExpectedMessage> {
-    const KEYS: [&str; 10] = [
+    const KEYS: [&str; 11] = [
         "outcome",
         "by",
         "copies",
@@ -186,6 +186,7 @@ fn message(
         "attempt_count",
         "retry_waits",
         "returned_after",
+        "dsn",
     ];
     let table = Table::of_value(doc, value, "what is expected of a message", &KEYS)?;
     let attempts = |key: &str| {
@@ -212,7 +213,45 @@ fn message(
             .and_then(|value| bounds(doc, value, "attempt_count")),
         retry_waits: time_bounds(&table, "retry_waits"),
         returned_after: time_bounds(&table, "returned_after"),
+        dsn: notifications(&table),
     })
+}
+
+/// Reads what notifications are expected to tell: a row for each recipient, or one alone.
+fn notifications(table: &Table<'_, '_>) -> Option<Vec<ExpectedDsn>> {
+    const KEYS: [&str; 8] = [
+        "recipient",
+        "action",
+        "status",
+        "remote_mta",
+        "diagnostic",
+        "original_recipient",
+        "envelope_id",
+        "returned",
+    ];
+    let value = table.get("dsn")?;
+    let rows: Vec<&Spanned<DeValue<'_>>> = match value.get_ref().as_table() {
+        Some(_) => vec![value],
+        None => table.array("dsn"),
+    };
+    let rows = rows.into_iter().filter_map(|row| {
+        let row = Table::of_value(table.doc(), row, "what a notification tells", &KEYS)?;
+        let text = |key: &str| row.text(key).map(|text| text.value.to_owned());
+        let recipient = row.parsed("recipient", str::parse::<Mailbox>);
+        Some(ExpectedDsn {
+            recipient: recipient.map(|recipient| recipient.text.to_string()),
+            action: row.parsed("action", |text| word(text, "an action", &Action::WORDS)),
+            status: row.parsed("status", str::parse),
+            remote_mta: text("remote_mta"),
+            diagnostic: text("diagnostic"),
+            original_recipient: text("original_recipient"),
+            envelope_id: text("envelope_id"),
+            returned: row.parsed("returned", |text| {
+                word(text, "how much is returned", &Returned::WORDS)
+            }),
+        })
+    });
+    Some(rows.collect())
 }
 
 /// A range of a time: `{ min, max }`, or one of them.

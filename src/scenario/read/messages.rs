@@ -3,7 +3,7 @@
 //! A row with a count is many messages, whose ids are the row's with a number behind: `m-1`, `m-2`,
 //! ...
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use toml::{Spanned, de::DeValue};
 
@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{fault::Stage, time::Moment};
 use crate::{
-    mail::{Mailbox, Message, MessageId},
+    mail::{
+        DsnRequest, Mailbox, Message, MessageId, Notify, Occasion, RecipientRequest, Ret,
+        dsn::{envelope_id, occasion},
+    },
     route::Families,
     scenario::{SenderSettings, TlsPolicy, expectation::TOTAL_KEYS, write::DEFAULT_FROM},
 };
@@ -42,7 +45,7 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     let mut ids: BTreeSet<MessageId> = BTreeSet::new();
     for value in table.array("messages") {
-        const KEYS: [&str; 9] = [
+        const KEYS: [&str; 13] = [
             "id",
             "to",
             "at",
@@ -52,6 +55,10 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
             "received",
             "body",
             "requiretls",
+            "notify",
+            "ret",
+            "envid",
+            "orcpt",
         ];
         let Some(row) = Table::of_value(table.doc(), value, "a message", &KEYS) else {
             continue;
@@ -141,6 +148,7 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
             format!("found count 0, expected 1 to {MAX_COUNT}"),
         );
     }
+    let dsn = dsn_request(row, &to);
     let message = Message {
         id: MessageId::from(id.as_str()),
         at: row.parsed("at", moment).unwrap_or(Moment::START),
@@ -155,10 +163,102 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
             .unwrap_or(0),
         body: row.text("body").map(|body| body.value.into()),
         require_tls: row.flag("requiretls").unwrap_or(false),
+        dsn: (!dsn.is_empty()).then(|| Arc::new(dsn)),
         leave: None,
     };
     let count = count.map(|count| usize::try_from(count.max(1)).unwrap_or(usize::MAX));
     Some((message, count))
+}
+
+/// What a row asks of notifications: `notify` for all recipients or by recipient, `ret`, `envid`, and `orcpt` by
+/// recipient.
+fn dsn_request(row: &Table<'_, '_>, to: &[Mailbox]) -> DsnRequest {
+    let mut recipients = vec![RecipientRequest::default(); to.len()];
+    match row.get("notify") {
+        Some(value) if value.get_ref().is_table() => {
+            let what = "notify by recipient";
+            by_recipient(row, "notify", what, to, |table, key, index| {
+                recipients[index].notify = notify(table, key);
+            });
+        }
+        Some(_) => {
+            let of_all = notify(row, "notify");
+            for recipient in &mut recipients {
+                recipient.notify.clone_from(&of_all);
+            }
+        }
+        None => {}
+    }
+    by_recipient(
+        row,
+        "orcpt",
+        "orcpt by recipient",
+        to,
+        |table, key, index| {
+            recipients[index].original = table.parsed(key, str::parse);
+        },
+    );
+    DsnRequest {
+        ret: row.parsed("ret", |text| word(text, "how much to return", &Ret::WORDS)),
+        envelope_id: row.parsed("envid", envelope_id),
+        recipients,
+    }
+}
+
+/// Reads a table whose keys are recipients of the message: `read` gets each key and the recipient's place.
+fn by_recipient(
+    row: &Table<'_, '_>,
+    key: &str,
+    what: &'static str,
+    to: &[Mailbox],
+    mut read: impl FnMut(&Table<'_, '_>, &str, usize),
+) {
+    let Some(value) = row.get(key) else { return };
+    let names: Vec<&str> = to.iter().map(|to| &*to.text).collect();
+    // Without recipients there is a mistake already, and any would be another.
+    let any: Vec<String> = value.get_ref().as_table().map_or_else(Vec::new, |table| {
+        table.keys().map(|key| key.get_ref().to_string()).collect()
+    });
+    let known: Vec<&str> = match to {
+        [] => any.iter().map(String::as_str).collect(),
+        _ => names.clone(),
+    };
+    let Some(table) = Table::of_value(row.doc(), value, what, &known) else {
+        return;
+    };
+    for (index, name) in names.into_iter().enumerate() {
+        if table.get(name).is_some() {
+            read(&table, name, index);
+        }
+    }
+}
+
+/// Reads what to notify of: `"never"`, or some of the others.
+fn notify(table: &Table<'_, '_>, key: &str) -> Option<Notify> {
+    let words = table.parsed_one_or_many(key, occasion);
+    let place = table.key_offset(key);
+    let is_never = words.iter().any(|one| one.value.is_none());
+    let occasions: BTreeSet<Occasion> = words.iter().filter_map(|one| one.value).collect();
+    let is_empty_array = table.get(key).is_some_and(|value| {
+        let array = value.get_ref().as_array();
+        array.is_some_and(|array| array.is_empty())
+    });
+    let found = match (is_empty_array, is_never && words.len() > 1) {
+        (true, _) => "nothing to notify of",
+        (_, true) => "\"never\" beside others",
+        _ => "",
+    };
+    if !found.is_empty() {
+        let expected = "\"never\" alone, or some of \"success\", \"failure\" and \"delay\"";
+        let mistake = format!("found {found}, expected {expected}");
+        table.doc().mistake(place, mistake);
+        return None;
+    }
+    match (is_never, occasions.is_empty()) {
+        (true, _) => Some(Notify::Never),
+        (false, true) => None,
+        (false, false) => Some(Notify::Of(occasions)),
+    }
 }
 
 /// An id: it becomes the left part of a Message-ID (RFC 5322 section 3.6.4), so it has no sign that

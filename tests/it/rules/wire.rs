@@ -83,6 +83,7 @@ fn event(line: &str) -> EventKind {
             about: None,
             action: None,
             status: None,
+            report: None,
             from: "sender@sender.test".to_owned(),
             to: vec!["Anna@example.test".to_owned()],
             octets: 100,
