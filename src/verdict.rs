@@ -25,6 +25,7 @@ mod expect;
 mod facts;
 mod failures;
 mod judge;
+mod notifications;
 mod permitted;
 mod rules;
 mod surroundings;

@@ -23,7 +23,7 @@ const NOTED: Duration = Duration::from_secs(1);
 
 /// The crashes of a drill, as its log has them.
 pub(super) struct Crashes {
-    /// Whether there may be any: else nothing is kept.
+    /// Whether there may be any: else no message is kept.
     expected: bool,
     moments: Vec<Moment>,
     /// Messages taken a moment ago.
@@ -46,6 +46,7 @@ impl Crashes {
 
     /// Takes in what happened next.
     pub(super) fn see(&mut self, event: &Event) {
+        self.queue_is_empty |= matches!(event.kind, EventKind::QueueEmpty);
         if !self.expected {
             return;
         }
@@ -68,9 +69,13 @@ impl Crashes {
                 self.unnoted.extend(taken);
                 self.moments.push(event.at);
             }
-            EventKind::QueueEmpty => self.queue_is_empty = true,
             _ => {}
         }
+    }
+
+    /// Whether the queue of a mail server was found empty at the end of the drill.
+    pub(super) fn queue_is_empty(&self) -> bool {
+        self.queue_is_empty
     }
 
     /// Whether the sender crashed, and its queue was found empty at the end of the drill.

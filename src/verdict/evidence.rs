@@ -5,6 +5,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use super::notifications::DsnEvidence;
 use crate::{
     event::SessionId,
     mail::MessageId,
@@ -24,6 +25,8 @@ pub(super) struct Evidence {
     pub(super) reports: Reports,
     /// Whether a notification about it was tried to be delivered, successfully or not.
     pub(super) is_notified_of: bool,
+    /// What was passed on of what is asked of notifications, and the notifications themselves.
+    pub(super) dsn: DsnEvidence,
     /// Sessions that have not ended, those of notifications about it included: more may come of
     /// them.
     pub(super) under_way: usize,

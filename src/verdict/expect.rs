@@ -7,11 +7,15 @@
 
 mod attempts;
 mod moments;
+mod notifications;
 
 use std::{collections::BTreeSet, fmt};
 
-use self::attempts::{Listing, is_doubtful, sequence};
 pub(super) use self::moments::{RETRY_WAITS, RETURNED_AFTER};
+use self::{
+    attempts::{Listing, is_doubtful, sequence},
+    notifications::Wrong,
+};
 use super::{
     Finding, SenderKind, Subject,
     facts::{DrillFacts, MessageFacts},
@@ -151,6 +155,7 @@ pub(super) fn message(
         .collect();
     findings.extend(held.recipients());
     findings.extend(held.attempt_count());
+    findings.extend(held.dsn());
     findings.extend(
         [held.retry_waits(), held.returned_after()]
             .into_iter()
@@ -200,6 +205,10 @@ enum Aspect<'a> {
     RetryWaits,
     /// When it was returned.
     ReturnedAfter,
+    /// Which notifications arrived.
+    Notifications,
+    /// What a notification says under a key of the scenario.
+    Notified(&'static str),
 }
 
 impl fmt::Display for Aspect<'_> {
@@ -213,6 +222,8 @@ impl fmt::Display for Aspect<'_> {
             Self::AttemptCount => f.write_str("number of attempts"),
             Self::RetryWaits => f.write_str(RETRY_WAITS),
             Self::ReturnedAfter => f.write_str(RETURNED_AFTER),
+            Self::Notifications => f.write_str("notifications"),
+            Self::Notified(key) => write!(f, "{key} in a notification"),
         }
     }
 }
@@ -240,11 +251,16 @@ impl Held<'_> {
         let finding = finding(self.drill, subject, claim, vec![expected], vec![observed]);
         let level = match (self.drill.sender_kind, what) {
             (SenderKind::InProcess { .. }, _)
-            | (_, Aspect::OutcomeFor(_) | Aspect::RetryWaits | Aspect::ReturnedAfter) => {
-                finding.level
-            }
+            | (
+                _,
+                Aspect::OutcomeFor(_)
+                | Aspect::RetryWaits
+                | Aspect::ReturnedAfter
+                | Aspect::Notifications,
+            ) => finding.level,
             // Which status a report gives is settled by no MUST.
-            (_, Aspect::Status) => Level::May,
+            (_, Aspect::Status | Aspect::Notified("status")) => Level::May,
+            (_, Aspect::Notified(_)) => finding.level,
             // Where a message came to no end, nothing was seen that settles what becomes of it.
             (_, Aspect::Outcome) if ending.outcome() != Outcome::Deferred => finding.level,
             (_, Aspect::Outcome | Aspect::Taker | Aspect::Copies | Aspect::AttemptCount) => {
@@ -338,6 +354,33 @@ impl Held<'_> {
             all.find(|(known, _)| known.eq_ignore_ascii_case(recipient))
         };
         exact.or_else(folded).map(|(_, outcome)| *outcome)
+    }
+
+    /// What notifications tell otherwise than expected.
+    fn dsn(&self) -> Vec<Finding> {
+        let Some(expected) = &self.expected.dsn else {
+            return Vec::new();
+        };
+        let shown = |text: String| match &*text {
+            "" => "nothing".to_owned(),
+            _ => text,
+        };
+        let mut findings = Vec::new();
+        for wrong in notifications::compare(self.drill, self.facts, expected) {
+            match wrong {
+                Wrong::Missing(row) => {
+                    findings.push(self.differs(Aspect::Notifications, row, "none".to_owned()));
+                }
+                Wrong::Unexpected(told) => {
+                    findings.push(self.differs(Aspect::Notifications, "no other".to_owned(), told));
+                }
+                Wrong::Differs(keys) => findings.extend(keys.into_iter().map(|differs| {
+                    let what = Aspect::Notified(differs.key);
+                    self.differs(what, shown(differs.expected), shown(differs.observed))
+                })),
+            }
+        }
+        findings
     }
 
     /// Whether there were as many attempts as expected. Doubtful ones may be counted or not,

@@ -14,12 +14,13 @@ use super::{
     SenderKind,
     crashes::Crashes,
     dns_view::{Exchangers, LONGEST_PASS},
+    notifications::{DsnEvidence, Notification},
     views::Knowledge,
 };
 use crate::{
-    event::{Connected, SessionId},
+    event::{Connected, NotificationReport, ReportedRecipient, SessionId},
     fault::{Host, Stage},
-    mail::{Message, MessageId},
+    mail::{DsnRequest, Mailbox, Message, MessageId, Occasion},
     name::Domain,
     observe::{Attempt, MessageResult, Reports},
     outcome::{AttemptResult, Outcome},
@@ -76,13 +77,15 @@ impl DrillFacts<'_> {
         last.is_some_and(|last| at.since(*last) <= kept)
     }
 
-    /// Whether a notification about a message could not be seen: there is nobody to send it to, no host to
+    /// Whether a notification about a message could not be seen: it is not wanted, there is nobody to send it to, no host to
     /// send it to, or no host that takes it.
     pub(super) fn returns_unseen(&self, message: &Message) -> bool {
         let Some(from) = &message.from else {
             return true;
         };
-        if self.returned_in_vain {
+        // Of whom nobody wants to be told (RFC 3461 section 4.1).
+        let mut recipients = message.to.iter();
+        if self.returned_in_vain || !recipients.any(|to| message.wants(to, Occasion::Failure)) {
             return true;
         }
         let dns = &self.dns;
@@ -183,6 +186,8 @@ pub(super) struct MessageFacts<'a> {
     pub(super) ending: MessageResult,
     /// Whether a notification about it was tried to be delivered.
     pub(super) is_notified_of: bool,
+    /// What was passed on of what is asked of notifications, and the notifications themselves.
+    pub(super) dsn: DsnEvidence,
 }
 
 // Questions about one message.
@@ -228,4 +233,45 @@ impl MessageFacts<'_> {
         let report = self.reports.report(recipient);
         report.or_else(|| Some((Outcome::Bounced, returned?)))
     }
+
+    /// What was asked of notifications, if the sender was told.
+    pub(super) fn asked(&self, drill: &DrillFacts<'_>) -> Option<&DsnRequest> {
+        match drill.sender_kind {
+            SenderKind::InProcess { .. } | SenderKind::MailServer => self.message.dsn.as_deref(),
+            // It is given the message by other ways than SMTP.
+            SenderKind::Command | SenderKind::ClockedCommand => None,
+        }
+    }
+
+    /// The recipient that a text names: to the letter, or else in another case if that is no other's.
+    pub(super) fn recipient(&self, text: &str) -> Option<&Mailbox> {
+        let exact = self.message.to.iter().find(|to| to.is(text));
+        exact.or_else(|| {
+            let mut folded = self.message.to.iter();
+            folded.find(|to| to.text.eq_ignore_ascii_case(text))
+        })
+    }
+
+    /// What notifications say of recipients, each with the one that says it.
+    pub(super) fn told(&self) -> impl Iterator<Item = Told<'_>> {
+        self.dsn.notifications.iter().flat_map(|notification| {
+            let report = notification.report.as_deref();
+            report.into_iter().flat_map(move |report| {
+                let groups = report.recipients.iter();
+                groups.map(move |of| Told {
+                    notification,
+                    report,
+                    of,
+                })
+            })
+        })
+    }
+}
+
+/// What a notification says of one recipient.
+#[derive(Clone, Copy)]
+pub(super) struct Told<'a> {
+    pub(super) notification: &'a Notification,
+    pub(super) report: &'a NotificationReport,
+    pub(super) of: &'a ReportedRecipient,
 }

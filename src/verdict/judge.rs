@@ -20,7 +20,8 @@ use super::{
     evidence::{AttemptPool, Evidence},
     expect,
     facts::{DrillFacts, MessageFacts},
-    rules::{Wire, delivery, routing, security},
+    notifications::DsnSessions,
+    rules::{Wire, delivery, dsn, report, routing, security},
     surroundings::Surroundings,
     totals::Totals,
     views::Knowledge,
@@ -48,6 +49,8 @@ pub(crate) struct Judge<'a> {
     /// Which messages something is expected of, and where that is, in order.
     expected: Vec<(usize, usize)>,
     sessions: Sessions,
+    /// What sessions under way pass on of what is asked of notifications.
+    dsn: DsnSessions,
     /// The messages that sessions under way are for.
     served: BTreeMap<SessionId, usize>,
     /// What was seen so far of messages that are not judged.
@@ -80,6 +83,7 @@ enum About {
     Security,
     Delivery,
     Wire,
+    Dsn,
 }
 
 /// What was found so far, bounded, with what it sorts by.
@@ -158,6 +162,7 @@ impl<'a> Judge<'a> {
             index,
             expected,
             sessions: Sessions::default(),
+            dsn: DsnSessions::default(),
             served: BTreeMap::new(),
             open: BTreeMap::new(),
             alike: AttemptPool::default(),
@@ -201,6 +206,13 @@ impl<'a> Judge<'a> {
             && let Some(evidence) = self.evidence(index)
         {
             evidence.reports.take(event);
+        }
+        if let Some((id, seen)) = self.dsn.see(event)
+            && let Some(index) = self.find(&id)
+            && (seen.is_notification() || self.drill.scenario.messages[index].dsn.is_some())
+            && let Some(evidence) = self.evidence(index)
+        {
+            evidence.dsn.take(seen);
         }
         match &event.kind {
             EventKind::Connect { .. } => self.connected(event),
@@ -346,6 +358,7 @@ impl<'a> Judge<'a> {
             attempts,
             reports: evidence.reports,
             is_notified_of: evidence.is_notified_of,
+            dsn: evidence.dsn,
         };
         let drill = &self.drill;
         let findings = &mut self.findings;
@@ -362,6 +375,8 @@ impl<'a> Judge<'a> {
         let mut notes = Vec::new();
         let broken = delivery::check(drill, &facts, &mut notes);
         findings.add(About::Delivery, index, broken);
+        findings.add(About::Dsn, index, dsn::check(drill, &facts));
+        findings.add(About::Dsn, index, report::check(drill, &facts));
         findings.note(index, notes);
         self.tally.count(drill, &facts);
     }

@@ -8,6 +8,8 @@
 
 mod content;
 pub(super) mod delivery;
+pub(super) mod dsn;
+pub(super) mod report;
 pub(super) mod routing;
 pub(super) mod security;
 mod wire;
@@ -93,6 +95,13 @@ rules! {
     EHLO_AFTER_TLS = "ehlo-after-tls", "RFC 3207 section 4.2", Should, "inside TLS a session begins again with EHLO";
     TLS_ONCE = "tls-once", "RFC 3207 section 4", Must, "STARTTLS is not sent inside TLS", 149;
     TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
+    DSN_PARAMETERS_KEPT = "dsn-parameters-kept", "RFC 3461 section 5.2.1", Must, "what is asked of notifications is passed on unchanged to a server that offers DSN, and nothing is added";
+    NOTIFY_KEPT = "notify-kept", "RFC 3461 section 5.2", Must, "nobody is notified of what NOTIFY does not list, and with NEVER of nothing";
+    RELAYED_REPORT = "relayed-report", "RFC 3461 section 5.2.2", Must, "a message with NOTIFY=SUCCESS that a server without DSN takes is reported as relayed";
+    REPORT_ENVELOPE = "report-envelope", "RFC 3461 section 6.1", Must, "a notification goes from the null reverse-path to that of its message, without RET, and with no other NOTIFY than NEVER";
+    REPORT_FORM = "report-form", "RFC 3464 section 2", Must, "a notification is a multipart/report of delivery status, addressed to the reverse-path of its message";
+    REPORT_FIELDS = "report-fields", "RFC 3461 section 6.3", Must, "a report repeats what its author gave to tell message and recipient by, and names the server that refused, if one did";
+    REPORT_RETURNS = "report-returns", "RFC 3461 section 4.3", Should, "a notification returns as much of the message as RET asks for";
 }
 
 /// A finding that a rule is broken, about the drill or what is named.

@@ -470,3 +470,48 @@ fn a_finding_says_as_data_what_it_is_about() {
         );
     }
 }
+
+/// Two recipients are refused by two exchangers.
+const TOLD: &str = r#"
+summary  = "s"
+level    = "SHOULD"
+zone = """
+$ORIGIN example.test.
+@    MX 10 mx1
+@    MX 20 mx2
+mx1  A  192.0.2.1
+mx2  A  192.0.2.2
+"""
+messages = [{ id = "m", to = ["a@example.test", "b@example.test"], envid = "id=1", ret = "hdrs", orcpt = { "a@example.test" = "rfc822;A@old.test" } }]
+receivers = [{ extensions = ["DSN"] }]
+faults = [
+  { host = "mx1.example.test", stage = "rcpt", effect = "550 5.1.1 no", recipient = "a@example.test" },
+  { host = "mx1.example.test", stage = "rcpt", effect = "451 4.2.1 no", recipient = "b@example.test" },
+  { host = "mx2.example.test", stage = "rcpt", effect = "553 5.7.1 no", recipient = "b@example.test" },
+]
+[expect.m]
+dsn = [
+  { recipient = "b@example.test", action = "failed", remote_mta = "mx2.example.test", original_recipient = "" },
+  { recipient = "a@example.test", status = "5.1.1", diagnostic = "550 5.1.1", original_recipient = "rfc822;A@old.test", envelope_id = "id=1", returned = "headers" },
+]
+"#;
+
+#[test]
+fn what_notifications_tell_is_held_against_what_is_expected() {
+    each_is_found(
+        TOLD,
+        r#"
+        { recipient = "b@example.test", action | { action | holds
+        action = "failed" | action = "relayed" | SHOULD action in a notification of message m: relayed; not failed
+        remote_mta = "mx2.example.test" | remote_mta = "mx1.example.test" | SHOULD remote_mta in a notification of message m: mx1.example.test; not mx2.example.test
+        remote_mta = "mx2.example.test" | remote_mta = "" | SHOULD remote_mta in a notification of message m: nothing; not mx2.example.test
+        original_recipient = "" | original_recipient = "rfc822;b@example.test" | SHOULD original_recipient in a notification of message m: rfc822;b@example.test; not nothing
+        status = "5.1.1" | status = "5.1.2" | SHOULD status in a notification of message m: 5.1.2; not 5.1.1
+        diagnostic = "550 5.1.1" | diagnostic = "551" | SHOULD diagnostic in a notification of message m: 551; not 550 5.1.1 no
+        envelope_id = "id=1" | envelope_id = "id=2" | SHOULD envelope_id in a notification of message m: id=2; not id=1
+        returned = "headers" | returned = "full" | SHOULD returned in a notification of message m: full; not headers
+        , original_recipient = "" }, | , original_recipient = "" }, { action = "delayed" }, | SHOULD notifications of message m: delayed; not none
+        { recipient = "a@example.test", status = "5.1.1", diagnostic = "550 5.1.1", original_recipient = "rfc822;A@old.test", envelope_id = "id=1", returned = "headers" }, | | SHOULD notifications of message m: no other; not failed for a@example.test
+        "#,
+    );
+}

@@ -1,6 +1,7 @@
 //! Every rule is broken by a log, and is not by one that differs in just the thing that matters.
 
 mod delivery;
+mod dsn;
 mod giving_up;
 mod order;
 mod places;
@@ -13,6 +14,7 @@ use mxdrill::verdict::RULES;
 fn every_rule_is_broken_by_a_row() {
     let rows = [
         include_str!("rules/delivery.rs"),
+        include_str!("rules/dsn.rs"),
         include_str!("rules/giving_up.rs"),
         include_str!("rules/order.rs"),
         include_str!("rules/places.rs"),

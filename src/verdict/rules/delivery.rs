@@ -16,7 +16,7 @@ use super::{
 use crate::{
     fault::Stage,
     mail::mailbox,
-    mail::{Mailbox, Message},
+    mail::{Mailbox, Message, Occasion},
     name::Domain,
     observe::Attempt,
     outcome::{AttemptResult, Outcome},
@@ -207,7 +207,7 @@ fn repeated_after_permanent(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) ->
 }
 
 /// Whether a recipient was refused for good: itself, or with the whole message.
-fn refused_for_good(attempt: &Attempt, recipient: &Mailbox) -> bool {
+pub(super) fn refused_for_good(attempt: &Attempt, recipient: &Mailbox) -> bool {
     let reply = attempt
         .recipients
         .iter()
@@ -460,7 +460,7 @@ fn retried_at_once(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<F
     None
 }
 
-/// Returned, says the sender, and nothing came back; or a notification of a notification.
+/// Returned, says the sender, and nothing came back although its author wants to be told; or a notification of a notification.
 ///
 /// RFC 5321 section 6.1: a failed delivery is reported to the reverse-path, and "this notification
 /// MUST be sent using a null ("<>") reverse-path", to which nothing can be returned.
@@ -476,7 +476,10 @@ fn not_notified(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Find
             vec![format!("a notification +{}", back)],
         ));
     };
-    let is_bounced = |to: &Mailbox| matches!(facts.said_of(&to.text), Some((Outcome::Bounced, _)));
+    let is_bounced = |to: &Mailbox| {
+        let said = facts.said_of(&to.text);
+        matches!(said, Some((Outcome::Bounced, _))) && message.wants(to, Occasion::Failure)
+    };
     if back.is_some() || !message.to.iter().any(is_bounced) {
         return None;
     }

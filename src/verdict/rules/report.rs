@@ -1,0 +1,233 @@
+//! A rule about what the fields of a notification say (RFC 3461 section 6.3, RFC 3464 section 2): they repeat what
+//! the author gave, and name the server that refused.
+//!
+//! What the author gave is held against a sender that was told it. A field that is wrong by itself is held against
+//! everybody.
+
+use super::{REPORT_FIELDS, broken, delivery::refused_for_good};
+use crate::{
+    event::{NotificationReport, ReportedRecipient},
+    mail::{Action, DsnRequest, Mailbox, Message, dsn::xtext},
+    name::Domain,
+    observe::Attempt,
+    outcome::AttemptResult,
+    verdict::{
+        Finding, SenderKind, Subject,
+        facts::{DrillFacts, MessageFacts, Told},
+    },
+};
+
+/// What was expected, and what was seen.
+type Differs = (String, String);
+
+/// A field that is wrong, missing or too many.
+pub(in crate::verdict) fn check(
+    drill: &DrillFacts<'_>,
+    facts: &MessageFacts<'_>,
+) -> Option<Finding> {
+    let message = facts.message;
+    let asked = facts.asked(drill);
+    let mut all = facts.told();
+    let (subject, (expected, observed)) = all.find_map(
+        |Told {
+             report, of: group, ..
+         }| {
+            let of_message = Subject::of_message(&message.id);
+            if let Some(wrong) = asked.and_then(|asked| wrong_envelope_id(asked, report)) {
+                return Some((of_message, wrong));
+            }
+            let named = group.recipient.as_deref();
+            let Some(to) = named.and_then(|named| facts.recipient(named)) else {
+                let missing = ("Final-Recipient", "Final-Recipient left out");
+                let missing = (missing.0.to_owned(), missing.1.to_owned());
+                return (named.is_none() && asked.is_some()).then_some((of_message, missing));
+            };
+            // What is no report for programs has no fields that it must have.
+            let wrong = Some(group)
+                .filter(|_| report.multipart_report)
+                .and_then(wrong_group)
+                .or_else(|| asked.and_then(|_| wrong_original(message, to, group)))
+                .or_else(|| wrong_final(to, group))
+                .or_else(|| wrong_server(drill, facts, to, group, asked.is_some()));
+            Some((Subject::of_recipient(&message.id, &to.text), wrong?))
+        },
+    )?;
+    Some(broken(REPORT_FIELDS, subject, expected, vec![observed]))
+}
+
+/// RFC 3461 section 6.3(a): the Original-Envelope-Id is there if and only if ENVID was, decoded.
+fn wrong_envelope_id(asked: &DsnRequest, report: &NotificationReport) -> Option<Differs> {
+    let differs = report.envelope_id.as_deref() != asked.envelope_id.as_deref();
+    differs.then(|| {
+        let field = |value: Option<&str>| field("Original-Envelope-Id", value);
+        (
+            field(asked.envelope_id.as_deref()),
+            field(report.envelope_id.as_deref()),
+        )
+    })
+}
+
+/// A field for people, whether it is there or not.
+fn field(name: &str, value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("{name}: {value}"),
+        None => format!("no {name}"),
+    }
+}
+
+/// RFC 3461 section 6.3(d): the Original-Recipient is there if and only if ORCPT was.
+fn wrong_original(message: &Message, to: &Mailbox, group: &ReportedRecipient) -> Option<Differs> {
+    let asked = message.request_of(to).original;
+    let given = group.original_recipient.as_deref();
+    let read = given.and_then(|value| value.split_once(';'));
+    let is_same = match (&asked, given) {
+        (None, None) => true,
+        (Some(asked), Some(_)) => read.is_some_and(|(kind, address)| {
+            let (kind, address) = (kind.trim(), address.trim());
+            // Section 6.3 says nothing of its encoding.
+            let is_same = asked.address == address || xtext(&asked.address) == address;
+            asked.kind.eq_ignore_ascii_case(kind) && is_same
+        }),
+        _ => false,
+    };
+    (!is_same).then(|| {
+        let expected = asked.map(|asked| asked.to_string());
+        let name = "Original-Recipient";
+        (field(name, expected.as_deref()), field(name, given))
+    })
+}
+
+/// Section 2.3.2 of RFC 3464: the envelope address, its local part in the case that it had.
+fn wrong_final(to: &Mailbox, group: &ReportedRecipient) -> Option<Differs> {
+    let given = group.recipient.as_deref()?;
+    let name = "Final-Recipient";
+    (!to.is(given)).then(|| (field(name, Some(&to.text)), field(name, Some(given))))
+}
+
+/// Action and Status are always there (RFC 3464 sections 2.3.3 and 2.3.4), Will-Retry-Until only where it is
+/// tried again (section 2.3.9).
+fn wrong_group(group: &ReportedRecipient) -> Option<Differs> {
+    let missing = |name: &str| (name.to_owned(), format!("{name} left out, or malformed"));
+    let Some(action) = group.action else {
+        return Some(missing("Action"));
+    };
+    if group.status.is_none() {
+        return Some(missing("Status"));
+    }
+    (group.will_retry && action != Action::Delayed).then(|| {
+        let observed = format!("Will-Retry-Until with Action: {action}");
+        (
+            "Will-Retry-Until with Action: delayed only".to_owned(),
+            observed,
+        )
+    })
+}
+
+/// The server that had to do with a failure: named if one refused the recipient, and none named if there was
+/// none.
+///
+/// RFC 3461 section 6.3 (h) and (i) ask for Remote-MTA and Diagnostic-Code; RFC 3464 section 2.3.5: the former
+/// "MUST NOT be included if no remote MTA was involved".
+fn wrong_server(
+    drill: &DrillFacts<'_>,
+    facts: &MessageFacts<'_>,
+    to: &Mailbox,
+    group: &ReportedRecipient,
+    is_asked: bool,
+) -> Option<Differs> {
+    if group.action != Some(Action::Failed) {
+        return None;
+    }
+    let may_concern = |attempt: &&Attempt| {
+        let hop = attempt.hop.as_ref();
+        hop.is_none_or(|hop| *hop == to.domain)
+    };
+    let tried: Vec<&Attempt> = facts.attempts.iter().filter(may_concern).collect();
+    let named = group.remote_name();
+    // A server may know from another message that a host is down.
+    let is_known = match drill.sender_kind {
+        SenderKind::InProcess { .. } => tried.is_empty(),
+        _ => drill.tried.is_empty() && drill.hidden.is_empty(),
+    };
+    if is_known {
+        let name = named?;
+        return Some((
+            "no Remote-MTA: no server was tried".to_owned(),
+            format!("Remote-MTA: {name}"),
+        ));
+    }
+    let is_sure = |attempt: &&Attempt| !attempt.incidental && !attempt.is_guessed();
+    let refused = tried.iter().copied();
+    let refused = refused.filter(|attempt| refused_for_good(attempt, to));
+    let refused: Vec<&Attempt> = refused.filter(is_sure).collect();
+    let hosts = |attempts: &[&Attempt]| {
+        let hosts = attempts.iter().map(|attempt| attempt.host());
+        hosts.collect::<Vec<_>>().join(" or ")
+    };
+    let Some(name) = named else {
+        return (is_asked && !refused.is_empty()).then(|| {
+            let expected = format!("Remote-MTA: {}", hosts(&refused));
+            (expected, "Remote-MTA left out".to_owned())
+        });
+    };
+    let involved = match (&refused[..], drill.sender_kind) {
+        ([], SenderKind::InProcess { .. }) => &tried,
+        ([], _) => return None,
+        _ => &refused,
+    };
+    let is_another = !involved.iter().any(|attempt| is_of(attempt, name));
+    if is_another && is_a_host(drill, name) {
+        let expected = format!("Remote-MTA: {}", hosts(involved));
+        return Some((expected, format!("Remote-MTA: {name}")));
+    }
+    wrong_diagnostic(&refused, to, group, is_asked)
+}
+
+/// Whether an attempt went to a host of this name or address.
+fn is_of(attempt: &Attempt, name: &str) -> bool {
+    let plain = name.trim_end_matches('.');
+    let is_name = |host: &Domain| host.as_str().eq_ignore_ascii_case(plain);
+    let address = plain.trim_matches(['[', ']']);
+    let is_named = attempt.hosts.iter().chain(&attempt.exchanger).any(is_name);
+    is_named || address == attempt.address.to_string()
+}
+
+/// Whether a name is that of a host of the drill.
+fn is_a_host(drill: &DrillFacts<'_>, name: &str) -> bool {
+    let addresses = drill.scenario.world.zones.addresses();
+    let mut names = addresses.values().flatten();
+    let plain = name.trim_end_matches('.');
+    names.any(|host| host.as_str().eq_ignore_ascii_case(plain))
+}
+
+/// RFC 3461 section 6.3(i): the reply, as a diagnostic of type `smtp`.
+fn wrong_diagnostic(
+    refused: &[&Attempt],
+    to: &Mailbox,
+    group: &ReportedRecipient,
+    is_asked: bool,
+) -> Option<Differs> {
+    let codes = refused.iter().flat_map(|attempt| {
+        let of_recipient = attempt.recipients.iter();
+        let of_recipient = of_recipient.filter(|(known, _)| to.is(known));
+        let of_all = match attempt.result {
+            AttemptResult::Code(code) => Some(code),
+            _ => None,
+        };
+        of_recipient.map(|(_, code)| *code).chain(of_all)
+    });
+    let codes: Vec<u16> = codes.filter(|code| *code >= 400).collect();
+    let first = *codes.first()?;
+    let expected = format!("Diagnostic-Code: smtp; {first}");
+    let Some(diagnostic) = &group.diagnostic else {
+        return is_asked.then(|| (expected, "Diagnostic-Code left out".to_owned()));
+    };
+    let is_smtp = diagnostic.split(';').next();
+    let is_smtp = is_smtp.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("smtp"));
+    let code = group
+        .diagnostic_text()
+        .and_then(|text| text.get(..3)?.parse::<u16>().ok());
+    // What is no reply at all may be words about one.
+    let is_another = code.is_some_and(|code| !codes.contains(&code));
+    (is_smtp && is_another).then(|| (expected, format!("Diagnostic-Code: {diagnostic}")))
+}
