@@ -63,3 +63,15 @@ fn every_rule_is_tripped_by_a_control() {
     let all: BTreeSet<&str> = RULES.iter().map(|rule| rule.name).collect();
     assert_eq!(tripped, all);
 }
+
+/// What is wrong with notifications is told once: by the rule that it breaks.
+#[test]
+fn a_flaw_in_notifications_breaks_one_rule() {
+    let of_dsn = controls().filter(|(_, name, _)| name.starts_with("dsn/"));
+    for (flaw, name, rule) in of_dsn {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
+        let scenario = Scenario::load(&folder.join(format!("{name}.toml"))).expect("a drill");
+        let broken = rules_broken(Reference::with_flaw(flaw), &Arc::new(scenario));
+        assert_eq!(broken, BTreeSet::from([rule]), "{flaw:?} in {name}");
+    }
+}
