@@ -164,6 +164,13 @@ impl Adapter {
         Err(io::Error::new(io::ErrorKind::InvalidData, mistakes))
     }
 
+    /// Why the server does not have something; `None` if it has, as far as is known.
+    pub(crate) fn lacks(&self, need: Feature) -> Option<&str> {
+        let reason = self.cannot.get(&need).map(String::as_str);
+        let by_command = need == Feature::Dsn && self.submit.is_some();
+        reason.or(by_command.then_some("it is handed mail by a command, which does not carry it"))
+    }
+
     /// Whether chance has a part in a scenario for reasons of the server's own.
     pub(crate) fn leaves_to_chance(&self, scenario: &str) -> bool {
         self.chance.iter().any(|named| named.covers(scenario))

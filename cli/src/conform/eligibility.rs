@@ -69,6 +69,8 @@ pub(crate) enum Feature {
     Utf8,
     /// Messages that already carry Received fields.
     Received,
+    /// Messages that are handed over with what is asked of notifications (RFC 3461).
+    Dsn,
 }
 
 impl fmt::Display for Feature {
@@ -88,6 +90,7 @@ impl fmt::Display for Feature {
             Self::NullSender => "messages from the null reverse-path",
             Self::Utf8 => "addresses beyond ASCII",
             Self::Received => "messages with Received fields",
+            Self::Dsn => "DSN when a message is handed over",
         })
     }
 }
@@ -205,7 +208,7 @@ impl Eligibility {
     /// The first feature that the server does not have, with the reason.
     fn lack<'a>(&self, adapter: &'a Adapter) -> Option<(Feature, &'a str)> {
         let mut needs = self.needs.iter();
-        needs.find_map(|need| Some((*need, adapter.cannot.get(need)?.as_str())))
+        needs.find_map(|need| Some((*need, adapter.lacks(*need)?)))
     }
 }
 
@@ -318,6 +321,13 @@ fn needs(scenario: &Scenario, run: &Run, told: &Told) -> Vec<Feature> {
         (
             scenario.messages.iter().any(|message| message.received > 0),
             Feature::Received,
+        ),
+        (
+            scenario
+                .messages
+                .iter()
+                .any(|message| message.dsn.is_some()),
+            Feature::Dsn,
         ),
     ];
     needs
@@ -433,6 +443,22 @@ mod tests {
         assert!(
             needs("scenarios/rfc5321/relay_at_the_top_of_the_list.toml")
                 .contains(&Feature::OwnNames)
+        );
+    }
+
+    #[test]
+    fn what_is_asked_of_notifications_goes_to_servers_that_can_be_told() {
+        let fit = fit("scenarios/dsn/envid_is_passed_on.toml");
+        assert_eq!(fit.needs, [Feature::Dsn]);
+        let obstacle = |name: &str| {
+            let (_, adapter) = Adapter::find(name).expect("a bundled adapter");
+            fit.obstacle(&adapter)
+        };
+        assert_eq!(obstacle("opensmtpd"), None);
+        let told = obstacle("dma").expect("it is unfit");
+        assert!(
+            told.starts_with("needs DSN when a message is handed over: "),
+            "{told}"
         );
     }
 

@@ -6,27 +6,34 @@ use tokio::net::TcpStream;
 
 use mxdrill::{connection::Connection, mail::Message, stream::Stream};
 
-/// Hands a message over at an address and port.
+/// Hands a message over at an address and port. What it asks of notifications goes with it.
 ///
 /// # Errors
-/// That nobody listens there, or the first reply that is not positive.
+/// That nobody listens there, the first reply that is not positive, or that the server does not offer DSN to a
+/// message that needs it.
 pub(super) async fn by_smtp(address: &str, message: &Message, content: &[u8]) -> io::Result<()> {
     let mut connection = Connection::new(Stream::Tcp(TcpStream::connect(address).await?));
     let from = message.from.as_ref().map_or("", |from| &*from.text);
     let is_ascii = from.is_ascii() && message.to.iter().all(|to| to.text.is_ascii());
-    let mut commands = vec![
-        "EHLO client.sender.test".to_owned(),
-        format!(
-            "MAIL FROM:<{from}>{}",
-            if is_ascii { "" } else { " SMTPUTF8" }
-        ),
-    ];
-    commands.extend(message.to.iter().map(|to| format!("RCPT TO:<{to}>")));
-    commands.push("DATA".to_owned());
     expect_positive(&mut connection, "the greeting").await?;
-    for command in commands {
-        connection.send(format!("{command}\r\n").as_bytes()).await?;
-        expect_positive(&mut connection, &command).await?;
+    let offered = command(&mut connection, "EHLO client.sender.test").await?;
+    let is_dsn = |line: &String| {
+        let keyword = line.split_whitespace().next();
+        keyword.is_some_and(|keyword| keyword.eq_ignore_ascii_case("DSN"))
+    };
+    if message.dsn.is_some() && !offered.iter().skip(1).any(is_dsn) {
+        return Err(io::Error::other("DSN is not offered"));
+    }
+    let mut commands = vec![format!(
+        "MAIL FROM:<{from}>{}{}",
+        if is_ascii { "" } else { " SMTPUTF8" },
+        message.mail_parameters()
+    )];
+    let recipients = message.to.iter();
+    commands.extend(recipients.map(|to| format!("RCPT TO:<{to}>{}", message.rcpt_parameters(to))));
+    commands.push("DATA".to_owned());
+    for line in commands {
+        command(&mut connection, &line).await?;
     }
     connection.send(content).await?;
     expect_positive(&mut connection, "the message").await?;
@@ -36,10 +43,16 @@ pub(super) async fn by_smtp(address: &str, message: &Message, content: &[u8]) ->
     Ok(())
 }
 
-async fn expect_positive(connection: &mut Connection, to: &str) -> io::Result<()> {
-    let (reply, _) = connection.reply().await?;
+/// Sends a command; the lines of the reply, if it is positive.
+async fn command(connection: &mut Connection, line: &str) -> io::Result<Vec<String>> {
+    connection.send(format!("{line}\r\n").as_bytes()).await?;
+    expect_positive(connection, line).await
+}
+
+async fn expect_positive(connection: &mut Connection, to: &str) -> io::Result<Vec<String>> {
+    let (reply, lines) = connection.reply().await?;
     match reply.code {
-        ..400 => Ok(()),
+        ..400 => Ok(lines),
         _ => Err(io::Error::other(format!(
             "{to} was answered {} {}",
             reply.code, reply.text
