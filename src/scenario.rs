@@ -14,6 +14,7 @@ mod build;
 mod crash;
 mod expectation;
 mod idle;
+mod limits;
 mod read;
 mod sample;
 mod settings;
@@ -29,6 +30,7 @@ pub use self::{
     expectation::{
         Bounds, Expect, ExpectedAttempt, ExpectedDsn, ExpectedMessage, TimeBounds, Total,
     },
+    limits::{Bandwidth, Counted, CountedBy, Frequency, Greylist, Limit, Limits, Rate, Trickle},
     read::ReadFile,
     sample::Share,
     settings::{
@@ -37,6 +39,7 @@ pub use self::{
     },
 };
 pub(crate) use self::{
+    limits::Shown,
     read::words::{OWN_EXCHANGER, query as read_query},
     settings::policy_host,
 };

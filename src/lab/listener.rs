@@ -327,7 +327,7 @@ pub(super) async fn admit(
     );
     // A time-out for the client: the connection stands, and nothing is ever sent.
     match result {
-        Connected::Accepted => receiver::serve(state, receiver, session, stream).await,
+        Connected::Accepted => receiver::serve(state, receiver, session, peer.ip(), stream).await,
         Connected::Timeout => crate::connection::Connection::new(stream).drain().await,
         _ => stream.reset_on_drop(),
     }

@@ -50,6 +50,8 @@ use crate::{
 /// documentation (RFC 5737); never bound.
 pub(super) const NAME_SERVER: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53)), 53);
+/// The address that stands for the sender's host on the memory network.
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The port of the web servers of MTA-STS policies in a private network.
 pub(super) const HTTPS_PORT: u16 = 443;
 /// Sessions that a lab serves at once; further connections are reset. It keeps a sender that opens
@@ -426,6 +428,7 @@ pub(super) async fn serve_memory(
                     Arc::clone(&state),
                     receiver,
                     session,
+                    CLIENT,
                     stream,
                 ));
             }

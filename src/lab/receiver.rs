@@ -25,13 +25,14 @@ mod command;
 mod content;
 mod dots;
 mod envelope;
+mod limits;
 mod offer;
 mod starttls;
 
 use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 
-pub(crate) use self::offer::Offer;
 use self::{command::SmtpCommand, envelope::ReceivedEnvelope};
+pub(crate) use self::{limits::Loads, offer::Offer};
 use super::{LabState, upstream::Upstream};
 use crate::{
     connection::{Connection, Line, LineEnd},
@@ -40,6 +41,7 @@ use crate::{
     fault::Stage,
     name::Domain,
     reply::{Reply, ReplyClass},
+    scenario::Limits,
     stream::Stream,
     tls::Credentials,
 };
@@ -66,6 +68,8 @@ pub(crate) struct Receiver {
     pub(crate) credentials: Option<Credentials>,
     /// Whether the scenario lists its extensions.
     pub(crate) is_listed: bool,
+    /// What it can bear.
+    pub(crate) limits: Limits,
     /// `host:port` of the server that stands behind it; `None`: it answers itself.
     pub(crate) upstream: Option<String>,
 }
@@ -98,6 +102,8 @@ pub(crate) struct Session {
     state: Arc<LabState>,
     receiver: Arc<Receiver>,
     id: SessionId,
+    /// Where the client is, as far as that is known.
+    client: IpAddr,
     connection: Connection,
     /// The session with the server behind, if there is one and it answered.
     upstream: Option<Upstream>,
@@ -117,6 +123,10 @@ pub(crate) struct Session {
     /// The transaction under way: from a MAIL that was accepted to the end of the data, RSET or
     /// another EHLO.
     envelope: Option<ReceivedEnvelope>,
+    /// Whether it is counted as a session under way.
+    counted: bool,
+    /// MAIL commands in order so far.
+    mails: usize,
     /// Bad commands in a row.
     errors: usize,
     /// The bare CRs and LFs that were logged, so that each kind is once for each session.
@@ -128,6 +138,7 @@ pub(crate) async fn serve(
     state: Arc<LabState>,
     receiver: Arc<Receiver>,
     id: SessionId,
+    client: IpAddr,
     stream: Stream,
 ) {
     let connection = Connection::new(stream);
@@ -135,6 +146,7 @@ pub(crate) async fn serve(
         state,
         receiver,
         id,
+        client,
         connection,
         upstream: None,
         command: Vec::new(),
@@ -144,26 +156,33 @@ pub(crate) async fn serve(
         more: Particulars::default(),
         refusing: false,
         envelope: None,
+        counted: false,
+        mails: 0,
         errors: 0,
         bare: BTreeSet::new(),
     };
     // An I/O error is a client that went away.
     let how = session.run().await.unwrap_or(SessionEnd::ClientClosed);
+    session.leave();
     session.state.record(EventKind::End { session: id, how });
 }
 
 impl Session {
     /// The session from greeting to end; how it ended.
     async fn run(&mut self) -> io::Result<SessionEnd> {
-        let greeting = self.greeting().await;
+        let greeting = match self.turned_away() {
+            Some(refusal) => refusal,
+            None => self.greeting().await,
+        };
         if let Step::Ended(how) = self.greet(greeting).await? {
             return Ok(how);
         }
         loop {
-            let line = self.state.clock.within(IDLE, self.connection.line());
+            let (patience, _) = self.patience();
+            let line = self.state.clock.within(patience, self.connection.line());
             let line = match line.await {
                 Some(line) => line?,
-                None => return self.idle().await,
+                None => return self.out_of_patience().await,
             };
             let step = match line {
                 Line::Complete(line, end) => {

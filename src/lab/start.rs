@@ -184,6 +184,7 @@ impl Lab {
             crashes: Crashes::none(),
             receivers: hosts.receivers,
             policy_hosts: hosts.policy_hosts,
+            loads: Mutex::default(),
             sessions: AtomicU64::new(0),
             spool: Arc::default(),
             mailbox: match mailbox {

@@ -23,7 +23,7 @@ use super::{
     mailbox::{Keeps, ReceivedMessage, Spool},
     mta_sts_server::MtaStsServer,
     network::Network,
-    receiver::Receiver,
+    receiver::{Loads, Receiver},
 };
 use crate::{
     event::{AttemptHint, EventKind, EventLog, SessionId},
@@ -68,6 +68,8 @@ pub(crate) struct LabState {
     /// By address in the zone.
     pub(super) receivers: BTreeMap<IpAddr, Arc<Receiver>>,
     pub(super) policy_hosts: BTreeMap<IpAddr, Arc<MtaStsServer>>,
+    /// What the receivers bear at the moment.
+    pub(super) loads: Mutex<Loads>,
     /// Sessions begun so far; the next one gets the number after it.
     pub(super) sessions: AtomicU64,
     /// Where long messages are kept.
@@ -112,6 +114,10 @@ impl LabState {
 
     pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {
         lock(&self.faults)
+    }
+
+    pub(super) fn loads(&self) -> MutexGuard<'_, Loads> {
+        lock(&self.loads)
     }
 
     fn point<'a>(receiver: &'a Receiver, stage: Stage, recipient: Option<&'a str>) -> Point<'a> {

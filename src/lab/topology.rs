@@ -18,7 +18,9 @@ use crate::{
     extension::Extension,
     fault::Host,
     name::Domain,
-    scenario::{Certificate, Engine, ReceiverSettings, World, policy_host as policy_host_name},
+    scenario::{
+        Certificate, Engine, Limits, ReceiverSettings, World, policy_host as policy_host_name,
+    },
     tls::{self, CertificateAuthority},
     zone::{History, Zone},
 };
@@ -141,6 +143,9 @@ fn receiver_at(
     let in_tls = rows
         .iter()
         .find_map(|settings| settings.extensions_in_tls.as_deref());
+    let limits = rows.iter().fold(Limits::default(), |limits, settings| {
+        limits.or(&settings.limits)
+    });
     let announced = extensions.and_then(size_of);
     let max_size = rows.iter().find_map(|settings| settings.size);
     let max_size = max_size.or(announced).unwrap_or(receiver::MAX_SIZE);
@@ -158,6 +163,7 @@ fn receiver_at(
         is_listed: extensions.is_some(),
         max_size,
         credentials,
+        limits,
         upstream,
         names,
     })

@@ -20,6 +20,7 @@ impl Scenario {
     /// The rows that can do nothing, a sentence each, with the nearest name where a slip is likely.
     pub fn idle_rows(&self) -> Vec<String> {
         let mut notes = self.exchangers_without_address();
+        notes.extend(self.limits_out_of_reach());
         let recipients: BTreeSet<&str> = self
             .messages
             .iter()
@@ -48,6 +49,40 @@ impl Scenario {
                     ));
                 }
                 Failure::Session { .. } | Failure::Query { .. } => {}
+            }
+        }
+        notes
+    }
+
+    /// Limits of receivers that the drill's messages do not come to.
+    fn limits_out_of_reach(&self) -> Vec<String> {
+        let largest = self.messages.iter().map(|message| message.to.len()).max();
+        let largest = largest.unwrap_or(0);
+        let messages = self.messages.len();
+        let mut notes = Vec::new();
+        for row in &self.world.receivers {
+            let of = match &row.host {
+                Some(host) => host.to_string(),
+                None => "all receivers".to_owned(),
+            };
+            let limits = &row.limits;
+            let limits = [
+                ("max_sessions", &limits.max_sessions, messages, "messages"),
+                ("max_messages", &limits.max_messages, messages, "messages"),
+                (
+                    "max_recipients",
+                    &limits.max_recipients,
+                    largest,
+                    "recipients of one message",
+                ),
+            ];
+            for (key, limit, most, what) in limits {
+                if let Some(limit) = limit.as_ref().filter(|limit| limit.most >= most) {
+                    notes.push(format!(
+                        "the limit {key} = {} of {of} may never apply: there are {most} {what}",
+                        limit.most
+                    ));
+                }
             }
         }
         notes

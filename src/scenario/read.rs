@@ -16,6 +16,7 @@ mod crashes;
 mod document;
 pub(super) mod expect;
 mod faults;
+mod limits;
 mod messages;
 mod own;
 mod receivers;

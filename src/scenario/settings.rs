@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
+use super::limits::Limits;
 use crate::{
     extension::Extension,
     fault::{Host, Stage},
@@ -235,6 +236,8 @@ pub struct ReceiverSettings {
     pub extensions: Option<Vec<Extension>>,
     /// Those that it offers inside TLS; `None`: as another row says, or `extensions` without STARTTLS.
     pub extensions_in_tls: Option<Vec<Extension>>,
+    /// What it can bear.
+    pub limits: Limits,
 }
 
 impl From<&SenderSettings> for Identity {

@@ -6,8 +6,9 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
-    Bounds, Certificate, Crash, Engine, ExpectedAttempt, ExpectedDsn, ExpectedMessage, PolicyRow,
-    ReceiverSettings, ScenarioBuilder, SenderSettings, TimeBounds,
+    Bounds, Certificate, Counted, CountedBy, Crash, Engine, ExpectedAttempt, ExpectedDsn,
+    ExpectedMessage, Greylist, Limit, Limits, PolicyRow, Rate, ReceiverSettings, ScenarioBuilder,
+    SenderSettings, TimeBounds,
     build::{Messages, Update},
 };
 use crate::{
@@ -114,6 +115,14 @@ impl Keys {
             "{}".to_owned()
         } else {
             format!("{{ {} }}", pairs.join(", "))
+        }
+    }
+
+    /// As an inline table; where there is one key only, its value alone.
+    fn alone_or_inline(&self) -> String {
+        match &self.0[..] {
+            [(_, value)] => value.clone(),
+            _ => self.inline(),
         }
     }
 
@@ -264,6 +273,7 @@ fn receiver(settings: &ReceiverSettings) -> Keys {
             .map(|list| array(list.iter().map(string)));
         row.put_some(key, written);
     }
+    limits(&mut row, &settings.limits);
     match &settings.engine {
         Some(Engine::Lab) => row.put("engine", string("lab")),
         Some(Engine::MailinEmbedded) => row.put("engine", string("mailin-embedded")),
@@ -271,6 +281,70 @@ fn receiver(settings: &ReceiverSettings) -> Keys {
         None => {}
     }
     row
+}
+
+/// What a receiver can bear. A limit that has the usual reply is written without it.
+fn limits(row: &mut Keys, limits: &Limits) {
+    let numbers = [
+        (
+            "max_sessions",
+            &limits.max_sessions,
+            Limit::of_sessions as fn(usize) -> Limit,
+        ),
+        (
+            "max_recipients",
+            &limits.max_recipients,
+            Limit::of_recipients,
+        ),
+        ("max_messages", &limits.max_messages, Limit::of_messages),
+    ];
+    for (key, limit, usual) in numbers {
+        let written = limit.as_ref().map(|limit| {
+            let mut table = Keys::default();
+            table.put("most", limit.most.to_string());
+            if limit.reply != usual(limit.most).reply {
+                table.put("reply", string(&limit.reply));
+            }
+            table.alone_or_inline()
+        });
+        row.put_some(key, written);
+    }
+    row.put_some("rate", limits.rate.as_ref().map(rate));
+    row.put_some("bandwidth", limits.bandwidth.map(string));
+    row.put_some("trickle", limits.trickle.map(string));
+    row.put_some("greylist", limits.greylist.as_ref().map(greylist));
+    row.put_some("silent_after", limits.silent_after.map(duration));
+}
+
+fn rate(rate: &Rate) -> String {
+    let mut table = Keys::default();
+    table.put("most", string(rate.most));
+    if rate.of != Counted::Messages {
+        table.put("of", string(rate.of));
+    }
+    if rate.by != CountedBy::Client {
+        table.put("by", string(rate.by));
+    }
+    if rate.reply != Rate::new(rate.most, rate.of, rate.by).reply {
+        table.put("reply", string(&rate.reply));
+    }
+    table.alone_or_inline()
+}
+
+fn greylist(greylist: &Greylist) -> String {
+    let usual = Greylist::new(greylist.wait);
+    let mut table = Keys::default();
+    table.put("wait", duration(greylist.wait));
+    if greylist.window != usual.window {
+        table.put("window", duration(greylist.window));
+    }
+    if greylist.shared {
+        table.put("shared", "true".to_owned());
+    }
+    if greylist.reply != usual.reply {
+        table.put("reply", string(&greylist.reply));
+    }
+    table.alone_or_inline()
 }
 
 /// The text goes into one line, whatever line ends it has: they are part of what is served.

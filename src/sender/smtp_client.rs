@@ -14,7 +14,7 @@
 //! Each step has a time-out of its own (section 4.5.3.2). What comes of it is a result for each recipient;
 //! what is made of it is decided in `agent`.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use super::{
     Flaw,
@@ -31,6 +31,9 @@ use crate::{
     route::Candidate,
     scenario::SenderSettings,
 };
+
+/// Octets of content that are sent at once.
+const BLOCK: usize = 16 * 1024;
 
 /// Why something was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +135,9 @@ pub(crate) async fn attempt(
             candidate,
             extensions: Vec::new(),
             flaw: envelope.flaw,
-            answered: Vec::new(),
+            answered: vec![None; envelope.to.len()],
+            beyond: Vec::new(),
+            delivered: BTreeSet::new(),
         },
         Some(Err(error)) => {
             // A connection that was made and reset has reached somebody; one that was refused has
@@ -169,11 +174,15 @@ pub(crate) async fn attempt(
                 session.quit().await;
             }
             let mut results = all(envelope, stop);
-            // Who was refused for good stays refused, whatever became of the connection.
-            for (result, answered) in results.iter_mut().zip(session.answered) {
-                if matches!(answered, RecipientResult::Failed(_)) {
-                    *result = answered;
-                }
+            // Who was refused for good stays refused, whatever became of the connection, and who had the
+            // message in an earlier transaction has it.
+            for (index, answered) in session.answered.into_iter().enumerate() {
+                let delivered = session.delivered.contains(&index);
+                results[index] = match answered {
+                    Some(answered @ RecipientResult::Failed(_)) => answered,
+                    Some(answered) if delivered => answered,
+                    _ => continue,
+                };
             }
             results
         }
@@ -258,6 +267,13 @@ fn result(reply: &Reply) -> RecipientResult {
     }
 }
 
+/// Whether RCPT was refused because there are too many (RFC 5321 section 4.5.3.1.10): 452, or 552 of an old
+/// server. Either may say something else by an enhanced status, such as that a mailbox is full.
+fn is_about_number(reply: &Reply) -> bool {
+    let status = reply.status().map(|status| (status.1, status.2));
+    matches!(reply.code, 452 | 552) && status.is_none_or(|status| status == (5, 3))
+}
+
 /// A session under way.
 struct SmtpClient<'s> {
     connection: Connection,
@@ -267,9 +283,13 @@ struct SmtpClient<'s> {
     /// The extensions that the last reply to EHLO announced; none after HELO.
     extensions: Vec<Extension>,
     flaw: Option<Flaw>,
-    /// The results of the recipients answered so far, so that a permanent refusal survives a
+    /// The results of the recipients answered so far, by their place in the envelope, so that a permanent refusal survives a
     /// connection that breaks later.
-    answered: Vec<RecipientResult>,
+    answered: Vec<Option<RecipientResult>>,
+    /// The recipients who were too many for the transaction, by their place in the envelope.
+    beyond: Vec<usize>,
+    /// Those who have the message by an earlier transaction of the session.
+    delivered: BTreeSet<usize>,
 }
 
 // Order and dependence of the steps are in `deliver`; each of the others is one step.
@@ -303,8 +323,33 @@ impl SmtpClient<'_> {
         };
         match envelope.message.want(&self.extensions) {
             Some(extension) if Some(extension) != ignored => Err(SessionError::Lacks(extension)),
-            _ => self.transaction(envelope).await,
+            _ => self.transactions(envelope).await,
         }
+    }
+
+    /// As many transactions as the server needs for the recipients: those who are too many for one are sent the
+    /// message in the next, at once, as long as each is of use (RFC 5321 section 4.5.3.1.10).
+    async fn transactions(
+        &mut self,
+        envelope: &Envelope<'_>,
+    ) -> Result<Vec<RecipientResult>, SessionError> {
+        let mut open: Vec<usize> = (0..envelope.to.len()).collect();
+        while !open.is_empty() {
+            let answers = self.transaction(envelope, &open).await?;
+            let mut of_use = false;
+            for (place, answer) in open.iter().zip(answers) {
+                if answer == RecipientResult::Delivered {
+                    of_use = true;
+                    self.delivered.insert(*place);
+                }
+                self.answered[*place] = Some(answer);
+            }
+            open = std::mem::take(&mut self.beyond);
+            if !of_use {
+                break;
+            }
+        }
+        Ok(self.answered.iter().flatten().cloned().collect())
     }
 
     /// Whether the server announced a keyword. Keywords are compared without case (RFC 5321 section
@@ -398,6 +443,7 @@ impl SmtpClient<'_> {
     async fn transaction(
         &mut self,
         envelope: &Envelope<'_>,
+        open: &[usize],
     ) -> Result<Vec<RecipientResult>, SessionError> {
         let from = envelope.from.map_or("".into(), Mailbox::said);
         let parameters = self.parameters(envelope);
@@ -405,7 +451,8 @@ impl SmtpClient<'_> {
         let mut with_mail = None;
         let reply = match self.flaw {
             Some(Flaw::DoesNotWait) => {
-                let to = envelope.to.first().map_or("".into(), Mailbox::said);
+                let first = open.first().and_then(|place| envelope.to.get(*place));
+                let to = first.map_or("".into(), Mailbox::said);
                 let group = format!("{mail}\r\nRCPT TO:<{to}>");
                 let reply = self.command(Stage::Mail, &group).await?;
                 with_mail = Some(self.reply(Stage::Rcpt).await?);
@@ -419,14 +466,15 @@ impl SmtpClient<'_> {
             _ => self.command(Stage::Mail, &mail).await?,
         };
         if reply.class() != ReplyClass::Positive {
-            return Ok(vec![result(&reply); envelope.to.len()]);
+            return Ok(vec![result(&reply); open.len()]);
         }
-        for (index, to) in envelope.to.iter().enumerate() {
-            let to = self.path_of(to);
+        let mut results = Vec::new();
+        for place in open {
+            let to = self.path_of(&envelope.to[*place]);
             let reply = match with_mail.take() {
                 Some(reply) => reply,
                 None => {
-                    let asked = self.dsn(envelope).and_then(|dsn| dsn.rcpt.get(index));
+                    let asked = self.dsn(envelope).and_then(|dsn| dsn.rcpt.get(*place));
                     let asked = asked.map_or("", |asked| asked);
                     let rcpt = format!("RCPT TO:<{to}>{}{asked}", self.rcpt_parameters());
                     self.command(Stage::Rcpt, &rcpt).await?
@@ -440,9 +488,12 @@ impl SmtpClient<'_> {
                 }),
                 _ => result(&reply),
             };
-            self.answered.push(result);
+            if is_about_number(&reply) {
+                self.beyond.push(*place);
+            }
+            self.answered[*place] = Some(result.clone());
+            results.push(result);
         }
-        let mut results = self.answered.clone();
         // Without a recipient there is nothing to send, and DATA would be refused (RFC 5321 section
         // 3.3).
         if !results.contains(&RecipientResult::Delivered) {
@@ -532,7 +583,10 @@ impl SmtpClient<'_> {
                 reply
             });
         }
-        self.send(Stage::Content, content).await?;
+        // The time-out is that of a block, not of them all (RFC 5321 section 4.5.3.2.5).
+        for block in content.chunks(BLOCK) {
+            self.send(Stage::Content, block).await?;
+        }
         self.reply(Stage::Dot).await
     }
 

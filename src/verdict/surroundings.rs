@@ -11,9 +11,9 @@ use std::{
 
 use crate::{
     event::{Connected, Event, EventKind, Misbehaviour, ReplyEvent, SessionId},
-    fault::{Effect, Failure, Fault, Stage, Transport},
+    fault::{Effect, Failure, Fault, Host, Stage, Transport},
     name::Domain,
-    scenario::{Crash, Scenario},
+    scenario::{Crash, Scenario, Shown},
     time::Moment,
 };
 
@@ -27,6 +27,8 @@ const MOST_STRAYS: usize = 10;
 pub(super) struct Surroundings<'a> {
     /// The faults that did not apply yet, with their place in the scenario.
     waiting: Vec<(usize, &'a Fault)>,
+    /// The limits of receivers that were not met yet: whose, what they are, how they show.
+    limits: Vec<(Option<&'a Host>, String, Shown<'a>)>,
     /// The crashes that did not come yet.
     crashes: Vec<&'a Crash>,
     /// Where sessions under way lead, while that is of interest.
@@ -39,8 +41,13 @@ pub(super) struct Surroundings<'a> {
 impl<'a> Surroundings<'a> {
     pub(super) fn new(scenario: &'a Scenario) -> Self {
         let faults = scenario.world.faults.iter().enumerate();
+        let limits = scenario.world.receivers.iter().flat_map(|row| {
+            let limits = row.limits.each().into_iter();
+            limits.map(|(text, shown)| (row.host.as_ref(), text, shown))
+        });
         Self {
             waiting: faults.take(MOST_FAULTS).collect(),
+            limits: limits.take(MOST_FAULTS).collect(),
             crashes: scenario.crashes.iter().collect(),
             sessions: BTreeMap::new(),
             strays: BTreeMap::new(),
@@ -61,7 +68,7 @@ impl<'a> Surroundings<'a> {
                 self.crashes.remove(came);
             }
         }
-        if self.waiting.is_empty() {
+        if self.waiting.is_empty() && self.limits.is_empty() {
             return;
         }
         match &event.kind {
@@ -78,6 +85,8 @@ impl<'a> Surroundings<'a> {
         let sessions = &self.sessions;
         let applied = |fault: &Fault| holds(fault, event.at) && applies(fault, event, sessions);
         self.waiting.retain(|(_, fault)| !applied(fault));
+        let met = |host: Option<&Host>, shown| is_met(host, shown, event, sessions);
+        self.limits.retain(|(host, _, shown)| !met(*host, *shown));
     }
 
     /// What is worth knowing of it.
@@ -85,6 +94,10 @@ impl<'a> Surroundings<'a> {
         let faults = self.waiting.iter();
         let faults = faults.map(|(_, fault)| format!("a fault never applied: {fault}"));
         let mut notes: Vec<String> = faults.collect();
+        notes.extend(self.limits.iter().map(|(host, limit, _)| {
+            let host = host.map_or_else(|| "all receivers".to_owned(), ToString::to_string);
+            format!("a limit never applied: {limit} of {host}")
+        }));
         let crashes = self.crashes.iter();
         notes.extend(crashes.map(|crash| format!("a crash never came: {crash}")));
         let strays = self.strays.iter().take(MOST_STRAYS);
@@ -190,6 +203,37 @@ fn applies(
         }
         _ => false,
     }
+}
+
+/// Whether an event shows that a limit was met.
+fn is_met(
+    of: Option<&Host>,
+    shown: Shown<'_>,
+    event: &Event,
+    sessions: &BTreeMap<SessionId, (IpAddr, Vec<Domain>)>,
+) -> bool {
+    let EventKind::Reply {
+        session,
+        stage,
+        answer,
+        ..
+    } = &event.kind
+    else {
+        return false;
+    };
+    let is_there = sessions
+        .get(session)
+        .is_some_and(|(address, hosts)| of.is_none_or(|of| of.covers(*address, hosts)));
+    let shows = match (shown, answer) {
+        (Shown::Reply(at, wanted), ReplyEvent::Reply { code, reply }) => {
+            at == *stage && wanted.code == *code && wanted.text == *reply
+        }
+        (Shown::Content, ReplyEvent::Reply { .. }) => *stage == Stage::Dot,
+        (Shown::AnyReply, ReplyEvent::Reply { .. }) => true,
+        (Shown::Silence, ReplyEvent::Failed { effect }) => *effect == Misbehaviour::Hang,
+        _ => false,
+    };
+    is_there && shows
 }
 
 /// Whether an answer is what an effect makes of it.

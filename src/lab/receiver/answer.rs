@@ -41,13 +41,14 @@ impl Session {
     pub(super) async fn say_grouped(&mut self, reply: Reply) -> io::Result<Step> {
         let reply = self.usual(None, reply).await;
         self.record_command(reply.code);
-        self.connection.queue(&wire_form(&reply));
+        self.put(&reply, None).await?;
         Ok(Step::Go)
     }
 
     /// Sends a reply and nothing else.
     async fn say_plainly(&mut self, reply: &Reply) -> io::Result<Step> {
-        self.connection.send(&wire_form(reply)).await?;
+        self.put(reply, None).await?;
+        self.connection.flush().await?;
         Ok(Step::Go)
     }
 
@@ -187,7 +188,7 @@ impl Session {
                 reply: last,
             },
         });
-        self.connection.queue(&wire_form(reply));
+        self.put(reply, Some(stage)).await?;
         // The client may pipeline further RCPTs and DATA behind this one; if it has not, the next
         // read flushes.
         // It leaves when nothing more of the group is there to be answered.
@@ -313,7 +314,7 @@ impl Session {
 }
 
 /// A reply on the wire; each line of its text is a line of the reply (RFC 5321 section 4.2.1).
-fn wire_form(reply: &Reply) -> Vec<u8> {
+pub(super) fn wire_form(reply: &Reply) -> Vec<u8> {
     let mut wire = String::with_capacity(reply.text.len() + 16);
     let mut line = |separator: char, text: &str| {
         write!(wire, "{}{separator}{text}\r\n", reply.code).expect("a string takes it all");

@@ -72,6 +72,7 @@ impl Session {
         let mut dots = Dots::new();
         let mut chunk = Vec::new();
         let (mut begun, mut eight_bit) = (false, false);
+        let (beginning, mut octets) = (self.state.clock.now(), 0);
         loop {
             if self.connection.buffered().is_empty() {
                 let filled = self.state.clock.within(IDLE, self.connection.fill());
@@ -91,8 +92,11 @@ impl Session {
                 self.come_to(Stage::Content).await?;
                 begun = true;
             }
-            let (taken, complete) = dots.take(self.connection.buffered(), &mut chunk);
+            let piece = self.piece(self.connection.buffered().len());
+            let (taken, complete) = dots.take(&self.connection.buffered()[..piece], &mut chunk);
             self.connection.consume(taken);
+            octets += taken as u64;
+            self.slow_down(beginning, octets).await;
             content
                 .append(&chunk, self.receiver.max_size)
                 .inspect_err(|error| {
@@ -138,6 +142,7 @@ impl Session {
         let mut content = chunks.unwrap_or_else(|| self.new_content());
         let mut left = if offered { octets } else { 0 };
         let mut eight_bit = false;
+        let (beginning, mut come) = (self.state.clock.now(), 0);
         while left > 0 {
             if self.connection.buffered().is_empty() {
                 let filled = self.state.clock.within(IDLE, self.connection.fill());
@@ -148,9 +153,11 @@ impl Session {
                 }
             }
             let buffered = self.connection.buffered();
-            let piece = buffered[..buffered.len().min(left)].to_vec();
+            let piece = buffered[..self.piece(buffered.len()).min(left)].to_vec();
             self.connection.consume(piece.len());
             left -= piece.len();
+            come += piece.len() as u64;
+            self.slow_down(beginning, come).await;
             if ready {
                 content
                     .append(&piece, self.receiver.max_size)

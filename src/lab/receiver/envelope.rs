@@ -22,6 +22,8 @@ pub(super) struct ReceivedEnvelope {
     pub(super) from: String,
     /// The recipients accepted so far, in order.
     pub(super) to: Vec<String>,
+    /// RCPT commands so far, accepted or not.
+    pub(super) asked: usize,
     /// What of the content has come by BDAT (RFC 3030); `None` before the first.
     pub(super) chunks: Option<Content>,
 }
@@ -33,6 +35,8 @@ impl Session {
             Some(Reply::new(503, "5.5.1 EHLO first"))
         } else if self.envelope.is_some() {
             Some(Reply::new(503, "5.5.1 a transaction is under way"))
+        } else if let Some(refusal) = self.beyond_messages() {
+            Some(refusal)
         } else if self.receiver.asks_the_server_behind() {
             None
         } else {
@@ -120,8 +124,11 @@ impl Session {
 
     /// RCPT. A recipient is accepted if the reply is positive, whoever gave it.
     pub(super) async fn rcpt(&mut self, to: &Path, with: &[Parameter]) -> io::Result<Step> {
+        let to = to.to_string();
+        let beyond = self.beyond_recipients(&to);
         let refusal = match &self.envelope {
             None => Some(Reply::new(503, "5.5.1 MAIL first")),
+            Some(_) if beyond.is_some() => beyond,
             Some(_) if self.receiver.asks_the_server_behind() => None,
             Some(envelope) if envelope.to.len() >= MAX_RECIPIENTS => {
                 Some(Reply::new(452, "4.5.3 too many recipients"))
@@ -130,7 +137,6 @@ impl Session {
                 .iter()
                 .find_map(|parameter| self.refusal_of_rcpt(parameter)),
         };
-        let to = to.to_string();
         let refused = refusal.is_some();
         self.note_particulars(with);
         if refused {

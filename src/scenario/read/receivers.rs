@@ -2,6 +2,7 @@
 
 use super::{
     document::Table,
+    limits,
     words::{HostNames, domain, moment, word},
 };
 use crate::scenario::{Certificate, Engine, PolicyRow, ReceiverSettings, TlsaParameters};
@@ -22,8 +23,9 @@ pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<Receive
         "engine",
         "upstream",
     ];
+    let keys = [&KEYS[..], &limits::KEYS].concat();
     let rows = table.array("receivers").into_iter();
-    rows.filter_map(|value| Table::of_value(table.doc(), value, "a receiver", &KEYS))
+    rows.filter_map(|value| Table::of_value(table.doc(), value, "a receiver", &keys))
         .map(|row| receiver(&row, names))
         .collect()
 }
@@ -51,6 +53,7 @@ fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
         engine: upstream.or(engine),
         extensions: extensions(row, "extensions"),
         extensions_in_tls: extensions(row, "extensions_in_tls"),
+        limits: limits::limits(row),
     }
 }
 
