@@ -13,10 +13,15 @@ mod effect;
 use std::{collections::BTreeMap, fmt, net::IpAddr, str::FromStr};
 
 use hickory_proto::rr::RecordType;
+use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 pub use self::effect::{Effect, QueryEffect, Stage, Transport};
-use crate::{diagnostic::Invalid, name::Domain, time::Moment};
+use crate::{
+    diagnostic::Invalid,
+    name::{Domain, OWN_EXCHANGER},
+    time::Moment,
+};
 
 /// Which receivers a fault or an expectation is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,14 +89,20 @@ impl<'de> Deserialize<'de> for Host {
 pub enum Failure {
     /// A session with a receiver, at one of its stages.
     Session {
-        /// The receivers that fail.
-        host: Host,
+        /// The receivers that fail; none: all, but for the lab's own.
+        hosts: Vec<Host>,
         /// The stage at which they fail.
         stage: Stage,
         /// What they do instead.
         effect: Effect,
-        /// The recipient for whom alone it is so, at stage `rcpt`; `None`: for each.
+        /// The recipient for whom alone it is so, or a pattern in which `*` stands for anything: at stage `rcpt`,
+        /// and from `data` on for a message with such a recipient. `None`: for each.
         recipient: Option<String>,
+        /// The reverse-path with which alone it is so, or a pattern of it; empty is the null one. `None`: with
+        /// each.
+        sender: Option<String>,
+        /// Only for messages of more octets than this, at stages `content` and `dot`.
+        larger_than: Option<usize>,
     },
     /// A query to the name server.
     Query {
@@ -106,6 +117,51 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// That of a host, whatever the message.
+    pub fn of_host(host: Host, stage: Stage, effect: Effect) -> Self {
+        Self::Session {
+            hosts: vec![host],
+            stage,
+            effect,
+            recipient: None,
+            sender: None,
+            larger_than: None,
+        }
+    }
+}
+
+/// Whether a fault of these hosts is about a receiver.
+pub(crate) fn covers(hosts: &[Host], address: IpAddr, names: &[Domain]) -> bool {
+    if hosts.is_empty() {
+        return !names.iter().any(|name| name.as_str() == OWN_EXCHANGER);
+    }
+    hosts.iter().any(|host| host.covers(address, names))
+}
+
+/// Whether a mailbox is the one of a row, or as its pattern says, in which `*` stands for anything. Both are
+/// compared without case.
+pub(crate) fn is_like(pattern: &str, mailbox: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase();
+    let mailbox = mailbox.to_ascii_lowercase();
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = mailbox.strip_prefix(first) else {
+        return false;
+    };
+    let mut pieces: Vec<&str> = pieces.collect();
+    let Some(last) = pieces.pop() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        match rest.find(piece) {
+            Some(at) => rest = &rest[at + piece.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
 /// Something that fails, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -117,6 +173,35 @@ pub struct Fault {
     pub until: Option<Moment>,
     /// How often it strikes before it is used up; `None`: always.
     pub first: Option<u32>,
+    /// It strikes each time that this number has come: the third, the sixth, ... `None`: each time.
+    pub every: Option<u32>,
+    /// How likely it strikes; `None`: surely.
+    pub chance: Option<Chance>,
+}
+
+/// How likely something is, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chance(u32);
+
+impl Chance {
+    /// Of a number over 0 and up to 1; `None` for any other.
+    pub fn of(likely: f64) -> Option<Self> {
+        let millionths = (likely * f64::from(Self::SURE)).round();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is within the bounds"
+        )]
+        ((1.0..=f64::from(Self::SURE)).contains(&millionths)).then_some(Self(millionths as u32))
+    }
+
+    const SURE: u32 = 1_000_000;
+}
+
+impl fmt::Display for Chance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", f64::from(self.0) / f64::from(Self::SURE))
+    }
 }
 
 impl Fault {
@@ -127,17 +212,14 @@ impl Fault {
             from: Moment::START,
             until: None,
             first: None,
+            every: None,
+            chance: None,
         }
     }
 
     /// A fault of the receivers of a host, whoever the recipient is.
     pub fn of_host(host: Host, stage: Stage, effect: Effect) -> Self {
-        Self::lasting(Failure::Session {
-            host,
-            stage,
-            effect,
-            recipient: None,
-        })
+        Self::lasting(Failure::of_host(host, stage, effect))
     }
 
     /// A fault of queries for a name, over UDP and TCP; without a type it is that of each.
@@ -170,6 +252,20 @@ impl Fault {
         Self { first, ..self }
     }
 
+    /// Only each time that this number has come.
+    #[must_use]
+    pub fn every(self, times: u32) -> Self {
+        let every = Some(times);
+        Self { every, ..self }
+    }
+
+    /// Only as likely as this.
+    #[must_use]
+    pub fn chance(self, chance: Chance) -> Self {
+        let chance = Some(chance);
+        Self { chance, ..self }
+    }
+
     /// Whether its window has this moment: from its beginning up to and without its end.
     fn holds_at(&self, now: Moment) -> bool {
         self.from <= now && self.until.is_none_or(|until| now < until)
@@ -180,14 +276,27 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.failure {
             Failure::Session {
-                host,
+                hosts,
                 stage,
                 effect,
                 recipient,
+                sender,
+                larger_than,
             } => {
-                write!(f, "{host} at {stage}: {effect}")?;
+                let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+                let hosts = match &hosts[..] {
+                    [] => "all hosts".to_owned(),
+                    hosts => hosts.join(", "),
+                };
+                write!(f, "{hosts} at {stage}: {effect}")?;
                 if let Some(recipient) = recipient {
                     write!(f, " for {recipient}")?;
+                }
+                if let Some(sender) = sender {
+                    write!(f, " from <{sender}>")?;
+                }
+                if let Some(octets) = larger_than {
+                    write!(f, " of more than {octets} octets")?;
                 }
             }
             Failure::Query {
@@ -209,51 +318,151 @@ impl fmt::Display for Fault {
         if self.from > Moment::START {
             write!(f, ", from {}", self.from)?;
         }
-        self.until
-            .map_or(Ok(()), |until| write!(f, ", until {until}"))
+        if let Some(until) = self.until {
+            write!(f, ", until {until}")?;
+        }
+        if let Some(every) = self.every {
+            write!(f, ", every {every}")?;
+        }
+        self.chance
+            .map_or(Ok(()), |chance| write!(f, ", chance {chance}"))
     }
 }
 
 /// Where a session stands when it asks what happens.
 ///
-/// Without a recipient outside RCPT.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Point<'a> {
     pub(crate) address: IpAddr,
     pub(crate) names: &'a [Domain],
     pub(crate) stage: Stage,
-    pub(crate) recipient: Option<&'a str>,
+    pub(crate) message: Transfer<'a>,
+}
+
+/// What is known of the message at a stage.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Transfer<'a> {
+    /// From MAIL on.
+    pub(crate) sender: Option<&'a str>,
+    pub(crate) to: Whom<'a>,
+    /// The octets of its content so far; `None` before any.
+    pub(crate) octets: Option<usize>,
+}
+
+/// The recipients that a stage is about.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) enum Whom<'a> {
+    /// None yet.
+    #[default]
+    Nobody,
+    /// The one of RCPT.
+    One(&'a str),
+    /// All that were accepted.
+    All(&'a [String]),
+}
+
+impl Whom<'_> {
+    fn are_like(self, pattern: &str) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::One(to) => is_like(pattern, to),
+            Self::All(to) => to.iter().any(|to| is_like(pattern, to)),
+        }
+    }
+}
+
+/// A fault, and what became of it so far.
+#[derive(Debug)]
+struct Row {
+    fault: Fault,
+    /// How often it could have struck.
+    met: u32,
+    /// How often it has.
+    struck: u32,
+    /// Where its chances come from: the drill's seed and its number.
+    random: ChaCha8Rng,
+    /// Whether it strikes the next time. It is known before, so that a listener can be ready.
+    strikes_next: bool,
+}
+
+impl Row {
+    fn new(fault: Fault, number: usize, seed: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(number as u64);
+        let mut row = Self {
+            fault,
+            met: 0,
+            struck: 0,
+            random,
+            strikes_next: true,
+        };
+        row.look_ahead();
+        row
+    }
+
+    fn is_open(&self, now: Moment) -> bool {
+        let is_left = self.fault.first.is_none_or(|first| self.struck < first);
+        self.fault.holds_at(now) && is_left
+    }
+
+    /// Counts that it could strike; whether it does.
+    fn meets(&mut self) -> bool {
+        let strikes = self.strikes_next;
+        self.met = self.met.saturating_add(1);
+        self.struck = self.struck.saturating_add(strikes.into());
+        self.look_ahead();
+        strikes
+    }
+
+    fn look_ahead(&mut self) {
+        let next = self.met.saturating_add(1);
+        let is_its_turn = self
+            .fault
+            .every
+            .is_none_or(|every| next.is_multiple_of(every));
+        // Nothing is drawn where chance has no part.
+        let is_lucky = |random: &mut ChaCha8Rng| match self.fault.chance {
+            Some(Chance(millionths)) => random.random_ratio(millionths, Chance::SURE),
+            None => true,
+        };
+        self.strikes_next = is_its_turn && is_lucky(&mut self.random);
+    }
+
+    /// Whether it is another one after it has struck, or has not.
+    fn varies(&self) -> bool {
+        self.fault.first.is_some() || self.fault.every.is_some() || self.fault.chance.is_some()
+    }
 }
 
 /// The faults of a lab, and how often each has struck so far.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     /// By number, which stays as long as the fault does: its place in the scenario, or a later one.
-    rows: BTreeMap<usize, (Fault, u32)>,
+    rows: BTreeMap<usize, Row>,
     /// Rows put up by hand come before those of the scenario, the latest first.
     by_hand: Vec<usize>,
     next: usize,
+    seed: u64,
 }
 
 impl Faults {
-    pub(crate) fn new(faults: &[Fault]) -> Self {
+    pub(crate) fn new(faults: &[Fault], seed: u64) -> Self {
+        let faults = faults.iter().cloned().enumerate();
         let rows: BTreeMap<_, _> = faults
-            .iter()
-            .cloned()
-            .map(|fault| (fault, 0))
-            .enumerate()
+            .map(|(number, fault)| (number, Row::new(fault, number, seed)))
             .collect();
         Self {
             next: rows.len(),
             rows,
             by_hand: Vec::new(),
+            seed,
         }
     }
 
     /// Puts a fault up, before all others; the number by which it can be ended.
     pub(crate) fn fail(&mut self, fault: Fault) -> usize {
         let row = self.next;
-        self.rows.insert(row, (fault, 0));
+        self.rows.insert(row, Row::new(fault, row, self.seed));
         self.by_hand.push(row);
         self.next += 1;
         row
@@ -262,30 +471,54 @@ impl Faults {
     /// Lifts a fault that was put up by hand; nothing if it was lifted before.
     pub(crate) fn end(&mut self, row: usize) -> Option<Fault> {
         self.by_hand.retain(|index| *index != row);
-        self.rows.remove(&row).map(|(fault, _)| fault)
+        self.rows.remove(&row).map(|row| row.fault)
     }
 
     /// Lifts every fault that the predicate names; how many there were.
     pub(crate) fn lift(&mut self, matches: impl Fn(&Failure) -> bool) -> usize {
         let before = self.rows.len();
-        self.rows.retain(|_, (fault, _)| !matches(&fault.failure));
+        self.rows.retain(|_, row| !matches(&row.fault.failure));
         self.by_hand.retain(|index| self.rows.contains_key(index));
         before - self.rows.len()
     }
 
     /// The effect that a session meets here and now, which counts as having struck.
     pub(crate) fn strike(&mut self, now: Moment, point: Point<'_>) -> Option<Effect> {
-        self.first_match(now, |failure| session_effect(failure, point))
-            .map(|(index, effect)| {
-                self.count(index);
-                effect
-            })
+        self.first_struck(now, |failure| session_effect(failure, point))
     }
 
-    /// The effect that a session would meet, without counting, and whether the fault has a count.
+    /// The effect that a session would meet, without counting, and whether that changes by itself: a fault
+    /// that counts, or one that a count or chance keeps from striking this time.
     pub(crate) fn foresee(&self, now: Moment, point: Point<'_>) -> Option<(Effect, bool)> {
-        self.first_match(now, |failure| session_effect(failure, point))
-            .map(|(index, effect)| (effect, self.rows[&index].0.first.is_some()))
+        let mut varies = false;
+        for row in self.in_order().filter(|row| row.is_open(now)) {
+            if let Some(effect) = session_effect(&row.fault.failure, point) {
+                varies |= row.varies();
+                if row.strikes_next {
+                    return Some((effect, varies));
+                }
+            }
+        }
+        None
+    }
+
+    /// The sizes from which on a content may meet a fault, in order.
+    pub(crate) fn sizes(&self) -> Vec<usize> {
+        let mut sizes: Vec<usize> = self
+            .rows
+            .values()
+            .filter_map(|row| match &row.fault.failure {
+                Failure::Session {
+                    stage: Stage::Content,
+                    larger_than,
+                    ..
+                } => *larger_than,
+                _ => None,
+            })
+            .collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
     }
 
     /// The effect that a query meets now, which counts as having struck. Over TCP nothing can be
@@ -297,7 +530,7 @@ impl Faults {
         record_type: RecordType,
         over: Transport,
     ) -> Option<QueryEffect> {
-        self.first_match(now, |failure| match failure {
+        self.first_struck(now, |failure| match failure {
             Failure::Query {
                 name: wanted,
                 record_type: wanted_type,
@@ -312,70 +545,82 @@ impl Faults {
             }
             _ => None,
         })
-        .map(|(index, effect)| {
-            self.count(index);
-            effect
-        })
     }
 
     /// The next moment after `now` at which a window opens or closes: then listeners look again.
     pub(crate) fn next_change(&self, now: Moment) -> Option<Moment> {
         self.rows
             .values()
-            .flat_map(|(fault, _)| [Some(fault.from), fault.until])
+            .flat_map(|row| [Some(row.fault.from), row.fault.until])
             .flatten()
             .filter(|moment| *moment > now)
             .min()
     }
 
-    fn count(&mut self, index: usize) {
-        if let Some((_, struck)) = self.rows.get_mut(&index) {
-            *struck = struck.saturating_add(1);
-        }
+    fn in_order(&self) -> impl Iterator<Item = &Row> {
+        let by_hand = self.by_hand.iter().rev();
+        let by_hand = by_hand.filter_map(|index| self.rows.get(index));
+        let rest = self.rows.iter();
+        let rest = rest.filter(|(index, _)| !self.by_hand.contains(index));
+        by_hand.chain(rest.map(|(_, row)| row))
     }
 
-    /// The first fault in their order that holds, is not used up and matches.
-    fn first_match<T>(
-        &self,
+    /// What the first fault does, in their order, that holds, is not used up, matches and strikes this time.
+    /// Those before it are counted as well: it was their time, and they let it pass.
+    fn first_struck<T>(
+        &mut self,
         now: Moment,
         matches: impl Fn(&Failure) -> Option<T>,
-    ) -> Option<(usize, T)> {
-        let by_hand = self.by_hand.iter().rev();
-        let rest = self
-            .rows
-            .keys()
-            .filter(|index| !self.by_hand.contains(index));
-        by_hand.chain(rest).find_map(|index| {
-            let (fault, struck) = &self.rows[index];
-            if !fault.holds_at(now) || fault.first.is_some_and(|first| *struck >= first) {
+    ) -> Option<T> {
+        let strikes = |row: &mut Row| {
+            if !row.is_open(now) {
                 return None;
             }
-            matches(&fault.failure).map(|effect| (*index, effect))
-        })
+            matches(&row.fault.failure).filter(|_| row.meets())
+        };
+        let Self { rows, by_hand, .. } = self;
+        for index in by_hand.iter().rev() {
+            if let Some(struck) = rows.get_mut(index).and_then(strikes) {
+                return Some(struck);
+            }
+        }
+        let rest = rows.iter_mut();
+        let mut rest = rest.filter(|(index, _)| !by_hand.contains(index));
+        rest.find_map(|(_, row)| strikes(row))
     }
 }
 
 /// The effect that a failure has at a point of a session; `None` if it is about something else.
-/// Recipients are compared without case.
+///
+/// In a content, a row about large messages is asked for when there is as much of one, and the others before it
+/// comes.
 fn session_effect(failure: &Failure, point: Point<'_>) -> Option<Effect> {
-    match failure {
-        Failure::Session {
-            host,
-            stage,
-            effect,
-            recipient,
-        } if *stage == point.stage
-            && host.covers(point.address, point.names)
-            && recipient.as_deref().is_none_or(|wanted| {
-                point
-                    .recipient
-                    .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
-            }) =>
-        {
-            Some(effect.clone())
-        }
-        _ => None,
-    }
+    let Failure::Session {
+        hosts,
+        stage,
+        effect,
+        recipient,
+        sender,
+        larger_than,
+    } = failure
+    else {
+        return None;
+    };
+    let message = point.message;
+    let is_large = match (larger_than, message.octets) {
+        (None, octets) => *stage != Stage::Content || octets.is_none(),
+        (Some(least), octets) => octets.is_some_and(|octets| octets > *least),
+    };
+    let is_meant = *stage == point.stage
+        && covers(hosts, point.address, point.names)
+        && recipient
+            .as_deref()
+            .is_none_or(|wanted| message.to.are_like(wanted))
+        && sender
+            .as_deref()
+            .is_none_or(|wanted| message.sender.is_some_and(|sender| is_like(wanted, sender)))
+        && is_large;
+    is_meant.then(|| effect.clone())
 }
 
 #[cfg(test)]
@@ -387,15 +632,14 @@ mod tests {
     fn refuse(first: Option<u32>, from: u64, until: Option<u64>) -> Fault {
         let moment = |secs| Moment(Duration::from_secs(secs));
         Fault {
-            failure: Failure::Session {
-                host: Host::Name("mx1.test".parse().expect("a name")),
-                stage: Stage::Connect,
-                effect: Effect::Refuse,
-                recipient: None,
-            },
             from: moment(from),
             until: until.map(moment),
             first,
+            ..Fault::of_host(
+                Host::Name("mx1.test".parse().expect("a name")),
+                Stage::Connect,
+                Effect::Refuse,
+            )
         }
     }
 
@@ -405,7 +649,7 @@ mod tests {
             address: [192, 0, 2, 1].into(),
             names: &names,
             stage: Stage::Connect,
-            recipient: None,
+            message: Transfer::default(),
         };
         faults
             .strike(Moment(Duration::from_secs(at)), point)
@@ -414,7 +658,7 @@ mod tests {
 
     #[test]
     fn a_window_is_open_from_its_start_to_just_before_its_end() {
-        let mut faults = Faults::new(&[refuse(None, 10, Some(20))]);
+        let mut faults = Faults::new(&[refuse(None, 10, Some(20))], 0);
         assert_eq!(
             [9, 10, 19, 20].map(|at| strikes(&mut faults, at)),
             [false, true, true, false]
@@ -427,11 +671,93 @@ mod tests {
 
     #[test]
     fn a_count_ends_by_itself() {
-        let mut faults = Faults::new(&[refuse(Some(2), 0, None)]);
+        let mut faults = Faults::new(&[refuse(Some(2), 0, None)], 0);
         assert_eq!(
             [0, 0, 0].map(|at| strikes(&mut faults, at)),
             [true, true, false]
         );
+    }
+
+    #[test]
+    fn every_third_time_is_the_third_and_the_sixth() {
+        let mut faults = Faults::new(&[refuse(Some(2), 0, None).every(3)], 0);
+        let struck: Vec<bool> = (0..10).map(|at| strikes(&mut faults, at)).collect();
+        let times: Vec<usize> = (1..=10).filter(|n| struck[n - 1]).collect();
+        // `first` counts what has struck.
+        assert_eq!(times, [3, 6]);
+    }
+
+    #[test]
+    fn chance_is_that_of_the_seed_and_as_likely_as_it_says() {
+        let struck = |seed| {
+            let chance = Chance::of(0.2).expect("a chance");
+            let mut faults = Faults::new(&[refuse(None, 0, None).chance(chance)], seed);
+            (0..1000)
+                .map(|at| strikes(&mut faults, at))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(struck(7), struck(7));
+        assert_ne!(struck(7), struck(8));
+        let times = struck(7).iter().filter(|struck| **struck).count();
+        assert!((150..250).contains(&times), "{times}");
+        assert_eq!(
+            Chance::of(0.2).map(|chance| chance.to_string()),
+            Some("0.2".to_owned())
+        );
+        assert_eq!([0.0, -1.0, 1.1, f64::NAN].map(Chance::of), [None; 4]);
+    }
+
+    #[test]
+    fn what_is_foreseen_comes() {
+        let chance = Chance::of(0.5).expect("a chance");
+        let mut faults = Faults::new(&[refuse(None, 0, None).chance(chance)], 1);
+        let names = ["mx1.test".parse().expect("a name")];
+        for at in 0..100 {
+            let point = Point {
+                address: [192, 0, 2, 1].into(),
+                names: &names,
+                stage: Stage::Connect,
+                message: Transfer::default(),
+            };
+            let foreseen = faults
+                .foresee(Moment(Duration::from_secs(at)), point)
+                .is_some();
+            assert_eq!(foreseen, strikes(&mut faults, at));
+        }
+    }
+
+    #[test]
+    fn a_row_that_lets_it_pass_leaves_it_to_the_next() {
+        let rows = [refuse(None, 0, None).every(2), refuse(Some(1), 0, None)];
+        let mut faults = Faults::new(&rows, 0);
+        // The second row at first, then the first, then nobody.
+        assert_eq!(
+            [0, 0, 0].map(|at| strikes(&mut faults, at)),
+            [true, true, false]
+        );
+    }
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, mailbox) in [
+            ("a@b.test", "A@b.test"),
+            ("*", ""),
+            ("*@b.test", "a@b.test"),
+            ("a*@*.test", "abc@x.y.test"),
+            ("*b*", "abc"),
+            ("", ""),
+        ] {
+            assert!(is_like(pattern, mailbox), "{pattern} {mailbox}");
+        }
+        for (pattern, mailbox) in [
+            ("a@b.test", "aa@b.test"),
+            ("*@b.test", "a@bb.test"),
+            ("a*a", "a"),
+            ("", "a"),
+            ("*b*c", "acb"),
+        ] {
+            assert!(!is_like(pattern, mailbox), "{pattern} {mailbox}");
+        }
     }
 
     #[test]

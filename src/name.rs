@@ -23,6 +23,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 /// The domain that the senders of drills are in, unless a scenario says otherwise.
 pub(crate) const SENDER_DOMAIN: &str = "sender.test";
 
+/// The exchanger of the lab's own domain for senders, where notifications arrive.
+pub(crate) const OWN_EXCHANGER: &str = "bounces.sender.test";
+
 /// A domain name in lower case, absolute, without the final dot; the root is `.`.
 ///
 /// A clone costs a counter: drills hold the same name a million times.

@@ -143,6 +143,10 @@ impl FromStr for Reply {
 }
 
 impl Reply {
+    /// Octets that a line has room for beside the code, a sign and its end: 512 in all (RFC 5321 section
+    /// 4.5.3.1.5).
+    pub(crate) const MAX_TEXT: usize = 506;
+
     fn read(text: &str) -> Result<Self, String> {
         let (code, rest) = text.split_once(' ').unwrap_or((text, ""));
         let number = code
@@ -152,9 +156,10 @@ impl Reply {
         let number = number.ok_or_else(|| {
             format!("found {text:?}, expected a reply: a code from 200 to 599 and a text, such as \"451 4.3.2 try again later\"")
         })?;
-        if rest.len() > 500 || rest.chars().any(char::is_control) {
+        if rest.len() > Self::MAX_TEXT || rest.chars().any(char::is_control) {
             return Err(format!(
-                "found {text:?}, expected one line of at most 500 octets without control characters"
+                "found {text:?}, expected a text of at most {} octets without control characters",
+                Self::MAX_TEXT
             ));
         }
         Ok(Self::new(number, rest.trim()))

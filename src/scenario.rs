@@ -38,11 +38,7 @@ pub use self::{
         TlsaParameters,
     },
 };
-pub(crate) use self::{
-    limits::Shown,
-    read::words::{OWN_EXCHANGER, query as read_query},
-    settings::policy_host,
-};
+pub(crate) use self::{limits::Shown, read::words::query as read_query, settings::policy_host};
 use crate::{fault::Fault, level::Level, mail::Message, name::Domain, time::Moment, zone::History};
 
 /// A drill, ready to be played: every value in it is valid, and every host that it names has

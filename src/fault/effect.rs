@@ -46,11 +46,12 @@ impl Stage {
     /// The effects that a fault can have here, with an example where there is a number or a text.
     pub(crate) fn effects(self) -> &'static [&'static str] {
         match self {
-            Self::Connect => &["refuse", "timeout", "reset"],
+            Self::Connect => &["refuse", "timeout", "reset", "unreachable"],
             Self::Content => &["hang", "close", "reset", "delay 3s"],
             Self::Starttls => &[
                 "not offered",
                 "break",
+                "inject 250 text",
                 "garbage",
                 "hang",
                 "close",
@@ -102,6 +103,8 @@ words! {
         Refuse = "refuse",
         /// The SYN is never answered.
         Timeout = "timeout",
+        /// The network says that there is no way to the host (ICMP).
+        Unreachable = "unreachable",
         /// The connection ends with an RST.
         Reset = "reset",
         /// The connection ends in order (FIN) where a reply was due.
@@ -119,8 +122,10 @@ words! {
         ;
         /// The session goes on after this long.
         Delay(Duration),
-        /// This reply is given instead of the usual one.
+        /// This reply is given instead of the usual one. Each line of its text is one of the reply.
         Reply(Reply),
+        /// STARTTLS is answered with 220, and with these octets in plain text in the same segment.
+        Inject(String),
     }
 }
 
@@ -143,6 +148,9 @@ impl Effect {
         let effect = match known {
             Some((_, effect)) => effect,
             None => match text.strip_prefix("delay ") {
+                _ if allowed.contains(&"inject 250 text") && text.starts_with("inject ") => {
+                    Self::Inject(injected(&text["inject ".len()..])?)
+                }
                 Some(span) if allowed.contains(&"delay 3s") => Self::Delay(
                     span.trim()
                         .parse::<HumanDuration>()
@@ -163,11 +171,54 @@ impl Effect {
     }
 }
 
+impl Effect {
+    /// Reads a reply of several lines, as they stand on the wire but for their ends: a hyphen follows the code
+    /// in all but the last (RFC 5321 section 4.2.1).
+    pub(crate) fn of_lines(lines: &[&str], stage: Stage) -> Result<Self, String> {
+        let last = lines.last().copied().unwrap_or_default();
+        // What the stage allows is told of one of them.
+        let Self::Reply(Reply { code, .. }) = Self::read(last, stage)? else {
+            return Err(format!(
+                "found {last:?}, expected the last line of a reply, such as \"250 last\""
+            ));
+        };
+        let mut texts = Vec::new();
+        for (index, line) in lines.iter().enumerate() {
+            let sign = if index + 1 == lines.len() { ' ' } else { '-' };
+            let text = line.strip_prefix(&code.to_string());
+            let text = match text {
+                Some("") if sign == ' ' => Some(""),
+                text => text.and_then(|text| text.strip_prefix(sign)),
+            };
+            let fits =
+                |text: &&str| text.len() <= Reply::MAX_TEXT && !text.contains(char::is_control);
+            let expected = || {
+                format!(
+                    "found {line:?}, expected line {} of the reply, such as \"{code}{sign}text\" of at most {} octets",
+                    index + 1,
+                    Reply::MAX_TEXT + 4
+                )
+            };
+            texts.push(text.filter(fits).ok_or_else(expected)?);
+        }
+        Ok(Self::Reply(Reply::new(code, texts.join("\n"))))
+    }
+}
+
+/// What is sent behind the 220, which is a line.
+fn injected(text: &str) -> Result<String, String> {
+    let is_line = !text.is_empty() && text.len() <= 500 && !text.contains(char::is_control);
+    let expected =
+        || format!("found {text:?}, expected a line to inject, such as \"inject 250 text\"");
+    is_line.then(|| text.to_owned()).ok_or_else(expected)
+}
+
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Delay(span) => write!(f, "delay {}", HumanDuration(*span)),
-            Self::Reply(reply) => write!(f, "{reply}"),
+            Self::Reply(reply) => f.write_str(&reply.to_string().replace('\n', " | ")),
+            Self::Inject(text) => write!(f, "inject {text}"),
             other => f.write_str(other.fixed_word().unwrap_or_default()),
         }
     }

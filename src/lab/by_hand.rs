@@ -72,12 +72,7 @@ impl Lab {
         let host = self.known_host(host)?;
         let effect = Effect::parse(effect, stage)?;
         let what = format!("{host} fails at {stage}: {effect}");
-        let failure = Failure::Session {
-            host,
-            stage,
-            effect,
-            recipient: None,
-        };
+        let failure = Failure::of_host(host, stage, effect);
         Ok(self.put_up(failure, what))
     }
 
@@ -122,7 +117,7 @@ impl Lab {
     pub fn restore(&self, host: &str) -> Result<(), Invalid> {
         let host = self.known_host(host)?;
         self.state.faults().lift(
-            |failure| matches!(failure, Failure::Session { host: failed, .. } if *failed == host),
+            |failure| matches!(failure, Failure::Session { hosts, .. } if hosts[..] == [host.clone()]),
         );
         self.state.record(EventKind::Changed {
             change: format!("{host} is restored"),

@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     event::{Connected, EventKind},
-    fault::{Effect, Stage},
+    fault::{Effect, Stage, Transfer},
     stream::Stream,
 };
 
@@ -264,9 +264,9 @@ async fn turn(
     address: SocketAddr,
 ) -> io::Result<Listening> {
     match (wanted, listening) {
-        (Some((Effect::Refuse, false)), as_before @ Listening::Shut(_))
+        (Some((Effect::Refuse | Effect::Unreachable, false)), as_before @ Listening::Shut(_))
         | (Some((Effect::Timeout, false)), as_before @ Listening::Silent(..)) => Ok(as_before),
-        (Some((Effect::Refuse, false)), before) => {
+        (Some((Effect::Refuse | Effect::Unreachable, false)), before) => {
             drop(before);
             loopback::bound_again(address).map(Listening::Shut)
         }
@@ -310,10 +310,15 @@ pub(super) async fn admit(
     let session = state.next_session();
     let hint = state.announced(peer);
     let stream = Stream::Tcp(socket);
-    let effect = state.strike(&receiver, Stage::Connect, None);
+    let before = state.foresee_connect(&receiver);
+    let effect = state.strike(&receiver, Stage::Connect, Transfer::default());
+    // A listener that the kernel keeps shut or silent has to know whose turn it is next.
+    if state.foresee_connect(&receiver) != before {
+        state.faults_have_changed();
+    }
     let result = match effect {
         None => Connected::Accepted,
-        Some(Effect::Refuse) => Connected::Refused,
+        Some(Effect::Refuse | Effect::Unreachable) => Connected::Refused,
         Some(Effect::Timeout) => Connected::Timeout,
         Some(_) => Connected::Reset,
     };

@@ -269,7 +269,7 @@ impl Gate {
     /// left: their kernels still repeat.
     fn wanted(&self) -> Listening {
         match self.state.foresee_connect(&self.receiver) {
-            Some((Effect::Refuse, _)) => Listening::Shut,
+            Some((Effect::Refuse | Effect::Unreachable, _)) => Listening::Shut,
             Some((Effect::Timeout, _)) => Listening::Silent,
             _ if self.ignored.is_empty() => Listening::Open,
             _ => Listening::Deaf(self.ignored.clone()),

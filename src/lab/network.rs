@@ -39,7 +39,7 @@ use super::{
 };
 use crate::{
     event::{AttemptHint, Connected, EventKind, SessionId},
-    fault::{Effect, Stage},
+    fault::{Effect, Stage, Transfer},
     name::Domain,
     stream::Stream,
     time::Moment,
@@ -310,10 +310,14 @@ async fn connect_memory(
             hint,
         )
     };
-    match state.strike(receiver, Stage::Connect, None) {
+    match state.strike(receiver, Stage::Connect, Transfer::default()) {
         Some(Effect::Refuse) => {
             logged(Connected::Refused);
             Err(io::ErrorKind::ConnectionRefused.into())
+        }
+        Some(Effect::Unreachable) => {
+            logged(Connected::Unreachable);
+            Err(io::ErrorKind::HostUnreachable.into())
         }
         Some(Effect::Timeout) => {
             logged(Connected::Timeout);
@@ -362,6 +366,18 @@ async fn connect_loopback(
                 hint,
             );
             return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        // No packet says so here: senders outside the lab are refused.
+        Some((Effect::Unreachable, false)) => {
+            record_connect(
+                state,
+                state.next_session(),
+                receiver.address,
+                &receiver.names,
+                Connected::Unreachable,
+                hint,
+            );
+            return Err(io::ErrorKind::HostUnreachable.into());
         }
         Some((Effect::Timeout, false)) => {
             record_connect(

@@ -127,6 +127,8 @@ pub(crate) struct Session {
     counted: bool,
     /// MAIL commands in order so far.
     mails: usize,
+    /// Plain text that goes out behind the next reply.
+    injected: Vec<u8>,
     /// Bad commands in a row.
     errors: usize,
     /// The bare CRs and LFs that were logged, so that each kind is once for each session.
@@ -158,6 +160,7 @@ pub(crate) async fn serve(
         envelope: None,
         counted: false,
         mails: 0,
+        injected: Vec::new(),
         errors: 0,
         bare: BTreeSet::new(),
     };

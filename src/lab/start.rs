@@ -174,7 +174,7 @@ impl Lab {
             messages: MessageIndex::new(&scenario.messages),
             authority: hosts.authority,
             zones: hosts.zones,
-            faults: Mutex::new(Faults::new(&scenario.world.faults)),
+            faults: Mutex::new(Faults::new(&scenario.world.faults, scenario.seed)),
             #[cfg(all(target_os = "linux", feature = "private-network"))]
             marked: watch::Sender::new(0),
             trouble: watch::Sender::new(None),

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     event::{AttemptHint, EventKind, EventLog, SessionId},
-    fault::{Effect, Faults, Point, QueryEffect, Stage, Transport},
+    fault::{Effect, Faults, Point, QueryEffect, Stage, Transfer, Transport},
     lock::lock,
     mail::{MessageId, MessageIndex},
     name::Domain,
@@ -120,12 +120,12 @@ impl LabState {
         lock(&self.loads)
     }
 
-    fn point<'a>(receiver: &'a Receiver, stage: Stage, recipient: Option<&'a str>) -> Point<'a> {
+    fn point<'a>(receiver: &'a Receiver, stage: Stage, message: Transfer<'a>) -> Point<'a> {
         Point {
             address: receiver.address,
             names: &receiver.names,
             stage,
-            recipient,
+            message,
         }
     }
 
@@ -155,16 +155,19 @@ impl LabState {
         &self,
         receiver: &Receiver,
         stage: Stage,
-        recipient: Option<&str>,
+        message: Transfer<'_>,
     ) -> Option<Effect> {
         self.faults()
-            .strike(self.clock.now(), Self::point(receiver, stage, recipient))
+            .strike(self.clock.now(), Self::point(receiver, stage, message))
     }
 
     /// The effect that a stage would meet now, without counting it.
     pub(super) fn foresee(&self, receiver: &Receiver, stage: Stage) -> Option<Effect> {
         self.faults()
-            .foresee(self.clock.now(), Self::point(receiver, stage, None))
+            .foresee(
+                self.clock.now(),
+                Self::point(receiver, stage, Transfer::default()),
+            )
             .map(|(effect, _)| effect)
     }
 
@@ -173,7 +176,7 @@ impl LabState {
     pub(super) fn foresee_connect(&self, receiver: &Receiver) -> Option<(Effect, bool)> {
         self.faults().foresee(
             self.clock.now(),
-            Self::point(receiver, Stage::Connect, None),
+            Self::point(receiver, Stage::Connect, Transfer::default()),
         )
     }
 

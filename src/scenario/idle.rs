@@ -10,10 +10,13 @@ use hickory_proto::rr::{RData, Record, RecordType};
 use super::Scenario;
 use crate::diagnostic::{did_you_mean, nearest};
 use crate::{
-    fault::Failure,
+    fault::{Failure, is_like},
     name::Domain,
     zone::{address_of, text::nearest_name},
 };
+
+/// Octets that a message may have without a size of its own, its header included.
+const SHORT: usize = 1000;
 
 // Notes, not mistakes: a drill may want a name that does not resolve, or a fault as a trap.
 impl Scenario {
@@ -26,6 +29,18 @@ impl Scenario {
             .iter()
             .flat_map(|message| message.to.iter().map(|to| &*to.text))
             .collect();
+        let from = self
+            .messages
+            .iter()
+            .filter_map(|message| message.from.as_ref());
+        let mut senders: BTreeSet<&str> = from.map(|from| &*from.text).collect();
+        senders.insert("");
+        let largest = self
+            .messages
+            .iter()
+            .filter_map(|message| message.size)
+            .max();
+        let largest = largest.unwrap_or(0);
         let asked = self.names_of_the_drill();
         let names: Vec<Domain> = asked.iter().cloned().collect();
         for fault in &self.world.faults {
@@ -33,10 +48,7 @@ impl Scenario {
                 Failure::Session {
                     recipient: Some(recipient),
                     ..
-                } if !recipients
-                    .iter()
-                    .any(|to| to.eq_ignore_ascii_case(recipient)) =>
-                {
+                } if !recipients.iter().any(|to| is_like(recipient, to)) => {
                     let hint = did_you_mean(nearest(recipient, recipients.iter().copied()));
                     notes.push(format!(
                         "the fault \"{fault}\" can never apply: nothing is sent to {recipient}{hint}"
@@ -46,6 +58,24 @@ impl Scenario {
                     let hint = did_you_mean(nearest_name(name, &names).as_deref());
                     notes.push(format!(
                         "the fault \"{fault}\" may never apply: no message of the drill leads to {name}{hint}"
+                    ));
+                }
+                // Notifications have the null reverse-path.
+                Failure::Session {
+                    sender: Some(sender),
+                    ..
+                } if !senders.iter().any(|from| is_like(sender, from)) => {
+                    let hint = did_you_mean(nearest(sender, senders.iter().copied()));
+                    notes.push(format!(
+                        "the fault \"{fault}\" can never apply: nothing is sent from {sender}{hint}"
+                    ));
+                }
+                Failure::Session {
+                    larger_than: Some(octets),
+                    ..
+                } if *octets >= largest && *octets >= SHORT => {
+                    notes.push(format!(
+                        "the fault \"{fault}\" may never apply: no message has a size over {octets}"
                     ));
                 }
                 Failure::Session { .. } | Failure::Query { .. } => {}

@@ -32,7 +32,7 @@ use self::{
     document::{Document, Table},
     own::{host_policies, host_sender_domain},
     records::{beside, records},
-    words::{HostNames, OWN_EXCHANGER, domain, moment, word},
+    words::{HostNames, domain, moment, word},
 };
 use super::{
     Expect, ExpectedAttempt, ExpectedMessage, ReceiverSettings, Scenario, SenderSettings, Total,
@@ -43,7 +43,7 @@ use crate::{
     fault::Host,
     level::Level,
     mail::{KeepQueued, Message, MessageId},
-    name::Domain,
+    name::{Domain, OWN_EXCHANGER},
     zone::{self, History, Zone, file::Reach, text},
 };
 

@@ -12,10 +12,11 @@ use super::{
     build::{Messages, Update},
 };
 use crate::{
-    fault::{Failure, Fault, Stage, Transport},
+    fault::{Effect, Failure, Fault, Stage, Transport},
     level::Level,
     mail::Notify,
     outcome::AttemptResult,
+    reply::Reply,
     time::{HumanDuration, Moment},
 };
 
@@ -205,15 +206,20 @@ fn fault(fault: &Fault) -> Keys {
     let mut row = Keys::default();
     match &fault.failure {
         Failure::Session {
-            host,
+            hosts,
             stage,
             effect,
             recipient,
+            sender,
+            larger_than,
         } => {
-            row.put("host", string(host));
+            let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+            row.put_some("host", one_or_many(&hosts));
             row.put("stage", string(stage));
-            row.put("effect", string(effect));
+            row.put("effect", effect_of(effect));
             row.put_some("recipient", recipient.as_ref().map(string));
+            row.put_some("sender", sender.as_ref().map(string));
+            row.put_some("larger_than", larger_than.map(|octets| octets.to_string()));
         }
         Failure::Query {
             name,
@@ -236,7 +242,22 @@ fn fault(fault: &Fault) -> Keys {
     }
     row.put_some("until", fault.until.map(moment));
     row.put_some("first", fault.first.map(|first| first.to_string()));
+    row.put_some("every", fault.every.map(|every| every.to_string()));
+    row.put_some("chance", fault.chance.map(|chance| chance.to_string()));
     row
+}
+
+/// A reply of several lines is written as they stand on the wire.
+fn effect_of(effect: &Effect) -> String {
+    let Effect::Reply(Reply { code, text }) = effect else {
+        return string(effect);
+    };
+    let lines: Vec<&str> = text.split('\n').collect();
+    let Some((last, before)) = lines.split_last().filter(|(_, before)| !before.is_empty()) else {
+        return string(effect);
+    };
+    let before = before.iter().map(|line| string(format!("{code}-{line}")));
+    array(before.chain([string(format!("{code} {last}"))]))
 }
 
 fn crash(crash: &Crash) -> Keys {

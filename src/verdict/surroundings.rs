@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     event::{Connected, Event, EventKind, Misbehaviour, ReplyEvent, SessionId},
-    fault::{Effect, Failure, Fault, Host, Stage, Transport},
+    fault::{Effect, Failure, Fault, Host, Stage, Transport, covers, is_like},
     name::Domain,
     scenario::{Crash, Scenario, Shown},
     time::Moment,
@@ -153,7 +153,7 @@ fn applies(
         }
         (
             Failure::Session {
-                host,
+                hosts: of,
                 stage: Stage::Connect,
                 effect,
                 ..
@@ -167,17 +167,23 @@ fn applies(
         ) => {
             let same = match effect {
                 Effect::Refuse => *result == Connected::Refused,
+                // Where there are packets, a refusal stands for it.
+                Effect::Unreachable => {
+                    matches!(result, Connected::Unreachable | Connected::Refused)
+                }
                 Effect::Timeout => *result == Connected::Timeout,
                 _ => *result == Connected::Reset,
             };
-            same && host.covers(*address, hosts)
+            same && covers(of, *address, hosts)
         }
         (
             Failure::Session {
-                host,
+                hosts: of,
                 stage,
                 effect,
                 recipient,
+                sender,
+                larger_than: _,
             },
             EventKind::Reply {
                 session,
@@ -189,17 +195,26 @@ fn applies(
         ) => {
             let is_there = sessions
                 .get(session)
-                .is_some_and(|(address, hosts)| host.covers(*address, hosts));
+                .is_some_and(|(address, hosts)| covers(of, *address, hosts));
             let is_for = |wanted: &String| {
                 argument
                     .as_ref()
-                    .is_some_and(|found| found.eq_ignore_ascii_case(wanted))
+                    .is_some_and(|found| is_like(wanted, found))
+            };
+            // Elsewhere a reply does not say of which message it is.
+            let (recipient, sender) = match stage {
+                Stage::Mail => (None, sender.as_ref()),
+                Stage::Rcpt => (recipient.as_ref(), None),
+                _ => (None, None),
             };
             // What is offered stands in the reply to EHLO; content is not answered, its end is.
             let same_stage = stage == at
                 || *effect == Effect::NotOffered && *at == Stage::Helo
                 || *stage == Stage::Content && *at == Stage::Dot;
-            is_there && same_stage && recipient.as_ref().is_none_or(is_for) && shows(effect, answer)
+            is_there
+                && same_stage
+                && recipient.or(sender).is_none_or(is_for)
+                && shows(effect, answer)
         }
         _ => false,
     }
@@ -241,6 +256,7 @@ fn shows(effect: &Effect, answer: &ReplyEvent) -> bool {
     match (effect, answer) {
         (Effect::Reply(wanted), ReplyEvent::Reply { code, .. }) => wanted.code == *code,
         (Effect::Delay(_) | Effect::NotOffered, ReplyEvent::Reply { .. }) => true,
+        (Effect::Inject(_), ReplyEvent::Reply { code, .. }) => *code == 220,
         (Effect::Delay(_), ReplyEvent::Failed { .. }) => false,
         (effect, ReplyEvent::Failed { effect: seen }) => match effect {
             Effect::Close => *seen == Misbehaviour::Close,

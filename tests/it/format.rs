@@ -206,10 +206,12 @@ fn faults_receivers_and_policies_are_read_as_written() {
         (Moment::START, None, None)
     );
     let refused = Failure::Session {
-        host: host("mx1.example.test"),
+        hosts: vec![host("mx1.example.test")],
         stage: Stage::Rcpt,
         effect: Effect::parse("550 5.1.1 no", Stage::Rcpt).expect("an effect"),
         recipient: Some("a@example.test".to_owned()),
+        sender: None,
+        larger_than: None,
     };
     assert_eq!(session.failure, refused);
     let failed = Failure::Query {

@@ -113,6 +113,26 @@ fn a_fault_of_a_session_applied_if_what_it_does_was_seen_where_and_when_it_does_
             "0s m tries mx1[1] close at rcpt",
         ),
         (
+            "stage = 'connect', effect = 'unreachable'",
+            "0s m tries mx1[1] unreachable",
+            "0s m tries mx1[1] timeout",
+        ),
+        (
+            "stage = 'connect', effect = 'unreachable'",
+            "0s m tries mx1[1] refused",
+            "0s m tries mx2[2] refused",
+        ),
+        (
+            "stage = 'rcpt', effect = '451 no', recipient = 'A*@example.test'",
+            "0s m tries mx1[1] a@example.test=451 accepted",
+            "0s m tries mx1[1] b@example.test=451 accepted",
+        ),
+        (
+            "stage = 'rcpt', effect = ['451-well', '451 no']",
+            "0s m tries mx1[1] 451 at rcpt",
+            "0s m tries mx1[1] 450 at rcpt",
+        ),
+        (
             "stage = 'rcpt', effect = '451 no', from = '5s'",
             "5s m tries mx1[1] 451 at rcpt",
             "4s m tries mx1[1] 451 at rcpt",

@@ -393,7 +393,9 @@ fn needs_them_all(scenario: &Scenario) -> bool {
     let mut partial = totals.filter(|(total, bounds)| {
         *total != Total::Sessions && !bounds.allow(all) && !bounds.allow(0)
     });
-    let counts = |fault: &mxdrill::fault::Fault| fault.first.is_some();
+    let counts = |fault: &mxdrill::fault::Fault| {
+        fault.first.is_some() || fault.every.is_some() || fault.chance.is_some()
+    };
     partial.next().is_some() || scenario.world.faults.iter().any(counts)
 }
 

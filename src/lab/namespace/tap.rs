@@ -35,7 +35,7 @@ use super::host::SendersHost;
 use super::{SMTP_PORT, is_name_server};
 use crate::{
     event::{AttemptHint, Connected, EventKind},
-    fault::{Effect, Stage, Transport},
+    fault::{Effect, Stage, Transfer, Transport},
     lab::{
         LabState, Packet,
         network::{HTTPS_PORT, record_connect},
@@ -337,7 +337,8 @@ impl Tap {
     fn record(&self, (_, address): Flow, result: Connected) {
         let names = match self.state.receivers.get(&address) {
             Some(receiver) => {
-                self.state.strike(receiver, Stage::Connect, None);
+                self.state
+                    .strike(receiver, Stage::Connect, Transfer::default());
                 self.state.faults_have_changed();
                 receiver.names.clone()
             }

@@ -12,7 +12,7 @@ use super::{Session, Step, command::SmtpCommand, offer::listed};
 use crate::{
     event::{EventKind, Misbehaviour, Particulars, ReplyEvent, SessionEnd},
     extension::Extension,
-    fault::{Effect, Stage},
+    fault::{Effect, Stage, Transfer, Whom},
     reply::{Reply, ReplyClass},
 };
 
@@ -99,8 +99,19 @@ impl Session {
 
     /// The effect of the fault that strikes at this stage, which is counted for it; `None` if there
     /// is none.
-    pub(super) fn strike(&self, stage: Stage, recipient: Option<&str>) -> Option<Effect> {
-        self.state.strike(&self.receiver, stage, recipient)
+    pub(super) fn strike(&self, stage: Stage) -> Option<Effect> {
+        self.strike_message(stage, self.transfer(None))
+    }
+
+    /// As [`Session::strike`], of a message that the session does not have yet, or no more.
+    pub(super) fn strike_message(&self, stage: Stage, message: Transfer<'_>) -> Option<Effect> {
+        self.state.strike(&self.receiver, stage, message)
+    }
+
+    /// What is known of the message under way.
+    pub(super) fn transfer(&self, octets: Option<usize>) -> Transfer<'_> {
+        let envelope = self.envelope.as_ref();
+        envelope.map_or_else(Transfer::default, |envelope| envelope.transfer(octets))
     }
 
     /// Answers at a stage: as the fault says, else with the usual reply. Also returns what was
@@ -115,7 +126,18 @@ impl Session {
         usual: Reply,
     ) -> io::Result<(Step, Option<Reply>)> {
         self.come_to(stage).await?;
-        let reply = match self.strike(stage, recipient) {
+        let message = match stage {
+            Stage::Mail => Transfer {
+                sender: argument,
+                ..Transfer::default()
+            },
+            Stage::Rcpt => Transfer {
+                to: recipient.map_or(Whom::Nobody, Whom::One),
+                ..self.transfer(None)
+            },
+            _ => self.transfer(None),
+        };
+        let reply = match self.strike_message(stage, message) {
             None => self.usual(Some(stage), usual).await,
             Some(Effect::Reply(reply)) => reply,
             Some(Effect::Delay(wait)) => {
@@ -170,7 +192,8 @@ impl Session {
         argument: Option<&str>,
         reply: &Reply,
     ) -> io::Result<Step> {
-        let last = reply.text.lines().last().unwrap_or_default().to_owned();
+        let last = reply.text.split('\n').next_back().unwrap_or_default();
+        let last = last.to_owned();
         let mut more = self.particulars();
         if stage == Stage::Helo {
             more.extensions = self.accepted_offer(more.extensions, reply);
@@ -189,6 +212,8 @@ impl Session {
             },
         });
         self.put(reply, Some(stage)).await?;
+        let injected = std::mem::take(&mut self.injected);
+        self.connection.queue(&injected);
         // The client may pipeline further RCPTs and DATA behind this one; if it has not, the next
         // read flushes.
         // It leaves when nothing more of the group is there to be answered.
@@ -211,13 +236,15 @@ impl Session {
     ) -> io::Result<Option<SessionEnd>> {
         let (failed, ended) = match effect {
             Effect::Hang | Effect::Timeout => (Misbehaviour::Hang, Some(SessionEnd::ClientClosed)),
-            Effect::Reset | Effect::Refuse => (Misbehaviour::Reset, Some(SessionEnd::ServerClosed)),
+            Effect::Reset | Effect::Refuse | Effect::Unreachable => {
+                (Misbehaviour::Reset, Some(SessionEnd::ServerClosed))
+            }
             Effect::Garbage => (Misbehaviour::Garbage, None),
             // To a client they are one: the connection is closed where a reply was due.
             Effect::LoseReply | Effect::Close | Effect::NotOffered | Effect::Break => {
                 (Misbehaviour::Close, Some(SessionEnd::ServerClosed))
             }
-            Effect::Reply(_) | Effect::Delay(_) => {
+            Effect::Reply(_) | Effect::Delay(_) | Effect::Inject(_) => {
                 unreachable!("replies and delays are handled by the caller")
             }
         };
@@ -319,10 +346,7 @@ pub(super) fn wire_form(reply: &Reply) -> Vec<u8> {
     let mut line = |separator: char, text: &str| {
         write!(wire, "{}{separator}{text}\r\n", reply.code).expect("a string takes it all");
     };
-    let mut lines = reply.text.lines().peekable();
-    if lines.peek().is_none() {
-        line(' ', "");
-    }
+    let mut lines = reply.text.split('\n').peekable();
     while let Some(text) = lines.next() {
         let separator = if lines.peek().is_none() { ' ' } else { '-' };
         line(separator, text);

@@ -48,7 +48,8 @@ impl Session {
         let (step, sent) = self.answer(Stage::Data, None, None, reply).await?;
         match (step, sent) {
             // A client that goes by the first digit sends the content now.
-            (Step::Go, Some(reply)) if reply.class() == ReplyClass::Intermediate && ready => {
+            // So does one that was told so although nobody was accepted (RFC 2920 section 3.1).
+            (Step::Go, Some(reply)) if reply.class() == ReplyClass::Intermediate && !by_chunks => {
                 self.content().await
             }
             (step, _) => Ok(step),
@@ -58,16 +59,11 @@ impl Session {
     /// Reads the content up to its end, or to that of the session.
     pub(super) async fn content(&mut self) -> io::Result<Step> {
         let mut late = false;
-        if let Some(effect) = self.strike(Stage::Content, None) {
-            if let Effect::Delay(wait) = effect {
-                // Nothing is read meanwhile, so that a large message backs up to its sender.
-                self.connection.flush().await?;
-                self.state.clock.sleep(wait).await;
-                late = true;
-            } else if let Some(ended) = self.fail(Stage::Content, None, &effect).await? {
-                return Ok(Step::Ended(ended));
-            }
+        if let Some(ended) = self.content_fault(None, &mut late).await? {
+            return Ok(Step::Ended(ended));
         }
+        // From which sizes on there are further faults.
+        let mut sizes = self.state.faults().sizes().into_iter().peekable();
         let mut content = self.new_content();
         let mut dots = Dots::new();
         let mut chunk = Vec::new();
@@ -92,11 +88,14 @@ impl Session {
                 self.come_to(Stage::Content).await?;
                 begun = true;
             }
-            let piece = self.piece(self.connection.buffered().len());
+            let mut piece = self.piece(self.connection.buffered().len());
+            if let Some(size) = sizes.peek() {
+                piece = piece.min(size + 1 - octets);
+            }
             let (taken, complete) = dots.take(&self.connection.buffered()[..piece], &mut chunk);
             self.connection.consume(taken);
-            octets += taken as u64;
-            self.slow_down(beginning, octets).await;
+            octets += taken;
+            self.slow_down(beginning, octets as u64).await;
             content
                 .append(&chunk, self.receiver.max_size)
                 .inspect_err(|error| {
@@ -114,6 +113,32 @@ impl Session {
             if complete {
                 return self.end_of_data(content).await;
             }
+            if sizes.next_if(|size| octets > *size).is_some()
+                && let Some(ended) = self.content_fault(Some(octets), &mut late).await?
+            {
+                return Ok(Step::Ended(ended));
+            }
+        }
+    }
+
+    /// What a fault does at the beginning of a content, or once so many octets have come; how the session
+    /// ended, if it did.
+    async fn content_fault(
+        &mut self,
+        octets: Option<usize>,
+        late: &mut bool,
+    ) -> io::Result<Option<SessionEnd>> {
+        let message = self.transfer(octets);
+        match self.strike_message(Stage::Content, message) {
+            None => Ok(None),
+            Some(Effect::Delay(wait)) => {
+                // Nothing is read meanwhile, so that a large message backs up to its sender.
+                self.connection.flush().await?;
+                self.state.clock.sleep(wait).await;
+                *late = true;
+                Ok(None)
+            }
+            Some(effect) => self.fail(Stage::Content, None, &effect).await,
         }
     }
 
@@ -199,12 +224,17 @@ impl Session {
     /// Answers the end of the data.
     pub(super) async fn end_of_data(&mut self, content: Content) -> io::Result<Step> {
         let envelope = self.envelope.take().unwrap_or_default();
+        if envelope.to.is_empty() {
+            let reply = Reply::new(554, "5.5.1 no valid recipient");
+            return self.say_at(Stage::Dot, reply).await;
+        }
         if content.is_cut() {
             self.restart_upstream().await;
             let reply = Reply::new(552, "5.3.4 message too large");
             return self.say_at(Stage::Dot, reply).await;
         }
-        let mut effect = self.strike(Stage::Dot, None);
+        let message = envelope.transfer(Some(content.len()));
+        let mut effect = self.strike_message(Stage::Dot, message);
         // Afterwards the receiver goes on as without a fault.
         if let Some(Effect::Delay(wait)) = effect {
             self.delay(Stage::Dot, None, wait).await?;

@@ -9,7 +9,13 @@
 use std::io;
 
 use super::{Session, Step, command::Parameter, is_positive};
-use crate::{extension, fault::Stage, lab::mailbox::Content, mail::mailbox::Path, reply::Reply};
+use crate::{
+    extension,
+    fault::{Stage, Transfer, Whom},
+    lab::mailbox::Content,
+    mail::mailbox::Path,
+    reply::Reply,
+};
 
 /// Recipients of one transaction; RFC 5321 section 4.5.3.1.8 asks for 100 at least. More get 452,
 /// which is transient (section 4.5.3.1.10).
@@ -26,6 +32,17 @@ pub(super) struct ReceivedEnvelope {
     pub(super) asked: usize,
     /// What of the content has come by BDAT (RFC 3030); `None` before the first.
     pub(super) chunks: Option<Content>,
+}
+
+impl ReceivedEnvelope {
+    /// What is known of its message, of whose content so much has come.
+    pub(super) fn transfer(&self, octets: Option<usize>) -> Transfer<'_> {
+        Transfer {
+            sender: Some(&self.from),
+            to: Whom::All(&self.to),
+            octets,
+        }
+    }
 }
 
 impl Session {

@@ -24,7 +24,7 @@ impl Session {
         let hidden =
             self.state.foresee(&self.receiver, Stage::Starttls) == Some(Effect::NotOffered);
         if hidden {
-            self.strike(Stage::Starttls, None);
+            self.strike(Stage::Starttls);
         }
         !hidden
     }
@@ -42,7 +42,7 @@ impl Session {
                 .await;
         };
         self.come_to(Stage::Starttls).await?;
-        let effect = match self.strike(Stage::Starttls, None) {
+        let effect = match self.strike(Stage::Starttls) {
             Some(Effect::Delay(wait)) => {
                 self.delay(Stage::Starttls, None, wait).await?;
                 None
@@ -62,6 +62,11 @@ impl Session {
                 self.record_failure(Stage::Starttls, None, Misbehaviour::Handshake);
                 self.connection.close().await;
                 Ok(Step::Ended(SessionEnd::ServerClosed))
+            }
+            Some(Effect::Inject(text)) => {
+                self.injected = format!("{text}\r\n").into_bytes();
+                self.say_at(Stage::Starttls, ready).await?;
+                self.secure(&credentials).await
             }
             Some(Effect::NotOffered) => {
                 self.complain(Reply::new(502, "5.5.1 STARTTLS is not offered"))

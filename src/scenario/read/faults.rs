@@ -3,19 +3,24 @@
 //! A row is about a host or about a query, and which other keys it may have depends on that. Which
 //! effects there are depends on the stage.
 
+use toml::de::DeValue;
+
 use super::{
-    document::Table,
+    document::{Table, describe},
     words::{HostNames, moment, query, word},
 };
 use crate::mail::Mailbox;
 use crate::{
-    fault::{Effect, Failure, Fault, QueryEffect, Stage, Transport},
+    fault::{Chance, Effect, Failure, Fault, Host, QueryEffect, Stage, Transport},
     time::Moment,
 };
 
+/// Octets that a content may have: 64 MiB, as a message may.
+const MAX_SIZE: u64 = 64 << 20;
+
 /// Reads the rows, in their order: the first that applies decides.
 pub(super) fn faults(table: &Table<'_, '_>, names: &HostNames) -> Vec<Fault> {
-    const KEYS: [&str; 9] = [
+    const KEYS: [&str; 13] = [
         "host",
         "stage",
         "query",
@@ -23,7 +28,11 @@ pub(super) fn faults(table: &Table<'_, '_>, names: &HostNames) -> Vec<Fault> {
         "from",
         "until",
         "first",
+        "every",
+        "chance",
         "recipient",
+        "sender",
+        "larger_than",
         "over",
     ];
     let rows = table.array("faults").into_iter();
@@ -40,6 +49,8 @@ fn fault(row: &Table<'_, '_>, names: &HostNames) -> Option<Fault> {
     }
     let failure = match (row.get("host"), row.get("query")) {
         (Some(_), None) => session_failure(row, names),
+        // Without a host it is about all.
+        (None, None) if row.get("stage").is_some() => session_failure(row, names),
         (None, Some(_)) => query_failure(row),
         (Some(_), Some(_)) => {
             row.doc().mistake(
@@ -66,26 +77,65 @@ fn fault(row: &Table<'_, '_>, names: &HostNames) -> Option<Fault> {
             ),
         );
     }
-    let first = row
-        .number("first", u64::from(u32::MAX))
-        .and_then(|n| n.try_into().ok());
-    if first == Some(0) {
-        row.doc().mistake(
-            row.key_offset("first"),
-            "found first = 0, expected at least 1",
-        );
-    }
+    let first = times(row, "first");
+    let every = times(row, "every");
+    let chance = chance(row);
     failure.map(|failure| Fault {
         failure,
         from,
         until,
         first,
+        every,
+        chance,
     })
+}
+
+/// A number of times, one at least.
+fn times(row: &Table<'_, '_>, key: &str) -> Option<u32> {
+    let times = row.number(key, u64::from(u32::MAX));
+    let times: Option<u32> = times.and_then(|n| n.try_into().ok());
+    if times == Some(0) {
+        let mistake = format!("found {key} = 0, expected at least 1");
+        row.doc().mistake(row.key_offset(key), mistake);
+    }
+    times
+}
+
+/// How likely it strikes.
+fn chance(row: &Table<'_, '_>) -> Option<Chance> {
+    let value = row.get("chance")?;
+    let number = match value.get_ref() {
+        DeValue::Float(float) => float.as_str().parse().ok(),
+        DeValue::Integer(one) => one.as_str().parse().ok(),
+        _ => None,
+    };
+    let chance = number.and_then(Chance::of);
+    if chance.is_none() {
+        let found = describe(value.get_ref());
+        let mistake = format!(
+            "found {found}, expected chance to be a number over 0 and up to 1, such as 0.2"
+        );
+        row.doc().mistake(value.span().start, mistake);
+    }
+    chance
+}
+
+/// A mailbox, or a pattern of it with stars.
+fn mailbox(text: &str) -> Result<String, String> {
+    if text.contains('*') {
+        let is_pattern = text.len() <= 320 && !text.contains(|c: char| c.is_control() || c == ' ');
+        let expected = || format!("found {text:?}, expected a pattern such as \"*@example.test\"");
+        return is_pattern.then(|| text.to_owned()).ok_or_else(expected);
+    }
+    let mailbox = text.parse::<Mailbox>();
+    let mailbox = mailbox.map_err(|error| error.to_string());
+    mailbox.map(|mailbox| mailbox.text.to_string())
 }
 
 /// A failure in sessions with a host. A recipient only makes sense at RCPT.
 fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
-    let host = row.parsed("host", |text| names.host(text));
+    let hosts = row.parsed_one_or_many("host", |text| names.host(text));
+    let hosts: Vec<Host> = hosts.into_iter().map(|host| host.value).collect();
     let stage: Option<Stage> = row.parsed("stage", str::parse);
     if row.get("stage").is_none() {
         row.missing(
@@ -96,15 +146,35 @@ fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
             ),
         );
     }
-    let recipient = row.parsed("recipient", |text| {
-        text.parse::<Mailbox>()
-            .map(|mailbox| mailbox.text.to_string())
+    let recipient = row.parsed("recipient", mailbox);
+    let sender = row.parsed("sender", |text| match text {
+        "" => Ok(String::new()),
+        text => mailbox(text),
     });
-    if row.get("recipient").is_some() && stage.is_some_and(|stage| stage != Stage::Rcpt) {
-        row.doc().mistake(
-            row.key_offset("recipient"),
-            "found recipient at another stage, expected stage = \"rcpt\"",
-        );
+    let larger_than = row.number("larger_than", MAX_SIZE);
+    let after = |least: Stage| move |stage: Stage| (least..=Stage::Dot).contains(&stage);
+    let stages: [(&str, &str, &dyn Fn(Stage) -> bool); 3] = [
+        (
+            "recipient",
+            "\"rcpt\", \"data\", \"content\" or \"dot\"",
+            &after(Stage::Rcpt),
+        ),
+        (
+            "sender",
+            "\"mail\", \"rcpt\", \"data\", \"content\" or \"dot\"",
+            &after(Stage::Mail),
+        ),
+        (
+            "larger_than",
+            "\"content\" or \"dot\"",
+            &after(Stage::Content),
+        ),
+    ];
+    for (key, expected, allows) in stages {
+        if row.get(key).is_some() && stage.is_some_and(|stage| !allows(stage)) {
+            let mistake = format!("found {key} at another stage, expected stage = {expected}");
+            row.doc().mistake(row.key_offset(key), mistake);
+        }
     }
     if row.get("over").is_some() {
         row.doc().mistake(
@@ -114,18 +184,39 @@ fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
     }
     // What may happen depends on where.
     let stage = stage?;
-    let effect = row.parsed("effect", |text| Effect::parse(text, stage));
+    let effect = match row.get("effect")?.get_ref().as_array() {
+        None => row.parsed("effect", |text| Effect::parse(text, stage)),
+        Some(_) => {
+            let lines = row.parsed_array("effect", |text| Ok::<_, String>(text.to_owned()));
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            let mistake = |what| row.doc().mistake(row.key_offset("effect"), what);
+            Effect::of_lines(&lines, stage).map_err(mistake).ok()
+        }
+    };
+    // A host that is none was reported; without any, the row would be about all.
+    if row.get("host").is_some() && hosts.is_empty() {
+        if row
+            .get("host")
+            .is_some_and(|value| value.get_ref().as_array().is_some_and(|all| all.is_empty()))
+        {
+            let mistake = "found no host, expected one at least, or no key host for all";
+            row.doc().mistake(row.key_offset("host"), mistake);
+        }
+        return None;
+    }
     Some(Failure::Session {
-        host: host?,
+        hosts,
         stage,
         effect: effect?,
         recipient,
+        sender,
+        larger_than: larger_than.and_then(|octets| octets.try_into().ok()),
     })
 }
 
 /// A failure of a query, by name and perhaps type and transport.
 fn query_failure(row: &Table<'_, '_>) -> Option<Failure> {
-    for key in ["stage", "recipient"] {
+    for key in ["stage", "recipient", "sender", "larger_than"] {
         if row.get(key).is_some() {
             row.doc().mistake(
                 row.key_offset(key),

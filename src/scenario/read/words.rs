@@ -14,9 +14,6 @@ use crate::{
     zone::{History, Zone, text},
 };
 
-/// The exchanger of the lab's own domain for senders, where notifications arrive.
-pub(crate) const OWN_EXCHANGER: &str = "bounces.sender.test";
-
 /// Types that mean something to a query about mail; others have no use in a fault or an update.
 const TYPES: [&str; 11] = [
     "A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TLSA", "TXT",
