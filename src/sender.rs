@@ -293,7 +293,11 @@ impl SenderContext {
     ) -> Result<Vec<Candidate>, Unroutable> {
         let exchangers = route::exchangers(domain, &self.lookups.mx(domain).await)?;
         let hosts: Vec<&Domain> = exchangers.iter().map(|exchanger| &exchanger.host).collect();
-        let addresses = self.lookups.addresses(&hosts).await;
+        let mut addresses = self.lookups.addresses(&hosts).await;
+        let first = self.scenario().sender.first_family;
+        for addresses in addresses.values_mut() {
+            first.put_first(&mut addresses.found);
+        }
         let identity = Identity::from(&self.scenario().sender);
         route::route(&exchangers, &addresses, &identity, random)
     }

@@ -136,7 +136,16 @@ fn receiver_at(
         Some(Engine::MailinEmbedded) => Some(mailin_embedded()?),
         Some(Engine::Upstream(address)) => Some(address.clone()),
     };
-    let credentials = certificate.and_then(|kind| Some(authority?.issue(kind, &names)));
+    let name = rows
+        .iter()
+        .find_map(|settings| settings.certificate_name.as_deref());
+    let versions = rows
+        .iter()
+        .find_map(|settings| settings.tls_versions.as_deref());
+    let credentials = certificate.and_then(|kind| {
+        let issued = authority?.issue(kind, &names, name, versions);
+        Some(issued)
+    });
     let extensions = rows
         .iter()
         .find_map(|settings| settings.extensions.as_deref());
@@ -158,7 +167,7 @@ fn receiver_at(
             in_tls,
             max_size,
             credentials.is_some(),
-            requiretls.is_some_and(|own| own.kind == Certificate::Valid),
+            requiretls.is_some_and(|own| own.kind == Certificate::Valid && name.is_none()),
         ),
         is_listed: extensions.is_some(),
         max_size,
@@ -187,7 +196,7 @@ fn policy_hosts(
         let name = policy_host_name(&row.domain);
         let owned = addresses.iter().find(|(_, names)| names.contains(&name));
         if let (Some((address, _)), Some(authority)) = (owned, authority) {
-            let credentials = authority.issue(row.certificate, &[name]);
+            let credentials = authority.issue(row.certificate, &[name], None, None);
             let host = hosts
                 .entry(*address)
                 .or_insert(MtaStsServer { rows: Vec::new() });

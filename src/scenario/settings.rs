@@ -36,6 +36,24 @@ words! {
     }
 }
 
+words! {
+    /// A family of addresses.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Family {
+        /// IPv4 (A records).
+        Ipv4 = "ipv4",
+        /// IPv6 (AAAA records).
+        Ipv6 = "ipv6",
+    }
+}
+
+impl Family {
+    /// Puts the addresses of this family first, and leaves the order within each as it is.
+    pub(crate) fn put_first(self, addresses: &mut [IpAddr]) {
+        addresses.sort_by_key(|address| address.is_ipv6() != (self == Self::Ipv6));
+    }
+}
+
 /// How long the sender waits at each stage. The defaults are the least that RFC 5321 section 4.5.3.2
 /// recommends; for a connection, which it leaves open, 30 seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +113,8 @@ pub struct SenderSettings {
     pub addresses: Vec<IpAddr>,
     /// The address families that it can reach. Default: both.
     pub families: Families,
+    /// Whose addresses of a host come first. Default: those of IPv4.
+    pub first_family: Family,
     /// How many candidates it tries in one pass; `None`: all. RFC 5321 section 5.1 asks for two at
     /// least.
     pub max_candidates: Option<usize>,
@@ -125,6 +145,7 @@ impl Default for SenderSettings {
                 ipv4: true,
                 ipv6: true,
             },
+            first_family: Family::Ipv4,
             max_candidates: None,
             max_hops: 100,
             timeouts: Timeouts::default(),
@@ -148,6 +169,27 @@ words! {
         SelfSigned = "self-signed",
         /// As valid, but for a name that is none of the receiver's.
         WrongName = "wrong-name",
+        /// As valid, but its name stands in the common name alone, where it does not count (RFC 8461 section
+        /// 4.2).
+        CnOnly = "cn-only",
+        /// As valid, but sent by itself, without the certificate of the authority.
+        LeafOnly = "leaf-only",
+    }
+}
+
+words! {
+    /// A version of TLS.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum TlsVersion {
+        /// Never spoken: a receiver that offers none but this one or 1.1 answers every handshake with the alert
+        /// `protocol_version`.
+        V1_0 = "1.0",
+        /// As 1.0.
+        V1_1 = "1.1",
+        /// RFC 5246.
+        V1_2 = "1.2",
+        /// RFC 8446.
+        V1_3 = "1.3",
     }
 }
 
@@ -225,6 +267,10 @@ pub struct ReceiverSettings {
     /// The certificate with which it offers STARTTLS; `None`: as another row says, or it offers
     /// none.
     pub certificate: Option<Certificate>,
+    /// The name that its certificate is for, which may begin with `*.`; `None`: as another row says, or its own.
+    pub certificate_name: Option<String>,
+    /// The versions of TLS that it offers; `None`: as another row says, or all that there are.
+    pub tls_versions: Option<Vec<TlsVersion>>,
     /// The TLSA records that are published for its certificate.
     pub tlsa: Vec<TlsaParameters>,
     /// The largest message that it accepts, in octets; `None`: as another row says, or 50 MiB.

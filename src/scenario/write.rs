@@ -7,8 +7,8 @@ use std::{fmt::Display, time::Duration};
 
 use super::{
     Bounds, Certificate, Counted, CountedBy, Crash, Engine, ExpectedAttempt, ExpectedDsn,
-    ExpectedMessage, Greylist, Limit, Limits, PolicyRow, Rate, ReceiverSettings, ScenarioBuilder,
-    SenderSettings, TimeBounds,
+    ExpectedMessage, Family, Greylist, Limit, Limits, PolicyRow, Rate, ReceiverSettings,
+    ScenarioBuilder, SenderSettings, TimeBounds,
     build::{Messages, Update},
 };
 use crate::{
@@ -278,6 +278,13 @@ fn receiver(settings: &ReceiverSettings) -> Keys {
     let mut row = Keys::default();
     row.put_some("host", settings.host.as_ref().map(string));
     row.put_some("certificate", settings.certificate.map(certificate));
+    row.put_some(
+        "certificate_name",
+        settings.certificate_name.as_ref().map(string),
+    );
+    let versions = settings.tls_versions.as_ref();
+    let versions = versions.map(|versions| array(versions.iter().map(string)));
+    row.put_some("tls_versions", versions);
     if !settings.tlsa.is_empty() {
         let records = settings.tlsa.iter();
         let records =
@@ -402,11 +409,14 @@ fn sender(settings: &SenderSettings) -> Keys {
     if !settings.addresses.is_empty() {
         row.put("addresses", array(settings.addresses.iter().map(string)));
     }
-    if settings.families != default.families {
-        let families = [
+    if settings.families != default.families || settings.first_family != default.first_family {
+        let mut families = [
             (settings.families.ipv4, "ipv4"),
             (settings.families.ipv6, "ipv6"),
         ];
+        if settings.first_family == Family::Ipv6 {
+            families.reverse();
+        }
         let reached = families.into_iter().filter(|(reached, _)| *reached);
         row.put("families", array(reached.map(|(_, family)| string(family))));
     }

@@ -212,7 +212,10 @@ impl DeliveryAgent {
         }
         let hosts: Vec<&Domain> = exchangers.iter().map(|exchanger| &exchanger.host).collect();
         // All at once, so that equal exchangers can be shuffled with all their addresses known.
-        let addresses = self.lookups.addresses(&hosts).await;
+        let mut addresses = self.lookups.addresses(&hosts).await;
+        for addresses in addresses.values_mut() {
+            self.settings.first_family.put_first(&mut addresses.found);
+        }
         let mut random = entry.random.taken_up();
         let candidates = route::route(&exchangers, &addresses, &identity, &mut random)?;
         let candidates = match self.flaw {

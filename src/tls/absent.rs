@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::Authentication;
 use crate::{
     name::Domain,
-    scenario::{Certificate, TlsaParameters},
+    scenario::{Certificate, TlsVersion, TlsaParameters},
     stream::Stream,
 };
 
@@ -39,7 +39,13 @@ impl CertificateAuthority {
         match *self {}
     }
 
-    pub(crate) fn issue(&self, _: Certificate, _: &[Domain]) -> Credentials {
+    pub(crate) fn issue(
+        &self,
+        _: Certificate,
+        _: &[Domain],
+        _: Option<&str>,
+        _: Option<&[TlsVersion]>,
+    ) -> Credentials {
         match *self {}
     }
 

@@ -24,14 +24,15 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SerialNumber, date_time_ymd,
 };
 use tokio_rustls::rustls::{
-    RootCertStore, ServerConfig, SignatureScheme,
+    ALL_VERSIONS, RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
+    version::{TLS12, TLS13},
 };
 
 use crate::{
     name::Domain,
-    scenario::{Certificate, TlsaParameters},
+    scenario::{Certificate, TlsVersion, TlsaParameters},
 };
 
 /// The TTL of the lab's own TLSA records, in seconds.
@@ -67,9 +68,32 @@ struct Issuing {
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(crate) kind: Certificate,
+    /// Whether only versions are offered that nobody speaks any more.
+    pub(super) is_too_old: bool,
     ed25519: Credential,
     /// For clients that do not know Ed25519.
     p256: Credential,
+}
+
+/// A certificate that is wanted.
+struct Wanted<'a> {
+    kind: Certificate,
+    subject: &'a str,
+    names: &'a [String],
+    versions: Vec<&'static SupportedProtocolVersion>,
+}
+
+/// The versions of TLS that the library speaks among these; without any all.
+fn spoken(versions: Option<&[TlsVersion]>) -> Vec<&'static SupportedProtocolVersion> {
+    let Some(versions) = versions else {
+        return ALL_VERSIONS.to_vec();
+    };
+    let spoken = versions.iter().filter_map(|version| match version {
+        TlsVersion::V1_0 | TlsVersion::V1_1 => None,
+        TlsVersion::V1_2 => Some(&TLS12),
+        TlsVersion::V1_3 => Some(&TLS13),
+    });
+    spoken.collect()
 }
 
 /// A certificate with a key of one kind.
@@ -118,21 +142,35 @@ impl CertificateAuthority {
         [&*self.ed25519.pem, &self.p256.pem].concat()
     }
 
-    /// Certificates of a kind for these names.
-    pub(crate) fn issue(&self, kind: Certificate, names: &[Domain]) -> Credentials {
+    /// Certificates of a kind for these names, or for a name of choice, to be offered in these versions of TLS;
+    /// without any in all.
+    pub(crate) fn issue(
+        &self,
+        kind: Certificate,
+        names: &[Domain],
+        name: Option<&str>,
+        versions: Option<&[TlsVersion]>,
+    ) -> Credentials {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let subject = names
             .first()
             .cloned()
             .unwrap_or_else(|| "nameless.test".to_owned());
+        let chosen = name.map(|name| vec![name.to_owned()]);
+        // The key is that of the host, whatever its certificate says.
+        let wanted = Wanted {
+            kind,
+            subject: name.unwrap_or(&subject),
+            names: chosen.as_deref().unwrap_or(&names),
+            versions: spoken(versions),
+        };
         let keys = P256_KEYS.len() / P256_KEY - 1;
         let own = 1 + self.hosts.fetch_add(1, Ordering::Relaxed) % keys;
         Credentials {
             kind,
-            ed25519: self
-                .ed25519
-                .issue(kind, &subject, &names, &ed25519(&subject)),
-            p256: self.p256.issue(kind, &subject, &names, &p256(own)),
+            is_too_old: wanted.versions.is_empty(),
+            ed25519: self.ed25519.issue(&wanted, &ed25519(&subject)),
+            p256: self.p256.issue(&wanted, &p256(own)),
         }
     }
 
@@ -183,16 +221,19 @@ impl Issuing {
     /// valid one in a single thing each, so that a client that refuses one does so for that reason:
     /// the names, the end of validity, or who signed it. A chain has the authority's certificate in
     /// it, too, since DANE-TA needs it there (RFC 7672 section 3.1.2).
-    fn issue(
-        &self,
-        kind: Certificate,
-        subject: &str,
-        names: &[String],
-        key: &KeyPair,
-    ) -> Credential {
+    fn issue(&self, wanted: &Wanted<'_>, key: &KeyPair) -> Credential {
+        let Wanted {
+            kind,
+            subject,
+            names,
+            ..
+        } = *wanted;
         let public_key = rcgen::PublicKeyData::subject_public_key_info(key);
         let params = match kind {
-            Certificate::Valid | Certificate::SelfSigned => params(subject, names, 2020, 2120),
+            Certificate::Valid | Certificate::SelfSigned | Certificate::LeafOnly => {
+                params(subject, names, 2020, 2120)
+            }
+            Certificate::CnOnly => params(subject, &[], 2020, 2120),
             Certificate::Expired => params(subject, names, 2020, 2021),
             Certificate::WrongName => {
                 params("elsewhere.test", &["elsewhere.test".to_owned()], 2020, 2120)
@@ -207,13 +248,17 @@ impl Issuing {
             .der()
             .clone();
         let chain = match kind {
-            Certificate::SelfSigned => vec![leaf.clone()],
+            Certificate::SelfSigned | Certificate::LeafOnly => vec![leaf.clone()],
             _ => vec![leaf.clone(), self.certificate.clone()],
         };
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
         let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider has the default versions")
+            .with_protocol_versions(match &wanted.versions[..] {
+                // It is never used: the handshake ends before.
+                [] => ALL_VERSIONS,
+                versions => versions,
+            })
+            .expect("the provider has these versions")
             .with_no_client_auth()
             .with_single_cert(chain, private)
             .expect("the key is the certificate's");
@@ -315,7 +360,8 @@ mod tests {
         let host: Domain = "mx1.example.test".parse().expect("a name");
         let record = || {
             let authority = CertificateAuthority::new();
-            let credentials = authority.issue(Certificate::Valid, std::slice::from_ref(&host));
+            let credentials =
+                authority.issue(Certificate::Valid, std::slice::from_ref(&host), None, None);
             (0..=1)
                 .flat_map(|selector| {
                     authority.tlsa(

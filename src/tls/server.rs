@@ -15,12 +15,20 @@ use crate::stream::Stream;
 /// A fatal alert of type handshake_failure (RFC 8446 section 6.2), as a record.
 const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
 
+/// A fatal alert of type protocol_version, as a record.
+const PROTOCOL_VERSION: [u8; 7] = [21, 3, 3, 0, 2, 2, 70];
+
 /// Accepts a handshake.
 ///
 /// # Errors
 /// The handshake's; the client has been told.
 pub(crate) async fn accept(credentials: &Credentials, stream: Stream) -> io::Result<Secured> {
     let mut started = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+    if credentials.is_too_old {
+        started.io.write_all(&PROTOCOL_VERSION).await?;
+        started.io.shutdown().await?;
+        return Err(io::Error::other("no version of TLS in common"));
+    }
     let hello = started.client_hello();
     let Some(config) = credentials.for_schemes(hello.signature_schemes()) else {
         // rustls would send its alert behind the rest of what it has to say, or not at all.

@@ -18,7 +18,7 @@ use crate::{
         dsn::{envelope_id, occasion},
     },
     route::Families,
-    scenario::{SenderSettings, TlsPolicy, expectation::TOTAL_KEYS, write::DEFAULT_FROM},
+    scenario::{Family, SenderSettings, TlsPolicy, expectation::TOTAL_KEYS, write::DEFAULT_FROM},
 };
 
 /// Messages that one row may stand for, and all rows together: a million, which a drill still holds
@@ -316,16 +316,13 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
     });
     if table.get("families").is_some() {
         let families = table.parsed_array("families", |text| {
-            word(
-                text,
-                "an address family",
-                &[("ipv4", false), ("ipv6", true)],
-            )
+            word(text, "an address family", &Family::WORDS)
         });
         settings.families = Families {
-            ipv4: families.contains(&false),
-            ipv6: families.contains(&true),
+            ipv4: families.contains(&Family::Ipv4),
+            ipv6: families.contains(&Family::Ipv6),
         };
+        settings.first_family = families.first().copied().unwrap_or(settings.first_family);
     }
     limits(&table, &mut settings);
     settings.tls = table

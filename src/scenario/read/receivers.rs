@@ -5,7 +5,9 @@ use super::{
     limits,
     words::{HostNames, domain, moment, word},
 };
-use crate::scenario::{Certificate, Engine, PolicyRow, ReceiverSettings, TlsaParameters};
+use crate::scenario::{
+    Certificate, Engine, PolicyRow, ReceiverSettings, TlsVersion, TlsaParameters,
+};
 use crate::{extension::Extension, mta_sts::Policy, time::Moment};
 
 /// Octets that a SIZE limit may have: 1 GiB.
@@ -13,9 +15,11 @@ const MAX_SIZE: u64 = 1 << 30;
 
 /// Reads the rows about receivers.
 pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<ReceiverSettings> {
-    const KEYS: [&str; 8] = [
+    const KEYS: [&str; 10] = [
         "host",
         "certificate",
+        "certificate_name",
+        "tls_versions",
         "tlsa",
         "size",
         "extensions",
@@ -41,11 +45,23 @@ fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
             "found upstream beside engine, expected one of them",
         );
     }
+    let tls_versions = row.get("tls_versions").map(|value| {
+        let versions = row.parsed_array("tls_versions", |text| {
+            word(text, "a version of TLS", &TlsVersion::WORDS)
+        });
+        if value.get_ref().as_array().is_some_and(|all| all.is_empty()) {
+            let mistake = "found no version, expected one at least";
+            row.doc().mistake(row.key_offset("tls_versions"), mistake);
+        }
+        versions
+    });
     ReceiverSettings {
         host: row.parsed("host", |text| names.host(text)),
         certificate: row.parsed("certificate", |text| {
             word(text, "a certificate", &Certificate::WORDS)
         }),
+        certificate_name: row.parsed("certificate_name", certificate_name),
+        tls_versions,
         tlsa: row.parsed_array("tlsa", tlsa),
         size: row
             .number("size", MAX_SIZE)
@@ -107,6 +123,12 @@ fn policy(row: &Table<'_, '_>) -> Option<PolicyRow> {
         from: row.parsed("from", moment).unwrap_or(Moment::START),
         until: row.parsed("until", moment),
     })
+}
+
+/// Reads the name of a certificate: a domain, whose first label may be a star.
+fn certificate_name(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("*.").unwrap_or(text);
+    domain(rest).map(|_| text.to_owned())
 }
 
 /// Reads the name of an engine.
