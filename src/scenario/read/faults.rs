@@ -152,26 +152,22 @@ fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
         text => mailbox(text),
     });
     let larger_than = row.number("larger_than", MAX_SIZE);
-    let after = |least: Stage| move |stage: Stage| (least..=Stage::Dot).contains(&stage);
-    let stages: [(&str, &str, &dyn Fn(Stage) -> bool); 3] = [
+    // A message is known from MAIL on, who gets it from RCPT on, and how large it is in its content.
+    for (key, least, expected) in [
         (
             "recipient",
+            Stage::Rcpt,
             "\"rcpt\", \"data\", \"content\" or \"dot\"",
-            &after(Stage::Rcpt),
         ),
         (
             "sender",
+            Stage::Mail,
             "\"mail\", \"rcpt\", \"data\", \"content\" or \"dot\"",
-            &after(Stage::Mail),
         ),
-        (
-            "larger_than",
-            "\"content\" or \"dot\"",
-            &after(Stage::Content),
-        ),
-    ];
-    for (key, expected, allows) in stages {
-        if row.get(key).is_some() && stage.is_some_and(|stage| !allows(stage)) {
+        ("larger_than", Stage::Content, "\"content\" or \"dot\""),
+    ] {
+        let is_known = |stage: Stage| (least..=Stage::Dot).contains(&stage);
+        if row.get(key).is_some() && stage.is_some_and(|stage| !is_known(stage)) {
             let mistake = format!("found {key} at another stage, expected stage = {expected}");
             row.doc().mistake(row.key_offset(key), mistake);
         }
