@@ -139,7 +139,17 @@ impl Session {
         };
         let reply = match self.strike_message(stage, message) {
             None => self.usual(Some(stage), usual).await,
-            Some(Effect::Reply(reply)) => reply,
+            Some(Effect::Reply(reply)) => {
+                // The server behind must know what the client is told was done.
+                let done = match stage {
+                    Stage::Data => ReplyClass::Intermediate,
+                    _ => ReplyClass::Positive,
+                };
+                if reply.class() == done {
+                    self.usual(Some(stage), usual).await;
+                }
+                reply
+            }
             Some(Effect::Delay(wait)) => {
                 self.delay(stage, argument, wait).await?;
                 self.usual(Some(stage), usual).await
