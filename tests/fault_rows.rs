@@ -270,3 +270,34 @@ fn chance_replays_with_its_seed() {
     assert!((4..25).contains(&unreachable(1)), "{}", unreachable(1));
     assert_ne!(log(1), log(2));
 }
+
+#[tokio::test]
+async fn what_is_injected_comes_in_the_segment_of_the_220() {
+    use mxdrill::lab::Lab;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let rows = "receivers = [{ host = 'mx1.example.test', certificate = 'valid' }]\n\
+                faults = [{ host = 'mx1.example.test', stage = 'starttls', effect = 'inject 250 mine' }]\n";
+    let lab = Lab::start(scenario(rows), NetworkKind::Loopback).await;
+    let lab = lab.expect("a lab");
+    let connected = lab.connect([192, 0, 2, 1].into(), lab.smtp_port()).await;
+    let mut stream = connected.expect("a connection");
+    let mut said = String::new();
+    for command in ["EHLO c.test\r\n", "STARTTLS\r\n"] {
+        // The greeting, and then the reply to EHLO.
+        said = read(&mut stream).await;
+        stream.write_all(command.as_bytes()).await.expect("sent");
+    }
+    assert!(said.contains("STARTTLS"), "{said}");
+    assert_eq!(
+        read(&mut stream).await,
+        "220 2.0.0 go ahead\r\n250 mine\r\n"
+    );
+
+    /// What one read brings.
+    async fn read(stream: &mut mxdrill::stream::Stream) -> String {
+        let mut octets = Vec::with_capacity(1000);
+        stream.read_buf(&mut octets).await.expect("read");
+        String::from_utf8(octets).expect("text")
+    }
+}

@@ -89,6 +89,10 @@ impl Scenario {
         let largest = self.messages.iter().map(|message| message.to.len()).max();
         let largest = largest.unwrap_or(0);
         let messages = self.messages.len();
+        // Where a transaction may be too small for a message, it takes several.
+        let mut rows = self.world.receivers.iter();
+        let in_parts = rows.any(|row| row.limits.max_recipients.is_some());
+        let transactions = if in_parts { usize::MAX } else { messages };
         let mut notes = Vec::new();
         for row in &self.world.receivers {
             let of = match &row.host {
@@ -98,7 +102,12 @@ impl Scenario {
             let limits = &row.limits;
             let limits = [
                 ("max_sessions", &limits.max_sessions, messages, "messages"),
-                ("max_messages", &limits.max_messages, messages, "messages"),
+                (
+                    "max_messages",
+                    &limits.max_messages,
+                    transactions,
+                    "messages",
+                ),
                 (
                     "max_recipients",
                     &limits.max_recipients,

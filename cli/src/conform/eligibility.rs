@@ -153,7 +153,7 @@ impl Eligibility {
             scenario: Arc::new(sampled),
             shares,
             // What was written down in the instant of a crash is left to chance.
-            chance: has_equals(scenario) || !scenario.crashes.is_empty(),
+            chance: has_equals(scenario) || !scenario.crashes.is_empty() || by_chance(scenario),
             needs: Vec::new(),
             told: Told::default(),
             obstacle: about_the_reference(scenario),
@@ -383,6 +383,12 @@ fn has_equals(scenario: &Scenario) -> bool {
             _ => false,
         }
     })
+}
+
+/// Whether some fault strikes by chance: when it does depends on how often a sender comes.
+fn by_chance(scenario: &Scenario) -> bool {
+    let mut faults = scenario.world.faults.iter();
+    faults.any(|fault| fault.chance.is_some())
 }
 
 /// Whether a sample of the messages would be another drill: a fault that counts, or a total that allows
