@@ -318,7 +318,9 @@ pub(super) async fn admit(
     }
     let result = match effect {
         None => Connected::Accepted,
-        Some(Effect::Refuse | Effect::Unreachable) => Connected::Refused,
+        Some(Effect::Refuse) => Connected::Refused,
+        // The reset stands for what the network would say.
+        Some(Effect::Unreachable) => Connected::Unreachable,
         Some(Effect::Timeout) => Connected::Timeout,
         Some(_) => Connected::Reset,
     };

@@ -288,7 +288,14 @@ impl Tap {
             let waiting = self.waiting.remove(&flow).is_some();
             // A listener records what it accepts.
             if waiting && tcp.rst() {
-                self.record(flow, Connected::Refused);
+                let receiver = self.state.receivers.get(&from);
+                let fault = receiver.and_then(|receiver| self.state.foresee_connect(receiver));
+                // The refusal stands for what the network would say.
+                let result = match fault {
+                    Some((Effect::Unreachable, _)) => Connected::Unreachable,
+                    _ => Connected::Refused,
+                };
+                self.record(flow, result);
             }
         }
         true
