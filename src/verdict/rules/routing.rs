@@ -319,7 +319,8 @@ fn second_candidate(
             continue;
         }
         let transient = match only.result {
-            AttemptResult::Accepted => false,
+            // What a host does not offer it will not offer later: another may be tried (RFC 5321 section 2.2.3).
+            AttemptResult::Accepted | AttemptResult::Unsupported => false,
             AttemptResult::Code(code) => code < 500,
             _ => true,
         };
