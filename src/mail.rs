@@ -90,6 +90,23 @@ impl Message {
         mailboxes.any(Mailbox::needs_smtputf8)
     }
 
+    /// Whether it is to be delivered whatever policies say of TLS: it has the field `TLS-Required: No`, which REQUIRETLS
+    /// overrides (RFC 8689 sections 4.1 and 5).
+    pub(crate) fn waives_tls(&self) -> bool {
+        let is_waiver = |field: &String| {
+            field.split_once(':').is_some_and(|(name, value)| {
+                name.eq_ignore_ascii_case("tls-required") && value.trim().eq_ignore_ascii_case("no")
+            })
+        };
+        !self.require_tls && self.header.iter().any(is_waiver)
+    }
+
+    /// Whether a mailbox of its envelope is not in ASCII.
+    pub(crate) fn is_beyond_ascii(&self) -> bool {
+        let mut mailboxes = self.to.iter().chain(&self.from);
+        mailboxes.any(|mailbox| !mailbox.text.is_ascii())
+    }
+
     /// What it needs of a receiver that offers these extensions and has not got: an extension by its keyword.
     pub(crate) fn want(&self, offered: &[Extension]) -> Option<&'static str> {
         let lacks = |keyword: &str| !offered.iter().any(|one| one.is(keyword));
@@ -115,13 +132,9 @@ impl Message {
     /// Whether its content has octets over 127, so that it can only go where 8BITMIME is offered (RFC 6152
     /// section 3).
     pub(crate) fn needs_eight_bit(&self) -> bool {
-        let in_header = || {
-            self.to
-                .iter()
-                .chain(&self.from)
-                .any(|one| !one.text.is_ascii())
-        };
-        self.body.as_ref().is_some_and(|body| !body.is_ascii()) || in_header()
+        let body = self.body.as_ref().is_some_and(|body| !body.is_ascii());
+        // Such an address stands in the header, too.
+        body || self.needs_smtputf8()
     }
 }
 
@@ -143,6 +156,8 @@ pub struct Message {
     /// The text of its body, which may have octets over 127, dots at the start of lines and long lines; `None`: a
     /// line of the lab's own.
     pub body: Option<Arc<str>>,
+    /// Further fields of its header, such as `TLS-Required: No`.
+    pub header: Arc<[String]>,
     /// Whether it goes with REQUIRETLS (RFC 8689).
     pub require_tls: bool,
     /// What is asked of notifications about it (RFC 3461); `None`: nothing.

@@ -97,6 +97,7 @@ fn every_flaw_is_found_out_by_a_small_drill() {
         Flaw::LeavesDots,
         Flaw::MixesBdatAndData,
         Flaw::StartsTlsTwice,
+        Flaw::FetchesAgainAtOnce,
         Flaw::FoldsParameters,
         Flaw::IgnoresNever,
         Flaw::WarnsUnasked,

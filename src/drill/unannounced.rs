@@ -46,6 +46,7 @@ pub(super) fn messages(attempts: &[Attempt]) -> Vec<Message> {
                 size: None,
                 received: 0,
                 body: None,
+                header: std::sync::Arc::default(),
                 require_tls: false,
                 dsn: None,
                 leave: None,

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::Message;
+use super::{Mailbox, Message};
 use crate::{name::SENDER_DOMAIN, time::Moment};
 
 /// What follows the message's id in the Message-ID fields of the drill's messages, as in
@@ -33,8 +33,8 @@ pub(crate) fn message(message: &Message) -> Vec<u8> {
     }
     let daemon = || format!("mailer-daemon@{SENDER_DOMAIN}");
     let from = message.from.as_ref();
-    let from = from.map_or_else(daemon, |from| from.text.to_string());
-    let to: Vec<&str> = message.to.iter().map(|to| &*to.text).collect();
+    let from = from.map_or_else(daemon, |from| from.said().into_owned());
+    let to: Vec<Cow<'_, str>> = message.to.iter().map(Mailbox::said).collect();
     text.push_str(&format!(
         "Date: {}\r\nFrom: {}\r\nTo: {}\r\nSubject: drill message {}\r\nMessage-ID: <{}{ID_DOMAIN}\r\n",
         date(message.at),
@@ -43,6 +43,9 @@ pub(crate) fn message(message: &Message) -> Vec<u8> {
         message.id,
         message.id,
     ));
+    for field in message.header.iter() {
+        text.push_str(&format!("{field}\r\n"));
+    }
     let body = body(message);
     if !body.is_ascii() {
         text.push_str(
@@ -168,6 +171,7 @@ mod tests {
                 require_tls: false,
                 dsn: None,
                 body: None,
+                header: std::sync::Arc::default(),
                 leave: None,
             };
             assert_eq!(message(&asked).len(), size);

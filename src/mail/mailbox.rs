@@ -84,10 +84,16 @@ impl Mailbox {
 }
 
 /// A mailbox in text as it is told from others: local parts are case-sensitive (RFC 5321 section 2.4),
-/// domains are not.
+/// domains are not, and one beyond ASCII is the same as its form in ASCII (RFC 5890 section 2.3.2.1).
 pub(crate) fn key(text: &str) -> String {
     match text.rsplit_once('@') {
-        Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
+        Some((local, domain)) if domain.is_ascii() => {
+            format!("{local}@{}", domain.to_ascii_lowercase())
+        }
+        Some((local, domain)) => match domain.parse::<Domain>() {
+            Ok(domain) => format!("{local}@{domain}"),
+            Err(_) => text.to_owned(),
+        },
         None => text.to_owned(),
     }
 }

@@ -89,6 +89,7 @@ pub struct Messages {
     pub(super) size: Option<usize>,
     pub(super) received: usize,
     pub(super) body: Option<String>,
+    pub(super) header: Vec<String>,
     pub(super) require_tls: bool,
     pub(super) notify: Vec<(String, Notify)>,
     pub(super) ret: Option<Ret>,
@@ -109,6 +110,7 @@ impl Messages {
             size: None,
             received: 0,
             body: None,
+            header: Vec::new(),
             require_tls: false,
             notify: Vec::new(),
             ret: None,
@@ -150,6 +152,12 @@ impl Messages {
     /// Received fields that each already carries.
     pub fn received(mut self, fields: usize) -> Self {
         self.received = fields;
+        self
+    }
+
+    /// A further field of its header, such as `TLS-Required: No`.
+    pub fn header(mut self, field: impl Into<String>) -> Self {
+        self.header.push(field.into());
         self
     }
 
@@ -478,6 +486,7 @@ fn rows(messages: &[Message]) -> Vec<Messages> {
             size: message.size,
             received: message.received,
             body: message.body.as_ref().map(ToString::to_string),
+            header: message.header.to_vec(),
             require_tls: message.require_tls,
             notify: asked_of(message, |asked| asked.notify),
             ret: message.dsn.as_ref().and_then(|dsn| dsn.ret),

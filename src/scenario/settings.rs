@@ -31,6 +31,8 @@ words! {
         /// As the exchanger's TLSA records ask (RFC 7672); without them as the domain's policy does, if it
         /// has one.
         Dane = "dane",
+        /// As the exchanger's TLSA records ask; a host that DNSSEC and usable records do not secure is not used.
+        DaneOnly = "dane-only",
         /// As the domain's MTA-STS policy asks (RFC 8461), opportunistic without one.
         MtaSts = "mta-sts",
     }

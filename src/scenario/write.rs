@@ -163,6 +163,9 @@ fn messages(messages: &Messages) -> Keys {
     if messages.received > 0 {
         row.put("received", messages.received.to_string());
     }
+    if !messages.header.is_empty() {
+        row.put("header", array(messages.header.iter().map(string)));
+    }
     row.put_some("body", messages.body.as_ref().map(string));
     if messages.require_tls {
         row.put("requiretls", "true".to_owned());

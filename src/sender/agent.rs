@@ -93,7 +93,7 @@ impl DeliveryAgent {
             seed: context.seed(),
             lookups: Lookups::new(Arc::clone(&context.state), settings.cache).flawed(flaw),
             settings,
-            policies: PolicyCache::default(),
+            policies: PolicyCache::flawed(flaw),
             unreachable: Mutex::default(),
         }
     }
@@ -104,7 +104,7 @@ impl DeliveryAgent {
     /// to be told of others.
     pub(super) async fn pass(&self, entry: &mut QueueEntry) {
         let sts = match self.settings.tls {
-            TlsPolicy::MtaSts | TlsPolicy::Dane => {
+            TlsPolicy::MtaSts | TlsPolicy::Dane if !entry.message.waives_tls() => {
                 self.policies
                     .of(&self.state, &entry.hop, &self.lookups)
                     .await
@@ -275,8 +275,17 @@ impl DeliveryAgent {
         sts: Option<&Policy>,
     ) -> Result<AttemptReport, Unusable> {
         let require_tls = entry.requires_tls();
+        // What the author waives, no policy asks for (RFC 8689 section 5).
+        let policy = match self.settings.tls {
+            TlsPolicy::Dane | TlsPolicy::DaneOnly | TlsPolicy::MtaSts
+                if entry.message.waives_tls() =>
+            {
+                TlsPolicy::Opportunistic
+            }
+            policy => policy,
+        };
         let demanded = TlsRequirement::of(
-            self.settings.tls,
+            policy,
             require_tls,
             candidate,
             &entry.hop,

@@ -103,6 +103,12 @@ words! {
         SkipsEhloInTls = "skips-ehlo-in-tls",
         /// Sends STARTTLS again inside TLS.
         StartsTlsTwice = "starts-tls-twice",
+        /// Asks for SMTPUTF8 wherever it is offered.
+        AsksForUtf8 = "asks-for-utf8",
+        /// Calls itself by a name beyond ASCII.
+        SaysUtf8Name = "says-utf8-name",
+        /// Fetches a policy again right after that failed.
+        FetchesAgainAtOnce = "fetches-again-at-once",
         /// Asks for the domain's address before its MX records, and looks no further if there is none.
         AsksAddressFirst = "asks-address-first",
         /// Passes on in lower case what is asked of notifications about a recipient (RFC 3461 section 5.2.1).
@@ -225,6 +231,12 @@ impl Flaw {
             Self::SkipsHandshake => control("wire/starttls_inside_tls", "handshake-after-220"),
             Self::SkipsEhloInTls => control("wire/starttls_inside_tls", "ehlo-after-tls"),
             Self::StartsTlsTwice => control("wire/starttls_inside_tls", "tls-once"),
+            Self::AsksForUtf8 => control("basics/best_preference_takes_it", "smtputf8-needed"),
+            Self::SaysUtf8Name => control("basics/best_preference_takes_it", "ehlo-ascii"),
+            Self::FetchesAgainAtOnce => control(
+                "mta_sts/failed_fetch_is_not_repeated_at_once",
+                "policy-fetch-waits",
+            ),
             Self::KeepsAnswers => control("basics/changed_record_after_its_ttl", "within-route"),
             Self::AsksAddressFirst => control("basics/best_preference_takes_it", "route-is-tried"),
             Self::FoldsParameters => control("dsn/orcpt_keeps_its_case", "dsn-parameters-kept"),

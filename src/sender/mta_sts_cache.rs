@@ -24,6 +24,7 @@ use std::{
 use hickory_proto::rr::{RData, RecordType};
 
 use super::{
+    Flaw,
     resolver::{LookupResult, Lookups},
     tls::{self, TlsRequirement},
 };
@@ -40,6 +41,8 @@ use crate::{
 
 /// How long fetching a policy may take (section 3.3 recommends a minute).
 const WAIT: Duration = Duration::from_secs(60);
+/// How long after a failure it is not tried again.
+const RETRY: Duration = Duration::from_secs(300);
 /// Lines read of an answer's body. A policy has a handful; the bound is for a server that does not
 /// stop.
 const MAX_LINES: usize = 2000;
@@ -56,14 +59,26 @@ struct CachedPolicy {
 
 /// Finds policies and keeps them for their `max_age`.
 ///
-/// One for each reference sender, by next hop. A failed fetch is not remembered: the next pass
-/// tries again.
+/// One for each reference sender, by next hop. After a fetch that failed, the next one for the same record waits for
+/// five minutes.
 #[derive(Default)]
 pub(super) struct PolicyCache {
     kept: Mutex<BTreeMap<Domain, CachedPolicy>>,
+    /// The record for which a fetch failed, and until when it is not tried again (section 3.3).
+    failed: Mutex<BTreeMap<Domain, (String, Moment)>>,
+    /// Whether it is tried again all the same: a mistake.
+    is_hasty: bool,
 }
 
 impl PolicyCache {
+    /// One of a sender that may make a mistake.
+    pub(super) fn flawed(flaw: Option<Flaw>) -> Self {
+        Self {
+            is_hasty: flaw == Some(Flaw::FetchesAgainAtOnce),
+            ..Self::default()
+        }
+    }
+
     /// The policy that holds for a next hop now: a newer one is looked for first, and a kept one
     /// counts as long as nothing newer was found (section 5.1).
     pub(super) async fn of(
@@ -83,8 +98,16 @@ impl PolicyCache {
         if let Some(kept) = kept.as_ref().filter(|kept| kept.id == id) {
             return Some(kept.policy.clone());
         }
+        let waits = lock(&self.failed)
+            .get(hop)
+            .is_some_and(|(of, until)| *of == id && now < *until);
+        if waits && !self.is_hasty {
+            return kept.map(|kept| kept.policy);
+        }
         let fetched = state.clock.within(WAIT, fetch(state, hop, lookups)).await;
         let Some(policy) = fetched.and_then(|answer| answer.ok().flatten()) else {
+            let until = state.clock.now().after(RETRY);
+            lock(&self.failed).insert(hop.clone(), (id, until));
             return kept.map(|kept| kept.policy);
         };
         let until = state.clock.now().after(policy.max_age);

@@ -202,6 +202,7 @@ impl QueueEntry {
             size: None,
             received: 0,
             body: None,
+            header: std::sync::Arc::default(),
             require_tls: false,
             dsn: None,
             leave: None,

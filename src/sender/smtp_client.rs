@@ -361,6 +361,7 @@ impl SmtpClient<'_> {
     /// What it calls itself.
     fn own_name(&self) -> String {
         match self.settings.names.first() {
+            Some(_) if self.flaw == Some(Flaw::SaysUtf8Name) => "müller.sender.test".to_owned(),
             Some(name) if self.flaw != Some(Flaw::SaysLocalhost) => name.to_string(),
             _ => "localhost".to_owned(),
         }
@@ -523,7 +524,8 @@ impl SmtpClient<'_> {
         if message.needs_eight_bit() && self.offers("8BITMIME") {
             parameters.push_str(" BODY=8BITMIME");
         }
-        if message.needs_smtputf8() && self.offers("SMTPUTF8") {
+        let wanted = message.needs_smtputf8() || self.flaw == Some(Flaw::AsksForUtf8);
+        if wanted && self.offers("SMTPUTF8") {
             parameters.push_str(" SMTPUTF8");
         }
         if envelope.require_tls {

@@ -6,6 +6,7 @@
 //! * `none`, `opportunistic`, `required`, `verified` say it themselves.
 //! * `mta-sts`: a policy in mode `enforce` asks for a certificate of a known authority for the exchanger's name, and leaves out
 //!   exchangers that it does not list (RFC 8461 section 5). Without such a policy TLS is opportunistic.
+//! * `dane-only`: usable TLSA records, and nothing without them.
 //! * `dane`: usable TLSA records decide (RFC 7672 section 2.2); without them MTA-STS may ask for more.
 //!
 //! A message with REQUIRETLS needs an authenticated session whatever the setting (RFC 8689 section
@@ -46,6 +47,9 @@ pub(crate) enum Unusable {
     // RFC 7672 section 2.1.2: a lookup that fails may hide a record, so the host is not used.
     #[error("the lookup of what secures it failed")]
     TlsaFailed,
+    // RFC 7672 section 6: where DANE is demanded, mail is delayed rather than sent without it.
+    #[error("DNSSEC and usable TLSA records do not secure it")]
+    NotSecured,
     // RFC 8461 section 5.1: the host is skipped, and the message waits if no other is left.
     #[error("the domain's MTA-STS policy does not list it")]
     NotListed,
@@ -79,6 +83,10 @@ impl TlsRequirement {
             TlsPolicy::Required => Self::Encrypted,
             TlsPolicy::Verified => Self::Authenticated(Authentication::Authority(names())),
             TlsPolicy::MtaSts => by_sts()?,
+            TlsPolicy::DaneOnly => match dane(candidate, hop, lookups).await? {
+                requirement @ Self::Authenticated(_) => requirement,
+                _ => return Err(Unusable::NotSecured),
+            },
             // DANE first: MTA-STS must not make up for it (RFC 8461 section 2).
             TlsPolicy::Dane => match dane(candidate, hop, lookups).await? {
                 // No usable record: MTA-STS may ask for more than that there be TLS.
@@ -137,14 +145,18 @@ async fn dane(
             .mx_is_signed(hop)
             .await
             .ok_or(Unusable::TlsaFailed)?;
-    let signed = signed_host(candidate, lookups).await?;
-    let Some(expanded) = signed.filter(|_| mx_is_signed) else {
+    if !mx_is_signed {
         return Ok(TlsRequirement::Opportunistic);
-    };
-    let mut bases = vec![expanded];
-    if !bases.contains(&candidate.exchanger) {
-        bases.push(candidate.exchanger.clone());
     }
+    let own = &candidate.exchanger;
+    let bases = match host_of(candidate, lookups).await? {
+        ExchangerHost::Signed(expanded) if expanded == *own => vec![expanded],
+        ExchangerHost::Signed(expanded) => vec![expanded, own.clone()],
+        ExchangerHost::UnsignedAlias if alias_is_signed(own, lookups).await? => vec![own.clone()],
+        ExchangerHost::UnsignedAlias | ExchangerHost::Unsigned => {
+            return Ok(TlsRequirement::Opportunistic);
+        }
+    };
     // The name at the end of the aliases first, then the original one (section 2.2.2).
     for base in bases {
         match lookups
@@ -162,21 +174,43 @@ async fn dane(
     Ok(TlsRequirement::Opportunistic)
 }
 
-/// The name that owns a host's addresses after aliases, if the answer with the candidate's family
-/// is signed; `None` if it is not.
-async fn signed_host(candidate: &Candidate, lookups: &Lookups) -> Result<Option<Domain>, Unusable> {
+/// What the answer with a host's addresses says of the way to them.
+enum ExchangerHost {
+    /// It is signed all the way to this name.
+    Signed(Domain),
+    /// It is not, and goes by an alias, which may be signed itself.
+    UnsignedAlias,
+    Unsigned,
+}
+
+/// What the answer with the addresses of the candidate's family says of its host.
+async fn host_of(candidate: &Candidate, lookups: &Lookups) -> Result<ExchangerHost, Unusable> {
     let record_type = if candidate.address.is_ipv4() {
         RecordType::A
     } else {
         RecordType::AAAA
     };
     match lookups.lookup(&candidate.exchanger, record_type).await {
-        LookupResult::Records {
-            records,
-            secure: true,
-        } => Ok(records.first().map(|record| Domain::from(&record.name))),
+        LookupResult::Records { records, secure } => {
+            let owner = records.first().map(|record| Domain::from(&record.name));
+            Ok(match owner {
+                Some(owner) if secure => ExchangerHost::Signed(owner),
+                Some(owner) if owner != candidate.exchanger => ExchangerHost::UnsignedAlias,
+                _ => ExchangerHost::Unsigned,
+            })
+        }
         LookupResult::Failed => Err(Unusable::TlsaFailed),
-        LookupResult::Records { .. } | LookupResult::NoData | LookupResult::NoDomain => Ok(None),
+        LookupResult::NoData | LookupResult::NoDomain => Ok(ExchangerHost::Unsigned),
+    }
+}
+
+/// Whether an alias itself is signed, wherever it leads: TLSA records at its own name count then (RFC 7672 section
+/// 2.2.2).
+async fn alias_is_signed(name: &Domain, lookups: &Lookups) -> Result<bool, Unusable> {
+    match lookups.lookup(name, RecordType::CNAME).await {
+        LookupResult::Records { secure, .. } => Ok(secure),
+        LookupResult::Failed => Err(Unusable::TlsaFailed),
+        LookupResult::NoData | LookupResult::NoDomain => Ok(false),
     }
 }
 
@@ -192,7 +226,8 @@ fn demand_of(
         RData::TLSA(tlsa) => Some(tlsa.clone()),
         _ => None,
     });
-    let usable: Vec<TLSA> = tlsa.filter(is_usable).collect();
+    let mut usable: Vec<TLSA> = tlsa.filter(is_usable).collect();
+    keep_strongest(&mut usable);
     if usable.is_empty() {
         // There are records, and none is usable: TLS all the same, unauthenticated (section 2.2).
         return TlsRequirement::Encrypted;
@@ -207,12 +242,31 @@ fn demand_of(
 }
 
 /// Whether a record can be used: DANE-TA(2) or DANE-EE(3), a selector and a matching type that are
-/// known. Usages 0 and 1 name public authorities, which mean nothing between mail hosts (section
-/// 3.1.3).
+/// known, and a digest of its length (RFC 7671 section 9). Usages 0 and 1 name public authorities, which mean nothing
+/// between mail hosts (section 3.1.3).
 fn is_usable(tlsa: &TLSA) -> bool {
-    matches!(u8::from(tlsa.cert_usage), 2 | 3)
-        && u8::from(tlsa.selector) <= 1
-        && u8::from(tlsa.matching) <= 2
+    let length = match u8::from(tlsa.matching) {
+        0 => !tlsa.cert_data.is_empty(),
+        1 => tlsa.cert_data.len() == 32,
+        2 => tlsa.cert_data.len() == 64,
+        _ => false,
+    };
+    matches!(u8::from(tlsa.cert_usage), 2 | 3) && u8::from(tlsa.selector) <= 1 && length
+}
+
+/// Of the digests for a usage and a selector the strongest alone count (RFC 7671 section 9, RFC 7672 section 5); what
+/// is no digest counts beside them.
+fn keep_strongest(usable: &mut Vec<TLSA>) {
+    let kind = |tlsa: &TLSA| (u8::from(tlsa.cert_usage), u8::from(tlsa.selector));
+    let digests: Vec<_> = usable
+        .iter()
+        .map(|tlsa| (kind(tlsa), u8::from(tlsa.matching)))
+        .collect();
+    usable.retain(|tlsa| {
+        let matching = u8::from(tlsa.matching);
+        let of_kind = digests.iter().filter(|(other, _)| *other == kind(tlsa));
+        matching == 0 || of_kind.map(|(_, other)| *other).max() == Some(matching)
+    });
 }
 
 /// Negotiates TLS with an exchanger, whose name goes into the SNI extension; the certificate must
@@ -230,5 +284,11 @@ pub(crate) async fn handshake(
         TlsRequirement::Authenticated(proof) => Some(proof.clone()),
         _ => None,
     };
-    tls::connect(state.authority.as_ref(), proof, exchanger, stream).await
+    // Where TLSA records count, the name is that at which they were found (RFC 7672 section 8.1).
+    let name = match &proof {
+        Some(Authentication::Dane(_, names)) => names.first().cloned(),
+        _ => None,
+    };
+    let name = name.unwrap_or_else(|| exchanger.clone());
+    tls::connect(state.authority.as_ref(), proof, &name, stream).await
 }

@@ -98,6 +98,10 @@ impl DnsView<'_> {
     /// Whether DANE lets a sender leave a host out: a lookup that secures it may have failed (RFC
     /// 7672 section 2.1.2).
     fn is_left_out_by_dane(&self, hop: &Domain, host: &Domain, span: &HumanDuration) -> bool {
+        // Where DANE is demanded, what it does not secure is left out; that nothing goes there is a rule's affair.
+        if self.scenario().sender.tls == TlsPolicy::DaneOnly {
+            return true;
+        }
         let tlsa = host.prefixed("_25._tcp");
         let [a, aaaa] = FAMILIES.map(|family| (host, family));
         let mut needed = [(&tlsa, RecordType::TLSA), (hop, RecordType::MX), a, aaaa].into_iter();
@@ -112,8 +116,10 @@ impl DnsView<'_> {
         let excludes =
             |row: &PolicyRow| row.domain == *hop && row.policy.as_ref().is_some_and(forbids);
         let scenario = self.scenario();
-        matches!(scenario.sender.tls, TlsPolicy::Dane | TlsPolicy::MtaSts)
-            && scenario.world.policies.iter().any(excludes)
+        matches!(
+            scenario.sender.tls,
+            TlsPolicy::Dane | TlsPolicy::DaneOnly | TlsPolicy::MtaSts
+        ) && scenario.world.policies.iter().any(excludes)
     }
 
     /// Whether a lookup was answered with a failure in a span.

@@ -82,6 +82,8 @@ rules! {
     GROUP_ENDS = "group-ends", "RFC 2920 section 3.1", Must, "EHLO, DATA, VRFY, EXPN, QUIT, NOOP and STARTTLS end a group of commands: their replies are waited for", 127;
     RCPT_PARAMETERS = "rcpt-parameters", "RFC 5321 section 4.1.1.3", Must, "RCPT carries only parameters of extensions that the server offered", 97;
     SMTPUTF8_OFFERED = "smtputf8-offered", "RFC 6531 section 3.2", Must, "an address beyond ASCII goes to no server that does not offer SMTPUTF8", 137;
+    SMTPUTF8_NEEDED = "smtputf8-needed", "RFC 6531 section 3.4", Should, "SMTPUTF8 is asked for only where an address or a header field needs it", 141;
+    EHLO_ASCII = "ehlo-ascii", "RFC 6531 section 3.7.1", Must, "the name after EHLO is in ASCII", 142;
     EIGHT_BIT_OFFERED = "eight-bit-offered", "RFC 5321 section 2.4", Must, "octets over 127 go to no server that does not offer 8BITMIME", 94;
     CRLF_ONLY = "crlf-only", "RFC 5321 section 2.3.8", Must, "CR and LF are sent as CRLF alone", 92;
     ONE_TRANSACTION = "one-transaction", "RFC 5321 section 4.1.4", Must, "MAIL is not sent while a transaction is open", 96;
@@ -94,6 +96,7 @@ rules! {
     HANDSHAKE_AFTER_220 = "handshake-after-220", "RFC 3207 section 4", Must, "after the 220 to STARTTLS nothing but the handshake is sent", 150;
     EHLO_AFTER_TLS = "ehlo-after-tls", "RFC 3207 section 4.2", Should, "inside TLS a session begins again with EHLO";
     TLS_ONCE = "tls-once", "RFC 3207 section 4", Must, "STARTTLS is not sent inside TLS", 149;
+    POLICY_FETCH_WAITS = "policy-fetch-waits", "RFC 8461 section 3.3", Should, "after a policy could not be fetched five minutes pass until the next try, for one record", 177;
     TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
     DSN_PARAMETERS_KEPT = "dsn-parameters-kept", "RFC 3461 section 5.2.1", Must, "what is asked of notifications is passed on unchanged to a server that offers DSN, and nothing is added";
     NOTIFY_KEPT = "notify-kept", "RFC 3461 section 5.2", Must, "nobody is notified of what NOTIFY does not list, and with NEVER of nothing";

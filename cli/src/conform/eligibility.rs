@@ -292,7 +292,8 @@ fn needs(scenario: &Scenario, run: &Run, told: &Told) -> Vec<Feature> {
             Feature::MtaSts,
         ),
         (
-            !scenario.world.dnssec.is_empty() || settings.tls == TlsPolicy::Dane,
+            !scenario.world.dnssec.is_empty()
+                || matches!(settings.tls, TlsPolicy::Dane | TlsPolicy::DaneOnly),
             Feature::Dane,
         ),
         (

@@ -89,6 +89,7 @@ impl<'a> Scripts<'a> {
             TlsPolicy::Required => "encrypt",
             TlsPolicy::Verified => "verify",
             TlsPolicy::Dane => "dane",
+            TlsPolicy::DaneOnly => "dane-only",
         };
         let user = adapter
             .users

@@ -45,7 +45,7 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     let mut ids: BTreeSet<MessageId> = BTreeSet::new();
     for value in table.array("messages") {
-        const KEYS: [&str; 13] = [
+        const KEYS: [&str; 14] = [
             "id",
             "to",
             "at",
@@ -54,6 +54,7 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
             "size",
             "received",
             "body",
+            "header",
             "requiretls",
             "notify",
             "ret",
@@ -162,6 +163,7 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
             .and_then(|n| n.try_into().ok())
             .unwrap_or(0),
         body: row.text("body").map(|body| body.value.into()),
+        header: row.parsed_array("header", header_field).into(),
         require_tls: row.flag("requiretls").unwrap_or(false),
         dsn: (!dsn.is_empty()).then(|| Arc::new(dsn)),
         leave: None,
@@ -277,6 +279,20 @@ fn message_id(text: &str) -> Result<String, String> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// A field of a header, on one line (RFC 5322 section 2.2).
+fn header_field(text: &str) -> Result<String, String> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.bytes().all(|octet| octet.is_ascii_graphic());
+    let is_field = text.split_once(':').is_some_and(|(name, _)| is_name(name));
+    if is_field && text.is_ascii() && text.len() <= 998 && !text.contains(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "found {text:?}, expected a header field in ASCII, such as \"TLS-Required: No\""
+        ))
+    }
 }
 
 /// A reverse-path; empty text and `<>` are the null one.

@@ -31,11 +31,43 @@ pub(in crate::verdict) fn check(
 
 /// A message that went in plain text, or to a host that the policy does not list, against a demand.
 fn unprotected(drill: &DrillFacts<'_>, message: &Message, attempt: &Attempt) -> Option<Finding> {
+    // Of several domains, that of whom the message was taken for counts.
+    let of_taken = |hop: &&Domain| {
+        let mut taken = attempt.taken.iter();
+        taken.any(|to| {
+            message
+                .to
+                .iter()
+                .any(|one| one.domain == **hop && one.is(to))
+        })
+    };
     let hops = Scenario::next_hops(message);
-    let hop = attempt.hop.as_ref().or(hops.first())?;
+    let hops: Vec<&Domain> = match &attempt.hop {
+        Some(hop) => vec![hop],
+        None => hops.iter().filter(of_taken).collect(),
+    };
+    hops.into_iter()
+        .find_map(|hop| unprotected_for(drill, message, attempt, hop))
+}
+
+/// The same for one domain of its recipients.
+fn unprotected_for(
+    drill: &DrillFacts<'_>,
+    message: &Message,
+    attempt: &Attempt,
+    hop: &Domain,
+) -> Option<Finding> {
+    if message.waives_tls()
+        && !matches!(
+            drill.scenario.sender.tls,
+            TlsPolicy::Required | TlsPolicy::Verified
+        )
+    {
+        return None;
+    }
     let host = attempt.exchanger.as_ref().or(attempt.hosts.first())?;
     let tls = drill.scenario.sender.tls;
-    let by_dane = tls == TlsPolicy::Dane
+    let by_dane = matches!(tls, TlsPolicy::Dane | TlsPolicy::DaneOnly)
         && is_signed(drill, hop)
         && is_signed(drill, host)
         && drill.dns.has_tlsa(host, attempt.at);
@@ -44,7 +76,10 @@ fn unprotected(drill: &DrillFacts<'_>, message: &Message, attempt: &Attempt) -> 
         _ => None,
     };
     let by_sts = !by_dane && policy.is_some();
-    let demanded_by = if matches!(tls, TlsPolicy::Required | TlsPolicy::Verified) {
+    let demanded_by = if matches!(
+        tls,
+        TlsPolicy::Required | TlsPolicy::Verified | TlsPolicy::DaneOnly
+    ) {
         "the sender's settings"
     } else if message.require_tls && message.from.is_some() {
         "REQUIRETLS"

@@ -14,13 +14,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use super::{
-    BDAT_OR_DATA, CONTENT_AFTER_354, CRLF_ONLY, EHLO_AFTER_TLS, EHLO_FIRST, EHLO_NAME,
+    BDAT_OR_DATA, CONTENT_AFTER_354, CRLF_ONLY, EHLO_AFTER_TLS, EHLO_ASCII, EHLO_FIRST, EHLO_NAME,
     EIGHT_BIT_OFFERED, GREETING_FIRST, GROUP_ENDS, HANDSHAKE_AFTER_220, LOCAL_PART_KEPT,
-    NO_SOURCE_ROUTE, ONE_TRANSACTION, QUITS, RCPT_PARAMETERS, REPLY_FIRST, Rule, SMTPUTF8_OFFERED,
-    TLS_ONCE, broken,
+    NO_SOURCE_ROUTE, ONE_TRANSACTION, POLICY_FETCH_WAITS, QUITS, RCPT_PARAMETERS, REPLY_FIRST,
+    Rule, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED, TLS_ONCE, broken,
 };
 use crate::{
     event::{
@@ -29,12 +30,17 @@ use crate::{
     },
     extension::{self, Extension},
     fault::Stage,
-    mail::Mailbox,
+    mail::{Mailbox, Message},
     name::Domain,
-    scenario::Scenario,
+    scenario::{Scenario, policy_host},
+    time::{HumanDuration, Moment},
     verdict::{Finding, SenderKind, Subject},
 };
 
+/// How long to wait after a fetch of a policy failed (RFC 8461 section 3.3).
+const FETCH_WAITS: Duration = Duration::from_secs(300);
+/// How near to each other two fetches are one.
+const SAME_FETCH: Duration = Duration::from_secs(10);
 /// Sessions that a finding tells of one by one; of more it has the number.
 const MOST_SESSIONS: usize = 3;
 
@@ -53,10 +59,24 @@ pub(in crate::verdict) struct Wire<'a> {
     ehlo_failed: BTreeSet<IpAddr>,
     /// The drill's recipients in the order of their lower case, once one was asked for.
     recipients: Option<Vec<&'a Mailbox>>,
+    /// Whether any message has an address beyond ASCII: only such a message, or a notification about one, may need
+    /// SMTPUTF8. What else the drill sends is in ASCII but for bodies.
+    may_need_utf8: bool,
+    /// By host of a policy, when it was fetched in vain last, and after which record.
+    fetches: BTreeMap<Domain, Fetch>,
     /// Whether the server that is judged was found to have nothing more to do: it may be stopped at any time.
     is_over: bool,
     /// By the place of the rule, what was seen in which sessions.
     found: BTreeMap<&'static str, (Rule, Seen)>,
+}
+
+/// What is known of the policy of a domain.
+#[derive(Default)]
+struct Fetch {
+    /// The record that was read last.
+    record: Vec<String>,
+    /// When a fetch failed for that record last.
+    failed: Option<Moment>,
 }
 
 /// What was seen against a rule.
@@ -113,6 +133,8 @@ impl<'a> Wire<'a> {
             sessions: BTreeMap::new(),
             ehlo_failed: BTreeSet::new(),
             recipients: None,
+            may_need_utf8: scenario.messages.iter().any(Message::is_beyond_ascii),
+            fetches: BTreeMap::new(),
             is_over: false,
             found: BTreeMap::new(),
         }
@@ -210,8 +232,41 @@ impl<'a> Wire<'a> {
                     dialogue.no_quit_due = true;
                 }
             }
+            EventKind::Query { name, records, .. } if name.as_str().starts_with("_mta-sts.") => {
+                let host = policy_host_of(name);
+                let fetch = self.fetches.entry(host).or_default();
+                let record: Vec<String> = records.iter().map(|one| one.data.to_string()).collect();
+                if !record.is_empty() && fetch.record != record {
+                    (fetch.record, fetch.failed) = (record, None);
+                }
+            }
+            EventKind::Fetched { host, answer } => self.fetched(host, answer.is_ok(), event.at),
             EventKind::QueueEmpty => self.is_over = true,
             _ => {}
+        }
+    }
+
+    /// A fetch of a policy. One that follows another for the same record within seconds is part of it: another address, or
+    /// a connection that was not taken.
+    fn fetched(&mut self, host: &Domain, is_ok: bool, at: Moment) {
+        let fetch = self.fetches.entry(host.clone()).or_default();
+        let before = match is_ok {
+            true => fetch.failed.take(),
+            false => fetch.failed.replace(at),
+        };
+        let Some(before) = before else { return };
+        let waited = at.since(before);
+        if (SAME_FETCH..FETCH_WAITS).contains(&waited) {
+            let line = format!(
+                "{host} asked again {} after a failure",
+                HumanDuration(waited)
+            );
+            let seen = self.found.entry(POLICY_FETCH_WAITS.name);
+            let (_, seen) = seen.or_insert_with(|| (POLICY_FETCH_WAITS, Seen::default()));
+            "five minutes between them".clone_into(&mut seen.expected);
+            if seen.lines.len() < MOST_SESSIONS {
+                seen.lines.push(line);
+            }
         }
     }
 
@@ -384,6 +439,10 @@ impl<'a> Wire<'a> {
         }
         // A program in a test of its own has the name of the machine that it is tested on.
         let own_name = is_told || !matches!(self.sender_kind, SenderKind::InProcess { .. });
+        if let Some(name) = argument.filter(|name| !name.is_ascii()) {
+            self.note(EHLO_ASCII, session, "a name in ASCII", name.to_owned());
+            return;
+        }
         let name = argument.filter(|name| own_name && !is_host_name(name));
         if let Some(name) = name {
             let expected = "a name that is fully qualified, or an address literal";
@@ -419,6 +478,12 @@ impl<'a> Wire<'a> {
         let is_rcpt = command == "RCPT";
         let lacking = more.parameters.iter().find(is_lacking).cloned();
         let lacking = lacking.filter(|_| is_rcpt);
+        let asks_utf8 = more.parameters.iter().any(|one| one == "SMTPUTF8");
+        if asks_utf8 && !self.may_need_utf8 {
+            let what = format!("{command} with SMTPUTF8");
+            self.note(SMTPUTF8_NEEDED, session, "MAIL without SMTPUTF8", what);
+            return;
+        }
         let needs_utf8 =
             argument.is_some_and(|text| !text.is_ascii()) && dialogue.lacks("SMTPUTF8");
         if let Some(parameter) = lacking {
@@ -517,12 +582,20 @@ impl<'a> Wire<'a> {
         found.sort_by_key(|(rule, _)| place(rule));
         let finding = |(rule, seen): &&(Rule, Seen)| {
             let mut observed = seen.lines.clone();
-            let more = seen.sessions.len() - observed.len();
+            let more = seen.sessions.len().saturating_sub(observed.len());
             observed.extend((more > 0).then(|| format!("and in {more} more sessions")));
             broken(*rule, Subject::Drill, seen.expected.clone(), observed)
         };
         found.iter().map(finding).collect()
     }
+}
+
+/// The host of a policy (RFC 8461 section 3.3), from the name of its record.
+fn policy_host_of(record: &Domain) -> Domain {
+    let domain = record.as_str().trim_start_matches("_mta-sts.");
+    domain
+        .parse()
+        .map_or_else(|_| record.clone(), |domain: Domain| policy_host(&domain))
 }
 
 /// The command of a stage.

@@ -264,7 +264,24 @@ fn only_what_was_offered_is_used() {
         "MUST smtputf8-offered: SMTPUTF8 offered, or an address in ASCII; not session 1 with mx1.example.test: \
          MAIL with ä@sender.test",
         ("mail a@sender.test 450", "mail ä@sender.test 450"),
-        &["helo mail.sender.test 250 [SMTPUTF8]\nmail ä@sender.test 450 SMTPUTF8"],
+        &["helo mail.sender.test 250 [SMTPUTF8]\nmail ä@sender.test 450"],
+    );
+}
+
+#[test]
+fn what_is_beyond_ascii_is_said_where_it_has_to_be() {
+    breaks(
+        "SHOULD smtputf8-needed: MAIL without SMTPUTF8; not session 1 with mx1.example.test: MAIL with SMTPUTF8",
+        ("mail a@sender.test 450", "mail a@sender.test 450 SMTPUTF8"),
+        &[],
+    );
+    breaks(
+        "MUST ehlo-ascii: a name in ASCII; not session 1 with mx1.example.test: müller.sender.test",
+        (
+            "helo mail.sender.test 250 [PIPELINING, STARTTLS]",
+            "helo müller.sender.test 250 [PIPELINING, STARTTLS]",
+        ),
+        &["helo xn--mller-kva.sender.test 250 [PIPELINING, STARTTLS]"],
     );
 }
 
@@ -363,4 +380,78 @@ fn tls_begins_once_and_anew() {
         (again, "mail a@sender.test 503\nend quit"),
         &[],
     );
+}
+
+/// The web server of a policy is asked in vain, and again after a while; between them the record changes or does not.
+#[test]
+fn a_policy_that_could_not_be_fetched_is_not_asked_for_at_once() {
+    let scenario = Scenario::parse("wire.toml", ZONE).expect("a scenario");
+    let asks = |at: u64, id: &str| {
+        let record = format!(r#"_mta-sts.example.test. 300 IN TXT \"v=STSv1; id={id};\""#);
+        format!(
+            r#"{{"at":{at}.0,"event":"query","name":"_mta-sts.example.test","type":"TXT","over":"udp","answer":"noerror","records":["{record}"]}}"#
+        )
+    };
+    let fetches = |at: u64, answer: &str| {
+        format!(
+            r#"{{"at":{at}.0,"event":"fetched","host":"mta-sts.example.test","answer":"{answer}"}}"#
+        )
+    };
+    let found = |lines: &[String]| {
+        let events: Vec<Event> = lines
+            .iter()
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect();
+        let verdict = judge(&scenario, &events, SenderKind::MailServer);
+        let findings = verdict.findings.iter().filter(|one| one.rule.is_some());
+        let told = findings.map(|one| {
+            let rule = one.rule.unwrap_or_default();
+            format!(
+                "{} {rule}: {}; not {}",
+                one.level,
+                one.expected[0],
+                one.observed.join(", ")
+            )
+        });
+        told.collect::<Vec<String>>()
+    };
+    assert_eq!(
+        found(&[
+            asks(0, "1"),
+            fetches(0, "404"),
+            asks(60, "1"),
+            fetches(60, "200")
+        ]),
+        [
+            "SHOULD policy-fetch-waits: five minutes between them; not mta-sts.example.test asked again 1m after a failure"
+        ]
+    );
+    for innocent in [
+        [
+            asks(0, "1"),
+            fetches(0, "404"),
+            asks(300, "1"),
+            fetches(300, "200"),
+        ],
+        [
+            asks(0, "1"),
+            fetches(0, "404"),
+            asks(60, "2"),
+            fetches(60, "200"),
+        ],
+        [
+            asks(0, "1"),
+            fetches(0, "200"),
+            asks(60, "1"),
+            fetches(60, "404"),
+        ],
+        [
+            asks(0, "1"),
+            fetches(0, "no handshake"),
+            asks(1, "1"),
+            fetches(1, "200"),
+        ],
+    ] {
+        assert_eq!(found(&innocent), [""; 0]);
+    }
 }
