@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::conform::matrix::{Grade, Matrix, Statement, statements};
+use crate::conform::matrix::{Grade, Matrix, Statement, session_rules, statements};
 
 const PAGE: &str = include_str!("page.html");
 /// What in the page the data takes the place of.
@@ -19,9 +19,23 @@ const MOST_SYSLOG: usize = 6 * 1024;
 #[derive(Serialize)]
 struct HtmlPage<'a> {
     grades: Vec<Meaning>,
-    statements: Vec<Statement>,
+    statements: Vec<Told>,
     #[serde(flatten)]
     matrix: &'a Matrix,
+}
+
+/// A statement, and the rule that holds every session to it, if there is one.
+#[derive(Serialize)]
+struct Told {
+    #[serde(flatten)]
+    statement: Statement,
+    rule: Option<&'static str>,
+}
+
+fn rule_of(statement: &Statement) -> Option<&'static str> {
+    let mut rules = session_rules();
+    let found = rules.find(|rule| rule.statement == Some(statement.number));
+    found.map(|rule| rule.name)
 }
 
 #[derive(Serialize)]
@@ -40,11 +54,16 @@ pub(crate) fn html(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     });
     let is_covered = |statement: &Statement| {
         let mut rows = matrix.rows.iter();
-        rows.any(|row| row.covers.contains(&statement.number))
+        rule_of(statement).is_some() || rows.any(|row| row.covers.contains(&statement.number))
     };
+    let told = statements().into_iter().filter(is_covered);
+    let told = told.map(|statement| Told {
+        rule: rule_of(&statement),
+        statement,
+    });
     let shown = HtmlPage {
         grades: grades.collect(),
-        statements: statements().into_iter().filter(is_covered).collect(),
+        statements: told.collect(),
         matrix: &without_ballast(matrix),
     };
     let mut data = serde_json::to_value(&shown).map_err(io::Error::other)?;
