@@ -540,6 +540,7 @@ impl<'a> Wire<'a> {
         let after_refusal = std::mem::take(&mut dialogue.data_refused);
         let lacks_pipelining = dialogue.lacks("PIPELINING");
         let tls = dialogue.tls;
+        let is_lmtp = verb == "LHLO" && !dialogue.said_ehlo;
         if verb == "RSET" && code < 300 {
             dialogue.close_transaction();
         }
@@ -552,6 +553,10 @@ impl<'a> Wire<'a> {
         }
         if ahead {
             self.early(session, false, verb, lacks_pipelining, verb != "RSET");
+        }
+        if is_lmtp {
+            let what = "LHLO, as LMTP has it, and EHLO was not tried".to_owned();
+            self.note(EHLO_FIRST, session, "EHLO", what);
         }
         if verb == "STARTTLS" && tls {
             let what = "STARTTLS inside TLS".to_owned();
