@@ -1,17 +1,20 @@
-//! Programs that people check mail with, against a lab on loopback: dig, nslookup, swaks, smtp-source,
-//! OpenSSL. A program that is not installed is ignored by name.
+//! Programs that people check or send mail with, against a lab on loopback: dig, nslookup, swaks, smtp-source,
+//! OpenSSL, msmtp, curl, smtplib of Python, nodemailer. A program that is not installed is ignored by name.
 
 use std::{
+    fs::{self, File},
     path::PathBuf,
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::Arc,
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use mxdrill::{
+    event::{EventKind, SessionEnd},
     fault::Stage,
     lab::{Lab, NetworkKind},
     scenario::Scenario,
+    verdict::SenderKind,
 };
 use tempfile::TempDir;
 
@@ -49,8 +52,12 @@ struct LabState {
 
 impl LabState {
     fn new() -> Self {
+        Self::of(SCENARIO)
+    }
+
+    fn of(scenario: &str) -> Self {
         let scenario = Arc::new(
-            Scenario::parse("clients", SCENARIO).unwrap_or_else(|mistakes| panic!("{mistakes}")),
+            Scenario::parse("clients", scenario).unwrap_or_else(|mistakes| panic!("{mistakes}")),
         );
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -61,11 +68,10 @@ impl LabState {
             .block_on(Lab::start(scenario, NetworkKind::Loopback))
             .expect("a lab");
         let folder = TempDir::new().expect("a folder");
-        std::fs::write(
-            folder.path().join("ca.pem"),
-            lab.authority_pem().expect("an authority"),
-        )
-        .expect("written");
+        // Who offers no TLS has no authority.
+        if let Some(authority) = lab.authority_pem() {
+            fs::write(folder.path().join("ca.pem"), authority).expect("written");
+        }
         Self {
             lab: Arc::new(lab),
             runtime,
@@ -83,14 +89,23 @@ impl LabState {
     }
 
     fn run(&self, program: &str, arguments: &[String]) -> Output {
+        self.run_with(program, arguments, Stdio::null())
+    }
+
+    fn run_with(&self, program: &str, arguments: &[String], input: Stdio) -> Output {
         // Bounded in time whatever the program does.
         Command::new("timeout")
             .arg("20")
             .arg(program)
             .args(arguments)
-            .stdin(std::process::Stdio::null())
+            .stdin(input)
             .output()
             .expect("it runs")
+    }
+
+    /// A file in the folder of the lab.
+    fn file(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
     }
 
     fn dig(&self, question: &[&str]) -> String {
@@ -282,6 +297,273 @@ fn smtp_source_sends_in_parallel() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The one message of the lab of [`OFFERS`], its lines ended with CRLF.
+const MAIL: &str = "Date: Thu, 01 Jan 2026 00:00:00 +0000\r\nFrom: sender@sender.test\r\n\
+    To: alice@example.test\r\nSubject: drill message m1\r\nMessage-ID: <m1@mxdrill.test>\r\n\r\n\
+    .hidden\r\n..two\r\n.\r\nthe end\r\n";
+
+/// A receiver that offers all that there is, and one that offers nothing.
+const OFFERS: [(&str, &str); 2] = [
+    (
+        "everything",
+        r#"certificate = "valid", extensions = ["PIPELINING", "SIZE 52428800", "8BITMIME", "SMTPUTF8", "CHUNKING",
+  "BINARYMIME", "DSN", "LIMITS RCPTMAX=100", "MT-PRIORITY", "DELIVERBY", "ENHANCEDSTATUSCODES"]"#,
+    ),
+    ("nothing", "extensions = []"),
+];
+
+/// A client that sends one message to one server, and what it is known to do wrong.
+struct Client {
+    name: &'static str,
+    program: &'static str,
+    /// Where the program alone does not do: what else must succeed.
+    needs: &'static [&'static str],
+    /// Its words; `{ip}`, `{port}` and `{folder}` are filled in.
+    words: &'static [&'static str],
+    /// Its words for TLS, and for none.
+    tls: [&'static [&'static str]; 2],
+    last: &'static [&'static str],
+    /// The rules that it breaks.
+    breaks: &'static [&'static str],
+}
+
+const SMTPLIB: &str = r#"
+import smtplib, ssl, sys
+ip, port, mail, authority = sys.argv[1:5]
+client = smtplib.SMTP(ip, int(port), local_hostname="client.test", timeout=10)
+client.ehlo()
+if authority != "none":
+    context = ssl.create_default_context(cafile=authority)
+    context.check_hostname = False # it has the address alone
+    client.starttls(context=context)
+client.sendmail("sender@sender.test", ["alice@example.test"], open(mail, "rb").read())
+client.quit()
+"#;
+
+const NODEMAILER: &str = r#"
+const [host, port, mail, authority] = process.argv.slice(1);
+const fs = require("fs"), wants = authority !== "none";
+const tls = wants ? { servername: "mx1.example.test", ca: fs.readFileSync(authority) } : {};
+const options = { host, port, name: "client.test", secure: false, requireTLS: wants, ignoreTLS: !wants, tls };
+const envelope = { from: "sender@sender.test", to: ["alice@example.test"] };
+require("nodemailer").createTransport(options).sendMail({ envelope, raw: fs.readFileSync(mail) })
+    .catch((error) => { console.error(error); process.exitCode = 1; });
+"#;
+
+const SWAKS: [&str; 12] = [
+    "--server",
+    "{ip}",
+    "--port",
+    "{port}",
+    "--ehlo",
+    "client.test",
+    "--from",
+    "sender@sender.test",
+    "--to",
+    "alice@example.test",
+    "--data",
+    // It ends the last line itself.
+    "@{folder}/unended.eml",
+];
+
+const CLIENTS: [Client; 6] = [
+    Client {
+        name: "swaks",
+        program: "swaks",
+        needs: &[],
+        words: &SWAKS,
+        tls: [&["--tls"], &[]],
+        last: &[],
+        breaks: &[],
+    },
+    Client {
+        name: "swaks_that_pipelines",
+        program: "swaks",
+        needs: &[],
+        words: &SWAKS,
+        tls: [&["--tls"], &[]],
+        last: &["--pipeline"],
+        breaks: &[],
+    },
+    Client {
+        name: "msmtp",
+        program: "msmtp",
+        needs: &[],
+        words: &[
+            "--host={ip}",
+            "--port={port}",
+            "--domain=client.test",
+            "--from=sender@sender.test",
+        ],
+        tls: [
+            &[
+                "--tls=on",
+                "--tls-starttls=on",
+                "--tls-trust-file={folder}/ca.pem",
+                "--tls-host-override=mx1.example.test",
+            ],
+            &["--tls=off"],
+        ],
+        last: &["alice@example.test"],
+        breaks: &[],
+    },
+    Client {
+        name: "curl",
+        program: "curl",
+        needs: &[],
+        words: &[
+            "-sS",
+            "--noproxy",
+            "*",
+            "--resolve",
+            "mx1.example.test:{port}:{ip}",
+            "smtp://mx1.example.test:{port}/client.test",
+            "--mail-from",
+            "sender@sender.test",
+            "--mail-rcpt",
+            "alice@example.test",
+            "--upload-file",
+            "{folder}/mail.eml",
+        ],
+        tls: [&["--ssl-reqd", "--cacert", "{folder}/ca.pem"], &[]],
+        last: &[],
+        breaks: &[],
+    },
+    Client {
+        name: "smtplib",
+        program: "python3",
+        needs: &[],
+        words: &["-c", SMTPLIB, "{ip}", "{port}", "{folder}/mail.eml"],
+        tls: [&["{folder}/ca.pem"], &["none"]],
+        last: &[],
+        breaks: &[],
+    },
+    Client {
+        name: "nodemailer",
+        program: "node",
+        needs: &["-e", "require('nodemailer')"],
+        words: &["-e", NODEMAILER, "{ip}", "{port}", "{folder}/mail.eml"],
+        tls: [&["{folder}/ca.pem"], &["none"]],
+        last: &[],
+        // It closes the connection once the message is taken.
+        breaks: &["quits"],
+    },
+];
+
+impl Client {
+    /// Why it cannot be tried here.
+    fn obstacle(&self) -> Option<String> {
+        let file = program(self.program);
+        if !file.is_file() {
+            return Some(format!("{} is not installed", self.program));
+        }
+        let tried = (!self.needs.is_empty())
+            .then(|| Command::new(file).args(self.needs).output())
+            .is_none_or(|tried| tried.is_ok_and(|output| output.status.success()));
+        (!tried).then(|| format!("{} is not installed", self.name))
+    }
+
+    /// Has it send the message to the one receiver of a lab.
+    fn send(&self, site: &LabState, is_tls: bool) -> Output {
+        fs::write(site.file("mail.eml"), MAIL).expect("written");
+        let unended = MAIL.trim_end().replace("\r\n", "\n");
+        fs::write(site.file("unended.eml"), unended).expect("written");
+        let (at, folder) = (site.at("mx1"), site.folder.path().display().to_string());
+        let (ip, port) = (at.ip().to_string(), at.port().to_string());
+        let tls = self.tls[usize::from(!is_tls)];
+        let words = self.words.iter().chain(tls).chain(self.last);
+        let filled = words.map(|word| {
+            let word = word.replace("{ip}", &ip).replace("{port}", &port);
+            word.replace("{folder}", &folder)
+        });
+        let input = File::open(site.file("mail.eml")).expect("a file");
+        site.run_with(self.program, &filled.collect::<Vec<_>>(), input.into())
+    }
+}
+
+fn lab_that_offers(what: &str) -> LabState {
+    LabState::of(&format!(
+        r#"
+summary = "one exchanger"
+zone = """
+$ORIGIN example.test.
+@    IN MX 10 mx1
+mx1  IN A  192.0.2.1
+"""
+messages  = [{{ id = "m1", to = "alice@example.test", body = ".hidden\n..two\n.\nthe end\n" }}]
+receivers = [{{ {what} }}]
+"#
+    ))
+}
+
+/// The rules that the lab found broken once the session was over.
+fn broken_rules(site: &LabState) -> Result<Vec<&'static str>, Failed> {
+    let over = |event: &mxdrill::event::Event| matches!(event.kind, EventKind::End { .. });
+    site.runtime.block_on(site.lab.wait_for(over))?;
+    let findings = site.lab.verdict(SenderKind::Command).findings;
+    let rules = findings.iter().map(|finding| finding.rule);
+    Ok(rules.map(|rule| rule.unwrap_or("an expectation")).collect())
+}
+
+/// Whether anything was sent before the reply to a command could be there.
+fn has_pipelined(site: &LabState) -> bool {
+    let events = site.lab.events();
+    events.iter().any(|event| match &event.kind {
+        EventKind::Reply { more, .. } => more.ahead,
+        EventKind::Command { ahead, .. } => *ahead,
+        _ => false,
+    })
+}
+
+fn delivers_whatever_is_offered(client: &Client) -> Result<(), Failed> {
+    for (what, offer) in OFFERS {
+        let site = lab_that_offers(offer);
+        let is_tls = what == "everything";
+        let output = client.send(&site, is_tls);
+        assert!(output.status.success(), "{what}: {output:?}");
+        let taken = site
+            .runtime
+            .block_on(site.lab.wait_for_message("alice@example.test"))?;
+        assert_eq!(taken.tls, is_tls, "{what}");
+        let content = taken.content.read()?;
+        let text = String::from_utf8_lossy(&content);
+        let is_whole = text.ends_with("\r\n\r\n.hidden\r\n..two\r\n.\r\nthe end\r\n");
+        assert!(is_whole, "{what}: {text}");
+        assert_eq!(broken_rules(&site)?, client.breaks, "{what}");
+        // Who pipelines does so where it is offered, and is not blamed where it is not.
+        let pipelines = has_pipelined(&site);
+        assert!(is_tls || !pipelines, "{what}");
+        if client.name == "swaks_that_pipelines" {
+            assert_eq!(pipelines, is_tls, "{what}");
+        }
+    }
+    Ok(())
+}
+
+fn lmtp_is_refused_and_named() -> Result<(), Failed> {
+    for (what, offer) in OFFERS {
+        let site = lab_that_offers(offer);
+        let client = Client {
+            last: &["--protocol", "LMTP"],
+            ..CLIENTS[0]
+        };
+        // swaks: 22 is a hello that was refused.
+        let output = client.send(&site, false);
+        assert_eq!(output.status.code(), Some(22), "{what}: {output:?}");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            said.contains("502 5.5.1 LHLO is not offered"),
+            "{what}: {said}"
+        );
+        assert_eq!(broken_rules(&site)?, ["ehlo-first"], "{what}");
+        let events = site.lab.events();
+        let end = events.last().map(|event| event.kind.clone());
+        let quit = matches!(end, Some(EventKind::End { how, .. }) if how == SessionEnd::Quit);
+        assert!(quit, "{what}: {end:?}");
+    }
+    Ok(())
+}
+
 /// Where a program is, also among those that only root has on its path.
 fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -296,7 +578,7 @@ fn program(name: &str) -> PathBuf {
 fn main() {
     let arguments = Arguments::from_args();
     type Test = fn() -> Result<(), Failed>;
-    let tests: [(&str, &str, Test); 7] = [
+    let tests: [(&str, &str, Test); 8] = [
         ("dig", "dig_gets_every_type", dig_gets_every_type),
         (
             "nslookup",
@@ -328,6 +610,11 @@ fn main() {
             "smtp_source_sends_in_parallel",
             smtp_source_sends_in_parallel,
         ),
+        (
+            "swaks",
+            "lmtp_is_refused_and_named",
+            lmtp_is_refused_and_named,
+        ),
     ];
     let usable = program("timeout").is_file();
     let trials = tests.into_iter().map(|(needed, name, test)| {
@@ -337,5 +624,17 @@ fn main() {
         }
         Trial::test(name, test).with_ignored_flag(missing)
     });
-    libtest_mimic::run(&arguments, trials.collect()).exit();
+    let clients = CLIENTS.iter().map(|client| {
+        let name = format!("{}_delivers_whatever_is_offered", client.name);
+        let obstacle = match usable {
+            true => client.obstacle(),
+            false => Some("timeout is not installed".to_owned()),
+        };
+        if let Some(obstacle) = &obstacle {
+            eprintln!("{name} is skipped: {obstacle}");
+        }
+        Trial::test(name, || delivers_whatever_is_offered(client))
+            .with_ignored_flag(obstacle.is_some())
+    });
+    libtest_mimic::run(&arguments, trials.chain(clients).collect()).exit();
 }

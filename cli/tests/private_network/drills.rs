@@ -639,9 +639,13 @@ fn the_wrong_order_is_found_out(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// Mail servers that are unpacked on some machines, and drills that each is known to pass.
-const KNOWN: [(&str, &str); 6] = [
+const KNOWN: [(&str, &str); 10] = [
     ("postfix", "basics/primary_down"),
     ("postfix", "rfc5321/relay_is_the_implicit_mx"),
+    ("postfix", "wire/every_extension_is_offered"),
+    ("postfix", "wire/without_extensions"),
+    ("exim", "wire/every_extension_is_offered"),
+    ("exim", "wire/without_extensions"),
     ("exim", "basics/primary_down"),
     ("exim", "basics/one_of_two_recipients_rejected"),
     ("opensmtpd", "basics/primary_down"),
