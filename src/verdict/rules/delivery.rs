@@ -192,7 +192,10 @@ fn repeated_after_permanent(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) ->
                 !later.incidental && !later.is_guessed() && offers(later, recipient, message)
             };
             let later = attempts[index + 1..].iter().find(again);
-            if let Some(later) = later.filter(|_| refused_for_good(attempt, recipient)) {
+            let is_same = |later: &&Attempt| {
+                refused_for_good(attempt, recipient) && !in_another_sequence(attempt, later)
+            };
+            if let Some(later) = later.filter(is_same) {
                 let observed = vec![attempt.to_string(), later.to_string()];
                 return Some(broken(
                     PERMANENT_IS_FINAL,
@@ -204,6 +207,11 @@ fn repeated_after_permanent(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) ->
         }
     }
     None
+}
+
+/// Whether commands that came in a wrong order (503) were put in order later in the session.
+fn in_another_sequence(attempt: &Attempt, later: &Attempt) -> bool {
+    attempt.session == later.session && matches!(attempt.result, AttemptResult::Code(503))
 }
 
 /// Whether a recipient was refused for good: itself, or with the whole message.
