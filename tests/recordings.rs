@@ -6,6 +6,7 @@
 mod bundled;
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,6 +18,7 @@ use mxdrill::{
     recording::{self, Recording},
     scenario::Scenario,
     sender::Reference,
+    verdict::RULES,
 };
 
 fn written_down(scenario: &Arc<Scenario>, run: drill::Run) -> String {
@@ -110,7 +112,20 @@ fn what_real_senders_did_is_judged_as_it_was() {
 struct SmallSender {
     name: String,
     right: Right,
+    /// The one rule that it breaks, or comes close to.
+    rule: Option<String>,
     scenario: String,
+}
+
+fn small_senders() -> Vec<SmallSender> {
+    #[derive(serde::Deserialize)]
+    struct Senders {
+        sender: Vec<SmallSender>,
+    }
+    let file = bundled::root().join("tests/senders/senders.toml");
+    let text = fs::read_to_string(file).expect("a file of the tests");
+    let senders: Senders = toml::from_str(&text).expect("a list of senders");
+    senders.sender
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -124,20 +139,15 @@ enum Right {
 
 #[test]
 fn small_senders_are_judged_rightly() {
-    #[derive(serde::Deserialize)]
-    struct Senders {
-        sender: Vec<SmallSender>,
-    }
-    let folder = bundled::root().join("tests/senders");
-    let read = |file: &str| fs::read_to_string(folder.join(file)).expect("a file of the tests");
-    let senders: Senders = toml::from_str(&read("senders.toml")).expect("a list of senders");
-    let log = read("recorded.jsonl");
+    let log = bundled::root().join("tests/senders/recorded.jsonl");
+    let log = fs::read_to_string(log).expect("a file of the tests");
     let mut wrong = Vec::new();
     for SmallSender {
         name,
         right,
+        rule,
         scenario,
-    } in senders.sender
+    } in small_senders()
     {
         let path = format!("{name}.toml");
         let own = format!("\"scenario\":\"{path}\"");
@@ -152,11 +162,33 @@ fn small_senders_are_judged_rightly() {
             true => Right::Passes,
             false => Right::Fails,
         };
-        if right != Right::Open && judged != right {
+        let named: Vec<_> = verdict.findings.iter().map(|one| one.rule).collect();
+        let is_named = judged == Right::Passes || rule.is_none() || named == [rule.as_deref()];
+        if right != Right::Open && judged != right || !is_named {
             wrong.push(format!("{name}: {judged:?} {:#?}", verdict.findings));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn small_senders_break_each_rule_about_a_session_and_come_close_to_it() {
+    let senders = small_senders();
+    let names: BTreeSet<&str> = senders.iter().map(|sender| &*sender.name).collect();
+    assert_eq!(names.len(), senders.len(), "a name is there twice");
+    let place = |name: &str| RULES.iter().position(|rule| rule.name == name);
+    let (first, last) = (place("ehlo-first"), place("tls-once"));
+    let (first, last) = first.zip(last).expect("rules about sessions");
+    for rule in &RULES[first..=last] {
+        for right in [Right::Fails, Right::Passes] {
+            let is_one = |sender: &SmallSender| {
+                sender.right == right && sender.rule.as_deref() == Some(rule.name)
+            };
+            assert!(senders.iter().any(is_one), "{} {right:?}", rule.name);
+        }
+    }
+    let mut rules = senders.iter().filter_map(|sender| sender.rule.as_deref());
+    assert_eq!(rules.find(|rule| place(rule).is_none()), None);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the small senders of senders.toml, each in a private network of its own, and says whose verdict is not
-the right one. usage: run.py MXDRILL [--record]; the latter writes recorded.jsonl anew."""
-import pathlib, subprocess, sys, tempfile, tomllib
+the right one, or names other rules than it should. usage: run.py MXDRILL [--record]; the latter writes
+recorded.jsonl anew."""
+import json, pathlib, subprocess, sys, tempfile, tomllib
 
 here = pathlib.Path(__file__).resolve().parent
 mxdrill = str(pathlib.Path(sys.argv[1]).resolve())
@@ -20,7 +21,13 @@ for sender in senders:
     judged = {0: "passes", 1: "fails"}.get(ran.returncode, "could not be judged")
     if sender["right"] not in ("open", judged):
         wrong.append(sender["name"])
-        print(f"{sender['name']}: {judged}, right is {sender['right']}\n{ran.stderr}")
+        print(f"{sender['name']}: {judged}, right is {sender['right']}\n{ran.stdout}{ran.stderr}")
+    elif "rule" in sender:
+        findings = json.loads(logs[-1].splitlines()[-1])["findings"]
+        named = [finding["rule"] for finding in findings]
+        if named != [sender["rule"]] * (judged == "fails") or "Traceback" in ran.stderr:
+            wrong.append(sender["name"])
+            print(f"{sender['name']}: breaks {named}, of {sender['rule']}: {judged}\n{ran.stdout}{ran.stderr}")
 if "--record" in sys.argv:
     (here / "recorded.jsonl").write_text("".join(logs))
 print(f"{len(wrong)} of {len(senders)} small senders judged wrongly")
