@@ -27,6 +27,7 @@ use crate::{
     mail::{BodyDigest, MessageId},
     name::Domain,
     outcome::Outcome,
+    port,
     reply::Status,
     time::Moment,
 };
@@ -87,6 +88,9 @@ pub enum EventKind {
         session: SessionId,
         /// The address that was tried, as the zone has it.
         address: IpAddr,
+        /// The port that was tried, as the scenario has it.
+        #[serde(default = "port::smtp", skip_serializing_if = "port::is_smtp")]
+        port: u16,
         /// The names that own the address, aliases included.
         hosts: Vec<Domain>,
         /// What came of it.
@@ -101,7 +105,7 @@ pub enum EventKind {
         session: SessionId,
         /// The stage of the session at which it answered.
         stage: Stage,
-        /// The mailbox of MAIL and RCPT, the name of EHLO.
+        /// The mailbox of MAIL and RCPT, the name of EHLO, the mechanism of AUTH.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         argument: Option<String>,
         /// What else there is to say of the command and of its reply.
@@ -128,7 +132,7 @@ pub enum EventKind {
         /// The session.
         session: SessionId,
     },
-    /// TLS was established: the handshake after STARTTLS has succeeded.
+    /// TLS was established: the handshake has succeeded, after STARTTLS or at port 465.
     Secured {
         /// The session.
         session: SessionId,
@@ -226,6 +230,9 @@ pub enum EventKind {
     Unseen {
         /// The address of the receiver, as the zone has it.
         address: IpAddr,
+        /// The port, as the scenario has it.
+        #[serde(default = "port::smtp", skip_serializing_if = "port::is_smtp")]
+        port: u16,
         /// The names that own the address, aliases included.
         hosts: Vec<Domain>,
         /// What comes of a connection; `accepted`: attempts are seen again.
@@ -313,6 +320,9 @@ pub struct Particulars {
     /// Whether the client had sent more before it could have the reply.
     #[serde(default, skip_serializing_if = "is_false")]
     pub ahead: bool,
+    /// Whether the client sent its credentials with AUTH. What they are no log has.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub credentials: bool,
 }
 
 // serde asks with a reference.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use crate::diagnostic::{Invalid, not_allowed};
 
 /// The keywords that receivers know and serve.
-const KNOWN: [&str; 13] = [
+const KNOWN: [&str; 14] = [
     "PIPELINING",
     "SIZE",
     "8BITMIME",
@@ -22,6 +22,7 @@ const KNOWN: [&str; 13] = [
     "LIMITS",
     "MT-PRIORITY",
     "DELIVERBY",
+    "AUTH",
 ];
 
 /// A line of the reply to EHLO: a keyword, as the server writes it, and its parameters.

@@ -91,6 +91,8 @@ pub enum Failure {
     Session {
         /// The receivers that fail; none: all, but for the lab's own.
         hosts: Vec<Host>,
+        /// The port at which they fail; `None`: at all of theirs.
+        port: Option<u16>,
         /// The stage at which they fail.
         stage: Stage,
         /// What they do instead.
@@ -122,6 +124,7 @@ impl Failure {
     pub fn of_host(host: Host, stage: Stage, effect: Effect) -> Self {
         Self::Session {
             hosts: vec![host],
+            port: None,
             stage,
             effect,
             recipient: None,
@@ -277,6 +280,7 @@ impl fmt::Display for Fault {
         match &self.failure {
             Failure::Session {
                 hosts,
+                port,
                 stage,
                 effect,
                 recipient,
@@ -288,7 +292,8 @@ impl fmt::Display for Fault {
                     [] => "all hosts".to_owned(),
                     hosts => hosts.join(", "),
                 };
-                write!(f, "{hosts} at {stage}: {effect}")?;
+                let port = port.map_or_else(String::new, |port| format!(", port {port}"));
+                write!(f, "{hosts}{port} at {stage}: {effect}")?;
                 if let Some(recipient) = recipient {
                     write!(f, " for {recipient}")?;
                 }
@@ -335,6 +340,7 @@ impl fmt::Display for Fault {
 pub(crate) struct Point<'a> {
     pub(crate) address: IpAddr,
     pub(crate) names: &'a [Domain],
+    pub(crate) port: u16,
     pub(crate) stage: Stage,
     pub(crate) message: Transfer<'a>,
 }
@@ -597,6 +603,7 @@ impl Faults {
 fn session_effect(failure: &Failure, point: Point<'_>) -> Option<Effect> {
     let Failure::Session {
         hosts,
+        port,
         stage,
         effect,
         recipient,
@@ -613,6 +620,7 @@ fn session_effect(failure: &Failure, point: Point<'_>) -> Option<Effect> {
     };
     let is_meant = *stage == point.stage
         && covers(hosts, point.address, point.names)
+        && port.is_none_or(|port| port == point.port)
         && recipient
             .as_deref()
             .is_none_or(|wanted| message.to.are_like(wanted))
@@ -648,6 +656,7 @@ mod tests {
         let point = Point {
             address: [192, 0, 2, 1].into(),
             names: &names,
+            port: 25,
             stage: Stage::Connect,
             message: Transfer::default(),
         };
@@ -716,6 +725,7 @@ mod tests {
             let point = Point {
                 address: [192, 0, 2, 1].into(),
                 names: &names,
+                port: 25,
                 stage: Stage::Connect,
                 message: Transfer::default(),
             };

@@ -66,6 +66,7 @@ use crate::{
     lock::lock,
     name::Domain,
     observe::{self, Attempt},
+    port,
     stream::Stream,
     tls::CertificateAuthority,
 };
@@ -148,6 +149,8 @@ pub struct Endpoint {
     /// The address and port at which it listens on this machine. On the memory network nothing
     /// listens: it is the address in the zone.
     pub listens: SocketAddr,
+    /// Its further ports, as the scenario has them, each with the address and port at which it listens for it.
+    pub ports: Vec<(u16, SocketAddr)>,
 }
 
 impl Lab {
@@ -195,6 +198,16 @@ impl Lab {
         network.endpoint(network.untranslated(address))
     }
 
+    /// As [`Lab::socket_for`], for another port than that of exchangers: 587 or 465 of a relay, say. `None` where
+    /// nobody listens at that port.
+    pub fn socket_for_port(&self, address: IpAddr, port: u16) -> Option<SocketAddr> {
+        let network = &self.state.network;
+        let address = network.untranslated(address);
+        let receiver = self.state.receivers.get(&address);
+        let receiver = receiver.filter(|receiver| receiver.ports.contains(&port));
+        network.endpoint_for(receiver?.address, port)
+    }
+
     /// Whether hosts are told apart by their ports, as was asked for or for lack of addresses ([`Spread`]).
     pub fn differs_by_ports(&self) -> bool {
         self.state.network.differs_by_ports()
@@ -207,6 +220,14 @@ impl Lab {
             zone_address: receiver.address,
             answered: self.state.network.translated(receiver.address),
             listens: self.state.network.endpoint(receiver.address),
+            ports: {
+                let further = receiver.ports.iter().filter(|port| **port != port::SMTP);
+                let place = |port: &u16| {
+                    let network = &self.state.network;
+                    Some((*port, network.endpoint_for(receiver.address, *port)?))
+                };
+                further.filter_map(place).collect()
+            },
         };
         self.state.receivers.values().map(endpoint).collect()
     }
@@ -218,6 +239,7 @@ impl Lab {
             zone_address: *address,
             answered: self.state.network.translated(*address),
             listens: self.state.network.endpoint(*address),
+            ports: Vec::new(),
         };
         self.state.policy_hosts.iter().map(endpoint).collect()
     }
@@ -228,7 +250,8 @@ impl Lab {
         self.state.authority.as_ref().map(CertificateAuthority::pem)
     }
 
-    /// Connects to an address of the zone, as a host on the lab's network does.
+    /// Connects to an address of the zone, as a host on the lab's network does. The port is one of the scenario, or
+    /// that of all receivers ([`Lab::smtp_port`]).
     ///
     /// # Errors
     /// What a connection meets: refused, unreachable, reset. A time-out is the caller's: the future
@@ -238,6 +261,7 @@ impl Lab {
     /// message it is for.
     pub async fn connect(&self, address: IpAddr, port: u16) -> io::Result<Stream> {
         let state = Arc::clone(&self.state);
+        let port = state.network.untranslated_port(port);
         let connect =
             async move { network::connect(&state, address, port, AttemptHint::default()).await };
         self.serving.run(connect).await

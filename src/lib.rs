@@ -119,6 +119,7 @@ pub mod observe;
 pub mod outcome;
 #[cfg(feature = "records")]
 pub mod plan;
+mod port;
 pub mod random_drill;
 pub mod recording;
 #[cfg(feature = "records")]
@@ -127,6 +128,7 @@ pub mod records;
 pub mod rehearse;
 pub mod reply;
 pub mod route;
+mod sasl;
 pub mod scenario;
 pub mod sender;
 pub mod stream;

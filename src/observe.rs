@@ -34,6 +34,7 @@ use crate::{
     mail::{BodyDigest, Message, MessageId, MessageIndex, mailbox},
     name::Domain,
     outcome::{AttemptResult, Outcome},
+    port,
     reply::Status,
     scenario::Scenario,
     time::Moment,
@@ -75,6 +76,8 @@ pub struct Attempt {
     pub hosts: Vec<Domain>,
     /// Its address in the zone.
     pub address: IpAddr,
+    /// The port that it tried, as the scenario has it.
+    pub port: u16,
     /// How it ended, in the words of the scenario format: `accepted`, a reply code, `refused`,
     /// `timeout`, ...
     pub result: AttemptResult,
@@ -157,13 +160,13 @@ impl Attempt {
     }
 
     /// Whether the host failed it for good within a transaction. A 5yz greeting or EHLO turns away
-    /// the client, not the message.
+    /// the client, not the message; so does 530, which wants to know who it is (RFC 4954 section 6).
     pub fn is_permanent(&self) -> bool {
         let in_transaction = matches!(
             self.stage,
             Some(Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Dot)
         );
-        matches!(self.result, AttemptResult::Code(500..)) && in_transaction
+        matches!(self.result, AttemptResult::Code(code) if code >= 500 && code != 530) && in_transaction
     }
 }
 
@@ -174,6 +177,9 @@ impl fmt::Display for Attempt {
             write!(f, " at {stage}")?;
         }
         write!(f, " [{}]", self.address)?;
+        if self.port != port::SMTP {
+            write!(f, ":{}", self.port)?;
+        }
         if self.tls {
             f.write_str(" in TLS")?;
         }

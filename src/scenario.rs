@@ -34,8 +34,8 @@ pub use self::{
     read::ReadFile,
     sample::Share,
     settings::{
-        Certificate, Engine, Family, PolicyRow, ReceiverSettings, SenderSettings, Timeouts,
-        TlsPolicy, TlsVersion, TlsaParameters,
+        AuthSettings, Certificate, Engine, Family, Login, PolicyRow, ReceiverSettings, Relay,
+        SenderSettings, Timeouts, TlsPolicy, TlsVersion, TlsaParameters,
     },
 };
 pub(crate) use self::{limits::Shown, read::words::query as read_query, settings::policy_host};

@@ -54,6 +54,7 @@ use crate::{
     mail::{Mailbox, Message, MessageId, content::message as message_content},
     name::Domain,
     outcome::Outcome,
+    port,
     reply::Status,
     route::{self, Candidate, Identity, Unroutable},
     scenario::Scenario,
@@ -311,7 +312,24 @@ impl SenderContext {
             message: Some(message.clone()),
             ..AttemptHint::default()
         };
-        network::connect(&self.state, address, self.smtp_port(), hint).await
+        network::connect(&self.state, address, port::SMTP, hint).await
+    }
+
+    /// As [`SenderContext::connect`], at a port of the scenario: that of a relay.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn connect_to_port(
+        &self,
+        address: IpAddr,
+        port: u16,
+        message: &MessageId,
+    ) -> io::Result<Stream> {
+        let hint = AttemptHint {
+            message: Some(message.clone()),
+            ..AttemptHint::default()
+        };
+        network::connect(&self.state, address, port, hint).await
     }
 
     /// Reports what became of one recipient of a message.

@@ -4,7 +4,7 @@
 //! read the JSON.
 
 use super::{Connected, Event, EventKind, ReplyEvent, SessionEnd, SessionPart};
-use crate::zone::present;
+use crate::{port, zone::present};
 
 impl Event {
     /// The event in a line for people.
@@ -56,6 +56,7 @@ impl EventKind {
                 address,
                 hosts,
                 result,
+                ..
             } => {
                 let host = hosts
                     .first()
@@ -83,15 +84,17 @@ impl EventKind {
             EventKind::Connect {
                 session,
                 address,
+                port,
                 hosts,
                 result,
                 ..
             } => {
                 let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
                 format!(
-                    "session {} to {} [{address}]: {}",
+                    "session {} to {} [{address}]{}: {}",
                     session.0,
                     hosts.join(", "),
+                    beside_smtp(*port),
                     match result {
                         Connected::Timeout => "not answered".to_owned(),
                         _ => format!("{result:?}").to_lowercase(),
@@ -173,5 +176,13 @@ impl EventKind {
             }
             _ => String::new(),
         }
+    }
+}
+
+/// A port that is not that of exchangers, as it stands behind an address.
+fn beside_smtp(port: u16) -> String {
+    match port {
+        port::SMTP => String::new(),
+        port => format!(":{port}"),
     }
 }

@@ -27,6 +27,8 @@ words! {
         Helo = "helo",
         /// STARTTLS and the handshake.
         Starttls = "starttls",
+        /// AUTH (RFC 4954): the reply to the credentials.
+        Auth = "auth",
         /// MAIL, which begins a transaction.
         Mail = "mail",
         /// RCPT, once for each recipient.

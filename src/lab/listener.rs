@@ -48,7 +48,7 @@ const FILLERS: usize = 8;
 pub(super) fn serve(state: &Arc<LabState>, sockets: LoopbackSockets, tasks: &mut JoinSet<()>) {
     let dns = vec![(sockets.dns_udp, sockets.dns_tcp)];
     tasks.spawn(answer_dns(Arc::clone(state), dns));
-    for (address, listener) in sockets.smtp {
+    for (address, port, listener) in sockets.smtp {
         if let Some(host) = state.policy_hosts.get(&address) {
             tasks.spawn(listen_https(Arc::clone(state), Arc::clone(host), listener));
             continue;
@@ -56,10 +56,10 @@ pub(super) fn serve(state: &Arc<LabState>, sockets: LoopbackSockets, tasks: &mut
         let Some(receiver) = state.receivers.get(&address) else {
             continue;
         };
-        let turns = Turns::of(state, receiver.address);
+        let turns = Turns::of(state, (receiver.address, port));
         tasks.spawn(listen(
             Arc::clone(state),
-            Arc::clone(receiver),
+            (Arc::clone(receiver), port),
             listener,
             turns,
         ));
@@ -149,15 +149,16 @@ impl Listening {
 /// wait until it holds.
 struct Turns {
     state: Arc<LabState>,
-    address: IpAddr,
+    /// The address in the zone, and the port.
+    place: (IpAddr, u16),
 }
 
 impl Turns {
     /// Of a listener that has not looked at the faults yet.
-    fn of(state: &Arc<LabState>, address: IpAddr) -> Self {
+    fn of(state: &Arc<LabState>, place: (IpAddr, u16)) -> Self {
         let turns = Self {
             state: Arc::clone(state),
-            address,
+            place,
         };
         turns.note(None);
         turns
@@ -170,7 +171,7 @@ impl Turns {
 
     fn note(&self, change: Option<u64>) {
         self.state.turned.send_modify(|turned| {
-            turned.insert(self.address, change);
+            turned.insert(self.place, change);
         });
     }
 }
@@ -190,7 +191,7 @@ impl Drop for Turns {
 /// should be refused.
 async fn listen(
     state: Arc<LabState>,
-    receiver: Arc<Receiver>,
+    (receiver, port): (Arc<Receiver>, u16),
     listener: TcpListener,
     turns: Turns,
 ) {
@@ -202,7 +203,7 @@ async fn listen(
     let mut listening = Listening::Open(listener);
     loop {
         let change = *changed.borrow_and_update();
-        let wanted = state.foresee_connect(&receiver);
+        let wanted = state.foresee_connect(&receiver, port);
         let before = listening.meets();
         listening = match turn(listening, wanted, address).await {
             Ok(listening) => listening,
@@ -218,6 +219,7 @@ async fn listen(
         if listening.meets() != before {
             state.record(EventKind::Unseen {
                 address: receiver.address,
+                port,
                 hosts: receiver.names.clone(),
                 result: listening.meets(),
             });
@@ -246,7 +248,8 @@ async fn listen(
                     state.own_fault(TOO_MANY_SESSIONS.to_owned());
                     Stream::Tcp(socket).reset_on_drop();
                 } else {
-                    sessions.spawn(admit(Arc::clone(&state), Arc::clone(&receiver), socket, peer));
+                    let to = (Arc::clone(&receiver), port);
+                    sessions.spawn(admit(Arc::clone(&state), to, socket, peer));
                 }
             }
         }
@@ -303,17 +306,17 @@ async fn silent(address: SocketAddr) -> io::Result<Listening> {
 /// under a session number of its own.
 pub(super) async fn admit(
     state: Arc<LabState>,
-    receiver: Arc<Receiver>,
+    (receiver, port): (Arc<Receiver>, u16),
     socket: TcpStream,
     peer: SocketAddr,
 ) {
     let session = state.next_session();
     let hint = state.announced(peer);
     let stream = Stream::Tcp(socket);
-    let before = state.foresee_connect(&receiver);
-    let effect = state.strike(&receiver, Stage::Connect, Transfer::default());
+    let before = state.foresee_connect(&receiver, port);
+    let effect = state.strike(&receiver, port, Stage::Connect, Transfer::default());
     // A listener that the kernel keeps shut or silent has to know whose turn it is next.
-    if state.foresee_connect(&receiver) != before {
+    if state.foresee_connect(&receiver, port) != before {
         state.faults_have_changed();
     }
     let result = match effect {
@@ -327,14 +330,16 @@ pub(super) async fn admit(
     record_connect(
         &state,
         session,
-        receiver.address,
+        (receiver.address, port),
         &receiver.names,
         result,
         hint,
     );
     // A time-out for the client: the connection stands, and nothing is ever sent.
     match result {
-        Connected::Accepted => receiver::serve(state, receiver, session, peer.ip(), stream).await,
+        Connected::Accepted => {
+            receiver::serve(state, (receiver, port), session, peer.ip(), stream).await
+        }
         Connected::Timeout => crate::connection::Connection::new(stream).drain().await,
         _ => stream.reset_on_drop(),
     }

@@ -19,7 +19,7 @@ use std::{
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 use super::{LoopbackBinding, Spread};
-use crate::name::Domain;
+use crate::{name::Domain, port};
 
 /// Attempts at finding a free port or block of addresses before giving up. Each tries the next block,
 /// or whatever port is free then.
@@ -46,6 +46,8 @@ pub(crate) struct Map {
     pub(crate) differs_by_ports: bool,
     /// By the zone's address.
     there: BTreeMap<IpAddr, Spot>,
+    /// Where ports beside that of exchangers are, by the zone's address and port.
+    further: BTreeMap<(IpAddr, u16), SocketAddr>,
 }
 
 /// What stands for an address of the zone.
@@ -62,7 +64,8 @@ pub(crate) struct LoopbackSockets {
     pub(crate) map: Map,
     pub(crate) dns_udp: UdpSocket,
     pub(crate) dns_tcp: TcpListener,
-    pub(crate) smtp: Vec<(IpAddr, TcpListener)>,
+    /// With the address and the port that the scenario has.
+    pub(crate) smtp: Vec<(IpAddr, u16, TcpListener)>,
 }
 
 impl Map {
@@ -75,6 +78,14 @@ impl Map {
     /// Where the host with an address of the zone listens.
     pub(crate) fn listens(&self, address: IpAddr) -> Option<SocketAddr> {
         self.there.get(&address).map(|spot| spot.listens)
+    }
+
+    /// Where the host with an address of the zone listens for a port of the scenario.
+    pub(crate) fn listens_for(&self, address: IpAddr, port: u16) -> Option<SocketAddr> {
+        match port {
+            port::SMTP => self.listens(address),
+            port => self.further.get(&(address, port)).copied(),
+        }
     }
 
     /// The zone's address for which a loopback one stands; `None` for one that is not of this lab.
@@ -107,7 +118,8 @@ impl ReverseName for IpAddr {
     }
 }
 
-/// Binds the sockets of a lab with these addresses, on free ports where a port is 0.
+/// Binds the sockets of a lab with these addresses, on free ports where a port is 0, and a free port for each
+/// further port of theirs.
 ///
 /// # Errors
 /// The last failure to bind.
@@ -115,6 +127,26 @@ impl ReverseName for IpAddr {
 /// It tries the block of addresses that the process's id gives, then the next ones; each is 1024
 /// addresses long, which is more than zones have.
 pub(crate) async fn bind(
+    addresses: &[IpAddr],
+    further: &[(IpAddr, u16)],
+    place: LoopbackBinding,
+) -> io::Result<LoopbackSockets> {
+    let mut sockets = bind_hosts(addresses, place).await?;
+    for (address, port) in further {
+        let Some(at) = sockets.map.listens(*address) else {
+            continue;
+        };
+        // A port below 1024 is not to be had, and one address may stand for all hosts.
+        let listener = listen(SocketAddr::new(at.ip(), 0))?;
+        let place = (*address, *port);
+        sockets.map.further.insert(place, listener.local_addr()?);
+        sockets.smtp.push((*address, *port, listener));
+    }
+    Ok(sockets)
+}
+
+/// Binds the name server's sockets and a port for each host.
+async fn bind_hosts(
     addresses: &[IpAddr],
     place: LoopbackBinding,
 ) -> io::Result<LoopbackSockets> {
@@ -207,7 +239,7 @@ async fn try_ports(
             listens: listener.local_addr()?,
         };
         there.insert(*address, spot);
-        smtp.push((*address, listener));
+        smtp.push((*address, port::SMTP, listener));
     }
     let first = addresses.first().and_then(|first| there.get(first));
     let map = Map {
@@ -215,6 +247,7 @@ async fn try_ports(
         smtp_port: first.map_or(0, |spot| spot.listens.port()),
         differs_by_ports: true,
         there,
+        further: BTreeMap::new(),
     };
     Ok(LoopbackSockets {
         map,
@@ -239,13 +272,14 @@ async fn try_addresses(
         let listens = listener.local_addr()?;
         port = listens.port();
         there.insert(address, Spot { shown, listens });
-        smtp.push((address, listener));
+        smtp.push((address, port::SMTP, listener));
     }
     let map = Map {
         dns: dns_udp.local_addr()?,
         smtp_port: port,
         differs_by_ports: false,
         there,
+        further: BTreeMap::new(),
     };
     Ok(LoopbackSockets {
         map,

@@ -1,5 +1,5 @@
-//! The lab's side of the private network: receivers on the zone's own addresses at port 25, the name
-//! server at port 53. What nobody accepts is the tap's.
+//! The lab's side of the private network: receivers on the zone's own addresses at port 25 and at those of relays,
+//! the name server at port 53. What nobody accepts is the tap's.
 //!
 //! A receiver that refuses has no listener, so that the kernel answers with RST; one that is silent
 //! has a listener whose socket filter drops what arrives. Neither reaches a listener's `accept`: the
@@ -68,8 +68,6 @@ const PUBLIC_RESOLVERS: [IpAddr; 12] = [
     IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe)),
     IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 9)),
 ];
-/// The port of exchangers (RFC 5321 section 4.5.4.2 and IANA): mail servers go nowhere else.
-pub(crate) const SMTP_PORT: u16 = 25;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 /// Unanswered connections of one receiver that are told apart. Each costs two instructions of a
@@ -143,10 +141,13 @@ pub(super) fn serve(
     }
     let mut doors = BTreeMap::new();
     for (address, receiver) in &state.receivers {
-        let (ignore, ignored) = mpsc::unbounded_channel();
-        doors.insert(*address, ignore);
-        let gate = Gate::new(Arc::clone(state), Arc::clone(receiver), ignored)?;
-        tasks.spawn(gate.keep());
+        for port in &receiver.ports {
+            let (ignore, ignored) = mpsc::unbounded_channel();
+            let place = SocketAddr::new(*address, *port);
+            doors.insert(place, ignore);
+            let gate = Gate::new(Arc::clone(state), Arc::clone(receiver), place, ignored)?;
+            tasks.spawn(gate.keep());
+        }
     }
     let tap = Tap::new(state, doors, packets, own_host);
     tasks.spawn(tap.watch(sockets.tap));
@@ -249,9 +250,9 @@ impl Gate {
     fn new(
         state: Arc<LabState>,
         receiver: Arc<Receiver>,
+        address: SocketAddr,
         told: mpsc::UnboundedReceiver<u16>,
     ) -> io::Result<Self> {
-        let address = SocketAddr::new(receiver.address, SMTP_PORT);
         let mut gate = Self {
             state,
             receiver,
@@ -268,7 +269,8 @@ impl Gate {
     /// What the faults of the moment ask for. A receiver may ignore some ports although no fault is
     /// left: their kernels still repeat.
     fn wanted(&self) -> Listening {
-        match self.state.foresee_connect(&self.receiver) {
+        match self.state
+            .foresee_connect(&self.receiver, self.address.port()) {
             Some((Effect::Refuse | Effect::Unreachable, _)) => Listening::Shut,
             Some((Effect::Timeout, _)) => Listening::Silent,
             _ if self.ignored.is_empty() => Listening::Open,
@@ -347,7 +349,8 @@ impl Gate {
             return;
         }
         let (state, receiver) = (Arc::clone(&self.state), Arc::clone(&self.receiver));
-        sessions.spawn(listener::admit(state, receiver, socket, peer));
+        let to = (receiver, self.address.port());
+        sessions.spawn(listener::admit(state, to, socket, peer));
     }
 }
 

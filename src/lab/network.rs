@@ -41,6 +41,7 @@ use crate::{
     event::{AttemptHint, Connected, EventKind, SessionId},
     fault::{Effect, Stage, Transfer},
     name::Domain,
+    port,
     stream::Stream,
     time::Moment,
     zone::address_of,
@@ -107,6 +108,7 @@ pub(crate) enum Network {
 pub(crate) enum Incoming {
     Smtp {
         receiver: Arc<Receiver>,
+        port: u16,
         session: SessionId,
         stream: Stream,
     },
@@ -167,6 +169,24 @@ impl Network {
         }
     }
 
+    /// The address and port at which the receiver of an address of the zone listens for a port of the scenario;
+    /// `None` where it does not.
+    pub(crate) fn endpoint_for(&self, address: IpAddr, port: u16) -> Option<SocketAddr> {
+        match self {
+            Self::Memory(_) | Self::Namespace => Some(SocketAddr::new(address, port)),
+            Self::Loopback(map) => map.listens_for(address, port),
+        }
+    }
+
+    /// The port of the scenario for one that a sender was told: that of all receivers is that of exchangers.
+    pub(crate) fn untranslated_port(&self, port: u16) -> u16 {
+        match self {
+            Self::Memory(_) | Self::Namespace => port,
+            Self::Loopback(map) if map.smtp_port == port => port::SMTP,
+            Self::Loopback(_) => port,
+        }
+    }
+
     /// The address that answers carry for one of the zone's, an IPv6 one in its IPv4-mapped form.
     pub(crate) fn translated(&self, address: IpAddr) -> IpAddr {
         match (self, address) {
@@ -206,7 +226,7 @@ impl Network {
     }
 }
 
-/// Connects to an address of the zone; what came of it is logged.
+/// Connects to an address of the zone, at a port of the scenario; what came of it is logged.
 ///
 /// # Errors
 /// Refused, unreachable or reset. A time-out is the caller's.
@@ -223,12 +243,12 @@ pub(crate) async fn connect(
     let Some(receiver) = state
         .receivers
         .get(&address)
-        .filter(|_| port == state.network.smtp_port())
+        .filter(|receiver| receiver.ports.contains(&port))
     else {
         record_connect(
             state,
             state.next_session(),
-            address,
+            (address, port),
             &[],
             Connected::Unreachable,
             hint,
@@ -236,8 +256,8 @@ pub(crate) async fn connect(
         return Err(io::ErrorKind::HostUnreachable.into());
     };
     match &state.network {
-        Network::Memory(incoming) => connect_memory(state, receiver, incoming, hint).await,
-        Network::Loopback(map) => connect_loopback(state, receiver, map, hint).await,
+        Network::Memory(incoming) => connect_memory(state, (receiver, port), incoming, hint).await,
+        Network::Loopback(map) => connect_loopback(state, (receiver, port), map, hint).await,
         // Whom a connection is for nobody says here: what is seen is seen on the wire.
         Network::Namespace => TcpStream::connect((address, port)).await.map(Stream::Tcp),
     }
@@ -295,7 +315,7 @@ pub(super) async fn connect_dns(state: &LabState) -> io::Result<Stream> {
 /// network.
 async fn connect_memory(
     state: &Arc<LabState>,
-    receiver: &Arc<Receiver>,
+    (receiver, port): (&Arc<Receiver>, u16),
     incoming: &mpsc::UnboundedSender<Incoming>,
     hint: AttemptHint,
 ) -> io::Result<Stream> {
@@ -304,13 +324,13 @@ async fn connect_memory(
         record_connect(
             state,
             session,
-            receiver.address,
+            (receiver.address, port),
             &receiver.names,
             result,
             hint,
         )
     };
-    match state.strike(receiver, Stage::Connect, Transfer::default()) {
+    match state.strike(receiver, port, Stage::Connect, Transfer::default()) {
         Some(Effect::Refuse) => {
             logged(Connected::Refused);
             Err(io::ErrorKind::ConnectionRefused.into())
@@ -332,6 +352,7 @@ async fn connect_memory(
             let (near, far) = Stream::pair();
             let arrival = Incoming::Smtp {
                 receiver: Arc::clone(receiver),
+                port,
                 session,
                 stream: far,
             };
@@ -347,20 +368,20 @@ async fn connect_memory(
 /// which message it is when it accepts.
 async fn connect_loopback(
     state: &Arc<LabState>,
-    receiver: &Arc<Receiver>,
+    (receiver, port): (&Arc<Receiver>, u16),
     map: &Map,
     hint: AttemptHint,
 ) -> io::Result<Stream> {
     let there = map
-        .listens(receiver.address)
+        .listens_for(receiver.address, port)
         .ok_or(io::ErrorKind::HostUnreachable)?;
     // A refusal or a silence that is no count happens in the kernel, unseen by the listener.
-    match state.foresee_connect(receiver) {
+    match state.foresee_connect(receiver, port) {
         Some((Effect::Refuse, false)) => {
             record_connect(
                 state,
                 state.next_session(),
-                receiver.address,
+                (receiver.address, port),
                 &receiver.names,
                 Connected::Refused,
                 hint,
@@ -372,7 +393,7 @@ async fn connect_loopback(
             record_connect(
                 state,
                 state.next_session(),
-                receiver.address,
+                (receiver.address, port),
                 &receiver.names,
                 Connected::Unreachable,
                 hint,
@@ -383,7 +404,7 @@ async fn connect_loopback(
             record_connect(
                 state,
                 state.next_session(),
-                receiver.address,
+                (receiver.address, port),
                 &receiver.names,
                 Connected::Timeout,
                 hint,
@@ -407,7 +428,7 @@ async fn connect_loopback(
 pub(super) fn record_connect(
     state: &LabState,
     session: SessionId,
-    address: IpAddr,
+    (address, port): (IpAddr, u16),
     hosts: &[Domain],
     result: Connected,
     hint: AttemptHint,
@@ -415,6 +436,7 @@ pub(super) fn record_connect(
     state.record(EventKind::Connect {
         session,
         address,
+        port,
         hosts: hosts.to_vec(),
         result,
         hint,
@@ -437,12 +459,13 @@ pub(super) async fn serve_memory(
             }
             Incoming::Smtp {
                 receiver,
+                port,
                 session,
                 stream,
             } => {
                 sessions.spawn(receiver::serve(
                     Arc::clone(&state),
-                    receiver,
+                    (receiver, port),
                     session,
                     CLIENT,
                     stream,

@@ -11,7 +11,7 @@
 //! 3. `command` parses the line (section 4.1.1), strictly: what a lab lets pass, a sender never
 //!    learns.
 //! 4. EHLO and HELO begin anew; MAIL and RCPT are `envelope`'s, DATA and what follows `content`'s,
-//!    STARTTLS `starttls`'s.
+//!    STARTTLS `starttls`'s, AUTH `auth`'s.
 //! 5. Before each answer, `answer` asks whether a fault strikes at that stage. If so it decides;
 //!    otherwise the receiver answers, or the server that stands behind it.
 //! 6. The session ends with QUIT, with a 421, by a fault, when the client is gone, or after five
@@ -21,6 +21,7 @@
 //! RSET) are served and not logged: nothing is judged by them.
 
 mod answer;
+mod auth;
 mod command;
 mod content;
 mod dots;
@@ -32,7 +33,10 @@ mod starttls;
 use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 
 use self::{command::SmtpCommand, envelope::ReceivedEnvelope};
-pub(crate) use self::{limits::Loads, offer::Offer};
+pub(crate) use self::{
+    limits::Loads,
+    offer::{Means, Offer},
+};
 use super::{LabState, upstream::Upstream};
 use crate::{
     connection::{Connection, Line, LineEnd},
@@ -41,7 +45,7 @@ use crate::{
     fault::Stage,
     name::Domain,
     reply::{Reply, ReplyClass},
-    scenario::Limits,
+    scenario::{AuthSettings, Limits},
     stream::Stream,
     tls::Credentials,
 };
@@ -68,6 +72,10 @@ pub(crate) struct Receiver {
     pub(crate) credentials: Option<Credentials>,
     /// Whether the scenario lists its extensions.
     pub(crate) is_listed: bool,
+    /// The ports at which it listens, in order; 25 is among them.
+    pub(crate) ports: Vec<u16>,
+    /// The AUTH that it offers; `None`: it does not.
+    pub(crate) auth: Option<AuthSettings>,
     /// What it can bear.
     pub(crate) limits: Limits,
     /// `host:port` of the server that stands behind it; `None`: it answers itself.
@@ -102,6 +110,8 @@ pub(crate) struct Session {
     state: Arc<LabState>,
     receiver: Arc<Receiver>,
     id: SessionId,
+    /// The port to which the client connected, as the scenario has it.
+    port: u16,
     /// Where the client is, as far as that is known.
     client: IpAddr,
     connection: Connection,
@@ -112,6 +122,8 @@ pub(crate) struct Session {
     command: Vec<u8>,
     /// Its first word, for the log.
     verb: String,
+    /// Whether the client has shown who it is, in this state of the connection.
+    authenticated: bool,
     /// Whether EHLO or HELO was accepted, and not undone by STARTTLS.
     greeted: bool,
     /// The extensions that the last reply to EHLO offered; none after HELO.
@@ -138,7 +150,7 @@ pub(crate) struct Session {
 /// Serves a client from greeting to end.
 pub(crate) async fn serve(
     state: Arc<LabState>,
-    receiver: Arc<Receiver>,
+    (receiver, port): (Arc<Receiver>, u16),
     id: SessionId,
     client: IpAddr,
     stream: Stream,
@@ -148,11 +160,13 @@ pub(crate) async fn serve(
         state,
         receiver,
         id,
+        port,
         client,
         connection,
         upstream: None,
         command: Vec::new(),
         verb: String::new(),
+        authenticated: false,
         greeted: false,
         offered: Arc::default(),
         more: Particulars::default(),
@@ -173,6 +187,9 @@ pub(crate) async fn serve(
 impl Session {
     /// The session from greeting to end; how it ended.
     async fn run(&mut self) -> io::Result<SessionEnd> {
+        if let Step::Ended(how) = self.secure_from_the_start().await? {
+            return Ok(how);
+        }
         let greeting = match self.turned_away() {
             Some(refusal) => refusal,
             None => self.greeting().await,
@@ -300,6 +317,7 @@ impl Session {
             SmtpCommand::Ehlo(host) => self.hello(&host, true).await,
             SmtpCommand::Helo(host) => self.hello(&host, false).await,
             SmtpCommand::StartTls => self.starttls().await,
+            SmtpCommand::Auth(mechanism, initial) => self.auth(&mechanism, initial).await,
             SmtpCommand::Mail(from, with) => self.mail(&from, &with).await,
             SmtpCommand::Rcpt(to, with) => self.rcpt(&to, &with).await,
             SmtpCommand::Data => self.data().await,

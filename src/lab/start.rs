@@ -164,9 +164,11 @@ impl Lab {
         watched: Watched,
         mailbox: AcceptedMail,
     ) -> Result<(Arc<LabState>, JoinSet<()>), Error> {
-        let hosts = Topology::of(&scenario.world, kind)?;
+        let hosts = Topology::of(&scenario.world, &scenario.sender.relays, kind)?;
         let addresses: Vec<IpAddr> = hosts.addresses().collect();
-        let (network, sockets) = listen::bind(kind, &addresses, place, &watched).await?;
+        let further: Vec<(IpAddr, u16)> = hosts.further_ports().collect();
+        let listening = (&addresses[..], &further[..]);
+        let (network, sockets) = listen::bind(kind, listening, place, &watched).await?;
         let state = Arc::new(LabState {
             clock: Clock::started(kind, watched.time.clone()),
             log: EventLog::new(),

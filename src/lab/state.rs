@@ -61,8 +61,8 @@ pub(crate) struct LabState {
     pub(super) faults: Mutex<Faults>,
     /// Counts how often a fault was put up or lifted by hand or was counted, so that listeners look again.
     pub(super) faults_changed: watch::Sender<u64>,
-    /// By address in the zone, up to which of these changes each listener on loopback has followed.
-    pub(super) turned: watch::Sender<BTreeMap<IpAddr, Option<u64>>>,
+    /// By address in the zone and port, up to which of these changes each listener on loopback has followed.
+    pub(super) turned: watch::Sender<BTreeMap<(IpAddr, u16), Option<u64>>>,
     /// When the sender is to be killed, if somebody does it.
     pub(super) crashes: Crashes,
     /// By address in the zone.
@@ -120,10 +120,16 @@ impl LabState {
         lock(&self.loads)
     }
 
-    fn point<'a>(receiver: &'a Receiver, stage: Stage, message: Transfer<'a>) -> Point<'a> {
+    fn point<'a>(
+        receiver: &'a Receiver,
+        port: u16,
+        stage: Stage,
+        message: Transfer<'a>,
+    ) -> Point<'a> {
         Point {
             address: receiver.address,
             names: &receiver.names,
+            port,
             stage,
             message,
         }
@@ -141,7 +147,7 @@ impl LabState {
 
     /// Returns when every listener that is served has followed a change of the faults.
     pub(super) async fn all_turned(&self, change: u64) {
-        let all = |turned: &BTreeMap<IpAddr, Option<u64>>| {
+        let all = |turned: &BTreeMap<(IpAddr, u16), Option<u64>>| {
             turned
                 .values()
                 .all(|one| one.is_some_and(|one| one >= change))
@@ -154,29 +160,36 @@ impl LabState {
     pub(super) fn strike(
         &self,
         receiver: &Receiver,
+        port: u16,
         stage: Stage,
         message: Transfer<'_>,
     ) -> Option<Effect> {
-        self.faults()
-            .strike(self.clock.now(), Self::point(receiver, stage, message))
+        self.faults().strike(
+            self.clock.now(),
+            Self::point(receiver, port, stage, message),
+        )
     }
 
     /// The effect that a stage would meet now, without counting it.
-    pub(super) fn foresee(&self, receiver: &Receiver, stage: Stage) -> Option<Effect> {
+    pub(super) fn foresee(&self, receiver: &Receiver, port: u16, stage: Stage) -> Option<Effect> {
         self.faults()
             .foresee(
                 self.clock.now(),
-                Self::point(receiver, stage, Transfer::default()),
+                Self::point(receiver, port, stage, Transfer::default()),
             )
             .map(|(effect, _)| effect)
     }
 
     /// The effect that a connection would meet now, and whether its fault has a count. Without one
     /// the kernel can be left to it.
-    pub(super) fn foresee_connect(&self, receiver: &Receiver) -> Option<(Effect, bool)> {
+    pub(super) fn foresee_connect(
+        &self,
+        receiver: &Receiver,
+        port: u16,
+    ) -> Option<(Effect, bool)> {
         self.faults().foresee(
             self.clock.now(),
-            Self::point(receiver, Stage::Connect, Transfer::default()),
+            Self::point(receiver, port, Stage::Connect, Transfer::default()),
         )
     }
 

@@ -12,14 +12,15 @@ use hickory_proto::rr::{RData, Record, RecordType};
 use super::{
     mta_sts_server::MtaStsServer,
     network::NetworkKind,
-    receiver::{self, Offer, Receiver},
+    receiver::{self, Means, Offer, Receiver},
 };
 use crate::{
     extension::Extension,
     fault::Host,
     name::Domain,
+    port,
     scenario::{
-        Certificate, Engine, Limits, ReceiverSettings, World, policy_host as policy_host_name,
+        Certificate, Engine, Limits, ReceiverSettings, Relay, World, policy_host as policy_host_name,
     },
     tls::{self, CertificateAuthority},
     zone::{History, Zone},
@@ -46,12 +47,12 @@ impl Topology {
     ///
     /// # Errors
     /// That certificates, or the server behind a receiver, cannot be had.
-    pub(super) fn of(world: &World, kind: NetworkKind) -> io::Result<Self> {
+    pub(super) fn of(world: &World, relays: &[Relay], kind: NetworkKind) -> io::Result<Self> {
         let mut rows = world.receivers.iter();
         let certified = rows.any(|row| row.certificate.is_some()) || !world.policies.is_empty();
         let authority = certified.then(tls::authority).transpose()?;
         let policy_hosts = policy_hosts(world, authority.as_ref());
-        let mut receivers = receivers(world, kind, authority.as_ref())?;
+        let mut receivers = receivers(world, relays, kind, authority.as_ref())?;
         receivers.retain(|address, _| !policy_hosts.contains_key(address));
         let mut zones = world.zones.clone();
         if let Some(authority) = &authority {
@@ -69,6 +70,14 @@ impl Topology {
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let receivers = self.receivers.keys();
         receivers.chain(self.policy_hosts.keys()).copied()
+    }
+
+    /// The ports of receivers beside that of exchangers, each with the address.
+    pub(super) fn further_ports(&self) -> impl Iterator<Item = (IpAddr, u16)> {
+        self.receivers.values().flat_map(|receiver| {
+            let further = receiver.ports.iter().filter(|port| **port != port::SMTP);
+            further.map(|port| (receiver.address, *port))
+        })
     }
 }
 
@@ -88,6 +97,7 @@ fn mailin_embedded() -> io::Result<String> {
 /// A receiver for every address that any of the zones has.
 fn receivers(
     world: &World,
+    relays: &[Relay],
     kind: NetworkKind,
     authority: Option<&CertificateAuthority>,
 ) -> io::Result<BTreeMap<IpAddr, Arc<Receiver>>> {
@@ -96,13 +106,35 @@ fn receivers(
         add_aliases(zone, &mut owners);
     }
     let receiver = |(address, names): (IpAddr, Vec<Domain>)| {
-        let receiver = receiver_at(address, names, world, kind, authority)?;
+        let ports = ports_of(address, &names, world, relays);
+        let receiver = Receiver {
+            ports,
+            ..receiver_at(address, names, world, kind, authority)?
+        };
         Ok((address, Arc::new(receiver)))
     };
     let hosts = owners
         .into_iter()
         .filter(|(address, _)| is_of_a_host(*address));
     hosts.map(receiver).collect()
+}
+
+/// The ports at which a receiver listens: that of exchangers, those by which relays name it, and those of its rows.
+fn ports_of(address: IpAddr, names: &[Domain], world: &World, relays: &[Relay]) -> Vec<u16> {
+    let of_relays = relays
+        .iter()
+        .filter(|relay| relay.host.covers(address, names));
+    let about = |row: &&ReceiverSettings| {
+        let host = row.host.as_ref();
+        host.is_none_or(|host| host.covers(address, names))
+    };
+    let rows = world.receivers.iter().filter(about);
+    let mut ports = vec![port::SMTP];
+    ports.extend(of_relays.map(|relay| relay.port));
+    ports.extend(rows.flat_map(|row| &row.ports));
+    ports.sort_unstable();
+    ports.dedup();
+    ports
 }
 
 /// Whether a host can have an address. Such records are in real zones, and a drill may have them:
@@ -155,6 +187,7 @@ fn receiver_at(
     let limits = rows.iter().fold(Limits::default(), |limits, settings| {
         limits.or(&settings.limits)
     });
+    let auth = rows.iter().find_map(|settings| settings.auth.as_ref());
     let announced = extensions.and_then(size_of);
     let max_size = rows.iter().find_map(|settings| settings.size);
     let max_size = max_size.or(announced).unwrap_or(receiver::MAX_SIZE);
@@ -166,12 +199,18 @@ fn receiver_at(
             extensions,
             in_tls,
             max_size,
-            credentials.is_some(),
-            requiretls.is_some_and(|own| own.kind == Certificate::Valid && name.is_none()),
+            Means {
+                starttls: credentials.is_some(),
+                requiretls: requiretls
+                    .is_some_and(|own| own.kind == Certificate::Valid && name.is_none()),
+                auth: auth.map_or((false, false), |auth| (auth.plaintext, true)),
+            },
         ),
         is_listed: extensions.is_some(),
         max_size,
         credentials,
+        ports: vec![port::SMTP],
+        auth: auth.cloned(),
         limits,
         upstream,
         names,

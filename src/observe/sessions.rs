@@ -29,6 +29,7 @@ impl Sessions {
             EventKind::Connect {
                 session,
                 address,
+                port,
                 hosts,
                 result,
                 hint,
@@ -37,6 +38,7 @@ impl Sessions {
                     at: event.at,
                     ended: event.at,
                     address: *address,
+                    port: *port,
                     hosts: hosts.clone(),
                     connected: *result,
                     hint: hint.clone(),
@@ -96,6 +98,7 @@ struct SessionRecord {
     at: Moment,
     ended: Moment,
     address: IpAddr,
+    port: u16,
     hosts: Vec<Domain>,
     /// How the connection came about; anything but `Accepted` is all there is of the session.
     connected: Connected,
@@ -265,6 +268,7 @@ impl SessionRecord {
             ended: self.ended,
             hosts: self.hosts,
             address: self.address,
+            port: self.port,
             result,
             stage: Some(stage),
             reply: self.reply,

@@ -177,6 +177,8 @@ impl ExpectedMessage {
 pub struct ExpectedAttempt {
     /// The hosts at any of which it may be made, one at least.
     pub hosts: Vec<Host>,
+    /// The port at which it is made; `None`: any.
+    pub port: Option<u16>,
     /// The address at which it is made; `None`: any of the host.
     pub address: Option<IpAddr>,
     /// How it ends, such as `accepted` or the code of a reply.
@@ -194,7 +196,11 @@ pub struct ExpectedAttempt {
 impl fmt::Display for ExpectedAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hosts: Vec<String> = self.hosts.iter().map(ToString::to_string).collect();
-        write!(f, "{} {}", hosts.join(" or "), self.result)?;
+        f.write_str(&hosts.join(" or "))?;
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        write!(f, " {}", self.result)?;
         if let Some(stage) = self.stage {
             write!(f, " at {stage}")?;
         }

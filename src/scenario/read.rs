@@ -172,7 +172,7 @@ fn scenario<'a>(
     let known = records.is_some();
     let mut zones = History::new(Zone::new(records.unwrap_or_default()));
     updates::updates(&table, &mut zones, known);
-    let sender = table
+    let mut sender = table
         .get("sender")
         .map_or_else(SenderSettings::default, |value| {
             messages::sender(doc, value)
@@ -189,6 +189,9 @@ fn scenario<'a>(
         );
     }
     let names = HostNames::new(&zones, known);
+    if let Some(value) = table.get("sender") {
+        messages::relays(doc, value, &names, &mut sender);
+    }
     let expect = table.get("expect").map_or_else(Expect::default, |value| {
         expect::read(doc, value, &messages, &names)
     });
@@ -198,6 +201,7 @@ fn scenario<'a>(
         imply_leaves(&expect, &mut messages);
     }
     let mut receivers = receivers::receivers(&table, &names);
+    receivers::implicit_tls(&table, &sender, &receivers, &zones);
     receivers.extend(engine_of_all(&table, &zones));
     let scenario = Scenario {
         name: Path::new(doc.path())

@@ -3,10 +3,17 @@
 //! Data with defaults and no decisions. The defaults of the sender are those that RFC 5321
 //! recommends where it recommends any.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    time::Duration,
+};
 
 use super::limits::Limits;
 use crate::{
+    diagnostic::Invalid,
     extension::Extension,
     fault::{Host, Stage},
     mta_sts::Policy,
@@ -36,6 +43,67 @@ words! {
         /// As the domain's MTA-STS policy asks (RFC 8461), opportunistic without one.
         MtaSts = "mta-sts",
     }
+}
+
+/// A host to which a sender hands all its mail, whoever it is for, and the port there.
+///
+/// RFC 5321 section 2.3.10 calls it a relay; senders call it a smart host, or their provider's server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Relay {
+    /// Its name, or its address.
+    pub host: Host,
+    /// The port: 587 for submission, 465 for submission inside TLS (RFC 6409, RFC 8314), or any other.
+    pub port: u16,
+}
+
+impl Relay {
+    /// Its host as an exchanger is named: an address becomes a literal.
+    pub(crate) fn domain(&self) -> Domain {
+        match &self.host {
+            Host::Name(name) => name.clone(),
+            Host::Address(address) => Domain::of_literal(*address),
+        }
+    }
+}
+
+impl FromStr for Relay {
+    type Err = Invalid;
+
+    /// Reads `HOST:PORT`; an IPv6 address stands in brackets.
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let expected = || {
+            format!("found {text:?}, expected a host and a port, such as \"smtp.example.test:587\"")
+        };
+        let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
+        let port = port.parse().ok().filter(|port| *port > 0);
+        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        // An address of IPv6 without brackets would lose its last part to the port.
+        if host.is_empty() || bare.is_none() && host.contains(':') {
+            return Err(expected().into());
+        }
+        Ok(Self {
+            host: bare.unwrap_or(host).parse()?,
+            port: port.ok_or_else(expected)?,
+        })
+    }
+}
+
+impl fmt::Display for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Address(address) => SocketAddr::new(*address, self.port).fmt(f),
+            Host::Name(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
+}
+
+/// Who a client is to a server, and what shows it (RFC 4954).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The name.
+    pub user: String,
+    /// The password.
+    pub password: String,
 }
 
 words! {
@@ -132,6 +200,10 @@ pub struct SenderSettings {
     /// How long an address whose connection failed is left out by every message; `None`: not at all
     /// (RFC 5321 section 4.5.4.1).
     pub remember_unreachable: Option<Duration>,
+    /// Where it sends all its mail, in the order of trying; empty: where MX records lead.
+    pub relays: Vec<Relay>,
+    /// Who it says it is to relays that offer AUTH.
+    pub login: Option<Login>,
 }
 
 impl Default for SenderSettings {
@@ -154,6 +226,8 @@ impl Default for SenderSettings {
             tls: TlsPolicy::Opportunistic,
             cache: true,
             remember_unreachable: None,
+            relays: Vec::new(),
+            login: None,
         }
     }
 }
@@ -286,6 +360,21 @@ pub struct ReceiverSettings {
     pub extensions_in_tls: Option<Vec<Extension>>,
     /// What it can bear.
     pub limits: Limits,
+    /// The ports at which it listens beside 25 and those by which relays name it.
+    pub ports: Vec<u16>,
+    /// The AUTH that it offers; `None`: as another row says, or none.
+    pub auth: Option<AuthSettings>,
+}
+
+/// The AUTH that a receiver offers, PLAIN and LOGIN (RFC 4954).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthSettings {
+    /// The only client that it knows.
+    pub login: Login,
+    /// Whether it takes mail of nobody else; `None`: at ports 465 and 587 alone.
+    pub required: Option<bool>,
+    /// Whether it offers AUTH outside TLS, too.
+    pub plaintext: bool,
 }
 
 impl From<&SenderSettings> for Identity {

@@ -6,8 +6,8 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
-    Bounds, Certificate, Counted, CountedBy, Crash, Engine, ExpectedAttempt, ExpectedDsn,
-    ExpectedMessage, Family, Greylist, Limit, Limits, PolicyRow, Rate, ReceiverSettings,
+    AuthSettings, Bounds, Certificate, Counted, CountedBy, Crash, Engine, ExpectedAttempt, ExpectedDsn,
+    ExpectedMessage, Family, Greylist, Limit, Limits, Login, PolicyRow, Rate, ReceiverSettings,
     ScenarioBuilder, SenderSettings, TimeBounds,
     build::{Messages, Update},
 };
@@ -210,6 +210,7 @@ fn fault(fault: &Fault) -> Keys {
     match &fault.failure {
         Failure::Session {
             hosts,
+            port,
             stage,
             effect,
             recipient,
@@ -218,6 +219,7 @@ fn fault(fault: &Fault) -> Keys {
         } => {
             let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
             row.put_some("host", one_or_many(&hosts));
+            row.put_some("port", port.map(|port| port.to_string()));
             row.put("stage", string(stage));
             row.put("effect", effect_of(effect));
             row.put_some("recipient", recipient.as_ref().map(string));
@@ -305,6 +307,11 @@ fn receiver(settings: &ReceiverSettings) -> Keys {
         row.put_some(key, written);
     }
     limits(&mut row, &settings.limits);
+    if !settings.ports.is_empty() {
+        let ports = settings.ports.iter().map(ToString::to_string);
+        row.put("ports", array(ports));
+    }
+    row.put_some("auth", settings.auth.as_ref().map(auth));
     match &settings.engine {
         Some(Engine::Lab) => row.put("engine", string("lab")),
         Some(Engine::MailinEmbedded) => row.put("engine", string("mailin-embedded")),
@@ -312,6 +319,17 @@ fn receiver(settings: &ReceiverSettings) -> Keys {
         None => {}
     }
     row
+}
+
+fn auth(auth: &AuthSettings) -> String {
+    let mut table = Keys::default();
+    table.put("user", string(&auth.login.user));
+    table.put("password", string(&auth.login.password));
+    table.put_some("required", auth.required.map(|required| required.to_string()));
+    if auth.plaintext {
+        table.put("plaintext", "true".to_owned());
+    }
+    table.inline()
 }
 
 /// What a receiver can bear. A limit that has the usual reply is written without it.
@@ -400,6 +418,13 @@ fn policy(policy: &PolicyRow) -> Keys {
 fn sender(settings: &SenderSettings) -> Keys {
     let default = SenderSettings::default();
     let mut row = Keys::default();
+    if !settings.relays.is_empty() {
+        row.put("relays", array(settings.relays.iter().map(string)));
+    }
+    if let Some(Login { user, password }) = &settings.login {
+        row.put("user", string(user));
+        row.put("password", string(password));
+    }
     if settings.retry != default.retry {
         row.put("retry", array(settings.retry.iter().copied().map(duration)));
     }
@@ -512,6 +537,7 @@ fn attempt(attempt: &ExpectedAttempt) -> String {
         [host] => row.put("host", string(host)),
         hosts => row.put("any", array(hosts.iter().map(string))),
     }
+    row.put_some("port", attempt.port.map(|port| port.to_string()));
     row.put_some("address", attempt.address.map(string));
     let result = match attempt.result {
         AttemptResult::Code(code) => code.to_string(),

@@ -221,6 +221,7 @@ impl<'a> Judge<'a> {
                 address,
                 hosts,
                 result,
+                ..
             } => self.drill.hide(*address, hosts, *result, event.at),
             EventKind::Taken {
                 message: None,

@@ -130,6 +130,7 @@ impl DsnSessions {
                 hosts,
                 result: Connected::Accepted,
                 hint,
+                ..
             } => {
                 let begun = Session {
                     said: hint.message.clone(),

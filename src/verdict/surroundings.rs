@@ -23,6 +23,9 @@ const MOST_FAULTS: usize = 100;
 /// Places outside the drill that are listed; how many more there were is said.
 const MOST_STRAYS: usize = 10;
 
+/// Where a session leads: the address, its names, and the port.
+type Place = (IpAddr, Vec<Domain>, u16);
+
 /// Reads a log for what is beside its messages.
 pub(super) struct Surroundings<'a> {
     /// The faults that did not apply yet, with their place in the scenario.
@@ -33,7 +36,7 @@ pub(super) struct Surroundings<'a> {
     crashes: Vec<&'a Crash>,
     /// Where sessions under way lead, while that is of interest.
     // Only accepted ones: at `connect` the event itself says where.
-    sessions: BTreeMap<SessionId, (IpAddr, Vec<Domain>)>,
+    sessions: BTreeMap<SessionId, Place>,
     /// What the sender tried to reach outside the drill, and how often.
     strays: BTreeMap<(SocketAddr, Transport), usize>,
 }
@@ -75,10 +78,14 @@ impl<'a> Surroundings<'a> {
             EventKind::Connect {
                 session,
                 address,
+                port,
                 hosts,
                 result: Connected::Accepted,
                 ..
-            } => drop(self.sessions.insert(*session, (*address, hosts.clone()))),
+            } => {
+                let place = (*address, hosts.clone(), *port);
+                drop(self.sessions.insert(*session, place));
+            }
             EventKind::End { session, .. } => drop(self.sessions.remove(session)),
             _ => {}
         }
@@ -128,7 +135,7 @@ fn holds(fault: &Fault, at: Moment) -> bool {
 fn applies(
     fault: &Fault,
     event: &Event,
-    sessions: &BTreeMap<SessionId, (IpAddr, Vec<Domain>)>,
+    sessions: &BTreeMap<SessionId, Place>,
 ) -> bool {
     match (&fault.failure, &event.kind) {
         (
@@ -154,12 +161,14 @@ fn applies(
         (
             Failure::Session {
                 hosts: of,
+                port: at_port,
                 stage: Stage::Connect,
                 effect,
                 ..
             },
             EventKind::Connect {
                 address,
+                port,
                 hosts,
                 result,
                 ..
@@ -174,11 +183,12 @@ fn applies(
                 Effect::Timeout => *result == Connected::Timeout,
                 _ => *result == Connected::Reset,
             };
-            same && covers(of, *address, hosts)
+            same && covers(of, *address, hosts) && at_port.is_none_or(|wanted| wanted == *port)
         }
         (
             Failure::Session {
                 hosts: of,
+                port: at_port,
                 stage,
                 effect,
                 recipient,
@@ -195,7 +205,9 @@ fn applies(
         ) => {
             let is_there = sessions
                 .get(session)
-                .is_some_and(|(address, hosts)| covers(of, *address, hosts));
+                .is_some_and(|(address, hosts, port)| {
+                    covers(of, *address, hosts) && at_port.is_none_or(|wanted| wanted == *port)
+                });
             let is_for = |wanted: &String| {
                 argument
                     .as_ref()
@@ -225,7 +237,7 @@ fn is_met(
     of: Option<&Host>,
     shown: Shown<'_>,
     event: &Event,
-    sessions: &BTreeMap<SessionId, (IpAddr, Vec<Domain>)>,
+    sessions: &BTreeMap<SessionId, Place>,
 ) -> bool {
     let EventKind::Reply {
         session,
@@ -238,7 +250,7 @@ fn is_met(
     };
     let is_there = sessions
         .get(session)
-        .is_some_and(|(address, hosts)| of.is_none_or(|of| of.covers(*address, hosts)));
+        .is_some_and(|(address, hosts, _)| of.is_none_or(|of| of.covers(*address, hosts)));
     let shows = match (shown, answer) {
         (Shown::Reply(at, wanted), ReplyEvent::Reply { code, reply }) => {
             at == *stage && wanted.code == *code && wanted.text == *reply

@@ -180,6 +180,7 @@ fn as_expected(attempt: &Attempt, listed: &[ExpectedAttempt]) -> ExpectedAttempt
             Some(like) => like.hosts.clone(),
             None => attempt.hosts.iter().cloned().map(Host::Name).collect(),
         },
+        port: like.and_then(|like| like.port),
         address: like.and_then(|like| like.address),
         result: attempt.result,
         stage: attempt.stage,

@@ -7,9 +7,9 @@
 //!    written down.
 //! 2. A datagram of the lab's own is a mark: whoever waits for the tap learns that it has come so
 //!    far.
-//! 3. A SYN to port 25 begins a flow. If the fault of the moment lets nobody answer, the attempt is
+//! 3. A SYN to port 25, or to that of a relay, begins a flow. If the fault of the moment lets nobody answer, the attempt is
 //!    logged as a time-out at once, not when the client gives up.
-//! 4. A RST from port 25 to a flow that waits is a refusal. What is accepted is logged by the
+//! 4. A RST from such a port to a flow that waits is a refusal. What is accepted is logged by the
 //!    listener, not here.
 //! 5. A SYN or a datagram to what the drill does not have is a stray.
 //!
@@ -32,7 +32,7 @@ use socket2::{SockFilter, Socket};
 use tokio::{io::Interest, net::UdpSocket, sync::mpsc};
 
 use super::host::SendersHost;
-use super::{SMTP_PORT, is_name_server};
+use super::is_name_server;
 use crate::{
     event::{AttemptHint, Connected, EventKind},
     fault::{Effect, Stage, Transfer, Transport},
@@ -40,6 +40,7 @@ use crate::{
         LabState, Packet,
         network::{HTTPS_PORT, record_connect},
     },
+    port,
 };
 
 /// Octets of a packet that are looked at: loopback carries up to 64 KiB at once, and headers come
@@ -170,8 +171,8 @@ pub(crate) async fn caught_up(state: &LabState) {
     tokio::time::timeout(MARK_LIMIT, mark).await.ok();
 }
 
-/// A connection that a client asked for: its address and port, and the address that it wants.
-type Flow = (SocketAddr, IpAddr);
+/// A connection that a client asked for: its address and port, and the address and port that it wants.
+type Flow = (SocketAddr, SocketAddr);
 
 /// What sees all packets: connections that nobody accepts are told by it alone.
 ///
@@ -184,7 +185,7 @@ pub(super) struct Tap {
     /// What is made of the host's connections to itself.
     own_host: OwnHost,
     /// By receiver: where to tell a client port that is not to be answered.
-    doors: BTreeMap<IpAddr, mpsc::UnboundedSender<u16>>,
+    doors: BTreeMap<SocketAddr, mpsc::UnboundedSender<u16>>,
     /// Flows that were asked for and not yet answered, with the sequence number of their SYN: one
     /// that is repeated has the same, and is no new attempt.
     waiting: BTreeMap<Flow, u32>,
@@ -198,7 +199,7 @@ pub(super) struct Tap {
 impl Tap {
     pub(super) fn new(
         state: &Arc<LabState>,
-        doors: BTreeMap<IpAddr, mpsc::UnboundedSender<u16>>,
+        doors: BTreeMap<SocketAddr, mpsc::UnboundedSender<u16>>,
         packets: Option<mpsc::UnboundedSender<Packet>>,
         own_host: OwnHost,
     ) -> Self {
@@ -281,15 +282,20 @@ impl Tap {
                 SocketAddr::new(to, tcp.destination_port()),
             );
         }
-        if tcp.destination_port() == SMTP_PORT && tcp.syn() && !tcp.ack() {
-            self.asked((SocketAddr::new(from, tcp.source_port()), to), tcp);
-        } else if tcp.source_port() == SMTP_PORT && (tcp.rst() || tcp.syn()) {
-            let flow = (SocketAddr::new(to, tcp.destination_port()), from);
+        let (source, destination) = (
+            SocketAddr::new(from, tcp.source_port()),
+            SocketAddr::new(to, tcp.destination_port()),
+        );
+        if self.is_exchange(destination) && tcp.syn() && !tcp.ack() {
+            self.asked((source, destination), tcp);
+        } else if self.is_exchange(source) && (tcp.rst() || tcp.syn()) {
+            let flow = (destination, source);
             let waiting = self.waiting.remove(&flow).is_some();
             // A listener records what it accepts.
             if waiting && tcp.rst() {
                 let receiver = self.state.receivers.get(&from);
-                let fault = receiver.and_then(|receiver| self.state.foresee_connect(receiver));
+                let fault = receiver
+                    .and_then(|receiver| self.state.foresee_connect(receiver, source.port()));
                 // The refusal stands for what the network would say.
                 let result = match fault {
                     Some((Effect::Unreachable, _)) => Connected::Unreachable,
@@ -301,21 +307,31 @@ impl Tap {
         true
     }
 
+    /// Whether mail is taken at an address and port, or would be if there were a host: at port 25, and where a relay
+    /// listens.
+    fn is_exchange(&self, at: SocketAddr) -> bool {
+        let receiver = self.state.receivers.get(&at.ip());
+        at.port() == port::SMTP
+            || receiver.is_some_and(|receiver| receiver.ports.contains(&at.port()))
+    }
+
     /// A SYN: one that nobody will answer is a time-out, at once, for the drill knows.
     ///
     /// A counting fault leaves this one port without an answer, so that the client's repeats stay
     /// unanswered when the count is over.
     fn asked(&mut self, flow: Flow, tcp: &TcpSlice<'_>) {
-        let (client, address) = flow;
+        let (client, wanted) = flow;
+        let address = wanted.ip();
         let passed_over = address.is_loopback() && self.own_host == OwnHost::PassedOver;
         if passed_over || self.waiting.get(&flow) == Some(&tcp.sequence_number()) {
             return;
         }
         self.waiting.insert(flow, tcp.sequence_number());
         let receiver = self.state.receivers.get(&address).cloned();
-        let foreseen = receiver.and_then(|receiver| self.state.foresee_connect(&receiver));
+        let foreseen = receiver
+            .and_then(|receiver| self.state.foresee_connect(&receiver, wanted.port()));
         if let Some((Effect::Timeout, counts)) = foreseen {
-            if let Some(door) = self.doors.get(&address).filter(|_| counts) {
+            if let Some(door) = self.doors.get(&wanted).filter(|_| counts) {
                 // The gate lives as long as the lab.
                 door.send(client.port()).ok();
             }
@@ -327,7 +343,7 @@ impl Tap {
     /// policies' web servers and the name server are what it has; all else would leave the drill.
     fn tried(&mut self, over: Transport, from: SocketAddr, to: SocketAddr) {
         let is_own = to.ip().is_loopback() || self.own.contains(&to.ip());
-        let is_exchange = over == Transport::Tcp && to.port() == SMTP_PORT;
+        let is_exchange = over == Transport::Tcp && self.is_exchange(to);
         let is_policy = over == Transport::Tcp
             && to.port() == HTTPS_PORT
             && self.state.policy_hosts.contains_key(&to.ip());
@@ -341,11 +357,12 @@ impl Tap {
 
     /// Logs a connection that was not accepted, and counts it for the faults that do. Listeners
     /// look again then: the count may be over.
-    fn record(&self, (_, address): Flow, result: Connected) {
+    fn record(&self, (_, wanted): Flow, result: Connected) {
+        let (address, port) = (wanted.ip(), wanted.port());
         let names = match self.state.receivers.get(&address) {
             Some(receiver) => {
                 self.state
-                    .strike(receiver, Stage::Connect, Transfer::default());
+                    .strike(receiver, port, Stage::Connect, Transfer::default());
                 self.state.faults_have_changed();
                 receiver.names.clone()
             }
@@ -355,7 +372,7 @@ impl Tap {
         record_connect(
             &self.state,
             session,
-            address,
+            (address, port),
             &names,
             result,
             AttemptHint::default(),

@@ -37,7 +37,7 @@ pub(in crate::lab) struct Watched {
     pub(in crate::lab) time: Option<SharedTime>,
 }
 
-/// Binds what hosts at these addresses need.
+/// Binds what hosts at these addresses need, and at further ports of theirs.
 ///
 /// # Errors
 /// That sockets could not be bound, or that there is no such network here.
@@ -46,7 +46,7 @@ pub(in crate::lab) struct Watched {
 /// private network, receivers bind when they are served.
 pub(in crate::lab) async fn bind(
     kind: NetworkKind,
-    addresses: &[IpAddr],
+    (addresses, further): (&[IpAddr], &[(IpAddr, u16)]),
     place: LoopbackBinding,
     #[cfg_attr(
         not(all(target_os = "linux", feature = "private-network")),
@@ -60,7 +60,7 @@ pub(in crate::lab) async fn bind(
             (Network::Memory(incoming), Sockets::Memory(connections))
         }
         NetworkKind::Loopback => {
-            let sockets = loopback::bind(addresses, place).await?;
+            let sockets = loopback::bind(addresses, further, place).await?;
             let network = Network::Loopback(sockets.map.clone());
             (network, Sockets::Loopback(sockets))
         }

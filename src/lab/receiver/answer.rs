@@ -105,7 +105,7 @@ impl Session {
 
     /// As [`Session::strike`], of a message that the session does not have yet, or no more.
     pub(super) fn strike_message(&self, stage: Stage, message: Transfer<'_>) -> Option<Effect> {
-        self.state.strike(&self.receiver, stage, message)
+        self.state.strike(&self.receiver, self.port, stage, message)
     }
 
     /// What is known of the message under way.

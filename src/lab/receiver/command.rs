@@ -20,6 +20,8 @@ pub(super) enum SmtpCommand {
     Ehlo(String),
     Helo(String),
     StartTls,
+    /// The mechanism in upper case, and the initial response (RFC 4954 section 4).
+    Auth(String, Option<Vec<u8>>),
     Mail(Path, Vec<Parameter>),
     Rcpt(Path, Vec<Parameter>),
     Data,
@@ -57,8 +59,8 @@ impl fmt::Display for Parameter {
 
 /// Commands that exist and are not offered (RFC 5321 section 4.2.4: 502 for those, 500 for what is
 /// unknown).
-const OTHERS: [&str; 12] = [
-    "ATRN", "AUTH", "BURL", "ETRN", "EXPN", "LHLO", "SAML", "SEND", "SOML", "TURN", "VERB",
+const OTHERS: [&str; 11] = [
+    "ATRN", "BURL", "ETRN", "EXPN", "LHLO", "SAML", "SEND", "SOML", "TURN", "VERB",
     "XCLIENT",
 ];
 
@@ -84,6 +86,7 @@ impl SmtpCommand {
             "RSET" => alone(&argument, "RSET", Self::Rset),
             "QUIT" => alone(&argument, "QUIT", Self::Quit),
             "STARTTLS" => alone(&argument, "STARTTLS", Self::StartTls),
+            "AUTH" => auth(&argument),
             "NOOP" => Ok(Self::Noop),
             "HELP" => Ok(Self::Help),
             "VRFY" => name(&argument, "VRFY string").map(|_| Self::Vrfy),
@@ -116,6 +119,7 @@ impl SmtpCommand {
         let verb = line.split(|octet| octet.is_ascii_whitespace()).next()?;
         match &verb.to_ascii_uppercase()[..] {
             b"EHLO" | b"HELO" => Some(Stage::Helo),
+            b"AUTH" => Some(Stage::Auth),
             b"MAIL" => Some(Stage::Mail),
             b"RCPT" => Some(Stage::Rcpt),
             _ => None,
@@ -138,6 +142,21 @@ fn alone(argument: &str, verb: &str, command: SmtpCommand) -> Result<SmtpCommand
     } else {
         Err(syntax(&format!("{verb} and nothing after it")))
     }
+}
+
+/// AUTH: a mechanism, and what the client says at once.
+fn auth(argument: &str) -> Result<SmtpCommand, Reply> {
+    let (mechanism, initial) = match argument.split_once(' ') {
+        Some((mechanism, initial)) => (mechanism, Some(initial.trim())),
+        None => (argument, None),
+    };
+    let is_one = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    let is_mechanism = (1..=20).contains(&mechanism.len()) && mechanism.bytes().all(is_one);
+    if !is_mechanism || initial.is_some_and(|initial| initial.contains(' ')) {
+        return Err(syntax("AUTH mechanism [initial-response]"));
+    }
+    let initial = initial.map(|initial| initial.as_bytes().to_vec());
+    Ok(SmtpCommand::Auth(mechanism.to_ascii_uppercase(), initial))
 }
 
 /// BDAT: how many octets follow, and `LAST` behind the last chunk (RFC 3030 section 2).
@@ -300,6 +319,9 @@ mod tests {
             "MAIL FROM:<a@b.test> =1",
             "MAIL FROM:<a@b.test> SIZE=1 SIZE=1",
             "MAIL FROM:<postmaster>",
+            "AUTH",
+            "AUTH PL@IN",
+            "AUTH PLAIN a b",
             "RCPT TO:<>",
             "RCPT TO:<a\rb@b.test>",
         ] {
@@ -309,8 +331,12 @@ mod tests {
             assert_eq!(code(line), 500, "{line}");
         }
         assert_eq!(
-            SmtpCommand::read(b"auth PLAIN x"),
-            Ok(SmtpCommand::Other("AUTH".to_owned()))
+            SmtpCommand::read(b"auth plain x"),
+            Ok(SmtpCommand::Auth("PLAIN".to_owned(), Some(b"x".to_vec())))
+        );
+        assert_eq!(
+            SmtpCommand::read(b"ATRN a"),
+            Ok(SmtpCommand::Other("ATRN".to_owned()))
         );
     }
 }

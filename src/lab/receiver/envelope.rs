@@ -52,6 +52,8 @@ impl Session {
             Some(Reply::new(503, "5.5.1 EHLO first"))
         } else if self.envelope.is_some() {
             Some(Reply::new(503, "5.5.1 a transaction is under way"))
+        } else if let Some(refusal) = self.refusal_of_stranger() {
+            Some(refusal)
         } else if let Some(refusal) = self.beyond_messages() {
             Some(refusal)
         } else if self.receiver.asks_the_server_behind() {
@@ -97,6 +99,8 @@ impl Session {
                 .parse::<i8>()
                 .is_ok_and(|level| (-9..=9).contains(&level)),
             ("BY", Some(value)) => is_deliver_by(value),
+            // `<>`, or the mailbox of who submitted it (RFC 4954 section 5).
+            ("AUTH", Some(value)) => value.len() <= 500 && is_xtext(value),
             _ => false,
         };
         (!valid).then(|| bad_value(keyword))

@@ -16,6 +16,17 @@ pub(crate) struct Offer {
     in_tls: Arc<[Extension]>,
 }
 
+/// What a receiver offers by its rows beside extensions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Means {
+    /// It has a certificate.
+    pub(crate) starttls: bool,
+    /// It has a good one.
+    pub(crate) requiretls: bool,
+    /// AUTH outside TLS, and inside.
+    pub(crate) auth: (bool, bool),
+}
+
 impl Offer {
     /// As the rows of a scenario say: what is not there is as usual, which is all that the lab serves but for
     /// what senders would behave otherwise with. STARTTLS comes with a certificate.
@@ -23,9 +34,13 @@ impl Offer {
         plain: Option<&[Extension]>,
         in_tls: Option<&[Extension]>,
         max_size: usize,
-        starttls: bool,
-        requiretls: bool,
+        means: Means,
     ) -> Self {
+        let Means {
+            starttls,
+            requiretls,
+            auth,
+        } = means;
         let usual = |is_tls: bool| {
             let size = Extension {
                 keyword: "SIZE".to_owned(),
@@ -42,7 +57,7 @@ impl Offer {
         };
         let is_starttls = |one: &Extension| one.is("STARTTLS");
         let mut outside = plain.map_or_else(|| usual(false), <[Extension]>::to_vec);
-        let inside = match (in_tls, plain) {
+        let mut inside = match (in_tls, plain) {
             (Some(list), _) => list.to_vec(),
             (None, Some(list)) => {
                 let rest = list.iter().filter(|one| !is_starttls(one));
@@ -59,6 +74,14 @@ impl Offer {
                 Some(_) => outside.len(),
             };
             outside.insert(place, Extension::plain("STARTTLS"));
+        }
+        for (list, offered) in [(&mut outside, auth.0), (&mut inside, auth.1)] {
+            if offered && !list.iter().any(|one| one.is("AUTH")) {
+                list.push(Extension {
+                    keyword: "AUTH".to_owned(),
+                    parameters: "PLAIN LOGIN".to_owned(),
+                });
+            }
         }
         let rest = outside.iter().filter(|one| !is_starttls(one)).cloned();
         Self {

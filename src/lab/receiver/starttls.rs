@@ -10,6 +10,7 @@ use super::{IDLE, Session, Step};
 use crate::{
     event::{EventKind, Misbehaviour, SessionEnd},
     fault::{Effect, Stage},
+    port,
     reply::Reply,
     tls::{self, Credentials},
 };
@@ -22,11 +23,57 @@ impl Session {
             return false;
         }
         let hidden =
-            self.state.foresee(&self.receiver, Stage::Starttls) == Some(Effect::NotOffered);
+            self.state.foresee(&self.receiver, self.port, Stage::Starttls) == Some(Effect::NotOffered);
         if hidden {
             self.strike(Stage::Starttls);
         }
         !hidden
+    }
+
+    /// The handshake before the greeting, at the port for it (RFC 8314 section 3). Faults at `starttls` that a
+    /// handshake can have are its own.
+    pub(super) async fn secure_from_the_start(&mut self) -> io::Result<Step> {
+        if self.port != port::SUBMISSIONS {
+            return Ok(Step::Go);
+        }
+        let Some(credentials) = self.receiver.credentials.clone() else {
+            self.record_failure(Stage::Starttls, None, Misbehaviour::Close);
+            self.connection.close().await;
+            return Ok(Step::Ended(SessionEnd::ServerClosed));
+        };
+        let foreseen = self
+            .state
+            .foresee(&self.receiver, self.port, Stage::Starttls);
+        let is_of_a_handshake = |effect: &Effect| {
+            !matches!(
+                effect,
+                Effect::NotOffered | Effect::Inject(_) | Effect::Reply(_) | Effect::Garbage
+            )
+        };
+        let effect = match foreseen.filter(is_of_a_handshake) {
+            Some(_) => self.strike(Stage::Starttls),
+            None => None,
+        };
+        match effect {
+            None => self.secure(&credentials).await,
+            Some(Effect::Delay(wait)) => {
+                self.delay(Stage::Starttls, None, wait).await?;
+                self.secure(&credentials).await
+            }
+            Some(Effect::Break) => self.break_off().await,
+            Some(effect) => Ok(self
+                .fail(Stage::Starttls, None, &effect)
+                .await?
+                .map_or(Step::Go, Step::Ended)),
+        }
+    }
+
+    /// Breaks the handshake off: what comes is the client's first flight, which gets no answer.
+    async fn break_off(&mut self) -> io::Result<Step> {
+        self.connection.fill().await?;
+        self.record_failure(Stage::Starttls, None, Misbehaviour::Handshake);
+        self.connection.close().await;
+        Ok(Step::Ended(SessionEnd::ServerClosed))
     }
 
     /// STARTTLS: the reply that a fault gives, or 220 and the handshake.
@@ -57,11 +104,7 @@ impl Session {
             }
             Some(Effect::Break) => {
                 self.say_at(Stage::Starttls, ready).await?;
-                // What came is the client's first flight; it gets no answer.
-                self.connection.fill().await?;
-                self.record_failure(Stage::Starttls, None, Misbehaviour::Handshake);
-                self.connection.close().await;
-                Ok(Step::Ended(SessionEnd::ServerClosed))
+                self.break_off().await
             }
             Some(Effect::Inject(text)) => {
                 self.injected = format!("{text}\r\n").into_bytes();
@@ -93,7 +136,9 @@ impl Session {
         });
         let secured = self.state.clock.within(IDLE, handshake).await;
         if !matches!(secured, Some(Ok(()))) {
-            if matches!(&secured, Some(Err(error)) if tls::is_no_tls(error)) {
+            // Who speaks plain text at the wrong port was asked for nothing.
+            let after_starttls = self.port != port::SUBMISSIONS;
+            if after_starttls && matches!(&secured, Some(Err(error)) if tls::is_no_tls(error)) {
                 self.state.record(EventKind::Plaintext { session: self.id });
             }
             self.record_failure(Stage::Starttls, None, Misbehaviour::Handshake);
@@ -104,6 +149,7 @@ impl Session {
             sni,
         });
         self.greeted = false;
+        self.authenticated = false;
         self.offered = Arc::default();
         self.envelope = None;
         self.restart_upstream().await;

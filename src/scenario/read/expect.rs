@@ -9,7 +9,7 @@ use toml::{
 
 use super::{
     document::{Document, Table, describe, whole_number},
-    words::{HostNames, duration, moment, word},
+    words::{HostNames, duration, moment, port, word},
 };
 use crate::{
     diagnostic::{did_you_mean, nearest, not_allowed},
@@ -316,7 +316,7 @@ fn attempt(
         value,
         "an attempt",
         &[
-            "host", "any", "address", "result", "stage", "at", "tls", "sni",
+            "host", "any", "port", "address", "result", "stage", "at", "tls", "sni",
         ],
     )?;
     let hosts = match (table.get("host"), table.get("any")) {
@@ -357,6 +357,7 @@ fn attempt(
     }
     Some(ExpectedAttempt {
         hosts,
+        port: port(&table, "port"),
         address: table.parsed("address", |text| {
             text.parse()
                 .map_err(|_| format!("found {text:?}, expected an IP address"))

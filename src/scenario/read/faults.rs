@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::{
     document::{Table, describe},
-    words::{HostNames, moment, query, word},
+    words::{HostNames, moment, port, query, word},
 };
 use crate::mail::Mailbox;
 use crate::{
@@ -20,8 +20,9 @@ const MAX_SIZE: u64 = 64 << 20;
 
 /// Reads the rows, in their order: the first that applies decides.
 pub(super) fn faults(table: &Table<'_, '_>, names: &HostNames) -> Vec<Fault> {
-    const KEYS: [&str; 13] = [
+    const KEYS: [&str; 14] = [
         "host",
+        "port",
         "stage",
         "query",
         "effect",
@@ -146,6 +147,7 @@ fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
             ),
         );
     }
+    let port = port(row, "port");
     let recipient = row.parsed("recipient", mailbox);
     let sender = row.parsed("sender", |text| match text {
         "" => Ok(String::new()),
@@ -202,6 +204,7 @@ fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
     }
     Some(Failure::Session {
         hosts,
+        port,
         stage,
         effect: effect?,
         recipient,
@@ -212,7 +215,7 @@ fn session_failure(row: &Table<'_, '_>, names: &HostNames) -> Option<Failure> {
 
 /// A failure of a query, by name and perhaps type and transport.
 fn query_failure(row: &Table<'_, '_>) -> Option<Failure> {
-    for key in ["stage", "recipient", "sender", "larger_than"] {
+    for key in ["port", "stage", "recipient", "sender", "larger_than"] {
         if row.get(key).is_some() {
             row.doc().mistake(
                 row.key_offset(key),

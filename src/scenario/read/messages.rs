@@ -9,7 +9,8 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     document::{Document, Table, whole_number},
-    words::{duration, moment, word},
+    receivers::secret,
+    words::{HostNames, duration, moment, word},
 };
 use crate::{fault::Stage, time::Moment};
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
         dsn::{envelope_id, occasion},
     },
     route::Families,
-    scenario::{Family, SenderSettings, TlsPolicy, expectation::TOTAL_KEYS, write::DEFAULT_FROM},
+    scenario::{Family, Login, Relay, SenderSettings, TlsPolicy, expectation::TOTAL_KEYS, write::DEFAULT_FROM},
 };
 
 /// Messages that one row may stand for, and all rows together: a million, which a drill still holds
@@ -304,23 +305,28 @@ fn reverse_path(text: &str) -> Result<Option<Mailbox>, String> {
     }
 }
 
+/// The keys of the sender's settings.
+const SENDER_KEYS: [&str; 14] = [
+    "relays",
+    "user",
+    "password",
+    "retry",
+    "expire",
+    "names",
+    "addresses",
+    "families",
+    "max_candidates",
+    "max_hops",
+    "timeouts",
+    "tls",
+    "cache",
+    "remember_unreachable",
+];
+
 /// Reads the sender's settings; what is not there has its default.
 pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> SenderSettings {
-    const KEYS: [&str; 11] = [
-        "retry",
-        "expire",
-        "names",
-        "addresses",
-        "families",
-        "max_candidates",
-        "max_hops",
-        "timeouts",
-        "tls",
-        "cache",
-        "remember_unreachable",
-    ];
     let mut settings = SenderSettings::default();
-    let Some(table) = Table::of_value(doc, value, "sender", &KEYS) else {
+    let Some(table) = Table::of_value(doc, value, "sender", &SENDER_KEYS) else {
         return settings;
     };
     schedule(&table, &mut settings);
@@ -357,6 +363,45 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
         }
     }
     settings
+}
+
+/// Reads the relays to which the sender hands all its mail, and who it is there. Their hosts must be known.
+pub(super) fn relays(
+    doc: &Document<'_>,
+    value: &Spanned<DeValue<'_>>,
+    names: &HostNames,
+    settings: &mut SenderSettings,
+) {
+    // What is wrong with the table itself was told when the other settings were read.
+    let Some(table) = Table::of_value(doc, value, "sender", &SENDER_KEYS) else {
+        return;
+    };
+    settings.relays = table.parsed_array("relays", |text| {
+        let relay: Relay = text
+            .parse()
+            .map_err(|error: crate::diagnostic::Invalid| error.to_string())?;
+        names.host(&relay.host.to_string()).map(|_| relay)
+    });
+    let mistake = |key: &str, text: String| doc.mistake(table.key_offset(key), text);
+    let has = |key: &str| table.get(key).is_some();
+    if has("relays") && table.array("relays").is_empty() {
+        let example = "relays = [\"smtp.example.test:587\"]";
+        mistake("relays", format!("found no relay, expected one at least, such as {example}"));
+    }
+    if has("relays") && matches!(settings.tls, TlsPolicy::Dane | TlsPolicy::MtaSts) {
+        let found = format!("found tls = \"{}\" beside relays, ", settings.tls);
+        let expected = "expected none, opportunistic, required or verified: no MX record leads there";
+        mistake("tls", found + expected);
+    }
+    for (key, other) in [("user", "password"), ("password", "user")] {
+        if has(key) && !has(other) {
+            mistake(key, format!("found {key} without {other}, expected both"));
+        } else if has(key) && !has("relays") {
+            mistake(key, format!("found {key} without relays, expected it beside them"));
+        }
+    }
+    let login = table.parsed("user", secret).zip(table.parsed("password", secret));
+    settings.login = login.map(|(user, password)| Login { user, password });
 }
 
 /// When it tries again, and when it gives up.

@@ -1,22 +1,30 @@
 //! The rows of a scenario file about receivers and the web servers of policies.
 
+use std::net::IpAddr;
+
 use super::{
     document::Table,
     limits,
-    words::{HostNames, domain, moment, word},
+    words::{HostNames, domain, moment, ports, word},
 };
 use crate::scenario::{
-    Certificate, Engine, PolicyRow, ReceiverSettings, TlsVersion, TlsaParameters,
+    AuthSettings, Certificate, Engine, Login, PolicyRow, ReceiverSettings, SenderSettings,
+    TlsVersion, TlsaParameters,
 };
-use crate::{extension::Extension, mta_sts::Policy, time::Moment};
+use crate::{
+    extension::Extension, fault::Host, mta_sts::Policy, name::Domain, port, time::Moment,
+    zone::History,
+};
 
 /// Octets that a SIZE limit may have: 1 GiB.
 const MAX_SIZE: u64 = 1 << 30;
 
 /// Reads the rows about receivers.
 pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<ReceiverSettings> {
-    const KEYS: [&str; 10] = [
+    const KEYS: [&str; 12] = [
         "host",
+        "ports",
+        "auth",
         "certificate",
         "certificate_name",
         "tls_versions",
@@ -70,6 +78,81 @@ fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
         extensions: extensions(row, "extensions"),
         extensions_in_tls: extensions(row, "extensions_in_tls"),
         limits: limits::limits(row),
+        ports: ports(row, "ports"),
+        auth: auth(row),
+    }
+}
+
+/// Reads the AUTH that a receiver offers.
+fn auth(row: &Table<'_, '_>) -> Option<AuthSettings> {
+    let value = row.get("auth")?;
+    let keys = ["user", "password", "required", "plaintext"];
+    let table = Table::of_value(row.doc(), value, "auth", &keys)?;
+    for (key, expected) in [
+        ("user", "the name of the client that it knows"),
+        ("password", "the password of the client that it knows"),
+    ] {
+        if table.get(key).is_none() {
+            table.missing(key, expected);
+        }
+    }
+    let user = table.parsed("user", secret);
+    let password = table.parsed("password", secret);
+    Some(AuthSettings {
+        required: table.flag("required"),
+        plaintext: table.flag("plaintext").unwrap_or(false),
+        login: Login {
+            user: user?,
+            password: password?,
+        },
+    })
+}
+
+/// What AUTH can carry as a name or a password: without NUL, which stands between them (RFC 4616 section 2).
+pub(super) fn secret(text: &str) -> Result<String, String> {
+    let fits = (1..=255).contains(&text.len()) && !text.contains('\0');
+    let expected = || format!("found {text:?}, expected 1 to 255 octets without NUL");
+    fits.then(|| text.to_owned()).ok_or_else(expected)
+}
+
+/// Tells of receivers that are reached inside TLS from the first octet on, and have no certificate for it.
+pub(super) fn implicit_tls(
+    table: &Table<'_, '_>,
+    sender: &SenderSettings,
+    receivers: &[ReceiverSettings],
+    zones: &History,
+) {
+    let owners = zones.addresses();
+    let is_certified = |address: IpAddr, names: &[Domain]| {
+        let about = |row: &&ReceiverSettings| {
+            let host = row.host.as_ref();
+            host.is_none_or(|host| host.covers(address, names))
+        };
+        let mut rows = receivers.iter().filter(about);
+        rows.any(|row| row.certificate.is_some())
+    };
+    let lacks = |host: &Host| {
+        let mut meant = owners.iter().filter(|(address, names)| host.covers(**address, names));
+        meant.any(|(address, names)| !is_certified(*address, names))
+    };
+    let expected = "expected a row of receivers with a certificate for it: port 465 is inside TLS from the first octet on";
+    if let Some(value) = table.get("sender").and_then(|sender| sender.get_ref().as_table())
+        && let Some(relays) = value.get("relays")
+    {
+        for relay in &sender.relays {
+            if relay.port == port::SUBMISSIONS && lacks(&relay.host) {
+                let mistake = format!("found relay \"{relay}\", {expected}");
+                table.doc().mistake(relays.span().start, mistake);
+            }
+        }
+    }
+    let values = table.array("receivers");
+    for (row, value) in receivers.iter().zip(values) {
+        let host = row.host.as_ref();
+        if row.ports.contains(&port::SUBMISSIONS) && host.is_some_and(lacks) {
+            let mistake = format!("found a receiver at port 465, {expected}");
+            table.doc().mistake(value.span().start, mistake);
+        }
     }
 }
 

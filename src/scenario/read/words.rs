@@ -3,7 +3,9 @@
 use std::{net::IpAddr, time::Duration};
 
 use hickory_proto::rr::RecordType;
+use toml::{Spanned, de::DeValue};
 
+use super::document::{Document, Table, whole_number};
 use crate::{
     diagnostic::{did_you_mean, nearest, not_allowed},
     fault::Host,
@@ -119,6 +121,28 @@ impl HostNames {
             "found host {text:?}, expected one that a record names{hint}"
         ))
     }
+}
+
+/// Reads a port: 1 to 65535.
+pub(super) fn port(table: &Table<'_, '_>, key: &str) -> Option<u16> {
+    port_of(table.doc(), table.get(key)?, key)
+}
+
+/// Reads ports, an array of them.
+pub(super) fn ports(table: &Table<'_, '_>, key: &str) -> Vec<u16> {
+    let values = table.array(key).into_iter();
+    values
+        .filter_map(|value| port_of(table.doc(), value, key))
+        .collect()
+}
+
+fn port_of(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, key: &str) -> Option<u16> {
+    let port = whole_number(doc, value, key, u64::from(u16::MAX))?;
+    if port == 0 {
+        let mistake = format!("found {key} 0, expected 1 to {}", u16::MAX);
+        doc.mistake(value.span().start, mistake);
+    }
+    u16::try_from(port).ok().filter(|port| *port > 0)
 }
 
 /// Reads a moment, written as a duration since the start, such as `1h30m`.

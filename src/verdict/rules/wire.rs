@@ -149,6 +149,7 @@ impl<'a> Wire<'a> {
                 hosts,
                 result: Connected::Accepted,
                 hint,
+                ..
             } => {
                 let host = hosts
                     .first()
@@ -608,6 +609,7 @@ fn word_of(stage: Stage) -> &'static str {
     match stage {
         Stage::Helo => "EHLO",
         Stage::Starttls => "STARTTLS",
+        Stage::Auth => "AUTH",
         Stage::Mail => "MAIL",
         Stage::Rcpt => "RCPT",
         Stage::Data => "DATA",
