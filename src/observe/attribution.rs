@@ -196,7 +196,7 @@ impl<'a> Attribution<'a> {
             to_be_given: Vec::new(),
             to_be_returned: Vec::new(),
         };
-        attribution.pool_all(&log_facts.routes);
+        attribution.pool_all(&log_facts.routes, &relays_of(scenario));
         for (message, index) in messages.iter().zip(0..) {
             // Nobody knows of one that is not in the log.
             let given = log_facts.given.get(&message.id);
@@ -218,7 +218,12 @@ impl<'a> Attribution<'a> {
     }
 
     /// Sorts the messages into pools.
-    fn pool_all(&mut self, routes: &Routes) {
+    fn pool_all(&mut self, routes: &Routes, relays: &BTreeSet<IpAddr>) {
+        // With relays, all mail goes there.
+        let lead = |domain: &Domain| match relays.is_empty() {
+            true => routes.reach(domain),
+            false => relays.clone(),
+        };
         let mut reached: BTreeMap<&Domain, BTreeSet<IpAddr>> = BTreeMap::new();
         let mut kinds_of_routes: BTreeMap<BTreeSet<IpAddr>, usize> = BTreeMap::new();
         let mut kinds_of_hops: BTreeMap<Vec<Domain>, usize> = BTreeMap::new();
@@ -228,7 +233,7 @@ impl<'a> Attribution<'a> {
             let mut addresses = BTreeSet::new();
             for domain in domains.collect::<BTreeSet<_>>() {
                 let reached = reached.entry(domain);
-                addresses.extend(reached.or_insert_with(|| routes.reach(domain)).iter());
+                addresses.extend(reached.or_insert_with(|| lead(domain)).iter());
             }
             let next = kinds_of_routes.len();
             let route = *kinds_of_routes.entry(addresses.clone()).or_insert(next);
@@ -260,7 +265,7 @@ impl<'a> Attribution<'a> {
             .iter()
             .filter_map(|one| one.message.from.as_ref());
         let domains: BTreeSet<&Domain> = authors.map(|from| &from.domain).collect();
-        let authors_at = domains.into_iter().flat_map(|domain| routes.reach(domain));
+        let authors_at = domains.into_iter().flat_map(lead);
         self.authors_at = authors_at.collect();
     }
 
@@ -472,6 +477,19 @@ impl<'a> Attribution<'a> {
 fn author_of(message: &Message) -> String {
     let from = message.from.as_ref();
     from.map_or(String::new(), |from| mailbox::key(&from.text))
+}
+
+/// The addresses of the relays that the sender was told to use, by the records.
+fn relays_of(scenario: &Scenario) -> BTreeSet<IpAddr> {
+    let owners = scenario.world.zones.addresses();
+    let relays = scenario.sender.relays.iter();
+    relays
+        .flat_map(|relay| {
+            let meant = owners.iter();
+            meant.filter(|(address, names)| relay.host.covers(**address, names))
+        })
+        .map(|(address, _)| *address)
+        .collect()
 }
 
 fn new_pool(pools: &mut Vec<Pool>) -> usize {

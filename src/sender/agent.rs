@@ -4,7 +4,7 @@
 //! A pass is what RFC 5321 section 5.1 describes for one next hop:
 //!
 //! 1. Find the MTA-STS policy of the next hop, if the scenario's sender goes by such policies.
-//! 2. Look up the MX records, then the addresses of all exchangers, and let `route` put the
+//! 2. With relays in the scenario, look up their addresses and try them in their order. Else look up the MX records, then the addresses of all exchangers, and let `route` put the
 //!    candidates in order.
 //! 3. Leave out addresses to which a connection failed a short while ago (section 4.5.4.1).
 //! 4. Try one candidate after the other with the recipients that are still open. A candidate whose
@@ -43,9 +43,10 @@ use crate::{
     mta_sts::{Mode, Policy},
     name::Domain,
     outcome::Outcome,
+    port,
     reply::{ReplyClass, Status},
     route::{self, Candidate, Identity, Unroutable},
-    scenario::{SenderSettings, TlsPolicy},
+    scenario::{Relay, SenderSettings, TlsPolicy},
     time::Moment,
 };
 
@@ -65,14 +66,15 @@ pub(super) struct DeliveryAgent {
     lookups: Lookups,
     /// The MTA-STS policies that are kept for their `max_age`.
     policies: PolicyCache,
-    /// Addresses whose connections failed, and until when they are skipped. It is shared by all
+    /// Addresses and ports whose connections failed, and until when they are skipped. It is shared by all
     /// messages: one that finds a host dead spares the others the time-out.
-    unreachable: Mutex<BTreeMap<IpAddr, Moment>>,
+    unreachable: Mutex<BTreeMap<(IpAddr, u16), Moment>>,
 }
 
 /// The candidates of a pass, in the order in which they are to be tried.
 struct Candidates {
-    candidates: Vec<Candidate>,
+    /// Each with the port at which it is tried.
+    candidates: Vec<(Candidate, u16)>,
     /// Whether these are all that the domain has. `false` if an address lookup failed, if the limit
     /// on candidates was reached or if unreachable ones were left out: the pass has then no right
     /// to call a failure permanent.
@@ -135,8 +137,8 @@ impl DeliveryAgent {
         let mut refusals: Option<(Reason, Option<Server>)> = None;
         // Later, those may be tried that were left out this time.
         let mut transient = !complete;
-        for candidate in &candidates {
-            let attempt = self.attempt(entry, candidate, &content, sts.as_ref());
+        for (candidate, port) in &candidates {
+            let attempt = self.attempt(entry, (candidate, *port), &content, sts.as_ref());
             let AttemptReport {
                 results,
                 dsn_offered,
@@ -195,6 +197,9 @@ impl DeliveryAgent {
                 return Err(Unroutable::NoUsableExchanger);
             }
         }
+        if !self.settings.relays.is_empty() {
+            return self.relays().await;
+        }
         let mut answer = self.lookups.mx(&entry.hop).await;
         let mut identity = Identity::from(&self.settings);
         if let Some(flaw) = self.flaw {
@@ -230,7 +235,8 @@ impl DeliveryAgent {
             }
         };
         let all = candidates.len();
-        let candidates = self.without_unreachable(candidates);
+        let candidates = candidates.into_iter().map(|one| (one, port::SMTP));
+        let candidates = self.without_unreachable(candidates.collect());
         let unknown = addresses.values().any(|addresses| addresses.failed);
         let limited = self
             .settings
@@ -242,20 +248,67 @@ impl DeliveryAgent {
         })
     }
 
+    /// The relays of the settings in their order, with all addresses of each: no MX record leads there (RFC 5321
+    /// section 5.1 is about what the sender does not know).
+    ///
+    /// # Errors
+    /// That none has an address, or that it is not known for now.
+    async fn relays(&self) -> Result<Candidates, Unroutable> {
+        let relays = &self.settings.relays;
+        let hosts: Vec<Domain> = relays.iter().map(Relay::domain).collect();
+        let named: Vec<&Domain> = hosts.iter().collect();
+        let mut addresses = self.lookups.addresses(&named).await;
+        let mut candidates = Vec::new();
+        for ((relay, host), place) in relays.iter().zip(&hosts).zip(0..) {
+            let Some(addresses) = addresses.get_mut(host) else {
+                continue;
+            };
+            self.settings.first_family.put_first(&mut addresses.found);
+            let reached = addresses.found.iter();
+            let reached = reached.filter(|address| self.settings.families.reach(**address));
+            candidates.extend(reached.map(|address| {
+                let candidate = Candidate {
+                    preference: place,
+                    exchanger: host.clone(),
+                    address: *address,
+                };
+                (candidate, relay.port)
+            }));
+        }
+        let unknown = addresses.values().any(|addresses| addresses.failed);
+        if candidates.is_empty() {
+            return Err(match unknown {
+                true => Unroutable::LookupFailed,
+                false => Unroutable::NoUsableExchanger,
+            });
+        }
+        let all = candidates.len();
+        let most = self.settings.max_candidates.unwrap_or(usize::MAX);
+        candidates.truncate(match self.flaw {
+            Some(Flaw::StopsAtFirst) => 1,
+            _ => most.max(1),
+        });
+        let candidates = self.without_unreachable(candidates);
+        Ok(Candidates {
+            complete: !unknown && candidates.len() == all,
+            candidates,
+        })
+    }
+
     /// Leaves out addresses whose connections failed a short while ago, as long as others are left
     /// (RFC 5321 section 4.5.4.1).
     ///
     /// If every candidate failed recently, all are tried: waiting would not be better, and a host
     /// that came back is found at once.
-    fn without_unreachable(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
+    fn without_unreachable(&self, candidates: Vec<(Candidate, u16)>) -> Vec<(Candidate, u16)> {
         let now = self.state.clock.now();
         let unreachable = lock(&self.unreachable);
-        let skipped = |candidate: &&Candidate| {
+        let skipped = |(candidate, port): &&(Candidate, u16)| {
             unreachable
-                .get(&candidate.address)
+                .get(&(candidate.address, *port))
                 .is_some_and(|until| now < *until)
         };
-        let left: Vec<Candidate> = candidates
+        let left: Vec<(Candidate, u16)> = candidates
             .iter()
             .filter(|candidate| !skipped(candidate))
             .cloned()
@@ -270,7 +323,7 @@ impl DeliveryAgent {
     async fn attempt(
         &self,
         entry: &QueueEntry,
-        candidate: &Candidate,
+        (candidate, port): (&Candidate, u16),
         content: &[u8],
         sts: Option<&Policy>,
     ) -> Result<AttemptReport, Unusable> {
@@ -315,7 +368,7 @@ impl DeliveryAgent {
         let attempted = smtp_client::attempt(
             &self.state,
             &self.settings,
-            candidate,
+            (candidate, port),
             &requirement,
             hint.clone(),
             &envelope,
@@ -329,7 +382,7 @@ impl DeliveryAgent {
         {
             let until = self.state.clock.now().after(wait);
             let mut unreachable = lock(&self.unreachable);
-            unreachable.insert(candidate.address, until);
+            unreachable.insert((candidate.address, port), until);
         }
         if self.flaw == Some(Flaw::DeliversTwice)
             && attempted.results.contains(&RecipientResult::Delivered)
@@ -337,7 +390,7 @@ impl DeliveryAgent {
             smtp_client::attempt(
                 &self.state,
                 &self.settings,
-                candidate,
+                (candidate, port),
                 &requirement,
                 hint,
                 &envelope,

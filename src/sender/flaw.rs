@@ -127,6 +127,8 @@ words! {
         BlamesFirstHost = "blames-first-host",
         /// Returns whole messages, whatever their authors ask for.
         ReturnsAll = "returns-all",
+        /// Says who it is in plain text.
+        SendsCredentialsInPlain = "sends-credentials-in-plain",
     }
 }
 
@@ -253,6 +255,9 @@ impl Flaw {
                 control("dsn/remote_mta_is_the_second_exchanger", "report-fields")
             }
             Self::ReturnsAll => control("dsn/header_returned", "report-returns"),
+            Self::SendsCredentialsInPlain => {
+                control("relay/no_credentials_in_plain_text", "credentials-in-tls")
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 //! 2. EHLO, or HELO for a server that does not know EHLO.
 //! 3. STARTTLS as far as the demand on the candidate asks and the server offers, then EHLO again
 //!    (RFC 3207).
+//!    At port 465 TLS comes first of all (RFC 8314). To a relay that offers AUTH the client then says who it is.
 //! 4. MAIL, and RCPT for each recipient. Commands are not pipelined.
 //! 5. DATA if a recipient was taken, the content, and the final dot, whose reply counts for all
 //!    that were taken.
@@ -27,8 +28,10 @@ use crate::{
     fault::Stage,
     lab::{LabState, network},
     mail::{Mailbox, Message},
+    port,
     reply::{Reply, ReplyClass, Status},
     route::Candidate,
+    sasl,
     scenario::SenderSettings,
 };
 
@@ -102,8 +105,8 @@ pub(crate) struct DsnParameters {
 enum SessionError {
     /// The transport or the protocol failed at a stage. QUIT is not tried.
     Broken(Status, String),
-    /// The host turned the client away before any transaction, in its greeting or in the reply to
-    /// EHLO.
+    /// The host turned the client away before any transaction: in its greeting, in the reply to EHLO or to AUTH, or
+    /// for want of AUTH.
     Turned(Reply),
     /// TLS is needed and not to be had, or not with this certificate.
     Insecure(String),
@@ -117,12 +120,12 @@ enum SessionError {
 pub(crate) async fn attempt(
     state: &Arc<LabState>,
     settings: &SenderSettings,
-    candidate: &Candidate,
+    (candidate, port): (&Candidate, u16),
     requirement: &TlsRequirement,
     hint: AttemptHint,
     envelope: &Envelope<'_>,
 ) -> AttemptReport {
-    let connect = network::connect(state, candidate.address, state.network.smtp_port(), hint);
+    let connect = network::connect(state, candidate.address, port, hint);
     let mut session = match state
         .clock
         .within(settings.timeouts.at(Stage::Connect), connect)
@@ -133,6 +136,7 @@ pub(crate) async fn attempt(
             settings,
             state,
             candidate,
+            port,
             extensions: Vec::new(),
             flaw: envelope.flaw,
             answered: vec![None; envelope.to.len()],
@@ -280,6 +284,7 @@ struct SmtpClient<'s> {
     settings: &'s SenderSettings,
     state: &'s LabState,
     candidate: &'s Candidate,
+    port: u16,
     /// The extensions that the last reply to EHLO announced; none after HELO.
     extensions: Vec<Extension>,
     flaw: Option<Flaw>,
@@ -299,6 +304,10 @@ impl SmtpClient<'_> {
         requirement: &TlsRequirement,
         envelope: &Envelope<'_>,
     ) -> Result<Vec<RecipientResult>, SessionError> {
+        // RFC 8314 section 3: TLS is negotiated at once, and STARTTLS is not needed.
+        if self.port == port::SUBMISSIONS {
+            self.handshake(requirement).await?;
+        }
         let greeting = match self.flaw {
             Some(Flaw::SpeaksFirst) => {
                 let name = self.own_name();
@@ -312,7 +321,10 @@ impl SmtpClient<'_> {
             return Err(SessionError::Turned(greeting));
         }
         self.hello().await?;
-        self.secure(requirement).await?;
+        if !self.connection.is_tls() {
+            self.secure(requirement).await?;
+        }
+        self.authenticate().await?;
         if envelope.require_tls && !self.offers("REQUIRETLS") {
             return Err(SessionError::NoRequireTls);
         }
@@ -411,21 +423,7 @@ impl SmtpClient<'_> {
         if self.flaw == Some(Flaw::SkipsHandshake) {
             return self.hello().await;
         }
-        let wait = self.settings.timeouts.at(Stage::Starttls);
-        let (state, exchanger) = (self.state, &self.candidate.exchanger);
-        let secured = self
-            .connection
-            .secure(|stream| tls::handshake(state, requirement, exchanger, stream));
-        match state.clock.within(wait, secured).await {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(SessionError::Insecure(format!("TLS failed: {error}"))),
-            None => {
-                return Err(SessionError::Broken(
-                    Status(4, 4, 2),
-                    "at starttls: no answer in time".to_owned(),
-                ));
-            }
-        }
+        self.handshake(requirement).await?;
         // What was announced in plain text counts no more (RFC 3207 section 4.2).
         if self.flaw == Some(Flaw::SkipsEhloInTls) {
             return Ok(());
@@ -435,6 +433,49 @@ impl SmtpClient<'_> {
             self.command(Stage::Starttls, "STARTTLS").await?;
         }
         Ok(())
+    }
+
+    /// The handshake, in its time.
+    async fn handshake(&mut self, requirement: &TlsRequirement) -> Result<(), SessionError> {
+        let wait = self.settings.timeouts.at(Stage::Starttls);
+        let (state, exchanger) = (self.state, &self.candidate.exchanger);
+        let secured = self
+            .connection
+            .secure(|stream| tls::handshake(state, requirement, exchanger, stream));
+        match state.clock.within(wait, secured).await {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(SessionError::Insecure(format!("TLS failed: {error}"))),
+            None => Err(SessionError::Broken(
+                Status(4, 4, 2),
+                "at starttls: no answer in time".to_owned(),
+            )),
+        }
+    }
+
+    /// Says who it is to a relay that wants to know, inside TLS alone: PLAIN hides nothing (RFC 4616 section 5).
+    ///
+    /// A relay that does not offer it may take mail without; one that does not know the client turns it away.
+    async fn authenticate(&mut self) -> Result<(), SessionError> {
+        let Some(login) = &self.settings.login else {
+            return Ok(());
+        };
+        let is_careless = self.flaw == Some(Flaw::SendsCredentialsInPlain);
+        if !self.connection.is_tls() && !is_careless {
+            let text = "there is no TLS to send credentials in".to_owned();
+            return Err(SessionError::Insecure(text));
+        }
+        let is_plain = |word: &str| word.eq_ignore_ascii_case("PLAIN");
+        let mut auth = self.extensions.iter().filter(|one| one.is("AUTH"));
+        if !auth.any(|one| one.parameters.split_whitespace().any(is_plain)) {
+            return Ok(());
+        }
+        let message = sasl::plain(&login.user, &login.password);
+        let command = format!("AUTH PLAIN {}", sasl::encode(&message));
+        let reply = self.command(Stage::Auth, &command).await?;
+        match reply.class() {
+            ReplyClass::Positive => Ok(()),
+            _ => Err(SessionError::Turned(reply)),
+        }
     }
 
     /// MAIL, RCPT and the content; a result for each recipient.
@@ -466,6 +507,10 @@ impl SmtpClient<'_> {
             }
             _ => self.command(Stage::Mail, &mail).await?,
         };
+        // It is the client that has to show who it is, whatever the message (RFC 4954 section 6).
+        if reply.code == 530 {
+            return Err(SessionError::Turned(reply));
+        }
         if reply.class() != ReplyClass::Positive {
             return Ok(vec![result(&reply); open.len()]);
         }

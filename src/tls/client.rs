@@ -46,7 +46,11 @@ pub(crate) async fn connect(
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
-    let name = ServerName::try_from(host.to_string()).map_err(io::Error::other)?;
+    // A literal is no name, and goes into no SNI (RFC 6066 section 3).
+    let name = match host.literal() {
+        Some(address) => ServerName::from(address),
+        None => ServerName::try_from(host.to_string()).map_err(io::Error::other)?,
+    };
     let connected = TlsConnector::from(Arc::new(config)).connect(name, stream);
     Ok(connected.await?.into())
 }

@@ -24,7 +24,7 @@ use crate::{
     event::{Event, EventKind, QueryOutcome},
     fault::QueryEffect,
     name::Domain,
-    scenario::Scenario,
+    scenario::{Relay, Scenario},
     time::Moment,
     zone::{MAX_ALIASES, address_of, alias_target},
 };
@@ -389,8 +389,18 @@ impl<'a> DnsView<'a> {
         })
     }
 
+    /// The relays that the sender was told to use, in place of any exchangers: their places are their preferences.
+    pub(super) fn relays(&self) -> Option<Exchangers> {
+        let relays = &self.scenario.sender.relays;
+        let pairs = (0..).zip(relays.iter().map(Relay::domain));
+        (!relays.is_empty()).then(|| Exchangers::Mx(pairs.collect()))
+    }
+
     /// The exchangers of a domain, as known at a moment.
     pub(super) fn exchangers(&self, domain: &Domain, at: Moment) -> Exchangers {
+        if let Some(relays) = self.relays() {
+            return relays;
+        }
         // An address literal is the host itself (RFC 5321 section 5.1).
         if domain.literal().is_some() {
             return Exchangers::Implicit;

@@ -91,6 +91,7 @@ impl DrillFacts<'_> {
         let dns = &self.dns;
         let is_nowhere =
             |host: &Domain| dns.may_refuse(host) || dns.addresses(host, self.last).is_empty();
+        // With relays, the null reverse-path goes there as all else does.
         match dns.exchangers(&from.domain, self.last) {
             Exchangers::Mx(hosts) => hosts.iter().all(|(_, host)| is_nowhere(host)),
             Exchangers::Implicit => is_nowhere(&from.domain),

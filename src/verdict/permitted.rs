@@ -11,6 +11,7 @@ use super::dns_view::{DnsView, Exchangers};
 use crate::{
     name::Domain,
     observe::Attempt,
+    port,
     time::Moment,
     zone::{Zone, address_of},
 };
@@ -37,6 +38,8 @@ pub(super) struct PermittedAddress {
     pub(super) preference: u16,
     pub(super) host: Domain,
     pub(super) address: IpAddr,
+    /// That of exchangers, or of the relay.
+    pub(super) port: u16,
 }
 
 impl PermittedRoute {
@@ -70,13 +73,18 @@ impl PermittedRoute {
             _ => BTreeSet::new(),
         };
         let settings = &dns.scenario().sender;
+        let port = |place: u16| {
+            let relay = settings.relays.get(usize::from(place));
+            relay.map_or(port::SMTP, |relay| relay.port)
+        };
         let mut list = Vec::new();
         let mut own: Option<u16> = None;
         for (preference, host) in pairs {
             let addresses = addresses_of(&host);
             let is_own =
                 |address: &IpAddr| address.is_loopback() || settings.addresses.contains(address);
-            if settings.names.contains(&host) || addresses.iter().any(is_own) {
+            // Who is given a relay does not look for itself in a list.
+            if settings.relays.is_empty() && (settings.names.contains(&host) || addresses.iter().any(is_own)) {
                 own = Some(own.map_or(preference, |known| known.min(preference)));
             }
             let usable = addresses
@@ -86,6 +94,7 @@ impl PermittedRoute {
                 preference,
                 host: host.clone(),
                 address,
+                port: port(preference),
             }));
         }
         Self {
@@ -98,7 +107,10 @@ impl PermittedRoute {
 
     /// As the records themselves have it.
     pub(super) fn in_zone(dns: &DnsView<'_>, zone: &Zone, hop: &Domain) -> Self {
-        let exchangers = exchangers_in(zone, hop);
+        let exchangers = match dns.relays() {
+            Some(relays) => relays,
+            None => exchangers_in(zone, hop),
+        };
         Self::of(dns, hop, exchangers, |host| addresses_in(zone, host))
     }
 
@@ -126,9 +138,15 @@ impl PermittedRoute {
         self.list.iter().any(|place| place.address == address)
     }
 
-    /// Whether an address may be sent to.
+    /// Whether there is an address at which mail may be sent to some port.
     pub(super) fn keep_address(&self, address: IpAddr) -> bool {
         self.kept().any(|place| place.address == address)
+    }
+
+    /// Whether an attempt went where mail may be sent to.
+    pub(super) fn keep(&self, attempt: &Attempt) -> bool {
+        let mut kept = self.kept();
+        kept.any(|place| place.address == attempt.address && place.port == attempt.port)
     }
 
     /// Whether it is settled that there is nowhere to go.

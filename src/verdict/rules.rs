@@ -7,6 +7,7 @@
 //! (`crate::sender::flaw`).
 
 mod content;
+mod credentials;
 pub(super) mod delivery;
 pub(super) mod dsn;
 pub(super) mod report;
@@ -14,7 +15,7 @@ pub(super) mod routing;
 pub(super) mod security;
 mod wire;
 
-pub(super) use self::wire::Wire;
+pub(super) use self::{credentials::Credentials, wire::Wire};
 use super::{Finding, Subject};
 use crate::level::Level;
 
@@ -98,6 +99,7 @@ rules! {
     TLS_ONCE = "tls-once", "RFC 3207 section 4", Must, "STARTTLS is not sent inside TLS", 149;
     POLICY_FETCH_WAITS = "policy-fetch-waits", "RFC 8461 section 3.3", Should, "after a policy could not be fetched five minutes pass until the next try, for one record", 177;
     TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
+    CREDENTIALS_IN_TLS = "credentials-in-tls", "RFC 4616 section 5", Should, "a client says who it is by PLAIN or LOGIN inside TLS alone";
     DSN_PARAMETERS_KEPT = "dsn-parameters-kept", "RFC 3461 section 5.2.1", Must, "what is asked of notifications is passed on unchanged to a server that offers DSN, and nothing is added";
     NOTIFY_KEPT = "notify-kept", "RFC 3461 section 5.2", Must, "nobody is notified of what NOTIFY does not list, and with NEVER of nothing";
     RELAYED_REPORT = "relayed-report", "RFC 3461 section 5.2.2", Must, "a message with NOTIFY=SUCCESS that a server without DSN takes is reported as relayed";

@@ -137,7 +137,7 @@ impl<'a> Knowledge<'a> {
             at,
         }));
         let no_data = |effect| effect == QueryEffect::NoData;
-        if self.may_have_failed(hop, RecordType::MX, at, no_data) {
+        if self.relays().is_none() && self.may_have_failed(hop, RecordType::MX, at, no_data) {
             let zone = self.scenario().world.zones.at(at);
             let addresses = |host: &Domain| addresses_in(zone, host);
             let implicit = PermittedRoute::of(&self.dns, hop, Exchangers::Implicit, addresses);
@@ -151,7 +151,7 @@ impl<'a> Knowledge<'a> {
     fn read_zones(&self, hop: &Domain) -> Vec<InZone> {
         let mut all: Vec<InZone> = Vec::new();
         for (since, until, zone) in self.scenario().world.zones.spans() {
-            let kept_for = kept_for(zone, hop).saturating_add(LONGEST_PASS);
+            let kept_for = kept_for(zone, hop, self.relays()).saturating_add(LONGEST_PASS);
             let places = PermittedRoute::in_zone(&self.dns, zone, hop);
             match all.last_mut() {
                 // A change of something else.
@@ -207,7 +207,7 @@ impl<'a> Knowledge<'a> {
             self.may_refuse(&place.host) || self.may_have_failed(&place.host, family, at, gone)
         };
         let views = self.views(hop, at, at);
-        self.may_have_failed(hop, RecordType::MX, at, is_no_domain)
+        self.relays().is_none() && self.may_have_failed(hop, RecordType::MX, at, is_no_domain)
             || views.iter().any(|view| {
                 let places = &view.places;
                 let is_empty = places.kept().next().is_none();
@@ -225,7 +225,7 @@ fn family_of(address: IpAddr) -> RecordType {
 
 /// How long what a zone says of a domain's route may be kept: the longest of the TTLs that it rests on; of
 /// what is not there, that of negative answers (RFC 2308 section 5).
-fn kept_for(zone: &Zone, hop: &Domain) -> Duration {
+fn kept_for(zone: &Zone, hop: &Domain, relays: Option<Exchangers>) -> Duration {
     let ttl = |answer: crate::zone::Answer| {
         let positive = answer.records.iter().map(|record| record.ttl);
         (positive.max(), answer.soa.as_ref().map(negative_ttl))
@@ -233,7 +233,9 @@ fn kept_for(zone: &Zone, hop: &Domain) -> Duration {
     let (positive, negative) = ttl(zone.answer(hop, RecordType::MX));
     let mut longest = positive.or(negative).unwrap_or(0);
     let mut hosts = vec![hop.clone()];
-    if let Exchangers::Mx(pairs) = exchangers_in(zone, hop) {
+    if let Some(Exchangers::Mx(pairs)) = relays {
+        hosts = pairs.into_iter().map(|(_, host)| host).collect();
+    } else if let Exchangers::Mx(pairs) = exchangers_in(zone, hop) {
         hosts = pairs.into_iter().map(|(_, host)| host).collect();
     }
     for host in &hosts {

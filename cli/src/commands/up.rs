@@ -191,7 +191,7 @@ fn introduction(lab: &Lab, asked: Spread, format: LogFormat) -> io::Result<Vec<u
         let told = |endpoints: Vec<Endpoint>| -> Vec<_> {
             let endpoints = endpoints.into_iter();
             endpoints
-                .map(|endpoint| serde_json::json!({ "hosts": endpoint.hosts, "zone_address": endpoint.zone_address, "answered": endpoint.answered, "listens": endpoint.listens }))
+                .map(|endpoint| serde_json::json!({ "hosts": endpoint.hosts, "zone_address": endpoint.zone_address, "answered": endpoint.answered, "listens": endpoint.listens, "ports": endpoint.ports.iter().map(|(port, at)| serde_json::json!({ "port": port, "listens": at })).collect::<Vec<_>>() }))
                 .collect()
         };
         let (receivers, policy_hosts) = (told(lab.endpoints()), told(lab.policy_endpoints()));
@@ -223,6 +223,15 @@ fn introduction(lab: &Lab, asked: Spread, format: LogFormat) -> io::Result<Vec<u
             hosts.join(", "),
             endpoint.zone_address
         )?;
+        for (port, at) in &endpoint.ports {
+            writeln!(
+                out,
+                "{what:<6} {:<24} {} stands for {}, port {port}",
+                at.to_string(),
+                hosts.join(", "),
+                endpoint.zone_address
+            )?;
+        }
     }
     if let Spread::Addresses { .. } = asked
         && lab.differs_by_ports()

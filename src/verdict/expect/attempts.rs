@@ -175,6 +175,7 @@ fn is_alike(drill: &DrillFacts<'_>, expected: &ExpectedAttempt, observed: &Attem
         && expected
             .address
             .is_none_or(|address| address == observed.address)
+        && expected.port.is_none_or(|port| port == observed.port)
         && (expected.result == observed.result || left_tls)
         && expected
             .stage

@@ -239,8 +239,13 @@ pub(super) fn refused_for_good(attempt: &Attempt, recipient: &Mailbox) -> bool {
 
 /// Whether the host would not talk to the sender at all, for good.
 fn turned_away(attempt: &Attempt) -> bool {
-    let before_mail = matches!(attempt.stage, Some(Stage::Greeting | Stage::Helo));
-    before_mail && matches!(attempt.result, AttemptResult::Code(500..))
+    let before_mail = matches!(
+        attempt.stage,
+        Some(Stage::Greeting | Stage::Helo | Stage::Auth)
+    );
+    // RFC 4954 section 6: whatever the message.
+    let is_stranger = attempt.result == AttemptResult::Code(530);
+    is_stranger || before_mail && matches!(attempt.result, AttemptResult::Code(500..))
 }
 
 /// Whether an attempt offers a recipient. One that never came to a transaction is for everybody,
@@ -436,6 +441,7 @@ fn retried_at_once(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<F
         // for each of them.
         let same = |later: &&Attempt| {
             later.address == attempt.address
+                && later.port == attempt.port
                 && later.hop == attempt.hop
                 && later.exchanger == attempt.exchanger
                 && (later.exchanger.is_some() || attempt.hosts.len() == 1)

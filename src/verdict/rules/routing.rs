@@ -24,6 +24,7 @@ use crate::{
     name::Domain,
     observe::{Attempt, Certainty},
     outcome::AttemptResult,
+    port,
     scenario::Scenario,
     time::Moment,
     verdict::{
@@ -55,6 +56,8 @@ pub(in crate::verdict) fn check(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>
         let passes = passes(facts, &for_hop(drill, facts, &hop));
         let mut orders = passes
             .iter()
+            // In which order relays are tried no RFC says.
+            .filter(|_| drill.scenario.sender.relays.is_empty())
             .filter_map(|pass| pass_order(drill, facts, &hop, pass));
         findings.extend(orders.next());
         findings.extend(second_candidate(drill, facts, &hop, &passes));
@@ -84,11 +87,11 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
         let views = drill.dns.views(hop, attempt.at, began);
         views
             .iter()
-            .any(|view| view.places.keep_address(attempt.address))
+            .any(|view| view.places.keep(attempt))
     };
     let at_its_start = |hop: &Domain| {
         let places = drill.dns.places(hop, began);
-        places.keep_address(attempt.address)
+        places.keep(attempt)
     };
     if hops.iter().any(|hop| in_route(hop) || at_its_start(hop)) {
         return None;
@@ -101,7 +104,9 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
     let subject = Subject::of_message(&facts.message.id);
     if places
         .iter()
-        .any(|(_, places)| places.list_address(attempt.address))
+        .any(|(_, places)| {
+            places.list_address(attempt.address) && !places.keep_address(attempt.address)
+        })
     {
         return Some(broken(
             OWN_LEVEL,
@@ -110,6 +115,7 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
             observed,
         ));
     }
+    let has_no_relays = drill.scenario.sender.relays.is_empty();
     for (hop, places) in &places {
         match places.exchangers {
             Exchangers::Null => {
@@ -128,7 +134,7 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
                     observed,
                 ));
             }
-            Exchangers::Mx(_) if attempt.hosts.contains(hop) => {
+            Exchangers::Mx(_) if attempt.hosts.contains(hop) && has_no_relays => {
                 return Some(broken(
                     MX_OVER_ADDRESS,
                     subject,
@@ -142,7 +148,10 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
     let allowed: Vec<String> = places
         .iter()
         .flat_map(|(_, places)| places.kept())
-        .map(|place| format!("{} [{}]", place.host, place.address))
+        .map(|place| match place.port {
+            port::SMTP => format!("{} [{}]", place.host, place.address),
+            port => format!("{} [{}]:{port}", place.host, place.address),
+        })
         .collect();
     let allowed = if allowed.is_empty() {
         "no attempt".to_owned()
@@ -221,7 +230,7 @@ fn passes<'a>(facts: &MessageFacts<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a
             (Some(before), Some(now)) => before == now,
             _ => {
                 let again = pass.iter().any(|earlier| {
-                    earlier.address == attempt.address
+                    (earlier.address, earlier.port) == (attempt.address, attempt.port)
                         && !facts.may_follow_at_once(earlier, attempt)
                 });
                 !again && attempt.at.since(last.ended) < pause_after(last)
