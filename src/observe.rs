@@ -166,7 +166,8 @@ impl Attempt {
             self.stage,
             Some(Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Dot)
         );
-        matches!(self.result, AttemptResult::Code(code) if code >= 500 && code != 530) && in_transaction
+        matches!(self.result, AttemptResult::Code(code) if code >= 500 && code != 530)
+            && in_transaction
     }
 }
 

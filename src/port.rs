@@ -13,7 +13,10 @@ pub(crate) fn smtp() -> u16 {
 }
 
 /// Whether a log leaves a port out.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks with a reference"
+)]
 pub(crate) fn is_smtp(port: &u16) -> bool {
     *port == SMTP
 }

@@ -13,7 +13,11 @@ pub(crate) fn encode(octets: &[u8]) -> String {
             let digit = (bits >> (18 - 6 * place)) as usize & 0x3f;
             // So many octets fill one digit more than there are of them.
             let is_filled = place <= group.len();
-            text.push(if is_filled { char::from(ALPHABET[digit]) } else { '=' });
+            text.push(if is_filled {
+                char::from(ALPHABET[digit])
+            } else {
+                '='
+            });
         }
     }
     text
@@ -51,7 +55,10 @@ pub(crate) fn plain(user: &str, password: &str) -> Vec<u8> {
 pub(crate) fn read_plain(message: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut parts = message.split(|octet| *octet == 0);
     let (_, user, password) = (parts.next()?, parts.next()?, parts.next()?);
-    parts.next().is_none().then(|| (user.to_vec(), password.to_vec()))
+    parts
+        .next()
+        .is_none()
+        .then(|| (user.to_vec(), password.to_vec()))
 }
 
 #[cfg(test)]

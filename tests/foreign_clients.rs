@@ -31,6 +31,7 @@ expired IN A 192.0.2.2
 self   IN A 192.0.2.3
 other  IN A 192.0.2.4
 plain  IN A 192.0.2.5
+relay  IN A 192.0.2.6
 1.2.0.192.in-addr.arpa. IN PTR good
 """
 messages = [{ id = "m1", to = "alice@example.test" }]
@@ -39,6 +40,7 @@ receivers = [
   { host = "expired.example.test", certificate = "expired" },
   { host = "self.example.test", certificate = "self-signed" },
   { host = "other.example.test", certificate = "wrong-name" },
+  { host = "relay.example.test", ports = [587, 465], auth = { user = "app", password = "secret" } },
 ]
 faults = [{ host = "plain.example.test", stage = "starttls", effect = "not offered" }]
 "#;
@@ -240,6 +242,56 @@ fn swaks_uses_tls_whatever_the_certificate() -> Result<(), Failed> {
     assert!(site.lab.messages().iter().all(|message| message.tls));
     // 29: TLS was asked for and not to be had.
     assert_eq!(site.swaks("plain", &["--tls"]), Some(29));
+    Ok(())
+}
+
+fn swaks_says_who_it_is_at_the_ports_of_a_relay() -> Result<(), Failed> {
+    let site = LabState::new();
+    let swaks = |port: u16, more: &[&str]| {
+        let at = site
+            .lab
+            .socket_for_port([192, 0, 2, 6].into(), port)
+            .expect("a port");
+        let (host, port) = (at.ip().to_string(), at.port().to_string());
+        let mut arguments = vec![
+            "--to",
+            "alice@example.test",
+            "--server",
+            &host,
+            "--port",
+            &port,
+        ];
+        arguments.extend(more);
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        site.run("swaks", &arguments).status.code()
+    };
+    let login = ["--auth-user", "app", "--auth-password", "secret"];
+    for (port, tls) in [(587, "--tls"), (465, "--tls-on-connect")] {
+        for auth in ["PLAIN", "LOGIN"] {
+            assert_eq!(
+                swaks(port, &[&["--auth", auth, tls], &login[..]].concat()),
+                Some(0)
+            );
+        }
+        // swaks: 28 is a failed AUTH, 23 a refused MAIL.
+        let wrong = [
+            "--auth",
+            "PLAIN",
+            tls,
+            "--auth-user",
+            "app",
+            "--auth-password",
+            "x",
+        ];
+        assert_eq!(swaks(port, &wrong), Some(28));
+        assert_eq!(swaks(port, &[tls]), Some(23));
+    }
+    // Outside TLS it is not offered.
+    assert_eq!(
+        swaks(587, &[&["--auth", "PLAIN"], &login[..]].concat()),
+        Some(28)
+    );
+    assert_eq!(site.lab.messages().len(), 4);
     Ok(())
 }
 
@@ -594,6 +646,11 @@ fn main() {
             "swaks",
             "swaks_uses_tls_whatever_the_certificate",
             swaks_uses_tls_whatever_the_certificate,
+        ),
+        (
+            "swaks",
+            "swaks_says_who_it_is_at_the_ports_of_a_relay",
+            swaks_says_who_it_is_at_the_ports_of_a_relay,
         ),
         (
             "openssl",

@@ -146,10 +146,7 @@ pub(crate) async fn bind(
 }
 
 /// Binds the name server's sockets and a port for each host.
-async fn bind_hosts(
-    addresses: &[IpAddr],
-    place: LoopbackBinding,
-) -> io::Result<LoopbackSockets> {
+async fn bind_hosts(addresses: &[IpAddr], place: LoopbackBinding) -> io::Result<LoopbackSockets> {
     let first = match place.spread {
         Spread::Ports { at, first } => {
             let stand_ins = translation(addresses, u32::from(STAND_INS));

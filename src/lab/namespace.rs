@@ -269,8 +269,10 @@ impl Gate {
     /// What the faults of the moment ask for. A receiver may ignore some ports although no fault is
     /// left: their kernels still repeat.
     fn wanted(&self) -> Listening {
-        match self.state
-            .foresee_connect(&self.receiver, self.address.port()) {
+        match self
+            .state
+            .foresee_connect(&self.receiver, self.address.port())
+        {
             Some((Effect::Refuse | Effect::Unreachable, _)) => Listening::Shut,
             Some((Effect::Timeout, _)) => Listening::Silent,
             _ if self.ignored.is_empty() => Listening::Open,

@@ -182,11 +182,7 @@ impl LabState {
 
     /// The effect that a connection would meet now, and whether its fault has a count. Without one
     /// the kernel can be left to it.
-    pub(super) fn foresee_connect(
-        &self,
-        receiver: &Receiver,
-        port: u16,
-    ) -> Option<(Effect, bool)> {
+    pub(super) fn foresee_connect(&self, receiver: &Receiver, port: u16) -> Option<(Effect, bool)> {
         self.faults().foresee(
             self.clock.now(),
             Self::point(receiver, port, Stage::Connect, Transfer::default()),

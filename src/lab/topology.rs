@@ -20,7 +20,8 @@ use crate::{
     name::Domain,
     port,
     scenario::{
-        Certificate, Engine, Limits, ReceiverSettings, Relay, World, policy_host as policy_host_name,
+        Certificate, Engine, Limits, ReceiverSettings, Relay, World,
+        policy_host as policy_host_name,
     },
     tls::{self, CertificateAuthority},
     zone::{History, Zone},

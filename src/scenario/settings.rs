@@ -76,7 +76,9 @@ impl FromStr for Relay {
         };
         let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
         let port = port.parse().ok().filter(|port| *port > 0);
-        let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         // An address of IPv6 without brackets would lose its last part to the port.
         if host.is_empty() || bare.is_none() && host.contains(':') {
             return Err(expected().into());

@@ -6,9 +6,9 @@
 use std::{fmt::Display, time::Duration};
 
 use super::{
-    AuthSettings, Bounds, Certificate, Counted, CountedBy, Crash, Engine, ExpectedAttempt, ExpectedDsn,
-    ExpectedMessage, Family, Greylist, Limit, Limits, Login, PolicyRow, Rate, ReceiverSettings,
-    ScenarioBuilder, SenderSettings, TimeBounds,
+    AuthSettings, Bounds, Certificate, Counted, CountedBy, Crash, Engine, ExpectedAttempt,
+    ExpectedDsn, ExpectedMessage, Family, Greylist, Limit, Limits, Login, PolicyRow, Rate,
+    ReceiverSettings, ScenarioBuilder, SenderSettings, TimeBounds,
     build::{Messages, Update},
 };
 use crate::{
@@ -325,7 +325,10 @@ fn auth(auth: &AuthSettings) -> String {
     let mut table = Keys::default();
     table.put("user", string(&auth.login.user));
     table.put("password", string(&auth.login.password));
-    table.put_some("required", auth.required.map(|required| required.to_string()));
+    table.put_some(
+        "required",
+        auth.required.map(|required| required.to_string()),
+    );
     if auth.plaintext {
         table.put("plaintext", "true".to_owned());
     }

@@ -84,7 +84,9 @@ impl PermittedRoute {
             let is_own =
                 |address: &IpAddr| address.is_loopback() || settings.addresses.contains(address);
             // Who is given a relay does not look for itself in a list.
-            if settings.relays.is_empty() && (settings.names.contains(&host) || addresses.iter().any(is_own)) {
+            if settings.relays.is_empty()
+                && (settings.names.contains(&host) || addresses.iter().any(is_own))
+            {
                 own = Some(own.map_or(preference, |known| known.min(preference)));
             }
             let usable = addresses

@@ -132,11 +132,7 @@ fn holds(fault: &Fault, at: Moment) -> bool {
 }
 
 /// Whether an event shows that a fault applied.
-fn applies(
-    fault: &Fault,
-    event: &Event,
-    sessions: &BTreeMap<SessionId, Place>,
-) -> bool {
+fn applies(fault: &Fault, event: &Event, sessions: &BTreeMap<SessionId, Place>) -> bool {
     match (&fault.failure, &event.kind) {
         (
             Failure::Query {
@@ -203,11 +199,9 @@ fn applies(
                 ..
             },
         ) => {
-            let is_there = sessions
-                .get(session)
-                .is_some_and(|(address, hosts, port)| {
-                    covers(of, *address, hosts) && at_port.is_none_or(|wanted| wanted == *port)
-                });
+            let is_there = sessions.get(session).is_some_and(|(address, hosts, port)| {
+                covers(of, *address, hosts) && at_port.is_none_or(|wanted| wanted == *port)
+            });
             let is_for = |wanted: &String| {
                 argument
                     .as_ref()

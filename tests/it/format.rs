@@ -207,6 +207,7 @@ fn faults_receivers_and_policies_are_read_as_written() {
     );
     let refused = Failure::Session {
         hosts: vec![host("mx1.example.test")],
+        port: None,
         stage: Stage::Rcpt,
         effect: Effect::parse("550 5.1.1 no", Stage::Rcpt).expect("an effect"),
         recipient: Some("a@example.test".to_owned()),

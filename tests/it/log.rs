@@ -290,6 +290,10 @@ impl Log<'_> {
     }
 
     fn tries(&mut self, id: &str, host: &str, words: &[&str]) {
+        let (host, port) = match host.rsplit_once("]:") {
+            Some((host, port)) => (host, port.parse().expect("a port")),
+            None => (host, 25),
+        };
         let (hosts, address) = host.trim_end_matches(']').split_once('[').expect("a host");
         let hosts: Vec<Domain> = hosts.split('+').map(name).collect();
         let tried = self.read(id, &hosts[0], words);
@@ -308,6 +312,7 @@ impl Log<'_> {
             self.push(EventKind::Connect {
                 session: SessionId(self.sessions),
                 address: address_of(address),
+                port,
                 hosts,
                 result: connected,
                 hint: tried.hint.clone(),

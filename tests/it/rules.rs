@@ -5,6 +5,7 @@ mod dsn;
 mod giving_up;
 mod order;
 mod places;
+mod relays;
 mod security;
 mod wire;
 
@@ -18,6 +19,7 @@ fn every_rule_is_broken_by_a_row() {
         include_str!("rules/giving_up.rs"),
         include_str!("rules/order.rs"),
         include_str!("rules/places.rs"),
+        include_str!("rules/relays.rs"),
         include_str!("rules/security.rs"),
         include_str!("rules/wire.rs"),
     ];

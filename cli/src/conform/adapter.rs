@@ -168,7 +168,11 @@ impl Adapter {
     pub(crate) fn lacks(&self, need: Feature) -> Option<&str> {
         let reason = self.cannot.get(&need).map(String::as_str);
         let by_command = need == Feature::Dsn && self.submit.is_some();
-        reason.or(by_command.then_some("it is handed mail by a command, which does not carry it"))
+        // None says yet how a smart host is set.
+        let is_told_nothing = need == Feature::Relays;
+        reason
+            .or(by_command.then_some("it is handed mail by a command, which does not carry it"))
+            .or(is_told_nothing.then_some("it is not told of relays"))
     }
 
     /// Whether chance has a part in a scenario for reasons of the server's own.

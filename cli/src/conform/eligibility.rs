@@ -71,6 +71,8 @@ pub(crate) enum Feature {
     Received,
     /// Messages that are handed over with what is asked of notifications (RFC 3461).
     Dsn,
+    /// Hosts and ports of relays, through which all mail goes.
+    Relays,
 }
 
 impl fmt::Display for Feature {
@@ -91,6 +93,7 @@ impl fmt::Display for Feature {
             Self::Utf8 => "addresses beyond ASCII",
             Self::Received => "messages with Received fields",
             Self::Dsn => "DSN when a message is handed over",
+            Self::Relays => "relays that can be set",
         })
     }
 }
@@ -287,6 +290,7 @@ fn needs(scenario: &Scenario, run: &Run, told: &Told) -> Vec<Feature> {
     let own = settings.names != SenderSettings::default().names || !settings.addresses.is_empty();
     let any_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
     let needs = [
+        (!settings.relays.is_empty(), Feature::Relays),
         (
             !scenario.world.policies.is_empty() || settings.tls == TlsPolicy::MtaSts,
             Feature::MtaSts,

@@ -328,8 +328,8 @@ impl Tap {
         }
         self.waiting.insert(flow, tcp.sequence_number());
         let receiver = self.state.receivers.get(&address).cloned();
-        let foreseen = receiver
-            .and_then(|receiver| self.state.foresee_connect(&receiver, wanted.port()));
+        let foreseen =
+            receiver.and_then(|receiver| self.state.foresee_connect(&receiver, wanted.port()));
         if let Some((Effect::Timeout, counts)) = foreseen {
             if let Some(door) = self.doors.get(&wanted).filter(|_| counts) {
                 // The gate lives as long as the lab.

@@ -110,7 +110,10 @@ impl Session {
             let malformed = || Asked::Refused(Reply::new(501, "5.5.2 malformed message of PLAIN"));
             sasl::read_plain(&response).ok_or_else(malformed)
         });
-        Ok(read.map_or_else(|asked| asked, |(user, password)| Asked::Sent(user, password)))
+        Ok(read.map_or_else(
+            |asked| asked,
+            |(user, password)| Asked::Sent(user, password),
+        ))
     }
 
     /// LOGIN, which no RFC has: the name, which may come with the command, and the password, each asked for.

@@ -60,8 +60,7 @@ impl fmt::Display for Parameter {
 /// Commands that exist and are not offered (RFC 5321 section 4.2.4: 502 for those, 500 for what is
 /// unknown).
 const OTHERS: [&str; 11] = [
-    "ATRN", "BURL", "ETRN", "EXPN", "LHLO", "SAML", "SEND", "SOML", "TURN", "VERB",
-    "XCLIENT",
+    "ATRN", "BURL", "ETRN", "EXPN", "LHLO", "SAML", "SEND", "SOML", "TURN", "VERB", "XCLIENT",
 ];
 
 impl SmtpCommand {

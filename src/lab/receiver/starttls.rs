@@ -22,8 +22,10 @@ impl Session {
         if self.receiver.credentials.is_none() || self.connection.is_tls() {
             return false;
         }
-        let hidden =
-            self.state.foresee(&self.receiver, self.port, Stage::Starttls) == Some(Effect::NotOffered);
+        let hidden = self
+            .state
+            .foresee(&self.receiver, self.port, Stage::Starttls)
+            == Some(Effect::NotOffered);
         if hidden {
             self.strike(Stage::Starttls);
         }

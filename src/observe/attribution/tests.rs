@@ -73,6 +73,7 @@ fn connect(session: u64, address: &str, result: Connected, seconds: u64) -> Even
         kind: EventKind::Connect {
             session: SessionId(session),
             address: address.parse().expect("an address"),
+            port: 25,
             hosts: Vec::new(),
             result,
             hint: AttemptHint::default(),

@@ -19,7 +19,10 @@ use crate::{
         dsn::{envelope_id, occasion},
     },
     route::Families,
-    scenario::{Family, Login, Relay, SenderSettings, TlsPolicy, expectation::TOTAL_KEYS, write::DEFAULT_FROM},
+    scenario::{
+        Family, Login, Relay, SenderSettings, TlsPolicy, expectation::TOTAL_KEYS,
+        write::DEFAULT_FROM,
+    },
 };
 
 /// Messages that one row may stand for, and all rows together: a million, which a drill still holds
@@ -386,21 +389,30 @@ pub(super) fn relays(
     let has = |key: &str| table.get(key).is_some();
     if has("relays") && table.array("relays").is_empty() {
         let example = "relays = [\"smtp.example.test:587\"]";
-        mistake("relays", format!("found no relay, expected one at least, such as {example}"));
+        mistake(
+            "relays",
+            format!("found no relay, expected one at least, such as {example}"),
+        );
     }
     if has("relays") && matches!(settings.tls, TlsPolicy::Dane | TlsPolicy::MtaSts) {
         let found = format!("found tls = \"{}\" beside relays, ", settings.tls);
-        let expected = "expected none, opportunistic, required or verified: no MX record leads there";
+        let expected =
+            "expected none, opportunistic, required or verified: no MX record leads there";
         mistake("tls", found + expected);
     }
     for (key, other) in [("user", "password"), ("password", "user")] {
         if has(key) && !has(other) {
             mistake(key, format!("found {key} without {other}, expected both"));
         } else if has(key) && !has("relays") {
-            mistake(key, format!("found {key} without relays, expected it beside them"));
+            mistake(
+                key,
+                format!("found {key} without relays, expected it beside them"),
+            );
         }
     }
-    let login = table.parsed("user", secret).zip(table.parsed("password", secret));
+    let login = table
+        .parsed("user", secret)
+        .zip(table.parsed("password", secret));
     settings.login = login.map(|(user, password)| Login { user, password });
 }
 

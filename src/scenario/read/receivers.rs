@@ -132,11 +132,15 @@ pub(super) fn implicit_tls(
         rows.any(|row| row.certificate.is_some())
     };
     let lacks = |host: &Host| {
-        let mut meant = owners.iter().filter(|(address, names)| host.covers(**address, names));
+        let mut meant = owners
+            .iter()
+            .filter(|(address, names)| host.covers(**address, names));
         meant.any(|(address, names)| !is_certified(*address, names))
     };
     let expected = "expected a row of receivers with a certificate for it: port 465 is inside TLS from the first octet on";
-    if let Some(value) = table.get("sender").and_then(|sender| sender.get_ref().as_table())
+    if let Some(value) = table
+        .get("sender")
+        .and_then(|sender| sender.get_ref().as_table())
         && let Some(relays) = value.get("relays")
     {
         for relay in &sender.relays {

@@ -59,8 +59,9 @@ impl Credentials {
                 }
                 if self.lines.len() < MOST_SESSIONS {
                     let session = session.0;
-                    self.lines
-                        .push(format!("session {session} with {host}: AUTH {mechanism} in plain text"));
+                    self.lines.push(format!(
+                        "session {session} with {host}: AUTH {mechanism} in plain text"
+                    ));
                 }
             }
             _ => {}

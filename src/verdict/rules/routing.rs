@@ -85,9 +85,7 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
     let began = pass_began(facts, attempt);
     let in_route = |hop: &Domain| {
         let views = drill.dns.views(hop, attempt.at, began);
-        views
-            .iter()
-            .any(|view| view.places.keep(attempt))
+        views.iter().any(|view| view.places.keep(attempt))
     };
     let at_its_start = |hop: &Domain| {
         let places = drill.dns.places(hop, began);
@@ -102,12 +100,9 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
         .collect();
     let observed = vec![attempt.to_string()];
     let subject = Subject::of_message(&facts.message.id);
-    if places
-        .iter()
-        .any(|(_, places)| {
-            places.list_address(attempt.address) && !places.keep_address(attempt.address)
-        })
-    {
+    if places.iter().any(|(_, places)| {
+        places.list_address(attempt.address) && !places.keep_address(attempt.address)
+    }) {
         return Some(broken(
             OWN_LEVEL,
             subject,

@@ -62,6 +62,7 @@ fn event(line: &str) -> EventKind {
         ["connect"] => EventKind::Connect {
             session: session(),
             address: "192.0.2.1".parse().expect("an address"),
+            port: 25,
             hosts: vec!["mx1.example.test".parse().expect("a name")],
             result: Connected::Accepted,
             hint: AttemptHint::default(),
@@ -135,6 +136,7 @@ fn reply(stage: &str, rest: &[&str], facts: &str) -> EventKind {
     more.parameters = rest[code + 1..].iter().map(ToString::to_string).collect();
     more.source_route = facts.contains("route");
     more.ahead = facts.contains("ahead");
+    more.credentials = facts.contains("credentials");
     if stage == "helo" && verb.is_none() && rest[code].starts_with('2') {
         let offered = offered().filter(|word| !word.is_empty());
         let offered: Vec<Extension> = offered.map(|word| word.parse().expect(word)).collect();
@@ -187,6 +189,30 @@ fn breaks(finding: &str, (written, wrong): (&str, &str), right: &[&str]) {
     for right in right {
         assert_eq!(change(right), [""; 0], "{right}");
     }
+}
+
+#[test]
+fn credentials_are_sent_in_tls_alone() {
+    let before_tls = "starttls 220\n";
+    breaks(
+        "SHOULD credentials-in-tls: TLS before AUTH; not session 1 with mx1.example.test: AUTH PLAIN in plain text",
+        (before_tls, "auth PLAIN 538 [credentials]\nstarttls 220\n"),
+        &[
+            // Asked for, and not sent; or sent by a mechanism that hides them.
+            "auth PLAIN 538\nstarttls 220\n",
+            "auth CRAM-MD5 235 [credentials]\nstarttls 220\n",
+        ],
+    );
+    breaks(
+        "SHOULD credentials-in-tls: TLS before AUTH; not session 1 with mx1.example.test: AUTH LOGIN in plain text",
+        (before_tls, "auth LOGIN 235 [credentials]\nstarttls 220\n"),
+        &[],
+    );
+    let in_tls = GOOD.replace(
+        "mail a@sender.test 250",
+        "auth PLAIN 235 [credentials]\nmail a@sender.test 250",
+    );
+    assert_eq!(found(&in_tls, SenderKind::Command), [""; 0]);
 }
 
 #[test]
