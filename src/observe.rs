@@ -160,14 +160,19 @@ impl Attempt {
     }
 
     /// Whether the host failed it for good within a transaction. A 5yz greeting or EHLO turns away
-    /// the client, not the message; so does 530, which wants to know who it is (RFC 4954 section 6).
+    /// the client, not the message; so does 530 where messages are submitted (RFC 4954 section 6).
     pub fn is_permanent(&self) -> bool {
         let in_transaction = matches!(
             self.stage,
             Some(Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Dot)
         );
-        matches!(self.result, AttemptResult::Code(code) if code >= 500 && code != 530)
-            && in_transaction
+        let is_final = matches!(self.result, AttemptResult::Code(500..));
+        is_final && in_transaction && !self.is_of_a_stranger()
+    }
+
+    /// Whether the host wants to know first who the client is, which it may at other ports than that of exchangers.
+    pub(crate) fn is_of_a_stranger(&self) -> bool {
+        self.result == AttemptResult::Code(530) && self.port != port::SMTP
     }
 }
 

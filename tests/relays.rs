@@ -191,48 +191,48 @@ fn mistakes_about_relays_are_told_where_they_are() {
     for (rest, told) in [
         (
             "sender = { relays = ['smtp1.provider.test'] }",
-            "f:8:22: found \"smtp1.provider.test\", expected a host and a port, such as \"smtp.example.test:587\"",
+            "f:9:22: found \"smtp1.provider.test\", expected a host and a port, such as \"smtp.example.test:587\"",
         ),
         (
             "sender = { relays = ['2001:db8::3'] }",
-            "f:8:22: found \"2001:db8::3\", expected a host and a port, such as \"smtp.example.test:587\"",
+            "f:9:22: found \"2001:db8::3\", expected a host and a port, such as \"smtp.example.test:587\"",
         ),
         (
             "sender = { relays = ['smtp4.provider.test:587'] }",
-            "f:8:22: found host \"smtp4.provider.test\", expected one that a record names; did you mean \"smtp1.provider.test\"?",
+            "f:9:22: found host \"smtp4.provider.test\", expected one that a record names; did you mean \"smtp1.provider.test\"?",
         ),
         (
             "sender = { relays = [] }",
-            "f:8:12: found no relay, expected one at least, such as relays = [\"smtp.example.test:587\"]",
+            "f:9:12: found no relay, expected one at least, such as relays = [\"smtp.example.test:587\"]",
         ),
         (
             "sender = { relays = ['smtp1.provider.test:587'], user = 'u' }",
-            "f:8:50: found user without password, expected both",
+            "f:9:50: found user without password, expected both",
         ),
         (
             "sender = { user = 'u', password = 'p' }",
-            "f:8:12: found user without relays, expected it beside them\n\
-             f:8:24: found password without relays, expected it beside them",
+            "f:9:12: found user without relays, expected it beside them\n\
+             f:9:24: found password without relays, expected it beside them",
         ),
         (
             "sender = { relays = ['smtp1.provider.test:587'], tls = 'dane' }",
-            "f:8:50: found tls = \"dane\" beside relays, expected none, opportunistic, required or verified: no MX record leads there",
+            "f:9:50: found tls = \"dane\" beside relays, expected none, opportunistic, required or verified: no MX record leads there",
         ),
         (
             "sender = { relays = ['smtp1.provider.test:465'] }",
-            &format!("f:8:21: found relay \"smtp1.provider.test:465\", {no_certificate}"),
+            &format!("f:9:21: found relay \"smtp1.provider.test:465\", {no_certificate}"),
         ),
         (
             "receivers = [{ host = 'smtp1.provider.test', ports = [465] }]",
-            &format!("f:8:14: found a receiver at port 465, {no_certificate}"),
+            &format!("f:9:14: found a receiver at port 465, {no_certificate}"),
         ),
         (
             "receivers = [{ ports = [0] }]",
-            "f:8:25: found ports 0, expected 1 to 65535",
+            "f:9:25: found ports 0, expected 1 to 65535",
         ),
         (
             "receivers = [{ auth = { user = 'u' } }]",
-            "f:8:23: found auth without \"password\", expected the password of the client that it knows",
+            "f:9:23: found auth without \"password\", expected the password of the client that it knows",
         ),
     ] {
         let mistakes = Scenario::parse("f", &format!("{ZONE}{rest}")).expect_err(rest);

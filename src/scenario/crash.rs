@@ -25,9 +25,10 @@ pub enum Crash {
 
 impl Crash {
     /// The stages that begin with something the sender sends, so that it is known to be there.
-    pub const STAGES: [Stage; 8] = [
+    pub const STAGES: [Stage; 9] = [
         Stage::Helo,
         Stage::Starttls,
+        Stage::Auth,
         Stage::Mail,
         Stage::Rcpt,
         Stage::Data,

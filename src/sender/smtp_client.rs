@@ -507,8 +507,8 @@ impl SmtpClient<'_> {
             }
             _ => self.command(Stage::Mail, &mail).await?,
         };
-        // It is the client that has to show who it is, whatever the message (RFC 4954 section 6).
-        if reply.code == 530 {
+        // Where messages are submitted, it is the client that has to show who it is (RFC 4954 section 6).
+        if reply.code == 530 && self.port != port::SMTP {
             return Err(SessionError::Turned(reply));
         }
         if reply.class() != ReplyClass::Positive {

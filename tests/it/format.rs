@@ -285,7 +285,7 @@ fn the_senders_settings_are_read_as_written() {
     assert_eq!((sender.tls, sender.cache), (TlsPolicy::Dane, false));
     assert_eq!(sender.remember_unreachable, Some(seconds(300).0));
     let waits = Stage::ALL.map(|stage| sender.timeouts.at(stage).as_secs());
-    assert_eq!(waits, [30, 300, 300, 300, 300, 9, 120, 180, 600, 300]);
+    assert_eq!(waits, [30, 300, 300, 300, 300, 300, 9, 120, 180, 600, 300]);
 }
 
 #[test]

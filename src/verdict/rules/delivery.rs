@@ -243,9 +243,8 @@ fn turned_away(attempt: &Attempt) -> bool {
         attempt.stage,
         Some(Stage::Greeting | Stage::Helo | Stage::Auth)
     );
-    // RFC 4954 section 6: whatever the message.
-    let is_stranger = attempt.result == AttemptResult::Code(530);
-    is_stranger || before_mail && matches!(attempt.result, AttemptResult::Code(500..))
+    let is_refused = matches!(attempt.result, AttemptResult::Code(500..));
+    attempt.is_of_a_stranger() || before_mail && is_refused
 }
 
 /// Whether an attempt offers a recipient. One that never came to a transaction is for everybody,
