@@ -630,7 +630,7 @@ fn program(name: &str) -> PathBuf {
 fn main() {
     let arguments = Arguments::from_args();
     type Test = fn() -> Result<(), Failed>;
-    let tests: [(&str, &str, Test); 8] = [
+    let tests: [(&str, &str, Test); 9] = [
         ("dig", "dig_gets_every_type", dig_gets_every_type),
         (
             "nslookup",
