@@ -31,8 +31,8 @@ pub struct Rule {
     pub level: Level,
     /// What it asks, as a sentence.
     pub claim: &'static str,
-    /// Of a rule about what a client says in sessions, whatever message they are for: the number of the statement in
-    /// `docs/requirements.md` to which it holds every session. `None` for rules about messages.
+    /// Of a rule about what is said in sessions and notifications, whatever a drill is about: the number of the statement
+    /// in `docs/requirements.md` to which it holds all of them. `None` for rules about where messages go.
     pub statement: Option<u16>,
 }
 
@@ -100,13 +100,13 @@ rules! {
     POLICY_FETCH_WAITS = "policy-fetch-waits", "RFC 8461 section 3.3", Should, "after a policy could not be fetched five minutes pass until the next try, for one record", 177;
     TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
     CREDENTIALS_IN_TLS = "credentials-in-tls", "RFC 4616 section 5", Should, "a client says who it is by PLAIN or LOGIN inside TLS alone";
-    DSN_PARAMETERS_KEPT = "dsn-parameters-kept", "RFC 3461 section 5.2.1", Must, "what is asked of notifications is passed on unchanged to a server that offers DSN, and nothing is added";
-    NOTIFY_KEPT = "notify-kept", "RFC 3461 section 5.2", Must, "nobody is notified of what NOTIFY does not list, and with NEVER of nothing";
-    RELAYED_REPORT = "relayed-report", "RFC 3461 section 5.2.2", Must, "a message with NOTIFY=SUCCESS that a server without DSN takes is reported as relayed";
-    REPORT_ENVELOPE = "report-envelope", "RFC 3461 section 6.1", Must, "a notification goes from the null reverse-path to that of its message, without RET, and with no other NOTIFY than NEVER";
-    REPORT_FORM = "report-form", "RFC 3464 section 2", Must, "a notification is a multipart/report of delivery status, addressed to the reverse-path of its message";
-    REPORT_FIELDS = "report-fields", "RFC 3461 section 6.3", Must, "a report repeats what its author gave to tell message and recipient by, and names the server that refused, if one did";
-    REPORT_RETURNS = "report-returns", "RFC 3461 section 4.3", Should, "a notification returns as much of the message as RET asks for";
+    DSN_PARAMETERS_KEPT = "dsn-parameters-kept", "RFC 3461 section 5.2.1", Must, "what is asked of notifications is passed on unchanged to a server that offers DSN, and nothing is added", 153;
+    NOTIFY_KEPT = "notify-kept", "RFC 3461 section 5.2", Must, "nobody is notified of what NOTIFY does not list, and with NEVER of nothing", 159;
+    RELAYED_REPORT = "relayed-report", "RFC 3461 section 5.2.2", Must, "a message with NOTIFY=SUCCESS that a server without DSN takes is reported as relayed", 158;
+    REPORT_ENVELOPE = "report-envelope", "RFC 3461 section 6.1", Must, "a notification goes from the null reverse-path to that of its message, without RET, and with no other NOTIFY than NEVER", 162;
+    REPORT_FORM = "report-form", "RFC 3464 section 2", Must, "a notification is a multipart/report of delivery status, addressed to the reverse-path of its message", 168;
+    REPORT_FIELDS = "report-fields", "RFC 3461 section 6.3", Must, "a report repeats what its author gave to tell message and recipient by, and names the server that refused, if one did", 169;
+    REPORT_RETURNS = "report-returns", "RFC 3461 section 4.3", Should, "a notification returns as much of the message as RET asks for", 167;
 }
 
 /// A finding that a rule is broken, about the drill or what is named.

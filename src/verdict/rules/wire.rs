@@ -107,6 +107,8 @@ struct Dialogue {
     bdat: bool,
     /// Whether the last thing that was answered is DATA, and not with 354.
     data_refused: bool,
+    /// Whether something came that was no reply.
+    is_broken: bool,
     /// Whether something went wrong after which no QUIT can be expected, or it was sent.
     no_quit_due: bool,
 }
@@ -166,6 +168,7 @@ impl<'a> Wire<'a> {
                     data: false,
                     bdat: false,
                     data_refused: false,
+                    is_broken: false,
                     no_quit_due: true,
                 };
                 self.sessions.insert(*session, dialogue);
@@ -299,8 +302,11 @@ impl<'a> Wire<'a> {
             ReplyEvent::Failed { .. } => None,
         };
         // A client that has said nothing may have connected to another address at the same time (RFC 8305 section 5).
-        dialogue.no_quit_due =
-            matches!(stage, Stage::Greeting | Stage::Quit) || code.is_none_or(|code| code == 421);
+        dialogue.no_quit_due = matches!(stage, Stage::Greeting | Stage::Quit)
+            || code.is_none_or(|code| code == 421)
+            || dialogue.is_broken;
+        // What is no reply tells a client that nothing can be said any more; what it had sent is answered all the same.
+        dialogue.is_broken |= code.is_none();
         dialogue.data_refused = false;
         let lacks_pipelining = dialogue.lacks("PIPELINING");
         let (tls, in_transaction) = (dialogue.tls, dialogue.transaction);
@@ -536,7 +542,7 @@ impl<'a> Wire<'a> {
         let Some(dialogue) = self.sessions.get_mut(&session) else {
             return;
         };
-        dialogue.no_quit_due = code == 421;
+        dialogue.no_quit_due = code == 421 || dialogue.is_broken;
         let is_known = VERBS.contains(&verb);
         let after_refusal = std::mem::take(&mut dialogue.data_refused);
         let lacks_pipelining = dialogue.lacks("PIPELINING");

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use mxdrill::{
     Extension, Scenario, Stage,
     event::{
-        AttemptHint, BareOctet, Connected, Event, EventKind, Particulars, ReplyEvent, SessionEnd,
-        SessionId, SessionPart,
+        AttemptHint, BareOctet, Connected, Event, EventKind, Misbehaviour, Particulars, ReplyEvent,
+        SessionEnd, SessionId, SessionPart,
     },
     mail::BodyDigest,
     time::Moment,
@@ -112,6 +112,15 @@ fn event(line: &str) -> EventKind {
             },
             code: code.parse().expect("a code"),
             ahead: facts == "ahead",
+        },
+        ["mail", "garbage"] => EventKind::Reply {
+            session: session(),
+            stage: Stage::Mail,
+            argument: None,
+            more: Particulars::default(),
+            answer: ReplyEvent::Failed {
+                effect: Misbehaviour::Garbage,
+            },
         },
         [stage, ref rest @ ..] => reply(stage, rest, facts),
         [] => panic!("an empty line"),
@@ -339,7 +348,11 @@ fn commands_are_in_order() {
     breaks(
         "MUST quits: QUIT before the connection is closed; not session 1 with mx1.example.test: the client closed without it",
         ("quit 221\nend quit", "end closed"),
-        &["noop 421\nend closed", "quit 221\nend closed"],
+        &[
+            "noop 421\nend closed",
+            "quit 221\nend closed",
+            "mail garbage\nnoop 503\nend closed",
+        ],
     );
 }
 

@@ -123,7 +123,7 @@ fn in_sessions(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "## In the sessions of any drill\n\nThese rules hold in every session, and are counted in no drill that is about something else ([rules.md](rules.md)).\n"
+        "## In the sessions and notifications of any drill\n\nThese rules hold in all of them, and are counted in no drill that is about something else ([rules.md](rules.md)).\n"
     )?;
     for rule in broken {
         writeln!(

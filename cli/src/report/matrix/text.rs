@@ -129,7 +129,7 @@ fn in_sessions(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
             let style = colour(grade);
             writeln!(
                 out,
-                "\n{style}{} {grade}{style:#} {} in sessions of {} drills, {} first: {} ({}, {})",
+                "\n{style}{} {grade}{style:#} {} in {} drills whatever they are about, {} first: {} ({}, {})",
                 column.server.id,
                 rule.name,
                 drills.len(),
