@@ -21,7 +21,7 @@ use super::{
     expect,
     facts::{DrillFacts, MessageFacts},
     notifications::DsnSessions,
-    rules::{Credentials, Wire, delivery, dsn, report, routing, security},
+    rules::{PolicyFetches, Wire, delivery, dsn, report, routing, security},
     surroundings::Surroundings,
     totals::Totals,
     views::Knowledge,
@@ -65,7 +65,7 @@ pub(crate) struct Judge<'a> {
     log_facts: LogFacts,
     surroundings: Surroundings<'a>,
     wire: Wire<'a>,
-    credentials: Credentials,
+    fetches: PolicyFetches,
     tally: Totals,
     findings: FoundSoFar,
     /// How many messages the sender took up later than it might have, and the first of them.
@@ -172,7 +172,7 @@ impl<'a> Judge<'a> {
             log_facts: LogFacts::default(),
             surroundings: Surroundings::new(scenario),
             wire: Wire::new(scenario, sender_kind),
-            credentials: Credentials::default(),
+            fetches: PolicyFetches::default(),
             tally: Totals::new(scenario),
             findings: FoundSoFar::default(),
             late: None,
@@ -199,7 +199,7 @@ impl<'a> Judge<'a> {
         self.drill.last = event.at;
         self.surroundings.see(event);
         self.wire.see(event);
-        self.credentials.see(event);
+        self.fetches.see(event);
         self.drill.crashes.see(event);
         let news = self.drill.dns.see(event);
         if news || !matches!(event.kind, EventKind::Query { .. }) {
@@ -406,7 +406,7 @@ impl<'a> Judge<'a> {
             late,
             surroundings,
             wire,
-            credentials,
+            fetches,
             ..
         } = self;
         findings.add(About::Totals, 0, expect::totals(&drill, &tally));
@@ -414,7 +414,7 @@ impl<'a> Judge<'a> {
         findings.add(About::Shares, 0, shares);
         findings.add(About::Equals, 0, tally.equals.check());
         findings.add(About::Wire, 0, wire.findings());
-        findings.add(About::Wire, 1, credentials.finding());
+        findings.add(About::Wire, 1, fetches.finding());
         let (findings, mut notes) = findings.into_order();
         notes.extend(strangers);
         notes.extend(surroundings.notes());

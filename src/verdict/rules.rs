@@ -7,15 +7,15 @@
 //! (`crate::sender::flaw`).
 
 mod content;
-mod credentials;
 pub(super) mod delivery;
 pub(super) mod dsn;
+mod policy_fetches;
 pub(super) mod report;
 pub(super) mod routing;
 pub(super) mod security;
 mod wire;
 
-pub(super) use self::{credentials::Credentials, wire::Wire};
+pub(super) use self::{policy_fetches::PolicyFetches, wire::Wire};
 use super::{Finding, Subject};
 use crate::level::Level;
 

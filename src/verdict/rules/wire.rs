@@ -7,6 +7,7 @@
 //!    depends on it.
 //! 2. A client was too early where it had sent more before it could have a reply.
 //! 3. A client owes a QUIT where it left a session that worked to the last reply.
+//! 4. Credentials by a mechanism that hides nothing were sent, whether AUTH was offered or not: what was sent was seen.
 //!
 //! A client that breaks a rule breaks it in many sessions: a rule is one finding, with the sessions that came first.
 
@@ -14,14 +15,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::Arc,
-    time::Duration,
 };
 
 use super::{
-    BDAT_OR_DATA, CONTENT_AFTER_354, CRLF_ONLY, EHLO_AFTER_TLS, EHLO_ASCII, EHLO_FIRST, EHLO_NAME,
-    EIGHT_BIT_OFFERED, GREETING_FIRST, GROUP_ENDS, HANDSHAKE_AFTER_220, LOCAL_PART_KEPT,
-    NO_SOURCE_ROUTE, ONE_TRANSACTION, POLICY_FETCH_WAITS, QUITS, RCPT_PARAMETERS, REPLY_FIRST,
-    Rule, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED, TLS_ONCE, broken,
+    BDAT_OR_DATA, CONTENT_AFTER_354, CREDENTIALS_IN_TLS, CRLF_ONLY, EHLO_AFTER_TLS, EHLO_ASCII,
+    EHLO_FIRST, EHLO_NAME, EIGHT_BIT_OFFERED, GREETING_FIRST, GROUP_ENDS, HANDSHAKE_AFTER_220,
+    LOCAL_PART_KEPT, NO_SOURCE_ROUTE, ONE_TRANSACTION, QUITS, RCPT_PARAMETERS, REPLY_FIRST, Rule,
+    SMTPUTF8_NEEDED, SMTPUTF8_OFFERED, TLS_ONCE, broken,
 };
 use crate::{
     event::{
@@ -32,15 +32,10 @@ use crate::{
     fault::Stage,
     mail::{Mailbox, Message},
     name::Domain,
-    scenario::{Scenario, policy_host},
-    time::{HumanDuration, Moment},
+    scenario::Scenario,
     verdict::{Finding, SenderKind, Subject},
 };
 
-/// How long to wait after a fetch of a policy failed (RFC 8461 section 3.3).
-const FETCH_WAITS: Duration = Duration::from_secs(300);
-/// How near to each other two fetches are one.
-const SAME_FETCH: Duration = Duration::from_secs(10);
 /// Sessions that a finding tells of one by one; of more it has the number.
 const MOST_SESSIONS: usize = 3;
 
@@ -58,25 +53,14 @@ pub(in crate::verdict) struct Wire<'a> {
     /// Addresses at which EHLO failed: HELO may come first there in a later session (RFC 5321 section 3.2).
     ehlo_failed: BTreeSet<IpAddr>,
     /// The drill's recipients in the order of their lower case, once one was asked for.
-    recipients: Option<Vec<&'a Mailbox>>,
+    recipients: Option<Vec<(String, &'a Mailbox)>>,
     /// Whether any message has an address beyond ASCII: only such a message, or a notification about one, may need
     /// SMTPUTF8. What else the drill sends is in ASCII but for bodies.
     may_need_utf8: bool,
-    /// By host of a policy, when it was fetched in vain last, and after which record.
-    fetches: BTreeMap<Domain, Fetch>,
     /// Whether the server that is judged was found to have nothing more to do: it may be stopped at any time.
     is_over: bool,
     /// By the place of the rule, what was seen in which sessions.
     found: BTreeMap<&'static str, (Rule, Seen)>,
-}
-
-/// What is known of the policy of a domain.
-#[derive(Default)]
-struct Fetch {
-    /// The record that was read last.
-    record: Vec<String>,
-    /// When a fetch failed for that record last.
-    failed: Option<Moment>,
 }
 
 /// What was seen against a rule.
@@ -136,7 +120,6 @@ impl<'a> Wire<'a> {
             ehlo_failed: BTreeSet::new(),
             recipients: None,
             may_need_utf8: scenario.messages.iter().any(Message::is_beyond_ascii),
-            fetches: BTreeMap::new(),
             is_over: false,
             found: BTreeMap::new(),
         }
@@ -236,41 +219,8 @@ impl<'a> Wire<'a> {
                     dialogue.no_quit_due = true;
                 }
             }
-            EventKind::Query { name, records, .. } if name.as_str().starts_with("_mta-sts.") => {
-                let host = policy_host_of(name);
-                let fetch = self.fetches.entry(host).or_default();
-                let record: Vec<String> = records.iter().map(|one| one.data.to_string()).collect();
-                if !record.is_empty() && fetch.record != record {
-                    (fetch.record, fetch.failed) = (record, None);
-                }
-            }
-            EventKind::Fetched { host, answer } => self.fetched(host, answer.is_ok(), event.at),
             EventKind::QueueEmpty => self.is_over = true,
             _ => {}
-        }
-    }
-
-    /// A fetch of a policy. One that follows another for the same record within seconds is part of it: another address, or
-    /// a connection that was not taken.
-    fn fetched(&mut self, host: &Domain, is_ok: bool, at: Moment) {
-        let fetch = self.fetches.entry(host.clone()).or_default();
-        let before = match is_ok {
-            true => fetch.failed.take(),
-            false => fetch.failed.replace(at),
-        };
-        let Some(before) = before else { return };
-        let waited = at.since(before);
-        if (SAME_FETCH..FETCH_WAITS).contains(&waited) {
-            let line = format!(
-                "{host} asked again {} after a failure",
-                HumanDuration(waited)
-            );
-            let seen = self.found.entry(POLICY_FETCH_WAITS.name);
-            let (_, seen) = seen.or_insert_with(|| (POLICY_FETCH_WAITS, Seen::default()));
-            "five minutes between them".clone_into(&mut seen.expected);
-            if seen.lines.len() < MOST_SESSIONS {
-                seen.lines.push(line);
-            }
         }
     }
 
@@ -309,9 +259,6 @@ impl<'a> Wire<'a> {
         dialogue.is_broken |= code.is_none();
         dialogue.data_refused = false;
         let lacks_pipelining = dialogue.lacks("PIPELINING");
-        let (tls, in_transaction) = (dialogue.tls, dialogue.transaction);
-        let (had_data, had_bdat) = (dialogue.data, dialogue.bdat);
-        let greeted = dialogue.greeted;
         let by_bdat = more.verb.as_deref() == Some("BDAT");
         if more.ahead {
             let command = more.verb.as_deref().unwrap_or(word_of(stage)).to_owned();
@@ -330,63 +277,80 @@ impl<'a> Wire<'a> {
         }
         match stage {
             Stage::Helo => self.hello(session, argument, more, code),
+            Stage::Auth => self.credentials(session, argument, more),
             Stage::Mail => {
-                if in_transaction {
-                    let what = "MAIL while a transaction was open".to_owned();
-                    self.note(
-                        ONE_TRANSACTION,
-                        session,
-                        "RSET, EHLO or the end of the data before MAIL",
-                        what,
-                    );
-                }
-                if tls && !greeted {
-                    let what = "MAIL after the handshake".to_owned();
-                    self.note(EHLO_AFTER_TLS, session, "EHLO first inside TLS", what);
-                }
-                if let Some(dialogue) = self.sessions.get_mut(&session)
-                    && code.is_some_and(|code| code < 300)
-                {
-                    dialogue.close_transaction();
-                    dialogue.transaction = true;
-                }
+                self.mail(session, code);
                 self.path(session, "MAIL", argument, more);
             }
             Stage::Rcpt => {
                 self.path(session, "RCPT", argument, more);
                 self.local_part(session, argument);
             }
-            Stage::Data | Stage::Dot => {
-                let mixed = in_transaction
-                    && match by_bdat {
-                        true => had_data && !had_bdat,
-                        false => had_bdat && stage == Stage::Data,
-                    };
-                if mixed {
-                    let what = if by_bdat {
-                        "BDAT after DATA"
-                    } else {
-                        "DATA after BDAT"
-                    };
-                    self.note(
-                        BDAT_OR_DATA,
-                        session,
-                        "DATA or BDAT in a transaction, not both",
-                        what.to_owned(),
-                    );
-                }
-                if let Some(dialogue) = self.sessions.get_mut(&session) {
-                    dialogue.bdat |= by_bdat;
-                    dialogue.data |= !by_bdat;
-                    dialogue.data_refused = stage == Stage::Data
-                        && !by_bdat
-                        && code.is_some_and(|code| !(300..400).contains(&code));
-                    if stage == Stage::Dot {
-                        dialogue.close_transaction();
-                    }
-                }
-            }
+            Stage::Data | Stage::Dot => self.content(session, stage, by_bdat, code),
             _ => {}
+        }
+    }
+
+    /// AUTH with credentials that the mechanism does not hide.
+    fn credentials(&mut self, session: SessionId, argument: Option<&str>, more: &Particulars) {
+        let mechanism = argument.unwrap_or_default();
+        let in_plain = |one: &Dialogue| !one.tls;
+        if more.credentials
+            && matches!(mechanism, "PLAIN" | "LOGIN")
+            && self.sessions.get(&session).is_some_and(in_plain)
+        {
+            let what = format!("AUTH {mechanism} in plain text");
+            self.note(CREDENTIALS_IN_TLS, session, "TLS before AUTH", what);
+        }
+    }
+
+    /// MAIL, where it stands.
+    fn mail(&mut self, session: SessionId, code: Option<u16>) {
+        let Some(dialogue) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let was_open = dialogue.transaction;
+        let skips_ehlo = dialogue.tls && !dialogue.greeted;
+        if code.is_some_and(|code| code < 300) {
+            dialogue.close_transaction();
+            dialogue.transaction = true;
+        }
+        if was_open {
+            let expected = "RSET, EHLO or the end of the data before MAIL";
+            let what = "MAIL while a transaction was open".to_owned();
+            self.note(ONE_TRANSACTION, session, expected, what);
+        }
+        if skips_ehlo {
+            let what = "MAIL after the handshake".to_owned();
+            self.note(EHLO_AFTER_TLS, session, "EHLO first inside TLS", what);
+        }
+    }
+
+    /// DATA, BDAT, and the end of the data.
+    fn content(&mut self, session: SessionId, stage: Stage, by_bdat: bool, code: Option<u16>) {
+        let Some(dialogue) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let mixed = dialogue.transaction
+            && match by_bdat {
+                true => dialogue.data && !dialogue.bdat,
+                false => dialogue.bdat && stage == Stage::Data,
+            };
+        dialogue.bdat |= by_bdat;
+        dialogue.data |= !by_bdat;
+        dialogue.data_refused = stage == Stage::Data
+            && !by_bdat
+            && code.is_some_and(|code| !(300..400).contains(&code));
+        if stage == Stage::Dot {
+            dialogue.close_transaction();
+        }
+        if mixed {
+            let what = match by_bdat {
+                true => "BDAT after DATA",
+                false => "DATA after BDAT",
+            };
+            let expected = "DATA or BDAT in a transaction, not both";
+            self.note(BDAT_OR_DATA, session, expected, what.to_owned());
         }
     }
 
@@ -518,20 +482,22 @@ impl<'a> Wire<'a> {
         let scenario = self.scenario;
         let recipients = self.recipients.get_or_insert_with(|| {
             let messages = scenario.messages.iter();
-            let mut all: Vec<&Mailbox> = messages.flat_map(|message| message.to.iter()).collect();
-            all.sort_by_cached_key(|one| one.text.to_ascii_lowercase());
-            all.dedup_by(|one, other| one.text == other.text);
+            let all = messages.flat_map(|message| message.to.iter());
+            let mut all: Vec<(String, &Mailbox)> = all
+                .map(|one| (one.text.to_ascii_lowercase(), one))
+                .collect();
+            all.sort_unstable();
+            all.dedup();
             all
         });
         let wanted = said.to_ascii_lowercase();
-        let first = recipients.partition_point(|one| one.text.to_ascii_lowercase() < wanted);
-        let mut alike = recipients[first..]
-            .iter()
-            .take_while(|one| one.text.eq_ignore_ascii_case(said));
-        if alike.clone().any(|one| one.is(said)) {
+        let first = recipients.partition_point(|(text, _)| *text < wanted);
+        let alike = recipients[first..].iter();
+        let mut alike = alike.take_while(|(text, _)| *text == wanted);
+        if alike.clone().any(|(_, one)| one.is(said)) {
             return;
         }
-        let alike = alike.next().map(|one| one.text.to_string());
+        let alike = alike.next().map(|(_, one)| one.text.to_string());
         if let Some(meant) = alike {
             self.note(LOCAL_PART_KEPT, session, &meant, said.to_owned());
         }
@@ -594,20 +560,12 @@ impl<'a> Wire<'a> {
         found.sort_by_key(|(rule, _)| place(rule));
         let finding = |(rule, seen): &&(Rule, Seen)| {
             let mut observed = seen.lines.clone();
-            let more = seen.sessions.len().saturating_sub(observed.len());
+            let more = seen.sessions.len() - observed.len();
             observed.extend((more > 0).then(|| format!("and in {more} more sessions")));
             broken(*rule, Subject::Drill, seen.expected.clone(), observed)
         };
         found.iter().map(finding).collect()
     }
-}
-
-/// The host of a policy (RFC 8461 section 3.3), from the name of its record.
-fn policy_host_of(record: &Domain) -> Domain {
-    let domain = record.as_str().trim_start_matches("_mta-sts.");
-    domain
-        .parse()
-        .map_or_else(|_| record.clone(), |domain: Domain| policy_host(&domain))
 }
 
 /// The command of a stage.
