@@ -32,7 +32,7 @@ mod starttls;
 
 use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
 
-use self::{command::SmtpCommand, envelope::ReceivedEnvelope};
+use self::{command::SmtpCommand, envelope::ReceivedEnvelope, offer::Hello};
 pub(crate) use self::{
     limits::Loads,
     offer::{Means, Offer},
@@ -89,13 +89,16 @@ impl Receiver {
         self.upstream.is_some() && !self.is_listed
     }
 
-    /// The name that it goes by in its greeting and in its reply to EHLO, an address literal if it
-    /// has none (RFC 5321 section 4.1.3).
     fn greeting_name(&self) -> String {
-        self.names
-            .first()
-            .map_or_else(|| format!("[{}]", self.address), ToString::to_string)
+        greeting_name(&self.names, self.address)
     }
+}
+
+/// The name that a receiver goes by in its greeting and in its reply to EHLO, an address literal if it
+/// has none (RFC 5321 section 4.1.3).
+pub(super) fn greeting_name(names: &[Domain], address: IpAddr) -> String {
+    let first = names.first();
+    first.map_or_else(|| format!("[{address}]"), ToString::to_string)
 }
 
 /// What a step of a session leaves.
@@ -128,6 +131,8 @@ pub(crate) struct Session {
     greeted: bool,
     /// The extensions that the last reply to EHLO offered; none after HELO.
     offered: Arc<[Extension]>,
+    /// What EHLO, if that is being served, is to be answered with.
+    hello: Option<Hello>,
     /// What the log is to have of the command being served beside its argument.
     more: Particulars,
     /// After a negative greeting only QUIT is served (RFC 5321 section 3.1).
@@ -169,6 +174,7 @@ pub(crate) async fn serve(
         authenticated: false,
         greeted: false,
         offered: Arc::default(),
+        hello: None,
         more: Particulars::default(),
         refusing: false,
         envelope: None,
@@ -381,11 +387,12 @@ impl Session {
     async fn hello(&mut self, name: &str, extended: bool) -> io::Result<Step> {
         let reply = if extended {
             let starttls = self.offers_starttls();
-            let offer = &self.receiver.offer;
-            let list = Arc::clone(offer.list(self.connection.is_tls(), starttls));
-            let reply = Reply::new(250, self.receiver.hello(&list));
-            self.more.extensions = Some(list);
-            reply
+            let hello = self
+                .receiver
+                .offer
+                .hello(self.connection.is_tls(), starttls);
+            self.hello = Some(hello.clone());
+            Reply::new(250, &*hello.text)
         } else {
             self.more.verb = Some("HELO".into());
             Reply::new(250, self.receiver.greeting_name())

@@ -197,6 +197,7 @@ fn receiver_at(
     Ok(Receiver {
         address,
         offer: Offer::new(
+            &receiver::greeting_name(&names, address),
             extensions,
             in_tls,
             max_size,

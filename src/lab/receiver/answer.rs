@@ -6,12 +6,11 @@
 //!
 //! What is logged is what was sent: the reply, or how the session failed instead.
 
-use std::{fmt::Write, io, sync::Arc, time::Duration};
+use std::{fmt::Write, io, time::Duration};
 
-use super::{Session, Step, command::SmtpCommand, offer::listed};
+use super::{Session, Step, command::SmtpCommand};
 use crate::{
     event::{EventKind, Misbehaviour, Particulars, ReplyEvent, SessionEnd},
-    extension::Extension,
     fault::{Effect, Stage, Transfer, Whom},
     reply::{Reply, ReplyClass},
 };
@@ -205,11 +204,10 @@ impl Session {
         let last = reply.text.split('\n').next_back().unwrap_or_default();
         let last = last.to_owned();
         let mut more = self.particulars();
-        if stage == Stage::Helo {
-            more.extensions = self.accepted_offer(more.extensions, reply);
-            if reply.class() == ReplyClass::Positive {
-                self.offered = more.extensions.clone().unwrap_or_default();
-            }
+        let hello = self.hello.take();
+        if stage == Stage::Helo && reply.class() == ReplyClass::Positive {
+            more.extensions = hello.map(|hello| hello.offered_by(&reply.text));
+            self.offered = more.extensions.clone().unwrap_or_default();
         }
         self.state.record(EventKind::Reply {
             session: self.id,
@@ -303,21 +301,6 @@ impl Session {
         }
     }
 
-    /// What a client was offered by the reply to EHLO, where that was positive: what was to be offered, unless
-    /// a fault or the server behind answered.
-    fn accepted_offer(
-        &self,
-        own: Option<Arc<[Extension]>>,
-        reply: &Reply,
-    ) -> Option<Arc<[Extension]>> {
-        let own = own.filter(|_| reply.class() == ReplyClass::Positive)?;
-        if reply.text == self.receiver.hello(&own) {
-            Some(own)
-        } else {
-            Some(listed(&reply.text))
-        }
-    }
-
     /// Logs a command that belongs to no stage.
     fn record_command(&mut self, code: u16) {
         self.state.record(EventKind::Command {
@@ -335,11 +318,9 @@ impl Session {
         argument: Option<&str>,
         effect: Misbehaviour,
     ) {
-        // What has come by now may be what the client sent after a reply, such as a handshake.
-        let more = Particulars {
-            extensions: None,
-            ..std::mem::take(&mut self.more)
-        };
+        self.hello = None;
+        // What has come by now may be what the client sent after a reply, such as a handshake: nobody was early.
+        let more = std::mem::take(&mut self.more);
         self.state.record(EventKind::Reply {
             session: self.id,
             stage,

@@ -12,7 +12,7 @@
 
 use std::{io, sync::Arc};
 
-use super::{IDLE, ReceivedEnvelope, Session, Step, dots::Dots, lost_upstream};
+use super::{IDLE, ReceivedEnvelope, Session, Step, dots::Dots, is_positive, lost_upstream};
 use crate::{
     connection::on_the_wire,
     event::{BareOctet, EventKind, Misbehaviour, SessionEnd, SessionPart},
@@ -28,20 +28,16 @@ impl Session {
     /// DATA. With no recipient the server behind does not hear of it: it may have other recipients
     /// in mind than the client does.
     pub(super) async fn data(&mut self) -> io::Result<Step> {
-        let taken = |envelope: &ReceivedEnvelope| !envelope.to.is_empty();
-        let ready = self.envelope.as_ref().is_some_and(taken);
+        let envelope = self.envelope.as_ref();
+        let by_chunks = envelope.is_some_and(|one| one.chunks.is_some());
+        let ready = envelope.is_some_and(|one| !one.to.is_empty());
         if !ready {
             self.command.clear();
         }
-        let by_chunks = self
-            .envelope
-            .as_ref()
-            .is_some_and(|one| one.chunks.is_some());
-        let ready = ready && !by_chunks;
-        let reply = if ready {
-            Reply::new(354, "go ahead")
-        } else if by_chunks {
+        let reply = if by_chunks {
             Reply::new(503, "5.5.1 the content comes by BDAT")
+        } else if ready {
+            Reply::new(354, "go ahead")
         } else {
             Reply::new(503, "5.5.1 no valid recipient")
         };
@@ -70,19 +66,12 @@ impl Session {
         let (mut begun, mut eight_bit) = (false, false);
         let (beginning, mut octets) = (self.state.clock.now(), 0);
         loop {
-            if self.connection.buffered().is_empty() {
-                let filled = self.state.clock.within(IDLE, self.connection.fill());
-                match filled.await {
-                    None => return self.idle().await.map(Step::Ended),
-                    Some(Ok(1..)) => continue,
-                    Some(_) => {
-                        // The client gave up in the delay, before the end: to it the receiver hung.
-                        if late {
-                            self.record_failure(Stage::Content, None, Misbehaviour::Hang);
-                        }
-                        return Ok(Step::Ended(SessionEnd::ClientClosed));
-                    }
+            if let Some(ended) = self.no_more_comes().await? {
+                // The client gave up in the delay, before the end: to it the receiver hung.
+                if late && ended == SessionEnd::ClientClosed {
+                    self.record_failure(Stage::Content, None, Misbehaviour::Hang);
                 }
+                return Ok(Step::Ended(ended));
             }
             if !begun {
                 self.come_to(Stage::Content).await?;
@@ -96,13 +85,7 @@ impl Session {
             self.connection.consume(taken);
             octets += taken;
             self.slow_down(beginning, octets as u64).await;
-            content
-                .append(&chunk, self.receiver.max_size)
-                .inspect_err(|error| {
-                    let what = format!("a message could not be kept in a temporary file: {error}");
-                    self.state.own_fault(what);
-                })?;
-            self.look_for_eight_bit(&chunk, &mut eight_bit);
+            self.keep(&mut content, &chunk, &mut eight_bit)?;
             chunk.clear();
             // Noted once for each session, whichever message it was in.
             for (seen, octet) in [(dots.bare_cr, BareOctet::Cr), (dots.bare_lf, BareOctet::Lf)] {
@@ -142,12 +125,31 @@ impl Session {
         }
     }
 
-    /// Tells of octets over 127, once for each message.
-    fn look_for_eight_bit(&self, octets: &[u8], seen: &mut bool) {
-        if !*seen && !octets.is_ascii() {
-            *seen = true;
+    /// Waits until octets of the content are there; how the session ended, if none come.
+    async fn no_more_comes(&mut self) -> io::Result<Option<SessionEnd>> {
+        if !self.connection.buffered().is_empty() {
+            return Ok(None);
+        }
+        let filled = self.state.clock.within(IDLE, self.connection.fill());
+        match filled.await {
+            None => self.idle().await.map(Some),
+            Some(Ok(1..)) => Ok(None),
+            Some(_) => Ok(Some(SessionEnd::ClientClosed)),
+        }
+    }
+
+    /// Keeps octets of the content, and tells of those over 127, once for each message.
+    fn keep(&self, content: &mut Content, octets: &[u8], eight_bit: &mut bool) -> io::Result<()> {
+        let kept = content.append(octets, self.receiver.max_size);
+        kept.inspect_err(|error| {
+            let what = format!("a message could not be kept in a temporary file: {error}");
+            self.state.own_fault(what);
+        })?;
+        if !*eight_bit && !octets.is_ascii() {
+            *eight_bit = true;
             self.state.record(EventKind::EightBit { session: self.id });
         }
+        Ok(())
     }
 
     /// A content of which nothing has come.
@@ -161,43 +163,28 @@ impl Session {
     /// The octets are read whatever the answer is: the client sends them without waiting. A chunk that is not
     /// the last is answered at the stage `data`, as DATA is, and the last one at `dot`.
     pub(super) async fn bdat(&mut self, octets: usize, last: bool) -> io::Result<Step> {
-        let offered = self.offers("CHUNKING");
-        let ready = offered && self.envelope.as_ref().is_some_and(|one| !one.to.is_empty());
-        let chunks = self.envelope.as_mut().and_then(|one| one.chunks.take());
-        let mut content = chunks.unwrap_or_else(|| self.new_content());
-        let mut left = if offered { octets } else { 0 };
-        let mut eight_bit = false;
-        let (beginning, mut come) = (self.state.clock.now(), 0);
-        while left > 0 {
-            if self.connection.buffered().is_empty() {
-                let filled = self.state.clock.within(IDLE, self.connection.fill());
-                match filled.await {
-                    None => return self.idle().await.map(Step::Ended),
-                    Some(Ok(1..)) => continue,
-                    Some(_) => return Ok(Step::Ended(SessionEnd::ClientClosed)),
-                }
-            }
-            let buffered = self.connection.buffered();
-            let piece = buffered[..self.piece(buffered.len()).min(left)].to_vec();
-            self.connection.consume(piece.len());
-            left -= piece.len();
-            come += piece.len() as u64;
-            self.slow_down(beginning, come).await;
-            if ready {
-                content
-                    .append(&piece, self.receiver.max_size)
-                    .inspect_err(|error| {
-                        let what =
-                            format!("a message could not be kept in a temporary file: {error}");
-                        self.state.own_fault(what);
-                    })?;
-                self.look_for_eight_bit(&piece, &mut eight_bit);
-            }
-        }
-        if !offered {
+        if !self.offers("CHUNKING") {
             return self
                 .complain(Reply::new(502, "5.5.1 BDAT is not offered"))
                 .await;
+        }
+        let ready = self.envelope.as_ref().is_some_and(|one| !one.to.is_empty());
+        let chunks = self.envelope.as_mut().and_then(|one| one.chunks.take());
+        let mut content = chunks.unwrap_or_else(|| self.new_content());
+        let (beginning, mut come, mut eight_bit) = (self.state.clock.now(), 0, false);
+        while come < octets {
+            if let Some(ended) = self.no_more_comes().await? {
+                return Ok(Step::Ended(ended));
+            }
+            let buffered = self.connection.buffered().len();
+            let piece = self.piece(buffered).min(octets - come);
+            come += piece;
+            self.slow_down(beginning, come as u64).await;
+            if ready {
+                let octets = &self.connection.buffered()[..piece];
+                self.keep(&mut content, octets, &mut eight_bit)?;
+            }
+            self.connection.consume(piece);
         }
         self.more.verb = Some("BDAT".into());
         if !ready {
@@ -209,14 +196,12 @@ impl Session {
         }
         let taken = Reply::new(250, format!("2.0.0 {octets} octets taken"));
         let (step, sent) = self.answer(Stage::Data, None, None, taken).await?;
-        match &mut self.envelope {
+        if let Some(envelope) = &mut self.envelope {
+            envelope.chunks = Some(content);
             // After an error the transaction is over but for RSET (RFC 3030 section 2).
-            Some(envelope) if sent.is_none_or(|reply| reply.class() != ReplyClass::Positive) => {
+            if !is_positive(sent.as_ref()) {
                 envelope.to.clear();
-                envelope.chunks = Some(content);
             }
-            Some(envelope) => envelope.chunks = Some(content),
-            None => {}
         }
         Ok(step)
     }

@@ -2,18 +2,46 @@
 
 use std::sync::Arc;
 
-use super::Receiver;
 use crate::extension::Extension;
 
 /// The lists of a receiver, made once.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
     /// Outside TLS.
-    plain: Arc<[Extension]>,
+    plain: Hello,
     /// Outside TLS, while a fault hides STARTTLS.
-    without_starttls: Arc<[Extension]>,
+    without_starttls: Hello,
     /// Inside TLS.
-    in_tls: Arc<[Extension]>,
+    in_tls: Hello,
+}
+
+/// A list, and the text of the reply to EHLO that has it.
+#[derive(Debug, Clone)]
+pub(super) struct Hello {
+    extensions: Arc<[Extension]>,
+    /// The receiver's name, then a line for each extension.
+    pub(super) text: Arc<str>,
+}
+
+impl Hello {
+    fn new(name: &str, extensions: Vec<Extension>) -> Self {
+        let lines = extensions.iter().map(ToString::to_string);
+        let lines: Vec<String> = std::iter::once(name.to_owned()).chain(lines).collect();
+        Self {
+            text: lines.join("\n").into(),
+            extensions: extensions.into(),
+        }
+    }
+
+    /// The extensions that a client was offered by a positive reply: these, unless a fault or the server behind
+    /// answered.
+    pub(super) fn offered_by(self, text: &str) -> Arc<[Extension]> {
+        if *self.text == *text {
+            return self.extensions;
+        }
+        let lines = text.lines().skip(1);
+        lines.filter_map(Extension::of_line).collect()
+    }
 }
 
 /// What a receiver offers by its rows beside extensions.
@@ -31,6 +59,7 @@ impl Offer {
     /// As the rows of a scenario say: what is not there is as usual, which is all that the lab serves but for
     /// what senders would behave otherwise with. STARTTLS comes with a certificate.
     pub(crate) fn new(
+        name: &str,
         plain: Option<&[Extension]>,
         in_tls: Option<&[Extension]>,
         max_size: usize,
@@ -85,36 +114,18 @@ impl Offer {
         }
         let rest = outside.iter().filter(|one| !is_starttls(one)).cloned();
         Self {
-            without_starttls: rest.collect(),
-            plain: outside.into(),
-            in_tls: inside.into(),
+            without_starttls: Hello::new(name, rest.collect()),
+            plain: Hello::new(name, outside),
+            in_tls: Hello::new(name, inside),
         }
     }
 
-    /// The list for a session.
-    pub(super) fn list(&self, is_tls: bool, starttls: bool) -> &Arc<[Extension]> {
+    /// The list for a session, with its reply.
+    pub(super) fn hello(&self, is_tls: bool, starttls: bool) -> &Hello {
         match (is_tls, starttls) {
             (true, _) => &self.in_tls,
             (false, true) => &self.plain,
             (false, false) => &self.without_starttls,
         }
     }
-}
-
-impl Receiver {
-    /// The reply to EHLO with a list: its name, then a line for each extension.
-    pub(super) fn hello(&self, extensions: &[Extension]) -> String {
-        let mut text = self.greeting_name();
-        for extension in extensions {
-            text.push('\n');
-            text.push_str(&extension.to_string());
-        }
-        text
-    }
-}
-
-/// The extensions that a reply to EHLO lists.
-pub(super) fn listed(text: &str) -> Arc<[Extension]> {
-    let lines = text.lines().skip(1);
-    lines.filter_map(Extension::of_line).collect()
 }
