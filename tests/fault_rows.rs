@@ -18,7 +18,10 @@ fn faults(rows: &str) -> String {
     format!("faults = [{rows}]\n")
 }
 
-const ENVELOPE: [&str; 4] = ["connect", "EHLO c.test", "mail", "rcpt a"];
+/// A transaction up to its content, and further steps.
+fn after_envelope<'a>(steps: &[&'a str]) -> Vec<&'a str> {
+    [&["connect", "EHLO c.test", "mail", "rcpt a"], steps].concat()
+}
 
 #[test]
 fn a_recipient_may_be_a_pattern() {
@@ -145,11 +148,7 @@ fn only_a_content_over_the_size_meets_the_row() {
     let row = "{ host = 'mx1.example.test', stage = 'dot', effect = '552 no', larger_than = 2000 }";
     on_both(
         &faults(row),
-        &[
-            &ENVELOPE[..],
-            &["content 2000", "mail", "rcpt a", "content 2100"],
-        ]
-        .concat(),
+        &after_envelope(&["content 2000", "mail", "rcpt a", "content 2100"]),
         &[220, 250, 250, 250, 250, 250, 250, 552],
     );
     let row =
@@ -157,18 +156,14 @@ fn only_a_content_over_the_size_meets_the_row() {
     // The final dot and its line end are octets of the transfer.
     on_both(
         &faults(row),
-        &[
-            &ENVELOPE[..],
-            &["content 1900", "mail", "rcpt a", "content 2100"],
-        ]
-        .concat(),
+        &after_envelope(&["content 1900", "mail", "rcpt a", "content 2100"]),
         &[220, 250, 250, 250, 250, 250, 250, 0],
     );
     let row =
         "{ host = 'mx1.example.test', stage = 'content', effect = 'hang', larger_than = 2000 }";
     over_time(
         &faults(row),
-        &[&ENVELOPE[..], &["content 100000"]].concat(),
+        &after_envelope(&["content 100000"]),
         &[220, 250, 250, 250, 1],
     );
 }
@@ -178,11 +173,7 @@ fn a_content_after_354_to_nobody_is_refused() {
     let rows = "{ stage = 'rcpt', effect = '550 no', first = 1 }, { stage = 'data', effect = '354 go ahead' }";
     on_both(
         &faults(rows),
-        &[
-            &ENVELOPE[..],
-            &["content 0", "mail", "rcpt a", "content 100"],
-        ]
-        .concat(),
+        &after_envelope(&["content 0", "mail", "rcpt a", "content 100"]),
         &[220, 250, 250, 550, 554, 250, 250, 250],
     );
 }
@@ -190,7 +181,7 @@ fn a_content_after_354_to_nobody_is_refused() {
 #[test]
 fn replies_of_several_lines_are_sent_as_they_stand() {
     let rows = "{ stage = 'rcpt', effect = ['452-4.5.3 first', '452 '] }";
-    on_both(&faults(rows), &ENVELOPE, &[220, 250, 250, 452]);
+    on_both(&faults(rows), &after_envelope(&[]), &[220, 250, 250, 452]);
     let read = scenario(&faults(rows));
     let again = Scenario::parse("again.toml", &read.to_toml()).expect("valid");
     assert_eq!(again.world.faults, read.world.faults);
