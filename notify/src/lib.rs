@@ -10,6 +10,9 @@
 //! [`Listener::is_waiting`] tells, and the thread may make it anew.
 #![cfg(target_os = "linux")]
 
+#[cfg(target_arch = "x86_64")]
+pub mod clock;
+
 use std::{
     io,
     os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},

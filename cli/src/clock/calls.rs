@@ -22,7 +22,7 @@ use nix::{libc, poll::PollFlags, sys::epoll::Epoll};
 use super::{
     filter::NOTED,
     memory::{Memory, Nanos, SECOND},
-    supervisor::{Supervisor, TICK},
+    supervisor::Supervisor,
     wait::{Kind, Select, Wait},
 };
 
@@ -54,6 +54,7 @@ use Handled::Answer as Now;
 impl Supervisor {
     /// Answers a call, or holds it.
     pub(super) fn call(&mut self, call: Call) -> io::Result<()> {
+        self.creep();
         // Whoever calls waits for nothing any more: a signal ended that.
         if let Some(at) = self
             .held
@@ -124,11 +125,9 @@ impl Supervisor {
         is_same
     }
 
-    /// What a clock shows; each look is a little later than the one before.
-    fn read(&mut self, clock: u64) -> Nanos {
-        let time = self.elapsed();
-        self.move_to(time + TICK);
-        self.clocks.start(clock) + super::supervisor::nanos(time)
+    /// What a clock shows.
+    fn read(&self, clock: u64) -> Nanos {
+        self.clocks.start(clock) + super::supervisor::nanos(self.elapsed())
     }
 
     fn handled(&mut self, call: &Call) -> Option<Handled> {
@@ -209,7 +208,7 @@ impl Supervisor {
         const ARCH_SET_FS: u64 = 0x1002;
         let process = self.quiet.threads.process_of(call.thread);
         if call.arguments[0] == ARCH_SET_FS
-            && let Err(error) = self.vdso.replace_in(process)
+            && let Err(error) = self.cells.replace_in(process)
         {
             let why =
                 format!("this kernel does not let the clock of a process be replaced: {error}");

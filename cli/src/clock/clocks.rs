@@ -10,7 +10,7 @@ use nix::{
     time::{ClockId, clock_gettime},
 };
 
-use mxdrill_notify::Answer;
+use mxdrill_notify::{Answer, clock::Reading};
 
 use super::{
     calls::{Call, Handled},
@@ -44,6 +44,21 @@ impl Clocks {
     /// What the wall clock shows after so much time.
     pub(super) fn wall(&self, elapsed: Duration) -> Nanos {
         self.wall.saturating_add(nanos(elapsed))
+    }
+
+    /// What processes read after so much time, and at that count of the processor, if it can be trusted.
+    pub(super) fn reading(&self, elapsed: Duration, count: Option<u64>) -> Reading {
+        let after = |start: Nanos| {
+            let now = start.saturating_add(nanos(elapsed));
+            (now / SECOND, now % SECOND)
+        };
+        Reading {
+            holds: count.is_some(),
+            count: count.unwrap_or(0),
+            wall: after(self.wall),
+            monotonic: after(self.monotonic),
+            boot: after(self.boot),
+        }
     }
 
     /// What a clock showed at the beginning.

@@ -23,7 +23,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mxdrill_notify::{Answer, Listener};
+use mxdrill_notify::{Answer, Listener, clock};
 use nix::{
     poll::{PollFd, PollFlags, ppoll},
     sys::time::TimeSpec,
@@ -38,7 +38,7 @@ use super::{
     leaps::Leaps,
     memory::Nanos,
     quiet::{Look, Quiet},
-    vdso::Vdso,
+    vdso::Cells,
     wait::{Kind, Wait},
 };
 use mxdrill::lab::SharedTime;
@@ -60,8 +60,8 @@ const ROUND: Duration = Duration::from_micros(50);
 const IDLE_ROUND: Duration = Duration::from_millis(1);
 /// How long it may take until a call is looked at that waits for what cannot be waited for here.
 const LOOKED_AT: Duration = Duration::from_millis(1);
-/// How far a reading moves the clock: two of them are never the same.
-pub(super) const TICK: Duration = Duration::from_micros(1);
+/// How much slower time goes than the system's while it stands still, so that two looks are never the same.
+const CREEPS: u32 = 1000;
 
 /// What is supervised, and by which clocks.
 pub(super) struct Supervisor {
@@ -76,7 +76,10 @@ pub(super) struct Supervisor {
     orders: Arc<Orders>,
     pub(super) clocks: Clocks,
     pub(super) leaps: Leaps,
-    pub(super) vdso: Vdso,
+    /// What processes read without a call.
+    pub(super) cells: Cells,
+    /// Since when time stands still, and where it was then.
+    stands: (Stamp, Duration),
     /// Calls that wait, in no order.
     pub(super) held: Vec<Wait>,
     /// Waits that a signal ended, the latest of each thread: if the same call comes again, it is told so.
@@ -121,6 +124,7 @@ impl Supervisor {
     /// on.
     pub(super) fn new(source: OwnedFd, time: SharedTime, orders: Arc<Orders>) -> io::Result<Self> {
         let clocks = Clocks::now()?;
+        let stamp = Stamp::now();
         Ok(Self {
             source: Some(source),
             listeners: Vec::new(),
@@ -128,8 +132,9 @@ impl Supervisor {
             before: Duration::ZERO,
             orders,
             leaps: Leaps::new(clocks.wall(Duration::ZERO))?,
+            cells: Cells::new(clocks.reading(Duration::ZERO, stamp.count()))?,
+            stands: (stamp, Duration::ZERO),
             clocks,
-            vdso: Vdso::of_this_process()?,
             held: Vec::new(),
             broken: Vec::new(),
             alarms: Vec::new(),
@@ -155,6 +160,7 @@ impl Supervisor {
         let mut last = Instant::now();
         while !self.orders.enough.load(Ordering::Relaxed) {
             let came = self.came()?;
+            self.creep();
             if self.source.is_none() && self.listeners.is_empty() {
                 break;
             }
@@ -214,8 +220,14 @@ impl Supervisor {
         self.clocks.monotonic + nanos(self.elapsed())
     }
 
+    /// Makes it as late as whoever looked at a clock last may have seen.
+    pub(super) fn creep(&mut self) {
+        let (since, at) = &self.stands;
+        self.move_to(*at + since.crept());
+    }
+
     /// Makes it so late on the clock of the processes. The lab's time goes along, once it has begun.
-    pub(super) fn move_to(&mut self, elapsed: Duration) {
+    fn move_to(&mut self, elapsed: Duration) {
         if self.orders.begun.load(Ordering::Relaxed) {
             self.time.move_to(elapsed.saturating_sub(self.before));
         } else {
@@ -405,22 +417,35 @@ impl Supervisor {
         let labs = self.time.next().filter(|_| is_begun);
         let labs = labs.map(|moment| moment.saturating_add(self.before));
         let next = theirs.chain(labs).min();
-        let Some(next) = next.filter(|next| *next > self.elapsed()) else {
+        self.creep();
+        let Some(next) = next else {
             return Ok(IDLE_ROUND);
         };
+        // It has crept there.
+        if next <= self.elapsed() {
+            return Ok(Duration::ZERO);
+        }
         let to = self.clocks.wall(next);
         if let Some(wait) = self.leaps.wait(self.clocks.wall(self.elapsed()), to)? {
             return Ok(wait);
         }
-        self.leap_to(next)?;
+        self.leap_to(next, true)?;
         self.passed.leaps += 1;
         Ok(ROUND)
     }
 
-    /// Makes it so late, which the times of files are reckoned by.
-    fn leap_to(&mut self, elapsed: Duration) -> io::Result<()> {
+    /// Makes it so late, which the times of files are reckoned by; whether it stands still from there on.
+    fn leap_to(&mut self, elapsed: Duration, stands: bool) -> io::Result<()> {
         self.move_to(elapsed);
         self.leaps.leapt(self.clocks.wall(self.elapsed()))?;
+        self.stands = (Stamp::now(), self.elapsed());
+        // Where time runs, the kernel is asked for it, and what it is need be written nowhere.
+        if stands || self.cells.hold() {
+            let count = self.stands.0.count().filter(|_| stands);
+            let reading = self.clocks.reading(self.elapsed(), count);
+            let processes = self.quiet.threads.processes();
+            self.cells.show(reading, &processes)?;
+        }
         Ok(())
     }
 
@@ -470,7 +495,38 @@ impl Supervisor {
             }
         };
         self.said.insert(note.to_owned());
-        self.leap_to(to)
+        self.leap_to(to, false)
+    }
+}
+
+/// A moment of the system's: how far a clock that stands still has gone on since. It is the processor's count where that
+/// can be trusted, which all processes read.
+enum Stamp {
+    Count(u64),
+    System(Instant),
+}
+
+impl Stamp {
+    fn now() -> Self {
+        match clock::count() {
+            Some(count) => Self::Count(count),
+            None => Self::System(Instant::now()),
+        }
+    }
+
+    fn count(&self) -> Option<u64> {
+        match self {
+            Self::Count(count) => Some(*count),
+            Self::System(_) => None,
+        }
+    }
+
+    fn crept(&self) -> Duration {
+        match (self, Self::now()) {
+            (Self::Count(then), Self::Count(now)) => clock::between(*then, now),
+            (Self::System(then), _) => then.elapsed() / CREEPS,
+            (Self::Count(_), Self::System(_)) => Duration::ZERO,
+        }
     }
 }
 

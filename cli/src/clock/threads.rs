@@ -8,7 +8,7 @@
 //! `set_tid`, by which a checkpoint is restored) would not be seen.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     fs::{self, File},
     io,
     os::{
@@ -207,6 +207,16 @@ impl Threads {
             return process_of(id);
         }
         *thread.process.get_or_insert_with(|| process_of(id))
+    }
+
+    /// All processes of which a thread is known, but that of the lab.
+    pub(super) fn processes(&mut self) -> BTreeSet<i32> {
+        let own = std::process::id().cast_signed();
+        let processes = self
+            .known
+            .iter_mut()
+            .map(|(id, thread)| *thread.process.get_or_insert_with(|| process_of(*id)));
+        processes.filter(|process| *process != own).collect()
     }
 
     /// The process of this id, however long it lives.
