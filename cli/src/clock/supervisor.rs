@@ -429,22 +429,33 @@ impl Supervisor {
         if let Some(wait) = self.leaps.wait(self.clocks.wall(self.elapsed()), to)? {
             return Ok(wait);
         }
-        self.leap_to(next, true)?;
+        self.leap_to(next)?;
+        self.show(self.stands.0.count())?;
         self.passed.leaps += 1;
         Ok(ROUND)
     }
 
-    /// Makes it so late, which the times of files are reckoned by; whether it stands still from there on.
-    fn leap_to(&mut self, elapsed: Duration, stands: bool) -> io::Result<()> {
+    /// Makes it so late, which the times of files are reckoned by.
+    fn leap_to(&mut self, elapsed: Duration) -> io::Result<()> {
         self.move_to(elapsed);
         self.leaps.leapt(self.clocks.wall(self.elapsed()))?;
         self.stands = (Stamp::now(), self.elapsed());
-        // Where time runs, the kernel is asked for it, and what it is need be written nowhere.
-        if stands || self.cells.hold() {
-            let count = self.stands.0.count().filter(|_| stands);
-            let reading = self.clocks.reading(self.elapsed(), count);
-            let processes = self.quiet.threads.processes();
-            self.cells.show(reading, &processes)?;
+        Ok(())
+    }
+
+    /// Lets processes read what time it is since that count of the processor; without one they have to ask.
+    fn show(&mut self, count: Option<u64>) -> io::Result<()> {
+        let reading = self.clocks.reading(self.elapsed(), count);
+        let processes = self.quiet.threads.processes();
+        self.cells.show(reading, &processes)
+    }
+
+    /// Lets processes ask for the time, those too that are forked meanwhile.
+    fn ask_the_kernel(&mut self) -> io::Result<()> {
+        self.quiet.threads.take_in_born()?;
+        let processes = self.quiet.threads.processes();
+        if self.cells.hold_for(&processes) {
+            self.show(None)?;
         }
         Ok(())
     }
@@ -462,6 +473,8 @@ impl Supervisor {
             self.busy = None;
             return Ok(());
         }
+        // Who looks at a clock is counted from here on.
+        self.ask_the_kernel()?;
         if self.running.is_none() {
             let calls = self.passed.calls;
             let (looked, begun, before) = self.busy.get_or_insert_with(|| {
@@ -495,7 +508,7 @@ impl Supervisor {
             }
         };
         self.said.insert(note.to_owned());
-        self.leap_to(to, false)
+        self.leap_to(to)
     }
 }
 

@@ -74,9 +74,10 @@ impl Cells {
         })
     }
 
-    /// Whether what they show holds.
-    pub(super) fn hold(&self) -> bool {
-        self.are_used && self.reading.holds
+    /// Whether one of these processes may read a clock without a call.
+    pub(super) fn hold_for(&self, processes: &BTreeSet<i32>) -> bool {
+        let is_known = |process| self.known.contains_key(process);
+        self.are_used && (self.reading.holds || !processes.iter().all(is_known))
     }
 
     /// Replaces the functions in a process. One without them is left as it is.
