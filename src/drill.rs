@@ -19,6 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(any(feature = "proptest", feature = "libtest-mimic"))]
+pub(crate) use self::failure::findings;
 use crate::{
     error::{Error, TooSlow},
     event::{Batch, Event},

@@ -87,7 +87,8 @@
 //! Each adds to what there is and changes nothing of it. `tls`, which is on unless it is turned off:
 //! STARTTLS, certificates, DANE and MTA-STS. `records`: what a domain's records say (`records`, `plan`, `lint`,
 //! `rehearse`). `bundled`: the drills that come with mxdrill. `mailin-embedded`: receivers by a second
-//! implementation of SMTP. `private-network` (Linux): a lab in a network namespace.
+//! implementation of SMTP. `private-network` (Linux): a lab in a network namespace. `proptest`, `criterion`,
+//! `libtest-mimic`: property tests, benchmarks and folders of scenarios for code of one's own ([`testing`]).
 //!
 //! # Words
 //!
@@ -132,6 +133,8 @@ mod sasl;
 pub mod scenario;
 pub mod sender;
 pub mod stream;
+#[cfg(any(feature = "criterion", feature = "libtest-mimic", feature = "proptest"))]
+pub mod testing;
 pub mod time;
 pub(crate) mod tls;
 pub mod verdict;

@@ -26,9 +26,9 @@ use crate::{
 };
 
 /// The domains that mail is for: `d0.test`, `d1.test`.
-const DOMAINS: u8 = 2;
+pub(crate) const DOMAINS: u8 = 2;
 /// The hosts: `h0.test` and so on, each at up to two addresses, of its own or shared with others.
-const HOSTS: u8 = 8;
+pub(crate) const HOSTS: u8 = 8;
 /// Messages to one place, in some cases: so many that a share of nothing is no chance.
 const MANY: usize = 60;
 
@@ -149,6 +149,16 @@ impl RandomDrill {
         }
     }
 
+    /// The case for a sender that has no settings but the default ones: none, and no certificates.
+    #[cfg(feature = "proptest")]
+    pub(crate) fn plain(self) -> Self {
+        Self {
+            sender: Vec::new(),
+            certificates: false,
+            ..self
+        }
+    }
+
     /// The number that the case comes from.
     pub fn number(&self) -> u64 {
         self.seed
@@ -215,7 +225,7 @@ impl RandomDrill {
     }
 
     /// The case with one part less, for each part.
-    fn smaller(&self) -> impl Iterator<Item = Self> + '_ {
+    pub(crate) fn smaller(&self) -> impl Iterator<Item = Self> + '_ {
         let messages = self.without(|case| &mut case.messages);
         let faults = self.without(|case| &mut case.faults);
         let records = self.without(|case| &mut case.records);
@@ -311,7 +321,7 @@ fn minutes(count: u64) -> Moment {
 
 /// The records of a domain: exchangers or none, a null MX alone or beside others, addresses of its own,
 /// an alias in their place.
-fn exchangers(domain: u8, random: &mut ChaCha8Rng, records: &mut Vec<String>) {
+pub(crate) fn exchangers(domain: u8, random: &mut ChaCha8Rng, records: &mut Vec<String>) {
     if random.random_ratio(1, 12) {
         let target = random.random_range(0..HOSTS);
         records.push(format!("d{domain} IN CNAME h{target}"));
@@ -364,8 +374,23 @@ fn session_fault(address: &str, random: &mut ChaCha8Rng) -> Fault {
     let (stage, effect) = SESSION_FAULTS.choose(random).copied().unwrap_or_default();
     let stage: Stage = stage.parse().expect("a stage");
     let effect = Effect::parse(effect, stage).expect("an effect of that stage");
-    let host = address.parse().expect("an address");
+    let host = address.parse().expect("an address or a name");
     bounded(Fault::of_host(host, stage, effect), random)
+}
+
+/// A fault of some host, by its name, or of some query.
+#[cfg(feature = "proptest")]
+pub(crate) fn any_fault(random: &mut ChaCha8Rng) -> Fault {
+    match random.random_ratio(2, 3) {
+        true => session_fault(&format!("h{}.test", random.random_range(0..HOSTS)), random),
+        false => query_fault(random),
+    }
+}
+
+/// The messages of one row.
+#[cfg(feature = "proptest")]
+pub(crate) fn any_messages(number: u8, random: &mut ChaCha8Rng) -> Messages {
+    row(number, false, random).messages()
 }
 
 fn query_fault(random: &mut ChaCha8Rng) -> Fault {

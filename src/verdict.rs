@@ -35,6 +35,8 @@ mod views;
 use std::{collections::BTreeMap, time::Duration};
 
 pub(crate) use self::judge::Judge;
+#[cfg(feature = "proptest")]
+pub(crate) use self::rules::{RETRY_WAITS, SENDER_NOTIFIED};
 pub use self::rules::{RULES, Rule, rule};
 use crate::{
     event::Event,

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use crate::{
     lab::{Lab, seen},
     observe::Attempt,
-    verdict::Verdict,
+    verdict::{Finding, Verdict},
 };
 
 /// What is wrong and what led there; where nobody sent, what the lab saw instead.
@@ -22,7 +22,25 @@ pub(super) fn text(lab: &Lab, verdict: &Verdict, attempts: &[Attempt]) -> String
         return text;
     }
     line("what the lab saw does not pass");
-    for finding in &verdict.findings {
+    text.push_str(&findings(&verdict.findings));
+    let mut line = |line: &str| writeln!(text, "{line}").expect("a string takes it all");
+    line("\n  attempts, in order:");
+    attempts.iter().for_each(|one| line(&format!("    {one}")));
+    for note in verdict
+        .notes
+        .iter()
+        .chain(&seen::open_sessions(lab.state()))
+    {
+        line(&format!("  note: {note}"));
+    }
+    text
+}
+
+/// Each finding, with what was expected and observed and the sections that ask for it.
+pub(crate) fn findings<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> String {
+    let mut text = String::new();
+    let mut line = |line: &str| writeln!(text, "{line}").expect("a string takes it all");
+    for finding in findings {
         line(&format!("\n  {} ({})", finding.claim, finding.level));
         for (heading, lines) in [
             ("expected", &finding.expected),
@@ -38,15 +56,6 @@ pub(super) fn text(lab: &Lab, verdict: &Verdict, attempts: &[Attempt]) -> String
         if !finding.cites.is_empty() {
             line(&format!("    see       {}", finding.cites.join(", ")));
         }
-    }
-    line("\n  attempts, in order:");
-    attempts.iter().for_each(|one| line(&format!("    {one}")));
-    for note in verdict
-        .notes
-        .iter()
-        .chain(&seen::open_sessions(lab.state()))
-    {
-        line(&format!("  note: {note}"));
     }
     text
 }

@@ -376,6 +376,25 @@ impl<'a> DnsView<'a> {
         }
     }
 
+    /// Whether a question was answered at this very moment by nothing: which of several answers of one moment was
+    /// whose cannot be told. With `name_only` it had to be that there is no such name.
+    pub(super) fn told_of_nothing(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        at: Moment,
+        name_only: bool,
+    ) -> bool {
+        let mut given = self.given(name, record_type).into_iter().flatten();
+        given.any(|given| match given {
+            DnsAnswer::Settled(settled) => {
+                let is_nothing = !settled.exists || settled.records.is_empty() && !name_only;
+                is_nothing && settled.first <= at && settled.last >= at
+            }
+            DnsAnswer::Unsettled(_) => false,
+        })
+    }
+
     /// When a question was asked in vain.
     pub(super) fn asked_in_vain(
         &self,

@@ -204,10 +204,21 @@ impl<'a> Knowledge<'a> {
         let is_no_domain = |effect| effect == QueryEffect::NxDomain;
         let may_be_gone = |place: &PermittedAddress| {
             let family = family_of(place.address);
-            self.may_refuse(&place.host) || self.may_have_failed(&place.host, family, at, gone)
+            self.may_refuse(&place.host)
+                || self.told_of_nothing(&place.host, family, at, false)
+                || self.may_have_failed(&place.host, family, at, gone)
         };
-        let views = self.views(hop, at, at);
-        self.relays().is_none() && self.may_have_failed(hop, RecordType::MX, at, is_no_domain)
+        let mut views = self.views(hop, at, at);
+        if self.relays().is_none() && self.told_of_nothing(hop, RecordType::MX, at, false) {
+            let addresses = |host: &Domain| self.addresses(host, at);
+            let implicit = PermittedRoute::of(&self.dns, hop, Exchangers::Implicit, addresses);
+            let places = Rc::new(implicit);
+            views.push(RouteView { places, at });
+        }
+        let is_no_domain_told = self.told_of_nothing(hop, RecordType::MX, at, true);
+        let may_have_no_domain =
+            is_no_domain_told || self.may_have_failed(hop, RecordType::MX, at, is_no_domain);
+        self.relays().is_none() && may_have_no_domain
             || views.iter().any(|view| {
                 let places = &view.places;
                 let is_empty = places.kept().next().is_none();

@@ -32,6 +32,11 @@ fn mail_that_has_a_route_is_returned_only_after_a_try() {
         finding,
         &[
             ("MX: 10 mx1, 20 mx2", "MX nxdomain"),
+            // Which of two answers of one moment was this message's cannot be told.
+            (
+                "9s asks example.test MX: 10",
+                "9s asks example.test MX nxdomain\n9s asks example.test MX: 10",
+            ),
             ("9s reports", "60m reports"),
             // What may keep it from being sent although there is a route.
             ("'opportunistic'", "'required'"),
@@ -43,7 +48,16 @@ fn mail_that_has_a_route_is_returned_only_after_a_try() {
             ("'me@sender.test'", "'m\u{e9}@sender.test'"),
         ],
     );
-    trial.also(finding, &[("'opportunistic'", "'none'")]);
+    trial.also(
+        finding,
+        &[
+            ("'opportunistic'", "'none'"),
+            (
+                "9s asks example.test MX: 10",
+                "8s asks example.test MX nxdomain\n9s asks example.test MX: 10",
+            ),
+        ],
+    );
     let tried = trial
         .with("9s reports", "9s m tries mx1[1] 550 at rcpt\n9s reports")
         .0;
