@@ -5,14 +5,18 @@
 //!
 //! The checks are a table (`catalogue`): id, severity, what ought to be, why, what to do, and who
 //! says so. The code that finds them is sorted by what it looks at: `exchangers` and `addresses` at
-//! hosts, `tlsa` at DANE, `policies` at TXT records, `records` at the records as they are written.
+//! hosts, `listing` at the list as a whole, `tlsa` at DANE, `policies` at TXT records, `dkim` at keys, `name_servers` at
+//! what the domain hangs on beside them, `records` at the records as they are written.
 //! `unseen` says what could not be checked.
 //!
 //! No check asks the network: everything is in the records.
 
 mod addresses;
 mod catalogue;
+mod dkim;
 mod exchangers;
+mod listing;
+mod name_servers;
 mod policies;
 mod records;
 mod tlsa;
@@ -130,6 +134,8 @@ pub fn lint(source: &Source, surveys: &[DomainRecords]) -> Vec<LintFinding> {
         // Of a domain that is not there, or not to be had, nothing else is worth saying.
         if exchangers::is_there(&mut findings) {
             exchangers::check(&mut findings);
+            listing::check(&mut findings);
+            name_servers::check(&mut findings);
             policies::check(&mut findings);
         }
         all.append(&mut findings.found);

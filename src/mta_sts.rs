@@ -81,21 +81,39 @@ impl Policy {
         })
     }
 
+    /// What it names that is none of these exchangers, as it is written.
+    #[cfg(feature = "records")]
+    pub(crate) fn beyond(&self, exchangers: &[&Domain]) -> Vec<String> {
+        let is_used = |pattern: &&Pattern| exchangers.iter().any(|one| pattern.names(one));
+        let unused = self.patterns.iter().filter(|pattern| !is_used(pattern));
+        let written = unused.filter_map(|pattern| match pattern {
+            Pattern::Host(host) => Some(host.to_string()),
+            Pattern::Below(parent) => Some(format!("*.{parent}")),
+            Pattern::Nothing => None,
+        });
+        written.collect()
+    }
+
     /// Whether an exchanger's name matches one of the patterns (section 4.1), in whatever case it
     /// is written.
     pub(crate) fn lists(&self, exchanger: &Domain) -> bool {
-        let matches = |pattern: &Pattern| match pattern {
-            Pattern::Host(host) => host == exchanger,
-            // A wildcard stands for one label.
-            Pattern::Below(parent) => exchanger.parent().as_ref() == Some(parent),
-            Pattern::Nothing => false,
-        };
-        self.patterns.iter().any(matches)
+        self.patterns.iter().any(|pattern| pattern.names(exchanger))
     }
 
     /// Whether mail may go to an exchanger: every policy that is not enforced allows that.
     pub(crate) fn allows(&self, exchanger: &Domain) -> bool {
         self.mode != Mode::Enforce || self.lists(exchanger)
+    }
+}
+
+impl Pattern {
+    fn names(&self, exchanger: &Domain) -> bool {
+        match self {
+            Self::Host(host) => host == exchanger,
+            // A wildcard stands for one label.
+            Self::Below(parent) => exchanger.parent().as_ref() == Some(parent),
+            Self::Nothing => false,
+        }
     }
 }
 

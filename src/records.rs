@@ -37,7 +37,10 @@ pub use self::{
 };
 pub(crate) use self::{
     files::Files,
-    spf::{MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record, SpfError},
+    spf::{
+        Directive, Lengths, MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record,
+        SpfError,
+    },
 };
 use crate::{
     name::Domain,
@@ -156,6 +159,20 @@ pub struct DomainRecords {
     pub policy: Option<String>,
     /// What a check of its SPF record comes to; `None` if it has none, or several.
     pub spf: Option<SpfWalk>,
+    /// Those of its own exchangers' addresses that its SPF record does not let send.
+    pub(crate) forbidden: Vec<(Domain, IpAddr)>,
+    /// Where its DMARC reports go that are for other domains, with what these say of it (RFC 9990 section 4).
+    pub(crate) consents: Vec<(Domain, RecordLookup)>,
+    /// The answer to the lookup of TXT records at `_smtp._tls` under the domain (RFC 8460 section 3).
+    pub tls_rpt: RecordLookup,
+    /// The answer to the lookup of TXT records at `default._bimi` under the domain.
+    pub bimi: RecordLookup,
+    /// The answer to the lookup of the domain's SOA record: only the top of a zone has one.
+    pub soa: RecordLookup,
+    /// The answer to the lookup of its NS records.
+    pub ns: RecordLookup,
+    /// The addresses of its name servers, as far as they are known.
+    pub name_servers: BTreeMap<Domain, Vec<IpAddr>>,
 }
 
 // Made once, read by plan, lint and rehearsal.
@@ -205,9 +222,37 @@ impl DomainRecords {
         if let [(record, _)] = &spf_records(&txt)[..] {
             spf = Some(spf::walk(source, domain, record).await);
         }
+        let mut forbidden = Vec::new();
+        if let [(record, _)] = &spf_records(&txt)[..] {
+            let own = hosts.iter().filter(|(host, _)| {
+                host.is_within(domain) && listed.iter().any(|listed| listed.host == **host)
+            });
+            let own = own.flat_map(|(host, known)| {
+                let addresses = known.addresses().into_iter();
+                addresses.map(move |address| (host.clone(), address))
+            });
+            for (host, address) in own {
+                if spf::allows(source, domain, record, address).await == Some(false) {
+                    forbidden.push((host, address));
+                }
+            }
+        }
         let policy_host = look_at(source, &domain.prefixed("mta-sts")).await;
+        let dmarc = dmarc(source, domain).await;
+        let ns = source.ask(domain, RecordType::NS).await;
+        let txt_at = |under: &str| {
+            let name = domain.prefixed(under);
+            async move { source.ask(&name, RecordType::TXT).await }
+        };
         Self {
-            dmarc: dmarc(source, domain).await,
+            consents: consents(source, domain, &dmarc).await,
+            tls_rpt: txt_at("_smtp._tls").await,
+            bimi: txt_at("default._bimi").await,
+            soa: source.ask(domain, RecordType::SOA).await,
+            name_servers: name_servers(source, &ns).await,
+            ns,
+            forbidden,
+            dmarc,
             mta_sts: source
                 .ask(&domain.prefixed("_mta-sts"), RecordType::TXT)
                 .await,
@@ -291,7 +336,7 @@ impl DomainRecords {
 }
 
 /// The strings of a TXT record as one (RFC 7208 section 3.3).
-fn joined(txt: &TXT) -> String {
+pub(crate) fn joined(txt: &TXT) -> String {
     let strings = txt.txt_data.iter();
     strings
         .map(|string| String::from_utf8_lossy(string))
@@ -370,6 +415,52 @@ async fn dmarc(source: &Source, domain: &Domain) -> RecordLookup {
         }
     }
     last
+}
+
+/// The domains other than this one to which its DMARC reports go, each with what it says of that at
+/// `DOMAIN._report._dmarc` under it. Whether two domains are of one owner is told by their names: one within the
+/// other.
+async fn consents(
+    source: &Source,
+    domain: &Domain,
+    dmarc: &RecordLookup,
+) -> Vec<(Domain, RecordLookup)> {
+    let mut others: BTreeSet<Domain> = BTreeSet::new();
+    for (text, _) in DomainRecords::texts(dmarc) {
+        let addresses = text.split([';', ',', '=']).map(str::trim);
+        let mailboxes = addresses.filter_map(|address| address.strip_prefix("mailto:"));
+        others.extend(mailboxes.filter_map(|mailbox| {
+            let (_, other) = mailbox.split_once('@')?;
+            // The size that it takes may stand behind it.
+            other.split('!').next()?.parse().ok()
+        }));
+    }
+    others.retain(|other| !other.is_within(domain) && !domain.is_within(other));
+    let mut told = Vec::new();
+    for other in others.into_iter().take(AT_ONCE) {
+        let name = other.prefixed(&format!("{domain}._report._dmarc"));
+        told.push((other, source.ask(&name, RecordType::TXT).await));
+    }
+    told
+}
+
+/// The addresses of name servers.
+async fn name_servers(source: &Source, ns: &RecordLookup) -> BTreeMap<Domain, Vec<IpAddr>> {
+    let mut known = BTreeMap::new();
+    for placed in ns.records().iter().take(AT_ONCE) {
+        let RData::NS(host) = &placed.record.data else {
+            continue;
+        };
+        let host = Domain::from(&host.0);
+        let mut addresses = Vec::new();
+        for record_type in [RecordType::A, RecordType::AAAA] {
+            let reply = source.ask(&host, record_type).await;
+            let records = reply.records().iter();
+            addresses.extend(records.filter_map(|placed| address_of(&placed.record.data)));
+        }
+        known.insert(host, addresses);
+    }
+    known
 }
 
 /// Whether a record is one of DMARC, or is meant to be.

@@ -48,7 +48,14 @@ async fn found(path: &Path) -> BTreeSet<&'static str> {
 }
 
 /// Checks of what no zone file says.
-const NOT_IN_FILES: [&str; 3] = ["mta-sts-misses", "lookup-failed", "no-domain"];
+const NOT_IN_FILES: [&str; 6] = [
+    "lookup-failed",
+    "mta-sts-max-age",
+    "mta-sts-misses",
+    "mta-sts-not-enforced",
+    "mta-sts-stale-host",
+    "no-domain",
+];
 
 #[tokio::test]
 async fn every_check_is_tripped_by_its_zone_and_by_no_clean_one() {
@@ -241,27 +248,54 @@ async fn what_was_missed_is_found_and_what_was_wrongly_found_is_not() {
 #[tokio::test]
 async fn zone_files_of_all_shapes_are_read() {
     let expected: [(&str, &[&str]); 7] = [
-        ("cloudflare.txt", &[]),
-        ("route53.zone", &[]),
-        ("godaddy.txt", &["dmarc-none", "equal-preferences"]),
-        ("google-cloud.zone", &["dmarc-none"]),
+        ("cloudflare.txt", &["implicit-mx"]),
+        (
+            "route53.zone",
+            &["dmarc-inherited", "dmarc-obsolete-tag", "implicit-mx"],
+        ),
+        (
+            "godaddy.txt",
+            &["dmarc-none", "equal-preferences", "implicit-mx"],
+        ),
+        (
+            "google-cloud.zone",
+            &["dmarc-inherited", "dmarc-none", "implicit-mx"],
+        ),
         (
             "university.zone",
-            &["dmarc-none", "shared-network", "spf-missing", "ttl-differs"],
+            &[
+                "dmarc-inherited",
+                "dmarc-none",
+                "dmarc-subdomains",
+                "implicit-mx",
+                "mx-wildcard",
+                "parked",
+                "shared-network",
+                "spf-missing",
+                "ttl-differs",
+            ],
         ),
-        ("single-host.zone", &["dmarc-missing", "single-exchanger"]),
+        (
+            "single-host.zone",
+            &["dmarc-missing", "implicit-mx", "single-exchanger"],
+        ),
         (
             "mess.zone",
             &[
+                "address-outlives-mx",
                 "backup-preferred",
                 "cname-beside",
                 "dmarc-invalid",
+                "dmarc-order",
                 "dmarc-report-uri",
                 "duplicate-exchanger",
+                "implicit-mx",
                 "mta-sts-invalid",
+                "negative-ttl",
                 "null-mx-mixed",
                 "preference-extreme",
                 "shared-address",
+                "shared-fate",
                 "spf-several",
                 "target-address",
                 "target-alias",
@@ -270,7 +304,9 @@ async fn zone_files_of_all_shapes_are_read() {
                 "target-nxdomain",
                 "target-private",
                 "tlsa-partial",
+                "tlsa-rollover",
                 "tlsa-unsigned",
+                "tlsrpt-missing",
                 "ttl-differs",
                 "ttl-high",
                 "ttl-low",
@@ -284,27 +320,42 @@ async fn zone_files_of_all_shapes_are_read() {
 }
 
 #[tokio::test]
-async fn a_policy_that_misses_an_exchanger_is_found_in_a_scenario() {
+async fn policies_are_held_against_the_exchangers_in_a_scenario() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("sts.toml");
-    let scenario = |pattern: &str| {
+    let scenario = |mode: &str, hosts: &[&str], age: u32| {
+        let hosts: String = hosts.iter().map(|host| format!("mx: {host}\n")).collect();
         format!(
             "summary = 's'\nzone = '''\n$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 198.51.100.1\n\
             _mta-sts TXT \"v=STSv1; id=1\"\nmta-sts A 192.0.2.80\n'''\nmessages = [{{ id = 'm', to = 'a@example.test' }}]\n\
-            policies = [{{ domain = 'example.test', text = '''\nversion: STSv1\nmode: enforce\nmx: {pattern}\nmax_age: 86400\n''' }}]\n"
+            policies = [{{ domain = 'example.test', text = '''\nversion: STSv1\nmode: {mode}\n{hosts}max_age: {age}\n''' }}]\n"
         )
     };
-    for (pattern, tripped) in [("mx1.example.test", true), ("*.example.test", false)] {
-        fs::write(&path, scenario(pattern)).expect("written");
+    let (one, both, all) = (
+        ["mx1.example.test"],
+        ["mx1.example.test", "MX2.example.test"],
+        ["*.example.test"],
+    );
+    let more = ["*.example.test", "old.example.test", "*.else.test"];
+    let cases: [(&str, &[&str], u32, &[&str]); 7] = [
+        ("enforce", &both, 86_400, &[]),
+        ("enforce", &all, 31_557_600, &[]),
+        ("enforce", &one, 86_400, &["mta-sts-misses"]),
+        ("enforce", &more, 86_400, &["mta-sts-stale-host"]),
+        ("enforce", &both, 86_399, &["mta-sts-max-age"]),
+        ("testing", &both, 86_400, &["mta-sts-not-enforced"]),
+        ("enforce", &both, 31_557_601, &["mta-sts-no-policy"]),
+    ];
+    for (mode, hosts, age, expected) in cases {
+        fs::write(&path, scenario(mode, hosts, age)).expect("written");
         let mut source = Source::default();
         source
             .add_file(&path, None)
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let findings = lint(&source, &surveys(&source).await);
-        let misses = findings
-            .iter()
-            .any(|finding| finding.check.id == "mta-sts-misses");
-        assert_eq!(misses, tripped, "{findings:#?}");
+        let ids = findings.iter().map(|finding| finding.check.id);
+        let ids: Vec<&str> = ids.filter(|id| id.starts_with("mta-sts")).collect();
+        assert_eq!(ids, expected, "{findings:#?}");
     }
 }
 

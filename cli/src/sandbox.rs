@@ -225,8 +225,9 @@ fn small_tables() -> io::Result<()> {
     const SETTING: &str = "/proc/sys/net/ipv4/tcp_child_ehash_entries";
     const ENTRIES: &str = "256";
     match fs::write(SETTING, ENTRIES) {
-        Ok(()) => unshare(CloneFlags::CLONE_NEWNET)
-            .map_err(|error| refused("namespaces", error.into())),
+        Ok(()) => {
+            unshare(CloneFlags::CLONE_NEWNET).map_err(|error| refused("namespaces", error.into()))
+        }
         Err(_) => Ok(()),
     }
 }

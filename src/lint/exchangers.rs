@@ -28,7 +28,7 @@ const LOW_TTL: u32 = 300;
 /// Seconds over which a change takes too long to be seen: a week.
 const HIGH_TTL: u32 = 7 * 86_400;
 /// The TTL that some providers write for "automatic"; it says nothing.
-const AUTOMATIC_TTL: u32 = 1;
+pub(super) const AUTOMATIC_TTL: u32 = 1;
 /// Words in names of hosts that are meant to come last.
 const BACKUP: [&str; 8] = [
     "backup",

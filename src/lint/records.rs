@@ -9,11 +9,14 @@ use hickory_proto::rr::{RData, RecordType};
 
 use super::{
     Check, LintFinding,
-    catalogue::{CNAME_BESIDE, TTL_DIFFERS},
+    catalogue::{
+        CNAME_BESIDE, DMARC_MISPLACED, IMPLICIT_MX, MX_WILDCARD, SPF_TYPE, TLSA_PORT, TTL_DIFFERS,
+    },
+    dkim,
 };
 use crate::{
     name::Domain,
-    records::{DomainRecords, Files, LocatedRecord},
+    records::{DomainRecords, Files, LocatedRecord, joined},
 };
 
 /// What DNSSEC puts beside a CNAME (RFC 4034 sections 3 and 4).
@@ -47,6 +50,131 @@ pub(super) fn check(surveys: &[DomainRecords], files: &Files, found: &mut Vec<Li
         };
         beside_alias(files, owner, set, &mut add);
         ttls(owner, set, &mut add);
+        dkim::check(owner, set, &mut add);
+        wildcard(owner, set, &mut add);
+        strays(owner, set, &mut add);
+        let is_spf = |kind: &String| matches!(&**kind, "SPF" | "TYPE99");
+        if let Some(first) = set.first()
+            && files.other_types(owner).iter().any(is_spf)
+        {
+            add(
+                SPF_TYPE,
+                first,
+                format!("{owner} has a record of the type SPF"),
+            );
+        }
+        if hosts.contains_key(owner) {
+            continue;
+        }
+        if let Some(host) = other_port(owner).filter(|host| hosts.contains_key(host)) {
+            let is_tlsa = |placed: &&LocatedRecord| placed.record.record_type() == RecordType::TLSA;
+            let port = host.prefixed("_25._tcp");
+            if let Some(first) = set.iter().find(is_tlsa)
+                && !files.written.contains_key(&port)
+            {
+                let message = format!("{host} has TLSA records at {owner}, and none at {port}");
+                add(TLSA_PORT, first, message);
+            }
+        }
+    }
+    implicit(surveys, files, found);
+}
+
+/// The host of a name such as `_465._tcp.mx1.example.test`, unless it is at port 25.
+fn other_port(owner: &Domain) -> Option<Domain> {
+    let (port, rest) = owner.as_str().split_once("._tcp.")?;
+    (port.starts_with('_') && port != "_25")
+        .then(|| rest.parse().ok())
+        .flatten()
+}
+
+/// Whether MX records stand at a wildcard.
+fn wildcard(
+    owner: &Domain,
+    set: &[LocatedRecord],
+    add: &mut impl FnMut(Check, &LocatedRecord, String),
+) {
+    let is_mx = |placed: &&LocatedRecord| placed.record.record_type() == RecordType::MX;
+    if owner.as_str().starts_with("*.")
+        && let Some(first) = set.iter().find(is_mx)
+    {
+        let message =
+            format!("{owner} has an MX record, which holds for names that do not exist alone");
+        add(MX_WILDCARD, first, message);
+    }
+}
+
+/// Whether what stands at `_dmarc` is none of DMARC.
+fn strays(
+    owner: &Domain,
+    set: &[LocatedRecord],
+    add: &mut impl FnMut(Check, &LocatedRecord, String),
+) {
+    if !owner.as_str().starts_with("_dmarc.") {
+        return;
+    }
+    let texts = set.iter().filter_map(|placed| match &placed.record.data {
+        RData::TXT(txt) => Some((joined(txt), placed)),
+        _ => None,
+    });
+    let texts: Vec<(String, &LocatedRecord)> = texts.collect();
+    let is_dmarc = |(text, _): &(String, _)| {
+        let start: String = text.chars().filter(|c| *c != ' ').take(7).collect();
+        start.to_ascii_lowercase().starts_with("v=dmarc") || start.starts_with("p=")
+    };
+    // Beside one that is, others are passed over.
+    if let Some((text, placed)) = texts.first()
+        && !texts.iter().any(is_dmarc)
+    {
+        let message = format!("{owner} has a record that is none of DMARC: {text}");
+        add(DMARC_MISPLACED, placed, message);
+    }
+}
+
+/// Names below a domain that take mail by their addresses, one finding for a domain. Exchangers, name servers and hosts of
+/// policies are known to be something else.
+fn implicit(surveys: &[DomainRecords], files: &Files, found: &mut Vec<LintFinding>) {
+    for domain_records in surveys {
+        let domain = &domain_records.domain;
+        if domain_records.targets.is_empty() {
+            continue;
+        }
+        let is_known = |name: &Domain| {
+            let label = name.as_str().split('.').next().unwrap_or_default();
+            name == domain
+                || domain_records.hosts.contains_key(name)
+                || domain_records.name_servers.contains_key(name)
+                || label.starts_with('_')
+                || ["*", "mta-sts", "autoconfig", "autodiscover"].contains(&label)
+        };
+        let below = files.written.iter().filter(|(owner, set)| {
+            let has = |kind| set.iter().any(|placed| placed.record.record_type() == kind);
+            let is_below = owner.is_within(domain) && !is_known(owner);
+            is_below && (has(RecordType::A) || has(RecordType::AAAA)) && !has(RecordType::MX)
+        });
+        // A zone within this one is another domain's affair.
+        let other = |name: &Domain| {
+            surveys.iter().any(|other| {
+                name.is_within(&other.domain)
+                    && other.domain.is_within(domain)
+                    && other.domain != *domain
+            })
+        };
+        let below: Vec<_> = below.filter(|(owner, _)| !other(owner)).collect();
+        if let Some((first, set)) = below.first() {
+            let more = match below.len() - 1 {
+                0 => "has an address and no MX record: mail to it goes there".to_owned(),
+                more => format!(
+                    "and {more} more have addresses and no MX record: mail to them goes there"
+                ),
+            };
+            found.push(LintFinding {
+                check: IMPLICIT_MX,
+                domain: domain.clone(),
+                place: set.first().and_then(|placed| placed.place.clone()),
+                message: format!("{first} {more}"),
+            });
+        }
     }
 }
 

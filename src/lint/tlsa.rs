@@ -6,7 +6,10 @@ use hickory_proto::rr::{RData, rdata::TLSA};
 
 use super::{
     DomainFindings,
-    catalogue::{TLSA_LENGTH, TLSA_MISPLACED, TLSA_PARTIAL, TLSA_UNSIGNED, TLSA_USAGE},
+    catalogue::{
+        TLSA_LENGTH, TLSA_MISPLACED, TLSA_PARTIAL, TLSA_ROLLOVER, TLSA_SHA512_ONLY, TLSA_UNSIGNED,
+        TLSA_USAGE,
+    },
     listed,
 };
 use crate::{
@@ -64,6 +67,7 @@ fn each(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
         .filter_map(|listed| Some((&listed.host, domain_records.hosts.get(&listed.host)?)))
         .collect();
     for (name, host) in hosts {
+        together(findings, name, host);
         for placed in host.tlsa.records() {
             let RData::TLSA(tlsa) = &placed.record.data else {
                 continue;
@@ -85,6 +89,29 @@ fn each(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
                 findings.add(TLSA_LENGTH, placed.place.clone(), message);
             }
         }
+    }
+}
+
+/// Whether the records of a host do for every sender, and for the next key.
+fn together(findings: &mut DomainFindings<'_>, name: &Domain, host: &KnownHost) {
+    let records = host.tlsa.records().iter();
+    let usable: Vec<(&TLSA, _)> = records
+        .filter_map(|placed| match &placed.record.data {
+            RData::TLSA(tlsa) if unusable(tlsa).is_none() => Some((tlsa, &placed.place)),
+            _ => None,
+        })
+        .collect();
+    let Some((_, place)) = usable.first() else {
+        return;
+    };
+    let digests = usable.iter().map(|(tlsa, _)| u8::from(tlsa.matching));
+    if digests.clone().all(|digest| digest == 2) {
+        let message = format!("the TLSA records of {name} have SHA-512 digests alone");
+        findings.add(TLSA_SHA512_ONLY, (*place).clone(), message);
+    }
+    if usable.len() == 1 {
+        let message = format!("{name} has one TLSA record, and none for the next key");
+        findings.add(TLSA_ROLLOVER, (*place).clone(), message);
     }
 }
 

@@ -9,12 +9,12 @@ mod check;
 mod macros;
 mod record;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
-use self::check::{SpfCheck, SpfClient};
+use self::check::{SpfCheck, SpfClient, SpfResult};
 pub(crate) use self::{
     check::{MAX_LOOKUPS, MAX_NAMES, MAX_VOID, SpfError},
-    record::{Mechanism, Qualifier, Record, is_record},
+    record::{Directive, Lengths, Mechanism, Qualifier, Record, is_record},
 };
 use super::Source;
 use crate::name::Domain;
@@ -31,6 +31,8 @@ pub struct SpfWalk {
     pub more: bool,
     /// The names whose records would have been looked at and are not at hand.
     pub unseen: BTreeSet<Domain>,
+    /// Terms of the record itself whose lookups find nothing.
+    pub(crate) dead: Vec<String>,
     /// Why it ends in a permanent error, in the order in which that was found.
     pub(crate) flaws: Vec<SpfError>,
 }
@@ -43,7 +45,30 @@ pub(super) async fn walk(source: &Source, domain: &Domain, record: &str) -> SpfW
         lookups: check.lookups,
         more: check.depends || !check.unseen.is_empty(),
         unseen: check.unseen,
+        dead: check.dead,
         flaws: check.flaws,
+    }
+}
+
+/// Whether a host may send for a domain by its record; `None` where that cannot be told.
+pub(super) async fn allows(
+    source: &Source,
+    domain: &Domain,
+    record: &str,
+    address: IpAddr,
+) -> Option<bool> {
+    let client = SpfClient {
+        address: Some(address),
+        ..SpfClient::default()
+    };
+    let mut check = SpfCheck::new(source, client, domain.clone());
+    let result = check.of_record(domain, record).await;
+    // A record that is not at hand, or a term that asks for the message, may allow it.
+    let is_told = check.unseen.is_empty() && !check.depends;
+    match result {
+        SpfResult::Pass => Some(true),
+        SpfResult::Fail | SpfResult::SoftFail if is_told => Some(false),
+        _ => None,
     }
 }
 

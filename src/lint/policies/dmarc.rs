@@ -12,15 +12,14 @@ use super::{
             DMARC_TAG_IGNORED,
         },
     },
-    is_known, the_one,
+    dmarc_use, is_known,
+    tags::{Tag, tags, value},
+    the_one,
 };
-use crate::{
-    name::Domain,
-    records::{DomainRecords, Location},
-};
+use crate::records::{DomainRecords, Location};
 
 /// The values of `p`, `sp` and `np`.
-const POLICIES: [&str; 3] = ["none", "quarantine", "reject"];
+pub(super) const POLICIES: [&str; 3] = ["none", "quarantine", "reject"];
 
 /// Everything about the DMARC record that holds for the domain, its own or one above it.
 pub(super) fn check(findings: &mut DomainFindings<'_>) {
@@ -65,18 +64,31 @@ pub(super) fn check(findings: &mut DomainFindings<'_>) {
             findings.add(DMARC_REPORT_URI, place.clone(), message);
         }
     }
+    dmarc_use::check(findings, &record, place.as_ref());
+}
+
+/// Whether mail in the domain's name that fails is to be kept out; `None` where that is not known.
+pub(super) fn enforced(domain_records: &DomainRecords) -> Option<bool> {
+    let mut records = DomainRecords::texts(&domain_records.dmarc);
+    records.retain(|(text, _)| is_record(text));
+    let [(record, _)] = &records[..] else {
+        return domain_records.dmarc.is_none().then_some(false);
+    };
+    Some(!holds_none(domain_records, record))
+}
+
+/// Whether the policy that holds for the domain is none, or there is none.
+fn holds_none(domain_records: &DomainRecords, record: &str) -> bool {
+    let is_inherited = dmarc_use::inherited_from(domain_records).is_some();
+    let own = value(record, "sp").filter(|_| is_inherited);
+    own.or(value(record, "p"))
+        .is_none_or(|policy| policy.eq_ignore_ascii_case("none"))
 }
 
 /// The policy that holds for the domain: its own, or one for subdomains from above (section 4.7).
 fn policy(findings: &mut DomainFindings<'_>, record: &str, place: Option<Location>) {
     let domain_records = findings.domain_records;
     let domain = &domain_records.domain;
-    let name = format!("_dmarc.{domain}");
-    let inherited = !domain_records
-        .dmarc
-        .records()
-        .iter()
-        .any(|placed| Domain::from(&placed.record.name).as_str() == name);
     let is_policy = |value: &str| {
         POLICIES
             .iter()
@@ -94,13 +106,12 @@ fn policy(findings: &mut DomainFindings<'_>, record: &str, place: Option<Locatio
         );
         return findings.add(DMARC_INVALID, place, message);
     }
-    let own = value(record, "sp").filter(|_| inherited);
-    let message = match own.or(value(record, "p")) {
+    if !holds_none(domain_records, record) {
+        return;
+    }
+    let message = match value(record, "p").or(value(record, "sp")) {
         None => format!("the DMARC record of {domain} has no policy, which counts as none"),
-        Some(policy) if policy.eq_ignore_ascii_case("none") => {
-            format!("the DMARC policy of {domain} is none: it asks for nothing")
-        }
-        Some(_) => return,
+        Some(_) => format!("the DMARC policy of {domain} is none: it asks for nothing"),
     };
     findings.add(DMARC_NONE, place, message);
 }
@@ -109,38 +120,6 @@ fn policy(findings: &mut DomainFindings<'_>, record: &str, place: Option<Locatio
 fn is_record(text: &str) -> bool {
     let first = tags(text).next();
     first.is_some_and(|tag| tag.name.eq_ignore_ascii_case("v") && tag.value == Some("DMARC1"))
-}
-
-/// One tag of a record.
-struct Tag<'a> {
-    /// As it is written.
-    text: &'a str,
-    name: &'a str,
-    /// What follows the equals sign; `None` without one.
-    value: Option<&'a str>,
-}
-
-/// The tags of a record, in order; empty ones between semicolons are none.
-fn tags(record: &str) -> impl Iterator<Item = Tag<'_>> {
-    let parts = record.split(';').map(|part| part.trim_matches([' ', '\t']));
-    parts.filter(|part| !part.is_empty()).map(|text| {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value.trim_start_matches([' ', '\t']))),
-            None => (text, None),
-        };
-        Tag {
-            text,
-            name: name.trim_end_matches([' ', '\t']),
-            value,
-        }
-    })
-}
-
-/// The value of a tag; `None` if the record does not have it. The first one counts.
-fn value<'a>(record: &'a str, wanted: &str) -> Option<&'a str> {
-    let mut tags = tags(record);
-    tags.find(|tag| tag.name.eq_ignore_ascii_case(wanted))
-        .map(|tag| tag.value.unwrap_or_default())
 }
 
 impl Tag<'_> {

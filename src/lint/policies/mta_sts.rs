@@ -6,14 +6,18 @@
 use super::{
     super::{
         DomainFindings,
-        catalogue::{MTA_STS_INVALID, MTA_STS_MISSES, MTA_STS_NO_POLICY},
+        catalogue::{
+            MTA_STS_INVALID, MTA_STS_MAX_AGE, MTA_STS_MISSES, MTA_STS_NO_POLICY,
+            MTA_STS_NOT_ENFORCED, MTA_STS_STALE_HOST,
+        },
         listed,
     },
     is_known, the_one,
 };
 use crate::{
     mta_sts::{Mode, Policy},
-    records::DomainRecords,
+    name::Domain,
+    records::{DomainRecords, Location},
 };
 
 /// Everything about the record and, where it is at hand, the policy.
@@ -54,7 +58,36 @@ pub(super) fn check(findings: &mut DomainFindings<'_>) {
     let missed = listed(missed.map(|listed| &listed.host));
     if !missed.is_empty() && policy.mode != Mode::None {
         let message = format!("the MTA-STS policy of {domain} does not list {missed}");
-        findings.add(MTA_STS_MISSES, place, message);
+        findings.add(MTA_STS_MISSES, place.clone(), message);
+    }
+    comes_to(findings, &policy, place.as_ref());
+}
+
+/// What a policy that is valid comes to.
+fn comes_to(findings: &mut DomainFindings<'_>, policy: &Policy, place: Option<&Location>) {
+    /// The least that `max_age` should be, in seconds; with more than a year the policy is none.
+    const LEAST: u64 = 86_400;
+    let domain_records = findings.domain_records;
+    let domain = &domain_records.domain;
+    let age = policy.max_age.as_secs();
+    if age < LEAST {
+        let message = format!(
+            "the MTA-STS policy of {domain} has a max_age of {age} seconds, expected {LEAST} at least"
+        );
+        findings.add(MTA_STS_MAX_AGE, place.cloned(), message);
+    }
+    if policy.mode != Mode::Enforce {
+        let message = format!("the MTA-STS policy of {domain} is not enforced");
+        findings.add(MTA_STS_NOT_ENFORCED, place.cloned(), message);
+    }
+    let exchangers: Vec<&Domain> = domain_records.targets.iter().map(|one| &one.host).collect();
+    let stale = policy.beyond(&exchangers);
+    if !stale.is_empty() && !domain_records.targets.is_empty() {
+        let message = format!(
+            "the MTA-STS policy of {domain} lists {}, which is no exchanger of it",
+            listed(stale)
+        );
+        findings.add(MTA_STS_STALE_HOST, place.cloned(), message);
     }
 }
 

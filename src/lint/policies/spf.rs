@@ -12,7 +12,7 @@ use super::{
         },
         listed,
     },
-    is_known, the_one,
+    is_known, spf_terms, the_one,
 };
 use crate::records::{
     MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record, SpfError, SpfWalk,
@@ -36,7 +36,10 @@ pub(super) fn check(findings: &mut DomainFindings<'_>) {
             let message = format!("the SPF record of {domain} lets everybody send: {record}");
             findings.add(SPF_PLUS_ALL, place.clone(), message);
         }
+        spf_terms::check(findings, &parsed, place.as_ref());
     }
+    spf_terms::beside(findings, place.as_ref());
+    spf_terms::walked(findings, place.as_ref());
     let Some(walk) = &domain_records.spf else {
         return;
     };

@@ -95,6 +95,8 @@ pub(crate) struct SpfCheck<'a, L> {
     pub(crate) lookups: usize,
     /// Terms whose lookups found nothing.
     void: Vec<String>,
+    /// Those of the record itself, and not of what it includes.
+    pub(crate) dead: Vec<String>,
     pub(crate) flaws: Vec<SpfError>,
     /// Targets that are not at hand.
     pub(crate) unseen: BTreeSet<Domain>,
@@ -117,6 +119,7 @@ impl<'a, L: Lookup> SpfCheck<'a, L> {
             sender_domain,
             lookups: 0,
             void: Vec::new(),
+            dead: Vec::new(),
             flaws: Vec::new(),
             unseen: BTreeSet::new(),
             depends: false,
@@ -437,6 +440,9 @@ impl<'a, L: Lookup> SpfCheck<'a, L> {
 
     fn found_nothing(&mut self, term: &str) -> Result<(), Over> {
         self.void.push(term.to_owned());
+        if self.open.len() == 1 {
+            self.dead.push(term.to_owned());
+        }
         if self.void.len() > MAX_VOID {
             let terms = self.void.clone();
             self.flaws

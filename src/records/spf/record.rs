@@ -80,6 +80,14 @@ pub(crate) fn is_record(text: &str) -> bool {
 }
 
 impl Record {
+    /// Whether nobody may send by it.
+    pub(crate) fn is_empty(&self) -> bool {
+        let denies_all = |directive: &Directive| {
+            directive.mechanism == Mechanism::All && directive.qualifier == Qualifier::Fail
+        };
+        matches!(&self.directives[..], [only] if denies_all(only))
+    }
+
     /// Reads a record whose version was found right ([`is_record`]). The first bad term is the
     /// error.
     pub(crate) fn parse(text: &str) -> Result<Self, BadTerm> {
