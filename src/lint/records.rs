@@ -134,48 +134,60 @@ fn strays(
 /// Names below a domain that take mail by their addresses, one finding for a domain. Exchangers, name servers and hosts of
 /// policies are known to be something else.
 fn implicit(surveys: &[DomainRecords], files: &Files, found: &mut Vec<LintFinding>) {
-    for domain_records in surveys {
-        let domain = &domain_records.domain;
-        if domain_records.targets.is_empty() {
+    let by_name: BTreeMap<&Domain, &DomainRecords> = surveys
+        .iter()
+        .map(|domain_records| (&domain_records.domain, domain_records))
+        .collect();
+    // Those of the nearest domain, in the order of their names.
+    let mut below: BTreeMap<&Domain, Vec<(&Domain, &LocatedRecord)>> = BTreeMap::new();
+    for (owner, set) in &files.written {
+        let is_address = |placed: &&LocatedRecord| {
+            matches!(
+                placed.record.record_type(),
+                RecordType::A | RecordType::AAAA
+            )
+        };
+        let has_mx = set
+            .iter()
+            .any(|placed| placed.record.record_type() == RecordType::MX);
+        let Some(first) = set.iter().find(is_address).filter(|_| !has_mx) else {
             continue;
-        }
-        let is_known = |name: &Domain| {
-            let label = name.as_str().split('.').next().unwrap_or_default();
-            name == domain
-                || domain_records.hosts.contains_key(name)
-                || domain_records.name_servers.contains_key(name)
-                || label.starts_with('_')
-                || ["*", "mta-sts", "autoconfig", "autodiscover"].contains(&label)
         };
-        let below = files.written.iter().filter(|(owner, set)| {
-            let has = |kind| set.iter().any(|placed| placed.record.record_type() == kind);
-            let is_below = owner.is_within(domain) && !is_known(owner);
-            is_below && (has(RecordType::A) || has(RecordType::AAAA)) && !has(RecordType::MX)
-        });
-        // A zone within this one is another domain's affair.
-        let other = |name: &Domain| {
-            surveys.iter().any(|other| {
-                name.is_within(&other.domain)
-                    && other.domain.is_within(domain)
-                    && other.domain != *domain
-            })
-        };
-        let below: Vec<_> = below.filter(|(owner, _)| !other(owner)).collect();
-        if let Some((first, set)) = below.first() {
-            let more = match below.len() - 1 {
-                0 => "has an address and no MX record: mail to it goes there".to_owned(),
-                more => format!(
-                    "and {more} more have addresses and no MX record: mail to them goes there"
-                ),
-            };
-            found.push(LintFinding {
-                check: IMPLICIT_MX,
-                domain: domain.clone(),
-                place: set.first().and_then(|placed| placed.place.clone()),
-                message: format!("{first} {more}"),
-            });
+        let mut above = owner.at_and_above();
+        let nearest = above.find_map(|name| by_name.get(&name).copied());
+        if let Some(nearest) = nearest.filter(|nearest| takes_mail_below(nearest, owner)) {
+            below
+                .entry(&nearest.domain)
+                .or_default()
+                .push((owner, first));
         }
     }
+    for (domain, names) in below {
+        let (first, placed) = names[0];
+        let message = match names.len() - 1 {
+            0 => format!("{first} has an address and no MX record: mail to it goes there"),
+            more => format!(
+                "{first} and {more} more have addresses and no MX record: mail to them goes there"
+            ),
+        };
+        found.push(LintFinding {
+            check: IMPLICIT_MX,
+            domain: domain.clone(),
+            place: placed.place.clone(),
+            message,
+        });
+    }
+}
+
+/// Whether a name below a domain that has exchangers is none of what is known to be something else.
+fn takes_mail_below(domain_records: &DomainRecords, name: &Domain) -> bool {
+    let label = name.as_str().split('.').next().unwrap_or_default();
+    let is_known = *name == domain_records.domain
+        || domain_records.hosts.contains_key(name)
+        || domain_records.name_servers.contains_key(name)
+        || label.starts_with('_')
+        || ["*", "mta-sts", "autoconfig", "autodiscover"].contains(&label);
+    !is_known && !domain_records.targets.is_empty()
 }
 
 /// Whether anything stands beside a CNAME (RFC 1034 section 3.6.2: "no other data should be

@@ -50,9 +50,25 @@ const OF_SPF: &[&str] = &[
     "spf-include-missing",
     "spf-loop",
     "spf-plus-all",
+    "spf-dead-term",
+    "spf-ptr",
+    "spf-no-all",
+    "spf-neutral-all",
+    "spf-after-all",
+    "spf-wide",
+    "spf-length",
+    "spf-type",
+    "spf-own-exchangers",
     "null-mx-sends",
+    "parked",
 ];
-const OF_INCLUDES: &[&str] = &["spf-lookups", "spf-void", "spf-include-missing", "spf-loop"];
+const OF_INCLUDES: &[&str] = &[
+    "spf-lookups",
+    "spf-void",
+    "spf-include-missing",
+    "spf-loop",
+    "spf-own-exchangers",
+];
 const OF_DMARC: &[&str] = &[
     "dmarc-missing",
     "dmarc-several",
@@ -60,10 +76,33 @@ const OF_DMARC: &[&str] = &[
     "dmarc-tag-ignored",
     "dmarc-report-uri",
     "dmarc-none",
+    "dmarc-no-reports",
+    "dmarc-subdomains",
+    "dmarc-obsolete-tag",
+    "dmarc-order",
+    "dmarc-inherited",
+    "bimi-unenforced",
+    "parked",
 ];
+const OF_CONSENT: &[&str] = &["dmarc-report-consent"];
+const OF_TLS_REPORTS: &[&str] = &["tlsrpt-missing", "tlsrpt-invalid"];
+const OF_BIMI: &[&str] = &["bimi-invalid", "bimi-unenforced"];
+const OF_NAME_SERVERS: &[&str] = &["shared-fate"];
 const OF_MTA_STS: &[&str] = &["mta-sts-invalid", "mta-sts-no-policy", "mta-sts-misses"];
-const OF_POLICY: &[&str] = &["mta-sts-misses"];
-const OF_TLSA: &[&str] = &["tlsa-partial", "tlsa-usage", "tlsa-length", "tlsa-unsigned"];
+const OF_POLICY: &[&str] = &[
+    "mta-sts-misses",
+    "mta-sts-max-age",
+    "mta-sts-not-enforced",
+    "mta-sts-stale-host",
+];
+const OF_TLSA: &[&str] = &[
+    "tlsa-partial",
+    "tlsa-usage",
+    "tlsa-length",
+    "tlsa-unsigned",
+    "tlsa-sha512-only",
+    "tlsa-rollover",
+];
 const OF_DNSSEC: &[&str] = &["tlsa-unsigned"];
 
 /// What was not seen of some domains, in their order.
@@ -121,6 +160,30 @@ pub fn unseen(surveys: &[DomainRecords]) -> Vec<Unseen> {
                 );
             }
             _ => {}
+        }
+        let consents = domain_records.consents.iter();
+        let silent = consents
+            .filter(|(_, reply)| matches!(reply, RecordLookup::Unknown | RecordLookup::Failed));
+        if let Some(others) = few(silent.map(|(other, _)| other)) {
+            add(format!("whether {others} takes DMARC reports"), OF_CONSENT);
+        }
+        for (reply, what, checks) in [
+            (
+                &domain_records.tls_rpt,
+                "the TLS report record",
+                OF_TLS_REPORTS,
+            ),
+            (&domain_records.bimi, "the BIMI record", OF_BIMI),
+        ] {
+            if unknown(reply) {
+                add(what.to_owned(), checks);
+            }
+        }
+        let servers = domain_records.name_servers.iter();
+        let elsewhere = servers.filter(|(_, addresses)| addresses.is_empty());
+        if let Some(servers) = few(elsewhere.map(|(server, _)| server)) {
+            let what = format!("the addresses of the name servers {servers}");
+            add(what, OF_NAME_SERVERS);
         }
         if let Some(hosts) =
             those(&|host| matches!(host.tlsa, RecordLookup::Unknown | RecordLookup::Failed))
