@@ -12,6 +12,8 @@
 //! No check asks the network: everything is in the records.
 
 mod addresses;
+mod allowances;
+mod baseline;
 mod catalogue;
 mod dkim;
 mod exchangers;
@@ -25,6 +27,7 @@ mod unseen;
 use serde::Serialize;
 
 pub use self::{
+    baseline::Baseline,
     catalogue::CHECKS,
     unseen::{Unseen, unseen},
 };
@@ -86,6 +89,8 @@ pub struct LintFinding {
     pub place: Option<Location>,
     /// What was found, in one line, without control characters.
     pub message: String,
+    /// Why the owner of the zone accepts it, if that is said.
+    pub accepted: Option<String>,
 }
 
 /// What checks say of one domain.
@@ -104,6 +109,7 @@ impl DomainFindings<'_> {
             domain: self.domain_records.domain.clone(),
             place: place.or_else(|| self.home.clone()),
             message: plain(&message.into()),
+            accepted: None,
         });
     }
 }
@@ -142,6 +148,7 @@ pub fn lint(source: &Source, surveys: &[DomainRecords]) -> Vec<LintFinding> {
     }
     if let Some(files) = source.files() {
         records::check(surveys, files, &mut all);
+        allowances::apply(surveys, files, &mut all);
     }
     all.sort_by(|one, other| {
         (&one.place, other.check.severity, one.check.id).cmp(&(

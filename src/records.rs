@@ -17,6 +17,7 @@
 //! there is nothing: a check that needs what is not known says nothing. Judging is `crate::lint`'s,
 //! and what mail would do is `crate::plan`'s.
 
+mod allowance;
 mod answer;
 mod files;
 mod source;
@@ -30,17 +31,18 @@ use std::{
 use futures_util::{StreamExt, stream};
 use hickory_proto::rr::{Name, RData, RecordType, rdata::TXT};
 
-pub use self::{
-    answer::{LocatedRecord, Location, RecordLookup},
-    source::{Source, resolver_address},
-    spf::SpfWalk,
-};
 pub(crate) use self::{
+    allowance::Allowance,
     files::Files,
     spf::{
         Directive, Lengths, MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record,
         SpfError,
     },
+};
+pub use self::{
+    answer::{LocatedRecord, Location, RecordLookup},
+    source::{Source, resolver_address},
+    spf::SpfWalk,
 };
 use crate::{
     name::Domain,

@@ -98,7 +98,10 @@ async fn what_is_found_is_told_where_it_is_and_in_these_words() {
                 .as_ref()
                 .map_or(String::new(), ToString::to_string);
             let (id, domain) = (finding.check.id, &finding.domain);
-            writeln!(told, "{place}: {id}: {domain}: {}", finding.message).expect("written");
+            let accepted = finding.accepted.iter();
+            let accepted: String = accepted.map(|why| format!(" (accepted: {why})")).collect();
+            let message = &finding.message;
+            writeln!(told, "{place}: {id}: {domain}: {message}{accepted}").expect("written");
         }
         for passed in unseen(&surveys) {
             writeln!(told, "{name}: not checked: {}", passed.what).expect("written");

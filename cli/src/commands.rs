@@ -89,6 +89,7 @@ pub(crate) enum LogFormat {
 }
 
 /// How a command ended: the exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CommandOutcome {
     /// All passed: 0.
     Passed,

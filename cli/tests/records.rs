@@ -410,3 +410,53 @@ fn a_first_scenario_and_a_rehearsal_are_drills_that_run() {
         );
     }
 }
+
+/// What is there is accepted, what is new is told, and so is what is not there any more.
+#[test]
+fn a_baseline_accepts_what_it_lists_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let (baseline, zone) = (file("accepted.toml"), file("example.test.zone"));
+    let clean = fs::read_to_string(path_of("clean.zone")).expect("read");
+    let with = |more: &str| fs::write(&zone, format!("{clean}{more}\n")).expect("written");
+    let run = |more: &[&str]| mxdrill(&[&["lint", &zone, "--fail-on", "info"], more].concat());
+    let accepting = ["--baseline", &baseline];
+
+    with("www A 192.0.2.80");
+    let written = run(&["--write-baseline", &baseline]);
+    assert_eq!(written.status.code(), Some(1));
+    let accepted = run(&accepting);
+    assert_eq!(accepted.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&accepted.stdout).into_owned();
+    assert!(
+        text.contains("no problems found") && text.contains("1 accepted"),
+        "{text}"
+    );
+    let silent = run(&[&accepting[..], &["--quiet"]].concat());
+    assert!(silent.status.success() && silent.stdout.is_empty());
+
+    // Another finding, and the one that is listed is gone.
+    with("*.lab MX 10 mx1");
+    let told = run(&[&accepting[..], &["--format", "github", "--quiet"]].concat());
+    assert_eq!(told.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    for part in [
+        "::notice file=",
+        "title=mx-wildcard::*.lab",
+        "::warning file=",
+        "title=allowance-stale::implicit-mx",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    let reasonless = fs::read_to_string(&baseline).expect("written");
+    let reasonless = reasonless.replace("found when the baseline was written", " ");
+    fs::write(&baseline, reasonless).expect("written");
+    let refused = run(&accepting);
+    assert_eq!(refused.status.code(), Some(2));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        text.contains("accepted.toml:3") && text.contains("found no reason"),
+        "{text}"
+    );
+}

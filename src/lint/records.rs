@@ -46,6 +46,7 @@ pub(super) fn check(surveys: &[DomainRecords], files: &Files, found: &mut Vec<Li
                 domain: domain.clone(),
                 place: placed.place.clone(),
                 message,
+                accepted: None,
             });
         };
         beside_alias(files, owner, set, &mut add);
@@ -175,6 +176,7 @@ fn implicit(surveys: &[DomainRecords], files: &Files, found: &mut Vec<LintFindin
             domain: domain.clone(),
             place: placed.place.clone(),
             message,
+            accepted: None,
         });
     }
 }

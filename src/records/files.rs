@@ -15,7 +15,10 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
-use super::answer::{LocatedRecord, Location, RecordLookup};
+use super::{
+    allowance::{self, Allowance},
+    answer::{LocatedRecord, Location, RecordLookup},
+};
 use crate::{
     diagnostic::{Mistake, Mistakes},
     name::{Domain, SENDER_DOMAIN},
@@ -54,6 +57,10 @@ pub(crate) struct Files {
     policies: BTreeMap<Domain, String>,
     /// What was passed over, a line for each file.
     notes: Vec<String>,
+    /// Findings that comments accept.
+    pub(crate) allowances: Vec<Allowance>,
+    /// Whose record begins at a line of a file.
+    owners: BTreeMap<Arc<str>, BTreeMap<usize, Domain>>,
 }
 
 /// What the files say everything of, below an apex.
@@ -114,6 +121,7 @@ impl Files {
         let mut apexes: Vec<Domain> = Vec::new();
         let mut owners: BTreeSet<Domain> = BTreeSet::new();
         let mut types: BTreeSet<RecordType> = BTreeSet::new();
+        let mut lines: BTreeMap<usize, Domain> = BTreeMap::new();
         for entered in written.records {
             let (offset, record) = (entered.offset, entered.record);
             let owner = Domain::from(&record.name);
@@ -130,6 +138,7 @@ impl Files {
                 }
             }
             let included = entered.included;
+            let is_here = included.is_none();
             let (path, line) = included.unwrap_or_else(|| {
                 let line = line_starts.partition_point(|start| *start <= offset);
                 (Arc::clone(&path), line)
@@ -139,8 +148,16 @@ impl Files {
                 apexes.push(owner.clone());
             }
             types.insert(kin(record_type));
+            if is_here {
+                lines.insert(line, owner.clone());
+            }
             owners.insert(owner);
             self.add(record, Some(Location { path, line }));
+        }
+        if content.contains("mxdrill:") {
+            self.allowances
+                .extend(allowance::read(&path, content, &lines));
+            self.owners.insert(Arc::clone(&path), lines);
         }
         // Without an SOA record a file is about what is topmost in it, and lists records of some types.
         if apexes.is_empty() {
@@ -158,6 +175,11 @@ impl Files {
             self.others.entry(owner).or_default().push(kind);
         }
         Ok(())
+    }
+
+    /// Whose record begins at a line of a file that has allowances.
+    pub(crate) fn owner_at(&self, path: &str, line: usize) -> Option<&Domain> {
+        self.owners.get(path)?.get(&line)
     }
 
     /// Two zones of one name are two versions of it, and records of both together are neither. Within a file

@@ -1,22 +1,29 @@
 //! `mxdrill lint`: what is wrong with a domain's records.
 
-use std::io::{self, Write};
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::ValueEnum;
 
 use super::{
-    CommandOutcome,
+    CommandOutcome, at,
     records::{self, Looked},
 };
 use crate::report::Linted;
 use mxdrill::{
     diagnostic::not_allowed,
-    lint::{self, CHECKS, Check, Severity},
+    lint::{self, Baseline, CHECKS, Check, LintFinding, Severity},
 };
 
 pub(crate) const LINT_NOTES: &str = "\
 Each finding stands at its record (path:line), with the id of its check. What the files do not say, as the
 addresses of a provider's exchangers, trips nothing and is named as not checked; --resolver looks that up.
+
+What is meant to be so is accepted in the file, at the end of the record's line or on a line of its own before
+it: ; mxdrill: allow CHECK (reason). Or in a file beside it: --write-baseline, then --baseline.
 
 Exit status: 0 nothing as bad as --fail-on, 1 something is, 2 the records could not be read.
 
@@ -25,6 +32,7 @@ Examples:
   mxdrill lint example.com.zone reverse.zone     files, with what their PTR records say
   mxdrill lint export.txt --format sarif         for a code host; junit for CI
   dig example.com axfr | mxdrill lint -          standard input
+  mxdrill lint example.com -q --fail-on warning  for cron: silent unless something is wrong
   mxdrill lint --explain spf-lookups             why that matters, and what to do";
 
 #[derive(Debug, clap::Args)]
@@ -32,12 +40,21 @@ pub(crate) struct LintArgs {
     #[command(flatten)]
     pub(crate) records: records::RecordsArgs,
     /// How to report: text for people, json for programs (a line for each finding), sarif for code hosts,
-    /// junit for CI systems.
+    /// junit for CI systems, github for annotations in a workflow there.
     #[arg(long, value_enum, default_value_t = LintFormat::Text)]
     pub(crate) format: LintFormat,
     /// From which severity on the exit status is 1.
     #[arg(long, value_enum, default_value_t = FailOn::Error, value_name = "SEVERITY")]
     pub(crate) fail_on: FailOn,
+    /// Pass over the findings that this file lists, each with a reason; an entry that meets none is a finding itself.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write the findings to this file, as a baseline to be gone through.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_baseline: Option<PathBuf>,
+    /// Print nothing where nothing is as bad as --fail-on.
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
     /// Tell what a check is about, why it matters and what to do.
     #[arg(long, value_name = "ID", exclusive = true)]
     pub(crate) explain: Option<String>,
@@ -52,6 +69,7 @@ pub(crate) enum LintFormat {
     Json,
     Sarif,
     Junit,
+    Github,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -62,6 +80,8 @@ pub(crate) enum FailOn {
     Never,
 }
 
+/// What a baseline that is written says of why its findings are accepted.
+const REASON: &str = "found when the baseline was written";
 /// The column at which an explanation is wrapped.
 const WIDTH: usize = 88;
 
@@ -87,7 +107,16 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
         domains_records,
         from,
     } = args.records.look()?;
-    let findings = lint::lint(&source, &domains_records);
+    let mut findings = lint::lint(&source, &domains_records);
+    if let Some(path) = &args.baseline {
+        let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
+        let baseline = Baseline::parse(&path.display().to_string(), &text);
+        baseline.map_err(io::Error::other)?.apply(&mut findings);
+    }
+    if let Some(path) = &args.write_baseline {
+        let text = Baseline::write(&findings, REASON);
+        fs::write(path, text).map_err(|error| at(path, error))?;
+    }
     let unseen = lint::unseen(&domains_records);
     let linted = Linted {
         domains: domains_records
@@ -104,20 +133,24 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
         FailOn::Warning => severity >= Severity::Warning,
         FailOn::Error => severity >= Severity::Error,
     };
+    let is_bad =
+        |finding: &LintFinding| finding.accepted.is_none() && fails(finding.check.severity);
+    let outcome = match findings.iter().any(is_bad) {
+        true => CommandOutcome::Failed,
+        false => CommandOutcome::Passed,
+    };
+    if args.quiet && outcome == CommandOutcome::Passed {
+        return Ok(outcome);
+    }
     match args.format {
+        LintFormat::Github => linted.github(&mut out)?,
         LintFormat::Text => linted.text(&mut out)?,
         LintFormat::Json => linted.json(&mut out)?,
         LintFormat::Sarif => linted.sarif(&mut out)?,
         LintFormat::Junit => linted.junit(&mut out, fails)?,
     }
     out.flush()?;
-    Ok(
-        if findings.iter().any(|finding| fails(finding.check.severity)) {
-            CommandOutcome::Failed
-        } else {
-            CommandOutcome::Passed
-        },
-    )
+    Ok(outcome)
 }
 
 /// What a check is about, why it matters and what to do.

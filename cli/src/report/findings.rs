@@ -31,8 +31,14 @@ pub(crate) struct Linted<'a> {
 }
 
 impl Linted<'_> {
+    /// What is not accepted.
+    fn open(&self) -> impl Iterator<Item = &LintFinding> {
+        let findings = self.findings.iter();
+        findings.filter(|finding| finding.accepted.is_none())
+    }
+
     fn count(&self, severity: Severity) -> usize {
-        let mut findings = self.findings.iter();
+        let mut findings = self.open();
         // Once for each domain that it is about.
         findings
             .by_ref()
@@ -44,7 +50,7 @@ impl Linted<'_> {
     pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
         // A record that several domains share is wrong once.
         let mut seen = BTreeSet::new();
-        for finding in self.findings {
+        for finding in self.open() {
             let place = place(finding);
             if !seen.insert((finding.check.id, place.clone(), &finding.message)) {
                 continue;
@@ -81,7 +87,11 @@ impl Linted<'_> {
             true => "no problems found in what was checked".to_owned(),
             false => sum.join(", "),
         };
-        writeln!(out, "{domains} ({}): {sum}", self.from)?;
+        let accepted = match self.findings.len() - self.open().count() {
+            0 => String::new(),
+            accepted => format!(", {accepted} accepted"),
+        };
+        writeln!(out, "{domains} ({}): {sum}{accepted}", self.from)?;
         for (domain, unseen) in self.unseen_by_domain().into_iter().take(MAX_UNSEEN) {
             let of = match self.domains.len() {
                 1 => String::new(),
@@ -89,11 +99,7 @@ impl Linted<'_> {
             };
             writeln!(out, "not checked{of}: {}", plain(&unseen.join("; ")))?;
         }
-        if let Some(finding) = self
-            .findings
-            .iter()
-            .max_by_key(|finding| finding.check.severity)
-        {
+        if let Some(finding) = self.open().max_by_key(|finding| finding.check.severity) {
             writeln!(
                 out,
                 "Why, and what to do: mxdrill lint --explain {}",
@@ -128,12 +134,40 @@ impl Linted<'_> {
                 "why": finding.check.why,
                 "then": finding.check.then,
                 "cites": finding.check.cites,
+                "accepted": finding.accepted,
             });
             writeln!(out, "{line}")?;
         }
         for (domain, unseen) in self.unseen_by_domain() {
             let line = json!({ "domain": domain, "not_checked": unseen });
             writeln!(out, "{line}")?;
+        }
+        Ok(())
+    }
+
+    /// Workflow commands of GitHub Actions, which shows them at the lines of the files.
+    pub(crate) fn github(&self, out: &mut impl Write) -> io::Result<()> {
+        // What has a meaning in a command is escaped.
+        let escaped = |text: &str| {
+            let text = text.replace('%', "%25").replace('\r', "%0D");
+            text.replace('\n', "%0A")
+        };
+        let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
+        for finding in self.open() {
+            let command = match finding.check.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Info => "notice",
+            };
+            let place = finding.place.as_ref().map_or(String::new(), |place| {
+                format!("file={},line={},", property(&place.path), place.line)
+            });
+            writeln!(
+                out,
+                "::{command} {place}title={}::{}",
+                property(finding.check.id),
+                escaped(&finding.message)
+            )?;
         }
         Ok(())
     }
@@ -177,7 +211,7 @@ impl Linted<'_> {
     ) -> io::Result<()> {
         let mut document = Document::new("mxdrill lint");
         let mut by_check: BTreeMap<(&Domain, &str), Vec<&LintFinding>> = BTreeMap::new();
-        for finding in self.findings {
+        for finding in self.open() {
             by_check
                 .entry((&finding.domain, finding.check.id))
                 .or_default()
@@ -292,12 +326,17 @@ fn result(finding: &LintFinding) -> Value {
         })
         .collect();
     let index = CHECKS.iter().position(|check| check.id == finding.check.id);
+    let accepted = finding.accepted.iter();
+    let suppressions: Vec<Value> = accepted
+        .map(|reason| json!({ "kind": "external", "justification": reason }))
+        .collect();
     json!({
         "ruleId": finding.check.id,
         "ruleIndex": index,
         "level": level(finding.check.severity),
         "message": { "text": finding.message },
         "locations": locations,
+        "suppressions": suppressions,
         "partialFingerprints": { "findingOfDomain/v1": format!("{}/{}/{}", finding.domain, finding.check.id, finding.message) },
     })
 }
