@@ -35,7 +35,7 @@ use crate::{
     outcome::Outcome,
     plan::{Plan, Planned},
     records::DomainRecords,
-    scenario::{Bounds, Messages, Scenario, ScenarioBuilder, Total},
+    scenario::{Bounds, Messages, Scenario, ScenarioBuilder, SenderSettings, Total},
     sender::Reference,
     time::Moment,
     verdict::{SenderKind, judge},
@@ -183,6 +183,35 @@ const FAILURES_OF_A_HOST: [(&str, &str, Stage, &str, Option<u64>); 3] = [
 ];
 /// Seconds.
 const HOUR: u64 = 3600;
+/// An outage that no sender waits for: the queues of these keep mail for five days.
+const OUTLASTING: u64 = 6 * 24 * HOUR;
+
+/// Who sends in a rehearsal: how long its queue keeps a message, and after which waits it tries again. The last wait
+/// repeats.
+pub fn assumed_sender() -> (Duration, Vec<Duration>) {
+    let settings = SenderSettings::default();
+    (settings.expire, settings.retry)
+}
+
+/// What records say that a rehearsal leaves out, in words.
+pub fn left_out(domain_records: &DomainRecords) -> Vec<&'static str> {
+    let mut left_out = Vec::new();
+    let known = || domain_records.hosts.values();
+    if known().any(|host| !host.tlsa.records().is_empty()) {
+        left_out.push("TLSA records (DANE)");
+    }
+    if !domain_records.mta_sts.records().is_empty() {
+        left_out.push("the MTA-STS policy");
+    }
+    let ttls = domain_records.targets.iter().map(|target| target.ttl);
+    let addresses = known()
+        .flat_map(|host| host.records())
+        .map(|placed| placed.record.ttl);
+    if ttls.chain(addresses).any(|ttl| ttl != TTL) {
+        left_out.push("TTLs (all are five minutes here)");
+    }
+    left_out
+}
 
 /// What may happen to the exchangers of a plan.
 ///
@@ -237,6 +266,17 @@ fn failures(plan: &Plan) -> Vec<RehearsedOutage> {
             usable.iter().map(down).collect(),
         );
     }
+    let for_good =
+        |planned: &&Planned| fault(&planned.host, Stage::Connect, "timeout", Some(OUTLASTING));
+    let nobody = match &usable[..] {
+        [only] => format!("{} does not answer", only.host),
+        _ => "no exchanger answers".to_owned(),
+    };
+    add(
+        format!("{nobody} for longer than senders wait"),
+        "all-down-too-long".to_owned(),
+        usable.iter().map(for_good).collect(),
+    );
     add(
         "the domain cannot be looked up for an hour".to_owned(),
         "dns-fails".to_owned(),

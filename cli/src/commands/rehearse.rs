@@ -18,7 +18,7 @@ use crate::report::{
 };
 use mxdrill::{
     name::Domain,
-    rehearse::{MESSAGES, Rehearsed, file_name, rehearse},
+    rehearse::{MESSAGES, Rehearsed, assumed_sender, file_name, left_out, rehearse},
     time::HumanDuration,
 };
 
@@ -89,6 +89,10 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
                     domain_records.domain
                 )?;
                 table(&mut out, &drills)?;
+                let left_out = left_out(domain_records);
+                if !left_out.is_empty() {
+                    writeln!(out, "Left out: {}.", left_out.join(", "))?;
+                }
             }
         }
         if domain_records
@@ -219,17 +223,13 @@ fn table(out: &mut impl Write, drills: &[Rehearsed]) -> io::Result<()> {
     for row in &rows {
         writeln!(out, "{}", table::line(&columns, "  ", row))?;
     }
-    let lossy: Vec<&str> = drills
-        .iter()
-        .filter(|drill| drill.lost > 0)
-        .map(|drill| &*drill.title)
-        .collect();
+    let lossy = drills.iter().filter(|drill| drill.lost > 0).count();
     let slow = drills
         .iter()
         .filter(|drill| drill.longest_wait >= LONG)
         .count();
     writeln!(out)?;
-    match lossy.len() {
+    match lossy {
         0 => writeln!(out, "No mail comes back in any of these.")?,
         count => writeln!(
             out,
@@ -244,10 +244,25 @@ fn table(out: &mut impl Write, drills: &[Rehearsed]) -> io::Result<()> {
             drills.len()
         )?;
     }
-    Ok(())
+    let (patience, waits) = assumed_sender();
+    let waits: Vec<String> = waits.into_iter().map(waited).collect();
+    let (last, others) = waits
+        .split_last()
+        .map_or(("", &[][..]), |(last, others)| (last, others));
+    writeln!(
+        out,
+        "While no exchanger answers, mail waits with its senders; after {} they return it. (These try again after {}, then every {last}; others have other waits.)",
+        waited(patience),
+        others.join(", ")
+    )
 }
 
 fn json(out: &mut impl Write, domain: &str, drills: &[Rehearsed]) -> io::Result<()> {
+    let (patience, waits) = assumed_sender();
+    let assumed = serde_json::json!({
+        "returns_after_seconds": patience.as_secs(),
+        "retries_after_seconds": waits.iter().map(Duration::as_secs).collect::<Vec<_>>(),
+    });
     for drill in drills {
         let line = serde_json::json!({
             "domain": domain,
@@ -257,6 +272,7 @@ fn json(out: &mut impl Write, domain: &str, drills: &[Rehearsed]) -> io::Result<
             "takers": drill.takers,
             "longest_wait_seconds": drill.longest_wait.as_secs_f64(),
             "returned": drill.lost,
+            "sender": assumed,
         });
         writeln!(out, "{line}")?;
     }
