@@ -10,6 +10,8 @@
 //!
 //! The level of these scenarios is INFO: they say what happens, and no RFC asks for it.
 
+mod migration;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -24,6 +26,7 @@ use hickory_proto::rr::{
     rdata::{CNAME, MX},
 };
 
+pub use self::migration::{Migration, MigrationDrill, migrate};
 use crate::{
     drill::{self, Run},
     event::{EventKind, SessionId},
@@ -128,14 +131,7 @@ fn zone_text(plan: &Plan) -> String {
         }
     }
     let known = plan.levels.iter().flat_map(|level| &level.exchangers);
-    let used: BTreeSet<IpAddr> = known
-        .clone()
-        .flat_map(|planned| &planned.addresses)
-        .copied()
-        .collect();
-    let mut stand_ins = (STAND_INS..)
-        .map(|number| IpAddr::V4(Ipv4Addr::from(number)))
-        .filter(|address| !used.contains(address));
+    let mut stand_ins = stand_ins([plan].into_iter());
     let mut seen = BTreeSet::new();
     for planned in known {
         if !planned.usable || !seen.insert(&planned.host) {
@@ -155,6 +151,20 @@ fn zone_text(plan: &Plan) -> String {
         }
     }
     text
+}
+
+/// Addresses for exchangers whose own are not known: none that a plan has.
+fn stand_ins<'a>(plans: impl Iterator<Item = &'a Plan>) -> impl Iterator<Item = IpAddr> {
+    let exchangers = plans
+        .flat_map(|plan| &plan.levels)
+        .flat_map(|level| &level.exchangers);
+    let used: BTreeSet<IpAddr> = exchangers
+        .flat_map(|planned| &planned.addresses)
+        .copied()
+        .collect();
+    (STAND_INS..)
+        .map(|number| IpAddr::V4(Ipv4Addr::from(number)))
+        .filter(move |address| !used.contains(address))
 }
 
 /// What else happens to each exchanger: in words, the file's name, the stage, the effect, how long.
@@ -309,7 +319,7 @@ fn at(seconds: u64) -> Moment {
     Moment(Duration::from_secs(seconds))
 }
 
-/// Plays a failure, and writes down what came of it as what is expected.
+/// Plays a failure.
 fn play(plan: &Plan, zone: &str, failure: RehearsedOutage) -> io::Result<Rehearsed> {
     let RehearsedOutage {
         title,
@@ -323,6 +333,16 @@ fn play(plan: &Plan, zone: &str, failure: RehearsedOutage) -> io::Result<Rehears
     for fault in faults {
         builder = builder.fault(fault);
     }
+    finished(&plan.domain, title, file, builder)
+}
+
+/// Plays a drill, and writes down what came of it as what is expected.
+fn finished(
+    domain: &Domain,
+    title: String,
+    file: String,
+    mut builder: ScenarioBuilder,
+) -> io::Result<Rehearsed> {
     let path = format!("{file}.toml");
     let build = |builder: &ScenarioBuilder| builder.build_as(&path).map(Arc::new);
     // The draft expects nothing; what it comes to is what the scenario expects.
@@ -340,10 +360,7 @@ fn play(plan: &Plan, zone: &str, failure: RehearsedOutage) -> io::Result<Rehears
     };
     run.verdict = judge(&scenario, &run.events, sender_kind);
     let (takers, longest_wait) = takers(&scenario, &run);
-    let heading = format!(
-        "# Made by mxdrill rehearse from the records of {}.\n",
-        plan.domain
-    );
+    let heading = format!("# Made by mxdrill rehearse from the records of {domain}.\n");
     Ok(Rehearsed {
         title,
         file,

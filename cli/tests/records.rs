@@ -460,3 +460,92 @@ fn a_baseline_accepts_what_it_lists_and_nothing_else() {
         "{text}"
     );
 }
+
+/// A move to other exchangers while senders remember the old ones for a day.
+#[test]
+fn a_change_is_rehearsed_with_what_senders_remember() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let head =
+        "$ORIGIN example.test.\n$TTL 86400\n@ SOA ns1.dns.test. h 1 2 3 4 5\n@ NS ns1.dns.test.\n";
+    let old = file(
+        "old.zone",
+        &format!("{head}@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n"),
+    );
+    let new = file("new.zone", &format!("{head}@ MX 10 in.provider.test.\n"));
+    let drills = folder.path().join("drills").display().to_string();
+    let run = mxdrill(&[
+        "rehearse", &old, "--change", &new, "--format", "json", "--write", &drills,
+    ]);
+    assert!(
+        run.status.success(),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    let lines: Vec<Value> = String::from_utf8_lossy(&run.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let [stay, off, reject, after, lowered] = &lines[..] else {
+        panic!("{lines:#?}");
+    };
+    const DAY: u64 = 86_400;
+    let number = |line: &Value, key: &str| line[key].as_f64().unwrap_or(-1.0) as u64;
+    for line in [stay, after] {
+        assert!(number(line, "late_at_the_old") > 50, "{line}");
+        let last = number(line, "last_at_the_old_after_seconds");
+        assert!((DAY * 9 / 10..=DAY).contains(&last), "{line}");
+        assert_eq!(
+            (
+                number(line, "returned"),
+                number(line, "longest_wait_seconds")
+            ),
+            (0, 0),
+            "{line}"
+        );
+    }
+    assert_eq!(
+        (number(off, "late_at_the_old"), number(off, "returned")),
+        (0, 0),
+        "{off}"
+    );
+    let waited = number(off, "longest_wait_seconds");
+    assert!((DAY * 9 / 10..DAY * 12 / 10).contains(&waited), "{off}");
+    assert!(
+        number(reject, "returned") > 50 && number(reject, "longest_wait_seconds") == 0,
+        "{reject}"
+    );
+    assert!(
+        number(lowered, "last_at_the_old_after_seconds") <= 300,
+        "{lowered}"
+    );
+    assert_eq!(number(lowered, "returned"), 0, "{lowered}");
+    let replayed = mxdrill(&["run", &drills]);
+    assert!(
+        replayed.status.success(),
+        "{}",
+        String::from_utf8_lossy(&replayed.stdout)
+    );
+
+    let same = mxdrill(&["rehearse", &old, "--change", &old]);
+    assert_eq!(same.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&same.stderr).contains("the same addresses before and after"));
+    let none = mxdrill(&["rehearse", &old, "--change", &file("none.zone", head)]);
+    assert_eq!(none.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("no mail can be sent after the change"));
+    // The same name at another address.
+    let moved = file(
+        "moved.zone",
+        &format!("{head}@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.9\nmx2 A 192.0.2.2\n"),
+    );
+    let run = mxdrill(&["rehearse", &old, "--change", &moved]);
+    let text = String::from_utf8_lossy(&run.stdout).into_owned();
+    assert!(
+        run.status.success() && text.contains("Keep mx1.example.test taking mail for 1d"),
+        "{text}"
+    );
+}

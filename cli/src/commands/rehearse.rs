@@ -10,7 +10,7 @@ use std::{
 use super::{
     CommandOutcome, PlanFormat, at, output,
     records::{self, Looked},
-    say, written,
+    rehearse_change, say, written,
 };
 use crate::report::{
     Shown, TimelineLog, TimelinePage, TimelineSection,
@@ -18,6 +18,7 @@ use crate::report::{
 };
 use mxdrill::{
     name::Domain,
+    records::DomainRecords,
     rehearse::{MESSAGES, Rehearsed, assumed_sender, file_name, left_out, rehearse},
     time::HumanDuration,
 };
@@ -31,6 +32,7 @@ Exit status: 0 it was rehearsed, 2 it could not be.
 Examples:
   mxdrill rehearse example.com
   mxdrill rehearse example.com.zone --html rehearsal.html
+  mxdrill rehearse old.zone --change new.zone    a move to other exchangers
   mxdrill rehearse example.com --write drills/   the scenario files, for your own repository";
 
 #[derive(Debug, clap::Args)]
@@ -44,6 +46,10 @@ pub(crate) struct RehearseArgs {
     /// as mxdrill wrote it, and otherwise none is.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) write: Option<PathBuf>,
+    /// Rehearse a change of the records to those of this file: where mail goes while old ones are remembered, and what
+    /// becomes of it if the old exchangers go.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) change: Option<PathBuf>,
     /// Also write one HTML file with a timeline for each message.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
@@ -68,7 +74,14 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
         None => None,
     };
     for (index, domain_records) in domains_records.iter().enumerate() {
-        let drills = match rehearse(domain_records) {
+        if index > 0 && args.format == PlanFormat::Text {
+            writeln!(out)?;
+        }
+        let rehearsed = match &args.change {
+            Some(change) => rehearse_change::show(&mut out, domain_records, change, args.format),
+            None => outages(&mut out, domain_records, args.format, &from),
+        };
+        let drills = match rehearsed {
             Ok(drills) => drills,
             // One domain that takes no mail is no reason to leave the others out.
             Err(error) if domains_records.len() > 1 => {
@@ -77,24 +90,6 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
             }
             Err(error) => return Err(error),
         };
-        match args.format {
-            PlanFormat::Json => json(&mut out, domain_records.domain.as_str(), &drills)?,
-            PlanFormat::Text => {
-                if index > 0 {
-                    writeln!(out)?;
-                }
-                writeln!(
-                    out,
-                    "{} ({from}): {MESSAGES} messages a drill\n",
-                    domain_records.domain
-                )?;
-                table(&mut out, &drills)?;
-                let left_out = left_out(domain_records);
-                if !left_out.is_empty() {
-                    writeln!(out, "Left out: {}.", left_out.join(", "))?;
-                }
-            }
-        }
         if domain_records
             .hosts
             .values()
@@ -114,6 +109,29 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
         page.finish().map_err(|error| at(path, error))?;
     }
     Ok(CommandOutcome::Passed)
+}
+
+/// Rehearses the outages of a domain, and shows them.
+fn outages(
+    out: &mut impl Write,
+    domain_records: &DomainRecords,
+    format: PlanFormat,
+    from: &str,
+) -> io::Result<Vec<Rehearsed>> {
+    let drills = rehearse(domain_records)?;
+    let domain = &domain_records.domain;
+    match format {
+        PlanFormat::Json => json(out, domain.as_str(), &drills)?,
+        PlanFormat::Text => {
+            writeln!(out, "{domain} ({from}): {MESSAGES} messages a drill\n")?;
+            table(out, &drills)?;
+            let left_out = left_out(domain_records);
+            if !left_out.is_empty() {
+                writeln!(out, "Left out: {}.", left_out.join(", "))?;
+            }
+        }
+    }
+    Ok(drills)
 }
 
 /// Shows drills on a page.
@@ -161,7 +179,7 @@ fn leave(folder: &Path, domain: Option<&Domain>, drills: &[Rehearsed]) -> io::Re
 }
 
 /// A wait in whole seconds, for people.
-fn waited(wait: Duration) -> String {
+pub(super) fn waited(wait: Duration) -> String {
     match wait {
         Duration::ZERO => "none".to_owned(),
         wait => HumanDuration(Duration::from_secs(wait.as_secs())).to_string(),
@@ -169,7 +187,7 @@ fn waited(wait: Duration) -> String {
 }
 
 /// Which hosts accepted the mail, with shares in per cent where there are several.
-fn takers(drill: &Rehearsed) -> String {
+pub(super) fn takers(drill: &Rehearsed) -> String {
     let takers = drill.takers.iter().map(|(host, count)| match *count {
         MESSAGES => host.to_string(),
         count => format!("{host} {} %", (count * 100 + MESSAGES / 2) / MESSAGES),
@@ -183,7 +201,7 @@ fn takers(drill: &Rehearsed) -> String {
 }
 
 /// The share of the mail that was returned.
-fn lost(drill: &Rehearsed) -> String {
+pub(super) fn lost(drill: &Rehearsed) -> String {
     match drill.lost {
         0 => "none".to_owned(),
         MESSAGES => "all".to_owned(),
