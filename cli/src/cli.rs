@@ -23,7 +23,8 @@ use crate::commands::{
     new::{self, NewArgs},
     plan::{self, PLAN_NOTES, PlanArgs},
     private::{
-        CONFORM_NOTES, ClockedArgs, ConformArgs, EXEC_NOTES, ExecArgs, MtaCommand, UserArgs,
+        CONFORM_NOTES, CellArgs, ClockedArgs, ConformArgs, EXEC_NOTES, ExecArgs, MtaCommand,
+        UserArgs,
     },
     rehearse::{self, REHEARSE_NOTES, RehearseArgs},
     run,
@@ -51,7 +52,7 @@ Exit status: 0 all passed, 1 a drill failed, 2 something could not be run.";
 
 /// What is said where `exec`, `conform` and `mta` cannot be had.
 #[cfg(not(all(target_os = "linux", feature = "private-network")))]
-const NO_PRIVATE_NETWORK: &str = "this command needs Linux, for a private network, and an mxdrill that was built with the \
+pub(crate) const NO_PRIVATE_NETWORK: &str = "this command needs Linux, for a private network, and an mxdrill that was built with the \
 feature private-network; run it in a container or a virtual machine with Linux, or use `mxdrill up`, whose servers listen \
 on loopback";
 
@@ -79,7 +80,8 @@ enum Command {
     /// Judge the log of a drill again: nothing is run.
     #[command(after_help = JUDGE_NOTES)]
     Judge(JudgeArgs),
-    /// Run drills made at random and hold them against the rules; the smallest that fails is written down.
+    /// Play drills made at random with mxdrill's own sender, a command or mail servers, hold them against the rules, and
+    /// write down the smallest that break one.
     #[command(after_help = FUZZ_NOTES)]
     Fuzz(FuzzArgs),
     /// Show where mail for a domain goes: preferences, exchangers, addresses, and what each gets.
@@ -109,7 +111,7 @@ enum Command {
     Mta(MtaCommand),
     /// One drill of one mail server; mxdrill starts itself so.
     #[command(hide = true)]
-    Cell,
+    Cell(CellArgs),
     /// A program on virtual time; mxdrill starts itself so.
     #[command(hide = true)]
     Clocked(ClockedArgs),
@@ -146,8 +148,8 @@ pub(crate) fn main() -> ExitCode {
         #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::Mta(command) => mta::mta(&command),
         #[cfg(all(target_os = "linux", feature = "private-network"))]
-        Command::Cell => match cli.inside {
-            None => crate::conform::isolated_run::keep().map(|played| {
+        Command::Cell(args) => match cli.inside {
+            None => crate::conform::isolated_run::keep(args.ids()).map(|played| {
                 if played {
                     CommandOutcome::Passed
                 } else {
@@ -170,7 +172,7 @@ pub(crate) fn main() -> ExitCode {
         | Command::Exec(_)
         | Command::Conform(_)
         | Command::Mta(_)
-        | Command::Cell => Err(io::Error::other(NO_PRIVATE_NETWORK)),
+        | Command::Cell(_) => Err(io::Error::other(NO_PRIVATE_NETWORK)),
     };
     // What was said may still wait to be written.
     match outcome.and_then(|outcome| io::stdout().flush().map(|()| outcome)) {

@@ -3,7 +3,12 @@
 //! It is handed all messages at once, since it has its own idea of when to send what, and is judged
 //! by what the lab sees until it ends.
 
-use std::{ffi::OsString, io, process::ExitStatus};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io,
+    process::{ExitStatus, Stdio},
+};
 
 use tokio::{
     process,
@@ -19,6 +24,7 @@ pub(crate) struct ChildCommand<'a> {
     program: &'a [OsString],
     started: Option<Done<'a>>,
     over: Option<Done<'a>>,
+    output: Option<File>,
     ended: &'a mut Option<io::Result<ExitStatus>>,
 }
 
@@ -35,6 +41,7 @@ impl<'a> ChildCommand<'a> {
             program,
             started: None,
             over: None,
+            output: None,
             ended,
         }
     }
@@ -43,6 +50,14 @@ impl<'a> ChildCommand<'a> {
     pub(crate) fn once_started(self, started: impl FnOnce() + 'a) -> Self {
         Self {
             started: Some(Box::new(started)),
+            ..self
+        }
+    }
+
+    /// What the command says goes to this file, and it has nothing to read: standard input and output are another's.
+    pub(crate) fn saying_to(self, output: File) -> Self {
+        Self {
+            output: Some(output),
             ..self
         }
     }
@@ -64,11 +79,23 @@ impl Sender for ChildCommand<'_> {
         };
         let mut command = process::Command::new(program);
         command.args(arguments).kill_on_drop(true);
-        *self.ended = Some(watched(command, self.started).await);
+        *self.ended = Some(match redirected(&mut command, self.output) {
+            Ok(()) => watched(command, self.started).await,
+            Err(error) => Err(error),
+        });
         if let Some(over) = self.over {
             over();
         }
     }
+}
+
+/// Lets a command say what it says to a file, if there is one.
+fn redirected(command: &mut process::Command, output: Option<File>) -> io::Result<()> {
+    if let Some(output) = output {
+        command.stdin(Stdio::null()).stderr(output.try_clone()?);
+        command.stdout(output);
+    }
+    Ok(())
 }
 
 /// Runs a command to its end. What it leaves behind ends in this process, the first of its namespace:

@@ -262,6 +262,18 @@ impl ScenarioBuilder {
         self
     }
 
+    /// Another sentence that says what is claimed, in place of the first.
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = summary.into();
+        self
+    }
+
+    /// The number of a statement in `docs/requirements.md` that it covers.
+    pub fn covers(mut self, statement: u16) -> Self {
+        self.covers.push(statement);
+        self
+    }
+
     /// Changes records at a moment: `delete` is `NAME` or `NAME TYPE`, `add` is zone-file text; either may
     /// be empty.
     pub fn update(mut self, at: Moment, delete: &str, add: &str) -> Self {

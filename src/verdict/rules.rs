@@ -13,6 +13,7 @@ mod policy_fetches;
 pub(super) mod report;
 pub(super) mod routing;
 pub(super) mod security;
+mod untried;
 mod wire;
 
 pub(super) use self::{policy_fetches::PolicyFetches, wire::Wire};

@@ -226,6 +226,18 @@ pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<Subject>, Vec<Path
             adapter.names_bundled_scenarios()?;
         }
     }
+    let servers = fetched(chosen)?;
+    Ok((servers, paths))
+}
+
+/// The mail servers of these words: names of `mxdrill mta list`, or paths of adapters.
+pub(super) fn servers(words: &[String]) -> io::Result<Vec<Subject>> {
+    let chosen: io::Result<Vec<_>> = words.iter().map(|word| Adapter::find(word)).collect();
+    fetched(chosen?)
+}
+
+/// Mail servers, downloaded if missing.
+fn fetched(chosen: Vec<(String, Adapter)>) -> io::Result<Vec<Subject>> {
     let mut servers = Vec::new();
     for (id, adapter) in chosen {
         let tree = match packages::find(&id, &adapter)? {
@@ -239,7 +251,7 @@ pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<Subject>, Vec<Path
         };
         servers.push(Subject { id, adapter, tree });
     }
-    Ok((servers, paths))
+    Ok(servers)
 }
 
 /// Whether a TOML file is about a mail server, as it says how one is configured.

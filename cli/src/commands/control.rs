@@ -160,6 +160,7 @@ impl ControlDrill {
                 flaw: self.flaw.map(|flaw| flaw.to_string()),
             },
             scenario: PathBuf::from(&self.scenario.path),
+            text: None,
             from: ScenarioSource::Mxdrill,
             pace: self.pace,
             seed: self.scenario.seed.wrapping_add(round as u64),

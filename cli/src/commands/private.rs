@@ -8,6 +8,8 @@ use std::{ffi::OsString, path::PathBuf};
 use clap::{Subcommand, ValueEnum};
 
 use super::OutsideArgs;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+use crate::sandbox::Ids;
 
 pub(crate) const EXEC_NOTES: &str = "\
 Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have the zone's own addresses
@@ -66,6 +68,24 @@ pub(crate) struct ClockedArgs {
     /// The program and its arguments.
     #[arg(last = true, required = true)]
     pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CellArgs {
+    /// The drill is a command's, which has the files of this host as their owner.
+    #[arg(long)]
+    own_files: bool,
+}
+
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+impl CellArgs {
+    /// Whose ids programs inside have.
+    pub(crate) fn ids(&self) -> Ids {
+        match self.own_files {
+            true => Ids::Host,
+            false => Ids::Mapped,
+        }
+    }
 }
 
 pub(crate) const CONFORM_NOTES: &str = "\

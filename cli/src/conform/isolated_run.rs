@@ -21,7 +21,7 @@ use super::{
     Adapter,
     driver::{self, Server},
     eligibility::{self, Eligibility, Pace},
-    own_moments,
+    one_command, own_moments, reference_run,
     run_error::RunError,
     schedules::drills::ScheduleDrill,
     scripts,
@@ -33,14 +33,14 @@ use crate::{
 };
 use mxdrill::{
     drill::{self, Run},
-    event::{Event, silenced},
+    event::Event,
     lab::{
         AcceptedMail, Lab,
         namespace::{OwnHost, SendersHost},
     },
     scenario::Scenario,
     sender::{Flaw, Reference, Sender},
-    verdict::{SenderKind, judge},
+    verdict::SenderKind,
     zone::file::Reach,
 };
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ use serde::{Deserialize, Serialize};
 /// How often a drill is played at most that a busy machine spoils.
 const TRIES: usize = 3;
 /// The longest a drill may take in real time; one that takes longer is inconclusive.
-const LIMIT: Duration = Duration::from_secs(600);
+pub(super) const LIMIT: Duration = Duration::from_secs(600);
 /// As long for a server's own schedule: one that wakes each second of five days takes minutes, on a busy machine many.
 const SCHEDULE_LIMIT: Duration = Duration::from_secs(1800);
 /// The longest by its own clock: longer than a mail server is waited for.
@@ -62,6 +62,9 @@ pub(crate) struct RunRequest {
     pub(crate) player: Player,
     /// The path of the scenario, and whether it is one of mxdrill's own.
     pub(crate) scenario: PathBuf,
+    /// Its text, if it stands in no file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) text: Option<String>,
     pub(crate) from: ScenarioSource,
     /// How time passes.
     pub(crate) pace: Pace,
@@ -77,6 +80,8 @@ pub(crate) enum Player {
         adapter: Box<Adapter>,
         tree: PathBuf,
     },
+    /// A command, in the files of this host: what it does by the time it ends.
+    Command { words: Vec<OsString> },
     /// The reference sender, perhaps with a flaw: over the same sockets, and judged by what is seen of
     /// it alone.
     Reference { flaw: Option<String> },
@@ -167,6 +172,7 @@ pub(crate) fn try_virtual_time() -> io::Result<()> {
     let tried = play_once(&RunRequest {
         player: Player::Nobody,
         scenario: PathBuf::from("scenarios/basics/best_preference_takes_it.toml"),
+        text: None,
         from: ScenarioSource::Mxdrill,
         pace: Pace::Virtual,
         seed: 0,
@@ -192,10 +198,14 @@ pub(crate) fn play(job: &RunRequest) -> io::Result<RunRecord> {
 }
 
 fn play_once(job: &RunRequest) -> io::Result<RunRecord> {
-    let mut keeper = Command::new("/proc/self/exe")
-        .arg("cell")
+    let mut command = Command::new("/proc/self/exe");
+    command.arg("cell");
+    match job.player {
+        Player::Command { .. } => command.arg("--own-files"),
         // In the root that is made for it.
-        .env("TMPDIR", "/tmp")
+        _ => command.env("TMPDIR", "/tmp"),
+    };
+    let mut keeper = command
         .env(sandbox::PARENT, std::process::id().to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -222,15 +232,15 @@ fn play_once(job: &RunRequest) -> io::Result<RunRecord> {
     }))
 }
 
-/// The keeper of the namespaces of one drill: whether their first process answered. That namespaces may
-/// not be made here is an answer, too.
+/// The keeper of the namespaces of one drill, which has these ids in them: whether their first process answered. That
+/// namespaces may not be made here is an answer, too.
 ///
 /// # Errors
 /// An answer that cannot be written.
-pub(crate) fn keep() -> io::Result<bool> {
+pub(crate) fn keep(ids: Ids) -> io::Result<bool> {
     let arguments = [OsString::from("cell")];
     let kept = sandbox::die_with_parent()
-        .and_then(|parent| sandbox::run_inside_with(&parent, Ids::Mapped, &arguments));
+        .and_then(|parent| sandbox::run_inside_with(&parent, ids, &arguments));
     match kept {
         Ok(status) => Ok(status.success()),
         Err(error) => RunReply::write(Err(error)).map(|()| true),
@@ -252,10 +262,11 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     let job: RunRequest = serde_json::from_str(&text)?;
-    let scenario = match job.from {
-        ScenarioSource::Mxdrill => mxdrill::bundled::scenario(&job.scenario),
-        ScenarioSource::User(reach) => Scenario::load_within(&job.scenario, reach),
-        ScenarioSource::Schedules => ScheduleDrill::named(&job.scenario.to_string_lossy()),
+    let scenario = match (job.from, &job.text) {
+        (_, Some(text)) => Scenario::parse(&job.scenario.to_string_lossy(), text),
+        (ScenarioSource::Mxdrill, _) => mxdrill::bundled::scenario(&job.scenario),
+        (ScenarioSource::User(reach), _) => Scenario::load_within(&job.scenario, reach),
+        (ScenarioSource::Schedules, _) => ScheduleDrill::named(&job.scenario.to_string_lossy()),
     };
     let fit = Eligibility::of(&Arc::new(scenario.map_err(io::Error::other)?), job.pace);
     let host = SendersHost::of(&fit.scenario);
@@ -269,20 +280,31 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
         rootfs::change(tree, names, &accounts)?;
         ids::let_changes_pass()?;
     }
+    if let Player::Command { .. } = &job.player {
+        resolver_files::cover(&host, job.pace == Pace::Real)?;
+    }
     let runtime = crate::runtime::of_this_thread()?;
     let (mut cell, run, passed) = runtime.block_on(async {
         host::raise(&host)?;
         let clock = (job.pace == Pace::Virtual).then(Clock::new).transpose()?;
         let (cell, run) = match &job.player {
+            Player::Command { words } => {
+                let (cell, passed) =
+                    one_command::played(words, &fit.scenario, job.seed, clock).await?;
+                return Ok((cell, None, passed));
+            }
             Player::Server { adapter, .. } => {
                 served(adapter, &job, &fit, &host, clock.as_ref()).await?
             }
             Player::Reference { flaw } => {
                 let flaw = flaw.as_deref().and_then(Flaw::named);
                 let sender = flaw.map_or_else(Reference::default, Reference::with_flaw);
-                (control(sender, job.seed, &fit, clock.as_ref()).await?, None)
+                (
+                    reference_run::control(sender, job.seed, &fit, clock.as_ref()).await?,
+                    None,
+                )
             }
-            Player::Nobody => (slept(clock.as_ref()).await?, None),
+            Player::Nobody => (reference_run::slept(clock.as_ref()).await?, None),
         };
         // Who is left has no clock any more.
         sandbox::end_all_others();
@@ -302,78 +324,8 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
     Ok(cell)
 }
 
-/// A sleep of an hour on a clock, which takes no time.
-async fn slept(clock: Option<&Clock>) -> io::Result<RunRecord> {
-    const SOON: Duration = Duration::from_secs(10);
-    let mut record = RunRecord::default();
-    if let Some(clock) = clock {
-        clock.begin();
-        let words = clock.command(&["sleep", "3600"].map(OsString::from));
-        let mut sleep = tokio::process::Command::new(&words[0]);
-        let slept = tokio::time::timeout(SOON, sleep.args(&words[1..]).status()).await;
-        record.trouble = match slept {
-            Ok(status) => (!status?.success()).then(|| "a sleep failed".to_owned()),
-            Err(_) => Some("a sleep went on by the system's clock".to_owned()),
-        };
-    }
-    Ok(record)
-}
-
-/// The reference sender's drill. All that it says of itself is struck from the log: it is judged as a
-/// mail server is, and as a command is.
-///
-/// The self-test of judge and network: the reference sender must pass, and one with a flaw must
-/// not.
-async fn control(
-    sender: Reference,
-    seed: u64,
-    fit: &Eligibility,
-    clock: Option<&Clock>,
-) -> io::Result<RunRecord> {
-    let scenario = &fit.scenario;
-    let (own_host, mailbox) = (OwnHost::PassedOver, AcceptedMail::Dropped);
-    let time = clock.map(Clock::time);
-    let lab = Lab::start_watched(Arc::clone(scenario), None, own_host, mailbox, time).await?;
-    if let Some(clock) = clock {
-        clock.begin();
-    }
-    let run = conducted(&lab, sender, seed, LIMIT).await;
-    lab.stop().await;
-    let mut run = match run {
-        Ok(run) => run,
-        Err(error) => {
-            return Ok(RunRecord {
-                trouble: Some(error.to_string()),
-                ..RunRecord::default()
-            });
-        }
-    };
-    run.events = silenced(&run.events);
-    run.verdict = judge(scenario, &run.events, SenderKind::MailServer);
-    let recording = written_down(scenario, &run)?;
-    let attempts = mxdrill::observe::attempts(scenario, &run.events);
-    let shares = fit.shares.iter();
-    let counts = shares.map(|share| eligibility::first_attempts(&attempts, &share.host));
-    let mut findings = run.verdict.findings;
-    // Of a command, moments are held against the expected ones, too.
-    let as_command = match clock {
-        Some(_) => SenderKind::ClockedCommand,
-        None => SenderKind::Command,
-    };
-    findings.extend(judge(scenario, &run.events, as_command).findings);
-    Ok(RunRecord {
-        trouble: run.too_slow.map(|why| why.to_string()),
-        too_busy: run.too_slow.is_some(),
-        findings: findings.into_iter().map(RunError::from).collect(),
-        sampled: scenario.messages.len(),
-        counts: counts.collect(),
-        recording,
-        ..RunRecord::default()
-    })
-}
-
 /// Lets a sender send in a lab until it is done, and not for ever by any clock.
-async fn conducted(
+pub(super) async fn conducted(
     lab: &Lab,
     sender: impl Sender,
     seed: u64,
@@ -483,7 +435,7 @@ impl RunRecord {
 }
 
 /// The drill written down, as `mxdrill run --format json` does.
-fn written_down(scenario: &Arc<Scenario>, run: &Run) -> io::Result<String> {
+pub(super) fn written_down(scenario: &Arc<Scenario>, run: &Run) -> io::Result<String> {
     let mut lines = Vec::new();
     mxdrill::recording::write(&mut lines, scenario, run)?;
     String::from_utf8(lines).map_err(io::Error::other)

@@ -214,6 +214,7 @@ impl Measurement {
                 tree: server.tree.root.clone(),
             },
             scenario: PathBuf::from(drill.name()),
+            text: None,
             from: ScenarioSource::Schedules,
             pace: Pace::Virtual,
             seed: self.seed.wrapping_add(number),

@@ -227,6 +227,7 @@ impl Suite {
                 tree: server.tree.root.clone(),
             },
             scenario: PathBuf::from(&scenario.path),
+            text: None,
             from: self.from,
             pace: self.pace,
             seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),

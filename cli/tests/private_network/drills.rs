@@ -17,6 +17,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::crashes::mail_that_a_crash_loses_is_found_out;
+use super::fuzz::{
+    a_command_that_cannot_be_tested_is_refused, a_search_that_is_killed_goes_on,
+    nothing_is_found_of_a_sender_by_the_book, planted_faults_are_found_and_made_small,
+    what_is_found_again_is_counted,
+};
 use super::schedules::{self, Needs};
 use super::virtual_time::{
     a_second_too_late_is_found, connections_fail_when_the_kernel_would_give_them_up,
@@ -118,8 +123,11 @@ impl Desk {
             "file_times.py",
             "connects.py",
             "timers.py",
+            "routes.py",
+            "../senders/lib.py",
         ] {
-            fs::copy(programs.join(program), desk.path(program)).expect("copied");
+            let name = Path::new(program).file_name().expect("a file");
+            fs::copy(programs.join(program), desk.folder.path().join(name)).expect("copied");
         }
         let out = desk.path("out");
         fs::create_dir(&out).expect("made");
@@ -681,7 +689,7 @@ fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
 
 pub(crate) fn main() {
     type Test = fn(&Desk) -> Result<(), Failed>;
-    let tests: [(&str, &[&str], Test); 27] = [
+    let tests: [(&str, &[&str], Test); 32] = [
         (
             "a_connection_to_oneself_is_an_attempt",
             &["python3"],
@@ -800,6 +808,31 @@ pub(crate) fn main() {
             "what_cannot_be_virtual_is_said",
             CLOCKED,
             what_cannot_be_virtual_is_said,
+        ),
+        (
+            "planted_faults_are_found_and_made_small",
+            CLOCKED,
+            planted_faults_are_found_and_made_small,
+        ),
+        (
+            "nothing_is_found_of_a_sender_by_the_book",
+            CLOCKED,
+            nothing_is_found_of_a_sender_by_the_book,
+        ),
+        (
+            "what_is_found_again_is_counted",
+            CLOCKED,
+            what_is_found_again_is_counted,
+        ),
+        (
+            "a_search_that_is_killed_goes_on",
+            CLOCKED,
+            a_search_that_is_killed_goes_on,
+        ),
+        (
+            "a_command_that_cannot_be_tested_is_refused",
+            CLOCKED,
+            a_command_that_cannot_be_tested_is_refused,
         ),
     ];
     let is_root = Command::new("id").arg("-u").output();

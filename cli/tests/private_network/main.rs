@@ -9,6 +9,8 @@ mod drills;
 #[path = "../fetched/mod.rs"]
 mod fetched;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
+mod fuzz;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 #[path = "../hangup/mod.rs"]
 mod hangup;
 #[cfg(all(target_os = "linux", feature = "private-network"))]

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, GIVES_UP_LATE, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST,
     PERMANENT_IS_FINAL, PERMANENT_IS_RETURNED, RETRY_WAITS, ROUTE_IS_TRIED, SENDER_NOTIFIED,
-    TRANSIENT_IS_RETRIED, broken, content,
+    TRANSIENT_IS_RETRIED, broken, content, untried,
 };
 use crate::{
     fault::Stage,
@@ -56,6 +56,7 @@ pub(in crate::verdict) fn check(
         retried_at_once(drill, facts),
         not_notified(drill, facts),
         content::check(facts),
+        untried::check(drill, facts),
     ];
     checks.into_iter().flatten().collect()
 }
@@ -193,7 +194,7 @@ fn repeated_after_permanent(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) ->
             };
             let later = attempts[index + 1..].iter().find(again);
             let is_same = |later: &&Attempt| {
-                refused_for_good(attempt, recipient) && !in_another_sequence(attempt, later)
+                surely_refused(attempt, recipient, message) && !in_another_sequence(attempt, later)
             };
             if let Some(later) = later.filter(is_same) {
                 let observed = vec![attempt.to_string(), later.to_string()];
@@ -212,6 +213,17 @@ fn repeated_after_permanent(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) ->
 /// Whether commands that came in a wrong order (503) were put in order later in the session.
 fn in_another_sequence(attempt: &Attempt, later: &Attempt) -> bool {
     attempt.session == later.session && matches!(attempt.result, AttemptResult::Code(503))
+}
+
+/// Whether a recipient was refused for good, and it is known that the attempt was for this one: what is refused at
+/// MAIL has named nobody yet, and a message to several domains goes to the hosts of each.
+fn surely_refused(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
+    let is_named = attempt.recipients.iter().any(|(to, _)| recipient.is(to));
+    let is_for = match &attempt.hop {
+        Some(hop) => *hop == recipient.domain,
+        None => is_named || Scenario::next_hops(message).len() == 1,
+    };
+    is_for && refused_for_good(attempt, recipient)
 }
 
 /// Whether a recipient was refused for good: itself, or with the whole message.
@@ -278,7 +290,7 @@ fn kept_for_nothing(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<
         }
         let refused = |attempt: &&Attempt| {
             let sure = !attempt.incidental && !attempt.is_guessed();
-            sure && refused_for_good(attempt, recipient) && is_late(&attempt.ended)
+            sure && surely_refused(attempt, recipient, message) && is_late(&attempt.ended)
         };
         let refused = facts.attempts.iter().find(refused);
         let cause = refused.map(ToString::to_string);

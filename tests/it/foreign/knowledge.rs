@@ -88,3 +88,32 @@ fn who_asks_for_one_address_family_need_not_know_the_other() {
         );
     }
 }
+
+#[test]
+fn a_command_that_asks_for_a_route_and_ends_untried_has_given_up() {
+    let zone = "$ORIGIN example.test.\n@ A 192.0.2.9\n";
+    let rest = "messages = [{ id = 'm', to = 'a@example.test' }]\n";
+    let log = "0s given m\n0s asks example.test MX: nodata";
+    let given_up = ["route-is-tried"];
+    let none: [&str; 0] = [];
+    assert_eq!(broken(zone, rest, log, Command), given_up);
+    assert_eq!(
+        broken(
+            ZONE,
+            rest,
+            log.replace("nodata", "10 mx1, 20 mx2").as_str(),
+            Command
+        ),
+        given_up
+    );
+    // A server may come back to it.
+    assert_eq!(broken(zone, rest, log, MailServer), none);
+    // Where a query fails it may have met what the log does not show.
+    let fault = format!("{rest}faults = [{{ query = 'other.test A', effect = 'servfail' }}]\n");
+    assert_eq!(broken(zone, &fault, log, Command), none);
+    // Who has no IPv6 cannot come to an address of it alone.
+    let ipv6 = "$ORIGIN example.test.\n@ AAAA 2001:db8::9\n";
+    assert_eq!(broken(ipv6, rest, log, Command), none);
+    let null = "$ORIGIN example.test.\n@ MX 0 .\n@ A 192.0.2.9\n";
+    assert_eq!(broken(null, rest, log, Command), none);
+}

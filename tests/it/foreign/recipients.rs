@@ -219,6 +219,34 @@ fn a_recipient_who_was_refused_for_good_is_not_named_again_even_if_nothing_is_an
 }
 
 #[test]
+fn a_message_that_is_refused_at_mail_was_for_a_domain_that_is_not_known_if_it_has_several() {
+    let trial = Trial {
+        zone: "
+            $ORIGIN example.test.
+            @       MX 10 mx1
+            other   MX 10 mx2
+            mx1     A  192.0.2.1
+            mx2     A  192.0.2.2",
+        rest: "messages = [{ id = 'm', to = ['a@example.test', 'b@other.example.test'] }]",
+        log: "0s given m
+              0s asks example.test MX: 10 mx1
+              0s asks other.example.test MX: 10 mx2
+              0s asks mx1 A: 1
+              0s asks mx2 A: 2
+              1s m tries mx1[1] 550 at mail
+              2s m tries mx2[2] only=b@other.example.test accepted",
+        ..ONE
+    };
+    for sender_kind in [Command, MailServer] {
+        let trial = Trial {
+            sender_kind,
+            ..trial
+        };
+        trial.breaks_nothing();
+    }
+}
+
+#[test]
 fn a_request_that_is_repeated_for_sure_is_found_behind_one_that_may_be_another_messages() {
     let to = "to = ['a@example.test', 'b@example.test', 'c@example.test']";
     let trial = Trial {

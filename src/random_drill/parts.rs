@@ -1,0 +1,513 @@
+//! What drills are made of: points at which something fails, shapes of zones, what receivers offer and bear, and
+//! what mail is sent.
+//!
+//! Each is a list of kinds with a name. `cover` combines them in pairs, `chance` draws from them.
+
+use std::time::Duration;
+
+use hickory_proto::rr::RecordType;
+
+use super::{Body, RandomMessages, minutes};
+use crate::{
+    extension::Extension,
+    fault::{Effect, Fault, Stage},
+    scenario::{
+        Certificate, Counted, CountedBy, Frequency, Greylist, Limit, Limits, Rate,
+        ReceiverSettings, Trickle,
+    },
+};
+
+/// A place at which something can fail: a stage of a session, or the query for a type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Session(Stage),
+    Query(RecordType),
+}
+
+/// A point of failure: a place, and an effect in the words of the scenario format.
+pub(super) type Point = (Place, &'static str);
+
+/// The effects of the replies to a command: transient, permanent, one that closes, and what is no reply.
+const OF_SESSIONS: [(Stage, &[&str]); 10] = [
+    (
+        Stage::Connect,
+        &["refuse", "timeout", "reset", "unreachable"],
+    ),
+    (
+        Stage::Greeting,
+        &[
+            "450 4.3.2 busy",
+            "554 5.3.2 no mail here",
+            "421 4.3.2 busy",
+            "hang",
+            "close",
+            "reset",
+            "garbage",
+            "delay 30s",
+        ],
+    ),
+    (
+        Stage::Helo,
+        &[
+            "450 4.3.2 busy",
+            "550 5.7.1 go away",
+            "421 4.3.2 busy",
+            "hang",
+            "close",
+            "reset",
+            "garbage",
+        ],
+    ),
+    (
+        Stage::Starttls,
+        &[
+            "not offered",
+            "break",
+            "454 4.7.0 not now",
+            "hang",
+            "close",
+            "reset",
+            "garbage",
+        ],
+    ),
+    (
+        Stage::Mail,
+        &[
+            "451 4.3.0 later",
+            "550 5.7.1 not from you",
+            "552 5.2.2 full",
+            "421 4.3.2 closing",
+            "hang",
+            "close",
+            "reset",
+            "garbage",
+        ],
+    ),
+    (
+        Stage::Rcpt,
+        &[
+            "451 4.2.1 later",
+            "550 5.1.1 no such user",
+            "552 5.5.3 too many recipients",
+            "421 4.3.2 closing",
+            "hang",
+            "close",
+            "reset",
+            "garbage",
+        ],
+    ),
+    (
+        Stage::Data,
+        &[
+            "451 4.3.0 later",
+            "554 5.6.0 no",
+            "421 4.3.2 closing",
+            "hang",
+            "close",
+            "reset",
+            "garbage",
+        ],
+    ),
+    (Stage::Content, &["hang", "close", "reset", "delay 30s"]),
+    (
+        Stage::Dot,
+        &[
+            "452 4.3.1 full",
+            "554 5.6.0 no",
+            "552 5.2.2 full",
+            "421 4.3.2 closing",
+            "hang",
+            "close",
+            "reset",
+            "garbage",
+            "lose reply",
+            "delay 30s",
+        ],
+    ),
+    (
+        Stage::Quit,
+        &["421 4.3.2 closing", "hang", "close", "reset", "garbage"],
+    ),
+];
+
+/// The effects on queries, for exchangers as for addresses.
+const OF_QUERIES: [&str; 10] = [
+    "servfail", "timeout", "refused", "truncate", "delay 2s", "nodata", "nxdomain", "notimp",
+    "formerr", "wrong id",
+];
+
+/// Every point of failure, in the order of a delivery.
+pub(super) fn points() -> Vec<Point> {
+    let queries = [RecordType::MX, RecordType::A].into_iter();
+    let queries = queries.flat_map(|kind| OF_QUERIES.map(|effect| (Place::Query(kind), effect)));
+    let sessions = OF_SESSIONS.into_iter().flat_map(|(stage, effects)| {
+        let effects = effects.iter();
+        effects.map(move |effect| (Place::Session(stage), *effect))
+    });
+    queries.chain(sessions).collect()
+}
+
+/// The kind of an effect: its first word, of a reply the first digit of its code. Codes that mean something of
+/// their own stand for themselves: 421 closes, and 552 to RCPT may be transient (RFC 5321 section 4.5.3.1.10).
+pub(super) fn kind_of_effect(effect: &str) -> String {
+    let first = effect.split(' ').next().unwrap_or_default();
+    match (first.as_bytes(), effect) {
+        (_, "lose reply" | "not offered" | "wrong id") => effect.to_owned(),
+        (_, _) if matches!(first, "421" | "552") => first.to_owned(),
+        ([digit @ b'2'..=b'5', _, _], _) if first.parse::<u16>().is_ok() => {
+            format!("{}yz", char::from(*digit))
+        }
+        _ => first.to_owned(),
+    }
+}
+
+impl Place {
+    /// The fault at this place: of a host in a session, of the domain's exchangers, or of a host's address.
+    pub(super) fn fault(self, effect: &str, domain: &str, host: &str) -> Fault {
+        match self {
+            Self::Session(stage) => {
+                let effect = Effect::parse(effect, stage).expect("an effect of that stage");
+                Fault::of_host(host.parse().expect("a host"), stage, effect)
+            }
+            Self::Query(kind) => {
+                let name = if kind == RecordType::MX { domain } else { host };
+                let effect = effect.parse().expect("an effect on a query");
+                Fault::of_query(name.parse().expect("a name"), Some(kind), effect)
+            }
+        }
+    }
+}
+
+/// How the records of a mail domain are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ZoneShape {
+    /// One exchanger.
+    One,
+    /// Two of different preference.
+    Levels,
+    /// Two of one preference.
+    Equals,
+    /// Two of one preference, and a worse one.
+    EqualsAndBackup,
+    /// Four levels.
+    Many,
+    /// Two addresses of the better exchanger.
+    Multihomed,
+    /// An IPv6 address beside one of IPv4.
+    DualStack,
+    /// No MX record: the domain's own address.
+    Implicit,
+    /// The domain is an alias.
+    DomainAlias,
+    /// An exchanger that is an alias.
+    ExchangerAlias,
+    /// A null MX.
+    Null,
+    /// Two exchangers at one address.
+    SharedAddress,
+    /// The better exchanger has no address.
+    NoAddress,
+    /// No exchanger has an address.
+    NoneUsable,
+    /// An address of the domain beside its MX records.
+    AddressBeside,
+    /// The sender itself is the second of three.
+    OwnName,
+    /// There is no such domain.
+    NoDomain,
+}
+
+impl ZoneShape {
+    /// Every one.
+    pub(super) const ALL: [Self; 17] = [
+        Self::One,
+        Self::Levels,
+        Self::Equals,
+        Self::EqualsAndBackup,
+        Self::Many,
+        Self::Multihomed,
+        Self::DualStack,
+        Self::Implicit,
+        Self::DomainAlias,
+        Self::ExchangerAlias,
+        Self::Null,
+        Self::SharedAddress,
+        Self::NoAddress,
+        Self::NoneUsable,
+        Self::AddressBeside,
+        Self::OwnName,
+        Self::NoDomain,
+    ];
+}
+
+impl ZoneShape {
+    /// The records of `d0`, relative to `test.`. Its best exchanger is `h0`, at 192.0.2.1, where it has one.
+    pub(super) fn records(self) -> Vec<String> {
+        let two = ["d0 IN MX 10 h0", "d0 IN MX 20 h1"];
+        let addresses = ["h0 IN A 192.0.2.1", "h1 IN A 192.0.2.2"];
+        let and = |more: &[&'static str]| [&two[..], &addresses[..], more].concat();
+        let lines = match self {
+            Self::One => vec!["d0 IN MX 10 h0", addresses[0]],
+            Self::Levels => and(&[]),
+            Self::Equals => [&["d0 IN MX 10 h0", "d0 IN MX 10 h1"][..], &addresses].concat(),
+            Self::EqualsAndBackup => and(&["d0 IN MX 10 h2", "h2 IN A 192.0.2.3"]),
+            Self::Many => and(&[
+                "d0 IN MX 30 h2",
+                "h2 IN A 192.0.2.3",
+                "d0 IN MX 40 h3",
+                "h3 IN A 192.0.2.4",
+            ]),
+            Self::Multihomed => and(&["h0 IN A 192.0.2.11"]),
+            Self::DualStack => and(&["h0 IN AAAA 2001:db8::1"]),
+            Self::Implicit => vec!["d0 IN A 192.0.2.1"],
+            Self::DomainAlias => [
+                &["d0 IN CNAME d2", "d2 IN MX 10 h0", "d2 IN MX 20 h1"][..],
+                &addresses,
+            ]
+            .concat(),
+            Self::ExchangerAlias => [
+                &two[..],
+                &["h0 IN CNAME h4", "h4 IN A 192.0.2.1", "h1 IN A 192.0.2.2"],
+            ]
+            .concat(),
+            Self::Null => vec!["d0 IN MX 0 ."],
+            Self::SharedAddress => [&two[..], &["h0 IN A 192.0.2.1", "h1 IN A 192.0.2.1"]].concat(),
+            Self::NoAddress => and(&["d0 IN MX 5 h2"]),
+            Self::NoneUsable => two.to_vec(),
+            Self::AddressBeside => and(&["d0 IN A 203.0.113.1"]),
+            Self::OwnName => [
+                &["d0 IN MX 10 h0", "d0 IN MX 20 mail.sender.test."][..],
+                &["d0 IN MX 30 h1"],
+                &addresses,
+            ]
+            .concat(),
+            Self::NoDomain => Vec::new(),
+        };
+        lines.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The host that is tried first, or one of those; `None` where there is none.
+    pub(super) fn first_host(self) -> Option<&'static str> {
+        match self {
+            Self::Implicit => Some("d0.test"),
+            Self::Null | Self::NoneUsable | Self::NoDomain => None,
+            _ => Some("h0.test"),
+        }
+    }
+}
+
+/// What receivers offer in the reply to EHLO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offered {
+    /// What they offer by default.
+    Usual,
+    /// Nothing.
+    Nothing,
+    /// All but 8BITMIME and SMTPUTF8.
+    SevenBit,
+    /// No PIPELINING, and a word that means nothing, as behind a firewall.
+    Masked,
+    /// All that there are.
+    Everything,
+    /// STARTTLS, with a valid certificate.
+    Tls,
+    /// STARTTLS, with a certificate that nobody vouches for.
+    SelfSigned,
+}
+
+impl Offered {
+    /// Every one.
+    pub(super) const ALL: [Self; 7] = [
+        Self::Usual,
+        Self::Nothing,
+        Self::SevenBit,
+        Self::Masked,
+        Self::Everything,
+        Self::Tls,
+        Self::SelfSigned,
+    ];
+}
+
+impl Offered {
+    /// The row of `receivers` that says so; `None` for the usual.
+    pub(super) fn receivers(self) -> Option<ReceiverSettings> {
+        let listed = |words: &[&str]| ReceiverSettings {
+            extensions: Some(words.iter().map(|word| extension(word)).collect()),
+            ..ReceiverSettings::default()
+        };
+        let certified = |certificate| ReceiverSettings {
+            certificate: Some(certificate),
+            ..ReceiverSettings::default()
+        };
+        Some(match self {
+            Self::Usual => return None,
+            Self::Nothing => listed(&[]),
+            Self::SevenBit => listed(&["PIPELINING", "SIZE 52428800", "ENHANCEDSTATUSCODES"]),
+            Self::Masked => listed(&["XXXXXXXA", "SIZE 52428800", "8BITMIME"]),
+            Self::Everything => listed(&[
+                "PIPELINING",
+                "SIZE 52428800",
+                "8BITMIME",
+                "SMTPUTF8",
+                "ENHANCEDSTATUSCODES",
+                "CHUNKING",
+                "BINARYMIME",
+                "DSN",
+            ]),
+            Self::Tls => certified(Certificate::Valid),
+            Self::SelfSigned => certified(Certificate::SelfSigned),
+        })
+    }
+}
+
+fn extension(word: &str) -> Extension {
+    word.parse().expect("an extension that receivers serve")
+}
+
+/// What receivers can bear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bears {
+    /// No limit that a drill would meet.
+    All,
+    /// A greylist of five minutes.
+    Greylist,
+    /// One recipient in a transaction.
+    OneRecipient,
+    /// One message in a session.
+    OneMessage,
+    /// Two messages in an hour.
+    Rate,
+    /// Replies that come octet by octet.
+    Octets,
+    /// Replies of fifty lines.
+    Lines,
+}
+
+impl Bears {
+    /// Every one.
+    pub(super) const ALL: [Self; 7] = [
+        Self::All,
+        Self::Greylist,
+        Self::OneRecipient,
+        Self::OneMessage,
+        Self::Rate,
+        Self::Octets,
+        Self::Lines,
+    ];
+}
+
+impl Bears {
+    /// The row of `receivers` that says so; `None` where there is no limit.
+    pub(super) fn receivers(self) -> Option<ReceiverSettings> {
+        let limits = match self {
+            Self::All => return None,
+            Self::Greylist => Limits {
+                greylist: Some(Greylist::new(minutes(5).0)),
+                ..Limits::default()
+            },
+            Self::OneRecipient => Limits {
+                max_recipients: Some(Limit::of_recipients(1)),
+                ..Limits::default()
+            },
+            Self::OneMessage => Limits {
+                max_messages: Some(Limit::of_messages(1)),
+                ..Limits::default()
+            },
+            Self::Rate => Limits {
+                rate: Some(two_in_an_hour()),
+                ..Limits::default()
+            },
+            Self::Octets => Limits {
+                trickle: Some(Trickle::Octets),
+                ..Limits::default()
+            },
+            Self::Lines => Limits {
+                trickle: Some(Trickle::Lines),
+                ..Limits::default()
+            },
+        };
+        Some(ReceiverSettings {
+            limits,
+            ..ReceiverSettings::default()
+        })
+    }
+}
+
+fn two_in_an_hour() -> Rate {
+    let most = Frequency {
+        times: 2,
+        per: Duration::from_secs(3600),
+    };
+    Rate::new(most, Counted::Messages, CountedBy::Client)
+}
+
+/// What mail is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mail {
+    /// One message to one recipient.
+    One,
+    /// One message to two recipients.
+    TwoRecipients,
+    /// Three messages, one of them later.
+    Several,
+    /// One from the null reverse-path.
+    NullSender,
+    /// One whose body has octets over 127.
+    EightBit,
+    /// One whose body has lines that begin with dots.
+    Dots,
+}
+
+impl Mail {
+    /// Every one.
+    pub(super) const ALL: [Self; 6] = [
+        Self::One,
+        Self::TwoRecipients,
+        Self::Several,
+        Self::NullSender,
+        Self::EightBit,
+        Self::Dots,
+    ];
+}
+
+impl Mail {
+    /// The rows of messages to `d0`.
+    pub(super) fn messages(self) -> Vec<RandomMessages> {
+        let one = |number| RandomMessages {
+            number,
+            to: vec!["u0@d0.test".to_owned()],
+            minute: 0,
+            count: 1,
+            from_nobody: false,
+            body: Body::Plain,
+        };
+        let first = one(0);
+        match self {
+            Self::One => vec![first],
+            Self::TwoRecipients => vec![RandomMessages {
+                to: vec!["u0@d0.test".to_owned(), "u1@d0.test".to_owned()],
+                ..first
+            }],
+            Self::Several => vec![
+                first,
+                one(1),
+                RandomMessages {
+                    minute: 90,
+                    ..one(2)
+                },
+            ],
+            Self::NullSender => vec![RandomMessages {
+                from_nobody: true,
+                ..first
+            }],
+            Self::EightBit => vec![RandomMessages {
+                body: Body::EightBit,
+                ..first
+            }],
+            Self::Dots => vec![RandomMessages {
+                body: Body::Dots,
+                ..first
+            }],
+        }
+    }
+}
