@@ -30,7 +30,7 @@ fn written(desk: &Desk, rule: &str) -> Result<Vec<(String, String)>, Failed> {
 
 pub(crate) fn planted_faults_are_found_and_made_small(desk: &Desk) -> Result<(), Failed> {
     for (fault, rule, cases) in [
-        ("first-only", "next-candidate", "4"),
+        ("first-only", "next-candidate", "7"),
         ("worst-first", "preference-order", "8"),
         ("no-implicit", "route-is-tried", "24"),
     ] {
@@ -91,6 +91,16 @@ fn state(desk: &Desk) -> Result<Value, Failed> {
     Ok(serde_json::from_str(&text)?)
 }
 
+/// What was found in which drills, without the moments of what was observed.
+fn findings(state: &Value) -> Vec<[String; 5]> {
+    let findings = state["findings"].as_array().into_iter().flatten();
+    let told = findings.map(|one| {
+        let keys = ["traits", "number", "seen", "exchangers", "file"];
+        keys.map(|key| one[key].to_string())
+    });
+    told.collect()
+}
+
 /// A search that is killed goes on where it was, and comes to what one comes to that was not.
 pub(crate) fn a_search_that_is_killed_goes_on(desk: &Desk) -> Result<(), Failed> {
     let resumed = ["--cases", "12", "--resume", "out/state.json"];
@@ -120,7 +130,7 @@ pub(crate) fn a_search_that_is_killed_goes_on(desk: &Desk) -> Result<(), Failed>
     fs::remove_file(desk.path("out/state.json"))?;
     let said = Said::from(desk.command(&arguments).output()?);
     hold(
-        said.code == Some(1) && resumed["findings"] == state(desk)?["findings"],
+        said.code == Some(1) && findings(&resumed) == findings(&state(desk)?),
         &said,
     )?;
     // Another sender's numbers are other drills.
