@@ -197,6 +197,9 @@ impl MessageFacts<'_> {
     /// that was none, TLS that failed, EHLO that was not understood (RFC 5321 section 3.2), or a parameter of
     /// MAIL that was not (section 4.1.1.11); or for other
     /// recipients, as far as that can be told.
+    ///
+    /// A session that broke inside TLS may have failed by it: who uses TLS where it can be had then does without (RFC
+    /// 7435 section 3).
     pub(super) fn may_follow_at_once(&self, attempt: &Attempt, later: &Attempt) -> bool {
         let unlike_ehlo = attempt.stage == Some(Stage::Helo)
             && matches!(attempt.result, AttemptResult::Code(500..))
@@ -204,7 +207,16 @@ impl MessageFacts<'_> {
         let of_parameters = attempt.stage == Some(Stage::Mail)
             && matches!(attempt.result, AttemptResult::Code(504 | 555))
             && attempt.hop.is_none();
-        attempt.incidental
+        let is_lost = matches!(
+            attempt.result,
+            AttemptResult::Reset
+                | AttemptResult::Closed
+                | AttemptResult::Timeout
+                | AttemptResult::Garbage
+        );
+        let without_tls = attempt.tls && !later.tls && is_lost && attempt.hop.is_none();
+        without_tls
+            || attempt.incidental
             || later.incidental
             || attempt.stage == Some(Stage::Starttls)
             || unlike_ehlo

@@ -46,7 +46,8 @@ bear, what is sent. Those behind them come by chance. Nothing is expected but th
 
 What breaks a rule is played again, and is a finding only if it breaks it again. It is made smaller as long as it does,
 and written to RULE-....toml; the comment at its top says what was seen, and the command that plays it. One file is
-written for each rule and shape: what else breaks the rule and has all in it that the file has is only counted.
+written for each rule and shape: what else breaks the rule and has all in it that the file has is only counted, and
+so is what breaks a rule of which eight shapes are known.
 
 With --resume what was played and found is kept in a file, and a run that was ended in any way goes on there.
 
@@ -161,6 +162,11 @@ fn tell(state: &State, senders: &[TestedSender], elapsed: Duration) -> io::Resul
     }
     for flake in &state.flakes {
         say::out(format_args!("{flake}"))?;
+    }
+    for (broken, count) in &state.others {
+        say::out(format_args!(
+            "{broken} is broken in {count} drills more of other shapes, which were not made smaller"
+        ))?;
     }
     let covering = senders
         .first()

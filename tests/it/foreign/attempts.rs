@@ -522,7 +522,16 @@ fn a_client_may_come_again_at_once_where_its_ehlo_or_a_parameter_was_not_underst
         ("502 at greeting", "retry-waits"),
         ("451 at mail", "retry-waits"),
         ("451 at rcpt", "retry-waits"),
+        // What broke inside TLS may have failed by it, and is tried without.
+        ("tls reset at content", ""),
+        ("reset at content", "retry-waits"),
+        ("tls 451 at rcpt", "retry-waits"),
     ] {
         assert_eq!(trial.found_with("502 at helo", end), found, "{end}");
     }
+    let again = trial.found_with(
+        "502 at helo\n              2s m tries mx1[1] accepted",
+        "tls reset at content\n              2s m tries mx1[1] tls accepted",
+    );
+    assert_eq!(again, "retry-waits", "inside TLS again");
 }

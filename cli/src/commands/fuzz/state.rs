@@ -3,7 +3,7 @@
 //! The file is written beside its place and then moved to it: whoever ends the process at any moment leaves the old
 //! state or the new one.
 
-use std::{fs, io, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,10 @@ pub(super) struct State {
     pub(super) unjudged: u64,
     pub(super) findings: Vec<Finding>,
     pub(super) flakes: Vec<Flake>,
+    /// In how many drills a rule was broken that were not pursued, since enough shapes of it are known; by sender and
+    /// rule.
+    #[serde(default)]
+    pub(super) others: BTreeMap<String, u64>,
 }
 
 impl State {
@@ -41,6 +45,7 @@ impl State {
             unjudged: 0,
             findings: Vec::new(),
             flakes: Vec::new(),
+            others: BTreeMap::new(),
         }
     }
 
