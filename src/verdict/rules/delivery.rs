@@ -422,7 +422,7 @@ fn is_retried(attempts: &[&Attempt]) -> bool {
 
 /// Whether nothing but its route decides whether a message can be sent: no wish for TLS that no host may meet,
 /// no address that a host would have to be asked whether it takes (RFC 6531), no sign of a loop.
-fn may_be_sent_plainly(drill: &DrillFacts<'_>, message: &Message) -> bool {
+pub(super) fn may_be_sent_plainly(drill: &DrillFacts<'_>, message: &Message) -> bool {
     let mut mailboxes = message.to.iter().chain(&message.from);
     let tls = drill.scenario.sender.tls;
     matches!(tls, TlsPolicy::None | TlsPolicy::Opportunistic)

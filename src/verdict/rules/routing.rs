@@ -214,7 +214,8 @@ fn pass_began(facts: &MessageFacts<'_>, attempt: &Attempt) -> Moment {
 /// comes again or a better one follows after a pause.
 ///
 /// An attempt may follow another at the same address in one pass where
-/// [`MessageFacts::may_follow_at_once`] says so, as after TLS that failed.
+/// [`MessageFacts::may_follow_at_once`] says so, as after TLS that failed. A further transaction of a session, for
+/// recipients who were too many for the first, is no new pass.
 fn passes<'a>(facts: &MessageFacts<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
     let mut passes: Vec<Vec<&Attempt>> = Vec::new();
     for attempt in attempts {
@@ -226,6 +227,7 @@ fn passes<'a>(facts: &MessageFacts<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a
             _ => {
                 let again = pass.iter().any(|earlier| {
                     (earlier.address, earlier.port) == (attempt.address, attempt.port)
+                        && earlier.session != attempt.session
                         && !facts.may_follow_at_once(earlier, attempt)
                 });
                 !again && attempt.at.since(last.ended) < pause_after(last)

@@ -2,11 +2,12 @@
 //!
 //! What a command does not deliver it may have left somewhere; one that looks exchangers up and ends without a
 //! connection did not leave it to anybody. So it is held to be given up, but only where nothing of the drill could have
-//! kept the command from its route: no query fails, and there is an IPv4 address that may be used.
+//! kept the command from its route: no query fails, nothing but the route
+//! decides whether the message can be sent, and there is an IPv4 address that may be used.
 
 use hickory_proto::rr::RecordType;
 
-use super::{ROUTE_IS_TRIED, broken};
+use super::{ROUTE_IS_TRIED, broken, delivery::may_be_sent_plainly};
 use crate::{
     fault::Failure,
     name::Domain,
@@ -26,7 +27,8 @@ pub(super) fn check(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<
     let mut faults = drill.scenario.world.faults.iter();
     let queries_fail = faults.any(|fault| matches!(fault.failure, Failure::Query { .. }));
     let was_tried = !facts.attempts.is_empty() || facts.reports.returned.is_some();
-    if !is_command || queries_fail || was_tried {
+    let is_plain = may_be_sent_plainly(drill, facts.message) && !facts.message.require_tls;
+    if !is_command || queries_fail || was_tried || !is_plain {
         return None;
     }
     let has_route = |hop: &Domain| {
