@@ -139,7 +139,7 @@ impl DrillFacts<'_> {
     /// Enters an attempt of a foreign sender, which may remember what it came to.
     ///
     /// Only an attempt that ended before MAIL says something about the host rather than about the
-    /// message.
+    /// message; or one that met what is no reply, which is no message's fault.
     pub(super) fn remember(&mut self, attempt: &Attempt) {
         let tried = self.tried.entry(attempt.address).or_default();
         tried.insert(attempt.at);
@@ -148,7 +148,8 @@ impl DrillFacts<'_> {
             doubtful.insert(attempt.at);
         }
         let before_mail = attempt.stage.is_some_and(|stage| stage < Stage::Mail);
-        if before_mail && !attempt.incidental {
+        let is_of_host = before_mail || attempt.result == AttemptResult::Garbage;
+        if is_of_host && !attempt.incidental {
             // Without message, session and time: attempts that are equal then are alike.
             let unreached = self.unreached.entry(attempt.address).or_default();
             unreached.insert(attempt.at);

@@ -328,6 +328,8 @@ fn second_candidate(
             // What a host does not offer it will not offer later: another may be tried (RFC 5321 section 2.2.3).
             AttemptResult::Accepted | AttemptResult::Unsupported => false,
             AttemptResult::Code(code) => code < 500,
+            // What a line that is no reply means, no RFC says: who returned the message took it for permanent.
+            AttemptResult::Garbage if only.hop.is_none() => facts.reports.first_returned.is_none(),
             _ => true,
         };
         // A lost reply may be left at that, for fear of a duplicate; and what crashed began anew.

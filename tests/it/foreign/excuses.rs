@@ -61,3 +61,38 @@ fn a_full_mailbox_may_be_returned_and_a_busy_one_may_not() {
         Some("transient-is-retried")
     );
 }
+
+#[test]
+fn a_line_that_is_no_reply_may_be_taken_for_permanent_and_for_the_hosts_own_fault() {
+    let returned = |end: &str| format!("0s given m\n0s m tries mx1[1] {end}\n1s returns m");
+    assert_eq!(broken(ONE, &returned("garbage at rcpt"), MailServer), NONE);
+    let kept = "0s given m\n0s m tries mx1[1] garbage at rcpt";
+    assert_eq!(broken(ONE, kept, MailServer), ["next-candidate"]);
+    // The next message may pass such a host over, and not one that had something against the first.
+    let two = "messages = [{ id = 'm', to = 'a@example.test' }, { id = 'n', to = 'a@example.test', at = '1s' }]\n";
+    let next = |end: &str| {
+        format!(
+            "0s given m\n0s m tries mx1[1] {end}\n0s m tries mx2[2] accepted\n1s given n\n1s n tries mx2[2] accepted"
+        )
+    };
+    assert_eq!(broken(two, &next("garbage at mail"), MailServer), NONE);
+    assert_eq!(
+        broken(two, &next("451 at mail"), MailServer),
+        ["preference-order"]
+    );
+}
+
+#[test]
+fn a_further_transaction_of_a_session_is_for_those_who_were_too_many_for_the_first() {
+    let rest = "messages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]\n";
+    let log = |same: &str| {
+        format!(
+            "0s given m\n1s m tries mx1[1] b@example.test=452 reset at dot\n\
+             2s m tries mx2[2] b@example.test=452 accepted\n2s m tries mx2[2] {same}only=b@example.test accepted"
+        )
+    };
+    for sender_kind in [Command, MailServer] {
+        assert_eq!(broken(rest, &log("same "), sender_kind), NONE);
+        assert_eq!(broken(rest, &log(""), sender_kind), ["preference-order"]);
+    }
+}
