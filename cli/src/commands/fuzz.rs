@@ -133,12 +133,23 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<CommandOutcome> {
         stopped: &stopped,
         bar: &bar,
         in_vain: None,
+        left: None,
     };
     let ended = search.run();
     bar.finish_and_clear();
     ended?;
-    let (state, in_vain) = (search.state, search.in_vain);
+    let Search {
+        state,
+        in_vain,
+        left,
+        ..
+    } = search;
     tell(&state, &senders, begun.elapsed())?;
+    if let Some(left) = &left {
+        say::err(format_args!(
+            "mxdrill: the time was over before {left} could be looked at; with --resume it is the first another time"
+        ));
+    }
     if !state.findings.is_empty() {
         return Ok(CommandOutcome::Failed);
     }
@@ -147,6 +158,7 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<CommandOutcome> {
         return Err(io::Error::new(io::ErrorKind::Interrupted, text));
     }
     match in_vain {
+        _ if left.is_some() => Ok(CommandOutcome::CouldNotRun),
         Some(why) if state.judged == 0 => {
             let text = format!("no drill could be judged: {why}");
             Err(io::Error::other(text))

@@ -58,6 +58,8 @@ pub(super) struct Search<'a> {
     pub(super) bar: &'a ProgressBar,
     /// Why the first drill that could not be judged could not.
     pub(super) in_vain: Option<String>,
+    /// What broke a rule and was not pursued, since the time was over.
+    pub(super) left: Option<String>,
 }
 
 /// What a drill of a batch came to with a sender; `None` if it was not played.
@@ -96,7 +98,8 @@ impl Search<'_> {
     /// Plays the next drills; whether there is more to be done.
     fn batch(&mut self) -> io::Result<bool> {
         let senders = self.senders;
-        let drills = senders.first().map_or(1, TestedSender::batch) * self.bounds.jobs.max(1);
+        let cells = senders.first().map_or(1, TestedSender::batch) * self.bounds.jobs.max(1);
+        let drills = (cells / senders.len().max(1)).max(1);
         let first = self.state.next;
         let count = (self.bounds.end - first).min(drills as u64);
         let cells = usize::try_from(count).unwrap_or(drills) * senders.len();
@@ -180,6 +183,12 @@ impl Search<'_> {
             news.push(one);
         }
         for one in news {
+            // What cannot be made small any more is left for another time.
+            if self.is_over() {
+                let is_late = !self.is_stopped();
+                self.left = is_late.then(|| format!("{} in number {number}", one.rule));
+                return Ok(false);
+            }
             self.bar
                 .set_message(format!("{}: {}", one.rule, self.state.findings.len() + 1));
             self.pursue(&drill, sender, one)?;
