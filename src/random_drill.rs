@@ -3,8 +3,8 @@
 //! Nothing is expected of them but the rules, which hold for every drill. A case comes from a number and
 //! is the same for the same number.
 //!
-//! The first numbers have every two kinds together at least once (`cover`): a point of failure, a shape of zone, what
-//! receivers offer and bear, mail (`parts`). Those behind are drawn by chance (`chance`).
+//! The first numbers have every two kinds together at least once (`cover`): a point of failure (`points`), a shape of zone,
+//! what receivers offer and bear, mail (`parts`). Those behind are drawn by chance (`chance`).
 //!
 //! When a case fails, [`RandomDrill::shrunk`] leaves out one part after the other as long as it still
 //! fails: what is left is worth reading. What kinds of things are left are its traits (`traits`).
@@ -12,6 +12,7 @@
 mod chance;
 mod cover;
 mod parts;
+mod points;
 mod smaller;
 mod traits;
 
@@ -100,7 +101,7 @@ impl RandomDrill {
     fn of_row(seed: u64, row: &cover::Row, sender: SenderKind) -> Self {
         let (place, effect) = row.point;
         let host = row.shape.first_host();
-        let is_there = host.is_some() || matches!(place, parts::Place::Query(_));
+        let is_there = host.is_some() || matches!(place, points::Place::Query(_));
         let fault = is_there.then(|| {
             let fault = place.fault(effect, "d0.test", host.unwrap_or("h0.test"));
             match sender {

@@ -9,7 +9,8 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::IndexedRandom};
 
 use super::{
     Body, RandomDrill, RandomMessages, Setting, minutes,
-    parts::{Bears, Offered, Place, points},
+    parts::{Bears, Offered},
+    points::{Place, points},
 };
 use crate::{
     fault::{Effect, Fault, Stage},

@@ -10,7 +10,10 @@ use std::{
     sync::LazyLock,
 };
 
-use super::parts::{Bears, Mail, Offered, Place, Point, ZoneShape, kind_of_effect, points};
+use super::{
+    parts::{Bears, Mail, Offered, ZoneShape},
+    points::{Place, Point, kind_of_effect, points},
+};
 use crate::verdict::SenderKind;
 
 /// A row: a drill that is to be played.

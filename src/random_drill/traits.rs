@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Body, RandomDrill, Setting, parts::kind_of_effect};
+use super::{Body, RandomDrill, Setting, points::kind_of_effect};
 use crate::{
     fault::{Failure, Fault},
     scenario::ReceiverSettings,

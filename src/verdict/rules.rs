@@ -9,6 +9,7 @@
 mod content;
 pub(super) mod delivery;
 pub(super) mod dsn;
+mod losses;
 mod policy_fetches;
 pub(super) mod report;
 pub(super) mod routing;

@@ -9,9 +9,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, GIVES_UP_LATE, NO_BOUNCE_OF_BOUNCE, NOTHING_LOST,
-    PERMANENT_IS_FINAL, PERMANENT_IS_RETURNED, RETRY_WAITS, ROUTE_IS_TRIED, SENDER_NOTIFIED,
-    TRANSIENT_IS_RETRIED, broken, content, untried,
+    DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, GIVES_UP_LATE, NO_BOUNCE_OF_BOUNCE, PERMANENT_IS_FINAL,
+    PERMANENT_IS_RETURNED, RETRY_WAITS, ROUTE_IS_TRIED, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED,
+    broken, content, losses, untried,
 };
 use crate::{
     fault::Stage,
@@ -48,7 +48,7 @@ pub(in crate::verdict) fn check(
     notes: &mut Vec<String>,
 ) -> Vec<Finding> {
     let checks = [
-        lost(drill, facts),
+        losses::check(drill, facts),
         delivered_twice(drill, facts, notes),
         repeated_after_permanent(drill, facts),
         kept_for_nothing(drill, facts),
@@ -59,65 +59,6 @@ pub(in crate::verdict) fn check(
         untried::check(drill, facts),
     ];
     checks.into_iter().flatten().collect()
-}
-
-/// A recipient for whom the message was neither delivered nor returned, and for whom it is not
-/// queued any more.
-///
-/// A sender inside the process reports what becomes of each recipient. With the end of the drill
-/// each has to be delivered, returned, or reported as queued where the scenario stops early.
-fn lost(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
-    match drill.sender_kind {
-        SenderKind::InProcess { .. } => {}
-        SenderKind::MailServer => return lost_by_a_server(drill, facts),
-        // Others do not say what they keep.
-        SenderKind::Command | SenderKind::ClockedCommand => return None,
-    }
-    let message = facts.message;
-    for (recipient, (_, outcome)) in message.to.iter().zip(&facts.ending.recipients) {
-        let said = facts.said_of(&recipient.text);
-        let said = said.map(|(outcome, _)| outcome);
-        let observed = match (outcome, said) {
-            (Outcome::Delivered | Outcome::Bounced, _) => continue,
-            (Outcome::Deferred, Some(Outcome::Delivered)) => {
-                "the sender says delivered; no receiver took it"
-            }
-            (Outcome::Deferred, Some(Outcome::Deferred)) if drill.scenario.stops(message) => {
-                continue;
-            }
-            (Outcome::Deferred, Some(_)) => "the sender ended with the message still queued",
-            // Nothing is known of the queue of a sender that was told to stop.
-            (Outcome::Deferred, None) if drill.scenario.stops(message) => continue,
-            (Outcome::Deferred, None) => "neither delivered nor queued nor returned",
-        };
-        return Some(broken(
-            NOTHING_LOST,
-            Subject::of_recipient(&message.id, &recipient.text),
-            format!("an end for {recipient}"),
-            vec![observed.to_owned()],
-        ));
-    }
-    None
-}
-
-/// A recipient of a mail server's for whom the message was neither delivered nor returned, although the server's
-/// queue is empty.
-///
-/// RFC 5321 section 6.1: it "MUST NOT lose the message for frivolous reasons, such as because the host later crashes".
-/// So it is asked where it crashed.
-fn lost_by_a_server(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
-    let message = facts.message;
-    if !drill.crashes.left_an_empty_queue() || drill.returns_unseen(message) {
-        return None;
-    }
-    let mut recipients = message.to.iter().zip(&facts.ending.recipients);
-    let (recipient, _) = recipients.find(|(_, (_, outcome))| *outcome == Outcome::Deferred)?;
-    Some(broken(
-        NOTHING_LOST,
-        Subject::of_recipient(&message.id, &recipient.text),
-        format!("an end for {recipient}"),
-        vec!["neither delivered nor returned, and the queue is empty".to_owned()],
-    ))
 }
 
 /// More than one copy for a recipient, where no reply was lost.
