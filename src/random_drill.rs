@@ -18,6 +18,8 @@ mod traits;
 
 use std::{sync::Arc, time::Duration};
 
+#[cfg(feature = "proptest")]
+pub(crate) use self::chance::{DOMAINS, HOSTS, any_exchangers, any_fault, any_messages};
 use crate::{
     diagnostic::Mistakes,
     fault::Fault,
@@ -118,6 +120,16 @@ impl RandomDrill {
             sender: Vec::new(),
             receivers: receivers.into_iter().flatten().collect(),
         }
+    }
+
+    /// The case for a sender that has no settings but the default ones, among receivers that are like any other.
+    #[cfg(feature = "proptest")]
+    pub(crate) fn plain(mut self) -> Self {
+        self.sender.clear();
+        self.receivers.clear();
+        let bodies = self.messages.iter_mut().map(|row| &mut row.body);
+        bodies.for_each(|body| *body = Body::Plain);
+        self
     }
 
     /// The number that the case comes from.

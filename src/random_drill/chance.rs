@@ -12,6 +12,8 @@ use super::{
     parts::{Bears, Offered},
     points::{Place, points},
 };
+#[cfg(feature = "proptest")]
+use crate::scenario::Messages;
 use crate::{
     fault::{Effect, Fault, Stage},
     scenario::{Certificate, ReceiverSettings},
@@ -19,9 +21,9 @@ use crate::{
 };
 
 /// The domains that mail is for: `d0.test`, `d1.test`.
-const DOMAINS: u8 = 2;
+pub(crate) const DOMAINS: u8 = 2;
 /// The hosts: `h0.test` and so on, each at up to two addresses, of its own or shared with others.
-const HOSTS: u8 = 8;
+pub(crate) const HOSTS: u8 = 8;
 /// Messages to one place, in some cases: so many that a share of nothing is no chance.
 const MANY: usize = 60;
 
@@ -121,6 +123,31 @@ pub(super) fn drill(seed: u64, sender: SenderKind) -> RandomDrill {
     }
 }
 
+/// The records of a domain, whose exchangers are among the hosts.
+#[cfg(feature = "proptest")]
+pub(crate) fn any_exchangers(domain: u8, random: &mut ChaCha8Rng, records: &mut Vec<String>) {
+    exchangers(domain, For::Reference, random, records);
+}
+
+/// A fault of some host, by its name, or of some query.
+#[cfg(feature = "proptest")]
+pub(crate) fn any_fault(random: &mut ChaCha8Rng) -> Fault {
+    match random.random_ratio(2, 3) {
+        true => session_fault(&format!("h{}.test", random.random_range(0..HOSTS)), random),
+        false => query_fault(random),
+    }
+}
+
+/// The messages of one row.
+#[cfg(feature = "proptest")]
+pub(crate) fn any_messages(number: u8, random: &mut ChaCha8Rng) -> Messages {
+    let row = RandomMessages {
+        body: Body::Plain,
+        ..row(number, false, random)
+    };
+    row.messages()
+}
+
 /// What is special about receivers: about all, or about one of the hosts.
 fn drawn_receivers(sender: For, random: &mut ChaCha8Rng) -> Vec<ReceiverSettings> {
     let mut rows = Vec::new();
@@ -213,7 +240,7 @@ fn session_fault(address: &str, random: &mut ChaCha8Rng) -> Fault {
         let (stage, effect) = USUAL.choose(random).copied().unwrap_or_default();
         let stage: Stage = stage.parse().expect("a stage");
         let effect = Effect::parse(effect, stage).expect("an effect of that stage");
-        let host = address.parse().expect("an address");
+        let host = address.parse().expect("an address or a name");
         return bounded(Fault::of_host(host, stage, effect), random);
     }
     let is_session = |(place, _): &(Place, &str)| matches!(place, Place::Session(_));

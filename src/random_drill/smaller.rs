@@ -52,7 +52,7 @@ impl RandomDrill {
     }
 
     /// Cases that say less, large steps before small ones.
-    fn smaller(&self) -> Vec<Self> {
+    pub(crate) fn smaller(&self) -> Vec<Self> {
         let mut smaller = Vec::new();
         let pruned = self.pruned();
         if pruned != *self {

@@ -16,6 +16,11 @@ use proptest::{
 pub(super) trait Shrinks: Clone + fmt::Debug {
     /// The values that are one part smaller, the smallest first. Following them ends.
     fn smaller(&self) -> Vec<Self>;
+
+    /// Whether it still is what it should be: parts may refer to others.
+    fn is_whole(&self) -> bool {
+        true
+    }
 }
 
 /// All values of a kind, each made from a number.
@@ -52,7 +57,7 @@ impl<T: Shrinks> Tree<T> {
     }
 
     fn try_next(&mut self) -> bool {
-        let next = self.left.next();
+        let next = self.left.find(T::is_whole);
         let is_one = next.is_some();
         self.current = next.unwrap_or_else(|| self.failing.clone());
         is_one

@@ -121,6 +121,13 @@ impl<'a> Knowledge<'a> {
             at,
         };
         let mut views = vec![as_told(at)];
+        // Of several answers of one moment, one may have been that there is no MX record.
+        if self.relays().is_none() && self.told_of_nothing(hop, RecordType::MX, at, false) {
+            let addresses = |host: &Domain| self.addresses(host, at);
+            let implicit = PermittedRoute::of(&self.dns, hop, Exchangers::Implicit, addresses);
+            let places = Rc::new(implicit);
+            views.push(RouteView { places, at });
+        }
         if !self.is_foreign() {
             return views;
         }
@@ -208,13 +215,7 @@ impl<'a> Knowledge<'a> {
                 || self.told_of_nothing(&place.host, family, at, false)
                 || self.may_have_failed(&place.host, family, at, gone)
         };
-        let mut views = self.views(hop, at, at);
-        if self.relays().is_none() && self.told_of_nothing(hop, RecordType::MX, at, false) {
-            let addresses = |host: &Domain| self.addresses(host, at);
-            let implicit = PermittedRoute::of(&self.dns, hop, Exchangers::Implicit, addresses);
-            let places = Rc::new(implicit);
-            views.push(RouteView { places, at });
-        }
+        let views = self.views(hop, at, at);
         let is_no_domain_told = self.told_of_nothing(hop, RecordType::MX, at, true);
         let may_have_no_domain =
             is_no_domain_told || self.may_have_failed(hop, RecordType::MX, at, is_no_domain);

@@ -37,8 +37,8 @@ pub(super) fn check(findings: &mut DomainFindings<'_>, record: &str, place: Opti
     }
     let strength = |tag: &str| {
         let found = value(record, tag)?;
-        let is_it = |policy: &&str| policy.eq_ignore_ascii_case(found);
-        POLICIES.iter().position(|policy| is_it(&policy))
+        let is_it = |policy: &str| policy.eq_ignore_ascii_case(found);
+        POLICIES.iter().position(|policy| is_it(policy))
     };
     if let Some(own) = strength("p") {
         for tag in ["sp", "np"] {
