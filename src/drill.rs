@@ -25,6 +25,7 @@ use crate::{
     error::{Error, TooSlow},
     event::{Batch, Event},
     lab::{Lab, LoopbackBinding, NetworkKind},
+    observe,
     scenario::Scenario,
     sender::{Reference, Sender, SenderContext},
     time::Moment,
@@ -223,17 +224,7 @@ impl Lab {
     /// A lab of records alone knows of no messages: those are judged that receivers were offered, one for
     /// each reverse-path and set of recipients, or as many as were accepted.
     pub fn verdict(&self, sender: SenderKind) -> Verdict {
-        let events = self.events();
-        let scenario = &self.state().scenario;
-        if !scenario.messages.is_empty() {
-            return judge(scenario, &events, sender);
-        }
-        let messages = unannounced::messages(&self.attempts());
-        let scenario = Scenario {
-            messages,
-            ..Scenario::clone(scenario)
-        };
-        judge(&scenario, &events, sender)
+        judge_so_far(&self.scenario(), &self.events(), sender)
     }
 
     /// Panics unless somebody sent, and the lab's [verdict](Lab::verdict) on it is good. The panic says what
@@ -250,6 +241,19 @@ impl Lab {
             panic!("{}", failure::text(self, &verdict, &attempts));
         }
     }
+}
+
+/// As [`Lab::verdict`], of events that were taken away from the lab's log; `scenario` is [`Lab::scenario`].
+pub fn judge_so_far(scenario: &Scenario, events: &[Event], sender: SenderKind) -> Verdict {
+    if !scenario.messages.is_empty() {
+        return judge(scenario, events, sender);
+    }
+    let messages = unannounced::messages(&observe::attempts(scenario, events));
+    let scenario = Scenario {
+        messages,
+        ..Scenario::clone(scenario)
+    };
+    judge(&scenario, events, sender)
 }
 
 /// Lets a sender send until it is done; when that was, on the lab's clock. Each time the log has grown

@@ -17,7 +17,7 @@
 //! From then on a session of a receiver is `receiver`'s, a query is `name_server`'s, and how either
 //! arrives is `network`'s and, below it, `memory`'s, `loopback`'s with `listener`, or `namespace`'s.
 //! What is read out of a message is `dsn`'s and `mailbox`'s. Faults that come by hand are in
-//! `by_hand`; sessions that are held until the sender was killed are in `crashes`; waiting for what happens is in
+//! `by_hand`, and changes of records that do in `updates`; sessions that are held until the sender was killed are in `crashes`; waiting for what happens is in
 //! `waiting`, and words about what did are in `seen`.
 
 mod by_hand;
@@ -43,6 +43,7 @@ mod start;
 mod state;
 pub(crate) mod stub;
 mod topology;
+mod updates;
 mod upstream;
 mod waiting;
 
@@ -53,7 +54,7 @@ use std::{
     time::Duration,
 };
 
-pub use self::by_hand::Failing;
+pub use self::by_hand::{Failing, FaultId, StandingFault};
 pub use self::clock::SharedTime;
 pub use self::mailbox::{Content, ReceivedMessage};
 pub use self::network::NetworkKind;
@@ -302,7 +303,7 @@ impl Lab {
 
     /// Every attempt so far, as the lab's side saw it: each connection, or each transaction of one.
     pub fn attempts(&self) -> Vec<Attempt> {
-        observe::attempts(&self.state.scenario, &self.events())
+        observe::attempts(&self.scenario(), &self.events())
     }
 
     /// The messages accepted so far, in the order in which they were accepted. None in a lab that
@@ -314,6 +315,13 @@ impl Lab {
             .as_ref()
             .map(|mailbox| lock(mailbox).clone());
         mailbox.unwrap_or_default()
+    }
+
+    /// Takes away the messages accepted so far, in the order in which they were accepted: those that a caller
+    /// does not keep are gone. In a log each has its event before or by now, in the same order.
+    pub fn take_messages(&self) -> Vec<ReceivedMessage> {
+        let mailbox = self.state.mailbox.as_ref();
+        mailbox.map_or_else(Vec::new, |mailbox| std::mem::take(&mut *lock(mailbox)))
     }
 
     /// Stops everything and waits until it has stopped, so that ports are free again.

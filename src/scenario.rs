@@ -38,7 +38,11 @@ pub use self::{
         SenderSettings, Timeouts, TlsPolicy, TlsVersion, TlsaParameters,
     },
 };
-pub(crate) use self::{limits::Shown, read::words::query as read_query, settings::policy_host};
+pub(crate) use self::{
+    limits::Shown,
+    read::{fault_row, words::query as read_query},
+    settings::policy_host,
+};
 use crate::{fault::Fault, level::Level, mail::Message, name::Domain, time::Moment, zone::History};
 
 /// A drill, ready to be played: every value in it is valid, and every host that it names has
@@ -99,6 +103,11 @@ pub struct World {
 }
 
 impl World {
+    /// The records that the lab added to those of the scenario.
+    pub(crate) fn own(&self) -> &[Record] {
+        &self.own
+    }
+
     /// Records alone: nothing fails, and no receiver has anything special.
     fn of(zones: History, own: Vec<Record>) -> Self {
         Self {

@@ -134,6 +134,13 @@ impl Zone {
         self.records.values().flatten()
     }
 
+    /// The records as zone-file text, a line each.
+    pub fn to_text(&self) -> String {
+        self.records()
+            .map(|record| present::record(record) + "\n")
+            .collect()
+    }
+
     /// The names that own records, in order.
     pub fn names(&self) -> impl Iterator<Item = &Domain> {
         self.records.keys()

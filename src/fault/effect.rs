@@ -46,7 +46,7 @@ words! {
 
 impl Stage {
     /// The effects that a fault can have here, with an example where there is a number or a text.
-    pub(crate) fn effects(self) -> &'static [&'static str] {
+    pub fn effects(self) -> &'static [&'static str] {
         match self {
             Self::Connect => &["refuse", "timeout", "reset", "unreachable"],
             Self::Content => &["hang", "close", "reset", "delay 3s"],
@@ -282,6 +282,11 @@ impl FromStr for QueryEffect {
 }
 
 impl QueryEffect {
+    /// The words for them, with an example where there is a number.
+    pub fn examples() -> &'static [&'static str] {
+        &QUERY_EFFECTS
+    }
+
     fn read(text: &str) -> Result<Self, String> {
         let mut words = Self::WORDS.into_iter();
         Ok(match words.find(|(word, _)| *word == text) {

@@ -157,6 +157,21 @@ impl Faults {
         self.rows.remove(&row).map(|row| row.fault)
     }
 
+    /// Every fault in the order in which it is asked: its number, whether it was put up by hand, and how often it
+    /// has struck.
+    pub(crate) fn all(&self) -> Vec<(usize, &Fault, bool, u32)> {
+        let by_hand = self.by_hand.iter().rev().map(|number| (number, true));
+        let others = self.rows.keys().map(|number| (number, false));
+        let others = others.filter(|(number, _)| !self.by_hand.contains(number));
+        by_hand
+            .chain(others)
+            .filter_map(|(number, by_hand)| {
+                let row = self.rows.get(number)?;
+                Some((*number, &row.fault, by_hand, row.struck))
+            })
+            .collect()
+    }
+
     /// Lifts every fault that the predicate names; how many there were.
     pub(crate) fn lift(&mut self, matches: impl Fn(&Failure) -> bool) -> usize {
         let before = self.rows.len();

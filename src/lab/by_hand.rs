@@ -9,10 +9,11 @@ use std::sync::Arc;
 
 use super::{Lab, LabState, serving::block_on};
 use crate::{
-    diagnostic::{Invalid, did_you_mean, nearest},
+    diagnostic::{Invalid, Mistakes, did_you_mean, nearest},
     event::EventKind,
     fault::{Effect, Failure, Fault, Host, QueryEffect, Stage},
     name::Domain,
+    scenario::{fault_row, read_query},
 };
 
 /// Returns when the listeners do what the faults now ask: a connection that is made after it meets them. A lab
@@ -41,10 +42,29 @@ impl std::fmt::Debug for Failing {
 
 impl Failing {
     /// Lets the fault last after this guard is gone, until it is lifted ([`Lab::restore`],
-    /// [`Lab::restore_queries`]) or the lab ends.
-    pub fn keep(mut self) {
-        self.row = usize::MAX;
+    /// [`Lab::restore_queries`], [`Lab::lift`]) or the lab ends; by which number it can be.
+    pub fn keep(mut self) -> FaultId {
+        FaultId(std::mem::replace(&mut self.row, usize::MAX))
     }
+}
+
+/// The number of a fault in a lab: its place in the scenario, or a later one. It stays as long as the fault does and
+/// is not used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FaultId(pub usize);
+
+/// A fault that a lab has at the moment, whether its window is open or not.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct StandingFault {
+    /// By what it can be lifted ([`Lab::lift`]).
+    pub id: FaultId,
+    /// What fails, and when; moments count from the start of the lab.
+    pub fault: Fault,
+    /// Whether it was put up by hand, and not by the scenario.
+    pub by_hand: bool,
+    /// How often it has struck.
+    pub struck: u32,
 }
 
 impl Drop for Failing {
@@ -73,7 +93,7 @@ impl Lab {
         let effect = Effect::parse(effect, stage)?;
         let what = format!("{host} fails at {stage}: {effect}");
         let failure = Failure::of_host(host, stage, effect);
-        Ok(self.put_up(failure, what))
+        Ok(self.put_up(Fault::lasting(failure), what))
     }
 
     /// Lets lookups fail, as long as what comes back is kept:
@@ -85,7 +105,7 @@ impl Lab {
     /// The query is a name and a type, separated by a space. The effect is a word such as
     /// `"timeout"`, `"nxdomain"` or `"truncate"`.
     pub fn fail_query(&self, query: &str, effect: &str) -> Result<Failing, Invalid> {
-        let (name, record_type) = crate::scenario::read_query(query)?;
+        let (name, record_type) = read_query(query)?;
         let effect: QueryEffect = effect.parse()?;
         let what = format!("lookups of {query} fail: {effect}");
         let failure = Failure::Query {
@@ -94,12 +114,72 @@ impl Lab {
             over: None,
             effect,
         };
-        Ok(self.put_up(failure, what))
+        Ok(self.put_up(Fault::lasting(failure), what))
     }
 
-    /// Puts up a fault without end, and records that it is there.
-    fn put_up(&self, failure: Failure, what: String) -> Failing {
-        let row = self.state.faults().fail(Fault::lasting(failure));
+    /// Puts up a fault that is written as a row of a scenario's `faults`, with each of their keys on a line:
+    /// `lab.fail_row("host = 'mx1.example.test'\nstage = 'rcpt'\neffect = '450 4.2.0 later'\nfirst = 2")?`.
+    /// The moments of `from` and `until` count from now.
+    ///
+    /// # Errors
+    /// Every mistake in the row, such as a host that the lab does not have.
+    pub fn fail_row(&self, row: &str) -> Result<Failing, Mistakes> {
+        let fault = fault_row(row, &self.state.zones())?;
+        if let Failure::Session { hosts, .. } = &fault.failure {
+            for host in hosts {
+                let known = self.known_host(&host.to_string());
+                known.map_err(|invalid| Mistakes::of_file("fault", invalid.to_string()))?;
+            }
+        }
+        let now = self.state.clock.now();
+        let fault = Fault {
+            from: now.after(fault.from.0),
+            until: fault.until.map(|until| now.after(until.0)),
+            ..fault
+        };
+        let what = fault.to_string();
+        Ok(self.put_up(fault, what))
+    }
+
+    /// Every fault that the lab has, in the order in which they are asked: those put up by hand first, the latest
+    /// before all.
+    pub fn faults(&self) -> Vec<StandingFault> {
+        let faults = self.state.faults();
+        let standing = faults.all().into_iter();
+        standing
+            .map(|(number, fault, by_hand, struck)| StandingFault {
+                id: FaultId(number),
+                fault: fault.clone(),
+                by_hand,
+                struck,
+            })
+            .collect()
+    }
+
+    /// Lifts one fault, of the scenario or put up by hand; whether there was one.
+    pub fn lift(&self, id: FaultId) -> bool {
+        let Some(fault) = self.state.faults().end(id.0) else {
+            return false;
+        };
+        self.lifted(format!("{fault} no more"));
+        true
+    }
+
+    /// Lifts every fault, of hosts and of lookups, those of the scenario too; how many there were.
+    pub fn restore_all(&self) -> usize {
+        let lifted = self.state.faults().lift(|_| true);
+        self.lifted("everything is restored".to_owned());
+        lifted
+    }
+
+    fn lifted(&self, change: String) {
+        self.state.record(EventKind::Changed { change });
+        take_effect(&self.state);
+    }
+
+    /// Puts up a fault, and records that it is there.
+    fn put_up(&self, fault: Fault, what: String) -> Failing {
+        let row = self.state.faults().fail(fault);
         let change = what.clone();
         self.state.record(EventKind::Changed { change });
         take_effect(&self.state);
@@ -119,10 +199,7 @@ impl Lab {
         self.state.faults().lift(
             |failure| matches!(failure, Failure::Session { hosts, .. } if hosts[..] == [host.clone()]),
         );
-        self.state.record(EventKind::Changed {
-            change: format!("{host} is restored"),
-        });
-        take_effect(&self.state);
+        self.lifted(format!("{host} is restored"));
         Ok(())
     }
 

@@ -270,7 +270,7 @@ impl Content {
     }
 
     /// The first 64 KiB, or all of a shorter message.
-    fn head(&self) -> Cow<'_, [u8]> {
+    pub fn head(&self) -> Cow<'_, [u8]> {
         let mut head = Vec::new();
         match self.spilled.first() {
             // An unreadable spool yields no ids; `read` reports the error.

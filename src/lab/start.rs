@@ -16,6 +16,7 @@ use super::{
     seen::SaysWhatIsOpen,
     serving::{OwnThread, Serving},
     topology::Topology,
+    updates::LiveRecords,
     upstream,
 };
 #[cfg(all(target_os = "linux", feature = "private-network"))]
@@ -101,6 +102,19 @@ impl Lab {
         .await
     }
 
+    /// As [`Lab::start`], on the loopback network at a place that the caller says, with or without a mailbox.
+    ///
+    /// # Errors
+    /// That sockets could not be bound.
+    pub async fn start_on_loopback(
+        scenario: Arc<Scenario>,
+        place: LoopbackBinding,
+        mailbox: AcceptedMail,
+    ) -> Result<Self, Error> {
+        let kind = NetworkKind::Loopback;
+        Self::launch(scenario, kind, place, Watched::default(), mailbox).await
+    }
+
     /// Starts a lab in the private network that this process is in; every packet goes to `packets`, and
     /// `own_host` says what is made of connections of the sender's host to itself. With a `time` the lab lives by
     /// that, and not by the system's clock.
@@ -175,7 +189,7 @@ impl Lab {
             network,
             messages: MessageIndex::new(&scenario.messages),
             authority: hosts.authority,
-            zones: hosts.zones,
+            records: LiveRecords::new(hosts.zones, Arc::clone(&scenario), hosts.own),
             faults: Mutex::new(Faults::new(&scenario.world.faults, scenario.seed)),
             #[cfg(all(target_os = "linux", feature = "private-network"))]
             marked: watch::Sender::new(0),

@@ -24,6 +24,7 @@ use super::{
     mta_sts_server::MtaStsServer,
     network::Network,
     receiver::{Loads, Receiver},
+    updates::LiveRecords,
 };
 use crate::{
     event::{AttemptHint, EventKind, EventLog, SessionId},
@@ -56,7 +57,7 @@ pub(crate) struct LabState {
     /// Finds a message of the drill by its id.
     pub(super) messages: MessageIndex,
     /// The zone in all its versions.
-    pub(super) zones: History,
+    pub(super) records: LiveRecords,
     /// The faults of the scenario and those put up by hand, with their counts.
     pub(super) faults: Mutex<Faults>,
     /// Counts how often a fault was put up or lifted by hand or was counted, so that listeners look again.
@@ -82,8 +83,8 @@ pub(crate) struct LabState {
 }
 
 impl LabState {
-    pub(crate) fn zones(&self) -> &History {
-        &self.zones
+    pub(crate) fn zones(&self) -> Arc<History> {
+        self.records.served()
     }
 
     /// Logs an event of this moment.
@@ -286,7 +287,7 @@ impl LabState {
         let about = report.as_ref().and_then(|report| report.about.clone());
         let about = about.filter(known);
         let told = report.filter(|_| about.is_some());
-        self.record(EventKind::Taken {
+        let taken = EventKind::Taken {
             session: captured.session,
             message,
             action: told.as_ref().and_then(DeliveryStatus::action),
@@ -298,9 +299,11 @@ impl LabState {
             octets: captured.content.len(),
             body: Some(captured.content.body()),
             tls: captured.tls,
-        });
+        };
+        // Before the log tells of it: whoever reads that looks for the message.
         if let Some(mailbox) = &self.mailbox {
             lock(mailbox).push(captured);
         }
+        self.record(taken);
     }
 }

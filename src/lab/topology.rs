@@ -39,6 +39,8 @@ pub(super) struct Topology {
     /// The scenario's records, with TLSA records for the lab's certificates where it asks for them:
     /// a scenario cannot know the digest of a key that is made when it is played.
     pub(super) zones: History,
+    /// The records among them that no scenario has: the lab's own, and those for its certificates.
+    pub(super) own: Vec<Record>,
 }
 
 // Everything is decided before anything is bound.
@@ -56,14 +58,18 @@ impl Topology {
         let mut receivers = receivers(world, relays, kind, authority.as_ref())?;
         receivers.retain(|address, _| !policy_hosts.contains_key(address));
         let mut zones = world.zones.clone();
+        let mut own = world.own().to_vec();
         if let Some(authority) = &authority {
-            zones.add_everywhere(&tlsa_records(world, authority, &receivers));
+            let tlsa = tlsa_records(world, authority, &receivers);
+            zones.add_everywhere(&tlsa);
+            own.extend(tlsa);
         }
         Ok(Self {
             authority,
             receivers,
             policy_hosts,
             zones,
+            own,
         })
     }
 

@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     diagnostic::{Mistake, Mistakes},
-    fault::Host,
+    fault::{Fault, Host},
     level::Level,
     mail::{KeepQueued, Message, MessageId},
     name::{Domain, OWN_EXCHANGER},
@@ -118,6 +118,11 @@ impl Scenario {
     pub fn from_zone(zone: &str) -> Result<Self, Mistakes> {
         self::from_zone(zone)
     }
+}
+
+/// Reads a row of `faults` by itself, its keys a line each; hosts are those of the zones.
+pub(crate) fn fault_row(text: &str, zones: &History) -> Result<Fault, Mistakes> {
+    faults::row(text, &HostNames::new(zones, true))
 }
 
 /// The keys of a scenario, in the order in which a mistake lists them.

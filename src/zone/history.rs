@@ -44,6 +44,19 @@ impl History {
         self.later.push((since, zone));
     }
 
+    /// The same zones up to a moment, and edited ones from then on: those that follow later as well.
+    pub(crate) fn changed_from(&self, at: Moment, edit: impl Fn(&Zone) -> Zone) -> Self {
+        let before = self.later.partition_point(|(since, _)| *since <= at);
+        let (before, after) = self.later.split_at(before);
+        let mut later = before.to_vec();
+        later.push((at, edit(self.at(at))));
+        later.extend(after.iter().map(|(since, zone)| (*since, edit(zone))));
+        Self {
+            first: self.first.clone(),
+            later,
+        }
+    }
+
     /// Every zone, in order of time.
     pub fn zones(&self) -> impl Iterator<Item = &Zone> {
         std::iter::once(&self.first).chain(self.later.iter().map(|(_, zone)| zone))

@@ -6,40 +6,56 @@
 use toml::de::DeValue;
 
 use super::{
-    document::{Table, describe},
+    document::{Document, Table, describe},
     words::{HostNames, moment, port, query, word},
 };
-use crate::mail::Mailbox;
 use crate::{
+    diagnostic::Mistakes,
     fault::{Chance, Effect, Failure, Fault, Host, QueryEffect, Stage, Transport},
+    mail::Mailbox,
     time::Moment,
 };
 
+/// The keys of a row.
+const KEYS: [&str; 14] = [
+    "host",
+    "port",
+    "stage",
+    "query",
+    "effect",
+    "from",
+    "until",
+    "first",
+    "every",
+    "chance",
+    "recipient",
+    "sender",
+    "larger_than",
+    "over",
+];
 /// Octets that a content may have: 64 MiB, as a message may.
 const MAX_SIZE: u64 = 64 << 20;
 
 /// Reads the rows, in their order: the first that applies decides.
 pub(super) fn faults(table: &Table<'_, '_>, names: &HostNames) -> Vec<Fault> {
-    const KEYS: [&str; 14] = [
-        "host",
-        "port",
-        "stage",
-        "query",
-        "effect",
-        "from",
-        "until",
-        "first",
-        "every",
-        "chance",
-        "recipient",
-        "sender",
-        "larger_than",
-        "over",
-    ];
     let rows = table.array("faults").into_iter();
     rows.filter_map(|value| Table::of_value(table.doc(), value, "a fault", &KEYS))
         .filter_map(|row| fault(&row, names))
         .collect()
+}
+
+/// Reads the text of one row by itself: its keys, a line each.
+pub(super) fn row(text: &str, names: &HostNames) -> Result<Fault, Mistakes> {
+    let doc = Document::new("fault", text);
+    let parsed = doc.parse();
+    let fault = parsed.as_ref().and_then(|root| {
+        let row = Table::open(&doc, root.get_ref(), 0..0, "a fault", &KEYS);
+        fault(&row, names)
+    });
+    match fault {
+        Some(fault) if !doc.has_mistakes() => Ok(fault),
+        _ => Err(doc.into_mistakes()),
+    }
 }
 
 /// Reads one row. Its window is from `from` up to and without `until`; `first` bounds how often it
