@@ -10,6 +10,7 @@ mod command;
 mod commands;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod conform;
+mod control_api;
 mod parallel;
 mod progress;
 mod report;

@@ -1,31 +1,41 @@
 //! `mxdrill up`: a lab that stays up on loopback until it is interrupted.
 //!
-//! What happened is not kept, since it may stay up for weeks: events are written out and counted.
-//! Addresses and ports are printed first, for people or as a line of JSON.
+//! It may stay up for weeks: what happened is written out and counted, and, for the API of `--control` alone, kept up
+//! to a bound. Addresses and ports are printed first, for people or as a line of JSON (`told`); whoever follows the
+//! log and is asked by the API is the `keeper`.
+
+mod keeper;
+mod told;
 
 use std::{
-    io::{self, Write},
-    net::{IpAddr, Ipv4Addr},
+    io,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
+use self::{keeper::Keeper, told::ReadyFile};
 use super::{
-    CommandOutcome, LogFormat, OutsideArgs, event_stream, say, scenario_files,
+    CommandOutcome, LogFormat, OutsideArgs, say, scenario_files,
     writer::{Writer, standard_output},
 };
-use crate::signals;
+use crate::{
+    control_api::{Control, ControlArgs},
+    signals,
+};
 use mxdrill::{
-    event::{EventKind, EventLog},
-    lab::{Endpoint, Lab, LoopbackBinding, NetworkKind, Spread},
-    observe::Sessions,
+    diagnostic::Mistakes,
+    lab::{AcceptedMail, Lab, LoopbackBinding, Spread},
     scenario::Scenario,
 };
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpArgs {
-    /// The scenario file.
-    pub(crate) scenario: PathBuf,
+    /// The scenario file; `-` is standard input. With --control it may be left out: then the lab has no exchangers
+    /// until a scenario is put up by the API.
+    #[arg(required_unless_present = "control")]
+    pub(crate) scenario: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) outside: OutsideArgs,
     /// The port of the name server; 0 is any free one.
@@ -45,9 +55,17 @@ pub(crate) struct UpArgs {
     /// How to log what happens: text for people, json for programs (JSON lines).
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) format: LogFormat,
-    /// Let the scenario send mail to a server on another host (upstream).
+    /// Let the scenario send mail to a server on another host (upstream), and one that the API puts up to any server.
     #[arg(long)]
     pub(crate) allow_upstream: bool,
+    #[command(flatten)]
+    pub(crate) control: ControlArgs,
+    /// Write what is printed first, as JSON, to this file once everything listens; it is taken away at the end.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ready_file: Option<PathBuf>,
+    /// End when standard input does, as it does for a program when whoever started it is gone.
+    #[arg(long)]
+    pub(crate) until_eof: bool,
 }
 
 /// Where the hosts of a lab on loopback may be: it binds no other address.
@@ -70,7 +88,7 @@ pub(crate) fn spread(text: &str) -> Result<Spread, String> {
 
 /// Keeps the lab up until this process is asked to end.
 pub(crate) fn up(args: &UpArgs) -> io::Result<CommandOutcome> {
-    let scenario = match Scenario::load_within(&args.scenario, args.outside.reach()) {
+    let scenario = match scenario(args) {
         Ok(scenario) => {
             scenario_files::tell_notes([&scenario]);
             Arc::new(scenario)
@@ -83,95 +101,94 @@ pub(crate) fn up(args: &UpArgs) -> io::Result<CommandOutcome> {
     if let Some(obstacle) = super::upstream_obstacle(&scenario, args.allow_upstream) {
         return Err(io::Error::other(obstacle));
     }
-    let runtime = crate::runtime::of_this_thread()?;
-    runtime.block_on(async {
-        let place = LoopbackBinding {
-            dns_port: args.dns_port,
-            smtp_port: args.smtp_port,
-            spread: args.bind,
-        };
-        let lab = Lab::start_without_mailbox(scenario, NetworkKind::Loopback, place).await?;
-        if let Some(file) = &args.ca_file {
-            write_authority(&lab, file)?;
-        }
-        // Who has read where it is may ask it to end.
-        let interrupted = signals::listen().await?;
-        let mut writer = Writer::start(standard_output()?)?;
-        writer.write(introduction(&lab, args.bind, args.format)?);
-        let mut seen = UpCounts::default();
-        let ended = tokio::select! {
-            told = seen.follow(&lab, args.format, &mut writer) => told,
-            interrupted = interrupted => interrupted,
-        };
-        let log = lab.log().clone();
-        lab.stop().await;
-        if ended.is_ok() {
-            seen.write(&log, args.format, &mut writer)?;
-        }
-        if args.format == LogFormat::Text {
-            let UpCounts {
-                sessions,
-                attempts,
-                taken,
-            } = seen;
-            let attempts = attempts + sessions.finish().flatten().count();
-            let line = format!("stopped: {attempts} attempts, {taken} messages taken\n");
-            writer.write(line.into_bytes());
-        }
-        let dropped = writer.finish();
-        if dropped > 0 {
-            say::err(format_args!("mxdrill: nobody read {dropped} lines"));
-        }
-        ended.map(|()| CommandOutcome::Passed)
-    })
-}
-
-/// What is counted of what a lab saw: it may stay up for long, and nothing else is kept.
-#[derive(Default)]
-struct UpCounts {
-    sessions: Sessions,
-    attempts: usize,
-    taken: usize,
-}
-
-impl UpCounts {
-    /// Writes down what happened since, and keeps nothing of it; how many events that were.
-    fn write(
-        &mut self,
-        log: &EventLog,
-        format: LogFormat,
-        writer: &mut Writer,
-    ) -> io::Result<usize> {
-        let events = log.take().events;
-        for event in &events {
-            self.attempts += self.sessions.see(event).len();
-            self.taken += usize::from(matches!(event.kind, EventKind::Taken { .. }));
-        }
-        let mut lines = Vec::new();
-        event_stream::write(&events, format, &mut lines)?;
-        writer.write(lines);
-        Ok(events.len())
+    if args.until_eof && args.scenario.as_deref() == Some(Path::new("-")) {
+        let text = "found --until-eof and a scenario from standard input, expected one of them";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
+    if let Some(file) = &args.ready_file {
+        ReadyFile::none_yet(file)?;
+    }
+    let runtime = crate::runtime::of_this_thread()?;
+    runtime.block_on(keep_up(args, scenario))
+}
 
-    /// Writes the log down as it grows.
-    async fn follow(
-        &mut self,
-        lab: &Lab,
-        format: LogFormat,
-        writer: &mut Writer,
-    ) -> io::Result<()> {
-        let (mut count, mut sound) = (0, true);
-        loop {
+/// The scenario that is put up first.
+fn scenario(args: &UpArgs) -> Result<Scenario, Mistakes> {
+    match &args.scenario {
+        Some(file) => Scenario::load_within(file, args.outside.reach()),
+        None => Scenario::from_zone(""),
+    }
+}
+
+async fn keep_up(args: &UpArgs, scenario: Arc<Scenario>) -> io::Result<CommandOutcome> {
+    let place = LoopbackBinding {
+        dns_port: args.dns_port,
+        smtp_port: args.smtp_port,
+        spread: args.bind,
+    };
+    let control = Control::bind(&args.control, args.allow_upstream).await?;
+    // Nobody but the API asks for messages.
+    let mail = match control {
+        Some(_) => AcceptedMail::Kept,
+        None => AcceptedMail::Dropped,
+    };
+    let lab = Lab::start_on_loopback(scenario, place, mail).await?;
+    if let Some(file) = &args.ca_file {
+        write_authority(&lab, file)?;
+    }
+    // Who has read where it is may ask it to end.
+    let interrupted = signals::listen().await?;
+    let interrupted = async {
+        tokio::select! {
+            interrupted = interrupted => interrupted,
+            () = input_ends(), if args.until_eof => Ok(()),
+        }
+    };
+    let mut writer = Writer::start(standard_output()?)?;
+    let url = control.as_ref().map(Control::url);
+    writer.write(told::introduction(
+        &lab,
+        args.bind,
+        args.format,
+        url.as_deref(),
+    )?);
+    let ready = args.ready_file.as_ref();
+    let ready = ready.map(|file| ReadyFile::write(file, &told::json(&lab, url.as_deref())));
+    let _ready = ready.transpose()?;
+    let mut keeper = Keeper::new(lab, place, args.format, writer);
+    let ended = match control {
+        Some(control) => {
+            let (asked, kept, served) = control.start();
+            keeper.keep(kept);
             tokio::select! {
-                () = lab.past(count) => count += self.write(lab.log(), format, writer)?,
-                error = writer.fails() => return Err(error),
-                // It stays up all the same.
-                () = lab.failed(), if sound => {
-                    sound = false;
-                    say::err(format_args!("mxdrill: {}", lab.trouble().unwrap_or_default()));
-                }
+                told = keeper.follow(asked) => told,
+                error = served => Err(error),
+                interrupted = interrupted => interrupted,
             }
         }
+        None => tokio::select! {
+            told = keeper.follow(keeper::nobody_asks()) => told,
+            interrupted = interrupted => interrupted,
+        },
+    };
+    let dropped = keeper.stop(ended.is_ok()).await?;
+    if dropped > 0 {
+        say::err(format_args!("mxdrill: nobody read {dropped} lines"));
+    }
+    ended.map(|()| CommandOutcome::Passed)
+}
+
+/// Waits until standard input has ended; what comes from there is passed over.
+async fn input_ends() {
+    let (ended, end) = tokio::sync::oneshot::channel();
+    // A thread that nobody waits for: it may read for as long as this process lives.
+    let reader = thread::Builder::new().spawn(move || {
+        io::copy(&mut io::stdin().lock(), &mut io::sink()).ok();
+        ended.send(()).ok();
+    });
+    match reader {
+        Ok(_) => drop(end.await),
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -181,82 +198,4 @@ pub(crate) fn write_authority(lab: &Lab, file: &Path) -> io::Result<()> {
     let pem = lab.authority_pem().ok_or_else(|| io::Error::other(none))?;
     std::fs::write(file, pem)
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.display())))
-}
-
-/// Which hosts there are, and where they listen.
-fn introduction(lab: &Lab, asked: Spread, format: LogFormat) -> io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let dns = lab.resolver();
-    if format == LogFormat::Json {
-        let told = |endpoints: Vec<Endpoint>| -> Vec<_> {
-            let endpoints = endpoints.into_iter();
-            endpoints
-                .map(|endpoint| serde_json::json!({ "hosts": endpoint.hosts, "zone_address": endpoint.zone_address, "answered": endpoint.answered, "listens": endpoint.listens, "ports": endpoint.ports.iter().map(|(port, at)| serde_json::json!({ "port": port, "listens": at })).collect::<Vec<_>>() }))
-                .collect()
-        };
-        let (receivers, policy_hosts) = (told(lab.endpoints()), told(lab.policy_endpoints()));
-        writeln!(
-            out,
-            "{}",
-            serde_json::json!({ "event": "up", "dns": dns, "smtp_port": lab.smtp_port(), "receivers": receivers, "policy_hosts": policy_hosts })
-        )?;
-        return Ok(out);
-    }
-    let domain = lab.mail_domain();
-    writeln!(
-        out,
-        "DNS    {dns} (UDP and TCP)   try: dig @{} -p {} {domain} MX",
-        dns.ip(),
-        dns.port()
-    )?;
-    let smtp = lab
-        .endpoints()
-        .into_iter()
-        .map(|endpoint| ("SMTP", endpoint));
-    let https = lab.policy_endpoints().into_iter();
-    for (what, endpoint) in smtp.chain(https.map(|endpoint| ("HTTPS", endpoint))) {
-        let hosts: Vec<String> = endpoint.hosts.iter().map(ToString::to_string).collect();
-        writeln!(
-            out,
-            "{what:<6} {:<24} {} stands for {}",
-            endpoint.listens.to_string(),
-            hosts.join(", "),
-            endpoint.zone_address
-        )?;
-        for (port, at) in &endpoint.ports {
-            writeln!(
-                out,
-                "{what:<6} {:<24} {} stands for {}, port {port}",
-                at.to_string(),
-                hosts.join(", "),
-                endpoint.zone_address
-            )?;
-        }
-    }
-    if let Spread::Addresses { .. } = asked
-        && lab.differs_by_ports()
-    {
-        let endpoints = lab.endpoints().into_iter().chain(lab.policy_endpoints());
-        let lacking = endpoints.map(|endpoint| endpoint.answered);
-        write!(out, "{}", lack_of_addresses(lacking))?;
-    }
-    writeln!(out, "Ctrl-C ends it.")?;
-    Ok(out)
-}
-
-/// What is said where hosts have no addresses of their own, and how the system comes to have them.
-fn lack_of_addresses(lacking: impl Iterator<Item = IpAddr>) -> String {
-    let addresses: Vec<String> = lacking
-        .map(|address| address.to_canonical().to_string())
-        .collect();
-    let first = addresses.first().map_or("", String::as_str);
-    let command = match cfg!(target_os = "linux") {
-        true => format!("ip address add {first}/32 dev lo"),
-        false => format!("ifconfig lo0 alias {first}"),
-    };
-    format!(
-        "These addresses cannot be had here, so each host has a port of its own: {}.\n\
-         Tell a sender the port with the address. Or, for the addresses, as root for each: {command}\n",
-        addresses.join(", ")
-    )
 }

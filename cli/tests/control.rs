@@ -1,0 +1,693 @@
+//! `mxdrill up --control`: the API over real sockets, and who is kept out of it.
+
+use std::{
+    collections::BTreeSet,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, ChildStdin, Command, Output, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+const ZONE: &str = "$ORIGIN example.test.
+@    IN MX 10 mx1
+@    IN MX 20 mx2
+mx1  IN A  192.0.2.1
+mx2  IN A  192.0.2.2
+";
+/// Longer than anything here takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A scenario with this zone, and further lines.
+fn scenario(more: &str) -> String {
+    format!(
+        "summary = \"s\"\nzone = \"\"\"\n{ZONE}\"\"\"\nmessages = [{{ id = \"m1\", to = \"alice@example.test\" }}]\n{more}"
+    )
+}
+
+/// The command with a lab up, which ends with this.
+struct Up {
+    child: Child,
+    input: Option<ChildStdin>,
+    control: String,
+    told: Value,
+}
+
+/// What an answer of the API is.
+struct Answer {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    /// The reason of a problem, of this status.
+    #[track_caller]
+    fn problem(&self, status: u16) -> String {
+        let told = self.json();
+        assert_eq!(self.status, status, "{told}");
+        assert_eq!(told["status"], status);
+        assert!(
+            self.head.contains("application/problem+json"),
+            "{}",
+            self.head
+        );
+        told["detail"].as_str().expect("a text").to_owned()
+    }
+}
+
+impl Up {
+    fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(more: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+            .args([
+                "up",
+                "--control",
+                "127.0.0.1:0",
+                "--format",
+                "json",
+                "--until-eof",
+            ])
+            .args(more)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped"));
+        let mut first = String::new();
+        lines.read_line(&mut first).expect("a line");
+        let told: Value = serde_json::from_str(&first).expect("JSON");
+        let control = told["control"].as_str().expect("an address");
+        Self {
+            control: control.trim_start_matches("http://").to_owned(),
+            input: child.stdin.take(),
+            child,
+            told,
+        }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.control).expect("connected");
+        stream.set_read_timeout(Some(DEADLINE)).expect("set");
+        stream
+    }
+
+    /// Sends a request with these lines in its head, and reads the answer.
+    fn send(&self, method: &str, path: &str, lines: &[&str], body: &[u8]) -> Answer {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+        if !lines.iter().any(|line| line.starts_with("Host:")) {
+            head += &format!("Host: {}\r\n", self.control);
+        }
+        for line in lines {
+            head += &format!("{line}\r\n");
+        }
+        head += &format!("Content-Length: {}\r\n\r\n", body.len());
+        let mut stream = self.connect();
+        stream.write_all(head.as_bytes()).expect("sent");
+        // A request that is refused at its head is not read further.
+        stream.write_all(body).ok();
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no answer: {read:?}"));
+        let head = String::from_utf8(answer[..end].to_vec()).expect("text");
+        Answer {
+            status: head[9..12].parse().expect("a status"),
+            body: answer[end + 4..].to_vec(),
+            head: head.to_ascii_lowercase(),
+        }
+    }
+
+    fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], b"")
+    }
+
+    /// What a request with JSON is answered with.
+    fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let media = ["Content-Type: application/json"];
+        self.send(method, path, &media, body.to_string().as_bytes())
+    }
+
+    fn put_up(&self, text: &str, media: &str) -> Answer {
+        let media = format!("Content-Type: {media}");
+        self.send("PUT", "/v1/lab", &[&media], text.as_bytes())
+    }
+
+    fn fail(&self, host: &str, stage: &str, effect: &str) -> Answer {
+        let row = json!({ "host": host, "stage": stage, "effect": effect });
+        self.ask("POST", "/v1/faults", &row)
+    }
+
+    /// Where a host listens.
+    fn listens(&self, name: &str) -> String {
+        let lab = self.get("/v1/lab").json();
+        let mut hosts = lab["hosts"].as_array().expect("hosts").iter();
+        let host = hosts.find(|host| host["names"][0] == name);
+        host.expect("a host")["listens"]
+            .as_str()
+            .expect("an address")
+            .to_owned()
+    }
+
+    /// Speaks SMTP with a host up to the first reply that is not positive, which is returned; `None` if the connection
+    /// is refused.
+    fn mail(&self, host: &str, to: &str) -> Option<String> {
+        let stream = TcpStream::connect(self.listens(host)).ok()?;
+        stream.set_read_timeout(Some(DEADLINE)).expect("set");
+        let mut replies = BufReader::new(stream.try_clone().expect("a copy"));
+        let mut stream = stream;
+        let rcpt = format!("RCPT TO:<{to}>");
+        let content = "Subject: Hello\r\nTo: you\r\n\r\nHello\r\n.";
+        let said = [
+            "",
+            "EHLO sender.test",
+            "MAIL FROM:<sender@sender.test>",
+            &rcpt,
+            "DATA",
+            content,
+            "QUIT",
+        ];
+        let mut reply = String::new();
+        for line in said {
+            if !line.is_empty() {
+                stream.write_all(format!("{line}\r\n").as_bytes()).ok()?;
+            }
+            loop {
+                reply.clear();
+                if replies.read_line(&mut reply).ok()? == 0 {
+                    return None;
+                }
+                if reply.as_bytes().get(3) != Some(&b'-') {
+                    break;
+                }
+            }
+            if !reply.starts_with(['2', '3']) {
+                break;
+            }
+        }
+        Some(reply.trim_end().to_owned())
+    }
+
+    /// Ends it, as when whoever started it is gone.
+    fn end(mut self) -> bool {
+        drop(self.input.take());
+        self.child.wait().expect("ended").success()
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+const ALICE: &str = "alice@example.test";
+
+#[test]
+fn a_host_that_fails_over_the_api_fails_and_its_backup_has_the_message() {
+    let up = Up::new();
+    assert_eq!(up.get("/readyz").json(), json!({ "status": "ready" }));
+    let lab = up.put_up(ZONE, "text/dns").json();
+    assert_eq!(lab["domain"], "example.test");
+    assert_eq!(
+        lab["hosts"][0]["exchanges"],
+        json!([{ "domain": "example.test", "preference": 10 }])
+    );
+
+    let answer = up.fail("mx1.example.test", "connect", "refuse");
+    assert_eq!(answer.status, 201);
+    let fault = answer.json();
+    assert!(
+        answer
+            .head
+            .contains(&format!("location: /v1/faults/{}", fault["id"]))
+    );
+    assert_eq!(up.mail("mx1.example.test", ALICE), None);
+    assert!(up.mail("mx2.example.test", ALICE).is_some());
+
+    let message = up
+        .get("/v1/messages/wait?recipient=alice@example.test")
+        .json();
+    assert_eq!(message["host"], "mx2.example.test");
+    assert_eq!(message["subject"], "Hello");
+    assert_eq!(
+        message["headers"][1],
+        json!({ "name": "To", "value": "you" })
+    );
+    assert_eq!(message["text"].as_str().map(str::trim_end), Some("Hello"));
+    let eml = up.get(message["eml"].as_str().expect("a path"));
+    assert_eq!(eml.body, b"Subject: Hello\r\nTo: you\r\n\r\nHello\r\n");
+    assert!(eml.head.contains("content-type: message/rfc822") && eml.head.contains("attachment"));
+
+    let attempts = up.get("/v1/attempts").json();
+    assert_eq!(attempts["attempts"][0]["result"], "accepted");
+    assert_eq!(up.get("/v1/verdict").json()["passed"], true);
+    // The fault stays until it is lifted.
+    assert_eq!(up.mail("mx1.example.test", ALICE), None);
+    let path = format!("/v1/faults/{}", fault["id"]);
+    assert_eq!(up.send("DELETE", &path, &[], b"").status, 204);
+    assert!(up.mail("mx1.example.test", ALICE).is_some());
+    up.send("DELETE", &path, &[], b"").problem(404);
+    assert!(up.end());
+}
+
+#[test]
+fn faults_are_rows_of_scenario_files_and_mistakes_in_them_are_told_as_such() {
+    let up = Up::new();
+    let rows =
+        "faults = [{ host = \"mx2.example.test\", stage = \"mail\", effect = \"451 4.3.0 busy\" }]";
+    assert_eq!(up.put_up(&scenario(rows), "application/toml").status, 200);
+    let row = json!({ "stage": "rcpt", "effect": ["550-5.1.1 no", "550 5.1.1 such"], "recipient": "*@example.test", "first": 1, "until": "1h" });
+    assert_eq!(up.ask("POST", "/v1/faults", &row).status, 201);
+    let query = json!({ "query": "example.test MX", "effect": "servfail", "over": "udp" });
+    assert_eq!(up.ask("POST", "/v1/faults", &query).status, 201);
+    assert_eq!(
+        up.mail("mx1.example.test", ALICE).as_deref(),
+        Some("550 5.1.1 such")
+    );
+    let faults = up.get("/v1/faults").json()["faults"].clone();
+    let told: Vec<_> = faults
+        .as_array()
+        .expect("faults")
+        .iter()
+        .map(|one| (one["by_hand"].clone(), one["struck"].clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (json!(true), json!(0)),
+            (json!(true), json!(1)),
+            (json!(false), json!(0))
+        ]
+    );
+    assert_eq!(faults[0]["query"], "example.test MX");
+    assert_eq!(faults[1]["stage"], "rcpt");
+
+    let lift = |query: &str| {
+        up.send("DELETE", &format!("/v1/faults{query}"), &[], b"")
+            .json()["lifted"]
+            .clone()
+    };
+    assert_eq!(lift("?queries=true"), 1);
+    assert_eq!(lift("?host=mx2.example.test"), 1);
+    assert_eq!(lift(""), 1);
+
+    for (row, told) in [
+        (
+            json!({ "host": "mx1.example.test", "stage": "conect", "effect": "refuse" }),
+            "did you mean \"connect\"",
+        ),
+        (
+            json!({ "host": "mx9.example.test", "stage": "connect", "effect": "refuse" }),
+            "expected one that a record names",
+        ),
+        (
+            json!({ "stage": "connect", "effect": "451 busy" }),
+            "an effect at stage connect",
+        ),
+        (
+            json!({ "query": "example.test MX", "stage": "mail", "effect": "servfail" }),
+            "found stage beside query",
+        ),
+        (
+            json!({ "stage": "mail", "effekt": "hang" }),
+            "unknown field `effekt`",
+        ),
+        (
+            json!({ "stage": "mail", "effect": "hang\nfirst = 1" }),
+            "found",
+        ),
+    ] {
+        let why = up.ask("POST", "/v1/faults", &row).problem(422);
+        assert!(why.contains(told), "{why}");
+    }
+    up.send(
+        "POST",
+        "/v1/faults",
+        &["Content-Type: application/json"],
+        b"{",
+    )
+    .problem(400);
+    up.send("POST", "/v1/faults", &["Content-Type: text/plain"], b"{}")
+        .problem(415);
+}
+
+#[test]
+fn records_change_and_hosts_do_not() {
+    let up = Up::new();
+    up.put_up(ZONE, "text/dns");
+    let change =
+        json!({ "delete": ["example.test MX"], "add": ["example.test. MX 5 mx2.example.test."] });
+    let told = up.ask("PATCH", "/v1/records", &change).json();
+    let zone = told["zone"].as_str().expect("text");
+    assert!(
+        zone.contains("MX 5 mx2.example.test.") && !zone.contains("MX 10 mx1"),
+        "{zone}"
+    );
+    // Its own domain for senders stays.
+    assert!(zone.contains("sender.test."), "{zone}");
+    let replace = |zone: &str| {
+        up.send(
+            "PUT",
+            "/v1/records",
+            &["Content-Type: text/dns"],
+            zone.as_bytes(),
+        )
+    };
+    let told =
+        replace("other.test. MX 10 mx1.example.test.\nmx1.example.test. A 192.0.2.1\n").json();
+    let zone = told["zone"].as_str().expect("text");
+    assert!(
+        zone.contains("other.test.") && zone.contains("sender.test.") && !zone.contains("mx2"),
+        "{zone}"
+    );
+    for (change, told) in [
+        (
+            json!({ "add": ["a.test. A 192.0.2.77"] }),
+            "found address 192.0.2.77",
+        ),
+        (
+            json!({ "delete": ["nowhere.test"] }),
+            "expected a record that is there",
+        ),
+        (json!({ "add": ["$INCLUDE /etc/passwd"] }), "$INCLUDE"),
+        (json!({}), "nothing to delete"),
+    ] {
+        let why = up.ask("PATCH", "/v1/records", &change).problem(422);
+        assert!(why.contains(told), "{why}");
+    }
+}
+
+#[test]
+fn another_lab_stands_where_the_one_before_stood() {
+    let up = Up::new();
+    // Where each host has a port of its own, the name server's is all that is kept.
+    let has_addresses = std::net::TcpListener::bind("127.25.0.1:0").is_ok();
+    let place = |lab: &Value| {
+        let port = has_addresses.then(|| lab["smtp_port"].clone());
+        (lab["resolver"].clone(), port)
+    };
+    let first = up.put_up(ZONE, "text/dns").json();
+    up.fail("mx1.example.test", "connect", "refuse");
+    up.mail("mx2.example.test", ALICE);
+    let second = up.put_up(&scenario(""), "application/toml").json();
+    assert_eq!(place(&first), place(&second));
+    assert_eq!(up.get("/v1/faults").json()["faults"], json!([]));
+    assert_eq!(up.get("/v1/messages").json()["messages"], json!([]));
+    assert_eq!(up.get("/v1/attempts").json()["attempts"], json!([]));
+    // What is wrong in a scenario is told with its place, and the lab is as it was.
+    let answer = up.put_up("summary = \"s\"\nzone = \"\"\n", "application/toml");
+    assert!(answer.problem(422).contains("messages"));
+    assert_eq!(up.get("/v1/lab").json(), second);
+}
+
+#[test]
+fn no_file_and_no_server_of_this_host_is_reached_by_a_scenario_that_is_sent() {
+    let up = Up::new();
+    let zone_file = "summary = \"s\"\nzone_file = \"/etc/passwd\"\nmessages = [{ id = \"m\", to = \"a@b.test\" }]\n";
+    for (text, media, told) in [
+        (zone_file, "application/toml", "no file can be read"),
+        ("$INCLUDE /etc/passwd\n", "text/dns", "$INCLUDE"),
+        (
+            &scenario("receivers = [{ upstream = \"127.0.0.1:25\" }]"),
+            "application/toml",
+            "--allow-upstream",
+        ),
+    ] {
+        let why = up.put_up(text, media).problem(422);
+        assert!(why.contains(told), "{why}");
+        assert!(!why.contains("root:"), "{why}");
+    }
+    let included = scenario("").replace("@    IN MX 10 mx1", "$INCLUDE /etc/passwd");
+    assert!(
+        up.put_up(&included, "application/toml")
+            .problem(422)
+            .contains("no file can be read")
+    );
+    up.put_up("", "text/plain").problem(415);
+}
+
+#[test]
+fn pages_of_other_sites_are_kept_out() {
+    let up = Up::new();
+    for lines in [
+        &["Host: elsewhere.test"][..],
+        &["Origin: http://elsewhere.test"],
+        &["Origin: null"],
+        &["Sec-Fetch-Site: cross-site"],
+    ] {
+        up.send("DELETE", "/v1/events", lines, b"").problem(403);
+        up.send("GET", "/v1/messages", lines, b"").problem(403);
+    }
+    let own = format!("Origin: http://{}", up.control);
+    assert_eq!(
+        up.send(
+            "GET",
+            "/v1/messages",
+            &[&own, "Sec-Fetch-Site: same-origin"],
+            b""
+        )
+        .status,
+        200
+    );
+    for path in ["/", "/console.js", "/v1/lab", "/nowhere"] {
+        let answer = up.get(path);
+        assert!(
+            answer
+                .head
+                .contains("content-security-policy: default-src 'none'"),
+            "{}",
+            answer.head
+        );
+        assert!(answer.head.contains("nosniff") && !answer.head.contains("access-control-allow"));
+    }
+    // The page loads nothing from elsewhere, and has no script or style of its own that the policy would forbid.
+    let page = String::from_utf8(up.get("/").body).expect("text");
+    assert!(!page.contains("http") && !page.contains("style=") && !page.contains("onclick="));
+}
+
+#[test]
+fn what_is_too_much_is_refused() {
+    let up = Up::new();
+    let large = "; a comment\n".repeat(100_000);
+    up.put_up(&large, "text/dns").problem(413);
+    up.get("/v1/messages/wait?timeout=61").problem(400);
+    up.get("/v1/events?limit=0").problem(400);
+    up.get("/v1/messages/18446744073709551616").problem(400);
+    up.get("/v1/messages?recipent=a").problem(400);
+    up.get("/nowhere").problem(404);
+    assert!(
+        up.send("POST", "/v1/lab", &[], b"")
+            .problem(405)
+            .contains("expected a method")
+    );
+    // Followers that read nothing take no more than their places.
+    let followers: Vec<TcpStream> = (0..32).map(|_| follow(&up, 0).0).collect();
+    assert!(
+        up.get("/v1/events/stream")
+            .problem(503)
+            .contains("followers")
+    );
+    assert_eq!(up.get("/v1/lab").status, 200);
+    drop(followers);
+}
+
+/// Follows the stream after an event, once its head has come.
+fn follow(up: &Up, after: u64) -> (TcpStream, BufReader<TcpStream>) {
+    let mut stream = up.connect();
+    let head = format!(
+        "GET /v1/events/stream HTTP/1.1\r\nHost: {}\r\nLast-Event-ID: {after}\r\n\r\n",
+        up.control
+    );
+    stream.write_all(head.as_bytes()).expect("sent");
+    let mut lines = BufReader::new(stream.try_clone().expect("a copy"));
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).expect("a line"), 0);
+    }
+    (stream, lines)
+}
+
+/// The next lines of the stream that begin so, without that.
+fn told(lines: &mut BufReader<TcpStream>, field: &str) -> String {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert_ne!(lines.read_line(&mut line).expect("a line"), 0);
+        if let Some(told) = line.strip_prefix(field) {
+            return told.trim_end().to_owned();
+        }
+    }
+}
+
+#[test]
+fn the_stream_goes_on_where_a_follower_stopped_and_says_what_it_missed() {
+    let up = Up::new();
+    up.put_up(ZONE, "text/dns");
+    let (_open, mut lines) = follow(&up, 0);
+    up.fail("mx1.example.test", "mail", "hang");
+    let first = loop {
+        let id: u64 = told(&mut lines, "id: ").parse().expect("a number");
+        // `data` comes before `id` or after it, as the library has it: the event is asked for by its number.
+        let event = up
+            .get(&format!("/v1/events?after={}&limit=1", id - 1))
+            .json()["events"][0]
+            .clone();
+        if event["event"] == "changed" {
+            break id;
+        }
+    };
+    up.mail("mx2.example.test", ALICE);
+    let (_open, mut lines) = follow(&up, first);
+    assert_eq!(told(&mut lines, "id: ").parse(), Ok(first + 1));
+    assert_eq!(up.get("/v1/verdict").json()["passed"], true);
+
+    let last = up.get("/v1/events").json()["last"]
+        .as_u64()
+        .expect("a number");
+    assert_eq!(up.send("DELETE", "/v1/events", &[], b"").status, 204);
+    let (_open, mut lines) = follow(&up, first);
+    assert_eq!(told(&mut lines, "event: "), "dropped");
+    assert_eq!(up.get("/v1/attempts").json()["attempts"], json!([]));
+    // One of another process, which was at this address before, begins anew.
+    up.fail("mx2.example.test", "mail", "hang");
+    let (_open, mut lines) = follow(&up, 1_000_000);
+    assert_eq!(told(&mut lines, "event: "), "dropped");
+    assert_eq!(told(&mut lines, "id: ").parse(), Ok(last + 1));
+}
+
+#[test]
+fn a_message_that_is_waited_for_comes_while_somebody_waits() {
+    let up = Up::new();
+    up.put_up(ZONE, "text/dns");
+    let waiting = std::thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| up.get("/v1/messages/wait?recipient=alice@example.test&timeout=60"));
+        up.mail("mx1.example.test", "bob@example.test");
+        up.mail("mx1.example.test", ALICE);
+        waiting.join().expect("an answer")
+    });
+    assert_eq!(waiting.json()["to"], json!([ALICE]));
+    let number = waiting.json()["id"].clone();
+    let why = up
+        .get(&format!(
+            "/v1/messages/wait?recipient={ALICE}&after={number}&timeout=0"
+        ))
+        .problem(404);
+    assert!(
+        why.contains("no message for alice@example.test within 0 s"),
+        "{why}"
+    );
+    assert_eq!(up.send("DELETE", "/v1/messages", &[], b"").status, 204);
+    up.get(&format!("/v1/messages/{number}")).problem(404);
+}
+
+#[test]
+fn a_sender_that_gives_up_is_found_out_with_the_rule_that_it_breaks() {
+    let up = Up::new();
+    up.put_up(&scenario(""), "application/toml");
+    up.fail("mx1.example.test", "rcpt", "450 4.2.1 later");
+    up.mail("mx1.example.test", ALICE);
+    let verdict = up.get("/v1/verdict?sender=command").json();
+    assert_eq!(verdict["passed"], false);
+    let findings = verdict["findings"].as_array().expect("findings");
+    let finding = findings
+        .iter()
+        .find(|one| one["rule"] == "next-candidate")
+        .expect("the rule");
+    assert!(
+        finding["cites"][0]
+            .as_str()
+            .expect("a text")
+            .starts_with("RFC 5321")
+    );
+    up.get("/v1/verdict?sender=nobody").problem(400);
+}
+
+/// The paths of the router, as its source has them.
+fn routes() -> BTreeSet<String> {
+    let source = include_str!("../src/control_api/routes.rs");
+    let routes = source.split(".route(").skip(1);
+    routes
+        .map(|route| route.split('"').nth(1).expect("a path").to_owned())
+        .collect()
+}
+
+#[test]
+fn the_description_has_every_route() {
+    let up = Up::new();
+    let described = up.get("/openapi.json").json();
+    let paths = described["paths"].as_object().expect("paths");
+    let mut paths: BTreeSet<String> = paths.keys().cloned().collect();
+    paths.insert("/openapi.json".to_owned());
+    assert_eq!(paths, routes());
+}
+
+fn ran(arguments: &[&str], folder: &Path) -> Output {
+    let command = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output();
+    command.expect("it runs")
+}
+
+#[test]
+fn other_hosts_reach_it_only_where_that_is_allowed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = ran(&["up", "--control", "0.0.0.0:0"], folder.path());
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("--allow-control-from-outside"), "{said}");
+    // Whoever asks by another name has to be known by it.
+    let up = Up::with(&["--control-name", "mail-lab"]);
+    assert_eq!(
+        up.send("GET", "/v1/lab", &["Host: mail-lab:8025"], b"")
+            .status,
+        200
+    );
+    up.send("GET", "/v1/lab", &["Host: other-lab:8025"], b"")
+        .problem(403);
+    // Without the API there has to be a scenario.
+    assert_eq!(ran(&["up"], folder.path()).status.code(), Some(2));
+}
+
+#[test]
+fn the_file_that_says_it_is_ready_has_what_is_printed_and_goes_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("ready.json");
+    // What an earlier run left says nothing of this one.
+    std::fs::write(&file, "old").expect("written");
+    let drill = folder.path().join("drill.toml");
+    std::fs::write(&drill, scenario("")).expect("written");
+    let up = Up::with(&[
+        drill.to_str().expect("text"),
+        "--ready-file",
+        file.to_str().expect("text"),
+    ]);
+    // It is written after the first line is printed.
+    while std::fs::read_to_string(&file).is_ok_and(|text| text == "old") || !file.exists() {
+        std::thread::yield_now();
+    }
+    let text = std::fs::read_to_string(&file).expect("a file");
+    let told: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(told, up.told);
+    assert_eq!(told["receivers"][0]["hosts"][0], "mx1.example.test");
+    assert!(up.end());
+    assert!(!file.exists());
+    let left = std::fs::read_dir(folder.path()).expect("a folder").count();
+    assert_eq!(left, 1, "the scenario alone");
+}

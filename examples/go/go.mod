@@ -1,0 +1,3 @@
+module example.test/mxdrill-example
+
+go 1.19
