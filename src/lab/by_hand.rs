@@ -14,6 +14,7 @@ use crate::{
     fault::{Effect, Failure, Fault, Host, QueryEffect, Stage},
     name::Domain,
     scenario::{fault_row, read_query},
+    time::Moment,
 };
 
 /// Returns when the listeners do what the faults now ask: a connection that is made after it meets them. A lab
@@ -61,6 +62,8 @@ pub struct StandingFault {
     pub id: FaultId,
     /// What fails, and when; moments count from the start of the lab.
     pub fault: Fault,
+    /// The same in words, without a beginning that is past.
+    pub text: String,
     /// Whether it was put up by hand, and not by the scenario.
     pub by_hand: bool,
     /// How often it has struck.
@@ -76,6 +79,15 @@ impl Drop for Failing {
             take_effect(&self.state);
         }
     }
+}
+
+/// A fault without a beginning that is past.
+fn in_words(fault: &Fault, now: Moment) -> String {
+    let from = match fault.from {
+        past if past <= now => Moment::START,
+        ahead => ahead,
+    };
+    fault.clone().from(from).to_string()
 }
 
 /// Faults put up and lifted while the lab runs.
@@ -132,23 +144,25 @@ impl Lab {
             }
         }
         let now = self.state.clock.now();
+        let what = fault.to_string();
         let fault = Fault {
             from: now.after(fault.from.0),
             until: fault.until.map(|until| now.after(until.0)),
             ..fault
         };
-        let what = fault.to_string();
         Ok(self.put_up(fault, what))
     }
 
     /// Every fault that the lab has, in the order in which they are asked: those put up by hand first, the latest
     /// before all.
     pub fn faults(&self) -> Vec<StandingFault> {
+        let now = self.state.clock.now();
         let faults = self.state.faults();
         let standing = faults.all().into_iter();
         standing
             .map(|(number, fault, by_hand, struck)| StandingFault {
                 id: FaultId(number),
+                text: in_words(fault, now),
                 fault: fault.clone(),
                 by_hand,
                 struck,
@@ -161,7 +175,8 @@ impl Lab {
         let Some(fault) = self.state.faults().end(id.0) else {
             return false;
         };
-        self.lifted(format!("{fault} no more"));
+        let what = in_words(&fault, self.state.clock.now());
+        self.lifted(format!("{what} no more"));
         true
     }
 

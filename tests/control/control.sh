@@ -48,8 +48,8 @@ expect 201 '"text":"mx1.example.test at connect: refuse"' "$control/v1/faults" "
 expect 422 'did you mean \"connect\"' "$control/v1/faults" "${json[@]}" \
     -d '{"host":"mx1.example.test","stage":"conect","effect":"refuse"}'
 
-# The address at which a host listens.
-listens() { curl -sS --noproxy '*' "$control/v1/lab" | sed "s/.*\"names\":\[\"$1\"[^}]*\"listens\":\"\([^\"]*\)\".*/\1/"; }
+# The address at which a host listens, as the file has it that says all is ready.
+listens() { sed "s/.*\"hosts\":\[\"$1\"[^]]*\],\"listens\":\"\([^\"]*\)\".*/\1/" "$folder/ready"; }
 mail=$'Subject: Hello\r\nFrom: sender@sender.test\r\n\r\nHello\r\n'
 send() {
     printf '%s' "$mail" | curl -sS -m 20 "smtp://$(listens "$1")/sender.test" --mail-from sender@sender.test \

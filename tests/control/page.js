@@ -80,6 +80,7 @@ async function main([binary, browserPath, shots]) {
     await message.waitFor();
     assert.match(await message.innerText(), /mx2\.example\.test/);
     await message.click();
+    await page.locator("#message:not([hidden])").waitFor();
     assert.equal(await page.locator("#message-subject").innerText(), SUBJECT);
     assert.equal((await page.locator("#message-text").innerText()).trim(), TEXT);
     await page.locator("#attempts tr", { hasText: "mx2.example.test" }).getByText("accepted").waitFor();

@@ -12,10 +12,12 @@ const MOST_EVENTS = 300;
 const MOST_ATTEMPTS = 300;
 /** Messages that are listed, the latest. */
 const MOST_MESSAGES = 200;
+/** Faults that are drawn although they are lifted, the latest. */
+const MOST_PAST = 100;
 /** Milliseconds between two looks at the API. */
 const PAUSE = 250;
 
-const state = { lab: null, words: null, faults: [], attempts: [], queries: [], open: new Map(), shown: null, told: 0, last: 0 };
+const state = { lab: null, words: null, faults: [], past: [], attempts: [], queries: [], open: new Map(), shown: null, told: 0, last: 0 };
 
 /** An element with a class, attributes and children; strings are text. */
 function make(tag, attributes = {}, ...children) {
@@ -186,10 +188,22 @@ function drawAttempts() {
   $("no-attempts").hidden = rows.length > 0;
 }
 
+/** Remembers the faults that are gone since the last look, for the timeline. */
+function keepPast(lab, faults) {
+  if (lab.started !== state.lab?.started) {
+    state.past = [];
+    return;
+  }
+  const ended = Date.now() / 1000 - lab.started;
+  const gone = state.faults.filter((old) => !faults.some((one) => one.id === old.id));
+  state.past.push(...gone.map((fault) => ({ ...fault, until: Math.min(fault.until ?? ended, ended) })));
+  state.past.splice(0, state.past.length - MOST_PAST);
+}
+
 function drawTimeline() {
   const attempts = state.attempts.slice(-MOST_ATTEMPTS);
   const now = Math.max(Date.now() / 1000 - state.lab.started, 0.001);
-  const starts = [...attempts.map((one) => one.at), ...state.queries.map((one) => one.at), ...state.faults.filter((one) => one.by_hand).map((one) => one.from)];
+  const starts = [...attempts.map((one) => one.at), ...state.queries.map((one) => one.at), ...[...state.faults, ...state.past].filter((one) => one.by_hand).map((one) => one.from)];
   const from = starts.length ? Math.max(Math.min(...starts) - 0.5, 0) : Math.max(now - 60, 0);
   const length = Math.max(now - from, 1);
   const place = (at) => Math.min(Math.max((at - from) / length, 0), 1) * 100;
@@ -204,14 +218,15 @@ function drawTimeline() {
     make("span", { class: "name", title: name }, name), make("div", { class: "track" }, ...spans));
   const lanes = [lane("lookups", ...state.queries.map((one) => span(one.at, one.at, "query", `${one.name} ${one.type}: ${one.answer}`)))];
   for (const host of hostsInOrder()) {
-    const down = state.faults.filter((fault) => isAbout(fault, host) && !isOver(fault))
+    const down = [...state.faults.filter((fault) => !isOver(fault)), ...state.past].filter((fault) => isAbout(fault, host))
       .map((fault) => span(fault.from, fault.until ?? now, "down", fault.text));
     const sessions = attempts.filter((one) => one.address === host.address)
       .map((one) => (state.open.has(one.session) ? span(one.at, now, "open", `${one.text}, under way`) : span(one.at, one.ended, kind(one), one.text)));
     lanes.push(lane(nameOf(host), ...down, ...sessions));
   }
   const marks = [0, .25, .5, .75, 1].map((part) => {
-    const mark = make("span", { class: "mark" }, clock(from + length * part));
+    const at = from + length * part;
+    const mark = make("span", { class: "mark" }, length < 60 ? `+${seconds(at)} s` : clock(at));
     mark.style.left = `${part * 100}%`;
     return mark;
   });
@@ -330,6 +345,7 @@ function refresh() {
         state.queries = state.queries.filter((one) => one.id >= lab.first_event);
         state.open = new Map([...state.open].filter(([, id]) => id >= lab.first_event));
       }
+      keepPast(lab, faults.faults);
       Object.assign(state, { lab, faults: faults.faults, attempts: attempts.attempts });
       if (isAnother) drawLab(); else drawFaults();
       drawAttempts();

@@ -156,13 +156,14 @@ impl From<StandingFault> for FaultView {
         let StandingFault {
             id,
             fault,
+            text,
             by_hand,
             struck,
             ..
         } = standing;
         let view = Self {
             id: id.0,
-            text: fault.to_string(),
+            text,
             by_hand,
             struck,
             host: Vec::new(),
