@@ -216,7 +216,7 @@ function drawTimeline() {
   };
   const lane = (name, ...spans) => make("div", { class: "lane" },
     make("span", { class: "name", title: name }, name), make("div", { class: "track" }, ...spans));
-  const lanes = [lane("lookups", ...state.queries.map((one) => span(one.at, one.at, "query", `${one.name} ${one.type}: ${one.answer}`)))];
+  const lanes = [lane("lookups", ...state.queries.map((one) => span(one.at, one.at, "lookup", `${one.name} ${one.type}: ${one.answer}`)))];
   for (const host of hostsInOrder()) {
     const down = [...state.faults.filter((fault) => !isOver(fault)), ...state.past].filter((fault) => isAbout(fault, host))
       .map((fault) => span(fault.from, fault.until ?? now, "down", fault.text));
@@ -318,7 +318,7 @@ function line(event) {
 
 function addEvent(event) {
   const list = $("events");
-  list.prepend(make("li", { class: event.event }, make("time", {}, `+${seconds(event.at)} s`), make("span", {}, line(event))));
+  list.prepend(make("li", { class: event.event === "changed" ? "changed" : "" }, make("time", {}, `+${seconds(event.at)} s`), make("span", {}, line(event))));
   while (list.children.length > MOST_EVENTS) list.lastChild.remove();
   $("no-events").hidden = true;
   if (event.event === "query") {
