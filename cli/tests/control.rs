@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, ChildStdin, Command, Output, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -524,9 +524,12 @@ fn follow(up: &Up, after: u64) -> (TcpStream, BufReader<TcpStream>) {
 /// The next lines of the stream that begin so, without that.
 fn told(lines: &mut BufReader<TcpStream>, field: &str) -> String {
     let mut line = String::new();
+    let begun = Instant::now();
     loop {
         line.clear();
         assert_ne!(lines.read_line(&mut line).expect("a line"), 0);
+        // One in which nothing happens says so from time to time.
+        assert!(begun.elapsed() < DEADLINE, "nothing came");
         if let Some(told) = line.strip_prefix(field) {
             return told.trim_end().to_owned();
         }
