@@ -330,8 +330,11 @@ fn faults_are_rows_of_scenario_files_and_mistakes_in_them_are_told_as_such() {
             "found",
         ),
     ] {
-        let why = up.ask("POST", "/v1/faults", &row).problem(422);
+        let answer = up.ask("POST", "/v1/faults", &row);
+        let why = answer.problem(422);
         assert!(why.contains(told), "{why}");
+        // No text was sent in which it could have a place.
+        assert_eq!(answer.json()["mistakes"], json!(null));
     }
     up.send(
         "POST",

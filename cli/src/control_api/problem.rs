@@ -74,6 +74,14 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
     }
 
+    /// Mistakes in a text that nobody sent: it was made of what was, and their places mean nothing.
+    pub(crate) fn without_places(mistakes: Mistakes) -> Self {
+        Self {
+            mistakes: Vec::new(),
+            ..Self::from(mistakes)
+        }
+    }
+
     pub(crate) fn no_lab() -> Self {
         Self::busy("found no lab that is up, expected one: put up a scenario (PUT /v1/lab)")
     }

@@ -281,7 +281,8 @@ pub(crate) async fn add(
             );
             return Err(Problem::conflict(why));
         }
-        let id = lab.fail_row(&row)?.keep();
+        let failing = lab.fail_row(&row).map_err(Problem::without_places)?;
+        let id = failing.keep();
         // Nobody has lifted it between.
         lab.faults()
             .into_iter()
