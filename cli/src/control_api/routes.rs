@@ -1,7 +1,7 @@
 //! What can be asked of the API: a file for each resource, and the description of all of them.
 //!
 //! Handlers take what they need from their arguments, ask the lab through the desk, and answer with a view that has
-//! a schema. `describes_every_route` in cli/tests/control.rs holds the router against the description.
+//! a schema. `the_description_has_every_route` in cli/tests/control/main.rs holds the router against the description.
 
 pub(crate) mod events;
 pub(crate) mod faults;
