@@ -88,7 +88,7 @@
 //! STARTTLS, certificates, DANE and MTA-STS. `records`: what a domain's records say (`records`, `plan`, `lint`,
 //! `rehearse`). `bundled`: the drills that come with mxdrill. `mailin-embedded`: receivers by a second
 //! implementation of SMTP. `private-network` (Linux): a lab in a network namespace. `proptest`, `criterion`,
-//! `libtest-mimic`: property tests, benchmarks and folders of scenarios for code of one's own ([`testing`]).
+//! `libtest-mimic`: property tests, benchmarks and folders of scenarios for code of one's own (`testing`).
 //!
 //! # Words
 //!

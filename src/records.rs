@@ -224,21 +224,7 @@ impl DomainRecords {
         if let [(record, _)] = &spf_records(&txt)[..] {
             spf = Some(spf::walk(source, domain, record).await);
         }
-        let mut forbidden = Vec::new();
-        if let [(record, _)] = &spf_records(&txt)[..] {
-            let own = hosts.iter().filter(|(host, _)| {
-                host.is_within(domain) && listed.iter().any(|listed| listed.host == **host)
-            });
-            let own = own.flat_map(|(host, known)| {
-                let addresses = known.addresses().into_iter();
-                addresses.map(move |address| (host.clone(), address))
-            });
-            for (host, address) in own {
-                if spf::allows(source, domain, record, address).await == Some(false) {
-                    forbidden.push((host, address));
-                }
-            }
-        }
+        let forbidden = forbidden(source, domain, &txt, &listed, &hosts).await;
         let policy_host = look_at(source, &domain.prefixed("mta-sts")).await;
         let dmarc = dmarc(source, domain).await;
         let ns = source.ask(domain, RecordType::NS).await;
@@ -417,6 +403,34 @@ async fn dmarc(source: &Source, domain: &Domain) -> RecordLookup {
         }
     }
     last
+}
+
+/// The addresses of the domain's own exchangers that its SPF record does not let send.
+async fn forbidden(
+    source: &Source,
+    domain: &Domain,
+    txt: &RecordLookup,
+    listed: &[MxTarget],
+    hosts: &BTreeMap<Domain, KnownHost>,
+) -> Vec<(Domain, IpAddr)> {
+    let mut forbidden = Vec::new();
+    let records = spf_records(txt);
+    let [(record, _)] = &records[..] else {
+        return forbidden;
+    };
+    let own = hosts.iter().filter(|(host, _)| {
+        host.is_within(domain) && listed.iter().any(|listed| listed.host == **host)
+    });
+    let own = own.flat_map(|(host, known)| {
+        let addresses = known.addresses().into_iter();
+        addresses.map(move |address| (host.clone(), address))
+    });
+    for (host, address) in own {
+        if spf::allows(source, domain, record, address).await == Some(false) {
+            forbidden.push((host, address));
+        }
+    }
+    forbidden
 }
 
 /// The domains other than this one to which its DMARC reports go, each with what it says of that at

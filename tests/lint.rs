@@ -191,6 +191,11 @@ async fn what_was_missed_is_found_and_what_was_wrongly_found_is_not() {
             &[],
             &["ipv6-only", "ipv6-absent"],
         ),
+        (
+            "@ MX 10 mx1\nmx1 A 192.0.2.1\n* TXT \"hello\"\n",
+            &["spf-missing"],
+            &["tlsrpt-missing", "mta-sts-invalid"],
+        ),
         ("@ AAAA ::1\n", &["no-mx", "target-localhost"], &[]),
         ("@ A 10.0.0.1\n", &["no-mx", "target-private"], &[]),
         ("@ A 100.64.0.1\n", &["no-mx", "target-private"], &[]),

@@ -395,7 +395,7 @@ fn a_first_scenario_and_a_rehearsal_are_drills_that_run() {
     ]);
     let said = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(
-        run.status.success() && said.contains("12 passed, 0 failed"),
+        run.status.success() && said.contains("13 passed, 0 failed"),
         "{said}"
     );
     for page in ["r.html", "run.html"] {
@@ -448,6 +448,16 @@ fn a_baseline_accepts_what_it_lists_and_nothing_else() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+
+    // What is said of a domain that is not looked at is not known to be gone.
+    let other = mxdrill(&[
+        "lint",
+        &path_of("single-host.zone"),
+        "--baseline",
+        &baseline,
+    ]);
+    let text = String::from_utf8_lossy(&other.stdout).into_owned();
+    assert!(!text.contains("allowance-stale"), "{text}");
 
     let reasonless = fs::read_to_string(&baseline).expect("written");
     let reasonless = reasonless.replace("found when the baseline was written", " ");
@@ -537,6 +547,15 @@ fn a_change_is_rehearsed_with_what_senders_remember() {
     let none = mxdrill(&["rehearse", &old, "--change", &file("none.zone", head)]);
     assert_eq!(none.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&none.stderr).contains("no mail can be sent after the change"));
+    // What is remembered for a week, and what not at all.
+    for (ttl, said) in [("604800", "for 7d after"), ("0", "Nothing is remembered")] {
+        let old = fs::read_to_string(&old)
+            .expect("written")
+            .replace("86400", ttl);
+        let run = mxdrill(&["rehearse", &file("ttl.zone", &old), "--change", &new]);
+        let text = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(text.contains(said), "{text}");
+    }
     // The same name at another address.
     let moved = file(
         "moved.zone",
@@ -545,7 +564,8 @@ fn a_change_is_rehearsed_with_what_senders_remember() {
     let run = mxdrill(&["rehearse", &old, "--change", &moved]);
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(
-        run.status.success() && text.contains("Keep mx1.example.test taking mail for 1d"),
+        run.status.success()
+            && text.contains("Keep mx1.example.test (its old address) taking mail for 1d"),
         "{text}"
     );
 }

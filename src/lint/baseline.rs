@@ -57,8 +57,8 @@ impl Baseline {
         Ok(read)
     }
 
-    /// Marks the findings that are accepted, and adds one for each entry that meets none.
-    pub fn apply(&self, findings: &mut Vec<LintFinding>) {
+    /// Marks the findings that are accepted, and adds one for each entry that meets none, of the domains that were looked at.
+    pub fn apply(&self, domains: &[&Domain], findings: &mut Vec<LintFinding>) {
         let mut stale = Vec::new();
         for entry in &self.finding {
             let accepted = entry.get_ref();
@@ -67,7 +67,7 @@ impl Baseline {
                 finding.accepted = Some(accepted.reason.clone());
                 meets = true;
             }
-            if !meets {
+            if !meets && domains.contains(&&accepted.domain) {
                 let before = &self.text[..entry.span().start.min(self.text.len())];
                 stale.push(LintFinding {
                     check: ALLOWANCE_STALE,

@@ -27,7 +27,9 @@ pub(super) fn check(
     set: &[LocatedRecord],
     add: &mut impl FnMut(Check, &LocatedRecord, String),
 ) {
-    if !owner.as_str().contains("._domainkey.") {
+    // Names of selectors have no underscores: `_adsp._domainkey` and its like are something else.
+    let selector = owner.as_str().split_once("._domainkey.");
+    if selector.is_none_or(|(selector, _)| selector.contains('_')) {
         return;
     }
     let texts = set.iter().filter_map(|placed| match &placed.record.data {

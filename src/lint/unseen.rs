@@ -161,30 +161,7 @@ pub fn unseen(surveys: &[DomainRecords]) -> Vec<Unseen> {
             }
             _ => {}
         }
-        let consents = domain_records.consents.iter();
-        let silent = consents
-            .filter(|(_, reply)| matches!(reply, RecordLookup::Unknown | RecordLookup::Failed));
-        if let Some(others) = few(silent.map(|(other, _)| other)) {
-            add(format!("whether {others} takes DMARC reports"), OF_CONSENT);
-        }
-        for (reply, what, checks) in [
-            (
-                &domain_records.tls_rpt,
-                "the TLS report record",
-                OF_TLS_REPORTS,
-            ),
-            (&domain_records.bimi, "the BIMI record", OF_BIMI),
-        ] {
-            if unknown(reply) {
-                add(what.to_owned(), checks);
-            }
-        }
-        let servers = domain_records.name_servers.iter();
-        let elsewhere = servers.filter(|(_, addresses)| addresses.is_empty());
-        if let Some(servers) = few(elsewhere.map(|(server, _)| server)) {
-            let what = format!("the addresses of the name servers {servers}");
-            add(what, OF_NAME_SERVERS);
-        }
+        around(domain_records, &mut add);
         if let Some(hosts) =
             those(&|host| matches!(host.tlsa, RecordLookup::Unknown | RecordLookup::Failed))
         {
@@ -196,6 +173,34 @@ pub fn unseen(surveys: &[DomainRecords]) -> Vec<Unseen> {
         }
     }
     all
+}
+
+/// What was not seen beside the exchangers and the policies.
+fn around(domain_records: &DomainRecords, add: &mut impl FnMut(String, &'static [&'static str])) {
+    let consents = domain_records.consents.iter();
+    let silent =
+        consents.filter(|(_, reply)| matches!(reply, RecordLookup::Unknown | RecordLookup::Failed));
+    if let Some(others) = few(silent.map(|(other, _)| other)) {
+        add(format!("whether {others} takes DMARC reports"), OF_CONSENT);
+    }
+    for (reply, what, checks) in [
+        (
+            &domain_records.tls_rpt,
+            "the TLS report record",
+            OF_TLS_REPORTS,
+        ),
+        (&domain_records.bimi, "the BIMI record", OF_BIMI),
+    ] {
+        if matches!(reply, RecordLookup::Unknown) {
+            add(what.to_owned(), checks);
+        }
+    }
+    let servers = domain_records.name_servers.iter();
+    let elsewhere = servers.filter(|(_, addresses)| addresses.is_empty());
+    if let Some(servers) = few(elsewhere.map(|(server, _)| server)) {
+        let what = format!("the addresses of the name servers {servers}");
+        add(what, OF_NAME_SERVERS);
+    }
 }
 
 /// The exchangers of a domain that are names of hosts, each once, in order, with what is known of them. A domain

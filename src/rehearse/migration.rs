@@ -260,7 +260,7 @@ fn play(
 ) -> io::Result<MigrationDrill> {
     let ttl = way.ttl;
     let remembered = ttl.unwrap_or_else(|| old.longest_ttl());
-    let whole = CHANGE + 2 * Duration::from_secs(remembered.into());
+    let whole = 2 * CHANGE + 2 * Duration::from_secs(remembered.into());
     let count = u32::try_from(MESSAGES).expect("a few");
     let change = Moment(CHANGE);
     // Hosts of the new records are there before: it is the MX records that change last.

@@ -1,4 +1,7 @@
-"""A sender that makes one pass over the exchangers of a domain, by the book, or with a fault: routes.py RECIPIENT [FAULT]."""
+"""A sender that makes one pass over the exchangers of a domain, by the book, or with a fault: routes.py RECIPIENT [FAULT].
+
+With tests/senders in PYTHONPATH, for what it shares with the small senders.
+"""
 
 import random
 import socket

@@ -159,6 +159,9 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<CommandOutcome> {
     }
     match in_vain {
         _ if left.is_some() => Ok(CommandOutcome::CouldNotRun),
+        None if state.judged == 0 => Err(io::Error::other(
+            "no drill was played, expected one at least",
+        )),
         Some(why) if state.judged == 0 => {
             let text = format!("no drill could be judged: {why}");
             Err(io::Error::other(text))

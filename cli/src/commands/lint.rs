@@ -16,6 +16,7 @@ use crate::report::Linted;
 use mxdrill::{
     diagnostic::not_allowed,
     lint::{self, Baseline, CHECKS, Check, LintFinding, Severity},
+    name::Domain,
 };
 
 pub(crate) const LINT_NOTES: &str = "\
@@ -111,7 +112,10 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
     if let Some(path) = &args.baseline {
         let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
         let baseline = Baseline::parse(&path.display().to_string(), &text);
-        baseline.map_err(io::Error::other)?.apply(&mut findings);
+        let domains: Vec<&Domain> = domains_records.iter().map(|one| &one.domain).collect();
+        baseline
+            .map_err(io::Error::other)?
+            .apply(&domains, &mut findings);
     }
     if let Some(path) = &args.write_baseline {
         let text = Baseline::write(&findings, REASON);

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     path::Path,
+    time::Duration,
 };
 
 use super::{
@@ -11,9 +12,13 @@ use super::{
 };
 use crate::report::table::{self, Align, Column};
 use mxdrill::{
+    name::Domain,
     records::{DomainRecords, Source},
     rehearse::{MESSAGES, Migration, MigrationDrill, Rehearsed, migrate},
 };
+
+/// How long the reference sender keeps an answer at most.
+const CACHED: Duration = Duration::from_secs(86_400);
 
 /// The records of the domain after the change.
 pub(super) fn after(change: &Path, before: &DomainRecords) -> io::Result<DomainRecords> {
@@ -52,8 +57,13 @@ fn text(
     change: &Path,
     migration: &Migration,
 ) -> io::Result<()> {
-    let names = |hosts: &[mxdrill::name::Domain]| {
-        let names: Vec<&str> = hosts.iter().map(|host| host.as_str()).collect();
+    // A host that moves is there before and after.
+    let names = |hosts: &[Domain], others: &[Domain], which: &str| {
+        let name = |host: &Domain| match others.contains(host) {
+            true => format!("{host} (its {which} address)"),
+            false => host.to_string(),
+        };
+        let names: Vec<String> = hosts.iter().map(name).collect();
         if names.is_empty() {
             "none".to_owned()
         } else {
@@ -66,13 +76,13 @@ fn text(
          Old exchangers: {}\nNew exchangers: {}\nOld records are remembered for {}\n",
         before.domain,
         change.display(),
-        names(&migration.old),
-        names(&migration.new),
+        names(&migration.old, &migration.new, "old"),
+        names(&migration.new, &migration.old, "new"),
         waited(migration.remembered)
     )?;
     let heads = [
         "what is done",
-        "late at the old",
+        "to the old after it",
         "until",
         "longest wait",
         "returned",
@@ -120,10 +130,22 @@ fn text(
             "Every address of before is one of after it, too: nothing has to be kept."
         );
     }
+    if migration.remembered > CACHED {
+        writeln!(
+            out,
+            "The sender here keeps no answer for more than a day, as many resolvers do not; others keep them for as long as the TTL says."
+        )?;
+    }
+    if migration.remembered.is_zero() {
+        return writeln!(
+            out,
+            "Nothing is remembered: the old exchangers may go with the change."
+        );
+    }
     writeln!(
         out,
         "Keep {} taking mail for {} after the change. Or lower the TTLs to five minutes that long before it.",
-        names(&migration.old),
+        names(&migration.old, &migration.new, "old"),
         waited(migration.remembered)
     )
 }
