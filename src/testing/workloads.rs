@@ -41,7 +41,8 @@ pub(super) fn standard() -> Vec<Workload> {
     workloads.collect()
 }
 
-/// The floor: as many numbers drawn and sorted as there are exchangers. No order can be had for less.
+/// The floor: as many numbers drawn and sorted, by the standard library, as there are exchangers. What sorts short lists
+/// without a branch may be below it.
 pub(super) fn floor(list: &[u16], keys: &mut Vec<u64>, random: &mut impl Rng) {
     keys.clear();
     let packed = list
