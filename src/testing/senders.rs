@@ -78,7 +78,7 @@ where
     }
 }
 
-/// As [`sender`], with what is wrong as a value.
+/// As [`sender`](fn@sender), with what is wrong as a value.
 ///
 /// # Errors
 /// What it does wrong.
