@@ -24,7 +24,9 @@ pub(crate) async fn send(
     ring::default_provider().install_default().ok();
     for address in dns::candidates(resolver, to)? {
         let there = socket_for(address);
-        let server = SmtpClientBuilder::new(there.ip().to_string(), there.port())?;
+        // Without one it says the machine's own name, which is often none that others know.
+        let server =
+            SmtpClientBuilder::new(there.ip().to_string(), there.port())?.helo_host("client.test");
         let Ok(mut session) = server.connect_plain().await else {
             continue;
         };
@@ -34,7 +36,8 @@ pub(crate) async fn send(
             Err(mail_send::Error::UnexpectedReply(reply)) if reply.code >= 500 => {
                 return Err(reply.to_string().into());
             }
-            Err(_) => {}
+            // It is not its way to end a session that failed.
+            Err(_) => drop(session.quit().await),
         }
     }
     Err("no exchanger takes it".into())
