@@ -8,10 +8,11 @@
 //! 2. Addresses, aliases and TLSA records of each exchanger and of the domain itself, sixteen hosts
 //!    at once.
 //! 3. The names of the exchangers' addresses, and what these names lead to.
-//! 4. TXT records: SPF at the domain, with a walk over what it includes; DMARC at `_dmarc` and
-//!    above; MTA-STS at `_mta-sts`.
-//! 5. The host of the MTA-STS policy, and the policy where a scenario has it: nothing is fetched by
-//!    HTTPS.
+//! 4. At once, as none waits for another: TXT records at the domain, with a walk over what SPF
+//!    includes; DMARC at `_dmarc` and above, and what the domains say to which its reports go;
+//!    MTA-STS at `_mta-sts`, the host of its policy, and the policy where a scenario has it, as nothing
+//!    is fetched by HTTPS; TLS reports at `_smtp._tls`; BIMI at `default._bimi`; the SOA record; the
+//!    NS records and the addresses of these name servers.
 //!
 //! Not knowing is a value here ([`RecordLookup::Unknown`], [`RecordLookup::Failed`]), apart from knowing that
 //! there is nothing: a check that needs what is not known says nothing. Judging is `crate::lint`'s,
@@ -219,40 +220,68 @@ impl DomainRecords {
             .map(|address| async move { (address, look_back(source, address).await) });
         let reverse: BTreeMap<IpAddr, Reverse> =
             stream::iter(reverse).buffered(AT_ONCE).collect().await;
-        let txt = source.ask(domain, RecordType::TXT).await;
-        let mut spf = None;
-        if let [(record, _)] = &spf_records(&txt)[..] {
-            spf = Some(spf::walk(source, domain, record).await);
-        }
-        let forbidden = forbidden(source, domain, &txt, &listed, &hosts).await;
-        let policy_host = look_at(source, &domain.prefixed("mta-sts")).await;
-        let dmarc = dmarc(source, domain).await;
-        let ns = source.ask(domain, RecordType::NS).await;
+        let senders = async {
+            let txt = source.ask(domain, RecordType::TXT).await;
+            let mut spf = None;
+            if let [(record, _)] = &spf_records(&txt)[..] {
+                spf = Some(spf::walk(source, domain, record).await);
+            }
+            let forbidden = forbidden(source, domain, &txt, &listed, &hosts).await;
+            (txt, spf, forbidden)
+        };
+        let reports = async {
+            let dmarc = dmarc(source, domain).await;
+            let consents = consents(source, domain, &dmarc).await;
+            (dmarc, consents)
+        };
+        let servers = async {
+            let ns = source.ask(domain, RecordType::NS).await;
+            let name_servers = name_servers(source, &ns).await;
+            (ns, name_servers)
+        };
         let txt_at = |under: &str| {
             let name = domain.prefixed(under);
             async move { source.ask(&name, RecordType::TXT).await }
         };
+        let policy_host = domain.prefixed("mta-sts");
+        let (
+            (txt, spf, forbidden),
+            (dmarc, consents),
+            (ns, name_servers),
+            policy_host,
+            mta_sts,
+            tls_rpt,
+            bimi,
+            soa,
+        ) = tokio::join!(
+            senders,
+            reports,
+            servers,
+            look_at(source, &policy_host),
+            txt_at("_mta-sts"),
+            txt_at("_smtp._tls"),
+            txt_at("default._bimi"),
+            source.ask(domain, RecordType::SOA),
+        );
         Self {
-            consents: consents(source, domain, &dmarc).await,
-            tls_rpt: txt_at("_smtp._tls").await,
-            bimi: txt_at("default._bimi").await,
-            soa: source.ask(domain, RecordType::SOA).await,
-            name_servers: name_servers(source, &ns).await,
-            ns,
-            forbidden,
-            dmarc,
-            mta_sts: source
-                .ask(&domain.prefixed("_mta-sts"), RecordType::TXT)
-                .await,
-            policy: source.policy(domain).map(str::to_owned),
             domain: domain.clone(),
             mx,
             targets: listed,
             hosts,
             reverse,
             txt,
+            dmarc,
+            mta_sts,
             policy_host,
+            policy: source.policy(domain).map(str::to_owned),
             spf,
+            forbidden,
+            consents,
+            tls_rpt,
+            bimi,
+            soa,
+            ns,
+            name_servers,
         }
     }
 
@@ -357,6 +386,19 @@ async fn look_at(source: &Source, host: &Domain) -> KnownHost {
     }
 }
 
+/// Looks up a host's addresses, IPv4 first; tells whether those of some family are not known.
+async fn addresses_of(source: &Source, host: &Domain) -> (Vec<IpAddr>, bool) {
+    let mut addresses = Vec::new();
+    let mut uncertain = false;
+    for record_type in [RecordType::A, RecordType::AAAA] {
+        let reply = source.ask(host, record_type).await;
+        uncertain |= matches!(reply, RecordLookup::Failed | RecordLookup::Unknown);
+        let records = reply.records().iter();
+        addresses.extend(records.filter_map(|placed| address_of(&placed.record.data)));
+    }
+    (addresses, uncertain)
+}
+
 /// Looks up the names of an address, and their addresses.
 async fn look_back(source: &Source, address: IpAddr) -> Reverse {
     let names = source
@@ -367,12 +409,9 @@ async fn look_back(source: &Source, address: IpAddr) -> Reverse {
     for placed in names.records() {
         if let RData::PTR(name) = &placed.record.data {
             let name = Domain::from(&name.0);
-            for record_type in [RecordType::A, RecordType::AAAA] {
-                let reply = source.ask(&name, record_type).await;
-                uncertain |= matches!(reply, RecordLookup::Failed | RecordLookup::Unknown);
-                let records = reply.records().iter();
-                forward.extend(records.filter_map(|placed| address_of(&placed.record.data)));
-            }
+            let (addresses, some_uncertain) = addresses_of(source, &name).await;
+            forward.extend(addresses);
+            uncertain |= some_uncertain;
         }
     }
     Reverse {
@@ -468,19 +507,14 @@ async fn name_servers(source: &Source, ns: &RecordLookup) -> BTreeMap<Domain, Ve
             continue;
         };
         let host = Domain::from(&host.0);
-        let mut addresses = Vec::new();
-        for record_type in [RecordType::A, RecordType::AAAA] {
-            let reply = source.ask(&host, record_type).await;
-            let records = reply.records().iter();
-            addresses.extend(records.filter_map(|placed| address_of(&placed.record.data)));
-        }
+        let (addresses, _) = addresses_of(source, &host).await;
         known.insert(host, addresses);
     }
     known
 }
 
 /// Whether a record is one of DMARC, or is meant to be.
-fn is_dmarc(placed: &LocatedRecord) -> bool {
+pub(crate) fn is_dmarc(placed: &LocatedRecord) -> bool {
     let RData::TXT(txt) = &placed.record.data else {
         return false;
     };

@@ -1,49 +1,28 @@
 //! What AUTH carries (RFC 4954): base64, and the message of PLAIN (RFC 4616).
 
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+use std::sync::LazyLock;
 
-/// Octets in base64 (RFC 4648 section 4).
+use data_encoding::{BASE64, Encoding};
+
+/// Base64 (RFC 4648 section 4) whose last digit may carry bits of no octet (section 3.5).
+static LENIENT: LazyLock<Encoding> = LazyLock::new(|| {
+    let mut specification = BASE64.specification();
+    specification.check_trailing_bits = false;
+    specification
+        .encoding()
+        .expect("base64 is an encoding whatever it checks")
+});
+
+/// Octets in base64.
 pub(crate) fn encode(octets: &[u8]) -> String {
-    let mut text = String::with_capacity(octets.len().div_ceil(3) * 4);
-    for group in octets.chunks(3) {
-        let mut bits = [0; 3];
-        bits[..group.len()].copy_from_slice(group);
-        let bits = u32::from_be_bytes([0, bits[0], bits[1], bits[2]]);
-        for place in 0..4 {
-            let digit = (bits >> (18 - 6 * place)) as usize & 0x3f;
-            // So many octets fill one digit more than there are of them.
-            let is_filled = place <= group.len();
-            text.push(if is_filled {
-                char::from(ALPHABET[digit])
-            } else {
-                '='
-            });
-        }
-    }
-    text
+    BASE64.encode(octets)
 }
 
 /// The octets of base64; `None` if it is malformed.
 pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(4) {
-        return None;
-    }
-    let mut octets = Vec::with_capacity(text.len() / 4 * 3);
-    let groups = text.len() / 4;
-    for (index, group) in text.chunks(4).enumerate() {
-        let padding = group.iter().rev().take_while(|sign| **sign == b'=').count();
-        if padding > 2 || padding > 0 && index + 1 < groups {
-            return None;
-        }
-        let mut bits = 0;
-        for sign in &group[..4 - padding] {
-            let digit = ALPHABET.iter().position(|known| known == sign)?;
-            bits = bits << 6 | u32::try_from(digit).ok()?;
-        }
-        bits <<= 6 * padding;
-        octets.extend_from_slice(&bits.to_be_bytes()[1..4 - padding]);
-    }
-    Some(octets)
+    let last = text.len().saturating_sub(4);
+    let is_padded_inside = text[..last].contains(&b'=');
+    LENIENT.decode(text).ok().filter(|_| !is_padded_inside)
 }
 
 /// The message of PLAIN without an authorization identity (RFC 4616 section 2).
@@ -83,6 +62,8 @@ mod tests {
         for text in ["Zg", "Zg=", "Z===", "Zg==Zg==", "Z!==", "===="] {
             assert_eq!(decode(text.as_bytes()), None, "{text}");
         }
+        // Section 3.5 leaves it to the reader.
+        assert_eq!(decode(b"Zh==").as_deref(), Some(&b"f"[..]));
     }
 
     // RFC 4616 section 4.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     name::Domain,
-    records::{DomainRecords, Files, LocatedRecord, joined},
+    records::{DomainRecords, Files, LocatedRecord, is_dmarc, joined},
 };
 
 /// What DNSSEC puts beside a CNAME (RFC 4034 sections 3 and 4).
@@ -114,18 +114,16 @@ fn strays(
     if !owner.as_str().starts_with("_dmarc.") {
         return;
     }
-    let texts = set.iter().filter_map(|placed| match &placed.record.data {
-        RData::TXT(txt) => Some((joined(txt), placed)),
+    let text = |placed: &LocatedRecord| match &placed.record.data {
+        RData::TXT(txt) => Some(joined(txt)),
         _ => None,
-    });
-    let texts: Vec<(String, &LocatedRecord)> = texts.collect();
-    let is_dmarc = |(text, _): &(String, _)| {
-        let start: String = text.chars().filter(|c| *c != ' ').take(7).collect();
-        start.to_ascii_lowercase().starts_with("v=dmarc") || start.starts_with("p=")
     };
+    let mut texts = set
+        .iter()
+        .filter_map(|placed| Some((text(placed)?, placed)));
     // Beside one that is, others are passed over.
-    if let Some((text, placed)) = texts.first()
-        && !texts.iter().any(is_dmarc)
+    if let Some((text, placed)) = texts.next()
+        && !set.iter().any(is_dmarc)
     {
         let message = format!("{owner} has a record that is none of DMARC: {text}");
         add(DMARC_MISPLACED, placed, message);

@@ -124,12 +124,7 @@ where
 {
     let lab = lab();
     let server = lab.resolver();
-    let socket = UdpSocket::bind((server.ip(), 0)).and_then(|socket| {
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.connect(server)?;
-        Ok(socket)
-    });
-    let socket = socket.unwrap_or_else(|error| panic!("no socket could be had: {error}"));
+    let socket = socket_to(server);
     let own = Own::of(&lab);
     let domain: Domain = DOMAIN.parse().expect("a name");
     let mut random = Random::new(1);
@@ -169,13 +164,7 @@ where
     F: FnMut(&Lab, &str) -> T,
 {
     let lab = lab();
-    let server = lab.resolver();
-    let socket = UdpSocket::bind((server.ip(), 0)).and_then(|socket| {
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.connect(server)?;
-        Ok(socket)
-    });
-    let socket = socket.unwrap_or_else(|error| panic!("no socket could be had: {error}"));
+    let socket = socket_to(lab.resolver());
     let known = lab.socket_for([192, 0, 2, 1].into());
     let hand_over = |at: SocketAddr| {
         session(at).unwrap_or_else(|error| panic!("the lab took no message: {error}"));
@@ -227,6 +216,16 @@ impl<'a> Own<'a> {
     fn context(&self) -> SenderContext {
         SenderContext::new(Arc::clone(self.lab.state()), 1)
     }
+}
+
+/// A socket for questions to a name server.
+fn socket_to(server: SocketAddr) -> UdpSocket {
+    let socket = UdpSocket::bind((server.ip(), 0)).and_then(|socket| {
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.connect(server)?;
+        Ok(socket)
+    });
+    socket.unwrap_or_else(|error| panic!("no socket could be had: {error}"))
 }
 
 /// One question over UDP, and what the answer has.

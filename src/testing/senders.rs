@@ -141,29 +141,32 @@ where
     let Ok(scenario) = case.scenario() else {
         return Told::Nothing;
     };
-    // Who never waits fills a log as long as it may be. What it does wrong shows in the beginning of it.
     let is_restless = |finding: &Finding| finding.rule == Some(RETRY_WAITS.name);
-    if let Ok(run) = play(&scenario, send, BEGINNING)
-        && run.verdict.findings.iter().any(is_restless)
-    {
-        return breaks(&scenario, &run, is_restless);
-    }
-    match play(&scenario, send, MOST) {
-        // What became of its messages is not known.
-        Ok(run) if run.events.len() >= MOST => breaks(&scenario, &run, is_restless),
-        Ok(run) => {
+    // Who never waits fills a log as long as it may be. What it does wrong shows in the beginning of it.
+    for most in [BEGINNING, MOST] {
+        let run = match play(&scenario, send, most) {
+            Ok(run) => run,
+            Err(error) => {
+                return Told::Breaks {
+                    rules: vec!["the drill comes to an end".to_owned()],
+                    findings: format!("\n  {error}\n"),
+                };
+            }
+        };
+        if run.events.len() < most {
             let told = returned(&run.events);
-            breaks(&scenario, &run, |finding| {
+            return breaks(&scenario, &run, |finding| {
                 let is_about_returning = finding.rule == Some(SENDER_NOTIFIED.name);
                 let message = finding.subject.message();
                 !(is_about_returning && message.is_some_and(|one| told.contains(one)))
-            })
+            });
         }
-        Err(error) => Told::Breaks {
-            rules: vec!["the drill comes to an end".to_owned()],
-            findings: format!("\n  {error}\n"),
-        },
+        // It was cut short: what became of its messages is not known.
+        if run.verdict.findings.iter().any(is_restless) {
+            return breaks(&scenario, &run, is_restless);
+        }
     }
+    Told::Nothing
 }
 
 /// Plays a drill, up to so many events.

@@ -95,6 +95,8 @@ pub(super) fn without_one<T: Clone>(list: &[T]) -> impl Iterator<Item = Vec<T>> 
 
 #[cfg(test)]
 mod tests {
+    use proptest::test_runner::{Config, TestCaseError, TestError};
+
     use super::*;
 
     impl Shrinks for Vec<u8> {
@@ -105,19 +107,17 @@ mod tests {
 
     #[test]
     fn the_smallest_that_fails_is_found() {
-        let mut tree = Tree::of(vec![1, 7, 2, 7, 3]);
-        let fails = |list: &Vec<u8>| list.contains(&7) && list.contains(&3);
-        // As proptest walks.
-        while tree.simplify() {
-            while !fails(&tree.current()) {
-                if !tree.complicate() {
-                    break;
-                }
+        let config = Config {
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let list = FromSeed(|_| vec![1, 7, 2, 7, 3]);
+        let found = TestRunner::new(config).run(&list, |list: Vec<u8>| {
+            match list.contains(&7) && list.contains(&3) {
+                true => Err(TestCaseError::fail("it fails")),
+                false => Ok(()),
             }
-            if !fails(&tree.current()) || tree.left.len() == 0 && tree.current() == tree.failing {
-                break;
-            }
-        }
-        assert_eq!(tree.failing, [7, 3]);
+        });
+        assert!(matches!(found, Err(TestError::Fail(_, list)) if list == [7, 3]));
     }
 }

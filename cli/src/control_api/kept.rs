@@ -5,7 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::SystemTime,
 };
 
@@ -14,6 +14,8 @@ use mxdrill::{
     lab::ReceivedMessage,
 };
 use tokio::sync::watch;
+
+use crate::parallel;
 
 /// How much is kept.
 #[derive(Debug, Clone, Copy)]
@@ -220,9 +222,9 @@ impl SharedKept {
         }
     }
 
-    /// For one look, never over an await. What a panic left is as good as what was there before.
+    /// For one look, never over an await.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        parallel::lock(&self.kept)
     }
 
     pub(crate) fn take_in(&self, events: Vec<Event>, messages: Vec<ReceivedMessage>) {
