@@ -21,6 +21,8 @@ use std::{
 
 #[cfg(any(feature = "proptest", feature = "libtest-mimic"))]
 pub(crate) use self::failure::findings;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+use crate::lab::LabState;
 use crate::{
     error::{Error, TooSlow},
     event::{Batch, Event},
@@ -215,6 +217,24 @@ pub async fn conduct(
         sender_kind,
         too_slow,
     })
+}
+
+/// Lets a sender send in the private network that this process is in, until it is done. The lab is another process's,
+/// which sees of the sender what it sees of any: what it reports, nobody hears.
+///
+/// The sender's time begins with this call. Its messages are due by it, so the lab's has to have begun by then.
+///
+/// # Errors
+/// That certificates cannot be had, which the lab and the sender make alike from the scenario.
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+pub async fn send_apart(
+    scenario: Arc<Scenario>,
+    sender: impl Sender,
+    seed: u64,
+) -> Result<(), Error> {
+    let state = LabState::of_another_process(scenario)?;
+    sender.send(SenderContext::new(Arc::new(state), seed)).await;
+    Ok(())
 }
 
 impl Lab {

@@ -31,7 +31,7 @@ mod one_command;
 mod own_moments;
 pub(crate) mod packages;
 pub(crate) mod played_server;
-mod reference_run;
+pub(crate) mod reference_run;
 pub(crate) mod run_error;
 pub(crate) mod scenario_ref;
 pub(crate) mod schedules;

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 
 use super::NetworkKind;
 use crate::{lock::lock, time::Moment};
@@ -28,13 +28,10 @@ enum Source {
     Shared(SharedTime),
 }
 
-/// The lab's time, counted from its start, so that a log says the same whenever it was made. Where time is the
-/// system's and nothing is under way, it may leap ahead.
+/// The lab's time, counted from its start, so that a log says the same whenever it was made.
 #[derive(Debug, Clone)]
 pub(crate) struct Clock {
     source: Source,
-    /// What was left out in all, added to each look at the clock.
-    leapt: watch::Sender<Duration>,
 }
 
 impl Clock {
@@ -44,19 +41,15 @@ impl Clock {
             None if kind.has_sockets() => Source::System(std::time::Instant::now()),
             None => Source::Runtime(Instant::now()),
         };
-        Self {
-            source,
-            leapt: watch::Sender::new(Duration::ZERO),
-        }
+        Self { source }
     }
 
     pub(crate) fn now(&self) -> Moment {
-        let elapsed = match &self.source {
+        Moment(match &self.source {
             Source::Runtime(start) => start.elapsed(),
             Source::System(start) => start.elapsed(),
             Source::Shared(time) => time.now(),
-        };
-        Moment(elapsed + *self.leapt.borrow())
+        })
     }
 
     /// Whether somebody else moves it: nothing is ever late on it.
@@ -64,19 +57,14 @@ impl Clock {
         matches!(self.source, Source::Shared(_))
     }
 
-    /// Returns at a moment, or at once if it has passed. A leap wakes it early, to see how much is
-    /// left.
+    /// Returns at a moment, or at once if it has passed.
     pub(crate) async fn sleep_until(&self, moment: Moment) {
         if let Source::Shared(time) = &self.source {
             return time.until(moment.0).await;
         }
-        let mut leapt = self.leapt.subscribe();
+        // The runtime's clock may be a little ahead of the system's.
         while self.now() < moment {
-            let left = moment.since(self.now());
-            tokio::select! {
-                () = tokio::time::sleep(left) => {}
-                _ = leapt.changed() => {}
-            }
+            tokio::time::sleep(moment.since(self.now())).await;
         }
     }
 
@@ -99,16 +87,6 @@ impl Clock {
             done = work => Some(done),
             () = self.sleep(limit) => None,
         }
-    }
-
-    /// Makes it this moment at once, if that is still ahead: sleepers until then wake. Time that others move leaps
-    /// by itself.
-    pub(crate) fn leap_to(&self, moment: Moment) {
-        if self.is_shared() {
-            return;
-        }
-        let ahead = moment.since(self.now());
-        self.leapt.send_modify(|leapt| *leapt += ahead);
     }
 }
 

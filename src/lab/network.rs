@@ -43,7 +43,6 @@ use crate::{
     name::Domain,
     port,
     stream::Stream,
-    time::Moment,
     zone::address_of,
 };
 
@@ -240,27 +239,34 @@ pub(crate) async fn connect(
     port: u16,
     hint: AttemptHint,
 ) -> io::Result<Stream> {
-    let Some(receiver) = state
-        .receivers
-        .get(&address)
-        .filter(|receiver| receiver.ports.contains(&port))
-    else {
-        record_connect(
-            state,
-            state.next_session(),
-            (address, port),
-            &[],
-            Connected::Unreachable,
-            hint,
-        );
-        return Err(io::ErrorKind::HostUnreachable.into());
-    };
     match &state.network {
-        Network::Memory(incoming) => connect_memory(state, (receiver, port), incoming, hint).await,
-        Network::Loopback(map) => connect_loopback(state, (receiver, port), map, hint).await,
-        // Whom a connection is for nobody says here: what is seen is seen on the wire.
+        Network::Memory(incoming) => {
+            let receiver = receiver_at(state, (address, port), &hint)?;
+            connect_memory(state, (receiver, port), incoming, hint).await
+        }
+        Network::Loopback(map) => {
+            let receiver = receiver_at(state, (address, port), &hint)?;
+            connect_loopback(state, (receiver, port), map, hint).await
+        }
+        // The lab is another process's: what it knows of a connection it sees on the wire.
         Network::Namespace => TcpStream::connect((address, port)).await.map(Stream::Tcp),
     }
+}
+
+/// The receiver of an address and a port; where there is none, the connection that fails for it is logged.
+fn receiver_at<'a>(
+    state: &'a Arc<LabState>,
+    (address, port): (IpAddr, u16),
+    hint: &AttemptHint,
+) -> io::Result<&'a Arc<Receiver>> {
+    let receiver = state.receivers.get(&address);
+    let listening = receiver.filter(|receiver| receiver.ports.contains(&port));
+    listening.ok_or_else(|| {
+        let session = state.next_session();
+        let result = Connected::Unreachable;
+        record_connect(state, session, (address, port), &[], result, hint.clone());
+        io::ErrorKind::HostUnreachable.into()
+    })
 }
 
 /// Connects to the web server of an MTA-STS policy.
@@ -268,20 +274,21 @@ pub(crate) async fn connect(
 /// # Errors
 /// When no such server has that address, or the connection fails.
 pub(crate) async fn connect_https(state: &Arc<LabState>, address: IpAddr) -> io::Result<Stream> {
-    let host = state
-        .policy_hosts
-        .get(&address)
-        .ok_or(io::ErrorKind::HostUnreachable)?;
+    let policy_host = || {
+        let host = state.policy_hosts.get(&address);
+        host.ok_or(io::ErrorKind::HostUnreachable)
+    };
     match &state.network {
         Network::Memory(incoming) => {
             let (near, stream) = Stream::pair();
-            let host = Arc::clone(host);
+            let host = Arc::clone(policy_host()?);
             incoming
                 .send(Incoming::Https { host, stream })
                 .map_err(|_| io::ErrorKind::ConnectionRefused)?;
             Ok(near)
         }
         Network::Loopback(map) => {
+            policy_host()?;
             let there = map.listens(address);
             let there = there.ok_or(io::ErrorKind::HostUnreachable)?;
             TcpStream::connect(there).await.map(Stream::Tcp)
@@ -494,13 +501,4 @@ pub(crate) async fn caught_up(state: &LabState) {
     }
     #[cfg(not(all(target_os = "linux", feature = "private-network")))]
     let _ = state;
-}
-
-/// Lets the time till a moment pass at once where it is real and may leap: in a private network, whose lab
-/// alone keeps the drill's time. Nothing may be under way.
-pub(crate) async fn leap_to(state: &LabState, moment: Moment) {
-    if matches!(state.network, Network::Namespace) {
-        caught_up(state).await;
-        state.clock.leap_to(moment);
-    }
 }

@@ -12,7 +12,10 @@ use super::{
     clock::Clock,
     crashes::Crashes,
     delays::Delays,
-    network::listen::{self, Watched},
+    network::{
+        Network,
+        listen::{self, Watched},
+    },
     seen::SaysWhatIsOpen,
     serving::{OwnThread, Serving},
     topology::Topology,
@@ -183,8 +186,48 @@ impl Lab {
         let further: Vec<(IpAddr, u16)> = hosts.further_ports().collect();
         let listening = (&addresses[..], &further[..]);
         let (network, sockets) = listen::bind(kind, listening, place, &watched).await?;
-        let state = Arc::new(LabState {
-            clock: Clock::started(kind, watched.time.clone()),
+        let clock = Clock::started(kind, watched.time.clone());
+        let state = Arc::new(LabState::new(scenario, hosts, network, clock, mailbox));
+        upstream::all_reachable(state.receivers.values()).await?;
+        let mut tasks = JoinSet::new();
+        listen::serve(&state, sockets, watched, &mut tasks)?;
+        state.all_turned(0).await;
+        Ok((state, tasks))
+    }
+}
+
+impl LabState {
+    /// What a sender has to know of a lab that another process keeps, in the private network that both are in: where
+    /// the name server is, whom to trust, and the scenario with its settings. Nothing is served, and what is logged here
+    /// nobody sees.
+    ///
+    /// # Errors
+    /// That certificates cannot be had.
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
+    pub(crate) fn of_another_process(scenario: Arc<Scenario>) -> Result<Self, Error> {
+        let kind = NetworkKind::Namespace;
+        let hosts = Topology::of(&scenario.world, &scenario.sender.relays, kind)?;
+        let clock = Clock::started(kind, None);
+        let dropped = AcceptedMail::Dropped;
+        Ok(Self::new(
+            scenario,
+            hosts,
+            Network::Namespace,
+            clock,
+            dropped,
+        ))
+    }
+
+    /// The state of a lab in which nothing has happened.
+    fn new(
+        scenario: Arc<Scenario>,
+        hosts: Topology,
+        network: Network,
+        clock: Clock,
+        mailbox: AcceptedMail,
+    ) -> Self {
+        Self {
+            clock,
             log: EventLog::new(),
             network,
             messages: MessageIndex::new(&scenario.messages),
@@ -209,11 +252,6 @@ impl Lab {
             },
             announced: Mutex::default(),
             scenario,
-        });
-        upstream::all_reachable(state.receivers.values()).await?;
-        let mut tasks = JoinSet::new();
-        listen::serve(&state, sockets, watched, &mut tasks)?;
-        state.all_turned(0).await;
-        Ok((state, tasks))
+        }
     }
 }

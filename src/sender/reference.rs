@@ -34,7 +34,7 @@ use super::{
     smtp_client::Reason,
 };
 use crate::{
-    lab::network::{self, MAX_SESSIONS},
+    lab::network::MAX_SESSIONS,
     mail::{Mailbox, Message, MessageId, Occasion},
     name::{Domain, SENDER_DOMAIN},
     reply::Status,
@@ -127,12 +127,6 @@ impl Sender for Reference {
             // A message is taken up when there is room for it: till then it takes no memory.
             let next = queue.next_at(&context).filter(|_| turns.len() < most);
             let clock = &agent.state.clock;
-            if let Some(next) = next
-                && turns.is_empty()
-            {
-                // Nothing can happen until then: where time is real, the wait is left out.
-                network::leap_to(&agent.state, next).await;
-            }
             tokio::select! {
                 biased;
                 Some(step) = turns.next(), if !turns.is_empty() => queue.take_back(step),

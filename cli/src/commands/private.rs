@@ -75,6 +75,9 @@ pub(crate) struct CellArgs {
     /// The drill is a command's, which has the files of this host as their owner.
     #[arg(long)]
     own_files: bool,
+    /// It is the reference sender that is started, in the private network of a drill.
+    #[arg(long)]
+    pub(crate) sends: bool,
 }
 
 #[cfg(all(target_os = "linux", feature = "private-network"))]

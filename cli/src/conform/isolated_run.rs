@@ -39,7 +39,7 @@ use mxdrill::{
         namespace::{OwnHost, SendersHost},
     },
     scenario::Scenario,
-    sender::{Flaw, Reference, Sender},
+    sender::Sender,
     verdict::SenderKind,
     zone::file::Reach,
 };
@@ -70,6 +70,25 @@ pub(crate) struct RunRequest {
     pub(crate) pace: Pace,
     /// Where randomness starts from.
     pub(crate) seed: u64,
+}
+
+impl RunRequest {
+    /// The scenario, and what of it can be played.
+    ///
+    /// # Errors
+    /// The mistakes in it.
+    pub(super) fn eligibility(&self) -> io::Result<Eligibility> {
+        let scenario = match (self.from, &self.text) {
+            (_, Some(text)) => Scenario::parse(&self.scenario.to_string_lossy(), text),
+            (ScenarioSource::Mxdrill, _) => mxdrill::bundled::scenario(&self.scenario),
+            (ScenarioSource::User(reach), _) => Scenario::load_within(&self.scenario, reach),
+            (ScenarioSource::Schedules, _) => {
+                ScheduleDrill::named(&self.scenario.to_string_lossy())
+            }
+        };
+        let scenario = scenario.map_err(io::Error::other)?;
+        Ok(Eligibility::of(&Arc::new(scenario), self.pace))
+    }
 }
 
 /// Who plays it.
@@ -262,13 +281,7 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
     let mut text = String::new();
     io::stdin().read_to_string(&mut text)?;
     let job: RunRequest = serde_json::from_str(&text)?;
-    let scenario = match (job.from, &job.text) {
-        (_, Some(text)) => Scenario::parse(&job.scenario.to_string_lossy(), text),
-        (ScenarioSource::Mxdrill, _) => mxdrill::bundled::scenario(&job.scenario),
-        (ScenarioSource::User(reach), _) => Scenario::load_within(&job.scenario, reach),
-        (ScenarioSource::Schedules, _) => ScheduleDrill::named(&job.scenario.to_string_lossy()),
-    };
-    let fit = Eligibility::of(&Arc::new(scenario.map_err(io::Error::other)?), job.pace);
+    let fit = job.eligibility()?;
     let host = SendersHost::of(&fit.scenario);
     sandbox::begin(lifeline, &host.name())?;
     if let Player::Server { adapter, tree } = &job.player {
@@ -296,13 +309,9 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
             Player::Server { adapter, .. } => {
                 served(adapter, &job, &fit, &host, clock.as_ref()).await?
             }
-            Player::Reference { flaw } => {
-                let flaw = flaw.as_deref().and_then(Flaw::named);
-                let sender = flaw.map_or_else(Reference::default, Reference::with_flaw);
-                (
-                    reference_run::control(sender, job.seed, &fit, clock.as_ref()).await?,
-                    None,
-                )
+            Player::Reference { .. } => {
+                let record = reference_run::control(&job, &fit, clock.as_ref()).await?;
+                (record, None)
             }
             Player::Nobody => (reference_run::slept(clock.as_ref()).await?, None),
         };
