@@ -1,8 +1,9 @@
 //! `mxdrill conform control`: the judge of foreign senders, put to the test itself.
 //!
-//! The reference sender plays the suite as a mail server does, each drill in a private network of its own; drills that
-//! set the sender, or that real time cannot carry where there is no virtual time, it plays on the memory network. All
-//! that it says of itself is struck from the log: clean it has to pass, and each flaw has to be caught.
+//! The reference sender plays the suite as a mail server does, a process of its own in a private network of its own for
+//! each drill; drills that set the sender, or that real time cannot carry where there is no virtual time, it plays on the
+//! memory network. It is judged by what the lab saw alone: clean it has to pass, and each flaw has to be caught. On
+//! virtual time it also has to make the attempts that it makes on the memory network, at the same moments.
 
 use std::{
     io::{self, Write},
@@ -138,6 +139,10 @@ impl ControlDrill {
                     seen.rules.extend(rules);
                     let claims = cell.findings.into_iter().map(|one| one.claim);
                     seen.claims.extend(claims);
+                    // What a flaw changes is for rules to see.
+                    if self.flaw.is_none() {
+                        seen.claims.extend(cell.differences);
+                    }
                     seen.trouble = cell.trouble;
                     for (counted, count) in counted.iter_mut().zip(cell.counts) {
                         counted.add(count, cell.sampled);

@@ -39,7 +39,7 @@ use mxdrill::{
         namespace::{OwnHost, SendersHost},
     },
     scenario::Scenario,
-    sender::Sender,
+    sender::{Flaw, Reference, Sender},
     verdict::SenderKind,
     zone::file::Reach,
 };
@@ -108,6 +108,17 @@ pub(crate) enum Player {
     Nobody,
 }
 
+impl Player {
+    /// The reference sender with its flaw, if it is that.
+    pub(super) fn reference(&self) -> Option<Reference> {
+        let Self::Reference { flaw } = self else {
+            return None;
+        };
+        let flaw = flaw.as_deref().and_then(Flaw::named);
+        Some(flaw.map_or_else(Reference::default, Reference::with_flaw))
+    }
+}
+
 /// Where the scenarios come from.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) enum ScenarioSource {
@@ -143,6 +154,9 @@ pub(crate) struct RunRecord {
     pub(crate) endings: Vec<String>,
     /// Every attempt, a line each.
     pub(crate) attempts: Vec<String>,
+    /// Of the reference sender, in what its drill differs from the same one on the memory network, a line each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) differences: Vec<String>,
     /// How many messages were sent; of a sample, fewer than the scenario has.
     pub(crate) sampled: usize,
     /// How many first attempts each host of a share had, in the order of the shares.
@@ -297,6 +311,7 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
         resolver_files::cover(&host, job.pace == Pace::Real)?;
     }
     let runtime = crate::runtime::of_this_thread()?;
+    let mut attempts = Vec::new();
     let (mut cell, run, passed) = runtime.block_on(async {
         host::raise(&host)?;
         let clock = (job.pace == Pace::Virtual).then(Clock::new).transpose()?;
@@ -310,7 +325,8 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
                 served(adapter, &job, &fit, &host, clock.as_ref()).await?
             }
             Player::Reference { .. } => {
-                let record = reference_run::control(&job, &fit, clock.as_ref()).await?;
+                let (record, seen) = reference_run::control(&job, &fit, clock.as_ref()).await?;
+                attempts = seen;
                 (record, None)
             }
             Player::Nobody => (reference_run::slept(clock.as_ref()).await?, None),
@@ -325,6 +341,10 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
         let verdict = own_moments::allowed_for(&fit.scenario, &run.events, run.verdict);
         cell.findings = verdict.findings.into_iter().map(RunError::from).collect();
         cell.notes = verdict.notes;
+    }
+    let is_reference = matches!(job.player, Player::Reference { .. });
+    if is_reference && job.pace == Pace::Virtual && cell.trouble.is_none() {
+        cell.differences = reference_run::differs_from_memory(&job, &fit.scenario, attempts)?;
     }
     if let Some(passed) = passed {
         cell.passed(passed);

@@ -8,16 +8,24 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     eligibility::{self, Eligibility},
-    isolated_run::{LIMIT, Player, RunRecord, RunRequest, conducted, written_down},
+    isolated_run::{LIMIT, RunRecord, RunRequest, conducted, written_down},
     run_error::RunError,
 };
 use crate::clock::Clock;
 use mxdrill::{
     drill,
-    lab::{AcceptedMail, Lab, namespace::OwnHost},
-    sender::{Flaw, Reference, Sender, SenderContext},
+    event::silenced,
+    lab::{AcceptedMail, Lab, NetworkKind, namespace::OwnHost},
+    observe::{self, Attempt},
+    scenario::Scenario,
+    sender::{Sender, SenderContext},
     verdict::{SenderKind, judge},
 };
+
+/// By how much a moment on virtual time may be off, as in expectations.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(50);
+/// By how much more for each attempt before: who waits anew each time wakes at the next whole millisecond.
+const EACH_WAIT: Duration = Duration::from_millis(2);
 
 /// A sleep of an hour on a clock, which takes no time.
 pub(super) async fn slept(clock: Option<&Clock>) -> io::Result<RunRecord> {
@@ -45,7 +53,7 @@ pub(super) async fn control(
     request: &RunRequest,
     fit: &Eligibility,
     clock: Option<&Clock>,
-) -> io::Result<RunRecord> {
+) -> io::Result<(RunRecord, Vec<Attempt>)> {
     let scenario = &fit.scenario;
     let (own_host, mailbox) = (OwnHost::PassedOver, AcceptedMail::Dropped);
     let time = clock.map(Clock::time);
@@ -62,14 +70,15 @@ pub(super) async fn control(
     let mut run = match (run, trouble) {
         (Ok(run), None) => run,
         (_, trouble) => {
-            return Ok(RunRecord {
+            let record = RunRecord {
                 trouble,
                 ..RunRecord::default()
-            });
+            };
+            return Ok((record, Vec::new()));
         }
     };
     let recording = written_down(scenario, &run)?;
-    let attempts = mxdrill::observe::attempts(scenario, &run.events);
+    let attempts = observe::attempts(scenario, &run.events);
     let shares = fit.shares.iter();
     let counts = shares.map(|share| eligibility::first_attempts(&attempts, &share.host));
     let mut findings = std::mem::take(&mut run.verdict.findings);
@@ -79,7 +88,7 @@ pub(super) async fn control(
         None => SenderKind::Command,
     };
     findings.extend(judge(scenario, &run.events, as_command).findings);
-    Ok(RunRecord {
+    let record = RunRecord {
         trouble: run.too_slow.map(|why| why.to_string()),
         too_busy: run.too_slow.is_some(),
         findings: findings.into_iter().map(RunError::from).collect(),
@@ -87,7 +96,47 @@ pub(super) async fn control(
         counts: counts.collect(),
         recording,
         ..RunRecord::default()
-    })
+    };
+    Ok((record, attempts))
+}
+
+/// In what a drill of the sender's process, on virtual time, differs from the same one on the memory network: attempts
+/// that the other has not, at the same host with the same end and at the same moment.
+///
+/// # Errors
+/// That the latter cannot be played.
+pub(super) fn differs_from_memory(
+    request: &RunRequest,
+    scenario: &Arc<Scenario>,
+    mut attempts: Vec<Attempt>,
+) -> io::Result<Vec<String>> {
+    let sender = request.player.reference();
+    let run = drill::run(
+        scenario,
+        NetworkKind::Memory,
+        Some(request.seed),
+        sender.unwrap_or_default(),
+    );
+    let run = run.map_err(io::Error::other)?;
+    let mut differences = Vec::new();
+    let there = observe::attempts(scenario, &silenced(&run.events));
+    for (waits, expected) in (0..).zip(there) {
+        let same = |one: &Attempt| {
+            let apart = one.at.0.abs_diff(expected.at.0);
+            apart <= CLOCK_TOLERANCE + EACH_WAIT * waits
+                && format!("{one:#}") == format!("{expected:#}")
+        };
+        match attempts.iter().position(same) {
+            Some(place) => drop(attempts.remove(place)),
+            None => differences.push(format!("on the memory network alone: {expected}")),
+        }
+    }
+    differences.extend(
+        attempts
+            .iter()
+            .map(|one| format!("of the process alone: {one}")),
+    );
+    Ok(differences)
 }
 
 /// The reference sender in a process of its own, on the drill's clock if there is one.
@@ -129,7 +178,7 @@ impl SenderApart<'_> {
         let status = loop {
             tokio::select! {
                 status = process.wait() => break status?,
-                Some(_) = context.next_message() => {}
+                _ = context.next_message(), if context.next_at().is_some() => {}
             }
         };
         match status.success() {
@@ -146,13 +195,11 @@ impl SenderApart<'_> {
 /// What keeps it from sending.
 pub(crate) fn send() -> io::Result<()> {
     let request: RunRequest = serde_json::from_reader(io::stdin())?;
-    let Player::Reference { flaw } = &request.player else {
+    let Some(sender) = request.player.reference() else {
         return Err(io::Error::other(
             "it is not the reference sender that is to send",
         ));
     };
-    let flaw = flaw.as_deref().and_then(Flaw::named);
-    let sender = flaw.map_or_else(Reference::default, Reference::with_flaw);
     let scenario = request.eligibility()?.scenario;
     let runtime = crate::runtime::of_this_thread()?;
     let sent = runtime.block_on(drill::send_apart(scenario, sender, request.seed));
