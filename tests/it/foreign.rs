@@ -4,8 +4,10 @@ mod attempts;
 mod crashes;
 mod excuses;
 mod knowledge;
+mod memory;
 mod names;
 mod notifications;
+mod passes;
 mod recipients;
 
 use mxdrill::verdict::SenderKind;

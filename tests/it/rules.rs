@@ -6,6 +6,7 @@ mod giving_up;
 mod order;
 mod places;
 mod relays;
+mod returning;
 mod security;
 mod wire;
 
@@ -20,6 +21,7 @@ fn every_rule_is_broken_by_a_row() {
         include_str!("rules/order.rs"),
         include_str!("rules/places.rs"),
         include_str!("rules/relays.rs"),
+        include_str!("rules/returning.rs"),
         include_str!("rules/security.rs"),
         include_str!("rules/wire.rs"),
     ];

@@ -77,7 +77,7 @@ fn a_host_that_fails_over_the_api_fails_and_its_backup_has_the_message() {
 }
 
 #[test]
-fn faults_are_rows_of_scenario_files_and_mistakes_in_them_are_told_as_such() {
+fn faults_are_rows_of_scenario_files() {
     let up = Up::new();
     let rows =
         "faults = [{ host = \"mx2.example.test\", stage = \"mail\", effect = \"451 4.3.0 busy\" }]";
@@ -116,7 +116,13 @@ fn faults_are_rows_of_scenario_files_and_mistakes_in_them_are_told_as_such() {
     assert_eq!(lift("?queries=true"), 1);
     assert_eq!(lift("?host=mx2.example.test"), 1);
     assert_eq!(lift(""), 1);
+    assert!(up.end());
+}
 
+#[test]
+fn a_fault_with_a_mistake_is_refused_with_what_is_wrong_in_it() {
+    let up = Up::new();
+    assert_eq!(up.put_up(&scenario(""), "application/toml").status, 200);
     for (row, told) in [
         (
             json!({ "host": "mx1.example.test", "stage": "conect", "effect": "refuse" }),

@@ -4,10 +4,17 @@ use std::fs;
 
 use libtest_mimic::Failed;
 
-use super::drills::{Desk, grades};
+use super::{
+    conform::grades,
+    desk::{Desk, DeskTest, tests},
+};
+
+pub(crate) const TESTS: &[DeskTest] = tests! {
+    mail_that_a_crash_loses_is_found_out: &["dig", "/usr/bin/python3"],
+};
 
 /// A server that keeps its queue passes; one whose queue is gone with its processes has lost mail.
-pub(crate) fn mail_that_a_crash_loses_is_found_out(desk: &Desk) -> Result<(), Failed> {
+fn mail_that_a_crash_loses_is_found_out(desk: &Desk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let forgets = "restart = \"rm -f /var/spool/scripted/*\"\nsubmit = ";
     let adapter = adapter.replacen("submit = ", forgets, 1);

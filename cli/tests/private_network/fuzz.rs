@@ -5,7 +5,15 @@ use std::{fs, process::Stdio};
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use super::drills::{Desk, Said, hold, wait_until};
+use super::desk::{CLOCKED, Desk, DeskTest, Said, hold, tests, wait_until};
+
+pub(crate) const TESTS: &[DeskTest] = tests! {
+    planted_faults_are_found_and_made_small: CLOCKED,
+    nothing_is_found_of_a_sender_by_the_book: CLOCKED,
+    what_is_found_again_is_counted: CLOCKED,
+    a_search_that_is_killed_goes_on: CLOCKED,
+    a_command_that_cannot_be_tested_is_refused: CLOCKED,
+};
 
 /// A sender by the book, for which something in the place of `FAULT` is broken.
 fn fuzz(desk: &Desk, options: &[&str], fault: &[&str]) -> Result<Said, Failed> {
@@ -28,7 +36,7 @@ fn written(desk: &Desk, rule: &str) -> Result<Vec<(String, String)>, Failed> {
     Ok(found)
 }
 
-pub(crate) fn planted_faults_are_found_and_made_small(desk: &Desk) -> Result<(), Failed> {
+fn planted_faults_are_found_and_made_small(desk: &Desk) -> Result<(), Failed> {
     for (fault, rule, cases) in [
         ("first-only", "next-candidate", "7"),
         ("worst-first", "preference-order", "8"),
@@ -55,7 +63,7 @@ pub(crate) fn planted_faults_are_found_and_made_small(desk: &Desk) -> Result<(),
     Ok(())
 }
 
-pub(crate) fn nothing_is_found_of_a_sender_by_the_book(desk: &Desk) -> Result<(), Failed> {
+fn nothing_is_found_of_a_sender_by_the_book(desk: &Desk) -> Result<(), Failed> {
     let said = fuzz(desk, &["--cases", "24"], &[])?;
     let told =
         said.out.starts_with("24 drills, from number 0") && said.out.contains("no rule was broken");
@@ -63,7 +71,7 @@ pub(crate) fn nothing_is_found_of_a_sender_by_the_book(desk: &Desk) -> Result<()
 }
 
 /// Of a rule that is broken in the same way there is one file, however often it is broken.
-pub(crate) fn what_is_found_again_is_counted(desk: &Desk) -> Result<(), Failed> {
+fn what_is_found_again_is_counted(desk: &Desk) -> Result<(), Failed> {
     let options = ["--cases", "16", "--resume", "out/state.json"];
     let said = fuzz(desk, &options, &["worst-first"])?;
     hold(said.code == Some(1), &said)?;
@@ -102,7 +110,7 @@ fn findings(state: &Value) -> Vec<[String; 5]> {
 }
 
 /// A search that is killed goes on where it was, and comes to what one comes to that was not.
-pub(crate) fn a_search_that_is_killed_goes_on(desk: &Desk) -> Result<(), Failed> {
+fn a_search_that_is_killed_goes_on(desk: &Desk) -> Result<(), Failed> {
     let resumed = ["--cases", "12", "--resume", "out/state.json"];
     let sender = ["--", "python3", "routes.py", "{recipient}", "worst-first"];
     let arguments = [
@@ -141,7 +149,7 @@ pub(crate) fn a_search_that_is_killed_goes_on(desk: &Desk) -> Result<(), Failed>
     )
 }
 
-pub(crate) fn a_command_that_cannot_be_tested_is_refused(desk: &Desk) -> Result<(), Failed> {
+fn a_command_that_cannot_be_tested_is_refused(desk: &Desk) -> Result<(), Failed> {
     for (command, told) in [
         (
             &["python3", "routes.py", "u0@d0.test"][..],

@@ -2,9 +2,17 @@
 //! a test is ignored by name; where there is no Linux, all of them.
 
 #[cfg(all(target_os = "linux", feature = "private-network"))]
+mod conform;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 mod crashes;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
+mod desk;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 mod drills;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+mod endings;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+mod exec;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 #[path = "../fetched/mod.rs"]
 mod fetched;

@@ -8,7 +8,10 @@ use std::{
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use super::drills::{CLOCKED, Desk, Said, fetch_endless, hold, is_inside, wait_until};
+use super::{
+    desk::{CLOCKED, Desk, Said, hold, is_inside, wait_until},
+    endings::fetch_endless,
+};
 
 /// What a test needs of the machine.
 pub(crate) enum Needs {

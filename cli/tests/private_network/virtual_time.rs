@@ -7,7 +7,19 @@ use std::{
 
 use libtest_mimic::Failed;
 
-use super::drills::{Desk, hold};
+use super::desk::{CLOCKED, Desk, DeskTest, hold, tests};
+
+pub(crate) const TESTS: &[DeskTest] = tests! {
+    days_take_seconds: CLOCKED,
+    timers_are_known_whoever_has_them: CLOCKED,
+    connections_fail_when_the_kernel_would_give_them_up: CLOCKED,
+    files_are_as_old_as_the_clock_says: CLOCKED,
+    a_second_too_late_is_found: CLOCKED,
+    waits_take_as_long_as_they_say: CLOCKED,
+    waits_end_as_the_kernel_ends_them: CLOCKED,
+    time_runs_with_what_computes: CLOCKED,
+    what_cannot_be_virtual_is_said: CLOCKED,
+};
 
 /// Attempts a day apart, of which one is not greeted.
 const PATIENT: &str = r#"
@@ -37,7 +49,7 @@ attempts = [
 
 /// Days of a program that sleeps take seconds, and every moment is the one that it asked for: 100 s without a
 /// greeting, 100 s without an answer to its SYN, 20 s of delay.
-pub(crate) fn days_take_seconds(desk: &Desk) -> Result<(), Failed> {
+fn days_take_seconds(desk: &Desk) -> Result<(), Failed> {
     desk.write("drill.toml", PATIENT);
     let begun = Instant::now();
     let said = desk.exec(&["--virtual-time"], &["python3", "patient.py"]);
@@ -50,7 +62,7 @@ pub(crate) fn days_take_seconds(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// What moments of expectations are worth: one that is a second off is found.
-pub(crate) fn a_second_too_late_is_found(desk: &Desk) -> Result<(), Failed> {
+fn a_second_too_late_is_found(desk: &Desk) -> Result<(), Failed> {
     desk.write(
         "drill.toml",
         &PATIENT.replace("at = \"1d\"", "at = \"24h1s\""),
@@ -120,7 +132,7 @@ impl Tree {
 
 /// Whatever a program waits by, alone or in many processes and threads, it takes as long as it says, by both of
 /// its clocks.
-pub(crate) fn waits_take_as_long_as_they_say(desk: &Desk) -> Result<(), Failed> {
+fn waits_take_as_long_as_they_say(desk: &Desk) -> Result<(), Failed> {
     let mut random = 0x9e37_79b9_7f4a_7c15;
     for _ in 0..8 {
         let mut trees: Vec<Tree> = WAYS.map(|way| Tree::Wait(way, 12_345)).into();
@@ -148,7 +160,7 @@ pub(crate) fn waits_take_as_long_as_they_say(desk: &Desk) -> Result<(), Failed> 
 
 /// What a review found: a wait that is over at once, a signal that ends one wait and not the next, what is left of
 /// a time, several who wait for the same, what is left behind.
-pub(crate) fn waits_end_as_the_kernel_ends_them(desk: &Desk) -> Result<(), Failed> {
+fn waits_end_as_the_kernel_ends_them(desk: &Desk) -> Result<(), Failed> {
     let at_once = "import time; t = time.time(); time.sleep(3600); time.sleep(0); print(round(time.time() - t))";
     let next = "import signal, select, time\nsignal.signal(signal.SIGALRM, lambda *_: None)\nt = time.time()\n\
         import ctypes; libc = ctypes.CDLL(None)\nsignal.alarm(10)\nlibc.poll(None, 0, 3600000)\n\
@@ -180,7 +192,7 @@ pub(crate) fn waits_end_as_the_kernel_ends_them(desk: &Desk) -> Result<(), Faile
 
 /// A file that was written days ago on the clock is days old, by whichever call and path it is asked about; what was
 /// set on purpose is what it was set to, and errors are the kernel's.
-pub(crate) fn files_are_as_old_as_the_clock_says(desk: &Desk) -> Result<(), Failed> {
+fn files_are_as_old_as_the_clock_says(desk: &Desk) -> Result<(), Failed> {
     let said = desk.exec(&["--virtual-time"], &["python3", "file_times.py", "out"]);
     hold(said.out == "done\n", &said)
 }
@@ -202,9 +214,7 @@ outcome = "deferred"
 
 /// Where nobody answers its SYN, a connection fails when the kernel would give it up, however it was begun and is
 /// waited for; one that is answered goes on.
-pub(crate) fn connections_fail_when_the_kernel_would_give_them_up(
-    desk: &Desk,
-) -> Result<(), Failed> {
+fn connections_fail_when_the_kernel_would_give_them_up(desk: &Desk) -> Result<(), Failed> {
     desk.write("drill.toml", SILENT);
     let said = desk.exec(&["--virtual-time"], &["python3", "connects.py"]);
     hold(said.out == "done\n", &said)
@@ -212,13 +222,13 @@ pub(crate) fn connections_fail_when_the_kernel_would_give_them_up(
 
 /// A timer with a descriptor is the same one under any number and in any process, and another one under the same number
 /// is another; locks and queues of threads have their times, too.
-pub(crate) fn timers_are_known_whoever_has_them(desk: &Desk) -> Result<(), Failed> {
+fn timers_are_known_whoever_has_them(desk: &Desk) -> Result<(), Failed> {
     let said = desk.exec(&["--virtual-time"], &["python3", "timers.py"]);
     hold(said.out == "done\n", &said)
 }
 
 /// What only computes gets as much time as the system has: it comes to an end, and that is said.
-pub(crate) fn time_runs_with_what_computes(desk: &Desk) -> Result<(), Failed> {
+fn time_runs_with_what_computes(desk: &Desk) -> Result<(), Failed> {
     let spin = "import os, time\nend = time.monotonic() + 3\nwhile time.process_time() < 2.5 or time.monotonic() < end: pass\n\
         made = os.open('out/made', os.O_CREAT)\nprint(abs(os.fstat(made).st_mtime - time.time()) < 0.5)";
     let said = desk.exec(&["--virtual-time"], &["python3", "-c", spin]);
@@ -227,7 +237,7 @@ pub(crate) fn time_runs_with_what_computes(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// What this clock does not reach is said, and what would go round it is refused.
-pub(crate) fn what_cannot_be_virtual_is_said(desk: &Desk) -> Result<(), Failed> {
+fn what_cannot_be_virtual_is_said(desk: &Desk) -> Result<(), Failed> {
     let script = "import socket, time\none, other = socket.socketpair()\n\
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, (1).to_bytes(8, 'little') + bytes(8))\n\
         try: time.clock_settime(time.CLOCK_REALTIME, 0)\nexcept PermissionError: print('refused')\n";

@@ -61,6 +61,10 @@ fn a_notification_that_is_missing_or_about_another_message_or_twice_there_is_not
             (MailServer, "me@sender.test", "me@nowhere.test", ""),
         ],
     );
+}
+
+#[test]
+fn what_is_returned_to_where_nobody_looks_may_have_been_returned_or_not() {
     let unseen = Trial {
         rest: &RETURNED
             .rest

@@ -1,0 +1,174 @@
+//! What a command in a private network sees of the drill and of the host, and how it is judged.
+
+use std::{fs, net::TcpListener};
+
+use libtest_mimic::Failed;
+
+use super::desk::{Desk, DeskTest, hold, tests};
+
+pub(crate) const TESTS: &[DeskTest] = tests! {
+    dig_sees_the_zone: &["dig"],
+    swaks_tries_the_primary_alone: &["swaks"],
+    a_script_goes_on_to_the_backup: &["dig", "python3"],
+    packets_are_written_for_wireshark: &["dig", "python3"],
+    what_cannot_be_written_is_no_success: &["python3", "dig"],
+    nothing_else_can_be_reached: &["dig"],
+    a_connection_to_oneself_is_an_attempt: &["python3"],
+    what_is_tried_outside_the_drill_is_told: &["python3", "dig"],
+    public_resolvers_answer_for_the_drill: &["dig"],
+    the_exit_status_tells: &[],
+};
+
+fn dig_sees_the_zone(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(&[], &["dig", "+short", "example.test", "MX"]);
+    let answered = said.out == "10 mx1.example.test.\n20 mx2.example.test.\n";
+    hold(answered && said.code == Some(0), &said)?;
+    hold(said.err.contains("nothing to judge"), &said)
+}
+
+fn swaks_tries_the_primary_alone(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(&[], &["swaks", "--to", "alice@example.test"]);
+    hold(said.code == Some(1), &said)?;
+    hold(
+        said.err.contains("mx1.example.test refused") && said.err.contains("next-candidate"),
+        &said,
+    )
+}
+
+fn a_script_goes_on_to_the_backup(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(&["--follow"], &["python3", "send.py", "alice@example.test"]);
+    hold(said.code == Some(0), &said)?;
+    hold(said.out.contains("sent by mx2.example.test"), &said)?;
+    let refused = "to mx1.example.test [192.0.2.1]: refused";
+    hold(
+        said.err.contains(refused) && said.err.contains("took a message"),
+        &said,
+    )
+}
+
+fn packets_are_written_for_wireshark(desk: &Desk) -> Result<(), Failed> {
+    let said = desk.exec(
+        &["--pcap", "out/drill.pcap", "--log", "out/log.json"],
+        &["python3", "send.py", "alice@example.test"],
+    );
+    hold(said.code == Some(0), &said)?;
+    let packets = fs::read(desk.path("out/drill.pcap"))?;
+    let word = |at: usize| u32::from_le_bytes(packets[at..at + 4].try_into().expect("four"));
+    hold(word(0) == 0xa1b2_c3d4 && word(20) == 1, &said)?;
+    // Every record says how long it is: the lengths lead to the end of the file.
+    let (mut at, mut count) = (24, 0);
+    while at < packets.len() {
+        at += 16 + word(at + 8) as usize;
+        count += 1;
+    }
+    hold(at == packets.len() && count > 20, &said)?;
+    let log = fs::read_to_string(desk.path("out/log.json"))?;
+    hold(log.contains(r#""result":"refused""#), &said)
+}
+
+fn what_cannot_be_written_is_no_success(desk: &Desk) -> Result<(), Failed> {
+    for option in ["--log", "--pcap"] {
+        let sends = ["python3", "send.py", "alice@example.test"];
+        let said = desk.exec(&[option, "/dev/full"], &sends);
+        let told = said.err.contains("No space left on device");
+        hold(said.code == Some(2) && told, &said)?;
+    }
+    Ok(())
+}
+
+fn nothing_else_can_be_reached(desk: &Desk) -> Result<(), Failed> {
+    let script = "cat /etc/resolv.conf; hostname; ls /sys/class/net /proc/sys/net/ipv4/conf; \
+                  for process in /proc/[0-9]*; do echo process; done";
+    let said = desk.exec(&[], &["sh", "-c", script]);
+    hold(said.out.contains("nameserver 127.0.0.1"), &said)?;
+    // This shell and mxdrill.
+    hold(said.out.matches("process").count() <= 3, &said)?;
+    let said = desk.exec(&[], &["dig", "+short", "example.com", "A"]);
+    hold(said.out.is_empty(), &said)?;
+    // What listens on the host is not there inside.
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let port = listener.local_addr()?.port();
+    let connect = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo reached");
+    let said = desk.exec(&[], &["bash", "-c", &connect]);
+    hold(!said.out.contains("reached"), &said)?;
+    hold(said.err.contains("refused"), &said)
+}
+
+/// Connects as often as the arguments say, whatever comes of it.
+const CONNECT: &str = "import socket, sys\n\
+    for address, port in zip(sys.argv[1::2], sys.argv[2::2]):\n    \
+    try: socket.create_connection((address, int(port)), 5).close()\n    \
+    except OSError: pass\n";
+
+fn a_connection_to_oneself_is_an_attempt(desk: &Desk) -> Result<(), Failed> {
+    for address in ["127.0.0.1", "::1"] {
+        let said = desk.exec(&[], &["python3", "-c", CONNECT, address, "25"]);
+        let seen = format!("{address} refused");
+        hold(said.code == Some(1) && said.err.contains(&seen), &said)?;
+    }
+    // At another port it is the host's own affair.
+    let said = desk.exec(
+        &["--follow"],
+        &["python3", "-c", CONNECT, "127.0.0.1", "26"],
+    );
+    hold(!said.err.contains("session"), &said)?;
+    hold(!said.err.contains("where nothing is"), &said)
+}
+
+fn what_is_tried_outside_the_drill_is_told(desk: &Desk) -> Result<(), Failed> {
+    let strays = [
+        "192.0.2.1",
+        "587",
+        "203.0.113.9",
+        "853",
+        "203.0.113.9",
+        "853",
+    ];
+    let command = [&["python3", "-c", CONNECT][..], &strays].concat();
+    let said = desk.exec(&["--follow"], &command);
+    let tried = "tried 203.0.113.9:853 over tcp, where nothing is";
+    hold(said.err.matches(tried).count() == 2, &said)?;
+    hold(said.err.contains("tried 192.0.2.1:587 over tcp"), &said)?;
+    // What belongs to the drill is not of that kind.
+    let script = "dig +short example.test MX; python3 send.py alice@example.test";
+    let said = desk.exec(&["--follow"], &["sh", "-c", script]);
+    hold(said.code == Some(0), &said)?;
+    hold(!said.err.contains("where nothing is"), &said)
+}
+
+fn public_resolvers_answer_for_the_drill(desk: &Desk) -> Result<(), Failed> {
+    for server in ["@8.8.8.8", "@1.0.0.1", "@9.9.9.9", "@2001:4860:4860::8844"] {
+        for over in ["+notcp", "+tcp"] {
+            let said = desk.exec(&[], &["dig", over, "+short", server, "mx2.example.test"]);
+            hold(said.out == "192.0.2.2\n", &said)?;
+        }
+    }
+    // No other host does.
+    let said = desk.exec(
+        &[],
+        &[
+            "dig",
+            "+time=1",
+            "+tries=1",
+            "@203.0.113.53",
+            "mx2.example.test",
+        ],
+    );
+    hold(said.code == Some(1), &said)
+}
+
+fn the_exit_status_tells(desk: &Desk) -> Result<(), Failed> {
+    // Whoever does nothing has not delivered, nor who only asks.
+    let said = desk.exec(&[], &["sh", "-c", "getent hosts mx1.example.test"]);
+    hold(said.code == Some(1), &said)?;
+    let said = desk.exec(&[], &["true"]);
+    hold(
+        said.code == Some(1) && said.err.contains("not delivered"),
+        &said,
+    )?;
+    let said = desk.exec(&[], &["no-such-program"]);
+    hold(
+        said.code == Some(2) && said.err.contains("no-such-program"),
+        &said,
+    )
+}
