@@ -1,23 +1,22 @@
 //! The lab: a name server and as many SMTP receivers as the records have addresses, on one network.
 //!
-//! [`Lab`] starts everything and stops it when it is dropped. It knows records and faults, and
-//! nothing of what is expected of delivery. `LabState` is what its parts share.
+//! [`Lab`] starts everything and stops it when it is dropped. It knows records and faults, and nothing of what is
+//! expected of delivery. `LabState` is what its parts share.
 //!
-//! A lab comes up in this order (`start`: [`Lab::start`] and its variants all end in `launch`), on a thread of
-//! its own or the caller's (`serving`):
+//! A lab comes up in this order (`start`: [`Lab::start`] and its variants all end in `launch`), on a thread of its own
+//! or the caller's (`serving`):
 //!
-//! 1. `topology` reads off the zone who stands where: a receiver for each address, a web server for
-//!    each MTA-STS policy, an authority if anything needs a certificate.
+//! 1. `topology` reads off the zone who stands where: a receiver for each address, a web server for each MTA-STS
+//!    policy, an authority if anything needs a certificate.
 //! 2. `network` binds what these hosts need on the kind of network that was asked for.
 //! 3. `state` is made: clock, log, records, faults, mailbox. Time starts here.
 //! 4. Servers behind receivers are tried once, so that a drill does not fail for the lack of one.
-//! 5. The name server, the receivers and the web servers are served in tasks of the lab, until it
-//!    is dropped.
+//! 5. The name server, the receivers and the web servers are served in tasks of the lab, until it is dropped.
 //!
-//! From then on a session of a receiver is `receiver`'s, a query is `name_server`'s, and how either
-//! arrives is `network`'s and, below it, `memory`'s, `loopback`'s with `listener`, or `namespace`'s.
-//! What is read out of a message is `dsn`'s and `mailbox`'s. Faults that come by hand are in
-//! `by_hand`, and changes of records that do in `updates`; sessions that are held until the sender was killed are in `crashes`; waiting for what happens is in
+//! From then on a session of a receiver is `receiver`'s, a query is `name_server`'s, and how either arrives is
+//! `network`'s and, below it, `memory`'s, `loopback`'s with `listener`, or `namespace`'s. What is read out of a
+//! message is `dsn`'s and `mailbox`'s. Faults that come by hand are in `by_hand`, and changes of records that do in
+//! `updates`; sessions that are held until the sender was killed are in `crashes`; waiting for what happens is in
 //! `waiting`, and words about what did are in `seen`.
 
 mod by_hand;
@@ -263,8 +262,9 @@ impl Lab {
     pub async fn connect(&self, address: IpAddr, port: u16) -> io::Result<Stream> {
         let state = Arc::clone(&self.state);
         let port = state.network.untranslated_port(port);
-        let connect =
-            async move { network::connect(&state, address, port, AttemptHint::default()).await };
+        let connect = async move {
+            network::connect::to_receiver(&state, address, port, AttemptHint::default()).await
+        };
         self.serving.run(connect).await
     }
 

@@ -312,7 +312,7 @@ impl SenderContext {
             message: Some(message.clone()),
             ..AttemptHint::default()
         };
-        network::connect(&self.state, address, port::SMTP, hint).await
+        network::connect::to_receiver(&self.state, address, port::SMTP, hint).await
     }
 
     /// As [`SenderContext::connect`], at a port of the scenario: that of a relay.
@@ -329,7 +329,7 @@ impl SenderContext {
             message: Some(message.clone()),
             ..AttemptHint::default()
         };
-        network::connect(&self.state, address, port, hint).await
+        network::connect::to_receiver(&self.state, address, port, hint).await
     }
 
     /// Reports what became of one recipient of a message.

@@ -3,7 +3,7 @@
 //! A line has the moment in seconds and what happened. It is meant to be read, not parsed: programs
 //! read the JSON.
 
-use super::{Connected, Event, EventKind, ReplyEvent, SessionEnd, SessionPart};
+use super::{Connected, Event, EventKind, Particulars, ReplyEvent, SessionEnd, SessionPart};
 use crate::{port, zone::present};
 
 impl Event {
@@ -15,6 +15,7 @@ impl Event {
 }
 
 impl EventKind {
+    /// What happened, without the moment. What has to do with a session is below.
     fn words(&self) -> String {
         match self {
             EventKind::Submitted { message, from, to } => {
@@ -90,15 +91,14 @@ impl EventKind {
                 ..
             } => {
                 let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+                let result = match result {
+                    Connected::Timeout => "not answered".to_owned(),
+                    _ => format!("{result:?}").to_lowercase(),
+                };
+                let (hosts, port) = (hosts.join(", "), beside_smtp(*port));
                 format!(
-                    "session {} to {} [{address}]{}: {}",
-                    session.0,
-                    hosts.join(", "),
-                    beside_smtp(*port),
-                    match result {
-                        Connected::Timeout => "not answered".to_owned(),
-                        _ => format!("{result:?}").to_lowercase(),
-                    }
+                    "session {} to {hosts} [{address}]{port}: {result}",
+                    session.0
                 )
             }
             EventKind::Reply {
@@ -108,21 +108,12 @@ impl EventKind {
                 more,
                 answer,
             } => {
-                let argument = argument
-                    .as_ref()
-                    .map_or(String::new(), |argument| format!(" {argument}"));
-                let parameters = more.parameters.iter();
-                let parameters: String = parameters.map(|one| format!(" {one}")).collect();
-                let verb = more.verb.as_deref();
-                let verb = verb.map_or(String::new(), |verb| format!(" ({verb})"));
+                let said = said(argument.as_deref(), more);
                 let answer = match answer {
                     ReplyEvent::Reply { code, reply } => format!("{code} {reply}"),
                     ReplyEvent::Failed { effect } => format!("{effect:?}").to_lowercase(),
                 };
-                format!(
-                    "session {} {stage}{verb}{argument}{parameters}: {answer}",
-                    session.0
-                )
+                format!("session {} {stage}{said}: {answer}", session.0)
             }
             EventKind::Command {
                 session,
@@ -159,24 +150,41 @@ impl EventKind {
                 place,
             } => {
                 let octet = format!("{octet:?}").to_uppercase();
-                let place = match place {
-                    SessionPart::Command => "a command",
-                    SessionPart::Content => "the content",
-                };
+                let place = words_of_part(*place);
                 format!("session {} sent a bare {octet} in {place}", session.0)
             }
             EventKind::End { session, how } => {
-                let how = match how {
-                    SessionEnd::Quit => "after QUIT",
-                    SessionEnd::ClientClosed => "the client closed",
-                    SessionEnd::ServerClosed => "the receiver closed",
-                    SessionEnd::Idle => "the client was idle",
-                };
-                format!("session {} ended: {how}", session.0)
+                format!("session {} ended: {}", session.0, words_of_end(*how))
             }
             _ => String::new(),
         }
     }
+}
+
+/// How a session ended.
+fn words_of_end(how: SessionEnd) -> &'static str {
+    match how {
+        SessionEnd::Quit => "after QUIT",
+        SessionEnd::ClientClosed => "the client closed",
+        SessionEnd::ServerClosed => "the receiver closed",
+        SessionEnd::Idle => "the client was idle",
+    }
+}
+
+/// Where in a session octets came.
+fn words_of_part(part: SessionPart) -> &'static str {
+    match part {
+        SessionPart::Command => "a command",
+        SessionPart::Content => "the content",
+    }
+}
+
+/// What a command said behind its stage: the verb where another could stand there, the argument, the parameters.
+fn said(argument: Option<&str>, more: &Particulars) -> String {
+    let verb = more.verb.iter().map(|verb| format!(" ({verb})"));
+    let argument = argument.into_iter().map(|argument| format!(" {argument}"));
+    let parameters = more.parameters.iter().map(|one| format!(" {one}"));
+    verb.chain(argument).chain(parameters).collect()
 }
 
 /// A port that is not that of exchangers, as it stands behind an address.

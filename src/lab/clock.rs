@@ -3,6 +3,10 @@
 //! There are three sources. On the memory network it is the clock of the runtime, which is paused and leaps by
 //! itself. With sockets it is the system's. In a private network it may be a [`SharedTime`]: the processes
 //! there live by the same, it stands still while anything runs, and who supervises them moves it.
+//!
+//! A lab never asks for the time or sleeps in any other way. A sleep on the system's clock may be cut short by a leap,
+//! and then looks at what is left; one on shared time waits to be woken by whoever moves it; one on the runtime's is
+//! tokio's own, which leaps as soon as every task waits.
 
 use std::{
     collections::BTreeMap,
@@ -121,6 +125,7 @@ impl SharedTime {
         let mut still = lock(&self.0);
         let now = still.now.max(moment);
         still.now = now;
+        // Everybody up to and with this moment: no number comes after the largest.
         let later = still.waiting.split_off(&(now, u64::MAX));
         let due = std::mem::replace(&mut still.waiting, later);
         drop(still);
@@ -155,6 +160,7 @@ impl Future for Until<'_> {
         if self.moment == Duration::MAX {
             return Poll::Pending;
         }
+        // The same number each time that it is asked: a new waker takes the place of the old one.
         let number = self.number.unwrap_or(still.next);
         still.next = still.next.max(number + 1);
         let waker = context.waker().clone();

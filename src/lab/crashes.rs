@@ -3,6 +3,14 @@
 //! A lab kills nobody. Where the sender is one that can be killed, whoever drives it takes the crashes upon itself
 //! ([`Crashes::take_on`]). From then on a session that comes to a stage that a crash waits for is held there: the
 //! client gets no answer any more, so the crash is between what it sent and what it would have heard.
+//!
+//! How a crash after a stage goes:
+//!
+//! 1. A session comes to the stage (`come_to`): the row is taken off those that wait, and the session has a turn.
+//! 2. Whoever drives the sender is told that a stage is due (`stage_is_due`), kills the sender and starts it again.
+//! 3. It says so (`carried_out`), and the session whose turn it was goes on, to find that its client is gone.
+//!
+//! Several sessions may be held at once; their crashes are carried out in the order in which they came.
 
 use std::collections::VecDeque;
 
@@ -100,11 +108,13 @@ impl Crashes {
                 }
                 Crash::At(_) => false,
             };
+            // Each row once: of two alike, the first is used up first.
             let Some(row) = rows.waiting.iter().position(is_met) else {
                 return false;
             };
             rows.waiting.remove(row);
             rows.due.push_back(stage);
+            // Counted over the whole drill, so that a turn never comes to mean another one's.
             turn = Some(rows.carried_out + rows.due.len());
             true
         });

@@ -56,6 +56,7 @@ impl DeliveryStatus {
     /// Why: the status of the first recipient of whom the worst is said.
     pub(super) fn status(&self) -> Option<Status> {
         let worst = self.action();
+        // Without any action, the first status that is given says why.
         let mut recipients = self.said.recipients.iter();
         recipients
             .find(|one| action_of(one) == worst || one.action.is_none())

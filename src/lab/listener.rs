@@ -1,11 +1,12 @@
-//! The receivers' side of the loopback network: connections accepted, or refused and ignored by the
-//! kernel itself while a fault asks for it.
+//! The receivers' side of the loopback network: connections accepted, or refused and ignored by the kernel itself
+//! while a fault asks for it.
 //!
-//! The file has the parts that need sockets: the name server, the acceptance of connections, and for the loopback network what each listener does at the moment. The private
-//! network uses the first two; its listeners are in `namespace`.
+//! The file has the parts that need sockets: the name server, the acceptance of connections, and for the loopback
+//! network what each listener does at the moment. The private network uses the first two; its listeners are in
+//! `namespace`.
 //!
-//! A fault with a count (`first`) cannot be left to the kernel, which tells nobody of what it
-//! refuses: such connections are accepted, counted, and then reset or left without an answer.
+//! A fault with a count (`first`) cannot be left to the kernel, which tells nobody of what it refuses: such
+//! connections are accepted, counted, and then reset or left without an answer.
 
 use std::{
     io,
@@ -25,7 +26,7 @@ use super::{
     loopback::{self, LoopbackSockets},
     mta_sts_server::{self, MtaStsServer},
     name_server::NameServer,
-    network::{MAX_SESSIONS, TOO_MANY_SESSIONS, record_connect},
+    network::{MAX_SESSIONS, TOO_MANY_SESSIONS, connect::record_connect},
     receiver::{self, Receiver},
 };
 use crate::{

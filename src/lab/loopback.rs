@@ -90,6 +90,7 @@ impl Map {
 
     /// The zone's address for which a loopback one stands; `None` for one that is not of this lab.
     pub(crate) fn back(&self, address: IpAddr) -> Option<IpAddr> {
+        // An IPv4-mapped address is the IPv4 one.
         let address = address.to_canonical();
         self.there
             .iter()
@@ -154,6 +155,7 @@ async fn bind_hosts(addresses: &[IpAddr], place: LoopbackBinding) -> io::Result<
         }
         Spread::Addresses { first } => first,
     };
+    // Blocks 127.16 to 127.214: two processes meet rarely, and then one of them takes the next block.
     let own = Ipv4Addr::from([127, (std::process::id() % 199 + 16) as u8, 0, 0]);
     let first = u32::from(first.unwrap_or(own));
     let mut last = io::Error::other("no address to bind");

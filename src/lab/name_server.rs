@@ -79,6 +79,7 @@ impl NameServer {
     ///
     /// For the memory network, which has no sockets for hickory-server to read from.
     pub(crate) async fn answer(&self, message: Vec<u8>, over: Transport) -> Option<Vec<u8>> {
+        // hickory-server is handed what it would have read from a socket, and writes into memory.
         let protocol = if over == Transport::Udp {
             Protocol::Udp
         } else {
@@ -134,6 +135,7 @@ impl NameServer {
         };
         let replaced =
             code.is_none_or(|code| code != answer.code) || effect == Some(QueryEffect::NoData);
+        // What a fault takes away was never told: the log has no records either.
         if replaced || effect == Some(QueryEffect::Truncate) {
             answer.records.clear();
         }

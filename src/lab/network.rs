@@ -11,10 +11,10 @@
 //! side cannot know which message it is for. What a foreign sender's connection is for is worked
 //! out later, from what it says (`crate::observe`).
 
+pub(crate) mod connect;
 pub(super) mod listen;
 
 use std::{
-    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
@@ -23,11 +23,7 @@ use hickory_proto::rr::{
     RData, Record,
     rdata::{A, AAAA},
 };
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    sync::mpsc,
-    task::JoinSet,
-};
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{
     LabState,
@@ -37,14 +33,7 @@ use super::{
     name_server::NameServer,
     receiver::{self, Receiver},
 };
-use crate::{
-    event::{AttemptHint, Connected, EventKind, SessionId},
-    fault::{Effect, Stage, Transfer},
-    name::Domain,
-    port,
-    stream::Stream,
-    zone::address_of,
-};
+use crate::{event::SessionId, name::Domain, port, stream::Stream, zone::address_of};
 
 /// The address that stands for the lab's name server on the memory network, one of those for
 /// documentation (RFC 5737); never bound.
@@ -223,231 +212,6 @@ impl Network {
             Self::Loopback(map) => map.back_reverse(name),
         }
     }
-}
-
-/// Connects to an address of the zone, at a port of the scenario; what came of it is logged.
-///
-/// # Errors
-/// Refused, unreachable or reset. A time-out is the caller's.
-///
-/// In the order of what may happen: an address that no receiver has is unreachable, as with a
-/// router that has no route; a fault at `connect` strikes; else the session begins. Each way out is
-/// logged once, here or by who accepts.
-pub(crate) async fn connect(
-    state: &Arc<LabState>,
-    address: IpAddr,
-    port: u16,
-    hint: AttemptHint,
-) -> io::Result<Stream> {
-    match &state.network {
-        Network::Memory(incoming) => {
-            let receiver = receiver_at(state, (address, port), &hint)?;
-            connect_memory(state, (receiver, port), incoming, hint).await
-        }
-        Network::Loopback(map) => {
-            let receiver = receiver_at(state, (address, port), &hint)?;
-            connect_loopback(state, (receiver, port), map, hint).await
-        }
-        // The lab is another process's: what it knows of a connection it sees on the wire.
-        Network::Namespace => TcpStream::connect((address, port)).await.map(Stream::Tcp),
-    }
-}
-
-/// The receiver of an address and a port; where there is none, the connection that fails for it is logged.
-fn receiver_at<'a>(
-    state: &'a Arc<LabState>,
-    (address, port): (IpAddr, u16),
-    hint: &AttemptHint,
-) -> io::Result<&'a Arc<Receiver>> {
-    let receiver = state.receivers.get(&address);
-    let listening = receiver.filter(|receiver| receiver.ports.contains(&port));
-    listening.ok_or_else(|| {
-        let session = state.next_session();
-        let result = Connected::Unreachable;
-        record_connect(state, session, (address, port), &[], result, hint.clone());
-        io::ErrorKind::HostUnreachable.into()
-    })
-}
-
-/// Connects to the web server of an MTA-STS policy.
-///
-/// # Errors
-/// When no such server has that address, or the connection fails.
-pub(crate) async fn connect_https(state: &Arc<LabState>, address: IpAddr) -> io::Result<Stream> {
-    let policy_host = || {
-        let host = state.policy_hosts.get(&address);
-        host.ok_or(io::ErrorKind::HostUnreachable)
-    };
-    match &state.network {
-        Network::Memory(incoming) => {
-            let (near, stream) = Stream::pair();
-            let host = Arc::clone(policy_host()?);
-            incoming
-                .send(Incoming::Https { host, stream })
-                .map_err(|_| io::ErrorKind::ConnectionRefused)?;
-            Ok(near)
-        }
-        Network::Loopback(map) => {
-            policy_host()?;
-            let there = map.listens(address);
-            let there = there.ok_or(io::ErrorKind::HostUnreachable)?;
-            TcpStream::connect(there).await.map(Stream::Tcp)
-        }
-        Network::Namespace => TcpStream::connect((address, HTTPS_PORT))
-            .await
-            .map(Stream::Tcp),
-    }
-}
-
-/// Connects to the name server.
-///
-/// # Errors
-/// When the connection fails.
-pub(super) async fn connect_dns(state: &LabState) -> io::Result<Stream> {
-    match &state.network {
-        Network::Memory(incoming) => {
-            let (near, far) = Stream::pair();
-            incoming
-                .send(Incoming::Dns(far))
-                .map_err(|_| io::ErrorKind::ConnectionRefused)?;
-            Ok(near)
-        }
-        Network::Loopback(_) | Network::Namespace => TcpStream::connect(state.network.resolver())
-            .await
-            .map(Stream::Tcp),
-    }
-}
-
-/// Connects by a pair of pipes. A fault strikes and is counted here, since nobody listens on this
-/// network.
-async fn connect_memory(
-    state: &Arc<LabState>,
-    (receiver, port): (&Arc<Receiver>, u16),
-    incoming: &mpsc::UnboundedSender<Incoming>,
-    hint: AttemptHint,
-) -> io::Result<Stream> {
-    let session = state.next_session();
-    let logged = |result| {
-        record_connect(
-            state,
-            session,
-            (receiver.address, port),
-            &receiver.names,
-            result,
-            hint,
-        )
-    };
-    match state.strike(receiver, port, Stage::Connect, Transfer::default()) {
-        Some(Effect::Refuse) => {
-            logged(Connected::Refused);
-            Err(io::ErrorKind::ConnectionRefused.into())
-        }
-        Some(Effect::Unreachable) => {
-            logged(Connected::Unreachable);
-            Err(io::ErrorKind::HostUnreachable.into())
-        }
-        Some(Effect::Timeout) => {
-            logged(Connected::Timeout);
-            std::future::pending().await
-        }
-        Some(_) => {
-            logged(Connected::Reset);
-            Err(io::ErrorKind::ConnectionReset.into())
-        }
-        None => {
-            logged(Connected::Accepted);
-            let (near, far) = Stream::pair();
-            let arrival = Incoming::Smtp {
-                receiver: Arc::clone(receiver),
-                port,
-                session,
-                stream: far,
-            };
-            incoming
-                .send(arrival)
-                .map_err(|_| io::ErrorKind::ConnectionRefused)?;
-            Ok(near)
-        }
-    }
-}
-
-/// Connects by a socket. Its port is bound first and announced, so that the listener knows for
-/// which message it is when it accepts.
-async fn connect_loopback(
-    state: &Arc<LabState>,
-    (receiver, port): (&Arc<Receiver>, u16),
-    map: &Map,
-    hint: AttemptHint,
-) -> io::Result<Stream> {
-    let there = map
-        .listens_for(receiver.address, port)
-        .ok_or(io::ErrorKind::HostUnreachable)?;
-    // A refusal or a silence that is no count happens in the kernel, unseen by the listener.
-    match state.foresee_connect(receiver, port) {
-        Some((Effect::Refuse, false)) => {
-            record_connect(
-                state,
-                state.next_session(),
-                (receiver.address, port),
-                &receiver.names,
-                Connected::Refused,
-                hint,
-            );
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        // No packet says so here: senders outside the lab are refused.
-        Some((Effect::Unreachable, false)) => {
-            record_connect(
-                state,
-                state.next_session(),
-                (receiver.address, port),
-                &receiver.names,
-                Connected::Unreachable,
-                hint,
-            );
-            return Err(io::ErrorKind::HostUnreachable.into());
-        }
-        Some((Effect::Timeout, false)) => {
-            record_connect(
-                state,
-                state.next_session(),
-                (receiver.address, port),
-                &receiver.names,
-                Connected::Timeout,
-                hint,
-            );
-            return std::future::pending().await;
-        }
-        _ => {}
-    }
-    let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    let from = socket.local_addr()?;
-    state.announce(from, hint);
-    let connected = socket.connect(there).await;
-    // The listener asks for it once; a connection that never came about leaves it.
-    let stream = connected.inspect_err(|_| drop(state.announced(from)))?;
-    stream.set_nodelay(true)?;
-    Ok(Stream::Tcp(stream))
-}
-
-/// Logs what came of a connection.
-pub(super) fn record_connect(
-    state: &LabState,
-    session: SessionId,
-    (address, port): (IpAddr, u16),
-    hosts: &[Domain],
-    result: Connected,
-    hint: AttemptHint,
-) {
-    state.record(EventKind::Connect {
-        session,
-        address,
-        port,
-        hosts: hosts.to_vec(),
-        result,
-        hint,
-    });
 }
 
 /// Serves what arrives on the memory network, until the lab stops. One task accepts for all

@@ -2,6 +2,10 @@
 //! server, over the lab's network, and its answer.
 //!
 //! What an answer means, and how long it is kept, is the sender's to say.
+//!
+//! A datagram is sent up to three times, a third of a second apart, and the first answer to any of them counts; the
+//! others are then of no interest. An answer that is truncated is asked for again over TCP (RFC 7766 section 5),
+//! unless it is a failure, of which there is no more to know.
 
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
@@ -40,6 +44,7 @@ pub(crate) async fn ask(
     record_type: RecordType,
 ) -> io::Result<DnsResponse> {
     let mut query = Message::query();
+    // The lab's name server plays a recursive resolver.
     query.metadata.recursion_desired = true;
     // It asks whether the answer is vouched for (RFC 6840 section 5.7).
     query.metadata.authentic_data = true;
@@ -125,7 +130,7 @@ async fn over_tcp(
     query: &Message,
     octets: &[u8],
 ) -> io::Result<DnsResponse> {
-    let mut stream = network::connect_dns(state).await?;
+    let mut stream = network::connect::to_name_server(state).await?;
     let length = u16::try_from(octets.len()).map_err(io::Error::other)?;
     stream
         .write_all(&[&length.to_be_bytes(), octets].concat())

@@ -32,6 +32,7 @@ impl Upstream {
     /// # Errors
     /// When the server cannot be reached or says nothing.
     pub(super) async fn connect(address: &str) -> io::Result<(Self, Reply)> {
+        // Real time: the server behind lives by no other.
         let stream = timeout(WAIT, TcpStream::connect(address))
             .await
             .map_err(|_| io::ErrorKind::TimedOut)??;
@@ -64,6 +65,7 @@ impl Upstream {
 pub(super) async fn all_reachable(
     receivers: impl Iterator<Item = &Arc<Receiver>>,
 ) -> io::Result<()> {
+    // One server may stand behind many receivers, and is asked once.
     let behind = receivers.filter_map(|receiver| receiver.upstream.as_ref());
     for address in behind.collect::<BTreeSet<_>>() {
         reachable(address).await?;

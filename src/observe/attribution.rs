@@ -10,11 +10,14 @@
 //! messages there, it is for the one least tried at that address; if none is open, for the last
 //! that was done with.
 
+mod names;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
 };
 
+use self::names::{Named, Names};
 use super::{
     Attempt, Certainty,
     pool::{Pool, certainty_of_open, latest_done},
@@ -87,6 +90,7 @@ impl LogFacts {
         if attempts.is_empty() {
             return Vec::new();
         }
+        // Sessions overlap: one that began first may have ended last, and came here last.
         attempts.sort_by_key(|one| (one.attempt.at, one.attempt.session));
         let mut attribution = Attribution::new(scenario, self);
         attempts
@@ -114,37 +118,6 @@ struct OpenMessage<'a> {
 impl OpenMessage<'_> {
     fn tried(&self, address: IpAddr) -> usize {
         self.tried.get(&address).copied().unwrap_or(0)
-    }
-}
-
-/// A recipient that commands may name.
-struct Named {
-    pool: usize,
-    /// The messages that have it, and which of their recipients it is.
-    places: BTreeMap<usize, usize>,
-}
-
-/// The recipients that commands may name: as they are written, and with the local part in lower
-/// case, too.
-#[derive(Default)]
-struct Names {
-    exact: BTreeMap<String, Named>,
-    folded: BTreeMap<String, Named>,
-}
-
-impl Names {
-    /// A name as it is written, or else in lower case: a sender may not change a local part, and some do.
-    fn pool(&self, text: &str) -> Option<usize> {
-        let exact = self.exact.get(&mailbox::key(text));
-        let named = exact.or_else(|| self.folded.get(&text.to_ascii_lowercase()));
-        Some(named?.pool)
-    }
-
-    /// Which recipient of a message is meant.
-    fn place(&self, text: &str, index: usize) -> Option<usize> {
-        let place = |named: &Named| named.places.get(&index).copied();
-        let exact = self.exact.get(&mailbox::key(text)).and_then(place);
-        exact.or_else(|| self.folded.get(&text.to_ascii_lowercase()).and_then(place))
     }
 }
 
@@ -203,6 +176,7 @@ impl<'a> Attribution<'a> {
             let given = given.copied().unwrap_or(Moment::START);
             attribution.to_be_given.push((given, index));
             let returned = log_facts.returned.get(&message.id);
+            // A notification about one of several recipients says nothing of the others: the message may stay open.
             let alone = returned.filter(|_| message.to.len() == 1);
             attribution
                 .to_be_returned
@@ -225,6 +199,8 @@ impl<'a> Attribution<'a> {
             false => relays.clone(),
         };
         let mut reached: BTreeMap<&Domain, BTreeSet<IpAddr>> = BTreeMap::new();
+        // Messages whose domains lead to the same addresses share a pool, however their domains are called; hops tell
+        // apart those that lead there by different names.
         let mut kinds_of_routes: BTreeMap<BTreeSet<IpAddr>, usize> = BTreeMap::new();
         let mut kinds_of_hops: BTreeMap<Vec<Domain>, usize> = BTreeMap::new();
         for index in 0..self.entries.len() {
@@ -265,6 +241,7 @@ impl<'a> Attribution<'a> {
             .iter()
             .filter_map(|one| one.message.from.as_ref());
         let domains: BTreeSet<&Domain> = authors.map(|from| &from.domain).collect();
+        // Where only these lead, no message of the drill goes: an attempt there is a notification's.
         let authors_at = domains.into_iter().flat_map(lead);
         self.authors_at = authors_at.collect();
     }
@@ -290,6 +267,7 @@ impl<'a> Attribution<'a> {
             let Some((local, _)) = to.text.rsplit_once('@') else {
                 continue;
             };
+            // RFC 5321 section 2.3.5: what an alias stands for may be written in its place, and older senders do so.
             for meant in routes.stands_for(&to.domain) {
                 name(&mut self.names.exact, format!("{local}@{meant}"), place);
             }
@@ -298,6 +276,8 @@ impl<'a> Attribution<'a> {
 
     /// Brings the pools to a moment, which is none before the last.
     fn advance(&mut self, at: Moment) {
+        // Given at this very moment counts, returned at this very moment does not yet: what a sender does last before
+        // it returns a message has the same time.
         while let Some((_, index)) = self.to_be_given.pop_if(|(given, _)| *given <= at) {
             let entry = &mut self.entries[index];
             entry.is_given = true;
@@ -367,16 +347,20 @@ impl<'a> Attribution<'a> {
             return;
         }
         let entry = &mut self.entries[index];
+        // Pools keep their members in order of how often they were tried, and have to know what that was.
         let before = entry.tried(attempt.address);
         for pool in &entry.pools {
             self.pools[*pool].tried(index, attempt.address, before);
         }
         entry.tried.insert(attempt.address, before + 1);
         let replies = attempt.recipients.iter();
+        // A recipient that was refused for good is done with (RFC 5321 section 4.2.1), though others are tried again.
         let refused = replies.filter(|(_, code)| *code >= 500).map(|(to, _)| to);
         for settled in attempt.taken.iter().chain(refused) {
             entry.open.remove(settled.as_str());
         }
+        // What fails for good before a recipient is named, as at the greeting, ends a message of one; of several it may
+        // have been meant for any.
         let is_refused = attempt.is_permanent() && message.to.len() == 1;
         if is_refused || entry.open.is_empty() {
             entry.open.clear();
@@ -397,6 +381,7 @@ impl<'a> Attribution<'a> {
             let offered = attempt.offered.iter();
             let named = offered.filter_map(|to| self.names.pool(to));
             let named: BTreeSet<usize> = named.collect();
+            // A recipient was named: it is one of those messages, and where it leads is of no matter.
             let open = self.least_tried(&named, attempt.address);
             return open.or_else(|| self.latest_done(&named));
         }
@@ -406,6 +391,7 @@ impl<'a> Attribution<'a> {
         let routes = self.led.get(&attempt.address);
         let routes = routes.into_iter().flatten();
         let author = attempt.from.as_deref().map(mailbox::key);
+        // MAIL was seen and RCPT was not: the author narrows it down, if a message of that author is open at all.
         let of_author = author.and_then(|author| {
             let pool = *self.by_author.get(&author)?;
             self.pools[pool].has_open().then_some((author, pool))
@@ -444,6 +430,7 @@ impl<'a> Attribution<'a> {
         let entries = &self.entries;
         let tried = |index: usize| entries[index].tried(address);
         let mut least: Option<(usize, usize)> = None;
+        // Pools may share messages; the least tried of all of them is looked for, and of equals the first.
         for pool in pools {
             let found = self.pools[*pool].least_tried(address, tried);
             least = least.into_iter().chain(found).min();

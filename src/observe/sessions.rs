@@ -3,6 +3,15 @@
 //! A session is a view that absorbs its events until the last. Each transaction in it, from MAIL
 //! on, is an attempt. A session without any is one attempt, which ended where the session did. What
 //! the client left of its own accord (a probe, a callout) is marked as incidental.
+//!
+//! What an attempt ends with is found in this order:
+//!
+//! 1. If the content was accepted, the attempt is accepted, even if something failed later. The one exception is a
+//!    reply that was lost: the sender cannot know.
+//! 2. Otherwise the last thing that went wrong in the transaction counts, since a client may go on after a recipient
+//!    was refused.
+//! 3. Without a transaction, the last thing that went wrong in the session counts.
+//! 4. If nothing went wrong at all, the client left by itself: because of TLS, or as a probe.
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
@@ -50,6 +59,7 @@ impl Sessions {
                     reply: None,
                     transactions: Vec::new(),
                 };
+                // All there is of it: no end is logged of what never began.
                 if *result != Connected::Accepted {
                     return view.into_attempts(*session);
                 }
@@ -155,6 +165,7 @@ impl SessionRecord {
                 ..
             } => {
                 self.ended = event.at;
+                // Each reply to EHLO replaces what the one before offered (RFC 3207 section 4.2); HELO leaves nothing.
                 if *stage == Stage::Helo {
                     self.extensions.clone_from(&more.extensions);
                 }
@@ -163,6 +174,7 @@ impl SessionRecord {
             EventKind::Secured { sni, .. } => {
                 self.tls = true;
                 self.sni.clone_from(sni);
+                // What went wrong in plain text is over: the session begins anew inside TLS.
                 self.problem = None;
             }
             EventKind::Taken {
@@ -192,6 +204,7 @@ impl SessionRecord {
             ReplyEvent::Reply { code, .. } => Some(*code),
             ReplyEvent::Failed { .. } => None,
         };
+        // Kept for the report, in which a reply that was positive explains nothing.
         let reply = match answer {
             ReplyEvent::Reply { code: 400.., reply } => Some(reply.clone()),
             ReplyEvent::Reply { .. } | ReplyEvent::Failed { .. } => None,
@@ -203,12 +216,15 @@ impl SessionRecord {
         };
         if stage == Stage::Mail {
             let from = argument.unwrap_or_default().to_owned();
+            // Refused or not: a client that was refused at MAIL has tried to send.
             self.transactions.push(Transaction {
                 at,
                 from,
                 ..Transaction::default()
             });
         }
+        // A client that is not content with a certificate may only close, which is the same on the wire as a probe;
+        // one that says EHLO first was content.
         self.greeted_in_tls |= self.tls && stage == Stage::Helo;
         let in_transaction = stage >= Stage::Mail;
         if let (Stage::Rcpt, Some(to), Some(transaction)) =
@@ -254,6 +270,7 @@ impl SessionRecord {
         };
         // A sender that says what a connection is for, connects for nothing else.
         let is_silent = self.hint.message.is_none();
+        // It had nothing to complain of, and left: it wanted to know something, not to send.
         let left = self.connected == Connected::Accepted && self.problem.is_none();
         let whole = Attempt {
             message: self.hint.message.clone(),
@@ -290,6 +307,7 @@ impl SessionRecord {
         let transactions = self.transactions.into_iter().enumerate();
         transactions
             .map(|(index, transaction)| {
+                // The first transaction is what the connection was made for; later ones begin with their own MAIL.
                 let at = if index == 0 { whole.at } else { transaction.at };
                 let incidental = is_silent
                     && (transaction.was_abandoned() || index > 0 && transaction.was_too_late());
@@ -331,6 +349,7 @@ impl Transaction {
     /// Whether it met a session that was over: kept open by the client, closed by the receiver meanwhile
     /// (RFC 5321 section 3.8).
     fn was_too_late(&self) -> bool {
+        // How a receiver that has closed shows itself to a client that did not notice.
         let over = [
             AttemptResult::Code(421),
             AttemptResult::Closed,

@@ -1,4 +1,8 @@
 //! The points at which something fails in drills: a stage of a session or a query, and how.
+//!
+//! The list is what random drills draw from, and what is counted to say how much of it a search has tried. It has
+//! every effect of the format at every stage where senders could be expected to do something else, and of replies one
+//! of each kind: another text makes no other behaviour, another first digit does (RFC 5321 section 4.2.1).
 
 use hickory_proto::rr::RecordType;
 

@@ -1,4 +1,8 @@
 //! Cases that say less: what is left out in search of the smallest that still fails.
+//!
+//! Each step leaves something out and keeps what is left valid: a record goes with what it leads to, a fault with the
+//! host that it is about. So every smaller case is a drill that a person could have written, and the one that is left
+//! at the end is read as one.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -34,6 +38,8 @@ impl RandomDrill {
             let smaller = case.smaller();
             let count = smaller.len();
             // What stands before the last step was tried with the case before it: it comes last.
+            // The same parts stand at about the same places in the next list: what did not help just now will hardly
+            // help again.
             let order = (from.min(count)..count).chain(0..from.min(count));
             let mut valid = order.filter_map(|at| Some((at, smaller[at].scenario().ok()?)));
             loop {
@@ -93,6 +99,7 @@ impl RandomDrill {
             let mut case = self.clone();
             case.records.remove(at);
             for record in &mut case.records {
+                // The alias becomes the host itself.
                 if let Some(rest) = record.strip_prefix(&format!("{target} IN ")) {
                     *record = format!("{alias} IN {rest}");
                 }
@@ -117,6 +124,7 @@ impl RandomDrill {
         let preferred = |(at, record): (usize, &String)| {
             let own = level(record)?;
             let (owner, preference) = own.rsplit_once(' ')?;
+            // One less, where nobody has that preference already: the others keep their order.
             let better = preference.parse::<u16>().ok()?.checked_sub(1)?;
             let better = format!("{owner} {better}");
             let has_equals = levels.iter().filter(|level| **level == own).count() > 1;
@@ -197,6 +205,7 @@ impl RandomDrill {
         });
         let kept = Zone::of(&case.records);
         let addresses: BTreeSet<String> = kept.addresses().map(str::to_owned).collect();
+        // Records are written relative to `test.`, faults are not.
         let is_kept = |name: &str| names.contains(name.trim_end_matches(".test"));
         case.faults.retain(|fault| match &fault.failure {
             Failure::Session { hosts, .. } => hosts.iter().all(|host| match host {

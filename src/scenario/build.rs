@@ -4,10 +4,16 @@
 //! that says what is valid, and a mistake names its line in the text that
 //! [`ScenarioBuilder::to_toml`] returns. The same way leads back from a [`Scenario`] to its text.
 
+mod messages;
+mod update;
+
 use std::sync::Arc;
 
-use hickory_proto::rr::{Record, RecordType};
+use hickory_proto::rr::Record;
 
+pub use self::messages::Messages;
+use self::messages::rows;
+pub(super) use self::update::Update;
 use super::{
     Bounds, Crash, Expect, ExpectedMessage, PolicyRow, ReceiverSettings, Scenario, SenderSettings,
     Total,
@@ -16,10 +22,10 @@ use crate::{
     diagnostic::Mistakes,
     fault::{Fault, Host},
     level::Level,
-    mail::{Message, MessageId, Notify, OriginalRecipient, RecipientRequest, Ret},
+    mail::{Message, MessageId},
     name::Domain,
     time::Moment,
-    zone::{Zone, present},
+    zone::present,
 };
 
 /// Makes a [`Scenario`] part by part; [`Scenario::builder`] begins one.
@@ -65,141 +71,6 @@ pub struct ScenarioBuilder {
     pub(super) totals: Vec<(Total, Bounds)>,
     pub(super) first_attempts: Vec<(Host, Bounds)>,
     pub(super) expected: Vec<(String, Arc<ExpectedMessage>)>,
-}
-
-/// A change of the records at a moment: what goes, then what comes.
-#[derive(Debug, Clone)]
-pub(super) struct Update {
-    pub(super) at: Moment,
-    /// Names, with a type where not all of them go.
-    pub(super) delete: Vec<String>,
-    /// Records as zone-file text, one each.
-    pub(super) add: Vec<String>,
-}
-
-/// Messages of a scenario that differ in their ids alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub struct Messages {
-    pub(super) id: String,
-    pub(super) to: Vec<String>,
-    pub(super) from: Option<String>,
-    pub(super) at: Moment,
-    pub(super) count: Option<usize>,
-    pub(super) size: Option<usize>,
-    pub(super) received: usize,
-    pub(super) body: Option<String>,
-    pub(super) header: Vec<String>,
-    pub(super) require_tls: bool,
-    pub(super) notify: Vec<(String, Notify)>,
-    pub(super) ret: Option<Ret>,
-    pub(super) envelope_id: Option<String>,
-    pub(super) originals: Vec<(String, OriginalRecipient)>,
-}
-
-impl Messages {
-    /// One message of this id to a mailbox, given to the sender at the start of the drill. It comes from
-    /// `sender@sender.test`, whose notifications the lab takes.
-    pub fn new(id: impl Into<String>, to: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            to: vec![to.into()],
-            from: None,
-            at: Moment::START,
-            count: None,
-            size: None,
-            received: 0,
-            body: None,
-            header: Vec::new(),
-            require_tls: false,
-            notify: Vec::new(),
-            ret: None,
-            envelope_id: None,
-            originals: Vec::new(),
-        }
-    }
-
-    /// A further recipient of each message: `bob@example.test`.
-    pub fn also_to(mut self, mailbox: impl Into<String>) -> Self {
-        self.to.push(mailbox.into());
-        self
-    }
-
-    /// The reverse-path; empty text is the null one.
-    pub fn from(mut self, mailbox: impl Into<String>) -> Self {
-        self.from = Some(mailbox.into());
-        self
-    }
-
-    /// When the sender is given them.
-    pub fn at(mut self, at: Moment) -> Self {
-        self.at = at;
-        self
-    }
-
-    /// That many messages, whose ids are `id-1`, `id-2` and so on.
-    pub fn count(mut self, count: usize) -> Self {
-        self.count = Some(count);
-        self
-    }
-
-    /// The octets of content of each.
-    pub fn size(mut self, octets: usize) -> Self {
-        self.size = Some(octets);
-        self
-    }
-
-    /// Received fields that each already carries.
-    pub fn received(mut self, fields: usize) -> Self {
-        self.received = fields;
-        self
-    }
-
-    /// A further field of its header, such as `TLS-Required: No`.
-    pub fn header(mut self, field: impl Into<String>) -> Self {
-        self.header.push(field.into());
-        self
-    }
-
-    /// The text of its body, whatever octets and lines it has.
-    pub fn body(mut self, text: impl Into<String>) -> Self {
-        self.body = Some(text.into());
-        self
-    }
-
-    /// Each asks for REQUIRETLS (RFC 8689).
-    pub fn require_tls(mut self) -> Self {
-        self.require_tls = true;
-        self
-    }
-
-    /// Of what its author wants to be notified about a recipient (RFC 3461): `alice@example.test`.
-    pub fn notify(mut self, recipient: impl Into<String>, notify: Notify) -> Self {
-        self.notify.push((recipient.into(), notify));
-        self
-    }
-
-    /// How much of it a notification of its failure returns (RFC 3461).
-    pub fn ret(mut self, ret: Ret) -> Self {
-        self.ret = Some(ret);
-        self
-    }
-
-    /// The author's own name for it (ENVID, RFC 3461).
-    pub fn envelope_id(mut self, id: impl Into<String>) -> Self {
-        self.envelope_id = Some(id.into());
-        self
-    }
-
-    /// Whom its author wrote to, where it goes to this recipient (ORCPT, RFC 3461).
-    pub fn original_recipient(
-        mut self,
-        recipient: impl Into<String>,
-        original: OriginalRecipient,
-    ) -> Self {
-        self.originals.push((recipient.into(), original));
-        self
-    }
 }
 
 impl Scenario {
@@ -403,149 +274,10 @@ impl ScenarioBuilder {
     }
 }
 
-impl Update {
-    /// What makes one zone of the other; `None` if they are the same. Records of one name and type change
-    /// together.
-    fn between(before: &Zone, after: &Zone, at: Moment) -> Option<Self> {
-        let mut update = Self {
-            at,
-            delete: Vec::new(),
-            add: Vec::new(),
-        };
-        for owner in before.names() {
-            let (old, new) = (records_at(before, owner), records_at(after, owner));
-            let types = types_in_order(&old);
-            let gone = types
-                .iter()
-                .filter(|kind| of(&old, **kind) != of(&new, **kind));
-            let gone: Vec<RecordType> = gone.copied().collect();
-            // What no row can name by its type goes with all that the name has.
-            if gone
-                .iter()
-                .any(|kind| !super::read::words::may_be_named(*kind))
-            {
-                update.delete.push(owner.to_string());
-                update
-                    .add
-                    .extend(new.iter().map(|one| present::record(one)));
-                continue;
-            }
-            for kind in &gone {
-                update.delete.push(format!("{owner} {kind}"));
-            }
-            let came = new.iter().filter(|one| {
-                let kind = one.record_type();
-                gone.contains(&kind) || !types.contains(&kind)
-            });
-            update.add.extend(came.map(|one| present::record(one)));
-        }
-        for owner in after
-            .names()
-            .filter(|owner| records_at(before, owner).is_empty())
-        {
-            let came = records_at(after, owner).into_iter();
-            update.add.extend(came.map(present::record));
-        }
-        (!update.delete.is_empty() || !update.add.is_empty()).then_some(update)
-    }
-}
-
-/// The records that a name owns, in their order.
-fn records_at<'a>(zone: &'a Zone, owner: &Domain) -> Vec<&'a Record> {
-    zone.owned_by(owner).iter().collect()
-}
-
-/// Each type once, in the order in which the records have them.
-fn types_in_order(records: &[&Record]) -> Vec<RecordType> {
-    let mut types = Vec::new();
-    for record in records {
-        if !types.contains(&record.record_type()) {
-            types.push(record.record_type());
-        }
-    }
-    types
-}
-
-/// Those of one type. Their order is part of an answer.
-fn of<'a>(records: &[&'a Record], kind: RecordType) -> Vec<&'a Record> {
-    let mut records = records.to_vec();
-    records.retain(|record| record.record_type() == kind);
-    records
-}
-
 fn text<'a>(records: impl Iterator<Item = &'a Record>) -> String {
     records.fold(String::new(), |text, record| {
         text + &present::record(record) + "\n"
     })
-}
-
-/// The rows that messages come from: those that follow each other as `id-1`, `id-2` and so on, and are the
-/// same otherwise, are one.
-fn rows(messages: &[Message]) -> Vec<Messages> {
-    let mut rows: Vec<Messages> = Vec::new();
-    for message in messages {
-        let row = Messages {
-            id: message.id.to_string(),
-            to: message.to.iter().map(ToString::to_string).collect(),
-            from: Some(
-                message
-                    .from
-                    .as_ref()
-                    .map_or_else(String::new, ToString::to_string),
-            ),
-            at: message.at,
-            count: None,
-            size: message.size,
-            received: message.received,
-            body: message.body.as_ref().map(ToString::to_string),
-            header: message.header.to_vec(),
-            require_tls: message.require_tls,
-            notify: asked_of(message, |asked| asked.notify),
-            ret: message.dsn.as_ref().and_then(|dsn| dsn.ret),
-            envelope_id: message
-                .dsn
-                .as_ref()
-                .and_then(|dsn| dsn.envelope_id.as_ref().map(ToString::to_string)),
-            originals: asked_of(message, |asked| asked.original),
-        };
-        let counted = row
-            .id
-            .rsplit_once('-')
-            .map(|(id, number)| (id.to_owned(), number.to_owned()));
-        let Some((id, number)) = counted else {
-            rows.push(row);
-            continue;
-        };
-        let as_one = |count| Messages {
-            id: id.clone(),
-            count: Some(count),
-            ..row.clone()
-        };
-        match rows.last_mut() {
-            Some(last)
-                if last.count.is_some_and(|count| {
-                    number == (count + 1).to_string() && *last == as_one(count)
-                }) =>
-            {
-                last.count = last.count.map(|count| count + 1);
-            }
-            _ if number == "1" => rows.push(as_one(1)),
-            _ => rows.push(row),
-        }
-    }
-    rows
-}
-
-/// What is asked of notifications about each recipient, in one respect.
-fn asked_of<T>(
-    message: &Message,
-    respect: impl Fn(RecipientRequest) -> Option<T>,
-) -> Vec<(String, T)> {
-    let dsn = message.dsn.as_ref().map(|dsn| dsn.recipients.iter());
-    let asked = message.to.iter().zip(dsn.into_iter().flatten());
-    asked
-        .filter_map(|(to, asked)| Some((to.to_string(), respect(asked.clone())?)))
-        .collect()
 }
 
 /// What is expected, by the keys of a file: messages of a row with a count that share it have one key.

@@ -2,6 +2,10 @@
 //!
 //! A fault for a recipient to whom nothing is sent, a fault of a query that nobody has a reason for, an
 //! exchanger without an address in the drill: each may be meant, and is more often a slip.
+//!
+//! What is looked at is what the scenario says, at any of its times: records of each zone, messages of any moment. So
+//! a note may be missing where it would be right (a fault over before the first message), and is not made where the
+//! row can do something.
 
 use std::collections::BTreeSet;
 
@@ -34,6 +38,7 @@ impl Scenario {
             .iter()
             .filter_map(|message| message.from.as_ref());
         let mut senders: BTreeSet<&str> = from.map(|from| &*from.text).collect();
+        // Notifications have the null reverse-path, and a fault may be about them.
         senders.insert("");
         let largest = self
             .messages
@@ -73,6 +78,7 @@ impl Scenario {
                 Failure::Session {
                     larger_than: Some(octets),
                     ..
+                // Without a size a message is short, and still has its header.
                 } if *octets >= largest && *octets >= SHORT => {
                     notes.push(format!(
                         "the fault \"{fault}\" may never apply: no message has a size over {octets}"
@@ -189,6 +195,8 @@ impl Scenario {
             }
         }
         let more = ["_25._tcp", "_mta-sts", "mta-sts"];
+        // TLSA records of an exchanger (RFC 7672 section 3), the record and the web server of a policy (RFC 8461
+        // section 3).
         let further: Vec<Domain> = names
             .iter()
             .flat_map(|name| more.map(|labels| name.prefixed(labels)))

@@ -1,21 +1,23 @@
-//! What the reference sender knows and does for every queue entry: one pass over the candidates, and what
-//! it says of recipients.
+//! What the reference sender knows and does for every queue entry: one pass over the candidates, and what it says of
+//! recipients.
 //!
 //! A pass is what RFC 5321 section 5.1 describes for one next hop:
 //!
 //! 1. Find the MTA-STS policy of the next hop, if the scenario's sender goes by such policies.
-//! 2. With relays in the scenario, look up their addresses and try them in their order. Else look up the MX records, then the addresses of all exchangers, and let `route` put the
-//!    candidates in order.
+//! 2. With relays in the scenario, look up their addresses and try them in their order. Else look up the MX records,
+//!    then the addresses of all exchangers, and let `route` put the candidates in order.
 //! 3. Leave out addresses to which a connection failed a short while ago (section 4.5.4.1).
-//! 4. Try one candidate after the other with the recipients that are still open. A candidate whose
-//!    TLS needs cannot be known or met is passed over.
+//! 4. Try one candidate after the other with the recipients that are still open. A candidate whose TLS needs cannot be
+//!    known or met is passed over.
 //! 5. After each attempt, report the recipients that are delivered or refused for good.
-//! 6. If every host turned the client away for good and nothing was transient, give the rest up
-//!    (RFC 5321 section 4.2.1: a 5yz reply is not to be repeated).
+//! 6. If every host turned the client away for good and nothing was transient, give the rest up (RFC 5321 section
+//!    4.2.1: a 5yz reply is not to be repeated).
 //!
-//! When a pass may begin, and what happens between two passes, is decided in `reference`. Names of
-//! functions are told by what they change: `settle` takes recipients out of an entry, `fail` puts
-//! them on its list for the notification.
+//! When a pass may begin, and what happens between two passes, is decided in `reference`. Names of functions are told
+//! by what they change: `settle` takes recipients out of an entry, `fail` puts them on its list for the notification.
+
+mod candidates;
+mod settling;
 
 use std::{
     collections::BTreeMap,
@@ -25,12 +27,10 @@ use std::{
 
 use super::{
     Flaw, SenderContext,
-    content::{Reported, Server, Told},
-    flaw::stray_candidates,
+    content::Server,
     mta_sts_cache::PolicyCache,
     queue_entry::QueueEntry,
     reference::Moments,
-    report,
     resolver::Lookups,
     smtp_client::{self, AttemptReport, Envelope, Reason, RecipientResult},
     tls::{TlsRequirement, Unusable},
@@ -39,14 +39,10 @@ use crate::{
     event::AttemptHint,
     lab::LabState,
     lock::lock,
-    mail::{Mailbox, Occasion},
-    mta_sts::{Mode, Policy},
-    name::Domain,
-    outcome::Outcome,
-    port,
+    mta_sts::Policy,
     reply::{ReplyClass, Status},
-    route::{self, Candidate, Identity, Unroutable},
-    scenario::{Relay, SenderSettings, TlsPolicy},
+    route::Candidate,
+    scenario::{SenderSettings, TlsPolicy},
     time::Moment,
 };
 
@@ -105,6 +101,8 @@ impl DeliveryAgent {
     /// Afterwards `entry.to` has the recipients that have to wait, `entry.reported` what is
     /// to be told of others.
     pub(super) async fn pass(&self, entry: &mut QueueEntry) {
+        // Before any lookup of exchangers: which of them may be used depends on it (RFC 8461 section 5). A policy that
+        // cannot be had counts as none.
         let sts = match self.settings.tls {
             TlsPolicy::MtaSts | TlsPolicy::Dane if !entry.message.waives_tls() => {
                 self.policies
@@ -146,6 +144,7 @@ impl DeliveryAgent {
             } = match attempt.await {
                 Ok(report) => {
                     entry.attempts += 1;
+                    // Kept for a flaw alone, which blames it whoever refused the message.
                     let first = entry.first_host.take();
                     entry.first_host = first.or_else(|| Some(candidate.exchanger.clone()));
                     report
@@ -175,145 +174,11 @@ impl DeliveryAgent {
                 return;
             }
         }
+        // A single transient failure, or a candidate left out, and the rest is tried again in the next pass.
         // Every host turned the client away for good: later will be no better.
         if let Some((reason, server)) = refusals.filter(|_| !transient) {
             self.fail_rest(entry, reason, server);
         }
-    }
-
-    /// The candidates of this pass in order.
-    ///
-    /// # Errors
-    /// Why there are none: a null MX, no such domain, a failed lookup, or only the sender
-    /// itself.
-    async fn candidates(
-        &self,
-        entry: &mut QueueEntry,
-        sts: Option<&Policy>,
-    ) -> Result<Candidates, Unroutable> {
-        if self.flaw == Some(Flaw::AsksAddressFirst) && !entry.is_notification {
-            let own = self.lookups.addresses(&[&entry.hop]).await;
-            if own.values().all(|own| own.found.is_empty() && !own.failed) {
-                return Err(Unroutable::NoUsableExchanger);
-            }
-        }
-        if !self.settings.relays.is_empty() {
-            return self.relays().await;
-        }
-        let mut answer = self.lookups.mx(&entry.hop).await;
-        let mut identity = Identity::from(&self.settings);
-        if let Some(flaw) = self.flaw {
-            answer = flaw.misread(answer);
-            identity = flaw.mistake_identity(identity);
-        }
-        let exchangers = route::exchangers(&entry.hop, &answer)?;
-        // REQUIRETLS needs names that DNSSEC or MTA-STS vouches for (RFC 8689 section 4.2.1).
-        if entry.requires_tls() && !sts.is_some_and(|policy| policy.mode == Mode::Enforce) {
-            match self.lookups.mx_is_signed(&entry.hop).await {
-                Some(true) => {}
-                Some(false) => return Err(Unroutable::Untrusted),
-                None => return Err(Unroutable::LookupFailed),
-            }
-        }
-        let hosts: Vec<&Domain> = exchangers.iter().map(|exchanger| &exchanger.host).collect();
-        // All at once, so that equal exchangers can be shuffled with all their addresses known.
-        let mut addresses = self.lookups.addresses(&hosts).await;
-        for addresses in addresses.values_mut() {
-            self.settings.first_family.put_first(&mut addresses.found);
-        }
-        let mut random = entry.random.taken_up();
-        let candidates = route::route(&exchangers, &addresses, &identity, &mut random)?;
-        let candidates = match self.flaw {
-            None => candidates,
-            Some(flaw) => {
-                let mut strays = Vec::new();
-                if let Some(host) = flaw.stray(&entry.hop, &exchangers) {
-                    strays = stray_candidates(&host, &self.lookups.addresses(&[&host]).await);
-                }
-                strays.extend(flaw.reorder(candidates, &mut random));
-                strays
-            }
-        };
-        let all = candidates.len();
-        let candidates = candidates.into_iter().map(|one| (one, port::SMTP));
-        let candidates = self.without_unreachable(candidates.collect());
-        let unknown = addresses.values().any(|addresses| addresses.failed);
-        let limited = self
-            .settings
-            .max_candidates
-            .is_some_and(|limit| all >= limit);
-        Ok(Candidates {
-            complete: !unknown && !limited && candidates.len() == all,
-            candidates,
-        })
-    }
-
-    /// The relays of the settings in their order, with all addresses of each: no MX record leads there (RFC 5321
-    /// section 5.1 is about what the sender does not know).
-    ///
-    /// # Errors
-    /// That none has an address, or that it is not known for now.
-    async fn relays(&self) -> Result<Candidates, Unroutable> {
-        let relays = &self.settings.relays;
-        let hosts: Vec<Domain> = relays.iter().map(Relay::domain).collect();
-        let named: Vec<&Domain> = hosts.iter().collect();
-        let mut addresses = self.lookups.addresses(&named).await;
-        let mut candidates = Vec::new();
-        for ((relay, host), place) in relays.iter().zip(&hosts).zip(0..) {
-            let Some(addresses) = addresses.get_mut(host) else {
-                continue;
-            };
-            self.settings.first_family.put_first(&mut addresses.found);
-            let reached = addresses.found.iter();
-            let reached = reached.filter(|address| self.settings.families.reach(**address));
-            candidates.extend(reached.map(|address| {
-                let candidate = Candidate {
-                    preference: place,
-                    exchanger: host.clone(),
-                    address: *address,
-                };
-                (candidate, relay.port)
-            }));
-        }
-        let unknown = addresses.values().any(|addresses| addresses.failed);
-        if candidates.is_empty() {
-            return Err(match unknown {
-                true => Unroutable::LookupFailed,
-                false => Unroutable::NoUsableExchanger,
-            });
-        }
-        let all = candidates.len();
-        let most = self.settings.max_candidates.unwrap_or(usize::MAX);
-        candidates.truncate(match self.flaw {
-            Some(Flaw::StopsAtFirst) => 1,
-            _ => most.max(1),
-        });
-        let candidates = self.without_unreachable(candidates);
-        Ok(Candidates {
-            complete: !unknown && candidates.len() == all,
-            candidates,
-        })
-    }
-
-    /// Leaves out addresses whose connections failed a short while ago, as long as others are left
-    /// (RFC 5321 section 4.5.4.1).
-    ///
-    /// If every candidate failed recently, all are tried: waiting would not be better, and a host
-    /// that came back is found at once.
-    fn without_unreachable(&self, candidates: Vec<(Candidate, u16)>) -> Vec<(Candidate, u16)> {
-        let now = self.state.clock.now();
-        let unreachable = lock(&self.unreachable);
-        let skipped = |(candidate, port): &&(Candidate, u16)| {
-            unreachable
-                .get(&(candidate.address, *port))
-                .is_some_and(|until| now < *until)
-        };
-        let left: Vec<(Candidate, u16)> = candidates
-            .iter()
-            .filter(|candidate| !skipped(candidate))
-            .cloned()
-            .collect();
-        if left.is_empty() { candidates } else { left }
     }
 
     /// Tries one candidate; what came of it has a result for each recipient.
@@ -337,6 +202,8 @@ impl DeliveryAgent {
             }
             policy => policy,
         };
+        // May look up TLSA records; that they cannot be had makes the candidate unusable, not plain (RFC 7672 section
+        // 2.1.1).
         let demanded = TlsRequirement::of(
             policy,
             require_tls,
@@ -398,129 +265,5 @@ impl DeliveryAgent {
             .await;
         }
         Ok(attempted)
-    }
-
-    /// Takes the recipients that are settled out of the entry.
-    ///
-    /// Those that are deferred stay, in their order, for the next candidate. The reasons of later
-    /// candidates overwrite those of earlier ones: what the last host said is what the sender is
-    /// told.
-    fn settle(
-        &self,
-        entry: &mut QueueEntry,
-        results: Vec<RecipientResult>,
-        exchanger: &Domain,
-        dsn_offered: bool,
-    ) {
-        let recipients = std::mem::take(&mut entry.to);
-        for (recipient, result) in recipients.into_iter().zip(results) {
-            match result {
-                RecipientResult::Delivered => {
-                    report(
-                        &self.state,
-                        &entry.message.id,
-                        &recipient,
-                        Outcome::Delivered,
-                        None,
-                        "",
-                    );
-                    if !dsn_offered {
-                        self.relayed(entry, recipient, exchanger);
-                    }
-                }
-                RecipientResult::Failed(reason)
-                    if matches!(
-                        self.flaw,
-                        Some(Flaw::IgnoresPermanent | Flaw::PermanentIsTransient)
-                    ) =>
-                {
-                    entry.last = Some(reason);
-                    entry.to.push(recipient);
-                }
-                RecipientResult::Failed(reason) => {
-                    let server = Server::that_said(exchanger, &reason);
-                    self.fail(entry, recipient, reason, server);
-                }
-                RecipientResult::Deferred(reason) | RecipientResult::HostRefuses(reason) => {
-                    entry.last_server = Server::that_said(exchanger, &reason);
-                    entry.last = Some(reason);
-                    entry.to.push(recipient);
-                }
-            }
-        }
-    }
-
-    /// Reports a recipient as bounced, and notes it for the notification that ends the step.
-    fn fail(
-        &self,
-        entry: &mut QueueEntry,
-        recipient: Mailbox,
-        reason: Reason,
-        server: Option<Server>,
-    ) {
-        report(
-            &self.state,
-            &entry.message.id,
-            &recipient,
-            Outcome::Bounced,
-            Some(reason.status),
-            &reason.text,
-        );
-        // Who asked not to be told of failures is not (RFC 3461 section 5.2.6).
-        if self.flaw == Some(Flaw::IgnoresNever)
-            || entry.message.wants(&recipient, Occasion::Failure)
-        {
-            entry.reported.push(Reported {
-                recipient,
-                told: Told::Failed,
-                reason,
-                server,
-            });
-        }
-    }
-
-    /// Notes a recipient whose author asked to be told of success, where nobody further on will do it (RFC
-    /// 3461 section 5.2.2(b)).
-    fn relayed(&self, entry: &mut QueueEntry, recipient: Mailbox, exchanger: &Domain) {
-        if entry.message.wants(&recipient, Occasion::Success) {
-            entry.reported.push(Reported {
-                recipient,
-                told: Told::Relayed,
-                reason: Reason {
-                    status: Status(2, 0, 0),
-                    text: format!(
-                        "relayed to {exchanger}, which sends no notifications of success"
-                    ),
-                },
-                server: Some(Server {
-                    name: exchanger.clone(),
-                    said: None,
-                }),
-            });
-        }
-    }
-
-    /// Gives up all recipients that are left, for one reason.
-    pub(super) fn fail_rest(&self, entry: &mut QueueEntry, reason: Reason, server: Option<Server>) {
-        for recipient in std::mem::take(&mut entry.to) {
-            self.fail(entry, recipient, reason.clone(), server.clone());
-        }
-    }
-
-    /// Reports the recipients that are left as deferred: once after each pass, and for a message
-    /// that is due only after the drill's stop.
-    pub(super) fn say_deferred(&self, entry: &QueueEntry) {
-        let reason = entry.last.as_ref();
-        for recipient in &entry.to {
-            let text = reason.map_or("", |reason| &reason.text);
-            report(
-                &self.state,
-                &entry.message.id,
-                recipient,
-                Outcome::Deferred,
-                reason.map(|reason| reason.status),
-                text,
-            );
-        }
     }
 }

@@ -150,114 +150,105 @@ pub struct Control {
 impl Flaw {
     /// The drill that shows a flaw, and by which rule.
     pub fn control(self) -> Control {
-        let control = |drill, rule| Control {
+        let (drill, rule) = self.shown_by();
+        Control {
             drill,
             rule,
-            unseen: None,
-        };
-        let unseen = |drill, rule, why| Control {
-            drill,
-            rule,
-            unseen: Some(why),
-        };
+            unseen: self.unseen(),
+        }
+    }
+
+    /// The drill that shows it, and the rule that it breaks there.
+    fn shown_by(self) -> (&'static str, &'static str) {
         match self {
-            Self::IgnoresPreference => control("basics/uneven_preferences", "preference-order"),
-            Self::HighestFirst => control("basics/best_preference_takes_it", "preference-order"),
-            Self::NoShuffle => unseen(
-                "basics/equal_preference_shares",
-                "equals-share",
-                "first attempts of one drill are few, and a session may serve several messages: shares are counted over many drills",
-            ),
-            Self::UsesDomainAddress => control(
+            Self::IgnoresPreference => ("basics/uneven_preferences", "preference-order"),
+            Self::HighestFirst => ("basics/best_preference_takes_it", "preference-order"),
+            Self::NoShuffle => ("basics/equal_preference_shares", "equals-share"),
+            Self::UsesDomainAddress => (
                 "rfc5321/own_address_of_the_domain_is_not_used",
                 "mx-over-address",
             ),
-            Self::IgnoresNullMx => control("rfc7505/null_mx_is_permanent", "null-mx"),
-            Self::KeepsItself => control("rfc5321/relay_in_the_middle_of_the_list", "own-level"),
-            Self::StopsAtFirst => control("basics/primary_down", "next-candidate"),
-            Self::IgnoresPermanent => control("basics/rejected_recipient", "permanent-is-final"),
-            Self::DeliversTwice => control("basics/best_preference_takes_it", "delivered-once"),
-            Self::DropsMessage => unseen(
-                "basics/all_down_then_recovered",
-                "nothing-lost",
-                "what is kept and what is forgotten look alike until it is missed",
-            ),
-            Self::RetriesAtOnce => control("basics/all_down_then_recovered", "retry-waits"),
-            Self::FailedLookupIsNoMx => control(
+            Self::IgnoresNullMx => ("rfc7505/null_mx_is_permanent", "null-mx"),
+            Self::KeepsItself => ("rfc5321/relay_in_the_middle_of_the_list", "own-level"),
+            Self::StopsAtFirst => ("basics/primary_down", "next-candidate"),
+            Self::IgnoresPermanent => ("basics/rejected_recipient", "permanent-is-final"),
+            Self::DeliversTwice => ("basics/best_preference_takes_it", "delivered-once"),
+            Self::DropsMessage => ("basics/all_down_then_recovered", "nothing-lost"),
+            Self::RetriesAtOnce => ("basics/all_down_then_recovered", "retry-waits"),
+            Self::FailedLookupIsNoMx => (
                 "incidents/dns_timeout_taken_for_no_mx",
                 "failed-lookup-defers",
             ),
-            Self::LeavesRoute => control("basics/implicit_mx", "within-route"),
-            Self::BouncesTransient => {
-                control("basics/all_down_then_recovered", "transient-is-retried")
-            }
-            Self::NoNotification => unseen(
-                "basics/rejected_recipient",
-                "sender-notified",
-                "who says nothing of a message that is given up cannot be told from one who keeps it",
-            ),
-            Self::ReturnsNotifications => control(
+            Self::LeavesRoute => ("basics/implicit_mx", "within-route"),
+            Self::BouncesTransient => ("basics/all_down_then_recovered", "transient-is-retried"),
+            Self::NoNotification => ("basics/rejected_recipient", "sender-notified"),
+            Self::ReturnsNotifications => (
                 "rfc5321/no_notification_about_a_notification",
                 "no-bounce-of-bounce",
             ),
-            Self::SendsInPlain => control("tls/required_skips_plaintext", "tls-kept"),
-            Self::PermanentIsTransient => control(
+            Self::SendsInPlain => ("tls/required_skips_plaintext", "tls-kept"),
+            Self::PermanentIsTransient => (
                 "rfc7505/null_mx_is_reported_at_once",
                 "permanent-is-returned",
             ),
-            Self::GivesUpAfterADay => control("bounces/expired", "gives-up-late"),
-            Self::SaysHelo => control("basics/best_preference_takes_it", "ehlo-first"),
-            Self::SaysLocalhost => control("basics/best_preference_takes_it", "ehlo-name"),
-            Self::SpeaksFirst => control("rfc5321/slow_greeting_is_waited_for", "greeting-first"),
-            Self::DoesNotWait => control("wire/without_extensions", "reply-first"),
-            Self::SendsContentWithData => control("basics/best_preference_takes_it", "group-ends"),
-            Self::SendsNotifyAnyway => control("wire/without_extensions", "rcpt-parameters"),
-            Self::SendsUtf8Anyway => {
-                control("wire/no_exchanger_offers_smtputf8", "smtputf8-offered")
-            }
-            Self::SendsEightBitAnyway => {
-                control("wire/no_exchanger_offers_8bitmime", "eight-bit-offered")
-            }
-            Self::EndsLinesWithLf => control("basics/best_preference_takes_it", "crlf-only"),
-            Self::SendsMailTwice => control("basics/best_preference_takes_it", "one-transaction"),
-            Self::LowersLocalParts => control("wire/case_of_local_parts", "local-part-kept"),
-            Self::SendsSourceRoutes => {
-                control("basics/best_preference_takes_it", "no-source-route")
-            }
-            Self::IgnoresRefusedData => {
-                control("rfc5321/transient_reply_at_data", "content-after-354")
-            }
-            Self::LeavesDots => control("wire/leading_dots", "content-kept"),
-            Self::MixesBdatAndData => control("wire/chunking_offered", "bdat-or-data"),
-            Self::LeavesWithoutQuit => control("basics/best_preference_takes_it", "quits"),
-            Self::SkipsHandshake => control("wire/starttls_inside_tls", "handshake-after-220"),
-            Self::SkipsEhloInTls => control("wire/starttls_inside_tls", "ehlo-after-tls"),
-            Self::StartsTlsTwice => control("wire/starttls_inside_tls", "tls-once"),
-            Self::AsksForUtf8 => control("basics/best_preference_takes_it", "smtputf8-needed"),
-            Self::SaysUtf8Name => control("basics/best_preference_takes_it", "ehlo-ascii"),
-            Self::FetchesAgainAtOnce => control(
+            Self::GivesUpAfterADay => ("bounces/expired", "gives-up-late"),
+            Self::SaysHelo => ("basics/best_preference_takes_it", "ehlo-first"),
+            Self::SaysLocalhost => ("basics/best_preference_takes_it", "ehlo-name"),
+            Self::SpeaksFirst => ("rfc5321/slow_greeting_is_waited_for", "greeting-first"),
+            Self::DoesNotWait => ("wire/without_extensions", "reply-first"),
+            Self::SendsContentWithData => ("basics/best_preference_takes_it", "group-ends"),
+            Self::SendsNotifyAnyway => ("wire/without_extensions", "rcpt-parameters"),
+            Self::SendsUtf8Anyway => ("wire/no_exchanger_offers_smtputf8", "smtputf8-offered"),
+            Self::SendsEightBitAnyway => ("wire/no_exchanger_offers_8bitmime", "eight-bit-offered"),
+            Self::EndsLinesWithLf => ("basics/best_preference_takes_it", "crlf-only"),
+            Self::SendsMailTwice => ("basics/best_preference_takes_it", "one-transaction"),
+            Self::LowersLocalParts => ("wire/case_of_local_parts", "local-part-kept"),
+            Self::SendsSourceRoutes => ("basics/best_preference_takes_it", "no-source-route"),
+            Self::IgnoresRefusedData => ("rfc5321/transient_reply_at_data", "content-after-354"),
+            Self::LeavesDots => ("wire/leading_dots", "content-kept"),
+            Self::MixesBdatAndData => ("wire/chunking_offered", "bdat-or-data"),
+            Self::LeavesWithoutQuit => ("basics/best_preference_takes_it", "quits"),
+            Self::SkipsHandshake => ("wire/starttls_inside_tls", "handshake-after-220"),
+            Self::SkipsEhloInTls => ("wire/starttls_inside_tls", "ehlo-after-tls"),
+            Self::StartsTlsTwice => ("wire/starttls_inside_tls", "tls-once"),
+            Self::AsksForUtf8 => ("basics/best_preference_takes_it", "smtputf8-needed"),
+            Self::SaysUtf8Name => ("basics/best_preference_takes_it", "ehlo-ascii"),
+            Self::FetchesAgainAtOnce => (
                 "mta_sts/failed_fetch_is_not_repeated_at_once",
                 "policy-fetch-waits",
             ),
-            Self::KeepsAnswers => control("basics/changed_record_after_its_ttl", "within-route"),
-            Self::AsksAddressFirst => control("basics/best_preference_takes_it", "route-is-tried"),
-            Self::FoldsParameters => control("dsn/orcpt_keeps_its_case", "dsn-parameters-kept"),
-            Self::IgnoresNever => control("dsn/never_is_told_nothing", "notify-kept"),
-            Self::WarnsUnasked => control("dsn/no_delay_unless_asked_for", "notify-kept"),
-            Self::NoRelayedReport => unseen(
-                "dsn/relayed_where_dsn_ends",
-                "relayed-report",
+            Self::KeepsAnswers => ("basics/changed_record_after_its_ttl", "within-route"),
+            Self::AsksAddressFirst => ("basics/best_preference_takes_it", "route-is-tried"),
+            Self::FoldsParameters => ("dsn/orcpt_keeps_its_case", "dsn-parameters-kept"),
+            Self::IgnoresNever => ("dsn/never_is_told_nothing", "notify-kept"),
+            Self::WarnsUnasked => ("dsn/no_delay_unless_asked_for", "notify-kept"),
+            Self::NoRelayedReport => ("dsn/relayed_where_dsn_ends", "relayed-report"),
+            Self::ReportsWithRet => ("dsn/notifications_ask_for_none", "report-envelope"),
+            Self::ReportsToNobody => ("dsn/form_of_a_notification", "report-form"),
+            Self::BlamesFirstHost => ("dsn/remote_mta_is_the_second_exchanger", "report-fields"),
+            Self::ReturnsAll => ("dsn/header_returned", "report-returns"),
+            Self::SendsCredentialsInPlain => {
+                ("relay/no_credentials_in_plain_text", "credentials-in-tls")
+            }
+        }
+    }
+
+    /// Why the lab's side alone cannot tell; see [`Control::unseen`].
+    fn unseen(self) -> Option<&'static str> {
+        match self {
+            Self::NoShuffle => Some(
+                "first attempts of one drill are few, and a session may serve several messages: shares are counted over many drills",
+            ),
+            Self::DropsMessage => {
+                Some("what is kept and what is forgotten look alike until it is missed")
+            }
+            Self::NoNotification => Some(
+                "who says nothing of a message that is given up cannot be told from one who keeps it",
+            ),
+            Self::NoRelayedReport => Some(
                 "a report that is missing may be on its way, until the queue is known to be empty",
             ),
-            Self::ReportsWithRet => control("dsn/notifications_ask_for_none", "report-envelope"),
-            Self::ReportsToNobody => control("dsn/form_of_a_notification", "report-form"),
-            Self::BlamesFirstHost => {
-                control("dsn/remote_mta_is_the_second_exchanger", "report-fields")
-            }
-            Self::ReturnsAll => control("dsn/header_returned", "report-returns"),
-            Self::SendsCredentialsInPlain => {
-                control("relay/no_credentials_in_plain_text", "credentials-in-tls")
-            }
+            _ => None,
         }
     }
 

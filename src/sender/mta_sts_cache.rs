@@ -163,7 +163,8 @@ async fn fetch(
         .get(&host)
         .and_then(|addresses| addresses.found.first().copied());
     let stream =
-        network::connect_https(state, address.ok_or(io::ErrorKind::AddrNotAvailable)?).await?;
+        network::connect::to_policy_server(state, address.ok_or(io::ErrorKind::AddrNotAvailable)?)
+            .await?;
     let mut connection = Connection::new(stream);
     let requirement = TlsRequirement::Authenticated(Authentication::Authority(vec![host.clone()]));
     connection

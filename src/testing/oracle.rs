@@ -44,6 +44,7 @@ pub(super) fn allowed(case: &Case) -> Allowed {
         preference: 0,
         host: case.mx.domain.clone(),
     }];
+    // An empty list is the implicit MX; the null MX is one record alone (RFC 7505 section 3).
     let records = match &case.mx.records[..] {
         [] => &implicit[..],
         [only] if only.preference == 0 && only.host.is_root() => return Allowed::NullMx,
@@ -58,6 +59,8 @@ pub(super) fn allowed(case: &Case) -> Allowed {
         case.names.contains(host) || found(host).iter().any(|one| case.own.contains(one))
     };
     let own = records.iter().filter(|one| is_own(&one.host));
+    // By name or by any of its addresses. The best preference at which it finds itself counts: from there on all is
+    // dropped, equals too.
     let own_level = own.map(|one| one.preference).min();
     let mut hosts = BTreeMap::new();
     for Exchanger { preference, host } in records {
@@ -71,6 +74,7 @@ pub(super) fn allowed(case: &Case) -> Allowed {
         let reached: Vec<IpAddr> = reached.collect();
         if !reached.is_empty() {
             let known = hosts.entry(host.clone()).or_insert((*preference, reached));
+            // A host that is listed twice is tried where it comes first.
             known.0 = known.0.min(*preference);
         }
     }
@@ -95,6 +99,7 @@ pub(super) fn breach_of_candidates(case: &Case, order: &[Candidate]) -> Option<B
     let Allowed::Hosts(allowed) = allowed(case) else {
         return null_mx(order.is_empty());
     };
+    // Each host once, in the order of its first address.
     let mut hosts: Vec<Domain> = Vec::new();
     for candidate in order {
         if !hosts.contains(&candidate.exchanger) {

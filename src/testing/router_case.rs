@@ -1,4 +1,10 @@
 //! What a router is asked: a domain, its MX records, the addresses of their hosts, and who asks.
+//!
+//! Cases are made from a seed and printed as a zone file, so that a case that fails can be read, mended by hand and
+//! fed to `mxdrill plan`. Three things make them dense with what routers get wrong: there are few hosts and fewer
+//! preferences, so that hosts are listed twice and preferences collide; a host of the list is often the sender itself;
+//! and every twelfth lookup fails or every twelfth record is a null MX beside others (RFC 7505 section 3 forbids that,
+//! and it happens).
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, ops::Deref};
 
@@ -50,10 +56,12 @@ fn name(text: &str) -> Domain {
     text.parse().expect("a name")
 }
 
+/// The host of a number, the same in every case.
 pub(super) fn host(number: u8) -> Domain {
     name(&format!("mx{number}.example.test"))
 }
 
+/// An address of those for documentation (RFC 5737, RFC 3849): few, so that hosts share some.
 fn address(random: &mut ChaCha8Rng) -> IpAddr {
     let last = random.random_range(1..40_u8);
     match random.random_ratio(1, 3) {
@@ -76,6 +84,7 @@ impl Case {
             .filter(|host| !host.is_root())
             .collect();
         for host in hosts {
+            // A lookup that failed found nothing: both at once would be no answer that a resolver gives.
             let failed = random.random_ratio(1, 12);
             let count = if failed { 0 } else { random.random_range(0..4) };
             let mut found: Vec<IpAddr> = Vec::new();
@@ -88,6 +97,7 @@ impl Case {
             addresses.insert(host, Addresses { found, failed });
         }
         let listed = records.choose(random).map(|one| one.host.clone());
+        // Then the sender is the exchanger that was drawn, and has to leave itself out (RFC 5321 section 5.1).
         let is_listed = random.random_ratio(1, 4);
         let names = match listed.filter(|host| is_listed && !host.is_root()) {
             Some(host) => vec![host],
@@ -97,6 +107,7 @@ impl Case {
             true => vec![address(random)],
             false => vec![[198, 51, 100, 1].into()],
         };
+        // A sender that reaches no family at all is no case.
         let (ipv4, ipv6) = [(true, true), (true, true), (true, false), (false, true)]
             [random.random_range(0..4_usize)];
         Self {
@@ -178,6 +189,7 @@ fn records(random: &mut ChaCha8Rng) -> Vec<Exchanger> {
         1 => return vec![null],
         _ => {}
     }
+    // The ends of the range, and one that is drawn twice as often.
     let preferences = [0, 10, 10, 20, 30, 65535];
     let count = random.random_range(1..=MOST_RECORDS);
     let some = (0..count).map(|_| Exchanger {
@@ -199,6 +211,7 @@ impl Shrinks for Case {
         let mut smaller: Vec<Self> = without_one(&self.mx.records)
             .map(|records| self.with_records(records))
             .collect();
+        // A change that changes nothing would never end.
         let mut add = |change: &dyn Fn(&mut Self)| {
             let mut case = self.clone();
             change(&mut case);
@@ -238,6 +251,7 @@ impl fmt::Display for Case {
             writeln!(f, "; {domain} has no MX record")?;
         }
         for (host, known) in &self.addresses {
+            // The domain's own address counts only where there is no MX record (RFC 5321 section 5.1).
             if host == domain && !records.is_empty() {
                 continue;
             }

@@ -3,6 +3,10 @@
 //!
 //! rustls asks the `CertificateCheck` about each certificate. Signatures are verified in any case: what a
 //! proof decides is whose certificate will do.
+//!
+//! The three proofs, from the weakest: any certificate, which keeps out who only listens (opportunistic TLS, RFC
+//! 7435); one that the lab's authority signed for one of several names; one that TLSA records name. There is no root
+//! but the lab's: nothing outside a drill is trusted.
 
 use std::{io, sync::Arc};
 
@@ -79,6 +83,7 @@ impl CertificateCheck {
         )
         .build()
         .map_err(|error| rustls::Error::General(error.to_string()))?;
+        // The names are alternatives: the exchanger, and with DANE the next hop, too (RFC 7672 section 3.2.2).
         let mut last = rustls::Error::General("no name to verify".to_owned());
         for name in names {
             let Ok(name) = ServerName::try_from(name.to_string()) else {
@@ -110,6 +115,7 @@ impl CertificateCheck {
                 }
                 continue;
             }
+            // DANE-TA: a server has to send the anchor along (RFC 7672 section 3.1.2).
             for anchor in intermediates {
                 if matches(tlsa, anchor)? {
                     let mut roots = RootCertStore::empty();
@@ -129,6 +135,7 @@ fn matches(tlsa: &TLSA, certificate: &CertificateDer<'_>) -> Result<bool, rustls
     let matching = u8::from(tlsa.matching);
     let data = match u8::from(tlsa.selector) {
         0 => matching_data(certificate.as_ref(), matching),
+        // Selector 1 is the public key alone (RFC 6698 section 2.1.2), which outlives a certificate.
         _ => matching_data(
             ParsedCertificate::try_from(certificate)?
                 .subject_public_key_info()

@@ -7,9 +7,10 @@
 //! A word on time: a sender may use an answer until its TTL is over, and a pass that began by then
 //! may take its time. So an answer counts for its TTL and for ten minutes more ([`LONGEST_PASS`]).
 
+mod answers;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     net::IpAddr,
     time::Duration,
 };
@@ -19,10 +20,10 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
+use self::answers::{DnsAnswer, settled, settles, unsettled};
 use super::SenderKind;
 use crate::{
     event::{Event, EventKind, QueryOutcome},
-    fault::QueryEffect,
     name::Domain,
     scenario::{Relay, Scenario},
     time::Moment,
@@ -34,69 +35,6 @@ use crate::{
 /// Two hosts that accept a connection and never greet take that long (RFC 5321 section 4.5.3.2.1:
 /// five minutes for a greeting).
 pub(super) const LONGEST_PASS: Duration = Duration::from_secs(600);
-
-/// What a question was answered with at some time. Answers alike are told once, so that a drill of
-/// many messages fills no memory with them.
-enum DnsAnswer {
-    /// The sender knows more by it.
-    Settled(Settled),
-    /// A failure, or what is as good as one.
-    Unsettled(Moment),
-}
-
-impl fmt::Display for DnsAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsettled(_) => f.write_str("failed"),
-            Self::Settled(settled) if !settled.exists => f.write_str("no such name"),
-            Self::Settled(settled) if settled.records.is_empty() => f.write_str("no such record"),
-            Self::Settled(settled) => {
-                let data = settled.records.iter().map(|record| record.data.to_string());
-                f.write_str(&data.collect::<Vec<_>>().join(", "))
-            }
-        }
-    }
-}
-
-impl DnsAnswer {
-    /// When it was first answered so.
-    fn since(&self) -> Moment {
-        match self {
-            Self::Settled(settled) => settled.first,
-            Self::Unsettled(at) => *at,
-        }
-    }
-}
-
-/// The same answer once or several times, with nothing else in between.
-///
-/// Between the two the answer is taken to have held.
-struct Settled {
-    first: Moment,
-    last: Moment,
-    /// Whether there is such a name.
-    exists: bool,
-    records: Vec<Record>,
-}
-
-/// Whether a sender knows more by an answer. A truncated one, one with another id and none at all
-/// leave it to ask again.
-fn settles(answer: QueryOutcome, fault: Option<QueryEffect>) -> bool {
-    let is_usable = match fault {
-        Some(QueryEffect::Truncate | QueryEffect::WrongId | QueryEffect::Timeout) => false,
-        Some(
-            QueryEffect::ServFail
-            | QueryEffect::NxDomain
-            | QueryEffect::NoData
-            | QueryEffect::Refused
-            | QueryEffect::NotImp
-            | QueryEffect::FormErr
-            | QueryEffect::Delay(_),
-        )
-        | None => true,
-    };
-    is_usable && answer.is_answer()
-}
 
 /// Every answer of a log, by question.
 pub(super) struct DnsView<'a> {
@@ -465,41 +403,4 @@ impl<'a> DnsView<'a> {
             })
             .collect()
     }
-}
-
-/// Takes in an answer; whether it is another one than before.
-fn settled(given: &mut Vec<DnsAnswer>, at: Moment, exists: bool, records: &[Record]) -> bool {
-    let after_failure = matches!(given.last(), Some(DnsAnswer::Unsettled(_)));
-    // A failure at the very same moment stands for nothing that was later.
-    let before = match &mut given[..] {
-        [.., DnsAnswer::Settled(before)] => Some(before),
-        [.., DnsAnswer::Settled(before), DnsAnswer::Unsettled(failed)] if *failed == at => {
-            Some(before)
-        }
-        _ => None,
-    };
-    match before.filter(|before| before.exists == exists && before.records == records) {
-        Some(before) => {
-            before.last = at;
-            after_failure
-        }
-        None => {
-            given.push(DnsAnswer::Settled(Settled {
-                first: at,
-                last: at,
-                exists,
-                records: records.to_vec(),
-            }));
-            true
-        }
-    }
-}
-
-/// Takes in a failure; whether there was none at that moment.
-fn unsettled(given: &mut Vec<DnsAnswer>, at: Moment) -> bool {
-    let known = matches!(given.last(), Some(DnsAnswer::Unsettled(failed)) if *failed == at);
-    if !known {
-        given.push(DnsAnswer::Unsettled(at));
-    }
-    !known
 }

@@ -1,84 +1,44 @@
 //! What the scenario's author expects, held against what was observed.
 //!
-//! For each message and each key of the scenario there is one function, which returns a finding if
-//! the observed differs. A foreign sender is judged more mildly in three ways: what could not be
-//! seen is not missed; what may be done in another way is a note of level `Info`; and several
-//! transactions for several recipients count as one attempt.
+//! For each message and each key of the scenario there is one function, which returns a finding if the observed
+//! differs. A foreign sender is judged more mildly in three ways: what could not be seen is not missed; what may be
+//! done in another way is a note of level `Info`; and several transactions for several recipients count as one
+//! attempt.
+//!
+//! The level of a finding is the scenario's where the sender was inside the process, and so did what it was told. Of a
+//! foreign sender only what breaks a sentence by itself keeps it: an outcome, a notification, a time. That it came
+//! there another way (other hosts, more attempts) is information; whether the way was right is what rules are for.
 
 mod attempts;
+mod counted;
 mod moments;
 mod notifications;
+mod whole_drill;
 
-use std::{collections::BTreeSet, fmt};
+use std::fmt;
 
-pub(super) use self::moments::{RETRY_WAITS, RETURNED_AFTER};
 use self::{
     attempts::{Listing, is_doubtful, sequence},
+    counted::{counted_attempts, is_a_copy_for_each},
     notifications::Wrong,
+};
+pub(super) use self::{
+    moments::{RETRY_WAITS, RETURNED_AFTER},
+    whole_drill::{shares, totals},
 };
 use super::{
     Finding, SenderKind, Subject,
     facts::{DrillFacts, MessageFacts},
-    totals::Totals,
 };
 use crate::{
-    fault::{Host, Stage},
     level::Level,
-    mail::Message,
-    mail::mailbox,
+    mail::{Message, mailbox},
     name::Domain,
-    observe::{Attempt, MessageResult, SAME_PASS},
+    observe::{Attempt, MessageResult},
     outcome::Outcome,
     reply::Status,
-    scenario::{ExpectedMessage, Scenario, Total},
+    scenario::{ExpectedMessage, Scenario},
 };
-
-/// The totals that do not hold, a finding each.
-pub(super) fn totals(drill: &DrillFacts<'_>, tally: &Totals) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (total, bounds) in &drill.scenario.expect.totals {
-        let observed = tally.total(*total);
-        let allowed = match (drill.sender_kind, total) {
-            // A foreign sender may use one session for several messages.
-            (
-                SenderKind::Command | SenderKind::ClockedCommand | SenderKind::MailServer,
-                Total::Sessions,
-            ) => observed <= bounds.max || splits_recipients(drill),
-            // It does not say what it did not deliver, and whether it will.
-            (
-                SenderKind::Command | SenderKind::ClockedCommand,
-                Total::Deferred | Total::Bounced,
-            ) => true,
-            (SenderKind::Command | SenderKind::ClockedCommand, Total::Notifications) => {
-                observed <= bounds.max
-            }
-            // Some of those deferred may have been returned where nobody sees it; any number of
-            // them makes the totals right.
-            (SenderKind::MailServer, Total::Deferred | Total::Bounced) => {
-                (0..=tally.returned_unseen).any(|unseen| match total {
-                    Total::Bounced => bounds.allow(observed + unseen),
-                    _ => bounds.allow(observed - unseen),
-                })
-            }
-            _ => bounds.allow(observed),
-        };
-        if !allowed {
-            let (claim, is_by_itself) = match total {
-                Total::Sessions | Total::Notifications => {
-                    (format!("number of {}", total.word()), true)
-                }
-                _ => (format!("{} messages", total.word()), false),
-            };
-            let (expected, observed) = (vec![bounds.to_string()], vec![observed.to_string()]);
-            let mut finding = finding(drill, Subject::Drill, claim, expected, observed);
-            if is_by_itself {
-                finding.level = as_another_way(drill);
-            }
-            findings.push(finding);
-        }
-    }
-    findings
-}
 
 /// How much a departure weighs that breaks no sentence of an RFC by itself: a foreign sender may do in
 /// another way what the reference sender does, and is held to the rules.
@@ -111,32 +71,6 @@ fn finding(
     }
 }
 
-/// Shares of first attempts that do not hold. `counted` are those observed, in the order of the
-/// scenario.
-pub(super) fn shares(drill: &DrillFacts<'_>, counted: &[u64]) -> Vec<Finding> {
-    let expected = &drill.scenario.expect.first_attempts;
-    let line = |host: &Host, count: String| format!("{host}: {count}");
-    let all = expected.iter().zip(counted);
-    let wrong = all
-        .clone()
-        .filter(|((_, bounds), count)| !bounds.allow(**count));
-    wrong
-        .map(|((host, bounds), _)| {
-            let observed = all
-                .clone()
-                .map(|((host, _), count)| line(host, count.to_string()))
-                .collect();
-            finding(
-                drill,
-                Subject::Share { host: host.clone() },
-                format!("first attempts at {host}"),
-                vec![line(host, bounds.to_string())],
-                observed,
-            )
-        })
-        .collect()
-}
-
 /// What does not hold of one message, in the order of the scenario's keys.
 pub(super) fn message(
     drill: &DrillFacts<'_>,
@@ -149,6 +83,7 @@ pub(super) fn message(
         expected,
         attempts: counted_attempts(drill, facts),
     };
+    // The order is that in which a report is read: what became of it, by whom, and only then how.
     let mut findings: Vec<Finding> = [held.outcome(), held.taker(), held.copies(), held.status()]
         .into_iter()
         .flatten()
@@ -170,22 +105,6 @@ pub(super) fn message(
         sequence(drill, &facts.message.id, extent, expected, &held.attempts)
     }));
     findings
-}
-
-/// The attempts that expectations about attempts are held against.
-fn counted_attempts<'a>(drill: &DrillFacts<'_>, facts: &'a MessageFacts<'_>) -> Vec<&'a Attempt> {
-    let message = facts.message;
-    let mut attempts: Vec<&Attempt> = facts.attempts.iter().collect();
-    if drill.sender_kind == SenderKind::MailServer {
-        // It learns that a message is too old when it takes it up again, and may try it once more.
-        let end = message.at.after(drill.scenario.sender.expire);
-        attempts.retain(|attempt| attempt.at < end);
-    }
-    let recipients = message.to.len();
-    if recipients > 1 && !matches!(drill.sender_kind, SenderKind::InProcess { .. }) {
-        attempts = for_all_recipients(recipients, attempts);
-    }
-    attempts
 }
 
 /// What may differ from what is expected of a message.
@@ -298,6 +217,7 @@ impl Held<'_> {
         if !takers.is_empty() && takers.iter().all(|attempt| attempt.went_to(host)) {
             return None;
         }
+        // With several takers all must be the expected host: a sender that splits recipients may have several.
         let shown: Vec<String> = takers.iter().map(|attempt| attempt.host()).collect();
         let observed = if shown.is_empty() {
             "nobody".to_owned()
@@ -348,6 +268,7 @@ impl Held<'_> {
     fn outcome_for(&self, recipient: &str) -> Option<Outcome> {
         let all = &self.facts.ending.recipients;
         let key = mailbox::key(recipient);
+        // RFC 5321 section 2.4: local parts keep their case. `key` folds that of the domain alone.
         let exact = all.iter().find(|(known, _)| mailbox::key(known) == key);
         let folded = || {
             let mut all = all.iter();
@@ -388,6 +309,7 @@ impl Held<'_> {
     fn attempt_count(&self) -> Option<Finding> {
         let count = self.expected.attempt_count?;
         let attempts = self.attempts.iter();
+        // A range: without the doubtful ones to with all of them. One number in it that is allowed is enough.
         let proper = attempts.filter(|attempt| !is_doubtful(attempt)).count() as u64;
         let all = self.attempts.len() as u64;
         // Of several messages to one place, some attempts may be known in advance.
@@ -431,6 +353,7 @@ pub(super) fn untouched(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Opt
     let message = facts.message;
     let hops = Scenario::next_hops(message);
     let is_foreign = !matches!(drill.sender_kind, SenderKind::InProcess { .. });
+    // A lookup is enough: it may have found, for a reason, that there is nothing to try.
     let is_touched = !facts.attempts.is_empty()
         || facts.reports.returned.is_some()
         || hops.iter().any(|hop| drill.dns.was_asked_about(hop));
@@ -481,60 +404,4 @@ fn is_status(drill: &DrillFacts<'_>, expected: Status, ending: &MessageResult) -
         // RFC 3463 has 4.4.7 and 5.4.7 for what was not delivered in time, and one may give either.
         (_, Some(observed)) => expected.is_expired() && observed.is_expired(),
     }
-}
-
-/// Whether each recipient has got at most one copy: a sender may make a transaction of its own for
-/// each.
-fn is_a_copy_for_each(drill: &DrillFacts<'_>, attempts: &[&Attempt]) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut taken = attempts.iter().flat_map(|attempt| &attempt.taken);
-    !matches!(drill.sender_kind, SenderKind::InProcess { .. }) && taken.all(|to| seen.insert(to))
-}
-
-/// Whether more sessions than expected come of several recipients, each served by itself: a SHOULD
-/// asks for one copy for all (RFC 5321 section 5.1).
-fn splits_recipients(drill: &DrillFacts<'_>) -> bool {
-    let mut messages = drill.scenario.messages.iter();
-    drill.scenario.level == Level::Must && messages.any(|message| message.to.len() > 1)
-}
-
-/// The attempts of a sender that makes one for each recipient, as if it made one for all.
-///
-/// Attempts at one address for different recipients within one pass are merged into the first of
-/// them.
-fn for_all_recipients(recipients: usize, attempts: Vec<&Attempt>) -> Vec<&Attempt> {
-    let mut kept: Vec<(&Attempt, BTreeSet<&str>)> = Vec::new();
-    let mut unnamed = 0;
-    for attempt in attempts {
-        // Of those that came to no recipient, one may be for each.
-        unnamed += usize::from(attempt.offered.is_empty());
-        if attempt.offered.is_empty() && unnamed > recipients {
-            kept.push((attempt, BTreeSet::new()));
-            unnamed = 0;
-            continue;
-        }
-        let to: BTreeSet<&str> = attempt.offered.iter().map(|to| &**to).collect();
-        // Of several recipients some may be refused, and it is one attempt all the same.
-        let would_be_one = |earlier: &Attempt| {
-            (earlier.result, earlier.stage) == (attempt.result, attempt.stage)
-                || earlier.stage == Some(Stage::Rcpt)
-                || attempt.stage == Some(Stage::Rcpt)
-        };
-        let same = |(earlier, so_far): &&mut (&Attempt, BTreeSet<&str>)| {
-            earlier.address == attempt.address
-                && would_be_one(earlier)
-                && so_far.is_disjoint(&to)
-                && attempt.at.since(earlier.at) < SAME_PASS
-        };
-        match kept.iter_mut().find(same) {
-            Some((earlier, so_far)) => {
-                so_far.extend(to);
-                if earlier.stage == Some(Stage::Rcpt) {
-                    *earlier = attempt;
-                }
-            }
-            None => kept.push((attempt, to)),
-        }
-    }
-    kept.into_iter().map(|(attempt, _)| attempt).collect()
 }

@@ -73,6 +73,7 @@ impl DrillFacts<'_> {
             (_, Some(kept)) => kept + REMEMBERED_FROM,
         };
         let unreached = self.unreached.get(&address);
+        // Only the last time counts: what was reached since is not kept here, and a sender may not have noticed.
         let last = unreached.and_then(|unreached| unreached.range(..=at).next_back());
         last.is_some_and(|last| at.since(*last) <= kept)
     }
@@ -148,6 +149,7 @@ impl DrillFacts<'_> {
             doubtful.insert(attempt.at);
         }
         let before_mail = attempt.stage.is_some_and(|stage| stage < Stage::Mail);
+        // What a host says before MAIL, it says to every message.
         let is_of_host = before_mail || attempt.result == AttemptResult::Garbage;
         if is_of_host && !attempt.incidental {
             // Without message, session and time: attempts that are equal then are alike.
@@ -202,6 +204,7 @@ impl MessageFacts<'_> {
     /// A session that broke inside TLS may have failed by it: who uses TLS where it can be had then does without (RFC
     /// 7435 section 3).
     pub(super) fn may_follow_at_once(&self, attempt: &Attempt, later: &Attempt) -> bool {
+        // `hop` is what a sender inside the process says: it has no such excuse, since it is told what to do.
         let unlike_ehlo = attempt.stage == Some(Stage::Helo)
             && matches!(attempt.result, AttemptResult::Code(500..))
             && attempt.hop.is_none();
@@ -242,6 +245,7 @@ impl MessageFacts<'_> {
     /// What was said of a recipient; of one of whom nothing was said, what came back of a message that
     /// had no other.
     pub(super) fn said_of(&self, recipient: &str) -> Option<(Outcome, Moment)> {
+        // A notification without a report says nothing of single recipients.
         let alone = self.message.to.len() == 1;
         let returned = self.reports.returned.filter(|_| alone);
         let report = self.reports.report(recipient);

@@ -3,6 +3,11 @@
 //! A host whose addresses could not be looked up cannot be tried, and RFC 7672 and RFC 8461 forbid
 //! some others. Such a host is missed by no rule. For a foreign sender a fault of the drill counts
 //! even if nobody was seen to ask: another resolver may have been told the same.
+//!
+//! What excuses a host, from the surest to the least sure: a lookup of it was answered with a failure while the pass
+//! was under way; nothing that held was known of it at the beginning or the end of the pass; a fault of the drill
+//! would have made it fail for who asked elsewhere. The last counts for foreign senders alone, and only where they did
+//! not ask here.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -21,7 +26,7 @@ use crate::{
 const FAMILIES: [RecordType; 2] = [RecordType::A, RecordType::AAAA];
 
 /// A span of time, both ends included: from the beginning of a pass to the attempt that is judged.
-type HumanDuration = RangeInclusive<Moment>;
+type PassSpan = RangeInclusive<Moment>;
 
 impl DnsView<'_> {
     /// Whether some fault of the drill may have answered a question by a moment, in one of these ways: a
@@ -45,6 +50,7 @@ impl DnsView<'_> {
                     effect,
                     ..
                 } => {
+                    // A failure may be remembered like a negative answer (RFC 2308 section 7).
                     let is_kept = |until: Moment| at <= until.after(self.negative_ttl(name, until));
                     of == name
                         && wanted.is_none_or(|wanted| wanted == record_type)
@@ -75,17 +81,13 @@ impl DnsView<'_> {
     /// its addresses in vain, although somebody asked again with success, or may know none; nothing was known
     /// of its TLSA records (RFC 7672 section 2.1.2); or the domain's MTA-STS policy does not list it (RFC 8461
     /// section 5).
-    pub(super) fn may_be_left_out(
-        &self,
-        hop: &Domain,
-        host: &Domain,
-        span: &HumanDuration,
-    ) -> bool {
+    pub(super) fn may_be_left_out(&self, hop: &Domain, host: &Domain, span: &PassSpan) -> bool {
         let has_some = |family: &RecordType| {
             let at = *span.end();
             let known = || self.known(host, *family, at);
             self.asked(host, *family, at) && matches!(known(), Known::Records(_))
         };
+        // With an address of one family a sender may go on as if the other had none.
         let has_address = FAMILIES.iter().any(has_some);
         let by_address = |family: RecordType| {
             self.failed(host, family, span) || !has_address && self.may_fail(host, family, span)
@@ -97,7 +99,7 @@ impl DnsView<'_> {
 
     /// Whether DANE lets a sender leave a host out: a lookup that secures it may have failed (RFC
     /// 7672 section 2.1.2).
-    fn is_left_out_by_dane(&self, hop: &Domain, host: &Domain, span: &HumanDuration) -> bool {
+    fn is_left_out_by_dane(&self, hop: &Domain, host: &Domain, span: &PassSpan) -> bool {
         // Where DANE is demanded, what it does not secure is left out; that nothing goes there is a rule's affair.
         if self.scenario().sender.tls == TlsPolicy::DaneOnly {
             return true;
@@ -112,6 +114,7 @@ impl DnsView<'_> {
     /// Whether an MTA-STS policy of the domain does not list a host. A policy may have been kept
     /// from before: any that the domain ever had counts.
     fn is_left_out_by_policy(&self, hop: &Domain, host: &Domain) -> bool {
+        // A policy that only tests forbids nothing (RFC 8461 section 5).
         let forbids = |policy: &Policy| !policy.allows(host);
         let excludes =
             |row: &PolicyRow| row.domain == *hop && row.policy.as_ref().is_some_and(forbids);
@@ -123,14 +126,14 @@ impl DnsView<'_> {
     }
 
     /// Whether a lookup was answered with a failure in a span.
-    fn failed(&self, name: &Domain, record_type: RecordType, span: &HumanDuration) -> bool {
+    fn failed(&self, name: &Domain, record_type: RecordType, span: &PassSpan) -> bool {
         self.asked_in_vain(name, record_type)
             .any(|at| span.contains(&at))
     }
 
     /// Whether a lookup may have failed for a sender in a span: it did, nothing was known at either end, or the
     /// drill lets it fail and a foreign sender did not ask here.
-    fn may_fail(&self, name: &Domain, record_type: RecordType, span: &HumanDuration) -> bool {
+    fn may_fail(&self, name: &Domain, record_type: RecordType, span: &PassSpan) -> bool {
         // What is only late is an answer all the same; what is truncated is asked for again.
         let fails = |effect| !matches!(effect, QueryEffect::Delay(_) | QueryEffect::Truncate);
         let mut ends = [*span.start(), *span.end()].into_iter();

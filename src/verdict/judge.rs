@@ -97,6 +97,7 @@ struct FoundSoFar {
 }
 
 impl FoundSoFar {
+    /// Adds findings, as long as there is room. What is found of the drill as a whole is few, and is never left out.
     fn add(&mut self, about: About, place: usize, findings: impl IntoIterator<Item = Finding>) {
         for finding in findings {
             let of_all = matches!(
@@ -121,6 +122,7 @@ impl FoundSoFar {
         }
     }
 
+    /// What was found, in the order of the report: the sort is stable, and keeps the order within a message.
     fn into_order(mut self) -> (Vec<Finding>, Vec<String>) {
         self.dns.sort_by_key(|(place, _)| *place);
         self.notes.sort_by_key(|(place, _)| *place);
@@ -201,6 +203,7 @@ impl<'a> Judge<'a> {
         self.wire.see(event);
         self.fetches.see(event);
         self.drill.crashes.see(event);
+        // A question that was answered as before tells nobody anything: a drill of many messages has many of them.
         let news = self.drill.dns.see(event);
         if news || !matches!(event.kind, EventKind::Query { .. }) {
             self.log_facts.see(event);
@@ -210,6 +213,8 @@ impl<'a> Judge<'a> {
         {
             evidence.reports.take(event);
         }
+        // What a session passed on of DSN matters to a notification always, to a message only if its author asked for
+        // something.
         if let Some((id, seen)) = self.dsn.see(event)
             && let Some(index) = self.find(&id)
             && (seen.is_notification() || self.drill.scenario.messages[index].dsn.is_some())
@@ -233,6 +238,7 @@ impl<'a> Judge<'a> {
             } if from.is_empty() => self.tally.notifications += 1,
             _ => {}
         }
+        // The attempts come first and the count after: a message whose last session ends here is judged with them.
         let over = self.sessions.see(event);
         self.enter_session(over);
         if let EventKind::End { session, .. } = &event.kind
@@ -248,6 +254,7 @@ impl<'a> Judge<'a> {
     /// network's.
     fn submitted(&mut self, id: &MessageId, at: Moment) {
         let Some(index) = self.find(id) else { return };
+        // Only where the moment is the sender's to keep: others are given their messages by who runs them.
         let meant = self.drill.scenario.messages[index].at;
         if let SenderKind::InProcess { tolerance } = self.drill.sender_kind
             && at.since(meant) > tolerance
@@ -269,6 +276,7 @@ impl<'a> Judge<'a> {
             return;
         };
         let id = hint.message.as_ref();
+        // A notification keeps its message open, too: it may be what is still missing.
         let served = id.and_then(|id| self.find(id).or_else(|| self.notified_of(id)));
         match result {
             Connected::Accepted => {
@@ -281,6 +289,7 @@ impl<'a> Judge<'a> {
                 }
             }
             Connected::Refused | Connected::Timeout | Connected::Unreachable => {
+                // Kept only where a sender remembers dead hosts: it then excuses that a candidate was left out.
                 let sender = &self.drill.scenario.sender;
                 if sender.remember_unreachable.is_some() {
                     let unreached = self.drill.unreached.entry(*address).or_default();
@@ -299,6 +308,7 @@ impl<'a> Judge<'a> {
         let (said, unsaid): (Vec<_>, Vec<_>) =
             attempts.into_iter().partition(Unattributed::is_said);
         self.unsaid.extend(unsaid);
+        // Counted once for a session, however many transactions it had: totals count sessions.
         let mut is_for_others = false;
         for attempt in said.into_iter().map(|one| one.attempt) {
             let Some(id) = &attempt.message else { continue };
@@ -351,6 +361,7 @@ impl<'a> Judge<'a> {
 
     /// Judges one message: makes facts of its evidence, and asks expectations and rules.
     fn judge(&mut self, index: usize) {
+        // Of a message that nothing was seen of, there is no evidence, and that is what is judged.
         let evidence = self.open.remove(&index).unwrap_or_default();
         self.judged[index] = true;
         let message = &self.drill.scenario.messages[index];
@@ -366,6 +377,7 @@ impl<'a> Judge<'a> {
         };
         let drill = &self.drill;
         let findings = &mut self.findings;
+        // Several keys may speak of one message: its own, and that of its row.
         let before = self.expected.partition_point(|(of, _)| *of < index);
         let expected = self.expected[before..].iter();
         for (_, place) in expected.take_while(|(of, _)| *of == index) {

@@ -3,6 +3,10 @@
 //!
 //! A transaction counts if it is known which message it was for: its content says so, or the sender did. What
 //! was refused before its content came is not guessed at.
+//!
+//! What is kept of a session is little: what EHLO offered last, MAIL and the RCPTs of the transaction under way, with
+//! the replies. At the end of its data the log says whether a message or a notification was taken, and only then is it
+//! known whose evidence it is.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -26,6 +30,7 @@ pub(super) struct Path {
 impl Path {
     /// The value of a parameter; `None` without one.
     pub(super) fn value(&self, keyword: &str) -> Option<&str> {
+        // Keywords have no case (RFC 5321 section 4.1.1.1); of one that stands there twice, the first counts.
         let pairs = self.parameters.iter().filter_map(|one| one.split_once('='));
         let mut found = pairs.filter(|(known, _)| known.eq_ignore_ascii_case(keyword));
         found.next().map(|(_, value)| value)

@@ -3,6 +3,10 @@
 //!
 //! A fault that never applied often means that the scenario tests nothing: the sender never came to
 //! that stage or host. So it is said, and the author has to judge.
+//!
+//! Each event is held against what is still waited for, and what it shows is taken off the list. What is left at the
+//! end was never seen. So an effect has to show in the log, or its fault would be noted in every drill: a delay shows
+//! in that the reply came at all, a content that was cut off in the reply to its end.
 
 use std::{
     collections::BTreeMap,
@@ -63,6 +67,7 @@ impl<'a> Surroundings<'a> {
             *self.strays.entry((*to, *over)).or_default() += 1;
         }
         if let EventKind::Crash { after } = &event.kind {
+            // Crashes are alike but for what they wait for: one of its kind is taken off for each that came.
             let came = |crash: &&Crash| match crash {
                 Crash::At(_) => after.is_none(),
                 Crash::After { stage, .. } => *after == Some(*stage),
@@ -71,6 +76,7 @@ impl<'a> Surroundings<'a> {
                 self.crashes.remove(came);
             }
         }
+        // Most of a long log is read with nothing left to look for.
         if self.waiting.is_empty() && self.limits.is_empty() {
             return;
         }
@@ -132,98 +138,117 @@ fn holds(fault: &Fault, at: Moment) -> bool {
 }
 
 /// Whether an event shows that a fault applied.
+///
+/// There is one way to show it for each kind of fault: the answer to a query says which fault made it; a fault at
+/// `connect` is seen in how the connection came about; one at any other stage, in the reply there.
 fn applies(fault: &Fault, event: &Event, sessions: &BTreeMap<SessionId, Place>) -> bool {
-    match (&fault.failure, &event.kind) {
-        (
-            Failure::Query {
-                name,
-                record_type,
-                over,
-                effect,
-            },
-            EventKind::Query {
-                name: asked,
-                record_type: of_type,
-                over: by,
-                fault,
-                ..
-            },
-        ) => {
-            name == asked
-                && record_type.is_none_or(|wanted| wanted == *of_type)
-                && over.is_none_or(|wanted| wanted == *by)
-                && *fault == Some(*effect)
-        }
-        (
-            Failure::Session {
-                hosts: of,
-                port: at_port,
-                stage: Stage::Connect,
-                effect,
-                ..
-            },
-            EventKind::Connect {
-                address,
-                port,
-                hosts,
-                result,
-                ..
-            },
-        ) => {
-            let same = match effect {
-                Effect::Refuse => *result == Connected::Refused,
-                // Where there are packets, a refusal stands for it.
-                Effect::Unreachable => {
-                    matches!(result, Connected::Unreachable | Connected::Refused)
-                }
-                Effect::Timeout => *result == Connected::Timeout,
-                _ => *result == Connected::Reset,
-            };
-            same && covers(of, *address, hosts) && at_port.is_none_or(|wanted| wanted == *port)
-        }
-        (
-            Failure::Session {
-                hosts: of,
-                port: at_port,
-                stage,
-                effect,
-                recipient,
-                sender,
-                larger_than: _,
-            },
-            EventKind::Reply {
-                session,
-                stage: at,
-                argument,
-                answer,
-                ..
-            },
-        ) => {
-            let is_there = sessions.get(session).is_some_and(|(address, hosts, port)| {
-                covers(of, *address, hosts) && at_port.is_none_or(|wanted| wanted == *port)
-            });
-            let is_for = |wanted: &String| {
-                argument
-                    .as_ref()
-                    .is_some_and(|found| is_like(wanted, found))
-            };
-            // Elsewhere a reply does not say of which message it is.
-            let (recipient, sender) = match stage {
-                Stage::Mail => (None, sender.as_ref()),
-                Stage::Rcpt => (recipient.as_ref(), None),
-                _ => (None, None),
-            };
-            // What is offered stands in the reply to EHLO; content is not answered, its end is.
-            let same_stage = stage == at
-                || *effect == Effect::NotOffered && *at == Stage::Helo
-                || *stage == Stage::Content && *at == Stage::Dot;
-            is_there
-                && same_stage
-                && recipient.or(sender).is_none_or(is_for)
-                && shows(effect, answer)
+    let (hosts, port) = match &fault.failure {
+        Failure::Query { .. } => return applies_to_query(&fault.failure, &event.kind),
+        Failure::Session { hosts, port, .. } => (hosts, port),
+    };
+    let is_at = |address: IpAddr, names: &[Domain], at: u16| {
+        covers(hosts, address, names) && port.is_none_or(|wanted| wanted == at)
+    };
+    match &event.kind {
+        EventKind::Connect {
+            address,
+            port,
+            hosts,
+            result,
+            ..
+        } => is_at(*address, hosts, *port) && is_connect_of(&fault.failure, *result),
+        EventKind::Reply { session, .. } => {
+            let place = sessions.get(session);
+            place.is_some_and(|(address, hosts, port)| is_at(*address, hosts, *port))
+                && is_reply_of(&fault.failure, &event.kind)
         }
         _ => false,
     }
+}
+
+/// Whether a query was answered by a fault of queries.
+fn applies_to_query(failure: &Failure, kind: &EventKind) -> bool {
+    let Failure::Query {
+        name,
+        record_type,
+        over,
+        effect,
+    } = failure
+    else {
+        return false;
+    };
+    let EventKind::Query {
+        name: asked,
+        record_type: of_type,
+        over: by,
+        fault,
+        ..
+    } = kind
+    else {
+        return false;
+    };
+    name == asked
+        && record_type.is_none_or(|wanted| wanted == *of_type)
+        && over.is_none_or(|wanted| wanted == *by)
+        && *fault == Some(*effect)
+}
+
+/// Whether a connection came about as a fault at `connect` has it.
+fn is_connect_of(failure: &Failure, result: Connected) -> bool {
+    let Failure::Session {
+        stage: Stage::Connect,
+        effect,
+        ..
+    } = failure
+    else {
+        return false;
+    };
+    match effect {
+        Effect::Refuse => result == Connected::Refused,
+        // Where there are packets, a refusal stands for it.
+        Effect::Unreachable => matches!(result, Connected::Unreachable | Connected::Refused),
+        Effect::Timeout => result == Connected::Timeout,
+        _ => result == Connected::Reset,
+    }
+}
+
+/// Whether a reply is one that a fault of the session made, at its stage and for whom it is.
+fn is_reply_of(failure: &Failure, kind: &EventKind) -> bool {
+    let Failure::Session {
+        stage,
+        effect,
+        recipient,
+        sender,
+        ..
+    } = failure
+    else {
+        return false;
+    };
+    let EventKind::Reply {
+        stage: at,
+        argument,
+        answer,
+        ..
+    } = kind
+    else {
+        return false;
+    };
+    let is_for = |wanted: &String| {
+        argument
+            .as_ref()
+            .is_some_and(|found| is_like(wanted, found))
+    };
+    // Elsewhere a reply does not say of which message it is.
+    let (recipient, sender) = match stage {
+        Stage::Mail => (None, sender.as_ref()),
+        Stage::Rcpt => (recipient.as_ref(), None),
+        _ => (None, None),
+    };
+    // What is offered stands in the reply to EHLO; content is not answered, its end is.
+    let same_stage = stage == at
+        || *effect == Effect::NotOffered && *at == Stage::Helo
+        || *stage == Stage::Content && *at == Stage::Dot;
+    same_stage && recipient.or(sender).is_none_or(is_for) && shows(effect, answer)
 }
 
 /// Whether an event shows that a limit was met.

@@ -54,6 +54,7 @@ impl Totals {
         self.attempts += facts.attempts.len();
         self.equals.count(drill, facts);
         let expected = &drill.scenario.expect.first_attempts;
+        // A probe is no attempt to deliver, and does not count as the first.
         let mut proper = facts.attempts.iter().filter(|attempt| !attempt.incidental);
         if let Some(first) = proper.next() {
             for ((host, _), count) in expected.iter().zip(&mut self.first_attempts) {
@@ -73,6 +74,7 @@ impl Totals {
             Total::Delivered => ended(Outcome::Delivered),
             Total::Deferred => ended(Outcome::Deferred),
             Total::Bounced => ended(Outcome::Bounced),
+            // Each session for others was accepted and counted before it was known what it was for.
             Total::Sessions => self.accepted - self.for_others,
             Total::Notifications => self.notifications,
         };

@@ -120,6 +120,7 @@ impl<'a> Knowledge<'a> {
             places: self.places(hop, at),
             at,
         };
+        // What it was told comes first: of several ways in which a rule is broken, this one is shown.
         let mut views = vec![as_told(at)];
         // Of several answers of one moment, one may have been that there is no MX record.
         if self.relays().is_none() && self.told_of_nothing(hop, RecordType::MX, at, false) {
@@ -136,6 +137,7 @@ impl<'a> Knowledge<'a> {
         }
         let zones = self.in_zones(hop);
         let is_used = |zone: &&InZone| {
+            // What was true once may be known for as long as a TTL lasts, and a pass.
             let is_kept = |end: Moment| at <= end.after(zone.kept_for);
             zone.since <= at && zone.until.is_none_or(is_kept)
         };
@@ -143,6 +145,7 @@ impl<'a> Knowledge<'a> {
             places: Rc::clone(&zone.places),
             at,
         }));
+        // Elsewhere it may have been told that there is no MX record, as this lab tells who asks.
         let no_data = |effect| effect == QueryEffect::NoData;
         if self.relays().is_none() && self.may_have_failed(hop, RecordType::MX, at, no_data) {
             let zone = self.scenario().world.zones.at(at);
@@ -159,6 +162,7 @@ impl<'a> Knowledge<'a> {
         let mut all: Vec<InZone> = Vec::new();
         for (since, until, zone) in self.scenario().world.zones.spans() {
             let kept_for = kept_for(zone, hop, self.relays()).saturating_add(LONGEST_PASS);
+            // Each version of the records by itself; versions that come to the same are one.
             let places = PermittedRoute::in_zone(&self.dns, zone, hop);
             match all.last_mut() {
                 // A change of something else.
@@ -228,6 +232,7 @@ impl<'a> Knowledge<'a> {
     }
 }
 
+/// The type of record that holds an address.
 fn family_of(address: IpAddr) -> RecordType {
     match address {
         IpAddr::V4(_) => RecordType::A,

@@ -3,6 +3,10 @@
 //! The kernel's own would ring by its own clock, so it is given none. Those of a process are kept here, by what
 //! they ring with, and rung by hand: with SIGALRM, or by letting a timer's descriptor fire at once. Timers that
 //! count what was computed stay the kernel's.
+//!
+//! A process has one alarm (`alarm` and `setitimer` share it), and as many timers as it likes. Both are found again by
+//! something that cannot be another's one day: a process by its descriptor, a timer by a number that the kernel keeps
+//! for us.
 
 use std::{fs, rc::Rc};
 
@@ -40,6 +44,7 @@ impl Supervisor {
     pub(super) fn alarm(&mut self, call: &Call) -> Option<Handled> {
         let memory = Memory(call.thread);
         let [a, b, c, ..] = call.arguments;
+        // ITIMER_VIRTUAL and ITIMER_PROF count what the process computed.
         if call.number != libc::SYS_alarm && a != libc::ITIMER_REAL as u64 {
             return Some(Now(Answer::Continue));
         }
@@ -53,6 +58,7 @@ impl Supervisor {
             let alarm = &self.alarms[known];
             ((alarm.due - now).max(1000), alarm.every)
         });
+        // An `itimerval` is the interval and then the first wait, of two numbers each: 16 octets.
         let (wait, again, before) = match call.number {
             libc::SYS_alarm => (i64::from(a as u32) * SECOND, 0, 0),
             libc::SYS_setitimer if b != 0 => {
@@ -77,6 +83,7 @@ impl Supervisor {
             memory.write_timeval(before, every)?;
             memory.write_timeval(before.wrapping_add(16), left)?;
         }
+        // `alarm` tells in whole seconds what was left of the one before.
         // Part of a second counts as one.
         let seconds = (left + SECOND - 1) / SECOND;
         Some(Now(Answer::Value(if call.number == libc::SYS_alarm {
@@ -95,6 +102,7 @@ impl Supervisor {
         let process = self.quiet.threads.process_of(call.thread);
         let of = self.quiet.threads.process(process).ok()?;
         let timer = of.descriptor(number).ok()?;
+        // `None` for one that was never set: it gets the next number.
         let mark = mxdrill_notify::timer_number(&timer).ok()?;
         let now = self.now();
         let known = self.alarms.iter().position(|alarm| {
@@ -108,6 +116,7 @@ impl Supervisor {
             const FLAGS: i32 = libc::TFD_TIMER_ABSTIME | libc::TFD_TIMER_CANCEL_ON_SET;
             let every = memory.timespec(new)?;
             let mut wait = memory.timespec(new.wrapping_add(16))?;
+            // The kernel refuses it, in its own words.
             if flags as i32 & !FLAGS != 0 || every < 0 || wait < 0 {
                 return None;
             }
@@ -156,6 +165,7 @@ impl Supervisor {
                 Rings::Timer(timer) => fire(timer, &mut self.quiet.threads).is_some(),
             };
             if alarm.every > 0 && is_there {
+                // From when it was due, not from now: one that repeats keeps its beat.
                 alarm.due += alarm.every;
                 self.alarms.push(alarm);
             }
@@ -166,6 +176,7 @@ impl Supervisor {
     /// When the first alarm is due. Those whose process is gone, or whose timer nobody has any more, are forgotten.
     pub(super) fn next_alarm(&mut self) -> Option<Nanos> {
         loop {
+            // There are few, and they change often: a look at all is cheaper than to keep them in order.
             let all = self.alarms.iter_mut().enumerate();
             let (place, first) = all.min_by_key(|(_, alarm)| alarm.due)?;
             let is_there = match &mut first.rings {

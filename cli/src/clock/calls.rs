@@ -71,6 +71,8 @@ impl Supervisor {
                 self.answer(&call, Answer::Error(libc::EINTR))
             }
             Handled::Wait(kind, due) => {
+                // Kept beside the moment: a call that is begun again asks for as long as before, or until the same
+                // moment.
                 let asked = due - self.now();
                 let mask = mask(&call);
                 let process = self.quiet.threads.process_of(call.thread);
@@ -82,6 +84,7 @@ impl Supervisor {
                     kind,
                     mask,
                 };
+                // What it waits for may be there already; it then costs one look and no round.
                 match wait.answer(self.now()) {
                     Some(answer) => self.finish(wait, answer),
                     None => {
@@ -112,6 +115,8 @@ impl Supervisor {
             && before.arguments == call.arguments
             // What the arguments point to is the same, too: so long, or until that moment.
             && (wait.asked == due - self.now() || wait.due == due);
+        // Sleeps tell how much is left where a signal ended them. Calls that the kernel itself goes on with are no
+        // repetition.
         let remains = match call.number {
             libc::SYS_nanosleep => call.arguments[1],
             libc::SYS_clock_nanosleep => call.arguments[3],
@@ -158,6 +163,7 @@ impl Supervisor {
             libc::SYS_clock_nanosleep => {
                 let time = memory.timespec(c)?;
                 let is_absolute = b & libc::TIMER_ABSTIME as u64 != 0;
+                // Clocks go alike and began at different moments; number 1 is the monotonic one.
                 let shown = self.clocks.start(a) + self.now() - self.clocks.start(1);
                 if is_absolute && time <= shown {
                     Now(Answer::Value(0))
@@ -180,6 +186,7 @@ impl Supervisor {
             libc::SYS_pselect6 => self.selects(call, given(memory, e)?)?,
             libc::SYS_epoll_wait | libc::SYS_epoll_pwait => self.epolls(call, millis(d)),
             libc::SYS_epoll_pwait2 => self.epolls(call, given(memory, d)?),
+            // Without a time it waits for a signal alone, which the kernel does better.
             libc::SYS_rt_sigtimedwait => match given(memory, c)? {
                 Some(wait) if wait > 0 => Handled::Wait(
                     Kind::Signal(memory.signals(a)?),
@@ -205,6 +212,7 @@ impl Supervisor {
 
     /// `arch_prctl`, by which the linker and every C library begin, before they read a clock.
     fn begins(&mut self, call: &Call) -> Handled {
+        // The first thing that every program does with its memory in place: from here on the vDSO can be replaced.
         const ARCH_SET_FS: u64 = 0x1002;
         let process = self.quiet.threads.process_of(call.thread);
         if call.arguments[0] == ARCH_SET_FS
@@ -259,6 +267,8 @@ impl Supervisor {
     /// is the kernel's.
     fn selects(&mut self, call: &Call, wait: Option<Nanos>) -> Option<Handled> {
         let memory = Memory(call.thread);
+        // Bits of descriptors beyond are not looked at, as the kernel does with those beyond the largest that it can
+        // open.
         let most = call.arguments[0].min(MOST_DESCRIPTORS);
         let Some(wait) = wait.filter(|wait| *wait > 0) else {
             return Some(Now(Answer::Continue));
@@ -272,6 +282,7 @@ impl Supervisor {
             });
         }
         let of = self.quiet.threads.process_with(call.thread).ok()?;
+        // The three sets in the order of the arguments.
         let kinds = [PollFlags::POLLIN, PollFlags::POLLOUT, PollFlags::POLLPRI];
         let mut wanted = Vec::new();
         for number in 0..u32::try_from(most).ok()? {
@@ -321,6 +332,7 @@ impl Supervisor {
         };
         let program = fs::read_to_string(format!("/proc/{}/comm", call.thread)).unwrap_or_default();
         // Without timers of their own, programs fall back to alarms.
+        // What is done by a ring of the kernel's never comes by as a call, so it would go by the kernel's time unseen.
         let refused = [libc::SYS_io_uring_setup, libc::SYS_timer_create].contains(&call.number);
         let sets = [
             libc::SYS_clock_settime,

@@ -31,10 +31,12 @@ impl Supervisor {
     pub(super) fn futex(&mut self, call: &Call) -> Option<Handled> {
         let [address, operation, value, more, other, expected] = call.arguments;
         let memory = Memory(call.thread);
+        // Without the flags for private memory and for the clock.
         let kind = u32::try_from(operation & 0x7f).ok()?;
         match kind {
             FUTEX_WAKE | FUTEX_WAKE_BITSET => {
                 let woken = self.wake(call, address, value)?;
+                // Then the kernel has nobody to wake any more, and the caller is told how many it were.
                 let is_enough = woken > 0 && woken == value;
                 Some(Now(if is_enough {
                     Answer::Value(woken.try_into().ok()?)
@@ -106,6 +108,7 @@ impl Supervisor {
         let mut wait = memory.timespec(time)?;
         if kind != FUTEX_WAIT {
             // A moment; that of FUTEX_LOCK_PI is one of the wall clock without saying so.
+            // FUTEX_WAIT alone takes a duration.
             let is_wall = operation & CLOCK_REALTIME != 0 || kind == FUTEX_LOCK_PI;
             let clock = if is_wall { 0 } else { 1 };
             wait -= self.clocks.start(clock) + self.now() - self.clocks.start(1);

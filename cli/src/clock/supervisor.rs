@@ -5,11 +5,21 @@
 //! 1. Calls that came are answered or held (`calls`).
 //! 2. Calls that are held are answered where what they wait for has come, or their time has.
 //! 3. Alarms that are due ring, and the kernel is made to give up connections that it would have given up by now.
-//! 4. If none of this happened, all threads have slept since the round before and no octet is on its way, time
-//!    leaps to the next moment that anybody waits for: a call, an alarm, or the lab.
+//! 4. If none of this happened, all threads have slept since the round before and no octet is on its way, time leaps
+//!    to the next moment that anybody waits for: a call, an alarm, or the lab.
 //!
-//! Time stands still otherwise. Where something computes for long, it runs as fast as the system's, so that a
-//! program that waits by computing comes to an end; and faster, where it does nothing but ask the kernel.
+//! Time stands still otherwise. Where something computes for long, it runs as fast as the system's, so that a program
+//! that waits by computing comes to an end; and faster, where it does nothing but ask the kernel.
+//!
+//! Three kinds of time are told apart here. *Elapsed* is how long the processes' clocks have gone on; *the lab's*
+//! begins later, when the server that is judged can be handed mail, and is elapsed less what was before; *the
+//! system's* is real, and is what patience and busy loops are measured by.
+//!
+//! Everything is on one thread and nothing of it is shared but the lab's time and two orders, so there is no lock. A
+//! round must not block for longer than it says: somebody's answer may wait for it.
+
+mod measures;
+mod moving;
 
 use std::{
     collections::BTreeSet,
@@ -23,12 +33,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mxdrill_notify::{Answer, Listener, clock};
+use mxdrill_notify::{Answer, Listener};
 use nix::{
     poll::{PollFd, PollFlags, ppoll},
     sys::time::TimeSpec,
 };
 
+use self::measures::{Stamp, Work};
 use super::{
     Passed,
     alarms::Alarm,
@@ -42,27 +53,12 @@ use super::{
     wait::{Kind, Wait},
 };
 use mxdrill::lab::SharedTime;
-
-/// How long something may compute before time runs with it: so long by the processor's count, that is, and not
-/// because others have the machine.
-const BUSY: Duration = Duration::from_secs(2);
-/// How much faster than the system's time runs where what computes does nothing but ask the kernel the same again and
-/// again: it waits for a moment, and has nothing else to do. dma reads on from a connection that has ended until its
-/// alarm rings.
-const ASKING: u32 = 100;
-/// How often the processor's count is asked for.
-const COUNTED: Duration = Duration::from_millis(50);
-/// How long nothing may be quiet before time runs, whatever was computed.
-const STUCK: Duration = Duration::from_secs(60);
 /// How long a round waits for calls.
 const ROUND: Duration = Duration::from_micros(50);
 /// How long it does where nobody waits for a moment: the lab may begin to, which is not told.
 const IDLE_ROUND: Duration = Duration::from_millis(1);
 /// How long it may take until a call is looked at that waits for what cannot be waited for here.
 const LOOKED_AT: Duration = Duration::from_millis(1);
-/// How much slower time goes than the system's while it stands still, so that two looks are never the same.
-const CREEPS: u32 = 1000;
-
 /// What is supervised, and by which clocks.
 pub(super) struct Supervisor {
     /// Where the listeners of what is started come from; `None` when nobody is left who could send one.
@@ -100,16 +96,13 @@ pub(super) struct Supervisor {
     /// Since when time runs, where it was then, and how many times faster than the system's it is.
     running: Option<(Instant, Duration, u32)>,
     /// When it was last looked what was computed, and how much that was to begin with.
-    busy: Option<(Instant, Duration, Done)>,
+    busy: Option<(Instant, Duration, Work)>,
     pub(super) passed: Passed,
     /// What is not exact, or was refused; each thing once.
     pub(super) said: BTreeSet<String>,
     /// Why it cannot go on.
     pub(super) failed: Option<io::Error>,
 }
-
-/// What was done: by threads themselves and by the kernel for them, in its ticks, and how many calls came here.
-type Done = ((u64, u64), u64);
 
 /// What a round was told.
 struct Came {
@@ -161,6 +154,7 @@ impl Supervisor {
         while !self.orders.enough.load(Ordering::Relaxed) {
             let came = self.came()?;
             self.creep();
+            // Nobody can send a listener any more, and all whose listener is here have ended.
             if self.source.is_none() && self.listeners.is_empty() {
                 break;
             }
@@ -186,6 +180,7 @@ impl Supervisor {
                 self.run_along(last)?;
                 continue;
             }
+            // The kernel will wake somebody for them, by its own clock.
             if self.quiet.octets_wait()? {
                 self.passed.held += 1;
                 self.round = patience(last);
@@ -196,6 +191,7 @@ impl Supervisor {
             if self.has_call()? || self.look_at_all_held()? {
                 continue;
             }
+            // Connections that the kernel is told to give up: who waits for them is woken by it soon.
             if !self.given_up.is_empty() {
                 self.round = IDLE_ROUND;
                 continue;
@@ -218,21 +214,6 @@ impl Supervisor {
     /// Now, on the monotonic clock of the processes.
     pub(super) fn now(&self) -> Nanos {
         self.clocks.monotonic + nanos(self.elapsed())
-    }
-
-    /// Makes it as late as whoever looked at a clock last may have seen.
-    pub(super) fn creep(&mut self) {
-        let (since, at) = &self.stands;
-        self.move_to(*at + since.crept());
-    }
-
-    /// Makes it so late on the clock of the processes. The lab's time goes along, once it has begun.
-    fn move_to(&mut self, elapsed: Duration) {
-        if self.orders.begun.load(Ordering::Relaxed) {
-            self.time.move_to(elapsed.saturating_sub(self.before));
-        } else {
-            self.before = self.before.max(elapsed);
-        }
     }
 
     /// Waits a moment for calls, or for what calls wait for; takes in who has been started, and forgets who has
@@ -259,6 +240,7 @@ impl Supervisor {
             Err(error) => return Err(error.into()),
         }
         let seen = |one: &PollFd| one.revents().unwrap_or(PollFlags::empty());
+        // The descriptors of a call end where those of the next one begin.
         let ends = starts.iter().skip(1).copied().chain([asked.len()]);
         let ready = starts.iter().zip(ends).map(|(start, end)| {
             let mut its = asked[*start..end].iter();
@@ -269,6 +251,7 @@ impl Supervisor {
         let source = self.source.as_ref().and_then(|_| first.next());
         let first: Vec<PollFlags> = first.take(self.listeners.len()).collect();
         drop(asked);
+        // A listener hangs up when the last process with its filter has ended; calls that came before are read first.
         let is_over = |seen: PollFlags| {
             seen.contains(PollFlags::POLLHUP) && !seen.contains(PollFlags::POLLIN)
         };
@@ -309,6 +292,7 @@ impl Supervisor {
         {
             any = true;
             loop {
+                // `None` is a call whose thread was killed, or interrupted, between the notice and now.
                 if let Some(call) = listener.receive()? {
                     self.passed.calls += 1;
                     let from = Rc::clone(listener);
@@ -397,159 +381,13 @@ impl Supervisor {
     /// Remembers a wait that a signal ended.
     pub(super) fn break_off(&mut self, wait: Wait) {
         let thread = wait.call.thread;
+        // A thread waits in one call at a time: the wait before is of no more interest.
         self.broken.retain(|known| known.call.thread != thread);
         self.broken.push(Wait {
             kind: Kind::Sleep,
             ..wait
         });
     }
-
-    /// Moves time to the next moment that anybody waits for, if there is one; how long to wait for calls then.
-    fn leap(&mut self) -> io::Result<Duration> {
-        let (alarm, attempt) = (self.next_alarm(), self.next_attempt());
-        let held = self.held.iter().map(|wait| wait.due);
-        let theirs = held
-            .chain(alarm)
-            .chain(attempt)
-            .map(|due| self.since_start(due));
-        // Before its time begins the lab waits for nothing.
-        let is_begun = self.orders.begun.load(Ordering::Relaxed);
-        let labs = self.time.next().filter(|_| is_begun);
-        let labs = labs.map(|moment| moment.saturating_add(self.before));
-        let next = theirs.chain(labs).min();
-        self.creep();
-        let Some(next) = next else {
-            return Ok(IDLE_ROUND);
-        };
-        // It has crept there.
-        if next <= self.elapsed() {
-            return Ok(Duration::ZERO);
-        }
-        let to = self.clocks.wall(next);
-        if let Some(wait) = self.leaps.wait(self.clocks.wall(self.elapsed()), to)? {
-            return Ok(wait);
-        }
-        self.leap_to(next)?;
-        self.show(self.stands.0.count())?;
-        self.passed.leaps += 1;
-        Ok(ROUND)
-    }
-
-    /// Makes it so late, which the times of files are reckoned by.
-    fn leap_to(&mut self, elapsed: Duration) -> io::Result<()> {
-        self.move_to(elapsed);
-        self.leaps.leapt(self.clocks.wall(self.elapsed()))?;
-        self.stands = (Stamp::now(), self.elapsed());
-        Ok(())
-    }
-
-    /// Lets processes read what time it is since that count of the processor; without one they have to ask.
-    fn show(&mut self, count: Option<u64>) -> io::Result<()> {
-        let reading = self.clocks.reading(self.elapsed(), count);
-        let processes = self.quiet.threads.processes();
-        self.cells.show(reading, &processes)
-    }
-
-    /// Lets processes ask for the time, those too that are forked meanwhile.
-    fn ask_the_kernel(&mut self) -> io::Result<()> {
-        self.quiet.threads.take_in_born()?;
-        let processes = self.quiet.threads.processes();
-        if self.cells.hold_for(&processes) {
-            self.show(None)?;
-        }
-        Ok(())
-    }
-
-    /// A moment of the monotonic clock, from the beginning.
-    fn since_start(&self, moment: Nanos) -> Duration {
-        let nanos = u64::try_from(moment - self.clocks.monotonic).unwrap_or(0);
-        Duration::from_nanos(nanos)
-    }
-
-    /// Lets time run where something has computed for long since all was quiet.
-    fn run_along(&mut self, last_quiet: Instant) -> io::Result<()> {
-        let since = last_quiet.elapsed();
-        if since < BUSY {
-            self.busy = None;
-            return Ok(());
-        }
-        // Who looks at a clock is counted from here on.
-        self.ask_the_kernel()?;
-        if self.running.is_none() {
-            let calls = self.passed.calls;
-            let (looked, begun, before) = self.busy.get_or_insert_with(|| {
-                let computed = self.quiet.computed();
-                (Instant::now(), computed, (self.quiet.ticks(), calls))
-            });
-            let before = *before;
-            if looked.elapsed() < COUNTED && since < STUCK {
-                return Ok(());
-            }
-            *looked = Instant::now();
-            let computed = self.quiet.computed().saturating_sub(*begun);
-            if computed < BUSY && since < STUCK {
-                return Ok(());
-            }
-            let speed = speed(before, (self.quiet.ticks(), calls));
-            self.running = Some((Instant::now(), self.before + self.time.now(), speed));
-        }
-        let Some((from, at, speed)) = self.running else {
-            return Ok(());
-        };
-        // Whoever only asks again and again has nothing to be late with.
-        self.passed.ran_along |= speed == 1;
-        let to = at + from.elapsed() * speed;
-        let note = match speed {
-            1 => {
-                "something computed for more than two seconds: time ran with it, and moments are not exact"
-            }
-            _ => {
-                "something asked the kernel again and again for more than two seconds: time ran fast, and moments are not exact"
-            }
-        };
-        self.said.insert(note.to_owned());
-        self.leap_to(to)
-    }
-}
-
-/// A moment of the system's: how far a clock that stands still has gone on since. It is the processor's count where that
-/// can be trusted, which all processes read.
-enum Stamp {
-    Count(u64),
-    System(Instant),
-}
-
-impl Stamp {
-    fn now() -> Self {
-        match clock::count() {
-            Some(count) => Self::Count(count),
-            None => Self::System(Instant::now()),
-        }
-    }
-
-    fn count(&self) -> Option<u64> {
-        match self {
-            Self::Count(count) => Some(*count),
-            Self::System(_) => None,
-        }
-    }
-
-    fn crept(&self) -> Duration {
-        match (self, Self::now()) {
-            (Self::Count(then), Self::Count(now)) => clock::between(*then, now),
-            (Self::System(then), _) => then.elapsed() / CREEPS,
-            (Self::Count(_), Self::System(_)) => Duration::ZERO,
-        }
-    }
-}
-
-/// How much faster than the system's time may run, by what was done up to one moment and another: if most of it was the
-/// kernel's, and nobody looked at a clock or waited meanwhile, it was asked the same again and again.
-fn speed(((own, kernel), calls): Done, ((own_now, kernel_now), calls_now): Done) -> u32 {
-    let own = own_now.saturating_sub(own);
-    let kernel = kernel_now.saturating_sub(kernel);
-    let is_asking = calls == calls_now && kernel > own * 2;
-    if is_asking { ASKING } else { 1 }
 }
 
 /// A duration in nanoseconds; nobody waits for longer than there are.

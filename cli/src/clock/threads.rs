@@ -6,6 +6,10 @@
 //! Who has been born is told by the id that was given last (`/proc/loadavg`), so that folders need not be listed:
 //! ids are given in order, and those since then are tried. Only who is told which id to take (`clone3` with
 //! `set_tid`, by which a checkpoint is restored) would not be seen.
+//!
+//! What is asked of a thread at each look is two short reads: `schedstat`, which changes whenever it has run, and
+//! `wchan`, which says whether it is blocked. Both are needed. One that has not run may be about to (it was woken, and
+//! the processor is another's), and one that is blocked may have run since the look before.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -143,6 +147,7 @@ impl Threads {
         match self.known.entry(id) {
             Entry::Occupied(known) => Some(known.into_mut()),
             Entry::Vacant(place) => {
+                // Opened even without room to keep them: that both can be opened says that the thread is there.
                 let files = (open(id, "schedstat").ok()?, open(id, "wchan").ok()?);
                 Some(place.insert(Thread {
                     files: has_room.then_some(files),
@@ -163,6 +168,7 @@ impl Threads {
     pub(super) fn take_in_born(&mut self) -> io::Result<()> {
         let mut octets = [0; 128];
         let length = self.last.read_at(&mut octets, 0)?;
+        // The last of five fields of `/proc/loadavg` is the id that was given last.
         let text = octets[..length].trim_ascii_end();
         let last = text.rsplit(|octet| *octet == b' ').next();
         let last = last.and_then(|last| std::str::from_utf8(last).ok()?.parse().ok());
@@ -211,6 +217,7 @@ impl Threads {
 
     /// All processes of which a thread is known, but that of the lab.
     pub(super) fn processes(&mut self) -> BTreeSet<i32> {
+        // The lab's own cells are nobody's clock.
         let own = std::process::id().cast_signed();
         let processes = self
             .known
@@ -221,6 +228,7 @@ impl Threads {
 
     /// The process of this id, however long it lives.
     pub(super) fn process(&mut self, id: i32) -> io::Result<Rc<Process>> {
+        // Signal 0 is a question: is it still there?
         if let Some(known) = self.processes.get(&id)
             && known.signal(0).is_ok()
         {

@@ -70,6 +70,7 @@ pub(super) struct Select {
 impl Wait {
     /// Adds the descriptors whose readiness ends it to those that are asked, and for what.
     pub(super) fn ask<'a>(&'a self, asked: &mut Vec<PollFd<'a>>) {
+        // Sleeps, futexes and signals have no descriptor: they are looked at when something else ended the round.
         let one = |one: &'a OwnedFd, events| PollFd::new(one.as_fd(), events);
         match &self.kind {
             Kind::Poll(wanted) => {
@@ -133,6 +134,7 @@ impl Select {
         let mut count = 0;
         for (number, descriptor, wanted) in &self.wanted {
             let seen = seen(descriptor, *wanted);
+            // As `select` of Linux maps them: an end is readable, an error is both.
             let ended = PollFlags::POLLHUP | PollFlags::POLLERR;
             let kinds = [
                 (PollFlags::POLLIN, PollFlags::POLLIN | ended),
@@ -199,6 +201,7 @@ fn seen(descriptor: &OwnedFd, wanted: PollFlags) -> PollFlags {
 /// Takes the events of a set of `epoll` for a call, and how many those are.
 fn taken(memory: Memory, address: u64, most: u64, set: &Epoll) -> Option<i64> {
     const MOST: usize = 1024;
+    // Events that are not taken stay in the set, and come with the next call.
     let room = usize::try_from(most).ok()?.clamp(1, MOST);
     let mut events = vec![EpollEvent::empty(); room];
     let ready = set.wait(&mut events, EpollTimeout::ZERO).ok()?;
@@ -217,6 +220,7 @@ fn taken(memory: Memory, address: u64, most: u64, set: &Epoll) -> Option<i64> {
 /// What a connection has come to. When the kernel would have given up, at the end of its repetitions, it says
 /// that nobody answered.
 fn connected(socket: &OwnedFd, data: Option<&[u8]>, is_due: bool) -> Option<Answer> {
+    // Something came of it: connected, refused, or whatever the socket says went wrong.
     if !is_silent(socket) {
         let error = nix::sys::socket::getsockopt(socket, nix::sys::socket::sockopt::SocketError);
         return Some(match error {
@@ -250,5 +254,6 @@ fn pending(thread: i32) -> u64 {
             .or(line.strip_prefix("ShdPnd:"))?;
         u64::from_str_radix(set.trim(), 16).ok()
     });
+    // Those of the thread, and those that any thread of its process may take.
     sets.fold(0, |all, set| all | set)
 }

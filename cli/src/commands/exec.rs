@@ -2,6 +2,17 @@
 //!
 //! Two processes take part: the one that the user started makes the namespaces and waits
 //! ([`outside`]); the first one in them has the lab and runs the command ([`inside`]).
+//!
+//! Inside, in this order:
+//!
+//! 1. The host gets its names and addresses, and its resolver is the lab's.
+//! 2. The lab is put up, and the command started: on virtual time behind a detour that hands its clock to the lab.
+//! 3. Events are followed, if that is asked for, until the command has ended and its connections have.
+//! 4. What it left behind is killed where it has no clock any more.
+//! 5. The verdict is told on standard error, since standard output is the command's; the log and the packets are
+//!    written.
+//!
+//! The exit status is the drill's and not the command's: 0 passed, 1 failed, 2 could not run.
 
 use std::{
     cell::RefCell,
@@ -59,6 +70,7 @@ pub(crate) fn outside(args: &ExecArgs) -> io::Result<CommandOutcome> {
             return Ok(CommandOutcome::CouldNotRun);
         }
     }
+    // The same command again, in the first process of the namespaces.
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let status = sandbox::run_inside(Ids::Host, &arguments)?;
     match status.code() {
@@ -79,6 +91,7 @@ pub(crate) fn inside(args: &ExecArgs, lifeline: i32) -> io::Result<CommandOutcom
     let host = SendersHost::of(&scenario);
     sandbox::begin(lifeline, &host.name())?;
     resolver_files::cover(&host, !args.virtual_time)?;
+    // Before the drill: a file that cannot be written is told before an hour has gone by.
     let log = args.log.as_deref().map(output::create).transpose()?;
     let begun = Instant::now();
     let runtime = crate::runtime::of_this_thread()?;
@@ -133,6 +146,7 @@ async fn drilled(
         Some(clock) => clock.command(&args.command),
         None => args.command.clone(),
     };
+    // Packets come from the lab, which sees them all; a task writes them while the drill goes on.
     let (packets, capture) = args.pcap.as_deref().map(captured).transpose()?.unzip();
     let lab = Lab::start_watched(
         Arc::clone(scenario),
@@ -150,6 +164,7 @@ async fn drilled(
         Some(_) => (VIRTUAL_LIMIT, SenderKind::ClockedCommand),
         None => (LIMIT, SenderKind::Command),
     };
+    // Two closures and what follows have to do with the clock, one after the other.
     let (kept, passed) = (RefCell::new(clock), RefCell::new(None));
     let sender = ChildCommand::new(&command, ended).once_started(|| {
         if let Some(clock) = &mut *kept.borrow_mut() {
@@ -187,6 +202,7 @@ async fn drilled(
             .iter()
             .for_each(|note| say::err(format_args!("mxdrill: {note}")));
     }
+    // The clock's notes belong to the verdict; without one they were told above.
     let run = run.map(|mut run| {
         run.verdict.notes.extend(notes);
         run
@@ -303,7 +319,9 @@ async fn capture(
 ) -> io::Result<()> {
     const MAGIC: u32 = 0xa1b2_c3d4;
     const VERSION: [u16; 2] = [2, 4];
+    /// Octets of a packet that is kept whole, as tcpdump has it.
     const LONGEST: u32 = 262_144;
+    /// The link type of what the lab sees (LINKTYPE_ETHERNET).
     const ETHERNET: u32 = 1;
     file.write_all(&MAGIC.to_le_bytes())?;
     for number in VERSION {

@@ -108,6 +108,7 @@ impl Driver<'_> {
             clock.begin();
         }
         self.context.take_crashes_on();
+        // Looks at the queue cost a process each: the longer nothing has happened, the rarer they are.
         let (latest, mut wait) = (self.latest(), FIRST_LOOK);
         loop {
             self.submit_due().await?;
@@ -132,6 +133,7 @@ impl Driver<'_> {
             if self.context.now() >= latest {
                 return Ok(());
             }
+            // Neither a message to hand over nor a crash to carry out.
             let more_comes = next.is_some() || self.context.next_crash_at().is_some();
             if !more_comes && !self.is_under_way() && self.is_over(wait).await? {
                 return Ok(());
@@ -149,6 +151,7 @@ impl Driver<'_> {
                     let content = self.context.content(&message);
                     let what = format!("submission to {address}");
                     let handed = submission::by_smtp(address, &message, &content);
+                    // Real time: a server that does not answer is no server that waits.
                     let handed = self.scripts.within(&what, handed).await;
                     handed.map_err(|error| {
                         io::Error::new(error.kind(), format!("{what}: {error}"))
@@ -213,6 +216,7 @@ impl Driver<'_> {
     fn latest(&self) -> Moment {
         let scenario = self.context.scenario();
         let last = scenario.messages.iter().map(|message| message.at).max();
+        // Twice what the drill asks for: a server that keeps mail for too long is found out.
         let longest = LONGEST.max(scenario.sender.expire * 2);
         let latest = last.unwrap_or(Moment::START).after(longest);
         scenario.stop.map_or(latest, |stop| stop.min(latest))
@@ -236,9 +240,11 @@ impl Driver<'_> {
         let is_open = |message: &Message| endings[&message.id].outcome() == Outcome::Deferred;
         let mut open = self.context.given().filter(|message| is_open(message));
         let mut left = self.context.given().filter(|message| is_left(message));
+        // Some drills end in the middle: what they are about was seen.
         if open.all(is_left) && left.next().is_some() {
             return Ok(true);
         }
+        // As long as something is open the queue is asked only after a long silence: it may be gone without a word.
         let all_ended = !self.context.given().any(is_open);
         let is_over = (all_ended || wait >= LONG_SILENCE) && self.nothing_is_queued().await?;
         if is_over {

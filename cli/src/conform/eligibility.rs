@@ -261,6 +261,7 @@ fn retry(scenario: &Scenario) -> Option<Vec<Duration>> {
     let own = &scenario.sender.retry;
     let mut expected = scenario.expect.messages.iter();
     let is_about_waits = expected.any(|(_, expected)| expected.retry_waits.is_some());
+    // A server keeps its own intervals unless the drill is about them and about others than usual.
     let is_own = *own != SenderSettings::default().retry;
     (is_about_waits && is_own).then(|| own.clone())
 }
@@ -272,6 +273,7 @@ fn timeout(scenario: &Scenario) -> Option<Duration> {
         .into_iter()
         .map(|stage| (own.at(stage), usual.at(stage)));
     let set = set.filter(|(own, usual)| own != usual);
+    // Servers have one timeout for several stages: the shortest makes the drill the shortest.
     set.map(|(own, _)| own).min()
 }
 
@@ -288,6 +290,7 @@ fn needs(scenario: &Scenario, run: &Run, told: &Told) -> Vec<Feature> {
         .iter()
         .any(|row| row.certificate.is_some());
     let own = settings.names != SenderSettings::default().names || !settings.addresses.is_empty();
+    // Only what was tried is needed; an AAAA record that nobody comes to is not.
     let any_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
     let needs = [
         (!settings.relays.is_empty(), Feature::Relays),
@@ -401,6 +404,7 @@ fn by_chance(scenario: &Scenario) -> bool {
 fn needs_them_all(scenario: &Scenario) -> bool {
     let all = scenario.messages.len() as u64;
     let totals = scenario.expect.totals.iter();
+    // A total that must be all or nothing holds of a sample as well.
     let mut partial = totals.filter(|(total, bounds)| {
         *total != Total::Sessions && !bounds.allow(all) && !bounds.allow(0)
     });

@@ -109,6 +109,7 @@ impl Measurement {
                 ScheduleDrill::ALL[index / servers],
             )
         };
+        // By their place, since they end in any order and the page has one.
         let mut done: BTreeMap<usize, (String, Runs)> = BTreeMap::new();
         let work = |index: usize| {
             let (server, drill) = at(index);
@@ -148,6 +149,7 @@ impl Measurement {
             ScheduleDrill::NotNow => {
                 let not_now = |log: &Log<'_>| Ok(log.not_now());
                 let mut measured = self.runs(server, drill, 0..RUNS, &mut version, not_now);
+                // A third run tells a range from an accident.
                 if measured.trouble.is_none() && !summary::are_alike(&measured.runs) {
                     let more = RUNS..MORE_RUNS;
                     let more = self.runs(server, drill, more, &mut version, not_now);
@@ -217,6 +219,7 @@ impl Measurement {
             text: None,
             from: ScenarioSource::Schedules,
             pace: Pace::Virtual,
+            // Another seed for each run, and the same ones the next time.
             seed: self.seed.wrapping_add(number),
         });
         let record = played.map_err(|error: io::Error| error.to_string())?;

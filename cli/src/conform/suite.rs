@@ -233,6 +233,7 @@ impl Suite {
             seed: self.seed.unwrap_or(scenario.seed).wrapping_add(round),
         };
         let played = isolated_run::play(&job).and_then(|mut cell| {
+            // Kept in a file if anywhere: a matrix of all logs would not fit into memory.
             let recording = std::mem::take(&mut cell.recording);
             if let Some(folder) = &self.logs {
                 keep(folder, &server.id, &scenario.path, run, &recording)?;
@@ -241,6 +242,7 @@ impl Suite {
         });
         match played {
             Ok(cell) => judge(cell, scenario.level, &scenario.covers),
+            // What kept the drill from being played says nothing about the server.
             Err(error) => Judged::without_run(Grade::Inconclusive, error.to_string()),
         }
     }
@@ -298,6 +300,7 @@ pub(crate) fn keep(
         return Ok(());
     }
     let number = (run > 0).then(|| format!(".{}", run + 1));
+    // A path of the user's stays below the folder, wherever it leads.
     let inside = scenario.trim_start_matches(['/', '.']);
     let inside = inside.strip_suffix(".toml").unwrap_or(inside);
     let file = format!("{inside}{}.jsonl", number.unwrap_or_default());
@@ -323,6 +326,7 @@ fn judge(cell: RunRecord, drill: Level, covers: &[u16]) -> Judged {
         None => true,
         Some(statement) => covers.contains(&statement),
     };
+    // Of several findings the gravest gives the grade; all of them are shown.
     let worst = cell.findings.iter().filter(is_of_drill);
     let worst = worst.map(grade_of).max();
     let (grade, reason) = match &cell.trouble {
@@ -350,6 +354,7 @@ pub(super) fn system() -> String {
     let name = name.map_or("Linux", |name| name.trim_matches('"'));
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let kernel = kernel.trim();
+    // `6.1.0-18-amd64` is 6.1.0: what follows is of the distribution.
     let numbers = kernel.split(['-', '+']).next().unwrap_or(kernel);
     format!("{name}, Linux {numbers}, {}", std::env::consts::ARCH)
 }

@@ -2,6 +2,10 @@
 //!
 //! All formats have the same findings. What could not be checked is part of each: a note in text,
 //! an object in JSON, a notification in SARIF, a skipped case in JUnit.
+//!
+//! Who accepted a finding does not want to see it again: it is in JSON and SARIF, which can say that it was accepted,
+//! and in no other format. Everything that a domain's owner wrote is escaped as each format asks, since it may be
+//! anything.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,6 +43,7 @@ impl Linted<'_> {
 
     fn count(&self, severity: Severity) -> usize {
         let mut findings = self.open();
+        // A shared record is told once and counted for each: the sum is what has to be mended.
         // Once for each domain that it is about.
         findings
             .by_ref()
@@ -64,6 +69,7 @@ impl Linted<'_> {
             )?;
         }
         let domains: Vec<String> = self.domains.iter().map(ToString::to_string).collect();
+        // Three names still fit into a line.
         let domains = match &domains[..] {
             few @ [_] | few @ [_, _] | few @ [_, _, _] => few.join(", "),
             many => format!("{} domains", many.len()),
@@ -74,6 +80,7 @@ impl Linted<'_> {
             .iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, severity)| {
+                // `info` has no plural.
                 let plural = if *count == 1 || *severity == Severity::Info {
                     ""
                 } else {
@@ -152,6 +159,7 @@ impl Linted<'_> {
             let text = text.replace('%', "%25").replace('\r', "%0D");
             text.replace('\n', "%0A")
         };
+        // In a property, `:` and `,` end the value, too.
         let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
         for finding in self.open() {
             let command = match finding.check.severity {
@@ -223,6 +231,7 @@ impl Linted<'_> {
                 let found = by_check
                     .get(&(*domain, check.id))
                     .map_or(&[][..], Vec::as_slice);
+                // A finding below the severity that fails leaves its case successful.
                 let mut status = TestCaseStatus::success();
                 if !found.is_empty() && fails(check.severity) {
                     status = TestCaseStatus::non_success(NonSuccessKind::Failure);
@@ -325,6 +334,7 @@ fn result(finding: &LintFinding) -> Value {
             } })
         })
         .collect();
+    // SARIF refers to a rule by its place in the tool's list, too.
     let index = CHECKS.iter().position(|check| check.id == finding.check.id);
     let accepted = finding.accepted.iter();
     let suppressions: Vec<Value> = accepted

@@ -1,16 +1,13 @@
-//! What sees every packet of a private network: connections that nobody accepts, and what the sender tries
-//! to reach that the drill does not have.
+//! What sees every packet of a private network: connections that nobody accepts, and what the sender tries to reach
+//! that the drill does not have.
 //!
 //! The tap is a packet socket on the loopback interface of the namespace. For each packet:
 //!
-//! 1. The kernel drops what tells nothing (a classic BPF program), unless all packets are to be
-//!    written down.
-//! 2. A datagram of the lab's own is a mark: whoever waits for the tap learns that it has come so
-//!    far.
-//! 3. A SYN to port 25, or to that of a relay, begins a flow. If the fault of the moment lets nobody answer, the attempt is
-//!    logged as a time-out at once, not when the client gives up.
-//! 4. A RST from such a port to a flow that waits is a refusal. What is accepted is logged by the
-//!    listener, not here.
+//! 1. The kernel drops what tells nothing (a classic BPF program), unless all packets are to be written down.
+//! 2. A datagram of the lab's own is a mark: whoever waits for the tap learns that it has come so far.
+//! 3. A SYN to port 25, or to that of a relay, begins a flow. If the fault of the moment lets nobody answer, the
+//!    attempt is logged as a time-out at once, not when the client gives up.
+//! 4. A RST from such a port to a flow that waits is a refusal. What is accepted is logged by the listener, not here.
 //! 5. A SYN or a datagram to what the drill does not have is a stray.
 //!
 //! The tap decides nothing about an accepted session: that is the receiver's.
@@ -38,7 +35,7 @@ use crate::{
     fault::{Effect, Stage, Transfer, Transport},
     lab::{
         LabState, Packet,
-        network::{HTTPS_PORT, record_connect},
+        network::{HTTPS_PORT, connect::record_connect},
     },
     port,
 };

@@ -30,6 +30,7 @@ impl Session {
     pub(super) async fn data(&mut self) -> io::Result<Step> {
         let envelope = self.envelope.as_ref();
         let by_chunks = envelope.is_some_and(|one| one.chunks.is_some());
+        // RFC 5321 section 3.3: without a valid recipient, 503, or 554 after pipelined commands.
         let ready = envelope.is_some_and(|one| !one.to.is_empty());
         if !ready {
             self.command.clear();
@@ -59,6 +60,7 @@ impl Session {
             return Ok(Step::Ended(ended));
         }
         // From which sizes on there are further faults.
+        // A fault with `larger_than` strikes in the middle of a content, once so much has come.
         let mut sizes = self.state.faults().sizes().into_iter().peekable();
         let mut content = self.new_content();
         let mut dots = Dots::new();
@@ -77,6 +79,8 @@ impl Session {
                 self.come_to(Stage::Content).await?;
                 begun = true;
             }
+            // As much as is there, or as a slow line lets through at once; but not beyond the next size at which a
+            // fault looks.
             let mut piece = self.piece(self.connection.buffered().len());
             if let Some(size) = sizes.peek() {
                 piece = piece.min(size + 1 - octets);
@@ -84,6 +88,7 @@ impl Session {
             let (taken, complete) = dots.take(&self.connection.buffered()[..piece], &mut chunk);
             self.connection.consume(taken);
             octets += taken;
+            // Before the octets are kept: a client that waits for the reply waits as long as the line is slow.
             self.slow_down(beginning, octets as u64).await;
             self.keep(&mut content, &chunk, &mut eight_bit)?;
             chunk.clear();
@@ -170,6 +175,7 @@ impl Session {
         }
         let ready = self.envelope.as_ref().is_some_and(|one| !one.to.is_empty());
         let chunks = self.envelope.as_mut().and_then(|one| one.chunks.take());
+        // What earlier chunks brought is with the envelope, and goes on here.
         let mut content = chunks.unwrap_or_else(|| self.new_content());
         let (beginning, mut come, mut eight_bit) = (self.state.clock.now(), 0, false);
         while come < octets {
@@ -218,6 +224,7 @@ impl Session {
             let reply = Reply::new(552, "5.3.4 message too large");
             return self.say_at(Stage::Dot, reply).await;
         }
+        // Faults may be about its size, which is known only now.
         let message = envelope.transfer(Some(content.len()));
         let mut effect = self.strike_message(Stage::Dot, message);
         // Afterwards the receiver goes on as without a fault.
@@ -322,6 +329,7 @@ impl Session {
         else {
             return;
         };
+        // It is tried and not insisted on: without one, the next content is answered as a server that was lost.
         let Ok((mut upstream, _)) = Upstream::connect(&address).await else {
             return;
         };

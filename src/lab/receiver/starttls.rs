@@ -3,6 +3,16 @@
 //! STARTTLS is offered by receivers with a certificate, outside TLS. Faults can hide it, refuse it,
 //! delay it, or break the handshake after the
 //! 220. Which certificate a receiver has, and whether it is a good one, the scenario says.
+//!
+//! In a session at a port of exchangers:
+//!
+//! 1. EHLO announces STARTTLS, unless the receiver has no certificate, is inside TLS already, or a fault hides it.
+//! 2. STARTTLS is answered: 220, or what a fault says in its place; `inject` puts text behind the 220, in plain text,
+//!    which a client must not take for a part of what comes inside TLS (CVE-2011-0411).
+//! 3. The handshake, in the time that a receiver waits for anything. The name that the client asks for is noted.
+//! 4. Everything said before is forgotten: EHLO, AUTH, an open transaction (RFC 3207 section 4.2).
+//!
+//! At port 465 the third step comes first of all, before the greeting.
 
 use std::{io, sync::Arc};
 

@@ -5,6 +5,10 @@
 //!
 //! Mistakes are kept with their offsets and sorted at the end, so that readers may go through the
 //! file in the order that suits them.
+//!
+//! A reader asks for one key after the other and is handed a value or nothing. Nothing means that the key is not
+//! there, or that what is there was wrong and has been told; a reader never has to tell these apart in order to go on.
+//! So one pass over a file finds all its mistakes.
 
 use std::{cell::RefCell, ops::Range};
 
@@ -35,6 +39,7 @@ impl<'a> Document<'a> {
     /// Parses the TOML; `None` if it is not even that.
     pub(super) fn parse(&self) -> Option<Spanned<DeTable<'a>>> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
+        // TOML that is broken has no tables to read: this mistake is then the only one.
         // What follows the first one is mostly its consequence.
         if let Some(error) = errors.first() {
             let offset = error.span().map_or(0, |span| span.start);
@@ -84,6 +89,7 @@ impl<'a> Document<'a> {
 
 /// For each octet of a decoded TOML string (and its end), its offset in the raw text of the string.
 fn string_places(raw: &str, value: &str) -> Vec<usize> {
+    // Four kinds of strings: basic and literal ones, of one line or of several.
     let (quote, literal) = match raw.get(..3) {
         Some("\"\"\"") => (3, false),
         Some("'''") => (3, true),
@@ -107,6 +113,7 @@ fn string_places(raw: &str, value: &str) -> Vec<usize> {
         let start = at;
         at += match bytes.get(at) {
             Some(b'\\') if !literal => escape_length(bytes, at),
+            // TOML reads CR LF as one newline.
             Some(b'\r') if character == '\n' => 2,
             _ => character.len_utf8(),
         };
@@ -172,6 +179,7 @@ impl<'d, 'a> Table<'d, 'a> {
     ) -> Self {
         let mut has_unknown = false;
         for key in table.keys() {
+            // Keys are compared as they read, whatever quotes they were written with.
             let name: &str = key.get_ref();
             if !known.contains(&name) {
                 has_unknown = true;

@@ -1,4 +1,13 @@
 //! The `expect` table: a known key is a total, any other key is a message id.
+//!
+//! How a key is told to be what it is, in this order:
+//!
+//! 1. The name of a total is a total: an id may not be called like one (`messages` sees to that).
+//! 2. `first_attempts` is the table of shares.
+//! 3. Anything else is an id: of one message, or of a row with a count, whose messages then share what is expected.
+//!
+//! A mistake takes its own value out and nothing else: what else stands in the table is read and checked. The scenario
+//! is refused at the end, with all mistakes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -72,6 +81,7 @@ fn entries_in_order<'d, 'a>(
     &'d Spanned<std::borrow::Cow<'a, str>>,
     &'d Spanned<DeValue<'a>>,
 )> {
+    // Totals and messages keep the order in which their author wrote them, down to the report.
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
@@ -86,6 +96,7 @@ pub(in crate::scenario) fn ids_meant(name: &str, messages: &[Message]) -> Vec<Me
             .and_then(|rest| rest.strip_prefix('-'))
             .is_some_and(|n| n.parse::<u64>().is_ok())
     };
+    // A message that is called `m-1` by itself comes before the first of a row `m`.
     let exact = messages.iter().find(|message| &*message.id.0 == name);
     match exact {
         Some(message) => vec![message.id.clone()],
@@ -112,6 +123,7 @@ fn unknown_key(name: &str, messages: &[Message]) -> String {
 fn bounds(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, key: &str) -> Option<Bounds> {
     // More than any drill can count, and far from where sums could overflow.
     const MAX: u64 = 1 << 40;
+    // A number alone is a range that holds just that number.
     if !value.get_ref().is_table() {
         return whole_number(doc, value, key, MAX).map(|number| Bounds {
             min: number,
@@ -129,6 +141,7 @@ fn range(table: &Table<'_, '_>) -> Option<Bounds> {
         table.missing("min", "min, max or both");
         return None;
     }
+    // What is left out bounds nothing. So does what has a mistake in it, which was told.
     let min = table.number("min", MAX).unwrap_or(0);
     let max = table.number("max", MAX).unwrap_or(u64::MAX);
     if min > max {
@@ -229,6 +242,7 @@ fn notifications(table: &Table<'_, '_>) -> Option<Vec<ExpectedDsn>> {
         "envelope_id",
         "returned",
     ];
+    // An empty array is something else than no key: it expects that nothing is told.
     let value = table.get("dsn")?;
     let rows: Vec<&Spanned<DeValue<'_>>> = match value.get_ref().as_table() {
         Some(_) => vec![value],
@@ -237,6 +251,7 @@ fn notifications(table: &Table<'_, '_>) -> Option<Vec<ExpectedDsn>> {
     let rows = rows.into_iter().filter_map(|row| {
         let row = Table::of_value(table.doc(), row, "what a notification tells", &KEYS)?;
         let text = |key: &str| row.text(key).map(|text| text.value.to_owned());
+        // The text as a mailbox prints it, by which it is compared with the log's.
         let recipient = row.parsed("recipient", str::parse::<Mailbox>);
         Some(ExpectedDsn {
             recipient: recipient.map(|recipient| recipient.text.to_string()),
@@ -319,6 +334,7 @@ fn attempt(
             "host", "any", "port", "address", "result", "stage", "at", "tls", "sni",
         ],
     )?;
+    // Exactly one of the two: `host` is short for `any` of one.
     let hosts = match (table.get("host"), table.get("any")) {
         (Some(_), None) => table
             .parsed("host", |text| names.host(text))
@@ -351,6 +367,7 @@ fn attempt(
             Vec::new()
         }
     };
+    // Read before the row is given up for want of hosts, so that both mistakes are told at once.
     let result = result(&table);
     if table.get("result").is_none() {
         table.missing("result", "how it ended, such as result = \"accepted\"");
@@ -376,6 +393,7 @@ fn result(table: &Table<'_, '_>) -> Option<AttemptResult> {
     let Some(code) = value.get_ref().as_integer() else {
         return table.parsed("result", result_word);
     };
+    // TOML has numbers in hexadecimal, too; what they say in decimal is judged like a string.
     let number = u64::from_str_radix(code.as_str(), code.radix());
     let text = number.map_or_else(|_| code.as_str().to_owned(), |number| number.to_string());
     result_word(&text)

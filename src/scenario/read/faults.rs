@@ -2,6 +2,15 @@
 //!
 //! A row is about a host or about a query, and which other keys it may have depends on that. Which
 //! effects there are depends on the stage.
+//!
+//! What stands in a row, in the order in which it is checked:
+//!
+//! 1. What it is about: a host with a stage, a stage of all hosts, or a query. Both, or none, is a mistake.
+//! 2. What happens there: the effects of the stage, or those of queries.
+//! 3. Which messages it is about: a recipient from RCPT on, a sender from MAIL on, a size where there is content.
+//! 4. When: a window, a number of times, every so often, a chance.
+//!
+//! A row that is given to a running lab is read by the same code as one of a file.
 
 use toml::de::DeValue;
 
@@ -86,6 +95,7 @@ fn fault(row: &Table<'_, '_>, names: &HostNames) -> Option<Fault> {
     };
     let from = row.parsed("from", moment).unwrap_or(Moment::START);
     let until = row.parsed("until", moment);
+    // A window without any moment is a slip: there are shorter ways to write no fault.
     if until.is_some_and(|until| until <= from) {
         row.doc().mistake(
             row.key_offset("until"),
@@ -121,6 +131,7 @@ fn times(row: &Table<'_, '_>, key: &str) -> Option<u32> {
 /// How likely it strikes.
 fn chance(row: &Table<'_, '_>) -> Option<Chance> {
     let value = row.get("chance")?;
+    // 1 and 1.0 are both certain; TOML has them as two kinds of numbers.
     let number = match value.get_ref() {
         DeValue::Float(float) => float.as_str().parse().ok(),
         DeValue::Integer(one) => one.as_str().parse().ok(),
@@ -140,6 +151,7 @@ fn chance(row: &Table<'_, '_>) -> Option<Chance> {
 /// A mailbox, or a pattern of it with stars.
 fn mailbox(text: &str) -> Result<String, String> {
     if text.contains('*') {
+        // A pattern is no mailbox and cannot be read as one. A local part has 64 octets at most and a domain 255 (RFC 5321 section 4.5.3.1).
         let is_pattern = text.len() <= 320 && !text.contains(|c: char| c.is_control() || c == ' ');
         let expected = || format!("found {text:?}, expected a pattern such as \"*@example.test\"");
         return is_pattern.then(|| text.to_owned()).ok_or_else(expected);

@@ -1,6 +1,10 @@
 //! What the rows about receivers say of their limits.
 //!
 //! A limit is a number or a text by itself, or a table with the reply to what is beyond.
+//!
+//! Whatever form a limit has, it comes out whole: with a number, what it counts, and the reply to what is beyond it.
+//! The reply that is not written is the usual one of its kind, made by the types themselves (`Limit::of_sessions` and
+//! so on), so that code and files agree on it. A reply has to refuse: with 2yz or 3yz there would be no limit.
 
 use std::{fmt::Display, time::Duration};
 
@@ -65,6 +69,7 @@ fn limit(row: &Table<'_, '_>, key: &str, usual: fn(usize) -> Limit) -> Option<Li
         row.doc().mistake(most.span().start, mistake);
         return None;
     }
+    // Made with its number first: the usual reply may name it.
     let limit = usual(usize::try_from(number).ok()?);
     Some(Limit {
         reply: reply.unwrap_or_else(|| limit.reply.clone()),
@@ -112,6 +117,7 @@ fn greylist(row: &Table<'_, '_>) -> Option<Greylist> {
     let shared = table.flag("shared").unwrap_or(false);
     let reply = refusal(&table);
     let usual = Greylist::new(table.parsed("wait", some_time)?);
+    // Who comes again has to find the door open: the window must outlast the wait.
     let window = window.unwrap_or(usual.window);
     if window <= usual.wait {
         let wait = crate::time::HumanDuration(usual.wait);

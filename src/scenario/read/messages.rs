@@ -2,6 +2,13 @@
 //!
 //! A row with a count is many messages, whose ids are the row's with a number behind: `m-1`, `m-2`,
 //! ...
+//!
+//! Rows are read one by one, in three steps: what the row says of each of its messages; how many there are, against
+//! what a drill can hold; then an id for each. Two messages with one id are a mistake even across rows, since
+//! expectations, logs and reports tell messages apart by their ids alone.
+//!
+//! The sender's settings are read twice. `sender` takes what depends on nothing else; `relays` comes later, when the
+//! hosts that records name are known.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -137,6 +144,7 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
             "found no recipient, expected at least one",
         );
     }
+    // No key is the usual author; an empty one is the null reverse-path (RFC 5321 section 4.5.5).
     let sender = || DEFAULT_FROM.parse().ok();
     let from = match row.get("from") {
         Some(_) => row.parsed("from", reverse_path).flatten(),
@@ -146,6 +154,7 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
     let count = row
         .get("count")
         .map(|_| row.number("count", MAX_COUNT).unwrap_or(1));
+    // Without an id there is no message: nothing could be said of it, and the mistake was told.
     let id = id?;
     if count == Some(0) {
         row.doc().mistake(
@@ -153,6 +162,7 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
             format!("found count 0, expected 1 to {MAX_COUNT}"),
         );
     }
+    // After the recipients: requests are kept by their place among them.
     let dsn = dsn_request(row, &to);
     let message = Message {
         id: MessageId::from(id.as_str()),
@@ -179,6 +189,7 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
 /// What a row asks of notifications: `notify` for all recipients or by recipient, `ret`, `envid`, and `orcpt` by
 /// recipient.
 fn dsn_request(row: &Table<'_, '_>, to: &[Mailbox]) -> DsnRequest {
+    // A place for each recipient, in the order of `to`.
     let mut recipients = vec![RecipientRequest::default(); to.len()];
     match row.get("notify") {
         Some(value) if value.get_ref().is_table() => {
@@ -188,6 +199,7 @@ fn dsn_request(row: &Table<'_, '_>, to: &[Mailbox]) -> DsnRequest {
             });
         }
         Some(_) => {
+            // RFC 3461 section 4.1: NOTIFY is a parameter of RCPT, so one value for all is one for each.
             let of_all = notify(row, "notify");
             for recipient in &mut recipients {
                 recipient.notify.clone_from(&of_all);
@@ -225,6 +237,7 @@ fn by_recipient(
     let any: Vec<String> = value.get_ref().as_table().map_or_else(Vec::new, |table| {
         table.keys().map(|key| key.get_ref().to_string()).collect()
     });
+    // A key that is no recipient is a mistake, with the nearest recipient as a hint.
     let known: Vec<&str> = match to {
         [] => any.iter().map(String::as_str).collect(),
         _ => names.clone(),
@@ -241,6 +254,7 @@ fn by_recipient(
 
 /// Reads what to notify of: `"never"`, or some of the others.
 fn notify(table: &Table<'_, '_>, key: &str) -> Option<Notify> {
+    // RFC 3461 section 4.1: NEVER stands alone.
     let words = table.parsed_one_or_many(key, occasion);
     let place = table.key_offset(key);
     let is_never = words.iter().any(|one| one.value.is_none());
@@ -347,6 +361,7 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
             ipv4: families.contains(&Family::Ipv4),
             ipv6: families.contains(&Family::Ipv6),
         };
+        // The order in the list says which family is tried first.
         settings.first_family = families.first().copied().unwrap_or(settings.first_family);
     }
     limits(&table, &mut settings);
@@ -356,6 +371,7 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
     settings.cache = table.flag("cache").unwrap_or(settings.cache);
     settings.remember_unreachable = table.parsed("remember_unreachable", duration);
     if let Some(value) = table.get("timeouts") {
+        // Each stage has a time-out of its own (RFC 5321 section 4.5.3.2).
         let words = Stage::ALL.map(Stage::word);
         if let Some(timeouts) = Table::of_value(doc, value, "timeouts", &words) {
             for stage in Stage::ALL {
@@ -386,6 +402,7 @@ pub(super) fn relays(
         names.host(&relay.host.to_string()).map(|_| relay)
     });
     let mistake = |key: &str, text: String| doc.mistake(table.key_offset(key), text);
+    // What does not go together: policies that go by MX records, and names without a place to use them.
     let has = |key: &str| table.get(key).is_some();
     if has("relays") && table.array("relays").is_empty() {
         let example = "relays = [\"smtp.example.test:587\"]";
@@ -459,6 +476,7 @@ fn limits(table: &Table<'_, '_>, settings: &mut SenderSettings) {
             .and_then(|number| usize::try_from(number).ok())
     };
     settings.max_candidates = count("max_candidates", 1000);
+    // Received fields are counted, as RFC 5321 section 6.3 has it.
     settings.max_hops = count("max_hops", 1000).unwrap_or(settings.max_hops);
     for key in ["max_candidates", "max_hops"] {
         if count(key, 1000) == Some(0) {

@@ -1,4 +1,11 @@
 //! The rows of a scenario file about receivers and the web servers of policies.
+//!
+//! Several rows may be about one receiver: what an earlier one leaves out, a later one, or one without a host, can
+//! say. So nothing has a default here; it gets one where rows are put together for a receiver
+//! (`crate::lab::topology`).
+//!
+//! Policies are kept twice: as text, which is what the web server hands out, and as what the text means, `None` if it
+//! means nothing (RFC 8461 section 3.2).
 
 use std::net::IpAddr;
 
@@ -53,6 +60,7 @@ fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
             "found upstream beside engine, expected one of them",
         );
     }
+    // No key means what the lab offers anyway; an empty list would be a receiver that can do no handshake.
     let tls_versions = row.get("tls_versions").map(|value| {
         let versions = row.parsed_array("tls_versions", |text| {
             word(text, "a version of TLS", &TlsVersion::WORDS)
@@ -122,6 +130,7 @@ pub(super) fn implicit_tls(
     receivers: &[ReceiverSettings],
     zones: &History,
 ) {
+    // Of all times: a host that moves needs a certificate at each of its addresses.
     let owners = zones.addresses();
     let is_certified = |address: IpAddr, names: &[Domain]| {
         let about = |row: &&ReceiverSettings| {
@@ -151,6 +160,7 @@ pub(super) fn implicit_tls(
         }
     }
     let values = table.array("receivers");
+    // Rows in their order, beside the values that have their places.
     for (row, value) in receivers.iter().zip(values) {
         let host = row.host.as_ref();
         if row.ports.contains(&port::SUBMISSIONS) && host.is_some_and(lacks) {
@@ -214,6 +224,7 @@ fn policy(row: &Table<'_, '_>) -> Option<PolicyRow> {
 
 /// Reads the name of a certificate: a domain, whose first label may be a star.
 fn certificate_name(text: &str) -> Result<String, String> {
+    // A star is the whole of a first label and stands nowhere else (RFC 6125 section 6.4.3).
     let rest = text.strip_prefix("*.").unwrap_or(text);
     domain(rest).map(|_| text.to_owned())
 }
@@ -234,6 +245,7 @@ pub(super) fn engine(text: &str) -> Result<Engine, String> {
 fn upstream(text: &str) -> Result<Engine, String> {
     let expected =
         || format!("found {text:?}, expected a server's \"host:port\", such as \"127.0.0.1:2525\"");
+    // From the right: an IPv6 address in brackets has colons of its own.
     let (host, port) = text.rsplit_once(':').ok_or_else(expected)?;
     if host.is_empty() || port.parse::<u16>().ok().is_none_or(|port| port == 0) {
         return Err(expected());
@@ -248,6 +260,7 @@ fn tlsa(text: &str) -> Result<TlsaParameters, String> {
         .map_while(|word| word.parse().ok())
         .collect();
     match numbers[..] {
+        // RFC 6698 section 2.1. The words are counted, since reading stops at the first that is no number.
         [usage @ 0..=3, selector @ 0..=1, matching @ 0..=2]
             if text.split_whitespace().count() == 3 =>
         {

@@ -51,6 +51,7 @@ pub(super) fn records(
 /// The records of the `zone` key.
 fn zone_text(table: &Table<'_, '_>, read_file: &ReadFile<'_>) -> Option<Vec<Record>> {
     let zone = table.text("zone")?;
+    // `$INCLUDE` is meant from where the scenario lies.
     let include = including(Path::new(table.doc().path()), read_file);
     placed_records(table, zone.value, &zone.span, Some(&include))
 }
@@ -81,6 +82,7 @@ pub(super) fn placed_records(
 ) -> Option<Vec<Record>> {
     text::parse_including(value, include)
         .map_err(|mistakes| {
+            // The parser counts octets of the value; a reader of the file wants its line, behind quotes and escapes.
             let places = table.doc().places(span, value);
             for mistake in mistakes {
                 if let Some(elsewhere) = mistake.elsewhere {
@@ -127,6 +129,7 @@ fn zone_file(
         })
         .ok()?;
     let include = including(&path, read_file);
+    // A file that says no origin is taken for the zone that it is called after, as `named.conf` would have it.
     let origin = zone::file::domain_of(&path);
     let reading = Reading {
         origin: origin.as_ref().map(Domain::to_wire),
@@ -146,6 +149,7 @@ fn zone_file(
             None
         }
         Ok(written) => {
+            // What was passed over in it, in one line.
             notes.extend(written.note(&shown));
             let records = written.records.into_iter();
             Some(records.map(|entered| entered.record).collect())

@@ -1,4 +1,8 @@
 //! The words that several parts of a scenario file share: hosts, names with types, moments, choices.
+//!
+//! Each function reads the text of one value and says what was expected in its place; where the value stands is added
+//! by `document`. A host is more than a word: it must be one that the records name at some time, since a slip in it
+//! would make a fault that never applies.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -39,6 +43,7 @@ pub(crate) fn query(text: &str) -> Result<(Domain, Option<RecordType>), String> 
         .map_err(|error: crate::name::InvalidDomain| error.to_string())?;
     let record_type = match words.next() {
         Some(word) => match TYPES.contains(&word.to_ascii_uppercase().as_str()) {
+            // Types are written in either case (RFC 1035 section 2.3.3).
             true => word.to_ascii_uppercase().parse().ok(),
             false => return Err(not_allowed(word, "a record type", &TYPES)),
         },
@@ -100,6 +105,7 @@ impl HostNames {
             Host::Name(name) => self.names.contains(name),
             Host::Address(address) => self.addresses.contains(address),
         };
+        // Records with a mistake in them name nobody, and every host would be one more mistake.
         if known || !self.readable {
             return Ok(host);
         }

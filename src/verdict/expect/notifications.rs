@@ -2,6 +2,12 @@
 //!
 //! Each expected row is one recipient in one notification. Rows and what was told are paired so that as little
 //! as possible differs; what is left over on either side is a finding of its own.
+//!
+//! The pairing is greedy, in two rounds: rows that agree with something in every key take it; then each row that is
+//! left takes what differs from it in the fewest keys, in the order of the scenario. With the few rows that a drill
+//! has, this finds the pairs that a reader would find.
+//!
+//! A key that a row leaves out is not looked at. Empty text in a row expects that there is no such field.
 
 use std::collections::BTreeSet;
 
@@ -67,6 +73,7 @@ pub(super) fn compare(
     if is_command || arrived.iter().any(|one| one.report.is_none()) {
         return Vec::new();
     }
+    // A report that could not be read may say anything: nothing is held against it.
     let mut told = told(facts);
     let is_unasked = |told: &Told<'_>| told.group.action == Some(Action::Delayed);
     let is_open = |notify: Option<Notify>| notify.is_none();
@@ -75,6 +82,7 @@ pub(super) fn compare(
     if is_foreign && recipients.any(|to| is_open(facts.message.request_of(to).notify)) {
         told.retain(|told| !is_unasked(told));
     }
+    // It was sent, and could not be delivered where the drill's author is: nobody knows what it says.
     if is_foreign && drill.returned_in_vain && told.is_empty() {
         return Vec::new();
     }
@@ -129,6 +137,7 @@ fn told<'a>(facts: &'a MessageFacts<'_>) -> Vec<Told<'a>> {
         let Some(report) = notification.report.as_deref() else {
             continue;
         };
+        // Then the action that was read from its text is all that is known.
         if report.recipients.is_empty() {
             let group = ReportedRecipient {
                 action: notification.action,
@@ -155,6 +164,7 @@ fn differences(row: &ExpectedDsn, told: &Told<'_>) -> Vec<Difference> {
     let Told { report, group } = told;
     let mut found = Vec::new();
     if let Some(recipient) = &row.recipient {
+        // Local parts with their case, domains without (RFC 5321 section 2.4).
         let named = group.recipient.as_deref();
         if named.map(mailbox::key) != Some(mailbox::key(recipient)) {
             found.push(Difference::new("recipient", recipient, named));
@@ -186,6 +196,7 @@ fn differences(row: &ExpectedDsn, told: &Told<'_>) -> Vec<Difference> {
     for (key, expected, observed) in texts {
         let Some(expected) = expected else { continue };
         let is_same = match key {
+            // `dns;` is taken off already: the name alone is compared.
             "remote_mta" => is_name(expected, observed.unwrap_or_default()),
             "original_recipient" => without_space(observed.unwrap_or_default()) == *expected,
             _ => observed.unwrap_or_default() == expected,
@@ -198,6 +209,7 @@ fn differences(row: &ExpectedDsn, told: &Told<'_>) -> Vec<Difference> {
         let observed = group.diagnostic_text();
         let is_same = match &**expected {
             "" => observed.is_none(),
+            // The beginning is enough: servers add words of their own.
             prefix => observed.is_some_and(|observed| observed.starts_with(prefix)),
         };
         if !is_same {

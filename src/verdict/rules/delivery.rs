@@ -5,6 +5,11 @@
 //! server says it by a notification.
 //!
 //! Attempts that may have been for another message, or none (a probe), break no rule.
+//!
+//! Two questions come before every rule. *Was the attempt for this recipient?* As the sender says, by the next hop;
+//! else by the recipients that were named; one that came to no transaction tells only of a message with one recipient.
+//! *Is its failure permanent?* By the first digit of the reply and the stage at which it came (RFC 5321 section
+//! 4.2.1), but for codes that have a meaning of their own: 552 to RCPT, 504 and 555, 503.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -72,6 +77,7 @@ fn delivered_twice(
 ) -> Option<Finding> {
     let message = facts.message;
     let mut seen = BTreeSet::new();
+    // Most messages are taken once: they are passed over without a look at each recipient.
     let taken = facts.attempts.iter().flat_map(|attempt| &attempt.taken);
     if taken.into_iter().all(|to| seen.insert(mailbox::key(to))) {
         return None;
@@ -86,6 +92,7 @@ fn delivered_twice(
             continue;
         }
         let observed: Vec<String> = taken.iter().map(ToString::to_string).collect();
+        // What matters is how the earlier ones ended; the last copy may have ended in any way.
         let before = &taken[..taken.len() - 1];
         let crashed = |attempt: &&Attempt| drill.crashes.came_before_the_note_of(attempt);
         let is_lost = |attempt: &&Attempt| attempt.result != AttemptResult::Accepted;
@@ -133,6 +140,7 @@ fn repeated_after_permanent(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) ->
             let again = |later: &&Attempt| {
                 !later.incidental && !later.is_guessed() && offers(later, recipient, message)
             };
+            // The next attempt that offers this recipient. Later ones would break the same sentence once more.
             let later = attempts[index + 1..].iter().find(again);
             let is_same = |later: &&Attempt| {
                 surely_refused(attempt, recipient, message) && !in_another_sequence(attempt, later)
@@ -219,6 +227,7 @@ fn kept_for_nothing(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<
     for (recipient, (_, ending)) in message.to.iter().zip(&facts.ending.recipients) {
         let said = facts.said_of(&recipient.text).map(|(_, at)| at);
         // Of several recipients, the first notification may be about any that was not delivered.
+        // What its sender says of this recipient comes first.
         let returned = said.or(facts.reports.first_returned);
         let Some(at) = returned.filter(|_| *ending == Outcome::Bounced) else {
             continue;
@@ -262,6 +271,7 @@ fn nowhere_since(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, hop: &Domain)
         moments.sort_unstable();
     }
     let is_nowhere = |at: &&Moment| dns.places(hop, **at).are_known_to_be_none();
+    // From the end backwards: as long as each answer said that there is nowhere to go.
     let mut last: Vec<&Moment> = moments.iter().rev().take_while(is_nowhere).collect();
     let since = (*last.pop()?).max(facts.message.at);
     let is_for = |attempt: &Attempt| match &attempt.hop {
@@ -317,8 +327,10 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
                 || unclear(attempt)
                 || is_full(attempt)
         });
+        // A drill may ask for less than the RFC does, and the sender is then right to give up.
         let patience = PATIENCE.min(drill.scenario.sender.expire);
         let expired = at.since(message.at) >= patience;
+        // RFC 5321 section 6.3: too many Received fields, and the message goes in a circle.
         let looped = message.received >= drill.scenario.sender.max_hops;
         if permanent || expired || looped || message.require_tls {
             continue;

@@ -4,6 +4,16 @@
 //! What depends on what the author asked for is held against a sender that was told it: one in the process,
 //! or a mail server, which is only given such a message where its submission carries the parameters. What is
 //! wrong of a notification in any case is held against everybody.
+//!
+//! In the order in which a notification comes about:
+//!
+//! 1. What the author asked for goes on to a server that offers DSN (RFC 3461 section 5.2.1).
+//! 2. Nobody is told what nobody wanted to know (NOTIFY, section 4.1).
+//! 3. Where DSN ends, who asked to be told of success is told that the message was relayed (section 5.2.2).
+//! 4. What is sent comes from the null reverse-path, to the author, and asks for no notification itself (RFC 3464
+//!    section 2, RFC 5321 section 4.5.5).
+//! 5. It is a report for programs, addressed to the author (RFC 3464 section 2).
+//! 6. It returns as much of the message as the author asked for (RET, RFC 3461 section 4.3).
 
 use super::{
     DSN_PARAMETERS_KEPT, NOTIFY_KEPT, RELAYED_REPORT, REPORT_ENVELOPE, REPORT_FORM, REPORT_RETURNS,
@@ -45,9 +55,11 @@ pub(in crate::verdict) fn check(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>
 /// RFC 3461 section 5.2.1: ENVID, RET and NOTIFY "with the same associated value", or not at all; ORCPT with "the
 /// identical original-recipient-address". Where none was given, the sender may add the recipient's own.
 fn not_passed_on(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
+    // Nothing was asked, or a sender that cannot know what was.
     let asked = facts.asked(drill)?;
     let message = facts.message;
     let to_dsn = facts.dsn.transactions.iter();
+    // Where the log does not say what was offered, it says nothing about what was due.
     let mut to_dsn = to_dsn.filter(|transaction| transaction.offers_dsn == Some(true));
     to_dsn.find_map(|transaction| {
         let wrong = wrong_mail_parameter(asked, &transaction.mail)
@@ -76,7 +88,9 @@ fn shown(keyword: &str, value: Option<impl std::fmt::Display>) -> String {
     }
 }
 
+/// What is wrong with the parameters of MAIL: another ENVID or RET than the author gave, or one that nobody gave.
 fn wrong_mail_parameter(asked: &DsnRequest, mail: &Path) -> Option<Differs> {
+    // ENVID is compared as text, however it was written as xtext (RFC 3461 section 4).
     let given = mail.value("ENVID");
     let is_same = given.map(of_xtext) == asked.envelope_id.as_ref().map(|id| Some(id.to_string()));
     if !is_same {
@@ -92,12 +106,14 @@ fn wrong_mail_parameter(asked: &DsnRequest, mail: &Path) -> Option<Differs> {
     })
 }
 
+/// What is wrong with those of RCPT, NOTIFY before ORCPT.
 fn wrong_rcpt_parameter(message: &Message, to: &Mailbox, rcpt: &Path) -> Option<Differs> {
     let asked = message.request_of(to);
     let given = rcpt.value("NOTIFY");
     if given.map(Notify::of_parameter) != asked.notify.clone().map(Some) {
         return Some((shown("NOTIFY", asked.notify), shown("NOTIFY", given)));
     }
+    // Without an ORCPT of the author's, a sender may add one, and then it must name this recipient.
     let given = rcpt.value("ORCPT");
     let read = given.map(OriginalRecipient::of_parameter);
     let is_same = match (&asked.original, read) {
@@ -130,6 +146,7 @@ fn unwanted(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding>
         let group = told.of;
         let to = facts.recipient(group.recipient.as_deref()?)?;
         let notify = message.request_of(to).notify?;
+        // A notification without an action is unwanted only by who wants none at all.
         let is_wanted = match occasion(group) {
             Some(occasion) => notify.wants(occasion),
             None => notify != Notify::Never,
@@ -171,7 +188,10 @@ fn not_reported(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Find
     facts.asked(drill)?;
     let message = facts.message;
     let from = message.from.as_ref()?;
+    // Where the author's domain is known to lead nowhere, a notification cannot arrive.
     let nowhere = drill.dns.places(&from.domain, drill.last);
+    // One in the process says when it is done, and one whose notification is on its way is not. Of others, only an
+    // empty queue says so.
     let is_at_an_end = match drill.sender_kind {
         SenderKind::InProcess { .. } => !facts.is_notified_of,
         _ => drill.crashes.queue_is_empty() && !drill.returned_in_vain,
@@ -189,6 +209,7 @@ fn not_reported(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Find
         return None;
     }
     let taken = facts.dsn.transactions.iter();
+    // Taken by a server that was asked and does not offer DSN: the last one that could be held to it is the sender.
     let mut taken = taken.filter(|one| one.taken && one.offers_dsn == Some(false));
     let (to, transaction) = taken.find_map(|transaction: &Transaction| {
         let accepted = transaction.rcpt.iter().filter(|path| path.accepted);
@@ -231,6 +252,7 @@ fn wrong_envelope(facts: &MessageFacts<'_>) -> Option<Finding> {
     };
     let wrong = arrived.iter().find_map(|one| {
         let Transaction { mail, rcpt, .. } = &one.transaction;
+        // One thing is told, the gravest first.
         let observed = if !mail.mailbox.is_empty() {
             format!("MAIL FROM:<{}>", mail.mailbox)
         } else if let Some(ret) = mail.value("RET") {
@@ -289,6 +311,7 @@ fn wrong_form(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Findin
 
 /// More of a message than its author wants to have back, or less.
 fn wrong_return(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
+    // Without RET the choice is the sender's (RFC 3461 section 4.3).
     let ret = facts.asked(drill)?.ret?;
     let message = facts.message;
     let mut all = facts.dsn.notifications.iter();

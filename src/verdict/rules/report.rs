@@ -3,6 +3,10 @@
 //!
 //! What the author gave is held against a sender that was told it. A field that is wrong by itself is held against
 //! everybody.
+//!
+//! One field is told for a notification, the first that is wrong in this order: of the message; of the recipient,
+//! whether it is named at all, the fields that a group must have, Original-Recipient, Final-Recipient; then the server
+//! and its reply.
 
 use super::{REPORT_FIELDS, broken, delivery::refused_for_good};
 use crate::{
@@ -170,6 +174,7 @@ fn wrong_server(
             (expected, "Remote-MTA left out".to_owned())
         });
     };
+    // Where somebody refused, it is one of those; else a sender inside the process may name any that it tried.
     let involved = match (&refused[..], drill.sender_kind) {
         ([], SenderKind::InProcess { .. }) => &tried,
         ([], _) => return None,
@@ -217,6 +222,7 @@ fn wrong_diagnostic(
         of_recipient.map(|(_, code)| *code).chain(of_all)
     });
     let codes: Vec<u16> = codes.filter(|code| *code >= 400).collect();
+    // Nobody replied: there is nothing to quote.
     let first = *codes.first()?;
     let expected = format!("Diagnostic-Code: smtp; {first}");
     let Some(diagnostic) = &group.diagnostic else {

@@ -165,6 +165,7 @@ fn for_hop<'a>(
     facts: &'a MessageFacts<'_>,
     hop: &Domain,
 ) -> Vec<&'a Attempt> {
+    // In any of the ways in which the sender may have known the records then.
     let leads_there = |attempt: &Attempt| {
         let views = drill.dns.views(hop, attempt.at, attempt.at);
         views
@@ -263,6 +264,7 @@ fn pass_order(
     pass: &[&Attempt],
 ) -> Option<Finding> {
     let mut tried: BTreeSet<IpAddr> = BTreeSet::new();
+    // Records are looked up when a pass begins, and the pass may go by them to its end.
     let began = pass.first()?.at;
     for attempt in pass {
         tried.insert(attempt.address);
@@ -435,6 +437,7 @@ impl Equals {
     /// Of many first attempts, each of several equal exchangers gets some.
     pub(in crate::verdict) fn check(&self) -> Option<Finding> {
         self.0.iter().find_map(|(equals, shared)| {
+            // With few attempts chance alone may miss a host.
             let enough = shared.attempts >= ENOUGH * equals.len();
             let missed = equals.difference(&shared.reached).next();
             let host = missed.filter(|_| enough)?;

@@ -2,6 +2,11 @@
 //!
 //! A message that a host accepted is what counts: a session that broke off before has told nobody
 //! anything. Where both a policy and TLSA records ask for TLS, DANE counts (RFC 8461 section 2).
+//!
+//! What demands it, in this order, since the finding names one: the settings of the sender; REQUIRETLS of the message
+//! (RFC 8689); TLSA records that DNSSEC vouches for (RFC 7672); an MTA-STS policy in force (RFC 8461). A message that
+//! waives TLS (`TLS-Required: No`, RFC 8689 section 5) is freed from the last three, and not from the sender's own
+//! settings.
 
 use super::{TLS_KEPT, broken};
 use crate::{
@@ -65,8 +70,10 @@ fn unprotected_for(
     {
         return None;
     }
+    // The name that the sender went by; of one that says nothing, the first that the address has.
     let host = attempt.exchanger.as_ref().or(attempt.hosts.first())?;
     let tls = drill.scenario.sender.tls;
+    // Signed all the way: the domain of the exchangers as well as the exchanger's own.
     let by_dane = matches!(tls, TlsPolicy::Dane | TlsPolicy::DaneOnly)
         && is_signed(drill, hop)
         && is_signed(drill, host)
@@ -90,6 +97,7 @@ fn unprotected_for(
     } else {
         return None;
     };
+    // TLS with a host that the policy does not list is as bad as none.
     let unlisted = by_sts && policy.is_some_and(|policy| !policy.lists(host));
     if attempt.tls && !unlisted {
         return None;

@@ -1,5 +1,10 @@
 //! Runs of a drill put together: ranges where they differ, what comes over and over, and what lies below the advice of
 //! RFC 5321.
+//!
+//! Two runs of one server differ where it leaves something to chance, and by a second where moments are rounded. So a
+//! number is always a range over the runs; a range no wider than a second is told as one number. What comes over and
+//! over is looked for in the waits between attempts, not in the moments, and may be a group of up to four waits (5m,
+//! 5m, 2h).
 
 use std::fmt;
 
@@ -71,6 +76,7 @@ impl Range {
     /// Whether both may be the same wait.
     fn is_like(self, other: Self) -> bool {
         let both = self.with(other);
+        // Waits that chance has no part in are the same to the second; others within a tenth.
         let exact = self.is_one() && other.is_one();
         both.max - both.min
             <= if exact {
@@ -146,6 +152,7 @@ impl Retries {
     /// Of several runs; `None` of none.
     pub(crate) fn of(runs: &[NotNowRun]) -> Option<Self> {
         let count = Range::of(runs.iter().map(|run| run.attempts.len() as u64))?;
+        // A run with one attempt more tells nothing about that one: it has nothing beside it.
         let common = runs.iter().map(|run| run.attempts.len()).min()?;
         let each = |of: &dyn Fn(&NotNowRun) -> u64| Range::of(runs.iter().map(of));
         let moments: Vec<Range> = (0..common)
@@ -154,6 +161,7 @@ impl Retries {
         let waits: Vec<Range> = (1..common)
             .filter_map(|index| each(&|run| run.attempts[index].0 - run.attempts[index - 1].0))
             .collect();
+        // First with the last wait; if nothing comes over and over then, without it.
         let (mut listed, mut round) = over_and_over(&waits);
         let mut last = None;
         if let ([], [before @ .., other]) = (&round[..], &waits[..]) {
@@ -163,6 +171,7 @@ impl Retries {
         }
         let first_hour = |run: &NotNowRun| {
             let begun = run.attempts.first().map_or(0, |first| first.0);
+            // The first attempt begins the hour, and counts (RFC 5321 section 4.5.4.1: twice in it).
             let early = run.attempts.iter().filter(|at| at.0 - begun < HOUR);
             early.count() as u64
         };
@@ -218,6 +227,7 @@ impl Retries {
 fn over_and_over(waits: &[Range]) -> (usize, Vec<Range>) {
     let begins = |length: usize| {
         let pairs = waits.iter().zip(waits.iter().skip(length));
+        // The last pair that differs: from behind it on, each wait is like the one so many before it.
         let mut unlike = pairs
             .enumerate()
             .filter(|(_, (one, other))| !one.is_like(**other));
@@ -226,6 +236,7 @@ fn over_and_over(waits: &[Range]) -> (usize, Vec<Range>) {
     let found = (1..=LONGEST_ROUND)
         .map(|length| (begins(length), length))
         .filter(|(begin, length)| waits.len().saturating_sub(*begin) >= length * REPEATS)
+        // The earliest beginning, and of those the shortest round.
         .min();
     let Some((begin, length)) = found else {
         return (waits.len(), Vec::new());
@@ -303,6 +314,7 @@ pub(crate) fn then(runs: &[HangRun]) -> String {
         let all: Option<Vec<u64>> = runs.iter().map(|run| of(run.then).map(|at| at.0)).collect();
         all.and_then(Range::of)
     };
+    // Where all runs did the same, it is said once; otherwise each way once.
     if at(&|then| matches!(then, Then::Next(_)).then_some(Seconds(0))).is_some() {
         return "next".to_owned();
     }
@@ -333,6 +345,7 @@ pub(crate) fn then(runs: &[HangRun]) -> String {
 /// An ending to the hour: what a drill of days comes to by the minute is told by that of the 451.
 fn roughly(of: Ending) -> String {
     let hours = |at: Seconds| match at.0 {
+        // Within a day the minutes are of interest.
         0..DAY => at,
         long => Seconds(long - long % HOUR),
     };

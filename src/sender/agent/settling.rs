@@ -1,0 +1,153 @@
+//! What becomes of recipients after an attempt: delivered, failed, or left for the next candidate or pass.
+//!
+//! Whatever takes a recipient out of an entry says so in the log once, and adds it to what the next notification
+//! tells, if its author wants to know (RFC 3461 section 4.1).
+
+use super::DeliveryAgent;
+use crate::{
+    mail::{Mailbox, Occasion},
+    name::Domain,
+    outcome::Outcome,
+    reply::Status,
+    sender::{
+        Flaw,
+        content::{Reported, Server, Told},
+        queue_entry::QueueEntry,
+        report,
+        smtp_client::{Reason, RecipientResult},
+    },
+};
+
+impl DeliveryAgent {
+    /// Takes the recipients that are settled out of the entry.
+    ///
+    /// Those that are deferred stay, in their order, for the next candidate. The reasons of later
+    /// candidates overwrite those of earlier ones: what the last host said is what the sender is
+    /// told.
+    pub(super) fn settle(
+        &self,
+        entry: &mut QueueEntry,
+        results: Vec<RecipientResult>,
+        exchanger: &Domain,
+        dsn_offered: bool,
+    ) {
+        // Results are in the order of the envelope, which is that of the entry.
+        let recipients = std::mem::take(&mut entry.to);
+        for (recipient, result) in recipients.into_iter().zip(results) {
+            match result {
+                RecipientResult::Delivered => {
+                    report(
+                        &self.state,
+                        &entry.message.id,
+                        &recipient,
+                        Outcome::Delivered,
+                        None,
+                        "",
+                    );
+                    // Where DSN is offered, who took it answers for the notification of success (RFC 3461 section
+                    // 5.2.2).
+                    if !dsn_offered {
+                        self.relayed(entry, recipient, exchanger);
+                    }
+                }
+                RecipientResult::Failed(reason)
+                    if matches!(
+                        self.flaw,
+                        Some(Flaw::IgnoresPermanent | Flaw::PermanentIsTransient)
+                    ) =>
+                {
+                    entry.last = Some(reason);
+                    entry.to.push(recipient);
+                }
+                RecipientResult::Failed(reason) => {
+                    let server = Server::that_said(exchanger, &reason);
+                    self.fail(entry, recipient, reason, server);
+                }
+                RecipientResult::Deferred(reason) | RecipientResult::HostRefuses(reason) => {
+                    entry.last_server = Server::that_said(exchanger, &reason);
+                    entry.last = Some(reason);
+                    entry.to.push(recipient);
+                }
+            }
+        }
+    }
+
+    /// Reports a recipient as bounced, and notes it for the notification that ends the step.
+    fn fail(
+        &self,
+        entry: &mut QueueEntry,
+        recipient: Mailbox,
+        reason: Reason,
+        server: Option<Server>,
+    ) {
+        report(
+            &self.state,
+            &entry.message.id,
+            &recipient,
+            Outcome::Bounced,
+            Some(reason.status),
+            &reason.text,
+        );
+        // Who asked not to be told of failures is not (RFC 3461 section 5.2.6).
+        if self.flaw == Some(Flaw::IgnoresNever)
+            || entry.message.wants(&recipient, Occasion::Failure)
+        {
+            entry.reported.push(Reported {
+                recipient,
+                told: Told::Failed,
+                reason,
+                server,
+            });
+        }
+    }
+
+    /// Notes a recipient whose author asked to be told of success, where nobody further on will do it (RFC
+    /// 3461 section 5.2.2(b)).
+    fn relayed(&self, entry: &mut QueueEntry, recipient: Mailbox, exchanger: &Domain) {
+        if entry.message.wants(&recipient, Occasion::Success) {
+            entry.reported.push(Reported {
+                recipient,
+                told: Told::Relayed,
+                reason: Reason {
+                    status: Status(2, 0, 0),
+                    text: format!(
+                        "relayed to {exchanger}, which sends no notifications of success"
+                    ),
+                },
+                server: Some(Server {
+                    name: exchanger.clone(),
+                    said: None,
+                }),
+            });
+        }
+    }
+
+    /// Gives up all recipients that are left, for one reason.
+    pub(in crate::sender) fn fail_rest(
+        &self,
+        entry: &mut QueueEntry,
+        reason: Reason,
+        server: Option<Server>,
+    ) {
+        for recipient in std::mem::take(&mut entry.to) {
+            self.fail(entry, recipient, reason.clone(), server.clone());
+        }
+    }
+
+    /// Reports the recipients that are left as deferred: once after each pass, and for a message
+    /// that is due only after the drill's stop.
+    pub(in crate::sender) fn say_deferred(&self, entry: &QueueEntry) {
+        let reason = entry.last.as_ref();
+        for recipient in &entry.to {
+            let text = reason.map_or("", |reason| &reason.text);
+            report(
+                &self.state,
+                &entry.message.id,
+                recipient,
+                Outcome::Deferred,
+                reason.map(|reason| reason.status),
+                text,
+            );
+        }
+    }
+}

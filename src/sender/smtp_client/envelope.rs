@@ -1,0 +1,35 @@
+//! What is sent in one transaction: whom from, whom to, the content, and what is asked of the server with it.
+//!
+//! The agent fills it in anew for each attempt, since recipients that are settled are no part of the next.
+
+use crate::{
+    mail::{Mailbox, Message},
+    sender::Flaw,
+};
+
+/// What to send in one transaction.
+pub(crate) struct Envelope<'a> {
+    /// `None` is the null reverse-path.
+    pub(crate) from: Option<&'a Mailbox>,
+    /// The recipients that are still open.
+    pub(crate) to: &'a [Mailbox],
+    /// The content as it goes over the wire, with the final dot.
+    pub(crate) content: &'a [u8],
+    /// Whether it may only go where REQUIRETLS is announced (RFC 8689).
+    pub(crate) require_tls: bool,
+    /// The message that the content is of.
+    pub(crate) message: &'a Message,
+    /// What the sender gets wrong.
+    pub(crate) flaw: Option<Flaw>,
+    /// What is asked of notifications, where DSN is offered.
+    pub(crate) dsn: DsnParameters,
+}
+
+/// The parameters of RFC 3461 as they follow MAIL and RCPT, a space before each.
+#[derive(Debug, Default)]
+pub(crate) struct DsnParameters {
+    /// Those of MAIL.
+    pub(crate) mail: String,
+    /// Those of RCPT, for each recipient.
+    pub(crate) rcpt: Vec<String>,
+}

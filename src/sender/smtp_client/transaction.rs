@@ -1,0 +1,247 @@
+//! Transactions: MAIL, RCPT and the content, as many times as the server needs for the recipients.
+//!
+//! In order (RFC 5321 section 3.3):
+//!
+//! 1. MAIL with what the server wants to know of the message: SIZE, BODY, SMTPUTF8, and what is asked of
+//!    notifications. A negative reply is about the message, and so about all recipients.
+//! 2. RCPT for each recipient. A negative reply is about that recipient alone; one that says that there are too many
+//!    leaves it for a transaction of its own (section 4.5.3.1.10).
+//! 3. DATA, where at least one recipient was taken, then the content in blocks, each in its time.
+//! 4. The reply to the final dot, which counts for all who were taken: from a 2yz on the receiver has the message
+//!    (section 6.1).
+
+use super::{
+    SmtpClient,
+    envelope::{DsnParameters, Envelope},
+    results::{Reason, RecipientResult, SessionError, is_about_number, result},
+};
+use crate::{
+    fault::Stage,
+    mail::Mailbox,
+    port,
+    reply::{Reply, ReplyClass, Status},
+    sender::Flaw,
+};
+
+/// Octets of content that are sent at once.
+const BLOCK: usize = 16 * 1024;
+
+impl SmtpClient<'_> {
+    /// As many transactions as the server needs for the recipients: those who are too many for one are sent the
+    /// message in the next, at once, as long as each is of use (RFC 5321 section 4.5.3.1.10).
+    pub(super) async fn transactions(
+        &mut self,
+        envelope: &Envelope<'_>,
+    ) -> Result<Vec<RecipientResult>, SessionError> {
+        let mut open: Vec<usize> = (0..envelope.to.len()).collect();
+        while !open.is_empty() {
+            let answers = self.transaction(envelope, &open).await?;
+            // A transaction that took nobody would be followed by one just like it.
+            let mut of_use = false;
+            for (place, answer) in open.iter().zip(answers) {
+                if answer == RecipientResult::Delivered {
+                    of_use = true;
+                    self.delivered.insert(*place);
+                }
+                self.answered[*place] = Some(answer);
+            }
+            open = std::mem::take(&mut self.beyond);
+            if !of_use {
+                break;
+            }
+        }
+        Ok(self.answered.iter().flatten().cloned().collect())
+    }
+
+    /// MAIL, RCPT and the content; a result for each recipient.
+    ///
+    /// A negative reply to MAIL is about the message and so about all recipients. A negative reply
+    /// to RCPT is about that recipient alone.
+    async fn transaction(
+        &mut self,
+        envelope: &Envelope<'_>,
+        open: &[usize],
+    ) -> Result<Vec<RecipientResult>, SessionError> {
+        let from = envelope.from.map_or("".into(), Mailbox::said);
+        let parameters = self.parameters(envelope);
+        let mail = format!("MAIL FROM:<{from}>{parameters}");
+        let mut with_mail = None;
+        let reply = match self.flaw {
+            Some(Flaw::DoesNotWait) => {
+                let first = open.first().and_then(|place| envelope.to.get(*place));
+                let to = first.map_or("".into(), Mailbox::said);
+                let group = format!("{mail}\r\nRCPT TO:<{to}>");
+                let reply = self.command(Stage::Mail, &group).await?;
+                with_mail = Some(self.reply(Stage::Rcpt).await?);
+                reply
+            }
+            Some(Flaw::SendsMailTwice) => {
+                let reply = self.command(Stage::Mail, &mail).await?;
+                self.command(Stage::Mail, &mail).await?;
+                reply
+            }
+            _ => self.command(Stage::Mail, &mail).await?,
+        };
+        // "530 authentication required" is about the client, and so about the host: another relay may do.
+        // Where messages are submitted, it is the client that has to show who it is (RFC 4954 section 6).
+        if reply.code == 530 && self.port != port::SMTP {
+            return Err(SessionError::Turned(reply));
+        }
+        if reply.class() != ReplyClass::Positive {
+            return Ok(vec![result(&reply); open.len()]);
+        }
+        let mut results = Vec::new();
+        for place in open {
+            let to = self.path_of(&envelope.to[*place]);
+            let reply = match with_mail.take() {
+                Some(reply) => reply,
+                None => {
+                    let asked = self.dsn(envelope).and_then(|dsn| dsn.rcpt.get(*place));
+                    let asked = asked.map_or("", |asked| asked);
+                    let rcpt = format!("RCPT TO:<{to}>{}{asked}", self.rcpt_parameters());
+                    self.command(Stage::Rcpt, &rcpt).await?
+                }
+            };
+            let result = match reply.code {
+                // Too many recipients, not this one (RFC 5321 section 4.5.3.1.10).
+                552 => RecipientResult::Deferred(Reason {
+                    status: Status(4, 5, 3),
+                    text: reply.to_string(),
+                }),
+                _ => result(&reply),
+            };
+            if is_about_number(&reply) {
+                self.beyond.push(*place);
+            }
+            self.answered[*place] = Some(result.clone());
+            results.push(result);
+        }
+        // Without a recipient there is nothing to send, and DATA would be refused (RFC 5321 section
+        // 3.3).
+        if !results.contains(&RecipientResult::Delivered) {
+            return Ok(results);
+        }
+        let end = self.content(envelope.content).await?;
+        // Those that were refused at RCPT keep their own reason.
+        // What was said of the message is said of every recipient taken so far.
+        results
+            .iter_mut()
+            .filter(|result| **result == RecipientResult::Delivered)
+            .for_each(|taken| *taken = result(&end));
+        Ok(results)
+    }
+
+    /// What is asked of notifications, if this server wants to know: each decides anew (RFC 3461 section 5.2).
+    fn dsn<'e>(&self, envelope: &'e Envelope<'_>) -> Option<&'e DsnParameters> {
+        self.offers("DSN").then_some(&envelope.dsn)
+    }
+
+    /// The parameters of MAIL: what the message is like, as far as the server wants to know.
+    fn parameters(&self, envelope: &Envelope<'_>) -> String {
+        let mut parameters = String::new();
+        let message = envelope.message;
+        if self.offers("SIZE") {
+            parameters.push_str(&format!(" SIZE={}", size_of(envelope.content)));
+        }
+        if message.needs_eight_bit() && self.offers("8BITMIME") {
+            parameters.push_str(" BODY=8BITMIME");
+        }
+        let wanted = message.needs_smtputf8() || self.flaw == Some(Flaw::AsksForUtf8);
+        if wanted && self.offers("SMTPUTF8") {
+            parameters.push_str(" SMTPUTF8");
+        }
+        if envelope.require_tls {
+            parameters.push_str(" REQUIRETLS");
+        }
+        parameters.push_str(self.dsn(envelope).map_or("", |dsn| &dsn.mail));
+        parameters
+    }
+
+    /// The parameters of RCPT.
+    fn rcpt_parameters(&self) -> &'static str {
+        match self.flaw {
+            Some(Flaw::SendsNotifyAnyway) => " NOTIFY=NEVER",
+            _ => "",
+        }
+    }
+
+    /// A recipient as RCPT names it.
+    fn path_of(&self, to: &Mailbox) -> String {
+        match self.flaw {
+            Some(Flaw::LowersLocalParts) => to.said().to_lowercase(),
+            Some(Flaw::SendsSourceRoutes) => format!("@{}:{}", self.candidate.exchanger, to.said()),
+            _ => to.said().into_owned(),
+        }
+    }
+
+    /// DATA, the content and the reply to the final dot, or the negative reply to DATA.
+    async fn content(&mut self, content: &[u8]) -> Result<Reply, SessionError> {
+        // The content as it is: dots are doubled, lines end with CRLF, and the final dot is there.
+        if self.flaw == Some(Flaw::SendsContentWithData) {
+            self.send(Stage::Data, &[b"DATA\r\n", content].concat())
+                .await?;
+            self.reply(Stage::Data).await?;
+            return self.reply(Stage::Dot).await;
+        }
+        if self.flaw == Some(Flaw::MixesBdatAndData) && self.offers("CHUNKING") {
+            self.command(Stage::Data, "BDAT 2\r\n").await?;
+        }
+        let content = match self.flaw {
+            Some(Flaw::EndsLinesWithLf) => &with_bare_lf(content),
+            Some(Flaw::LeavesDots) => &without_doubled_dots(content),
+            _ => content,
+        };
+        let reply = self.command(Stage::Data, "DATA").await?;
+        if self.flaw == Some(Flaw::IgnoresRefusedData) && reply.class() != ReplyClass::Intermediate
+        {
+            let first = content.split_inclusive(|octet| *octet == b'\n').next();
+            self.send(Stage::Content, first.unwrap_or_default()).await?;
+            self.reply(Stage::Content).await?;
+            return Ok(reply);
+        }
+        if reply.class() != ReplyClass::Intermediate {
+            // The first digit alone tells (RFC 5321 section 4.2): without a 3 there is no leave to send, and
+            // the message is not taken, whatever a 2 may be meant to say.
+            return Ok(if reply.class() == ReplyClass::Positive {
+                Reply::new(451, "4.5.0 unexpected reply to DATA")
+            } else {
+                reply
+            });
+        }
+        // The time-out is that of a block, not of them all (RFC 5321 section 4.5.3.2.5).
+        for block in content.chunks(BLOCK) {
+            self.send(Stage::Content, block).await?;
+        }
+        self.reply(Stage::Dot).await
+    }
+}
+
+/// The octets of a content, which goes over the wire with its dots doubled and a dot at its end that do not count
+/// (RFC 1870 section 3).
+fn size_of(content: &[u8]) -> usize {
+    let lines = content.split_inclusive(|octet| *octet == b'\n');
+    let doubled = lines.filter(|line| line.starts_with(b"..")).count();
+    content.len() - doubled - b".\r\n".len()
+}
+
+/// Content whose lines end in LF, up to the last, which ends it.
+fn with_bare_lf(content: &[u8]) -> Vec<u8> {
+    let body = content.strip_suffix(b"\r\n.\r\n").unwrap_or(content);
+    let mut wrong: Vec<u8> = body
+        .iter()
+        .copied()
+        .filter(|octet| *octet != b'\r')
+        .collect();
+    wrong.extend_from_slice(b"\r\n.\r\n");
+    wrong
+}
+
+/// Content in which the dots are not doubled.
+fn without_doubled_dots(content: &[u8]) -> Vec<u8> {
+    let lines = content.split_inclusive(|octet| *octet == b'\n');
+    let undone = lines.flat_map(|line| match line {
+        [b'.', b'.', ..] => &line[1..],
+        _ => line,
+    });
+    undone.copied().collect()
+}

@@ -1,0 +1,285 @@
+//! What is wrong with one command: with what it says, with where it stands, or with when it was sent.
+//!
+//! Each function changes the session as the command and its reply do, and then notes what was wrong with it: a command
+//! is held against what was known before it.
+//!
+//! Of one command at most one thing is noted for each rule. Where a reply is of no matter to a rule, the command is
+//! held against it even if it was refused: what was said was said.
+
+use std::sync::Arc;
+
+use super::{Wire, dialogue::Dialogue};
+use crate::{
+    event::{Particulars, SessionId},
+    extension,
+    fault::Stage,
+    mail::Mailbox,
+    name::Domain,
+    verdict::{
+        SenderKind,
+        rules::{
+            BDAT_OR_DATA, CREDENTIALS_IN_TLS, EHLO_AFTER_TLS, EHLO_ASCII, EHLO_FIRST, EHLO_NAME,
+            GREETING_FIRST, GROUP_ENDS, LOCAL_PART_KEPT, NO_SOURCE_ROUTE, ONE_TRANSACTION,
+            RCPT_PARAMETERS, REPLY_FIRST, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
+        },
+    },
+};
+
+impl Wire<'_> {
+    /// AUTH with credentials that the mechanism does not hide.
+    pub(super) fn credentials(
+        &mut self,
+        session: SessionId,
+        argument: Option<&str>,
+        more: &Particulars,
+    ) {
+        // CRAM-MD5 and its like show no password (RFC 4954 section 4); PLAIN and LOGIN are as good as the password
+        // itself.
+        let mechanism = argument.unwrap_or_default();
+        let in_plain = |one: &Dialogue| !one.tls;
+        if more.credentials
+            && matches!(mechanism, "PLAIN" | "LOGIN")
+            && self.sessions.get(&session).is_some_and(in_plain)
+        {
+            let what = format!("AUTH {mechanism} in plain text");
+            self.note(CREDENTIALS_IN_TLS, session, "TLS before AUTH", what);
+        }
+    }
+
+    /// MAIL, where it stands.
+    pub(super) fn mail(&mut self, session: SessionId, code: Option<u16>) {
+        let Some(dialogue) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        // Taken down before the reply changes them: MAIL is judged by what was so when it was sent. A MAIL that is
+        // refused opens nothing (RFC 5321 section 3.3).
+        let was_open = dialogue.transaction;
+        let skips_ehlo = dialogue.tls && !dialogue.greeted;
+        if code.is_some_and(|code| code < 300) {
+            dialogue.close_transaction();
+            dialogue.transaction = true;
+        }
+        if was_open {
+            let expected = "RSET, EHLO or the end of the data before MAIL";
+            let what = "MAIL while a transaction was open".to_owned();
+            self.note(ONE_TRANSACTION, session, expected, what);
+        }
+        if skips_ehlo {
+            let what = "MAIL after the handshake".to_owned();
+            self.note(EHLO_AFTER_TLS, session, "EHLO first inside TLS", what);
+        }
+    }
+
+    /// DATA, BDAT, and the end of the data.
+    pub(super) fn content(
+        &mut self,
+        session: SessionId,
+        stage: Stage,
+        by_bdat: bool,
+        code: Option<u16>,
+    ) {
+        let Some(dialogue) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        // RFC 3030 section 2: BDAT and DATA do not go together in one transaction. The end of the data belongs to the
+        // DATA that began it, and is no second one.
+        let mixed = dialogue.transaction
+            && match by_bdat {
+                true => dialogue.data && !dialogue.bdat,
+                false => dialogue.bdat && stage == Stage::Data,
+            };
+        dialogue.bdat |= by_bdat;
+        dialogue.data |= !by_bdat;
+        // What follows a refusal is looked at in `commanded`: content is then read as commands, which nobody knows.
+        dialogue.data_refused = stage == Stage::Data
+            && !by_bdat
+            && code.is_some_and(|code| !(300..400).contains(&code));
+        if stage == Stage::Dot {
+            dialogue.close_transaction();
+        }
+        if mixed {
+            let what = match by_bdat {
+                true => "BDAT after DATA",
+                false => "DATA after BDAT",
+            };
+            let expected = "DATA or BDAT in a transaction, not both";
+            self.note(BDAT_OR_DATA, session, expected, what.to_owned());
+        }
+    }
+
+    /// A client that had sent more before it could have a reply.
+    pub(super) fn early(
+        &mut self,
+        session: SessionId,
+        is_greeting: bool,
+        command: &str,
+        lacks_pipelining: bool,
+        ends_a_group: bool,
+    ) {
+        // The strongest sentence comes first: nothing before the greeting (RFC 5321 section 4.3.1), then nothing
+        // unasked where PIPELINING is not offered, then the commands that end a group where it is (RFC 2920 section
+        // 3.1).
+        if is_greeting {
+            let what = "a command before the greeting".to_owned();
+            self.note(GREETING_FIRST, session, "nothing before the greeting", what);
+        } else if lacks_pipelining {
+            let expected = "each reply waited for: PIPELINING was not offered";
+            let what = format!("more was sent before {command} was answered");
+            self.note(REPLY_FIRST, session, expected, what);
+        } else if ends_a_group {
+            let expected = format!("the reply to {command} waited for");
+            let what = format!("more was sent before {command} was answered");
+            self.note(GROUP_ENDS, session, &expected, what);
+        }
+    }
+
+    /// EHLO or HELO.
+    pub(super) fn hello(
+        &mut self,
+        session: SessionId,
+        argument: Option<&str>,
+        more: &Particulars,
+        code: Option<u16>,
+    ) {
+        let Some(dialogue) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        let is_positive = code.is_some_and(|code| code < 300);
+        // The stage of both is `helo`; the verb is written down only where it is not the usual one, EHLO.
+        let is_helo = more.verb.is_some();
+        let is_told = dialogue.is_told;
+        let too_soon =
+            is_helo && !dialogue.said_ehlo && !self.ehlo_failed.contains(&dialogue.address);
+        dialogue.said_ehlo |= !is_helo;
+        dialogue.greeted = true;
+        if is_positive {
+            dialogue.close_transaction();
+            dialogue.offered = match is_helo {
+                true => Some(Arc::default()),
+                false => more.extensions.clone(),
+            };
+        // RFC 5321 section 3.2: who was refused EHLO may say HELO, in this session or in a later one there.
+        } else if !is_helo {
+            self.ehlo_failed.insert(dialogue.address);
+        }
+        if too_soon {
+            let what = "HELO, and EHLO was not tried".to_owned();
+            self.note(EHLO_FIRST, session, "EHLO", what);
+        }
+        // A program in a test of its own has the name of the machine that it is tested on.
+        let own_name = is_told || !matches!(self.sender_kind, SenderKind::InProcess { .. });
+        if let Some(name) = argument.filter(|name| !name.is_ascii()) {
+            self.note(EHLO_ASCII, session, "a name in ASCII", name.to_owned());
+            return;
+        }
+        let name = argument.filter(|name| own_name && !is_host_name(name));
+        if let Some(name) = name {
+            let expected = "a name that is fully qualified, or an address literal";
+            self.note(EHLO_NAME, session, expected, name.to_owned());
+        }
+    }
+
+    /// What MAIL and RCPT say beside the mailbox, and whether the mailbox needs SMTPUTF8.
+    pub(super) fn path(
+        &mut self,
+        session: SessionId,
+        command: &str,
+        argument: Option<&str>,
+        more: &Particulars,
+    ) {
+        if more.source_route {
+            let what = format!("{command} with a source route");
+            self.note(NO_SOURCE_ROUTE, session, "the mailbox alone", what);
+        }
+        let Some(dialogue) = self.sessions.get(&session) else {
+            return;
+        };
+        let is_lacking = |parameter: &&String| {
+            let (keyword, value) = parameter
+                .split_once('=')
+                .map_or((&***parameter, None), |(keyword, value)| {
+                    (keyword, Some(value))
+                });
+            // BODY is of 8BITMIME or of BINARYMIME by its value; others have the name of their extension.
+            let of = extension::of_parameter(keyword, value).unwrap_or(keyword);
+            dialogue.lacks(of)
+        };
+        // Of MAIL no sentence says so (RFC 5321 section 4.1.1.2).
+        let is_rcpt = command == "RCPT";
+        // RFC 5321 section 4.1.1.3: "MUST NOT" is said of RCPT and its parameters alone.
+        let lacking = more.parameters.iter().find(is_lacking).cloned();
+        let lacking = lacking.filter(|_| is_rcpt);
+        let asks_utf8 = more.parameters.iter().any(|one| one == "SMTPUTF8");
+        if asks_utf8 && !self.may_need_utf8 {
+            let what = format!("{command} with SMTPUTF8");
+            self.note(SMTPUTF8_NEEDED, session, "MAIL without SMTPUTF8", what);
+            return;
+        }
+        // RFC 6531 section 3.2: an address beyond ASCII goes only to who offers SMTPUTF8.
+        let needs_utf8 =
+            argument.is_some_and(|text| !text.is_ascii()) && dialogue.lacks("SMTPUTF8");
+        if let Some(parameter) = lacking {
+            let what = format!("{command} with {parameter}");
+            self.note(
+                RCPT_PARAMETERS,
+                session,
+                "parameters of what was offered",
+                what,
+            );
+        } else if needs_utf8 {
+            let what = format!("{command} with {}", argument.unwrap_or_default());
+            self.note(
+                SMTPUTF8_OFFERED,
+                session,
+                "SMTPUTF8 offered, or an address in ASCII",
+                what,
+            );
+        }
+    }
+
+    /// A local part in another case than the message has it.
+    pub(super) fn local_part(&mut self, session: SessionId, argument: Option<&str>) {
+        let Some(said) = argument else { return };
+        let scenario = self.scenario;
+        // Sorted once and then searched: a drill may have a hundred thousand recipients, and each RCPT asks.
+        let recipients = self.recipients.get_or_insert_with(|| {
+            let messages = scenario.messages.iter();
+            let all = messages.flat_map(|message| message.to.iter());
+            let mut all: Vec<(String, &Mailbox)> = all
+                .map(|one| (one.text.to_ascii_lowercase(), one))
+                .collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        });
+        let wanted = said.to_ascii_lowercase();
+        // All that are alike but for case stand side by side. If one of them is just what was said, that one is
+        // meant, whatever the others look like.
+        let first = recipients.partition_point(|(text, _)| *text < wanted);
+        let alike = recipients[first..].iter();
+        let mut alike = alike.take_while(|(text, _)| *text == wanted);
+        if alike.clone().any(|(_, one)| one.is(said)) {
+            return;
+        }
+        let alike = alike.next().map(|(_, one)| one.text.to_string());
+        if let Some(meant) = alike {
+            self.note(LOCAL_PART_KEPT, session, &meant, said.to_owned());
+        }
+    }
+}
+
+/// Whether a client may call itself so (RFC 5321 sections 2.3.5 and 4.1.3): a name with several labels, or an
+/// address literal.
+fn is_host_name(name: &str) -> bool {
+    let domain: Result<Domain, _> = name.parse();
+    let Ok(domain) = domain else { return false };
+    if name.starts_with('[') {
+        return domain.literal().is_some();
+    }
+    let name = domain.as_str();
+    let is_label =
+        |label: &str| !label.is_empty() && !label.starts_with('-') && !label.ends_with('-');
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let is_local = name.ends_with(".localdomain");
+    name.contains('.') && !is_local && name.chars().all(is_plain) && name.split('.').all(is_label)
+}

@@ -1,0 +1,78 @@
+//! One session as far as it came: what was offered, said and answered in it.
+//!
+//! It is the state that the rules of `wire` are held against. Nothing of a message is in it; a transaction is open or
+//! not, and that is all.
+
+use std::{net::IpAddr, sync::Arc};
+
+use crate::extension::Extension;
+
+/// A session as far as it came.
+pub(super) struct Dialogue {
+    pub(super) host: String,
+    pub(super) address: IpAddr,
+    /// Whether the sender says what the session is for, and so has the name that the scenario gives it.
+    pub(super) is_told: bool,
+    /// The extensions that the client knows to be there; `None` where the log does not tell.
+    pub(super) offered: Option<Arc<[Extension]>>,
+    pub(super) tls: bool,
+    /// Whether EHLO or HELO was sent since the session began, or TLS did.
+    pub(super) greeted: bool,
+    /// Whether EHLO was sent at all.
+    pub(super) said_ehlo: bool,
+    /// Whether a transaction is open.
+    pub(super) transaction: bool,
+    /// Whether DATA, and whether BDAT, was sent in it.
+    pub(super) data: bool,
+    pub(super) bdat: bool,
+    /// Whether the last thing that was answered is DATA, and not with 354.
+    pub(super) data_refused: bool,
+    /// Whether something came that was no reply.
+    pub(super) is_broken: bool,
+    /// Whether something went wrong after which no QUIT can be expected, or it was sent.
+    pub(super) no_quit_due: bool,
+}
+
+impl Dialogue {
+    /// A session that was accepted: plain text, nothing said, nothing offered so far.
+    pub(super) fn begun(host: String, address: IpAddr, is_told: bool) -> Self {
+        Self {
+            host,
+            address,
+            is_told,
+            offered: Some(Arc::default()),
+            tls: false,
+            greeted: false,
+            said_ehlo: false,
+            transaction: false,
+            data: false,
+            bdat: false,
+            data_refused: false,
+            is_broken: false,
+            no_quit_due: true,
+        }
+    }
+
+    /// Takes in a handshake that came about. What was said and offered in plain text counts no more (RFC 3207
+    /// section 4.2).
+    pub(super) fn secured(&mut self) {
+        self.tls = true;
+        self.greeted = false;
+        self.offered = Some(Arc::default());
+        self.close_transaction();
+        // A client that is not content with the certificate may close at once.
+        self.no_quit_due = true;
+    }
+
+    /// Whether an extension was not offered, where that is known.
+    pub(super) fn lacks(&self, keyword: &str) -> bool {
+        let offered = self.offered.as_ref();
+        offered.is_some_and(|offered| !offered.iter().any(|one| one.is(keyword)))
+    }
+
+    pub(super) fn close_transaction(&mut self) {
+        self.transaction = false;
+        self.data = false;
+        self.bdat = false;
+    }
+}
