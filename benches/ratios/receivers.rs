@@ -1,22 +1,21 @@
 //! Receivers under load: their rate beside that of mailin-embedded and of smtp-sink, and how it grows with sessions.
+//!
+//! Two figures are told. The rate is messages by the clock: clients and server share the machine, so that part of it is the
+//! clients'. The work is the processor's time of the server alone, which is what it could do if nobody else had to run.
 
 use std::{
-    collections::BTreeMap,
+    fs,
     net::{SocketAddr, TcpListener},
     process::{Child, Command},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
-use mxdrill::lab::{Lab, NetworkKind};
+use mxdrill::blocking::Lab;
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufStream},
     net::TcpStream,
-    sync::oneshot,
 };
 
 use super::{TWO_EXCHANGERS, scenario};
@@ -26,91 +25,89 @@ struct DoesNothing;
 
 impl mailin_embedded::Handler for DoesNothing {}
 
-/// Whole sessions over loopback with the lab's receivers and with mailin-embedded, whose handler does
-/// nothing, behind one client; so many at once, each with one message.
+/// What some messages took.
+#[derive(Clone, Copy)]
+struct Took {
+    /// By the clock.
+    rate: Duration,
+    /// Of the processor, where the system tells; of the server alone.
+    work: Option<Duration>,
+}
+
+/// Whole sessions over loopback, so many at once, each with one message: with the lab's receivers, with mailin-embedded,
+/// whose handler does nothing, and with Postfix's smtp-sink where that is installed. Clients wait for each reply, or send
+/// MAIL, RCPT and DATA in one go (RFC 2920).
 pub(crate) fn receivers(whole: bool) {
     let (messages, rounds) = if whole { (15_000, 5) } else { (40, 1) };
+    let mailin = mailin_embedded();
+    let mut of_twenty = None;
+    for manner in [Waits::OneByOne, Waits::Pipelined] {
+        for sessions in [1, 20, 200] {
+            let mut ours = Vec::new();
+            let (mut by_mailin, mut by_sink) = (Vec::new(), Vec::new());
+            for _ in 0..rounds {
+                let measured = |address| load(address, sessions, messages, manner);
+                ours.push(of_a_lab(measured));
+                by_mailin.push(Took {
+                    rate: measured(mailin),
+                    work: None,
+                });
+                by_sink.extend(SmtpSink::start().map(|sink| sink.measured(measured)));
+            }
+            let what = format!("receivers, {sessions} sessions at once, {manner}");
+            tell(&what, "mailin-embedded", &by_mailin, &ours);
+            tell(&what, "smtp-sink", &by_sink, &ours);
+            match (sessions, &of_twenty) {
+                (20, _) => of_twenty = Some(ours),
+                (200, Some(twenty)) => tell(&what, "20 sessions", twenty, &ours),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Tells how many times the rate, and the messages for the processor's time, of another.
+fn tell(what: &str, other: &str, theirs: &[Took], ours: &[Took]) {
+    let median = |took: &dyn Fn(&Took) -> Option<Duration>| {
+        let pairs = theirs.iter().zip(ours);
+        let ratios = pairs.filter_map(|(theirs, ours)| {
+            Some(took(theirs)?.as_secs_f64() / took(ours)?.as_secs_f64())
+        });
+        let mut ratios: Vec<f64> = ratios.collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied()
+    };
+    if let Some(times) = median(&|took| Some(took.rate)) {
+        print!("{what}: {times:.2} times the rate of {other}");
+        match median(&|took| took.work) {
+            Some(times) => println!(", {times:.2} times the messages for its work"),
+            None => println!(),
+        }
+    }
+}
+
+/// The lab's receivers under a load.
+fn of_a_lab(load: impl Fn(SocketAddr) -> Duration) -> Took {
+    let lab = Lab::start(scenario(TWO_EXCHANGERS)).expect("a lab");
+    let before = work_of_thread("lab");
+    let rate = load(lab.endpoints()[0].listens);
+    let work = work_of_thread("lab").zip(before);
+    lab.stop();
+    Took {
+        rate,
+        work: work.map(|(now, before)| now - before),
+    }
+}
+
+/// Where mailin-embedded listens, for as long as this process runs.
+fn mailin_embedded() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let theirs = listener.local_addr().expect("an address");
+    let address = listener.local_addr().expect("an address");
     let mut server = mailin_embedded::Server::new(DoesNothing);
     // One thread for each session that may be open at once: fewer would be held against it.
     server.with_tcp_listener(listener).with_num_threads(200);
     thread::spawn(move || drop(server.serve()));
-    let mut rates: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    let mut busy: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    for _ in 0..rounds {
-        for sessions in [1, 20, 200] {
-            let lab = LabOfItsOwn::start();
-            let ours = load(lab.address, sessions, messages, Waits::OneByOne);
-            if let Some(worked) = lab.stop() {
-                let worked = worked.as_secs_f64();
-                busy.entry(sessions).or_default().push(worked);
-            }
-            let theirs = load(theirs, sessions, messages, Waits::OneByOne);
-            rates.entry(sessions).or_default().push(ours.as_secs_f64());
-            rates
-                .entry(sessions + 1000)
-                .or_default()
-                .push(theirs.as_secs_f64());
-        }
-    }
-    let median = |ones: &[f64], others: &[f64]| {
-        let mut ratios: Vec<f64> = ones
-            .iter()
-            .zip(others)
-            .map(|(one, other)| one / other)
-            .collect();
-        ratios.sort_by(f64::total_cmp);
-        ratios[ratios.len() / 2]
-    };
-    for sessions in [1, 20, 200] {
-        let faster = median(&rates[&(sessions + 1000)], &rates[&sessions]);
-        println!(
-            "receivers, {sessions} sessions at once: {faster:.2} times the rate of mailin-embedded"
-        );
-    }
-    let more = median(&rates[&20], &rates[&200]);
-    println!("receivers, 200 sessions at once: {more:.2} times the rate of 20");
-    if let (Some(many), Some(some)) = (busy.get(&200), busy.get(&20)) {
-        let work = median(many, some);
-        println!(
-            "receivers, 200 sessions at once: {work:.2} times the processor time of 20 for a message"
-        );
-    }
-    pipelining(messages, rounds);
-}
-
-/// Clients that send MAIL, RCPT and DATA in one go (RFC 2920), beside those that wait for every reply, and
-/// beside Postfix's smtp-sink where that is installed.
-fn pipelining(messages: usize, rounds: usize) {
-    for sessions in [20, 200] {
-        let (mut saved, mut sink) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            let timed = |manner| {
-                let lab = LabOfItsOwn::start();
-                let took = load(lab.address, sessions, messages, manner).as_secs_f64();
-                lab.stop();
-                took
-            };
-            let (one_by_one, ours) = (timed(Waits::OneByOne), timed(Waits::Pipelined));
-            saved.push(one_by_one / ours);
-            if let Some(server) = SmtpSink::start() {
-                let theirs = load(server.address, sessions, messages, Waits::Pipelined);
-                sink.push(theirs.as_secs_f64() / ours);
-            }
-        }
-        saved.sort_by(f64::total_cmp);
-        sink.sort_by(f64::total_cmp);
-        println!(
-            "receivers, {sessions} pipelining sessions at once: {:.2} times the rate of waiting for each reply",
-            saved[rounds / 2]
-        );
-        if let Some(times) = sink.get(sink.len() / 2) {
-            println!(
-                "receivers, {sessions} pipelining sessions at once: {times:.2} times the rate of smtp-sink"
-            );
-        }
-    }
+    address
 }
 
 /// Postfix's smtp-sink, which takes mail and drops it.
@@ -138,6 +135,17 @@ impl SmtpSink {
         }
         Some(server)
     }
+
+    fn measured(&self, load: impl Fn(SocketAddr) -> Duration) -> Took {
+        let schedstat = format!("/proc/{}/schedstat", self.process.id());
+        let before = work(&schedstat);
+        let rate = load(self.address);
+        let work = work(&schedstat).zip(before);
+        Took {
+            rate,
+            work: work.map(|(now, before)| now - before),
+        }
+    }
 }
 
 impl Drop for SmtpSink {
@@ -148,51 +156,20 @@ impl Drop for SmtpSink {
     }
 }
 
-/// A lab on a thread of its own.
-struct LabOfItsOwn {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    thread: thread::JoinHandle<Option<Duration>>,
+/// How long a thread of this process has kept a processor busy, by its name.
+fn work_of_thread(name: &str) -> Option<Duration> {
+    let threads = fs::read_dir("/proc/self/task").ok()?.flatten();
+    let mut threads = threads.map(|thread| thread.path());
+    let thread = threads.find(|thread| {
+        let comm = fs::read_to_string(thread.join("comm"));
+        comm.is_ok_and(|comm| comm.trim_end() == name)
+    })?;
+    work(thread.join("schedstat").to_str()?)
 }
 
-impl LabOfItsOwn {
-    fn start() -> Self {
-        let (stop, stopped) = oneshot::channel::<()>();
-        let (tell, told) = std::sync::mpsc::channel();
-        let scenario = scenario(TWO_EXCHANGERS);
-        let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build();
-            runtime.expect("a runtime").block_on(async {
-                let lab = Lab::start(scenario, NetworkKind::Loopback)
-                    .await
-                    .expect("a lab");
-                let before = processor_time();
-                tell.send(lab.endpoints()[0].listens).expect("awaited");
-                drop(stopped.await);
-                let worked = processor_time().zip(before);
-                lab.stop().await;
-                worked.map(|(now, before)| now - before)
-            })
-        });
-        Self {
-            address: told.recv().expect("a lab"),
-            stop,
-            thread,
-        }
-    }
-
-    /// Stops it; how long it kept a processor busy, where the system tells.
-    fn stop(self) -> Option<Duration> {
-        drop(self.stop);
-        self.thread.join().expect("no panic")
-    }
-}
-
-/// How long this thread has kept a processor busy, where the system tells.
-fn processor_time() -> Option<Duration> {
-    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+/// What the first number of a file of the kernel's has, in nanoseconds.
+fn work(schedstat: &str) -> Option<Duration> {
+    let told = fs::read_to_string(schedstat).ok()?;
     let nanoseconds = told.split_whitespace().next()?.parse().ok()?;
     Some(Duration::from_nanos(nanoseconds))
 }
@@ -204,26 +181,38 @@ enum Waits {
     Pipelined,
 }
 
-/// Delivers messages over so many sessions at once, each with one message.
+impl std::fmt::Display for Waits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::OneByOne => "each reply waited for",
+            Self::Pipelined => "pipelining",
+        })
+    }
+}
+
+/// Delivers messages over so many sessions at once, each with one message, from two threads (one, for one session):
+/// a client does more for a session than a server, and one thread of clients would be what is measured.
 fn load(to: SocketAddr, sessions: usize, messages: usize, manner: Waits) -> Duration {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    runtime.expect("a runtime").block_on(async {
-        let begun = Instant::now();
-        let mut clients = tokio::task::JoinSet::new();
-        let given = Arc::new(AtomicUsize::new(0));
-        for _ in 0..sessions {
-            let given = Arc::clone(&given);
-            clients.spawn(async move {
+    let begun = Instant::now();
+    let given = AtomicUsize::new(0);
+    let clients = |sessions: usize| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.expect("a runtime").block_on(async {
+            let client = || async {
                 while given.fetch_add(1, Ordering::Relaxed) < messages {
                     deliver(to, manner).await.expect("delivered");
                 }
-            });
-        }
-        clients.join_all().await;
-        begun.elapsed()
-    })
+            };
+            futures_util::future::join_all((0..sessions).map(|_| client())).await;
+        });
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| clients(sessions / 2));
+        clients(sessions - sessions / 2);
+    });
+    begun.elapsed()
 }
 
 async fn deliver(to: SocketAddr, manner: Waits) -> std::io::Result<()> {
