@@ -40,7 +40,7 @@ const BENEFIT_OF_DOUBT: Duration = Duration::from_secs(1);
 
 /// What carries the octets.
 #[derive(Debug)]
-enum Wire {
+enum Carrier {
     // As it comes from the network.
     Plain(Stream),
     Tls(Box<Secured>),
@@ -74,7 +74,7 @@ pub(crate) enum Line {
 #[derive(Debug)]
 pub struct Connection {
     // Replaced when TLS begins.
-    wire: Wire,
+    carrier: Carrier,
     /// What is to be sent with whatever comes next.
     queued: Vec<u8>,
     buffer: Vec<u8>,
@@ -88,7 +88,7 @@ impl Connection {
     /// A conversation over a stream, of which nothing has been read.
     pub fn new(stream: Stream) -> Self {
         Self {
-            wire: Wire::Plain(stream),
+            carrier: Carrier::Plain(stream),
             queued: Vec::new(),
             buffer: Vec::new(),
             start: 0,
@@ -117,7 +117,7 @@ impl Connection {
         self.buffer.drain(..std::mem::take(&mut self.start));
         self.buffer.reserve(self.room);
         let room = self.buffer.capacity() - self.buffer.len();
-        let read = self.wire.read_buf(&mut self.buffer).await?;
+        let read = self.carrier.read_buf(&mut self.buffer).await?;
         if read == room {
             self.room = (self.room * 2).min(*ROOM.end());
         }
@@ -129,7 +129,7 @@ impl Connection {
         if self.buffered().is_empty() {
             self.buffer.reserve(self.room);
             let mut context = Context::from_waker(Waker::noop());
-            let mut read = pin!(self.wire.read_buf(&mut self.buffer));
+            let mut read = pin!(self.carrier.read_buf(&mut self.buffer));
             // An end or an error is found again by the next read.
             drop(read.as_mut().poll(&mut context));
         }
@@ -211,19 +211,19 @@ impl Connection {
             return Ok(());
         }
         while !self.queued.is_empty() {
-            match self.wire.write(&self.queued).await? {
+            match self.carrier.write(&self.queued).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 written => drop(self.queued.drain(..written)),
             }
         }
-        self.wire.flush().await
+        self.carrier.flush().await
     }
 
     /// Sends octets, after those that are queued and in one write with them.
     pub async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
         if self.queued.is_empty() {
-            self.wire.write_all(octets).await?;
-            return self.wire.flush().await;
+            self.carrier.write_all(octets).await?;
+            return self.carrier.flush().await;
         }
         self.queue(octets);
         self.flush().await
@@ -255,10 +255,10 @@ impl Connection {
     /// Whether the peer has not let go of the connection yet, which also tells without reading what it sent; `None`
     /// where the system does not say.
     pub(crate) fn peer_holds(&self) -> Option<bool> {
-        match &self.wire {
-            Wire::Plain(stream) => stream.peer_holds(),
-            Wire::Tls(stream) => tls::below(stream).peer_holds(),
-            Wire::Gone => Some(false),
+        match &self.carrier {
+            Carrier::Plain(stream) => stream.peer_holds(),
+            Carrier::Tls(stream) => tls::below(stream).peer_holds(),
+            Carrier::Gone => Some(false),
         }
     }
 
@@ -266,21 +266,21 @@ impl Connection {
     /// the peer may be gone.
     pub(crate) async fn close(&mut self) {
         self.flush().await.ok();
-        self.wire.shutdown().await.ok();
+        self.carrier.shutdown().await.ok();
     }
 
     /// Lets the connection end with an RST once it is dropped.
     pub(crate) fn reset_on_drop(&self) {
-        match &self.wire {
-            Wire::Plain(stream) => stream.reset_on_drop(),
-            Wire::Tls(stream) => tls::below(stream).reset_on_drop(),
-            Wire::Gone => {}
+        match &self.carrier {
+            Carrier::Plain(stream) => stream.reset_on_drop(),
+            Carrier::Tls(stream) => tls::below(stream).reset_on_drop(),
+            Carrier::Gone => {}
         }
     }
 
     /// Whether the connection is inside TLS.
     pub(crate) fn is_tls(&self) -> bool {
-        matches!(self.wire, Wire::Tls(_))
+        matches!(self.carrier, Carrier::Tls(_))
     }
 
     /// Goes on inside TLS. What was received in plain text is dropped (RFC 3207 section 4.2).
@@ -296,13 +296,13 @@ impl Connection {
         self.flush().await?;
         self.buffer.clear();
         self.start = 0;
-        match std::mem::replace(&mut self.wire, Wire::Gone) {
-            Wire::Plain(stream) => {
-                self.wire = Wire::Tls(Box::new(handshake(stream).await?));
+        match std::mem::replace(&mut self.carrier, Carrier::Gone) {
+            Carrier::Plain(stream) => {
+                self.carrier = Carrier::Tls(Box::new(handshake(stream).await?));
                 Ok(())
             }
-            wire @ (Wire::Tls(_) | Wire::Gone) => {
-                self.wire = wire;
+            carrier @ (Carrier::Tls(_) | Carrier::Gone) => {
+                self.carrier = carrier;
                 Err(io::Error::other("TLS inside TLS"))
             }
         }
@@ -330,7 +330,7 @@ pub(crate) fn on_the_wire(content: &[u8]) -> Vec<u8> {
     wire
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Carrier {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -344,7 +344,7 @@ impl AsyncRead for Wire {
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Carrier {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

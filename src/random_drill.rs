@@ -103,7 +103,7 @@ impl RandomDrill {
     fn of_row(seed: u64, row: &cover::Row, sender: SenderKind) -> Self {
         let (place, effect) = row.point;
         let host = row.shape.first_host();
-        let is_there = host.is_some() || matches!(place, points::Place::Query(_));
+        let is_there = host.is_some() || matches!(place, points::FailurePlace::Query(_));
         let fault = is_there.then(|| {
             let fault = place.fault(effect, "d0.test", host.unwrap_or("h0.test"));
             match sender {

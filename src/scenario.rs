@@ -39,7 +39,7 @@ pub use self::{
     },
 };
 pub(crate) use self::{
-    limits::Shown,
+    limits::LimitShown,
     read::{fault_row, words::query as read_query},
     settings::policy_host,
 };

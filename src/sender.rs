@@ -24,6 +24,7 @@
 mod agent;
 mod content;
 pub mod flaw;
+mod moments;
 mod mta_sts_cache;
 mod queue_entry;
 mod reference;
@@ -44,7 +45,8 @@ use rand::Rng;
 use self::resolver::Lookups;
 pub use self::{
     flaw::{Control, Flaw},
-    reference::{Moments, Reference},
+    moments::Moments,
+    reference::Reference,
     resolver::LookupResult,
 };
 use crate::{

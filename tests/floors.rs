@@ -1,4 +1,5 @@
-//! What may import what: the source is held against the table in ARCHITECTURE.md.
+//! What may import what, and how long a file and a function may be: the source is held against the table in
+//! ARCHITECTURE.md, and against the measures of CONTRIBUTING.md.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +13,24 @@ fn root() -> &'static Path {
 
 /// On this floor modules may import each other.
 const SHARED: [u8; 1] = [1];
+
+/// Lines of a file, at most: what is longer has more than one idea in it.
+const LONGEST_FILE: usize = 500;
+
+/// Lines of a function, at most, from its signature to the brace that closes it.
+const LONGEST_FUNCTION: usize = 80;
+
+/// What is still to be taken apart: a file, or a function of it as `FILE:NAME`. Nothing is added to this list.
+const STILL_LONG: [&str; 8] = [
+    "cli/src/commands/rehearse_change.rs:text",
+    "cli/tests/records.rs",
+    "cli/tests/records.rs:a_change_is_rehearsed_with_what_senders_remember",
+    "src/records.rs",
+    "src/records.rs:of",
+    "src/records/files.rs:add_zone_file",
+    "src/records/spf/check.rs",
+    "tests/lint.rs:what_was_missed_is_found_and_what_was_wrongly_found_is_not",
+];
 
 /// The floor of each module, from the rows `| 3 | `event`, `route` | ... |`.
 fn floors() -> BTreeMap<String, u8> {
@@ -32,26 +51,56 @@ fn floors() -> BTreeMap<String, u8> {
     floors
 }
 
-/// Each module with its files.
-fn modules() -> BTreeMap<String, Vec<PathBuf>> {
-    let mut modules: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    let mut folders = vec![root().join("src")];
+/// All Rust files below a folder, but those that were built.
+fn rust_files(folder: PathBuf) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![folder]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if path.is_dir() && name != "target" && !name.starts_with('.') {
                 folders.push(path);
-                continue;
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                files.push(path);
             }
-            if path.extension().is_none_or(|ending| ending != "rs") {
-                continue;
-            }
-            let inside = path.strip_prefix(root().join("src")).expect("inside");
-            let first = inside.iter().next().expect("a name").to_string_lossy();
-            let module = first.trim_end_matches(".rs").to_owned();
-            if module != "lib" {
-                modules.entry(module).or_default().push(path);
-            }
+        }
+    }
+    files
+}
+
+/// The functions of a text as rustfmt leaves it, with the lines that each has: what a signature begins ends with the
+/// brace that stands as far to the right.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let begins = |(place, line): (usize, &&str)| {
+        let (before, rest) = line.split_once("fn ")?;
+        let is_signature = before.split_whitespace().all(|word| {
+            ["async", "const", "unsafe", "pub"].contains(&word)
+                || word.starts_with("pub(")
+                || word.starts_with("crate::") && word.ends_with(')')
+        });
+        // One without a body ends with a semicolon before any brace.
+        let mut signature = lines[place..].iter();
+        let end = signature.find(|line| line.ends_with(['{', ';', '}']))?;
+        (is_signature && end.ends_with('{')).then(|| {
+            let indent = line.len() - line.trim_start().len();
+            let close = format!("{}}}", " ".repeat(indent));
+            let length = lines[place..].iter().position(|line| *line == close);
+            (name(rest).unwrap_or_default(), length.unwrap_or(0) + 1)
+        })
+    };
+    lines.iter().enumerate().filter_map(begins).collect()
+}
+
+/// Each module with its files.
+fn modules() -> BTreeMap<String, Vec<PathBuf>> {
+    let mut modules: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for path in rust_files(root().join("src")) {
+        let inside = path.strip_prefix(root().join("src")).expect("inside");
+        let first = inside.iter().next().expect("a name").to_string_lossy();
+        let module = first.trim_end_matches(".rs").to_owned();
+        if module != "lib" {
+            modules.entry(module).or_default().push(path);
         }
     }
     modules
@@ -133,4 +182,30 @@ fn imports_are_read_however_they_are_written() {
                 let x = crate::time::Span(1);\n// crate::sender\nmod tests {\nuse crate::drill;";
     let found: Vec<String> = imports(text).into_iter().collect();
     assert_eq!(found, ["event", "lab", "name", "time"]);
+}
+
+#[test]
+fn no_file_and_no_function_is_longer_than_it_may_be() {
+    let mut long = Vec::new();
+    for file in rust_files(root().to_owned()) {
+        let text = fs::read_to_string(&file).expect("read");
+        let inside = file.strip_prefix(root()).expect("inside");
+        let path = inside.to_string_lossy().replace('\\', "/");
+        if text.lines().count() > LONGEST_FILE {
+            long.push(path.clone());
+        }
+        let functions = functions(&text).into_iter();
+        let functions = functions.filter(|(_, lines)| *lines > LONGEST_FUNCTION);
+        long.extend(functions.map(|(name, _)| format!("{path}:{name}")));
+    }
+    long.retain(|one| !STILL_LONG.contains(&one.as_str()));
+    assert_eq!(long, [""; 0], "longer than it may be");
+}
+
+#[test]
+fn functions_are_measured_from_signature_to_brace() {
+    let text = "impl A {\n    pub(crate) async fn a(\n        self,\n    ) {\n        if x {\n        }\n    }\n\n    \
+                fn b(&self);\n}\n\nfn c() {\n}\n\nconst D: &str = \"a fn e() {\";\n";
+    let found = functions(text);
+    assert_eq!(found, [("a".to_owned(), 6), ("c".to_owned(), 2)]);
 }

@@ -23,7 +23,7 @@ use mxdrill::{
 /// Long enough for what has happened to be seen, where nothing is to come.
 const SHORT: Duration = Duration::from_millis(500);
 
-type Outcome = Result<(), Box<dyn Error>>;
+type LabResult = Result<(), Box<dyn Error>>;
 
 const ZONE: &str = "
 example.test.      300 IN MX 10 mx1.example.test.
@@ -33,12 +33,12 @@ mx2.example.test.  300 IN A  192.0.2.2
 ";
 
 /// Sends in a way that blocks the thread, wherever that is called.
-fn send(lab: &Lab, to: &str) -> Outcome {
+fn send(lab: &Lab, to: &str) -> LabResult {
     blocking_sender::send(lab.resolver(), |address| lab.socket_for(address), to)
 }
 
 /// The drill of every test: a primary that is down, and a sender that blocks.
-async fn drill() -> Outcome {
+async fn drill() -> LabResult {
     let lab = Lab::from_zone(ZONE).await?;
     let _down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
     send(&lab, "alice@example.test")?;
@@ -49,27 +49,27 @@ async fn drill() -> Outcome {
 }
 
 #[tokio::test]
-async fn on_a_runtime_of_one_thread() -> Outcome {
+async fn on_a_runtime_of_one_thread() -> LabResult {
     drill().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_runtime_of_several_threads() -> Outcome {
+async fn on_a_runtime_of_several_threads() -> LabResult {
     drill().await
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_a_runtime_whose_clock_is_paused() -> Outcome {
+async fn on_a_runtime_whose_clock_is_paused() -> LabResult {
     drill().await
 }
 
 #[test]
-fn on_an_executor_that_is_none_of_tokios() -> Outcome {
+fn on_an_executor_that_is_none_of_tokios() -> LabResult {
     futures_executor::block_on(drill())
 }
 
 #[test]
-fn in_a_plain_test() -> Outcome {
+fn in_a_plain_test() -> LabResult {
     let lab = blocking::Lab::from_zone(ZONE)?;
     let down = lab.fail("mx1.example.test", Stage::Connect, "refuse")?;
     send(&lab, "alice@example.test")?;
@@ -87,7 +87,7 @@ fn in_a_plain_test() -> Outcome {
 
 /// A task that has come far without making room for others still gets its labs.
 #[tokio::test]
-async fn a_plain_lab_in_a_task_that_never_rests() -> Outcome {
+async fn a_plain_lab_in_a_task_that_never_rests() -> LabResult {
     for _ in 0..200 {
         drop(blocking::Lab::from_zone(ZONE)?);
     }
@@ -97,7 +97,7 @@ async fn a_plain_lab_in_a_task_that_never_rests() -> Outcome {
 /// A fault holds when the call that puts it up returns, and no longer when its guard is gone: a connection
 /// that is made at once shows it.
 #[test]
-fn a_fault_takes_effect_at_once() -> Outcome {
+fn a_fault_takes_effect_at_once() -> LabResult {
     let lab = blocking::Lab::from_zone(ZONE)?;
     let mx1 = lab.socket_for([192, 0, 2, 1].into());
     for _ in 0..200 {
@@ -112,7 +112,7 @@ fn a_fault_takes_effect_at_once() -> Outcome {
 }
 
 #[test]
-fn a_fault_of_the_scenario_holds_from_the_start() -> Outcome {
+fn a_fault_of_the_scenario_holds_from_the_start() -> LabResult {
     let text = format!(
         "summary = 's'\nzone = '''{ZONE}'''\nmessages = [{{ id = 'm', to = 'alice@example.test' }}]\n\
         faults = [{{ host = 'mx1.example.test', stage = 'connect', effect = 'refuse' }}]\n\
@@ -177,7 +177,7 @@ fn said(what: impl FnOnce() + std::panic::UnwindSafe) -> String {
 }
 
 #[test]
-fn waiting_in_vain_where_nobody_came_says_so() -> Outcome {
+fn waiting_in_vain_where_nobody_came_says_so() -> LabResult {
     let lab = blocking::Lab::from_zone(ZONE)?.with_patience(SHORT);
     let error = lab
         .wait_for_message("alice@example.test")
@@ -196,7 +196,7 @@ a message for alice@example.test did not come within T
 }
 
 #[test]
-fn waiting_in_vain_says_what_came_instead() -> Outcome {
+fn waiting_in_vain_says_what_came_instead() -> LabResult {
     let lab = blocking::Lab::from_zone(ZONE)?.with_patience(SHORT);
     send(&lab, "bob@example.test")?;
     lab.wait_for(|event| matches!(event.kind, EventKind::End { .. }))?;
@@ -241,7 +241,7 @@ a message for alice@example.test did not come within T
 }
 
 #[test]
-fn a_failed_assertion_shows_what_is_wrong_and_the_attempts() -> Outcome {
+fn a_failed_assertion_shows_what_is_wrong_and_the_attempts() -> LabResult {
     let lab = blocking::Lab::from_zone(ZONE)?;
     blocking_sender::hand_over(
         TcpStream::connect(lab.socket_for([192, 0, 2, 2].into()))?,
@@ -267,7 +267,7 @@ what the lab saw does not pass
 }
 
 #[test]
-fn an_assertion_about_nothing_fails() -> Outcome {
+fn an_assertion_about_nothing_fails() -> LabResult {
     let lab = std::panic::AssertUnwindSafe(blocking::Lab::from_zone(ZONE)?);
     let text = said(|| lab.assert_passed(SenderKind::Command));
     assert_eq!(
@@ -285,7 +285,7 @@ the lab saw nothing: no query, and no connection"
 
 /// The memory network shares its runtime's clock, and ends with it.
 #[test]
-fn a_lab_that_has_ended_says_so() -> Outcome {
+fn a_lab_that_has_ended_says_so() -> LabResult {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

@@ -33,18 +33,18 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 
 use self::blocking_sender::{ZONE, send};
 
-type Outcome = Result<(), Box<dyn Error>>;
+type PageResult = Result<(), Box<dyn Error>>;
 
 /// How long a client of the lab's waits for a reply, by the drill's clock: it never comes where a host hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// As [`send`], with the lab's addresses.
-fn my_sender(lab: &Lab, to: &str) -> Outcome {
+fn my_sender(lab: &Lab, to: &str) -> PageResult {
     send(lab.resolver(), |address| lab.socket_for(address), to)
 }
 
 #[test]
-fn a_fault_lasts_as_long_as_its_guard() -> Outcome {
+fn a_fault_lasts_as_long_as_its_guard() -> PageResult {
     let lab = Lab::from_zone(ZONE)?;
 
     let busy = lab.fail("mx1.example.test", Stage::Rcpt, "451 4.3.0 try again later")?;
@@ -70,7 +70,7 @@ fn a_fault_lasts_as_long_as_its_guard() -> Outcome {
 }
 
 #[test]
-fn a_failed_assertion_shows_the_attempts() -> Outcome {
+fn a_failed_assertion_shows_the_attempts() -> PageResult {
     let lab = Lab::from_zone(ZONE)?;
     let mx2: IpAddr = [192, 0, 2, 2].into();
     let stream = std::net::TcpStream::connect(lab.socket_for(mx2))?;
@@ -83,7 +83,7 @@ fn a_failed_assertion_shows_the_attempts() -> Outcome {
 }
 
 #[test]
-fn waiting_in_vain_shows_what_the_lab_saw() -> Outcome {
+fn waiting_in_vain_shows_what_the_lab_saw() -> PageResult {
     let lab = Lab::from_zone(ZONE)?.with_patience(Duration::from_millis(500));
     let error = lab.wait_for_message("alice@example.test");
     is_shown(&error.expect_err("nobody sends").to_string());
@@ -92,7 +92,7 @@ fn waiting_in_vain_shows_what_the_lab_saw() -> Outcome {
 
 #[cfg(feature = "proptest")]
 #[test]
-fn a_router_that_never_shuffles_is_shown() -> Outcome {
+fn a_router_that_never_shuffles_is_shown() -> PageResult {
     use mxdrill::{name::Domain, testing};
 
     let panic = catch_unwind(|| {
@@ -115,7 +115,7 @@ fn a_router_that_never_shuffles_is_shown() -> Outcome {
 
 #[cfg(feature = "tls")]
 #[test]
-fn a_sender_that_trusts_the_labs_authority() -> Outcome {
+fn a_sender_that_trusts_the_labs_authority() -> PageResult {
     use mxdrill::scenario::{Certificate, ReceiverSettings};
 
     let scenario = Scenario::builder("mx1 and mx2 offer STARTTLS")
@@ -155,7 +155,7 @@ fn outage() -> Result<Scenario, Box<dyn Error>> {
 }
 
 #[test]
-fn a_scenario_made_in_code_reads_as_the_file_that_it_writes() -> Outcome {
+fn a_scenario_made_in_code_reads_as_the_file_that_it_writes() -> PageResult {
     let scenario = outage()?;
     assert_eq!(scenario.messages.len(), 3);
     let again = Scenario::parse("outage.toml", &scenario.to_toml())?;
@@ -164,7 +164,7 @@ fn a_scenario_made_in_code_reads_as_the_file_that_it_writes() -> Outcome {
 }
 
 #[test]
-fn half_an_hour_of_retries_takes_no_time() -> Outcome {
+fn half_an_hour_of_retries_takes_no_time() -> PageResult {
     let sender = sender::from_fn(|mut context| async move {
         while let Some(message) = context.next_message().await {
             while !pass(&context, &message).await {
@@ -198,7 +198,7 @@ async fn hand_over(
     stream: mxdrill::stream::Stream,
     context: &SenderContext,
     message: &Message,
-) -> Outcome {
+) -> PageResult {
     let mut stream = BufStream::new(stream);
     let content = String::from_utf8(context.content(message))?;
     let rcpt = format!("RCPT TO:<{}>\r\n", message.to[0]);

@@ -305,13 +305,13 @@ fn checks_page() -> String {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Statements {
-    statement: Vec<Statement>,
+struct PageStatements {
+    statement: Vec<PageStatement>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Statement {
+struct PageStatement {
     number: u16,
     section: String,
     level: String,
@@ -322,10 +322,10 @@ struct Statement {
     waits_for: Option<String>,
 }
 
-fn statements() -> Vec<Statement> {
+fn statements() -> Vec<PageStatement> {
     let text =
         fs::read_to_string(bundled::root().join("docs/statements.toml")).expect("the statements");
-    let mut statements = toml::from_str::<Statements>(&text)
+    let mut statements = toml::from_str::<PageStatements>(&text)
         .expect("valid statements")
         .statement;
     statements.sort_by_key(|statement| statement.number);
@@ -353,7 +353,7 @@ fn rules_of(number: u16) -> impl Iterator<Item = String> {
 }
 
 fn requirements_page(
-    statements: &[Statement],
+    statements: &[PageStatement],
     coverage: &BTreeMap<u16, BTreeSet<String>>,
 ) -> String {
     let mut page = format!(
@@ -372,7 +372,7 @@ fn requirements_page(
                 .collect::<Vec<_>>()
                 .join(", "),
         };
-        let Statement {
+        let PageStatement {
             number,
             section,
             level,

@@ -37,9 +37,9 @@ fn at(lab: &Lab, address: &str, port: u16) -> Option<SocketAddr> {
 }
 
 /// A client that speaks line by line.
-struct Client(BufReader<TcpStream>);
+struct RelayClient(BufReader<TcpStream>);
 
-impl Client {
+impl RelayClient {
     async fn connect(lab: &Lab, port: u16) -> Self {
         let at = at(lab, "192.0.2.1", port).expect("it listens");
         let stream = TcpStream::connect(at).await.expect("a connection");
@@ -109,7 +109,7 @@ async fn auth_is_answered_as_the_rfc_has_it() {
         ],
     ];
     for session in sessions {
-        let mut client = Client::connect(&lab, 587).await;
+        let mut client = RelayClient::connect(&lab, 587).await;
         for (line, reply) in *session {
             assert_eq!(
                 client.say(line).await.trim_end(),
@@ -119,7 +119,7 @@ async fn auth_is_answered_as_the_rfc_has_it() {
         }
     }
     // Nobody is asked at 25, nor offered more than there is.
-    let mut client = Client::connect(&lab, 25).await;
+    let mut client = RelayClient::connect(&lab, 25).await;
     assert_eq!(client.say("MAIL FROM:<a@c.test>").await, "250");
     assert_eq!(client.say("AUTH PLAIN").await, "503");
     assert_eq!(at(&lab, "192.0.2.1", 465), None);
@@ -129,7 +129,7 @@ async fn auth_is_answered_as_the_rfc_has_it() {
 #[tokio::test]
 async fn credentials_are_refused_in_plain_text_and_never_logged() {
     let lab = lab(&OPEN.replace(", plaintext = true", "")).await;
-    let mut client = Client::connect(&lab, 587).await;
+    let mut client = RelayClient::connect(&lab, 587).await;
     assert_eq!(client.say(&format!("AUTH PLAIN {PLAIN}")).await, "538");
     let log = serde_json::to_string(&lab.events()).expect("a log");
     for secret in [USER, PASSWORD, PLAIN, "secret"] {
@@ -156,7 +156,7 @@ async fn a_fault_may_be_of_one_port() {
     let at_587 = at(&lab, "192.0.2.1", 587).expect("it is its own");
     let refused = TcpStream::connect(at_587).await.expect_err("refused");
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    Client::connect(&lab, 25).await;
+    RelayClient::connect(&lab, 25).await;
 }
 
 #[test]

@@ -52,9 +52,9 @@ fn a_router_that_is_right_passes() {
 
 #[test]
 fn a_fault_of_a_router_is_shown_by_three_records_at_most() {
-    type Fault =
+    type BrokenRouter =
         fn(&MxRecords, &BTreeMap<Domain, Addresses>, &Identity, &mut Random) -> Vec<Candidate>;
-    let faults: [(&str, Fault); 7] = [
+    let faults: [(&str, BrokenRouter); 7] = [
         ("in random order", |mx, addresses, sender, _| {
             own(mx, addresses, sender, &mut Random::new(1)).unwrap_or_default()
         }),

@@ -49,7 +49,7 @@ pub(crate) struct ControlArgs {
 }
 
 /// The API, bound and not served yet.
-pub(crate) struct Control {
+pub(crate) struct ControlServer {
     listener: TcpListener,
     at: SocketAddr,
     names: OwnNames,
@@ -58,7 +58,7 @@ pub(crate) struct Control {
     kept: SharedKept,
 }
 
-impl Control {
+impl ControlServer {
     /// Binds the address that was asked for; `None` if none was.
     ///
     /// # Errors

@@ -26,9 +26,9 @@ delivered = 1
 /// How long anything may take that has to come.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-struct Desk(TempDir);
+struct EndingDesk(TempDir);
 
-impl Desk {
+impl EndingDesk {
     fn new() -> Self {
         let folder = TempDir::new().expect("a folder");
         fs::write(folder.path().join("drill.toml"), DRILL).expect("written");
@@ -86,7 +86,7 @@ fn ended(mut child: Child) -> Output {
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "needs /dev/full")]
 fn a_full_disk_is_told_and_no_success() {
-    let desk = Desk::new();
+    let desk = EndingDesk::new();
     for arguments in [
         &["run", "drill.toml"][..],
         &["run", "drill.toml", "--format", "json"],
@@ -123,7 +123,7 @@ fn a_full_disk_is_told_and_no_success() {
 
 #[test]
 fn who_leaves_early_gets_no_success_and_no_noise() {
-    let desk = Desk::new();
+    let desk = EndingDesk::new();
     for arguments in [
         &["run", "drill.toml"][..],
         &["run", "drill.toml", "--format", "json"],
@@ -148,13 +148,13 @@ fn who_leaves_early_gets_no_success_and_no_noise() {
 }
 
 /// A lab that is up, and what it said first.
-fn up(desk: &Desk, more: &[&str]) -> (Child, BufReader<ChildStdout>, Vec<String>) {
+fn up(desk: &EndingDesk, more: &[&str]) -> (Child, BufReader<ChildStdout>, Vec<String>) {
     up_with(desk, more, |line| line.starts_with("Ctrl-C"))
 }
 
 /// As [`up`], where what it says first ends with a line of this kind.
 fn up_with(
-    desk: &Desk,
+    desk: &EndingDesk,
     more: &[&str],
     is_last: impl Fn(&str) -> bool,
 ) -> (Child, BufReader<ChildStdout>, Vec<String>) {
@@ -213,7 +213,7 @@ fn talk(to: &str, commands: usize) {
 #[test]
 #[cfg_attr(not(unix), ignore = "needs signals")]
 fn a_lab_stays_up_when_nobody_reads_and_ends_when_it_is_asked_to() {
-    let desk = Desk::new();
+    let desk = EndingDesk::new();
     for (closes, name) in [
         (true, "INT"),
         (false, "INT"),
@@ -241,7 +241,7 @@ fn a_lab_stays_up_when_nobody_reads_and_ends_when_it_is_asked_to() {
 #[test]
 #[cfg_attr(not(unix), ignore = "needs signals")]
 fn a_log_shows_what_is_active_and_does_not_obey_it() {
-    let desk = Desk::new();
+    let desk = EndingDesk::new();
     for format in ["text", "json"] {
         let (child, mut out, said) = up_with(&desk, &["--format", format], |line| {
             line.starts_with("Ctrl-C") || line.contains(r#""event":"up""#)
@@ -266,7 +266,7 @@ fn a_log_shows_what_is_active_and_does_not_obey_it() {
 #[test]
 #[cfg_attr(not(unix), ignore = "needs signals")]
 fn a_lab_is_where_it_was_and_where_it_is_put() {
-    let desk = Desk::new();
+    let desk = EndingDesk::new();
     let host = |more: &[&str]| {
         let (child, mut out, said) = up(&desk, more);
         signal(&child, "INT");
@@ -292,7 +292,7 @@ fn a_lab_is_where_it_was_and_where_it_is_put() {
 #[test]
 #[cfg_attr(not(unix), ignore = "needs signals")]
 fn a_run_that_is_interrupted_says_what_it_has() {
-    let desk = Desk::new();
+    let desk = EndingDesk::new();
     desk.write("a.toml", DRILL);
     // One that waits for a server that says nothing.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -344,7 +344,7 @@ fn a_run_that_is_interrupted_says_what_it_has() {
     ignore = "needs Linux, and the feature private-network"
 )]
 fn a_fetch_that_is_interrupted_leaves_nothing() {
-    let desk = Desk::new();
+    let desk = EndingDesk::new();
     let programs = desk.0.path().join("bin");
     fs::create_dir(&programs).expect("made");
     let apt = programs.join("apt-get");
@@ -391,7 +391,7 @@ fn a_fetch_that_is_interrupted_leaves_nothing() {
 #[test]
 #[cfg_attr(not(unix), ignore = "needs signals")]
 fn exchangers_are_told_apart_by_ports_of_one_address_where_that_is_asked_for() {
-    let desk = Desk::new();
+    let desk = EndingDesk::new();
     for (bind, of_one) in [("127.0.0.1:0", true), ("127.25.0.0", !has_addresses())] {
         let (child, _out, said) = up(&desk, &["--bind", bind]);
         // What was not asked for is told.

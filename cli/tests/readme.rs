@@ -32,9 +32,9 @@ struct Example {
 }
 
 /// A file that a page shows: its first line is a comment with its name.
-type Shown = (String, String);
+type ShownOutput = (String, String);
 
-fn read(page: &str, text: &str) -> (Vec<Example>, Vec<Shown>) {
+fn read(page: &str, text: &str) -> (Vec<Example>, Vec<ShownOutput>) {
     let (mut examples, mut files) = (Vec::new(), Vec::new());
     let mut lines = text.lines().enumerate();
     while let Some((_, line)) = lines.next() {
@@ -108,7 +108,7 @@ impl Example {
     }
 
     /// Runs it beside the files and compares.
-    fn holds(&self, files: &[Shown]) -> Result<(), Failed> {
+    fn holds(&self, files: &[ShownOutput]) -> Result<(), Failed> {
         let folder = TempDir::new()?;
         for (name, text) in files {
             fs::write(folder.path().join(name), text)?;

@@ -28,7 +28,7 @@ async fn ten_thousand_sessions_are_held_open_at_once() {
         eprintln!("skipped: no {SESSIONS} files may be open at once here");
         return;
     }
-    let (_up, address) = Up::new();
+    let (_up, address) = ProcessUp::new();
     let mut open = Vec::new();
     while open.len() < SESSIONS as usize {
         let mut opening = JoinSet::new();
@@ -49,9 +49,9 @@ async fn ten_thousand_sessions_are_held_open_at_once() {
 }
 
 /// The command with a lab up, ended with this.
-struct Up(Child);
+struct ProcessUp(Child);
 
-impl Drop for Up {
+impl Drop for ProcessUp {
     fn drop(&mut self) {
         // It may be gone already.
         drop(self.0.kill());
@@ -59,7 +59,7 @@ impl Drop for Up {
     }
 }
 
-impl Up {
+impl ProcessUp {
     fn new() -> (Self, SocketAddr) {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("up.toml");

@@ -1,9 +1,10 @@
 //! Functions that read a clock without a call, as the kernel's own do (vdso(7)), by a clock that somebody else moves.
 //!
-//! They are a piece of code that may be copied anywhere. At its end stands what they read, the [cell](Reading): what
-//! the clocks showed at a count of the processor, and whether that holds. From there on they go on by one nanosecond for
-//! 2¹¹ counts, about a thousandth of the system's speed, so that no two looks are the same, whoever looks. Where the cell
-//! does not hold, or it says nothing of a clock, the functions make the call that they stand for.
+//! They are a piece of code that may be copied anywhere. At its end stands what they read, the [cell](ClockReading):
+//! what the clocks showed at a count of the processor, and whether that holds. From there on they go on by one
+//! nanosecond for 2¹¹ counts, about a thousandth of the system's speed, so that no two looks are the same, whoever
+//! looks. Where the cell does not hold, or it says nothing of a clock, the functions make the call that they stand
+//! for.
 
 use std::{
     arch::{
@@ -17,12 +18,12 @@ use std::{
 /// By how many bits a count of the processor is shifted to be nanoseconds.
 const SHIFT: u32 = 11;
 
-/// The octets of a [`Reading`].
+/// The octets of a [`ClockReading`].
 pub const CELL: usize = 64;
 
 /// What the clocks show: seconds and nanoseconds each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reading {
+pub struct ClockReading {
     /// Whether it holds; where it does not, the kernel is asked.
     pub holds: bool,
     /// The processor's count at that moment ([`count`]).
@@ -35,7 +36,7 @@ pub struct Reading {
     pub boot: (i64, i64),
 }
 
-impl Reading {
+impl ClockReading {
     /// As the code reads it.
     #[must_use]
     pub fn cell(&self) -> [u8; CELL] {

@@ -2,6 +2,9 @@
 //!
 //! A line has the moment in seconds and what happened. It is meant to be read, not parsed: programs
 //! read the JSON.
+//!
+//! A line of a session begins with the session's number, so that sessions that overlap can be told apart by eye.
+//! Addresses are those of the zone, whatever the network has in their place.
 
 use super::{Connected, Event, EventKind, Particulars, ReplyEvent, SessionEnd, SessionPart};
 use crate::{port, zone::present};

@@ -56,7 +56,7 @@ impl Whom<'_> {
 
 /// A fault, and what became of it so far.
 #[derive(Debug)]
-struct Row {
+struct FaultRow {
     fault: Fault,
     /// How often it could have struck.
     met: u32,
@@ -68,7 +68,7 @@ struct Row {
     strikes_next: bool,
 }
 
-impl Row {
+impl FaultRow {
     fn new(fault: Fault, number: usize, seed: u64) -> Self {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(number as u64);
@@ -121,7 +121,7 @@ impl Row {
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     /// By number, which stays as long as the fault does: its place in the scenario, or a later one.
-    rows: BTreeMap<usize, Row>,
+    rows: BTreeMap<usize, FaultRow>,
     /// Rows put up by hand come before those of the scenario, the latest first.
     by_hand: Vec<usize>,
     next: usize,
@@ -132,7 +132,7 @@ impl Faults {
     pub(crate) fn new(faults: &[Fault], seed: u64) -> Self {
         let faults = faults.iter().cloned().enumerate();
         let rows: BTreeMap<_, _> = faults
-            .map(|(number, fault)| (number, Row::new(fault, number, seed)))
+            .map(|(number, fault)| (number, FaultRow::new(fault, number, seed)))
             .collect();
         Self {
             next: rows.len(),
@@ -145,7 +145,7 @@ impl Faults {
     /// Puts a fault up, before all others; the number by which it can be ended.
     pub(crate) fn fail(&mut self, fault: Fault) -> usize {
         let row = self.next;
-        self.rows.insert(row, Row::new(fault, row, self.seed));
+        self.rows.insert(row, FaultRow::new(fault, row, self.seed));
         self.by_hand.push(row);
         self.next += 1;
         row
@@ -255,7 +255,7 @@ impl Faults {
             .min()
     }
 
-    fn in_order(&self) -> impl Iterator<Item = &Row> {
+    fn in_order(&self) -> impl Iterator<Item = &FaultRow> {
         let by_hand = self.by_hand.iter().rev();
         let by_hand = by_hand.filter_map(|index| self.rows.get(index));
         let rest = self.rows.iter();
@@ -270,7 +270,7 @@ impl Faults {
         now: Moment,
         matches: impl Fn(&Failure) -> Option<T>,
     ) -> Option<T> {
-        let strikes = |row: &mut Row| {
+        let strikes = |row: &mut FaultRow| {
             if !row.is_open(now) {
                 return None;
             }

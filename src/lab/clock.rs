@@ -4,9 +4,8 @@
 //! itself. With sockets it is the system's. In a private network it may be a [`SharedTime`]: the processes
 //! there live by the same, it stands still while anything runs, and who supervises them moves it.
 //!
-//! A lab never asks for the time or sleeps in any other way. A sleep on the system's clock may be cut short by a leap,
-//! and then looks at what is left; one on shared time waits to be woken by whoever moves it; one on the runtime's is
-//! tokio's own, which leaps as soon as every task waits.
+//! A lab never asks for the time or sleeps in any other way. A sleep on shared time waits to be woken by whoever moves
+//! it; one on the system's or the runtime's is tokio's own, which on a paused clock ends as soon as every task waits.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +23,7 @@ use crate::{lock::lock, time::Moment};
 
 /// When a lab was started, on the clock that it goes by.
 #[derive(Debug, Clone)]
-enum Source {
+enum TimeSource {
     /// The clock of the caller's runtime: where that is paused, time stands still while anything computes.
     Runtime(Instant),
     /// The system's, whatever the clock of the runtime that asks.
@@ -34,36 +33,36 @@ enum Source {
 
 /// The lab's time, counted from its start, so that a log says the same whenever it was made.
 #[derive(Debug, Clone)]
-pub(crate) struct Clock {
-    source: Source,
+pub(crate) struct LabClock {
+    source: TimeSource,
 }
 
-impl Clock {
+impl LabClock {
     pub(super) fn started(kind: NetworkKind, shared: Option<SharedTime>) -> Self {
         let source = match shared {
-            Some(shared) => Source::Shared(shared),
-            None if kind.has_sockets() => Source::System(std::time::Instant::now()),
-            None => Source::Runtime(Instant::now()),
+            Some(shared) => TimeSource::Shared(shared),
+            None if kind.has_sockets() => TimeSource::System(std::time::Instant::now()),
+            None => TimeSource::Runtime(Instant::now()),
         };
         Self { source }
     }
 
     pub(crate) fn now(&self) -> Moment {
         Moment(match &self.source {
-            Source::Runtime(start) => start.elapsed(),
-            Source::System(start) => start.elapsed(),
-            Source::Shared(time) => time.now(),
+            TimeSource::Runtime(start) => start.elapsed(),
+            TimeSource::System(start) => start.elapsed(),
+            TimeSource::Shared(time) => time.now(),
         })
     }
 
     /// Whether somebody else moves it: nothing is ever late on it.
     pub(crate) fn is_shared(&self) -> bool {
-        matches!(self.source, Source::Shared(_))
+        matches!(self.source, TimeSource::Shared(_))
     }
 
     /// Returns at a moment, or at once if it has passed.
     pub(crate) async fn sleep_until(&self, moment: Moment) {
-        if let Source::Shared(time) = &self.source {
+        if let TimeSource::Shared(time) = &self.source {
             return time.until(moment.0).await;
         }
         // The runtime's clock may be a little ahead of the system's.
@@ -75,8 +74,8 @@ impl Clock {
     /// Returns after so much of the lab's time.
     pub(crate) async fn sleep(&self, wait: Duration) {
         match &self.source {
-            Source::Shared(time) => time.until(time.now().saturating_add(wait)).await,
-            Source::Runtime(_) | Source::System(_) => tokio::time::sleep(wait).await,
+            TimeSource::Shared(time) => time.until(time.now().saturating_add(wait)).await,
+            TimeSource::Runtime(_) | TimeSource::System(_) => tokio::time::sleep(wait).await,
         }
     }
 
@@ -187,7 +186,7 @@ mod tests {
     #[tokio::test]
     async fn shared_time_wakes_who_is_due() {
         let time = SharedTime::default();
-        let clock = Clock::started(NetworkKind::Namespace, Some(time.clone()));
+        let clock = LabClock::started(NetworkKind::Namespace, Some(time.clone()));
         let seconds = Duration::from_secs;
         let wait = |wait: u64| {
             let clock = clock.clone();

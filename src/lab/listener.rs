@@ -26,7 +26,7 @@ use super::{
     loopback::{self, LoopbackSockets},
     mta_sts_server::{self, MtaStsServer},
     name_server::NameServer,
-    network::{MAX_SESSIONS, TOO_MANY_SESSIONS, connect::record_connect},
+    network::bounds::{MAX_SESSIONS, TOO_MANY_SESSIONS},
     receiver::{self, Receiver},
 };
 use crate::{
@@ -328,8 +328,7 @@ pub(super) async fn admit(
         Some(Effect::Timeout) => Connected::Timeout,
         Some(_) => Connected::Reset,
     };
-    record_connect(
-        &state,
+    state.record_connect(
         session,
         (receiver.address, port),
         &receiver.names,

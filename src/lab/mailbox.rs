@@ -6,6 +6,10 @@
 //!
 //! What the content says (which message it is, whether it is a notification) is read in `dsn`,
 //! from the head alone.
+//!
+//! A slot of the spool belongs to whoever has a piece of a message in it, and is free when the last clone is dropped.
+//! Pieces are written when they are full, so that no slot is half used; what is left over stays in memory, behind the
+//! pieces.
 
 use std::{
     borrow::Cow,
@@ -194,6 +198,7 @@ impl Content {
 
     /// Takes octets in for the digest of the body.
     fn digest(&mut self, octets: &[u8]) {
+        // An empty line ends the header (RFC 5322 section 2.1), and may come in two pieces.
         const END: &[u8] = b"\r\n\r\n";
         let mut body = octets;
         while self.header_end < END.len() {
@@ -220,6 +225,7 @@ impl Content {
     /// are of no use.
     pub(super) fn append(&mut self, octets: &[u8], limit: usize) -> io::Result<()> {
         self.octets += octets.len();
+        // Once and for all: a message is not taken again because nothing more of it is kept.
         self.cut |= self.octets > limit;
         if self.cut {
             self.spilled.clear();

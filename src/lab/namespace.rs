@@ -43,7 +43,7 @@ use self::tap::Tap;
 pub(crate) use self::tap::caught_up;
 use super::{
     LabState, Packet, listener,
-    network::{HTTPS_PORT, MAX_SESSIONS, TOO_MANY_SESSIONS},
+    network::bounds::{HTTPS_PORT, MAX_SESSIONS, TOO_MANY_SESSIONS},
     receiver::Receiver,
 };
 use crate::{fault::Effect, stream::Stream};
@@ -109,7 +109,7 @@ fn is_name_server(at: SocketAddr) -> bool {
 /// The name server's sockets at an address that no interface has; an error where its family is
 /// missing.
 fn bind_dns(at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
-    let tcp = listener(at, &Listening::Open)?;
+    let tcp = listener(at, &PrivateListening::Open)?;
     let udp = Socket::new(Family::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
     bind_anywhere(&udp, at)?;
     Ok((
@@ -131,7 +131,10 @@ pub(super) fn serve(
 ) -> io::Result<()> {
     serve_dns(state, sockets.dns, tasks)?;
     for (address, host) in &state.policy_hosts {
-        let listener = listener(SocketAddr::new(*address, HTTPS_PORT), &Listening::Open)?;
+        let listener = listener(
+            SocketAddr::new(*address, HTTPS_PORT),
+            &PrivateListening::Open,
+        )?;
         let listener = TcpListener::from_std(listener.into())?;
         tasks.spawn(listener::listen_https(
             Arc::clone(state),
@@ -218,7 +221,7 @@ impl Drop for Apart {
 
 /// What a receiver does with a connection at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Listening {
+enum PrivateListening {
     Open,
     /// No listener: the kernel refuses.
     Shut,
@@ -236,7 +239,7 @@ struct Gate {
     state: Arc<LabState>,
     receiver: Arc<Receiver>,
     address: SocketAddr,
-    door: Listening,
+    door: PrivateListening,
     /// `None` while the receiver refuses.
     listener: Option<TcpListener>,
     /// Client ports whose connections a counting fault left unanswered: they are not to be answered
@@ -257,7 +260,7 @@ impl Gate {
             state,
             receiver,
             address,
-            door: Listening::Shut,
+            door: PrivateListening::Shut,
             listener: None,
             ignored: BTreeSet::new(),
             told,
@@ -268,15 +271,15 @@ impl Gate {
 
     /// What the faults of the moment ask for. A receiver may ignore some ports although no fault is
     /// left: their kernels still repeat.
-    fn wanted(&self) -> Listening {
+    fn wanted(&self) -> PrivateListening {
         match self
             .state
             .foresee_connect(&self.receiver, self.address.port())
         {
-            Some((Effect::Refuse | Effect::Unreachable, _)) => Listening::Shut,
-            Some((Effect::Timeout, _)) => Listening::Silent,
-            _ if self.ignored.is_empty() => Listening::Open,
-            _ => Listening::Deaf(self.ignored.clone()),
+            Some((Effect::Refuse | Effect::Unreachable, _)) => PrivateListening::Shut,
+            Some((Effect::Timeout, _)) => PrivateListening::Silent,
+            _ if self.ignored.is_empty() => PrivateListening::Open,
+            _ => PrivateListening::Deaf(self.ignored.clone()),
         }
     }
 
@@ -287,7 +290,7 @@ impl Gate {
             return Ok(());
         }
         match (&wanted, &self.listener) {
-            (Listening::Shut, _) => self.listener = None,
+            (PrivateListening::Shut, _) => self.listener = None,
             (door, Some(listener)) => attach(socket2::SockRef::from(listener), door)?,
             (door, None) => {
                 let listener = listener(self.address, door)?;
@@ -358,7 +361,7 @@ impl Gate {
 
 /// A listener whose filter is attached before it listens, so that not even the first packet gets a
 /// wrong answer.
-fn listener(address: SocketAddr, door: &Listening) -> io::Result<Socket> {
+fn listener(address: SocketAddr, door: &PrivateListening) -> io::Result<Socket> {
     let family = Family::for_address(address);
     let socket = Socket::new(family, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -385,16 +388,16 @@ fn bind_anywhere(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 
 /// Lets the kernel drop what the listener does not answer. A classic BPF program sees a segment from its
 /// TCP header on, the source port first.
-fn attach(socket: socket2::SockRef<'_>, door: &Listening) -> io::Result<()> {
+fn attach(socket: socket2::SockRef<'_>, door: &PrivateListening) -> io::Result<()> {
     const LOAD_HALF: u16 = 0x28;
     const JUMP_IF_EQUAL: u16 = 0x15;
     const RETURN: u16 = 0x06;
     const DROP: SockFilter = SockFilter::new(RETURN, 0, 0, 0);
     const PASS: SockFilter = SockFilter::new(RETURN, 0, 0, u32::MAX);
     let filter = match door {
-        Listening::Silent => vec![DROP],
-        Listening::Open | Listening::Shut => vec![PASS],
-        Listening::Deaf(ports) => {
+        PrivateListening::Silent => vec![DROP],
+        PrivateListening::Open | PrivateListening::Shut => vec![PASS],
+        PrivateListening::Deaf(ports) => {
             let mut filter = vec![SockFilter::new(LOAD_HALF, 0, 0, 0)];
             for port in ports {
                 filter.push(SockFilter::new(JUMP_IF_EQUAL, 0, 1, u32::from(*port)));

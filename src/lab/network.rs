@@ -11,6 +11,7 @@
 //! side cannot know which message it is for. What a foreign sender's connection is for is worked
 //! out later, from what it says (`crate::observe`).
 
+pub(crate) mod bounds;
 pub(crate) mod connect;
 pub(super) mod listen;
 
@@ -25,6 +26,7 @@ use hickory_proto::rr::{
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
+use self::bounds::{MAX_SESSIONS, TOO_MANY_SESSIONS};
 use super::{
     LabState,
     loopback::Map,
@@ -41,15 +43,6 @@ pub(super) const NAME_SERVER: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 53)), 53);
 /// The address that stands for the sender's host on the memory network.
 const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// The port of the web servers of MTA-STS policies in a private network.
-pub(super) const HTTPS_PORT: u16 = 443;
-/// Sessions that a lab serves at once; further connections are reset. It keeps a sender that opens
-/// sessions without end from taking all memory, and is more than any drill needs.
-pub(crate) const MAX_SESSIONS: usize = 10_000;
-
-/// The trouble of a lab when there are more.
-pub(super) const TOO_MANY_SESSIONS: &str = "more sessions at once than a lab serves (10000)";
-
 /// The kinds of network that a lab can stand on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

@@ -9,7 +9,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     AcceptedMail, Lab, LabState, LoopbackBinding, NetworkKind, PATIENCE, Spread,
-    clock::Clock,
+    clock::LabClock,
     crashes::Crashes,
     delays::Delays,
     network::{
@@ -186,9 +186,11 @@ impl Lab {
         let further: Vec<(IpAddr, u16)> = hosts.further_ports().collect();
         let listening = (&addresses[..], &further[..]);
         let (network, sockets) = listen::bind(kind, listening, place, &watched).await?;
-        let clock = Clock::started(kind, watched.time.clone());
+        let clock = LabClock::started(kind, watched.time.clone());
         let state = Arc::new(LabState::new(scenario, hosts, network, clock, mailbox));
-        upstream::all_reachable(state.receivers.values()).await?;
+        let receivers = state.receivers.values();
+        let behind = receivers.filter_map(|receiver| receiver.upstream.as_deref());
+        upstream::all_reachable(behind).await?;
         let mut tasks = JoinSet::new();
         listen::serve(&state, sockets, watched, &mut tasks)?;
         state.all_turned(0).await;
@@ -207,7 +209,7 @@ impl LabState {
     pub(crate) fn of_another_process(scenario: Arc<Scenario>) -> Result<Self, Error> {
         let kind = NetworkKind::Namespace;
         let hosts = Topology::of(&scenario.world, &scenario.sender.relays, kind)?;
-        let clock = Clock::started(kind, None);
+        let clock = LabClock::started(kind, None);
         let dropped = AcceptedMail::Dropped;
         Ok(Self::new(
             scenario,
@@ -223,7 +225,7 @@ impl LabState {
         scenario: Arc<Scenario>,
         hosts: Topology,
         network: Network,
-        clock: Clock,
+        clock: LabClock,
         mailbox: AcceptedMail,
     ) -> Self {
         Self {

@@ -16,7 +16,7 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::watch;
 
 use super::{
-    clock::Clock,
+    clock::LabClock,
     crashes::Crashes,
     delays::Delays,
     dsn::DeliveryStatus,
@@ -27,7 +27,7 @@ use super::{
     updates::LiveRecords,
 };
 use crate::{
-    event::{AttemptHint, EventKind, EventLog, SessionId},
+    event::{AttemptHint, Connected, EventKind, EventLog, SessionId},
     fault::{Effect, Faults, Point, QueryEffect, Stage, Transfer, Transport},
     lock::lock,
     mail::{MessageId, MessageIndex},
@@ -40,7 +40,7 @@ use crate::{
 
 /// What the parts of a lab share.
 pub(crate) struct LabState {
-    pub(crate) clock: Clock,
+    pub(crate) clock: LabClock,
     // All that a verdict sees.
     pub(crate) log: EventLog,
     pub(crate) network: Network,
@@ -90,6 +90,25 @@ impl LabState {
     /// Logs an event of this moment.
     pub(crate) fn record(&self, what: EventKind) {
         self.log.record(self.clock.now(), what);
+    }
+
+    /// Logs what came of a connection.
+    pub(super) fn record_connect(
+        &self,
+        session: SessionId,
+        (address, port): (IpAddr, u16),
+        hosts: &[Domain],
+        result: Connected,
+        hint: AttemptHint,
+    ) {
+        self.record(EventKind::Connect {
+            session,
+            address,
+            port,
+            hosts: hosts.to_vec(),
+            result,
+            hint,
+        });
     }
 
     /// Notes that the lab itself failed, as with a socket that could not be bound again. It is held

@@ -7,11 +7,10 @@
 //! reply to the last. Its name in a scenario is `host:port`, or the word for the one that comes
 //! along. If it goes away in the midst of a session, the client gets 421.
 
-use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
 
-use super::receiver::Receiver;
 use crate::{connection::Connection, reply::Reply, stream::Stream};
 
 /// How long a server may take to connect and for each answer. It is less than the 5 minutes of a
@@ -62,11 +61,8 @@ impl Upstream {
 ///
 /// # Errors
 /// As [`reachable`].
-pub(super) async fn all_reachable(
-    receivers: impl Iterator<Item = &Arc<Receiver>>,
-) -> io::Result<()> {
+pub(super) async fn all_reachable(behind: impl Iterator<Item = &str>) -> io::Result<()> {
     // One server may stand behind many receivers, and is asked once.
-    let behind = receivers.filter_map(|receiver| receiver.upstream.as_ref());
     for address in behind.collect::<BTreeSet<_>>() {
         reachable(address).await?;
     }

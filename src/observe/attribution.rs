@@ -216,6 +216,7 @@ impl<'a> Attribution<'a> {
             for address in addresses {
                 self.led.entry(address).or_default().insert(route);
             }
+            // The null reverse-path is an author like any other: empty text.
             let author = author_of(message);
             let mut pools = BTreeSet::from([
                 self.everybody,
@@ -416,6 +417,7 @@ impl<'a> Attribution<'a> {
             let led = self.least_tried(&led, attempt.address);
             return led.or_else(|| Some((only?, Certainty::Sure)));
         }
+        // Nothing is open: one of those that are done with is tried again, and is one that leads there.
         let led = self.led.get(&attempt.address).into_iter().flatten();
         let led = led.filter_map(|route| self.by_route.get(route).copied());
         self.latest_done(&led.collect())

@@ -272,6 +272,7 @@ impl SessionRecord {
         let is_silent = self.hint.message.is_none();
         // It had nothing to complain of, and left: it wanted to know something, not to send.
         let left = self.connected == Connected::Accepted && self.problem.is_none();
+        // What the attempts of the session have in common. Without a transaction it is the one attempt that there was.
         let whole = Attempt {
             message: self.hint.message.clone(),
             incidental: is_silent && left,

@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::IndexedRandom};
 use super::{
     Body, RandomDrill, RandomMessages, Setting, minutes,
     parts::{Bears, Offered},
-    points::{Place, points},
+    points::{FailurePlace, points},
 };
 #[cfg(feature = "proptest")]
 use crate::scenario::Messages;
@@ -243,7 +243,7 @@ fn session_fault(address: &str, random: &mut ChaCha8Rng) -> Fault {
         let host = address.parse().expect("an address or a name");
         return bounded(Fault::of_host(host, stage, effect), random);
     }
-    let is_session = |(place, _): &(Place, &str)| matches!(place, Place::Session(_));
+    let is_session = |(place, _): &(FailurePlace, &str)| matches!(place, FailurePlace::Session(_));
     drawn_fault(is_session, "", address, random)
 }
 
@@ -254,13 +254,13 @@ fn query_fault(random: &mut ChaCha8Rng) -> Fault {
         true => RecordType::MX,
         false => RecordType::A,
     };
-    let is_query = |(place, _): &(Place, &str)| *place == Place::Query(kind);
+    let is_query = |(place, _): &(FailurePlace, &str)| *place == FailurePlace::Query(kind);
     drawn_fault(is_query, &domain, &host, random)
 }
 
 /// A fault at one of the points that will do.
 fn drawn_fault(
-    will_do: impl Fn(&(Place, &str)) -> bool,
+    will_do: impl Fn(&(FailurePlace, &str)) -> bool,
     domain: &str,
     host: &str,
     random: &mut ChaCha8Rng,

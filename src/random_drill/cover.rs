@@ -12,14 +12,14 @@ use std::{
 
 use super::{
     parts::{Bears, Mail, Offered, ZoneShape},
-    points::{Place, Point, kind_of_effect, points},
+    points::{FailurePlace, FailurePoint, kind_of_effect, points},
 };
 use crate::verdict::SenderKind;
 
 /// A row: a drill that is to be played.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row {
-    pub(super) point: Point,
+    pub(super) point: FailurePoint,
     pub(super) shape: ZoneShape,
     pub(super) offered: Offered,
     pub(super) bears: Bears,
@@ -61,7 +61,7 @@ pub(super) fn rows(sender: SenderKind) -> &'static [Row] {
 
 /// The kinds of each column of choices.
 struct Kinds {
-    points: Vec<Point>,
+    points: Vec<FailurePoint>,
     /// The place and the effect of each point, as kinds of the columns of pairs.
     places: Vec<usize>,
     effects: Vec<usize>,
@@ -74,7 +74,7 @@ struct Kinds {
 impl Kinds {
     fn of(shapes: &[ZoneShape], offered: &[Offered], bears: &[Bears], mail: &[Mail]) -> Self {
         let points = points();
-        let mut known: Vec<Place> = Vec::new();
+        let mut known: Vec<FailurePlace> = Vec::new();
         let places = points.iter().map(|(place, _)| {
             known
                 .iter()

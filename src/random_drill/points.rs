@@ -3,6 +3,9 @@
 //! The list is what random drills draw from, and what is counted to say how much of it a search has tried. It has
 //! every effect of the format at every stage where senders could be expected to do something else, and of replies one
 //! of each kind: another text makes no other behaviour, another first digit does (RFC 5321 section 4.2.1).
+//!
+//! Every effect is written as the format has it, so that a drill that was found can be written down as it is, and read
+//! as the same.
 
 use hickory_proto::rr::RecordType;
 
@@ -10,13 +13,13 @@ use crate::fault::{Effect, Fault, Stage};
 
 /// A place at which something can fail: a stage of a session, or the query for a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum FailurePlace {
     Session(Stage),
     Query(RecordType),
 }
 
 /// A point of failure: a place, and an effect in the words of the scenario format.
-pub(super) type Point = (Place, &'static str);
+pub(super) type FailurePoint = (FailurePlace, &'static str);
 
 /// The effects of the replies to a command: transient, permanent, one that closes, and what is no reply.
 const OF_SESSIONS: [(Stage, &[&str]); 10] = [
@@ -128,12 +131,13 @@ const OF_QUERIES: [&str; 10] = [
 ];
 
 /// Every point of failure, in the order of a delivery.
-pub(super) fn points() -> Vec<Point> {
+pub(super) fn points() -> Vec<FailurePoint> {
     let queries = [RecordType::MX, RecordType::A].into_iter();
-    let queries = queries.flat_map(|kind| OF_QUERIES.map(|effect| (Place::Query(kind), effect)));
+    let queries =
+        queries.flat_map(|kind| OF_QUERIES.map(|effect| (FailurePlace::Query(kind), effect)));
     let sessions = OF_SESSIONS.into_iter().flat_map(|(stage, effects)| {
         let effects = effects.iter();
-        effects.map(move |effect| (Place::Session(stage), *effect))
+        effects.map(move |effect| (FailurePlace::Session(stage), *effect))
     });
     queries.chain(sessions).collect()
 }
@@ -152,7 +156,7 @@ pub(super) fn kind_of_effect(effect: &str) -> String {
     }
 }
 
-impl Place {
+impl FailurePlace {
     /// The fault at this place: of a host in a session, of the domain's exchangers, or of a host's address.
     pub(super) fn fault(self, effect: &str, domain: &str, host: &str) -> Fault {
         match self {

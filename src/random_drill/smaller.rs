@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::{Body, RandomDrill, RandomMessages, traits::Zone};
+use super::{Body, RandomDrill, RandomMessages, traits::DrillZone};
 use crate::{
     fault::{Failure, Host},
     scenario::Scenario,
@@ -197,13 +197,13 @@ impl RandomDrill {
     /// The case without the records that no message leads to, and without the faults that are about those.
     fn pruned(&self) -> Self {
         let mut case = self.clone();
-        let zone = Zone::of(&self.records);
+        let zone = DrillZone::of(&self.records);
         let names = zone.led_to(self.domains());
         case.records.retain(|record| {
             let owner = record.split(' ').next().unwrap_or_default();
             names.contains(owner)
         });
-        let kept = Zone::of(&case.records);
+        let kept = DrillZone::of(&case.records);
         let addresses: BTreeSet<String> = kept.addresses().map(str::to_owned).collect();
         // Records are written relative to `test.`, faults are not.
         let is_kept = |name: &str| names.contains(name.trim_end_matches(".test"));

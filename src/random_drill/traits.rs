@@ -18,7 +18,7 @@ impl RandomDrill {
         let mut traits = BTreeSet::new();
         traits.extend(self.faults.iter().map(of_fault));
         traits.extend(self.receivers.iter().flat_map(of_receivers));
-        let zone = Zone::of(&self.records);
+        let zone = DrillZone::of(&self.records);
         for domain in self.domains() {
             zone.describe(domain, &mut traits);
         }
@@ -108,9 +108,9 @@ fn of_receivers(row: &ReceiverSettings) -> Vec<String> {
 }
 
 /// The records of a case by their owners, below `test.`.
-pub(super) struct Zone<'a>(BTreeMap<&'a str, Vec<(&'a str, &'a str)>>);
+pub(super) struct DrillZone<'a>(BTreeMap<&'a str, Vec<(&'a str, &'a str)>>);
 
-impl<'a> Zone<'a> {
+impl<'a> DrillZone<'a> {
     /// Of lines such as `d0 IN MX 10 h0`.
     pub(super) fn of(records: &'a [String]) -> Self {
         let mut owners: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();

@@ -174,7 +174,7 @@ impl Greylist {
 
 /// How a log shows that a limit was met.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Shown<'a> {
+pub(crate) enum LimitShown<'a> {
     /// By its reply at a stage.
     Reply(Stage, &'a Reply),
     /// By the end of a content that was received.
@@ -201,40 +201,40 @@ impl Limits {
     }
 
     /// Each that is there, as a person would write it, and how it shows.
-    pub(crate) fn each(&self) -> Vec<(String, Shown<'_>)> {
+    pub(crate) fn each(&self) -> Vec<(String, LimitShown<'_>)> {
         let limits = [
             ("max_sessions", &self.max_sessions, Stage::Greeting),
             ("max_recipients", &self.max_recipients, Stage::Rcpt),
             ("max_messages", &self.max_messages, Stage::Mail),
         ];
-        let mut each: Vec<(String, Shown<'_>)> = limits
+        let mut each: Vec<(String, LimitShown<'_>)> = limits
             .into_iter()
             .filter_map(|(key, limit, stage)| {
                 let limit = limit.as_ref()?;
-                let shown = Shown::Reply(stage, &limit.reply);
+                let shown = LimitShown::Reply(stage, &limit.reply);
                 Some((format!("{key} = {}", limit.most), shown))
             })
             .collect();
         each.extend(self.rate.as_ref().map(|rate| {
-            let shown = Shown::Reply(rate.of.stage(), &rate.reply);
+            let shown = LimitShown::Reply(rate.of.stage(), &rate.reply);
             (format!("rate = {:?}", rate.most.to_string()), shown)
         }));
         each.extend(self.bandwidth.map(|bandwidth| {
             let text = format!("bandwidth = {:?}", bandwidth.to_string());
-            (text, Shown::Content)
+            (text, LimitShown::Content)
         }));
         each.extend(self.trickle.map(|trickle| {
             let text = format!("trickle = {:?}", trickle.word());
-            (text, Shown::AnyReply)
+            (text, LimitShown::AnyReply)
         }));
         each.extend(self.greylist.as_ref().map(|greylist| {
             let wait = HumanDuration(greylist.wait);
-            let shown = Shown::Reply(Stage::Rcpt, &greylist.reply);
+            let shown = LimitShown::Reply(Stage::Rcpt, &greylist.reply);
             (format!("greylist = \"{wait}\""), shown)
         }));
         each.extend(self.silent_after.map(|wait| {
             let text = format!("silent_after = \"{}\"", HumanDuration(wait));
-            (text, Shown::Silence)
+            (text, LimitShown::Silence)
         }));
         each
     }

@@ -28,9 +28,9 @@ use std::{
 use super::{
     Flaw, SenderContext,
     content::Server,
+    moments::Moments,
     mta_sts_cache::PolicyCache,
     queue_entry::QueueEntry,
-    reference::Moments,
     resolver::Lookups,
     smtp_client::{self, AttemptReport, Envelope, Reason, RecipientResult},
     tls::{TlsRequirement, Unusable},
@@ -181,6 +181,18 @@ impl DeliveryAgent {
         }
     }
 
+    /// The TLS policy that holds for an entry: what the author waives, no policy asks for (RFC 8689 section 5).
+    fn policy_for(&self, entry: &QueueEntry) -> TlsPolicy {
+        match self.settings.tls {
+            TlsPolicy::Dane | TlsPolicy::DaneOnly | TlsPolicy::MtaSts
+                if entry.message.waives_tls() =>
+            {
+                TlsPolicy::Opportunistic
+            }
+            policy => policy,
+        }
+    }
+
     /// Tries one candidate; what came of it has a result for each recipient.
     ///
     /// # Errors
@@ -193,19 +205,10 @@ impl DeliveryAgent {
         sts: Option<&Policy>,
     ) -> Result<AttemptReport, Unusable> {
         let require_tls = entry.requires_tls();
-        // What the author waives, no policy asks for (RFC 8689 section 5).
-        let policy = match self.settings.tls {
-            TlsPolicy::Dane | TlsPolicy::DaneOnly | TlsPolicy::MtaSts
-                if entry.message.waives_tls() =>
-            {
-                TlsPolicy::Opportunistic
-            }
-            policy => policy,
-        };
         // May look up TLSA records; that they cannot be had makes the candidate unusable, not plain (RFC 7672 section
         // 2.1.1).
         let demanded = TlsRequirement::of(
-            policy,
+            self.policy_for(entry),
             require_tls,
             candidate,
             &entry.hop,

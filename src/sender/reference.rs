@@ -30,12 +30,13 @@ use super::{
     Flaw, Sender, SenderContext,
     agent::DeliveryAgent,
     content::{Reported, Told, expired},
+    moments::Moments,
     queue_entry::{InFlight, QueueEntry},
     smtp_client::Reason,
 };
 use crate::{
-    lab::network::MAX_SESSIONS,
-    mail::{Mailbox, Message, MessageId, Occasion},
+    lab::network::bounds::MAX_SESSIONS,
+    mail::{Mailbox, Message, Occasion},
     name::{Domain, SENDER_DOMAIN},
     reply::Status,
     scenario::Scenario,
@@ -62,16 +63,6 @@ pub struct Reference {
     flaw: Option<Flaw>,
     /// When it tries each message, in place of the scenario's intervals.
     moments: Option<Arc<Moments>>,
-}
-
-/// When a sender tried messages: what another one did, for [`Reference::at_moments`] to do at the same moments.
-#[derive(Debug, Clone, Default)]
-pub struct Moments {
-    /// When passes over the candidates of each message began, in order. The first one is at the message's own
-    /// moment, whatever is here.
-    pub passes: BTreeMap<MessageId, Vec<Moment>>,
-    /// When each message was given up because its time was over; others are kept.
-    pub given_up: BTreeMap<MessageId, Moment>,
 }
 
 /// After how long a message is late, for authors who asked to be told: what servers take for it by default.

@@ -76,19 +76,11 @@ pub(crate) async fn attempt(
                 connect_status(&error),
                 format!("connection failed: {error}"),
             );
-            return AttemptReport {
-                connected: reached,
-                dsn_offered: false,
-                results: all(envelope, stop),
-            };
+            return without_session(reached, envelope, stop);
         }
         None => {
             let stop = SessionError::Broken(Status(4, 4, 1), "connection timed out".to_owned());
-            return AttemptReport {
-                connected: false,
-                dsn_offered: false,
-                results: all(envelope, stop),
-            };
+            return without_session(false, envelope, stop);
         }
     };
     // DSN is asked for behind it: STARTTLS may have changed what is offered.
@@ -122,6 +114,15 @@ pub(crate) async fn attempt(
         connected: true,
         dsn_offered,
         results,
+    }
+}
+
+/// What came of an attempt that never was a session.
+fn without_session(reached: bool, envelope: &Envelope<'_>, stop: SessionError) -> AttemptReport {
+    AttemptReport {
+        connected: reached,
+        dsn_offered: false,
+        results: all(envelope, stop),
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! It shares no code with [`route`](crate::route): that one sorts and filters a list, this one asks for each pair of an
 //! exchanger and an address whether it may be there.
+//!
+//! Two routers are never compared with each other: two that share a mistake agree. What an order must be is said here
+//! once, by sets and minima, which leave nothing to get wrong about sorting, and a breach names the sentence that it
+//! breaks.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

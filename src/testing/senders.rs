@@ -90,15 +90,15 @@ where
 {
     let caller = Location::caller();
     let check = |case: &RandomDrill| match told(case, &send) {
-        Told::Nothing => Ok(()),
-        Told::Breaks { rules, .. } => Err(rules.join(", ")),
+        FoundInDrill::Nothing => Ok(()),
+        FoundInDrill::Breaks { rules, .. } => Err(rules.join(", ")),
     };
     let Some((case, _)) = smallest_failing(drills(), CASES, caller, check) else {
         return Ok(());
     };
     let (rules, findings) = match told(&case, &send) {
-        Told::Breaks { rules, findings } => (rules, findings),
-        Told::Nothing => (
+        FoundInDrill::Breaks { rules, findings } => (rules, findings),
+        FoundInDrill::Nothing => (
             Vec::new(),
             "the same drill passes when it is played again: the sender draws chance from elsewhere than the drill's seed"
                 .to_owned(),
@@ -124,7 +124,7 @@ where
 }
 
 /// What came of a drill.
-enum Told {
+enum FoundInDrill {
     Nothing,
     Breaks {
         rules: Vec<String>,
@@ -132,14 +132,14 @@ enum Told {
     },
 }
 
-fn told<F, W>(case: &RandomDrill, send: &F) -> Told
+fn told<F, W>(case: &RandomDrill, send: &F) -> FoundInDrill
 where
     F: Fn(SenderContext) -> W,
     W: Future<Output = ()>,
 {
     // What is no drill was made smaller by too much.
     let Ok(scenario) = case.scenario() else {
-        return Told::Nothing;
+        return FoundInDrill::Nothing;
     };
     let is_restless = |finding: &Finding| finding.rule == Some(RETRY_WAITS.name);
     // Who never waits fills a log as long as it may be. What it does wrong shows in the beginning of it.
@@ -147,7 +147,7 @@ where
         let run = match play(&scenario, send, most) {
             Ok(run) => run,
             Err(error) => {
-                return Told::Breaks {
+                return FoundInDrill::Breaks {
                     rules: vec!["the drill comes to an end".to_owned()],
                     findings: format!("\n  {error}\n"),
                 };
@@ -166,7 +166,7 @@ where
             return breaks(&scenario, &run, is_restless);
         }
     }
-    Told::Nothing
+    FoundInDrill::Nothing
 }
 
 /// Plays a drill, up to so many events.
@@ -200,7 +200,7 @@ fn returned(events: &[Event]) -> BTreeSet<MessageId> {
 }
 
 /// What is wrong, of those findings that count.
-fn breaks(scenario: &Scenario, run: &Run, counts: impl Fn(&Finding) -> bool) -> Told {
+fn breaks(scenario: &Scenario, run: &Run, counts: impl Fn(&Finding) -> bool) -> FoundInDrill {
     let findings = run
         .verdict
         .findings
@@ -208,7 +208,7 @@ fn breaks(scenario: &Scenario, run: &Run, counts: impl Fn(&Finding) -> bool) -> 
         .filter(|finding| counts(finding));
     let findings: Vec<&Finding> = findings.collect();
     if findings.is_empty() {
-        return Told::Nothing;
+        return FoundInDrill::Nothing;
     }
     let name = |finding: &&Finding| finding.rule.map_or(finding.claim.clone(), str::to_owned);
     let rules: BTreeSet<String> = findings.iter().map(name).collect();
@@ -223,7 +223,7 @@ fn breaks(scenario: &Scenario, run: &Run, counts: impl Fn(&Finding) -> bool) -> 
     if more > 0 {
         line(format!("    and {more} more"));
     }
-    Told::Breaks {
+    FoundInDrill::Breaks {
         rules: rules.into_iter().collect(),
         findings: text,
     }

@@ -76,7 +76,7 @@ pub(crate) struct Credentials {
 }
 
 /// A certificate that is wanted.
-struct Wanted<'a> {
+struct CertificateWanted<'a> {
     kind: Certificate,
     subject: &'a str,
     names: &'a [String],
@@ -158,7 +158,7 @@ impl CertificateAuthority {
             .unwrap_or_else(|| "nameless.test".to_owned());
         let chosen = name.map(|name| vec![name.to_owned()]);
         // The key is that of the host, whatever its certificate says.
-        let wanted = Wanted {
+        let wanted = CertificateWanted {
             kind,
             subject: name.unwrap_or(&subject),
             names: chosen.as_deref().unwrap_or(&names),
@@ -221,8 +221,8 @@ impl Issuing {
     /// valid one in a single thing each, so that a client that refuses one does so for that reason:
     /// the names, the end of validity, or who signed it. A chain has the authority's certificate in
     /// it, too, since DANE-TA needs it there (RFC 7672 section 3.1.2).
-    fn issue(&self, wanted: &Wanted<'_>, key: &KeyPair) -> Credential {
-        let Wanted {
+    fn issue(&self, wanted: &CertificateWanted<'_>, key: &KeyPair) -> Credential {
+        let CertificateWanted {
             kind,
             subject,
             names,

@@ -22,7 +22,7 @@ use crate::{
 const NOTED: Duration = Duration::from_secs(1);
 
 /// The crashes of a drill, as its log has them.
-pub(super) struct Crashes {
+pub(super) struct CrashesSeen {
     /// Whether there may be any: else no message is kept.
     expected: bool,
     moments: Vec<Moment>,
@@ -33,7 +33,7 @@ pub(super) struct Crashes {
     queue_is_empty: bool,
 }
 
-impl Crashes {
+impl CrashesSeen {
     pub(super) fn new(scenario: &Scenario) -> Self {
         Self {
             expected: !scenario.crashes.is_empty(),

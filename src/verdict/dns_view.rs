@@ -105,6 +105,7 @@ impl<'a> DnsView<'a> {
                 records,
                 ..
             } => {
+                // Most names were asked about before, and are not cloned again.
                 let given = match self.given.get_mut(name) {
                     Some(given) => given,
                     None => self.given.entry(name.clone()).or_default(),
@@ -165,6 +166,7 @@ impl<'a> DnsView<'a> {
 
     /// What was answered about a domain's route, a line for each answer.
     pub(super) fn lookups(&self, hop: &Domain) -> Vec<String> {
+        // The domain first, then its exchangers; lines are sorted by moment in the end.
         let mut names = vec![hop.clone()];
         let last = Moment(Duration::MAX);
         if let Exchangers::Mx(pairs) = self.exchangers(hop, last) {
@@ -241,6 +243,7 @@ impl<'a> DnsView<'a> {
         let Some(last) = last else {
             return Known::Failed;
         };
+        // The least TTL of the answer: what a sender rests on is gone with the first record of it.
         let ttl = last
             .records
             .iter()
@@ -287,6 +290,7 @@ impl<'a> DnsView<'a> {
         at: Moment,
         depth: usize,
     ) -> Known {
+        // An answer brings the aliases that lead to its records, in any order; a circle of them ends here.
         let mut current = name.clone();
         for _ in 0..MAX_ALIASES {
             let here = |record: &&Record| Domain::from(&record.name) == current;

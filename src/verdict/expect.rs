@@ -20,7 +20,7 @@ use std::fmt;
 use self::{
     attempts::{Listing, is_doubtful, sequence},
     counted::{counted_attempts, is_a_copy_for_each},
-    notifications::Wrong,
+    notifications::WrongNotification,
 };
 pub(super) use self::{
     moments::{RETRY_WAITS, RETURNED_AFTER},
@@ -289,16 +289,18 @@ impl Held<'_> {
         let mut findings = Vec::new();
         for wrong in notifications::compare(self.drill, self.facts, expected) {
             match wrong {
-                Wrong::Missing(row) => {
+                WrongNotification::Missing(row) => {
                     findings.push(self.differs(Aspect::Notifications, row, "none".to_owned()));
                 }
-                Wrong::Unexpected(told) => {
+                WrongNotification::Unexpected(told) => {
                     findings.push(self.differs(Aspect::Notifications, "no other".to_owned(), told));
                 }
-                Wrong::Differs(keys) => findings.extend(keys.into_iter().map(|differs| {
-                    let what = Aspect::Notified(differs.key);
-                    self.differs(what, shown(differs.expected), shown(differs.observed))
-                })),
+                WrongNotification::Differs(keys) => {
+                    findings.extend(keys.into_iter().map(|differs| {
+                        let what = Aspect::Notified(differs.key);
+                        self.differs(what, shown(differs.expected), shown(differs.observed))
+                    }))
+                }
             }
         }
         findings

@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     SenderKind,
-    crashes::Crashes,
+    crashes::CrashesSeen,
     dns_view::{Exchangers, LONGEST_PASS},
     notifications::{DsnEvidence, Notification},
     views::Knowledge,
@@ -57,7 +57,7 @@ pub(super) struct DrillFacts<'a> {
     pub(super) hidden: Vec<(IpAddr, Vec<Domain>, AttemptResult)>,
     /// Whether some notification could not be delivered: others may have failed unseen.
     pub(super) returned_in_vain: bool,
-    pub(super) crashes: Crashes,
+    pub(super) crashes: CrashesSeen,
 }
 
 impl DrillFacts<'_> {
@@ -271,12 +271,12 @@ impl MessageFacts<'_> {
     }
 
     /// What notifications say of recipients, each with the one that says it.
-    pub(super) fn told(&self) -> impl Iterator<Item = Told<'_>> {
+    pub(super) fn told(&self) -> impl Iterator<Item = ToldOfRecipient<'_>> {
         self.dsn.notifications.iter().flat_map(|notification| {
             let report = notification.report.as_deref();
             report.into_iter().flat_map(move |report| {
                 let groups = report.recipients.iter();
-                groups.map(move |of| Told {
+                groups.map(move |of| ToldOfRecipient {
                     notification,
                     report,
                     of,
@@ -288,7 +288,7 @@ impl MessageFacts<'_> {
 
 /// What a notification says of one recipient.
 #[derive(Clone, Copy)]
-pub(super) struct Told<'a> {
+pub(super) struct ToldOfRecipient<'a> {
     pub(super) notification: &'a Notification,
     pub(super) report: &'a NotificationReport,
     pub(super) of: &'a ReportedRecipient,

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     Finding, SenderKind, Verdict,
-    crashes::Crashes,
+    crashes::CrashesSeen,
     evidence::{AttemptPool, Evidence},
     expect,
     facts::{DrillFacts, MessageFacts},
@@ -160,7 +160,7 @@ impl<'a> Judge<'a> {
                 tried: BTreeMap::new(),
                 doubtful: BTreeMap::new(),
                 returned_in_vain: false,
-                crashes: Crashes::new(scenario),
+                crashes: CrashesSeen::new(scenario),
             },
             index,
             expected,
@@ -379,6 +379,7 @@ impl<'a> Judge<'a> {
         let findings = &mut self.findings;
         // Several keys may speak of one message: its own, and that of its row.
         let before = self.expected.partition_point(|(of, _)| *of < index);
+        // Those of one message stand side by side, since they were sorted by its place.
         let expected = self.expected[before..].iter();
         for (_, place) in expected.take_while(|(of, _)| *of == index) {
             let (_, expected) = &drill.scenario.expect.messages[*place];

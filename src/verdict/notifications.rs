@@ -20,14 +20,14 @@ use crate::{
 
 /// A mailbox of MAIL or RCPT with its parameters, as the client wrote them.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Path {
+pub(super) struct DsnPath {
     pub(super) mailbox: String,
     parameters: Vec<String>,
     /// Whether the reply was positive.
     pub(super) accepted: bool,
 }
 
-impl Path {
+impl DsnPath {
     /// The value of a parameter; `None` without one.
     pub(super) fn value(&self, keyword: &str) -> Option<&str> {
         // Keywords have no case (RFC 5321 section 4.1.1.1); of one that stands there twice, the first counts.
@@ -39,19 +39,19 @@ impl Path {
 
 /// A transaction for a message of the drill.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Transaction {
+pub(super) struct DsnTransaction {
     at: Moment,
     /// The server, by its first name or its address; `None` where the log has no beginning of the session.
     host: Option<Result<Domain, IpAddr>>,
     /// Whether the server offered DSN; `None` where the log does not say what was offered.
     pub(super) offers_dsn: Option<bool>,
-    pub(super) mail: Path,
-    pub(super) rcpt: Vec<Path>,
+    pub(super) mail: DsnPath,
+    pub(super) rcpt: Vec<DsnPath>,
     /// Whether the server took the message.
     pub(super) taken: bool,
 }
 
-impl Transaction {
+impl DsnTransaction {
     /// Where and when, for people.
     pub(super) fn place(&self) -> String {
         let host = match &self.host {
@@ -67,7 +67,7 @@ impl Transaction {
 #[derive(Debug, Clone)]
 pub(super) struct Notification {
     pub(super) at: Moment,
-    pub(super) transaction: Transaction,
+    pub(super) transaction: DsnTransaction,
     /// What became of the message, as far as that was understood.
     pub(super) action: Option<Action>,
     /// What it says; `None` in logs of before.
@@ -76,7 +76,7 @@ pub(super) struct Notification {
 
 /// What was seen with an event.
 pub(super) enum DsnSeen {
-    Transaction(Transaction),
+    Transaction(DsnTransaction),
     Notification(Notification),
 }
 
@@ -90,7 +90,7 @@ impl DsnSeen {
 /// What was seen of one message.
 #[derive(Debug, Default)]
 pub(super) struct DsnEvidence {
-    pub(super) transactions: Vec<Transaction>,
+    pub(super) transactions: Vec<DsnTransaction>,
     pub(super) notifications: Vec<Notification>,
 }
 
@@ -105,19 +105,19 @@ impl DsnEvidence {
 
 /// The sessions under way.
 #[derive(Default)]
-pub(super) struct DsnSessions(BTreeMap<SessionId, Session>);
+pub(super) struct DsnSessions(BTreeMap<SessionId, DsnSession>);
 
-struct Session {
+struct DsnSession {
     /// The message that the sender said it was for.
     said: Option<MessageId>,
     /// The server: its first name, or its address if it has none.
     host: Result<Domain, IpAddr>,
     offers_dsn: Option<bool>,
     /// The transaction under way.
-    transaction: Option<Transaction>,
+    transaction: Option<DsnTransaction>,
 }
 
-impl Session {
+impl DsnSession {
     /// A transaction that is over without its content having been taken.
     fn abandoned(&mut self) -> Option<(MessageId, DsnSeen)> {
         let transaction = self.transaction.take()?;
@@ -137,7 +137,7 @@ impl DsnSessions {
                 hint,
                 ..
             } => {
-                let begun = Session {
+                let begun = DsnSession {
                     said: hint.message.clone(),
                     host: hosts.first().cloned().ok_or(*address),
                     offers_dsn: None,
@@ -157,7 +157,7 @@ impl DsnSessions {
     }
 }
 
-impl Session {
+impl DsnSession {
     fn replied(&mut self, event: &Event) -> Option<(MessageId, DsnSeen)> {
         let EventKind::Reply {
             stage,
@@ -169,8 +169,9 @@ impl Session {
         else {
             return None;
         };
+        // 3yz is no refusal: it is what DATA is answered with.
         let accepted = matches!(answer, ReplyEvent::Reply { code, .. } if *code < 400);
-        let path = || Path {
+        let path = || DsnPath {
             mailbox: argument.clone().unwrap_or_default(),
             parameters: more.parameters.clone(),
             accepted,
@@ -186,12 +187,12 @@ impl Session {
             }
             Stage::Mail => {
                 let before = self.abandoned();
-                self.transaction = Some(Transaction {
+                self.transaction = Some(DsnTransaction {
                     at: event.at,
                     host: Some(self.host.clone()),
                     offers_dsn: self.offers_dsn,
                     mail: path(),
-                    ..Transaction::default()
+                    ..DsnTransaction::default()
                 });
                 before
             }
@@ -217,13 +218,13 @@ impl Session {
         else {
             return None;
         };
-        let mut transaction = self.transaction.take().unwrap_or_else(|| Transaction {
+        let mut transaction = self.transaction.take().unwrap_or_else(|| DsnTransaction {
             // A log may have begun later.
-            mail: Path {
+            mail: DsnPath {
                 mailbox: from.clone(),
-                ..Path::default()
+                ..DsnPath::default()
             },
-            ..Transaction::default()
+            ..DsnTransaction::default()
         });
         transaction.taken = true;
         if let Some(about) = about {

@@ -111,6 +111,9 @@ rules! {
     REPORT_RETURNS = "report-returns", "RFC 3461 section 4.3", Should, "a notification returns as much of the message as RET asks for", 167;
 }
 
+/// What was expected, and what was seen.
+type Differs = (String, String);
+
 /// A finding that a rule is broken, about the drill or what is named.
 fn broken(
     rule: Rule,

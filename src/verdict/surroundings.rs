@@ -17,7 +17,7 @@ use crate::{
     event::{Connected, Event, EventKind, Misbehaviour, ReplyEvent, SessionId},
     fault::{Effect, Failure, Fault, Host, Stage, Transport, covers, is_like},
     name::Domain,
-    scenario::{Crash, Scenario, Shown},
+    scenario::{Crash, LimitShown, Scenario},
     time::Moment,
 };
 
@@ -28,19 +28,19 @@ const MOST_FAULTS: usize = 100;
 const MOST_STRAYS: usize = 10;
 
 /// Where a session leads: the address, its names, and the port.
-type Place = (IpAddr, Vec<Domain>, u16);
+type SessionPlace = (IpAddr, Vec<Domain>, u16);
 
 /// Reads a log for what is beside its messages.
 pub(super) struct Surroundings<'a> {
     /// The faults that did not apply yet, with their place in the scenario.
     waiting: Vec<(usize, &'a Fault)>,
     /// The limits of receivers that were not met yet: whose, what they are, how they show.
-    limits: Vec<(Option<&'a Host>, String, Shown<'a>)>,
+    limits: Vec<(Option<&'a Host>, String, LimitShown<'a>)>,
     /// The crashes that did not come yet.
     crashes: Vec<&'a Crash>,
     /// Where sessions under way lead, while that is of interest.
     // Only accepted ones: at `connect` the event itself says where.
-    sessions: BTreeMap<SessionId, Place>,
+    sessions: BTreeMap<SessionId, SessionPlace>,
     /// What the sender tried to reach outside the drill, and how often.
     strays: BTreeMap<(SocketAddr, Transport), usize>,
 }
@@ -141,7 +141,7 @@ fn holds(fault: &Fault, at: Moment) -> bool {
 ///
 /// There is one way to show it for each kind of fault: the answer to a query says which fault made it; a fault at
 /// `connect` is seen in how the connection came about; one at any other stage, in the reply there.
-fn applies(fault: &Fault, event: &Event, sessions: &BTreeMap<SessionId, Place>) -> bool {
+fn applies(fault: &Fault, event: &Event, sessions: &BTreeMap<SessionId, SessionPlace>) -> bool {
     let (hosts, port) = match &fault.failure {
         Failure::Query { .. } => return applies_to_query(&fault.failure, &event.kind),
         Failure::Session { hosts, port, .. } => (hosts, port),
@@ -254,9 +254,9 @@ fn is_reply_of(failure: &Failure, kind: &EventKind) -> bool {
 /// Whether an event shows that a limit was met.
 fn is_met(
     of: Option<&Host>,
-    shown: Shown<'_>,
+    shown: LimitShown<'_>,
     event: &Event,
-    sessions: &BTreeMap<SessionId, Place>,
+    sessions: &BTreeMap<SessionId, SessionPlace>,
 ) -> bool {
     let EventKind::Reply {
         session,
@@ -271,12 +271,12 @@ fn is_met(
         .get(session)
         .is_some_and(|(address, hosts, _)| of.is_none_or(|of| of.covers(*address, hosts)));
     let shows = match (shown, answer) {
-        (Shown::Reply(at, wanted), ReplyEvent::Reply { code, reply }) => {
+        (LimitShown::Reply(at, wanted), ReplyEvent::Reply { code, reply }) => {
             at == *stage && wanted.code == *code && wanted.text == *reply
         }
-        (Shown::Content, ReplyEvent::Reply { .. }) => *stage == Stage::Dot,
-        (Shown::AnyReply, ReplyEvent::Reply { .. }) => true,
-        (Shown::Silence, ReplyEvent::Failed { effect }) => *effect == Misbehaviour::Hang,
+        (LimitShown::Content, ReplyEvent::Reply { .. }) => *stage == Stage::Dot,
+        (LimitShown::AnyReply, ReplyEvent::Reply { .. }) => true,
+        (LimitShown::Silence, ReplyEvent::Failed { effect }) => *effect == Misbehaviour::Hang,
         _ => false,
     };
     is_there && shows

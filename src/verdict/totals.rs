@@ -61,6 +61,7 @@ impl Totals {
                 *count += u64::from(first.went_to(host));
             }
         }
+        // Others say what they return, or say nothing at all.
         let may_be_returned =
             drill.sender_kind == SenderKind::MailServer && outcome == Outcome::Deferred;
         if may_be_returned && drill.returns_unseen(facts.message) {

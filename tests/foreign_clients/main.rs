@@ -193,8 +193,8 @@ fn smtp_source_sends_in_parallel() -> Result<(), Failed> {
 
 fn main() {
     let arguments = Arguments::from_args();
-    type Test = fn() -> Result<(), Failed>;
-    let tests: [(&str, &str, Test); 9] = [
+    type ClientTest = fn() -> Result<(), Failed>;
+    let tests: [(&str, &str, ClientTest); 9] = [
         ("dig", "dig_gets_every_type", dig_gets_every_type),
         (
             "nslookup",

@@ -1,4 +1,5 @@
-//! Properties of MX selection beyond those that `testing::router` holds every router to (`testing.rs`), and of whole zones.
+//! Properties of MX selection beyond those that `testing::router` holds every router to (`testing.rs`), and of whole
+//! zones.
 
 mod whole_domain;
 
@@ -26,14 +27,14 @@ use self::whole_domain::{HOSTS, WholeDomain, address, host, preference, zone};
 
 /// Hosts are numbered; host n is `h<n>.test`, and the sender is sometimes one of them.
 #[derive(Debug, Clone)]
-struct Setting {
+struct RouteSetting {
     exchangers: Vec<Exchanger>,
     addresses: BTreeMap<Domain, Addresses>,
     identity: Identity,
     seed: u64,
 }
 
-fn setting() -> impl Strategy<Value = Setting> {
+fn setting() -> impl Strategy<Value = RouteSetting> {
     let exchangers = prop::collection::vec((preference(), 0..HOSTS), 0..=20);
     let addresses = prop::collection::btree_map(
         0..HOSTS,
@@ -51,7 +52,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         any::<u64>(),
     )
         .prop_map(
-            |(exchangers, addresses, names, own, (ipv4, ipv6), seed)| Setting {
+            |(exchangers, addresses, names, own, (ipv4, ipv6), seed)| RouteSetting {
                 exchangers: exchangers
                     .into_iter()
                     .map(|(preference, number)| Exchanger {
@@ -74,7 +75,7 @@ fn setting() -> impl Strategy<Value = Setting> {
         )
 }
 
-fn candidates(setting: &Setting, seed: u64) -> Result<Vec<Candidate>, Unroutable> {
+fn candidates(setting: &RouteSetting, seed: u64) -> Result<Vec<Candidate>, Unroutable> {
     route(
         &setting.exchangers,
         &setting.addresses,
@@ -113,7 +114,7 @@ proptest! {
 
     #[test]
     fn a_limit_keeps_the_best(setting in setting(), limit in 1..5_usize) {
-        let limited = Setting { identity: Identity { max_candidates: Some(limit), ..setting.identity.clone() }, ..setting.clone() };
+        let limited = RouteSetting { identity: Identity { max_candidates: Some(limit), ..setting.identity.clone() }, ..setting.clone() };
         if let (Ok(all), Ok(some)) = (candidates(&setting, setting.seed), candidates(&limited, setting.seed)) {
             prop_assert_eq!(&all[..all.len().min(limit)], &some[..]);
         }

@@ -14,7 +14,7 @@ use mxdrill_notify::{Answer, Process};
 use nix::libc;
 
 use super::{
-    calls::{Call, Handled},
+    calls::{Handled, ReceivedCall},
     memory::{Memory, Nanos, SECOND},
     opened::{Name, Opened},
     supervisor::Supervisor,
@@ -41,7 +41,7 @@ enum Rings {
 
 impl Supervisor {
     /// `alarm` and its relatives; the timers of computing are the kernel's.
-    pub(super) fn alarm(&mut self, call: &Call) -> Option<Handled> {
+    pub(super) fn alarm(&mut self, call: &ReceivedCall) -> Option<Handled> {
         let memory = Memory(call.thread);
         let [a, b, c, ..] = call.arguments;
         // ITIMER_VIRTUAL and ITIMER_PROF count what the process computed.
@@ -95,7 +95,7 @@ impl Supervisor {
 
     /// A timer with a descriptor: it is fired by hand when its time has come. The timer is marked with a number of
     /// ours, by which it is known whoever has it under whichever descriptor.
-    pub(super) fn timer(&mut self, call: &Call) -> Option<Handled> {
+    pub(super) fn timer(&mut self, call: &ReceivedCall) -> Option<Handled> {
         let memory = Memory(call.thread);
         let [a, flags, new, old] = *call.arguments.first_chunk()?;
         let number = i32::try_from(a).ok()?;

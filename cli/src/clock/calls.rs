@@ -30,12 +30,12 @@ use super::{
 const MOST_DESCRIPTORS: u64 = 4096;
 
 /// A call, and where it came.
-pub(super) struct Call {
+pub(super) struct ReceivedCall {
     pub(super) call: mxdrill_notify::Call,
     pub(super) from: Rc<Listener>,
 }
 
-impl Deref for Call {
+impl Deref for ReceivedCall {
     type Target = mxdrill_notify::Call;
 
     fn deref(&self) -> &Self::Target {
@@ -53,7 +53,7 @@ use Handled::Answer as Now;
 
 impl Supervisor {
     /// Answers a call, or holds it.
-    pub(super) fn call(&mut self, call: Call) -> io::Result<()> {
+    pub(super) fn call(&mut self, call: ReceivedCall) -> io::Result<()> {
         self.creep();
         // Whoever calls waits for nothing any more: a signal ended that.
         if let Some(at) = self
@@ -100,7 +100,7 @@ impl Supervisor {
 
     /// Whether a call is the one that a signal has just ended, begun again by the kernel: where the handler
     /// would have it so, a wait that is none of the kernel's would begin anew each time.
-    fn is_repeated(&mut self, call: &Call, due: Nanos) -> bool {
+    fn is_repeated(&mut self, call: &ReceivedCall, due: Nanos) -> bool {
         let Some(at) = self
             .broken
             .iter()
@@ -135,7 +135,7 @@ impl Supervisor {
         self.clocks.start(clock) + super::supervisor::nanos(self.elapsed())
     }
 
-    fn handled(&mut self, call: &Call) -> Option<Handled> {
+    fn handled(&mut self, call: &ReceivedCall) -> Option<Handled> {
         let memory = Memory(call.thread);
         let [a, b, c, d, e, _] = call.arguments;
         let done = |_: ()| Now(Answer::Value(0));
@@ -211,7 +211,7 @@ impl Supervisor {
     }
 
     /// `arch_prctl`, by which the linker and every C library begin, before they read a clock.
-    fn begins(&mut self, call: &Call) -> Handled {
+    fn begins(&mut self, call: &ReceivedCall) -> Handled {
         // The first thing that every program does with its memory in place: from here on the vDSO can be replaced.
         const ARCH_SET_FS: u64 = 0x1002;
         let process = self.quiet.threads.process_of(call.thread);
@@ -265,7 +265,7 @@ impl Supervisor {
 
     /// `select`, of which Linux leaves descriptors beyond the highest alone. Without a time, or with none to wait, it
     /// is the kernel's.
-    fn selects(&mut self, call: &Call, wait: Option<Nanos>) -> Option<Handled> {
+    fn selects(&mut self, call: &ReceivedCall, wait: Option<Nanos>) -> Option<Handled> {
         let memory = Memory(call.thread);
         // Bits of descriptors beyond are not looked at, as the kernel does with those beyond the largest that it can
         // open.
@@ -304,7 +304,7 @@ impl Supervisor {
     }
 
     /// `epoll_wait`: the set is ready when something in it is.
-    fn epolls(&mut self, call: &Call, wait: Option<Nanos>) -> Handled {
+    fn epolls(&mut self, call: &ReceivedCall, wait: Option<Nanos>) -> Handled {
         let wait = wait.filter(|wait| *wait > 0);
         let number = i32::try_from(call.arguments[0]).ok();
         let Some((wait, number)) = wait.zip(number) else {
@@ -317,7 +317,7 @@ impl Supervisor {
     }
 
     /// A call that this clock does not reach.
-    pub(super) fn noted(&mut self, call: &Call) -> Handled {
+    pub(super) fn noted(&mut self, call: &ReceivedCall) -> Handled {
         let name = NOTED.iter().find(|(number, _)| *number == call.number);
         let memory = Memory(call.thread);
         let what = match name {
@@ -371,7 +371,7 @@ fn given(memory: Memory, address: u64) -> Option<Option<Nanos>> {
 }
 
 /// The signals that a call blocks while it waits.
-fn mask(call: &Call) -> Option<u64> {
+fn mask(call: &ReceivedCall) -> Option<u64> {
     let memory = Memory(call.thread);
     let [_, _, _, d, e, f] = call.arguments;
     let address = match call.number {

@@ -10,10 +10,10 @@ use nix::{
     time::{ClockId, clock_gettime},
 };
 
-use mxdrill_notify::{Answer, clock::Reading};
+use mxdrill_notify::{Answer, clock::ClockReading};
 
 use super::{
-    calls::{Call, Handled},
+    calls::{Handled, ReceivedCall},
     memory::{Memory, Nanos, SECOND},
     supervisor::{Supervisor, nanos},
 };
@@ -47,12 +47,12 @@ impl Clocks {
     }
 
     /// What processes read after so much time, and at that count of the processor, if it can be trusted.
-    pub(super) fn reading(&self, elapsed: Duration, count: Option<u64>) -> Reading {
+    pub(super) fn reading(&self, elapsed: Duration, count: Option<u64>) -> ClockReading {
         let after = |start: Nanos| {
             let now = start.saturating_add(nanos(elapsed));
             (now / SECOND, now % SECOND)
         };
-        Reading {
+        ClockReading {
             holds: count.is_some(),
             count: count.unwrap_or(0),
             wall: after(self.wall),
@@ -78,7 +78,7 @@ impl Clocks {
 
 impl Supervisor {
     /// `times`: what was computed is the kernel's to say, and since when is ours.
-    pub(super) fn times(&mut self, call: &Call) -> Option<Handled> {
+    pub(super) fn times(&mut self, call: &ReceivedCall) -> Option<Handled> {
         /// A hundredth of a second, in which both are counted (`USER_HZ`).
         const COUNT: Nanos = SECOND / 100;
         let to = call.arguments[0];
@@ -97,7 +97,7 @@ impl Supervisor {
     }
 
     /// `sysinfo`, with the time since the system was started.
-    pub(super) fn information(&mut self, call: &Call) -> Option<Handled> {
+    pub(super) fn information(&mut self, call: &ReceivedCall) -> Option<Handled> {
         let mut all = mxdrill_notify::system_information().ok()?;
         all[0] = (self.up() / SECOND).unsigned_abs();
         let octets: Vec<u8> = all.iter().flat_map(|word| word.to_ne_bytes()).collect();

@@ -31,7 +31,7 @@ const SENDING: u32 = 1 << 1 | 1 << 4 | 1 << 8 | 1 << 9 | 1 << 11;
 const OPENING: u32 = 1 << 2;
 
 /// A connection as the kernel knows it: its family, and what names it.
-type Name = (u8, [u8; NAME.end - NAME.start]);
+type ConnectionName = (u8, [u8; NAME.end - NAME.start]);
 
 /// The connections of this network.
 pub(super) struct Connections {
@@ -39,7 +39,7 @@ pub(super) struct Connections {
     diagnostics: OwnedFd,
     buffer: Vec<u8>,
     /// Those that may send, when all were asked for last.
-    known: Vec<Name>,
+    known: Vec<ConnectionName>,
     /// How many had been opened by then.
     opened: Option<[u64; 2]>,
 }
@@ -160,7 +160,7 @@ impl Connections {
 }
 
 /// What a message is about.
-fn named(message: &[u8]) -> Option<Name> {
+fn named(message: &[u8]) -> Option<ConnectionName> {
     Some((*message.first()?, message.get(NAME)?.try_into().ok()?))
 }
 

@@ -27,7 +27,7 @@ use nix::{
 };
 
 use super::{
-    calls::{Call, Handled},
+    calls::{Handled, ReceivedCall},
     memory::{Memory, Nanos, SECOND},
     opened::{Name, Opened},
     supervisor::Supervisor,
@@ -45,7 +45,7 @@ const IS_LOOKED_AT: Duration = Duration::from_secs(5);
 const MOST_OCTETS: u64 = 64 * 1024;
 
 /// A connection that somebody makes without blocking.
-pub(super) struct Attempt {
+pub(super) struct PendingConnect {
     socket: Opened,
     /// When the kernel would give it up.
     pub(super) due: Nanos,
@@ -59,7 +59,7 @@ pub(super) struct GivenUp {
     before: u32,
 }
 
-impl Attempt {
+impl PendingConnect {
     /// A duplicate of the socket, as long as nobody has answered.
     fn silent(&mut self, threads: &mut Threads) -> Option<OwnedFd> {
         self.socket.find(threads).filter(is_silent)
@@ -69,10 +69,11 @@ impl Attempt {
 impl Supervisor {
     /// `connect`, and `sendto` that connects (`MSG_FASTOPEN`). Both are done here: who asks does not notice, and it is
     /// known what comes of it.
-    pub(super) fn connects(&mut self, call: &Call) -> Option<Handled> {
+    pub(super) fn connects(&mut self, call: &ReceivedCall) -> Option<Handled> {
         let memory = Memory(call.thread);
         let [number, data, size, _, to, length] = call.arguments;
         let is_fast = call.number == libc::SYS_sendto;
+        // `sendto` has the address behind the data, `connect` right after the socket.
         let (address, length) = if is_fast { (to, length) } else { (data, size) };
         let octets = memory.read(address, length.try_into().ok().filter(|size| *size <= 128)?)?;
         let address = socket_address(&octets)?;
@@ -87,6 +88,7 @@ impl Supervisor {
         if getsockopt(&socket, sockopt::SockType) != Ok(SockType::Stream) {
             return None;
         }
+        // By the settings of this socket and this namespace at the moment, as the kernel takes them.
         let due = self.now().saturating_add(limit(&socket));
         let flags = OFlag::from_bits_retain(fcntl(&socket, FcntlArg::F_GETFL).ok()?);
         let is_blocking = !flags.contains(OFlag::O_NONBLOCK);
@@ -101,6 +103,7 @@ impl Supervisor {
             // The program's socket is the same one, and must block again before the program is told anything.
             fcntl(&socket, FcntlArg::F_SETFL(flags)).ok()?;
         }
+        // One that is made or refused at once, as within the namespace most are, needs no waiting.
         let is_under_way = matches!(begun, Ok(_) | Err(Errno::EINPROGRESS)) && is_silent(&socket);
         if is_blocking && begun == Err(Errno::EINPROGRESS) {
             return Some(Handled::Wait(Kind::Connect(socket, data), due));
@@ -108,7 +111,7 @@ impl Supervisor {
         if is_under_way {
             let name = Name::of_socket(&socket).ok()?;
             let socket = Opened::new(of, number, name);
-            self.attempts.push(Attempt { socket, due });
+            self.attempts.push(PendingConnect { socket, due });
         }
         Some(Now(match begun {
             Ok(sent) => Answer::Value(sent),
@@ -128,6 +131,7 @@ impl Supervisor {
     pub(super) fn give_up(&mut self) -> bool {
         let now = self.now();
         let threads = &mut self.quiet.threads;
+        // Taken off the list whether they are silent or not: an answer that came is the program's to find.
         let due = self.attempts.extract_if(.., |attempt| attempt.due <= now);
         for socket in due.filter_map(|mut attempt| attempt.silent(threads)) {
             let before = getsockopt(&socket, sockopt::TcpUserTimeout).unwrap_or(0);
@@ -169,6 +173,7 @@ fn limit(socket: &OwnedFd) -> Nanos {
 /// How long it takes to repeat a SYN so many times, a second apart and then after twice as long each time, and to wait
 /// for an answer to the last one.
 fn tries_for(linear: u32, doubled: u32) -> Nanos {
+    // 1, 2, 4 seconds and so on, up to two minutes; the last is the wait for an answer.
     let waits = (0..=doubled).map(|power| (SECOND << power.min(7)).min(LONGEST));
     Nanos::from(linear) * SECOND + waits.sum::<Nanos>()
 }
@@ -182,6 +187,7 @@ fn send_with_syn(socket: &OwnedFd, data: &[u8], to: &SockaddrStorage) -> nix::Re
 
 /// An address of IPv4 or IPv6; others are not waited for.
 fn socket_address(octets: &[u8]) -> Option<SockaddrStorage> {
+    // A `sockaddr` has its family as the machine writes numbers, and its port as the network does.
     let family = i32::from(u16::from_ne_bytes(*octets.first_chunk()?));
     let port = u16::from_be_bytes(*octets.get(2..)?.first_chunk()?);
     let address = match family {

@@ -24,7 +24,7 @@ use nix::{
 };
 
 use super::{
-    calls::{Call, Handled},
+    calls::{Handled, ReceivedCall},
     leaps::Leaps,
     memory::{Memory, SECOND},
     supervisor::Supervisor,
@@ -34,7 +34,7 @@ use super::{
 const TRIES: usize = 3;
 
 /// What is asked.
-struct Asked {
+struct FileAsked {
     /// The descriptor from which the path goes, or the current folder.
     from: i32,
     /// The address of the path; `None` for what the descriptor itself is.
@@ -46,7 +46,7 @@ struct Asked {
 
 impl Supervisor {
     /// `stat` and its relatives; `None` leaves it to the kernel.
-    pub(super) fn status(&mut self, call: &Call) -> Option<Handled> {
+    pub(super) fn status(&mut self, call: &ReceivedCall) -> Option<Handled> {
         let asked = asked(call)?;
         let file = self.file(call, &asked)?;
         let now = Leaps::now().ok()?;
@@ -82,7 +82,7 @@ impl Supervisor {
     }
 
     /// The file that is asked about.
-    fn file(&mut self, call: &Call, asked: &Asked) -> Option<OwnedFd> {
+    fn file(&mut self, call: &ReceivedCall, asked: &FileAsked) -> Option<OwnedFd> {
         let path = match asked.path {
             Some(address) => Memory(call.thread).text(address, PATH_MAX)?,
             None => Vec::new(),
@@ -139,7 +139,7 @@ impl Supervisor {
 const PATH_MAX: usize = 4096;
 
 /// What a call asks; `None` where it has flags that are not known.
-fn asked(call: &Call) -> Option<Asked> {
+fn asked(call: &ReceivedCall) -> Option<FileAsked> {
     let [a, b, c, d, e, _] = call.arguments;
     let here = libc::AT_FDCWD;
     let (from, path, flags, to) = match call.number {
@@ -155,7 +155,7 @@ fn asked(call: &Call) -> Option<Asked> {
         | libc::AT_EMPTY_PATH
         | libc::AT_STATX_FORCE_SYNC
         | libc::AT_STATX_DONT_SYNC;
-    (flags & !known == 0).then_some(Asked {
+    (flags & !known == 0).then_some(FileAsked {
         from,
         path,
         flags,

@@ -9,7 +9,7 @@ use mxdrill_notify::Answer;
 use nix::libc;
 
 use super::{
-    calls::{Call, Handled},
+    calls::{Handled, ReceivedCall},
     filter::{
         FUTEX_CMP_REQUEUE, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_REQUEUE, FUTEX_WAIT,
         FUTEX_WAIT_REQUEUE_PI, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
@@ -28,7 +28,7 @@ const OWNER_DIED: u32 = 0x4000_0000;
 
 impl Supervisor {
     /// `futex`, with a time or to wake those that have one.
-    pub(super) fn futex(&mut self, call: &Call) -> Option<Handled> {
+    pub(super) fn futex(&mut self, call: &ReceivedCall) -> Option<Handled> {
         let [address, operation, value, more, other, expected] = call.arguments;
         let memory = Memory(call.thread);
         // Without the flags for private memory and for the clock.
@@ -65,7 +65,7 @@ impl Supervisor {
     }
 
     /// Wakes so many at most of those of a process that wait at an address; how many that were.
-    fn wake(&mut self, call: &Call, address: u64, most: u64) -> Option<u64> {
+    fn wake(&mut self, call: &ReceivedCall, address: u64, most: u64) -> Option<u64> {
         let process = self.quiet.threads.process_of(call.thread);
         let mut woken = 0;
         while woken < most {
@@ -82,7 +82,7 @@ impl Supervisor {
     }
 
     /// Has so many at most of those that wait at an address wait at another one, until they are woken there.
-    fn requeue(&mut self, call: &Call, from: u64, to: u64, most: u64) {
+    fn requeue(&mut self, call: &ReceivedCall, from: u64, to: u64, most: u64) {
         let process = self.quiet.threads.process_of(call.thread);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         let there = self
@@ -101,7 +101,7 @@ impl Supervisor {
     }
 
     /// A wait with a time.
-    fn waits(&self, call: &Call, kind: u32) -> Option<Handled> {
+    fn waits(&self, call: &ReceivedCall, kind: u32) -> Option<Handled> {
         const CLOCK_REALTIME: u64 = 256;
         let memory = Memory(call.thread);
         let [address, operation, value, time, ..] = call.arguments;

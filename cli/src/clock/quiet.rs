@@ -31,7 +31,7 @@ use std::{
 
 use super::{
     connections::Connections,
-    threads::{Seen, Thread, Threads, state, ticks},
+    threads::{LastSeen, Thread, Threads, state, ticks},
 };
 
 /// What is looked at to find out.
@@ -104,6 +104,7 @@ impl Quiet {
         }
         // This is the moment: who sleeps from here on to its second look slept now, and was starting nobody.
         self.threads.take_in_born()?;
+        // The second look takes in all, those of the first look as well.
         let mut look = Look::AllSlept;
         for (id, thread) in self.threads.all() {
             match second_look(thread, id) {
@@ -155,6 +156,7 @@ impl Quiet {
     /// What the kernel says.
     pub(super) fn octets_wait(&mut self) -> io::Result<bool> {
         let wait = self.connections.octets_wait()?;
+        // Asked in the round before: two answers in a row must be no.
         let waited = std::mem::replace(&mut self.octets_waited, wait);
         Ok(wait || waited)
     }
@@ -163,20 +165,20 @@ impl Quiet {
 /// Looks at a thread that may have run. What was done for it is read first: if it is the same later on, the thread has
 /// slept since it was seen asleep here.
 fn first_look(thread: &mut Thread, id: i32) -> Found {
-    if matches!(thread.seen, Seen::Ended(_)) {
+    if matches!(thread.seen, LastSeen::Ended(_)) {
         return Found::Asleep;
     }
-    thread.seen = Seen::Running;
+    thread.seen = LastSeen::Running;
     let (Ok(counts), Some((state, _))) = (thread.counts(id), state(id)) else {
         return Found::Gone;
     };
     if state == ENDED {
-        thread.seen = Seen::Ended(None);
+        thread.seen = LastSeen::Ended(None);
         return Found::Asleep;
     }
     match thread.is_blocked(id) {
         Ok(true) if is_asleep(state) => {
-            thread.seen = Seen::Asleep(counts);
+            thread.seen = LastSeen::Asleep(counts);
             Found::Asleep
         }
         Ok(_) => Found::Runs,
@@ -187,8 +189,8 @@ fn first_look(thread: &mut Thread, id: i32) -> Found {
 /// Whether a thread has slept since it was seen asleep. Who was woken and has had no processor yet is not blocked.
 fn second_look(thread: &mut Thread, id: i32) -> Found {
     match &mut thread.seen {
-        Seen::Running => Found::Ran,
-        Seen::Ended(since) => match state(id) {
+        LastSeen::Running => Found::Ran,
+        LastSeen::Ended(since) => match state(id) {
             None => Found::Gone,
             // It is its process that has ended, once it is the last one of it.
             Some((ENDED, ..=1)) => {
@@ -202,7 +204,7 @@ fn second_look(thread: &mut Thread, id: i32) -> Found {
             Some((ENDED, _)) => Found::Asleep,
             Some(_) => Found::Ran,
         },
-        Seen::Asleep(before) => {
+        LastSeen::Asleep(before) => {
             let before = *before;
             match (thread.counts(id), thread.is_blocked(id)) {
                 (Ok(counts), Ok(true)) if counts == before => Found::Asleep,

@@ -43,9 +43,9 @@ use self::measures::{Stamp, Work};
 use super::{
     Passed,
     alarms::Alarm,
-    calls::Call,
+    calls::ReceivedCall,
     clocks::Clocks,
-    connects::{Attempt, GivenUp},
+    connects::{GivenUp, PendingConnect},
     leaps::Leaps,
     memory::Nanos,
     quiet::{Look, Quiet},
@@ -85,7 +85,7 @@ pub(super) struct Supervisor {
     /// How many timers with a descriptor were set, each of which has a number.
     pub(super) timers: u64,
     /// Connections that are made without blocking, as long as nobody has answered.
-    pub(super) attempts: Vec<Attempt>,
+    pub(super) attempts: Vec<PendingConnect>,
     /// Those that the kernel is to give up, for which time waits.
     pub(super) given_up: Vec<GivenUp>,
     pub(super) quiet: Quiet,
@@ -297,7 +297,7 @@ impl Supervisor {
                     self.passed.calls += 1;
                     let from = Rc::clone(listener);
                     self.quiet.suspect(call.thread);
-                    self.call(Call { call, from })?;
+                    self.call(ReceivedCall { call, from })?;
                 }
                 if !has_call(listener.as_fd())? {
                     break;
@@ -319,7 +319,7 @@ impl Supervisor {
         Ok(false)
     }
 
-    pub(super) fn answer(&self, call: &Call, answer: Answer) -> io::Result<()> {
+    pub(super) fn answer(&self, call: &ReceivedCall, answer: Answer) -> io::Result<()> {
         call.from.answer(call.id, answer)
     }
 

@@ -53,12 +53,12 @@ pub(super) struct Thread {
     /// Its process, once that was asked for.
     process: Option<i32>,
     /// How it was seen last.
-    pub(super) seen: Seen,
+    pub(super) seen: LastSeen,
 }
 
 /// How a thread was seen.
 #[derive(Default)]
-pub(super) enum Seen {
+pub(super) enum LastSeen {
     /// It ran, or was not looked at yet.
     #[default]
     Running,

@@ -18,7 +18,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use mxdrill_notify::clock::{self, CELL, Reading};
+use mxdrill_notify::clock::{self, CELL, ClockReading};
 use nix::libc;
 
 /// Where each function begins, from the start of what is mapped, how long it is, and the number of the call that it
@@ -34,14 +34,14 @@ const FUNCTIONS: [(&[u8], libc::c_long); 3] = [
 ];
 
 /// Where the cell of a process is: in its memory, which this file is, and at that place.
-struct Cell {
+struct TimeCell {
     memory: File,
     place: u64,
 }
 
-impl Cell {
+impl TimeCell {
     /// Writes it; whether the memory is still there.
-    fn write(&self, reading: &Reading) -> io::Result<bool> {
+    fn write(&self, reading: &ClockReading) -> io::Result<bool> {
         let written = self.memory.write_at(&reading.cell(), self.place)?;
         Ok(written == CELL)
     }
@@ -53,9 +53,9 @@ pub(super) struct Cells {
     /// Whether there are any, or all functions make calls.
     are_used: bool,
     /// By process; nothing for one whose functions are not replaced.
-    known: BTreeMap<i32, Option<Cell>>,
+    known: BTreeMap<i32, Option<TimeCell>>,
     /// What they show.
-    reading: Reading,
+    reading: ClockReading,
 }
 
 impl Cells {
@@ -63,7 +63,7 @@ impl Cells {
     ///
     /// # Errors
     /// That there are none that are understood.
-    pub(super) fn new(reading: Reading) -> io::Result<Self> {
+    pub(super) fn new(reading: ClockReading) -> io::Result<Self> {
         let vdso = Vdso::of_this_process()?;
         let are_used = reading.holds && vdso.has_room();
         Ok(Self {
@@ -76,6 +76,8 @@ impl Cells {
 
     /// Whether one of these processes may read a clock without a call.
     pub(super) fn hold_for(&self, processes: &BTreeSet<i32>) -> bool {
+        // One that was forked a moment ago may still show what its parent showed: it counts as reading without a call
+        // until it has been seen.
         let is_known = |process| self.known.contains_key(process);
         self.are_used && (self.reading.holds || !processes.iter().all(is_known))
     }
@@ -89,7 +91,8 @@ impl Cells {
             Some((start, _)) => {
                 let memory = memory(process)?;
                 let place = self.vdso.replace_in(&memory, start, self.are_used)?;
-                let cell = place.map(|place| Cell { memory, place });
+                // Written at once: the program reads a clock before time leaps next.
+                let cell = place.map(|place| TimeCell { memory, place });
                 if let Some(cell) = &cell {
                     cell.write(&self.reading)?;
                 }
@@ -105,11 +108,16 @@ impl Cells {
     ///
     /// # Errors
     /// What the kernel says.
-    pub(super) fn show(&mut self, reading: Reading, processes: &BTreeSet<i32>) -> io::Result<()> {
+    pub(super) fn show(
+        &mut self,
+        reading: ClockReading,
+        processes: &BTreeSet<i32>,
+    ) -> io::Result<()> {
         self.reading = reading;
         if !self.are_used {
             return Ok(());
         }
+        // Who has ended keeps no memory open.
         self.known.retain(|known, _| processes.contains(known));
         for process in processes {
             let is_written = match self.known.get(process) {
@@ -130,15 +138,17 @@ impl Cells {
     }
 
     /// The cell of a process that was forked by one with functions that are replaced; nothing for one that has ended.
-    fn inherited(&self, process: i32) -> Option<Cell> {
+    fn inherited(&self, process: i32) -> Option<TimeCell> {
         let (start, _) = mapped(&process.to_string()).ok()??;
         let memory = memory(process).ok()?;
         let at = start + self.vdso.0[0].0;
         let code = clock::code();
+        // A child has its parent's code, and a cell of its own behind it: if the code is ours, the cell is there.
         let mut found = vec![0; code.len() - CELL];
         memory.read_exact_at(&mut found, at).ok()?;
         let place = at + u64::try_from(found.len()).ok()?;
-        code.starts_with(&found).then_some(Cell { memory, place })
+        code.starts_with(&found)
+            .then_some(TimeCell { memory, place })
     }
 }
 
@@ -156,6 +166,7 @@ impl Vdso {
     fn has_room(&self) -> bool {
         const JUMP: u64 = 5;
         let [(_, first, _), others @ ..] = &self.0;
+        // The code is for all three: the other two only jump to their entries in it, five octets each.
         let has_room = usize::try_from(*first).is_ok_and(|first| clock::code().len() <= first);
         has_room && others.iter().all(|(_, length, _)| *length >= JUMP)
     }
@@ -169,6 +180,7 @@ impl Vdso {
             let at = start + self.0[0].0;
             memory.write_all_at(code, at)?;
             for ((offset, ..), entry) in self.0.iter().zip(clock::entries()).skip(1) {
+                // A jump counts from the instruction behind it.
                 let from = start + offset + 5;
                 let to = at + u64::try_from(entry).map_err(io::Error::other)?;
                 // jmp TO
@@ -190,11 +202,13 @@ impl Vdso {
     }
 }
 
+/// The memory of a process, to be read and written at its own addresses.
 fn memory(process: i32) -> io::Result<File> {
     let path = format!("/proc/{process}/mem");
     File::options().read(true).write(true).open(path)
 }
 
+/// Why there is no virtual time on a kernel whose functions are not found.
 fn unknown() -> io::Error {
     let why = "the clock functions of this kernel (its vDSO) are none that virtual time knows";
     io::Error::new(io::ErrorKind::Unsupported, why)
@@ -213,6 +227,7 @@ fn mapped(process: &str) -> io::Result<Option<(u64, u64)>> {
 
 /// The functions of an image: those of its table of dynamic symbols (ELF, 64 bits).
 fn functions(image: &[u8]) -> Option<[(u64, u64, libc::c_long); 3]> {
+    /// PT_DYNAMIC, and the tags DT_SYMTAB, DT_STRTAB and DT_HASH of its section (elf(5)).
     const DYNAMIC: u32 = 2;
     const SYMBOLS: u64 = 6;
     const STRINGS: u64 = 5;
@@ -223,11 +238,13 @@ fn functions(image: &[u8]) -> Option<[(u64, u64, libc::c_long); 3]> {
     };
     let half = |at: u64| u32::try_from(word(at)? & 0xffff_ffff).ok();
     let short = |at: u64| Some(word(at)? & 0xffff);
+    // Of the ELF header: where the program headers are, and how many of 56 octets each.
     let headers = word(32)?;
     let count = short(56)?;
     let dynamic = (0..count)
         .map(|index| headers + 56 * index)
         .find(|header| half(*header) == Some(DYNAMIC))?;
+    // The dynamic section is a list of pairs, a tag and a value, which a tag of 0 ends.
     let mut entry = word(dynamic + 8)?;
     let (mut symbols, mut strings, mut hash) = (None, None, None);
     while word(entry)? != 0 {
@@ -247,6 +264,7 @@ fn functions(image: &[u8]) -> Option<[(u64, u64, libc::c_long); 3]> {
         None => strings.checked_sub(symbols)? / 24,
     };
     let mut found = [None; FUNCTIONS.len()];
+    // A symbol has 24 octets: the place of its name first, its value and its size at 8 and 16.
     for symbol in (0..length).map(|index| symbols + 24 * index) {
         let name = usize::try_from(strings + u64::from(half(symbol)?)).ok()?;
         let name = image.get(name..)?.split(|octet| *octet == 0).next()?;

@@ -21,14 +21,14 @@ use nix::{
 };
 
 use super::{
-    calls::Call,
+    calls::ReceivedCall,
     futex::is_free,
     memory::{Memory, Nanos},
 };
 
 /// A call that is held.
 pub(super) struct Wait {
-    pub(super) call: Call,
+    pub(super) call: ReceivedCall,
     /// The process of its thread.
     pub(super) process: i32,
     /// When its time has come, on the monotonic clock.
@@ -129,7 +129,13 @@ impl Wait {
 impl Select {
     /// Writes the descriptors that are ready into the sets of a call, and how much of its time is left; nothing
     /// where none is ready and its time has not come.
-    fn answer(&self, memory: Memory, call: &Call, is_due: bool, left: Nanos) -> Option<Answer> {
+    fn answer(
+        &self,
+        memory: Memory,
+        call: &ReceivedCall,
+        is_due: bool,
+        left: Nanos,
+    ) -> Option<Answer> {
         let mut sets = [0, 1, 2].map(|_| vec![0_u8; self.octets]);
         let mut count = 0;
         for (number, descriptor, wanted) in &self.wanted {

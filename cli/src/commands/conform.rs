@@ -28,7 +28,7 @@ use crate::{
         isolated_run::{self, ScenarioSource},
         matrix::{Grade, Matrix},
         packages,
-        suite::{Subject, Suite},
+        suite::{ServerUnderTest, Suite},
     },
     parallel, progress,
     report::matrix,
@@ -87,7 +87,7 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
         scenarios,
         stopped,
     };
-    let reports = Reports::open(args)?;
+    let reports = DrillReports::open(args)?;
     let cells = suite.scenarios.len() * suite.servers.len();
     let bar = progress::bar(cells as u64, "{pos}/{len} drills, {eta} to go  {msg}");
     let matrix = suite.play(|server, scenario, judged| {
@@ -112,12 +112,12 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
 }
 
 /// Where what comes of it is to be written, in which format: files, and standard output.
-pub(super) struct Reports<'a> {
+pub(super) struct DrillReports<'a> {
     files: Vec<(&'a Path, BufWriter<File>, MatrixFormat)>,
     printed: MatrixFormat,
 }
 
-impl<'a> Reports<'a> {
+impl<'a> DrillReports<'a> {
     /// Opens the files that were asked for: what cannot be written is told before an hour has passed.
     pub(super) fn open(args: &'a ConformArgs) -> io::Result<Self> {
         let mut files = Vec::new();
@@ -195,7 +195,7 @@ fn outcome(matrix: &Matrix) -> CommandOutcome {
 }
 
 /// The requested mail servers, downloaded if missing, and the scenario paths that follow them.
-pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<Subject>, Vec<PathBuf>)> {
+pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<ServerUnderTest>, Vec<PathBuf>)> {
     let mut chosen = Vec::new();
     let mut paths = Vec::new();
     for word in &args.words {
@@ -231,13 +231,13 @@ pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<Subject>, Vec<Path
 }
 
 /// The mail servers of these words: names of `mxdrill mta list`, or paths of adapters.
-pub(super) fn servers(words: &[String]) -> io::Result<Vec<Subject>> {
+pub(super) fn servers(words: &[String]) -> io::Result<Vec<ServerUnderTest>> {
     let chosen: io::Result<Vec<_>> = words.iter().map(|word| Adapter::find(word)).collect();
     fetched(chosen?)
 }
 
 /// Mail servers, downloaded if missing.
-fn fetched(chosen: Vec<(String, Adapter)>) -> io::Result<Vec<Subject>> {
+fn fetched(chosen: Vec<(String, Adapter)>) -> io::Result<Vec<ServerUnderTest>> {
     let mut servers = Vec::new();
     for (id, adapter) in chosen {
         let tree = match packages::find(&id, &adapter)? {
@@ -249,7 +249,7 @@ fn fetched(chosen: Vec<(String, Adapter)>) -> io::Result<Vec<Subject>> {
                 })?
             }
         };
-        servers.push(Subject { id, adapter, tree });
+        servers.push(ServerUnderTest { id, adapter, tree });
     }
     Ok(servers)
 }

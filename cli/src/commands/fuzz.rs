@@ -22,8 +22,8 @@ use std::{
 };
 
 use self::{
-    finding::Finding,
-    search::{Bounds, Search},
+    finding::FuzzFinding,
+    search::{Search, SearchBounds},
     sender::TestedSender,
     state::State,
 };
@@ -107,7 +107,7 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<CommandOutcome> {
     let names = senders.iter().map(TestedSender::name).collect();
     let state = State::open(args.resume.as_deref(), names, args.seed)?;
     let cases = args.cases.or(args.time.is_none().then_some(CASES));
-    let bounds = Bounds {
+    let bounds = SearchBounds {
         // No number is beyond the greatest there is.
         end: cases.map_or(u64::MAX, |cases| args.seed.saturating_add(cases)),
         until: args.time.and_then(|time| begun.checked_add(time)),
@@ -199,7 +199,7 @@ fn tell(state: &State, senders: &[TestedSender], elapsed: Duration) -> io::Resul
         "{} drills, from number {}{pairs}{not_judged}: {} ({:.1} s)",
         state.judged + state.unjudged,
         state.first,
-        Finding::count(&state.findings),
+        FuzzFinding::count(&state.findings),
         elapsed.as_secs_f64()
     ))
 }

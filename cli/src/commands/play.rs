@@ -68,7 +68,7 @@ pub(crate) enum Announced {
 }
 
 /// What a thread hands over.
-enum Said {
+enum FromThread {
     Lines(Vec<u8>),
     Finished(usize, Box<Finished>),
     Interrupted,
@@ -111,9 +111,9 @@ pub(crate) fn play_all(
     let mut wanted = 0;
     while wanted < scenarios.len() {
         match told.recv() {
-            Ok(Said::Lines(lines)) => progress.suspend(|| each(Announced::Lines(lines)))?,
-            Ok(Said::Finished(index, finished)) => drop(early.insert(index, finished)),
-            Ok(Said::Interrupted) => {
+            Ok(FromThread::Lines(lines)) => progress.suspend(|| each(Announced::Lines(lines)))?,
+            Ok(FromThread::Finished(index, finished)) => drop(early.insert(index, finished)),
+            Ok(FromThread::Interrupted) => {
                 progress.finish_and_clear();
                 for (_, finished) in early {
                     each(Announced::Finished(finished))?;
@@ -134,10 +134,10 @@ pub(crate) fn play_all(
 
 impl Playing {
     /// Plays a drill once it is near its turn; no further one if there is nobody to be told.
-    fn work(&self, index: usize, tell: &SyncSender<Said>) -> ControlFlow<()> {
+    fn work(&self, index: usize, tell: &SyncSender<FromThread>) -> ControlFlow<()> {
         self.turn.come_near(index);
         let finished = Box::new(self.play(index, tell));
-        match tell.send(Said::Finished(index, finished)) {
+        match tell.send(FromThread::Finished(index, finished)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
@@ -148,7 +148,7 @@ impl Playing {
     ///
     /// The network is the one that was asked for; else memory, where a drill takes no real time,
     /// but for drills that need sockets.
-    fn play(&self, index: usize, tell: &SyncSender<Said>) -> Finished {
+    fn play(&self, index: usize, tell: &SyncSender<FromThread>) -> Finished {
         let begun = Instant::now();
         let (scenario, args) = (&self.scenarios[index], &self.args);
         let network = match args.network {
@@ -163,7 +163,7 @@ impl Playing {
         };
         // A run that was given up is not told of any more.
         let tell = |lines| {
-            tell.send(Said::Lines(lines)).ok();
+            tell.send(FromThread::Lines(lines)).ok();
         };
         let mut lines = Lines::new(index, &self.turn, when, tell);
         let mut seen = TimelineLog::default();
@@ -254,10 +254,10 @@ impl Playing {
 }
 
 /// Hands over that this process was asked to end.
-fn listen(tell: SyncSender<Said>) -> io::Result<()> {
+fn listen(tell: SyncSender<FromThread>) -> io::Result<()> {
     // Everything may have been played by then.
     signals::when_asked_to_end(move || {
-        tell.send(Said::Interrupted).ok();
+        tell.send(FromThread::Interrupted).ok();
     })
 }
 

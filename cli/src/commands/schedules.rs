@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     CommandOutcome,
-    conform::{Reports, end_when_asked, entrants, usual_jobs},
+    conform::{DrillReports, end_when_asked, entrants, usual_jobs},
     private::{ConformArgs, MatrixFormat},
     say,
 };
@@ -41,7 +41,7 @@ pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
         ));
         return Ok(CommandOutcome::CouldNotRun);
     }
-    let reports = Reports::open(args)?;
+    let reports = DrillReports::open(args)?;
     // Moments stay exact only where nobody is kept waiting for long.
     let most = usual_jobs(Pace::Virtual);
     let measurement = Measurement {

@@ -21,7 +21,7 @@ use super::{
     writer::{Writer, standard_output},
 };
 use crate::{
-    control_api::{Control, ControlArgs},
+    control_api::{ControlArgs, ControlServer},
     signals,
 };
 use mxdrill::{
@@ -126,7 +126,7 @@ async fn keep_up(args: &UpArgs, scenario: Arc<Scenario>) -> io::Result<CommandOu
         smtp_port: args.smtp_port,
         spread: args.bind,
     };
-    let control = Control::bind(&args.control, args.allow_upstream).await?;
+    let control = ControlServer::bind(&args.control, args.allow_upstream).await?;
     // Nobody but the API asks for messages.
     let mail = match control {
         Some(_) => AcceptedMail::Kept,
@@ -145,7 +145,7 @@ async fn keep_up(args: &UpArgs, scenario: Arc<Scenario>) -> io::Result<CommandOu
         }
     };
     let mut writer = Writer::start(standard_output()?)?;
-    let url = control.as_ref().map(Control::url);
+    let url = control.as_ref().map(ControlServer::url);
     writer.write(told::introduction(
         &lab,
         args.bind,

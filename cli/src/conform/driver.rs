@@ -18,7 +18,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Adapter, eligibility::Told, scripts::Scripts, submission};
+use super::{
+    Adapter,
+    eligibility::SettingsTold,
+    scripts::{FOLDER, Scripts},
+    submission,
+};
 use crate::clock::Clock;
 use mxdrill::{
     lab::namespace::SendersHost,
@@ -49,22 +54,19 @@ const DOWN: Duration = Duration::from_secs(1);
 /// The longest time between two looks.
 const RARE_LOOK: Duration = Duration::from_secs(6 * 3600);
 
-/// The folder of what is about the drill, in the server's own root.
-pub(super) const FOLDER: &str = "/run/mxdrill";
-
 /// A mail server, unpacked in the root of this process, and the host it stands on.
-pub(crate) struct Server<'a> {
+pub(crate) struct DrivenServer<'a> {
     pub(crate) adapter: &'a Adapter,
     pub(crate) host: &'a SendersHost,
     /// The clock of its processes and of the lab; without one, time is the system's.
     pub(crate) clock: Option<&'a Clock>,
     /// What the drill has to set of it.
-    pub(crate) told: &'a Told,
+    pub(crate) told: &'a SettingsTold,
     /// Why the drill could not be driven to its end.
     pub(crate) trouble: &'a mut Option<String>,
 }
 
-impl Sender for Server<'_> {
+impl Sender for DrivenServer<'_> {
     async fn send(self, context: SenderContext) {
         let scripts = Scripts::new(self.adapter, self.host, context.scenario());
         let scripts = scripts.map(|scripts| scripts.telling(self.told).on(self.clock));

@@ -100,7 +100,7 @@ impl fmt::Display for Feature {
 
 /// What a drill has to set of a server, since what is expected depends on it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Told {
+pub(crate) struct SettingsTold {
     /// How long it keeps messages.
     pub(crate) lifetime: Option<Duration>,
     /// How long it waits from one attempt to the next, in order; the last one repeats.
@@ -109,7 +109,7 @@ pub(crate) struct Told {
     pub(crate) timeout: Option<Duration>,
 }
 
-impl Told {
+impl SettingsTold {
     /// What was set, a line each.
     pub(crate) fn lines(&self) -> Vec<String> {
         let lifetime = self.lifetime.iter().map(|lifetime| {
@@ -143,7 +143,7 @@ pub(crate) struct Eligibility {
     /// the reason.
     pub(crate) needs: Vec<Feature>,
     /// What the server is told for the drill; all else is left to it.
-    pub(crate) told: Told,
+    pub(crate) told: SettingsTold,
     /// Why no mail server can be put through it; `None` if some may.
     pub(crate) obstacle: Option<String>,
 }
@@ -158,7 +158,7 @@ impl Eligibility {
             // What was written down in the instant of a crash is left to chance.
             chance: has_equals(scenario) || !scenario.crashes.is_empty() || by_chance(scenario),
             needs: Vec::new(),
-            told: Told::default(),
+            told: SettingsTold::default(),
             obstacle: about_the_reference(scenario),
         };
         if fit.obstacle.is_some() {
@@ -170,7 +170,7 @@ impl Eligibility {
         }
         match reference(&fit.scenario) {
             Ok(run) => {
-                fit.told = Told {
+                fit.told = SettingsTold {
                     lifetime: lifetime(&fit.scenario, &run),
                     retry: retry(scenario),
                     timeout: timeout(scenario),
@@ -281,7 +281,7 @@ fn timeout(scenario: &Scenario) -> Option<Duration> {
 /// sender in it.
 ///
 /// IPv6 is read off the reference sender's attempts: a drill may have what no sender ever meets.
-fn needs(scenario: &Scenario, run: &Run, told: &Told) -> Vec<Feature> {
+fn needs(scenario: &Scenario, run: &Run, told: &SettingsTold) -> Vec<Feature> {
     let settings = &scenario.sender;
     let attempts = mxdrill::observe::attempts(scenario, &run.events);
     let certified = scenario

@@ -19,7 +19,7 @@ use std::{
 
 use super::{
     Adapter,
-    driver::{self, Server},
+    driver::{self, DrivenServer},
     eligibility::{self, Eligibility, Pace},
     one_command, own_moments, reference_run,
     run_error::RunError,
@@ -391,7 +391,7 @@ async fn served(
     driver::prepare(lab.authority_pem())?;
     let version = scripts::version(adapter, host, scenario).await;
     let mut trouble = version.as_ref().err().map(ToString::to_string);
-    let server = Server {
+    let server = DrivenServer {
         adapter,
         host,
         clock,

@@ -102,7 +102,7 @@ impl fmt::Display for Grade {
 
 /// A mail server of the matrix, with all that somebody needs to play it again.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Column {
+pub(crate) struct ServerColumn {
     #[serde(flatten)]
     pub(crate) server: PlayedServer,
     /// The script that wrote the configuration.
@@ -304,7 +304,7 @@ pub(crate) struct Matrix {
     pub(crate) mxdrill: String,
     /// The system that it was made on.
     pub(crate) system: String,
-    pub(crate) columns: Vec<Column>,
+    pub(crate) columns: Vec<ServerColumn>,
     pub(crate) rows: Vec<MatrixRow>,
 }
 

@@ -30,7 +30,7 @@ use super::{
     eligibility::Pace,
     isolated_run::{self, Player, RunRequest, ScenarioSource},
     played_server::PlayedServer,
-    suite::{Subject, system},
+    suite::{ServerUnderTest, system},
 };
 use crate::parallel;
 use mxdrill::{fault::Stage, recording::Recording};
@@ -41,7 +41,7 @@ const MORE_RUNS: u64 = 3;
 
 /// What is to be measured: the schedules of these servers.
 pub(crate) struct Measurement {
-    pub(crate) servers: Vec<Subject>,
+    pub(crate) servers: Vec<ServerUnderTest>,
     /// How many drills are played at once, at least one.
     pub(crate) jobs: usize,
     /// The seed of the first run of each drill.
@@ -85,7 +85,7 @@ enum Runs {
 }
 
 /// A log as it comes back from the drill's process, with the version that the server printed.
-struct Played {
+struct PlayedLog {
     version: String,
     recording: Recording,
 }
@@ -100,7 +100,7 @@ impl Measurement {
     /// being measured.
     pub(crate) fn measure(
         &self,
-        mut progress: impl FnMut(&Subject, ScheduleDrill, Option<&str>),
+        mut progress: impl FnMut(&ServerUnderTest, ScheduleDrill, Option<&str>),
     ) -> Schedules {
         let servers = self.servers.len();
         let at = |index: usize| {
@@ -143,7 +143,7 @@ impl Measurement {
     }
 
     /// One drill with one server, as often as it takes.
-    fn drill(&self, server: &Subject, drill: ScheduleDrill) -> (String, Runs) {
+    fn drill(&self, server: &ServerUnderTest, drill: ScheduleDrill) -> (String, Runs) {
         let mut version = String::new();
         let runs = match drill {
             ScheduleDrill::NotNow => {
@@ -172,7 +172,7 @@ impl Measurement {
     /// Some runs of a drill; none after one that failed.
     fn runs<T>(
         &self,
-        server: &Subject,
+        server: &ServerUnderTest,
         drill: ScheduleDrill,
         numbers: std::ops::Range<u64>,
         version: &mut String,
@@ -206,7 +206,12 @@ impl Measurement {
     }
 
     /// One run.
-    fn play(&self, server: &Subject, drill: ScheduleDrill, number: u64) -> Result<Played, String> {
+    fn play(
+        &self,
+        server: &ServerUnderTest,
+        drill: ScheduleDrill,
+        number: u64,
+    ) -> Result<PlayedLog, String> {
         if self.stopped.load(Ordering::SeqCst) {
             return Err("interrupted".to_owned());
         }
@@ -227,7 +232,7 @@ impl Measurement {
             return Err(trouble);
         }
         let recording = Recording::parse(&drill.name(), &record.recording, &drill.name());
-        Ok(Played {
+        Ok(PlayedLog {
             version: record.version,
             recording: recording.map_err(|error| error.to_string())?,
         })
@@ -235,7 +240,7 @@ impl Measurement {
 }
 
 /// A server of which nothing is known yet.
-fn unmeasured(server: &Subject) -> ServerSchedule {
+fn unmeasured(server: &ServerUnderTest) -> ServerSchedule {
     ServerSchedule {
         server: server.played(String::new()),
         not_now: Measured {

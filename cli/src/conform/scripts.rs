@@ -24,7 +24,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Adapter, driver::FOLDER, eligibility::Told};
+use super::{Adapter, eligibility::SettingsTold};
 use crate::{
     clock::Clock,
     sandbox::{end_all_others, is_alone, reap_all_but, rootfs},
@@ -34,6 +34,9 @@ use mxdrill::{
     mail::Message,
     scenario::{Scenario, TlsPolicy},
 };
+
+/// The folder of what is about the drill, in the server's own root.
+pub(super) const FOLDER: &str = "/run/mxdrill";
 
 /// The longest that a script may take, in real time.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -119,7 +122,7 @@ impl<'a> Scripts<'a> {
     }
 
     /// Tells the scripts what the drill has to set; what it leaves to the server is empty.
-    pub(super) fn telling(mut self, told: &Told) -> Self {
+    pub(super) fn telling(mut self, told: &SettingsTold) -> Self {
         let seconds = |time: &Duration| time.as_secs().to_string();
         let retry = told.retry.iter().flatten().map(seconds);
         let told = [
@@ -157,6 +160,7 @@ impl<'a> Scripts<'a> {
                 .map(OsString::from)
                 .to_vec(),
         };
+        // A script that writes without end is stopped by the kernel, and not by a full disk.
         let script = format!("ulimit -f {MAX_FILE_BLOCKS}\n{script}");
         words.extend(["/bin/sh", "-euc", &script].map(OsString::from));
         if let Some(clock) = clock {
@@ -227,6 +231,7 @@ impl<'a> Scripts<'a> {
         let mut printed = Vec::new();
         let status = self.within(what, async {
             if let Some(out) = running.stdout.take() {
+                // One octet more than is kept, by which it is known that there was more.
                 out.take(MAX_PRINTED + 1).read_to_end(&mut printed).await?;
             }
             if printed.len() as u64 > MAX_PRINTED {
@@ -275,6 +280,7 @@ impl<'a> Scripts<'a> {
         if status.success() {
             return Ok(());
         }
+        // The last line that is not empty: shells say there what went wrong.
         let said = said();
         let last = said.lines().rev().find(|line| !line.trim().is_empty());
         let last = last.map_or(String::new(), |line| format!(": {line}"));
@@ -304,6 +310,7 @@ pub(crate) fn said() -> String {
 pub(crate) fn tail(path: Option<&Path>) -> String {
     let read = |path: &Path| {
         let mut octets = Vec::new();
+        // Of a long file only its end is read, where the newest lines are.
         let length = fs::metadata(path).ok().filter(fs::Metadata::is_file)?.len();
         let mut file = fs::File::open(path).ok()?;
         file.seek(io::SeekFrom::Start(length.saturating_sub(MAX_SAID)))

@@ -23,7 +23,7 @@ use super::{
     Adapter,
     eligibility::{Eligibility, Pace},
     isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
-    matrix::{Column, Counted, Grade, Judged, Matrix, MatrixRow},
+    matrix::{Counted, Grade, Judged, Matrix, MatrixRow, ServerColumn},
     packages::RootFs,
     played_server::PlayedServer,
     run_error::RunError,
@@ -40,7 +40,7 @@ const CHANCES: usize = 4;
 
 /// What is to be played: every drill with every server.
 pub(crate) struct Suite {
-    pub(crate) servers: Vec<Subject>,
+    pub(crate) servers: Vec<ServerUnderTest>,
     pub(crate) scenarios: Vec<Arc<Scenario>>,
     /// Whether the scenarios are mxdrill's own or the user's.
     pub(crate) from: ScenarioSource,
@@ -57,13 +57,13 @@ pub(crate) struct Suite {
 }
 
 /// A mail server that is unpacked and ready to be played with.
-pub(crate) struct Subject {
+pub(crate) struct ServerUnderTest {
     pub(crate) id: String,
     pub(crate) adapter: Adapter,
     pub(crate) tree: RootFs,
 }
 
-impl Subject {
+impl ServerUnderTest {
     /// What results say of it, with the version that it printed.
     pub(super) fn played(&self, version: String) -> PlayedServer {
         PlayedServer {
@@ -79,7 +79,10 @@ impl Subject {
 
 impl Suite {
     /// Plays every drill with every server; `progress` is called with each cell that is done.
-    pub(crate) fn play(&self, mut progress: impl FnMut(&Subject, &Scenario, &Judged)) -> Matrix {
+    pub(crate) fn play(
+        &self,
+        mut progress: impl FnMut(&ServerUnderTest, &Scenario, &Judged),
+    ) -> Matrix {
         let fit = |scenario| Eligibility::of(scenario, self.pace);
         let fits: Vec<Eligibility> = self.scenarios.iter().map(fit).collect();
         let cells = self.scenarios.len() * self.servers.len();
@@ -104,7 +107,7 @@ impl Suite {
     }
 
     /// One drill with one server: again where it is not a pass, and where chance has a part.
-    fn cell(&self, fit: &Eligibility, scenario: &Scenario, server: &Subject) -> Judged {
+    fn cell(&self, fit: &Eligibility, scenario: &Scenario, server: &ServerUnderTest) -> Judged {
         if let Some(reason) = fit.cannot_be_configured(&server.adapter) {
             return Judged::without_run(Grade::of(scenario.level), reason);
         }
@@ -159,7 +162,7 @@ impl Suite {
     }
 
     /// A drill in which chance has a part: what a server does wrong by chance it does wrong.
-    fn by_chance(&self, scenario: &Scenario, server: &Subject) -> Judged {
+    fn by_chance(&self, scenario: &Scenario, server: &ServerUnderTest) -> Judged {
         let rounds: Vec<Judged> = (0..CHANCES)
             .map(|round| self.once(scenario, server, round))
             .collect();
@@ -179,7 +182,7 @@ impl Suite {
 
     /// A drill without chance: once if it passes, else again until two runs agree, three times at
     /// most.
-    fn plain(&self, scenario: &Scenario, server: &Subject) -> Judged {
+    fn plain(&self, scenario: &Scenario, server: &ServerUnderTest) -> Judged {
         let first = self.once(scenario, server, 0);
         // Virtual time is the same each time; what weighs is seen twice all the same.
         let is_settled = self.pace == Pace::Virtual && first.grade == Grade::Informs;
@@ -207,17 +210,17 @@ impl Suite {
     }
 
     /// A round of its own, with a seed of its own.
-    fn once(&self, scenario: &Scenario, server: &Subject, round: usize) -> Judged {
+    fn once(&self, scenario: &Scenario, server: &ServerUnderTest, round: usize) -> Judged {
         self.run(scenario, server, round, round as u64)
     }
 
     /// The same once more.
-    fn again(&self, scenario: &Scenario, server: &Subject, run: usize) -> Judged {
+    fn again(&self, scenario: &Scenario, server: &ServerUnderTest, run: usize) -> Judged {
         self.run(scenario, server, run, 0)
     }
 
     /// One run of one drill, and its grade.
-    fn run(&self, scenario: &Scenario, server: &Subject, run: usize, round: u64) -> Judged {
+    fn run(&self, scenario: &Scenario, server: &ServerUnderTest, run: usize, round: u64) -> Judged {
         if self.stopped.load(Ordering::SeqCst) {
             return Judged::without_run(Grade::Inconclusive, "interrupted".to_owned());
         }
@@ -259,12 +262,13 @@ impl Suite {
                 })
                 .collect();
         }
-        let column = |(index, server): (usize, &Subject)| {
+        // A server says its version in each run that came so far; any one will do.
+        let column = |(index, server): (usize, &ServerUnderTest)| {
             let version = rows.iter().find_map(|row| {
                 let evidence = row.cells[index].evidence.as_ref()?;
                 (!evidence.version.is_empty()).then(|| evidence.version.clone())
             });
-            Column {
+            ServerColumn {
                 server: server.played(version.unwrap_or_default()),
                 configure: server.adapter.configure.clone(),
                 cannot: server

@@ -1,7 +1,7 @@
 //! What mail servers do by their own defaults, as text, Markdown, JSON and one HTML file.
 //!
-//! The same words stand in each: [`NotNow`] and [`Wait`] are the cells. A mark says where a server is below what RFC
-//! 5321 advises.
+//! The same words stand in each: [`NotNow`] and [`StageWait`] are the cells. A mark says where a server is below what
+//! RFC 5321 advises.
 
 mod html;
 mod markdown;
@@ -102,12 +102,12 @@ impl NotNow {
 }
 
 /// How long a server waits at a stage, and what it does then, in words.
-struct Wait {
+struct StageWait {
     waits: String,
     then: String,
 }
 
-impl Wait {
+impl StageWait {
     fn of(stage: Stage, measured: &Measured<HangRun>) -> Self {
         let Measured { runs, trouble } = measured;
         if runs.is_empty() {

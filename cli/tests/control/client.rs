@@ -21,13 +21,13 @@ pub(super) struct Up {
 }
 
 /// What an answer of the API is.
-pub(super) struct Answer {
+pub(super) struct HttpAnswer {
     pub(super) status: u16,
     pub(super) head: String,
     pub(super) body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpAnswer {
     pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).expect("JSON")
     }
@@ -87,7 +87,7 @@ impl Up {
     }
 
     /// Sends a request with these lines in its head, and reads the answer.
-    pub(super) fn send(&self, method: &str, path: &str, lines: &[&str], body: &[u8]) -> Answer {
+    pub(super) fn send(&self, method: &str, path: &str, lines: &[&str], body: &[u8]) -> HttpAnswer {
         let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !lines.iter().any(|line| line.starts_with("Host:")) {
             head += &format!("Host: {}\r\n", self.control);
@@ -105,29 +105,29 @@ impl Up {
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
         let end = end.unwrap_or_else(|| panic!("no answer: {read:?}"));
         let head = String::from_utf8(answer[..end].to_vec()).expect("text");
-        Answer {
+        HttpAnswer {
             status: head[9..12].parse().expect("a status"),
             body: answer[end + 4..].to_vec(),
             head: head.to_ascii_lowercase(),
         }
     }
 
-    pub(super) fn get(&self, path: &str) -> Answer {
+    pub(super) fn get(&self, path: &str) -> HttpAnswer {
         self.send("GET", path, &[], b"")
     }
 
     /// What a request with JSON is answered with.
-    pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Answer {
+    pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> HttpAnswer {
         let media = ["Content-Type: application/json"];
         self.send(method, path, &media, body.to_string().as_bytes())
     }
 
-    pub(super) fn put_up(&self, text: &str, media: &str) -> Answer {
+    pub(super) fn put_up(&self, text: &str, media: &str) -> HttpAnswer {
         let media = format!("Content-Type: {media}");
         self.send("PUT", "/v1/lab", &[&media], text.as_bytes())
     }
 
-    pub(super) fn fail(&self, host: &str, stage: &str, effect: &str) -> Answer {
+    pub(super) fn fail(&self, host: &str, stage: &str, effect: &str) -> HttpAnswer {
         let row = json!({ "host": host, "stage": stage, "effect": effect });
         self.ask("POST", "/v1/faults", &row)
     }

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use super::desk::{Desk, DeskTest, Said, hold, tests};
+use super::desk::{DeskTest, Said, TestDesk, hold, tests};
 
 pub(crate) const TESTS: &[DeskTest] = tests! {
     an_adapter_is_all_it_takes: &["dig", "/usr/bin/python3"],
@@ -14,7 +14,7 @@ pub(crate) const TESTS: &[DeskTest] = tests! {
 
 /// The grades of an adapter in some scenarios, by name.
 pub(crate) fn grades(
-    desk: &Desk,
+    desk: &TestDesk,
     adapter: &str,
     filter: &str,
 ) -> Result<Vec<(String, String)>, Failed> {
@@ -29,7 +29,7 @@ pub(crate) fn grades(
     Ok(rows.map(grade).collect())
 }
 
-fn an_adapter_is_all_it_takes(desk: &Desk) -> Result<(), Failed> {
+fn an_adapter_is_all_it_takes(desk: &TestDesk) -> Result<(), Failed> {
     let graded = grades(desk, "./scripted.toml", "basics/primary_down")?;
     let expected = ("scenarios/basics/primary_down.toml", "pass");
     let wanted = (expected.0.to_owned(), expected.1.to_owned());
@@ -79,7 +79,7 @@ fn an_adapter_is_all_it_takes(desk: &Desk) -> Result<(), Failed> {
     hold(said.code == Some(0), &said)
 }
 
-fn the_wrong_order_is_found_out(desk: &Desk) -> Result<(), Failed> {
+fn the_wrong_order_is_found_out(desk: &TestDesk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let adapter = adapter.replace("ORDER = \"best first\"", "ORDER = \"worst first\"");
     fs::write(desk.path("worst_first.toml"), adapter)?;

@@ -6,7 +6,7 @@ use libtest_mimic::Failed;
 
 use super::{
     conform::grades,
-    desk::{Desk, DeskTest, tests},
+    desk::{DeskTest, TestDesk, tests},
 };
 
 pub(crate) const TESTS: &[DeskTest] = tests! {
@@ -14,7 +14,7 @@ pub(crate) const TESTS: &[DeskTest] = tests! {
 };
 
 /// A server that keeps its queue passes; one whose queue is gone with its processes has lost mail.
-fn mail_that_a_crash_loses_is_found_out(desk: &Desk) -> Result<(), Failed> {
+fn mail_that_a_crash_loses_is_found_out(desk: &TestDesk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let forgets = "restart = \"rm -f /var/spool/scripted/*\"\nsubmit = ";
     let adapter = adapter.replacen("submit = ", forgets, 1);

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 pub(crate) type DeskTest = (
     &'static str,
     &'static [&'static str],
-    fn(&Desk) -> Result<(), Failed>,
+    fn(&TestDesk) -> Result<(), Failed>,
 );
 
 /// Rows of tests: a function, and the programs that it needs. The name is that of the function.
@@ -96,13 +96,13 @@ impl Program {
 }
 
 /// A folder that anybody can read, with a drill in it, and the program.
-pub(crate) struct Desk {
+pub(crate) struct TestDesk {
     folder: TempDir,
     program: Arc<Program>,
     user: User,
 }
 
-impl Desk {
+impl TestDesk {
     pub(crate) fn new(user: User, program: &Arc<Program>) -> Self {
         let desk = Self {
             folder: open_folder(),
@@ -198,12 +198,12 @@ pub(crate) fn wait_until(condition: impl Fn() -> bool) -> Result<(), Failed> {
 }
 
 /// Whether some process of the desk's program is the first of a namespace.
-pub(crate) fn is_inside(desk: &Desk) -> bool {
+pub(crate) fn is_inside(desk: &TestDesk) -> bool {
     processes(desk, |line| line.contains("--inside")) > 0
 }
 
 /// How many processes were started for a desk: its folder is in their environment.
-pub(crate) fn processes(desk: &Desk, is_one: impl Fn(&str) -> bool) -> usize {
+pub(crate) fn processes(desk: &TestDesk, is_one: impl Fn(&str) -> bool) -> usize {
     let folder = desk.folder.path().display().to_string();
     let of_desk = |entry: &fs::DirEntry| {
         let text = |file: &str| {

@@ -10,7 +10,7 @@ use libtest_mimic::{Arguments, Trial};
 use super::{
     conform::{self, KNOWN, a_mail_server_passes},
     crashes,
-    desk::{Desk, DeskTest, Program, User},
+    desk::{DeskTest, Program, TestDesk, User},
     endings, exec, fuzz,
     schedules::{self, Needs},
     virtual_time,
@@ -35,7 +35,7 @@ fn has(program: &str) -> bool {
 
 /// Why private networks cannot be had here.
 fn obstacle(user: User, program: &Arc<Program>) -> Option<String> {
-    let said = Desk::new(user, program).exec(&[], &["true"]);
+    let said = TestDesk::new(user, program).exec(&[], &["true"]);
     (said.code != Some(1)).then(|| said.err.trim().to_owned())
 }
 
@@ -70,7 +70,7 @@ fn at_a_desk(user: User, title: &str, program: &Arc<Program>) -> Vec<Trial> {
         let reason = obstacle.clone().or(missing_program(programs));
         let (test, program) = (*test, Arc::clone(program));
         trial(&format!("{name}{title}"), reason, move || {
-            test(&Desk::new(user, &program))
+            test(&TestDesk::new(user, &program))
         })
     });
     trials.collect()
@@ -104,7 +104,7 @@ pub(crate) fn main() {
         let reason = obstacle.clone().or(missing);
         let program = Arc::clone(&program);
         trials.push(trial(name, reason, move || {
-            test(&Desk::new(User::Own, &program))
+            test(&TestDesk::new(User::Own, &program))
         }));
     }
     drop(program);

@@ -11,7 +11,9 @@ use std::{
 
 use libtest_mimic::Failed;
 
-use super::desk::{DEADLINE, Desk, DeskTest, Said, hold, is_inside, processes, tests, wait_until};
+use super::desk::{
+    DEADLINE, DeskTest, Said, TestDesk, hold, is_inside, processes, tests, wait_until,
+};
 
 pub(crate) const TESTS: &[DeskTest] = tests! {
     nothing_is_left: &[],
@@ -25,7 +27,7 @@ pub(crate) const TESTS: &[DeskTest] = tests! {
 const RUNS: usize = 20;
 
 /// What a private network could leave behind on the host, as one text to compare.
-fn traces(desk: &Desk) -> String {
+fn traces(desk: &TestDesk) -> String {
     let names = |folder: &Path| {
         let mut names: Vec<String> = fs::read_dir(folder)
             .expect("readable")
@@ -53,7 +55,7 @@ enum RunEnding {
     KilledInTheMiddle,
 }
 
-fn nothing_is_left(desk: &Desk) -> Result<(), Failed> {
+fn nothing_is_left(desk: &TestDesk) -> Result<(), Failed> {
     let before = traces(desk);
     let endings = [
         RunEnding::Ordinary,
@@ -100,13 +102,13 @@ fn nobody_has(mut pipe: impl Read + Send + 'static) -> Result<(), Failed> {
 }
 
 /// That everything comes to be as it was: what ends takes a moment to be gone.
-fn same(desk: &Desk, before: &str) -> Result<(), Failed> {
+fn same(desk: &TestDesk, before: &str) -> Result<(), Failed> {
     wait_until(|| traces(desk) == before)
         .map_err(|_| format!("before: {before}\nafter: {}", traces(desk)).into())
 }
 
 /// Who is asked to end says what was seen so far.
-fn a_drill_that_is_ended_is_judged(desk: &Desk) -> Result<(), Failed> {
+fn a_drill_that_is_ended_is_judged(desk: &TestDesk) -> Result<(), Failed> {
     for signal in ["TERM", "HUP"] {
         if signal == "HUP" && crate::hangup::is_ignored() {
             continue;
@@ -148,7 +150,7 @@ fn a_drill_that_is_ended_is_judged(desk: &Desk) -> Result<(), Failed> {
 
 /// Writes `endless.toml`, a mail server that never has done with a message, and fetches it: its tree is no part of
 /// what a test undoes.
-pub(crate) fn fetch_endless(desk: &Desk) -> Result<(), Failed> {
+pub(crate) fn fetch_endless(desk: &TestDesk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let submit = "submit = \"python3 /run/mta.py submit\"";
     let adapter = adapter.replace(submit, "submit = \"sleep 1000\"");
@@ -158,7 +160,7 @@ pub(crate) fn fetch_endless(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// A matrix of which drills are under way when it is killed: they go with it.
-fn nothing_is_left_of_a_matrix(desk: &Desk) -> Result<(), Failed> {
+fn nothing_is_left_of_a_matrix(desk: &TestDesk) -> Result<(), Failed> {
     fetch_endless(desk)?;
     let before = traces(desk);
     for _ in 0..4 {
@@ -178,7 +180,7 @@ fn nothing_is_left_of_a_matrix(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// Who ends a matrix gets what was played by then.
-fn a_matrix_that_is_ended_is_written(desk: &Desk) -> Result<(), Failed> {
+fn a_matrix_that_is_ended_is_written(desk: &TestDesk) -> Result<(), Failed> {
     fetch_endless(desk)?;
     let before = traces(desk);
     for signal in ["TERM", "INT"] {
@@ -200,7 +202,7 @@ fn a_matrix_that_is_ended_is_written(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// What a script prints without end is not kept without end.
-fn an_endless_script_is_cut_off(desk: &Desk) -> Result<(), Failed> {
+fn an_endless_script_is_cut_off(desk: &TestDesk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let adapter = adapter.replace("version = \"echo 1\"", "version = \"yes\"");
     fs::write(desk.path("endless.toml"), adapter)?;

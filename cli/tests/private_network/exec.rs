@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener};
 
 use libtest_mimic::Failed;
 
-use super::desk::{Desk, DeskTest, hold, tests};
+use super::desk::{DeskTest, TestDesk, hold, tests};
 
 pub(crate) const TESTS: &[DeskTest] = tests! {
     dig_sees_the_zone: &["dig"],
@@ -19,14 +19,14 @@ pub(crate) const TESTS: &[DeskTest] = tests! {
     the_exit_status_tells: &[],
 };
 
-fn dig_sees_the_zone(desk: &Desk) -> Result<(), Failed> {
+fn dig_sees_the_zone(desk: &TestDesk) -> Result<(), Failed> {
     let said = desk.exec(&[], &["dig", "+short", "example.test", "MX"]);
     let answered = said.out == "10 mx1.example.test.\n20 mx2.example.test.\n";
     hold(answered && said.code == Some(0), &said)?;
     hold(said.err.contains("nothing to judge"), &said)
 }
 
-fn swaks_tries_the_primary_alone(desk: &Desk) -> Result<(), Failed> {
+fn swaks_tries_the_primary_alone(desk: &TestDesk) -> Result<(), Failed> {
     let said = desk.exec(&[], &["swaks", "--to", "alice@example.test"]);
     hold(said.code == Some(1), &said)?;
     hold(
@@ -35,7 +35,7 @@ fn swaks_tries_the_primary_alone(desk: &Desk) -> Result<(), Failed> {
     )
 }
 
-fn a_script_goes_on_to_the_backup(desk: &Desk) -> Result<(), Failed> {
+fn a_script_goes_on_to_the_backup(desk: &TestDesk) -> Result<(), Failed> {
     let said = desk.exec(&["--follow"], &["python3", "send.py", "alice@example.test"]);
     hold(said.code == Some(0), &said)?;
     hold(said.out.contains("sent by mx2.example.test"), &said)?;
@@ -46,7 +46,7 @@ fn a_script_goes_on_to_the_backup(desk: &Desk) -> Result<(), Failed> {
     )
 }
 
-fn packets_are_written_for_wireshark(desk: &Desk) -> Result<(), Failed> {
+fn packets_are_written_for_wireshark(desk: &TestDesk) -> Result<(), Failed> {
     let said = desk.exec(
         &["--pcap", "out/drill.pcap", "--log", "out/log.json"],
         &["python3", "send.py", "alice@example.test"],
@@ -66,7 +66,7 @@ fn packets_are_written_for_wireshark(desk: &Desk) -> Result<(), Failed> {
     hold(log.contains(r#""result":"refused""#), &said)
 }
 
-fn what_cannot_be_written_is_no_success(desk: &Desk) -> Result<(), Failed> {
+fn what_cannot_be_written_is_no_success(desk: &TestDesk) -> Result<(), Failed> {
     for option in ["--log", "--pcap"] {
         let sends = ["python3", "send.py", "alice@example.test"];
         let said = desk.exec(&[option, "/dev/full"], &sends);
@@ -76,7 +76,7 @@ fn what_cannot_be_written_is_no_success(desk: &Desk) -> Result<(), Failed> {
     Ok(())
 }
 
-fn nothing_else_can_be_reached(desk: &Desk) -> Result<(), Failed> {
+fn nothing_else_can_be_reached(desk: &TestDesk) -> Result<(), Failed> {
     let script = "cat /etc/resolv.conf; hostname; ls /sys/class/net /proc/sys/net/ipv4/conf; \
                   for process in /proc/[0-9]*; do echo process; done";
     let said = desk.exec(&[], &["sh", "-c", script]);
@@ -100,7 +100,7 @@ const CONNECT: &str = "import socket, sys\n\
     try: socket.create_connection((address, int(port)), 5).close()\n    \
     except OSError: pass\n";
 
-fn a_connection_to_oneself_is_an_attempt(desk: &Desk) -> Result<(), Failed> {
+fn a_connection_to_oneself_is_an_attempt(desk: &TestDesk) -> Result<(), Failed> {
     for address in ["127.0.0.1", "::1"] {
         let said = desk.exec(&[], &["python3", "-c", CONNECT, address, "25"]);
         let seen = format!("{address} refused");
@@ -115,7 +115,7 @@ fn a_connection_to_oneself_is_an_attempt(desk: &Desk) -> Result<(), Failed> {
     hold(!said.err.contains("where nothing is"), &said)
 }
 
-fn what_is_tried_outside_the_drill_is_told(desk: &Desk) -> Result<(), Failed> {
+fn what_is_tried_outside_the_drill_is_told(desk: &TestDesk) -> Result<(), Failed> {
     let strays = [
         "192.0.2.1",
         "587",
@@ -136,7 +136,7 @@ fn what_is_tried_outside_the_drill_is_told(desk: &Desk) -> Result<(), Failed> {
     hold(!said.err.contains("where nothing is"), &said)
 }
 
-fn public_resolvers_answer_for_the_drill(desk: &Desk) -> Result<(), Failed> {
+fn public_resolvers_answer_for_the_drill(desk: &TestDesk) -> Result<(), Failed> {
     for server in ["@8.8.8.8", "@1.0.0.1", "@9.9.9.9", "@2001:4860:4860::8844"] {
         for over in ["+notcp", "+tcp"] {
             let said = desk.exec(&[], &["dig", over, "+short", server, "mx2.example.test"]);
@@ -157,7 +157,7 @@ fn public_resolvers_answer_for_the_drill(desk: &Desk) -> Result<(), Failed> {
     hold(said.code == Some(1), &said)
 }
 
-fn the_exit_status_tells(desk: &Desk) -> Result<(), Failed> {
+fn the_exit_status_tells(desk: &TestDesk) -> Result<(), Failed> {
     // Whoever does nothing has not delivered, nor who only asks.
     let said = desk.exec(&[], &["sh", "-c", "getent hosts mx1.example.test"]);
     hold(said.code == Some(1), &said)?;

@@ -5,7 +5,7 @@ use std::{fs, process::Stdio};
 use libtest_mimic::Failed;
 use serde_json::Value;
 
-use super::desk::{CLOCKED, Desk, DeskTest, Said, hold, tests, wait_until};
+use super::desk::{CLOCKED, DeskTest, Said, TestDesk, hold, tests, wait_until};
 
 pub(crate) const TESTS: &[DeskTest] = tests! {
     planted_faults_are_found_and_made_small: CLOCKED,
@@ -16,7 +16,7 @@ pub(crate) const TESTS: &[DeskTest] = tests! {
 };
 
 /// A sender by the book, for which something in the place of `FAULT` is broken.
-fn fuzz(desk: &Desk, options: &[&str], fault: &[&str]) -> Result<Said, Failed> {
+fn fuzz(desk: &TestDesk, options: &[&str], fault: &[&str]) -> Result<Said, Failed> {
     let start = ["fuzz", "--write", "out/found"];
     let sender = ["--", "python3", "routes.py", "{recipient}"];
     let arguments = [&start, options, &sender, fault].concat();
@@ -24,7 +24,7 @@ fn fuzz(desk: &Desk, options: &[&str], fault: &[&str]) -> Result<Said, Failed> {
 }
 
 /// The drills that were written down about a rule, with their names.
-fn written(desk: &Desk, rule: &str) -> Result<Vec<(String, String)>, Failed> {
+fn written(desk: &TestDesk, rule: &str) -> Result<Vec<(String, String)>, Failed> {
     let mut found = Vec::new();
     for entry in fs::read_dir(desk.path("out/found"))? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -36,7 +36,7 @@ fn written(desk: &Desk, rule: &str) -> Result<Vec<(String, String)>, Failed> {
     Ok(found)
 }
 
-fn planted_faults_are_found_and_made_small(desk: &Desk) -> Result<(), Failed> {
+fn planted_faults_are_found_and_made_small(desk: &TestDesk) -> Result<(), Failed> {
     for (fault, rule, cases) in [
         ("first-only", "next-candidate", "7"),
         ("worst-first", "preference-order", "8"),
@@ -63,7 +63,7 @@ fn planted_faults_are_found_and_made_small(desk: &Desk) -> Result<(), Failed> {
     Ok(())
 }
 
-fn nothing_is_found_of_a_sender_by_the_book(desk: &Desk) -> Result<(), Failed> {
+fn nothing_is_found_of_a_sender_by_the_book(desk: &TestDesk) -> Result<(), Failed> {
     let said = fuzz(desk, &["--cases", "24"], &[])?;
     let told =
         said.out.starts_with("24 drills, from number 0") && said.out.contains("no rule was broken");
@@ -71,7 +71,7 @@ fn nothing_is_found_of_a_sender_by_the_book(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// Of a rule that is broken in the same way there is one file, however often it is broken.
-fn what_is_found_again_is_counted(desk: &Desk) -> Result<(), Failed> {
+fn what_is_found_again_is_counted(desk: &TestDesk) -> Result<(), Failed> {
     let options = ["--cases", "16", "--resume", "out/state.json"];
     let said = fuzz(desk, &options, &["worst-first"])?;
     hold(said.code == Some(1), &said)?;
@@ -94,7 +94,7 @@ fn what_is_found_again_is_counted(desk: &Desk) -> Result<(), Failed> {
     hold(written(desk, "")?.len() == findings.len(), &said)
 }
 
-fn state(desk: &Desk) -> Result<Value, Failed> {
+fn state(desk: &TestDesk) -> Result<Value, Failed> {
     let text = fs::read_to_string(desk.path("out/state.json"))?;
     Ok(serde_json::from_str(&text)?)
 }
@@ -110,7 +110,7 @@ fn findings(state: &Value) -> Vec<[String; 5]> {
 }
 
 /// A search that is killed goes on where it was, and comes to what one comes to that was not.
-fn a_search_that_is_killed_goes_on(desk: &Desk) -> Result<(), Failed> {
+fn a_search_that_is_killed_goes_on(desk: &TestDesk) -> Result<(), Failed> {
     let resumed = ["--cases", "12", "--resume", "out/state.json"];
     let sender = ["--", "python3", "routes.py", "{recipient}", "worst-first"];
     let arguments = [
@@ -149,7 +149,7 @@ fn a_search_that_is_killed_goes_on(desk: &Desk) -> Result<(), Failed> {
     )
 }
 
-fn a_command_that_cannot_be_tested_is_refused(desk: &Desk) -> Result<(), Failed> {
+fn a_command_that_cannot_be_tested_is_refused(desk: &TestDesk) -> Result<(), Failed> {
     for (command, told) in [
         (
             &["python3", "routes.py", "u0@d0.test"][..],

@@ -9,7 +9,7 @@ use libtest_mimic::Failed;
 use serde_json::Value;
 
 use super::{
-    desk::{CLOCKED, Desk, Said, hold, is_inside, wait_until},
+    desk::{CLOCKED, Said, TestDesk, hold, is_inside, wait_until},
     endings::fetch_endless,
 };
 
@@ -20,10 +20,10 @@ pub(crate) enum Needs {
     Server(&'static str),
 }
 
-type Test = fn(&Desk) -> Result<(), Failed>;
+type ScheduleTest = fn(&TestDesk) -> Result<(), Failed>;
 
 /// Each with its name, for whoever runs the tests: an ordinary user has the same clock.
-pub(crate) const TESTS: [(&str, Needs, Test); 4] = [
+pub(crate) const TESTS: [(&str, Needs, ScheduleTest); 4] = [
     (
         "a_schedule_is_measured",
         Needs::Programs(CLOCKED),
@@ -48,7 +48,7 @@ pub(crate) const TESTS: [(&str, Needs, Test); 4] = [
 
 /// The scripted server, which tries for ever and waits for three seconds. It tries each second day here, since a
 /// Python for each half hour of twelve days takes minutes.
-fn a_schedule_is_measured(desk: &Desk) -> Result<(), Failed> {
+fn a_schedule_is_measured(desk: &TestDesk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let adapter = adapter.replace("sleep 1800", "sleep 172800");
     fs::write(desk.path("rare.toml"), adapter)?;
@@ -85,7 +85,7 @@ fn a_schedule_is_measured(desk: &Desk) -> Result<(), Failed> {
     hold(page.matches("<title>").count() > 6, &said)
 }
 
-fn schedules_have_drills_of_their_own(desk: &Desk) -> Result<(), Failed> {
+fn schedules_have_drills_of_their_own(desk: &TestDesk) -> Result<(), Failed> {
     for (more, told) in [
         (&["--filter", "basics"][..], "--filter"),
         (&["--logs", "out"], "--logs"),
@@ -99,7 +99,7 @@ fn schedules_have_drills_of_their_own(desk: &Desk) -> Result<(), Failed> {
     Ok(())
 }
 
-fn a_measurement_that_is_ended_is_written(desk: &Desk) -> Result<(), Failed> {
+fn a_measurement_that_is_ended_is_written(desk: &TestDesk) -> Result<(), Failed> {
     fetch_endless(desk)?;
     let run = desk
         .command(&["conform", "./endless.toml", "--schedules"])
@@ -119,7 +119,7 @@ fn a_measurement_that_is_ended_is_written(desk: &Desk) -> Result<(), Failed> {
 
 /// Its retry rule is F,2h,15m; G,16h,1h,1.5; F,4d,6h with a queue runner every half hour. A client that half-closes
 /// after the final dot waits all the same.
-fn exim_does_as_its_manual_says(_: &Desk) -> Result<(), Failed> {
+fn exim_does_as_its_manual_says(_: &TestDesk) -> Result<(), Failed> {
     let output = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
         .args(["conform", "exim", "--schedules"])
         .output()?;

@@ -7,7 +7,7 @@ use std::{
 
 use libtest_mimic::Failed;
 
-use super::desk::{CLOCKED, Desk, DeskTest, hold, tests};
+use super::desk::{CLOCKED, DeskTest, TestDesk, hold, tests};
 
 pub(crate) const TESTS: &[DeskTest] = tests! {
     days_take_seconds: CLOCKED,
@@ -49,7 +49,7 @@ attempts = [
 
 /// Days of a program that sleeps take seconds, and every moment is the one that it asked for: 100 s without a
 /// greeting, 100 s without an answer to its SYN, 20 s of delay.
-fn days_take_seconds(desk: &Desk) -> Result<(), Failed> {
+fn days_take_seconds(desk: &TestDesk) -> Result<(), Failed> {
     desk.write("drill.toml", PATIENT);
     let begun = Instant::now();
     let said = desk.exec(&["--virtual-time"], &["python3", "patient.py"]);
@@ -62,7 +62,7 @@ fn days_take_seconds(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// What moments of expectations are worth: one that is a second off is found.
-fn a_second_too_late_is_found(desk: &Desk) -> Result<(), Failed> {
+fn a_second_too_late_is_found(desk: &TestDesk) -> Result<(), Failed> {
     desk.write(
         "drill.toml",
         &PATIENT.replace("at = \"1d\"", "at = \"24h1s\""),
@@ -72,10 +72,10 @@ fn a_second_too_late_is_found(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// A tree of waits, as `waits.py` is told.
-enum Tree {
+enum ProcessTree {
     Wait(&'static str, u64),
-    After(Vec<Tree>),
-    Beside(Vec<Tree>),
+    After(Vec<ProcessTree>),
+    Beside(Vec<ProcessTree>),
 }
 
 /// The ways of waiting that `waits.py` knows.
@@ -84,7 +84,7 @@ const WAYS: [&str; 12] = [
     "ready", "socket",
 ];
 
-impl Tree {
+impl ProcessTree {
     /// A tree of a number, so deep at most.
     fn of(random: &mut u64, depth: u32) -> Self {
         let draw = |random: &mut u64, below: u64| {
@@ -132,12 +132,12 @@ impl Tree {
 
 /// Whatever a program waits by, alone or in many processes and threads, it takes as long as it says, by both of
 /// its clocks.
-fn waits_take_as_long_as_they_say(desk: &Desk) -> Result<(), Failed> {
+fn waits_take_as_long_as_they_say(desk: &TestDesk) -> Result<(), Failed> {
     let mut random = 0x9e37_79b9_7f4a_7c15;
     for _ in 0..8 {
-        let mut trees: Vec<Tree> = WAYS.map(|way| Tree::Wait(way, 12_345)).into();
-        trees.extend((0..20).map(|_| Tree::of(&mut random, 3)));
-        let json: Vec<String> = trees.iter().map(Tree::json).collect();
+        let mut trees: Vec<ProcessTree> = WAYS.map(|way| ProcessTree::Wait(way, 12_345)).into();
+        trees.extend((0..20).map(|_| ProcessTree::of(&mut random, 3)));
+        let json: Vec<String> = trees.iter().map(ProcessTree::json).collect();
         let said = desk.exec(
             &["--virtual-time"],
             &["python3", "waits.py", &format!("[{}]", json.join(","))],
@@ -160,7 +160,7 @@ fn waits_take_as_long_as_they_say(desk: &Desk) -> Result<(), Failed> {
 
 /// What a review found: a wait that is over at once, a signal that ends one wait and not the next, what is left of
 /// a time, several who wait for the same, what is left behind.
-fn waits_end_as_the_kernel_ends_them(desk: &Desk) -> Result<(), Failed> {
+fn waits_end_as_the_kernel_ends_them(desk: &TestDesk) -> Result<(), Failed> {
     let at_once = "import time; t = time.time(); time.sleep(3600); time.sleep(0); print(round(time.time() - t))";
     let next = "import signal, select, time\nsignal.signal(signal.SIGALRM, lambda *_: None)\nt = time.time()\n\
         import ctypes; libc = ctypes.CDLL(None)\nsignal.alarm(10)\nlibc.poll(None, 0, 3600000)\n\
@@ -192,7 +192,7 @@ fn waits_end_as_the_kernel_ends_them(desk: &Desk) -> Result<(), Failed> {
 
 /// A file that was written days ago on the clock is days old, by whichever call and path it is asked about; what was
 /// set on purpose is what it was set to, and errors are the kernel's.
-fn files_are_as_old_as_the_clock_says(desk: &Desk) -> Result<(), Failed> {
+fn files_are_as_old_as_the_clock_says(desk: &TestDesk) -> Result<(), Failed> {
     let said = desk.exec(&["--virtual-time"], &["python3", "file_times.py", "out"]);
     hold(said.out == "done\n", &said)
 }
@@ -214,7 +214,7 @@ outcome = "deferred"
 
 /// Where nobody answers its SYN, a connection fails when the kernel would give it up, however it was begun and is
 /// waited for; one that is answered goes on.
-fn connections_fail_when_the_kernel_would_give_them_up(desk: &Desk) -> Result<(), Failed> {
+fn connections_fail_when_the_kernel_would_give_them_up(desk: &TestDesk) -> Result<(), Failed> {
     desk.write("drill.toml", SILENT);
     let said = desk.exec(&["--virtual-time"], &["python3", "connects.py"]);
     hold(said.out == "done\n", &said)
@@ -222,13 +222,13 @@ fn connections_fail_when_the_kernel_would_give_them_up(desk: &Desk) -> Result<()
 
 /// A timer with a descriptor is the same one under any number and in any process, and another one under the same number
 /// is another; locks and queues of threads have their times, too.
-fn timers_are_known_whoever_has_them(desk: &Desk) -> Result<(), Failed> {
+fn timers_are_known_whoever_has_them(desk: &TestDesk) -> Result<(), Failed> {
     let said = desk.exec(&["--virtual-time"], &["python3", "timers.py"]);
     hold(said.out == "done\n", &said)
 }
 
 /// What only computes gets as much time as the system has: it comes to an end, and that is said.
-fn time_runs_with_what_computes(desk: &Desk) -> Result<(), Failed> {
+fn time_runs_with_what_computes(desk: &TestDesk) -> Result<(), Failed> {
     let spin = "import os, time\nend = time.monotonic() + 3\nwhile time.process_time() < 2.5 or time.monotonic() < end: pass\n\
         made = os.open('out/made', os.O_CREAT)\nprint(abs(os.fstat(made).st_mtime - time.time()) < 0.5)";
     let said = desk.exec(&["--virtual-time"], &["python3", "-c", spin]);
@@ -237,7 +237,7 @@ fn time_runs_with_what_computes(desk: &Desk) -> Result<(), Failed> {
 }
 
 /// What this clock does not reach is said, and what would go round it is refused.
-fn what_cannot_be_virtual_is_said(desk: &Desk) -> Result<(), Failed> {
+fn what_cannot_be_virtual_is_said(desk: &TestDesk) -> Result<(), Failed> {
     let script = "import socket, time\none, other = socket.socketpair()\n\
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, (1).to_bytes(8, 'little') + bytes(8))\n\
         try: time.clock_settime(time.CLOCK_REALTIME, 0)\nexcept PermissionError: print('refused')\n";
@@ -249,7 +249,7 @@ fn what_cannot_be_virtual_is_said(desk: &Desk) -> Result<(), Failed> {
     )
 }
 
-impl Desk {
+impl TestDesk {
     fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).expect("written");
     }

@@ -33,10 +33,7 @@ use super::is_name_server;
 use crate::{
     event::{AttemptHint, Connected, EventKind},
     fault::{Effect, Stage, Transfer, Transport},
-    lab::{
-        LabState, Packet,
-        network::{HTTPS_PORT, connect::record_connect},
-    },
+    lab::{LabState, Packet, network::bounds::HTTPS_PORT},
     port,
 };
 
@@ -366,8 +363,7 @@ impl Tap {
             None => Vec::new(),
         };
         let session = self.state.next_session();
-        record_connect(
-            &self.state,
+        self.state.record_connect(
             session,
             (address, port),
             &names,

@@ -15,12 +15,11 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{HTTPS_PORT, Incoming, Network};
+use super::{Incoming, Network, bounds::HTTPS_PORT};
 use crate::{
-    event::{AttemptHint, Connected, EventKind, SessionId},
+    event::{AttemptHint, Connected},
     fault::{Effect, Stage, Transfer},
     lab::{LabState, loopback::Map, receiver::Receiver},
-    name::Domain,
     stream::Stream,
 };
 
@@ -63,7 +62,7 @@ fn receiver_at<'a>(
     listening.ok_or_else(|| {
         let session = state.next_session();
         let result = Connected::Unreachable;
-        record_connect(state, session, (address, port), &[], result, hint.clone());
+        state.record_connect(session, (address, port), &[], result, hint.clone());
         io::ErrorKind::HostUnreachable.into()
     })
 }
@@ -127,8 +126,7 @@ async fn by_pipe(
 ) -> io::Result<Stream> {
     let session = state.next_session();
     let logged = |result| {
-        record_connect(
-            state,
+        state.record_connect(
             session,
             (receiver.address, port),
             &receiver.names,
@@ -187,8 +185,7 @@ async fn by_socket(
     // A refusal or a silence that is no count happens in the kernel, unseen by the listener.
     match state.foresee_connect(receiver, port) {
         Some((Effect::Refuse, false)) => {
-            record_connect(
-                state,
+            state.record_connect(
                 state.next_session(),
                 (receiver.address, port),
                 &receiver.names,
@@ -199,8 +196,7 @@ async fn by_socket(
         }
         // No packet says so here: senders outside the lab are refused.
         Some((Effect::Unreachable, false)) => {
-            record_connect(
-                state,
+            state.record_connect(
                 state.next_session(),
                 (receiver.address, port),
                 &receiver.names,
@@ -210,8 +206,7 @@ async fn by_socket(
             return Err(io::ErrorKind::HostUnreachable.into());
         }
         Some((Effect::Timeout, false)) => {
-            record_connect(
-                state,
+            state.record_connect(
                 state.next_session(),
                 (receiver.address, port),
                 &receiver.names,
@@ -233,23 +228,4 @@ async fn by_socket(
     let stream = connected.inspect_err(|_| drop(state.announced(from)))?;
     stream.set_nodelay(true)?;
     Ok(Stream::Tcp(stream))
-}
-
-/// Logs what came of a connection.
-pub(in crate::lab) fn record_connect(
-    state: &LabState,
-    session: SessionId,
-    (address, port): (IpAddr, u16),
-    hosts: &[Domain],
-    result: Connected,
-    hint: AttemptHint,
-) {
-    state.record(EventKind::Connect {
-        session,
-        address,
-        port,
-        hosts: hosts.to_vec(),
-        result,
-        hint,
-    });
 }

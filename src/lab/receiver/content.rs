@@ -30,7 +30,7 @@ impl Session {
     pub(super) async fn data(&mut self) -> io::Result<Step> {
         let envelope = self.envelope.as_ref();
         let by_chunks = envelope.is_some_and(|one| one.chunks.is_some());
-        // RFC 5321 section 3.3: without a valid recipient, 503, or 554 after pipelined commands.
+        // RFC 5321 section 3.3: 503 or 554 is the answer where no recipient was taken.
         let ready = envelope.is_some_and(|one| !one.to.is_empty());
         if !ready {
             self.command.clear();

@@ -1,4 +1,8 @@
 //! Rows of messages: made in code, or found again in a scenario's messages.
+//!
+//! A row with a count is found again by the ids that it gave: `m-1`, `m-2` and so on, without a gap, of messages that
+//! are alike in everything else. A message that happens to be called `m-1` and stands alone is read as a row of one,
+//! which comes to the same.
 
 use crate::{
     mail::{Message, Notify, OriginalRecipient, RecipientRequest, Ret},

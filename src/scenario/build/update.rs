@@ -1,4 +1,8 @@
 //! Changes of records: what has to go and to come so that one zone becomes another.
+//!
+//! Records of one name and type are a set (RFC 2181 section 5): what changes in one goes as a whole and comes as a
+//! whole, in the new order. The order is part of what a scenario says, since a name server answers in it. A type that
+//! no row can name by itself goes with everything that the name owns.
 
 use hickory_proto::rr::{Record, RecordType};
 

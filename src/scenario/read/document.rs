@@ -379,6 +379,7 @@ pub(super) fn whole_number(
     key: &str,
     max: u64,
 ) -> Option<u64> {
+    // A number with a sign or of another size than fits is none from 0 to `max`, and is told as it is written.
     let integer = value.get_ref().as_integer();
     let number =
         integer.and_then(|integer| u64::from_str_radix(integer.as_str(), integer.radix()).ok());

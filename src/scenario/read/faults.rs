@@ -6,8 +6,8 @@
 //! What stands in a row, in the order in which it is checked:
 //!
 //! 1. What it is about: a host with a stage, a stage of all hosts, or a query. Both, or none, is a mistake.
-//! 2. What happens there: the effects of the stage, or those of queries.
-//! 3. Which messages it is about: a recipient from RCPT on, a sender from MAIL on, a size where there is content.
+//! 2. Which messages it is about: a recipient from RCPT on, a sender from MAIL on, a size where there is content.
+//! 3. What happens there: the effects of the stage, or those of queries.
 //! 4. When: a window, a number of times, every so often, a chance.
 //!
 //! A row that is given to a running lab is read by the same code as one of a file.
@@ -151,7 +151,8 @@ fn chance(row: &Table<'_, '_>) -> Option<Chance> {
 /// A mailbox, or a pattern of it with stars.
 fn mailbox(text: &str) -> Result<String, String> {
     if text.contains('*') {
-        // A pattern is no mailbox and cannot be read as one. A local part has 64 octets at most and a domain 255 (RFC 5321 section 4.5.3.1).
+        // A pattern is no mailbox and cannot be read as one. A local part has 64 octets at most and a domain 255 (RFC
+        // 5321 section 4.5.3.1).
         let is_pattern = text.len() <= 320 && !text.contains(|c: char| c.is_control() || c == ' ');
         let expected = || format!("found {text:?}, expected a pattern such as \"*@example.test\"");
         return is_pattern.then(|| text.to_owned()).ok_or_else(expected);

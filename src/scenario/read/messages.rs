@@ -189,7 +189,6 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
 /// What a row asks of notifications: `notify` for all recipients or by recipient, `ret`, `envid`, and `orcpt` by
 /// recipient.
 fn dsn_request(row: &Table<'_, '_>, to: &[Mailbox]) -> DsnRequest {
-    // A place for each recipient, in the order of `to`.
     let mut recipients = vec![RecipientRequest::default(); to.len()];
     match row.get("notify") {
         Some(value) if value.get_ref().is_table() => {
@@ -402,7 +401,7 @@ pub(super) fn relays(
         names.host(&relay.host.to_string()).map(|_| relay)
     });
     let mistake = |key: &str, text: String| doc.mistake(table.key_offset(key), text);
-    // What does not go together: policies that go by MX records, and names without a place to use them.
+    // What does not go together: policies that go by MX records, and credentials without a relay to give them to.
     let has = |key: &str| table.get(key).is_some();
     if has("relays") && table.array("relays").is_empty() {
         let example = "relays = [\"smtp.example.test:587\"]";

@@ -160,7 +160,6 @@ pub(super) fn implicit_tls(
         }
     }
     let values = table.array("receivers");
-    // Rows in their order, beside the values that have their places.
     for (row, value) in receivers.iter().zip(values) {
         let host = row.host.as_ref();
         if row.ports.contains(&port::SUBMISSIONS) && host.is_some_and(lacks) {

@@ -129,7 +129,7 @@ fn zone_file(
         })
         .ok()?;
     let include = including(&path, read_file);
-    // A file that says no origin is taken for the zone that it is called after, as `named.conf` would have it.
+    // A file that says no origin is taken for the zone that it is called after.
     let origin = zone::file::domain_of(&path);
     let reading = Reading {
         origin: origin.as_ref().map(Domain::to_wire),

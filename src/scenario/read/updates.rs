@@ -20,7 +20,7 @@ use crate::{
 const MAX_RECORDS: usize = 3_000_000;
 
 /// A change of the records.
-struct Update {
+struct UpdateRow {
     /// When it happens, from the start of the drill.
     at: Moment,
     /// Where its moment stands in the file.
@@ -46,7 +46,7 @@ fn updates_within(most: usize, table: &Table<'_, '_>, zones: &mut History, known
     // The records at each moment are a zone of their own; what is deleted is not counted off.
     let mut here = zones.last().records().count();
     let mut all = here;
-    for Update {
+    for UpdateRow {
         offset, additions, ..
     } in &updates
     {
@@ -69,7 +69,7 @@ fn updates_within(most: usize, table: &Table<'_, '_>, zones: &mut History, known
 }
 
 /// The rows; none where they add too many records.
-fn rows(most: usize, table: &Table<'_, '_>) -> Option<Vec<Update>> {
+fn rows(most: usize, table: &Table<'_, '_>) -> Option<Vec<UpdateRow>> {
     let (mut updates, mut added) = (Vec::new(), 0);
     for value in table.array("updates") {
         let Some(row) = Table::of_value(table.doc(), value, "an update", &["at", "delete", "add"])
@@ -106,7 +106,7 @@ fn rows(most: usize, table: &Table<'_, '_>) -> Option<Vec<Update>> {
                 );
             }
         }
-        updates.extend(at.map(|at| Update {
+        updates.extend(at.map(|at| UpdateRow {
             at,
             offset: row.key_offset("at"),
             deletions,
@@ -130,7 +130,7 @@ fn added_by(row: &Table<'_, '_>, addition: &Located<String>) -> Option<Vec<Recor
 }
 
 /// A zone after an update; to delete what is not there is a mistake where the records are known.
-fn changed(mut zone: Zone, update: &Update, known: bool, doc: &Document<'_>) -> Zone {
+fn changed(mut zone: Zone, update: &UpdateRow, known: bool, doc: &Document<'_>) -> Zone {
     let at = update.at;
     for deletion in &update.deletions {
         let (name, record_type) = &deletion.value;

@@ -1,4 +1,7 @@
 //! The tables below `expect`: what is expected of a message, and numbers with their bounds.
+//!
+//! Numbers and times are ranges, and are written as little as they bound: one number where both ends are it, one end
+//! where the other is open. That a range has no end at all is written as a least number of 0, which reads as the same.
 
 use std::time::Duration;
 

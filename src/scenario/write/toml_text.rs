@@ -1,6 +1,10 @@
 //! TOML as it is written: tables, arrays and strings, with no more quotes and lines than they need.
 //!
 //! Values are text by the time that they come here: each function returns what stands behind the `=`.
+//!
+//! A string of one line is a basic string, with escapes; text of several lines is a literal one where it can be, so
+//! that zone-file text keeps its own quotes and backslashes and a reader finds the line that a mistake names. A key is
+//! bare where TOML lets it be.
 
 use std::{fmt::Display, time::Duration};
 

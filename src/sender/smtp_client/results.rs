@@ -72,6 +72,7 @@ pub(super) fn connect_status(error: &io::Error) -> Status {
 
 /// The result for every recipient when the session could not go on.
 pub(super) fn all(envelope: &Envelope<'_>, stop: SessionError) -> Vec<RecipientResult> {
+    // What stopped the session stopped it for every recipient that is in the envelope.
     let result = match stop {
         SessionError::Broken(status, text) => RecipientResult::Deferred(Reason { status, text }),
         SessionError::Turned(reply) => match reply.class() {

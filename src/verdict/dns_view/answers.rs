@@ -1,6 +1,10 @@
 //! What one question was answered with in the course of a drill, as short as it can be kept.
 //!
 //! Only what changes is entered: the same answer again moves the end of its time, and failures at one moment are one.
+//!
+//! An answer holds from the first to the last moment at which it was given. Nothing says what a sender was told in
+//! between, and it is taken to have been told the same. How long it may be used after that is the reader's to say, by
+//! its TTLs.
 
 use std::fmt;
 
@@ -78,6 +82,7 @@ pub(super) fn settled(
     exists: bool,
     records: &[Record],
 ) -> bool {
+    // News all the same: between a failure and the same answer as before, nothing was known.
     let after_failure = matches!(given.last(), Some(DnsAnswer::Unsettled(_)));
     // A failure at the very same moment stands for nothing that was later.
     let before = match &mut given[..] {

@@ -29,6 +29,7 @@ pub(super) fn counted_attempts<'a>(
         attempts.retain(|attempt| attempt.at < end);
     }
     let recipients = message.to.len();
+    // A sender inside the process has what it did in the log, and is held to it.
     if recipients > 1 && !matches!(drill.sender_kind, SenderKind::InProcess { .. }) {
         attempts = for_all_recipients(recipients, attempts);
     }
@@ -49,6 +50,7 @@ pub(super) fn is_a_copy_for_each(drill: &DrillFacts<'_>, attempts: &[&Attempt]) 
 /// them.
 fn for_all_recipients(recipients: usize, attempts: Vec<&Attempt>) -> Vec<&Attempt> {
     let mut kept: Vec<(&Attempt, BTreeSet<&str>)> = Vec::new();
+    // Attempts that came to no recipient, since the last time that they were one too many.
     let mut unnamed = 0;
     for attempt in attempts {
         // Of those that came to no recipient, one may be for each.

@@ -23,13 +23,13 @@ use crate::{
 
 /// A key of an expected row that differs: what was expected, and what was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(super) struct KeyDifference {
     pub(super) key: &'static str,
     pub(super) expected: String,
     pub(super) observed: String,
 }
 
-impl Difference {
+impl KeyDifference {
     fn new(key: &'static str, expected: impl ToString, observed: Option<impl ToString>) -> Self {
         let observed = observed.map(|observed| observed.to_string());
         Self {
@@ -42,17 +42,17 @@ impl Difference {
 
 /// What is wrong with the notifications about a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum WrongNotification {
     /// One was expected, and none like it came.
     Missing(String),
     /// One came that was not expected.
     Unexpected(String),
     /// One came that tells something else.
-    Differs(Vec<Difference>),
+    Differs(Vec<KeyDifference>),
 }
 
 /// What was told of one recipient.
-struct Told<'a> {
+struct ToldRow<'a> {
     report: &'a NotificationReport,
     group: ReportedRecipient,
 }
@@ -62,7 +62,7 @@ pub(super) fn compare(
     drill: &DrillFacts<'_>,
     facts: &MessageFacts<'_>,
     expected: &[ExpectedDsn],
-) -> Vec<Wrong> {
+) -> Vec<WrongNotification> {
     let is_foreign = !matches!(drill.sender_kind, SenderKind::InProcess { .. });
     let is_command = matches!(
         drill.sender_kind,
@@ -75,7 +75,7 @@ pub(super) fn compare(
     }
     // A report that could not be read may say anything: nothing is held against it.
     let mut told = told(facts);
-    let is_unasked = |told: &Told<'_>| told.group.action == Some(Action::Delayed);
+    let is_unasked = |told: &ToldRow<'_>| told.group.action == Some(Action::Delayed);
     let is_open = |notify: Option<Notify>| notify.is_none();
     let mut recipients = facts.message.to.iter();
     // Who is asked nothing may warn (RFC 3461 section 5.2.5).
@@ -111,9 +111,9 @@ pub(super) fn compare(
         match nearest {
             Some((index, differences)) => {
                 taken.insert(index);
-                wrong.push(Wrong::Differs(differences));
+                wrong.push(WrongNotification::Differs(differences));
             }
-            None => wrong.push(Wrong::Missing(row_in_words(row))),
+            None => wrong.push(WrongNotification::Missing(row_in_words(row))),
         }
     }
     let left = told
@@ -124,14 +124,14 @@ pub(super) fn compare(
         let group = &told.group;
         let of = group.recipient.as_deref().unwrap_or("nobody by name");
         let action = group.action.map_or("a notification", Action::word);
-        Wrong::Unexpected(format!("{action} for {of}"))
+        WrongNotification::Unexpected(format!("{action} for {of}"))
     }));
     wrong
 }
 
 /// What was told of each recipient. A notification that says nothing for programs tells what it could be read
 /// for.
-fn told<'a>(facts: &'a MessageFacts<'_>) -> Vec<Told<'a>> {
+fn told<'a>(facts: &'a MessageFacts<'_>) -> Vec<ToldRow<'a>> {
     let mut told = Vec::new();
     for notification in &facts.dsn.notifications {
         let Some(report) = notification.report.as_deref() else {
@@ -143,10 +143,10 @@ fn told<'a>(facts: &'a MessageFacts<'_>) -> Vec<Told<'a>> {
                 action: notification.action,
                 ..ReportedRecipient::default()
             };
-            told.push(Told { report, group });
+            told.push(ToldRow { report, group });
         }
         let groups = report.recipients.iter().cloned();
-        told.extend(groups.map(|group| Told { report, group }));
+        told.extend(groups.map(|group| ToldRow { report, group }));
     }
     told
 }
@@ -160,14 +160,14 @@ fn row_in_words(row: &ExpectedDsn) -> String {
 }
 
 /// The keys of a row that what was told differs in.
-fn differences(row: &ExpectedDsn, told: &Told<'_>) -> Vec<Difference> {
-    let Told { report, group } = told;
+fn differences(row: &ExpectedDsn, told: &ToldRow<'_>) -> Vec<KeyDifference> {
+    let ToldRow { report, group } = told;
     let mut found = Vec::new();
     if let Some(recipient) = &row.recipient {
         // Local parts with their case, domains without (RFC 5321 section 2.4).
         let named = group.recipient.as_deref();
         if named.map(mailbox::key) != Some(mailbox::key(recipient)) {
-            found.push(Difference::new("recipient", recipient, named));
+            found.push(KeyDifference::new("recipient", recipient, named));
         }
     }
     if row
@@ -175,10 +175,10 @@ fn differences(row: &ExpectedDsn, told: &Told<'_>) -> Vec<Difference> {
         .is_some_and(|action| group.action != Some(action))
     {
         let expected = row.action.map_or("", Action::word);
-        found.push(Difference::new("action", expected, group.action));
+        found.push(KeyDifference::new("action", expected, group.action));
     }
     if let Some(status) = row.status.filter(|status| group.status != Some(*status)) {
-        found.push(Difference::new("status", status, group.status));
+        found.push(KeyDifference::new("status", status, group.status));
     }
     let texts = [
         ("remote_mta", &row.remote_mta, group.remote_name()),
@@ -202,7 +202,7 @@ fn differences(row: &ExpectedDsn, told: &Told<'_>) -> Vec<Difference> {
             _ => observed.unwrap_or_default() == expected,
         };
         if !is_same {
-            found.push(Difference::new(key, expected, observed));
+            found.push(KeyDifference::new(key, expected, observed));
         }
     }
     if let Some(expected) = &row.diagnostic {
@@ -213,11 +213,15 @@ fn differences(row: &ExpectedDsn, told: &Told<'_>) -> Vec<Difference> {
             prefix => observed.is_some_and(|observed| observed.starts_with(prefix)),
         };
         if !is_same {
-            found.push(Difference::new("diagnostic", expected, observed));
+            found.push(KeyDifference::new("diagnostic", expected, observed));
         }
     }
     if let Some(returned) = row.returned.filter(|returned| report.returned != *returned) {
-        found.push(Difference::new("returned", returned, Some(report.returned)));
+        found.push(KeyDifference::new(
+            "returned",
+            returned,
+            Some(report.returned),
+        ));
     }
     found
 }

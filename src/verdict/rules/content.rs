@@ -22,7 +22,7 @@ pub(in crate::verdict) fn check(facts: &MessageFacts<'_>) -> Option<Finding> {
     let mut known = None;
     taken.find_map(|attempt| {
         let arrived = attempt.body?;
-        let known = known.get_or_insert_with(|| Known::of(facts.message));
+        let known = known.get_or_insert_with(|| KnownBody::of(facts.message));
         let what = known.difference(arrived)?;
         let observed = vec![format!("{attempt}: {what}")];
         let subject = Subject::of_message(&facts.message.id);
@@ -42,12 +42,12 @@ fn undone<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
 }
 
 /// The body of a message, and what mistakes make of it.
-struct Known {
+struct KnownBody {
     right: BodyDigest,
     wrong: Vec<(BodyDigest, &'static str)>,
 }
 
-impl Known {
+impl KnownBody {
     fn of(message: &Message) -> Self {
         let content = content(message);
         let body = body_of(&content);

@@ -25,7 +25,7 @@ use crate::{
     name::Domain,
     observe::Attempt,
     outcome::{AttemptResult, Outcome},
-    scenario::{Scenario, TlsPolicy},
+    scenario::Scenario,
     time::{HumanDuration, Moment},
     verdict::{
         Finding, SenderKind, Subject,
@@ -354,7 +354,7 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
             let expected = "the message queued";
             return Some(broken(FAILED_LOOKUP_DEFERS, subject, expected, observed));
         }
-        if may_be_sent_plainly(drill, message) {
+        if untried::may_be_sent_plainly(drill, message) {
             let expected = format!("an attempt at a host of {}", recipient.domain);
             return Some(broken(ROUTE_IS_TRIED, subject, expected, observed));
         }
@@ -371,16 +371,6 @@ fn is_retried(attempts: &[&Attempt]) -> bool {
         })
     };
     attempts.iter().enumerate().any(again)
-}
-
-/// Whether nothing but its route decides whether a message can be sent: no wish for TLS that no host may meet,
-/// no address that a host would have to be asked whether it takes (RFC 6531), no sign of a loop.
-pub(super) fn may_be_sent_plainly(drill: &DrillFacts<'_>, message: &Message) -> bool {
-    let mut mailboxes = message.to.iter().chain(&message.from);
-    let tls = drill.scenario.sender.tls;
-    matches!(tls, TlsPolicy::None | TlsPolicy::Opportunistic)
-        && mailboxes.all(|mailbox| mailbox.text.is_ascii())
-        && message.received == 0
 }
 
 /// A candidate tried again without a wait.

@@ -16,8 +16,8 @@
 //! 6. It returns as much of the message as the author asked for (RET, RFC 3461 section 4.3).
 
 use super::{
-    DSN_PARAMETERS_KEPT, NOTIFY_KEPT, RELAYED_REPORT, REPORT_ENVELOPE, REPORT_FORM, REPORT_RETURNS,
-    broken,
+    DSN_PARAMETERS_KEPT, Differs, NOTIFY_KEPT, RELAYED_REPORT, REPORT_ENVELOPE, REPORT_FORM,
+    REPORT_RETURNS, broken,
 };
 use crate::{
     event::ReportedRecipient,
@@ -29,7 +29,7 @@ use crate::{
     verdict::{
         Finding, SenderKind, Subject,
         facts::{DrillFacts, MessageFacts},
-        notifications::{Notification, Path, Transaction},
+        notifications::{DsnPath, DsnTransaction, Notification},
     },
 };
 
@@ -77,9 +77,6 @@ fn not_passed_on(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Fin
     })
 }
 
-/// What was expected, and what was seen.
-type Differs = (String, String);
-
 /// A parameter for people, whether it is there or not.
 fn shown(keyword: &str, value: Option<impl std::fmt::Display>) -> String {
     match value {
@@ -89,7 +86,7 @@ fn shown(keyword: &str, value: Option<impl std::fmt::Display>) -> String {
 }
 
 /// What is wrong with the parameters of MAIL: another ENVID or RET than the author gave, or one that nobody gave.
-fn wrong_mail_parameter(asked: &DsnRequest, mail: &Path) -> Option<Differs> {
+fn wrong_mail_parameter(asked: &DsnRequest, mail: &DsnPath) -> Option<Differs> {
     // ENVID is compared as text, however it was written as xtext (RFC 3461 section 4).
     let given = mail.value("ENVID");
     let is_same = given.map(of_xtext) == asked.envelope_id.as_ref().map(|id| Some(id.to_string()));
@@ -107,7 +104,7 @@ fn wrong_mail_parameter(asked: &DsnRequest, mail: &Path) -> Option<Differs> {
 }
 
 /// What is wrong with those of RCPT, NOTIFY before ORCPT.
-fn wrong_rcpt_parameter(message: &Message, to: &Mailbox, rcpt: &Path) -> Option<Differs> {
+fn wrong_rcpt_parameter(message: &Message, to: &Mailbox, rcpt: &DsnPath) -> Option<Differs> {
     let asked = message.request_of(to);
     let given = rcpt.value("NOTIFY");
     if given.map(Notify::of_parameter) != asked.notify.clone().map(Some) {
@@ -211,7 +208,7 @@ fn not_reported(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Find
     let taken = facts.dsn.transactions.iter();
     // Taken by a server that was asked and does not offer DSN: the last one that could be held to it is the sender.
     let mut taken = taken.filter(|one| one.taken && one.offers_dsn == Some(false));
-    let (to, transaction) = taken.find_map(|transaction: &Transaction| {
+    let (to, transaction) = taken.find_map(|transaction: &DsnTransaction| {
         let accepted = transaction.rcpt.iter().filter(|path| path.accepted);
         let mut accepted = accepted.filter_map(|path| facts.recipient(&path.mailbox));
         let is_unreported = |to: &&Mailbox| {
@@ -251,7 +248,7 @@ fn wrong_envelope(facts: &MessageFacts<'_>) -> Option<Finding> {
         to.any(|to| local(to) == local(&from.text))
     };
     let wrong = arrived.iter().find_map(|one| {
-        let Transaction { mail, rcpt, .. } = &one.transaction;
+        let DsnTransaction { mail, rcpt, .. } = &one.transaction;
         // One thing is told, the gravest first.
         let observed = if !mail.mailbox.is_empty() {
             format!("MAIL FROM:<{}>", mail.mailbox)

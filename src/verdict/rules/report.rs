@@ -8,7 +8,7 @@
 //! whether it is named at all, the fields that a group must have, Original-Recipient, Final-Recipient; then the server
 //! and its reply.
 
-use super::{REPORT_FIELDS, broken, delivery::refused_for_good};
+use super::{Differs, REPORT_FIELDS, broken, delivery::refused_for_good};
 use crate::{
     event::{NotificationReport, ReportedRecipient},
     mail::{Action, DsnRequest, Mailbox, Message, dsn::xtext},
@@ -17,12 +17,9 @@ use crate::{
     outcome::AttemptResult,
     verdict::{
         Finding, SenderKind, Subject,
-        facts::{DrillFacts, MessageFacts, Told},
+        facts::{DrillFacts, MessageFacts, ToldOfRecipient},
     },
 };
-
-/// What was expected, and what was seen.
-type Differs = (String, String);
 
 /// A field that is wrong, missing or too many.
 pub(in crate::verdict) fn check(
@@ -33,7 +30,7 @@ pub(in crate::verdict) fn check(
     let asked = facts.asked(drill);
     let mut all = facts.told();
     let (subject, (expected, observed)) = all.find_map(
-        |Told {
+        |ToldOfRecipient {
              report, of: group, ..
          }| {
             let of_message = Subject::of_message(&message.id);
@@ -142,6 +139,7 @@ fn wrong_server(
     if group.action != Some(Action::Failed) {
         return None;
     }
+    // Another next hop's servers had nothing to do with this recipient.
     let may_concern = |attempt: &&Attempt| {
         let hop = attempt.hop.as_ref();
         hop.is_none_or(|hop| *hop == to.domain)

@@ -123,6 +123,7 @@ fn is_signed(drill: &DrillFacts<'_>, name: &Domain) -> bool {
 
 /// The policy that enforces something at a moment: the one fetched last, as long as it may be kept.
 fn policy_in_force<'a>(drill: &DrillFacts<'a>, hop: &Domain, at: Moment) -> Option<&'a Policy> {
+    // A policy that was fetched counts for its `max_age`, whatever is served by now (RFC 8461 section 5.1).
     let last = drill.dns.policy_fetched(&policy_host(hop), at)?;
     let served = |row: &&PolicyRow| {
         row.domain == *hop && row.from <= last && row.until.is_none_or(|until| last < until)

@@ -7,11 +7,12 @@
 
 use hickory_proto::rr::RecordType;
 
-use super::{ROUTE_IS_TRIED, broken, delivery::may_be_sent_plainly};
+use super::{ROUTE_IS_TRIED, broken};
 use crate::{
     fault::Failure,
+    mail::Message,
     name::Domain,
-    scenario::Scenario,
+    scenario::{Scenario, TlsPolicy},
     verdict::{
         Finding, SenderKind, Subject,
         facts::{DrillFacts, MessageFacts},
@@ -45,4 +46,14 @@ pub(super) fn check(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<
         format!("an attempt at a host of {hop}"),
         vec!["no attempt, and the command ended".to_owned()],
     ))
+}
+
+/// Whether nothing but its route decides whether a message can be sent: no wish for TLS that no host may meet,
+/// no address that a host would have to be asked whether it takes (RFC 6531), no sign of a loop.
+pub(super) fn may_be_sent_plainly(drill: &DrillFacts<'_>, message: &Message) -> bool {
+    let mut mailboxes = message.to.iter().chain(&message.from);
+    let tls = drill.scenario.sender.tls;
+    matches!(tls, TlsPolicy::None | TlsPolicy::Opportunistic)
+        && mailboxes.all(|mailbox| mailbox.text.is_ascii())
+        && message.received == 0
 }

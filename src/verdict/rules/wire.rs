@@ -60,12 +60,12 @@ pub(in crate::verdict) struct Wire<'a> {
     /// Whether the server that is judged was found to have nothing more to do: it may be stopped at any time.
     is_over: bool,
     /// By the place of the rule, what was seen in which sessions.
-    found: BTreeMap<&'static str, (Rule, Seen)>,
+    found: BTreeMap<&'static str, (Rule, BrokenIn)>,
 }
 
 /// What was seen against a rule.
 #[derive(Default)]
-struct Seen {
+struct BrokenIn {
     sessions: BTreeSet<SessionId>,
     lines: Vec<String>,
     expected: String,
@@ -281,7 +281,7 @@ impl<'a> Wire<'a> {
         let (_, seen) = self
             .found
             .entry(rule.name)
-            .or_insert_with(|| (rule, Seen::default()));
+            .or_insert_with(|| (rule, BrokenIn::default()));
         if seen.sessions.is_empty() {
             expected.clone_into(&mut seen.expected);
         }
@@ -294,9 +294,9 @@ impl<'a> Wire<'a> {
     pub(in crate::verdict) fn findings(&self) -> Vec<Finding> {
         // The map has the names in alphabetical order; people read rules in that of `docs/rules.md`.
         let place = |rule: &Rule| super::RULES.iter().position(|one| one.name == rule.name);
-        let mut found: Vec<&(Rule, Seen)> = self.found.values().collect();
+        let mut found: Vec<&(Rule, BrokenIn)> = self.found.values().collect();
         found.sort_by_key(|(rule, _)| place(rule));
-        let finding = |(rule, seen): &&(Rule, Seen)| {
+        let finding = |(rule, seen): &&(Rule, BrokenIn)| {
             let mut observed = seen.lines.clone();
             let more = seen.sessions.len() - observed.len();
             observed.extend((more > 0).then(|| format!("and in {more} more sessions")));

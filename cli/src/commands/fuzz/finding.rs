@@ -46,7 +46,7 @@ impl BrokenRule {
 
 /// What breaks a rule: the smallest drill, and how often it was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Finding {
+pub(super) struct FuzzFinding {
     pub(super) sender: String,
     pub(super) broken: BrokenRule,
     /// What the smallest drill has in it.
@@ -61,7 +61,7 @@ pub(super) struct Finding {
     pub(super) replay: String,
 }
 
-impl Finding {
+impl FuzzFinding {
     /// Whether a drill in which a sender breaks a rule shows nothing new: it has all in it that this one has.
     pub(super) fn explains(&self, sender: &str, rule: &str, traits: &BTreeSet<String>) -> bool {
         self.sender == sender && self.broken.rule == rule && self.traits.is_subset(traits)
@@ -77,7 +77,7 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for FuzzFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let BrokenRule { rule: name, .. } = &self.broken;
         writeln!(
@@ -190,8 +190,8 @@ mod tests {
         words.iter().map(|word| (*word).to_owned()).collect()
     }
 
-    fn finding(words: &[&str]) -> Finding {
-        Finding {
+    fn finding(words: &[&str]) -> FuzzFinding {
+        FuzzFinding {
             sender: "s".to_owned(),
             broken: BrokenRule {
                 rule: "next-candidate".to_owned(),

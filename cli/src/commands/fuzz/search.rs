@@ -22,7 +22,7 @@ use std::{
 use indicatif::ProgressBar;
 
 use super::{
-    finding::{BrokenRule, Finding, Flake, file_name, file_text},
+    finding::{BrokenRule, Flake, FuzzFinding, file_name, file_text},
     sender::{Played, TestedSender},
     state::State,
 };
@@ -37,7 +37,7 @@ const MOST_SHAPES: usize = 8;
 const GRACE: Duration = Duration::from_secs(60);
 
 /// How much is played.
-pub(super) struct Bounds {
+pub(super) struct SearchBounds {
     /// The first number that is not played any more.
     pub(super) end: u64,
     /// When no further drill begins.
@@ -49,7 +49,7 @@ pub(super) struct Bounds {
 /// A search under way.
 pub(super) struct Search<'a> {
     pub(super) senders: &'a [TestedSender],
-    pub(super) bounds: Bounds,
+    pub(super) bounds: SearchBounds,
     pub(super) state: State,
     pub(super) file: Option<&'a Path>,
     pub(super) folder: &'a Path,
@@ -63,7 +63,7 @@ pub(super) struct Search<'a> {
 }
 
 /// What a drill of a batch came to with a sender; `None` if it was not played.
-type Outcome = Option<io::Result<Played>>;
+type TestEnd = Option<io::Result<Played>>;
 
 impl Search<'_> {
     /// Plays drills until there are enough, the time is over, or it is stopped.
@@ -103,7 +103,7 @@ impl Search<'_> {
         let first = self.state.next;
         let count = (self.bounds.end - first).min(drills as u64);
         let cells = usize::try_from(count).unwrap_or(drills) * senders.len();
-        let mut outcomes: Vec<Outcome> = (0..cells).map(|_| None).collect();
+        let mut outcomes: Vec<TestEnd> = (0..cells).map(|_| None).collect();
         let at = |cell: usize| {
             (
                 first + (cell / senders.len()) as u64,
@@ -174,7 +174,7 @@ impl Search<'_> {
                 continue;
             }
             let is_of_rule =
-                |known: &&Finding| known.sender == name && known.broken.rule == one.rule;
+                |known: &&FuzzFinding| known.sender == name && known.broken.rule == one.rule;
             if self.state.findings.iter().filter(is_of_rule).count() >= MOST_SHAPES {
                 let others = self.state.others.entry(format!("{name}: {}", one.rule));
                 *others.or_default() += 1;
@@ -292,7 +292,7 @@ impl Search<'_> {
         let path = paths.find(|path| !is_taken(path)).unwrap_or_default();
         fs::write(&path, file_text(sender, &broken, small, &path))
             .map_err(|error| at(&path, error))?;
-        self.state.findings.push(Finding {
+        self.state.findings.push(FuzzFinding {
             sender: name,
             broken,
             traits,

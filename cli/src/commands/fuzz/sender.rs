@@ -20,7 +20,7 @@ use {
             eligibility::{Eligibility, Pace},
             isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
             run_error::RunError,
-            suite::Subject,
+            suite::ServerUnderTest,
         },
         signals,
     },
@@ -49,7 +49,7 @@ pub(super) enum TestedSender {
     Command(Vec<OsString>),
     /// A mail server.
     #[cfg(all(target_os = "linux", feature = "private-network"))]
-    Server(Box<Subject>),
+    Server(Box<ServerUnderTest>),
 }
 
 /// What came of a drill.

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::finding::{Finding, Flake};
+use super::finding::{Flake, FuzzFinding};
 use crate::commands::at;
 
 /// What a search has come to.
@@ -26,7 +26,7 @@ pub(super) struct State {
     pub(super) judged: u64,
     /// How many did not fit a sender, or could not be judged.
     pub(super) unjudged: u64,
-    pub(super) findings: Vec<Finding>,
+    pub(super) findings: Vec<FuzzFinding>,
     pub(super) flakes: Vec<Flake>,
     /// In how many drills a rule was broken that were not pursued, since enough shapes of it are known; by sender and
     /// rule.

@@ -42,12 +42,12 @@ pub(crate) fn advised(stage: Stage) -> Option<Seconds> {
 
 /// From the least to the most of several runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Range {
+pub(crate) struct RunRange {
     pub(crate) min: u64,
     pub(crate) max: u64,
 }
 
-impl Range {
+impl RunRange {
     /// The range of some numbers; `None` of none.
     pub(crate) fn of(numbers: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut numbers = numbers.into_iter();
@@ -96,7 +96,7 @@ impl Range {
     }
 }
 
-impl fmt::Display for Range {
+impl fmt::Display for RunRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.min == self.max {
             write!(f, "{}", self.min)
@@ -137,13 +137,13 @@ fn after(ending: Ending) -> Seconds {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Retries {
     /// When it is tried, up to where waits come over and over.
-    pub(crate) moments: Vec<Range>,
+    pub(crate) moments: Vec<RunRange>,
     /// The waits that come over and over from then on; empty if none do.
-    pub(crate) round: Vec<Range>,
+    pub(crate) round: Vec<RunRange>,
     /// The last wait, if it is another: the attempt before a message is given up may be a special one.
-    pub(crate) last: Option<Range>,
-    pub(crate) count: Range,
-    pub(crate) in_first_hour: Range,
+    pub(crate) last: Option<RunRange>,
+    pub(crate) count: RunRange,
+    pub(crate) in_first_hour: RunRange,
     /// The shortest and the longest wait between two attempts; `None` if there are no two.
     pub(crate) waits: Option<(Seconds, Seconds)>,
 }
@@ -151,14 +151,14 @@ pub(crate) struct Retries {
 impl Retries {
     /// Of several runs; `None` of none.
     pub(crate) fn of(runs: &[NotNowRun]) -> Option<Self> {
-        let count = Range::of(runs.iter().map(|run| run.attempts.len() as u64))?;
+        let count = RunRange::of(runs.iter().map(|run| run.attempts.len() as u64))?;
         // A run with one attempt more tells nothing about that one: it has nothing beside it.
         let common = runs.iter().map(|run| run.attempts.len()).min()?;
-        let each = |of: &dyn Fn(&NotNowRun) -> u64| Range::of(runs.iter().map(of));
-        let moments: Vec<Range> = (0..common)
+        let each = |of: &dyn Fn(&NotNowRun) -> u64| RunRange::of(runs.iter().map(of));
+        let moments: Vec<RunRange> = (0..common)
             .filter_map(|index| each(&|run| run.attempts[index].0))
             .collect();
-        let waits: Vec<Range> = (1..common)
+        let waits: Vec<RunRange> = (1..common)
             .filter_map(|index| each(&|run| run.attempts[index].0 - run.attempts[index - 1].0))
             .collect();
         // First with the last wait; if nothing comes over and over then, without it.
@@ -175,7 +175,7 @@ impl Retries {
             let early = run.attempts.iter().filter(|at| at.0 - begun < HOUR);
             early.count() as u64
         };
-        let all = Range::of(runs.iter().flat_map(|run| {
+        let all = RunRange::of(runs.iter().flat_map(|run| {
             let waits = run.attempts.windows(2);
             waits.map(|pair| pair[1].0 - pair[0].0)
         }));
@@ -191,7 +191,7 @@ impl Retries {
 
     /// In words, at most so many moments.
     pub(crate) fn words(&self, most: usize) -> String {
-        let at = |range: &Range| match range.max {
+        let at = |range: &RunRange| match range.max {
             0 => "at once".to_owned(),
             _ => range.times(),
         };
@@ -224,7 +224,7 @@ impl Retries {
 }
 
 /// How many waits there are before some come over and over, and which these are.
-fn over_and_over(waits: &[Range]) -> (usize, Vec<Range>) {
+fn over_and_over(waits: &[RunRange]) -> (usize, Vec<RunRange>) {
     let begins = |length: usize| {
         let pairs = waits.iter().zip(waits.iter().skip(length));
         // The last pair that differs: from behind it on, each wait is like the one so many before it.
@@ -254,7 +254,7 @@ pub(crate) fn warned(runs: &[NotNowRun]) -> String {
     let most = runs.iter().map(|run| run.warned.len()).max().unwrap_or(0);
     let each = (0..most).filter_map(|index| {
         let all = runs.iter().filter_map(|run| run.warned.get(index));
-        Range::of(all.map(|at| at.0)).map(Range::times)
+        RunRange::of(all.map(|at| at.0)).map(RunRange::times)
     });
     let words: Vec<String> = each.collect();
     if words.is_empty() {
@@ -272,7 +272,7 @@ pub(crate) fn ended(runs: &[NotNowRun]) -> String {
             _ => None,
         })
         .collect();
-    match Range::of(returned.iter().copied()) {
+    match RunRange::of(returned.iter().copied()) {
         Some(range) if returned.len() == runs.len() => range.times(),
         _ => distinct(runs.iter().map(|run| ending(run.ending))),
     }
@@ -296,9 +296,9 @@ fn ending(ending: Ending) -> String {
 }
 
 /// How long a server waits at a stage; `None` if it was still waiting at the end of a run.
-pub(crate) fn waited(runs: &[HangRun]) -> Option<Range> {
+pub(crate) fn waited(runs: &[HangRun]) -> Option<RunRange> {
     let waits: Option<Vec<u64>> = runs.iter().map(|run| run.waited.map(|at| at.0)).collect();
-    Range::of(waits?)
+    RunRange::of(waits?)
 }
 
 /// Whether some run waited less than advised.
@@ -312,7 +312,7 @@ pub(crate) fn is_impatient(stage: Stage, runs: &[HangRun]) -> bool {
 pub(crate) fn then(runs: &[HangRun]) -> String {
     let at = |of: &dyn Fn(Then) -> Option<Seconds>| {
         let all: Option<Vec<u64>> = runs.iter().map(|run| of(run.then).map(|at| at.0)).collect();
-        all.and_then(Range::of)
+        all.and_then(RunRange::of)
     };
     // Where all runs did the same, it is said once; otherwise each way once.
     if at(&|then| matches!(then, Then::Next(_)).then_some(Seconds(0))).is_some() {
@@ -465,7 +465,7 @@ mod tests {
         );
         assert_eq!(
             waited(&[same.clone(), nothing])
-                .map(Range::times)
+                .map(RunRange::times)
                 .as_deref(),
             Some("5m")
         );

@@ -19,14 +19,14 @@ const MOST_SYSLOG: usize = 6 * 1024;
 #[derive(Serialize)]
 struct HtmlPage<'a> {
     grades: Vec<Meaning>,
-    statements: Vec<Told>,
+    statements: Vec<RuledStatement>,
     #[serde(flatten)]
     matrix: &'a Matrix,
 }
 
 /// A statement, and the rule that holds every session to it, if there is one.
 #[derive(Serialize)]
-struct Told {
+struct RuledStatement {
     #[serde(flatten)]
     statement: Statement,
     rule: Option<&'static str>,
@@ -57,7 +57,7 @@ pub(crate) fn html(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
         rule_of(statement).is_some() || rows.any(|row| row.covers.contains(&statement.number))
     };
     let told = statements().into_iter().filter(is_covered);
-    let told = told.map(|statement| Told {
+    let told = told.map(|statement| RuledStatement {
         rule: rule_of(&statement),
         statement,
     });

@@ -282,7 +282,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::conform::matrix::Column;
+    use crate::conform::matrix::ServerColumn;
     use mxdrill::level::Level;
 
     const HOSTILE: &str = "x|y<script>`*[a](javascript:b)~~c~~&lt; $d$ ![e](//f.test) _g_\n# h\n| i |\r\u{202e}\n```\nhttps://j.test www.k.test";
@@ -312,7 +312,7 @@ mod tests {
         let matrix = Matrix {
             mxdrill: "0".to_owned(),
             system: text(),
-            columns: vec![Column {
+            columns: vec![ServerColumn {
                 server: PlayedServer {
                     id: text(),
                     name: text(),

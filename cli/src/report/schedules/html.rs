@@ -8,7 +8,7 @@ use std::{
     io::{self, Write},
 };
 
-use super::{NotNow, Wait, advice, explained, explanations};
+use super::{NotNow, StageWait, advice, explained, explanations};
 use crate::{
     conform::schedules::{
         Schedules,
@@ -82,7 +82,7 @@ pub(crate) fn html(schedules: &Schedules, out: &mut impl Write) -> io::Result<()
             let mut hangs = server.hangs.iter();
             let found = hangs.find(|(of, _)| of == stage);
             found.map_or_else(String::new, |(_, measured)| {
-                Wait::of(*stage, measured).words()
+                StageWait::of(*stage, measured).words()
             })
         });
         row(out, "td", cells)?;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{NotNow, Wait, advice, explained, explanations};
+use super::{NotNow, StageWait, advice, explained, explanations};
 use crate::{
     conform::schedules::Schedules,
     report::matrix::{
@@ -78,7 +78,7 @@ fn waiting(schedules: &Schedules, names: &[String], out: &mut impl Write) -> io:
         let cells = schedules.servers.iter().map(|server| {
             let mut hangs = server.hangs.iter();
             let found = hangs.find(|(of, _)| *of == stage);
-            found.map(|(_, measured)| escaped(&Wait::of(stage, measured).words()))
+            found.map(|(_, measured)| escaped(&StageWait::of(stage, measured).words()))
         });
         let cells: Vec<Option<String>> = cells.collect();
         if cells.iter().all(Option::is_none) {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{NotNow, Wait, advice, explained};
+use super::{NotNow, StageWait, advice, explained};
 use crate::{
     conform::schedules::{Schedules, ServerSchedule},
     report::table::{self, Align, Column},
@@ -47,7 +47,7 @@ fn of_server(server: &ServerSchedule, out: &mut impl Write) -> io::Result<()> {
     }
     let mut rows = vec![["silent at", "RFC 5321", "waits", "then"].map(str::to_owned)];
     for (stage, measured) in &server.hangs {
-        let wait = Wait::of(*stage, measured);
+        let wait = StageWait::of(*stage, measured);
         rows.push([
             explained(*stage).to_owned(),
             advice(*stage),

@@ -2,6 +2,10 @@
 //!
 //! It is the state that the rules of `wire` are held against. Nothing of a message is in it; a transaction is open or
 //! not, and that is all.
+//!
+//! Extensions are known from the reply to EHLO alone. Before it, after HELO and right after a handshake none is known,
+//! which is an empty list; `None` is something else: a log that does not say, of which nothing can be held against a
+//! client.
 
 use std::{net::IpAddr, sync::Arc};
 
