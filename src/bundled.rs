@@ -24,6 +24,19 @@ pub fn files() -> Vec<(String, &'static str)> {
     files
 }
 
+/// Which drills these are: how many, and a number made of all that is in them, which changes with every word. Results of
+/// the same suite can be compared.
+pub fn suite() -> String {
+    let files = files();
+    // FNV-1a: nothing has to be secret here.
+    let digest = |seen: u64, octet: u8| (seen ^ u64::from(octet)).wrapping_mul(0x0100_0000_01b3);
+    let octets = files
+        .iter()
+        .flat_map(|(path, text)| path.bytes().chain(text.bytes()));
+    let digest = octets.fold(0xcbf2_9ce4_8422_2325, digest);
+    format!("suite {}-{:08x}", files.len(), digest >> 32)
+}
+
 /// The drill of a path such as `scenarios/basics/primary_down.toml`; the first folder may be left
 /// out.
 ///

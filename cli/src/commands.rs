@@ -5,6 +5,7 @@
 //! `writer` (logs as they grow), `written` (files in a user's folder), `say` (a line to the
 //! terminal).
 
+pub(crate) mod baseline_args;
 pub(crate) mod check;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod conform;
@@ -33,6 +34,7 @@ pub(crate) mod say;
 pub(crate) mod scenario_files;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod schedules;
+pub(crate) mod selection;
 pub(crate) mod up;
 pub(crate) mod writer;
 pub(crate) mod written;

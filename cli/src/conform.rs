@@ -23,10 +23,12 @@
 //! What is written about a matrix is `report`'s.
 
 pub(crate) mod adapter;
+pub(crate) mod compared;
 pub(crate) mod driver;
 pub(crate) mod eligibility;
 pub(crate) mod isolated_run;
 pub(crate) mod matrix;
+mod merged;
 mod one_command;
 mod own_moments;
 pub(crate) mod packages;

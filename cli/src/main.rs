@@ -11,6 +11,7 @@ mod commands;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod conform;
 mod control_api;
+mod departures;
 mod parallel;
 mod progress;
 mod report;
@@ -18,6 +19,7 @@ mod runtime;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod sandbox;
 mod signals;
+mod statements;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -26,7 +26,7 @@ pub(crate) use self::{
 };
 pub(crate) use self::{
     json::Json,
-    junit::Junit,
+    junit::{Junit, merged_junit},
     text::{Style, TextReport},
 };
 use mxdrill::{

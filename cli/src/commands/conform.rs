@@ -6,7 +6,8 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Write},
+    io::{self, BufReader, BufWriter, Write},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -18,18 +19,20 @@ use std::{
 
 use super::{
     CommandOutcome, at, output,
-    private::{ConformArgs, MatrixFormat},
-    say, scenario_files, schedules,
+    private::{ConformArgs, FailOn, MatrixFormat},
+    say, scenario_files, schedules, selection,
 };
 use crate::{
     conform::{
         Adapter,
+        compared::differences,
         eligibility::Pace,
         isolated_run::{self, ScenarioSource},
         matrix::{Grade, Matrix},
         packages,
         suite::{ServerUnderTest, Suite},
     },
+    departures::{ExpectedDepartures, Played},
     parallel, progress,
     report::matrix,
     signals,
@@ -48,32 +51,60 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
     if args.schedules {
         return schedules::schedules(args);
     }
-    let (servers, paths) = entrants(args)?;
-    let loaded = scenario_files::load(&paths, args.filter.as_deref(), args.outside.reach())?;
+    let expected = args.baseline.load()?;
+    let before = args.compare.as_deref().map(read).transpose()?;
+    let suite = match args.merge.is_empty() {
+        false => None,
+        true => match suite(args)? {
+            ControlFlow::Continue(suite) => Some(suite),
+            ControlFlow::Break(outcome) => return Ok(outcome),
+        },
+    };
+    let reports = DrillReports::open(args)?;
+    let matrix = match suite {
+        Some(suite) => played(&suite, args.verbose)?,
+        None => merged(&args.merge)?,
+    };
+    reports.write(|format, mut out| match format {
+        MatrixFormat::Text => matrix::text(&matrix, &mut out),
+        MatrixFormat::Markdown => matrix::markdown(&matrix, &mut out),
+        MatrixFormat::Json => matrix::json(&matrix, &mut out),
+        MatrixFormat::Html => matrix::html(&matrix, &mut out),
+    })?;
+    if let Some(before) = before {
+        let mut out = anstream::stdout();
+        for line in differences(&before, &matrix) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    outcome(args, &matrix, expected.as_ref())
+}
+
+/// What is to be played; or how the command ends without that.
+fn suite(args: &ConformArgs) -> io::Result<ControlFlow<CommandOutcome, Suite>> {
+    let (chosen, paths) = entrants(args)?;
+    let filter = args.selection.filter.as_deref();
+    let loaded = scenario_files::load(&paths, filter, args.outside.reach())?;
+    let loaded = args.selection.of(loaded)?;
+    if args.selection.list {
+        return selection::list(&loaded).map(ControlFlow::Break);
+    }
     let mut scenarios: Vec<Arc<Scenario>> = Vec::new();
     for scenario in loaded {
         match scenario {
             Ok(scenario) => scenarios.push(scenario),
             Err(mistakes) => {
                 say::err(mistakes);
-                return Ok(CommandOutcome::CouldNotRun);
+                return Ok(ControlFlow::Break(CommandOutcome::CouldNotRun));
             }
         }
     }
-    if scenarios.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!(
-                "found no scenario whose path contains {:?}",
-                args.filter.as_deref().unwrap_or_default()
-            ),
-        ));
-    }
+    let servers = fetched(chosen)?;
     scenario_files::tell_notes(scenarios.iter().map(|scenario| &**scenario));
     let stopped = Arc::default();
     end_when_asked(&stopped)?;
     let pace = pace(args);
-    let suite = Suite {
+    Ok(ControlFlow::Continue(Suite {
         from: if paths.is_empty() {
             ScenarioSource::Mxdrill
         } else {
@@ -86,29 +117,50 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
         servers,
         scenarios,
         stopped,
-    };
-    let reports = DrillReports::open(args)?;
+    }))
+}
+
+/// Plays a suite, and shows how far it is.
+///
+/// # Errors
+/// Why nothing at all could be played.
+fn played(suite: &Suite, is_verbose: bool) -> io::Result<Matrix> {
     let cells = suite.scenarios.len() * suite.servers.len();
     let bar = progress::bar(cells as u64, "{pos}/{len} drills, {eta} to go  {msg}");
     let matrix = suite.play(|server, scenario, judged| {
         bar.inc(1);
         bar.set_message(format!("{} {}", server.id, scenario.name));
-        if args.verbose {
+        if is_verbose {
             let text = format!("{:<12} {:<10} {}", judged.grade, server.id, scenario.path);
             bar.suspend(|| say::err(text));
         }
     });
     bar.finish_and_clear();
-    if let Some(obstacle) = matrix.obstacle() {
-        return Err(io::Error::other(obstacle));
+    match matrix.obstacle() {
+        Some(obstacle) => Err(io::Error::other(obstacle)),
+        None => Ok(matrix),
     }
-    reports.write(|format, mut out| match format {
-        MatrixFormat::Text => matrix::text(&matrix, &mut out),
-        MatrixFormat::Markdown => matrix::markdown(&matrix, &mut out),
-        MatrixFormat::Json => matrix::json(&matrix, &mut out),
-        MatrixFormat::Html => matrix::html(&matrix, &mut out),
-    })?;
-    Ok(outcome(&matrix))
+}
+
+/// The one matrix of these files.
+fn merged(files: &[PathBuf]) -> io::Result<Matrix> {
+    let parts = files
+        .iter()
+        .map(|path| Ok((path.display().to_string(), read(path)?)));
+    let parts = parts.collect::<io::Result<Vec<_>>>()?;
+    Matrix::merged(parts).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))
+}
+
+/// A matrix that was written as JSON.
+fn read(path: &Path) -> io::Result<Matrix> {
+    let file = File::open(path).map_err(|error| at(path, error))?;
+    serde_json::from_reader(BufReader::new(file)).map_err(|error| {
+        let text = format!(
+            "{}: {error}, expected what `mxdrill conform --json` writes",
+            path.display()
+        );
+        io::Error::new(io::ErrorKind::InvalidData, text)
+    })
 }
 
 /// Where what comes of it is to be written, in which format: files, and standard output.
@@ -185,17 +237,32 @@ pub(super) fn end_when_asked(stopped: &Arc<AtomicBool>) -> io::Result<()> {
     })
 }
 
-/// What is inconclusive could not be run; a departure from a MUST is a failure.
-fn outcome(matrix: &Matrix) -> CommandOutcome {
-    match matrix.worst() {
-        _ if matrix.has_inconclusive() => CommandOutcome::CouldNotRun,
-        Grade::Violates => CommandOutcome::Failed,
-        _ => CommandOutcome::Passed,
-    }
+/// What is inconclusive could not be run; a departure that counts is a failure, and with a baseline all that is not as
+/// it has it.
+fn outcome(
+    args: &ConformArgs,
+    matrix: &Matrix,
+    expected: Option<&ExpectedDepartures>,
+) -> io::Result<CommandOutcome> {
+    let from = match args.fail_on {
+        FailOn::Violates => Grade::Violates,
+        FailOn::Deviates => Grade::Deviates,
+    };
+    let played = matrix.played(from);
+    let as_expected = args.baseline.hold_against(expected, &played)?;
+    let is_known = |one: &Played| expected.is_some_and(|expected| expected.lists(one));
+    let unknown = |one: &&Played| one.grade == Grade::Inconclusive.to_string() && !is_known(one);
+    Ok(match as_expected {
+        _ if played.iter().any(|one| unknown(&one)) => CommandOutcome::CouldNotRun,
+        Some(true) => CommandOutcome::Passed,
+        Some(false) => CommandOutcome::Failed,
+        None if matrix.worst() >= from => CommandOutcome::Failed,
+        None => CommandOutcome::Passed,
+    })
 }
 
-/// The requested mail servers, downloaded if missing, and the scenario paths that follow them.
-pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<ServerUnderTest>, Vec<PathBuf>)> {
+/// The requested mail servers, and the scenario paths that follow them.
+pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<(String, Adapter)>, Vec<PathBuf>)> {
     let mut chosen = Vec::new();
     let mut paths = Vec::new();
     for word in &args.words {
@@ -226,8 +293,7 @@ pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<ServerUnderTest>, 
             adapter.names_bundled_scenarios()?;
         }
     }
-    let servers = fetched(chosen)?;
-    Ok((servers, paths))
+    Ok((chosen, paths))
 }
 
 /// The mail servers of these words: names of `mxdrill mta list`, or paths of adapters.
@@ -237,7 +303,7 @@ pub(super) fn servers(words: &[String]) -> io::Result<Vec<ServerUnderTest>> {
 }
 
 /// Mail servers, downloaded if missing.
-fn fetched(chosen: Vec<(String, Adapter)>) -> io::Result<Vec<ServerUnderTest>> {
+pub(super) fn fetched(chosen: Vec<(String, Adapter)>) -> io::Result<Vec<ServerUnderTest>> {
     let mut servers = Vec::new();
     for (id, adapter) in chosen {
         let tree = match packages::find(&id, &adapter)? {

@@ -60,7 +60,7 @@ pub(crate) fn control(args: &ConformArgs) -> io::Result<CommandOutcome> {
         signals::kill_descendants();
         super::give_up();
     })?;
-    let filter = args.filter.as_deref();
+    let filter = args.selection.filter.as_deref();
     let loaded = scenario_files::load(&[], None, Reach::Folder)?;
     let suite: Vec<Arc<Scenario>> = loaded.into_iter().filter_map(Result::ok).collect();
     let wanted = |scenario: &&Arc<Scenario>| filter.is_none_or(|part| scenario.path.contains(part));

@@ -7,7 +7,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 
-use super::OutsideArgs;
+use super::{OutsideArgs, baseline_args::BaselineArgs, selection::SelectionArgs};
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 use crate::sandbox::Ids;
 
@@ -101,13 +101,19 @@ Elsewhere than on Linux: in a container or a virtual machine with Linux.
 Grades: pass; informs (open or contested in the RFCs); deviates (from a SHOULD); violates (a MUST);
 inconclusive and unfit, with the reason.
 
-Exit status: 0 nothing violates a MUST, 1 something does, 2 something is inconclusive or could not be run.
+Exit status: 0 nothing violates a MUST (with --fail-on deviates: nor a SHOULD), 1 something does, 2 something is
+inconclusive or could not be run. With --baseline 0 all is as listed, 1 something is not.
 
 Examples:
   mxdrill conform postfix                        the whole suite
   mxdrill conform postfix exim my-drills/        drills of your own
   mxdrill conform all --html matrix.html         the matrix as a page
   mxdrill conform ./my-mta.toml --filter null    an adapter of your own
+  mxdrill conform postfix --statement 15         the drills that show a statement of docs/requirements.md
+  mxdrill conform postfix --baseline known.toml  in CI: only what is new fails, and what is listed and mended
+  mxdrill conform postfix --compare old.json     what changed since another run
+  mxdrill conform all --partition slice:1/4 --json 1.json
+  mxdrill conform --merge 1.json 2.json 3.json 4.json --markdown matrix.md
   mxdrill conform postfix --schedules            when it tries again and how long it waits, by its defaults
   mxdrill conform control                        the judge itself: the reference sender, clean and with each
                                                  flaw, judged as a mail server is";
@@ -116,13 +122,23 @@ Examples:
 pub(crate) struct ConformArgs {
     /// Mail servers by the names of `mxdrill mta list`, `all`, or paths of adapters; then scenario
     /// files or folders of them. Without any of the latter, the drills that come with mxdrill.
-    #[arg(required = true, value_name = "MTA|PATH")]
+    #[arg(required_unless_present = "merge", value_name = "MTA|PATH")]
     pub(crate) words: Vec<String>,
     #[command(flatten)]
     pub(crate) outside: OutsideArgs,
-    /// Only scenarios whose path contains this.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) baseline: BaselineArgs,
+    /// From which grade on something is a departure, for the exit status and for --write-baseline.
+    #[arg(long, value_enum, value_name = "GRADE", default_value_t = FailOn::Violates)]
+    pub(crate) fail_on: FailOn,
+    /// Tell what changed since this matrix (JSON, of --json), cell by cell.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) compare: Option<PathBuf>,
+    /// Play nothing, and make one matrix of these (JSON, of --json): shares of the drills, or of the servers.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "words")]
+    pub(crate) merge: Vec<PathBuf>,
     /// How many drills at once; without it, two for each core, three in real time.
     #[arg(long, short, value_name = "NUMBER")]
     pub(crate) jobs: Option<usize>,
@@ -149,11 +165,20 @@ pub(crate) struct ConformArgs {
     pub(crate) real_time: bool,
     /// Measure when servers try again, how long they wait for a silent exchanger, and what they do then, by their own
     /// defaults and on virtual time. The formats are then of that.
-    #[arg(long, conflicts_with_all = ["filter", "logs", "real_time"])]
+    #[arg(long, conflicts_with_all = ["filter", "statement", "section", "partition", "list", "baseline", "write_baseline", "compare", "merge", "logs", "real_time"])]
     pub(crate) schedules: bool,
     /// A line for every drill as it ends.
     #[arg(long, short)]
     pub(crate) verbose: bool,
+}
+
+/// The grades that can be a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// A departure from a MUST.
+    Violates,
+    /// One from a SHOULD, too.
+    Deviates,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -5,6 +5,7 @@
 
 use std::{
     cell::RefCell,
+    fs,
     io::{self, Write},
     path::PathBuf,
     rc::Rc,
@@ -17,22 +18,29 @@ use super::{
     play::{Announced, Finished, PlayEnd, play_all},
     run_args::RunArgs,
     scenario_files::{self, Loaded},
+    selection,
 };
-use crate::report::{
-    Json, Junit, Report, RunCounts, Shown, Style, TextReport, TimelinePage, TimelineSection,
+use crate::{
+    departures::Played,
+    report::{
+        DrillEnd, DrillReport, Json, Junit, Report, RunCounts, Shown, Style, TextReport,
+        TimelinePage, TimelineSection, merged_junit,
+    },
 };
 use mxdrill::scenario::Scenario;
 
 /// Plays the drills, and reports them.
 pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
     let begun = Instant::now();
-    let loaded = scenario_files::load(&args.paths, args.filter.as_deref(), args.outside.reach())?;
-    if loaded.is_empty() {
-        let filter = args.filter.as_deref().unwrap_or_default();
-        return Err(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("found no scenario whose path contains {filter:?}"),
-        ));
+    if !args.merge.is_empty() {
+        return merged(&args.merge);
+    }
+    let expected = args.baseline.load()?;
+    let filter = args.selection.filter.as_deref();
+    let loaded = scenario_files::load(&args.paths, filter, args.outside.reach())?;
+    let loaded = args.selection.of(loaded)?;
+    if args.selection.list {
+        return selection::list(&loaded);
     }
     let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
         loaded.into_iter().partition(Result::is_ok);
@@ -62,7 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
             shown,
         ))?;
     }
-    let mut played_so_far = 0;
+    let mut played_so_far = Vec::new();
     let ended = play_all(&scenarios, args, shown, |told| {
         let Finished {
             played,
@@ -73,7 +81,7 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
             Announced::Lines(lines) => return out.write_all(&lines),
             Announced::Finished(finished) => *finished,
         };
-        played_so_far += 1;
+        played_so_far.push(held(&played));
         tally.count(&played.end);
         rest.write(&mut out)?;
         report.played(&played)?;
@@ -86,7 +94,7 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
     report.finished(tally, begun.elapsed())?;
     out.flush()?;
     if ended == PlayEnd::Interrupted {
-        let left = scenarios.len() - played_so_far;
+        let left = scenarios.len() - played_so_far.len();
         return Err(io::Error::new(
             io::ErrorKind::Interrupted,
             format!(
@@ -95,14 +103,45 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
             ),
         ));
     }
-    if tally.broken > 0 {
-        return Ok(CommandOutcome::CouldNotRun);
-    }
-    Ok(if tally.failed > 0 {
-        CommandOutcome::Failed
-    } else {
-        CommandOutcome::Passed
+    let as_expected = args
+        .baseline
+        .hold_against(expected.as_ref(), &played_so_far)?;
+    Ok(match as_expected {
+        _ if tally.broken > 0 => CommandOutcome::CouldNotRun,
+        Some(true) => CommandOutcome::Passed,
+        Some(false) => CommandOutcome::Failed,
+        None if tally.failed > 0 => CommandOutcome::Failed,
+        None => CommandOutcome::Passed,
     })
+}
+
+/// A drill as a baseline has it.
+fn held(report: &DrillReport) -> Played {
+    let (grade, failed) = match &report.end {
+        DrillEnd::Ran(run) if run.verdict.passed() => ("passed", false),
+        DrillEnd::Ran(_) => ("failed", true),
+        DrillEnd::Skipped(_) => ("skipped", false),
+        DrillEnd::Broken(_) => ("broken off", false),
+    };
+    Played {
+        server: None,
+        scenario: report.scenario.path.clone(),
+        grade: grade.to_owned(),
+        fails: failed,
+        departs: failed,
+    }
+}
+
+/// Prints the one report of several.
+fn merged(files: &[PathBuf]) -> io::Result<CommandOutcome> {
+    let mut texts = Vec::new();
+    for path in files {
+        let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
+        texts.push((path.display().to_string(), text));
+    }
+    let (text, outcome) = merged_junit(&texts)?;
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(outcome)
 }
 
 /// How much people are told: of few drills a line for each.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use mxdrill::{lab::NetworkKind, scenario::Scenario, sender::Flaw};
 
-use super::{Format, OutsideArgs};
+use super::{Format, OutsideArgs, baseline_args::BaselineArgs, selection::SelectionArgs};
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunArgs {
@@ -21,9 +21,10 @@ pub(crate) struct RunArgs {
     /// Where randomness starts from, in place of each scenario's own seed.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) seed: Option<u64>,
-    /// Only scenarios whose path contains this.
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) baseline: BaselineArgs,
     /// How to report: text for people, json for programs (JSON lines, written as they come), junit for CI
     /// systems (whose counts come first, so that it is written when all drills have ended).
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -43,6 +44,9 @@ pub(crate) struct RunArgs {
     /// Let scenarios send mail to a server on another host (upstream).
     #[arg(long)]
     pub(crate) allow_upstream: bool,
+    /// Play nothing, and print one JUnit report of these, such as those of shares of the drills.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "paths")]
+    pub(crate) merge: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     CommandOutcome,
-    conform::{DrillReports, end_when_asked, entrants, usual_jobs},
+    conform::{DrillReports, end_when_asked, entrants, fetched, usual_jobs},
     private::{ConformArgs, MatrixFormat},
     say,
 };
@@ -22,7 +22,8 @@ use crate::{
 
 /// Measures, and writes what came of it in every format that was asked for.
 pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
-    let (servers, paths) = entrants(args)?;
+    let (chosen, paths) = entrants(args)?;
+    let servers = fetched(chosen)?;
     if let Some(path) = paths.first() {
         let text = format!(
             "found scenarios ({}), expected mail servers alone: --schedules has drills of its own",

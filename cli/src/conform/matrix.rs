@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     isolated_run::RunRecord, played_server::PlayedServer, run_error::RunError, scenario_ref,
 };
+use crate::departures::Played;
 use mxdrill::{
     level::Level,
     scenario::{Scenario, Share},
@@ -101,7 +102,7 @@ impl fmt::Display for Grade {
 }
 
 /// A mail server of the matrix, with all that somebody needs to play it again.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ServerColumn {
     #[serde(flatten)]
     pub(crate) server: PlayedServer,
@@ -112,7 +113,7 @@ pub(crate) struct ServerColumn {
 }
 
 /// A drill of the matrix, and how each mail server did in it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct MatrixRow {
     pub(crate) path: String,
     pub(crate) summary: String,
@@ -153,7 +154,7 @@ impl MatrixRow {
 }
 
 /// A cell of the matrix: a drill of a mail server, judged over all its runs.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Judged {
     /// What it is judged as.
     pub(crate) grade: Grade,
@@ -194,7 +195,7 @@ impl Judged {
 }
 
 /// Something counted over all runs of a sample.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Counted {
     /// The share of first attempts that a host should have.
     #[serde(flatten)]
@@ -298,10 +299,12 @@ impl fmt::Display for Counted {
 }
 
 /// The conformance matrix: rows of drills, columns of mail servers.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Matrix {
     /// The version of mxdrill that made it.
     pub(crate) mxdrill: String,
+    /// The version of its suite; `None` if the drills are the user's.
+    pub(crate) suite: Option<String>,
     /// The system that it was made on.
     pub(crate) system: String,
     pub(crate) columns: Vec<ServerColumn>,
@@ -367,10 +370,20 @@ impl Matrix {
         tried.reason.as_deref()
     }
 
-    /// Whether some drill of some server is inconclusive.
-    pub(crate) fn has_inconclusive(&self) -> bool {
-        let mut cells = self.rows.iter().flat_map(|row| &row.cells);
-        cells.any(|cell| cell.grade == Grade::Inconclusive)
+    /// What was played, and what of it is a departure: that of this grade and above.
+    pub(crate) fn played(&self, from: Grade) -> Vec<Played> {
+        let of_row = |row: &MatrixRow| {
+            let cells = self.columns.iter().zip(&row.cells);
+            let played = cells.map(|(column, cell)| Played {
+                server: Some(column.server.id.clone()),
+                scenario: row.path.clone(),
+                grade: cell.grade.to_string(),
+                fails: cell.grade >= from,
+                departs: cell.grade >= Grade::Inconclusive,
+            });
+            played.collect::<Vec<_>>()
+        };
+        self.rows.iter().flat_map(of_row).collect()
     }
 
     /// The worst grade in the matrix; `Unfit` for one without cells.
@@ -383,27 +396,6 @@ impl Matrix {
 /// The rules about what is said in sessions, whatever a drill is about.
 pub(crate) fn session_rules() -> impl Iterator<Item = &'static Rule> {
     RULES.iter().filter(|rule| rule.statement.is_some())
-}
-
-/// A statement of the RFCs, as `docs/statements.toml` has it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Statement {
-    pub(crate) number: u16,
-    pub(crate) section: String,
-    pub(crate) level: String,
-    pub(crate) text: String,
-}
-
-/// The statements that scenarios cover by number.
-pub(crate) fn statements() -> Vec<Statement> {
-    #[derive(Deserialize)]
-    struct Statements {
-        statement: Vec<Statement>,
-    }
-    let text = mxdrill::bundled::STATEMENTS;
-    let mut read: Statements = toml::from_str(text).expect("a test reads the statements");
-    read.statement.sort_by_key(|statement| statement.number);
-    read.statement
 }
 
 #[cfg(test)]
@@ -469,6 +461,7 @@ mod tests {
         };
         let matrix = Matrix {
             mxdrill: String::new(),
+            suite: None,
             system: String::new(),
             columns: Vec::new(),
             rows: vec![
@@ -485,12 +478,5 @@ mod tests {
             (matrix.rows[0].group(), matrix.rows[0].name()),
             ("a", "a/one")
         );
-    }
-
-    #[test]
-    fn statements_are_read_in_order() {
-        let statements = statements();
-        assert!(statements.len() > 80);
-        assert!(statements.is_sorted_by_key(|statement| statement.number));
     }
 }

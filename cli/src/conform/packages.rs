@@ -116,7 +116,8 @@ pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<RootFs> {
     if !adapter.npm.is_empty() {
         packages.extend(unpack_npm(&adapter.npm, &root)?);
     }
-    fs::write(made.path().join("packages"), packages.join("\n") + "\n")?;
+    let lines: String = packages.iter().map(|line| format!("{line}\n")).collect();
+    fs::write(made.path().join("packages"), lines)?;
     if let Err(error) = fs::rename(made.path(), &place) {
         // Somebody else was faster.
         return find(id, adapter)?.ok_or(error);

@@ -1,9 +1,9 @@
 //! A mail server as results speak of it: which it is, where it came from, and what in its configuration decides.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A mail server that was played with.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PlayedServer {
     pub(crate) id: String,
     pub(crate) name: String,

@@ -29,7 +29,7 @@ use super::{
     run_error::RunError,
 };
 use crate::parallel;
-use mxdrill::{level::Level, scenario::Scenario};
+use mxdrill::{bundled, level::Level, scenario::Scenario};
 
 /// The rounds of a sample, at least and at most.
 pub(crate) const ROUNDS: (usize, usize) = (3, 8);
@@ -282,6 +282,7 @@ impl Suite {
         let columns = self.servers.iter().enumerate().map(column).collect();
         Matrix {
             mxdrill: env!("CARGO_PKG_VERSION").to_owned(),
+            suite: matches!(self.from, ScenarioSource::Mxdrill).then(bundled::suite),
             system: system(),
             columns,
             rows,

@@ -4,6 +4,7 @@
 //! is an error there, one that failed a failure.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     path::Path,
     time::Duration,
@@ -12,6 +13,7 @@ use std::{
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
 use super::{DrillEnd, DrillReport, Report, RunCounts, first_findings, text::asked_by};
+use crate::commands::CommandOutcome;
 use mxdrill::{diagnostic::Mistakes, verdict::Finding, visible::visible};
 
 /// Writes JUnit XML once all drills came to their end.
@@ -41,6 +43,17 @@ impl<W> Junit<W> {
                 self.suites.push((folder, suite));
             }
         }
+    }
+}
+
+impl<W> Junit<W> {
+    /// The whole document; nothing is left to be told.
+    fn document(&mut self, time: Duration) -> io::Result<String> {
+        let mut document = Document::new("mxdrill");
+        document.set_time(time);
+        let suites = std::mem::take(&mut self.suites).into_iter();
+        document.add_test_suites(suites.map(|(_, suite)| suite));
+        document.to_string().map_err(io::Error::other)
     }
 }
 
@@ -102,18 +115,65 @@ impl<W: Write> Report for Junit<W> {
     }
 
     fn finished(&mut self, _: RunCounts, elapsed: Duration) -> io::Result<()> {
-        let mut document = Document::new("mxdrill");
-        document.set_time(elapsed);
-        document.add_test_suites(
-            std::mem::take(&mut self.suites)
-                .into_iter()
-                .map(|(_, suite)| suite),
-        );
         // Written apart from being made, so that what keeps it from being written is told as it is.
-        let text = document.to_string().map_err(io::Error::other)?;
+        let text = self.document(elapsed)?;
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }
+}
+
+/// One report of several, each with where it comes from, and the outcome of them all: suites of one name are one.
+///
+/// # Errors
+/// A text that is no such report, or a drill that is in two of them.
+pub(crate) fn merged_junit(parts: &[(String, String)]) -> io::Result<(String, CommandOutcome)> {
+    let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
+    let mut whole = Junit::new(io::sink());
+    let mut time = Duration::ZERO;
+    let mut seen = BTreeMap::new();
+    for (path, text) in parts {
+        let document = Document::deserialize_from_str(text).map_err(|error| {
+            invalid(format!(
+                "{path}: {error}, expected what `mxdrill run --format junit` prints"
+            ))
+        })?;
+        time += document.time.unwrap_or_default();
+        for suite in document.test_suites {
+            for case in suite.test_cases {
+                let name = format!("{}/{}", suite.name.as_str(), case.name.as_str());
+                if let Some(other) = seen.insert(name.clone(), path) {
+                    return Err(invalid(format!(
+                        "{path}: found {name}, which {other} has too, expected it once"
+                    )));
+                }
+                whole.add(suite.name.as_str().to_owned(), case);
+            }
+        }
+    }
+    let of_kind = |wanted: NonSuccessKind| {
+        let mut cases = whole.suites.iter().flat_map(|(_, suite)| &suite.test_cases);
+        cases.any(
+            |case| matches!(case.status, TestCaseStatus::NonSuccess { kind, .. } if kind == wanted),
+        )
+    };
+    let outcome = match (
+        of_kind(NonSuccessKind::Error),
+        of_kind(NonSuccessKind::Failure),
+    ) {
+        (true, _) => CommandOutcome::CouldNotRun,
+        (false, true) => CommandOutcome::Failed,
+        (false, false) => CommandOutcome::Passed,
+    };
+    // In the order in which folders are read, and drills in them.
+    whole
+        .suites
+        .sort_by(|(one, _), (other, _)| Path::new(one).cmp(Path::new(other)));
+    for (_, suite) in &mut whole.suites {
+        suite
+            .test_cases
+            .sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+    }
+    Ok((whole.document(time)?, outcome))
 }
 
 /// A finding as text, in as many lines as it needs.

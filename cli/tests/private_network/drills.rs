@@ -11,16 +11,17 @@ use super::{
     conform::{self, KNOWN, a_mail_server_passes},
     crashes,
     desk::{DeskTest, Program, TestDesk, User},
-    endings, exec, fuzz,
+    endings, exec, fuzz, matrices,
     schedules::{self, Needs},
     virtual_time,
 };
 
 /// Tests at a desk, by what they are about.
-const AT_A_DESK: [&[DeskTest]; 6] = [
+const AT_A_DESK: [&[DeskTest]; 7] = [
     exec::TESTS,
     endings::TESTS,
     conform::TESTS,
+    matrices::TESTS,
     crashes::TESTS,
     virtual_time::TESTS,
     fuzz::TESTS,

@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::conform::matrix::{Grade, Matrix, Statement, session_rules, statements};
+use crate::{
+    conform::matrix::{Grade, Matrix, session_rules},
+    statements::{Statement, statements},
+};
 
 const PAGE: &str = include_str!("page.html");
 /// What in the page the data takes the place of.
@@ -134,6 +137,7 @@ mod tests {
         };
         let matrix = Matrix {
             mxdrill: String::new(),
+            suite: None,
             system: String::new(),
             columns: Vec::new(),
             rows: vec![row],

@@ -10,10 +10,13 @@ use super::{
     plain::{address, anchor, escaped, path, script},
     reasons,
 };
-use crate::conform::{
-    matrix::{Grade, Judged, Matrix, MatrixRow, session_rules, statements},
-    played_server::PlayedServer,
-    run_error::Difference,
+use crate::{
+    conform::{
+        matrix::{Grade, Judged, Matrix, MatrixRow, session_rules},
+        played_server::PlayedServer,
+        run_error::Difference,
+    },
+    statements::statements,
 };
 use mxdrill::verdict::Rule;
 
@@ -311,6 +314,7 @@ mod tests {
         };
         let matrix = Matrix {
             mxdrill: "0".to_owned(),
+            suite: None,
             system: text(),
             columns: vec![ServerColumn {
                 server: PlayedServer {

@@ -1,0 +1,59 @@
+//! The arguments for a baseline, and what becomes of what was played when there is one.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{at, say};
+use crate::departures::{ExpectedDepartures, Played};
+
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct BaselineArgs {
+    /// What is expected to depart, each with a reason: what is listed and departs is fine; what departs and is not listed
+    /// fails, and so does what is listed and departs no longer.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write what departs to this file, for --baseline; reasons that the baseline has are kept.
+    #[arg(long, value_name = "FILE")]
+    write_baseline: Option<PathBuf>,
+}
+
+impl BaselineArgs {
+    /// Reads the baseline, if there is one.
+    ///
+    /// # Errors
+    /// That it cannot be read, or the mistakes in it.
+    pub(crate) fn load(&self) -> io::Result<Option<ExpectedDepartures>> {
+        self.baseline
+            .as_deref()
+            .map(ExpectedDepartures::load)
+            .transpose()
+    }
+
+    /// Writes what departs to the file that was asked for, and tells what is not as expected. Whether all is; `None` if
+    /// there is no baseline to hold it against.
+    ///
+    /// # Errors
+    /// That the file cannot be written.
+    pub(crate) fn hold_against(
+        &self,
+        expected: Option<&ExpectedDepartures>,
+        played: &[Played],
+    ) -> io::Result<Option<bool>> {
+        if let Some(path) = &self.write_baseline {
+            let none = ExpectedDepartures::default();
+            write(path, &expected.unwrap_or(&none).written(played))?;
+        }
+        let Some(expected) = expected else {
+            return Ok(None);
+        };
+        let surprises = expected.surprises(played);
+        expected.lines(&surprises).iter().for_each(say::err);
+        Ok(Some(surprises.is_empty()))
+    }
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text).map_err(|error| at(path, error))
+}

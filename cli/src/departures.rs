@@ -1,0 +1,302 @@
+//! A file of departures that are expected, each with a reason: what stands in it and departs is fine, what departs and
+//! stands not in it fails, and so does what stands in it and departs no longer.
+//!
+//! `mxdrill run` has drills that fail, `mxdrill conform` has cells of its matrix. Entries for what was not played, such as
+//! those of another share of the drills, are passed over.
+
+use std::{collections::BTreeSet, fmt, io, path::Path};
+
+use serde::{Deserialize, Serialize};
+use toml::Spanned;
+
+use crate::commands::at;
+use mxdrill::diagnostic::{Mistake, Mistakes};
+
+/// The departures that a file expects.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectedDepartures {
+    #[serde(skip)]
+    path: String,
+    #[serde(skip)]
+    text: String,
+    #[serde(default)]
+    departure: Vec<Spanned<Entry>>,
+}
+
+/// One of them, as the file has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    /// The mail server; none for drills of mxdrill's own sender.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    scenario: String,
+    /// As what it is expected to be judged: a grade of the matrix, or `failed`.
+    grade: String,
+    reason: String,
+}
+
+/// Something that was played, and how it was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Played {
+    pub(crate) server: Option<String>,
+    /// The folder and name of the scenario, or its path if it is the user's.
+    pub(crate) scenario: String,
+    pub(crate) grade: String,
+    /// Whether that fails unless it is listed.
+    pub(crate) fails: bool,
+    /// Whether it may stand in the file: what fails, and what would if more were asked for.
+    pub(crate) departs: bool,
+}
+
+/// What is not as a file expects it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Surprise {
+    /// It departs, and is not in the file.
+    New(Played),
+    /// It departs in another way than the file has it.
+    Changed {
+        played: Played,
+        expected: String,
+        line: usize,
+    },
+    /// It is in the file, and departs no longer.
+    Stale { played: Played, line: usize },
+}
+
+impl ExpectedDepartures {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// That it cannot be read, or what is wrong in it and where: a reason that is missing, too.
+    pub(crate) fn load(path: &Path) -> io::Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| at(path, error))?;
+        Self::parse(&path.to_string_lossy(), &text)
+            .map_err(|mistakes| io::Error::new(io::ErrorKind::InvalidData, mistakes.to_string()))
+    }
+
+    fn parse(path: &str, text: &str) -> Result<Self, Mistakes> {
+        let wrong =
+            |at: usize, message: String| Mistakes(vec![Mistake::at(path, text, at, message)]);
+        let mut read: Self = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            wrong(at, error.message().to_owned())
+        })?;
+        let mut seen = BTreeSet::new();
+        for entry in &read.departure {
+            let (at, entry) = (entry.span().start, entry.get_ref());
+            if entry.reason.trim().is_empty() {
+                let message = "found no reason, expected why the departure is accepted";
+                return Err(wrong(at, message.to_owned()));
+            }
+            if !seen.insert((&entry.server, &entry.scenario)) {
+                let message = format!("found {} a second time, expected it once", entry.scenario);
+                return Err(wrong(at, message));
+            }
+        }
+        path.clone_into(&mut read.path);
+        text.clone_into(&mut read.text);
+        Ok(read)
+    }
+
+    /// What of the played is not as the file expects it, in the order in which it was played.
+    pub(crate) fn surprises<'a>(
+        &self,
+        played: impl IntoIterator<Item = &'a Played>,
+    ) -> Vec<Surprise> {
+        let surprise = |played: &Played| {
+            let entry = self
+                .departure
+                .iter()
+                .find(|entry| entry.get_ref().is_about(played));
+            let Some(entry) = entry else {
+                return played.fails.then(|| Surprise::New(played.clone()));
+            };
+            let line = self.line(entry.span().start);
+            let (played, expected) = (played.clone(), entry.get_ref().grade.clone());
+            match played.departs {
+                false => Some(Surprise::Stale { played, line }),
+                true if played.grade != expected => Some(Surprise::Changed {
+                    played,
+                    expected,
+                    line,
+                }),
+                true => None,
+            }
+        };
+        played.into_iter().filter_map(surprise).collect()
+    }
+
+    /// Whether the file has it as it was judged.
+    pub(crate) fn lists(&self, played: &Played) -> bool {
+        let mut entries = self.departure.iter().map(Spanned::get_ref);
+        entries.any(|entry| entry.is_about(played) && entry.grade == played.grade)
+    }
+
+    fn line(&self, at: usize) -> usize {
+        self.text[..at.min(self.text.len())].matches('\n').count() + 1
+    }
+
+    /// Tells what is not as expected, a line each: with the file's place where it has one.
+    pub(crate) fn lines(&self, surprises: &[Surprise]) -> Vec<String> {
+        let place = |line: &usize| format!("{}:{line}", self.path);
+        let told = |surprise: &Surprise| match surprise {
+            Surprise::New(played) => format!(
+                "new: {played} is {}, and not in {}",
+                played.grade, self.path
+            ),
+            Surprise::Changed {
+                played,
+                expected,
+                line,
+            } => {
+                format!(
+                    "changed: {}: {played} is {}, expected {expected}",
+                    place(line),
+                    played.grade
+                )
+            }
+            Surprise::Stale { played, line } => {
+                format!(
+                    "stale: {}: {played} is {}, and departs no longer",
+                    place(line),
+                    played.grade
+                )
+            }
+        };
+        surprises.iter().map(told).collect()
+    }
+
+    /// A file that expects all that departs: with the reason that this one has for it, or one to be replaced.
+    pub(crate) fn written<'a>(&self, played: impl IntoIterator<Item = &'a Played>) -> String {
+        const REASON: &str = "accepted when the baseline was written";
+        let mut text = "# Departures that are expected, each with a reason.\n".to_owned();
+        for played in played.into_iter().filter(|played| played.fails) {
+            let known = self
+                .departure
+                .iter()
+                .map(Spanned::get_ref)
+                .find(|entry| entry.is_about(played));
+            let reason = known.map_or(REASON, |entry| &entry.reason);
+            let server = played.server.as_deref().map(|server| ("server", server));
+            let fields = [
+                ("scenario", &*played.scenario),
+                ("grade", &*played.grade),
+                ("reason", reason),
+            ];
+            text.push_str("\n[[departure]]\n");
+            for (key, value) in server.into_iter().chain(fields) {
+                // What JSON makes of a text is a string of TOML, too.
+                text.push_str(&format!("{key} = {}\n", serde_json::Value::from(value)));
+            }
+        }
+        text
+    }
+}
+
+impl Entry {
+    fn is_about(&self, played: &Played) -> bool {
+        self.server == played.server && self.scenario == played.scenario
+    }
+}
+
+impl fmt::Display for Played {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(server) = &self.server {
+            write!(f, "{server} ")?;
+        }
+        f.write_str(&self.scenario)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn played(scenario: &str, grade: &str) -> Played {
+        Played {
+            server: Some("postfix".to_owned()),
+            scenario: scenario.to_owned(),
+            grade: grade.to_owned(),
+            fails: matches!(grade, "deviates" | "violates"),
+            departs: matches!(grade, "deviates" | "violates"),
+        }
+    }
+
+    const FILE: &str = "[[departure]]\nserver = \"postfix\"\nscenario = \"a/one\"\ngrade = \"violates\"\nreason = \"known\"\n\n\
+        [[departure]]\nserver = \"postfix\"\nscenario = \"a/two\"\ngrade = \"deviates\"\nreason = \"known\"\n";
+
+    #[test]
+    fn what_is_listed_and_departs_is_fine_and_all_else_is_told() {
+        let file = ExpectedDepartures::parse("base.toml", FILE).expect("a baseline");
+        let as_listed = [
+            played("a/one", "violates"),
+            played("a/two", "deviates"),
+            played("a/three", "pass"),
+        ];
+        assert_eq!(file.surprises(&as_listed), []);
+        // What was not played is none of its business.
+        assert_eq!(file.surprises(&as_listed[..1]), []);
+        let other = [
+            played("a/one", "pass"),
+            played("a/two", "violates"),
+            played("a/three", "deviates"),
+        ];
+        assert_eq!(
+            file.lines(&file.surprises(&other)),
+            [
+                "stale: base.toml:1: postfix a/one is pass, and departs no longer",
+                "changed: base.toml:7: postfix a/two is violates, expected deviates",
+                "new: postfix a/three is deviates, and not in base.toml",
+            ]
+        );
+        // The same drill of another server is another thing.
+        let elsewhere = Played {
+            server: None,
+            ..played("a/one", "violates")
+        };
+        assert_eq!(
+            file.surprises([&elsewhere]),
+            [Surprise::New(elsewhere.clone())]
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_what_is_expected_and_keeps_its_reasons() {
+        let file = ExpectedDepartures::parse("base.toml", FILE).expect("a baseline");
+        let now = [
+            played("a/one", "violates"),
+            played("a/\"odd\"", "deviates"),
+            played("a/two", "pass"),
+        ];
+        let text = file.written(&now);
+        let again = ExpectedDepartures::parse("base.toml", &text).expect("a baseline");
+        assert_eq!(again.surprises(&now), []);
+        assert!(text.contains("reason = \"known\""), "{text}");
+        assert!(!text.contains("a/two"), "{text}");
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_place() {
+        for (text, wanted) in [
+            (
+                "[[departure]]\nscenario = \"a\"\ngrade = \"failed\"\nreason = \" \"\n",
+                "base.toml:1:1: found no reason",
+            ),
+            (
+                "[[departure]]\nscenaro = \"a\"\n",
+                "base.toml:2:1: unknown field `scenaro`",
+            ),
+            (
+                "[[departure]]\nscenario = \"a\"\ngrade = \"x\"\nreason = \"r\"\n[[departure]]\nscenario = \"a\"\ngrade = \"x\"\nreason = \"r\"\n",
+                "base.toml:5:1: found a a second time",
+            ),
+        ] {
+            let mistakes = ExpectedDepartures::parse("base.toml", text)
+                .expect_err("a mistake")
+                .to_string();
+            assert!(mistakes.contains(wanted), "{mistakes}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which drills are played, and which of them may fail.
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::{DRILL, mxdrill};
+
+/// A folder with a drill that passes and one that fails.
+fn drills() -> TempDir {
+    let folder = TempDir::new().expect("a folder");
+    fs::write(folder.path().join("good.toml"), DRILL).expect("written");
+    let bad = DRILL.replace("by = \"mx2.example.test\"", "by = \"mx1.example.test\"");
+    fs::write(folder.path().join("bad.toml"), bad).expect("written");
+    folder
+}
+
+/// What a command says, and how it ends.
+fn said(arguments: &[&str], folder: &TempDir) -> (Option<i32>, String, String) {
+    let output = mxdrill(arguments, folder.path());
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
+}
+
+#[test]
+fn a_drill_that_fails_as_listed_is_fine_and_one_that_does_not_is_stale() {
+    let folder = drills();
+    let (code, ..) = said(&["run", ".", "--write-baseline", "known.list"], &folder);
+    assert_eq!(code, Some(1));
+    let (code, _, err) = said(&["run", ".", "--baseline", "known.list"], &folder);
+    assert_eq!((code, &*err), (Some(0), ""));
+    fs::write(folder.path().join("bad.toml"), DRILL).expect("written");
+    let (code, _, err) = said(&["run", ".", "--baseline", "known.list"], &folder);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        err,
+        "stale: known.list:3: ./bad.toml is passed, and departs no longer\n"
+    );
+    fs::write(folder.path().join("known.list"), "").expect("written");
+    let bad = DRILL.replace("delivered = 1", "delivered = 2");
+    fs::write(folder.path().join("good.toml"), bad).expect("written");
+    let (code, _, err) = said(&["run", ".", "--baseline", "known.list"], &folder);
+    assert_eq!(code, Some(1));
+    assert_eq!(err, "new: ./good.toml is failed, and not in known.list\n");
+}
+
+#[test]
+fn reports_of_shares_are_merged_to_the_whole() {
+    let folder = drills();
+    let report = |more: &[&str], name: &str| {
+        let (_, out, _) = said(
+            &[&["run", ".", "--format", "junit"], more].concat(),
+            &folder,
+        );
+        fs::write(folder.path().join(name), out).expect("written");
+    };
+    report(&[], "whole.xml");
+    report(&["--partition", "slice:1/2"], "1.xml");
+    report(&["--partition", "slice:2/2"], "2.xml");
+    let (code, merged, _) = said(&["run", "--merge", "1.xml", "2.xml"], &folder);
+    assert_eq!(code, Some(1));
+    let whole = fs::read_to_string(folder.path().join("whole.xml")).expect("a report");
+    // Times differ from run to run.
+    let timeless = |text: &str| {
+        let mut parts = text.split(" time=\"");
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |text, part| {
+            text + part.split_once('"').map_or("", |(_, rest)| rest)
+        })
+    };
+    assert_eq!(timeless(&merged), timeless(&whole));
+    let (code, _, err) = said(&["run", "--merge", "1.xml", "1.xml"], &folder);
+    assert_eq!(code, Some(2));
+    assert!(err.contains("1.xml has too, expected it once"), "{err}");
+}
+
+#[test]
+fn drills_are_chosen_by_what_they_show_and_listed() {
+    let folder = TempDir::new().expect("a folder");
+    let (code, out, _) = said(&["run", "--list", "--section", "RFC 7505"], &folder);
+    assert_eq!(code, Some(0));
+    assert!(
+        out.lines()
+            .any(|path| path == "scenarios/rfc7505/null_mx_is_reported_at_once.toml"),
+        "{out}"
+    );
+    assert!(!out.contains("basics/primary_down"), "{out}");
+    let (code, _, err) = said(&["run", "--statement", "60000"], &folder);
+    assert_eq!(code, Some(2));
+    assert!(
+        err.starts_with("mxdrill: found statement 60000, expected one of 1 to "),
+        "{err}"
+    );
+    let (code, _, err) = said(
+        &["run", "--filter", "basics/", "--statement", "90"],
+        &folder,
+    );
+    assert_eq!(code, Some(2));
+    assert!(
+        err.starts_with("mxdrill: found no scenario whose path contains \"basics/\", that shows"),
+        "{err}"
+    );
+}

@@ -1,0 +1,128 @@
+//! Matrices beside each other: shares of one that are put together, departures that are expected, and what a setting
+//! changes.
+
+use std::fs;
+
+use libtest_mimic::Failed;
+
+use super::desk::{DeskTest, Said, TestDesk, hold, tests};
+
+pub(crate) const TESTS: &[DeskTest] = tests! {
+    shares_that_are_merged_are_the_whole: &["dig", "/usr/bin/python3"],
+    what_is_not_as_listed_fails: &["dig", "/usr/bin/python3"],
+    what_a_setting_changes_is_told: &["dig", "/usr/bin/python3"],
+};
+
+/// Drills that tell one order from the other, and one that does not.
+const FILTER: &str = "basics/best_preference";
+const ORDER: &str = "scenarios/basics/best_preference_takes_it.toml";
+
+/// An adapter that tries the worst exchanger first, beside the one that does not.
+fn worst_first(desk: &TestDesk) -> Result<(), Failed> {
+    let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
+    let adapter = adapter.replace("ORDER = \"best first\"", "ORDER = \"worst first\"");
+    Ok(fs::write(desk.path("worst_first.toml"), adapter)?)
+}
+
+fn conform(desk: &TestDesk, arguments: &[&str]) -> Result<Said, Failed> {
+    let arguments = [&["conform"], arguments].concat();
+    Ok(Said::from(desk.command(&arguments).output()?))
+}
+
+fn shares_that_are_merged_are_the_whole(desk: &TestDesk) -> Result<(), Failed> {
+    let drills = ["./scripted.toml", "--filter", "basics/primary"];
+    let share = |slice: &str, file: &str| {
+        conform(
+            desk,
+            &[&drills[..], &["--partition", slice, "--json", file]].concat(),
+        )
+    };
+    share("slice:1/2", "out/1.json")?;
+    share("slice:2/2", "out/2.json")?;
+    let whole = conform(
+        desk,
+        &[&drills[..], &["--markdown", "out/whole.md"]].concat(),
+    )?;
+    let merged = conform(
+        desk,
+        &[
+            "--merge",
+            "out/1.json",
+            "out/2.json",
+            "--markdown",
+            "out/merged.md",
+        ],
+    )?;
+    hold(merged.code == whole.code, &merged)?;
+    let page = |name: &str| fs::read_to_string(desk.path(name));
+    if page("out/whole.md")? != page("out/merged.md")? {
+        return Err(format!("{}\n{}", page("out/whole.md")?, page("out/merged.md")?).into());
+    }
+    let twice = conform(desk, &["--merge", "out/1.json", "out/1.json"])?;
+    let told = "out/1.json has too, expected it once";
+    hold(twice.code == Some(2) && twice.err.contains(told), &twice)
+}
+
+fn what_is_not_as_listed_fails(desk: &TestDesk) -> Result<(), Failed> {
+    worst_first(desk)?;
+    let played = ["./worst_first.toml", "--filter", FILTER];
+    let with = |more: &[&str]| conform(desk, &[&played[..], more].concat());
+    let said = with(&["--write-baseline", "out/known.toml"])?;
+    hold(said.code == Some(1), &said)?;
+    let said = with(&["--baseline", "out/known.toml"])?;
+    hold(said.code == Some(0) && said.err.is_empty(), &said)?;
+    // A new departure, where the list knows of none.
+    fs::write(desk.path("none.toml"), "")?;
+    let said = with(&["--baseline", "none.toml"])?;
+    let told = format!("new: worst_first {ORDER} is violates, and not in none.toml");
+    hold(said.code == Some(1) && said.err.contains(&told), &said)?;
+    // One that is mended and still listed.
+    let known = fs::read_to_string(desk.path("out/known.toml"))?;
+    fs::write(
+        desk.path("stale.toml"),
+        known.replace("worst_first", "scripted"),
+    )?;
+    let mended = [
+        "./scripted.toml",
+        "--filter",
+        FILTER,
+        "--baseline",
+        "stale.toml",
+    ];
+    let said = conform(desk, &mended)?;
+    let told = format!("stale: stale.toml:3: scripted {ORDER} is pass, and departs no longer");
+    hold(said.code == Some(1) && said.err.contains(&told), &said)
+}
+
+fn what_a_setting_changes_is_told(desk: &TestDesk) -> Result<(), Failed> {
+    worst_first(desk)?;
+    let drills = ["--filter", "basics/best_preference", "--json"];
+    conform(
+        desk,
+        &[&["./scripted.toml"], &drills[..], &["out/before.json"]].concat(),
+    )?;
+    let now = [&["./worst_first.toml"], &drills[..], &["out/now.json"]].concat();
+    let said = conform(
+        desk,
+        &[&now[..], &["--compare", "out/before.json"]].concat(),
+    )?;
+    let told = format!("worst_first {ORDER}: pass -> violates (");
+    hold(said.out.contains(&told), &said)?;
+    hold(
+        said.out
+            .ends_with("1 of 1 cells differ: 1 worse, 0 better\n"),
+        &said,
+    )?;
+    let said = conform(
+        desk,
+        &["--merge", "out/now.json", "--compare", "out/now.json"],
+    )?;
+    hold(
+        said.out
+            .ends_with("0 of 1 cells differ: 0 worse, 0 better\n"),
+        &said,
+    )?;
+    let said = conform(desk, &["--merge", "scripted.toml"])?;
+    let told = "scripted.toml: expected value at line 1 column 1, expected what `mxdrill conform --json` writes";
+    hold(said.code == Some(2) && said.err.contains(told), &said)
+}
