@@ -283,6 +283,15 @@ impl Connection {
         matches!(self.carrier, Carrier::Tls(_))
     }
 
+    /// What carries the octets inside TLS, if it is.
+    #[cfg(feature = "records")]
+    pub(crate) fn secured(&self) -> Option<&Secured> {
+        match &self.carrier {
+            Carrier::Tls(stream) => Some(stream),
+            Carrier::Plain(_) | Carrier::Gone => None,
+        }
+    }
+
     /// Goes on inside TLS. What was received in plain text is dropped (RFC 3207 section 4.2).
     ///
     /// # Errors

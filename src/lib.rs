@@ -108,6 +108,7 @@ pub mod error;
 pub mod event;
 mod extension;
 pub mod fault;
+mod https;
 pub mod lab;
 pub mod level;
 #[cfg(feature = "records")]

@@ -6,10 +6,10 @@
 //! The checks are a table (`catalogue`): id, severity, what ought to be, why, what to do, and who
 //! says so. The code that finds them is sorted by what it looks at: `exchangers` and `addresses` at
 //! hosts, `listing` at the list as a whole, `tlsa` at DANE, `policies` at TXT records, `dkim` at keys, `name_servers` at
-//! what the domain hangs on beside them, `records` at the records as they are written.
-//! `unseen` says what could not be checked.
+//! what the domain hangs on beside them, `live` at what a resolver and web servers show besides, `visits` at what exchangers
+//! say, `records` at the records as they are written. `unseen` says what could not be checked.
 //!
-//! No check asks the network: everything is in the records.
+//! No check asks the network: everything is in the records, or was looked at before.
 
 mod addresses;
 mod allowances;
@@ -18,11 +18,13 @@ mod catalogue;
 mod dkim;
 mod exchangers;
 mod listing;
+mod live;
 mod name_servers;
 mod policies;
 mod records;
 mod tlsa;
 mod unseen;
+mod visits;
 
 use serde::Serialize;
 
@@ -143,7 +145,10 @@ pub fn lint(source: &Source, surveys: &[DomainRecords]) -> Vec<LintFinding> {
             listing::check(&mut findings);
             name_servers::check(&mut findings);
             policies::check(&mut findings);
+            live::check(&mut findings);
+            visits::check(&mut findings);
         }
+        live::chain(&mut findings);
         all.append(&mut findings.found);
     }
     if let Some(files) = source.files() {

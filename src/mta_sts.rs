@@ -14,6 +14,9 @@ use crate::name::Domain;
 /// "maximum value of 31557600").
 const MAX_AGE: u64 = 31_557_600;
 
+/// Where a policy stands at its host (section 3.3).
+pub(crate) const POLICY_PATH: &str = "/.well-known/mta-sts.txt";
+
 /// What a policy asks of senders (section 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -79,6 +82,20 @@ impl Policy {
             patterns,
             max_age,
         })
+    }
+
+    /// The fields that a file has more than once, though they may be there once (section 3.2).
+    #[cfg(feature = "records")]
+    pub(crate) fn repeated(text: &str) -> Vec<&str> {
+        let keys = text
+            .lines()
+            .filter_map(|line| Some(line.split_once(':')?.0.trim()));
+        let mut seen = BTreeMap::new();
+        for key in keys.filter(|key| *key != "mx") {
+            *seen.entry(key).or_insert(0_usize) += 1;
+        }
+        let repeated = seen.into_iter().filter(|(_, count)| *count > 1);
+        repeated.map(|(key, _)| key).collect()
     }
 
     /// What it names that is none of these exchangers, as it is written.

@@ -10,9 +10,10 @@
 //! 3. The names of the exchangers' addresses, and what these names lead to.
 //! 4. At once, as none waits for another: TXT records at the domain, with a walk over what SPF
 //!    includes; DMARC at `_dmarc` and above, and what the domains say to which its reports go;
-//!    MTA-STS at `_mta-sts`, the host of its policy, and the policy where a scenario has it, as nothing
-//!    is fetched by HTTPS; TLS reports at `_smtp._tls`; BIMI at `default._bimi`; the SOA record; the
+//!    MTA-STS at `_mta-sts`, the host of its policy, and the policy where a scenario has it; TLS reports at `_smtp._tls`; BIMI at `default._bimi`; the SOA record; the
 //!    NS records and the addresses of these name servers.
+//!
+//! What more there is to see of a live domain is looked at if somebody asks (`live`).
 //!
 //! Not knowing is a value here ([`RecordLookup::Unknown`], [`RecordLookup::Failed`]), apart from knowing that
 //! there is nothing: a check that needs what is not known says nothing. Judging is `crate::lint`'s,
@@ -20,9 +21,14 @@
 
 mod allowance;
 mod answer;
+mod dmarc;
 mod files;
+mod hosts;
+mod live;
+mod question;
 mod source;
 mod spf;
+mod visit;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,34 +36,40 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use hickory_proto::rr::{Name, RData, RecordType, rdata::TXT};
+use hickory_proto::rr::{RData, RecordType, rdata::TXT};
 
 pub(crate) use self::{
     allowance::Allowance,
+    dmarc::is_dmarc,
     files::Files,
+    live::{Chain, Live, Mailable, PolicyFetch, ServedMx},
     spf::{
-        Directive, Lengths, MAX_LOOKUPS, MAX_NAMES, MAX_VOID, Mechanism, Qualifier, Record,
-        SpfError,
+        Directive, Lengths, MAX_LOOKUPS, MAX_VOID, Mechanism, Qualifier, Record, SpfError,
+        is_record as is_spf,
     },
+    visit::{OfferedTls, Talk, VisitEnd},
 };
 pub use self::{
     answer::{LocatedRecord, Location, RecordLookup},
+    hosts::{KnownHost, Reverse},
     source::{Source, resolver_address},
-    spf::SpfWalk,
+    spf::{SpfAnswer, SpfClient, SpfResult, SpfStep, SpfTrace, SpfWalk, TracedStep},
+    visit::Visit,
+};
+use self::{
+    dmarc::{consents, dmarc},
+    hosts::{look_at, look_back, name_servers},
 };
 use crate::{
     name::Domain,
     route::{Exchanger, MxAnswer, Unroutable, exchangers},
-    zone::address_of,
 };
 
 /// Lookups under way at once, of hosts and of addresses: enough to be quick, and few for somebody
 /// else's resolver.
 const AT_ONCE: usize = 16;
-/// Addresses of a host that are looked at in each family. Real hosts have a few; the bound is for
-/// records made to exhaust.
-const MAX_ADDRESSES: usize = 100;
-
+/// Addresses of one host that are visited.
+const MAX_VISITED: usize = 20;
 /// An exchanger as an MX record lists it; one that is listed twice is two of these.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -70,69 +82,6 @@ pub struct MxTarget {
     pub ttl: u32,
     /// The place of the record in a zone file; `None` if a resolver gave it.
     pub place: Option<Location>,
-}
-
-/// What is known of a host.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct KnownHost {
-    /// The name that it is an alias of, with the place of the CNAME record; `None` if it is none.
-    pub alias: Option<(Domain, Option<Location>)>,
-    /// The answer to a lookup of its A records.
-    pub ipv4: RecordLookup,
-    /// The answer to a lookup of its AAAA records.
-    pub ipv6: RecordLookup,
-    /// The answer to a lookup of TLSA records at `_25._tcp` under it (RFC 7672).
-    pub tlsa: RecordLookup,
-    /// Whether it is signed with DNSSEC; `None` where that cannot be told, as from a resolver.
-    pub signed: Option<bool>,
-}
-
-impl KnownHost {
-    /// Its address records, IPv4 first.
-    pub fn records(&self) -> impl Iterator<Item = &LocatedRecord> {
-        self.ipv4.records().iter().chain(self.ipv6.records())
-    }
-
-    /// Its addresses with their records, IPv4 first.
-    pub fn addressed(&self) -> impl Iterator<Item = (IpAddr, &LocatedRecord)> {
-        let records = self.records();
-        records.filter_map(|placed| Some((address_of(&placed.record.data)?, placed)))
-    }
-
-    /// Its addresses, IPv4 first.
-    pub fn addresses(&self) -> Vec<IpAddr> {
-        self.addressed().map(|(address, _)| address).collect()
-    }
-
-    /// Whether a lookup of its addresses failed, in either family.
-    pub(crate) fn has_failed(&self) -> bool {
-        matches!(self.ipv4, RecordLookup::Failed) || matches!(self.ipv6, RecordLookup::Failed)
-    }
-
-    /// Whether it is known to have no address in either family.
-    pub(crate) fn has_no_address(&self) -> bool {
-        self.ipv4.is_none() && self.ipv6.is_none()
-    }
-
-    /// Whether its addresses are not known, or only those of one family.
-    pub fn is_uncertain(&self) -> bool {
-        let uncertain =
-            |reply: &RecordLookup| matches!(reply, RecordLookup::Failed | RecordLookup::Unknown);
-        uncertain(&self.ipv4) || uncertain(&self.ipv6)
-    }
-}
-
-/// The names of an address, and whether they lead back to it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Reverse {
-    /// The answer to a lookup of PTR records at the address's reverse name.
-    pub names: RecordLookup,
-    /// The addresses of these names, of all of them together.
-    pub forward: BTreeSet<IpAddr>,
-    /// Whether the addresses of some name are not known, so that one may lead back.
-    pub uncertain: bool,
 }
 
 /// All that the DNS says of the mail of one domain, looked up once.
@@ -150,15 +99,15 @@ pub struct DomainRecords {
     pub reverse: BTreeMap<IpAddr, Reverse>,
     /// The answer to the lookup of TXT records at the domain.
     pub txt: RecordLookup,
-    /// The DMARC records at `_dmarc` under the domain, or under the nearest domain above it that
-    /// has some.
+    /// The DMARC records at `_dmarc` under the domain, or the one above it that holds for the domain (RFC 9989 section
+    /// 4.10).
     pub dmarc: RecordLookup,
     /// The answer to the lookup of TXT records at `_mta-sts` under the domain (RFC 8461 section
     /// 3.1).
     pub mta_sts: RecordLookup,
     /// What is known of `mta-sts` under the domain, which serves the policy.
     pub policy_host: KnownHost,
-    /// The text of the MTA-STS policy; `None` unless a scenario has it.
+    /// The text of the MTA-STS policy; `None` unless a scenario has it, or it was fetched.
     pub policy: Option<String>,
     /// What a check of its SPF record comes to; `None` if it has none, or several.
     pub spf: Option<SpfWalk>,
@@ -176,6 +125,10 @@ pub struct DomainRecords {
     pub ns: RecordLookup,
     /// The addresses of its name servers, as far as they are known.
     pub name_servers: BTreeMap<Domain, Vec<IpAddr>>,
+    /// What was seen besides the records, if it was looked at ([`DomainRecords::look_further`]).
+    pub(crate) live: Option<Live>,
+    /// What its exchangers said, if they were visited ([`DomainRecords::visit`]).
+    pub(crate) visits: Option<Vec<Visit>>,
 }
 
 // Made once, read by plan, lint and rehearsal.
@@ -282,6 +235,8 @@ impl DomainRecords {
             soa,
             ns,
             name_servers,
+            live: None,
+            visits: None,
         }
     }
 
@@ -367,83 +322,6 @@ fn spf_records(reply: &RecordLookup) -> Vec<(String, Option<Location>)> {
     texts
 }
 
-/// Looks up what there is about a host.
-async fn look_at(source: &Source, host: &Domain) -> KnownHost {
-    let few = |mut reply: RecordLookup| {
-        if let RecordLookup::Records(records) = &mut reply {
-            records.truncate(MAX_ADDRESSES);
-        }
-        reply
-    };
-    KnownHost {
-        alias: source.alias(host).await,
-        ipv4: few(source.ask(host, RecordType::A).await),
-        ipv6: few(source.ask(host, RecordType::AAAA).await),
-        tlsa: source
-            .ask(&host.prefixed("_25._tcp"), RecordType::TLSA)
-            .await,
-        signed: source.is_signed(host),
-    }
-}
-
-/// Looks up a host's addresses, IPv4 first; tells whether those of some family are not known.
-async fn addresses_of(source: &Source, host: &Domain) -> (Vec<IpAddr>, bool) {
-    let mut addresses = Vec::new();
-    let mut uncertain = false;
-    for record_type in [RecordType::A, RecordType::AAAA] {
-        let reply = source.ask(host, record_type).await;
-        uncertain |= matches!(reply, RecordLookup::Failed | RecordLookup::Unknown);
-        let records = reply.records().iter();
-        addresses.extend(records.filter_map(|placed| address_of(&placed.record.data)));
-    }
-    (addresses, uncertain)
-}
-
-/// Looks up the names of an address, and their addresses.
-async fn look_back(source: &Source, address: IpAddr) -> Reverse {
-    let names = source
-        .ask(&Domain::from(&Name::from(address)), RecordType::PTR)
-        .await;
-    let mut forward = BTreeSet::new();
-    let mut uncertain = false;
-    for placed in names.records() {
-        if let RData::PTR(name) = &placed.record.data {
-            let name = Domain::from(&name.0);
-            let (addresses, some_uncertain) = addresses_of(source, &name).await;
-            forward.extend(addresses);
-            uncertain |= some_uncertain;
-        }
-    }
-    Reverse {
-        names,
-        forward,
-        uncertain,
-    }
-}
-
-/// The DMARC records of a domain, or of the nearest one above it that has some.
-///
-/// The tree is walked up to the last domain with a dot in it. An answer that is not known ends the
-/// walk: a record may be there.
-async fn dmarc(source: &Source, domain: &Domain) -> RecordLookup {
-    let above = domain.at_and_above();
-    let mut last = RecordLookup::NoData;
-    for name in above.take_while(|name| name == domain || name.as_str().contains('.')) {
-        last = source.ask(&name.prefixed("_dmarc"), RecordType::TXT).await;
-        // Records of other kinds are none (RFC 7489 section 6.6.3).
-        if let RecordLookup::Records(records) = &mut last {
-            records.retain(is_dmarc);
-        }
-        match &last {
-            RecordLookup::Records(records) if records.is_empty() => last = RecordLookup::NoData,
-            RecordLookup::NoData | RecordLookup::NoDomain => {}
-            // What is not known may be there.
-            _ => break,
-        }
-    }
-    last
-}
-
 /// The addresses of the domain's own exchangers that its SPF record does not let send.
 async fn forbidden(
     source: &Source,
@@ -470,55 +348,4 @@ async fn forbidden(
         }
     }
     forbidden
-}
-
-/// The domains other than this one to which its DMARC reports go, each with what it says of that at
-/// `DOMAIN._report._dmarc` under it. Whether two domains are of one owner is told by their names: one within the
-/// other.
-async fn consents(
-    source: &Source,
-    domain: &Domain,
-    dmarc: &RecordLookup,
-) -> Vec<(Domain, RecordLookup)> {
-    let mut others: BTreeSet<Domain> = BTreeSet::new();
-    for (text, _) in DomainRecords::texts(dmarc) {
-        let addresses = text.split([';', ',', '=']).map(str::trim);
-        let mailboxes = addresses.filter_map(|address| address.strip_prefix("mailto:"));
-        others.extend(mailboxes.filter_map(|mailbox| {
-            let (_, other) = mailbox.split_once('@')?;
-            // The size that it takes may stand behind it.
-            other.split('!').next()?.parse().ok()
-        }));
-    }
-    others.retain(|other| !other.is_within(domain) && !domain.is_within(other));
-    let mut told = Vec::new();
-    for other in others.into_iter().take(AT_ONCE) {
-        let name = other.prefixed(&format!("{domain}._report._dmarc"));
-        told.push((other, source.ask(&name, RecordType::TXT).await));
-    }
-    told
-}
-
-/// The addresses of name servers.
-async fn name_servers(source: &Source, ns: &RecordLookup) -> BTreeMap<Domain, Vec<IpAddr>> {
-    let mut known = BTreeMap::new();
-    for placed in ns.records().iter().take(AT_ONCE) {
-        let RData::NS(host) = &placed.record.data else {
-            continue;
-        };
-        let host = Domain::from(&host.0);
-        let (addresses, _) = addresses_of(source, &host).await;
-        known.insert(host, addresses);
-    }
-    known
-}
-
-/// Whether a record is one of DMARC, or is meant to be.
-pub(crate) fn is_dmarc(placed: &LocatedRecord) -> bool {
-    let RData::TXT(txt) = &placed.record.data else {
-        return false;
-    };
-    let start: String = joined(txt).chars().filter(|c| *c != ' ').take(7).collect();
-    let start = start.to_ascii_lowercase();
-    start.starts_with("v=dmarc") || start.starts_with("p=")
 }

@@ -9,6 +9,8 @@
 mod absent;
 #[cfg(feature = "tls")]
 mod ca;
+#[cfg(feature = "records")]
+mod certificate;
 #[cfg(feature = "tls")]
 mod client;
 #[cfg(feature = "tls")]
@@ -20,6 +22,8 @@ use hickory_proto::rr::rdata::TLSA;
 pub(crate) use self::absent::{
     CertificateAuthority, Credentials, Secured, accept, below, connect, is_no_tls, server_name,
 };
+#[cfg(feature = "records")]
+pub(crate) use self::certificate::{Presented, Roots, connect_to_any, is_too_old};
 #[cfg(feature = "tls")]
 pub(crate) use self::{
     ca::{CertificateAuthority, Credentials},

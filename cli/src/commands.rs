@@ -35,6 +35,7 @@ pub(crate) mod scenario_files;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod schedules;
 pub(crate) mod selection;
+mod spf_trace;
 pub(crate) mod up;
 pub(crate) mod writer;
 pub(crate) mod written;

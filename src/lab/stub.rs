@@ -147,7 +147,7 @@ async fn over_tcp(
 }
 
 /// A message, if it is an answer to this query: of the same id, to the same question.
-fn answering(query: &Message, octets: Vec<u8>) -> Option<DnsResponse> {
+pub(crate) fn answering(query: &Message, octets: Vec<u8>) -> Option<DnsResponse> {
     let answer = DnsResponse::from_buffer(octets).ok()?;
     (answer.id == query.id && answer.queries == query.queries).then_some(answer)
 }

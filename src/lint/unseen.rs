@@ -6,7 +6,9 @@
 use super::listed;
 use crate::{
     name::Domain,
-    records::{DomainRecords, KnownHost, RecordLookup},
+    records::{
+        Chain, DomainRecords, KnownHost, Mailable, PolicyFetch, RecordLookup, ServedMx, VisitEnd,
+    },
 };
 
 /// Names that are listed; how many more there are is said.
@@ -58,6 +60,7 @@ const OF_SPF: &[&str] = &[
     "spf-wide",
     "spf-length",
     "spf-type",
+    "spf-macro",
     "spf-own-exchangers",
     "null-mx-sends",
     "parked",
@@ -94,6 +97,7 @@ const OF_POLICY: &[&str] = &[
     "mta-sts-max-age",
     "mta-sts-not-enforced",
     "mta-sts-stale-host",
+    "mta-sts-form",
 ];
 const OF_TLSA: &[&str] = &[
     "tlsa-partial",
@@ -104,6 +108,20 @@ const OF_TLSA: &[&str] = &[
     "tlsa-rollover",
 ];
 const OF_DNSSEC: &[&str] = &["tlsa-unsigned"];
+const OF_CHAIN: &[&str] = &["dnssec-chain"];
+const OF_SERVERS: &[&str] = &["name-servers-differ"];
+const OF_REPORTS: &[&str] = &["dmarc-report-unreachable"];
+const OF_VISITS: &[&str] = &[
+    "exchanger-down",
+    "starttls-absent",
+    "certificate-name",
+    "certificate-expiry",
+    "certificate-untrusted",
+    "tls-version",
+    "greeting-name",
+    "smtputf8-differs",
+    "tlsa-mismatch",
+];
 
 /// What was not seen of some domains, in their order.
 pub fn unseen(surveys: &[DomainRecords]) -> Vec<Unseen> {
@@ -154,10 +172,7 @@ pub fn unseen(surveys: &[DomainRecords]) -> Vec<Unseen> {
         match &domain_records.mta_sts {
             RecordLookup::Unknown => add("the MTA-STS record".to_owned(), OF_MTA_STS),
             RecordLookup::Records(_) if domain_records.policy.is_none() => {
-                add(
-                    "the MTA-STS policy, which is fetched by HTTPS".to_owned(),
-                    OF_POLICY,
-                );
+                policy(domain_records, &mut add);
             }
             _ => {}
         }
@@ -171,8 +186,79 @@ pub fn unseen(surveys: &[DomainRecords]) -> Vec<Unseen> {
         if let Some(hosts) = those(&unsigned) {
             add(format!("whether DNSSEC covers {hosts}"), OF_DNSSEC);
         }
+        live(domain_records, &mut add);
     }
     all
+}
+
+/// Why the policy was not seen; that a live one cannot be fetched is a finding.
+fn policy(domain_records: &DomainRecords, add: &mut impl FnMut(String, &'static [&'static str])) {
+    match domain_records.live.as_ref().map(|live| &live.policy) {
+        None => add(
+            "the MTA-STS policy, which is fetched by HTTPS".to_owned(),
+            OF_POLICY,
+        ),
+        Some(PolicyFetch::NotTried(why)) => {
+            add(format!("the MTA-STS policy: {why}"), OF_POLICY);
+        }
+        Some(PolicyFetch::Failed(_)) => add("the MTA-STS policy".to_owned(), OF_POLICY),
+        Some(PolicyFetch::NotAnnounced | PolicyFetch::Fetched { .. }) => {}
+    }
+}
+
+/// What was not seen of a domain that is looked at live.
+fn live(domain_records: &DomainRecords, add: &mut impl FnMut(String, &'static [&'static str])) {
+    match &domain_records.visits {
+        None if domain_records.live.is_some() => {
+            add(
+                "the exchangers themselves (--connect)".to_owned(),
+                OF_VISITS,
+            );
+        }
+        None => {}
+        Some(visits) => {
+            let no_way = visits.iter().filter_map(|visit| match &visit.end {
+                VisitEnd::NoWay(_) => Some(format!("{} [{}]", visit.host, visit.address)),
+                _ => None,
+            });
+            if let Some(those) = few(no_way) {
+                add(
+                    format!("{those}, to which this machine has no way"),
+                    OF_VISITS,
+                );
+            }
+        }
+    }
+    let Some(live) = &domain_records.live else {
+        return;
+    };
+    let silent = live
+        .served
+        .iter()
+        .filter_map(|(host, address, served)| match served {
+            ServedMx::Silent(_) => Some(format!("{host} [{address}]")),
+            _ => None,
+        });
+    if let Some(servers) = few(silent) {
+        add(
+            format!("what the name servers {servers} say: they do not answer"),
+            OF_SERVERS,
+        );
+    }
+    let unknown = |(_, chain): &&(Domain, Chain)| *chain == Chain::Unknown;
+    if let Some(names) = few(live.chains.iter().filter(unknown).map(|(name, _)| name)) {
+        let what = format!("whether DNSSEC holds for {names}: the resolver does not validate");
+        add(what, OF_CHAIN);
+    }
+    let unknown = |(_, mailable): &&(Domain, Mailable)| *mailable == Mailable::Unknown;
+    if let Some(hosts) = few(live
+        .report_hosts
+        .iter()
+        .filter(unknown)
+        .map(|(host, _)| host))
+    {
+        add(format!("whether {hosts} takes mail"), OF_REPORTS);
+    }
 }
 
 /// What was not seen beside the exchangers and the policies.

@@ -20,9 +20,10 @@ use hickory_proto::{
 };
 use hickory_resolver::{
     Resolver, TokioResolver,
-    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig},
+    config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts},
     lookup::Lookup,
     net::{DnsError, NetError, runtime::TokioRuntimeProvider},
+    system_conf::read_system_conf,
 };
 
 use super::{
@@ -50,6 +51,8 @@ const PATIENCE: usize = 3;
 pub struct Source {
     files: Option<Files>,
     resolver: Option<TokioResolver>,
+    /// Where it is, or the first of several.
+    resolver_at: Option<SocketAddr>,
     /// Where files may lie that files name.
     reach: Reach,
     /// Questions that the resolver answered, whatever it said, and those that it did not.
@@ -75,10 +78,15 @@ impl Source {
     /// That the system's is not known.
     pub fn ask_beside(&mut self, at: Option<SocketAddr>) -> io::Result<()> {
         let provider = TokioRuntimeProvider::default();
-        let mut builder = match at {
-            None => Resolver::builder(provider).map_err(io::Error::other)?,
-            Some(server) => Resolver::builder_with_config(asking_only(server), provider),
+        let (config, options) = match at {
+            None => read_system_conf().map_err(io::Error::other)?,
+            Some(server) => (asking_only(server), ResolverOpts::default()),
         };
+        let port = |server: &NameServerConfig| server.connections.first().map(|one| one.port);
+        let first = config.name_servers().first();
+        self.resolver_at = first.and_then(|server| Some(SocketAddr::new(server.ip, port(server)?)));
+        let mut builder = Resolver::builder_with_config(config, provider);
+        *builder.options_mut() = options;
         let options = builder.options_mut();
         options.use_hosts_file = ResolveHosts::Never;
         options.preserve_intermediates = true;
@@ -193,6 +201,13 @@ impl Source {
     /// Whether a domain is signed, where that can be told.
     pub(crate) fn is_signed(&self, domain: &Domain) -> Option<bool> {
         self.files.as_ref()?.is_signed(domain)
+    }
+
+    /// The resolver that is asked about a domain, if it is not the files that say it all.
+    pub(super) fn resolver_of(&self, domain: &Domain) -> Option<SocketAddr> {
+        let files = self.files.as_ref();
+        let is_covered = files.is_some_and(|files| files.cover(domain, RecordType::MX));
+        self.resolver_at.filter(|_| !is_covered)
     }
 
     /// Looks up records of a type; aliases are followed.

@@ -8,13 +8,18 @@
 mod check;
 mod macros;
 mod record;
+mod trace;
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use self::check::{SpfCheck, SpfClient, SpfResult};
+use self::check::SpfCheck;
 pub(crate) use self::{
-    check::{MAX_LOOKUPS, MAX_NAMES, MAX_VOID, SpfError},
+    check::{MAX_LOOKUPS, MAX_VOID, SpfError},
     record::{Directive, Lengths, Mechanism, Qualifier, Record, is_record},
+};
+pub use self::{
+    check::{SpfClient, SpfResult},
+    trace::{SpfAnswer, SpfStep, SpfTrace, TracedStep},
 };
 use super::Source;
 use crate::name::Domain;
@@ -33,6 +38,8 @@ pub struct SpfWalk {
     pub unseen: BTreeSet<Domain>,
     /// Terms of the record itself whose lookups find nothing.
     pub(crate) dead: Vec<String>,
+    /// What is wrong with the explanation that the record names, such as `names why.example.test, which does not exist`.
+    pub(crate) unexplained: Option<String>,
     /// Why it ends in a permanent error, in the order in which that was found.
     pub(crate) flaws: Vec<SpfError>,
 }
@@ -42,6 +49,7 @@ pub(super) async fn walk(source: &Source, domain: &Domain, record: &str) -> SpfW
     let mut check = SpfCheck::new(source, SpfClient::default(), domain.clone());
     check.of_record(domain, record).await;
     SpfWalk {
+        unexplained: check.unexplained(domain, record).await,
         lookups: check.lookups,
         more: check.depends || !check.unseen.is_empty(),
         unseen: check.unseen,

@@ -29,10 +29,11 @@ use super::{
     tls::{self, TlsRequirement},
 };
 use crate::{
-    connection::{Connection, Line},
+    connection::Connection,
+    https,
     lab::{LabState, network},
     lock::lock,
-    mta_sts::{self, Policy},
+    mta_sts::{self, POLICY_PATH, Policy},
     name::Domain,
     scenario::policy_host,
     time::Moment,
@@ -43,10 +44,6 @@ use crate::{
 const WAIT: Duration = Duration::from_secs(60);
 /// How long after a failure it is not tried again.
 const RETRY: Duration = Duration::from_secs(300);
-/// Lines read of an answer's body. A policy has a handful; the bound is for a server that does not
-/// stop.
-const MAX_LINES: usize = 2000;
-
 // A policy and the id of the record that announced it.
 #[derive(Debug, Clone)]
 struct CachedPolicy {
@@ -170,51 +167,10 @@ async fn fetch(
     connection
         .secure(|stream| tls::handshake(state, &requirement, &host, stream))
         .await?;
-    let request = format!(
-        "GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-    );
-    connection.send(request.as_bytes()).await?;
-    // Only a 200 has a policy in it; redirects are not followed (section 3.3).
-    let status = text_line(&mut connection).await?.unwrap_or_default();
-    if status.split(' ').nth(1) != Some("200") {
-        return Ok(None);
-    }
-    // The media type must be text/plain (section 3.2), so that a file that users may upload
-    // elsewhere on the host cannot become the policy.
-    let mut plain = false;
-    let mut length = 0_usize;
-    while let Some(line) = text_line(&mut connection)
-        .await?
-        .filter(|line| !line.is_empty())
-    {
-        let lower = line.to_ascii_lowercase();
-        plain |= lower.starts_with("content-type:") && lower.contains("text/plain");
-        length = lower
-            .strip_prefix("content-length:")
-            .and_then(|value| value.trim().parse().ok())
-            .unwrap_or(length);
-    }
-    // Without a Content-Length nothing is read, and an empty policy is none.
-    let mut text = String::new();
-    for _ in 0..MAX_LINES {
-        if text.len() >= length {
-            break;
-        }
-        let Some(line) = text_line(&mut connection).await? else {
-            break;
-        };
-        text.push_str(&line);
-        text.push_str("\r\n");
-    }
-    Ok(Policy::parse(&text).filter(|_| plain))
-}
-
-// A policy line that does not end within the line bound of a connection is an error, not a short
-// line.
-async fn text_line(connection: &mut Connection) -> io::Result<Option<String>> {
-    match connection.line().await? {
-        Line::Complete(line, _) => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
-        Line::TooLong => Err(io::Error::other("a line that is too long")),
-        Line::End => Ok(None),
-    }
+    let answer = https::get(&mut connection, &host, POLICY_PATH).await?;
+    // Only a 200 has a policy in it; redirects are not followed (section 3.3). The media type must be text/plain (section
+    // 3.2), so that a file that users may upload elsewhere on the host cannot become the policy.
+    let is_policy = answer.status == 200 && answer.media_type.as_deref() == Some("text/plain");
+    let text = String::from_utf8(answer.body).ok().filter(|_| is_policy);
+    Ok(text.as_deref().and_then(Policy::parse))
 }

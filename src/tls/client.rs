@@ -38,10 +38,25 @@ pub(crate) async fn connect(
     host: &Domain,
     stream: Stream,
 ) -> io::Result<Secured> {
+    let roots = authority.map_or_else(RootCertStore::empty, CertificateAuthority::roots);
+    connect_trusting(roots, proof, host, stream).await
+}
+
+/// Negotiates TLS with a host, whose certificate must satisfy `proof`, given by one of these authorities where it asks for
+/// one.
+///
+/// # Errors
+/// The handshake's, also when the certificate does not satisfy.
+pub(super) async fn connect_trusting(
+    roots: RootCertStore,
+    proof: Option<Authentication>,
+    host: &Domain,
+    stream: Stream,
+) -> io::Result<Secured> {
     let provider = Arc::new(ring::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = Arc::new(CertificateCheck {
         proof,
-        roots: authority.map_or_else(RootCertStore::empty, CertificateAuthority::roots),
+        roots,
         provider: Arc::clone(&provider),
     });
     let config = ClientConfig::builder_with_provider(provider)
@@ -128,6 +143,22 @@ impl CertificateCheck {
         }
         Err(rustls::Error::General("no TLSA record matches".to_owned()))
     }
+}
+
+/// Whether a chain satisfies one of these records, for one of these names.
+#[cfg(feature = "records")]
+pub(super) fn satisfies(
+    records: &[TLSA],
+    names: &[Domain],
+    chain: (&CertificateDer<'_>, &[CertificateDer<'_>]),
+    now: UnixTime,
+) -> bool {
+    let check = CertificateCheck {
+        proof: None,
+        roots: RootCertStore::empty(),
+        provider: Arc::new(ring::default_provider()),
+    };
+    check.by_tlsa(records, names, chain, now).is_ok()
 }
 
 /// Whether a TLSA record matches a certificate.

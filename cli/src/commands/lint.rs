@@ -11,12 +11,14 @@ use clap::ValueEnum;
 use super::{
     CommandOutcome, at,
     records::{self, Looked},
+    spf_trace::{self, SpfArgs},
 };
-use crate::report::Linted;
+use crate::{progress, report::Linted};
 use mxdrill::{
     diagnostic::not_allowed,
     lint::{self, Baseline, CHECKS, Check, LintFinding, Severity},
     name::Domain,
+    records::DomainRecords,
 };
 
 pub(crate) const LINT_NOTES: &str = "\
@@ -29,11 +31,14 @@ it: ; mxdrill: allow CHECK (reason). Or in a file beside it: --write-baseline, t
 Exit status: 0 nothing as bad as --fail-on, 1 something is, 2 the records could not be read.
 
 Examples:
-  mxdrill lint example.com                       what the system's resolver says
+  mxdrill lint example.com                       what the system's resolver and the domain's own servers say
+  mxdrill lint example.com --connect             and its exchangers, which are greeted and left again
   mxdrill lint example.com.zone reverse.zone     files, with what their PTR records say
   mxdrill lint export.txt --format sarif         for a code host; junit for CI
   dig example.com axfr | mxdrill lint -          standard input
   mxdrill lint example.com -q --fail-on warning  for cron: silent unless something is wrong
+  mxdrill lint example.com --spf-trace --spf-from 192.0.2.1
+                                                 whether that host may send, lookup by lookup
   mxdrill lint --explain spf-lookups             why that matters, and what to do";
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +61,12 @@ pub(crate) struct LintArgs {
     /// Print nothing where nothing is as bad as --fail-on.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Connect to every address of the exchangers as well, one at a time to a host: greeting, STARTTLS and certificate.
+    /// No mail is sent.
+    #[arg(long)]
+    pub(crate) connect: bool,
+    #[command(flatten)]
+    pub(crate) spf: SpfArgs,
     /// Tell what a check is about, why it matters and what to do.
     #[arg(long, value_name = "ID", exclusive = true)]
     pub(crate) explain: Option<String>,
@@ -103,11 +114,22 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
         explain(&mut out, id)?;
         return Ok(CommandOutcome::Passed);
     }
+    if args.spf.spf_trace {
+        let as_json = match args.format {
+            LintFormat::Text => false,
+            LintFormat::Json => true,
+            _ => {
+                let why = "--spf-trace is told as text or json";
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+            }
+        };
+        return spf_trace::trace(&args.records, &args.spf, as_json);
+    }
     let Looked {
         source,
         domains_records,
         from,
-    } = args.records.look()?;
+    } = crate::runtime::of_this_thread()?.block_on(look(args))?;
     let mut findings = lint::lint(&source, &domains_records);
     if let Some(path) = &args.baseline {
         let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
@@ -128,6 +150,10 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
             .map(|domain_records| &domain_records.domain)
             .collect(),
         findings: &findings,
+        visits: domains_records
+            .iter()
+            .flat_map(DomainRecords::visits)
+            .collect(),
         unseen: &unseen,
         from: &from,
     };
@@ -155,6 +181,25 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
     }
     out.flush()?;
     Ok(outcome)
+}
+
+/// Looks up the records, and what a live domain shows besides.
+async fn look(args: &LintArgs) -> io::Result<Looked> {
+    let mut looked = args.records.look_at_all().await?;
+    for domain_records in &mut looked.domains_records {
+        domain_records.look_further(&looked.source).await;
+    }
+    if args.connect {
+        let all = looked.domains_records.iter();
+        let count: usize = all.map(DomainRecords::visitable).sum();
+        let bar = progress::bar(count as u64, "{pos}/{len} addresses of exchangers");
+        for domain_records in &mut looked.domains_records {
+            let visits = domain_records.visit(&looked.source, |_| bar.inc(1));
+            visits.await;
+        }
+        bar.finish_and_clear();
+    }
+    Ok(looked)
 }
 
 /// What a check is about, why it matters and what to do.

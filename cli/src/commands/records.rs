@@ -51,16 +51,103 @@ pub(crate) struct Looked {
     pub(crate) from: String,
 }
 
+/// Where the records of a command are, and the domains that it is about.
+pub(crate) struct Opened {
+    pub(crate) source: Source,
+    pub(crate) domains: Vec<Domain>,
+    files: Vec<PathBuf>,
+}
+
 impl RecordsArgs {
     /// Looks up what was asked for.
     ///
     /// # Errors
     /// Mistakes in files, or that there is no domain or no resolver.
     pub(crate) fn look(&self) -> io::Result<Looked> {
-        if self.what.is_empty() && self.zone.is_empty() {
+        let runtime = crate::runtime::of_this_thread()?;
+        runtime.block_on(self.look_at_all())
+    }
+
+    /// Looks up the records of all domains, within a runtime.
+    ///
+    /// # Errors
+    /// Those of [`Self::look`].
+    pub(crate) async fn look_at_all(&self) -> io::Result<Looked> {
+        let Opened {
+            source,
+            domains,
+            files,
+        } = self.open(&[])?;
+        let mut domains_records = Vec::new();
+        for domain in &domains {
+            let domain_records = DomainRecords::of(&source, domain).await;
+            if source.is_deaf() {
+                return Err(io::Error::other(self.unanswered()));
+            }
+            if matches!(domain_records.mx, RecordLookup::Unknown) {
+                let files = from(&files, None);
+                let why = format!("{domain} is in none of the files with its MX records ({files})");
+                return Err(io::Error::other(why));
+            }
+            domains_records.push(domain_records);
+        }
+        Ok(Looked {
+            source,
+            domains_records,
+            from: from(&files, self.resolver),
+        })
+    }
+
+    /// Reads the files, and says which domains are meant: those that are named, these others, or those of the files.
+    /// Within a runtime.
+    ///
+    /// # Errors
+    /// Mistakes in files, or that there is no domain or no resolver.
+    pub(crate) fn open(&self, others: &[Domain]) -> io::Result<Opened> {
+        if self.what.is_empty() && self.zone.is_empty() && others.is_empty() {
             let nothing = "found no domain and no file, expected some, such as example.com or example.com.zone";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, nothing));
         }
+        let (mut domains, files) = self.words();
+        domains.extend(others.iter().cloned());
+        let mut source = Source::default();
+        source.reach(self.outside.reach());
+        let origin = self.origin.as_ref().or(match &domains[..] {
+            [only] => Some(only),
+            _ => None,
+        });
+        for file in &files {
+            // A scenario names its file in every mistake, and so does a zone file.
+            source
+                .add_file(file, origin)
+                .map_err(|mistakes| told(&mistakes))?;
+        }
+        for note in source.notes() {
+            anstream::eprintln!("note: {note}");
+        }
+        if files.is_empty() || self.resolver.is_some() {
+            source.ask_beside(self.resolver)?;
+        }
+        if domains.is_empty() {
+            domains = source.mail_domains();
+        }
+        if domains.iter().any(Domain::is_root) {
+            let why = "found the root of all names, expected a domain that gets mail";
+            return Err(io::Error::other(why));
+        }
+        if let Some(first) = files.first().filter(|_| domains.is_empty()) {
+            let nothing = "found no domain that gets mail in it";
+            return Err(at(first, io::Error::other(nothing)));
+        }
+        Ok(Opened {
+            source,
+            domains,
+            files,
+        })
+    }
+
+    /// The domains and the files that the user named.
+    fn words(&self) -> (Vec<Domain>, Vec<PathBuf>) {
         let (mut domains, mut files): (Vec<Domain>, Vec<PathBuf>) = (Vec::new(), self.zone.clone());
         for word in &self.what {
             let path = Path::new(word);
@@ -73,64 +160,11 @@ impl RecordsArgs {
                 _ => files.push(path.to_owned()),
             }
         }
-        let runtime = crate::runtime::of_this_thread()?;
-        runtime.block_on(async {
-            let mut source = Source::default();
-            source.reach(self.outside.reach());
-            let origin = self.origin.as_ref().or(match &domains[..] {
-                [only] => Some(only),
-                _ => None,
-            });
-            for file in &files {
-                // A scenario names its file in every mistake, and so does a zone file.
-                source
-                    .add_file(file, origin)
-                    .map_err(|mistakes| told(&mistakes))?;
-            }
-            for note in source.notes() {
-                anstream::eprintln!("note: {note}");
-            }
-            if files.is_empty() || self.resolver.is_some() {
-                source.ask_beside(self.resolver)?;
-            }
-            if domains.is_empty() {
-                domains = source.mail_domains();
-            }
-            if domains.iter().any(Domain::is_root) {
-                let why = "found the root of all names, expected a domain that gets mail";
-                return Err(io::Error::other(why));
-            }
-            let Some(first) = files.first().filter(|_| domains.is_empty()) else {
-                let mut domains_records = Vec::new();
-                for domain in &domains {
-                    let domain_records = DomainRecords::of(&source, domain).await;
-                    if source.is_deaf() {
-                        return Err(io::Error::other(self.unanswered()));
-                    }
-                    if matches!(domain_records.mx, RecordLookup::Unknown) {
-                        let files = from(&files, None);
-                        let why = format!(
-                            "{domain} is in none of the files with its MX records ({files})"
-                        );
-                        return Err(io::Error::other(why));
-                    }
-                    domains_records.push(domain_records);
-                }
-                return Ok(Looked {
-                    source,
-                    domains_records,
-                    from: from(&files, self.resolver),
-                });
-            };
-            let nothing = "found no domain that gets mail in it";
-            Err(at(first, io::Error::other(nothing)))
-        })
+        (domains, files)
     }
-}
 
-impl RecordsArgs {
     /// The error when not one answer came.
-    fn unanswered(&self) -> String {
+    pub(crate) fn unanswered(&self) -> String {
         let resolver = match self.resolver {
             Some(address) => address.to_string(),
             None => "the system's resolver".to_owned(),

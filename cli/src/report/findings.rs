@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use mxdrill::{
     lint::{CHECKS, Check, LintFinding, Severity, Unseen, plain},
     name::Domain,
+    records::Visit,
 };
 
 /// Domains for which people are told what was not checked.
@@ -28,6 +29,8 @@ const MAX_UNSEEN: usize = 20;
 pub(crate) struct Linted<'a> {
     pub(crate) domains: Vec<&'a Domain>,
     pub(crate) findings: &'a [LintFinding],
+    /// What exchangers said that were visited.
+    pub(crate) visits: Vec<&'a Visit>,
     /// What has not been checked.
     pub(crate) unseen: &'a [Unseen],
     /// Where the records are from: files, or a resolver.
@@ -67,6 +70,11 @@ impl Linted<'_> {
                 "{place}: {style}{severity}{style:#}: {} [{}]",
                 finding.message, finding.check.id
             )?;
+        }
+        for visit in &self.visits {
+            let took = visit.took.as_millis();
+            let told = plain(&visit.told());
+            writeln!(out, "{} [{}] {took} ms: {told}", visit.host, visit.address)?;
         }
         let domains: Vec<String> = self.domains.iter().map(ToString::to_string).collect();
         // Three names still fit into a line.
@@ -142,6 +150,16 @@ impl Linted<'_> {
                 "then": finding.check.then,
                 "cites": finding.check.cites,
                 "accepted": finding.accepted,
+            });
+            writeln!(out, "{line}")?;
+        }
+        for visit in &self.visits {
+            let took = u64::try_from(visit.took.as_millis()).unwrap_or(u64::MAX);
+            let line = json!({
+                "host": visit.host,
+                "address": visit.address,
+                "took_ms": took,
+                "said": visit.told(),
             });
             writeln!(out, "{line}")?;
         }

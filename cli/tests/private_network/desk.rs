@@ -135,6 +135,11 @@ impl TestDesk {
         self.folder.path().join(name)
     }
 
+    /// Where the program is.
+    pub(crate) fn program_path(&self) -> PathBuf {
+        self.program.path()
+    }
+
     /// `mxdrill` with arguments.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = match self.user {

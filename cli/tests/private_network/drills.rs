@@ -11,13 +11,13 @@ use super::{
     conform::{self, KNOWN, a_mail_server_passes},
     crashes,
     desk::{DeskTest, Program, TestDesk, User},
-    endings, exec, fuzz, matrices,
+    endings, exec, fuzz, lint, matrices,
     schedules::{self, Needs},
     virtual_time,
 };
 
 /// Tests at a desk, by what they are about.
-const AT_A_DESK: [&[DeskTest]; 7] = [
+const AT_A_DESK: [&[DeskTest]; 8] = [
     exec::TESTS,
     endings::TESTS,
     conform::TESTS,
@@ -25,6 +25,7 @@ const AT_A_DESK: [&[DeskTest]; 7] = [
     crashes::TESTS,
     virtual_time::TESTS,
     fuzz::TESTS,
+    lint::TESTS,
 ];
 
 fn has(program: &str) -> bool {

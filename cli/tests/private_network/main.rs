@@ -22,6 +22,8 @@ mod fuzz;
 #[path = "../hangup/mod.rs"]
 mod hangup;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
+mod lint;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
 mod matrices;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod schedules;

@@ -26,7 +26,14 @@ pub(super) fn check(findings: &mut DomainFindings<'_>, record: &str, place: Opti
     let domain = &domain_records.domain;
     let mut add = |check, message: String| findings.add(check, place.cloned(), message);
     if let Some(above) = inherited_from(domain_records) {
-        let message = format!("{domain} has no DMARC record of its own: that of {above} holds");
+        // What holds for a subdomain that exists (section 4.7).
+        let policy = ["sp", "p"]
+            .into_iter()
+            .find_map(|tag| Some((tag, value(record, tag)?)));
+        let (tag, policy) = policy.unwrap_or(("p", "none"));
+        let message = format!(
+            "{domain} has no DMARC record of its own: that of {above} holds, with {tag}={policy}"
+        );
         return add(DMARC_INHERITED, message);
     }
     if value(record, "rua").is_none_or(str::is_empty) {

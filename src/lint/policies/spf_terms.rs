@@ -3,8 +3,8 @@
 use super::super::{
     DomainFindings,
     catalogue::{
-        SPF_AFTER_ALL, SPF_DEAD_TERM, SPF_LENGTH, SPF_NEUTRAL_ALL, SPF_NO_ALL, SPF_OWN_EXCHANGERS,
-        SPF_PTR, SPF_TYPE, SPF_WIDE,
+        SPF_AFTER_ALL, SPF_DEAD_TERM, SPF_LENGTH, SPF_MACRO, SPF_NEUTRAL_ALL, SPF_NO_ALL,
+        SPF_OWN_EXCHANGERS, SPF_PTR, SPF_TYPE, SPF_WIDE,
     },
     listed,
 };
@@ -100,6 +100,11 @@ pub(super) fn walked(findings: &mut DomainFindings<'_>, place: Option<&Location>
             let message = format!("the SPF record of {domain} has {term}, which leads to no host");
             findings.add(SPF_DEAD_TERM, place.cloned(), message);
         }
+    }
+    let walk = domain_records.spf.as_ref();
+    if let Some(unexplained) = walk.and_then(|walk| walk.unexplained.as_ref()) {
+        let message = format!("the SPF record of {domain} {unexplained}");
+        findings.add(SPF_MACRO, place.cloned(), message);
     }
     let forbidden = domain_records.forbidden.iter();
     let forbidden: Vec<String> = forbidden

@@ -52,6 +52,19 @@ pub(crate) enum MacroLetter {
     Version,
     /// `h`: the name in HELO or EHLO.
     Helo,
+    /// `c`: the sender's address as people read it.
+    ReadableAddress,
+    /// `r`: the host that receives.
+    Receiver,
+    /// `t`: the time.
+    Now,
+}
+
+/// What a macro string is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Usage {
+    Names,
+    Explanations,
 }
 
 /// Why a text is no macro string.
@@ -83,13 +96,25 @@ impl fmt::Display for Unfit {
 impl MacroString {
     /// Takes a text apart. All of it must be printable ASCII without spaces (section 7.1).
     pub(crate) fn parse(text: &str) -> Result<Self, Unfit> {
+        Self::parse_with(text, Usage::Names)
+    }
+
+    /// Takes the text of an explanation apart, which may have spaces, and macros that names may not have (section
+    /// 6.2).
+    pub(crate) fn parse_explanation(text: &str) -> Result<Self, Unfit> {
+        Self::parse_with(text, Usage::Explanations)
+    }
+
+    fn parse_with(text: &str, usage: Usage) -> Result<Self, Unfit> {
+        let is_fit =
+            |sign: char| sign.is_ascii_graphic() || (sign == ' ' && usage == Usage::Explanations);
         let mut parts = Vec::new();
         let mut rest = text;
         while let Some(sign) = rest.chars().next() {
             if sign != '%' {
                 let end = rest.find('%').unwrap_or(rest.len());
                 let literal = &rest[..end];
-                if let Some(sign) = literal.chars().find(|sign| !sign.is_ascii_graphic()) {
+                if let Some(sign) = literal.chars().find(|sign| !is_fit(*sign)) {
                     return Err(Unfit::Sign(sign));
                 }
                 parts.push(Part::Literal(literal.to_owned()));
@@ -102,7 +127,7 @@ impl MacroString {
                 Some(b'-') => (Part::Escape("%20"), 2),
                 Some(b'{') => {
                     let (inside, _) = rest[2..].split_once('}').ok_or(Unfit::Percent)?;
-                    (Part::Macro(Expand::parse(inside)?), inside.len() + 3)
+                    (Part::Macro(Expand::parse(inside, usage)?), inside.len() + 3)
                 }
                 _ => return Err(Unfit::Percent),
             };
@@ -154,7 +179,7 @@ impl MacroString {
 
 impl Expand {
     /// Reads what stands between the braces.
-    fn parse(inside: &str) -> Result<Self, Unfit> {
+    fn parse(inside: &str, usage: Usage) -> Result<Self, Unfit> {
         let sign = inside.chars().next().ok_or(Unfit::Percent)?;
         let letter = match sign.to_ascii_lowercase() {
             's' => MacroLetter::Sender,
@@ -165,7 +190,12 @@ impl Expand {
             'p' => MacroLetter::ValidatedName,
             'v' => MacroLetter::Version,
             'h' => MacroLetter::Helo,
-            'c' | 'r' | 't' => return Err(Unfit::OnlyInExplanations(sign)),
+            'c' | 'r' | 't' if usage == Usage::Names => {
+                return Err(Unfit::OnlyInExplanations(sign));
+            }
+            'c' => MacroLetter::ReadableAddress,
+            'r' => MacroLetter::Receiver,
+            't' => MacroLetter::Now,
             _ => return Err(Unfit::Percent),
         };
         let rest = &inside[1..];
@@ -258,7 +288,7 @@ mod tests {
             MacroLetter::SenderDomain | MacroLetter::Domain => "email.example.com".to_owned(),
             MacroLetter::Address => "192.0.2.3".to_owned(),
             MacroLetter::Version => "in-addr".to_owned(),
-            MacroLetter::ValidatedName | MacroLetter::Helo => "unknown".to_owned(),
+            _ => "unknown".to_owned(),
         };
         for (text, expected) in [
             ("%{s}", "strong-bad@email.example.com"),

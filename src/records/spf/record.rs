@@ -1,8 +1,7 @@
 //! An SPF record as its grammar has it (RFC 7208 section 12): terms, or the first one that is none.
 //!
 //! The grammar is kept to the letter: receivers differ in what they let pass, and a record has to
-//! work with the strictest. `exp` and unknown modifiers are checked for their syntax and otherwise
-//! ignored (section 6).
+//! work with the strictest. Unknown modifiers are checked for their syntax and otherwise ignored (section 6).
 
 use std::{
     fmt,
@@ -18,6 +17,8 @@ pub(crate) struct Record {
     pub(crate) directives: Vec<Directive>,
     /// Where the check goes on if no directive matches (section 6.1).
     pub(crate) redirect: Option<MacroString>,
+    /// Where the text for senders that fail stands (section 6.2).
+    pub(crate) explanation: Option<MacroString>,
 }
 
 /// A mechanism, and the result that its match brings.
@@ -49,6 +50,13 @@ pub(crate) enum Mechanism {
     Ip4(Ipv4Addr, u8),
     Ip6(Ipv6Addr, u8),
     Exists(MacroString),
+}
+
+impl Mechanism {
+    /// Whether it is one of the ten that may cause lookups (section 4.6.4).
+    pub(super) fn asks(&self) -> bool {
+        !matches!(self, Self::All | Self::Ip4(..) | Self::Ip6(..))
+    }
 }
 
 /// How many bits of an address have to be the same; all of them by default.
@@ -92,7 +100,6 @@ impl Record {
     /// error.
     pub(crate) fn parse(text: &str) -> Result<Self, BadTerm> {
         let mut record = Self::default();
-        let mut has_exp = false;
         // Terms are separated by spaces alone, and by no other white space.
         for term in text.split(' ').skip(1).filter(|term| !term.is_empty()) {
             let bad = |why: String| BadTerm {
@@ -108,12 +115,9 @@ impl Record {
             let twice = || bad(format!("there may be one {name}= only"));
             match name.as_str() {
                 "redirect" if record.redirect.is_some() => return Err(twice()),
-                "exp" if has_exp => return Err(twice()),
+                "exp" if record.explanation.is_some() => return Err(twice()),
                 "redirect" => record.redirect = Some(domain_spec(value).map_err(bad)?),
-                "exp" => {
-                    domain_spec(value).map_err(bad)?;
-                    has_exp = true;
-                }
+                "exp" => record.explanation = Some(domain_spec(value).map_err(bad)?),
                 _ => unknown_modifier(&name, value).map_err(bad)?,
             }
         }

@@ -1,0 +1,104 @@
+//! A question to one name server, and what it says: for what a resolver library keeps to itself, such as whether an answer
+//! was validated, and what each of several servers says.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use hickory_proto::{
+    op::{DnsResponse, Edns, Message, Query},
+    rr::RecordType,
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpStream, UdpSocket},
+    time::timeout,
+};
+
+use crate::{lab::stub::answering, name::Domain};
+
+/// How long to wait for an answer; each datagram is repeated once.
+const WAIT: Duration = Duration::from_secs(3);
+/// Octets of an answer that are taken in a datagram.
+const MAX_PAYLOAD: u16 = 1232;
+
+/// What is asked of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// What it knows itself: it is authoritative.
+    Own,
+    /// What it finds out and has validated (RFC 6840 section 5.7: the AD bit asks for it).
+    Validated,
+    /// What it finds out without validating (RFC 4035 section 3.2.2, the CD bit).
+    Unchecked,
+}
+
+/// Asks one server: over UDP, and over TCP where the answer does not fit.
+///
+/// # Errors
+/// That no answer came in time, or what the network says.
+pub(super) async fn ask(
+    server: SocketAddr,
+    name: &Domain,
+    record_type: RecordType,
+    manner: Manner,
+) -> io::Result<DnsResponse> {
+    let mut query = Message::query();
+    query.metadata.recursion_desired = manner != Manner::Own;
+    query.metadata.authentic_data = manner == Manner::Validated;
+    query.metadata.checking_disabled = manner == Manner::Unchecked;
+    query.add_query(Query::query(name.to_wire(), record_type));
+    query
+        .edns
+        .get_or_insert_with(Edns::new)
+        .set_max_payload(MAX_PAYLOAD);
+    let octets = query.to_vec().map_err(io::Error::other)?;
+    let mut answer = timeout(WAIT, over_udp(server, &query, &octets)).await;
+    if answer.is_err() {
+        answer = timeout(WAIT, over_udp(server, &query, &octets)).await;
+    }
+    let answer = answer.map_err(|_| io::ErrorKind::TimedOut)??;
+    match answer.truncation {
+        false => Ok(answer),
+        true => timeout(WAIT, over_tcp(server, &query, &octets))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?,
+    }
+}
+
+async fn over_udp(server: SocketAddr, query: &Message, octets: &[u8]) -> io::Result<DnsResponse> {
+    let any: IpAddr = match server {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).await?;
+    // Only what comes from there is taken, and a refusal is heard.
+    socket.connect(server).await?;
+    socket.send(octets).await?;
+    let mut buffer = [0; MAX_PAYLOAD as usize];
+    loop {
+        let length = socket.recv(&mut buffer).await?;
+        if let Some(answer) = answering(query, buffer[..length].to_vec()) {
+            return Ok(answer);
+        }
+    }
+}
+
+/// Over a connection messages are preceded by their length (RFC 1035 section 4.2.2).
+async fn over_tcp(server: SocketAddr, query: &Message, octets: &[u8]) -> io::Result<DnsResponse> {
+    let mut stream = TcpStream::connect(server).await?;
+    let length = u16::try_from(octets.len()).map_err(io::Error::other)?;
+    stream
+        .write_all(&[&length.to_be_bytes(), octets].concat())
+        .await?;
+    loop {
+        let length = stream.read_u16().await?;
+        let mut answer = vec![0; usize::from(length)];
+        stream.read_exact(&mut answer).await?;
+        if let Some(answer) = answering(query, answer) {
+            return Ok(answer);
+        }
+    }
+}
