@@ -251,6 +251,41 @@ async fn what_was_missed_is_found_and_what_was_wrongly_found_is_not() {
             &["spf-several"],
             &["spf-invalid"],
         ),
+        (
+            "@ MX 10 mx1 ; mxdrill: alow ttl-low (a slip)\nmx1 A 192.0.2.1\n",
+            &["allowance-stale"],
+            &[],
+        ),
+        (
+            "@ MX 10 mx1\nmx1 A 192.0.2.1\n; mxdrill: allow ttl-low (behind all)\n",
+            &["allowance-stale"],
+            &[],
+        ),
+        (
+            "@ MX 10 clinic\n@ MX 20 primary-care\nclinic A 192.0.2.1\nprimary-care A 192.0.2.2\n",
+            &[],
+            &["backup-preferred", "allowance-stale"],
+        ),
+        (
+            "@ MX 10 mx\n@ MX 20 primary-mx\nmx A 192.0.2.1\nprimary-mx A 192.0.2.2\n",
+            &["backup-preferred"],
+            &[],
+        ),
+        (
+            "@ MX 10 mx1\nmx1 A 192.0.2.1\ns._domainkey TXT \"k=ed25519; h=sha1; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n",
+            &["dkim-key"],
+            &[],
+        ),
+        (
+            "@ MX 10 mx1\nmx1 A 192.0.2.1\ns._domainkey TXT \"k=ed25519; h=sha1:sha256; s=email; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n",
+            &[],
+            &["dkim-key"],
+        ),
+        (
+            "@ MX 10 mx1\nmx1 A 192.0.2.1\ns._domainkey TXT \"k=ed25519; t=s; t=s; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\"\n",
+            &["dkim-key"],
+            &[],
+        ),
     ];
     for (records, expected, unexpected) in cases {
         let mut source = Source::default();
@@ -266,6 +301,21 @@ async fn what_was_missed_is_found_and_what_was_wrongly_found_is_not() {
             assert!(!found.contains(id), "{records}: {found:?}");
         }
     }
+}
+
+/// A list of hosts without an SOA record: where nobody has an MX record, mail goes to the address.
+#[tokio::test]
+async fn a_list_of_hosts_without_mx_records_takes_mail_by_its_address() {
+    let mut source = Source::default();
+    let text = "example.test. 3600 A 192.0.2.1\nwww.example.test. 3600 A 192.0.2.2\n";
+    source
+        .add_text("a.zone", text, None)
+        .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let findings = lint(&source, &surveys(&source).await);
+    let told = findings.iter().any(|finding| {
+        finding.check.id == "no-mx" && finding.message.contains("its own address, 192.0.2.1")
+    });
+    assert!(told, "{findings:#?}");
 }
 
 #[tokio::test]
@@ -360,7 +410,8 @@ async fn policies_are_held_against_the_exchangers_in_a_scenario() {
         ["*.example.test"],
     );
     let more = ["*.example.test", "old.example.test", "*.else.test"];
-    let cases: [(&str, &[&str], u32, &[&str]); 7] = [
+    let cases: [(&str, &[&str], u32, &[&str]); 8] = [
+        ("enforce\nmode: testing", &both, 86_400, &["mta-sts-form"]),
         ("enforce", &both, 86_400, &[]),
         ("enforce", &all, 31_557_600, &[]),
         ("enforce", &one, 86_400, &["mta-sts-misses"]),

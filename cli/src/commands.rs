@@ -18,6 +18,7 @@ pub(crate) mod fuzz;
 pub(crate) mod judge;
 pub(crate) mod lines;
 pub(crate) mod lint;
+mod lint_watch;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod mta;
 pub(crate) mod new;

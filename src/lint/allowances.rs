@@ -28,11 +28,22 @@ pub(super) fn apply(surveys: &[DomainRecords], files: &Files, all: &mut Vec<Lint
                 accepted: None,
             });
         };
-        let Some(reason) = &allowance.reason else {
+        let accepted = match &allowance.says {
+            Ok(accepted) => accepted,
+            Err(wrong) => {
+                tell(wrong.clone());
+                continue;
+            }
+        };
+        if allowance.line.is_none() {
+            tell("an allowance stands behind the last record, expected one before a record or at the end of its line".to_owned());
+            continue;
+        }
+        let Some(reason) = &accepted.reason else {
             tell("found no reason, expected ; mxdrill: allow CHECK (reason)".to_owned());
             continue;
         };
-        for id in &allowance.checks {
+        for id in &accepted.checks {
             if Check::find(id).is_none() {
                 let ids: Vec<&str> = super::CHECKS.iter().map(|check| check.id).collect();
                 tell(not_allowed(id, "the id of a check", &ids));
@@ -58,13 +69,16 @@ pub(super) fn apply(surveys: &[DomainRecords], files: &Files, all: &mut Vec<Lint
     all.append(&mut stale);
 }
 
-/// The domain that an allowance is about: that of the record it stands at. `None` if the records of that domain were not
-/// looked at, so that nothing could be found.
+/// The domain that an allowance is about: that of the record it stands at. `None` if there is no domain at all.
 fn domain_of(surveys: &[DomainRecords], files: &Files, allowance: &Allowance) -> Option<Domain> {
     let domains: BTreeSet<&Domain> = surveys.iter().map(|one| &one.domain).collect();
-    let owner = files.owner_at(&allowance.place.path, allowance.line)?;
-    let mut above = owner.at_and_above();
-    let nearest = above.find(|name| domains.contains(name));
+    let owner = allowance
+        .line
+        .and_then(|line| files.owner_at(&allowance.place.path, line));
+    let nearest = owner.and_then(|owner| {
+        let mut above = owner.at_and_above();
+        above.find(|name| domains.contains(name))
+    });
     // A host elsewhere, or a reverse zone, belongs to whoever is looked at.
     nearest.or_else(|| surveys.first().map(|first| first.domain.clone()))
 }

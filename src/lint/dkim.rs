@@ -2,13 +2,15 @@
 //!
 //! Which selectors a domain has only its zone file tells: all names below `_domainkey` are looked at there.
 
+use std::collections::BTreeSet;
+
 use data_encoding::BASE64;
 use hickory_proto::rr::RData;
 
 use super::{
     Check,
     catalogue::{DKIM_KEY, DKIM_KEY_SHORT, DKIM_REVOKED, DKIM_TESTING},
-    policies::tags::value,
+    policies::tags::{tags, value},
 };
 use crate::{
     name::Domain,
@@ -48,6 +50,9 @@ pub(super) fn check(
     if value(text, "v").is_some_and(|version| version != "DKIM1") {
         let message = format!("the DKIM key {owner} has no version DKIM1: {text}");
         return add(DKIM_KEY, placed, message);
+    }
+    if let Some(wrong) = unusable(text) {
+        return add(DKIM_KEY, placed, format!("the DKIM key {owner} {wrong}"));
     }
     let flags = value(text, "t").unwrap_or_default();
     if flags
@@ -89,6 +94,32 @@ pub(super) fn check(
         }
         Ok(_) => {}
     }
+}
+
+/// What keeps a record from being used, whatever its key is.
+fn unusable(text: &str) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    let names = tags(text).map(|tag| tag.name);
+    // A list with a tag twice is none (section 3.2); tags are told apart by case.
+    if let Some(twice) = names.into_iter().find(|name| !seen.insert(*name)) {
+        return Some(format!("has {twice} twice, which makes all of it invalid"));
+    }
+    let lists = |tag: &str, wanted: &[&str]| {
+        let mut values = value(text, tag)?.split(':').map(str::trim);
+        Some(values.any(|one| wanted.iter().any(|word| word.eq_ignore_ascii_case(one))))
+    };
+    // Signatures with SHA-1 do not count (RFC 8301 section 3.1).
+    if lists("h", &["sha256"]) == Some(false) {
+        let hashes = value(text, "h").unwrap_or_default();
+        return Some(format!(
+            "is for h={hashes} alone, expected sha256 among them"
+        ));
+    }
+    if lists("s", &["*", "email"]) == Some(false) {
+        let services = value(text, "s").unwrap_or_default();
+        return Some(format!("is for s={services}, expected email or *"));
+    }
+    None
 }
 
 /// How many bits an RSA key has; nothing for a key of another kind that is as it should be.

@@ -43,6 +43,12 @@ const BACKUP: [&str; 8] = [
 /// Words in names of hosts that are meant to come first.
 const PRIMARY: [&str; 4] = ["primary", "main", "master", "prio"];
 
+/// Words that stand beside those in names of hosts that are for mail.
+const MAIL: [&str; 13] = [
+    "mx", "mail", "smtp", "in", "inbound", "relay", "gw", "gateway", "mta", "host", "server",
+    "exchange", "imap",
+];
+
 /// Whether the domain exists and its MX records are known.
 pub(super) fn is_there(findings: &mut DomainFindings<'_>) -> bool {
     let domain_records = findings.domain_records;
@@ -296,10 +302,14 @@ impl Role {
     /// What a name says, by the words and the number in its first label.
     fn of(host: &Domain) -> Self {
         let label = host.as_str().split('.').next().unwrap_or_default();
-        let has = |words: &[&str]| {
-            let mut parts = label.split(|c: char| !c.is_ascii_alphabetic());
-            parts.any(|part| words.contains(&part))
+        let parts = || {
+            let parts = label.split(|c: char| !c.is_ascii_alphabetic());
+            parts.filter(|part| !part.is_empty())
         };
+        // A word among others, as in primary-care, says nothing of mail.
+        let is_known = |part: &str| [&MAIL[..], &BACKUP, &PRIMARY].concat().contains(&part);
+        let is_of_mail = parts().all(is_known);
+        let has = |words: &[&str]| is_of_mail && parts().any(|part| words.contains(&part));
         let stem = label.trim_end_matches(|c: char| c.is_ascii_digit());
         let is_mail = ["mx", "mail", "smtp", "in", "mx-"].contains(&stem);
         let number = label[stem.len()..].parse().ok().filter(|_| is_mail);

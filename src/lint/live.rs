@@ -152,7 +152,7 @@ fn greetings(findings: &mut DomainFindings<'_>, live: &Live) {
         .map(|(host, _)| host)
         .collect();
     if !without.is_empty() {
-        let message = format!("{} has no SPF record of its own", listed(without));
+        let message = format!("no SPF record stands at the names of {}", listed(without));
         findings.add(SPF_HELO, None, message);
     }
 }

@@ -101,11 +101,11 @@ fn certificate(
     let mut is_current = true;
     if let Some((from, until)) = presented.validity() {
         is_current = (from..=until).contains(&now.as_secs());
-        let days = |seconds: u64| seconds / 86_400;
+        // Dates, and not how many days are left: what is found is the same from one day to the next.
         let wrong = match now.as_secs() {
-            now if now < from => Some(format!("is not valid for {} days yet", days(from - now))),
-            now if now > until => Some(format!("ended {} days ago", days(now - until))),
-            now if until - now < SOON => Some(format!("ends in {} days", days(until - now))),
+            now if now < from => Some(format!("holds from {} on", date(from))),
+            now if now > until => Some(format!("ended on {}", date(until))),
+            now if until - now < SOON => Some(format!("ends on {}", date(until))),
             _ => None,
         };
         if let Some(wrong) = wrong {
@@ -147,6 +147,27 @@ fn certificate(
     }
 }
 
+/// A day as `2024-02-29`, from seconds since 1970.
+fn date(seconds: u64) -> String {
+    let (mut year, mut days) = (1970, seconds / 86_400);
+    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let length = |year| 365 + u64::from(is_leap(year));
+    while days >= length(year) {
+        days -= length(year);
+        year += 1;
+    }
+    let february = 28 + u64::from(is_leap(year));
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    format!("{year}-{month:02}-{:02}", days + 1)
+}
+
 /// Whether some take mail with addresses beyond ASCII and others do not.
 fn utf8(findings: &mut DomainFindings<'_>, visits: &[Visit]) {
     let talks = || {
@@ -164,10 +185,28 @@ fn utf8(findings: &mut DomainFindings<'_>, visits: &[Visit]) {
     let (with, without) = (of(true), of(false));
     if !with.is_empty() && !without.is_empty() {
         let message = format!(
-            "{} has SMTPUTF8, and {} has not",
+            "SMTPUTF8 is offered by {}, and not by {}",
             listed(with),
             listed(without)
         );
         findings.add(SMTPUTF8_DIFFERS, None, message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_told_by_their_dates() {
+        for (seconds, expected) in [
+            (0, "1970-01-01"),
+            (951_782_400, "2000-02-29"),
+            (1_709_251_199, "2024-02-29"),
+            (1_735_603_200, "2024-12-31"),
+            (4_107_542_400, "2100-03-01"),
+        ] {
+            assert_eq!(date(seconds), expected);
+        }
     }
 }

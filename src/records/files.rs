@@ -59,6 +59,8 @@ pub(crate) struct Files {
     notes: Vec<String>,
     /// Findings that comments accept.
     pub(crate) allowances: Vec<Allowance>,
+    /// Whether some file has an MX record.
+    has_mx: bool,
     /// Whose record begins at a line of a file.
     owners: BTreeMap<Arc<str>, BTreeMap<usize, Domain>>,
 }
@@ -230,6 +232,7 @@ impl Files {
         {
             self.cover_types(apex, std::iter::once(RecordType::PTR));
         }
+        self.has_mx |= record_type == RecordType::MX;
         // Most names have one record, of files that may have a million.
         let set = self.written.entry(owner);
         set.or_insert_with(|| Vec::with_capacity(1)).push(placed);
@@ -289,6 +292,15 @@ impl Files {
             match self.apexes.get(&node) {
                 Some(Coverage::Zone) => return true,
                 Some(Coverage::Types(types)) if types.contains(&kin(record_type)) => return true,
+                // A list of hosts in which nobody has an MX record is of a domain without one.
+                Some(Coverage::Types(types))
+                    if record_type == RecordType::MX
+                        && node == *name
+                        && !self.has_mx
+                        && types.contains(&RecordType::A) =>
+                {
+                    return true;
+                }
                 _ => {}
             }
             let set = self.written.get(&node).map_or(&[][..], Vec::as_slice);

@@ -24,7 +24,12 @@ use super::{
     question::{Manner, ask},
 };
 use crate::{
-    connection::Connection, https, mta_sts::POLICY_PATH, name::Domain, stream::Stream, tls::Roots,
+    connection::Connection,
+    https,
+    mta_sts::{POLICY_PATH, announced_id},
+    name::Domain,
+    stream::Stream,
+    tls::Roots,
 };
 
 /// How long fetching a policy may take (RFC 8461 section 3.3: "a timeout of one minute" is suggested).
@@ -144,8 +149,8 @@ impl DomainRecords {
 
     /// Fetches the policy from the first address of its host that answers.
     async fn fetch_policy(&self) -> (PolicyFetch, Option<String>) {
-        let announces = |(text, _): &(String, _)| text.starts_with("v=STSv1");
-        if !Self::texts(&self.mta_sts).iter().any(announces) {
+        let texts = Self::texts(&self.mta_sts).into_iter().map(|(text, _)| text);
+        if announced_id(texts).is_none() {
             return (PolicyFetch::NotAnnounced, None);
         }
         let roots = match Roots::of_machine() {
@@ -264,13 +269,18 @@ fn served_mx(domain: &Domain, answer: &DnsResponse) -> ServedMx {
     });
     let records: BTreeSet<(u16, Domain)> = records.collect();
     match answer.response_code {
-        // What is neither its own nor an answer leads elsewhere (RFC 1034 section 4.3.2, step 3b).
-        ResponseCode::NoError if records.is_empty() && !answer.authoritative => {
+        // What is neither its own nor an answer, and names other servers, leads elsewhere (RFC 1034 section 4.3.2, step 3b).
+        ResponseCode::NoError if !answer.authoritative && names_servers(answer) => {
             ServedMx::NotServed("a referral".to_owned())
         }
         ResponseCode::NoError | ResponseCode::NXDomain => ServedMx::Records(records),
         code => ServedMx::NotServed(code.to_str().to_owned()),
     }
+}
+
+fn names_servers(answer: &DnsResponse) -> bool {
+    let mut authorities = answer.authorities.iter();
+    answer.answers.is_empty() && authorities.any(|record| record.record_type() == RecordType::NS)
 }
 
 /// What DNSSEC makes of the records of a name. A DS record stands at the top of its zone (RFC 4035 section 2.4), which its

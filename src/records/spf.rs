@@ -36,8 +36,8 @@ pub struct SpfWalk {
     pub more: bool,
     /// The names whose records would have been looked at and are not at hand.
     pub unseen: BTreeSet<Domain>,
-    /// Terms of the record itself whose lookups find nothing.
-    pub(crate) dead: Vec<String>,
+    /// Terms whose lookups find nothing, of the records of the domain and of names below it, with whose they are.
+    pub(crate) dead: Vec<(Domain, String)>,
     /// What is wrong with the explanation that the record names, such as `names why.example.test, which does not exist`.
     pub(crate) unexplained: Option<String>,
     /// Why it ends in a permanent error, in the order in which that was found.

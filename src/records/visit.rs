@@ -135,7 +135,7 @@ impl DomainRecords {
 }
 
 impl Visit {
-    /// What came of it, in words: `answers as mx1.example.test, TLSv1.3`.
+    /// What came of it, in words: `mx1.example.test ESMTP, TLS 1.3`.
     pub fn told(&self) -> String {
         match &self.end {
             VisitEnd::NoWay(why) | VisitEnd::Down(why) => why.clone(),

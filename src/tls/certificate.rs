@@ -7,7 +7,7 @@ use std::{io, time::Duration};
 
 use hickory_proto::rr::rdata::TLSA;
 use tokio_rustls::rustls::{
-    self, PeerIncompatible, RootCertStore,
+    self, PeerIncompatible, ProtocolVersion, RootCertStore,
     client::{verify_server_cert_signed_by_trust_anchor, verify_server_name},
     crypto::ring,
     pki_types::{CertificateDer, ServerName, UnixTime},
@@ -63,7 +63,7 @@ pub(crate) async fn connect_to_any(host: &Domain, stream: Stream) -> io::Result<
 pub(crate) struct Presented {
     /// Its own certificate, and those behind it.
     chain: Vec<CertificateDer<'static>>,
-    /// The version of TLS, such as `TLSv1.3`.
+    /// The version of TLS, such as `TLS 1.3`.
     pub(crate) version: String,
 }
 
@@ -73,7 +73,11 @@ impl Presented {
         let (_, session) = secured.get_ref();
         let chain = session.peer_certificates()?.to_vec();
         let version = session.protocol_version()?;
-        let version = version.as_str().unwrap_or("an unknown version").to_owned();
+        let version = match version {
+            ProtocolVersion::TLSv1_2 => "TLS 1.2".to_owned(),
+            ProtocolVersion::TLSv1_3 => "TLS 1.3".to_owned(),
+            other => format!("{other:?}"),
+        };
         (!chain.is_empty()).then_some(Self { chain, version })
     }
 

@@ -9,7 +9,7 @@ use std::{
 use clap::ValueEnum;
 
 use super::{
-    CommandOutcome, at,
+    CommandOutcome, at, lint_watch,
     records::{self, Looked},
     spf_trace::{self, SpfArgs},
 };
@@ -19,6 +19,7 @@ use mxdrill::{
     lint::{self, Baseline, CHECKS, Check, LintFinding, Severity},
     name::Domain,
     records::DomainRecords,
+    time::HumanDuration,
 };
 
 pub(crate) const LINT_NOTES: &str = "\
@@ -39,6 +40,7 @@ Examples:
   mxdrill lint example.com -q --fail-on warning  for cron: silent unless something is wrong
   mxdrill lint example.com --spf-trace --spf-from 192.0.2.1
                                                  whether that host may send, lookup by lookup
+  mxdrill lint example.com --connect --watch 1h  goes on, and tells what has changed
   mxdrill lint --explain spf-lookups             why that matters, and what to do";
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +67,10 @@ pub(crate) struct LintArgs {
     /// No mail is sent.
     #[arg(long)]
     pub(crate) connect: bool,
+    /// Look again after each such time, such as 1h, and report what is new and what is gone, until this is ended by a
+    /// signal. Text or json.
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["spf_trace", "write_baseline"])]
+    pub(crate) watch: Option<HumanDuration>,
     #[command(flatten)]
     pub(crate) spf: SpfArgs,
     /// Tell what a check is about, why it matters and what to do.
@@ -90,6 +96,18 @@ pub(crate) enum FailOn {
     Warning,
     Info,
     Never,
+}
+
+impl FailOn {
+    /// Whether a finding of a severity makes the command fail.
+    fn fails(self, severity: Severity) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Info => true,
+            Self::Warning => severity >= Severity::Warning,
+            Self::Error => severity >= Severity::Error,
+        }
+    }
 }
 
 /// What a baseline that is written says of why its findings are accepted.
@@ -125,66 +143,77 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
         };
         return spf_trace::trace(&args.records, &args.spf, as_json);
     }
-    let Looked {
-        source,
-        domains_records,
-        from,
-    } = crate::runtime::of_this_thread()?.block_on(look(args))?;
-    let mut findings = lint::lint(&source, &domains_records);
-    if let Some(path) = &args.baseline {
-        let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
-        let baseline = Baseline::parse(&path.display().to_string(), &text);
-        let domains: Vec<&Domain> = domains_records.iter().map(|one| &one.domain).collect();
-        baseline
-            .map_err(io::Error::other)?
-            .apply(&domains, &mut findings);
+    let runtime = crate::runtime::of_this_thread()?;
+    if let Some(HumanDuration(interval)) = args.watch {
+        return runtime.block_on(lint_watch::watch(args, interval, &mut out));
     }
+    let looked = runtime.block_on(look(args))?;
+    let findings = findings(args, &looked)?;
     if let Some(path) = &args.write_baseline {
         let text = Baseline::write(&findings, REASON);
         fs::write(path, text).map_err(|error| at(path, error))?;
     }
-    let unseen = lint::unseen(&domains_records);
+    report(&mut out, args, &looked, &findings)
+}
+
+/// What is found, with what a baseline accepts marked.
+pub(super) fn findings(args: &LintArgs, looked: &Looked) -> io::Result<Vec<LintFinding>> {
+    let mut findings = lint::lint(&looked.source, &looked.domains_records);
+    if let Some(path) = &args.baseline {
+        let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
+        let baseline = Baseline::parse(&path.display().to_string(), &text);
+        let domains: Vec<&Domain> = looked.domains().collect();
+        baseline
+            .map_err(io::Error::other)?
+            .apply(&domains, &mut findings);
+    }
+    Ok(findings)
+}
+
+/// Reports what was found, in the format that was asked for.
+pub(super) fn report(
+    out: &mut impl Write,
+    args: &LintArgs,
+    looked: &Looked,
+    findings: &[LintFinding],
+) -> io::Result<CommandOutcome> {
+    let unseen = lint::unseen(&looked.domains_records);
+    let all = looked.domains_records.iter();
     let linted = Linted {
-        domains: domains_records
-            .iter()
-            .map(|domain_records| &domain_records.domain)
-            .collect(),
-        findings: &findings,
-        visits: domains_records
-            .iter()
-            .flat_map(DomainRecords::visits)
-            .collect(),
+        domains: looked.domains().collect(),
+        findings,
+        visits: all.flat_map(DomainRecords::visits).collect(),
         unseen: &unseen,
-        from: &from,
+        from: &looked.from,
     };
-    let fails = |severity: Severity| match args.fail_on {
-        FailOn::Never => false,
-        FailOn::Info => true,
-        FailOn::Warning => severity >= Severity::Warning,
-        FailOn::Error => severity >= Severity::Error,
-    };
-    let is_bad =
-        |finding: &LintFinding| finding.accepted.is_none() && fails(finding.check.severity);
-    let outcome = match findings.iter().any(is_bad) {
-        true => CommandOutcome::Failed,
-        false => CommandOutcome::Passed,
-    };
+    let outcome = outcome(args, findings);
     if args.quiet && outcome == CommandOutcome::Passed {
         return Ok(outcome);
     }
     match args.format {
-        LintFormat::Github => linted.github(&mut out)?,
-        LintFormat::Text => linted.text(&mut out)?,
-        LintFormat::Json => linted.json(&mut out)?,
-        LintFormat::Sarif => linted.sarif(&mut out)?,
-        LintFormat::Junit => linted.junit(&mut out, fails)?,
+        LintFormat::Github => linted.github(out)?,
+        LintFormat::Text => linted.text(out)?,
+        LintFormat::Json => linted.json(out)?,
+        LintFormat::Sarif => linted.sarif(out)?,
+        LintFormat::Junit => linted.junit(out, |severity| args.fail_on.fails(severity))?,
     }
     out.flush()?;
     Ok(outcome)
 }
 
+/// Whether anything that is not accepted is as bad as the user says.
+pub(super) fn outcome(args: &LintArgs, findings: &[LintFinding]) -> CommandOutcome {
+    let is_bad = |finding: &LintFinding| {
+        finding.accepted.is_none() && args.fail_on.fails(finding.check.severity)
+    };
+    match findings.iter().any(is_bad) {
+        true => CommandOutcome::Failed,
+        false => CommandOutcome::Passed,
+    }
+}
+
 /// Looks up the records, and what a live domain shows besides.
-async fn look(args: &LintArgs) -> io::Result<Looked> {
+pub(super) async fn look(args: &LintArgs) -> io::Result<Looked> {
     let mut looked = args.records.look_at_all().await?;
     for domain_records in &mut looked.domains_records {
         domain_records.look_further(&looked.source).await;

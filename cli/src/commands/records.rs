@@ -51,6 +51,14 @@ pub(crate) struct Looked {
     pub(crate) from: String,
 }
 
+impl Looked {
+    /// The domains, in the order in which they were looked at.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = &Domain> {
+        let all = self.domains_records.iter();
+        all.map(|domain_records| &domain_records.domain)
+    }
+}
+
 /// Where the records of a command are, and the domains that it is about.
 pub(crate) struct Opened {
     pub(crate) source: Source,
@@ -144,6 +152,12 @@ impl RecordsArgs {
             domains,
             files,
         })
+    }
+
+    /// Whether records come on standard input, which can be read once.
+    pub(crate) fn reads_standard_input(&self) -> bool {
+        let (_, files) = self.words();
+        files.iter().any(|file| is_standard_input(file))
     }
 
     /// The domains and the files that the user named.

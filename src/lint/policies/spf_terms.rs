@@ -8,6 +8,7 @@ use super::super::{
     },
     listed,
 };
+use crate::name::Domain;
 use crate::records::{
     Directive, DomainRecords, Lengths, Location, MAX_VOID, Mechanism, Qualifier, Record,
 };
@@ -91,13 +92,18 @@ pub(super) fn walked(findings: &mut DomainFindings<'_>, place: Option<&Location>
         // More of them are an error of their own.
         && walk.dead.len() <= MAX_VOID
     {
-        let names_hosts = |term: &&String| {
+        let names_hosts = |(_, term): &&(Domain, String)| {
             let term = term.trim_start_matches(['+', '-', '~', '?']);
             let name = term.split([':', '/']).next().unwrap_or_default();
             ["a", "mx"].iter().any(|one| one.eq_ignore_ascii_case(name))
         };
-        for term in walk.dead.iter().filter(names_hosts) {
-            let message = format!("the SPF record of {domain} has {term}, which leads to no host");
+        for (owner, term) in walk.dead.iter().filter(names_hosts) {
+            let message = match owner == domain {
+                true => format!("the SPF record of {domain} has {term}, which leads to no host"),
+                false => format!(
+                    "the SPF record of {domain} leads to that of {owner}, whose {term} leads to no host"
+                ),
+            };
             findings.add(SPF_DEAD_TERM, place.cloned(), message);
         }
     }

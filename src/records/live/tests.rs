@@ -6,7 +6,7 @@ use hickory_proto::{
     op::Message,
     rr::{
         Name, Record,
-        rdata::{MX, NULL, SOA},
+        rdata::{MX, NS, NULL, SOA},
     },
 };
 use tokio::{net::UdpSocket, task::JoinHandle};
@@ -69,13 +69,20 @@ async fn each_name_server_is_asked_and_told_apart() {
     .await;
     let refusing =
         Server::start(|_, reply| reply.metadata.response_code = ResponseCode::Refused).await;
-    let referring = Server::start(|_, _| {}).await;
+    let referring = Server::start(|_, reply| {
+        let ns = RData::NS(NS(name("ns.other.test.")));
+        reply
+            .authorities
+            .push(Record::from_rdata(name("test."), 300, ns));
+    })
+    .await;
+    let forwarding = Server::start(|_, _| {}).await;
     let empty = Server::start(|query, reply| {
         assert!(!query.recursion_desired);
         reply.metadata.authoritative = true;
     })
     .await;
-    let servers = [&right, &refusing, &referring, &empty];
+    let servers = [&right, &refusing, &referring, &forwarding, &empty];
     let servers = servers.map(|server| (domain(), server.at)).to_vec();
     let told: Vec<ServedMx> = served(&domain(), servers)
         .await
@@ -87,6 +94,7 @@ async fn each_name_server_is_asked_and_told_apart() {
         ServedMx::Records(BTreeSet::from([(10, host)])),
         ServedMx::NotServed("Query Refused".to_owned()),
         ServedMx::NotServed("a referral".to_owned()),
+        ServedMx::Records(BTreeSet::new()),
         ServedMx::Records(BTreeSet::new()),
     ];
     assert_eq!(told, expected);

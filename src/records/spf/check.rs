@@ -84,8 +84,8 @@ pub(crate) struct SpfCheck<'a, L> {
     pub(crate) lookups: usize,
     /// Terms whose lookups found nothing.
     pub(super) void: Vec<String>,
-    /// Those of the record itself, and not of what it includes.
-    pub(crate) dead: Vec<String>,
+    /// Those of the records of the domain and of names below it, with whose they are.
+    pub(crate) dead: Vec<(Domain, String)>,
     pub(crate) flaws: Vec<SpfError>,
     /// Targets that are not at hand.
     pub(crate) unseen: BTreeSet<Domain>,

@@ -95,8 +95,10 @@ impl<L: Lookup> SpfCheck<'_, L> {
 
     pub(super) fn found_nothing(&mut self, term: &str) -> Result<(), Over> {
         self.void.push(term.to_owned());
-        if self.open.len() == 1 {
-            self.dead.push(term.to_owned());
+        if let (Some(first), Some(last)) = (self.open.first(), self.open.last())
+            && last.is_within(first)
+        {
+            self.dead.push((last.clone(), term.to_owned()));
         }
         if self.void.len() > MAX_VOID {
             let terms = self.void.clone();
