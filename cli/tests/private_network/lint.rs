@@ -1,6 +1,6 @@
 //! `mxdrill lint` of a live domain, on ports 25, 53 and 443 of its own addresses: each check tripped, and not tripped.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use libtest_mimic::Failed;
 use serde_json::Value;
@@ -10,6 +10,7 @@ use super::desk::{DeskTest, Said, TestDesk, hold, tests};
 pub(crate) const TESTS: &[DeskTest] = tests! {
     exchangers_are_visited_when_that_is_asked_for: &[],
     what_a_live_domain_serves_is_looked_at: &[],
+    checkdmarc_finds_nothing_that_lint_misses: &["python3", "checkdmarc"],
 };
 
 const LIVE: &str = r#"
@@ -236,4 +237,16 @@ fn what_a_live_domain_serves_is_looked_at(desk: &TestDesk) -> Result<(), Failed>
     hold(is_said("the exchangers themselves (--connect)"), &said)?;
     hold(is_said("ns2.example.test [203.0.113.53]"), &said)?;
     hold(!said.err.contains("session"), &said)
+}
+
+fn checkdmarc_finds_nothing_that_lint_misses(desk: &TestDesk) -> Result<(), Failed> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/checkdmarc/compare.py");
+    let mut command = Command::new("python3");
+    let output = command
+        .args(["-W", "ignore"])
+        .arg(script)
+        .arg(desk.program_path())
+        .output()?;
+    let said = Said::from(output);
+    hold(said.code == Some(0) && !said.out.contains("MISSED"), &said)
 }
