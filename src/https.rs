@@ -16,7 +16,7 @@ pub(crate) const MAX_BODY: usize = 64 * 1024;
 
 /// What a web server answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct WebAnswer {
     /// The status, such as 200.
     pub(crate) status: u16,
     /// The media type without its parameters, in lower case: `text/plain`.
@@ -40,7 +40,7 @@ pub(crate) async fn get(
     connection: &mut Connection,
     host: &Domain,
     path: &str,
-) -> io::Result<Answer> {
+) -> io::Result<WebAnswer> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     connection.send(request.as_bytes()).await?;
     let first = text_line(connection).await?.unwrap_or_default();
@@ -57,7 +57,7 @@ pub(crate) async fn get(
         200 => body(connection, framing).await?,
         _ => Vec::new(),
     };
-    Ok(Answer {
+    Ok(WebAnswer {
         status,
         media_type,
         body,
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::stream::Stream;
 
-    async fn answer_to(sent: &[u8]) -> io::Result<Answer> {
+    async fn answer_to(sent: &[u8]) -> io::Result<WebAnswer> {
         let (near, far) = Stream::pair();
         let (mut near, mut far) = (Connection::new(near), Connection::new(far));
         let host: Domain = "mta-sts.example.test".parse().expect("a name");

@@ -150,7 +150,9 @@ fn certificate(
 /// A day as `2024-02-29`, from seconds since 1970.
 fn date(seconds: u64) -> String {
     let (mut year, mut days) = (1970, seconds / 86_400);
-    let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let length = |year| 365 + u64::from(is_leap(year));
     while days >= length(year) {
         days -= length(year);

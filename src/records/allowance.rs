@@ -13,12 +13,12 @@ pub(crate) struct Allowance {
     /// The line at which the record begins that it is about; `None` behind the last one.
     pub(crate) line: Option<usize>,
     /// What it says.
-    pub(crate) says: Result<Accepted, String>,
+    pub(crate) says: Result<Allowed, String>,
 }
 
 /// What is accepted, and why.
 #[derive(Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct Allowed {
     /// The ids of checks.
     pub(crate) checks: Vec<String>,
     /// Why; `None` where that is not said.
@@ -71,7 +71,7 @@ pub(super) fn read(
 }
 
 /// Reads `allow CHECK (reason)`; gives what stands behind it.
-fn accepted(text: &str) -> (Result<Accepted, String>, &str) {
+fn accepted(text: &str) -> (Result<Allowed, String>, &str) {
     let word = text.split([' ', '\t', '(']).next().unwrap_or_default();
     if word != "allow" {
         let wrong = format!("found {word:?}, expected ; mxdrill: allow CHECK (reason)");
@@ -98,7 +98,7 @@ fn accepted(text: &str) -> (Result<Accepted, String>, &str) {
         return (Err(wrong), "");
     }
     let checks = ids.split([',', ' ', '\t']).filter(|id| !id.is_empty());
-    let accepted = Accepted {
+    let accepted = Allowed {
         checks: checks.map(str::to_owned).collect(),
         reason: reason.map(str::to_owned),
     };

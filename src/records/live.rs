@@ -21,7 +21,7 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{
     AT_ONCE, DomainRecords, RecordLookup, Source,
     dmarc::report_hosts,
-    question::{Manner, ask},
+    question::{AskedAs, ask},
 };
 use crate::{
     connection::Connection,
@@ -223,7 +223,7 @@ impl DomainRecords {
 }
 
 /// Fetches a policy; of several addresses the first one counts that lets itself be connected to.
-async fn fetch(host: &Domain, addresses: &[IpAddr], roots: &Roots) -> io::Result<https::Answer> {
+async fn fetch(host: &Domain, addresses: &[IpAddr], roots: &Roots) -> io::Result<https::WebAnswer> {
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses {
         let connecting = timeout(CONNECT, TcpStream::connect((*address, 443))).await;
@@ -249,7 +249,7 @@ async fn served(
     servers: Vec<(Domain, SocketAddr)>,
 ) -> Vec<(Domain, IpAddr, ServedMx)> {
     let asked = servers.into_iter().map(|(host, server)| async move {
-        let answer = ask(server, domain, RecordType::MX, Manner::Own).await;
+        let answer = ask(server, domain, RecordType::MX, AskedAs::Own).await;
         let served = match answer {
             Ok(answer) => served_mx(domain, &answer),
             Err(error) => ServedMx::Silent(error.to_string()),
@@ -289,19 +289,19 @@ async fn chain(resolver: SocketAddr, name: &Domain, record_type: RecordType) -> 
     let Some(top) = top_of_zone(resolver, name).await else {
         return Chain::Unknown;
     };
-    let Ok(published) = ask(resolver, &top, RecordType::DS, Manner::Validated).await else {
+    let Ok(published) = ask(resolver, &top, RecordType::DS, AskedAs::Validated).await else {
         return Chain::Unknown;
     };
     let is_ds = |record: &hickory_proto::rr::Record| record.record_type() == RecordType::DS;
     if !published.answers.iter().any(is_ds) {
         return Chain::Unsigned;
     }
-    let Ok(answer) = ask(resolver, name, record_type, Manner::Validated).await else {
+    let Ok(answer) = ask(resolver, name, record_type, AskedAs::Validated).await else {
         return Chain::Unknown;
     };
     match answer.response_code {
         ResponseCode::ServFail => {
-            let unchecked = ask(resolver, name, record_type, Manner::Unchecked).await;
+            let unchecked = ask(resolver, name, record_type, AskedAs::Unchecked).await;
             match unchecked.is_ok_and(|answer| answer.response_code != ResponseCode::ServFail) {
                 true => Chain::Broken,
                 false => Chain::Unknown,
@@ -317,7 +317,7 @@ async fn chain(resolver: SocketAddr, name: &Domain, record_type: RecordType) -> 
 /// The top of the zone that a name is in.
 async fn top_of_zone(resolver: SocketAddr, name: &Domain) -> Option<Domain> {
     // Unchecked, since what does not validate is of interest.
-    let answer = ask(resolver, name, RecordType::SOA, Manner::Unchecked)
+    let answer = ask(resolver, name, RecordType::SOA, AskedAs::Unchecked)
         .await
         .ok()?;
     let records = answer.answers.iter().chain(&answer.authorities);

@@ -26,7 +26,7 @@ const MAX_PAYLOAD: u16 = 1232;
 
 /// What is asked of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(super) enum AskedAs {
     /// What it knows itself: it is authoritative.
     Own,
     /// What it finds out and has validated (RFC 6840 section 5.7: the AD bit asks for it).
@@ -43,12 +43,12 @@ pub(super) async fn ask(
     server: SocketAddr,
     name: &Domain,
     record_type: RecordType,
-    manner: Manner,
+    manner: AskedAs,
 ) -> io::Result<DnsResponse> {
     let mut query = Message::query();
-    query.metadata.recursion_desired = manner != Manner::Own;
-    query.metadata.authentic_data = manner == Manner::Validated;
-    query.metadata.checking_disabled = manner == Manner::Unchecked;
+    query.metadata.recursion_desired = manner != AskedAs::Own;
+    query.metadata.authentic_data = manner == AskedAs::Validated;
+    query.metadata.checking_disabled = manner == AskedAs::Unchecked;
     query.add_query(Query::query(name.to_wire(), record_type));
     query
         .edns

@@ -19,7 +19,7 @@ use mxdrill::lint::LintFinding;
 const LEAST: Duration = Duration::from_millis(100);
 
 /// What is found, by what tells one finding from another. A record that moves to another line is the same.
-type Found = BTreeMap<(String, String, String), LintFinding>;
+type KnownFindings = BTreeMap<(String, String, String), LintFinding>;
 
 /// Looks at once, and then after each interval, until this process is asked to end. The first look is reported as a whole;
 /// of a look that fails that is said, and what was found before it still counts.
@@ -75,7 +75,7 @@ pub(super) async fn watch(
 }
 
 /// What is not accepted, by its words.
-fn by_words(all: Vec<LintFinding>) -> Found {
+fn by_words(all: Vec<LintFinding>) -> KnownFindings {
     let open = all.into_iter().filter(|finding| finding.accepted.is_none());
     let keyed = open.map(|finding| {
         let (id, domain) = (finding.check.id.to_owned(), finding.domain.to_string());
@@ -89,8 +89,8 @@ fn tell(
     out: &mut impl Write,
     format: LintFormat,
     change: &str,
-    these: &Found,
-    others: &Found,
+    these: &KnownFindings,
+    others: &KnownFindings,
 ) -> io::Result<()> {
     for (key, finding) in these.iter().filter(|(key, _)| !others.contains_key(*key)) {
         let (id, domain, message) = key;

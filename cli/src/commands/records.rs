@@ -60,7 +60,7 @@ impl Looked {
 }
 
 /// Where the records of a command are, and the domains that it is about.
-pub(crate) struct Opened {
+pub(crate) struct OpenedRecords {
     pub(crate) source: Source,
     pub(crate) domains: Vec<Domain>,
     files: Vec<PathBuf>,
@@ -81,7 +81,7 @@ impl RecordsArgs {
     /// # Errors
     /// Those of [`Self::look`].
     pub(crate) async fn look_at_all(&self) -> io::Result<Looked> {
-        let Opened {
+        let OpenedRecords {
             source,
             domains,
             files,
@@ -111,7 +111,7 @@ impl RecordsArgs {
     ///
     /// # Errors
     /// Mistakes in files, or that there is no domain or no resolver.
-    pub(crate) fn open(&self, others: &[Domain]) -> io::Result<Opened> {
+    pub(crate) fn open(&self, others: &[Domain]) -> io::Result<OpenedRecords> {
         if self.what.is_empty() && self.zone.is_empty() && others.is_empty() {
             let nothing = "found no domain and no file, expected some, such as example.com or example.com.zone";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, nothing));
@@ -147,7 +147,7 @@ impl RecordsArgs {
             let nothing = "found no domain that gets mail in it";
             return Err(at(first, io::Error::other(nothing)));
         }
-        Ok(Opened {
+        Ok(OpenedRecords {
             source,
             domains,
             files,

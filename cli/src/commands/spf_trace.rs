@@ -30,12 +30,12 @@ pub(crate) struct SpfArgs {
     pub(crate) spf_helo: Option<String>,
     /// The sender in MAIL FROM, whose domain is checked; `<>` for a notification, of which the name in EHLO is checked.
     #[arg(long, value_name = "MAILBOX", requires = "spf_from", value_parser = sender)]
-    pub(crate) spf_sender: Option<Sender>,
+    pub(crate) spf_sender: Option<SpfSender>,
 }
 
 /// A sender in MAIL FROM.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Sender {
+pub(crate) enum SpfSender {
     /// Of a notification (RFC 5321 section 4.5.5).
     Empty,
     Mailbox {
@@ -45,18 +45,18 @@ pub(crate) enum Sender {
 }
 
 /// Reads `alice@example.com` or `<>`.
-fn sender(text: &str) -> Result<Sender, Invalid> {
+fn sender(text: &str) -> Result<SpfSender, Invalid> {
     let expected = "a mailbox such as alice@example.com, or <> for notifications";
     let wrong = || Invalid::from(format!("found {text:?}, expected {expected}"));
     if text == "<>" {
-        return Ok(Sender::Empty);
+        return Ok(SpfSender::Empty);
     }
     let (local_part, domain) = text.rsplit_once('@').ok_or_else(wrong)?;
     if local_part.is_empty() {
         return Err(wrong());
     }
     let (local_part, domain) = (local_part.to_owned(), domain.parse().map_err(|_| wrong())?);
-    Ok(Sender::Mailbox { local_part, domain })
+    Ok(SpfSender::Mailbox { local_part, domain })
 }
 
 impl SpfArgs {
@@ -64,9 +64,11 @@ impl SpfArgs {
     fn named(&self) -> io::Result<Option<Domain>> {
         match (&self.spf_sender, &self.spf_helo) {
             (None, _) => Ok(None),
-            (Some(Sender::Mailbox { domain, .. }), _) => Ok(Some(domain.clone())),
-            (Some(Sender::Empty), Some(helo)) => helo.parse().map(Some).map_err(io::Error::other),
-            (Some(Sender::Empty), None) => {
+            (Some(SpfSender::Mailbox { domain, .. }), _) => Ok(Some(domain.clone())),
+            (Some(SpfSender::Empty), Some(helo)) => {
+                helo.parse().map(Some).map_err(io::Error::other)
+            }
+            (Some(SpfSender::Empty), None) => {
                 let why = "found --spf-sender <> without --spf-helo, expected the name that is checked instead";
                 Err(io::Error::new(io::ErrorKind::InvalidInput, why))
             }
@@ -78,7 +80,7 @@ impl SpfArgs {
         SpfClient {
             address: self.spf_from,
             local_part: match &self.spf_sender {
-                Some(Sender::Mailbox { local_part, .. }) => Some(local_part.clone()),
+                Some(SpfSender::Mailbox { local_part, .. }) => Some(local_part.clone()),
                 _ => None,
             },
             helo: self.spf_helo.clone(),
@@ -221,9 +223,9 @@ mod tests {
 
     #[test]
     fn senders_are_mailboxes_or_empty() {
-        assert_eq!(sender("<>").ok(), Some(Sender::Empty));
+        assert_eq!(sender("<>").ok(), Some(SpfSender::Empty));
         let quoted = sender("\"a@b\"@Example.test").ok();
-        let expected = Sender::Mailbox {
+        let expected = SpfSender::Mailbox {
             local_part: "\"a@b\"".to_owned(),
             domain: "example.test".parse().expect("a name"),
         };

@@ -92,12 +92,15 @@ policies = [
 ]
 "#;
 
+/// Findings, by the id of the check and the message.
+type Findings = BTreeSet<(String, String)>;
+
 /// What is found about domains, with the lines of JSON that are no findings.
 fn linted(
     desk: &TestDesk,
     options: &[&str],
     domains: &[&str],
-) -> Result<(BTreeSet<(String, String)>, Vec<Value>, Said), Failed> {
+) -> Result<(Findings, Vec<Value>, Said), Failed> {
     fs::write(desk.path("drill.toml"), LIVE)?;
     let authority = desk.path("out/ca.pem").display().to_string();
     let program = desk.program_path().display().to_string();
@@ -124,7 +127,7 @@ fn linted(
 }
 
 /// The hosts, by the first label, that findings of a check name.
-fn hosts(found: &BTreeSet<(String, String)>, id: &str) -> Vec<String> {
+fn hosts(found: &Findings, id: &str) -> Vec<String> {
     let of = found.iter().filter(|(other, _)| other == id);
     let hosts = of.filter_map(|(_, message)| {
         let words = message.split([' ', ',']);
