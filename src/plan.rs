@@ -166,6 +166,15 @@ impl Plan {
             .flat_map(|level| level.exchangers.iter().map(move |planned| (level, planned)));
         pairs.filter(|(_, planned)| planned.usable)
     }
+
+    /// The exchangers that senders use when none of the most preferred ones can be.
+    pub fn backups(&self) -> impl Iterator<Item = &Planned> {
+        let first = self.usable().next().map(|(level, _)| level.preference);
+        let behind = self
+            .usable()
+            .filter(move |(level, _)| Some(level.preference) != first);
+        behind.map(|(_, planned)| planned)
+    }
 }
 
 /// A level whose usable exchangers share its mail alike.

@@ -1,59 +1,92 @@
 //! Drills made of a domain's own records: each exchanger dies, each level, all of them, the DNS.
 //!
-//! For each failure that the plan suggests ([`rehearse`]):
-//!
-//! 1. The records of the plan become a zone, with short TTLs; addresses that are not known get
-//!    stand-ins.
-//! 2. A scenario is built, with the failure as its faults, and played by the reference sender on a
-//!    virtual clock.
+//! 1. The records of the plan become a zone ([`Rehearsal::of`]): as they are, with their TTLs; addresses that are not
+//!    known get stand-ins. What is assumed beside them, and what is left out, is said ([`Rehearsal::notes`]).
+//! 2. A scenario is built with a failure as its faults, and played by the reference sender on a virtual clock: all
+//!    that may happen by itself ([`Rehearsal::outages`]), planned work ([`Rehearsal::work`]), outages of several lengths
+//!    for several kinds of senders ([`Rehearsal::lengths`]), a change of the records ([`migrate`]).
 //! 3. What came of it becomes what is expected: the file that is written down passes as it is.
 //!
 //! The level of these scenarios is INFO: they say what happens, and no RFC asks for it.
 
+mod backups;
+mod drill_records;
 mod migration;
+mod outages;
+mod passage;
+mod security;
+mod senders;
+mod work;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
 
-use hickory_proto::rr::{
-    RData, Record,
-    rdata::{CNAME, MX},
+pub use self::{
+    backups::{Backups, UnknownUsers},
+    migration::{Migration, MigrationDrill, MigrationWay, migrate},
+    passage::{Passage, PassageEnd, PassageSum},
+    senders::SenderProfile,
+    work::{WorkDrill, WorkPhase, WorkWindow},
 };
-
-pub use self::migration::{Migration, MigrationDrill, migrate};
+use self::{
+    drill_records::{DrillRecords, StandIns},
+    outages::{RehearsedOutage, outages},
+    security::{Security, Trouble},
+};
 use crate::{
     drill::{self, Run},
-    event::{EventKind, SessionId},
-    fault::{Effect, Fault, Host, QueryEffect, Stage},
+    fault::{Effect, Fault, Host, Stage},
     lab::NetworkKind,
     level::Level,
-    mail::MessageId,
     name::Domain,
     outcome::Outcome,
-    plan::{Plan, Planned},
+    plan::Plan,
     records::DomainRecords,
-    scenario::{Bounds, Messages, Scenario, ScenarioBuilder, SenderSettings, Total},
+    scenario::{Bounds, Messages, Scenario, ScenarioBuilder, Total},
     sender::Reference,
     time::Moment,
     verdict::{SenderKind, judge},
-    zone::present,
 };
 
 /// The messages of each drill: enough for shares to be told in per cent.
 pub const MESSAGES: usize = 200;
+/// Those of a drill of one outage's length, given to senders while it lasts.
+const MESSAGES_OF_A_LENGTH: u32 = 20;
 /// Exchangers that are rehearsed at most: each makes several drills.
 const MOST: usize = 50;
-/// The TTL of a drill's records, in seconds.
-const TTL: u32 = 300;
-/// The first of the addresses that stand for those which are not known, from the range for
-/// benchmarks (RFC 2544), which no exchanger has.
-const STAND_INS: u32 = u32::from_be_bytes([198, 18, 0, 1]);
+/// Seconds of a day.
+const DAY: u64 = 86_400;
+
+/// What a rehearsal assumes beside the records.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Assumptions {
+    /// Who sends.
+    pub sender: SenderProfile,
+    /// The text of the MTA-STS policy; without it that of a scenario, or an enforced one for the exchangers as they
+    /// are.
+    pub policy: Option<String>,
+    /// What backups do with mail.
+    pub backups: Backups,
+}
+
+/// A domain that is ready to be rehearsed.
+#[derive(Debug)]
+pub struct Rehearsal {
+    plan: Plan,
+    /// Its records as zone-file text.
+    zone: String,
+    stand_ins: BTreeMap<Domain, IpAddr>,
+    assumptions: Assumptions,
+    security: Security,
+    notes: Vec<String>,
+}
 
 /// A drill of a rehearsal, played.
 #[derive(Debug)]
@@ -69,288 +102,201 @@ pub struct Rehearsed {
     pub scenario: Arc<Scenario>,
     /// The run of the reference sender, judged by what is expected in the text.
     pub run: Run,
-    /// How many of the messages each host accepted.
-    pub takers: BTreeMap<Domain, usize>,
-    /// The longest time from submission to acceptance of a message.
-    pub longest_wait: Duration,
-    /// How many messages were returned.
-    pub lost: usize,
+    /// What became of each message, in the order of the scenario.
+    pub passages: Vec<Passage>,
+    /// What came of the messages to users that there are.
+    pub sum: PassageSum,
+    /// What came of those to users that there are not, if there were any.
+    pub unknown: Option<PassageSum>,
 }
 
-/// What fails in a drill.
-struct RehearsedOutage {
-    title: String,
-    file: String,
-    faults: Vec<Fault>,
+/// An outage of all exchangers of some length, as several kinds of senders come through it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OutageLength {
+    /// How long no exchanger answers.
+    pub length: Duration,
+    /// A drill for each kind of sender, in the order in which they were asked for.
+    pub drills: Vec<Rehearsed>,
 }
 
-/// Rehearses what the plan for a domain leads to.
-///
-/// # Errors
-/// That there is nothing to rehearse, or too much; or that a drill did not run.
-pub fn rehearse(domain_records: &DomainRecords) -> io::Result<Vec<Rehearsed>> {
-    let plan = Plan::of(domain_records);
-    let refused = |why: String| Err(io::Error::other(why));
-    if let Some(why) = plan.why.as_ref().filter(|_| !plan.is_deliverable()) {
-        return refused(format!(
-            "{}: nothing to rehearse: {why}",
-            domain_records.domain
-        ));
-    }
-    let hosts: BTreeSet<&Domain> = plan.usable().map(|(_, planned)| &planned.host).collect();
-    if hosts.len() > MOST {
-        return refused(format!(
-            "{}: found {} exchangers, expected {MOST} at most to rehearse",
-            domain_records.domain,
-            hosts.len()
-        ));
-    }
-    let zone = zone_text(&plan);
-    failures(&plan)
-        .into_iter()
-        .map(|failure| play(&plan, &zone, failure))
-        .collect()
-}
-
-/// The records of a plan as zone-file text.
-///
-/// A plan has no TTLs of its own, and an alias keeps its CNAME record: senders meet it as they
-/// would on the internet.
-fn zone_text(plan: &Plan) -> String {
-    let mut text = String::new();
-    let mut line = |line: String| writeln!(text, "{line}").expect("a string takes it all");
-    let domain = &plan.domain;
-    let record =
-        |owner: &Domain, data| present::record(&Record::from_rdata(owner.to_wire(), TTL, data));
-    if plan.kind == crate::plan::RouteKind::Mx {
-        for level in &plan.levels {
-            for planned in &level.exchangers {
-                let mx = MX::new(level.preference, planned.host.to_wire());
-                line(record(domain, RData::MX(mx)));
-            }
+impl Rehearsal {
+    /// Makes ready what the plan for a domain leads to.
+    ///
+    /// # Errors
+    /// That there is nothing to rehearse, or too much; that an assumption is about what there is not.
+    pub fn of(domain_records: &DomainRecords, assumptions: Assumptions) -> io::Result<Self> {
+        let plan = Plan::of(domain_records);
+        let domain = &plan.domain;
+        let refused = |why: String| Err(io::Error::other(format!("{domain}: {why}")));
+        if let Some(why) = plan.why.as_ref().filter(|_| !plan.is_deliverable()) {
+            return refused(format!("nothing to rehearse: {why}"));
         }
-    }
-    let known = plan.levels.iter().flat_map(|level| &level.exchangers);
-    let mut stand_ins = stand_ins([plan].into_iter());
-    let mut seen = BTreeSet::new();
-    for planned in known {
-        if !planned.usable || !seen.insert(&planned.host) {
-            continue;
+        let hosts: BTreeSet<&Domain> = plan.usable().map(|(_, planned)| &planned.host).collect();
+        if hosts.len() > MOST {
+            return refused(format!(
+                "found {} exchangers, expected {MOST} at most to rehearse",
+                hosts.len()
+            ));
         }
-        let mut owner = &planned.host;
-        if let Some(target) = &planned.alias_of {
-            line(record(owner, RData::CNAME(CNAME(target.to_wire()))));
-            owner = target;
-            if !seen.insert(target) {
-                continue;
-            }
-        }
-        let stand_in = planned.addresses.is_empty().then(|| stand_ins.next());
-        for address in planned.addresses.iter().copied().chain(stand_in.flatten()) {
-            line(record(owner, RData::from(address)));
-        }
-    }
-    text
-}
-
-/// Addresses for exchangers whose own are not known: none that a plan has.
-fn stand_ins<'a>(plans: impl Iterator<Item = &'a Plan>) -> impl Iterator<Item = IpAddr> {
-    let exchangers = plans
-        .flat_map(|plan| &plan.levels)
-        .flat_map(|level| &level.exchangers);
-    let used: BTreeSet<IpAddr> = exchangers
-        .flat_map(|planned| &planned.addresses)
-        .copied()
-        .collect();
-    (STAND_INS..)
-        .map(|number| IpAddr::V4(Ipv4Addr::from(number)))
-        .filter(move |address| !used.contains(address))
-}
-
-/// What else happens to each exchanger: in words, the file's name, the stage, the effect, how long.
-const FAILURES_OF_A_HOST: [(&str, &str, Stage, &str, Option<u64>); 3] = [
-    (
-        "says \"later\" (4yz) for an hour",
-        "says-later",
-        Stage::Rcpt,
-        "450 4.2.0 try again later",
-        Some(HOUR),
-    ),
-    (
-        "rejects everything (5yz)",
-        "rejects",
-        Stage::Rcpt,
-        "550 5.7.1 rejected",
-        None,
-    ),
-    (
-        "accepts connections and hangs for a day",
-        "hangs",
-        Stage::Greeting,
-        "hang",
-        Some(24 * HOUR),
-    ),
-];
-/// Seconds.
-const HOUR: u64 = 3600;
-/// An outage that no sender waits for: the queues of these keep mail for five days.
-const OUTLASTING: u64 = 6 * 24 * HOUR;
-
-/// Who sends in a rehearsal: how long its queue keeps a message, and after which waits it tries again. The last wait
-/// repeats.
-pub fn assumed_sender() -> (Duration, Vec<Duration>) {
-    let settings = SenderSettings::default();
-    (settings.expire, settings.retry)
-}
-
-/// What records say that a rehearsal leaves out, in words.
-pub fn left_out(domain_records: &DomainRecords) -> Vec<&'static str> {
-    let mut left_out = Vec::new();
-    let known = || domain_records.hosts.values();
-    if known().any(|host| !host.tlsa.records().is_empty()) {
-        left_out.push("TLSA records (DANE)");
-    }
-    if !domain_records.mta_sts.records().is_empty() {
-        left_out.push("the MTA-STS policy");
-    }
-    let ttls = domain_records.targets.iter().map(|target| target.ttl);
-    let addresses = known()
-        .flat_map(|host| host.records())
-        .map(|placed| placed.record.ttl);
-    if ttls.chain(addresses).any(|ttl| ttl != TTL) {
-        left_out.push("TTLs (all are five minutes here)");
-    }
-    left_out
-}
-
-/// What may happen to the exchangers of a plan.
-///
-/// A level of one exchanger is that exchanger, and all of them are the only level where there is
-/// one: neither is played twice.
-fn failures(plan: &Plan) -> Vec<RehearsedOutage> {
-    let usable: Vec<&Planned> = plan.usable().map(|(_, planned)| planned).collect();
-    let mut failures = vec![RehearsedOutage {
-        title: "nothing fails".to_owned(),
-        file: "nothing-fails".to_owned(),
-        faults: Vec::new(),
-    }];
-    let mut add = |title: String, file: String, faults: Vec<Fault>| {
-        failures.push(RehearsedOutage {
-            title,
-            file: file_name(&file),
-            faults,
-        });
-    };
-    let down =
-        |planned: &&Planned| fault(&planned.host, Stage::Connect, "timeout", Some(24 * HOUR));
-    for planned in &usable {
-        add(
-            format!("{} does not answer for a day", planned.host),
-            format!("{}-down", planned.host),
-            vec![down(planned)],
-        );
-    }
-    let levels: Vec<_> = plan
-        .levels
-        .iter()
-        .map(|level| {
-            let here = level.exchangers.iter().filter(|planned| planned.usable);
-            (level.preference, here.collect::<Vec<_>>())
-        })
-        .filter(|(_, here)| !here.is_empty())
-        .collect();
-    for (preference, here) in levels
-        .iter()
-        .filter(|(_, here)| here.len() > 1 && levels.len() > 1)
-    {
-        add(
-            format!("none of preference {preference} answers for a day"),
-            format!("preference-{preference}-down"),
-            here.iter().map(down).collect(),
-        );
-    }
-    if usable.len() > 1 {
-        add(
-            "no exchanger answers for a day".to_owned(),
-            "all-down".to_owned(),
-            usable.iter().map(down).collect(),
-        );
-    }
-    let for_good =
-        |planned: &&Planned| fault(&planned.host, Stage::Connect, "timeout", Some(OUTLASTING));
-    let nobody = match &usable[..] {
-        [only] => format!("{} does not answer", only.host),
-        _ => "no exchanger answers".to_owned(),
-    };
-    add(
-        format!("{nobody} for longer than senders wait"),
-        "all-down-too-long".to_owned(),
-        usable.iter().map(for_good).collect(),
-    );
-    add(
-        "the domain cannot be looked up for an hour".to_owned(),
-        "dns-fails".to_owned(),
-        vec![Fault::of_query(plan.domain.clone(), None, QueryEffect::ServFail).until(at(HOUR))],
-    );
-    for planned in &usable {
-        let host = &planned.host;
-        for (what, file, stage, effect, until) in FAILURES_OF_A_HOST {
-            add(
-                format!("{host} {what}"),
-                format!("{host}-{file}"),
-                vec![fault(host, stage, effect, until)],
+        if assumptions.backups.is_assumed() && plan.backups().next().is_none() {
+            return refused(
+                "found no backup, an exchanger of a higher preference than others, expected one to assume anything of"
+                    .to_owned(),
             );
         }
+        let mut stand_ins = StandIns::beside([&plan]);
+        let records = DrillRecords::of(&plan, domain_records, &mut stand_ins);
+        let security = Security::of(&plan, domain_records, assumptions.policy.as_deref());
+        let mut notes = told(&stand_ins.of);
+        if domain_records
+            .targets
+            .iter()
+            .any(|target| target.place.is_none())
+        {
+            notes.push("assumed: TTLs are what was left of them at the resolver".to_owned());
+        }
+        notes.extend(security.notes.iter().cloned());
+        notes.extend(assumptions.backups.notes(&plan));
+        Ok(Self {
+            zone: records.text(None),
+            stand_ins: stand_ins.of,
+            plan,
+            assumptions,
+            security,
+            notes,
+        })
     }
-    failures
-}
 
-/// A fault of a host from the start on, for so many seconds if not for ever.
-fn fault(host: &Domain, stage: Stage, effect: &str, seconds: Option<u64>) -> Fault {
-    let effect = Effect::parse(effect, stage).expect("an effect of that stage");
-    let fault = Fault::of_host(Host::Name(host.clone()), stage, effect);
-    match seconds {
-        Some(seconds) => fault.until(at(seconds)),
-        None => fault,
+    /// What is assumed beside the records, and what of them is left out, in words.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// The exchangers whose addresses are not known, each with the one that stands for them.
+    pub fn stand_ins(&self) -> &BTreeMap<Domain, IpAddr> {
+        &self.stand_ins
+    }
+
+    /// The exchangers that senders use, most preferred first.
+    fn hosts(&self) -> impl Iterator<Item = &Domain> {
+        self.plan.usable().map(|(_, planned)| &planned.host)
+    }
+
+    /// A user of the domain.
+    fn someone(&self) -> String {
+        format!("someone@{}", self.plan.domain)
+    }
+
+    /// A drill of the domain without messages and faults.
+    fn builder(&self, title: &str, sender: &SenderProfile, trouble: &Trouble) -> ScenarioBuilder {
+        let builder = Scenario::builder(format!("{}: {title}", self.plan.domain))
+            .level(Level::Info)
+            .zone(&self.zone)
+            .sender(self.security.sender(sender.settings()));
+        let builder = self.security.play(builder, trouble);
+        self.assumptions.backups.greylist(builder, &self.plan)
+    }
+
+    /// Rehearses all that may happen.
+    ///
+    /// # Errors
+    /// That a drill did not run.
+    pub fn outages(&self) -> io::Result<Vec<Rehearsed>> {
+        let outages = outages(self).into_iter();
+        outages.map(|outage| self.outage(outage)).collect()
+    }
+
+    /// Plays what fails.
+    fn outage(&self, outage: RehearsedOutage) -> io::Result<Rehearsed> {
+        let messages = Messages::new("m", self.someone()).count(MESSAGES);
+        let mut builder = self
+            .builder(&outage.title, &self.assumptions.sender, &outage.trouble)
+            .messages(messages);
+        for fault in outage.faults {
+            builder = builder.fault(fault);
+        }
+        // The first row that applies wins: what an exchanger knows of users comes behind what fails there.
+        builder = self.assumptions.backups.unknown_users(builder, &self.plan);
+        self.finished(outage.title, outage.file, builder)
+    }
+
+    /// Rehearses outages of all exchangers, each length with each kind of sender; the last one is longer than any of
+    /// them keeps mail.
+    ///
+    /// # Errors
+    /// That a drill did not run.
+    pub fn lengths(&self, senders: &[SenderProfile]) -> io::Result<Vec<OutageLength>> {
+        let hours = [1, 4, 12, 24, 48, 72, 96, 120, 144];
+        let patience = senders.iter().map(|sender| sender.lifetime).max();
+        let patience = patience.unwrap_or_default().as_secs();
+        let mut lengths: Vec<u64> = hours.iter().map(|hours| hours * 3600).collect();
+        lengths.retain(|length| *length <= patience);
+        lengths.push((patience / DAY + 1) * DAY);
+        let length = |seconds: u64| {
+            let length = Duration::from_secs(seconds);
+            let drills = senders.iter().map(|sender| self.length(length, sender));
+            Ok(OutageLength {
+                length,
+                drills: drills.collect::<io::Result<_>>()?,
+            })
+        };
+        lengths.into_iter().map(length).collect()
+    }
+
+    /// Plays an outage of all exchangers with mail that comes while it lasts.
+    fn length(&self, length: Duration, sender: &SenderProfile) -> io::Result<Rehearsed> {
+        let shown = crate::time::HumanDuration(length);
+        let title = format!("no exchanger answers for {shown} ({})", sender.name);
+        let mut builder = self.builder(&title, sender, &Trouble::None);
+        for number in 0..MESSAGES_OF_A_LENGTH {
+            let message = Messages::new(format!("m{number}"), self.someone());
+            let at = Moment(length / MESSAGES_OF_A_LENGTH * number);
+            builder = builder.messages(message.at(at));
+        }
+        for host in self.hosts() {
+            let effect = Effect::parse("timeout", Stage::Connect).expect("an effect of that stage");
+            let fault = Fault::of_host(Host::Name(host.clone()), Stage::Connect, effect);
+            builder = builder.fault(fault.until(Moment(length)));
+        }
+        self.finished(title, format!("all-down-{shown}-{}", sender.name), builder)
+    }
+
+    fn finished(
+        &self,
+        title: String,
+        file: String,
+        builder: ScenarioBuilder,
+    ) -> io::Result<Rehearsed> {
+        finished(&self.plan.domain, title, file, builder, &self.notes)
     }
 }
 
-fn at(seconds: u64) -> Moment {
-    Moment(Duration::from_secs(seconds))
+/// Which addresses stand for others, in words.
+fn told(stand_ins: &BTreeMap<Domain, IpAddr>) -> Vec<String> {
+    let told = stand_ins.iter().map(|(host, address)| {
+        format!("assumed: {address} stands for the addresses of {host}, which are not known")
+    });
+    told.collect()
 }
 
-/// Plays a failure.
-fn play(plan: &Plan, zone: &str, failure: RehearsedOutage) -> io::Result<Rehearsed> {
-    let RehearsedOutage {
-        title,
-        file,
-        faults,
-    } = failure;
-    let mut builder = Scenario::builder(format!("{}: {title}", plan.domain))
-        .level(Level::Info)
-        .zone(zone)
-        .messages(Messages::new("m", format!("someone@{}", plan.domain)).count(MESSAGES));
-    for fault in faults {
-        builder = builder.fault(fault);
-    }
-    finished(&plan.domain, title, file, builder)
-}
-
-/// Plays a drill, and writes down what came of it as what is expected.
+/// Plays a drill, and writes down what came of it as what is expected. The notes become comments of the file.
 fn finished(
     domain: &Domain,
     title: String,
     file: String,
     mut builder: ScenarioBuilder,
+    notes: &[String],
 ) -> io::Result<Rehearsed> {
+    let file = file_name(&file);
     let path = format!("{file}.toml");
     let build = |builder: &ScenarioBuilder| builder.build_as(&path).map(Arc::new);
     // The draft expects nothing; what it comes to is what the scenario expects.
     let draft = build(&builder).map_err(io::Error::other)?;
     let mut run = drill::run(&draft, NetworkKind::Memory, None, Reference::default())?;
-    let [lost, delivered] = [Outcome::Bounced, Outcome::Delivered]
-        .map(|outcome| run.verdict.outcomes.get(&outcome).copied().unwrap_or(0));
-    for (total, bounds) in expected(delivered) {
+    let delivered = run.verdict.outcomes.get(&Outcome::Delivered);
+    let delivered = delivered.copied().unwrap_or(0);
+    for (total, bounds) in expected(delivered, draft.messages.len()) {
         builder = builder.expect_total(total, bounds);
     }
     // What is expected changes nothing of what happens.
@@ -359,34 +305,42 @@ fn finished(
         tolerance: Duration::ZERO,
     };
     run.verdict = judge(&scenario, &run.events, sender_kind);
-    let (takers, longest_wait) = takers(&scenario, &run);
-    let heading = format!("# Made by mxdrill rehearse from the records of {domain}.\n");
+    let passages = passage::passages(&scenario, &run.events);
+    let (unknown, known): (Vec<&Passage>, Vec<&Passage>) = passages
+        .iter()
+        .partition(|passage| backups::is_unknown(passage));
+    let sum = PassageSum::of(known);
+    let unknown = (!unknown.is_empty()).then(|| PassageSum::of(unknown));
+    let mut text = format!("# Made by mxdrill rehearse from the records of {domain}.\n");
+    for note in notes {
+        writeln!(text, "# {note}").expect("a string takes it all");
+    }
     Ok(Rehearsed {
         title,
         file,
-        text: heading + &builder.to_toml(),
+        text: text + &builder.to_toml(),
         scenario,
         run,
-        takers,
-        longest_wait,
-        lost,
+        sum,
+        unknown,
+        passages,
     })
 }
 
-/// What is expected where so many messages were delivered. How many of several equals' share is chance; all
+/// What is expected where so many of all messages were delivered. How many of several equals' share is chance; all
 /// or nothing is not.
-fn expected(delivered: usize) -> Vec<(Total, Bounds)> {
+fn expected(delivered: usize, all: usize) -> Vec<(Total, Bounds)> {
     let exactly = |count: usize| Bounds {
         min: count as u64,
         max: count as u64,
     };
     let some = Bounds {
         min: 1,
-        max: MESSAGES as u64 - 1,
+        max: all as u64 - 1,
     };
     match delivered {
-        MESSAGES => vec![(Total::Delivered, exactly(MESSAGES))],
-        0 => vec![(Total::Bounced, exactly(MESSAGES))],
+        0 => vec![(Total::Bounced, exactly(all))],
+        delivered if delivered == all => vec![(Total::Delivered, exactly(all))],
         _ => vec![(Total::Delivered, some), (Total::Bounced, some)],
     }
 }
@@ -396,44 +350,4 @@ pub fn file_name(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let plain = text.chars().map(|c| if is_plain(c) { c } else { '_' });
     plain.collect()
-}
-
-/// How many messages each host accepted, and the longest that one of these waited.
-fn takers(scenario: &Scenario, run: &Run) -> (BTreeMap<Domain, usize>, Duration) {
-    let at: BTreeMap<&MessageId, _> = scenario
-        .messages
-        .iter()
-        .map(|message| (&message.id, message.at))
-        .collect();
-    let mut hosts: BTreeMap<SessionId, &Domain> = BTreeMap::new();
-    let mut takers: BTreeMap<Domain, usize> = BTreeMap::new();
-    let mut longest = Duration::ZERO;
-    for event in &run.events {
-        match &event.kind {
-            EventKind::Connect {
-                session,
-                hosts: names,
-                hint,
-                ..
-            } => {
-                if let Some(host) = hint.exchanger.as_ref().or(names.first()) {
-                    hosts.insert(*session, host);
-                }
-            }
-            EventKind::Taken {
-                session,
-                message: Some(message),
-                ..
-            } => {
-                if let Some(given) = at.get(message) {
-                    longest = longest.max(event.at.since(*given));
-                    if let Some(host) = hosts.get(session) {
-                        *takers.entry((*host).clone()).or_default() += 1;
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    (takers, longest)
 }

@@ -28,7 +28,6 @@ pub(crate) mod play;
 pub(crate) mod private;
 pub(crate) mod records;
 pub(crate) mod rehearse;
-mod rehearse_change;
 pub(crate) mod run;
 pub(crate) mod run_args;
 pub(crate) mod say;

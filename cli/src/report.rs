@@ -2,7 +2,8 @@
 //!
 //! A report is a sink: it gets each drill as it ends, and the whole at last, so that a run
 //! of many drills is written as it goes. What each format has is in a file of its own; `matrix` is
-//! about mail servers, `timeline` makes pages for a browser, and `findings` is about lint.
+//! about mail servers, `timeline` makes pages for a browser (`page`), and
+//! `findings` is about lint; a `sheet` is a table with what is said around it.
 //!
 //! Texts of others (replies, records, what programs print) are made visible before they reach a
 //! terminal or a page.
@@ -12,8 +13,10 @@ pub(crate) mod json;
 mod junit;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod matrix;
+pub(crate) mod page;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod schedules;
+pub(crate) mod sheet;
 pub(crate) mod table;
 mod text;
 mod timeline;
@@ -22,7 +25,7 @@ use std::{io, sync::Arc, time::Duration};
 
 pub(crate) use self::{
     findings::Linted,
-    timeline::{Shown, TimelineLog, TimelinePage, TimelineSection},
+    timeline::{Shown, TimelineLog, TimelinePage, TimelineSection, key},
 };
 pub(crate) use self::{
     json::Json,

@@ -1,4 +1,12 @@
-//! `mxdrill rehearse`: what happens to a domain's mail when its exchangers fail.
+//! `mxdrill rehearse`: what happens to a domain's mail when its exchangers fail, are worked at, or change.
+//!
+//! Each kind of rehearsal is in a file of its own: `outages`, `work`, `senders` and `change`. Each makes a table, lines
+//! for programs and drills; what is done with these is done here.
+
+mod change;
+mod outages;
+mod senders;
+mod work;
 
 use std::{
     fs,
@@ -7,19 +15,24 @@ use std::{
     time::Duration,
 };
 
+use serde_json::{Value, json};
+
+use self::work::PlannedOutage;
 use super::{
     CommandOutcome, PlanFormat, at, output,
     records::{self, Looked},
-    rehearse_change, say, written,
+    say, written,
 };
 use crate::report::{
-    Shown, TimelineLog, TimelinePage, TimelineSection,
-    table::{self, Align, Column},
+    TimelineLog, TimelineSection, key, page,
+    sheet::{Sheet, Weight, percentages},
 };
 use mxdrill::{
     name::Domain,
     records::DomainRecords,
-    rehearse::{MESSAGES, Rehearsed, assumed_sender, file_name, left_out, rehearse},
+    rehearse::{
+        Assumptions, PassageSum, Rehearsal, Rehearsed, SenderProfile, UnknownUsers, file_name,
+    },
     time::HumanDuration,
 };
 
@@ -32,6 +45,8 @@ Exit status: 0 it was rehearsed, 2 it could not be.
 Examples:
   mxdrill rehearse example.com
   mxdrill rehearse example.com.zone --html rehearsal.html
+  mxdrill rehearse example.com --down mx1=2h     planned work at mx1; --rolling 10m at each in turn
+  mxdrill rehearse example.com --senders all     how long outages may be, for each kind of mail server
   mxdrill rehearse old.zone --change new.zone    a move to other exchangers
   mxdrill rehearse example.com --write drills/   the scenario files, for your own repository";
 
@@ -46,13 +61,135 @@ pub(crate) struct RehearseArgs {
     /// as mxdrill wrote it, and otherwise none is.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) write: Option<PathBuf>,
-    /// Rehearse a change of the records to those of this file: where mail goes while old ones are remembered, and what
-    /// becomes of it if the old exchangers go.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) change: Option<PathBuf>,
-    /// Also write one HTML file with a timeline for each message.
+    /// Also write one HTML page: what it comes to, the table, and a timeline for each message.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Rehearse a change of the records to those of this file: where mail goes while old ones are remembered, and what
+    /// becomes of it if the old exchangers go.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["down", "rolling", "assumed"])]
+    pub(crate) change: Option<PathBuf>,
+    /// Rehearse planned work: an exchanger, by its name or the first label of it, is down for a time (mx1=2h), from
+    /// a time of day on if one is given (mx1=09:00+2h). May be given several times.
+    #[arg(long, value_name = "HOST=TIME")]
+    pub(crate) down: Vec<PlannedOutage>,
+    /// Rehearse work at all exchangers, each down for this time (10m) after the one before.
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    pub(crate) rolling: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) assumed: AssumedArgs,
+}
+
+/// What is assumed beside the records.
+#[derive(Debug, clap::Args)]
+#[group(id = "assumed", multiple = true)]
+pub(crate) struct AssumedArgs {
+    /// Who sends, beside or in place of mxdrill's reference sender: kinds of mail servers, separated by commas, each
+    /// with the waits and the patience that it has by default (docs/schedules.md); or all. Outages of several
+    /// lengths are rehearsed with each.
+    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = profile)]
+    senders: Vec<Senders>,
+    /// How long the reference sender keeps mail before it returns it; 5d without this.
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    lifetime: Option<Duration>,
+    /// The domain's MTA-STS policy, as its web server has it; without it one for the exchangers as they are is
+    /// assumed where the domain has a record at _mta-sts.
+    #[arg(long, value_name = "FILE")]
+    mta_sts_policy: Option<PathBuf>,
+    /// Assume that backups (exchangers of a higher preference than others) greylist: who is new waits this long.
+    #[arg(long, value_name = "TIME", value_parser = some_time)]
+    backup_greylists: Option<Duration>,
+    /// Assume mail to users that there are not, and what backups do with it; the most preferred exchangers refuse it.
+    #[arg(long, value_enum, value_name = "DOES")]
+    unknown_users: Option<Unknown>,
+}
+
+/// What backups do with mail to users that there are not.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Unknown {
+    /// Backups know the users, and refuse mail to others.
+    BackupRejects,
+    /// Backups take it, and have to return it.
+    BackupAccepts,
+}
+
+/// One word of `--senders`.
+#[derive(Debug, Clone)]
+pub(crate) enum Senders {
+    All,
+    One(SenderProfile),
+}
+
+fn profile(text: &str) -> Result<Senders, String> {
+    match text {
+        "all" => Ok(Senders::All),
+        name => SenderProfile::find(name)
+            .map(Senders::One)
+            .map_err(String::from),
+    }
+}
+
+/// A time that is longer than none.
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time: HumanDuration = text.parse().map_err(|error| format!("{error}"))?;
+    match time.0.is_zero() {
+        true => Err(format!("found {text:?}, expected a time longer than none")),
+        false => Ok(time.0),
+    }
+}
+
+impl AssumedArgs {
+    fn assumptions(&self) -> io::Result<Assumptions> {
+        let mut assumptions = Assumptions::default();
+        if let Some(lifetime) = self.lifetime {
+            assumptions.sender.lifetime = lifetime;
+        }
+        if let Some(path) = &self.mta_sts_policy {
+            let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
+            assumptions.policy = Some(text);
+        }
+        assumptions.backups.greylist = self.backup_greylists;
+        assumptions.backups.unknown_users = self.unknown_users.map(|unknown| match unknown {
+            Unknown::BackupRejects => UnknownUsers::Rejected,
+            Unknown::BackupAccepts => UnknownUsers::Accepted,
+        });
+        Ok(assumptions)
+    }
+
+    /// The kinds of senders that were asked for, each once. The reference sender is as it is assumed to be.
+    fn senders(&self, reference: &SenderProfile) -> io::Result<Vec<SenderProfile>> {
+        let mut senders: Vec<SenderProfile> = Vec::new();
+        for asked in &self.senders {
+            let these = match asked {
+                Senders::All => {
+                    let names = SenderProfile::names().into_iter();
+                    let all = names.map(SenderProfile::find).collect::<Result<_, _>>();
+                    all.map_err(io::Error::other)?
+                }
+                Senders::One(profile) => vec![profile.clone()],
+            };
+            for profile in these {
+                let profile = if profile.name == reference.name {
+                    reference.clone()
+                } else {
+                    profile
+                };
+                if !senders.contains(&profile) {
+                    senders.push(profile);
+                }
+            }
+        }
+        Ok(senders)
+    }
+}
+
+/// A rehearsal that was played, as it is shown.
+struct Part {
+    /// What it is, for the heading of a page.
+    what: String,
+    sheet: Sheet,
+    /// A line of JSON for each drill.
+    lines: Vec<Value>,
+    drills: Vec<Rehearsed>,
 }
 
 /// A wait from which on mail is called slow: an hour.
@@ -69,20 +206,17 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
     let mut out = anstream::stdout().lock();
     let mut page = match &args.html {
         Some(path) => {
-            Some(TimelinePage::begin(output::create(path)?).map_err(|error| at(path, error))?)
+            let mut page = output::create(path)?;
+            let names = domains_records.iter().map(|one| one.domain.as_str());
+            let title = format!("{}: rehearsal", names.collect::<Vec<_>>().join(", "));
+            page::begin(&mut page, &title).map_err(|error| at(path, error))?;
+            Some(page)
         }
         None => None,
     };
     for (index, domain_records) in domains_records.iter().enumerate() {
-        if index > 0 && args.format == PlanFormat::Text {
-            writeln!(out)?;
-        }
-        let rehearsed = match &args.change {
-            Some(change) => rehearse_change::show(&mut out, domain_records, change, args.format),
-            None => outages(&mut out, domain_records, args.format, &from),
-        };
-        let drills = match rehearsed {
-            Ok(drills) => drills,
+        let parts = match parts(args, domain_records, &from) {
+            Ok(parts) => parts,
             // One domain that takes no mail is no reason to leave the others out.
             Err(error) if domains_records.len() > 1 => {
                 say::err(format_args!("mxdrill: {error}"));
@@ -90,107 +224,156 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
             }
             Err(error) => return Err(error),
         };
-        if domain_records
-            .hosts
-            .values()
-            .any(mxdrill::records::KnownHost::is_uncertain)
-        {
-            say::err("Exchangers whose addresses are not known have others in their place.");
+        for (number, part) in parts.iter().enumerate() {
+            if args.format == PlanFormat::Text && index + number > 0 {
+                writeln!(out)?;
+            }
+            show(&mut out, part, args.format)?;
         }
+        let domain = &domain_records.domain;
         if let Some(folder) = &args.write {
-            let domain = (domains_records.len() > 1).then_some(&domain_records.domain);
-            leave(folder, domain, &drills)?;
+            let several = (domains_records.len() > 1).then_some(domain);
+            let drills = parts.iter().flat_map(|part| &part.drills);
+            leave(folder, several, drills)?;
         }
         if let (Some(page), Some(path)) = (&mut page, &args.html) {
-            show(page, &domain_records.domain, drills).map_err(|error| at(path, error))?;
+            draw(page, domain, &from, &parts).map_err(|error| at(path, error))?;
         }
     }
-    if let (Some(page), Some(path)) = (page, &args.html) {
-        page.finish().map_err(|error| at(path, error))?;
+    if let (Some(mut page), Some(path)) = (page, &args.html) {
+        page::end(&mut page).map_err(|error| at(path, error))?;
     }
     Ok(CommandOutcome::Passed)
 }
 
-/// Rehearses the outages of a domain, and shows them.
-fn outages(
-    out: &mut impl Write,
-    domain_records: &DomainRecords,
-    format: PlanFormat,
-    from: &str,
-) -> io::Result<Vec<Rehearsed>> {
-    let drills = rehearse(domain_records)?;
+/// Rehearses what was asked for of a domain.
+fn parts(args: &RehearseArgs, domain_records: &DomainRecords, from: &str) -> io::Result<Vec<Part>> {
+    if let Some(change) = &args.change {
+        return Ok(vec![change::rehearse(domain_records, change)?]);
+    }
+    let assumptions = args.assumed.assumptions()?;
+    let reference = assumptions.sender.clone();
+    let senders = args.assumed.senders(&reference)?;
+    let rehearsal = Rehearsal::of(domain_records, assumptions)?;
     let domain = &domain_records.domain;
-    match format {
-        PlanFormat::Json => json(out, domain.as_str(), &drills)?,
-        PlanFormat::Text => {
-            writeln!(out, "{domain} ({from}): {MESSAGES} messages a drill\n")?;
-            table(out, &drills)?;
-            let left_out = left_out(domain_records);
-            if !left_out.is_empty() {
-                writeln!(out, "Left out: {}.", left_out.join(", "))?;
-            }
+    if args.down.is_empty() && args.rolling.is_none() {
+        let mut parts = vec![outages::rehearse(domain, from, &rehearsal, &reference)?];
+        if !senders.is_empty() {
+            parts.push(senders::rehearse(domain, &rehearsal, &senders)?);
+        }
+        return Ok(parts);
+    }
+    let senders = match senders.is_empty() {
+        true => vec![reference],
+        false => senders,
+    };
+    let mut parts = Vec::new();
+    for sender in &senders {
+        if !args.down.is_empty() {
+            let down = work::down(&rehearsal, &args.down)?;
+            parts.push(work::rehearse(domain, from, &rehearsal, down, sender)?);
+        }
+        if let Some(each) = args.rolling {
+            let rolling = work::rolling(&rehearsal, each);
+            parts.push(work::rehearse(domain, from, &rehearsal, rolling, sender)?);
         }
     }
-    Ok(drills)
+    Ok(parts)
 }
 
-/// Shows drills on a page.
-fn show(
-    page: &mut TimelinePage<impl Write>,
-    domain: &Domain,
-    drills: Vec<Rehearsed>,
-) -> io::Result<()> {
-    for drill in drills {
+/// Shows a rehearsal on standard output.
+fn show(out: &mut impl Write, part: &Part, format: PlanFormat) -> io::Result<()> {
+    match format {
+        PlanFormat::Text => part.sheet.text(out),
+        PlanFormat::Json => {
+            for line in &part.lines {
+                writeln!(out, "{line}")?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Draws what came of a domain on a page: what it comes to first, the drills message by message at the end.
+fn draw(out: &mut impl Write, domain: &Domain, from: &str, parts: &[Part]) -> io::Result<()> {
+    page::heading(out, domain.as_str(), "rehearsal", from)?;
+    for part in parts {
+        writeln!(out, "<h2>{}</h2>", page::Plain(&part.what))?;
+        part.sheet.html(out)?;
+    }
+    writeln!(out, "<h2>Message by message</h2>")?;
+    key(out)?;
+    for drill in parts.iter().flat_map(|part| &part.drills) {
         let title = format!(
-            "{domain}: {} (longest wait {}, returned {}; {})",
+            "{} (longest wait {}, returned {}; {})",
             drill.title,
-            waited(drill.longest_wait),
-            lost(&drill),
-            takers(&drill)
+            waited(drill.sum.longest_wait),
+            lost(&drill.sum),
+            takers(&drill.sum)
         );
         let seen = TimelineLog::of(&drill.run.events);
         let verdict = &drill.run.verdict;
-        page.add(&TimelineSection::ran(
-            &title,
-            &drill.scenario,
-            verdict,
-            seen,
-            Shown::Closed,
-        ))?;
+        TimelineSection::rehearsed(&title, weight(&drill.sum), &drill.scenario, verdict, seen)
+            .write(out)?;
     }
     Ok(())
 }
 
 /// Writes drills as files into a folder; those of several domains into a folder of each.
-fn leave(folder: &Path, domain: Option<&Domain>, drills: &[Rehearsed]) -> io::Result<()> {
+fn leave<'a>(
+    folder: &Path,
+    domain: Option<&Domain>,
+    drills: impl Iterator<Item = &'a Rehearsed>,
+) -> io::Result<()> {
     fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
     let folder = match domain {
         Some(domain) => written::folder_in(folder, &file_name(domain.as_str()))?,
         None => folder.to_owned(),
     };
-    let pages = drills.iter().map(|drill| written::OutputFile {
-        path: folder.join(format!("{}.toml", drill.file)),
-        text: drill.text.clone(),
-    });
-    written::write(&pages.collect::<Vec<_>>())?;
-    let (count, shown) = (drills.len(), folder.display());
+    let files: Vec<written::OutputFile> = drills
+        .map(|drill| written::OutputFile {
+            path: folder.join(format!("{}.toml", drill.file)),
+            text: drill.text.clone(),
+        })
+        .collect();
+    written::write(&files)?;
+    let (count, shown) = (files.len(), folder.display());
     say::err(format_args!("{count} drills written to {shown}"));
     Ok(())
 }
 
+/// How bad it was for mail.
+fn weight(sum: &PassageSum) -> Weight {
+    match () {
+        () if sum.returned > 0 => Weight::Returned,
+        () if sum.longest_wait >= LONG => Weight::Waits,
+        () => Weight::Fine,
+    }
+}
+
 /// A wait in whole seconds, for people.
-pub(super) fn waited(wait: Duration) -> String {
+fn waited(wait: Duration) -> String {
     match wait {
         Duration::ZERO => "none".to_owned(),
         wait => HumanDuration(Duration::from_secs(wait.as_secs())).to_string(),
     }
 }
 
+/// The shares of those that accepted messages, then that of what was returned, then that of what still waits.
+fn shares(sum: &PassageSum) -> Vec<String> {
+    let mut parts: Vec<usize> = sum.takers.values().copied().collect();
+    let taken: usize = parts.iter().sum();
+    parts.push(sum.returned);
+    parts.push(sum.messages - sum.returned - taken);
+    percentages(&parts)
+}
+
 /// Which hosts accepted the mail, with shares in per cent where there are several.
-pub(super) fn takers(drill: &Rehearsed) -> String {
-    let takers = drill.takers.iter().map(|(host, count)| match *count {
-        MESSAGES => host.to_string(),
-        count => format!("{host} {} %", (count * 100 + MESSAGES / 2) / MESSAGES),
+fn takers(sum: &PassageSum) -> String {
+    let shared = sum.takers.iter().zip(shares(sum));
+    let takers = shared.map(|((host, count), share)| match *count == sum.messages {
+        true => host.to_string(),
+        false => format!("{host} {share}"),
     });
     let takers: Vec<String> = takers.collect();
     if takers.is_empty() {
@@ -201,98 +384,66 @@ pub(super) fn takers(drill: &Rehearsed) -> String {
 }
 
 /// The share of the mail that was returned.
-pub(super) fn lost(drill: &Rehearsed) -> String {
-    match drill.lost {
+fn lost(sum: &PassageSum) -> String {
+    match sum.returned {
         0 => "none".to_owned(),
-        MESSAGES => "all".to_owned(),
-        lost => format!("{} %", (lost * 100 + MESSAGES / 2) / MESSAGES),
+        all if all == sum.messages => "all".to_owned(),
+        _ => shares(sum).swap_remove(sum.takers.len()),
     }
 }
 
-/// A table of drills, and what they say together.
-fn table(out: &mut impl Write, drills: &[Rehearsed]) -> io::Result<()> {
-    let rows: Vec<[String; 4]> = drills
-        .iter()
-        .map(|drill| {
-            [
-                drill.title.clone(),
-                waited(drill.longest_wait),
-                lost(drill),
-                takers(drill),
-            ]
-        })
-        .collect();
-    let heads = [
-        "what happens",
-        "longest wait",
-        "returned",
-        "who takes the mail",
-    ];
-    let column = |index: usize, align| {
-        let cells = rows.iter().map(|row| &*row[index]);
-        Column::fitting(align, cells.chain([heads[index]]))
-    };
-    let columns = [
-        column(0, Align::Left),
-        column(1, Align::Right),
-        column(2, Align::Right),
-    ];
-    writeln!(out, "{}", table::line(&columns, "  ", heads))?;
-    for row in &rows {
-        writeln!(out, "{}", table::line(&columns, "  ", row))?;
+/// When those who send try again, in words.
+fn tries(sender: &SenderProfile) -> String {
+    /// Waits that are told; more would tell nobody anything.
+    const TOLD: usize = 5;
+    let mut waits: Vec<String> = sender.retry.iter().map(|wait| waited(*wait)).collect();
+    let last = waits.pop().unwrap_or_default();
+    while waits.last() == Some(&last) {
+        waits.pop();
     }
-    let lossy = drills.iter().filter(|drill| drill.lost > 0).count();
-    let slow = drills
-        .iter()
-        .filter(|drill| drill.longest_wait >= LONG)
-        .count();
-    writeln!(out)?;
-    match lossy {
-        0 => writeln!(out, "No mail comes back in any of these.")?,
-        count => writeln!(
-            out,
-            "Mail comes back to its senders in {count} of {} drills.",
-            drills.len()
-        )?,
+    match &waits[..] {
+        [] => format!("every {last}"),
+        few if few.len() <= TOLD => format!("after {}, then every {last}", few.join(", ")),
+        many => format!("after {}, ...", many[..TOLD].join(", ")),
     }
-    if slow > 0 {
-        writeln!(
-            out,
-            "Mail waits an hour or more in {slow} of {}.",
-            drills.len()
-        )?;
-    }
-    let (patience, waits) = assumed_sender();
-    let waits: Vec<String> = waits.into_iter().map(waited).collect();
-    let (last, others) = waits
-        .split_last()
-        .map_or(("", &[][..]), |(last, others)| (last, others));
-    writeln!(
-        out,
-        "While no exchanger answers, mail waits with its senders; after {} they return it. (These try again after {}, then every {last}; others have other waits.)",
-        waited(patience),
-        others.join(", ")
-    )
 }
 
-fn json(out: &mut impl Write, domain: &str, drills: &[Rehearsed]) -> io::Result<()> {
-    let (patience, waits) = assumed_sender();
-    let assumed = serde_json::json!({
-        "returns_after_seconds": patience.as_secs(),
-        "retries_after_seconds": waits.iter().map(Duration::as_secs).collect::<Vec<_>>(),
+/// What is assumed of who sends, in words.
+fn schedule(sender: &SenderProfile) -> String {
+    let (tries, patience) = (tries(sender), waited(sender.lifetime));
+    format!("try again {tries}, and return mail after {patience}")
+}
+
+/// A line of JSON about a drill; what is special about it is added.
+fn line(
+    domain: &Domain,
+    rehearsal: &Rehearsal,
+    drill: &Rehearsed,
+    sender: &SenderProfile,
+) -> Value {
+    let sum = &drill.sum;
+    let mut line = json!({
+        "domain": domain,
+        "drill": drill.title,
+        "file": format!("{}.toml", drill.file),
+        "messages": sum.messages,
+        "takers": sum.takers,
+        "longest_wait_seconds": sum.longest_wait.as_secs_f64(),
+        "returned": sum.returned,
+        "sender": {
+            "name": sender.name,
+            "returns_after_seconds": sender.lifetime.as_secs(),
+            "retries_after_seconds": sender.retry.iter().map(Duration::as_secs).collect::<Vec<_>>(),
+        },
+        "stand_ins": rehearsal.stand_ins(),
+        "notes": rehearsal.notes(),
     });
-    for drill in drills {
-        let line = serde_json::json!({
-            "domain": domain,
-            "drill": drill.title,
-            "file": format!("{}.toml", drill.file),
-            "messages": MESSAGES,
-            "takers": drill.takers,
-            "longest_wait_seconds": drill.longest_wait.as_secs_f64(),
-            "returned": drill.lost,
-            "sender": assumed,
+    if let Some(unknown) = &drill.unknown {
+        line["unknown_users"] = json!({
+            "messages": unknown.messages,
+            "takers": unknown.takers,
+            "returned": unknown.returned,
         });
-        writeln!(out, "{line}")?;
     }
-    Ok(())
+    line
 }

@@ -5,11 +5,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     io::{self, Write},
 };
 
-use super::first_findings;
+use super::{
+    first_findings,
+    page::{self, Plain},
+    sheet::Weight,
+};
 use mxdrill::{
     event::{Event, EventKind},
     mail::{Message, MessageId},
@@ -18,15 +21,12 @@ use mxdrill::{
     scenario::Scenario,
     time::Moment,
     verdict::{Finding, Verdict},
-    visible::visible,
 };
 
 /// Messages of a drill that get a line of their own; what something was found of comes first.
 const MOST_MESSAGES: usize = 30;
 /// A file with at most so many drills shows all of them open.
 const FEW: usize = 5;
-
-const HEAD: &str = include_str!("timeline.html");
 
 /// What a timeline needs of a log: it is read as it grows, and nothing else is kept of it.
 #[derive(Default)]
@@ -70,6 +70,8 @@ enum Mark {
     Ok,
     Fail,
     Skip,
+    /// What a rehearsal came to, where nothing is right or wrong.
+    Came(Weight),
 }
 
 impl Mark {
@@ -78,6 +80,7 @@ impl Mark {
             Self::Ok => "ok",
             Self::Fail => "fail",
             Self::Skip => "skip",
+            Self::Came(weight) => weight.class(),
         }
     }
 }
@@ -132,6 +135,24 @@ impl TimelineSection {
         })
     }
 
+    /// A drill of a rehearsal, and how bad it was for mail.
+    pub(crate) fn rehearsed(
+        title: &str,
+        weight: Weight,
+        scenario: &Scenario,
+        verdict: &Verdict,
+        seen: TimelineLog,
+    ) -> Self {
+        Self::of(title, Mark::Came(weight), Shown::Closed, |html| {
+            messages(scenario, verdict, seen, html)
+        })
+    }
+
+    /// Writes it into a page.
+    pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        out.write_all(&self.html)
+    }
+
     /// A drill that did not run, with the reason.
     pub(crate) fn not_run(title: &str, why: &str, shown: Shown) -> Self {
         Self::of(title, Mark::Skip, shown, |html| {
@@ -165,16 +186,13 @@ pub(crate) struct TimelinePage<W> {
 impl<W: Write> TimelinePage<W> {
     /// Begins the file.
     pub(crate) fn begin(mut out: W) -> io::Result<Self> {
-        out.write_all(HEAD.as_bytes())?;
+        page::begin(&mut out, "Mail drills")?;
         writeln!(
             out,
             "<p class=\"soft\">Each line is a message, from when it was sent to its end; each mark is an attempt. mxdrill {}</p>",
             env!("CARGO_PKG_VERSION")
         )?;
-        writeln!(
-            out,
-            "<p class=\"key\"><i class=\"accepted\"></i> taken <i class=\"later\"></i> failed for now <i class=\"refused\"></i> failed for good</p>"
-        )?;
+        key(&mut out)?;
         out.flush()?;
         Ok(Self {
             out,
@@ -188,7 +206,7 @@ impl<W: Write> TimelinePage<W> {
     pub(crate) fn add(&mut self, section: &TimelineSection) -> io::Result<()> {
         self.drills += 1;
         match section.mark {
-            Mark::Ok => {}
+            Mark::Ok | Mark::Came(_) => {}
             Mark::Fail => self.failed += 1,
             Mark::Skip => self.not_run += 1,
         }
@@ -199,34 +217,17 @@ impl<W: Write> TimelinePage<W> {
     /// Ends the file with what there was, which a browser shows first.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         let sum = sum(self.drills, self.failed, self.not_run);
-        writeln!(
-            self.out,
-            "<h1>{}</h1>\n</main>\n</body>\n</html>",
-            Plain(sum)
-        )?;
-        self.out.flush()
+        writeln!(self.out, "<h1 class=\"last\">{}</h1>", Plain(sum))?;
+        page::end(&mut self.out)
     }
 }
 
-/// Text that is data, in HTML.
-///
-/// Everything that comes from a scenario, a log or a reply goes through it: such a text must not
-/// become an element or an attribute.
-pub(super) struct Plain<T>(pub(super) T);
-
-impl<T: fmt::Display> fmt::Display for Plain<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in visible(&self.0.to_string()).chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                c => write!(f, "{c}")?,
-            }
-        }
-        Ok(())
-    }
+/// What the marks of a timeline mean.
+pub(crate) fn key(out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "<p class=\"key\"><i class=\"accepted\"></i> taken <i class=\"later\"></i> failed for now <i class=\"refused\"></i> failed for good</p>"
+    )
 }
 
 /// The heading: how many drills there were, and how many of them are not well.

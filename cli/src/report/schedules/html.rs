@@ -14,7 +14,7 @@ use crate::{
         Schedules,
         reading::{Ending, NotNowRun, Seconds},
     },
-    report::timeline::Plain,
+    report::page::Plain,
 };
 
 const HEAD: &str = include_str!("page.html");

@@ -1,0 +1,112 @@
+//! All that may happen to a domain's exchangers, as a table.
+
+use std::io;
+
+use super::{LONG, Part, line, lost, takers, tries, waited, weight};
+use crate::report::sheet::{Sheet, SheetRow};
+use mxdrill::{
+    name::Domain,
+    rehearse::{MESSAGES, PassageSum, Rehearsal, Rehearsed, SenderProfile},
+};
+
+/// Rehearses the outages of a domain.
+pub(super) fn rehearse(
+    domain: &Domain,
+    from: &str,
+    rehearsal: &Rehearsal,
+    sender: &SenderProfile,
+) -> io::Result<Part> {
+    let drills = rehearsal.outages()?;
+    let mut sheet = Sheet {
+        about: vec![format!("{domain} ({from}): {MESSAGES} messages a drill")],
+        notes: rehearsal.notes().to_vec(),
+        ..Sheet::default()
+    };
+    let heads = ["what happens", "longest wait", "returned"];
+    sheet.heads = heads.map(str::to_owned).to_vec();
+    let has_unknown = drills.iter().any(|drill| drill.unknown.is_some());
+    if has_unknown {
+        sheet.heads.push("mail to nobody".to_owned());
+    }
+    sheet.heads.push("who takes the mail".to_owned());
+    let told: Vec<Vec<String>> = drills
+        .iter()
+        .map(|drill| cells(drill, has_unknown))
+        .collect();
+    let mut same = Vec::new();
+    for (index, (cells, drill)) in told.iter().zip(&drills).enumerate() {
+        if index > 0 && cells[1..] == told[0][1..] {
+            same.push(cells[0].clone());
+        } else {
+            sheet.rows.push(SheetRow {
+                cells: cells.clone(),
+                weight: weight(&drill.sum),
+            });
+        }
+    }
+    if !same.is_empty() {
+        sheet.folded = Some((format!("Nothing changes in {} more", same.len()), same));
+    }
+    sheet.closing = closing(&drills, sender);
+    let lines = drills
+        .iter()
+        .map(|drill| line(domain, rehearsal, drill, sender));
+    Ok(Part {
+        what: "What happens when exchangers fail".to_owned(),
+        lines: lines.collect(),
+        sheet,
+        drills,
+    })
+}
+
+fn cells(drill: &Rehearsed, has_unknown: bool) -> Vec<String> {
+    let sum = &drill.sum;
+    let wait = match sum.takers.is_empty() {
+        true => "-".to_owned(),
+        false => waited(sum.longest_wait),
+    };
+    let mut cells = vec![drill.title.clone(), wait, lost(sum)];
+    if has_unknown {
+        cells.push(drill.unknown.as_ref().map_or_else(String::new, to_nobody));
+    }
+    cells.push(takers(sum));
+    cells
+}
+
+/// What became of mail to users that there are not.
+fn to_nobody(unknown: &PassageSum) -> String {
+    let taken: usize = unknown.takers.values().sum();
+    match taken {
+        0 => "comes back".to_owned(),
+        taken if taken == unknown.messages => format!("taken by {}", takers(unknown)),
+        taken => format!("{taken} of {} taken", unknown.messages),
+    }
+}
+
+/// What the drills say together.
+fn closing(drills: &[Rehearsed], sender: &SenderProfile) -> Vec<String> {
+    let all = drills.len();
+    let lossy = drills.iter().filter(|drill| drill.sum.returned > 0).count();
+    let slow = drills.iter().filter(|drill| drill.sum.longest_wait >= LONG);
+    let mut closing = vec![match lossy {
+        0 => "No mail comes back in any of these.".to_owned(),
+        count => format!("Mail comes back to its senders in {count} of {all} drills."),
+    }];
+    match slow.count() {
+        0 => {}
+        slow => closing.push(format!("Mail waits an hour or more in {slow} of {all}.")),
+    }
+    let unknown = drills.iter().filter_map(|drill| drill.unknown.as_ref());
+    let taken = unknown.filter(|unknown| !unknown.takers.is_empty()).count();
+    if taken > 0 {
+        closing.push(format!(
+            "Mail to users that there are not is taken in {taken} of {all}; whoever took it has to return it, to senders that may be forged."
+        ));
+    }
+    closing.push(format!(
+        "While no exchanger answers, mail waits with its senders; after {} they return it. (These try again {}; others have other waits: --senders.)",
+        waited(sender.lifetime),
+        tries(sender)
+    ));
+    closing
+}

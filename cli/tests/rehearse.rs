@@ -1,0 +1,368 @@
+//! What `mxdrill rehearse` says, held against reckonings of its own.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    folder
+}
+
+/// What the command says on standard output; it succeeds.
+fn rehearse(folder: &Path, arguments: &[&str]) -> String {
+    let run = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+        .current_dir(folder)
+        .arg("rehearse")
+        .args(arguments)
+        .output()
+        .expect("started");
+    let [out, err] = [&run.stdout, &run.stderr].map(|text| String::from_utf8_lossy(text));
+    assert!(run.status.success(), "{arguments:?}: {err}");
+    out.into_owned()
+}
+
+/// The lines of JSON that it says.
+fn lines(folder: &Path, arguments: &[&str]) -> Vec<Value> {
+    let text = rehearse(folder, &[arguments, &["--format", "json"]].concat());
+    let lines = text.lines();
+    lines
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect()
+}
+
+/// The drill of a title that has this in it.
+fn drill<'a>(lines: &'a [Value], title: &str) -> &'a Value {
+    let has = |line: &&Value| {
+        line["drill"]
+            .as_str()
+            .is_some_and(|drill| drill.contains(title))
+    };
+    lines
+        .iter()
+        .find(has)
+        .unwrap_or_else(|| panic!("{title}: {lines:#?}"))
+}
+
+fn number(line: &Value, key: &str) -> u64 {
+    let number = line[key]
+        .as_f64()
+        .unwrap_or_else(|| panic!("{key}: {line:#}"));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "whole seconds"
+    )]
+    let number = number.round() as u64;
+    number
+}
+
+const SINGLE: &str = "$ORIGIN example.test.\n$TTL 3600\n@ MX 10 mx1\nmx1 A 192.0.2.1\n";
+const PAIR: &str = "$ORIGIN example.test.\n$TTL 3600\n@ MX 10 mx1\n@ MX 10 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n";
+const BACKUP: &str = "$ORIGIN example.test.\n$TTL 3600\n@ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 192.0.2.2\n";
+
+/// How long a message waits that comes at a moment, while the only exchanger is silent in a window: each attempt
+/// takes thirty seconds to fail, and the next one is as long after that as the waits say.
+fn wait(given: u64, window: std::ops::Range<u64>, waits: &[u64]) -> u64 {
+    let mut at = given;
+    for wait in waits.iter().chain(waits.last().into_iter().cycle()) {
+        if !window.contains(&at) {
+            break;
+        }
+        at += 30 + wait;
+    }
+    at - given
+}
+
+/// Two hours of work, mail for an hour before and after it: 200 messages in four hours.
+#[test]
+fn planned_work_at_the_only_exchanger_makes_mail_wait_as_long_as_can_be_reckoned() {
+    let folder = folder(&[("a.zone", SINGLE)]);
+    for (sender, waits) in [
+        ("reference", &[30 * MINUTE, HOUR, 2 * HOUR][..]),
+        ("postfix", &[300, 300, 600, 1200, 2400, 4200]),
+    ] {
+        let lines = lines(
+            folder.path(),
+            &["a.zone", "--down", "mx1=2h", "--senders", sender],
+        );
+        let [line] = &lines[..] else {
+            panic!("{lines:#?}");
+        };
+        let given: Vec<u64> = (0..200).map(|number| number * 72).collect();
+        let during: Vec<u64> = given
+            .iter()
+            .filter(|at| (HOUR..3 * HOUR).contains(*at))
+            .map(|at| wait(*at, HOUR..3 * HOUR, waits))
+            .collect();
+        let [before, work, after] = [0, 1, 2].map(|phase| &line["phases"][phase]);
+        assert_eq!(number(work, "messages"), during.len() as u64, "{line:#}");
+        assert_eq!(number(work, "waited"), during.len() as u64, "{line:#}");
+        assert_eq!(
+            Some(number(work, "longest_wait_seconds")),
+            during.iter().max().copied(),
+            "{line:#}"
+        );
+        for phase in [before, after] {
+            assert_eq!(number(phase, "longest_wait_seconds"), 0, "{line:#}");
+        }
+        assert_eq!(number(line, "returned"), 0, "{line:#}");
+    }
+}
+
+#[test]
+fn exchangers_restarted_in_turn_take_each_others_mail() {
+    let folder = folder(&[("a.zone", PAIR)]);
+    let lines = lines(folder.path(), &["a.zone", "--rolling", "10m"]);
+    let phases = lines[0]["phases"].as_array().expect("phases");
+    let told: Vec<(Vec<&str>, Vec<&String>, u64)> = phases
+        .iter()
+        .map(|phase| {
+            let down = phase["down"].as_array().expect("hosts").iter();
+            let takers = phase["takers"].as_object().expect("takers");
+            (
+                down.filter_map(Value::as_str).collect(),
+                takers.keys().collect(),
+                number(phase, "longest_wait_seconds"),
+            )
+        })
+        .collect();
+    let (mx1, mx2) = ("mx1.example.test", "mx2.example.test");
+    let (one, two) = (mx1.to_owned(), mx2.to_owned());
+    assert_eq!(
+        told,
+        [
+            (vec![], vec![&one, &two], 0),
+            (vec![mx1], vec![&two], 30),
+            (vec![mx2], vec![&one], 30),
+            (vec![], vec![&one, &two], 0),
+        ],
+        "{phases:#?}"
+    );
+    let seconds = |phase: usize| number(&phases[phase], "until_seconds");
+    assert_eq!([seconds(1), seconds(2)], [10 * MINUTE, 20 * MINUTE]);
+}
+
+#[test]
+fn planned_work_is_told_by_the_clock_and_hosts_by_their_first_label() {
+    let folder = folder(&[("a.zone", PAIR)]);
+    let arguments = [
+        "a.zone",
+        "--down",
+        "mx1=09:00+2h",
+        "--down",
+        "mx2.example.test=10:00+30m",
+    ];
+    let text = rehearse(folder.path(), &arguments);
+    for told in [
+        "mx1.example.test                    09:00  10:00",
+        "mx1.example.test, mx2.example.test  10:00  10:30",
+        "From 10:00 to 10:30 nobody takes mail",
+        "No mail comes back.",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    let refused = |down: &[&str]| {
+        let run = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+            .current_dir(folder.path())
+            .args(["rehearse", "a.zone"])
+            .args(down)
+            .output()
+            .expect("started");
+        assert_eq!(run.status.code(), Some(2));
+        String::from_utf8_lossy(&run.stderr).into_owned()
+    };
+    let said = refused(&["--down", "mx3=2h"]);
+    assert!(
+        said.contains("expected an exchanger of example.test: mx1.example.test"),
+        "{said}"
+    );
+    let said = refused(&["--down", "mx1=09:00+2h", "--down", "mx2=2h"]);
+    assert!(
+        said.contains("with a time of day and without one"),
+        "{said}"
+    );
+}
+
+/// The move of a domain with two exchangers to a provider's, all TTLs a day: a sender that asked at the start asks
+/// again a day later, and the change is an hour after the start.
+#[test]
+fn a_move_with_a_ttl_of_a_day_leaves_mail_at_the_old_exchangers_until_it_is_over() {
+    let old = PAIR.replace("3600", "86400");
+    let new = "$ORIGIN example.test.\n$TTL 86400\n@ MX 10 in.provider.test.\n";
+    let folder = folder(&[("old.zone", &old), ("new.zone", new)]);
+    let arguments = ["old.zone", "--change", "new.zone"];
+    let lines = lines(folder.path(), &arguments);
+    // Mail comes for two hours and two days, at 200 even intervals.
+    let interval = 2 * (HOUR + DAY) / 200;
+    let given = (0..200).map(|number| number * interval);
+    let late: Vec<u64> = given.filter(|at| (HOUR..DAY).contains(at)).collect();
+    let last = late.last().expect("some") - HOUR;
+    let late = late.len() as u64;
+    let stay = drill(&lines, "exchangers stay");
+    assert_eq!(number(stay, "late_at_the_old"), late, "{stay:#}");
+    assert_eq!(
+        number(stay, "last_at_the_old_after_seconds"),
+        last,
+        "{stay:#}"
+    );
+    assert_eq!(number(stay, "longest_wait_seconds"), 0, "{stay:#}");
+    let rejecting = drill(&lines, "turn mail away");
+    assert_eq!(number(rejecting, "returned"), late, "{rejecting:#}");
+    let off = drill(&lines, "switched off with the change");
+    assert_eq!(number(off, "waited"), late, "{off:#}");
+    assert_eq!(number(off, "returned"), 0, "{off:#}");
+    let text = rehearse(folder.path(), &arguments);
+    for told in [
+        &format!("{late} of those that come after it"),
+        &format!("they leave {late} messages waiting"),
+        &format!("{late} messages come back to their authors"),
+        "Keep mx1.example.test, mx2.example.test taking mail for 1d after the change. Or lower the TTLs to five minutes that long before it.",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+}
+
+/// RFC 2308 section 5: that there is no MX record is remembered for the TTL of the SOA record or the minimum in it,
+/// whichever is less; the addresses here are for ten minutes.
+#[test]
+fn that_there_were_no_mx_records_is_remembered_for_as_long_as_the_soa_record_says() {
+    for (ttl, minimum, remembered) in [(DAY, 4 * HOUR, 4 * HOUR), (2 * HOUR, DAY, 2 * HOUR)] {
+        let old = format!(
+            "$ORIGIN example.test.\n@ {ttl} SOA ns.dns.test. host.dns.test. 1 2 3 4 {minimum}\n@ 600 A 192.0.2.9\n"
+        );
+        let new = format!("{old}@ 600 MX 10 in.provider.test.\n");
+        let folder = folder(&[("old.zone", &old), ("new.zone", &new)]);
+        let lines = lines(folder.path(), &["old.zone", "--change", "new.zone"]);
+        let stay = drill(&lines, "exchangers stay");
+        assert_eq!(number(stay, "remembered_seconds"), remembered, "{stay:#}");
+        let last = number(stay, "last_at_the_old_after_seconds");
+        let asked_again = remembered - HOUR;
+        assert!(
+            last < asked_again && last + 10 * MINUTE > asked_again,
+            "{last}: {stay:#}"
+        );
+    }
+}
+
+#[test]
+fn a_backup_that_knows_no_users_takes_mail_for_nobody() {
+    let folder = folder(&[("a.zone", BACKUP)]);
+    let of = |does: &[&str]| lines(folder.path(), &[&["a.zone"], does].concat());
+    let down = "mx1.example.test does not answer";
+    let taken = |lines: &[Value], title| drill(lines, title)["unknown_users"]["takers"].to_string();
+    let lax = of(&["--unknown-users", "backup-accepts"]);
+    assert_eq!(taken(&lax, down), r#"{"mx2.example.test":20}"#);
+    assert_eq!(taken(&lax, "nothing fails"), "{}");
+    let strict = of(&["--unknown-users", "backup-rejects"]);
+    assert_eq!(taken(&strict, down), "{}");
+    assert_eq!(number(drill(&strict, down), "longest_wait_seconds"), 30);
+    // Who is new waits for the next attempt, half an hour later; both take thirty seconds to find mx1 silent.
+    let grey = of(&["--backup-greylists", "5m"]);
+    let waited = number(drill(&grey, down), "longest_wait_seconds");
+    assert_eq!(waited, 30 + 30 * MINUTE + 30);
+    let single = self::folder(&[("a.zone", SINGLE)]);
+    let run = Command::new(env!("CARGO_BIN_EXE_mxdrill"))
+        .current_dir(single.path())
+        .args(["rehearse", "a.zone", "--backup-greylists", "5m"])
+        .output()
+        .expect("started");
+    assert_eq!(run.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&run.stderr).contains("found no backup"));
+}
+
+/// One exchanger without STARTTLS: by a policy that is enforced mail goes to the other; by one that is tested, and
+/// without any, to both.
+#[test]
+fn a_policy_and_tlsa_records_keep_mail_from_an_exchanger_that_has_lost_its_tls() {
+    let sts = format!("{PAIR}_mta-sts TXT \"v=STSv1; id=1\"\n");
+    let tlsa = format!("{PAIR}_25._tcp.mx1 TLSA 3 1 1 {}\n", "ab".repeat(32));
+    let testing = "version: STSv1\nmode: testing\nmx: *.example.test\nmax_age: 86400\n";
+    let folder = folder(&[
+        ("sts.zone", &sts),
+        ("tlsa.zone", &tlsa),
+        ("testing.txt", testing),
+        ("a.zone", PAIR),
+    ]);
+    let takers = |lines: &[Value], title: &str| -> Vec<String> {
+        let takers = drill(lines, title)["takers"].as_object();
+        takers.expect("takers").keys().cloned().collect()
+    };
+    let (one, two) = ("mx1.example.test".to_owned(), "mx2.example.test".to_owned());
+    let lost = "mx1.example.test does not offer STARTTLS";
+    let expired = "certificate of mx1.example.test has expired";
+    let sts = lines(folder.path(), &["sts.zone"]);
+    assert_eq!(takers(&sts, lost), [two.clone()]);
+    assert_eq!(takers(&sts, expired), [two.clone()]);
+    let tlsa = lines(folder.path(), &["tlsa.zone"]);
+    assert_eq!(takers(&tlsa, lost), [two.clone()]);
+    // RFC 7672 section 3.1.1: of a key that a record of usage 3 names the dates do not count.
+    assert_eq!(takers(&tlsa, expired), [one.clone(), two.clone()]);
+    let old = "the TLSA records are of the old one";
+    assert_eq!(takers(&tlsa, old), [two.clone()]);
+    let testing = lines(
+        folder.path(),
+        &["sts.zone", "--mta-sts-policy", "testing.txt"],
+    );
+    assert_eq!(takers(&testing, lost), [one, two]);
+    assert!(!rehearse(folder.path(), &["a.zone"]).contains("STARTTLS"));
+}
+
+/// The lifetimes of `docs/schedules.md`: chasquid keeps mail for twenty hours, Courier for a week.
+#[test]
+fn kinds_of_senders_return_mail_when_their_patience_ends() {
+    let folder = folder(&[("a.zone", SINGLE)]);
+    let lines = lines(folder.path(), &["a.zone", "--senders", "chasquid,courier"]);
+    let returned = |sender: &str, outage: u64| {
+        let is_it = |line: &&Value| {
+            line["sender"]["name"] == sender && line["outage_seconds"].as_u64() == Some(outage)
+        };
+        number(lines.iter().find(is_it).expect("a drill"), "returned")
+    };
+    assert_eq!(returned("chasquid", 12 * HOUR), 0);
+    assert!(returned("chasquid", DAY) > 0);
+    assert_eq!(returned("courier", 6 * DAY), 0);
+    assert!(returned("courier", 8 * DAY) > 0);
+}
+
+#[test]
+fn a_page_for_people_says_what_it_comes_to_before_anything_else() {
+    let zone = "$ORIGIN example.test.\n$TTL 3600\n@ MX 10 mx1\n@ MX 20 relay.provider.test.\nmx1 A 192.0.2.1\n";
+    let folder = folder(&[("a.zone", zone)]);
+    let text = rehearse(
+        folder.path(),
+        &["a.zone", "--html", "a.html", "--write", "drills"],
+    );
+    let page = fs::read_to_string(folder.path().join("a.html")).expect("written");
+    let stand_in = "198.18.0.1 stands for the addresses of relay.provider.test";
+    let file = fs::read_to_string(folder.path().join("drills/all-down.toml")).expect("written");
+    for told in [&text, &page, &file] {
+        assert!(told.contains(stand_in), "{told}");
+    }
+    let places = [
+        "<h1>example.test",
+        "Mail comes back to its senders in",
+        "<table>",
+        stand_in,
+        "Message by message",
+    ]
+    .map(|text| page.find(text).unwrap_or_else(|| panic!("{text}")));
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(!page.contains("as expected") && !page.contains("<script") && !page.contains("http"));
+    // What changes nothing is told once, folded.
+    assert!(
+        text.contains(
+            "Nothing changes in 4 more:\n  relay.provider.test does not answer for a day\n"
+        ),
+        "{text}"
+    );
+}
