@@ -56,7 +56,7 @@ pub(crate) struct Files {
     /// The texts of MTA-STS policies, by domain.
     policies: BTreeMap<Domain, String>,
     /// What was passed over, a line for each file.
-    notes: Vec<String>,
+    pub(super) notes: Vec<String>,
     /// Findings that comments accept.
     pub(crate) allowances: Vec<Allowance>,
     /// Whether some file has an MX record.
@@ -320,6 +320,10 @@ impl Files {
         name: &Domain,
         record_type: RecordType,
     ) -> Result<RecordLookup, Domain> {
+        // What is there with records of no interest is no less there: no wildcard speaks for it (RFC 4592 section 2.2).
+        if self.others.contains_key(name) && !self.written.contains_key(name) {
+            return Ok(self.nothing_at(name, record_type, ResponseCode::NoError));
+        }
         let answer = self.zone.answer(name, record_type);
         if answer.code == ResponseCode::ServFail {
             return Ok(RecordLookup::Failed);
@@ -358,20 +362,26 @@ impl Files {
         if end != *name && !self.cover(&end, record_type) {
             return Err(end);
         }
+        Ok(self.nothing_at(&end, record_type, answer.code))
+    }
+
+    /// What it means that a name has no such record.
+    fn nothing_at(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        code: ResponseCode,
+    ) -> RecordLookup {
         // The provider's own name servers put addresses there.
         let is_address = matches!(record_type, RecordType::A | RecordType::AAAA);
-        if is_address
-            && self
-                .other_types(&end)
-                .iter()
-                .any(|kind| matches!(&**kind, "ALIAS" | "ANAME"))
-        {
-            return Ok(RecordLookup::Unknown);
+        let mut others = self.other_types(name).iter();
+        if is_address && others.any(|kind| matches!(&**kind, "ALIAS" | "ANAME")) {
+            return RecordLookup::Unknown;
         }
-        Ok(match answer.code {
+        match code {
             ResponseCode::NXDomain => RecordLookup::NoDomain,
             _ => RecordLookup::NoData,
-        })
+        }
     }
 
     /// Where a name is written down first.

@@ -6,6 +6,9 @@
 //! A resolver that does not answer at all is given up after a few questions, so that reading a
 //! large file ends soon without a network.
 
+mod import;
+mod transfer;
+
 use std::{
     io,
     net::{IpAddr, SocketAddr},
@@ -102,7 +105,8 @@ impl Source {
         self.reach = reach;
     }
 
-    /// Adds a zone file, or a scenario if its name ends in `.toml`; of standard input (`-`), whichever it is.
+    /// Adds a zone file, or a scenario if its name ends in `.toml`; of standard input (`-`), whichever it is. By its
+    /// ending or by how it begins it may be what another tool writes: Route 53's JSON, octoDNS's YAML, dnscontrol's TSV.
     /// Relative names of a zone file are completed by `origin` until it says otherwise.
     ///
     /// # Errors
@@ -117,7 +121,33 @@ impl Source {
         if file::is_standard_input(path) && toml::de::DeTable::parse(&text.text).is_ok() {
             return self.add_scenario(&Scenario::parse_within(&shown, &text.text, self.reach)?);
         }
+        if let Some(form) = import::form_of(path, &text.text) {
+            return self.add_imported(path, form, &text.text, origin);
+        }
         self.add_zone(path, &text, origin)
+    }
+
+    /// A file of another tool.
+    fn add_imported(
+        &mut self,
+        path: &Path,
+        form: import::Form,
+        text: &str,
+        origin: Option<&Domain>,
+    ) -> Result<(), Mistakes> {
+        let shown = path.display().to_string();
+        let imported = form.read(path, text, origin)?;
+        let (all, each) = imported.files(&shown)?;
+        let files = self.files.get_or_insert_default();
+        let added = files.add_zone_file(&shown, &all, None, &|name| {
+            import::included(&each, &shown, name)
+        });
+        added.map_err(|mistakes| {
+            let mistakes = mistakes.0.into_iter();
+            Mistakes(mistakes.map(|mistake| imported.placed(mistake)).collect())
+        })?;
+        files.notes.extend(imported.notes);
+        Ok(())
     }
 
     /// A scenario with records of its own, or with those of the zone file that it names.

@@ -23,9 +23,9 @@ const SHOWN: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordsArgs {
-    /// A domain, or files with records: zone files as providers export them, scenarios (*.toml), - for
-    /// standard input. Of files alone, every domain in them that has MX records. Of a domain alone, what
-    /// the resolver says.
+    /// A domain, or files with records: zone files as providers export them, scenarios (*.toml), Route 53's JSON,
+    /// octoDNS's YAML, dnscontrol's TSV, - for standard input. Of files alone, every domain in them that has MX records.
+    /// Of a domain alone, what the resolver says.
     #[arg(value_name = "DOMAIN|FILE")]
     what: Vec<String>,
     /// A zone file, or a scenario, to look records up in; may be given several times.
@@ -39,6 +39,9 @@ pub(crate) struct RecordsArgs {
     /// not given; with files, for what they do not have.
     #[arg(long, value_name = "ADDRESS", value_parser = resolver_address)]
     resolver: Option<SocketAddr>,
+    /// Ask this name server, ADDRESS or ADDRESS:PORT, for the whole zone of each domain (AXFR).
+    #[arg(long, value_name = "ADDRESS", value_parser = resolver_address)]
+    axfr: Option<SocketAddr>,
     #[command(flatten)]
     outside: OutsideArgs,
 }
@@ -93,7 +96,7 @@ impl RecordsArgs {
                 return Err(io::Error::other(self.unanswered()));
             }
             if matches!(domain_records.mx, RecordLookup::Unknown) {
-                let files = from(&files, None);
+                let files = from(&files, None, self.axfr);
                 let why = format!("{domain} is in none of the files with its MX records ({files})");
                 return Err(io::Error::other(why));
             }
@@ -102,7 +105,7 @@ impl RecordsArgs {
         Ok(Looked {
             source,
             domains_records,
-            from: from(&files, self.resolver),
+            from: from(&files, self.resolver, self.axfr),
         })
     }
 
@@ -130,10 +133,13 @@ impl RecordsArgs {
                 .add_file(file, origin)
                 .map_err(|mistakes| told(&mistakes))?;
         }
+        if let Some(server) = self.axfr {
+            transfer(&mut source, server, &domains)?;
+        }
         for note in source.notes() {
             anstream::eprintln!("note: {note}");
         }
-        if files.is_empty() || self.resolver.is_some() {
+        if files.is_empty() && self.axfr.is_none() || self.resolver.is_some() {
             source.ask_beside(self.resolver)?;
         }
         if domains.is_empty() {
@@ -191,19 +197,31 @@ impl RecordsArgs {
 
 /// Whether a word that could be a domain is more likely a file that is not there.
 fn looks_like_a_path(word: &str) -> bool {
-    let endings = ["zone", "toml", "txt", "db"];
+    let endings = ["zone", "toml", "txt", "db", "json", "yaml", "yml", "tsv"];
     word.contains('/')
         || endings
             .iter()
             .any(|ending| word.ends_with(&format!(".{ending}")))
 }
 
+/// Asks a name server for the zones of these domains.
+fn transfer(source: &mut Source, server: SocketAddr, domains: &[Domain]) -> io::Result<()> {
+    if domains.is_empty() {
+        let nothing = "found --axfr without a domain, expected the zone that is asked for";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, nothing));
+    }
+    domains
+        .iter()
+        .try_for_each(|domain| source.add_transfer(server, domain))
+}
+
 /// Where the records are from, in words.
-fn from(files: &[PathBuf], resolver: Option<SocketAddr>) -> String {
-    let files: Vec<String> = files
+fn from(files: &[PathBuf], resolver: Option<SocketAddr>, axfr: Option<SocketAddr>) -> String {
+    let mut files: Vec<String> = files
         .iter()
         .map(|file| file.display().to_string())
         .collect();
+    files.extend(axfr.map(|server| format!("the zone as {server} hands it over")));
     match (files.is_empty(), resolver) {
         (true, Some(resolver)) => format!("as {resolver} says"),
         (true, None) => "as the system's resolver says".to_owned(),
