@@ -2,18 +2,20 @@
 //!
 //! A report is a sink: it gets each drill as it ends, and the whole at last, so that a run
 //! of many drills is written as it goes. What each format has is in a file of its own; `matrix` is
-//! about mail servers, `timeline` makes pages for a browser (`page`), and
-//! `findings` is about lint; a `sheet` is a table with what is said around it.
+//! about mail servers, `findings` is about lint, and a `sheet` is a table with what is said around it. Pages for a
+//! browser (`page`) have drills (`timeline`), or a domain with its route (`domain_page`, `route_drawing`).
 //!
 //! Texts of others (replies, records, what programs print) are made visible before they reach a
 //! terminal or a page.
 
+pub(crate) mod domain_page;
 mod findings;
 pub(crate) mod json;
 mod junit;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod matrix;
 pub(crate) mod page;
+mod route_drawing;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod schedules;
 pub(crate) mod sheet;

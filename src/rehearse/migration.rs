@@ -2,8 +2,8 @@
 //! the old records for as long as their TTLs say.
 //!
 //! 1. Both versions of the records become a zone, the TTLs as they are, and an update at the moment of the change.
-//! 2. Messages come at even intervals, from before the change until the old records are forgotten twice over. The reference
-//!    sender keeps answers as resolvers do, so that it has asked shortly before the change.
+//! 2. Messages come at even intervals, the first a minute before the change, until the old records are forgotten twice
+//!    over. The reference sender keeps answers as resolvers do: it is one of those that remember the old records for longest.
 //! 3. What is done with the old exchangers differs from drill to drill: they stay, they are gone at once, they turn mail
 //!    away at once, they are gone after the TTL; and the TTL was lowered beforehand.
 
@@ -29,8 +29,10 @@ use crate::{
     time::Moment,
 };
 
-/// The moment of the change, from the start: senders have asked for the old records by then.
-const CHANGE: Duration = Duration::from_secs(3600);
+/// The moment of the change, from the start, at which senders ask for the old records.
+const CHANGE: Duration = Duration::from_secs(60);
+/// For how long mail comes besides, so that a short TTL is not all there is.
+const BESIDE: Duration = Duration::from_secs(7200);
 /// A TTL as it is lowered to before a change, in seconds.
 const LOWERED: u32 = 300;
 
@@ -187,7 +189,7 @@ fn play(
 ) -> io::Result<MigrationDrill> {
     let ttl = way.ttl;
     let remembered = ttl.unwrap_or_else(|| old.longest_ttl());
-    let whole = 2 * CHANGE + 2 * Duration::from_secs(remembered.into());
+    let whole = BESIDE + 2 * Duration::from_secs(remembered.into());
     let count = u32::try_from(MESSAGES).expect("a few");
     let change = Moment(CHANGE);
     // Hosts of the new records are there before: it is the MX records that change last.

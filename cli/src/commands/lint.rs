@@ -3,21 +3,28 @@
 use std::{
     fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::ValueEnum;
 
 use super::{
-    CommandOutcome, at, lint_watch,
+    CommandOutcome, at, lint_watch, output,
     records::{self, Looked},
     spf_trace::{self, SpfArgs},
 };
-use crate::{progress, report::Linted};
+use crate::{
+    progress,
+    report::{
+        Linted,
+        domain_page::{self, DomainPart},
+    },
+};
 use mxdrill::{
     diagnostic::not_allowed,
     lint::{self, Baseline, CHECKS, Check, LintFinding, Severity},
     name::Domain,
+    plan::Plan,
     records::DomainRecords,
     time::HumanDuration,
 };
@@ -60,6 +67,9 @@ pub(crate) struct LintArgs {
     /// Write the findings to this file, as a baseline to be gone through.
     #[arg(long, value_name = "FILE")]
     pub(crate) write_baseline: Option<PathBuf>,
+    /// Also write one HTML page: the route drawn, and the findings, the worst first.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Print nothing where nothing is as bad as --fail-on.
     #[arg(long, short)]
     pub(crate) quiet: bool,
@@ -69,7 +79,7 @@ pub(crate) struct LintArgs {
     pub(crate) connect: bool,
     /// Look again after each such time, such as 1h, and report what is new and what is gone, until this is ended by a
     /// signal. Text or json.
-    #[arg(long, value_name = "DURATION", conflicts_with_all = ["spf_trace", "write_baseline"])]
+    #[arg(long, value_name = "DURATION", conflicts_with_all = ["spf_trace", "write_baseline", "html"])]
     pub(crate) watch: Option<HumanDuration>,
     #[command(flatten)]
     pub(crate) spf: SpfArgs,
@@ -153,6 +163,9 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
         let text = Baseline::write(&findings, REASON);
         fs::write(path, text).map_err(|error| at(path, error))?;
     }
+    if let Some(path) = &args.html {
+        draw(path, &looked, &findings)?;
+    }
     report(&mut out, args, &looked, &findings)
 }
 
@@ -229,6 +242,25 @@ pub(super) async fn look(args: &LintArgs) -> io::Result<Looked> {
         bar.finish_and_clear();
     }
     Ok(looked)
+}
+
+/// Writes a page with what was found of each domain.
+fn draw(path: &Path, looked: &Looked, findings: &[LintFinding]) -> io::Result<()> {
+    let unseen = lint::unseen(&looked.domains_records);
+    let plans: Vec<Plan> = looked.domains_records.iter().map(Plan::of).collect();
+    let part = |plan| -> DomainPart<'_> {
+        let Plan { domain, .. }: &Plan = plan;
+        let own = findings.iter().filter(|finding| finding.domain == *domain);
+        let unseen = unseen.iter().filter(|unseen| unseen.domain == *domain);
+        DomainPart {
+            plan,
+            findings: Some(own.collect()),
+            unseen: unseen.map(|unseen| &*unseen.what).collect(),
+        }
+    };
+    let parts: Vec<DomainPart<'_>> = plans.iter().map(part).collect();
+    let mut page = output::create(path)?;
+    domain_page::write(&mut page, &looked.from, &parts).map_err(|error| at(path, error))
 }
 
 /// What a check is about, why it matters and what to do.

@@ -2,14 +2,20 @@
 //!
 //! The plan itself is `mxdrill::plan`'s; here it is written as text or JSON.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use super::{
-    CommandOutcome, PlanFormat,
+    CommandOutcome, PlanFormat, at, output,
     records::{self, Looked},
 };
-use crate::report::table::{self, Align, Column};
-use mxdrill::plan::{Plan, Planned, RouteKind};
+use crate::report::{
+    domain_page::{self, DomainPart, goes},
+    table::{self, Align, Column},
+};
+use mxdrill::plan::{Plan, Planned};
 
 /// The width of a preference, which is at most 65535.
 const PREFERENCE: usize = 5;
@@ -34,6 +40,9 @@ pub(crate) struct PlanArgs {
     /// How to show it: text for people, json for programs (a line for each domain).
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     pub(crate) format: PlanFormat,
+    /// Also write one HTML page, with the route drawn.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 pub(crate) fn plan(args: &PlanArgs) -> io::Result<CommandOutcome> {
@@ -43,6 +52,18 @@ pub(crate) fn plan(args: &PlanArgs) -> io::Result<CommandOutcome> {
         ..
     } = args.records.look()?;
     let plans: Vec<Plan> = domains_records.iter().map(Plan::of).collect();
+    if let Some(path) = &args.html {
+        let parts: Vec<DomainPart<'_>> = plans
+            .iter()
+            .map(|plan| DomainPart {
+                plan,
+                findings: None,
+                unseen: Vec::new(),
+            })
+            .collect();
+        let mut page = output::create(path)?;
+        domain_page::write(&mut page, &from, &parts).map_err(|error| at(path, error))?;
+    }
     let mut out = anstream::stdout().lock();
     for (index, plan) in plans.iter().enumerate() {
         match args.format {
@@ -68,13 +89,7 @@ pub(crate) fn plan(args: &PlanArgs) -> io::Result<CommandOutcome> {
 
 /// A plan as text: a line for each exchanger, and why nothing can be delivered if so.
 fn write(out: &mut impl Write, plan: &Plan, from: &str) -> io::Result<()> {
-    let kind = match plan.kind {
-        RouteKind::Mx => "goes to its MX records",
-        RouteKind::Implicit => "goes to its own address, for want of MX records (implicit MX)",
-        RouteKind::Null => "is returned at once: it takes none (null MX)",
-        RouteKind::NoDomain => "is returned at once: the domain does not exist",
-        RouteKind::Unknown => "waits: its MX records are not known",
-    };
+    let kind = goes(plan.kind);
     writeln!(out, "Mail for {} {kind} ({from})", plan.domain)?;
     let host = |planned: &Planned| match &planned.alias_of {
         Some(target) => format!("{} (an alias of {target})", planned.host),

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::report::{
     TimelineLog, TimelineSection, key, page,
-    sheet::{Sheet, Weight, percentages},
+    sheet::{Sheet, Weight, capital, percentages},
 };
 use mxdrill::{
     name::Domain,
@@ -298,7 +298,7 @@ fn show(out: &mut impl Write, part: &Part, format: PlanFormat) -> io::Result<()>
 fn draw(out: &mut impl Write, domain: &Domain, from: &str, parts: &[Part]) -> io::Result<()> {
     page::heading(out, domain.as_str(), "rehearsal", from)?;
     for part in parts {
-        writeln!(out, "<h2>{}</h2>", page::Plain(&part.what))?;
+        writeln!(out, "<h2>{}</h2>", page::Plain(capital(&part.what)))?;
         part.sheet.html(out)?;
     }
     writeln!(out, "<h2>Message by message</h2>")?;

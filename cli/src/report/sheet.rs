@@ -85,16 +85,16 @@ impl Sheet {
             writeln!(out, "{line}")?;
         }
         for note in &self.notes {
-            writeln!(out, "{}", capital(note))?;
+            writeln!(out, "{}.", capital(note))?;
         }
         Ok(())
     }
 
     /// As a part of a page: what it comes to first.
     pub(crate) fn html(&self, out: &mut impl Write) -> io::Result<()> {
-        for line in &self.about {
-            writeln!(out, "<p>{}</p>", Plain(line))?;
-        }
+        let about = self.about.iter().filter(|line| !line.is_empty());
+        let about: Vec<String> = about.map(|line| Plain(line).to_string()).collect();
+        writeln!(out, "<p>{}</p>", about.join("<br>\n"))?;
         if !self.closing.is_empty() {
             writeln!(out, "<div class=\"closing\">")?;
             for line in &self.closing {
@@ -110,6 +110,8 @@ impl Sheet {
         for row in &self.rows {
             write!(out, "<tr class=\"{}\">", row.weight.class())?;
             for cell in &row.cells {
+                // A number stays with its sign.
+                let cell = cell.replace(" %", "\u{a0}%");
                 write!(out, "<td>{}</td>", Plain(cell))?;
             }
             writeln!(out, "</tr>")?;
@@ -125,7 +127,7 @@ impl Sheet {
         if !self.notes.is_empty() {
             writeln!(out, "<ul class=\"soft\">")?;
             for note in &self.notes {
-                writeln!(out, "<li>{}</li>", Plain(capital(note)))?;
+                writeln!(out, "<li>{}.</li>", Plain(capital(note)))?;
             }
             writeln!(out, "</ul>")?;
         }
@@ -133,11 +135,11 @@ impl Sheet {
     }
 }
 
-/// A line with a capital at its beginning and a full stop at its end.
-fn capital(line: &str) -> String {
+/// A line with a capital at its beginning.
+pub(crate) fn capital(line: &str) -> String {
     let mut letters = line.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).collect::<String>() + "."
+    first.chain(letters).collect()
 }
 
 /// Parts of a whole in per cent, which make a hundred together: those that lose most by being cut off are rounded up.

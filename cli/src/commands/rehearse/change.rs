@@ -93,7 +93,7 @@ fn about(before: &DomainRecords, change: &Path, migration: &Migration) -> Vec<St
     } = migration;
     let mut about = vec![
         format!(
-            "{}: the change to {}, with {MESSAGES} messages before and after it",
+            "{}: the change to {}, with {MESSAGES} messages from a minute before it on",
             before.domain,
             change.display()
         ),
@@ -138,12 +138,16 @@ fn closing(migration: &Migration) -> Vec<String> {
     }
     if let Some(off) = drill(MigrationWay::OffAtOnce) {
         let sum = &off.rehearsed.sum;
-        match (sum.waited, sum.returned) {
-            (0, 0) => {}
-            (waiting, returned) => closing.push(format!(
-                "Switched off with the change, they leave {waiting} messages waiting, up to {}, and {returned} returned.",
+        let returned = match sum.returned {
+            0 => String::new(),
+            count => format!(", and {count} come back"),
+        };
+        if sum.waited + sum.returned > 0 {
+            closing.push(format!(
+                "Switched off with the change, they leave {} messages waiting, up to {}{returned}.",
+                sum.waited,
                 waited(sum.longest_wait)
-            )),
+            ));
         }
     }
     if let Some(reject) = drill(MigrationWay::RejectAtOnce)
