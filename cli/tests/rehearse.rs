@@ -313,27 +313,28 @@ fn a_policy_and_tlsa_records_keep_mail_from_an_exchanger_that_has_lost_its_tls()
         ("testing.txt", testing),
         ("a.zone", PAIR),
     ]);
-    let takers = |lines: &[Value], title: &str| -> Vec<String> {
+    let takers = |lines: &[Value], title: &str| -> String {
         let takers = drill(lines, title)["takers"].as_object();
-        takers.expect("takers").keys().cloned().collect()
+        let hosts = takers.expect("takers").keys();
+        let labels = hosts.filter_map(|host| host.split('.').next());
+        labels.collect::<Vec<_>>().join(", ")
     };
-    let (one, two) = ("mx1.example.test".to_owned(), "mx2.example.test".to_owned());
     let lost = "mx1.example.test does not offer STARTTLS";
     let expired = "certificate of mx1.example.test has expired";
     let sts = lines(folder.path(), &["sts.zone"]);
-    assert_eq!(takers(&sts, lost), [two.clone()]);
-    assert_eq!(takers(&sts, expired), [two.clone()]);
+    assert_eq!(takers(&sts, lost), "mx2");
+    assert_eq!(takers(&sts, expired), "mx2");
     let tlsa = lines(folder.path(), &["tlsa.zone"]);
-    assert_eq!(takers(&tlsa, lost), [two.clone()]);
+    assert_eq!(takers(&tlsa, lost), "mx2");
     // RFC 7672 section 3.1.1: of a key that a record of usage 3 names the dates do not count.
-    assert_eq!(takers(&tlsa, expired), [one.clone(), two.clone()]);
+    assert_eq!(takers(&tlsa, expired), "mx1, mx2");
     let old = "the TLSA records are of the old one";
-    assert_eq!(takers(&tlsa, old), [two.clone()]);
+    assert_eq!(takers(&tlsa, old), "mx2");
     let testing = lines(
         folder.path(),
         &["sts.zone", "--mta-sts-policy", "testing.txt"],
     );
-    assert_eq!(takers(&testing, lost), [one, two]);
+    assert_eq!(takers(&testing, lost), "mx1, mx2");
     assert!(!rehearse(folder.path(), &["a.zone"]).contains("STARTTLS"));
 }
 

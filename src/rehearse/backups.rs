@@ -73,8 +73,10 @@ impl Backups {
             return builder;
         };
         plan.backups().fold(builder, |builder, planned| {
-            let mut limits = Limits::default();
-            limits.greylist = Some(Greylist::new(wait));
+            let limits = Limits {
+                greylist: Some(Greylist::new(wait)),
+                ..Limits::default()
+            };
             builder.receiver(ReceiverSettings {
                 host: Some(host(planned)),
                 limits,
