@@ -221,7 +221,12 @@ fn a_move_with_a_ttl_of_a_day_leaves_mail_at_the_old_exchangers_until_it_is_over
     let off = drill(&lines, "switched off with the change");
     assert_eq!(number(off, "waited"), late, "{off:#}");
     assert_eq!(number(off, "returned"), 0, "{off:#}");
+    let with_policy = format!("{old}_mta-sts TXT \"v=STSv1; id=1\"\n");
+    fs::write(folder.path().join("policy.zone"), with_policy).expect("written");
+    let with_policy = rehearse(folder.path(), &["policy.zone", "--change", "new.zone"]);
     let text = rehearse(folder.path(), &arguments);
+    let left_out = "Left out: the MTA-STS policy; it has to name the new exchangers";
+    assert!(with_policy.contains(left_out) && !text.contains(left_out));
     for told in [
         &format!("{late} of those that come after it"),
         &format!("they leave {late} messages waiting"),

@@ -50,6 +50,8 @@ pub struct Migration {
     pub none_remembered: Option<Duration>,
     /// The exchangers whose addresses are not known, each with the one that stands for them.
     pub stand_ins: BTreeMap<Domain, IpAddr>,
+    /// What is assumed beside the records, and what of them is left out, in words.
+    pub notes: Vec<String>,
     /// What may be done with the old exchangers, each played.
     pub drills: Vec<MigrationDrill>,
 }
@@ -160,11 +162,14 @@ pub fn migrate(before: &DomainRecords, after: &DomainRecords) -> io::Result<Migr
             end: Some((Stage::Connect, "timeout", lowered)),
         },
     ];
+    let mut notes = told(&stand_ins.of);
+    notes.extend(left_out(before, after));
     let drills = ways
         .into_iter()
         // Where no address goes nothing else can be done with it.
         .filter(|way| !gone.is_empty() || way.end.is_none())
-        .map(|way| play(domain, &old, &new, &gone, way, &told(&stand_ins.of)));
+        .map(|way| play(domain, &old, &new, &gone, way, &notes))
+        .collect::<io::Result<_>>()?;
     Ok(Migration {
         old: old.named(&gone),
         new: new.named(&new.beyond(&old)),
@@ -173,9 +178,27 @@ pub fn migrate(before: &DomainRecords, after: &DomainRecords) -> io::Result<Migr
             .mx
             .is_empty()
             .then(|| Duration::from_secs(old.negative_ttl().into())),
-        stand_ins: stand_ins.of.clone(),
-        drills: drills.collect::<io::Result<_>>()?,
+        stand_ins: stand_ins.of,
+        drills,
+        notes,
     })
+}
+
+/// What is said of TLS before or after the change, which the drills leave out.
+fn left_out(before: &DomainRecords, after: &DomainRecords) -> Vec<String> {
+    let sides = || [before, after].into_iter();
+    let mut notes = Vec::new();
+    if sides().any(|side| !side.mta_sts.records().is_empty()) {
+        notes.push(
+            "left out: the MTA-STS policy; it has to name the new exchangers before the change, and the old ones as long as they are kept (RFC 8461 section 8.1)"
+                .to_owned(),
+        );
+    }
+    let mut hosts = sides().flat_map(|side| side.hosts.values());
+    if hosts.any(|host| !host.tlsa.records().is_empty()) {
+        notes.push("left out: TLSA records (DANE)".to_owned());
+    }
+    notes
 }
 
 /// Plays one way to go about a change.

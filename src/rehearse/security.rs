@@ -51,6 +51,8 @@ impl Security {
     pub(super) fn of(plan: &Plan, records: &DomainRecords, policy: Option<&str>) -> Self {
         let mut security = Self::default();
         if !cfg!(feature = "tls") {
+            let why = "left out: MTA-STS and TLSA records (DANE), for want of the feature \"tls\"";
+            security.notes.push(why.to_owned());
             return security;
         }
         security.domain = Some(plan.domain.clone());

@@ -17,6 +17,8 @@ use crate::{
     zone::{file::ZoneText, text::Included},
 };
 
+/// Octets that such a file may have: 64 MiB. As a tree it takes several times as much memory.
+const MAX_OCTETS: usize = 64 << 20;
 /// Records that one line may have: each of these is a file of its own for who reads zone files.
 const MOST_IN_A_LINE: usize = 500;
 
@@ -77,6 +79,10 @@ impl Form {
         origin: Option<&Domain>,
     ) -> Result<Imported, Mistakes> {
         let shown = path.display().to_string();
+        if text.len() > MAX_OCTETS {
+            let message = format!("found {} octets, expected {MAX_OCTETS} at most", text.len());
+            return Err(Mistakes::of_file(&shown, message));
+        }
         match self {
             Self::Route53 => route53::read(&shown, text),
             Self::OctoDns => {

@@ -4,7 +4,7 @@ use std::{io, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Part, lost, takers, waited, weight};
+use super::{super::say, Part, lost, takers, waited, weight};
 use crate::report::sheet::{Sheet, SheetRow};
 use mxdrill::{
     name::Domain,
@@ -21,6 +21,9 @@ fn after(change: &Path, before: &DomainRecords) -> io::Result<DomainRecords> {
     source
         .add_file(change, Some(&before.domain))
         .map_err(io::Error::other)?;
+    for note in source.notes() {
+        say::err(format_args!("note: {note}"));
+    }
     let runtime = crate::runtime::of_this_thread()?;
     Ok(runtime.block_on(DomainRecords::of(&source, &before.domain)))
 }
@@ -165,13 +168,7 @@ fn closing(migration: &Migration) -> Vec<String> {
 }
 
 fn notes(migration: &Migration) -> Vec<String> {
-    let mut notes: Vec<String> = migration
-        .stand_ins
-        .iter()
-        .map(|(host, address)| {
-            format!("assumed: {address} stands for the addresses of {host}, which are not known")
-        })
-        .collect();
+    let mut notes = migration.notes.clone();
     if migration.remembered > CACHED {
         notes.push(
             "the sender here keeps no answer for more than a day, as many resolvers do not; others keep them for as long as the TTL says"
@@ -200,6 +197,7 @@ fn lines(before: &DomainRecords, migration: &Migration) -> Vec<Value> {
             "waited": rehearsed.sum.waited,
             "returned": rehearsed.sum.returned,
             "stand_ins": migration.stand_ins,
+            "notes": migration.notes,
         })
     };
     migration.drills.iter().map(line).collect()
