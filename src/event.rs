@@ -92,7 +92,7 @@ pub enum EventKind {
         #[serde(default = "port::smtp", skip_serializing_if = "port::is_smtp")]
         port: u16,
         /// The names that own the address, aliases included.
-        hosts: Vec<Domain>,
+        hosts: Arc<[Domain]>,
         /// What came of it.
         result: Connected,
         /// Whom the connection is for, where the sender said so.
@@ -234,7 +234,7 @@ pub enum EventKind {
         #[serde(default = "port::smtp", skip_serializing_if = "port::is_smtp")]
         port: u16,
         /// The names that own the address, aliases included.
-        hosts: Vec<Domain>,
+        hosts: Arc<[Domain]>,
         /// What comes of a connection; `accepted`: attempts are seen again.
         result: Connected,
     },

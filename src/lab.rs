@@ -216,7 +216,7 @@ impl Lab {
     /// Where each receiver listens, ordered by its address in the zone.
     pub fn endpoints(&self) -> Vec<Endpoint> {
         let endpoint = |receiver: &Arc<Receiver>| Endpoint {
-            hosts: receiver.names.clone(),
+            hosts: receiver.names.to_vec(),
             zone_address: receiver.address,
             answered: self.state.network.translated(receiver.address),
             listens: self.state.network.endpoint(receiver.address),

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use hickory_proto::rr::Name;
+use hickory_proto::{rr::Name, serialize::binary::BinDecodable};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// The domain that the senders of drills are in, unless a scenario says otherwise.
@@ -25,6 +25,9 @@ pub(crate) const SENDER_DOMAIN: &str = "sender.test";
 
 /// The exchanger of the lab's own domain for senders, where notifications arrive.
 pub(crate) const OWN_EXCHANGER: &str = "bounces.sender.test";
+
+/// Octets that a name has on the wire at most (RFC 1035 section 2.3.4).
+const MAX_NAME: usize = 255;
 
 /// A domain name in lower case, absolute, without the final dot; the root is `.`.
 ///
@@ -111,6 +114,11 @@ impl Domain {
         (!self.is_root()).then(|| Self::from(&self.0.wire.base_name()))
     }
 
+    /// The text of the name one label up, without making a name of it; `None` for the root.
+    pub(crate) fn text_above(&self) -> Option<&str> {
+        text_above(self.as_str())
+    }
+
     /// This name and those above it, up to the root.
     pub(crate) fn at_and_above(&self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self.clone()), Self::parent)
@@ -182,7 +190,7 @@ impl FromStr for Domain {
             return Err(invalid("it is empty".to_owned()));
         }
         let name = if text.is_ascii() {
-            labels(text.as_bytes()).and_then(|labels| name_of(labels.iter().map(Vec::as_slice)))
+            completed(text.as_bytes(), &Name::root())
         } else {
             international(text)
         };
@@ -190,9 +198,40 @@ impl FromStr for Domain {
     }
 }
 
+/// The text of the name one label up; `None` for the root.
+fn text_above(text: &str) -> Option<&str> {
+    if text == "." {
+        return None;
+    }
+    let mut index = 0;
+    while let Some(octet) = text.as_bytes().get(index) {
+        index += match octet {
+            b'.' => return Some(&text[index + 1..]),
+            // The dot of `\.` is part of the label.
+            b'\\' => 2,
+            _ => 1,
+        };
+    }
+    Some(".")
+}
+
+/// A name in text, completed by the labels of an origin. Of most names no label has to be decoded.
+pub(crate) fn completed(text: &[u8], origin: &Name) -> Result<Name, String> {
+    if text.contains(&b'\\') || text == b"." {
+        let labels = labels(text)?;
+        return name_of(labels.iter().map(Vec::as_slice).chain(origin.iter()));
+    }
+    let text = text.strip_suffix(b".").unwrap_or(text);
+    let labels = text.split(|octet| *octet == b'.');
+    if labels.clone().any(<[u8]>::is_empty) {
+        return Err("a label is empty".to_owned());
+    }
+    name_of(labels.chain(origin.iter()))
+}
+
 /// The labels of a name in text, escapes decoded (RFC 1035 section 5.1); the root has none. A final dot
 /// makes no difference.
-pub(crate) fn labels(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+fn labels(text: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let mut labels = vec![Vec::new()];
     let mut rest = text.strip_suffix(b".").unwrap_or(text);
     // The dot of `\.` is part of the label.
@@ -233,20 +272,34 @@ pub(crate) fn is_relative(text: &[u8]) -> bool {
 
 /// A name of labels, which must fit (RFC 1035 section 2.3.4).
 pub(crate) fn name_of<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Result<Name, String> {
-    let labels: Vec<&[u8]> = labels.collect();
-    if let Some(long) = labels.iter().find(|label| label.len() > 63) {
-        let found = long.len();
+    // As it goes over the wire, from which a name is made at less cost than from labels.
+    let mut wire = [0; MAX_NAME];
+    // The octets of the labels so far; the root's one comes behind them.
+    let mut length = 0;
+    for label in labels {
+        let octets = match u8::try_from(label.len()) {
+            Ok(octets @ ..=63) => octets,
+            _ => {
+                return Err(format!(
+                    "a label has {} octets, at most 63 are allowed",
+                    label.len()
+                ));
+            }
+        };
+        let end = length + 1 + label.len();
+        if let Some(place) = wire.get_mut(length..end) {
+            place[0] = octets;
+            place[1..].copy_from_slice(label);
+        }
+        length = end;
+    }
+    if length >= MAX_NAME {
         return Err(format!(
-            "a label has {found} octets, at most 63 are allowed"
+            "it has {} octets, at most {MAX_NAME} are allowed",
+            length + 1
         ));
     }
-    let length = labels.iter().map(|label| label.len() + 1).sum::<usize>() + 1;
-    if length > 255 {
-        return Err(format!("it has {length} octets, at most 255 are allowed"));
-    }
-    let mut name = Name::from_labels(labels).map_err(|error| error.to_string())?;
-    name.set_fqdn(true);
-    Ok(name)
+    Name::from_bytes(&wire[..=length]).map_err(|error| error.to_string())
 }
 
 /// The octet that an escape stands for, and the length of the escape without its backslash.
@@ -284,7 +337,7 @@ pub(crate) fn international(text: &str) -> Result<Name, String> {
 
 /// A name in text without its final dot, as BIND writes it; the root is `.`.
 pub(crate) fn written(name: &Name) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(name.len());
     for label in name.iter() {
         if !text.is_empty() {
             text.push('.');
@@ -360,6 +413,22 @@ mod tests {
         assert!(!domain("myexample.test").is_within(&domain("example.test")));
         assert_eq!(domain("a.test").parent(), Some(domain("test")));
         assert_eq!(domain("test").parent(), Some(Domain::root()));
+    }
+
+    #[test]
+    fn the_text_above_a_name_is_that_of_its_parent() {
+        for text in [
+            "a.b.test",
+            "a\\.b.test",
+            "a\\\\.b.test",
+            "a\\032.test",
+            "test",
+            ".",
+        ] {
+            let name = domain(text);
+            let parent = name.parent();
+            assert_eq!(name.text_above(), parent.as_ref().map(Domain::as_str));
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod sessions;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    hash::{Hash, Hasher},
     net::IpAddr,
     sync::Arc,
     time::Duration,
@@ -44,7 +45,7 @@ use crate::{
 pub const SAME_PASS: Duration = Duration::from_secs(60);
 
 /// One try at one candidate: a connection, or one transaction of a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Attempt {
     /// The message it was for; `None` where that cannot be told, and for mail that is none of the
@@ -73,7 +74,7 @@ pub struct Attempt {
     /// When it ended, as far as the lab saw: with the session, or the last reply in it.
     pub ended: Moment,
     /// The names of the host in the zone, aliases included.
-    pub hosts: Vec<Domain>,
+    pub hosts: Arc<[Domain]>,
     /// Its address in the zone.
     pub address: IpAddr,
     /// The port that it tried, as the scenario has it.
@@ -116,6 +117,17 @@ pub enum Certainty {
     OneOfAlike,
     /// It is the likeliest of several messages that go different ways.
     Guessed,
+}
+
+impl Hash for Attempt {
+    /// By what tells attempts apart: an address may have ten thousand names, which are the same for all that go
+    /// there.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.message, self.session, self.at).hash(state);
+        (self.address, self.port, &self.exchanger).hash(state);
+        (&self.hop, self.pass, self.result, self.stage).hash(state);
+        (&self.offered, &self.taken).hash(state);
+    }
 }
 
 impl Attempt {

@@ -18,6 +18,7 @@
 
 mod data;
 mod entries;
+mod existing;
 pub mod file;
 mod generate;
 mod history;
@@ -27,7 +28,7 @@ pub(crate) mod text;
 mod words;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     net::IpAddr,
 };
 
@@ -41,6 +42,7 @@ use hickory_proto::{
 };
 
 pub use self::history::History;
+pub(crate) use self::history::names_beside;
 use crate::name::Domain;
 
 /// Aliases followed before a chain counts as endless. Resolvers stop between 8 and 16.
@@ -55,8 +57,8 @@ const NEGATIVE_TTL: u32 = 300;
 pub struct Zone {
     // By owner; each owner's records in the order of the file.
     records: BTreeMap<Domain, Vec<Record>>,
-    /// For each name that exists, how many names at or below it own records.
-    nodes: BTreeMap<Domain, usize>,
+    /// For the text of each name with others below it, how many of those directly below exist.
+    parents: HashMap<Box<str>, usize>,
     /// The names that own a DNAME record, which redirects all below them: few zones have one.
     redirecting: BTreeSet<Domain>,
 }
@@ -83,21 +85,29 @@ impl Zone {
     /// Adds a record. One with the same owner and data is replaced, so that its TTL is the last one
     /// given: duplicates are no records (RFC 2181 section 5).
     pub(crate) fn add(&mut self, record: Record) {
-        let owner = Domain::from(&record.name);
-        if !self.records.contains_key(&owner) {
-            for node in owner.at_and_above() {
-                *self.nodes.entry(node).or_default() += 1;
-            }
-        }
+        self.add_at(Domain::from(&record.name), record);
+    }
+
+    /// As [`Self::add`], where the owner is at hand: maps that hold it too share it.
+    pub(crate) fn add_at(&mut self, owner: Domain, record: Record) {
         if dname_target(&record.data).is_some() {
             self.redirecting.insert(owner.clone());
         }
-        // Most names have one record, of zones that may have a million.
-        let set = self.records.entry(owner);
-        let set = set.or_insert_with(|| Vec::with_capacity(1));
-        match set.iter_mut().find(|known| known.data == record.data) {
-            Some(known) => *known = record,
-            None => set.push(record),
+        match self.records.entry(owner) {
+            Entry::Occupied(mut set) => {
+                let set = set.get_mut();
+                match set.iter_mut().find(|known| known.data == record.data) {
+                    Some(known) => *known = record,
+                    None => push(set, record),
+                }
+            }
+            Entry::Vacant(place) => {
+                let owner = place.key().clone();
+                place.insert(vec![record]);
+                if !self.parents.contains_key(owner.as_str()) {
+                    self.exists_from_now_on(owner);
+                }
+            }
         }
     }
 
@@ -117,13 +127,8 @@ impl Zone {
         }
         if set.is_empty() {
             self.records.remove(name);
-            for node in name.at_and_above() {
-                if let Some(owners) = self.nodes.get_mut(&node) {
-                    *owners -= 1;
-                    if *owners == 0 {
-                        self.nodes.remove(&node);
-                    }
-                }
+            if !self.parents.contains_key(name.as_str()) {
+                self.exists_no_more(name.clone());
             }
         }
         removed
@@ -154,20 +159,12 @@ impl Zone {
     /// Every address with the names that own it.
     pub fn addresses(&self) -> BTreeMap<IpAddr, Vec<Domain>> {
         let mut owners: BTreeMap<IpAddr, Vec<Domain>> = BTreeMap::new();
-        for record in self.records() {
-            if let Some(address) = address_of(&record.data) {
-                owners
-                    .entry(address)
-                    .or_default()
-                    .push(Domain::from(&record.name));
+        for (owner, set) in &self.records {
+            for address in set.iter().filter_map(|record| address_of(&record.data)) {
+                owners.entry(address).or_default().push(owner.clone());
             }
         }
         owners
-    }
-
-    /// Whether a name exists: it owns records, or a name below it does (RFC 8020).
-    pub(crate) fn exists(&self, name: &Domain) -> bool {
-        self.nodes.contains_key(name)
     }
 
     /// Answers a query as a recursive resolver does: aliases followed, an SOA with what is not there.
@@ -323,6 +320,15 @@ impl Zone {
         );
         Record::from_rdata(apex.to_wire(), NEGATIVE_TTL, RData::SOA(soa))
     }
+}
+
+/// Adds a record to those of a name. Most names have one or two, of zones that may have a million: no room is
+/// made for more.
+pub(crate) fn push<T>(set: &mut Vec<T>, record: T) {
+    if set.len() < 4 {
+        set.reserve_exact(1);
+    }
+    set.push(record);
 }
 
 /// The name that a CNAME record leads to.

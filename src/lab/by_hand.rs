@@ -235,7 +235,7 @@ impl Lab {
         let receivers = self.state.receivers.values();
         let names = receivers
             .clone()
-            .flat_map(|receiver| &receiver.names)
+            .flat_map(|receiver| &*receiver.names)
             .map(Domain::as_str);
         let mut receivers = receivers;
         if receivers.any(|receiver| host.covers(receiver.address, &receiver.names)) {

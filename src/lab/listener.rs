@@ -221,7 +221,7 @@ async fn listen(
             state.record(EventKind::Unseen {
                 address: receiver.address,
                 port,
-                hosts: receiver.names.clone(),
+                hosts: Arc::clone(&receiver.names),
                 result: listening.meets(),
             });
         }
@@ -331,7 +331,7 @@ pub(super) async fn admit(
     state.record_connect(
         session,
         (receiver.address, port),
-        &receiver.names,
+        Arc::clone(&receiver.names),
         result,
         hint,
     );

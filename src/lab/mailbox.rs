@@ -41,7 +41,7 @@ pub struct ReceivedMessage {
     /// The session in which it came.
     pub session: SessionId,
     /// The names of the receiver in the zone.
-    pub hosts: Vec<Domain>,
+    pub hosts: Arc<[Domain]>,
     /// The address of the receiver in the zone.
     pub address: IpAddr,
     /// The reverse-path as it was given in MAIL, without angle brackets; empty is the null one.

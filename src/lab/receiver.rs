@@ -63,7 +63,7 @@ pub(crate) struct Receiver {
     pub(crate) address: IpAddr,
     /// Its names, aliases included; the first is the one that it goes by. Empty if only a literal
     /// leads to it.
-    pub(crate) names: Vec<Domain>,
+    pub(crate) names: Arc<[Domain]>,
     /// The largest message that it accepts, in octets.
     pub(crate) max_size: usize,
     /// The extensions that it offers.

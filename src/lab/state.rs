@@ -97,7 +97,7 @@ impl LabState {
         &self,
         session: SessionId,
         (address, port): (IpAddr, u16),
-        hosts: &[Domain],
+        hosts: Arc<[Domain]>,
         result: Connected,
         hint: AttemptHint,
     ) {
@@ -105,7 +105,7 @@ impl LabState {
             session,
             address,
             port,
-            hosts: hosts.to_vec(),
+            hosts,
             result,
             hint,
         });

@@ -9,7 +9,7 @@
 
 use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use hickory_proto::{
     op::{DnsResponse, Edns, Message, Query, ResponseCode},
     rr::{Name, RecordType},
@@ -111,6 +111,12 @@ async fn datagram(
             None => std::future::pending().await,
         };
     }
+    // A lookup in memory has no room for the buffer of a socket: ten thousand may be under way.
+    over_socket(state, query, octets).boxed().await
+}
+
+/// As [`datagram`], where there are sockets.
+async fn over_socket(state: &LabState, query: &Message, octets: &[u8]) -> io::Result<DnsResponse> {
     let server = state.network.resolver();
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
     socket.send_to(octets, server).await?;

@@ -24,7 +24,7 @@ use crate::{
         policy_host as policy_host_name,
     },
     tls::{self, CertificateAuthority},
-    zone::{History, Zone},
+    zone::{History, Zone, names_beside},
 };
 
 /// The hosts of a lab, and the records with those that the lab adds.
@@ -221,7 +221,7 @@ fn receiver_at(
         auth: auth.cloned(),
         limits,
         upstream,
-        names,
+        names: names.into(),
     })
 }
 
@@ -269,7 +269,7 @@ fn tlsa_records(
             continue;
         };
         for settings in &world.receivers {
-            for name in &receiver.names {
+            for name in &*receiver.names {
                 let meant = match &settings.host {
                     Some(Host::Name(host)) => host == name,
                     Some(Host::Address(address)) => *address == receiver.address,
@@ -289,6 +289,7 @@ fn tlsa_records(
 /// Adds to the names of an address the aliases that lead to it, so that a fault or an expectation
 /// may name the host either way.
 fn add_aliases(zone: &Zone, owners: &mut BTreeMap<IpAddr, Vec<Domain>>) {
+    let mut aliases: BTreeMap<IpAddr, Vec<Domain>> = BTreeMap::new();
     for record in zone
         .records()
         .filter(|record| matches!(record.data, RData::CNAME(_)))
@@ -301,11 +302,13 @@ fn add_aliases(zone: &Zone, owners: &mut BTreeMap<IpAddr, Vec<Domain>>) {
                 .iter()
                 .filter_map(|record| crate::zone::address_of(&record.data))
             {
-                let names = owners.entry(address).or_default();
-                if !names.contains(&alias) {
-                    names.push(alias.clone());
-                }
+                aliases.entry(address).or_default().push(alias.clone());
             }
         }
+    }
+    for (address, aliases) in aliases {
+        let names = owners.entry(address).or_default();
+        let new = names_beside(names, aliases);
+        names.extend(new);
     }
 }

@@ -74,6 +74,11 @@ impl LogFacts {
         }
     }
 
+    /// Takes in the records of an answer.
+    pub(crate) fn learn(&mut self, records: &[hickory_proto::rr::Record]) {
+        self.routes.learn(records);
+    }
+
     /// Forgets what is known of a message.
     pub(crate) fn forget(&mut self, message: &MessageId) {
         self.given.remove(message);

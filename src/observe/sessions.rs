@@ -48,7 +48,7 @@ impl Sessions {
                     ended: event.at,
                     address: *address,
                     port: *port,
-                    hosts: hosts.clone(),
+                    hosts: Arc::clone(hosts),
                     connected: *result,
                     hint: hint.clone(),
                     tls: false,
@@ -109,7 +109,7 @@ struct SessionRecord {
     ended: Moment,
     address: IpAddr,
     port: u16,
-    hosts: Vec<Domain>,
+    hosts: Arc<[Domain]>,
     /// How the connection came about; anything but `Accepted` is all there is of the session.
     connected: Connected,
     /// What the sender said of it, if it is one inside the process.

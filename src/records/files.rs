@@ -6,7 +6,7 @@
 //! its topmost names. A scenario says everything there is.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -25,10 +25,10 @@ use crate::{
     scenario::Scenario,
     time::Moment,
     zone::{
-        Zone, address_of,
+        self, Zone, address_of,
         file::ZoneText,
         present,
-        text::{self, Include, Misread, Reading},
+        text::{self, Entered, Include, LineCounter, Misread, Reading},
     },
 };
 
@@ -51,8 +51,6 @@ pub(crate) struct Files {
     others: BTreeMap<Domain, Vec<String>>,
     /// The apexes of zones that the files show as signed.
     signed: BTreeSet<Domain>,
-    /// Addresses that a name has.
-    addresses: HashMap<Domain, usize>,
     /// The texts of MTA-STS policies, by domain.
     policies: BTreeMap<Domain, String>,
     /// What was passed over, a line for each file.
@@ -78,7 +76,8 @@ impl Files {
     pub(super) fn add_scenario(&mut self, scenario: &Scenario) {
         let zone = scenario.world.zones.at(Moment::START);
         for record in zone.records() {
-            self.add(record.clone(), None);
+            let owner = Domain::from(&record.name);
+            self.add(owner, record.clone(), None);
         }
         self.is_scenario = true;
         self.add_beside(scenario);
@@ -109,61 +108,58 @@ impl Files {
             include: Some(include),
         };
         let content = &*content.text;
-        let written =
-            text::parse_file(content, &reading).map_err(|misread| told(path, content, misread))?;
-        if written.records.is_empty() && written.others.is_empty() {
-            let message = "found no record, expected a zone file (RFC 1035 section 5.1)".to_owned();
-            return Err(Mistakes(vec![Mistake::at(path, content, 0, message)]));
-        }
-        let line_starts: Vec<usize> = std::iter::once(0)
-            .chain(content.match_indices('\n').map(|(newline, _)| newline + 1))
-            .collect();
-        self.notes.extend(written.note(path));
-        let path: Arc<str> = path.into();
+        let has_allowances = content.contains("mxdrill:");
+        let shown: Arc<str> = path.into();
+        let mut counter = LineCounter::default();
         let mut apexes: Vec<Domain> = Vec::new();
-        let mut owners: BTreeSet<Domain> = BTreeSet::new();
+        let mut owners: Vec<Domain> = Vec::new();
         let mut types: BTreeSet<RecordType> = BTreeSet::new();
         let mut lines: BTreeMap<usize, Domain> = BTreeMap::new();
-        for entered in written.records {
+        let mut take = |entered: Entered| {
             let (offset, record) = (entered.offset, entered.record);
             let owner = Domain::from(&record.name);
             let record_type = record.record_type();
-            let wrong = |message| Mistakes(vec![Mistake::at(&path, content, offset, message)]);
-            if address_of(&record.data).is_some() {
-                let addresses = self.addresses.entry(owner.clone()).or_default();
-                *addresses += 1;
-                if *addresses > MAX_ADDRESSES {
-                    let message = format!(
-                        "found more than {MAX_ADDRESSES} addresses of {owner}, expected as many as an answer holds"
-                    );
-                    return Err(wrong(message));
-                }
-            }
-            let included = entered.included;
-            let is_here = included.is_none();
-            let (path, line) = included.unwrap_or_else(|| {
-                let line = line_starts.partition_point(|start| *start <= offset);
-                (Arc::clone(&path), line)
-            });
+            let is_here = entered.included.is_none();
+            let place = entered
+                .included
+                .unwrap_or_else(|| (Arc::clone(&shown), counter.of(content, offset)));
+            let place = Location {
+                path: place.0,
+                line: place.1,
+            };
             if record_type == RecordType::SOA {
-                self.refuse_another(&owner, &record, &path).map_err(wrong)?;
+                self.refuse_another(&owner, &record, &place.path)?;
                 apexes.push(owner.clone());
             }
             types.insert(kin(record_type));
-            if is_here {
-                lines.insert(line, owner.clone());
+            if is_here && has_allowances {
+                lines.insert(place.line, owner.clone());
             }
-            owners.insert(owner);
-            self.add(record, Some(Location { path, line }));
+            if owners.last() != Some(&owner) {
+                owners.push(owner.clone());
+            }
+            let is_address = address_of(&record.data).is_some();
+            self.add(owner.clone(), record, Some(place));
+            match is_address {
+                true => self.bound_addresses(&owner),
+                false => Ok(()),
+            }
+        };
+        let written = text::parse_file(content, &reading, &mut take)
+            .map_err(|misread| told(path, content, misread))?;
+        if written.records == 0 && written.others.is_empty() {
+            let message = "found no record, expected a zone file (RFC 1035 section 5.1)".to_owned();
+            return Err(Mistakes(vec![Mistake::at(path, content, 0, message)]));
         }
-        if content.contains("mxdrill:") {
+        self.notes.extend(written.note(path));
+        if has_allowances {
             self.allowances
-                .extend(allowance::read(&path, content, &lines));
-            self.owners.insert(Arc::clone(&path), lines);
+                .extend(allowance::read(&shown, content, &lines));
+            self.owners.insert(shown, lines);
         }
         // Without an SOA record a file is about what is topmost in it, and lists records of some types.
         if apexes.is_empty() {
-            topmost(&owners)
+            topmost(&owners.into_iter().collect())
                 // A file may hold zones within zones, each with its SOA.
                 .for_each(|apex| self.cover_types(apex.clone(), types.iter().copied()))
         } else {
@@ -220,12 +216,11 @@ impl Files {
     }
 
     /// Adds a record. A PTR record says that its whole reverse zone is there.
-    fn add(&mut self, record: Record, place: Option<Location>) {
+    fn add(&mut self, owner: Domain, record: Record, place: Option<Location>) {
         let placed = LocatedRecord {
             record: record.clone(),
             place,
         };
-        let owner = Domain::from(&record.name);
         let record_type = record.record_type();
         if matches!(record_type, RecordType::PTR | RecordType::CNAME)
             && let Some(apex) = reverse_zone(&owner)
@@ -233,10 +228,24 @@ impl Files {
             self.cover_types(apex, std::iter::once(RecordType::PTR));
         }
         self.has_mx |= record_type == RecordType::MX;
-        // Most names have one record, of files that may have a million.
-        let set = self.written.entry(owner);
-        set.or_insert_with(|| Vec::with_capacity(1)).push(placed);
-        self.zone.add(record);
+        let set = self.written.entry(owner.clone()).or_default();
+        zone::push(set, placed);
+        self.zone.add_at(owner, record);
+    }
+
+    /// Refuses a name with more addresses than an answer holds.
+    fn bound_addresses(&self, owner: &Domain) -> Result<(), String> {
+        let set = self.written.get(owner).map_or(&[][..], Vec::as_slice);
+        if set.len() <= MAX_ADDRESSES {
+            return Ok(());
+        }
+        let is_address = |placed: &&LocatedRecord| address_of(&placed.record.data).is_some();
+        match set.iter().filter(is_address).count() {
+            ..=MAX_ADDRESSES => Ok(()),
+            _ => Err(format!(
+                "found more than {MAX_ADDRESSES} addresses of {owner}, expected as many as an answer holds"
+            )),
+        }
     }
 
     pub(super) fn notes(&self) -> &[String] {

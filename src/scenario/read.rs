@@ -175,7 +175,7 @@ fn scenario<'a>(
     let mut notes = Vec::new();
     let records = records(&table, read_file, &mut notes);
     let known = records.is_some();
-    let mut zones = History::new(Zone::new(records.unwrap_or_default()));
+    let mut zones = History::new(records.unwrap_or_default());
     updates::updates(&table, &mut zones, known);
     let mut sender = table
         .get("sender")

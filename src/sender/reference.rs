@@ -35,6 +35,7 @@ use super::{
     smtp_client::Reason,
 };
 use crate::{
+    event::EventLog,
     lab::network::bounds::MAX_SESSIONS,
     mail::{Mailbox, Message, Occasion},
     name::{Domain, SENDER_DOMAIN},
@@ -48,6 +49,11 @@ use crate::{
 /// wait, on the drill's clock; a message may expire meanwhile.
 const MAX_PASSES: usize = MAX_SESSIONS;
 const MAX_PASSES_ON_SOCKETS: usize = 64;
+/// Passes that are begun while others have something to do. More are begun once all of these wait for time to
+/// pass: they would only take memory before.
+const AT_ONCE: usize = 2_000;
+/// How often others had their turn without anything to log, until all are taken to wait.
+const QUIET_TURNS: usize = 3;
 
 /// The reference sender: it does what the RFCs ask, or all but one thing with a [`Flaw`].
 ///
@@ -104,8 +110,9 @@ impl Sender for Reference {
         };
         let mut queue = QueueManager::default();
         let mut turns: FuturesUnordered<LocalBoxFuture<'_, QueueStep>> = FuturesUnordered::new();
+        let mut room = most.min(AT_ONCE);
         loop {
-            while turns.len() < most
+            while turns.len() < room
                 && let Some(entry) = queue.due(&mut context, &agent)
             {
                 // A step is not held back by what others have used of the time that they all share:
@@ -116,15 +123,33 @@ impl Sender for Reference {
             // Others have their turn too, also where no entry waits for anything.
             tokio::task::consume_budget().await;
             // A message is taken up when there is room for it: till then it takes no memory.
-            let next = queue.next_at(&context).filter(|_| turns.len() < most);
+            let next = queue.next_at(&context).filter(|_| turns.len() < room);
+            let has_more = turns.len() >= room && room < most;
             let clock = &agent.state.clock;
             tokio::select! {
                 biased;
-                Some(step) = turns.next(), if !turns.is_empty() => queue.take_back(step),
+                Some(step) = turns.next(), if !turns.is_empty() => {
+                    queue.take_back(step);
+                    room = most.min(AT_ONCE.max(turns.len()));
+                }
+                () = quiet(&agent.state.log), if has_more => room = most.min(room + AT_ONCE),
                 () = clock.sleep_until(next.unwrap_or_default()), if next.is_some() => {}
                 else => return,
             }
         }
+    }
+}
+
+/// Waits until nobody has anything to do before time passes, as far as the log shows.
+async fn quiet(log: &EventLog) {
+    let mut turns = 0;
+    while turns < QUIET_TURNS {
+        let before = log.len();
+        tokio::task::yield_now().await;
+        turns = match log.len() == before {
+            true => turns + 1,
+            false => 0,
+        };
     }
 }
 

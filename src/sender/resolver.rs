@@ -13,7 +13,7 @@
 //! Addresses are returned as the zone has them; the network's stand-ins never leave this file.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex},
@@ -43,6 +43,10 @@ const TRIES: usize = 3;
 const MAX_QUESTIONS: usize = 8;
 /// The longest that an answer is kept, in seconds (RFC 2181 section 8 lets a resolver set a bound).
 const MAX_TTL: u32 = 86_400;
+
+/// Answers that are kept at once: those of ten thousand passes under way, each with five questions. A drill of
+/// more domains takes no more memory for it.
+const MOST_ANSWERS: usize = 50_000;
 
 /// Queries of one route that are out at once, since each takes a socket.
 const MAX_QUERIES: usize = 64;
@@ -75,6 +79,32 @@ struct Cached {
     found: LookupResult,
 }
 
+/// What is kept of answers, bounded as in any resolver.
+#[derive(Default)]
+struct Cache {
+    slots: HashMap<(Domain, RecordType), CacheSlot>,
+    /// The questions in the order in which they were first asked: the oldest goes first.
+    order: VecDeque<(Domain, RecordType)>,
+}
+
+impl Cache {
+    /// The place of a question's answer.
+    fn slot(&mut self, name: &Domain, record_type: RecordType) -> CacheSlot {
+        let question = (name.clone(), record_type);
+        if let Some(slot) = self.slots.get(&question) {
+            return Arc::clone(slot);
+        }
+        if self.order.len() >= MOST_ANSWERS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            // Who waits for its answer still gets it.
+            self.slots.remove(&oldest);
+        }
+        self.order.push_back(question.clone());
+        Arc::clone(self.slots.entry(question).or_default())
+    }
+}
+
 /// A place in the cache. Its lock is held while the query is out, so that the same question is
 /// asked once.
 type CacheSlot = Arc<AsyncMutex<Option<Cached>>>;
@@ -83,7 +113,7 @@ type CacheSlot = Arc<AsyncMutex<Option<Cached>>>;
 pub(crate) struct Lookups {
     state: Arc<LabState>,
     /// By name and type. `None`: nothing is kept, and every lookup is a query.
-    cache: Option<Mutex<HashMap<(Domain, RecordType), CacheSlot>>>,
+    cache: Option<Mutex<Cache>>,
     /// Whether answers are kept beyond their TTL, as no sender should.
     keeps_for_ever: bool,
 }
@@ -113,10 +143,7 @@ impl Lookups {
         let Some(cache) = &self.cache else {
             return self.ask(name, record_type).await.0;
         };
-        let slot = {
-            let mut cache = lock(cache);
-            Arc::clone(cache.entry((name.clone(), record_type)).or_default())
-        };
+        let slot = lock(cache).slot(name, record_type);
         // A caller who asks while the same question is out waits for its answer.
         let mut slot = slot.lock().await;
         if let Some(cached) = slot
@@ -294,6 +321,8 @@ fn records_at(
     if !records.iter().any(|record| names.contains(&&record.name)) {
         return None;
     }
+    // They are kept, and most answers have one.
+    records.shrink_to_fit();
     for record in &mut records {
         record.ttl = record.ttl.min(MAX_TTL);
     }

@@ -10,6 +10,7 @@
 mod answers;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     time::Duration,
@@ -20,7 +21,8 @@ use hickory_proto::{
     rr::{RData, Record, RecordType},
 };
 
-use self::answers::{DnsAnswer, settled, settles, unsettled};
+pub(super) use self::answers::settles;
+use self::answers::{DnsAnswer, Question, Settled, answers_of, of_type, settled, unsettled};
 use super::SenderKind;
 use crate::{
     event::{Event, EventKind, QueryOutcome},
@@ -41,8 +43,8 @@ pub(super) struct DnsView<'a> {
     scenario: &'a Scenario,
     /// Whether the sender may know what it did not ask the lab for: others than those in the process.
     is_foreign: bool,
-    /// By name and type, in order of time.
-    given: BTreeMap<Domain, BTreeMap<RecordType, Vec<DnsAnswer>>>,
+    /// By name and type, in order of time. Of most names two types are asked for, each once.
+    given: BTreeMap<Domain, Vec<(RecordType, Vec<DnsAnswer>)>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
     fetched: BTreeMap<Domain, Vec<Moment>>,
 }
@@ -110,10 +112,17 @@ impl<'a> DnsView<'a> {
                     Some(given) => given,
                     None => self.given.entry(name.clone()).or_default(),
                 };
+                let zones = &self.scenario.world.zones;
                 let mut enter = |record_type: RecordType| {
-                    let given = given.entry(record_type).or_default();
+                    let given = of_type(given, record_type);
                     if settles(*answer, *fault) {
-                        settled(given, event.at, *answer != QueryOutcome::NxDomain, records)
+                        let question = Question {
+                            zones,
+                            name,
+                            record_type,
+                        };
+                        let exists = *answer != QueryOutcome::NxDomain;
+                        settled(given, &question, event.at, exists, records)
                     } else {
                         unsettled(given, event.at)
                     }
@@ -145,8 +154,55 @@ impl<'a> DnsView<'a> {
 
     /// The answers to a question, in order.
     fn given(&self, name: &Domain, record_type: RecordType) -> Option<&[DnsAnswer]> {
-        let given = self.given.get(name)?.get(&record_type)?;
-        Some(given)
+        let given = self.given.get(name)?;
+        answers_of(given, record_type)
+    }
+
+    /// The records of an answer.
+    fn records<'s>(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        settled: &'s Settled,
+    ) -> Cow<'s, [Record]> {
+        let zones = &self.scenario.world.zones;
+        let question = Question {
+            zones,
+            name,
+            record_type,
+        };
+        question.records(settled)
+    }
+
+    /// Hands over the records of every answer that settled something.
+    pub(super) fn each_settled(&self, mut each: impl FnMut(&[Record])) {
+        let mut all = Vec::new();
+        for (name, given) in &self.given {
+            for (record_type, answers) in given {
+                let settled = answers.iter().filter_map(DnsAnswer::settled);
+                all.extend(settled.map(|settled| (name, *record_type, settled)));
+            }
+        }
+        // Of several aliases that a name had, the last one counts.
+        all.sort_by_key(|(_, _, settled)| settled.first);
+        for (name, record_type, settled) in all {
+            each(&self.records(name, record_type, settled));
+        }
+    }
+
+    /// An answer in words.
+    fn told(&self, name: &Domain, record_type: RecordType, answer: &DnsAnswer) -> String {
+        let settled = match answer {
+            DnsAnswer::Unsettled(_) => return "failed".to_owned(),
+            DnsAnswer::Settled(settled) if !settled.exists => return "no such name".to_owned(),
+            DnsAnswer::Settled(settled) => settled,
+        };
+        let records = self.records(name, record_type, settled);
+        let data = records.iter().map(|record| record.data.to_string());
+        match &*records {
+            [] => "no such record".to_owned(),
+            _ => data.collect::<Vec<_>>().join(", "),
+        }
     }
 
     pub(super) fn scenario(&self) -> &'a Scenario {
@@ -160,7 +216,8 @@ impl<'a> DnsView<'a> {
     /// Whether anything of a type was asked for, by a moment.
     pub(super) fn asked_for_any(&self, record_type: RecordType, at: Moment) -> bool {
         let names = self.given.values();
-        let mut given = names.filter_map(|given| given.get(&record_type)).flatten();
+        let of_type = |given| answers_of(given, record_type);
+        let mut given = names.filter_map(|given| of_type(given)).flatten();
         given.any(|given| given.since() <= at)
     }
 
@@ -178,7 +235,8 @@ impl<'a> DnsView<'a> {
             for (record_type, given) in given {
                 for given in given {
                     let at = given.since();
-                    lines.push((at, format!("lookup of {name} {record_type}: {given} +{at}")));
+                    let told = self.told(&name, *record_type, given);
+                    lines.push((at, format!("lookup of {name} {record_type}: {told} +{at}")));
                 }
             }
         }
@@ -193,8 +251,8 @@ impl<'a> DnsView<'a> {
 
     /// The moments at which something was answered about a name, in order.
     pub(super) fn answered_at(&self, name: &Domain) -> Vec<Moment> {
-        let given = self.given.get(name).into_iter();
-        let given = given.flat_map(BTreeMap::values).flatten();
+        let given = self.given.get(name).into_iter().flatten();
+        let given = given.flat_map(|(_, answers)| answers);
         let mut moments: Vec<Moment> = given.map(DnsAnswer::since).collect();
         moments.sort_unstable();
         moments
@@ -243,13 +301,9 @@ impl<'a> DnsView<'a> {
         let Some(last) = last else {
             return Known::Failed;
         };
+        let records = self.records(name, record_type, last);
         // The least TTL of the answer: what a sender rests on is gone with the first record of it.
-        let ttl = last
-            .records
-            .iter()
-            .map(|record| record.ttl)
-            .min()
-            .unwrap_or(0);
+        let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
         // What is not asked for again runs out; a pass that began before may take its time.
         let good_for = Duration::from_secs(ttl.into()).saturating_add(LONGEST_PASS);
         if last.last.after(good_for) < at {
@@ -260,7 +314,7 @@ impl<'a> DnsView<'a> {
             return Known::Failed;
         }
         if last.exists {
-            self.at_end_of_aliases(name, record_type, &last.records, at, depth)
+            self.at_end_of_aliases(name, record_type, &records, at, depth)
         } else {
             Known::NoDomain
         }
@@ -330,8 +384,9 @@ impl<'a> DnsView<'a> {
         let mut given = self.given(name, record_type).into_iter().flatten();
         given.any(|given| match given {
             DnsAnswer::Settled(settled) => {
-                let is_nothing = !settled.exists || settled.records.is_empty() && !name_only;
-                is_nothing && settled.first <= at && settled.last >= at
+                let is_now = settled.first <= at && settled.last >= at;
+                let is_empty = || self.records(name, record_type, settled).is_empty();
+                is_now && (!settled.exists || !name_only && is_empty())
             }
             DnsAnswer::Unsettled(_) => false,
         })

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{
     Finding, SenderKind, Verdict,
     crashes::CrashesSeen,
+    dns_view::settles,
     evidence::{AttemptPool, Evidence},
     expect,
     facts::{DrillFacts, MessageFacts},
@@ -205,7 +206,12 @@ impl<'a> Judge<'a> {
         self.drill.crashes.see(event);
         // A question that was answered as before tells nobody anything: a drill of many messages has many of them.
         let news = self.drill.dns.see(event);
-        if news || !matches!(event.kind, EventKind::Query { .. }) {
+        // What was answered for good is known there, and handed on where it is needed at the end.
+        let is_known = |kind: &EventKind| match kind {
+            EventKind::Query { answer, fault, .. } => !news || settles(*answer, *fault),
+            _ => false,
+        };
+        if !is_known(&event.kind) {
             self.log_facts.see(event);
         }
         if let Some(index) = observe::spoken_of(event).and_then(|id| self.find(id))
@@ -404,6 +410,10 @@ impl<'a> Judge<'a> {
             self.enter_session(attempts);
         }
         let unsaid = std::mem::take(&mut self.unsaid);
+        if !unsaid.is_empty() {
+            let facts = &mut self.log_facts;
+            self.drill.dns.each_settled(|records| facts.learn(records));
+        }
         let attributed = self.log_facts.attribute(self.drill.scenario, unsaid);
         let strangers = self.enter_unsaid(attributed);
         // In the order of the scenario, so that two runs judge in one order.

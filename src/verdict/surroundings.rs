@@ -11,6 +11,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use crate::{
@@ -28,7 +29,7 @@ const MOST_FAULTS: usize = 100;
 const MOST_STRAYS: usize = 10;
 
 /// Where a session leads: the address, its names, and the port.
-type SessionPlace = (IpAddr, Vec<Domain>, u16);
+type SessionPlace = (IpAddr, Arc<[Domain]>, u16);
 
 /// Reads a log for what is beside its messages.
 pub(super) struct Surroundings<'a> {

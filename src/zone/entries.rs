@@ -25,6 +25,7 @@ pub(super) const MAX_MISTAKES: usize = 100;
 const MAX_TOKENS: usize = 70_000;
 
 /// One entry: its tokens, and whether it starts with white space (the owner is the last one).
+#[derive(Default)]
 pub(super) struct ZoneEntry {
     /// Whether white space stands before the first token.
     pub(super) inherits_owner: bool,
@@ -57,13 +58,11 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// The next entry; what is wrong before it is added to the mistakes.
-    pub(super) fn next(&mut self, mistakes: &mut Vec<ZoneMistake>) -> Option<ZoneEntry> {
+    /// Reads the next entry into the place of the last one; whether there is one. What is wrong before it is
+    /// added to the mistakes.
+    pub(super) fn next(&mut self, entry: &mut ZoneEntry, mistakes: &mut Vec<ZoneMistake>) -> bool {
         let bytes = self.bytes;
-        let mut entry = ZoneEntry {
-            inherits_owner: false,
-            tokens: Vec::new(),
-        };
+        entry.tokens.clear();
         let mut open: Option<usize> = None;
         let mut wrong = |offset, message: &str| {
             mistakes.push(ZoneMistake {
@@ -77,7 +76,7 @@ impl<'a> Entries<'a> {
             let start = self.index;
             self.index += 1;
             match byte {
-                b'\n' if open.is_none() && !entry.tokens.is_empty() => return Some(entry),
+                b'\n' if open.is_none() && !entry.tokens.is_empty() => return true,
                 b'\n' | b' ' | b'\t' | b'\r' => {}
                 b';' => {
                     let rest = &bytes[self.index..];
@@ -88,7 +87,7 @@ impl<'a> Entries<'a> {
                 }
                 b')' => {
                     if open.take().is_none() && wrong(start, "found ')' without a '(' before it") {
-                        return None;
+                        return false;
                     }
                 }
                 _ => {
@@ -102,7 +101,7 @@ impl<'a> Entries<'a> {
                             "found a quoted string without an end, expected '\"' on the same line",
                         );
                         // What follows cannot be told apart.
-                        return None;
+                        return false;
                     };
                     if entry.tokens.is_empty() {
                         entry.inherits_owner = starts_blank(bytes, start, self.indent);
@@ -112,7 +111,7 @@ impl<'a> Entries<'a> {
                             "found more words than a record has room for, expected its end";
                         wrong(start, message);
                         // What follows cannot be told apart.
-                        return None;
+                        return false;
                     }
                     entry.tokens.push(start..end);
                     self.index = end;
@@ -122,9 +121,9 @@ impl<'a> Entries<'a> {
         match open {
             Some(offset) => {
                 wrong(offset, "found '(' without a ')' after it");
-                None
+                false
             }
-            None => (!entry.tokens.is_empty()).then_some(entry),
+            None => !entry.tokens.is_empty(),
         }
     }
 }
@@ -142,11 +141,18 @@ fn starts_blank(bytes: &[u8], offset: usize, indent: usize) -> bool {
 
 /// The indentation that all lines share, as text in source code has it; it means nothing.
 fn shared_indent(text: &str) -> usize {
-    let lines = text.lines().filter(|line| !line.trim_start().is_empty());
-    lines
-        .map(|line| line.len() - line.trim_start().len())
-        .min()
-        .unwrap_or(0)
+    let mut least = None;
+    for line in text.lines() {
+        let written = line.trim_start();
+        let indent = line.len() - written.len();
+        match written {
+            "" => {}
+            // Most files have a line that begins at its margin, and soon.
+            _ if indent == 0 => return 0,
+            _ => least = Some(least.map_or(indent, |least: usize| least.min(indent))),
+        }
+    }
+    least.unwrap_or(0)
 }
 
 /// The offset behind a quoted string; `None` if it does not end on its line.

@@ -2,7 +2,11 @@
 //!
 //! Zones are kept whole, one for each change. Looking at a moment is a search among few.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use hickory_proto::rr::Record;
 
@@ -14,15 +18,16 @@ use crate::{name::Domain, time::Moment};
 /// There is always one: the zone from the start.
 #[derive(Debug, Clone)]
 pub struct History {
-    first: Zone,
-    later: Vec<(Moment, Zone)>,
+    // Shared by the scenario, its lab and its verdict: a zone may have a million records.
+    first: Arc<Zone>,
+    later: Vec<(Moment, Arc<Zone>)>,
 }
 
 impl History {
     // The first zone holds from the start of the drill.
     pub(crate) fn new(first: Zone) -> Self {
         Self {
-            first,
+            first: Arc::new(first),
             later: Vec::new(),
         }
     }
@@ -41,7 +46,7 @@ impl History {
 
     /// Lets a zone follow from a moment on, which must not lie before the last change.
     pub(crate) fn change(&mut self, since: Moment, zone: Zone) {
-        self.later.push((since, zone));
+        self.later.push((since, Arc::new(zone)));
     }
 
     /// The same zones up to a moment, and edited ones from then on: those that follow later as well.
@@ -49,17 +54,18 @@ impl History {
         let before = self.later.partition_point(|(since, _)| *since <= at);
         let (before, after) = self.later.split_at(before);
         let mut later = before.to_vec();
-        later.push((at, edit(self.at(at))));
-        later.extend(after.iter().map(|(since, zone)| (*since, edit(zone))));
+        later.push((at, Arc::new(edit(self.at(at)))));
+        let edited = |zone| Arc::new(edit(zone));
+        later.extend(after.iter().map(|(since, zone)| (*since, edited(zone))));
         Self {
-            first: self.first.clone(),
+            first: Arc::clone(&self.first),
             later,
         }
     }
 
     /// Every zone, in order of time.
     pub fn zones(&self) -> impl Iterator<Item = &Zone> {
-        std::iter::once(&self.first).chain(self.later.iter().map(|(_, zone)| zone))
+        std::iter::once(&*self.first).chain(self.later.iter().map(|(_, zone)| &**zone))
     }
 
     /// Every zone with the moment from which it holds and the one from which the next does; the
@@ -76,21 +82,29 @@ impl History {
         let zones =
             std::iter::once(&mut self.first).chain(self.later.iter_mut().map(|(_, zone)| zone));
         for zone in zones {
+            if records.is_empty() {
+                return;
+            }
+            let zone = Arc::make_mut(zone);
             records.iter().for_each(|record| zone.add(record.clone()));
         }
     }
 
     /// Every address that any of the zones has, with its names.
     pub fn addresses(&self) -> BTreeMap<IpAddr, Vec<Domain>> {
-        let mut all: BTreeMap<IpAddr, Vec<Domain>> = BTreeMap::new();
-        for (address, names) in self.zones().flat_map(Zone::addresses) {
+        let mut all = self.first.addresses();
+        for (address, names) in self.later.iter().flat_map(|(_, zone)| zone.addresses()) {
             let known = all.entry(address).or_default();
-            for name in names {
-                if !known.contains(&name) {
-                    known.push(name);
-                }
-            }
+            let new = names_beside(known, names);
+            known.extend(new);
         }
         all
     }
+}
+
+/// The names that are not among the known ones. An address may have a hundred thousand of them.
+pub(crate) fn names_beside(known: &[Domain], names: Vec<Domain>) -> Vec<Domain> {
+    let known: HashSet<&Domain> = known.iter().collect();
+    let is_new = |name: &Domain| !known.contains(name);
+    names.into_iter().filter(is_new).collect()
 }

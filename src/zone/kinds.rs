@@ -3,7 +3,7 @@
 //! Of another's file, types that mean nothing to mail are passed over: one odd record is no reason to
 //! refuse the others. What is likely to be a slip in a type that does matter is reported.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use hickory_proto::rr::RecordType;
 
@@ -118,7 +118,12 @@ pub(super) fn header(
     for (index, range) in entry.tokens.iter().enumerate().skip(start) {
         let token = words.token(range);
         let rest = &entry.tokens[index + 1..];
-        match token.to_ascii_uppercase().as_str() {
+        let is_lower = token.bytes().any(|octet| octet.is_ascii_lowercase());
+        let upper = match is_lower {
+            true => Cow::Owned(token.to_ascii_uppercase()),
+            false => Cow::Borrowed(token),
+        };
+        match &*upper {
             "IN" | "CLASS1" => {}
             class @ ("CH" | "CS" | "HS") => {
                 return Err(words.at(
@@ -185,7 +190,7 @@ fn kind(
         Some(number) => Some(RecordType::from(number)),
         None => word.parse().ok(),
     };
-    if let Some(known) = record_type.filter(|known| READ.contains(&&*known.to_string())) {
+    if let Some(known) = record_type.filter(|known| READ.contains(&<&str>::from(*known))) {
         return Ok(RecordKind::Read(known));
     }
     let is_known = number.is_some() || WELL_KNOWN.contains(&word) || RARE.contains(&word);

@@ -67,11 +67,15 @@ pub(crate) struct Entered {
     pub(crate) included: Option<(Arc<str>, usize)>,
 }
 
-/// A zone file of somebody else's.
+/// Takes the records that mean something to mail as they are read, so that a million of them are not held twice;
+/// or says why one of them cannot be taken. What was taken of a text with mistakes is of no use.
+pub(crate) type Take<'a> = dyn FnMut(Entered) -> Result<(), String> + 'a;
+
+/// A zone file of somebody else's, whose records were taken.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    /// The records that mean something to mail.
-    pub(crate) records: Vec<Entered>,
+    /// How many records were taken.
+    pub(crate) records: usize,
     /// The others, by owner and type.
     pub(crate) others: Vec<(Domain, String)>,
 }
@@ -118,26 +122,40 @@ pub(crate) fn parse_including(
         is_latin: false,
         include,
     };
-    let written = read(text, &reading, false).map_err(|misread| misread.mistakes)?;
-    let records = written.records.into_iter();
-    Ok(records.map(|entered| entered.record).collect())
+    let mut records = Vec::new();
+    let mut take = |entered: Entered| {
+        records.push(entered.record);
+        Ok(())
+    };
+    read(text, &reading, false, &mut take).map_err(|misread| misread.mistakes)?;
+    Ok(records)
 }
 
 /// Reads a zone file as it is found elsewhere: types that mean nothing to mail are passed over, and a
 /// record without a TTL has that of the one before it (RFC 1035 section 5.1).
-pub(crate) fn parse_file(text: &str, reading: &Reading<'_>) -> Result<Written, Misread> {
-    read(text, reading, true)
+pub(crate) fn parse_file(
+    text: &str,
+    reading: &Reading<'_>,
+    take: &mut Take<'_>,
+) -> Result<Written, Misread> {
+    read(text, reading, true, take)
 }
 
 /// Reads a text, in one of the two ways.
-fn read(text: &str, reading: &Reading<'_>, is_file: bool) -> Result<Written, Misread> {
+fn read(
+    text: &str,
+    reading: &Reading<'_>,
+    is_file: bool,
+    take: &mut Take<'_>,
+) -> Result<Written, Misread> {
     let manner = Manner {
         is_file,
         is_latin: reading.is_latin,
     };
     let mut context = Context {
-        origin: reading.origin.clone(),
+        origin: reading.origin.clone().map(Arc::new),
         include: reading.include,
+        take,
         ttl: None,
         owner: None,
         stated_ttl: None,
@@ -200,8 +218,9 @@ impl Frame<'_> {
 
 /// What earlier entries mean for later ones.
 struct Context<'a> {
-    origin: Option<Name>,
+    origin: Option<Arc<Name>>,
     include: Option<&'a Include<'a>>,
+    take: &'a mut Take<'a>,
     /// What `$TTL` says, or the SOA in its place.
     ttl: Option<u32>,
     /// The owner of the last entry, which one without an owner inherits.
@@ -224,26 +243,30 @@ impl Context<'_> {
     fn read_all(&mut self, frame: &Frame<'_>) {
         let mut entries = Entries::of(frame.text);
         let mut line = LineCounter::default();
+        let mut entry = ZoneEntry::default();
         loop {
             let before = self.mistakes.len();
-            let entry = entries.next(&mut self.mistakes);
+            let is_there = entries.next(&mut entry, &mut self.mistakes);
             for mistake in self.mistakes.split_off(before) {
                 self.mistakes.push(frame.placed(mistake));
             }
-            let Some(entry) = entry else { break };
+            if !is_there {
+                break;
+            }
             let offset = entry.tokens[0].start;
             let outcome = if frame.token(&entry.tokens[0]).starts_with('$') {
                 self.directive(frame, &entry)
             } else {
                 self.record(frame, &entry).map(|record| {
-                    let record = record.map(|record| frame.entered(record, offset, &mut line));
-                    self.written.records.extend(record);
+                    if let Some(record) = record {
+                        self.take(frame.entered(record, offset, &mut line));
+                    }
                 })
             };
             if let Err(mistake) = outcome {
                 self.mistakes.push(frame.placed(mistake));
             }
-            if self.written.records.len() + self.written.others.len() > MAX_RECORDS {
+            if self.written.records + self.written.others.len() > MAX_RECORDS {
                 self.mistakes.push(frame.placed(ZoneMistake {
                     offset,
                     message: format!("found more than {MAX_RECORDS} records, expected fewer"),
@@ -257,6 +280,22 @@ impl Context<'_> {
         }
     }
 
+    /// Hands a record on, unless the text is of no use any more.
+    fn take(&mut self, entered: Entered) {
+        self.written.records += 1;
+        if !self.mistakes.is_empty() {
+            return;
+        }
+        let offset = entered.offset;
+        if let Err(message) = (self.take)(entered) {
+            self.mistakes.push(ZoneMistake {
+                offset,
+                message,
+                elsewhere: None,
+            });
+        }
+    }
+
     /// The record of an entry; nothing if its type is passed over.
     fn record(
         &mut self,
@@ -266,7 +305,7 @@ impl Context<'_> {
         let origin = self.origin.clone();
         let words = Words {
             text: frame.text,
-            origin: origin.as_ref(),
+            origin: origin.as_deref(),
             manner: frame.manner,
         };
         let first = &entry.tokens[0];
@@ -322,7 +361,7 @@ impl Context<'_> {
         let origin = self.origin.clone();
         let words = Words {
             text: frame.text,
-            origin: origin.as_ref(),
+            origin: origin.as_deref(),
             manner: frame.manner,
         };
         let first = &entry.tokens[0];
@@ -337,7 +376,7 @@ impl Context<'_> {
             entry.tokens.get(1).ok_or_else(missing)
         };
         match word.to_ascii_uppercase().as_str() {
-            "$ORIGIN" => self.origin = Some(words.name(argument("a domain name")?)?),
+            "$ORIGIN" => self.origin = Some(Arc::new(words.name(argument("a domain name")?)?)),
             "$TTL" => {
                 let argument = argument("a number of seconds")?;
                 self.ttl = Some(ttl(&words, argument)?);
@@ -380,14 +419,14 @@ impl Frame<'_> {
 
 /// Counts lines up to offsets that grow.
 #[derive(Default)]
-struct LineCounter {
+pub(crate) struct LineCounter {
     offset: usize,
     before: usize,
 }
 
 impl LineCounter {
     /// The line of an offset, from 1.
-    fn of(&mut self, text: &str, offset: usize) -> usize {
+    pub(crate) fn of(&mut self, text: &str, offset: usize) -> usize {
         let between = &text.as_bytes()[self.offset..offset];
         self.before += between.iter().filter(|octet| **octet == b'\n').count();
         self.offset = offset;

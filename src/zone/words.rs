@@ -99,9 +99,7 @@ impl<'a> Words<'a> {
             let whole = name::international(token).map_err(invalid)?;
             return name::name_of(whole.iter().chain(origin.iter())).map_err(invalid);
         }
-        let labels = name::labels(&octets).map_err(invalid)?;
-        let labels = labels.iter().map(Vec::as_slice);
-        name::name_of(labels.chain(origin.iter())).map_err(invalid)
+        name::completed(&octets, origin).map_err(invalid)
     }
 
     /// The mistake that a relative name has nothing to complete it.

@@ -358,15 +358,15 @@ impl Tap {
                 self.state
                     .strike(receiver, port, Stage::Connect, Transfer::default());
                 self.state.faults_have_changed();
-                receiver.names.clone()
+                Arc::clone(&receiver.names)
             }
-            None => Vec::new(),
+            None => Arc::default(),
         };
         let session = self.state.next_session();
         self.state.record_connect(
             session,
             (address, port),
-            &names,
+            names,
             result,
             AttemptHint::default(),
         );

@@ -62,7 +62,13 @@ fn receiver_at<'a>(
     listening.ok_or_else(|| {
         let session = state.next_session();
         let result = Connected::Unreachable;
-        state.record_connect(session, (address, port), &[], result, hint.clone());
+        state.record_connect(
+            session,
+            (address, port),
+            Arc::default(),
+            result,
+            hint.clone(),
+        );
         io::ErrorKind::HostUnreachable.into()
     })
 }
@@ -129,7 +135,7 @@ async fn by_pipe(
         state.record_connect(
             session,
             (receiver.address, port),
-            &receiver.names,
+            Arc::clone(&receiver.names),
             result,
             hint,
         )
@@ -188,7 +194,7 @@ async fn by_socket(
             state.record_connect(
                 state.next_session(),
                 (receiver.address, port),
-                &receiver.names,
+                Arc::clone(&receiver.names),
                 Connected::Refused,
                 hint,
             );
@@ -199,7 +205,7 @@ async fn by_socket(
             state.record_connect(
                 state.next_session(),
                 (receiver.address, port),
-                &receiver.names,
+                Arc::clone(&receiver.names),
                 Connected::Unreachable,
                 hint,
             );
@@ -209,7 +215,7 @@ async fn by_socket(
             state.record_connect(
                 state.next_session(),
                 (receiver.address, port),
-                &receiver.names,
+                Arc::clone(&receiver.names),
                 Connected::Timeout,
                 hint,
             );

@@ -293,7 +293,7 @@ impl Session {
         let captured = ReceivedMessage {
             at: self.state.clock.now(),
             session: self.id,
-            hosts: self.receiver.names.clone(),
+            hosts: Arc::clone(&self.receiver.names),
             address: self.receiver.address,
             from,
             to,

@@ -1,6 +1,6 @@
 //! Whom attempts are found to be for.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use hickory_proto::rr::RecordType;
 
@@ -74,7 +74,7 @@ fn connect(session: u64, address: &str, result: Connected, seconds: u64) -> Even
             session: SessionId(session),
             address: address.parse().expect("an address"),
             port: 25,
-            hosts: Vec::new(),
+            hosts: Arc::default(),
             result,
             hint: AttemptHint::default(),
         },

@@ -16,8 +16,8 @@ use crate::{
     name::Domain,
     scenario::ReadFile,
     zone::{
-        self,
-        text::{self, Include, Included, Reading},
+        self, Zone,
+        text::{self, Entered, Include, Included, Reading},
     },
 };
 
@@ -26,7 +26,7 @@ pub(super) fn records(
     table: &Table<'_, '_>,
     read_file: &ReadFile<'_>,
     notes: &mut Vec<String>,
-) -> Option<Vec<Record>> {
+) -> Option<Zone> {
     let doc = table.doc();
     match (table.get("zone"), table.get("zone_file")) {
         (Some(_), Some(_)) => {
@@ -43,7 +43,7 @@ pub(super) fn records(
             );
             None
         }
-        (Some(_), None) => zone_text(table, read_file),
+        (Some(_), None) => zone_text(table, read_file).map(Zone::new),
         (None, Some(_)) => zone_file(table, read_file, notes),
     }
 }
@@ -113,7 +113,7 @@ fn zone_file(
     table: &Table<'_, '_>,
     read_file: &ReadFile<'_>,
     notes: &mut Vec<String>,
-) -> Option<Vec<Record>> {
+) -> Option<Zone> {
     let doc = table.doc();
     let name = table.text("zone_file")?;
     let path = beside(doc, name.value);
@@ -140,8 +140,13 @@ fn zone_file(
     let mistake = |offset, message| {
         doc.mistake_elsewhere(Mistake::at(&shown, &content, offset, message));
     };
-    match text::parse_file(&content, &reading) {
-        Ok(written) if written.records.is_empty() => {
+    let mut zone = Zone::default();
+    let mut take = |entered: Entered| {
+        zone.add(entered.record);
+        Ok(())
+    };
+    match text::parse_file(&content, &reading, &mut take) {
+        Ok(written) if written.records == 0 => {
             mistake(
                 0,
                 "found no record in this file, expected a zone file".to_owned(),
@@ -151,8 +156,7 @@ fn zone_file(
         Ok(written) => {
             // What was passed over in it, in one line.
             notes.extend(written.note(&shown));
-            let records = written.records.into_iter();
-            Some(records.map(|entered| entered.record).collect())
+            Some(zone)
         }
         // A scenario may be somebody else's, and the file it names none of theirs: nothing is quoted of
         // what is no zone file, and one line of what is one.

@@ -73,6 +73,7 @@ pub(super) fn domain(text: &str) -> Result<Domain, String> {
 pub(super) struct HostNames {
     /// Whether the records could be read; if not, any host may be meant.
     readable: bool,
+    /// In order.
     names: Vec<Domain>,
     addresses: Vec<IpAddr>,
 }
@@ -81,14 +82,21 @@ impl HostNames {
     pub(super) fn new(zones: &History, readable: bool) -> Self {
         let all = zones.addresses();
         let mut names: Vec<Domain> = all.values().flatten().cloned().collect();
+        names.sort();
+        names.dedup();
         // An exchanger may be an alias, or a name without an address: it can still be spoken of.
+        let mut others = Vec::new();
         for record in zones.zones().flat_map(Zone::records) {
-            match &record.data {
-                hickory_proto::rr::RData::MX(mx) => names.push(Domain::from(&mx.exchange)),
-                hickory_proto::rr::RData::CNAME(_) => names.push(Domain::from(&record.name)),
-                _ => {}
+            let name = match &record.data {
+                hickory_proto::rr::RData::MX(mx) => Domain::from(&mx.exchange),
+                hickory_proto::rr::RData::CNAME(_) => Domain::from(&record.name),
+                _ => continue,
+            };
+            if names.binary_search(&name).is_err() {
+                others.push(name);
             }
         }
+        names.extend(others);
         names.sort();
         names.dedup();
         Self {
@@ -102,8 +110,8 @@ impl HostNames {
     pub(super) fn host(&self, text: &str) -> Result<Host, String> {
         let host: Host = text.parse()?;
         let known = match &host {
-            Host::Name(name) => self.names.contains(name),
-            Host::Address(address) => self.addresses.contains(address),
+            Host::Name(name) => self.names.binary_search(name).is_ok(),
+            Host::Address(address) => self.addresses.binary_search(address).is_ok(),
         };
         // Records with a mistake in them name nobody, and every host would be one more mistake.
         if known || !self.readable {

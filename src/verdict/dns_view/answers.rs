@@ -6,11 +6,17 @@
 //! between, and it is taken to have been told the same. How long it may be used after that is the reader's to say, by
 //! its TTLs.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use hickory_proto::rr::Record;
+use hickory_proto::rr::{Record, RecordType};
 
-use crate::{event::QueryOutcome, fault::QueryEffect, time::Moment};
+use crate::{
+    event::QueryOutcome,
+    fault::QueryEffect,
+    name::Domain,
+    time::Moment,
+    zone::{self, History},
+};
 
 /// What a question was answered with at some time. Answers alike are told once, so that a drill of
 /// many messages fills no memory with them.
@@ -21,26 +27,20 @@ pub(super) enum DnsAnswer {
     Unsettled(Moment),
 }
 
-impl fmt::Display for DnsAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unsettled(_) => f.write_str("failed"),
-            Self::Settled(settled) if !settled.exists => f.write_str("no such name"),
-            Self::Settled(settled) if settled.records.is_empty() => f.write_str("no such record"),
-            Self::Settled(settled) => {
-                let data = settled.records.iter().map(|record| record.data.to_string());
-                f.write_str(&data.collect::<Vec<_>>().join(", "))
-            }
-        }
-    }
-}
-
 impl DnsAnswer {
     /// When it was first answered so.
     pub(super) fn since(&self) -> Moment {
         match self {
             Self::Settled(settled) => settled.first,
             Self::Unsettled(at) => *at,
+        }
+    }
+
+    /// What it settled, if anything.
+    pub(super) fn settled(&self) -> Option<&Settled> {
+        match self {
+            Self::Settled(settled) => Some(settled),
+            Self::Unsettled(_) => None,
         }
     }
 }
@@ -53,12 +53,14 @@ pub(super) struct Settled {
     pub(super) last: Moment,
     /// Whether there is such a name.
     pub(super) exists: bool,
-    pub(super) records: Vec<Record>,
+    /// `None`: those that the zone of that moment has for the question, as most answers do. A drill of a hundred
+    /// thousand domains holds them once so.
+    records: Option<Box<[Record]>>,
 }
 
 /// Whether a sender knows more by an answer. A truncated one, one with another id and none at all
 /// leave it to ask again.
-pub(super) fn settles(answer: QueryOutcome, fault: Option<QueryEffect>) -> bool {
+pub(in super::super) fn settles(answer: QueryOutcome, fault: Option<QueryEffect>) -> bool {
     let is_usable = match fault {
         Some(QueryEffect::Truncate | QueryEffect::WrongId | QueryEffect::Timeout) => false,
         Some(
@@ -75,9 +77,56 @@ pub(super) fn settles(answer: QueryOutcome, fault: Option<QueryEffect>) -> bool 
     is_usable && answer.is_answer()
 }
 
+/// The answers of one type.
+pub(super) fn answers_of(
+    given: &[(RecordType, Vec<DnsAnswer>)],
+    record_type: RecordType,
+) -> Option<&[DnsAnswer]> {
+    let mut given = given.iter();
+    let (_, answers) = given.find(|(known, _)| *known == record_type)?;
+    Some(answers)
+}
+
+/// The answers of one type, to add to them.
+pub(super) fn of_type(
+    given: &mut Vec<(RecordType, Vec<DnsAnswer>)>,
+    record_type: RecordType,
+) -> &mut Vec<DnsAnswer> {
+    let known = given.iter().position(|(known, _)| *known == record_type);
+    let place = known.unwrap_or_else(|| {
+        zone::push(given, (record_type, Vec::new()));
+        given.len() - 1
+    });
+    &mut given[place].1
+}
+
+/// A question to the name server, with the zones that it answers from unless a fault does.
+pub(super) struct Question<'a> {
+    pub(super) zones: &'a History,
+    pub(super) name: &'a Domain,
+    pub(super) record_type: RecordType,
+}
+
+impl Question<'_> {
+    /// The records that the zone of a moment has for it.
+    fn in_zone(&self, at: Moment) -> Vec<Record> {
+        let zone = self.zones.at(at);
+        zone.answer(self.name, self.record_type).records
+    }
+
+    /// The records of an answer to it.
+    pub(super) fn records<'s>(&self, settled: &'s Settled) -> Cow<'s, [Record]> {
+        match &settled.records {
+            Some(records) => Cow::Borrowed(records),
+            None => Cow::Owned(self.in_zone(settled.first)),
+        }
+    }
+}
+
 /// Takes in an answer; whether it is another one than before.
 pub(super) fn settled(
     given: &mut Vec<DnsAnswer>,
+    question: &Question<'_>,
     at: Moment,
     exists: bool,
     records: &[Record],
@@ -92,18 +141,22 @@ pub(super) fn settled(
         }
         _ => None,
     };
-    match before.filter(|before| before.exists == exists && before.records == records) {
+    let is_same =
+        |before: &&mut Settled| before.exists == exists && *question.records(before) == *records;
+    match before.filter(is_same) {
         Some(before) => {
             before.last = at;
             after_failure
         }
         None => {
-            given.push(DnsAnswer::Settled(Settled {
+            let is_of_zone = question.in_zone(at) == records;
+            let settled = Settled {
                 first: at,
                 last: at,
                 exists,
-                records: records.to_vec(),
-            }));
+                records: (!is_of_zone).then(|| records.into()),
+            };
+            zone::push(given, DnsAnswer::Settled(settled));
             true
         }
     }
@@ -113,7 +166,7 @@ pub(super) fn settled(
 pub(super) fn unsettled(given: &mut Vec<DnsAnswer>, at: Moment) -> bool {
     let known = matches!(given.last(), Some(DnsAnswer::Unsettled(failed)) if *failed == at);
     if !known {
-        given.push(DnsAnswer::Unsettled(at));
+        zone::push(given, DnsAnswer::Unsettled(at));
     }
     !known
 }

@@ -4,7 +4,7 @@
 //! Both may multiply what a few lines ask for, so both are bounded, and mistakes are told at the
 //! line that asked.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use hickory_proto::rr::Name;
 
@@ -75,7 +75,7 @@ impl Context<'_> {
         let before = (self.origin.clone(), self.owner.clone());
         let was_zone = std::mem::take(&mut self.is_zone);
         let mistakes = self.mistakes.len();
-        self.origin = origin.or_else(|| self.origin.take());
+        self.origin = origin.map(Arc::new).or_else(|| self.origin.take());
         self.read_all(&inner);
         (self.origin, self.owner) = before;
         // Nothing is quoted of a file that is no zone file, and one line of one that is.
@@ -125,6 +125,7 @@ impl Context<'_> {
                 .map_or(token.to_owned(), |data| data.replace("\\\"", "\""))
         });
         let template = template.collect::<Vec<_>>().join(" ");
+        let mut made_entry = ZoneEntry::default();
         for value in steps {
             let line = steps
                 .filled(&template, value)
@@ -136,11 +137,11 @@ impl Context<'_> {
                 depth: frame.depth,
             };
             let mut mistakes = Vec::new();
-            let entry = Entries::of(&line).next(&mut mistakes);
-            let read = match (entry, mistakes.pop()) {
-                (_, Some(mistake)) => Err(mistake),
-                (Some(entry), None) => self.record(&made, &entry),
-                (None, None) => Ok(None),
+            let is_there = Entries::of(&line).next(&mut made_entry, &mut mistakes);
+            let read = match mistakes.pop() {
+                Some(mistake) => Err(mistake),
+                None if is_there => self.record(&made, &made_entry),
+                None => Ok(None),
             };
             let record = read.map_err(|mistake| {
                 at(
@@ -149,9 +150,9 @@ impl Context<'_> {
                 )
             })?;
             let mut lines = LineCounter::default();
-            self.written
-                .records
-                .extend(record.map(|record| frame.entered(record, first.start, &mut lines)));
+            if let Some(record) = record {
+                self.take(frame.entered(record, first.start, &mut lines));
+            }
         }
         self.owner = owner;
         Ok(())

@@ -60,7 +60,7 @@ impl WrittenLog<'_> {
                 session: SessionId(self.sessions),
                 address: address_of(address),
                 port,
-                hosts,
+                hosts: hosts.into(),
                 result: connected,
                 hint: tried.hint.clone(),
             });

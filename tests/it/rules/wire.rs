@@ -63,7 +63,7 @@ fn event(line: &str) -> EventKind {
             session: session(),
             address: "192.0.2.1".parse().expect("an address"),
             port: 25,
-            hosts: vec!["mx1.example.test".parse().expect("a name")],
+            hosts: vec!["mx1.example.test".parse().expect("a name")].into(),
             result: Connected::Accepted,
             hint: AttemptHint::default(),
         },

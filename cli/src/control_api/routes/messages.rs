@@ -46,7 +46,7 @@ pub(crate) struct MessageView {
     host: String,
     /// All its names in the zone.
     #[schema(value_type = Vec<String>)]
-    hosts: Vec<Domain>,
+    hosts: Arc<[Domain]>,
     /// Its address in the zone.
     #[schema(value_type = String)]
     address: IpAddr,

@@ -1,6 +1,6 @@
 //! What was tried, and what is thought of it so far.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use axum::{Json, extract::State};
 use mxdrill::{
@@ -44,7 +44,7 @@ pub(crate) struct AttemptView {
     host: String,
     /// The names of the host in the zone.
     #[schema(value_type = Vec<String>)]
-    hosts: Vec<Domain>,
+    hosts: Arc<[Domain]>,
     /// Its address in the zone.
     #[schema(value_type = String)]
     address: IpAddr,
