@@ -22,6 +22,7 @@
 mod by_hand;
 mod clock;
 mod crashes;
+mod datagrams;
 pub(crate) mod delays;
 mod dsn;
 mod listener;
@@ -271,6 +272,7 @@ impl Lab {
     /// Why what the lab saw cannot be relied on, such as a receiver that could not listen; `None`
     /// if it can. The first reason counts.
     pub fn trouble(&self) -> Option<String> {
+        self.state.look_for_lost_questions();
         self.state.trouble.borrow().clone()
     }
 

@@ -73,6 +73,9 @@ impl Stream {
     }
 }
 
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+pub(crate) use self::kernel::as_listed;
+
 /// What the kernel says of sockets of this network.
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod kernel {
@@ -107,7 +110,7 @@ mod kernel {
     }
 
     /// An end as the table has it: the address in words of the processor's own order, then the port.
-    fn as_listed(end: SocketAddr) -> String {
+    pub(crate) fn as_listed(end: SocketAddr) -> String {
         let octets = match end.ip() {
             IpAddr::V4(address) => address.octets().to_vec(),
             IpAddr::V6(address) => address.octets().to_vec(),

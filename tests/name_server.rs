@@ -354,3 +354,36 @@ async fn an_address_that_no_host_can_have_has_no_receiver() {
     let asked = question("mx1.example.test.", RecordType::AAAA, None);
     assert_eq!(data(&udp(lab.resolver(), &asked).await), ["::"]);
 }
+
+/// What starts a thousand deliveries asks thousands of questions before it reads an answer.
+#[tokio::test]
+async fn of_two_thousand_questions_at_once_none_is_lost_unless_that_is_told() {
+    let scenario = Scenario::from_zone(ZONE).expect("valid");
+    let lab = Lab::start(Arc::new(scenario), NetworkKind::Loopback).await;
+    let lab = lab.expect("a lab");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let asked = question("example.test.", RecordType::MX, None);
+    for _ in 0..2_000 {
+        socket.send_to(&asked, lab.resolver()).expect("sent");
+    }
+    // Where the kernel dropped some, fewer come than are waited for, and the lab says so.
+    let come = async {
+        while lab.trouble().is_none() && lab.events().len() < 2_000 {
+            let next = lab.past(lab.events().len());
+            tokio::time::timeout(std::time::Duration::from_millis(100), next)
+                .await
+                .ok();
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, come)
+        .await
+        .expect("each comes, or is told to be lost");
+    if let Some(trouble) = lab.trouble() {
+        assert!(
+            trouble.contains("questions to the name server were lost"),
+            "{trouble}"
+        );
+    }
+    lab.stop().await;
+}

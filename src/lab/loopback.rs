@@ -18,7 +18,7 @@ use std::{
 
 use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
-use super::{LoopbackBinding, Spread};
+use super::{LoopbackBinding, Spread, datagrams};
 use crate::{name::Domain, port};
 
 /// Attempts at finding a free port or block of addresses before giving up. Each tries the next block,
@@ -26,7 +26,7 @@ use crate::{name::Domain, port};
 const TRIES: u32 = 50;
 /// Connections that may wait to be accepted: a burst of a drill's messages must not meet a full
 /// queue, which looks like a dead host.
-const BACKLOG: u32 = 1024;
+const BACKLOG: u32 = 4096;
 
 /// Of a lab whose hosts have ports of their own because that was asked for, the first of the addresses that answers
 /// carry: nobody listens there.
@@ -295,6 +295,7 @@ async fn bind_dns(at: Ipv4Addr, port: u16) -> io::Result<(UdpSocket, TcpListener
         .await
         .map_err(failed_at((at, port)))?;
     let udp = UdpSocket::bind(tcp.local_addr()?).await?;
+    datagrams::make_room(&udp);
     Ok((udp, tcp))
 }
 

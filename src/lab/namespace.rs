@@ -42,7 +42,7 @@ pub(super) use self::tap::Seen;
 use self::tap::Tap;
 pub(crate) use self::tap::caught_up;
 use super::{
-    LabState, Packet, listener,
+    LabState, Packet, datagrams, listener,
     network::bounds::{HTTPS_PORT, MAX_SESSIONS, TOO_MANY_SESSIONS},
     receiver::Receiver,
 };
@@ -68,8 +68,8 @@ const PUBLIC_RESOLVERS: [IpAddr; 12] = [
     IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe)),
     IpAddr::V6(Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 9)),
 ];
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
+/// Connections that may wait to be accepted: as many as the kernel lets by default.
+const BACKLOG: i32 = 4096;
 /// Unanswered connections of one receiver that are told apart. Each costs two instructions of a
 /// filter, and classic BPF allows 4096; the bound keeps the filter short for the kernel, which runs
 /// it for every segment.
@@ -91,7 +91,9 @@ pub(super) struct PrivateSockets {
 /// That the network is not one where this may be done.
 pub(super) async fn bind(packets: Seen) -> io::Result<PrivateSockets> {
     let dns_tcp = TcpListener::bind(NAME_SERVER).await?;
-    let mut dns = vec![(UdpSocket::bind(NAME_SERVER).await?, dns_tcp)];
+    let dns_udp = UdpSocket::bind(NAME_SERVER).await?;
+    datagrams::make_room(&dns_udp);
+    let mut dns = vec![(dns_udp, dns_tcp)];
     // Where a family is missing, nobody asks in it.
     let public = PUBLIC_RESOLVERS.map(|address| SocketAddr::new(address, NAME_SERVER.port()));
     dns.extend(public.into_iter().filter_map(|at| bind_dns(at).ok()));
@@ -112,6 +114,7 @@ fn bind_dns(at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
     let tcp = listener(at, &PrivateListening::Open)?;
     let udp = Socket::new(Family::for_address(at), Type::DGRAM, Some(Protocol::UDP))?;
     bind_anywhere(&udp, at)?;
+    datagrams::make_room(&udp);
     Ok((
         UdpSocket::from_std(udp.into())?,
         TcpListener::from_std(tcp.into())?,

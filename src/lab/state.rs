@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::{
     clock::LabClock,
     crashes::Crashes,
+    datagrams,
     delays::Delays,
     dsn::DeliveryStatus,
     mailbox::{Keeps, ReceivedMessage, Spool},
@@ -120,6 +121,22 @@ impl LabState {
             trouble.get_or_insert(what);
             first
         });
+    }
+
+    /// Notes questions to the name server that the kernel dropped: to a sender they look like a name server that
+    /// does not answer.
+    pub(super) fn look_for_lost_questions(&self) {
+        if !self.network.has_sockets() {
+            return;
+        }
+        // A private network has the name server at several addresses, and nobody else at its port.
+        let at_any = !self.network.is_of_this_machine();
+        let lost = datagrams::dropped(self.network.resolver(), at_any);
+        if lost > 0 {
+            self.own_fault(format!(
+                "{lost} questions to the name server were lost before it saw them: the kernel had no room for more"
+            ));
+        }
     }
 
     /// How much is kept of what a receiver accepts. A server behind it needs all octets, even if

@@ -1,0 +1,90 @@
+//! Questions that come at once: room for them in the kernel, and how many it dropped for want of it.
+//!
+//! A sender that starts a thousand deliveries asks thousands of questions before the name server has its turn. What the
+//! kernel drops then looks to the sender like a name server that does not answer, and is the lab's own fault.
+
+/// Sockets and their tables, as Linux has them.
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+mod kernel {
+    use std::{fs, net::SocketAddr, os::fd::AsFd};
+
+    use nix::sys::socket::{setsockopt, sockopt};
+
+    use crate::stream::as_listed;
+
+    /// Octets of datagrams that may wait: fifty thousand questions, as the kernel counts them. They take no memory
+    /// until they come.
+    const ROOM: usize = 64 << 20;
+
+    /// Gives a socket room, or as much of it as this process may have.
+    pub(in super::super) fn make_room(socket: &impl AsFd) {
+        // Whoever may not go beyond the system's bound has what that allows.
+        if setsockopt(socket, sockopt::RcvBufForce, &ROOM).is_err() {
+            setsockopt(socket, sockopt::RcvBuf, &ROOM).ok();
+        }
+    }
+
+    /// Datagrams that the kernel dropped at a socket of this network, for as long as the socket is there; with
+    /// `at_any` at all sockets of its port.
+    pub(in super::super) fn dropped(at: SocketAddr, at_any: bool) -> u64 {
+        let end = as_listed(at);
+        let (_, port) = end.rsplit_once(':').expect("an address and a port");
+        let is_it = |local: &str| match at_any {
+            true => local.rsplit_once(':').is_some_and(|(_, own)| own == port),
+            false => local == end,
+        };
+        // A number, the local end, and more; the last column is what was dropped.
+        let drops = |line: &str| {
+            let local = line.split_ascii_whitespace().nth(1)?;
+            let last = line.split_ascii_whitespace().next_back()?;
+            last.parse::<u64>().ok().filter(|_| is_it(local))
+        };
+        let tables = ["/proc/thread-self/net/udp", "/proc/thread-self/net/udp6"];
+        let read = tables.map(|table| fs::read_to_string(table).unwrap_or_default());
+        read.iter()
+            .flat_map(|table| table.lines())
+            .filter_map(drops)
+            .sum()
+    }
+}
+
+/// Elsewhere the system's usual room has to do, and nobody says what is dropped.
+#[cfg(not(all(target_os = "linux", feature = "private-network")))]
+mod kernel {
+    use std::net::SocketAddr;
+
+    pub(in super::super) fn make_room<T>(_socket: &T) {}
+
+    pub(in super::super) fn dropped(_at: SocketAddr, _at_any: bool) -> u64 {
+        0
+    }
+}
+
+pub(super) use self::kernel::{dropped, make_room};
+
+#[cfg(all(test, target_os = "linux", feature = "private-network"))]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_drops_is_counted_and_room_keeps_it_from_that() {
+        let socket = || UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let send = |count: usize, to: &UdpSocket| {
+            let from = socket();
+            let to = to.local_addr().expect("bound");
+            for _ in 0..count {
+                from.send_to(&[0; 40], to).expect("sent");
+            }
+            dropped(to, false)
+        };
+        // As little room as there can be: a few datagrams.
+        let narrow = socket();
+        nix::sys::socket::setsockopt(&narrow, nix::sys::socket::sockopt::RcvBuf, &1).expect("set");
+        assert!(send(200, &narrow) >= 100);
+        let wide = socket();
+        make_room(&wide);
+        assert_eq!(send(200, &wide), 0);
+    }
+}
