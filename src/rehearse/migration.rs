@@ -124,8 +124,32 @@ pub fn migrate(before: &DomainRecords, after: &DomainRecords) -> io::Result<Migr
         );
     }
     let remembered = Duration::from_secs(old.longest_ttl().into());
+    let mut notes = told(&stand_ins.of);
+    notes.extend(left_out(before, after));
+    let drills = ways(remembered)
+        .into_iter()
+        // Where no address goes nothing else can be done with it.
+        .filter(|way| !gone.is_empty() || way.end.is_none())
+        .map(|way| play(domain, &old, &new, &gone, way, &notes))
+        .collect::<io::Result<_>>()?;
+    Ok(Migration {
+        old: old.named(&gone),
+        new: new.named(&new.beyond(&old)),
+        remembered,
+        none_remembered: old
+            .mx
+            .is_empty()
+            .then(|| Duration::from_secs(old.negative_ttl().into())),
+        stand_ins: stand_ins.of,
+        drills,
+        notes,
+    })
+}
+
+/// What may be done with the old exchangers, where their records are remembered for so long.
+fn ways(remembered: Duration) -> [Way; 5] {
     let lowered = CHANGE + Duration::from_secs(LOWERED.into());
-    let ways = [
+    [
         Way {
             way: MigrationWay::Stay,
             title: "the old exchangers stay",
@@ -161,27 +185,7 @@ pub fn migrate(before: &DomainRecords, after: &DomainRecords) -> io::Result<Migr
             ttl: Some(LOWERED),
             end: Some((Stage::Connect, "timeout", lowered)),
         },
-    ];
-    let mut notes = told(&stand_ins.of);
-    notes.extend(left_out(before, after));
-    let drills = ways
-        .into_iter()
-        // Where no address goes nothing else can be done with it.
-        .filter(|way| !gone.is_empty() || way.end.is_none())
-        .map(|way| play(domain, &old, &new, &gone, way, &notes))
-        .collect::<io::Result<_>>()?;
-    Ok(Migration {
-        old: old.named(&gone),
-        new: new.named(&new.beyond(&old)),
-        remembered,
-        none_remembered: old
-            .mx
-            .is_empty()
-            .then(|| Duration::from_secs(old.negative_ttl().into())),
-        stand_ins: stand_ins.of,
-        drills,
-        notes,
-    })
+    ]
 }
 
 /// What is said of TLS before or after the change, which the drills leave out.
