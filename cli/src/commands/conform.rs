@@ -261,8 +261,11 @@ fn outcome(
     })
 }
 
+/// The adapters of mail servers by what they are called, not fetched yet.
+type ChosenServers = Vec<(String, Adapter)>;
+
 /// The requested mail servers, and the scenario paths that follow them.
-pub(super) fn entrants(args: &ConformArgs) -> io::Result<(Vec<(String, Adapter)>, Vec<PathBuf>)> {
+pub(super) fn entrants(args: &ConformArgs) -> io::Result<(ChosenServers, Vec<PathBuf>)> {
     let mut chosen = Vec::new();
     let mut paths = Vec::new();
     for word in &args.words {
@@ -303,7 +306,7 @@ pub(super) fn servers(words: &[String]) -> io::Result<Vec<ServerUnderTest>> {
 }
 
 /// Mail servers, downloaded if missing.
-pub(super) fn fetched(chosen: Vec<(String, Adapter)>) -> io::Result<Vec<ServerUnderTest>> {
+pub(super) fn fetched(chosen: ChosenServers) -> io::Result<Vec<ServerUnderTest>> {
     let mut servers = Vec::new();
     for (id, adapter) in chosen {
         let tree = match packages::find(&id, &adapter)? {

@@ -31,7 +31,6 @@ use mxdrill::scenario::Scenario;
 
 /// Plays the drills, and reports them.
 pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
-    let begun = Instant::now();
     if !args.merge.is_empty() {
         return merged(&args.merge);
     }
@@ -42,6 +41,20 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
     if args.selection.list {
         return selection::list(&loaded);
     }
+    let (tally, held) = played(args, loaded)?;
+    let as_expected = args.baseline.hold_against(expected.as_ref(), &held)?;
+    Ok(match as_expected {
+        _ if tally.broken > 0 => CommandOutcome::CouldNotRun,
+        Some(true) => CommandOutcome::Passed,
+        Some(false) => CommandOutcome::Failed,
+        None if tally.failed > 0 => CommandOutcome::Failed,
+        None => CommandOutcome::Passed,
+    })
+}
+
+/// Plays the drills and reports each as it ends; the counts, and what a baseline has of each.
+fn played(args: &RunArgs, loaded: Vec<Loaded>) -> io::Result<(RunCounts, Vec<Played>)> {
+    let begun = Instant::now();
     let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
         loaded.into_iter().partition(Result::is_ok);
     let scenarios: Vec<Arc<Scenario>> = scenarios.into_iter().flatten().collect();
@@ -103,16 +116,7 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
             ),
         ));
     }
-    let as_expected = args
-        .baseline
-        .hold_against(expected.as_ref(), &played_so_far)?;
-    Ok(match as_expected {
-        _ if tally.broken > 0 => CommandOutcome::CouldNotRun,
-        Some(true) => CommandOutcome::Passed,
-        Some(false) => CommandOutcome::Failed,
-        None if tally.failed > 0 => CommandOutcome::Failed,
-        None => CommandOutcome::Passed,
-    })
+    Ok((tally, played_so_far))
 }
 
 /// A drill as a baseline has it.
