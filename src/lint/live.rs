@@ -156,3 +156,129 @@ fn greetings(findings: &mut DomainFindings<'_>, live: &Live) {
         findings.add(SPF_HELO, None, message);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::{lint::lint, records::Source};
+
+    const CLEAN: &str = "$ORIGIN example.test.\n$TTL 3600\n@ SOA ns h 1 2 3 4 5\n@ NS ns1.dns.test.\n@ NS ns2.dns.test.\n\
+        @ MX 10 mx1\n@ MX 20 mx2\nmx1 A 192.0.2.1\nmx2 A 198.51.100.1\n";
+
+    /// What is found in a domain that shows this besides its records.
+    async fn found(live: Live) -> Vec<(&'static str, String)> {
+        let mut source = Source::default();
+        source
+            .add_text("a.zone", CLEAN, None)
+            .unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let domain = "example.test".parse().expect("a name");
+        let mut domain_records = DomainRecords::of(&source, &domain).await;
+        domain_records.live = Some(live);
+        let all = lint(&source, &[domain_records]).into_iter();
+        let told = all.map(|finding| (finding.check.id, finding.message));
+        let ids = [
+            "name-servers-differ",
+            "dnssec-chain",
+            "mta-sts-form",
+            "mta-sts-fetch",
+        ];
+        told.filter(|(id, _)| ids.contains(id)).collect()
+    }
+
+    fn nothing_wrong() -> Live {
+        Live {
+            policy: PolicyFetch::NotAnnounced,
+            served: Vec::new(),
+            chains: Vec::new(),
+            greeted: Vec::new(),
+            report_hosts: Vec::new(),
+        }
+    }
+
+    fn served(last: u8, served: ServedMx) -> (Domain, IpAddr, ServedMx) {
+        let host = format!("ns{last}.dns.test").parse().expect("a name");
+        (host, IpAddr::from([192, 0, 2, last]), served)
+    }
+
+    fn records(hosts: &[(u16, &str)]) -> ServedMx {
+        let records = hosts.iter().map(|(preference, host)| {
+            let host = format!("{host}.example.test").parse().expect("a name");
+            (*preference, host)
+        });
+        ServedMx::Records(records.collect())
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_differs_is_named() {
+        let usual = || records(&[(10, "mx1"), (20, "mx2")]);
+        let all = vec![
+            served(1, usual()),
+            served(2, usual()),
+            served(3, ServedMx::Silent("timed out".to_owned())),
+        ];
+        let live = |served| Live {
+            served,
+            ..nothing_wrong()
+        };
+        assert_eq!(found(live(all.clone())).await, []);
+        for (last, told) in [
+            (
+                records(&[(10, "mx1")]),
+                "ns4.dns.test [192.0.2.4] gives other MX records of example.test than the others: \
+                 10 mx1.example.test, and not 10 mx1.example.test and 20 mx2.example.test",
+            ),
+            (
+                ServedMx::NotServed("Query Refused".to_owned()),
+                "ns4.dns.test [192.0.2.4] is a name server of example.test and does not serve it: found Query Refused",
+            ),
+        ] {
+            let all = [&all[..], &[served(4, last)]].concat();
+            assert_eq!(
+                found(live(all)).await,
+                [("name-servers-differ", told.to_owned())]
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_chain_that_breaks_is_found_and_others_are_not() {
+        for (chain, count) in [
+            (Chain::Unsigned, 0),
+            (Chain::Validated, 0),
+            (Chain::Unknown, 0),
+            (Chain::Insecure, 1),
+            (Chain::Broken, 1),
+        ] {
+            let name: Domain = "example.test".parse().expect("a name");
+            let live = Live {
+                chains: vec![(name, chain.clone())],
+                ..nothing_wrong()
+            };
+            let found = found(live).await;
+            assert_eq!(found.len(), count, "{chain:?}: {found:?}");
+            assert!(found.iter().all(|(id, _)| *id == "dnssec-chain"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_policy_is_text_and_nothing_else() {
+        for (media_type, ids) in [
+            (Some("text/plain"), &[][..]),
+            (Some("text/html"), &["mta-sts-form"]),
+            (None, &["mta-sts-form"]),
+        ] {
+            let media_type = media_type.map(str::to_owned);
+            let live = Live {
+                policy: PolicyFetch::Fetched { media_type },
+                ..nothing_wrong()
+            };
+            let found = found(live).await;
+            assert!(
+                found.iter().map(|(id, _)| *id).eq(ids.iter().copied()),
+                "{found:?}"
+            );
+        }
+    }
+}
