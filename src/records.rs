@@ -136,22 +136,7 @@ impl DomainRecords {
     /// Looks everything up. It does not fail: what cannot be had is unknown in the records.
     pub async fn of(source: &Source, domain: &Domain) -> Self {
         let mx = source.ask(domain, RecordType::MX).await;
-        let mut listed: Vec<MxTarget> = mx
-            .records()
-            .iter()
-            .filter_map(|placed| match &placed.record.data {
-                RData::MX(mx) => Some(MxTarget {
-                    preference: mx.preference,
-                    host: Domain::from(&mx.exchange),
-                    ttl: placed.record.ttl,
-                    place: placed.place.clone(),
-                }),
-                _ => None,
-            })
-            .collect();
-        listed.sort_by(|one, other| {
-            (one.preference, &one.host).cmp(&(other.preference, &other.host))
-        });
+        let listed = targets(&mx);
         // Of a domain that cannot be looked up nothing else is asked: each question may wait as long.
         let source = match mx {
             RecordLookup::Failed => &Source::default(),
@@ -160,19 +145,9 @@ impl DomainRecords {
         let mut names: BTreeSet<Domain> = listed.iter().map(|one| one.host.clone()).collect();
         names.insert(domain.clone());
         names.retain(|name| !name.is_root());
-        let hosts = names.into_iter().map(|host| async move {
-            let known = look_at(source, &host).await;
-            (host, known)
-        });
-        let hosts: BTreeMap<Domain, KnownHost> =
-            stream::iter(hosts).buffered(AT_ONCE).collect().await;
-        let exchangers = listed.iter().filter_map(|one| hosts.get(&one.host));
-        let addresses: BTreeSet<IpAddr> = exchangers.flat_map(KnownHost::addresses).collect();
-        let reverse = addresses
-            .into_iter()
-            .map(|address| async move { (address, look_back(source, address).await) });
-        let reverse: BTreeMap<IpAddr, Reverse> =
-            stream::iter(reverse).buffered(AT_ONCE).collect().await;
+        let hosts = look_at_each(source, names).await;
+        let reverse =
+            look_back_at(source, listed.iter().filter_map(|one| hosts.get(&one.host))).await;
         let senders = async {
             let txt = source.ask(domain, RecordType::TXT).await;
             let mut spf = None;
@@ -305,6 +280,43 @@ impl DomainRecords {
         let at_mx = self.targets.iter().find_map(|listed| listed.place.clone());
         at_mx.or_else(|| files?.place_of_name(&self.domain))
     }
+}
+
+/// What is known of each host.
+async fn look_at_each(source: &Source, names: BTreeSet<Domain>) -> BTreeMap<Domain, KnownHost> {
+    let looks = names.into_iter().map(|host| async move {
+        let known = look_at(source, &host).await;
+        (host, known)
+    });
+    stream::iter(looks).buffered(AT_ONCE).collect().await
+}
+
+/// What is known of each address of these exchangers by its reverse name.
+async fn look_back_at(
+    source: &Source,
+    exchangers: impl Iterator<Item = &KnownHost>,
+) -> BTreeMap<IpAddr, Reverse> {
+    let addresses: BTreeSet<IpAddr> = exchangers.flat_map(KnownHost::addresses).collect();
+    let looks = addresses
+        .into_iter()
+        .map(|address| async move { (address, look_back(source, address).await) });
+    stream::iter(looks).buffered(AT_ONCE).collect().await
+}
+
+/// What the MX records name, the most preferred first.
+fn targets(mx: &RecordLookup) -> Vec<MxTarget> {
+    let target = |placed: &LocatedRecord| match &placed.record.data {
+        RData::MX(mx) => Some(MxTarget {
+            preference: mx.preference,
+            host: Domain::from(&mx.exchange),
+            ttl: placed.record.ttl,
+            place: placed.place.clone(),
+        }),
+        _ => None,
+    };
+    let mut listed: Vec<MxTarget> = mx.records().iter().filter_map(target).collect();
+    listed.sort_by(|one, other| (one.preference, &one.host).cmp(&(other.preference, &other.host)));
+    listed
 }
 
 /// The strings of a TXT record as one (RFC 7208 section 3.3).
