@@ -17,6 +17,7 @@ mod idle;
 mod limits;
 mod read;
 mod sample;
+mod schema;
 mod settings;
 mod write;
 
@@ -33,6 +34,7 @@ pub use self::{
     limits::{Bandwidth, Counted, CountedBy, Frequency, Greylist, Limit, Limits, Rate, Trickle},
     read::ReadFile,
     sample::Share,
+    schema::schema,
     settings::{
         AuthSettings, Certificate, Engine, Family, Login, PolicyRow, ReceiverSettings, Relay,
         SenderSettings, Timeouts, TlsPolicy, TlsVersion, TlsaParameters,

@@ -1,6 +1,7 @@
 //! The pages that are made from the code and the scenarios: `docs/rules.md`, `docs/checks.md`,
-//! `docs/requirements.md`, and the table of features of `docs/library.md`. A test fails when one is stale, and
-//! `UPDATE=1 cargo test --test pages` (or `just docs`) writes them. No page names a file that there is not.
+//! `docs/requirements.md`, `docs/scenario.schema.json`, and the table of features of `docs/library.md`. A test fails when
+//! one is stale, and `UPDATE=1 cargo test --test pages` (or `just docs`) writes them. No page names a file that there is
+//! not.
 
 mod bundled;
 
@@ -15,7 +16,7 @@ use std::{
 
 use mxdrill::{
     lint::CHECKS,
-    scenario::Scenario,
+    scenario::{self, Scenario},
     sender::Flaw,
     verdict::{RULES, Rule},
 };
@@ -53,6 +54,45 @@ fn the_page_of_requirements_is_up_to_date() {
         "requirements.md",
         &requirements_page(&statements(), &coverage()),
     );
+}
+
+#[test]
+fn the_schema_of_scenario_files_is_up_to_date() {
+    up_to_date("scenario.schema.json", &scenario::schema());
+}
+
+#[test]
+fn every_key_of_the_schema_is_on_the_page_of_scenarios() {
+    let file = bundled::root().join("docs/scenarios.md");
+    let page = fs::read_to_string(&file).expect("the page of scenarios");
+    let is_sign = |c: char| !c.is_ascii_alphanumeric() && c != '_';
+    let words: BTreeSet<&str> = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .flat_map(|code| code.split(is_sign))
+        .collect();
+    let schema = serde_json::from_str(&scenario::schema()).expect("JSON");
+    let mut keys = BTreeSet::new();
+    properties(&schema, &mut keys);
+    assert!(keys.contains("faults") && keys.contains("larger_than") && keys.contains("sni"));
+    keys.retain(|key| !words.contains(&**key));
+    assert_eq!(keys, BTreeSet::new());
+}
+
+/// The keys that a schema and the schemas within it allow.
+fn properties(schema: &serde_json::Value, keys: &mut BTreeSet<String>) {
+    use serde_json::Value;
+    match schema {
+        Value::Object(of) => {
+            if let Some(Value::Object(properties)) = of.get("properties") {
+                keys.extend(properties.keys().cloned());
+            }
+            of.values().for_each(|within| properties(within, keys));
+        }
+        Value::Array(some) => some.iter().for_each(|within| properties(within, keys)),
+        _ => {}
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     CommandOutcome,
@@ -30,6 +30,8 @@ use crate::commands::{
     run,
     run_args::RunArgs,
     say,
+    schema::{self, SCHEMA_NOTES},
+    shell::{self, COMPLETIONS_NOTES, CompletionsArgs, ManArgs},
     up::{self, UpArgs},
 };
 #[cfg(all(target_os = "linux", feature = "private-network"))]
@@ -62,7 +64,7 @@ on loopback";
 /// mxdrill puts up the name server and the mail exchangers, breaks them on schedule, sends the mail
 /// and judges whether it went where RFC 5321 says.
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(name = "mxdrill", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -109,6 +111,14 @@ enum Command {
     /// virtual machine).
     #[command(subcommand)]
     Mta(MtaCommand),
+    /// Print the JSON Schema of scenario files, for editors.
+    #[command(after_help = SCHEMA_NOTES)]
+    Schema,
+    /// Print a script that completes the words of a command line in a shell.
+    #[command(after_help = COMPLETIONS_NOTES)]
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each command.
+    Man(ManArgs),
     /// One drill of one mail server; mxdrill starts itself so.
     #[command(hide = true)]
     Cell(CellArgs),
@@ -134,6 +144,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Rehearse(args) => rehearse::run(&args),
         Command::Plan(args) => plan::plan(&args),
         Command::Up(args) => up::up(&args),
+        Command::Schema => schema::schema(),
+        Command::Completions(args) => shell::completions(Cli::command(), &args),
+        Command::Man(args) => shell::man(Cli::command(), &args),
         #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::Exec(args) => match cli.inside {
             None => exec::outside(&args),

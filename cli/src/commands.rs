@@ -34,7 +34,9 @@ pub(crate) mod say;
 pub(crate) mod scenario_files;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod schedules;
+pub(crate) mod schema;
 pub(crate) mod selection;
+pub(crate) mod shell;
 mod spf_trace;
 pub(crate) mod up;
 pub(crate) mod writer;

@@ -16,6 +16,7 @@ mod crashes;
 mod document;
 pub(super) mod expect;
 mod faults;
+pub(super) mod keys;
 mod limits;
 mod messages;
 mod own;
@@ -125,28 +126,6 @@ pub(crate) fn fault_row(text: &str, zones: &History) -> Result<Fault, Mistakes> 
     faults::row(text, &HostNames::new(zones, true))
 }
 
-/// The keys of a scenario, in the order in which a mistake lists them.
-const KEYS: [&str; 18] = [
-    "policies",
-    "summary",
-    "cites",
-    "level",
-    "covers",
-    "seed",
-    "zone",
-    "zone_file",
-    "messages",
-    "sender",
-    "faults",
-    "crashes",
-    "updates",
-    "receivers",
-    "dnssec",
-    "engine",
-    "stop",
-    "expect",
-];
-
 /// Reads a scenario; every mistake is reported with its place.
 fn read(path: &str, text: &str, read_file: &ReadFile<'_>) -> Result<Scenario, Mistakes> {
     let doc = Document::new(path, text);
@@ -167,7 +146,7 @@ fn scenario<'a>(
     root: &Spanned<DeTable<'a>>,
     read_file: &ReadFile<'_>,
 ) -> Option<Scenario> {
-    let table = Table::open(doc, root.get_ref(), 0..0, "a scenario", &KEYS);
+    let table = Table::whole(doc, root.get_ref(), &keys::SCENARIO);
     let summary = table.text("summary").map(|text| text.value.to_owned());
     if table.get("summary").is_none() {
         table.missing("summary", "one sentence that says what is claimed");

@@ -2,6 +2,7 @@
 
 use super::{
     document::Table,
+    keys,
     words::{HostNames, moment, word},
 };
 use crate::{fault::Stage, scenario::Crash};
@@ -9,11 +10,9 @@ use crate::{fault::Stage, scenario::Crash};
 /// Reads the rows, in their order.
 pub(super) fn crashes(table: &Table<'_, '_>, names: &HostNames) -> Vec<Crash> {
     let rows = table.array("crashes").into_iter();
-    rows.filter_map(|value| {
-        Table::of_value(table.doc(), value, "a crash", &["at", "after", "host"])
-    })
-    .filter_map(|row| crash(&row, names))
-    .collect()
+    rows.filter_map(|value| Table::of_row(table.doc(), value, &keys::CRASH))
+        .filter_map(|row| crash(&row, names))
+        .collect()
 }
 
 /// Reads one row.

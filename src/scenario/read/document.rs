@@ -17,6 +17,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
+use super::keys::Row;
 use crate::diagnostic::{Mistake, Mistakes, did_you_mean, nearest};
 
 /// The text of a file, and the mistakes found in it so far.
@@ -200,6 +201,20 @@ impl<'d, 'a> Table<'d, 'a> {
             what,
             has_unknown,
         }
+    }
+
+    /// Opens a document that is a table of a kind.
+    pub(super) fn whole(doc: &'d Document<'a>, table: &'d DeTable<'a>, row: &Row) -> Self {
+        Self::open(doc, table, 0..0, row.what, &row.names())
+    }
+
+    /// Opens the table of a kind that a value is.
+    pub(super) fn of_row(
+        doc: &'d Document<'a>,
+        value: &'d Spanned<DeValue<'a>>,
+        row: &Row,
+    ) -> Option<Self> {
+        Self::of_value(doc, value, row.what, &row.names())
     }
 
     /// Opens the table that a value is.

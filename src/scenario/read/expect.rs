@@ -18,6 +18,7 @@ use toml::{
 
 use super::{
     document::{Document, Table, describe, whole_number},
+    keys,
     words::{HostNames, duration, moment, port, word},
 };
 use crate::{
@@ -130,7 +131,7 @@ fn bounds(doc: &Document<'_>, value: &Spanned<DeValue<'_>>, key: &str) -> Option
             max: number,
         });
     }
-    let table = Table::of_value(doc, value, "a range", &["min", "max"])?;
+    let table = Table::of_row(doc, value, &keys::RANGE)?;
     range(&table)
 }
 
@@ -171,7 +172,7 @@ fn first_attempts(
     };
     let rows = rows
         .iter()
-        .filter_map(|row| Table::of_value(doc, row, "a share", &["host", "min", "max"]));
+        .filter_map(|row| Table::of_row(doc, row, &keys::SHARE));
     rows.filter_map(|row| {
         if row.get("host").is_none() {
             row.missing("host", "the host whose first attempts are counted");
@@ -188,20 +189,7 @@ fn message(
     value: &Spanned<DeValue<'_>>,
     names: &HostNames,
 ) -> Option<ExpectedMessage> {
-    const KEYS: [&str; 11] = [
-        "outcome",
-        "by",
-        "copies",
-        "status",
-        "recipients",
-        "attempts",
-        "starts_with",
-        "attempt_count",
-        "retry_waits",
-        "returned_after",
-        "dsn",
-    ];
-    let table = Table::of_value(doc, value, "what is expected of a message", &KEYS)?;
+    let table = Table::of_row(doc, value, &keys::EXPECTED)?;
     let attempts = |key: &str| {
         table.get(key).map(|_| {
             table
@@ -232,16 +220,6 @@ fn message(
 
 /// Reads what notifications are expected to tell: a row for each recipient, or one alone.
 fn notifications(table: &Table<'_, '_>) -> Option<Vec<ExpectedDsn>> {
-    const KEYS: [&str; 8] = [
-        "recipient",
-        "action",
-        "status",
-        "remote_mta",
-        "diagnostic",
-        "original_recipient",
-        "envelope_id",
-        "returned",
-    ];
     // An empty array is something else than no key: it expects that nothing is told.
     let value = table.get("dsn")?;
     let rows: Vec<&Spanned<DeValue<'_>>> = match value.get_ref().as_table() {
@@ -249,7 +227,7 @@ fn notifications(table: &Table<'_, '_>) -> Option<Vec<ExpectedDsn>> {
         None => table.array("dsn"),
     };
     let rows = rows.into_iter().filter_map(|row| {
-        let row = Table::of_value(table.doc(), row, "what a notification tells", &KEYS)?;
+        let row = Table::of_row(table.doc(), row, &keys::NOTIFICATION)?;
         let text = |key: &str| row.text(key).map(|text| text.value.to_owned());
         // The text as a mailbox prints it, by which it is compared with the log's.
         let recipient = row.parsed("recipient", str::parse::<Mailbox>);
@@ -272,7 +250,7 @@ fn notifications(table: &Table<'_, '_>) -> Option<Vec<ExpectedDsn>> {
 /// A range of a time: `{ min, max }`, or one of them.
 fn time_bounds(table: &Table<'_, '_>, key: &str) -> Option<TimeBounds> {
     let value = table.get(key)?;
-    let range = Table::of_value(table.doc(), value, "a range of a time", &["min", "max"])?;
+    let range = Table::of_row(table.doc(), value, &keys::TIME_RANGE)?;
     if range.get("min").is_none() && range.get("max").is_none() {
         range.missing("min", "min, max or both");
         return None;
@@ -326,14 +304,7 @@ fn attempt(
     value: &Spanned<DeValue<'_>>,
     names: &HostNames,
 ) -> Option<ExpectedAttempt> {
-    let table = Table::of_value(
-        doc,
-        value,
-        "an attempt",
-        &[
-            "host", "any", "port", "address", "result", "stage", "at", "tls", "sni",
-        ],
-    )?;
+    let table = Table::of_row(doc, value, &keys::ATTEMPT)?;
     // Exactly one of the two: `host` is short for `any` of one.
     let hosts = match (table.get("host"), table.get("any")) {
         (Some(_), None) => table

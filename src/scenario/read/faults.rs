@@ -16,6 +16,7 @@ use toml::de::DeValue;
 
 use super::{
     document::{Document, Table, describe},
+    keys,
     words::{HostNames, moment, port, query, word},
 };
 use crate::{
@@ -25,30 +26,16 @@ use crate::{
     time::Moment,
 };
 
-/// The keys of a row.
-const KEYS: [&str; 14] = [
-    "host",
-    "port",
-    "stage",
-    "query",
-    "effect",
-    "from",
-    "until",
-    "first",
-    "every",
-    "chance",
-    "recipient",
-    "sender",
-    "larger_than",
-    "over",
-];
+/// The transports of a query, with their words.
+pub(super) const TRANSPORTS: [(&str, Transport); 2] =
+    [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
 /// Octets that a content may have: 64 MiB, as a message may.
 const MAX_SIZE: u64 = 64 << 20;
 
 /// Reads the rows, in their order: the first that applies decides.
 pub(super) fn faults(table: &Table<'_, '_>, names: &HostNames) -> Vec<Fault> {
     let rows = table.array("faults").into_iter();
-    rows.filter_map(|value| Table::of_value(table.doc(), value, "a fault", &KEYS))
+    rows.filter_map(|value| Table::of_row(table.doc(), value, &keys::FAULT))
         .filter_map(|row| fault(&row, names))
         .collect()
 }
@@ -58,7 +45,7 @@ pub(super) fn row(text: &str, names: &HostNames) -> Result<Fault, Mistakes> {
     let doc = Document::new("fault", text);
     let parsed = doc.parse();
     let fault = parsed.as_ref().and_then(|root| {
-        let row = Table::open(&doc, root.get_ref(), 0..0, "a fault", &KEYS);
+        let row = Table::whole(&doc, root.get_ref(), &keys::FAULT);
         fault(&row, names)
     });
     match fault {
@@ -253,13 +240,7 @@ fn query_failure(row: &Table<'_, '_>) -> Option<Failure> {
         }
     }
     let query = row.parsed("query", query);
-    let over = row.parsed("over", |text| {
-        word(
-            text,
-            "a transport",
-            &[("udp", Transport::Udp), ("tcp", Transport::Tcp)],
-        )
-    });
+    let over = row.parsed("over", |text| word(text, "a transport", &TRANSPORTS));
     let effect: Option<QueryEffect> = row.parsed("effect", str::parse);
     let (name, record_type) = query?;
     Some(Failure::Query {

@@ -12,24 +12,13 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     document::{Table, whole_number},
+    keys::{self, Row},
     words::{duration, word},
 };
 use crate::{
     reply::{Reply, ReplyClass},
     scenario::{Bandwidth, Counted, CountedBy, Frequency, Greylist, Limit, Limits, Rate, Trickle},
 };
-
-/// The keys of limits in a row.
-pub(super) const KEYS: [&str; 8] = [
-    "max_sessions",
-    "max_recipients",
-    "max_messages",
-    "rate",
-    "bandwidth",
-    "trickle",
-    "greylist",
-    "silent_after",
-];
 
 /// The most that a limit may be.
 const MOST: u64 = 1_000_000;
@@ -53,7 +42,7 @@ pub(super) fn limits(row: &Table<'_, '_>) -> Limits {
 /// A number of one at least, or a table of it and a reply.
 fn limit(row: &Table<'_, '_>, key: &str, usual: fn(usize) -> Limit) -> Option<Limit> {
     let value = row.get(key)?;
-    let (most, reply) = match table(row, value, "a limit", &["most", "reply"]) {
+    let (most, reply) = match table(row, value, &keys::BOUNDED) {
         Some(table) => {
             if table.get("most").is_none() {
                 table.missing("most", "how many are taken, such as most = 100");
@@ -80,7 +69,7 @@ fn limit(row: &Table<'_, '_>, key: &str, usual: fn(usize) -> Limit) -> Option<Li
 /// A rate such as `10/min`, or a table of it, of what it counts, and a reply.
 fn rate(row: &Table<'_, '_>) -> Option<Rate> {
     let value = row.get("rate")?;
-    let Some(table) = table(row, value, "a rate", &["most", "of", "by", "reply"]) else {
+    let Some(table) = table(row, value, &keys::RATE) else {
         let most = row.parsed("rate", |text| text.parse::<Frequency>())?;
         return Some(Rate::new(most, Counted::Messages, CountedBy::Client));
     };
@@ -106,8 +95,7 @@ fn rate(row: &Table<'_, '_>) -> Option<Rate> {
 /// A duration, or a table of it and more.
 fn greylist(row: &Table<'_, '_>) -> Option<Greylist> {
     let value = row.get("greylist")?;
-    let keys = ["wait", "window", "shared", "reply"];
-    let Some(table) = table(row, value, "a greylist", &keys) else {
+    let Some(table) = table(row, value, &keys::GREYLIST) else {
         return row.parsed("greylist", some_time).map(Greylist::new);
     };
     if table.get("wait").is_none() {
@@ -143,11 +131,10 @@ fn greylist(row: &Table<'_, '_>) -> Option<Greylist> {
 fn table<'d, 'a>(
     row: &Table<'d, 'a>,
     value: &'d Spanned<DeValue<'a>>,
-    what: &'static str,
-    keys: &[&str],
+    kind: &Row,
 ) -> Option<Table<'d, 'a>> {
     value.get_ref().as_table()?;
-    Table::of_value(row.doc(), value, what, keys)
+    Table::of_row(row.doc(), value, kind)
 }
 
 /// A reply that refuses.

@@ -16,6 +16,7 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     document::{Document, Table, whole_number},
+    keys,
     receivers::secret,
     words::{HostNames, duration, moment, word},
 };
@@ -56,23 +57,7 @@ pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     let mut ids: BTreeSet<MessageId> = BTreeSet::new();
     for value in table.array("messages") {
-        const KEYS: [&str; 14] = [
-            "id",
-            "to",
-            "at",
-            "from",
-            "count",
-            "size",
-            "received",
-            "body",
-            "header",
-            "requiretls",
-            "notify",
-            "ret",
-            "envid",
-            "orcpt",
-        ];
-        let Some(row) = Table::of_value(table.doc(), value, "a message", &KEYS) else {
+        let Some(row) = Table::of_row(table.doc(), value, &keys::MESSAGE) else {
             continue;
         };
         let Some((message, mut count)) = message_row(&row) else {
@@ -321,28 +306,10 @@ fn reverse_path(text: &str) -> Result<Option<Mailbox>, String> {
     }
 }
 
-/// The keys of the sender's settings.
-const SENDER_KEYS: [&str; 14] = [
-    "relays",
-    "user",
-    "password",
-    "retry",
-    "expire",
-    "names",
-    "addresses",
-    "families",
-    "max_candidates",
-    "max_hops",
-    "timeouts",
-    "tls",
-    "cache",
-    "remember_unreachable",
-];
-
 /// Reads the sender's settings; what is not there has its default.
 pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> SenderSettings {
     let mut settings = SenderSettings::default();
-    let Some(table) = Table::of_value(doc, value, "sender", &SENDER_KEYS) else {
+    let Some(table) = Table::of_row(doc, value, &keys::SENDER) else {
         return settings;
     };
     schedule(&table, &mut settings);
@@ -371,8 +338,7 @@ pub(super) fn sender(doc: &Document<'_>, value: &Spanned<DeValue<'_>>) -> Sender
     settings.remember_unreachable = table.parsed("remember_unreachable", duration);
     if let Some(value) = table.get("timeouts") {
         // Each stage has a time-out of its own (RFC 5321 section 4.5.3.2).
-        let words = Stage::ALL.map(Stage::word);
-        if let Some(timeouts) = Table::of_value(doc, value, "timeouts", &words) {
+        if let Some(timeouts) = Table::of_row(doc, value, &keys::TIMEOUTS) {
             for stage in Stage::ALL {
                 if let Some(wait) = timeouts.parsed(stage.word(), interval) {
                     settings.timeouts.set(stage, wait);
@@ -391,7 +357,7 @@ pub(super) fn relays(
     settings: &mut SenderSettings,
 ) {
     // What is wrong with the table itself was told when the other settings were read.
-    let Some(table) = Table::of_value(doc, value, "sender", &SENDER_KEYS) else {
+    let Some(table) = Table::of_row(doc, value, &keys::SENDER) else {
         return;
     };
     settings.relays = table.parsed_array("relays", |text| {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 
 use super::{
     document::Table,
-    limits,
+    keys, limits,
     words::{HostNames, domain, moment, ports, word},
 };
 use crate::scenario::{
@@ -28,23 +28,8 @@ const MAX_SIZE: u64 = 1 << 30;
 
 /// Reads the rows about receivers.
 pub(super) fn receivers(table: &Table<'_, '_>, names: &HostNames) -> Vec<ReceiverSettings> {
-    const KEYS: [&str; 12] = [
-        "host",
-        "ports",
-        "auth",
-        "certificate",
-        "certificate_name",
-        "tls_versions",
-        "tlsa",
-        "size",
-        "extensions",
-        "extensions_in_tls",
-        "engine",
-        "upstream",
-    ];
-    let keys = [&KEYS[..], &limits::KEYS].concat();
     let rows = table.array("receivers").into_iter();
-    rows.filter_map(|value| Table::of_value(table.doc(), value, "a receiver", &keys))
+    rows.filter_map(|value| Table::of_row(table.doc(), value, &keys::RECEIVER))
         .map(|row| receiver(&row, names))
         .collect()
 }
@@ -94,8 +79,7 @@ fn receiver(row: &Table<'_, '_>, names: &HostNames) -> ReceiverSettings {
 /// Reads the AUTH that a receiver offers.
 fn auth(row: &Table<'_, '_>) -> Option<AuthSettings> {
     let value = row.get("auth")?;
-    let keys = ["user", "password", "required", "plaintext"];
-    let table = Table::of_value(row.doc(), value, "auth", &keys)?;
+    let table = Table::of_row(row.doc(), value, &keys::AUTH)?;
     for (key, expected) in [
         ("user", "the name of the client that it knows"),
         ("password", "the password of the client that it knows"),
@@ -177,9 +161,8 @@ fn extensions(row: &Table<'_, '_>, key: &str) -> Option<Vec<Extension>> {
 
 /// Reads the rows about MTA-STS policies. A malformed policy is no mistake: a drill may want one.
 pub(super) fn policies(table: &Table<'_, '_>) -> Vec<PolicyRow> {
-    const KEYS: [&str; 6] = ["domain", "certificate", "status", "text", "from", "until"];
     let rows = table.array("policies").into_iter();
-    rows.filter_map(|value| Table::of_value(table.doc(), value, "a policy", &KEYS))
+    rows.filter_map(|value| Table::of_row(table.doc(), value, &keys::POLICY))
         .filter_map(|row| policy(&row))
         .collect()
 }
@@ -228,13 +211,12 @@ fn certificate_name(text: &str) -> Result<String, String> {
     domain(rest).map(|_| text.to_owned())
 }
 
+/// The engines by their words, and whether each is the second one.
+pub(super) const ENGINES: [(&str, bool); 2] = [("lab", false), ("mailin-embedded", true)];
+
 /// Reads the name of an engine.
 pub(super) fn engine(text: &str) -> Result<Engine, String> {
-    match word(
-        text,
-        "an engine",
-        &[("lab", false), ("mailin-embedded", true)],
-    )? {
+    match word(text, "an engine", &ENGINES)? {
         true => Ok(Engine::MailinEmbedded),
         false => Ok(Engine::Lab),
     }

@@ -7,6 +7,7 @@ use hickory_proto::rr::{Record, RecordType};
 
 use super::{
     document::{Document, Located, Table},
+    keys,
     records::placed_records,
     words::{moment, query},
 };
@@ -72,8 +73,7 @@ fn updates_within(most: usize, table: &Table<'_, '_>, zones: &mut History, known
 fn rows(most: usize, table: &Table<'_, '_>) -> Option<Vec<UpdateRow>> {
     let (mut updates, mut added) = (Vec::new(), 0);
     for value in table.array("updates") {
-        let Some(row) = Table::of_value(table.doc(), value, "an update", &["at", "delete", "add"])
-        else {
+        let Some(row) = Table::of_row(table.doc(), value, &keys::UPDATE) else {
             continue;
         };
         let at = row.parsed("at", moment);
