@@ -1,5 +1,5 @@
-//! The workflow of public CI: that it can be read, that each step does one thing, and that it says what the rest of
-//! the tree says.
+//! The workflow of public CI, and the action for the workflows of others: that they can be read, that each step does one
+//! thing, and that they say what the rest of the tree says.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -54,6 +54,80 @@ fn the_workflow_of_ci_says_what_each_system_does() {
             .any(|run| run.starts_with(command));
         assert!(found, "{command}");
     }
+}
+
+/// The one YAML document of a text.
+fn document(text: &str) -> Yaml {
+    let mut documents = YamlLoader::load_from_str(text).expect("YAML");
+    assert_eq!(documents.len(), 1);
+    documents.remove(0)
+}
+
+/// The names of the inputs of the action.
+fn inputs(action: &Yaml) -> BTreeSet<String> {
+    let inputs = action["inputs"].as_hash().expect("inputs");
+    let named = inputs.iter().map(|(name, input)| {
+        assert!(input["description"].as_str().is_some(), "{name:?}");
+        assert!(input["default"].as_str().is_some(), "{name:?}");
+        name.as_str().expect("a name").to_owned()
+    });
+    named.collect()
+}
+
+#[test]
+fn every_input_of_the_action_reaches_its_script() {
+    let action = document(&read("action.yml"));
+    let script = read(".ci/action");
+    assert_eq!(action["runs"]["using"].as_str(), Some("composite"));
+    let steps = action["runs"]["steps"].as_vec().expect("steps");
+    let mut handed_over = BTreeSet::new();
+    for step in steps {
+        // A composite action has to name the shell.
+        assert_eq!(step["shell"].as_str(), Some("bash"));
+        let run = step["run"].as_str().expect("a command");
+        assert!(run.contains("\"$GITHUB_ACTION_PATH/.ci/action\" "), "{run}");
+        for (name, value) in step["env"].as_hash().into_iter().flatten() {
+            let (name, value) = (name.as_str().expect("a name"), value.as_str());
+            let input = name.strip_prefix("MXDRILL_").expect("a variable of ours");
+            let input = input.to_lowercase();
+            assert_eq!(value, Some(&*format!("${{{{ inputs.{input} }}}}")));
+            assert!(
+                script.contains(&format!("${name}")) || script.contains(&format!("${{{name}:-}}"))
+            );
+            handed_over.insert(input);
+        }
+    }
+    assert_eq!(handed_over, inputs(&action));
+}
+
+#[test]
+fn workflows_of_the_page_about_ci_use_the_action_as_it_is() {
+    let known = inputs(&document(&read("action.yml")));
+    let page = read("docs/ci.md");
+    let blocks: Vec<&str> = page
+        .split("```yaml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert!(blocks.len() >= 3);
+    let mut used = 0;
+    for block in blocks {
+        let workflow = document(block);
+        for (_, job) in workflow["jobs"].as_hash().expect("jobs") {
+            assert!(job["runs-on"].as_str().is_some(), "{block}");
+            for step in job["steps"].as_vec().expect("steps") {
+                let is_ours = step["uses"]
+                    .as_str()
+                    .is_some_and(|uses| uses.contains("/mxdrill@"));
+                for (name, _) in step["with"].as_hash().into_iter().flatten() {
+                    let name = name.as_str().expect("a name");
+                    assert!(!is_ours || known.contains(name), "{name}");
+                    used += usize::from(is_ours);
+                }
+            }
+        }
+    }
+    assert!(used >= 10, "{used}");
 }
 
 #[test]

@@ -80,6 +80,7 @@ pub(crate) enum Format {
     Text,
     Json,
     Junit,
+    Github,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

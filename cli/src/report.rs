@@ -1,4 +1,4 @@
-//! What people and programs read of a run: text, JSON lines, JUnit XML. It sees verdicts and logs only.
+//! What people and programs read of a run: text, JSON lines, JUnit XML, annotations. It sees verdicts and logs only.
 //!
 //! A report is a sink: it gets each drill as it ends, and the whole at last, so that a run
 //! of many drills is written as it goes. What each format has is in a file of its own; `matrix` is
@@ -10,11 +10,13 @@
 
 pub(crate) mod domain_page;
 mod findings;
+mod github;
 pub(crate) mod json;
 mod junit;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod matrix;
 pub(crate) mod page;
+mod quiet;
 mod route_drawing;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod schedules;
@@ -30,8 +32,10 @@ pub(crate) use self::{
     timeline::{Shown, TimelineLog, TimelinePage, TimelineSection, key},
 };
 pub(crate) use self::{
+    github::GithubReport,
     json::Json,
     junit::{Junit, merged_junit},
+    quiet::Quiet,
     text::{Style, TextReport},
 };
 use mxdrill::{

@@ -70,6 +70,7 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
         MatrixFormat::Markdown => matrix::markdown(&matrix, &mut out),
         MatrixFormat::Json => matrix::json(&matrix, &mut out),
         MatrixFormat::Html => matrix::html(&matrix, &mut out),
+        MatrixFormat::Badge => matrix::badge(&matrix, &mut out),
     })?;
     if let Some(before) = before {
         let mut out = anstream::stdout();
@@ -177,6 +178,7 @@ impl<'a> DrillReports<'a> {
             (&args.html, MatrixFormat::Html),
             (&args.json, MatrixFormat::Json),
             (&args.markdown, MatrixFormat::Markdown),
+            (&args.badge, MatrixFormat::Badge),
         ] {
             if let Some(path) = path {
                 files.push((path.as_path(), output::create(path)?, format));

@@ -43,7 +43,8 @@ pub(crate) struct JudgeArgs {
     /// Who sent, in place of what the log says: it decides what could be known.
     #[arg(long, value_enum, value_name = "SENDER")]
     pub(crate) sender: Option<SenderArg>,
-    /// How to report: text for people, json for programs (JSON lines), junit for CI systems.
+    /// How to report: text for people, json for programs (JSON lines), junit for CI systems, github
+    /// for annotations in a workflow there.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// The whole timeline, of a drill that passes too.

@@ -230,7 +230,7 @@ impl Playing {
                 match args.format {
                     Format::Json if kept.is_ok() => kept = lines.see(scenario, &event),
                     Format::Text if args.trace => events.push(event),
-                    Format::Json | Format::Text | Format::Junit => {}
+                    Format::Json | Format::Text | Format::Junit | Format::Github => {}
                 }
             };
             let run = guarded(|| drill::watch(scenario, network, args.seed, sender(), each));

@@ -157,6 +157,9 @@ pub(crate) struct ConformArgs {
     /// Also write the matrix as Markdown.
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
+    /// Also write a badge, as the endpoint of shields.io reads it (JSON): how many drills pass.
+    #[arg(long, value_name = "FILE", conflicts_with = "schedules")]
+    pub(crate) badge: Option<PathBuf>,
     /// Write the log of every run to a file of its own in this folder, for `mxdrill judge`.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) logs: Option<PathBuf>,
@@ -187,6 +190,9 @@ pub(crate) enum MatrixFormat {
     Markdown,
     Json,
     Html,
+    /// To a file alone.
+    #[value(skip)]
+    Badge,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,8 +23,8 @@ use super::{
 use crate::{
     departures::Played,
     report::{
-        DrillEnd, DrillReport, Json, Junit, Report, RunCounts, Shown, Style, TextReport,
-        TimelinePage, TimelineSection, merged_junit,
+        DrillEnd, DrillReport, GithubReport, Json, Junit, Quiet, Report, RunCounts, Shown, Style,
+        TextReport, TimelinePage, TimelineSection, merged_junit,
     },
 };
 use mxdrill::scenario::Scenario;
@@ -61,6 +61,9 @@ fn played(args: &RunArgs, loaded: Vec<Loaded>) -> io::Result<(RunCounts, Vec<Pla
     scenario_files::tell_notes(scenarios.iter().map(|scenario| &**scenario));
     let mut out = SharedOutput::default();
     let mut report = reporter(args.format, style(args, scenarios.len()), &out);
+    if args.quiet && matches!(args.format, Format::Text | Format::Github) {
+        report = Box::new(Quiet(report));
+    }
     let mut tally = RunCounts::default();
     let shown = Shown::among(scenarios.len() + unreadable.len());
     let mut page = match &args.html {
@@ -152,7 +155,7 @@ fn merged(files: &[PathBuf]) -> io::Result<CommandOutcome> {
 fn style(args: &RunArgs, count: usize) -> Style {
     match args.trace {
         true => Style::Traced,
-        false if args.verbose || count <= 10 => Style::Detailed,
+        false if args.verbose || args.quiet || count <= 10 => Style::Detailed,
         false => Style::Grouped,
     }
 }
@@ -186,6 +189,7 @@ pub(crate) fn reporter(format: Format, style: Style, buffered: &SharedOutput) ->
     match format {
         Format::Json => Box::new(Json::new(buffered.clone())),
         Format::Junit => Box::new(Junit::new(out)),
+        Format::Github => Box::new(GithubReport::new(out)),
         Format::Text => Box::new(TextReport::new(out, style)),
     }
 }

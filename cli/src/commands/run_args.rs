@@ -26,12 +26,16 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) baseline: BaselineArgs,
     /// How to report: text for people, json for programs (JSON lines, written as they come), junit for CI
-    /// systems (whose counts come first, so that it is written when all drills have ended).
+    /// systems (whose counts come first, so that it is written when all drills have ended), github for annotations in a
+    /// workflow there.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
     /// A line for every drill in place of one for every folder.
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Print nothing where all drills pass, and else only those that do not (text and github).
+    #[arg(long, short, conflicts_with_all = ["verbose", "trace"])]
+    pub(crate) quiet: bool,
     /// The whole timeline of each drill, those that pass too: lookups, attempts, replies and their moments.
     #[arg(long)]
     pub(crate) trace: bool,

@@ -70,6 +70,8 @@ pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
         MatrixFormat::Markdown => schedules::markdown(&measured, &mut out),
         MatrixFormat::Json => schedules::json(&measured, &mut out),
         MatrixFormat::Html => schedules::html(&measured, &mut out),
+        // Nothing of schedules is right or wrong: --badge is refused beside --schedules.
+        MatrixFormat::Badge => Ok(()),
     })?;
     Ok(match measured.troubles()[..] {
         [] => CommandOutcome::Passed,

@@ -16,6 +16,7 @@ use anstyle::{AnsiColor, Style};
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 use serde_json::{Value, json};
 
+use super::github::{Annotation, annotate};
 use mxdrill::{
     lint::{CHECKS, Check, LintFinding, Severity, Unseen, plain},
     name::Domain,
@@ -172,30 +173,16 @@ impl Linted<'_> {
 
     /// Workflow commands of GitHub Actions, which shows them at the lines of the files.
     pub(crate) fn github(&self, out: &mut impl Write) -> io::Result<()> {
-        // What has a meaning in a command is escaped.
-        let escaped = |text: &str| {
-            let text = text.replace('%', "%25").replace('\r', "%0D");
-            text.replace('\n', "%0A")
-        };
-        // In a property, `:` and `,` end the value, too.
-        let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
-        for finding in self.open() {
-            let command = match finding.check.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Info => "notice",
+        self.open().try_for_each(|finding| {
+            let kind = match finding.check.severity {
+                Severity::Error => Annotation::Error,
+                Severity::Warning => Annotation::Warning,
+                Severity::Info => Annotation::Notice,
             };
-            let place = finding.place.as_ref().map_or(String::new(), |place| {
-                format!("file={},line={},", property(&place.path), place.line)
-            });
-            writeln!(
-                out,
-                "::{command} {place}title={}::{}",
-                property(finding.check.id),
-                escaped(&finding.message)
-            )?;
-        }
-        Ok(())
+            let place = finding.place.as_ref();
+            let place = place.map(|place| (&*place.path, place.line));
+            annotate(out, kind, place, finding.check.id, &finding.message)
+        })
     }
 
     /// SARIF 2.1.0, as code hosts take it.

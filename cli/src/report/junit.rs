@@ -177,7 +177,7 @@ pub(crate) fn merged_junit(parts: &[(String, String)]) -> io::Result<(String, Co
 }
 
 /// A finding as text, in as many lines as it needs.
-fn text(finding: &Finding) -> String {
+pub(super) fn text(finding: &Finding) -> String {
     let rule = finding
         .rule
         .map_or(String::new(), |rule| format!("rule {rule}: "));

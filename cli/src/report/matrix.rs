@@ -1,8 +1,9 @@
-//! The conformance matrix as text, Markdown, JSON and one HTML file.
+//! The conformance matrix as text, Markdown, JSON, one HTML file and a badge.
 //!
 //! Each format gets the whole matrix and shows what suits it: a terminal the differences, a page
 //! for a repository no more than what stays the same between runs, the HTML file all the evidence.
 
+mod badge;
 mod html;
 mod markdown;
 pub(super) mod plain;
@@ -11,6 +12,7 @@ mod text;
 use std::io::{self, Write};
 
 pub(crate) use self::{
+    badge::badge,
     html::html,
     markdown::{markdown, server_settings},
     text::text,

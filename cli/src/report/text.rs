@@ -145,23 +145,22 @@ impl<W: Write> Report for TextReport<W> {
 
     fn finished(&mut self, tally: RunCounts, elapsed: Duration) -> io::Result<()> {
         self.close_group()?;
-        let bad = tally.failed + tally.broken;
-        let mut parts = vec![paint(GOOD, &format!("{} passed", tally.passed))];
-        parts.push(if bad == 0 {
-            "0 failed".to_owned()
-        } else {
-            paint(BAD, &format!("{bad} failed"))
-        });
-        if tally.skipped > 0 {
-            parts.push(format!("{} skipped", tally.skipped));
-        }
-        writeln!(
-            self.out,
-            "{} in {:.2} s",
-            parts.join(", "),
-            elapsed.as_secs_f64()
-        )
+        writeln!(self.out, "{}", sum(tally, elapsed))
     }
+}
+
+/// How many drills ended how, and in what time.
+pub(super) fn sum(tally: RunCounts, elapsed: Duration) -> String {
+    let bad = tally.failed + tally.broken;
+    let mut parts = vec![paint(GOOD, &format!("{} passed", tally.passed))];
+    parts.push(match bad {
+        0 => "0 failed".to_owned(),
+        bad => paint(BAD, &format!("{bad} failed")),
+    });
+    if tally.skipped > 0 {
+        parts.push(format!("{} skipped", tally.skipped));
+    }
+    format!("{} in {:.2} s", parts.join(", "), elapsed.as_secs_f64())
 }
 
 /// What became of the messages of a drill, and how long it took by its own clock.

@@ -1,6 +1,7 @@
 //! The command as users run it: exit status, messages, formats.
 
 mod mistakes;
+mod reports;
 mod selection;
 
 use std::{

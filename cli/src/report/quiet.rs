@@ -1,0 +1,31 @@
+//! A report that says nothing of what is well.
+
+use std::{io, time::Duration};
+
+use super::{DrillEnd, DrillReport, Report, RunCounts};
+use mxdrill::diagnostic::Mistakes;
+
+/// Hands on what is wrong, and the end only if something was.
+pub(crate) struct Quiet(pub(crate) Box<dyn Report>);
+
+impl Report for Quiet {
+    fn played(&mut self, played: &DrillReport) -> io::Result<()> {
+        let is_wrong = match &played.end {
+            DrillEnd::Ran(run) => !run.verdict.passed(),
+            DrillEnd::Skipped(_) => false,
+            DrillEnd::Broken(_) => true,
+        };
+        is_wrong.then(|| self.0.played(played)).unwrap_or(Ok(()))
+    }
+
+    fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()> {
+        self.0.unreadable(mistakes)
+    }
+
+    fn finished(&mut self, tally: RunCounts, elapsed: Duration) -> io::Result<()> {
+        match tally.failed + tally.broken {
+            0 => Ok(()),
+            _ => self.0.finished(tally, elapsed),
+        }
+    }
+}
