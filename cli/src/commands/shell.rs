@@ -50,13 +50,11 @@ pub(crate) fn man(command: clap::Command, args: &ManArgs) -> io::Result<CommandO
     Ok(CommandOutcome::Passed)
 }
 
-/// The same command line without what is hidden: completions have no regard for that.
+/// The same command line without what is hidden: completions have no regard for that. Below the first words nothing is.
 fn shown(command: clap::Command) -> clap::Command {
-    let about = command.get_about().cloned().unwrap_or_default();
     let arguments = command.get_arguments().filter(|one| !one.is_hide_set());
     let commands = command.get_subcommands().filter(|one| !one.is_hide_set());
-    clap::Command::new(command.get_name().to_owned())
-        .about(about)
+    clap::Command::new("mxdrill")
         .args(arguments.cloned())
-        .subcommands(commands.cloned().map(shown))
+        .subcommands(commands.cloned())
 }
