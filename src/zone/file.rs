@@ -143,16 +143,40 @@ pub(crate) fn folder_of(path: &Path) -> PathBuf {
     }
 }
 
-/// The domain that the name of a zone file says it is about: `example.com.zone`, `db.example.com`. One of
+/// Endings of files that are no zones, and no names of zones either.
+const OTHERS: [&str; 12] = [
+    ".toml", ".json", ".csv", ".md", ".log", ".bak", ".old", ".orig", ".conf", ".cfg", ".jnl",
+    ".signed",
+];
+
+/// The domain that the name of a zone file says it is about: `example.com.zone`, `db.example.com`, `example.com`. One of
 /// numbers alone (`db.192.0.2`) may be a reverse zone, written in either order.
 pub(crate) fn domain_of(path: &Path) -> Option<Domain> {
     let name = path.file_name()?.to_str()?;
     let ending = [".zone", ".txt", ".db", ".hosts", ".bind", ".dns"];
     let stem = ending.iter().find_map(|ending| name.strip_suffix(ending));
-    let domain: Domain = stem.or_else(|| name.strip_prefix("db."))?.parse().ok()?;
+    let stem = stem.or_else(|| name.strip_prefix("db."));
+    // A file may be called as its zone is, and other endings are those of other files.
+    let is_other = |name: &&str| OTHERS.iter().any(|ending| name.ends_with(ending));
+    let domain: Domain = stem
+        .or(Some(name).filter(|name| !is_other(name)))?
+        .parse()
+        .ok()?;
     let (_, top) = domain.as_str().rsplit_once('.')?;
     let is_number = top.bytes().all(|octet| octet.is_ascii_digit());
     (!is_number).then_some(domain)
+}
+
+/// Whether the file of a folder is named as zone files are: after its zone, or with one of their endings.
+pub fn is_named_as_a_zone(path: &Path) -> bool {
+    let has_ending = path.extension().is_some_and(|ending| {
+        ["zone", "db", "hosts", "bind", "dns"]
+            .iter()
+            .any(|known| ending == *known)
+    });
+    let name = path.file_name().and_then(|name| name.to_str());
+    let is_hidden = name.is_none_or(|name| name.starts_with('.') || name.ends_with('~'));
+    !is_hidden && (has_ending || domain_of(path).is_some())
 }
 
 /// Whether a path may be read, which was joined to a folder.
@@ -274,7 +298,10 @@ mod tests {
             ("zones/example.test.txt", Some("example.test")),
             ("reverse.zone", None),
             ("db.192.0.2", None),
-            ("example.test", None),
+            ("example.test", Some("example.test")),
+            ("example.test.bak", None),
+            ("zones.json", None),
+            ("README", None),
         ] {
             let found = domain_of(Path::new(name));
             assert_eq!(found.as_ref().map(Domain::as_str), domain, "{name}");

@@ -73,6 +73,9 @@ pub(crate) struct LintArgs {
     /// Print nothing where nothing is as bad as --fail-on.
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    /// Tell every finding, also those that many domains have alike.
+    #[arg(long, short, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
     /// Connect to every address of the exchangers as well, one at a time to a host: greeting, STARTTLS and certificate.
     /// No mail is sent.
     #[arg(long)]
@@ -198,6 +201,7 @@ pub(super) fn report(
         visits: all.flat_map(DomainRecords::visits).collect(),
         unseen: &unseen,
         from: &looked.from,
+        all: args.verbose,
     };
     let outcome = outcome(args, findings);
     if args.quiet && outcome == CommandOutcome::Passed {

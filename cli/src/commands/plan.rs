@@ -3,19 +3,25 @@
 //! The plan itself is `mxdrill::plan`'s; here it is written as text or JSON.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     path::PathBuf,
 };
 
 use super::{
-    CommandOutcome, PlanFormat, at, output,
+    CommandOutcome, PlanFormat, at,
+    groups::{self, Groups},
+    output,
     records::{self, Looked},
 };
 use crate::report::{
     domain_page::{self, DomainPart, goes},
     table::{self, Align, Column},
 };
-use mxdrill::plan::{Plan, Planned};
+use mxdrill::{
+    name::Domain,
+    plan::{Plan, Planned},
+};
 
 /// The width of a preference, which is at most 65535.
 const PREFERENCE: usize = 5;
@@ -65,19 +71,35 @@ pub(crate) fn plan(args: &PlanArgs) -> io::Result<CommandOutcome> {
         domain_page::write(&mut page, &from, &parts).map_err(|error| at(path, error))?;
     }
     let mut out = anstream::stdout().lock();
-    for (index, plan) in plans.iter().enumerate() {
+    // Of a group the first plan is shown, for the names and files of all.
+    let mut groups: Groups<String, (&Plan, String)> = Groups::default();
+    for (plan, domain_records) in plans.iter().zip(&domains_records) {
         match args.format {
             PlanFormat::Json => {
                 serde_json::to_writer(&mut out, plan).map_err(io::Error::other)?;
                 writeln!(out)?;
             }
             PlanFormat::Text => {
-                if index > 0 {
-                    writeln!(out)?;
-                }
-                write(&mut out, plan, &from)?;
+                let place = records::place_of(domain_records, &from);
+                groups.add(groups::route_of(plan), (plan, place));
             }
         }
+    }
+    for (index, group) in groups.iter().enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        let (domains, places): (Vec<&Domain>, BTreeSet<&str>) = group
+            .iter()
+            .map(|(plan, place)| (&plan.domain, &**place))
+            .unzip();
+        let (plan, _) = &group[0];
+        write(
+            &mut out,
+            plan,
+            &groups::named(&domains),
+            &records::places(&places),
+        )?;
     }
     out.flush()?;
     Ok(if plans.iter().all(Plan::is_deliverable) {
@@ -88,9 +110,9 @@ pub(crate) fn plan(args: &PlanArgs) -> io::Result<CommandOutcome> {
 }
 
 /// A plan as text: a line for each exchanger, and why nothing can be delivered if so.
-fn write(out: &mut impl Write, plan: &Plan, from: &str) -> io::Result<()> {
+fn write(out: &mut impl Write, plan: &Plan, domains: &str, from: &str) -> io::Result<()> {
     let kind = goes(plan.kind);
-    writeln!(out, "Mail for {} {kind} ({from})", plan.domain)?;
+    writeln!(out, "Mail for {domains} {kind} ({from})")?;
     let host = |planned: &Planned| match &planned.alias_of {
         Some(target) => format!("{} (an alias of {target})", planned.host),
         None => planned.host.to_string(),

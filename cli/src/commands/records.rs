@@ -5,29 +5,40 @@
 //! the user names one.
 
 use std::{
-    io,
+    collections::{BTreeSet, HashSet},
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use super::{OutsideArgs, at};
+use futures_util::{StreamExt, stream};
+
+use super::{OutsideArgs, at, groups};
+use crate::progress;
 use mxdrill::{
     diagnostic::Mistakes,
     name::Domain,
     records::{DomainRecords, RecordLookup, Source, resolver_address},
-    zone::file::is_standard_input,
+    zone::file::{is_named_as_a_zone, is_standard_input},
 };
 
 /// Mistakes in a file that are shown; how many more there are is said.
 const SHOWN: usize = 10;
+/// Files that are named as where records are from; of more, how many there are.
+const SHOWN_FILES: usize = 3;
+/// Domains that are looked up at once: a resolver has others to serve.
+const AT_ONCE: usize = 8;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordsArgs {
-    /// A domain, or files with records: zone files as providers export them, scenarios (*.toml), Route 53's JSON,
-    /// octoDNS's YAML, dnscontrol's TSV, - for standard input. Of files alone, every domain in them that has MX records.
+    /// A domain, or files with records: zone files as providers export them, folders of them, scenarios (*.toml),
+    /// Route 53's JSON, octoDNS's YAML, dnscontrol's TSV, - for standard input. Of files alone, every domain in them that has MX records.
     /// Of a domain alone, what the resolver says.
     #[arg(value_name = "DOMAIN|FILE")]
     what: Vec<String>,
+    /// A file that lists domains, a name a line; - for standard input.
+    #[arg(long, value_name = "FILE")]
+    domains: Option<PathBuf>,
     /// A zone file, or a scenario, to look records up in; may be given several times.
     #[arg(long, short, value_name = "FILE")]
     zone: Vec<PathBuf>,
@@ -90,8 +101,14 @@ impl RecordsArgs {
             files,
         } = self.open(&[])?;
         let mut domains_records = Vec::new();
-        for domain in &domains {
-            let domain_records = DomainRecords::of(&source, domain).await;
+        let bar = progress::bar(domains.len() as u64, "{pos}/{len} domains");
+        let looked = domains.iter().map(|domain| {
+            let of = DomainRecords::of(&source, domain);
+            async move { (domain, of.await) }
+        });
+        let mut looked = stream::iter(looked).buffered(AT_ONCE);
+        while let Some((domain, domain_records)) = looked.next().await {
+            bar.inc(1);
             if source.is_deaf() {
                 return Err(io::Error::other(self.unanswered()));
             }
@@ -102,6 +119,8 @@ impl RecordsArgs {
             }
             domains_records.push(domain_records);
         }
+        drop(looked);
+        bar.finish_and_clear();
         Ok(Looked {
             source,
             domains_records,
@@ -115,12 +134,23 @@ impl RecordsArgs {
     /// # Errors
     /// Mistakes in files, or that there is no domain or no resolver.
     pub(crate) fn open(&self, others: &[Domain]) -> io::Result<OpenedRecords> {
-        if self.what.is_empty() && self.zone.is_empty() && others.is_empty() {
+        let is_any = !self.what.is_empty() || !self.zone.is_empty() || self.domains.is_some();
+        if !is_any && others.is_empty() {
             let nothing = "found no domain and no file, expected some, such as example.com or example.com.zone";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, nothing));
         }
-        let (mut domains, files) = self.words();
+        let (mut domains, words) = self.words();
         domains.extend(others.iter().cloned());
+        if let Some(list) = &self.domains {
+            domains.extend(listed(list)?);
+        }
+        let mut files = Vec::new();
+        for path in words {
+            match path.is_dir() {
+                true => files.extend(zone_files_in(&path)?),
+                false => files.push(path),
+            }
+        }
         let mut source = Source::default();
         source.reach(self.outside.reach());
         let origin = self.origin.as_ref().or(match &domains[..] {
@@ -195,6 +225,60 @@ impl RecordsArgs {
     }
 }
 
+/// The zone files of a folder, in the order of their names.
+fn zone_files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(|error| at(folder, error))?;
+    let paths = entries.map(|entry| Ok(entry?.path()));
+    let mut files: Vec<PathBuf> = paths.collect::<io::Result<_>>()?;
+    files.retain(|path| path.is_file() && is_named_as_a_zone(path));
+    files.sort();
+    if files.is_empty() {
+        let nothing = "found no zone file in this folder, expected some, such as example.com.zone";
+        return Err(at(folder, io::Error::other(nothing)));
+    }
+    Ok(files)
+}
+
+/// The domains that a file lists, a name a line; what follows a `#` is for people.
+fn listed(list: &Path) -> io::Result<Vec<Domain>> {
+    let text = match is_standard_input(list) {
+        true => io::read_to_string(io::stdin()),
+        false => fs::read_to_string(list),
+    };
+    let text = text.map_err(|error| at(list, error))?;
+    let mut domains = Vec::new();
+    let mut seen = HashSet::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let name = line.split('#').next().unwrap_or_default().trim();
+        if name.is_empty() {
+            continue;
+        }
+        let domain = name.parse::<Domain>().map_err(|error| {
+            let place = format!("{}:{number}: {error}", list.display());
+            io::Error::new(io::ErrorKind::InvalidData, place)
+        })?;
+        if seen.insert(domain.clone()) {
+            domains.push(domain);
+        }
+    }
+    Ok(domains)
+}
+
+/// Where the records of a domain are written: the file of its MX record, else where all are from.
+pub(crate) fn place_of(domain_records: &DomainRecords, from: &str) -> String {
+    let mut placed = domain_records.mx.records().iter();
+    let place = placed.find_map(|record| record.place.as_ref());
+    place.map_or(from.to_owned(), |place| place.path.to_string())
+}
+
+/// Where the records of several domains are: the place, or how many there are.
+pub(crate) fn places(places: &BTreeSet<&str>) -> String {
+    match places.first() {
+        Some(only) if places.len() == 1 => (*only).to_owned(),
+        _ => format!("{} files", groups::counted(places.len())),
+    }
+}
+
 /// Whether a word that could be a domain is more likely a file that is not there.
 fn looks_like_a_path(word: &str) -> bool {
     let endings = ["zone", "toml", "txt", "db", "json", "yaml", "yml", "tsv"];
@@ -225,6 +309,9 @@ fn from(files: &[PathBuf], resolver: Option<SocketAddr>, axfr: Option<SocketAddr
     match (files.is_empty(), resolver) {
         (true, Some(resolver)) => format!("as {resolver} says"),
         (true, None) => "as the system's resolver says".to_owned(),
+        (false, _) if files.len() > SHOWN_FILES => {
+            format!("{} files", groups::counted(files.len()))
+        }
         (false, _) => files.join(", "),
     }
 }

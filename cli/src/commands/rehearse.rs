@@ -19,7 +19,9 @@ use serde_json::{Value, json};
 
 use self::work::PlannedOutage;
 use super::{
-    CommandOutcome, PlanFormat, at, output,
+    CommandOutcome, PlanFormat, at,
+    groups::{self, Groups},
+    output,
     records::{self, Looked},
     say, written,
 };
@@ -214,12 +216,26 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
         }
         None => None,
     };
+    // Domains with one route go through the same drills: they are rehearsed once, for all of them.
+    let mut groups: Groups<String, &DomainRecords> = Groups::default();
     for (index, domain_records) in domains_records.iter().enumerate() {
-        let parts = match parts(args, domain_records, &from) {
+        let key = match &args.change {
+            Some(_) => index.to_string(),
+            None => groups::drilled_as(domain_records),
+        };
+        groups.add(key, domain_records);
+    }
+    for (index, group) in groups.iter().enumerate() {
+        let domain_records = group[0];
+        let parts = match parts_of_all(args, group, &from) {
             Ok(parts) => parts,
             // One domain that takes no mail is no reason to leave the others out.
             Err(error) if domains_records.len() > 1 => {
-                say::err(format_args!("mxdrill: {error}"));
+                let others = match group.len() {
+                    1 => String::new(),
+                    all => format!(" (and so for {} domains more)", groups::counted(all - 1)),
+                };
+                say::err(format_args!("mxdrill: {error}{others}"));
                 continue;
             }
             Err(error) => return Err(error),
@@ -237,13 +253,47 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
             leave(folder, several, drills)?;
         }
         if let (Some(page), Some(path)) = (&mut page, &args.html) {
-            draw(page, domain, &from, &parts).map_err(|error| at(path, error))?;
+            let domains: Vec<&Domain> = group.iter().map(|one| &one.domain).collect();
+            let named = groups::named(&domains);
+            draw(page, &named, &from, &parts).map_err(|error| at(path, error))?;
         }
     }
     if let (Some(mut page), Some(path)) = (page, &args.html) {
         page::end(&mut page).map_err(|error| at(path, error))?;
     }
     Ok(CommandOutcome::Passed)
+}
+
+/// Rehearses domains that have one route: the first of them, for all.
+fn parts_of_all(
+    args: &RehearseArgs,
+    group: &[&DomainRecords],
+    from: &str,
+) -> io::Result<Vec<Part>> {
+    let places: Vec<String> = group
+        .iter()
+        .map(|one| records::place_of(one, from))
+        .collect();
+    let place = records::places(&places.iter().map(String::as_str).collect());
+    let mut parts = parts(args, group[0], &place)?;
+    let [first, others @ ..] = group else {
+        return Ok(parts);
+    };
+    let domains: Vec<&Domain> = group.iter().map(|one| &one.domain).collect();
+    let named = groups::named(&domains);
+    for part in &mut parts {
+        for line in &mut part.sheet.about {
+            *line = line.replacen(first.domain.as_str(), &named, 1);
+        }
+        let lines = part.lines.clone();
+        for other in others {
+            part.lines.extend(lines.iter().cloned().map(|mut line| {
+                line["domain"] = json!(other.domain);
+                line
+            }));
+        }
+    }
+    Ok(parts)
 }
 
 /// Rehearses what was asked for of a domain.
@@ -295,8 +345,8 @@ fn show(out: &mut impl Write, part: &Part, format: PlanFormat) -> io::Result<()>
 }
 
 /// Draws what came of a domain on a page: what it comes to first, the drills message by message at the end.
-fn draw(out: &mut impl Write, domain: &Domain, from: &str, parts: &[Part]) -> io::Result<()> {
-    page::heading(out, domain.as_str(), "rehearsal", from)?;
+fn draw(out: &mut impl Write, domains: &str, from: &str, parts: &[Part]) -> io::Result<()> {
+    page::heading(out, domains, "rehearsal", from)?;
     for part in parts {
         writeln!(out, "<h2>{}</h2>", page::Plain(capital(&part.what)))?;
         part.sheet.html(out)?;

@@ -17,6 +17,7 @@ use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, 
 use serde_json::{Value, json};
 
 use super::github::{Annotation, annotate};
+use crate::commands::groups::{self, Groups};
 use mxdrill::{
     lint::{CHECKS, Check, LintFinding, Severity, Unseen, plain},
     name::Domain,
@@ -25,6 +26,8 @@ use mxdrill::{
 
 /// Domains for which people are told what was not checked.
 const MAX_UNSEEN: usize = 20;
+/// Findings alike that are not worth a count.
+const FEW: usize = 4;
 
 /// What was checked, and what was found.
 pub(crate) struct Linted<'a> {
@@ -36,6 +39,8 @@ pub(crate) struct Linted<'a> {
     pub(crate) unseen: &'a [Unseen],
     /// Where the records are from: files, or a resolver.
     pub(crate) from: &'a str,
+    /// Whether text has every finding, also those that many domains have alike.
+    pub(crate) all: bool,
 }
 
 impl Linted<'_> {
@@ -59,18 +64,35 @@ impl Linted<'_> {
     pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
         // A record that several domains share is wrong once.
         let mut seen = BTreeSet::new();
-        for finding in self.open() {
-            let place = place(finding);
-            if !seen.insert((finding.check.id, place.clone(), &finding.message)) {
-                continue;
+        let told = self.open();
+        let told = told.filter(|one| seen.insert((one.check.id, place(one), &one.message)));
+        // What is said of many domains in the same words is said once, unless all is asked for.
+        let mut groups: Groups<(usize, &str, String), &LintFinding> = Groups::default();
+        for (index, finding) in told.enumerate() {
+            let alone = if self.all { index } else { 0 };
+            let message = groups::without(&finding.message, &finding.domain);
+            groups.add((alone, finding.check.id, message), finding);
+        }
+        for group in groups.iter() {
+            let alike: &[&LintFinding] = match group.len() {
+                ..FEW => &group[..0],
+                _ => &group[1..],
+            };
+            for finding in &group[..group.len() - alike.len()] {
+                let severity = finding.check.severity;
+                let style = style(severity);
+                let more = match alike.len() {
+                    0 => String::new(),
+                    more => format!(" (and {} more like it: -v)", groups::counted(more)),
+                };
+                writeln!(
+                    out,
+                    "{}: {style}{severity}{style:#}: {} [{}]{more}",
+                    place(finding),
+                    finding.message,
+                    finding.check.id
+                )?;
             }
-            let severity = finding.check.severity;
-            let style = style(severity);
-            writeln!(
-                out,
-                "{place}: {style}{severity}{style:#}: {} [{}]",
-                finding.message, finding.check.id
-            )?;
         }
         for visit in &self.visits {
             let took = visit.took.as_millis();
@@ -108,12 +130,20 @@ impl Linted<'_> {
             accepted => format!(", {accepted} accepted"),
         };
         writeln!(out, "{domains} ({}): {sum}{accepted}", self.from)?;
-        for (domain, unseen) in self.unseen_by_domain().into_iter().take(MAX_UNSEEN) {
+        let mut groups: Groups<String, &Domain> = Groups::default();
+        let mut told = Vec::new();
+        for (domain, unseen) in self.unseen_by_domain() {
+            let unseen = unseen.join("; ");
+            if groups.add(groups::without(&unseen, domain), domain) {
+                told.push(unseen);
+            }
+        }
+        for (domains, unseen) in groups.iter().zip(told).take(MAX_UNSEEN) {
             let of = match self.domains.len() {
                 1 => String::new(),
-                _ => format!(" of {domain}"),
+                _ => format!(" of {}", groups::named(domains)),
             };
-            writeln!(out, "not checked{of}: {}", plain(&unseen.join("; ")))?;
+            writeln!(out, "not checked{of}: {}", plain(&unseen))?;
         }
         if let Some(finding) = self.open().max_by_key(|finding| finding.check.severity) {
             writeln!(

@@ -1,0 +1,135 @@
+//! Thousands of domains at once: what they have alike is said once, and each of them is accounted for.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+/// Domains at one hoster.
+const DOMAINS: usize = 50;
+
+/// A folder of zones: that of a hoster, those of domains at its exchangers, and a file that is none.
+fn portfolio() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        fs::write(folder.path().join(name), text).expect("written");
+    };
+    let soa =
+        "@ SOA ns.host.test. hostmaster.host.test. 1 3600 600 864000 300\n@ NS ns.host.test.\n";
+    for i in 0..DOMAINS {
+        // Without $ORIGIN: the file's name says what relative names are completed by.
+        let text = format!(
+            "$TTL 300\n{soa}@ MX 10 mx1.host.test.\n@ MX 20 mx2.host.test.\n@ TXT \"v=spf1 mx -all\"\n"
+        );
+        write(
+            &match i % 3 {
+                0 => format!("d{i}.test"),
+                1 => format!("db.d{i}.test"),
+                _ => format!("d{i}.test.zone"),
+            },
+            &text,
+        );
+    }
+    write(
+        "host.test.zone",
+        &format!("$TTL 300\n{soa}ns A 192.0.2.53\nmx1 A 192.0.2.1\nmx2 A 198.51.100.1\n"),
+    );
+    write(
+        "other.test.zone",
+        &format!("$TTL 300\n{soa}@ MX 5 mx2.host.test.\n"),
+    );
+    write("notes.md", "no zone\n");
+    folder
+}
+
+/// What a command prints, and its exit status.
+fn mxdrill(arguments: &[&str], folder: &Path) -> (String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mxdrill"));
+    let output = command.args(arguments).current_dir(folder).output();
+    let output = output.expect("it ran");
+    let [out, err] =
+        [output.stdout, output.stderr].map(|octets| String::from_utf8_lossy(&octets).into_owned());
+    (out + &err, output.status.code())
+}
+
+/// The domains of which JSON lines speak.
+fn domains_in(json: &str) -> BTreeSet<String> {
+    let lines = json.lines().filter(|line| line.starts_with('{'));
+    lines
+        .filter_map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            value["domain"].as_str().map(str::to_owned)
+        })
+        .collect()
+}
+
+#[test]
+fn domains_with_one_route_are_one_group_and_all_are_accounted_for() {
+    let folder = portfolio();
+    for command in ["plan", "rehearse", "lint"] {
+        let (text, status) = mxdrill(&[command, "."], folder.path());
+        assert!(status.is_some_and(|status| status < 2), "{command}: {text}");
+        assert!(text.lines().count() < 100, "{command}: {text}");
+        let (json, _) = mxdrill(&[command, ".", "--format", "json"], folder.path());
+        let told = domains_in(&json);
+        assert_eq!(told.len(), DOMAINS + 1, "{command}: {told:?}");
+    }
+    let (plan, _) = mxdrill(&["plan", "."], folder.path());
+    assert!(
+        plan.starts_with(
+            "Mail for d0.test, d1.test and 48 more goes to its MX records (50 files)\n"
+        ),
+        "{plan}"
+    );
+    // What differs in one record is a group of its own, with the file that holds it.
+    assert!(
+        plan.contains("Mail for other.test goes to its MX records (./other.test.zone)"),
+        "{plan}"
+    );
+    let (rehearsed, _) = mxdrill(&["rehearse", "."], folder.path());
+    assert_eq!(
+        rehearsed.matches("messages a drill").count(),
+        2,
+        "{rehearsed}"
+    );
+}
+
+#[test]
+fn findings_alike_are_one_with_a_count_and_all_are_told_if_asked_for() {
+    let folder = portfolio();
+    let (text, _) = mxdrill(&["lint", "."], folder.path());
+    let (all, _) = mxdrill(&["lint", ".", "-v"], folder.path());
+    let lines = |text: &str, check: &str| text.matches(&format!("[{check}]")).count();
+    assert_eq!(lines(&text, "dmarc-missing"), 1, "{text}");
+    assert!(
+        text.contains("[dmarc-missing] (and 50 more like it: -v)"),
+        "{text}"
+    );
+    assert_eq!(lines(&all, "dmarc-missing"), DOMAINS + 1, "{all}");
+    assert!(!all.contains("more like it"), "{all}");
+}
+
+#[test]
+fn domains_are_listed_in_a_file_too() {
+    let folder = portfolio();
+    fs::write(
+        folder.path().join("list.conf"),
+        "# ours\nd7.test\n\nOTHER.test. # moved\nd7.test\n",
+    )
+    .expect("written");
+    let arguments = ["plan", ".", "--domains", "list.conf", "--format", "json"];
+    let (json, status) = mxdrill(&arguments, folder.path());
+    assert_eq!(status, Some(0), "{json}");
+    let expected = ["d7.test", "other.test"].map(str::to_owned);
+    assert_eq!(domains_in(&json), BTreeSet::from(expected));
+    fs::write(folder.path().join("list.conf"), "d7.test\na..b\n").expect("written");
+    let (text, status) = mxdrill(&["plan", ".", "--domains", "list.conf"], folder.path());
+    assert_eq!(status, Some(2));
+    assert!(text.contains("list.conf:2: found \"a..b\""), "{text}");
+}
+
+#[test]
+fn a_folder_without_a_zone_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("notes.md"), "").expect("written");
+    let (text, status) = mxdrill(&["plan", "."], folder.path());
+    assert_eq!(status, Some(2));
+    assert!(text.contains("found no zone file in this folder"), "{text}");
+}
