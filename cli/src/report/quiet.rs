@@ -15,7 +15,10 @@ impl Report for Quiet {
             DrillEnd::Skipped(_) => false,
             DrillEnd::Broken(_) => true,
         };
-        is_wrong.then(|| self.0.played(played)).unwrap_or(Ok(()))
+        match is_wrong {
+            true => self.0.played(played),
+            false => Ok(()),
+        }
     }
 
     fn unreadable(&mut self, mistakes: &Mistakes) -> io::Result<()> {
