@@ -398,7 +398,8 @@ fn a_zone_is_had_from_its_name_server() {
     let [out, notes] =
         [&run.stdout, &run.stderr].map(|text| String::from_utf8_lossy(text).into_owned());
     assert!(
-        out.contains("mx1.example.test  192.0.2.1") && out.contains("hands it over"),
+        out.contains("mx1.example.test  192.0.2.1")
+            && out.contains(&format!("example.test from {server_text}")),
         "{out}{notes}"
     );
     assert!(notes.contains("passed over: 1 TYPE65400"), "{notes}");

@@ -62,11 +62,30 @@ impl Linted<'_> {
 
     /// A line for each finding, and a sum.
     pub(crate) fn text(&self, out: &mut impl Write) -> io::Result<()> {
+        self.text_of_findings(out)?;
+        for visit in &self.visits {
+            let took = visit.took.as_millis();
+            let told = plain(&visit.told());
+            writeln!(out, "{} [{}] {took} ms: {told}", visit.host, visit.address)?;
+        }
+        writeln!(out, "{}", self.sum())?;
+        self.text_of_unseen(out)?;
+        if let Some(finding) = self.open().max_by_key(|finding| finding.check.severity) {
+            writeln!(
+                out,
+                "Why, and what to do: mxdrill lint --explain {}",
+                finding.check.id
+            )?;
+        }
+        Ok(())
+    }
+
+    /// A line for each finding; what is said of many domains in the same words is said once, unless all is asked for.
+    fn text_of_findings(&self, out: &mut impl Write) -> io::Result<()> {
         // A record that several domains share is wrong once.
         let mut seen = BTreeSet::new();
         let told = self.open();
         let told = told.filter(|one| seen.insert((one.check.id, place(one), &one.message)));
-        // What is said of many domains in the same words is said once, unless all is asked for.
         let mut groups: Groups<(usize, &str, String), &LintFinding> = Groups::default();
         for (index, finding) in told.enumerate() {
             let alone = if self.all { index } else { 0 };
@@ -94,11 +113,11 @@ impl Linted<'_> {
                 )?;
             }
         }
-        for visit in &self.visits {
-            let took = visit.took.as_millis();
-            let told = plain(&visit.told());
-            writeln!(out, "{} [{}] {took} ms: {told}", visit.host, visit.address)?;
-        }
+        Ok(())
+    }
+
+    /// Which domains were checked, where their records are from, and how much was found.
+    fn sum(&self) -> String {
         let domains: Vec<String> = self.domains.iter().map(ToString::to_string).collect();
         // Three names still fit into a line.
         let domains = match &domains[..] {
@@ -129,7 +148,11 @@ impl Linted<'_> {
             0 => String::new(),
             accepted => format!(", {accepted} accepted"),
         };
-        writeln!(out, "{domains} ({}): {sum}{accepted}", self.from)?;
+        format!("{domains} ({}): {sum}{accepted}", self.from)
+    }
+
+    /// What was not checked, domains with the same in one line.
+    fn text_of_unseen(&self, out: &mut impl Write) -> io::Result<()> {
         let mut groups: Groups<String, &Domain> = Groups::default();
         let mut told = Vec::new();
         for (domain, unseen) in self.unseen_by_domain() {
@@ -144,13 +167,6 @@ impl Linted<'_> {
                 _ => format!(" of {}", groups::named(domains)),
             };
             writeln!(out, "not checked{of}: {}", plain(&unseen))?;
-        }
-        if let Some(finding) = self.open().max_by_key(|finding| finding.check.severity) {
-            writeln!(
-                out,
-                "Why, and what to do: mxdrill lint --explain {}",
-                finding.check.id
-            )?;
         }
         Ok(())
     }
