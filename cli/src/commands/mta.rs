@@ -4,7 +4,7 @@ use std::io;
 
 use super::{CommandOutcome, private::MtaCommand, say};
 use crate::conform::{Adapter, packages};
-use crate::signals;
+use crate::{progress, signals};
 
 pub(crate) fn mta(command: &MtaCommand) -> io::Result<CommandOutcome> {
     match command {
@@ -58,7 +58,9 @@ fn get(names: &[String]) -> io::Result<CommandOutcome> {
     };
     end_when_asked()?;
     let mut outcome = CommandOutcome::Passed;
-    for (id, adapter) in chosen {
+    let bar = progress::bar(chosen.len() as u64, "{pos}/{len} mail servers");
+    bar.tick();
+    for (id, adapter) in bar.wrap_iter(chosen.into_iter()) {
         match packages::get(&id, &adapter) {
             Ok(tree) => say::out(format_args!("{id}: {}", tree.packages.join(", ")))?,
             Err(error) => {

@@ -6,7 +6,9 @@
 //!    the system.
 //! 2. A folder beside the final one is begun; its name has the id of this process, so that
 //!    leftovers of a killed one can be told.
-//! 3. Packages are downloaded as on a system where nothing is installed, without what the host has,
+//! 3. Lists of packages are brought into the cache, without root: the host's own may be weeks old, and name packages
+//!    that there are no more. Where they cannot be had the host's are used.
+//!    Packages are downloaded as on a system where nothing is installed, without what the host has,
 //!    and unpacked into it.
 //! 4. The folder is renamed into place: nobody ever sees half of one.
 //!
@@ -20,11 +22,14 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::Adapter;
-use crate::signals;
+use crate::{commands::say, signals};
 
 /// A mail server that is unpacked, and may be used by many drills at once: nobody writes into it.
 #[derive(Debug, Clone)]
@@ -176,14 +181,57 @@ fn remove(cache: &Path, is_meant: impl Fn(u32) -> bool) -> io::Result<()> {
     Ok(())
 }
 
+/// Settings of apt with which it has lists of packages of its own in the cache, brought up to date once by this
+/// process; `None` where they cannot be had.
+fn own_lists() -> io::Result<Option<PathBuf>> {
+    static BROUGHT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    if let Some(brought) = BROUGHT.get() {
+        return Ok(brought.clone());
+    }
+    let folder = cache()?.join("apt");
+    let lists = folder.join("lists");
+    fs::create_dir_all(lists.join("partial")).map_err(|error| in_cache(&folder, error))?;
+    let settings = folder.join("apt.conf");
+    // What the host does after an update is about the host's lists. Whoever runs this may write to the cache,
+    // which apt's own user may not.
+    let text = format!(
+        "#clear APT::Update::Pre-Invoke;\n#clear APT::Update::Post-Invoke;\n#clear APT::Update::Post-Invoke-Success;\n\
+        Dir::State::lists \"{}\";\nDir::Cache \"{}\";\nAPT::Sandbox::User \"\";\nDebug::NoLocking \"1\";\n",
+        lists.display(),
+        folder.display()
+    );
+    fs::write(&settings, text).map_err(|error| in_cache(&folder, error))?;
+    let mut update = Command::new("apt-get");
+    update.arg("-c").arg(&settings).args(["-qq", "update"]);
+    let brought = match output(&mut update, "apt") {
+        Ok(_) => Some(settings),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+        Err(error) => {
+            say::err(format_args!(
+                "The system's own lists of packages are used: {error}"
+            ));
+            None
+        }
+    };
+    Ok(BROUGHT.get_or_init(|| brought).clone())
+}
+
 /// Downloads packages with all that they depend on and the host does not have, and unpacks them.
 fn unpack_debian(wanted: &[String], folder: &Path, root: &Path) -> io::Result<Vec<String>> {
     let debs = folder.join("debs");
     fs::create_dir(&debs)?;
     let status = debs.join("status");
     fs::write(&status, "")?;
+    let own_lists = own_lists()?;
+    let apt_get = || {
+        let mut apt_get = Command::new("apt-get");
+        if let Some(settings) = &own_lists {
+            apt_get.arg("-c").arg(settings);
+        }
+        apt_get
+    };
     // As on a system where nothing is installed yet, and without touching this one.
-    let mut plan = Command::new("apt-get");
+    let mut plan = apt_get();
     plan.args([
         "-qq",
         "-y",
@@ -212,7 +260,7 @@ fn unpack_debian(wanted: &[String], folder: &Path, root: &Path) -> io::Result<Ve
     });
     let missing = needed.filter(|name| !installed.contains(name.as_str()));
     let wanted: BTreeSet<String> = missing.chain(wanted.iter().cloned()).collect();
-    let mut download = Command::new("apt-get");
+    let mut download = apt_get();
     download
         .args(["-qq", "download"])
         .args(&wanted)
