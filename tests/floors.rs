@@ -21,11 +21,9 @@ const LONGEST_FILE: usize = 500;
 const LONGEST_FUNCTION: usize = 80;
 
 /// What is still to be taken apart: a file, or a function of it as `FILE:NAME`. Nothing is added to this list.
-const STILL_LONG: [&str; 5] = [
-    "cli/src/commands/rehearse_change.rs:text",
+const STILL_LONG: [&str; 3] = [
     "cli/tests/records.rs",
     "cli/tests/records.rs:a_change_is_rehearsed_with_what_senders_remember",
-    "src/records/files.rs:add_zone_file",
     "tests/lint.rs:what_was_missed_is_found_and_what_was_wrongly_found_is_not",
 ];
 
@@ -195,6 +193,14 @@ fn no_file_and_no_function_is_longer_than_it_may_be() {
         let functions = functions.filter(|(_, lines)| *lines > LONGEST_FUNCTION);
         long.extend(functions.map(|(name, _)| format!("{path}:{name}")));
     }
+    let mended: Vec<&str> = STILL_LONG
+        .into_iter()
+        .filter(|known| !long.iter().any(|one| one == known))
+        .collect();
+    assert_eq!(
+        mended, [""; 0],
+        "no longer than it may be, and still excepted"
+    );
     long.retain(|one| !STILL_LONG.contains(&one.as_str()));
     assert_eq!(long, [""; 0], "longer than it may be");
 }

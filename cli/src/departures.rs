@@ -168,22 +168,28 @@ impl ExpectedDepartures {
         surprises.iter().map(told).collect()
     }
 
-    /// A file that expects all that departs: with the reason that this one has for it, or one to be replaced.
-    pub(crate) fn written<'a>(&self, played: impl IntoIterator<Item = &'a Played>) -> String {
+    /// A file that expects all that departs, with the reason that this one has for it or one to be replaced, and what this
+    /// one has of drills that were not played.
+    pub(crate) fn written(&self, played: &[Played]) -> String {
         const REASON: &str = "accepted when the baseline was written";
+        let known = || self.departure.iter().map(Spanned::get_ref);
+        let departing = played.iter().filter(|played| played.fails).map(|played| {
+            let entry = known().find(|entry| entry.is_about(played));
+            Entry {
+                server: played.server.clone(),
+                scenario: played.scenario.clone(),
+                grade: played.grade.clone(),
+                reason: entry.map_or(REASON, |entry| &entry.reason).to_owned(),
+            }
+        });
+        let elsewhere = known().filter(|entry| !played.iter().any(|played| entry.is_about(played)));
         let mut text = "# Departures that are expected, each with a reason.\n".to_owned();
-        for played in played.into_iter().filter(|played| played.fails) {
-            let known = self
-                .departure
-                .iter()
-                .map(Spanned::get_ref)
-                .find(|entry| entry.is_about(played));
-            let reason = known.map_or(REASON, |entry| &entry.reason);
-            let server = played.server.as_deref().map(|server| ("server", server));
+        for entry in departing.chain(elsewhere.cloned()) {
+            let server = entry.server.map(|server| ("server", server));
             let fields = [
-                ("scenario", &*played.scenario),
-                ("grade", &*played.grade),
-                ("reason", reason),
+                ("scenario", entry.scenario),
+                ("grade", entry.grade),
+                ("reason", entry.reason),
             ];
             text.push_str("\n[[departure]]\n");
             for (key, value) in server.into_iter().chain(fields) {
@@ -274,6 +280,10 @@ mod tests {
         let again = ExpectedDepartures::parse("base.toml", &text).expect("a baseline");
         assert_eq!(again.surprises(&now), []);
         assert!(text.contains("reason = \"known\""), "{text}");
+        // What was not played stays, with its reason.
+        let part = file.written(&now[..1]);
+        let again = ExpectedDepartures::parse("base.toml", &part).expect("a baseline");
+        assert!(again.lists(&played("a/two", "deviates")), "{part}");
         assert!(!text.contains("a/two"), "{text}");
     }
 

@@ -87,21 +87,31 @@ impl Baseline {
         findings.append(&mut stale);
     }
 
-    /// A file that accepts these findings, those that are accepted already left out, for this reason.
-    pub fn write(findings: &[LintFinding], reason: &str) -> String {
+    /// A file that accepts these findings, for this reason, or for the one that an earlier file has for it. What is
+    /// accepted where the records are is left out.
+    pub fn write(findings: &[LintFinding], reason: &str, earlier: Option<&Self>) -> String {
         let mut text =
             "# Findings of mxdrill lint that are accepted, each with a reason.\n".to_owned();
+        let known = |finding: &LintFinding| {
+            let mut entries = earlier.iter().flat_map(|earlier| &earlier.finding);
+            let entry = entries.find(|entry| entry.get_ref().is(finding))?;
+            Some(entry.get_ref().reason.clone())
+        };
         let open = findings
             .iter()
-            .filter(|finding| finding.accepted.is_none() && finding.check != ALLOWANCE_STALE);
+            .filter_map(|finding| match &finding.accepted {
+                Some(_) => Some((finding, known(finding)?)),
+                None if finding.check == ALLOWANCE_STALE => None,
+                None => Some((finding, reason.to_owned())),
+            });
         // What is told of several domains with the same words is one of each.
         let mut written = BTreeSet::new();
-        for finding in open {
+        for (finding, reason) in open {
             let accepted = Accepted {
                 check: finding.check.id.to_owned(),
                 domain: finding.domain.clone(),
                 message: finding.message.clone(),
-                reason: reason.to_owned(),
+                reason,
             };
             let entry = [
                 ("check", accepted.check),

@@ -20,6 +20,12 @@ pub(crate) struct BaselineArgs {
 }
 
 impl BaselineArgs {
+    /// Whether anything was asked for.
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
+    pub(crate) fn is_any(&self) -> bool {
+        self.baseline.is_some() || self.write_baseline.is_some()
+    }
+
     /// Reads the baseline, if there is one.
     ///
     /// # Errors
@@ -50,6 +56,15 @@ impl BaselineArgs {
         };
         let surprises = expected.surprises(played);
         expected.lines(&surprises).iter().for_each(say::err);
+        let listed = played
+            .iter()
+            .filter(|one| one.fails && expected.lists(one))
+            .count();
+        if listed > 0 {
+            say::err(format_args!(
+                "mxdrill: {listed} of what departs is listed, and is no failure"
+            ));
+        }
         Ok(Some(surprises.is_empty()))
     }
 }

@@ -88,10 +88,12 @@ pub(crate) fn control(args: &ConformArgs) -> io::Result<CommandOutcome> {
 
 /// An error if options were given that are for a matrix.
 fn alone(args: &ConformArgs) -> io::Result<()> {
-    let files = [&args.html, &args.json, &args.markdown];
+    let files = [&args.html, &args.json, &args.markdown, &args.compare];
     if args.words.len() > 1
         || files.iter().any(|file| file.is_some())
         || args.format != MatrixFormat::Text
+        || args.baseline.is_any()
+        || args.selection.is_more_than_a_filter()
     {
         let text = "control is a matrix of its own, printed as text: expected \
                     `mxdrill conform control`, with --filter, --jobs or --logs";

@@ -45,25 +45,67 @@ impl<K: Hash + Eq, T> Groups<K, T> {
     }
 }
 
-/// What decides over where mail for a domain goes, in the domain's own terms: two with the same have one route.
+/// What decides over where mail for a domain goes: two with the same have one route, to the same hosts.
 pub(crate) fn route_of(plan: &Plan) -> String {
-    let why = plan.why.as_deref().unwrap_or_default();
-    let route = format!("{:?} {why:?} {:?}", plan.kind, plan.levels);
-    without(&route, &plan.domain)
+    let why = without(plan.why.as_deref().unwrap_or_default(), &plan.domain);
+    format!("{:?} {why:?} {:?}", plan.kind, plan.levels)
 }
 
-/// As [`route_of`], with what makes TLS a must: the policy, and TLSA records of the exchangers.
+/// As [`route_of`], with what else drills are made of: the policy, TLSA records of the exchangers, and for how long
+/// records are remembered.
 pub(crate) fn drilled_as(domain_records: &DomainRecords) -> String {
     let plan = Plan::of(domain_records);
-    let hosts = domain_records.hosts.iter();
-    let tlsa: Vec<_> = hosts.map(|(host, known)| (host, &known.tlsa)).collect();
-    let more = format!("{:?} {tlsa:?}", domain_records.policy);
-    route_of(&plan) + &without(&more, &domain_records.domain)
+    let hosts = domain_records.targets.iter();
+    let hosts = hosts.filter_map(|target| Some((target, domain_records.hosts.get(&target.host)?)));
+    let hosts: Vec<_> = hosts
+        .map(|(target, known)| {
+            let ttls: Vec<u32> = known.records().map(|placed| placed.record.ttl).collect();
+            let tlsa: Vec<_> = known
+                .tlsa
+                .records()
+                .iter()
+                .map(|placed| &placed.record)
+                .collect();
+            (target.ttl, ttls, tlsa, known.signed)
+        })
+        .collect();
+    let soa: Vec<_> = domain_records
+        .soa
+        .records()
+        .iter()
+        .map(|placed| &placed.record)
+        .collect();
+    let negative = soa.first().map(|soa| (soa.ttl, &soa.data));
+    let is_enforced = !domain_records.mta_sts.records().is_empty();
+    format!(
+        "{} {:?} {is_enforced} {hosts:?} {negative:?}",
+        route_of(&plan),
+        domain_records.policy
+    )
 }
 
-/// A text without the name of the domain that it is about.
+/// A text without the name of the domain that it is about, as a whole name or the end of one.
 pub(crate) fn without(text: &str, domain: &Domain) -> String {
-    text.replace(domain.as_str(), "\u{0}")
+    let name = domain.as_str();
+    let is_of_a_label = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_');
+    let mut left = text;
+    let mut kept = String::with_capacity(text.len());
+    while let Some(at) = left.find(name) {
+        let (before, found) = left.split_at(at);
+        let after = &found[name.len()..];
+        let mut next = after.chars();
+        let goes_on = match next.next() {
+            Some('.') => next.next().is_some_and(is_of_a_label),
+            next => next.is_some_and(is_of_a_label),
+        };
+        kept.push_str(before);
+        match goes_on || before.ends_with(is_of_a_label) {
+            true => kept.push_str(name),
+            false => kept.push('\u{0}'),
+        }
+        left = after;
+    }
+    kept + left
 }
 
 /// The names of a group: `d0.example, d1.example and 1,998 more`.
@@ -119,6 +161,20 @@ mod tests {
             (1_234_567, "1,234,567"),
         ] {
             assert_eq!(counted(count), text);
+        }
+    }
+
+    #[test]
+    fn a_domain_is_left_out_of_a_text_as_a_whole_name_alone() {
+        let domain = "a.test".parse().expect("a name");
+        for (text, wanted) in [
+            ("a.test has no SPF record.", "\0 has no SPF record."),
+            ("mx1.a.test, a.test.", "mx1.\0, \0."),
+            ("mxa.test is an alias", "mxa.test is an alias"),
+            ("a.test.example", "a.test.example"),
+            ("a.tests", "a.tests"),
+        ] {
+            assert_eq!(without(text, &domain), wanted);
         }
     }
 

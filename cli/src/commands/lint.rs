@@ -163,7 +163,8 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
     let looked = runtime.block_on(look(args))?;
     let findings = findings(args, &looked)?;
     if let Some(path) = &args.write_baseline {
-        let text = Baseline::write(&findings, REASON);
+        let earlier = baseline(args)?;
+        let text = Baseline::write(&findings, REASON, earlier.as_ref());
         fs::write(path, text).map_err(|error| at(path, error))?;
     }
     if let Some(path) = &args.html {
@@ -175,15 +176,21 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
 /// What is found, with what a baseline accepts marked.
 pub(super) fn findings(args: &LintArgs, looked: &Looked) -> io::Result<Vec<LintFinding>> {
     let mut findings = lint::lint(&looked.source, &looked.domains_records);
-    if let Some(path) = &args.baseline {
-        let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
-        let baseline = Baseline::parse(&path.display().to_string(), &text);
+    if let Some(baseline) = baseline(args)? {
         let domains: Vec<&Domain> = looked.domains().collect();
-        baseline
-            .map_err(io::Error::other)?
-            .apply(&domains, &mut findings);
+        baseline.apply(&domains, &mut findings);
     }
     Ok(findings)
+}
+
+/// The baseline, if one was given.
+fn baseline(args: &LintArgs) -> io::Result<Option<Baseline>> {
+    let Some(path) = &args.baseline else {
+        return Ok(None);
+    };
+    let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
+    let baseline = Baseline::parse(&path.display().to_string(), &text);
+    baseline.map(Some).map_err(io::Error::other)
 }
 
 /// Reports what was found, in the format that was asked for.

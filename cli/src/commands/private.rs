@@ -137,7 +137,7 @@ pub(crate) struct ConformArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) compare: Option<PathBuf>,
     /// Play nothing, and make one matrix of these (JSON, of --json): shares of the drills, or of the servers.
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "words")]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["words", "filter", "statement", "section", "partition", "list", "jobs", "seed", "logs", "real_time"])]
     pub(crate) merge: Vec<PathBuf>,
     /// How many drills at once; without it, two for each core, three in real time.
     #[arg(long, short, value_name = "NUMBER")]
@@ -191,6 +191,7 @@ pub(crate) enum MatrixFormat {
     Json,
     Html,
     /// To a file alone.
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
     #[value(skip)]
     Badge,
 }

@@ -253,15 +253,29 @@ fn listed(list: &Path) -> io::Result<Vec<Domain>> {
         if name.is_empty() {
             continue;
         }
-        let domain = name.parse::<Domain>().map_err(|error| {
-            let place = format!("{}:{number}: {error}", list.display());
-            io::Error::new(io::ErrorKind::InvalidData, place)
-        })?;
+        let wrong = |why: String| {
+            let text = format!("{}:{number}: {why}", list.display());
+            io::Error::new(io::ErrorKind::InvalidData, text)
+        };
+        if name.contains(char::is_whitespace) {
+            return Err(wrong(format!(
+                "found {name:?}, expected one name in a line"
+            )));
+        }
+        let domain = name
+            .parse::<Domain>()
+            .map_err(|error| wrong(error.to_string()))?;
         if seen.insert(domain.clone()) {
             domains.push(domain);
         }
     }
-    Ok(domains)
+    match domains.is_empty() {
+        false => Ok(domains),
+        true => {
+            let nothing = "found no domain in it, expected a name a line";
+            Err(at(list, io::Error::other(nothing)))
+        }
+    }
 }
 
 /// Where the records of a domain are written: the file of its MX record, else where all are from.

@@ -3,6 +3,7 @@
 //! Each kind of rehearsal is in a file of its own: `outages`, `work`, `senders` and `change`. Each makes a table, lines
 //! for programs and drills; what is done with these is done here.
 
+mod assumed;
 mod change;
 mod outages;
 mod senders;
@@ -17,7 +18,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use self::work::PlannedOutage;
+use self::{
+    assumed::{AssumedArgs, some_time},
+    work::PlannedOutage,
+};
 use super::{
     CommandOutcome, PlanFormat, at,
     groups::{self, Groups},
@@ -32,9 +36,7 @@ use crate::report::{
 use mxdrill::{
     name::Domain,
     records::DomainRecords,
-    rehearse::{
-        Assumptions, PassageSum, Rehearsal, Rehearsed, SenderProfile, UnknownUsers, file_name,
-    },
+    rehearse::{PassageSum, Rehearsal, Rehearsed, SenderProfile, file_name},
     time::HumanDuration,
 };
 
@@ -81,109 +83,6 @@ pub(crate) struct RehearseArgs {
     pub(crate) assumed: AssumedArgs,
 }
 
-/// What is assumed beside the records.
-#[derive(Debug, clap::Args)]
-#[group(id = "assumed", multiple = true)]
-pub(crate) struct AssumedArgs {
-    /// Who sends, beside or in place of mxdrill's reference sender: kinds of mail servers, separated by commas, each
-    /// with the waits and the patience that it has by default (docs/schedules.md); or all. Outages of several
-    /// lengths are rehearsed with each.
-    #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = profile)]
-    senders: Vec<Senders>,
-    /// How long the reference sender keeps mail before it returns it; 5d without this.
-    #[arg(long, value_name = "TIME", value_parser = some_time)]
-    lifetime: Option<Duration>,
-    /// The domain's MTA-STS policy, as its web server has it; without it one for the exchangers as they are is
-    /// assumed where the domain has a record at _mta-sts.
-    #[arg(long, value_name = "FILE")]
-    mta_sts_policy: Option<PathBuf>,
-    /// Assume that backups (exchangers of a higher preference than others) greylist: who is new waits this long.
-    #[arg(long, value_name = "TIME", value_parser = some_time)]
-    backup_greylists: Option<Duration>,
-    /// Assume mail to users that there are not, and what backups do with it; the most preferred exchangers refuse it.
-    #[arg(long, value_enum, value_name = "DOES")]
-    unknown_users: Option<Unknown>,
-}
-
-/// What backups do with mail to users that there are not.
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-pub(crate) enum Unknown {
-    /// Backups know the users, and refuse mail to others.
-    BackupRejects,
-    /// Backups take it, and have to return it.
-    BackupAccepts,
-}
-
-/// One word of `--senders`.
-#[derive(Debug, Clone)]
-pub(crate) enum Senders {
-    All,
-    One(SenderProfile),
-}
-
-fn profile(text: &str) -> Result<Senders, String> {
-    match text {
-        "all" => Ok(Senders::All),
-        name => SenderProfile::find(name)
-            .map(Senders::One)
-            .map_err(String::from),
-    }
-}
-
-/// A time that is longer than none.
-fn some_time(text: &str) -> Result<Duration, String> {
-    let time: HumanDuration = text.parse().map_err(|error| format!("{error}"))?;
-    match time.0.is_zero() {
-        true => Err(format!("found {text:?}, expected a time longer than none")),
-        false => Ok(time.0),
-    }
-}
-
-impl AssumedArgs {
-    fn assumptions(&self) -> io::Result<Assumptions> {
-        let mut assumptions = Assumptions::default();
-        if let Some(lifetime) = self.lifetime {
-            assumptions.sender.lifetime = lifetime;
-        }
-        if let Some(path) = &self.mta_sts_policy {
-            let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
-            assumptions.policy = Some(text);
-        }
-        assumptions.backups.greylist = self.backup_greylists;
-        assumptions.backups.unknown_users = self.unknown_users.map(|unknown| match unknown {
-            Unknown::BackupRejects => UnknownUsers::Rejected,
-            Unknown::BackupAccepts => UnknownUsers::Accepted,
-        });
-        Ok(assumptions)
-    }
-
-    /// The kinds of senders that were asked for, each once. The reference sender is as it is assumed to be.
-    fn senders(&self, reference: &SenderProfile) -> io::Result<Vec<SenderProfile>> {
-        let mut senders: Vec<SenderProfile> = Vec::new();
-        for asked in &self.senders {
-            let these = match asked {
-                Senders::All => {
-                    let names = SenderProfile::names().into_iter();
-                    let all = names.map(SenderProfile::find).collect::<Result<_, _>>();
-                    all.map_err(io::Error::other)?
-                }
-                Senders::One(profile) => vec![profile.clone()],
-            };
-            for profile in these {
-                let profile = if profile.name == reference.name {
-                    reference.clone()
-                } else {
-                    profile
-                };
-                if !senders.contains(&profile) {
-                    senders.push(profile);
-                }
-            }
-        }
-        Ok(senders)
-    }
-}
-
 /// A rehearsal that was played, as it is shown.
 struct Part {
     /// What it is, for the heading of a page.
@@ -206,22 +105,18 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
         ..
     } = args.records.look()?;
     let mut out = anstream::stdout().lock();
-    let mut page = match &args.html {
-        Some(path) => {
-            let mut page = output::create(path)?;
-            let names = domains_records.iter().map(|one| one.domain.as_str());
-            let title = format!("{}: rehearsal", names.collect::<Vec<_>>().join(", "));
-            page::begin(&mut page, &title).map_err(|error| at(path, error))?;
-            Some(page)
-        }
-        None => None,
-    };
+    let domains: Vec<&Domain> = domains_records.iter().map(|one| &one.domain).collect();
+    let title = format!("{}: rehearsal", groups::named(&domains));
+    // It is begun with the first domain that can be rehearsed: an earlier page is not lost for nothing.
+    let mut page = None;
+    let mut failed = 0;
     // Domains with one route go through the same drills: they are rehearsed once, for all of them.
     let mut groups: Groups<String, &DomainRecords> = Groups::default();
     for (index, domain_records) in domains_records.iter().enumerate() {
-        let key = match &args.change {
-            Some(_) => index.to_string(),
-            None => groups::drilled_as(domain_records),
+        // Each has files of its own.
+        let key = match args.change.is_some() || args.write.is_some() {
+            true => index.to_string(),
+            false => groups::drilled_as(domain_records),
         };
         groups.add(key, domain_records);
     }
@@ -236,6 +131,7 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
                     all => format!(" (and so for {} domains more)", groups::counted(all - 1)),
                 };
                 say::err(format_args!("mxdrill: {error}{others}"));
+                failed += group.len();
                 continue;
             }
             Err(error) => return Err(error),
@@ -252,7 +148,15 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
             let drills = parts.iter().flat_map(|part| &part.drills);
             leave(folder, several, drills)?;
         }
-        if let (Some(page), Some(path)) = (&mut page, &args.html) {
+        if let Some(path) = &args.html {
+            let page = match &mut page {
+                Some(page) => page,
+                None => {
+                    let mut begun = output::create(path)?;
+                    page::begin(&mut begun, &title).map_err(|error| at(path, error))?;
+                    page.insert(begun)
+                }
+            };
             let domains: Vec<&Domain> = group.iter().map(|one| &one.domain).collect();
             let named = groups::named(&domains);
             draw(page, &named, &from, &parts).map_err(|error| at(path, error))?;
@@ -261,7 +165,10 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
     if let (Some(mut page), Some(path)) = (page, &args.html) {
         page::end(&mut page).map_err(|error| at(path, error))?;
     }
-    Ok(CommandOutcome::Passed)
+    Ok(match failed {
+        0 => CommandOutcome::Passed,
+        _ => CommandOutcome::CouldNotRun,
+    })
 }
 
 /// Rehearses domains that have one route: the first of them, for all.

@@ -49,7 +49,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) allow_upstream: bool,
     /// Play nothing, and print one JUnit report of these, such as those of shares of the drills.
-    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "paths")]
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["paths", "filter", "statement", "section", "partition", "list", "baseline", "write_baseline", "seed"])]
     pub(crate) merge: Vec<PathBuf>,
 }
 

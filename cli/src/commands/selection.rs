@@ -34,6 +34,13 @@ pub(crate) struct SelectionArgs {
 }
 
 impl SelectionArgs {
+    /// Whether more was asked for than a part of the path.
+    #[cfg(all(target_os = "linux", feature = "private-network"))]
+    pub(crate) fn is_more_than_a_filter(&self) -> bool {
+        let by_statement = !self.statement.is_empty() || self.section.is_some();
+        by_statement || self.partition.is_some() || self.list
+    }
+
     /// The scenarios that are asked for, in their order; files that cannot be read are kept with them.
     ///
     /// # Errors

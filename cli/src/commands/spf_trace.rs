@@ -19,8 +19,8 @@ use serde_json::json;
 #[derive(Debug, clap::Args)]
 pub(crate) struct SpfArgs {
     /// Check SPF as a receiver does (RFC 7208), and tell each term, each lookup with its answer, and what of the ten
-    /// lookups and of the two that may find nothing is used up. Exit status: 1 if it ends in an error.
-    #[arg(long, conflicts_with_all = ["baseline", "write_baseline", "quiet"])]
+    /// lookups and of the two that may find nothing is used up. Exit status: 1 if it ends in an error, 2 if it is not known.
+    #[arg(long, conflicts_with_all = ["baseline", "write_baseline", "quiet", "html", "connect", "fail_on"])]
     pub(crate) spf_trace: bool,
     /// The address that sends; without it every term is looked at.
     #[arg(long, value_name = "ADDRESS", requires = "spf_trace")]
@@ -131,8 +131,10 @@ pub(crate) fn trace(
             Some(SpfResult::PermError | SpfResult::TempError)
         )
     };
+    let is_open = |trace: &SpfTrace| args.spf_from.is_some() && trace.result.is_none();
     Ok(match traces.iter().any(is_error) {
         true => CommandOutcome::Failed,
+        false if traces.iter().any(is_open) => CommandOutcome::CouldNotRun,
         false => CommandOutcome::Passed,
     })
 }
@@ -164,6 +166,11 @@ fn text(out: &mut impl Write, trace: &SpfTrace, args: &SpfArgs) -> io::Result<()
     }
     match trace.result {
         Some(result) => writeln!(out, "{}: {result}", trace.domain)?,
+        None if args.spf_from.is_some() => writeln!(
+            out,
+            "{}: not known, since the records that decide are in none of the files; --resolver looks them up",
+            trace.domain
+        )?,
         None => writeln!(
             out,
             "{}: no term ends in an error; --spf-from ADDRESS says what comes of a sender",

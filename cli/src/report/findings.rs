@@ -157,7 +157,7 @@ impl Linted<'_> {
         let mut told = Vec::new();
         for (domain, unseen) in self.unseen_by_domain() {
             let unseen = unseen.join("; ");
-            if groups.add(groups::without(&unseen, domain), domain) {
+            if groups.add(unseen.clone(), domain) {
                 told.push(unseen);
             }
         }

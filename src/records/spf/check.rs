@@ -89,6 +89,8 @@ pub(crate) struct SpfCheck<'a, L> {
     pub(crate) flaws: Vec<SpfError>,
     /// Targets that are not at hand.
     pub(crate) unseen: BTreeSet<Domain>,
+    /// Whether the result depends on records that are not at hand.
+    pub(super) is_open: bool,
     /// Whether a target depends on the message, by a macro of the sender.
     pub(crate) depends: bool,
     /// What the domain says to a sender that fails.
@@ -118,6 +120,7 @@ impl<'a, L: Lookup> SpfCheck<'a, L> {
             dead: Vec::new(),
             flaws: Vec::new(),
             unseen: BTreeSet::new(),
+            is_open: false,
             depends: false,
             explanation: None,
             steps: None,
@@ -278,7 +281,10 @@ impl<'a, L: Lookup> SpfCheck<'a, L> {
             RecordLookup::Failed if is_known => return Err(Over(SpfResult::TempError)),
             RecordLookup::Failed | RecordLookup::Unknown => {
                 self.unseen.insert(target.clone());
-                return Ok(SpfResult::None);
+                return match is_known {
+                    true => Err(self.is_not_known()),
+                    false => Ok(SpfResult::None),
+                };
             }
             _ => {}
         }

@@ -113,8 +113,8 @@ pub struct TracedStep {
 pub struct SpfTrace {
     /// The domain that is checked.
     pub domain: Domain,
-    /// What it comes to for the sender; without one `None`, unless the domain has no record, or the check cannot
-    /// end well for anybody.
+    /// What it comes to for the sender; `None` if that depends on records that are not at hand. Without a sender
+    /// `None`, unless the domain has no record, or the check cannot end well for anybody.
     pub result: Option<SpfResult>,
     /// What the domain says to a sender that fails (RFC 7208 section 6.2).
     pub explanation: Option<String>,
@@ -142,6 +142,7 @@ impl SpfTrace {
         let result = check.of(domain).await;
         let is_settled = result == SpfResult::None || result == SpfResult::TempError;
         let result = match check.flaws.is_empty() {
+            _ if check.is_open => None,
             _ if is_known || is_settled => Some(result),
             // Some senders may be matched before it.
             false => Some(SpfResult::PermError),

@@ -197,6 +197,9 @@ fn row(phase: &WorkPhase, time: &impl Fn(Moment) -> String) -> SheetRow {
     }
 }
 
+/// Messages before the work from which it can be told where mail goes otherwise.
+const ENOUGH: usize = 20;
+
 /// What the work comes to.
 fn closing(
     drill: &WorkDrill,
@@ -211,7 +214,9 @@ fn closing(
             sum.messages
         ),
     }];
+    // Of few messages nobody knows where all of them go.
     let usual = drill.phases.first().map(|phase| &phase.sum);
+    let usual = usual.filter(|usual| usual.messages >= ENOUGH);
     let down = |phase: &&WorkPhase| !phase.down.is_empty() && phase.sum.messages > 0;
     for phase in drill.phases.iter().filter(down) {
         let when = format!("From {} to {}", time(phase.from), time(phase.until));
@@ -225,9 +230,11 @@ fn closing(
         } else if usual.is_some_and(|usual| usual.takers.keys().eq(hosts.keys())) {
             format!("{when}, without {without}, mail goes where it always goes.")
         } else {
-            let usual = usual.map(takers).unwrap_or_default();
+            let usual = usual.map_or(String::new(), |usual| {
+                format!(" (usually {})", takers(usual))
+            });
             let now = takers(&phase.sum);
-            format!("{when}, without {without}, mail goes to {now} (usually {usual}).")
+            format!("{when}, without {without}, mail goes to {now}{usual}.")
         });
     }
     closing.push(format!("The senders here {}.", schedule(sender)));

@@ -122,12 +122,19 @@ impl<L: Lookup> SpfCheck<'_, L> {
         }
     }
 
-    /// The records of an answer; a lookup that fails ends the check.
-    pub(super) fn known(&self, reply: RecordLookup) -> Result<Vec<LocatedRecord>, Over> {
+    /// Ends the check of a sender for whom records decide that are not at hand.
+    pub(super) fn is_not_known(&mut self) -> Over {
+        self.is_open = true;
+        Over(SpfResult::None)
+    }
+
+    /// The records of an answer; a lookup that fails ends the check, and so does one whose answer is not at hand.
+    pub(super) fn known(&mut self, reply: RecordLookup) -> Result<Vec<LocatedRecord>, Over> {
         match reply {
             RecordLookup::Failed if self.sender.address.is_some() => {
                 Err(Over(SpfResult::TempError))
             }
+            RecordLookup::Unknown if self.sender.address.is_some() => Err(self.is_not_known()),
             RecordLookup::Records(records) => Ok(records),
             _ => Ok(Vec::new()),
         }
