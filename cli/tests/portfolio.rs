@@ -133,3 +133,125 @@ fn a_folder_without_a_zone_is_told() {
     assert_eq!(status, Some(2));
     assert!(text.contains("found no zone file in this folder"), "{text}");
 }
+
+/// Three domains: two at exchangers of their own whose names end alike, and one at those of the first.
+fn alike() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in [
+        (
+            "a.test.zone",
+            "@ 300 MX 10 mxa.test.\nmx1 300 A 192.0.2.1\n",
+        ),
+        (
+            "b.test.zone",
+            "@ 300 MX 10 mxb.test.\nmx1 300 A 192.0.2.2\n",
+        ),
+        ("c.test.zone", "@ 300 MX 10 mxa.test.\n"),
+        ("d.test.zone", "@ 300 MX 10 mx1\nmx1 300 A 192.0.2.4\n"),
+        ("e.test.zone", "@ 300 MX 10 mx1\nmx1 300 A 192.0.2.4\n"),
+    ] {
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    folder
+}
+
+#[test]
+fn names_that_are_alike_are_no_route_that_is_one() {
+    let folder = alike();
+    let (plan, _) = mxdrill(&["plan", "."], folder.path());
+    let headings: Vec<&str> = plan
+        .lines()
+        .filter(|line| line.starts_with("Mail for"))
+        .collect();
+    assert_eq!(
+        headings,
+        [
+            "Mail for a.test and c.test goes to its MX records (2 files)",
+            "Mail for b.test goes to its MX records (./b.test.zone)",
+            "Mail for d.test goes to its MX records (./d.test.zone)",
+            "Mail for e.test goes to its MX records (./e.test.zone)",
+        ],
+        "{plan}"
+    );
+    let (json, _) = mxdrill(&["rehearse", ".", "--format", "json"], folder.path());
+    let lines = json.lines().filter(|line| line.starts_with('{'));
+    for line in lines {
+        let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        let own = match value["domain"].as_str() {
+            Some("a.test" | "c.test") => "mxa.test",
+            Some("b.test") => "mxb.test",
+            Some("d.test") => "mx1.d.test",
+            _ => "mx1.e.test",
+        };
+        let takers = value["takers"].as_object().expect("takers");
+        assert!(takers.keys().all(|host| host == own), "{line}");
+    }
+}
+
+#[test]
+fn drills_that_are_written_are_those_of_each_domain() {
+    let folder = alike();
+    let (told, status) = mxdrill(&["rehearse", ".", "--write", "drills"], folder.path());
+    assert_eq!(status, Some(0), "{told}");
+    for domain in ["a.test", "b.test", "c.test", "d.test", "e.test"] {
+        let drills = fs::read_dir(folder.path().join("drills").join(domain)).expect("a folder");
+        assert!(drills.count() > 3, "{domain}: {told}");
+    }
+}
+
+#[test]
+fn a_domain_that_takes_no_mail_is_a_rehearsal_that_could_not_be() {
+    let folder = alike();
+    let write =
+        |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    write("null.test.zone", "@ 300 MX 0 .\n");
+    write("page.html", "an earlier page\n");
+    let (told, status) = mxdrill(
+        &["rehearse", "a.test.zone", "null.test.zone"],
+        folder.path(),
+    );
+    assert_eq!(status, Some(2), "{told}");
+    assert!(told.contains("mxa.test"), "{told}");
+    let alone = ["rehearse", "null.test.zone", "--html", "page.html"];
+    let (told, status) = mxdrill(&alone, folder.path());
+    assert_eq!(status, Some(2), "{told}");
+    let page = fs::read_to_string(folder.path().join("page.html")).expect("a page");
+    assert_eq!(page, "an earlier page\n");
+}
+
+#[test]
+fn a_baseline_that_is_written_again_keeps_its_reasons() {
+    let folder = alike();
+    let lint = ["lint", "b.test.zone", "--write-baseline", "known.toml"];
+    mxdrill(&lint, folder.path());
+    let path = folder.path().join("known.toml");
+    let written = fs::read_to_string(&path).expect("a baseline");
+    let reasoned = written.replace("found when the baseline was written", "we know");
+    assert_ne!(written, reasoned);
+    fs::write(&path, &reasoned).expect("written");
+    mxdrill(
+        &[&lint[..], &["--baseline", "known.toml"]].concat(),
+        folder.path(),
+    );
+    assert_eq!(fs::read_to_string(&path).expect("a baseline"), reasoned);
+}
+
+#[test]
+fn a_list_of_domains_with_none_in_it_is_a_mistake() {
+    let folder = alike();
+    for (text, told) in [
+        (
+            "# none yet\n",
+            "domains.txt: found no domain in it, expected a name a line",
+        ),
+        (
+            "a.test\nnot a name\n",
+            "domains.txt:2: found \"not a name\", expected one name in a line",
+        ),
+    ] {
+        fs::write(folder.path().join("domains.txt"), text).expect("written");
+        let (said, status) = mxdrill(&["lint", "--domains", "domains.txt"], folder.path());
+        assert_eq!(status, Some(2), "{said}");
+        assert!(said.contains(told), "{said}");
+    }
+}

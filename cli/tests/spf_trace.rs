@@ -135,3 +135,24 @@ fn an_error_is_a_failure_and_a_slip_is_refused() {
         assert_eq!(status(wrong), Some(2), "{wrong:?}");
     }
 }
+
+#[test]
+fn what_depends_on_records_that_are_not_at_hand_is_not_known() {
+    let zone = Zone::new();
+    let records = "$ORIGIN example.test.\n$TTL 300\n@ SOA ns h 1 2 3 4 5\n@ MX 10 mx.provider.test.\n\
+        @ TXT \"v=spf1 ip4:192.0.2.1 include:spf.provider.test -all\"\nmx TXT \"v=spf1 mx:example.test -all\"\n\
+        on TXT \"v=spf1 redirect=spf.provider.test\"\n";
+    fs::write(zone.0.path().join("a.zone"), records).expect("written");
+    // What comes before decides all the same.
+    let settled = zone.told(&["example.test", "--spf-from", "192.0.2.1"]);
+    assert_eq!(settled["result"], "pass");
+    for domain in ["example.test", "mx.example.test", "on.example.test"] {
+        let output = zone.trace(&[domain, "--spf-from", "203.0.113.9"]);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let told =
+            format!("{domain}: not known, since the records that decide are in none of the files");
+        assert!(text.contains(&told), "{text}");
+        assert!(zone.told(&[domain, "--spf-from", "203.0.113.9"])["result"].is_null());
+    }
+}
