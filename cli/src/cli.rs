@@ -28,7 +28,7 @@ use crate::commands::{
     },
     rehearse::{self, REHEARSE_NOTES, RehearseArgs},
     run,
-    run_args::RunArgs,
+    run_args::{RUN_NOTES, RunArgs},
     say,
     schema::{self, SCHEMA_NOTES},
     shell::{self, COMPLETIONS_NOTES, CompletionsArgs, ManArgs},
@@ -76,6 +76,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run drills and judge them.
+    #[command(after_help = RUN_NOTES)]
     Run(RunArgs),
     /// Validate scenario files without running them.
     Check(CheckArgs),

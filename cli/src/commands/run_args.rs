@@ -7,6 +7,21 @@ use mxdrill::{lab::NetworkKind, scenario::Scenario, sender::Flaw};
 
 use super::{Format, OutsideArgs, baseline_args::BaselineArgs, selection::SelectionArgs};
 
+pub(crate) const RUN_NOTES: &str = "\
+A drill that cannot be played on the network that was asked for is skipped, with the reason.
+
+Exit status: 0 every drill passed (with --baseline: all is as listed), 1 one failed (with --baseline: something is not as
+listed), 2 one could not be run or read.
+
+Examples:
+  mxdrill run                                    the drills that come with mxdrill
+  mxdrill run my-drills/ -v                      your own, a line each
+  mxdrill run a.toml --trace                     every lookup, attempt and reply
+  mxdrill run my-drills/ --html report.html      timelines to look at
+  mxdrill run --statement 15                     what shows a statement of docs/requirements.md
+  mxdrill run my-drills/ --baseline known.toml   in CI: only what is new fails, and what is listed and mended
+  mxdrill run my-drills/ --partition slice:1/4 --format junit";
+
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct RunArgs {
     /// Scenario files, or folders of them, - for standard input; without any, the drills that come with

@@ -258,10 +258,16 @@ fn told(moment: Moment, begin: Moment, start: Option<Duration>) -> String {
     }
 }
 
-/// A time of day, in whole minutes.
+/// A time of day, in whole minutes, counted from the beginning of the day before the work; of another day than the first
+/// one of the work, with how many days later or earlier.
 fn clock(time: Duration) -> String {
     let minutes = time.as_secs() / 60;
-    format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
+    let text = format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60);
+    match time.as_secs() / DAY.as_secs() {
+        0 => format!("{text} -1d"),
+        1 => text,
+        days => format!("{text} +{}d", days - 1),
+    }
 }
 
 /// Seconds from when the work began, negative before.
