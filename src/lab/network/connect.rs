@@ -188,40 +188,22 @@ async fn by_socket(
     let there = map
         .listens_for(receiver.address, port)
         .ok_or(io::ErrorKind::HostUnreachable)?;
-    // A refusal or a silence that is no count happens in the kernel, unseen by the listener.
-    match state.foresee_connect(receiver, port) {
-        Some((Effect::Refuse, false)) => {
-            state.record_connect(
-                state.next_session(),
-                (receiver.address, port),
-                Arc::clone(&receiver.names),
-                Connected::Refused,
-                hint,
-            );
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        // No packet says so here: senders outside the lab are refused.
-        Some((Effect::Unreachable, false)) => {
-            state.record_connect(
-                state.next_session(),
-                (receiver.address, port),
-                Arc::clone(&receiver.names),
-                Connected::Unreachable,
-                hint,
-            );
-            return Err(io::ErrorKind::HostUnreachable.into());
-        }
-        Some((Effect::Timeout, false)) => {
-            state.record_connect(
-                state.next_session(),
-                (receiver.address, port),
-                Arc::clone(&receiver.names),
-                Connected::Timeout,
-                hint,
-            );
-            return std::future::pending().await;
-        }
-        _ => {}
+    // What is no count happens in the kernel, unseen by the listener. No packet says that a host is unreachable here:
+    // senders outside the lab are refused.
+    let unseen = match state.foresee_connect(receiver, port) {
+        Some((Effect::Refuse, false)) => Some(Connected::Refused),
+        Some((Effect::Unreachable, false)) => Some(Connected::Unreachable),
+        Some((Effect::Timeout, false)) => Some(Connected::Timeout),
+        _ => None,
+    };
+    if let Some(result) = unseen {
+        let (session, place) = (state.next_session(), (receiver.address, port));
+        state.record_connect(session, place, Arc::clone(&receiver.names), result, hint);
+        return match result {
+            Connected::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
+            Connected::Unreachable => Err(io::ErrorKind::HostUnreachable.into()),
+            _ => std::future::pending().await,
+        };
     }
     // All receivers are in 127.0.0.0/8, those of IPv6 addresses too.
     let socket = TcpSocket::new_v4()?;
