@@ -70,6 +70,17 @@ impl fmt::Display for Mistake {
 pub struct Mistakes(pub Vec<Mistake>);
 
 impl Mistakes {
+    /// What a TOML error says of a text, at the place of which it speaks.
+    pub fn of_toml(path: &str, text: &str, error: &toml::de::Error) -> Self {
+        let at = error.span().map_or(0, |span| span.start);
+        Self(vec![Mistake::at(
+            path,
+            text,
+            at,
+            error.message().to_owned(),
+        )])
+    }
+
     /// A mistake of a whole file: it stands at its first character.
     pub fn of_file(path: &str, message: String) -> Self {
         Self(vec![Mistake {

@@ -79,10 +79,8 @@ impl ExpectedDepartures {
     fn parse(path: &str, text: &str) -> Result<Self, Mistakes> {
         let wrong =
             |at: usize, message: String| Mistakes(vec![Mistake::at(path, text, at, message)]);
-        let mut read: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            wrong(at, error.message().to_owned())
-        })?;
+        let mut read: Self =
+            toml::from_str(text).map_err(|error| Mistakes::of_toml(path, text, &error))?;
         let mut seen = BTreeSet::new();
         for entry in &read.departure {
             let (at, entry) = (entry.span().start, entry.get_ref());

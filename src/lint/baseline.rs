@@ -43,10 +43,8 @@ impl Baseline {
     pub fn parse(path: &str, text: &str) -> Result<Self, Mistakes> {
         let wrong =
             |at: usize, message: String| Mistakes(vec![Mistake::at(path, text, at, message)]);
-        let mut read: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            wrong(at, error.message().to_owned())
-        })?;
+        let mut read: Self =
+            toml::from_str(text).map_err(|error| Mistakes::of_toml(path, text, &error))?;
         let unfounded = |one: &&Spanned<Accepted>| one.get_ref().reason.trim().is_empty();
         if let Some(one) = read.finding.iter().find(unfounded) {
             let message = "found no reason, expected why the finding is accepted".to_owned();

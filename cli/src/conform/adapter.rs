@@ -130,9 +130,8 @@ impl Adapter {
     /// Reads an adapter, and what no type says of it: how mail is handed over, and who it runs as.
     fn parse(path: &str, text: &str) -> io::Result<Self> {
         let misread = |error: toml::de::Error| {
-            let offset = error.span().map_or(0, |span| span.start);
-            let mistake = Mistake::at(path, text, offset, error.message().to_owned());
-            io::Error::new(io::ErrorKind::InvalidData, mistake.to_string())
+            let mistakes = Mistakes::of_toml(path, text, &error);
+            io::Error::new(io::ErrorKind::InvalidData, mistakes.to_string())
         };
         let mut adapter: Self = toml::from_str(text).map_err(misread)?;
         let named: NamedScenarios = toml::from_str(text).map_err(misread)?;
