@@ -41,13 +41,25 @@ struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Played {
     pub(crate) server: Option<String>,
-    /// The folder and name of the scenario, or its path if it is the user's.
+    /// The path of the scenario.
     pub(crate) scenario: String,
+    /// As what it was judged, in the words of the file.
     pub(crate) grade: String,
-    /// Whether that fails unless it is listed.
-    pub(crate) fails: bool,
-    /// Whether it may stand in the file: what fails, and what would if more were asked for.
-    pub(crate) departs: bool,
+    pub(crate) standing: Standing,
+}
+
+/// What a judgement means to a baseline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Fine,
+    /// It could not be played here, which says nothing of what is expected.
+    Unplayed,
+    /// It was played, and nothing is known of it.
+    Unknown,
+    /// It departs, which would fail if more were asked for.
+    Tolerated,
+    /// It fails, unless it is listed.
+    Fails,
 }
 
 /// What is not as a file expects it.
@@ -109,18 +121,22 @@ impl ExpectedDepartures {
                 .iter()
                 .find(|entry| entry.get_ref().is_about(played));
             let Some(entry) = entry else {
-                return played.fails.then(|| Surprise::New(played.clone()));
+                let is_new = played.standing == Standing::Fails;
+                return is_new.then(|| Surprise::New(played.clone()));
             };
             let line = self.line(entry.span().start);
             let (played, expected) = (played.clone(), entry.get_ref().grade.clone());
-            match played.departs {
-                false => Some(Surprise::Stale { played, line }),
-                true if played.grade != expected => Some(Surprise::Changed {
-                    played,
-                    expected,
-                    line,
-                }),
-                true => None,
+            match played.standing {
+                Standing::Unplayed => None,
+                Standing::Fine => Some(Surprise::Stale { played, line }),
+                _ if played.grade == expected => None,
+                Standing::Unknown | Standing::Tolerated | Standing::Fails => {
+                    Some(Surprise::Changed {
+                        played,
+                        expected,
+                        line,
+                    })
+                }
             }
         };
         played.into_iter().filter_map(surprise).collect()
@@ -171,7 +187,8 @@ impl ExpectedDepartures {
     pub(crate) fn written(&self, played: &[Played]) -> String {
         const REASON: &str = "accepted when the baseline was written";
         let known = || self.departure.iter().map(Spanned::get_ref);
-        let departing = played.iter().filter(|played| played.fails).map(|played| {
+        let failing = |played: &&Played| played.standing == Standing::Fails;
+        let departing = played.iter().filter(failing).map(|played| {
             let entry = known().find(|entry| entry.is_about(played));
             Entry {
                 server: played.server.clone(),
@@ -180,7 +197,11 @@ impl ExpectedDepartures {
                 reason: entry.map_or(REASON, |entry| &entry.reason).to_owned(),
             }
         });
-        let elsewhere = known().filter(|entry| !played.iter().any(|played| entry.is_about(played)));
+        let was_played = |entry: &&Entry| {
+            let mut played = played.iter();
+            played.any(|played| entry.is_about(played) && played.standing != Standing::Unplayed)
+        };
+        let elsewhere = known().filter(|entry| !was_played(entry));
         let mut text = "# Departures that are expected, each with a reason.\n".to_owned();
         for entry in departing.chain(elsewhere.cloned()) {
             let server = entry.server.map(|server| ("server", server));
@@ -223,8 +244,11 @@ mod tests {
             server: Some("postfix".to_owned()),
             scenario: scenario.to_owned(),
             grade: grade.to_owned(),
-            fails: matches!(grade, "deviates" | "violates"),
-            departs: matches!(grade, "deviates" | "violates"),
+            standing: match grade {
+                "deviates" | "violates" => Standing::Fails,
+                "unfit" => Standing::Unplayed,
+                _ => Standing::Fine,
+            },
         }
     }
 
@@ -255,6 +279,12 @@ mod tests {
                 "new: postfix a/three is deviates, and not in base.toml",
             ]
         );
+        // What could not be played here departs as little as before, and stays where the file is written anew.
+        let unfit = [played("a/one", "unfit"), played("a/two", "deviates")];
+        assert_eq!(file.surprises(&unfit), []);
+        let again = ExpectedDepartures::parse("base.toml", &file.written(&unfit));
+        let again = again.expect("a baseline");
+        assert!(again.lists(&played("a/one", "violates")));
         // The same drill of another server is another thing.
         let elsewhere = Played {
             server: None,

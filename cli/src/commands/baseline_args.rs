@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{at, say};
-use crate::departures::{ExpectedDepartures, Played};
+use crate::departures::{ExpectedDepartures, Played, Standing};
 
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct BaselineArgs {
@@ -58,7 +58,7 @@ impl BaselineArgs {
         expected.lines(&surprises).iter().for_each(say::err);
         let listed = played
             .iter()
-            .filter(|one| one.fails && expected.lists(one))
+            .filter(|one| one.standing == Standing::Fails && expected.lists(one))
             .count();
         if listed > 0 {
             say::err(format_args!(

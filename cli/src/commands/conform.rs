@@ -32,7 +32,7 @@ use crate::{
         packages,
         suite::{ServerUnderTest, Suite},
     },
-    departures::{ExpectedDepartures, Played},
+    departures::{ExpectedDepartures, Played, Standing},
     parallel, progress,
     report::matrix,
     signals,
@@ -253,9 +253,11 @@ fn outcome(
     let played = matrix.played(from);
     let as_expected = args.baseline.hold_against(expected, &played)?;
     let is_known = |one: &Played| expected.is_some_and(|expected| expected.lists(one));
-    let unknown = |one: &&Played| one.grade == Grade::Inconclusive.to_string() && !is_known(one);
+    let mut unknown = played
+        .iter()
+        .filter(|one| one.standing == Standing::Unknown);
     Ok(match as_expected {
-        _ if played.iter().any(|one| unknown(&one)) => CommandOutcome::CouldNotRun,
+        _ if unknown.any(|one| !is_known(one)) => CommandOutcome::CouldNotRun,
         Some(true) => CommandOutcome::Passed,
         Some(false) => CommandOutcome::Failed,
         None if matrix.worst() >= from => CommandOutcome::Failed,

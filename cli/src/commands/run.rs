@@ -21,7 +21,7 @@ use super::{
     selection,
 };
 use crate::{
-    departures::Played,
+    departures::{Played, Standing},
     report::{
         DrillEnd, DrillReport, GithubReport, Json, Junit, Quiet, Report, RunCounts, Shown, Style,
         TextReport, TimelinePage, TimelineSection, merged_junit,
@@ -124,18 +124,17 @@ fn played(args: &RunArgs, loaded: Vec<Loaded>) -> io::Result<(RunCounts, Vec<Pla
 
 /// A drill as a baseline has it.
 fn held(report: &DrillReport) -> Played {
-    let (grade, failed) = match &report.end {
-        DrillEnd::Ran(run) if run.verdict.passed() => ("passed", false),
-        DrillEnd::Ran(_) => ("failed", true),
-        DrillEnd::Skipped(_) => ("skipped", false),
-        DrillEnd::Broken(_) => ("broken off", false),
+    let (grade, standing) = match &report.end {
+        DrillEnd::Ran(run) if run.verdict.passed() => ("passed", Standing::Fine),
+        DrillEnd::Ran(_) => ("failed", Standing::Fails),
+        DrillEnd::Skipped(_) => ("skipped", Standing::Unplayed),
+        DrillEnd::Broken(_) => ("broken off", Standing::Unplayed),
     };
     Played {
         server: None,
         scenario: report.scenario.path.clone(),
         grade: grade.to_owned(),
-        fails: failed,
-        departs: failed,
+        standing,
     }
 }
 

@@ -38,6 +38,7 @@ use mxdrill::{
         AcceptedMail, Lab,
         namespace::{OwnHost, SendersHost},
     },
+    observe::Attempt,
     scenario::Scenario,
     sender::{Flaw, Reference, Sender},
     verdict::SenderKind,
@@ -289,6 +290,15 @@ pub(crate) fn inside(lifeline: i32) -> io::Result<()> {
     RunReply::write(play_here(lifeline))
 }
 
+/// What a drill has shown that is held against one on the memory network, which is played when this one is over.
+enum Shown {
+    /// Nothing: what is said of it stands.
+    Enough,
+    ByServer(Run),
+    /// The attempts of the reference sender.
+    ByReference(Vec<Attempt>),
+}
+
 /// Plays the drill that standard input has, in this process.
 fn play_here(lifeline: i32) -> io::Result<RunRecord> {
     let begun = Instant::now();
@@ -311,40 +321,45 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
         resolver_files::cover(&host, job.pace == Pace::Real)?;
     }
     let runtime = crate::runtime::of_this_thread()?;
-    let mut attempts = Vec::new();
-    let (mut cell, run, passed) = runtime.block_on(async {
+    let (mut cell, shown, passed) = runtime.block_on(async {
         host::raise(&host)?;
         let clock = (job.pace == Pace::Virtual).then(Clock::new).transpose()?;
-        let (cell, run) = match &job.player {
+        let (cell, shown) = match &job.player {
             Player::Command { words } => {
                 let (cell, passed) =
                     one_command::played(words, &fit.scenario, job.seed, clock).await?;
-                return Ok((cell, None, passed));
+                return Ok((cell, Shown::Enough, passed));
             }
             Player::Server { adapter, .. } => {
-                served(adapter, &job, &fit, &host, clock.as_ref()).await?
+                let (cell, run) = served(adapter, &job, &fit, &host, clock.as_ref()).await?;
+                (cell, run.map_or(Shown::Enough, Shown::ByServer))
             }
             Player::Reference { .. } => {
-                let (record, seen) = reference_run::control(&job, &fit, clock.as_ref()).await?;
-                attempts = seen;
-                (record, None)
+                let (cell, seen) = reference_run::control(&job, &fit, clock.as_ref()).await?;
+                (cell, Shown::ByReference(seen))
             }
-            Player::Nobody => (reference_run::slept(clock.as_ref()).await?, None),
+            Player::Nobody => {
+                let cell = reference_run::slept(clock.as_ref()).await?;
+                (cell, Shown::Enough)
+            }
         };
         // Who is left has no clock any more.
         sandbox::end_all_others();
-        io::Result::Ok((cell, run, clock.map(Clock::stop).transpose()?))
+        io::Result::Ok((cell, shown, clock.map(Clock::stop).transpose()?))
     })?;
     // What still runs ends with this process.
     runtime.shutdown_background();
-    if let Some(run) = run {
-        let verdict = own_moments::allowed_for(&fit.scenario, &run.events, run.verdict);
-        cell.findings = verdict.findings.into_iter().map(RunError::from).collect();
-        cell.notes = verdict.notes;
-    }
-    let is_reference = matches!(job.player, Player::Reference { .. });
-    if is_reference && job.pace == Pace::Virtual && cell.trouble.is_none() {
-        cell.differences = reference_run::differs_from_memory(&job, &fit.scenario, attempts)?;
+    match shown {
+        Shown::Enough => {}
+        Shown::ByServer(run) => {
+            let verdict = own_moments::allowed_for(&fit.scenario, &run.events, run.verdict);
+            cell.findings = verdict.findings.into_iter().map(RunError::from).collect();
+            cell.notes = verdict.notes;
+        }
+        Shown::ByReference(seen) if job.pace == Pace::Virtual && cell.trouble.is_none() => {
+            cell.differences = reference_run::differs_from_memory(&job, &fit.scenario, seen)?;
+        }
+        Shown::ByReference(_) => {}
     }
     if let Some(passed) = passed {
         cell.passed(passed);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     isolated_run::RunRecord, played_server::PlayedServer, run_error::RunError, scenario_ref,
 };
-use crate::departures::Played;
+use crate::departures::{Played, Standing};
 use mxdrill::{
     level::Level,
     scenario::{Scenario, Share},
@@ -378,8 +378,13 @@ impl Matrix {
                 server: Some(column.server.id.clone()),
                 scenario: row.path.clone(),
                 grade: cell.grade.to_string(),
-                fails: cell.grade >= from,
-                departs: cell.grade >= Grade::Inconclusive,
+                standing: match cell.grade {
+                    grade if grade >= from => Standing::Fails,
+                    Grade::Violates | Grade::Deviates => Standing::Tolerated,
+                    Grade::Inconclusive => Standing::Unknown,
+                    Grade::Unfit => Standing::Unplayed,
+                    Grade::Pass | Grade::Informs => Standing::Fine,
+                },
             });
             played.collect::<Vec<_>>()
         };
