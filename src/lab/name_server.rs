@@ -47,7 +47,7 @@ use crate::{
 };
 
 /// Octets of a datagram that the server is willing to send (the DNS flag day 2020 value).
-pub(super) const MAX_PAYLOAD: u16 = 1232;
+pub(crate) const MAX_PAYLOAD: u16 = 1232;
 /// Octets of a datagram that every client takes (RFC 1035 section 2.3.4).
 const MIN_PAYLOAD: usize = 512;
 

@@ -15,7 +15,7 @@ use hickory_proto::{
     rr::{Name, RecordType},
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::UdpSocket,
     task::yield_now,
 };
@@ -43,16 +43,11 @@ pub(crate) async fn ask(
     name: &Name,
     record_type: RecordType,
 ) -> io::Result<DnsResponse> {
-    let mut query = Message::query();
+    let mut query = query(name.clone(), record_type);
     // The lab's name server plays a recursive resolver.
     query.metadata.recursion_desired = true;
     // It asks whether the answer is vouched for (RFC 6840 section 5.7).
     query.metadata.authentic_data = true;
-    query.add_query(Query::query(name.clone(), record_type));
-    query
-        .edns
-        .get_or_insert_with(Edns::new)
-        .set_max_payload(MAX_PAYLOAD);
     let octets = query.to_vec().map_err(io::Error::other)?;
     let answer = state
         .clock
@@ -130,13 +125,40 @@ async fn over_socket(state: &LabState, query: &Message, octets: &[u8]) -> io::Re
     }
 }
 
-/// Sends a query over a connection of its own: messages are preceded by their length (RFC 1035 section 4.2.2).
+/// Sends a query over a connection of its own.
 async fn over_tcp(
     state: &Arc<LabState>,
     query: &Message,
     octets: &[u8],
 ) -> io::Result<DnsResponse> {
-    let mut stream = network::connect::to_name_server(state).await?;
+    over_stream(
+        network::connect::to_name_server(state).await?,
+        query,
+        octets,
+    )
+    .await
+}
+
+/// A query for records, with room for an answer of [`MAX_PAYLOAD`] octets (RFC 6891).
+pub(crate) fn query(name: Name, record_type: RecordType) -> Message {
+    let mut query = Message::query();
+    query.add_query(Query::query(name, record_type));
+    query
+        .edns
+        .get_or_insert_with(Edns::new)
+        .set_max_payload(MAX_PAYLOAD);
+    query
+}
+
+/// Sends a query, and reads until its answer comes: messages are preceded by their length (RFC 1035 section 4.2.2).
+///
+/// # Errors
+/// What the connection says. A time-out is the caller's.
+pub(crate) async fn over_stream(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    query: &Message,
+    octets: &[u8],
+) -> io::Result<DnsResponse> {
     let length = u16::try_from(octets.len()).map_err(io::Error::other)?;
     stream
         .write_all(&[&length.to_be_bytes(), octets].concat())

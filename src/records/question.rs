@@ -8,21 +8,24 @@ use std::{
 };
 
 use hickory_proto::{
-    op::{DnsResponse, Edns, Message, Query},
+    op::{DnsResponse, Message},
     rr::RecordType,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpStream, UdpSocket},
     time::timeout,
 };
 
-use crate::{lab::stub::answering, name::Domain};
+use crate::{
+    lab::{
+        name_server::MAX_PAYLOAD,
+        stub::{answering, over_stream, query},
+    },
+    name::Domain,
+};
 
 /// How long to wait for an answer; each datagram is repeated once.
 const WAIT: Duration = Duration::from_secs(3);
-/// Octets of an answer that are taken in a datagram.
-const MAX_PAYLOAD: u16 = 1232;
 
 /// What is asked of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,15 +48,10 @@ pub(super) async fn ask(
     record_type: RecordType,
     manner: AskedAs,
 ) -> io::Result<DnsResponse> {
-    let mut query = Message::query();
+    let mut query = query(name.to_wire(), record_type);
     query.metadata.recursion_desired = manner != AskedAs::Own;
     query.metadata.authentic_data = manner == AskedAs::Validated;
     query.metadata.checking_disabled = manner == AskedAs::Unchecked;
-    query.add_query(Query::query(name.to_wire(), record_type));
-    query
-        .edns
-        .get_or_insert_with(Edns::new)
-        .set_max_payload(MAX_PAYLOAD);
     let octets = query.to_vec().map_err(io::Error::other)?;
     let mut answer = timeout(WAIT, over_udp(server, &query, &octets)).await;
     if answer.is_err() {
@@ -86,19 +84,6 @@ async fn over_udp(server: SocketAddr, query: &Message, octets: &[u8]) -> io::Res
     }
 }
 
-/// Over a connection messages are preceded by their length (RFC 1035 section 4.2.2).
 async fn over_tcp(server: SocketAddr, query: &Message, octets: &[u8]) -> io::Result<DnsResponse> {
-    let mut stream = TcpStream::connect(server).await?;
-    let length = u16::try_from(octets.len()).map_err(io::Error::other)?;
-    stream
-        .write_all(&[&length.to_be_bytes(), octets].concat())
-        .await?;
-    loop {
-        let length = stream.read_u16().await?;
-        let mut answer = vec![0; usize::from(length)];
-        stream.read_exact(&mut answer).await?;
-        if let Some(answer) = answering(query, answer) {
-            return Ok(answer);
-        }
-    }
+    over_stream(TcpStream::connect(server).await?, query, octets).await
 }
