@@ -15,7 +15,6 @@ pub(crate) mod event_stream;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod exec;
 pub(crate) mod fuzz;
-pub(crate) mod groups;
 pub(crate) mod judge;
 pub(crate) mod lines;
 pub(crate) mod lint;

@@ -55,8 +55,16 @@ pub(crate) enum Standing {
     /// It could not be played here, which says nothing of what is expected.
     Unplayed,
     /// It was played, and nothing is known of it.
+    #[cfg_attr(
+        not(all(target_os = "linux", feature = "private-network")),
+        expect(dead_code, reason = "a matrix alone has it")
+    )]
     Unknown,
     /// It departs, which would fail if more were asked for.
+    #[cfg_attr(
+        not(all(target_os = "linux", feature = "private-network")),
+        expect(dead_code, reason = "a matrix alone has it")
+    )]
     Tolerated,
     /// It fails, unless it is listed.
     Fails,

@@ -12,6 +12,7 @@ mod commands;
 mod conform;
 mod control_api;
 mod departures;
+mod groups;
 mod parallel;
 mod progress;
 mod report;

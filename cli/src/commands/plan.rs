@@ -9,14 +9,15 @@ use std::{
 };
 
 use super::{
-    CommandOutcome, PlanFormat, at,
-    groups::{self, Groups},
-    output,
+    CommandOutcome, PlanFormat, at, output,
     records::{self, Looked},
 };
-use crate::report::{
-    domain_page::{self, DomainPart, goes},
-    table::{self, Align, Column},
+use crate::{
+    groups::{self, Groups},
+    report::{
+        domain_page::{self, DomainPart, goes},
+        table::{self, Align, Column},
+    },
 };
 use mxdrill::{
     name::Domain,

@@ -13,8 +13,8 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 
-use super::{OutsideArgs, at, groups};
-use crate::progress;
+use super::{OutsideArgs, at};
+use crate::{groups, progress};
 use mxdrill::{
     diagnostic::Mistakes,
     name::Domain,
@@ -32,8 +32,8 @@ const AT_ONCE: usize = 8;
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordsArgs {
     /// A domain, or files with records: zone files as providers export them, folders of them, scenarios (*.toml),
-    /// Route 53's JSON, octoDNS's YAML, dnscontrol's TSV, - for standard input. Of files alone, every domain in them that has MX records.
-    /// Of a domain alone, what the resolver says.
+    /// Route 53's JSON, octoDNS's YAML, dnscontrol's TSV, - for standard input. Of files alone, every domain in them that
+    /// has MX records. Of a domain alone, what the resolver says.
     #[arg(value_name = "DOMAIN|FILE")]
     what: Vec<String>,
     /// A file that lists domains, a name a line; - for standard input.
@@ -193,7 +193,8 @@ impl RecordsArgs {
     /// Whether records come on standard input, which can be read once.
     pub(crate) fn reads_standard_input(&self) -> bool {
         let (_, files) = self.words();
-        files.iter().any(|file| is_standard_input(file))
+        let mut read = files.iter().chain(&self.domains);
+        read.any(|file| is_standard_input(file))
     }
 
     /// The domains and the files that the user named.

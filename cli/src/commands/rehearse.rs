@@ -23,15 +23,16 @@ use self::{
     work::PlannedOutage,
 };
 use super::{
-    CommandOutcome, PlanFormat, at,
-    groups::{self, Groups},
-    output,
+    CommandOutcome, PlanFormat, at, output,
     records::{self, Looked},
     say, written,
 };
-use crate::report::{
-    TimelineLog, TimelineSection, key, page,
-    sheet::{Sheet, Weight, capital, percentages},
+use crate::{
+    groups::{self, Groups},
+    report::{
+        TimelineLog, TimelineSection, key, page,
+        sheet::{Sheet, Weight, capital, percentages},
+    },
 };
 use mxdrill::{
     name::Domain,

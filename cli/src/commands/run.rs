@@ -43,13 +43,18 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
     }
     let (tally, held) = played(args, loaded)?;
     let as_expected = args.baseline.hold_against(expected.as_ref(), &held)?;
-    Ok(match as_expected {
-        _ if tally.broken > 0 => CommandOutcome::CouldNotRun,
+    Ok(outcome(tally, as_expected))
+}
+
+/// How a run ends, with what a baseline has to say if there is one.
+fn outcome(counts: RunCounts, as_expected: Option<bool>) -> CommandOutcome {
+    match as_expected {
+        _ if counts.broken > 0 => CommandOutcome::CouldNotRun,
         Some(true) => CommandOutcome::Passed,
         Some(false) => CommandOutcome::Failed,
-        None if tally.failed > 0 => CommandOutcome::Failed,
+        None if counts.failed > 0 => CommandOutcome::Failed,
         None => CommandOutcome::Passed,
-    })
+    }
 }
 
 /// Plays the drills and reports each as it ends; the counts, and what a baseline has of each.
@@ -145,9 +150,9 @@ fn merged(files: &[PathBuf]) -> io::Result<CommandOutcome> {
         let text = fs::read_to_string(path).map_err(|error| at(path, error))?;
         texts.push((path.display().to_string(), text));
     }
-    let (text, outcome) = merged_junit(&texts)?;
+    let (text, counts) = merged_junit(&texts)?;
     io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(outcome)
+    Ok(outcome(counts, None))
 }
 
 /// How much people are told: of few drills a line for each.

@@ -6,8 +6,10 @@ use super::{
     page::{self, Plain},
     route_drawing::drawing,
 };
+use crate::groups;
 use mxdrill::{
     lint::{LintFinding, Severity},
+    name::Domain,
     plan::{Plan, RouteKind},
 };
 
@@ -33,12 +35,8 @@ pub(crate) fn goes(kind: RouteKind) -> &'static str {
 
 /// Writes the page of some domains.
 pub(crate) fn write(out: &mut impl Write, from: &str, parts: &[DomainPart<'_>]) -> io::Result<()> {
-    let names: Vec<&str> = parts.iter().map(|part| part.plan.domain.as_str()).collect();
-    let title = match &names[..] {
-        few @ ([_] | [_, _] | [_, _, _]) => few.join(", "),
-        many => format!("{} domains", many.len()),
-    };
-    page::begin(out, &format!("{title}: mail"))?;
+    let domains: Vec<&Domain> = parts.iter().map(|part| &part.plan.domain).collect();
+    page::begin(out, &format!("{}: mail", groups::few(&domains)))?;
     for part in parts {
         domain(out, from, part)?;
     }

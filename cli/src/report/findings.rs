@@ -17,7 +17,7 @@ use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, 
 use serde_json::{Value, json};
 
 use super::github::{Annotation, annotate};
-use crate::commands::groups::{self, Groups};
+use crate::groups::{self, Groups};
 use mxdrill::{
     lint::{CHECKS, Check, LintFinding, Severity, Unseen, plain},
     name::Domain,
@@ -118,12 +118,7 @@ impl Linted<'_> {
 
     /// Which domains were checked, where their records are from, and how much was found.
     fn sum(&self) -> String {
-        let domains: Vec<String> = self.domains.iter().map(ToString::to_string).collect();
-        // Three names still fit into a line.
-        let domains = match &domains[..] {
-            few @ [_] | few @ [_, _] | few @ [_, _, _] => few.join(", "),
-            many => format!("{} domains", many.len()),
-        };
+        let domains = groups::few(&self.domains);
         let sum = [Severity::Error, Severity::Warning, Severity::Info]
             .map(|severity| (self.count(severity), severity));
         let sum: Vec<String> = sum

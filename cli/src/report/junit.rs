@@ -13,7 +13,6 @@ use std::{
 use quick_junit::{NonSuccessKind, Report as Document, TestCase, TestCaseStatus, TestSuite};
 
 use super::{DrillEnd, DrillReport, Report, RunCounts, first_findings, text::asked_by};
-use crate::commands::CommandOutcome;
 use mxdrill::{diagnostic::Mistakes, verdict::Finding, visible::visible};
 
 /// Writes JUnit XML once all drills came to their end.
@@ -122,11 +121,11 @@ impl<W: Write> Report for Junit<W> {
     }
 }
 
-/// One report of several, each with where it comes from, and the outcome of them all: suites of one name are one.
+/// One report of several, each with where it comes from, and the counts of them all: suites of one name are one.
 ///
 /// # Errors
 /// A text that is no such report, or a drill that is in two of them.
-pub(crate) fn merged_junit(parts: &[(String, String)]) -> io::Result<(String, CommandOutcome)> {
+pub(crate) fn merged_junit(parts: &[(String, String)]) -> io::Result<(String, RunCounts)> {
     let invalid = |text: String| io::Error::new(io::ErrorKind::InvalidData, text);
     let mut whole = Junit::new(io::sink());
     let mut time = Duration::ZERO;
@@ -150,20 +149,17 @@ pub(crate) fn merged_junit(parts: &[(String, String)]) -> io::Result<(String, Co
             }
         }
     }
-    let of_kind = |wanted: NonSuccessKind| {
-        let mut cases = whole.suites.iter().flat_map(|(_, suite)| &suite.test_cases);
-        cases.any(
-            |case| matches!(case.status, TestCaseStatus::NonSuccess { kind, .. } if kind == wanted),
-        )
-    };
-    let outcome = match (
-        of_kind(NonSuccessKind::Error),
-        of_kind(NonSuccessKind::Failure),
-    ) {
-        (true, _) => CommandOutcome::CouldNotRun,
-        (false, true) => CommandOutcome::Failed,
-        (false, false) => CommandOutcome::Passed,
-    };
+    let mut counts = RunCounts::default();
+    for case in whole.suites.iter().flat_map(|(_, suite)| &suite.test_cases) {
+        match &case.status {
+            TestCaseStatus::Success { .. } => counts.passed += 1,
+            TestCaseStatus::Skipped { .. } => counts.skipped += 1,
+            TestCaseStatus::NonSuccess { kind, .. } => match kind {
+                NonSuccessKind::Failure => counts.failed += 1,
+                NonSuccessKind::Error => counts.broken += 1,
+            },
+        }
+    }
     // In the order in which folders are read, and drills in them.
     whole
         .suites
@@ -173,7 +169,7 @@ pub(crate) fn merged_junit(parts: &[(String, String)]) -> io::Result<(String, Co
             .test_cases
             .sort_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
     }
-    Ok((whole.document(time)?, outcome))
+    Ok((whole.document(time)?, counts))
 }
 
 /// A finding as text, in as many lines as it needs.

@@ -108,6 +108,17 @@ pub(crate) fn without(text: &str, domain: &Domain) -> String {
     kept + left
 }
 
+/// The names of up to three domains, which still fit into a line; of more, how many there are.
+pub(crate) fn few(domains: &[&Domain]) -> String {
+    match domains {
+        [_] | [_, _] | [_, _, _] => {
+            let names: Vec<&str> = domains.iter().map(|one| one.as_str()).collect();
+            names.join(", ")
+        }
+        many => format!("{} domains", many.len()),
+    }
+}
+
 /// The names of a group: `d0.example, d1.example and 1,998 more`.
 pub(crate) fn named(domains: &[&Domain]) -> String {
     let names: Vec<&str> = domains.iter().map(|one| one.as_str()).collect();
