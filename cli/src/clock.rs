@@ -25,16 +25,19 @@ mod futex;
 mod leaps;
 mod memory;
 mod opened;
+mod passed;
+mod pending;
 mod quiet;
+mod received;
 mod supervisor;
 mod threads;
+mod uptime;
 mod vdso;
 mod wait;
 
 use std::{
     convert::Infallible,
     ffi::OsString,
-    fmt,
     io::{self, IoSlice},
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
@@ -43,7 +46,6 @@ use std::{
     process,
     sync::{Arc, atomic::Ordering},
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
 use nix::{
@@ -53,48 +55,12 @@ use nix::{
     },
 };
 
+pub(crate) use self::passed::Passed;
 use self::supervisor::{Orders, Supervisor};
-use mxdrill::{lab::SharedTime, time::HumanDuration};
+use mxdrill::lab::SharedTime;
 
 /// The command by which this program is run to become another one whose clock is ours.
 const CLOCKED: &str = "clocked";
-
-/// What came of a stretch of virtual time.
-#[derive(Debug, Default)]
-pub(crate) struct Passed {
-    /// How much time passed on the clock.
-    pub(crate) virtually: Duration,
-    /// How much it took.
-    pub(crate) really: Duration,
-    /// How often time was moved.
-    pub(crate) leaps: u64,
-    /// How often octets under way held it up.
-    pub(crate) held: u64,
-    /// Calls that were answered.
-    pub(crate) calls: u64,
-    /// Whether time ran by itself for a while, because something computed for long and not only to pass it.
-    pub(crate) ran_along: bool,
-    /// What is not exact about it, and what was refused.
-    notes: Vec<String>,
-}
-
-impl Passed {
-    /// What is not exact about it, a sentence each.
-    pub(crate) fn notes(self) -> Vec<String> {
-        self.notes
-    }
-}
-
-impl fmt::Display for Passed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (virtually, really) = (HumanDuration(self.virtually), self.really.as_secs_f64());
-        let (leaps, held) = (self.leaps, self.held);
-        write!(
-            f,
-            "{virtually} of virtual time in {really:.2} s: {leaps} leaps, held {held} times for octets under way"
-        )
-    }
-}
 
 /// A clock that is kept, for the commands that are started on it; it has to be stopped.
 pub(crate) struct Clock {

@@ -10,34 +10,20 @@
 
 use std::{fs, rc::Rc};
 
-use mxdrill_notify::{Answer, Process};
+use mxdrill_notify::Answer;
 use nix::libc;
 
 use super::{
-    calls::{Handled, ReceivedCall},
     memory::{Memory, Nanos, SECOND},
     opened::{Name, Opened},
+    pending::{Alarm, Rings},
+    received::ReceivedCall,
     supervisor::Supervisor,
     threads::Threads,
+    wait::Handled,
 };
 
 use Handled::Answer as Now;
-
-/// Something that rings at a moment.
-pub(super) struct Alarm {
-    rings: Rings,
-    /// When, on the monotonic clock.
-    due: Nanos,
-    /// After how long again; 0 for once.
-    every: Nanos,
-}
-
-/// What rings.
-enum Rings {
-    /// A process that asked for it, with SIGALRM. Its id may be another's one day.
-    Signal(Rc<Process>),
-    Timer(Opened),
-}
 
 impl Supervisor {
     /// `alarm` and its relatives; the timers of computing are the kernel's.

@@ -14,40 +14,21 @@
 //! have gone away meanwhile, and its id be another's, the answer goes nowhere: the kernel knows the call by its
 //! own number. A call that points to nothing is left to the kernel, which refuses it.
 
-use std::{fs, io, ops::Deref, rc::Rc, time::Duration};
+use std::{fs, io, time::Duration};
 
-use mxdrill_notify::{Answer, Listener};
+use mxdrill_notify::Answer;
 use nix::{libc, poll::PollFlags, sys::epoll::Epoll};
 
 use super::{
     filter::NOTED,
-    memory::{Memory, Nanos, SECOND},
+    memory::{Memory, Nanos, SECOND, nanos},
+    received::ReceivedCall,
     supervisor::Supervisor,
-    wait::{Kind, Select, Wait},
+    wait::{Handled, Kind, Select, Wait},
 };
 
 /// Descriptors that a call may wait for.
 const MOST_DESCRIPTORS: u64 = 4096;
-
-/// A call, and where it came.
-pub(super) struct ReceivedCall {
-    pub(super) call: mxdrill_notify::Call,
-    pub(super) from: Rc<Listener>,
-}
-
-impl Deref for ReceivedCall {
-    type Target = mxdrill_notify::Call;
-
-    fn deref(&self) -> &Self::Target {
-        &self.call
-    }
-}
-
-/// What is made of a call at once.
-pub(super) enum Handled {
-    Answer(Answer),
-    Wait(Kind, Nanos),
-}
 
 use Handled::Answer as Now;
 
@@ -132,7 +113,7 @@ impl Supervisor {
 
     /// What a clock shows.
     fn read(&self, clock: u64) -> Nanos {
-        self.clocks.start(clock) + super::supervisor::nanos(self.elapsed())
+        self.clocks.start(clock) + nanos(self.elapsed())
     }
 
     fn handled(&mut self, call: &ReceivedCall) -> Option<Handled> {

@@ -27,12 +27,12 @@ use nix::{
 };
 
 use super::{
-    calls::{Handled, ReceivedCall},
     memory::{Memory, Nanos, SECOND},
     opened::{Name, Opened},
+    pending::{GivenUp, PendingConnect},
+    received::ReceivedCall,
     supervisor::Supervisor,
-    threads::Threads,
-    wait::{Kind, is_silent},
+    wait::{Handled, Kind, is_silent},
 };
 
 use Handled::Answer as Now;
@@ -43,28 +43,6 @@ const LONGEST: Nanos = 120 * SECOND;
 const IS_LOOKED_AT: Duration = Duration::from_secs(5);
 /// The most that is sent along with a SYN here.
 const MOST_OCTETS: u64 = 64 * 1024;
-
-/// A connection that somebody makes without blocking.
-pub(super) struct PendingConnect {
-    socket: Opened,
-    /// When the kernel would give it up.
-    pub(super) due: Nanos,
-}
-
-/// A connection that the kernel is to give up.
-pub(super) struct GivenUp {
-    socket: OwnedFd,
-    since: Instant,
-    /// How much time it had for what it sends.
-    before: u32,
-}
-
-impl PendingConnect {
-    /// A duplicate of the socket, as long as nobody has answered.
-    fn silent(&mut self, threads: &mut Threads) -> Option<OwnedFd> {
-        self.socket.find(threads).filter(is_silent)
-    }
-}
 
 impl Supervisor {
     /// `connect`, and `sendto` that connects (`MSG_FASTOPEN`). Both are done here: who asks does not notice, and it is

@@ -24,10 +24,11 @@ use nix::{
 };
 
 use super::{
-    calls::{Handled, ReceivedCall},
     leaps::Leaps,
     memory::{Memory, SECOND},
+    received::ReceivedCall,
     supervisor::Supervisor,
+    wait::Handled,
 };
 
 /// How often a path is tried that changes meanwhile.

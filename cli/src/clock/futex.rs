@@ -9,22 +9,17 @@ use mxdrill_notify::Answer;
 use nix::libc;
 
 use super::{
-    calls::{Handled, ReceivedCall},
     filter::{
         FUTEX_CMP_REQUEUE, FUTEX_LOCK_PI, FUTEX_LOCK_PI2, FUTEX_REQUEUE, FUTEX_WAIT,
         FUTEX_WAIT_REQUEUE_PI, FUTEX_WAKE, FUTEX_WAKE_BITSET, FUTEX_WAKE_OP,
     },
     memory::Memory,
+    received::ReceivedCall,
     supervisor::Supervisor,
-    wait::Kind,
+    wait::{Handled, Kind, OWNER, is_free},
 };
 
 use Handled::Answer as Now;
-
-/// What of a lock that is handed on (`FUTEX_LOCK_PI`) names the thread that has it.
-const OWNER: u32 = 0x3fff_ffff;
-/// `FUTEX_OWNER_DIED`, of such a lock.
-const OWNER_DIED: u32 = 0x4000_0000;
 
 impl Supervisor {
     /// `futex`, with a time or to wake those that have one.
@@ -136,11 +131,6 @@ impl Supervisor {
             Handled::Wait(Kind::Futex(address, Some(value)), due)
         })
     }
-}
-
-/// Whether a lock that is handed on is to be had.
-pub(super) fn is_free(number: u32) -> bool {
-    number & OWNER == 0 || number & OWNER_DIED != 0
 }
 
 fn is_there(thread: i32) -> bool {

@@ -3,7 +3,10 @@
 //! Structures are read and written octet by octet, as the kernel lays them out on x86-64: a `timespec` and a
 //! `timeval` are two numbers of eight octets. Nothing is assumed about what is read.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::{
+    io::{IoSlice, IoSliceMut},
+    time::Duration,
+};
 
 use nix::{
     sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev},
@@ -14,6 +17,11 @@ use nix::{
 pub(super) type Nanos = i64;
 
 pub(super) const SECOND: Nanos = 1_000_000_000;
+
+/// A duration in nanoseconds; nobody waits for longer than there are.
+pub(super) fn nanos(duration: Duration) -> Nanos {
+    i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
 
 /// The memory of a process, by any of its threads.
 #[derive(Debug, Clone, Copy)]

@@ -21,10 +21,20 @@ use nix::{
 };
 
 use super::{
-    calls::ReceivedCall,
-    futex::is_free,
     memory::{Memory, Nanos},
+    received::ReceivedCall,
 };
+
+/// What of a lock that is handed on (`FUTEX_LOCK_PI`) names the thread that has it.
+pub(super) const OWNER: u32 = 0x3fff_ffff;
+/// `FUTEX_OWNER_DIED`, of such a lock.
+const OWNER_DIED: u32 = 0x4000_0000;
+
+/// What is made of a call at once: it has an answer, or waits until then at the latest.
+pub(super) enum Handled {
+    Answer(Answer),
+    Wait(Kind, Nanos),
+}
 
 /// A call that is held.
 pub(super) struct Wait {
@@ -262,4 +272,9 @@ fn pending(thread: i32) -> u64 {
     });
     // Those of the thread, and those that any thread of its process may take.
     sets.fold(0, |all, set| all | set)
+}
+
+/// Whether a lock that is handed on is to be had.
+pub(super) fn is_free(number: u32) -> bool {
+    number & OWNER == 0 || number & OWNER_DIED != 0
 }
