@@ -8,12 +8,13 @@
 //!
 //! 1. [`eligibility`] lets the reference sender play the drill, to see what a server must have for it and, where
 //!    there is no virtual time, whether real time can carry it.
-//! 2. [`isolated_run`] makes a network, a process and a root folder for the drill ([`crate::sandbox`]), and
+//! 2. [`isolated_run`] takes a [`request`], and makes a network, a process and a root folder for the drill ([`crate::sandbox`]), and
 //!    starts the lab in it, on one clock with the server ([`crate::clock`]).
 //! 3. [`driver`] runs the adapter's scripts ([`scripts`]): configure, start, then submissions at the drill's
 //!    moments. When the server tries again is its own affair.
 //! 4. The log is judged as that of a mail server: what it returns is seen, what it keeps is not. Its moments are
 //!    allowed for ([`own_moments`]).
+//!    What came of it goes back as a [`record`].
 //! 5. [`suite`] plays again what did not pass and what chance has a part in, and [`matrix`] grades
 //!    it.
 //!
@@ -24,6 +25,7 @@
 
 pub(crate) mod adapter;
 pub(crate) mod compared;
+mod conduct;
 pub(crate) mod driver;
 pub(crate) mod eligibility;
 pub(crate) mod isolated_run;
@@ -33,7 +35,9 @@ mod one_command;
 mod own_moments;
 pub(crate) mod packages;
 pub(crate) mod played_server;
+pub(crate) mod record;
 pub(crate) mod reference_run;
+pub(crate) mod request;
 pub(crate) mod run_error;
 pub(crate) mod scenario_ref;
 pub(crate) mod schedules;

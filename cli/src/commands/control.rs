@@ -19,8 +19,10 @@ use super::{
 use crate::{
     conform::{
         eligibility::{Eligibility, Pace},
-        isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
+        isolated_run,
         matrix::Counted,
+        record::RunRecord,
+        request::{Player, RunRequest, ScenarioSource},
         suite::{ROUNDS, keep},
     },
     parallel, signals,

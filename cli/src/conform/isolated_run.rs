@@ -19,11 +19,14 @@ use std::{
 
 use super::{
     Adapter,
+    conduct::{LIMIT, conducted, written_down},
     driver::{self, DrivenServer},
     eligibility::{self, Eligibility, Pace},
-    one_command, own_moments, reference_run,
+    one_command, own_moments,
+    record::RunRecord,
+    reference_run,
+    request::{Player, RunRequest, ScenarioSource},
     run_error::RunError,
-    schedules::drills::ScheduleDrill,
     scripts,
     syslog::Syslog,
 };
@@ -32,150 +35,23 @@ use crate::{
     sandbox::{self, Ids, host, ids, resolver_files, rootfs},
 };
 use mxdrill::{
-    drill::{self, Run},
+    drill::Run,
     event::Event,
     lab::{
         AcceptedMail, Lab,
         namespace::{OwnHost, SendersHost},
     },
     observe::Attempt,
-    scenario::Scenario,
-    sender::{Flaw, Reference, Sender},
     verdict::SenderKind,
-    zone::file::Reach,
 };
 use serde::{Deserialize, Serialize};
 
 /// How often a drill is played at most that a busy machine spoils.
 const TRIES: usize = 3;
-/// The longest a drill may take in real time; one that takes longer is inconclusive.
-pub(super) const LIMIT: Duration = Duration::from_secs(600);
 /// As long for a server's own schedule: one that wakes each second of five days takes minutes, on a busy machine many.
 const SCHEDULE_LIMIT: Duration = Duration::from_secs(1800);
-/// The longest by its own clock: longer than a mail server is waited for.
-const VIRTUAL_LIMIT: Duration = Duration::from_secs(1000 * 86_400);
 /// Octets of a notification that are kept: its header and the report are at its beginning.
 const MAX_RETURNED: usize = 4 * 1024;
-
-/// A drill to be played, as it goes to the process that plays it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct RunRequest {
-    pub(crate) player: Player,
-    /// The path of the scenario, and whether it is one of mxdrill's own.
-    pub(crate) scenario: PathBuf,
-    /// Its text, if it stands in no file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) text: Option<String>,
-    pub(crate) from: ScenarioSource,
-    /// How time passes.
-    pub(crate) pace: Pace,
-    /// Where randomness starts from.
-    pub(crate) seed: u64,
-}
-
-impl RunRequest {
-    /// The scenario, and what of it can be played.
-    ///
-    /// # Errors
-    /// The mistakes in it.
-    pub(super) fn eligibility(&self) -> io::Result<Eligibility> {
-        let scenario = match (self.from, &self.text) {
-            (_, Some(text)) => Scenario::parse(&self.scenario.to_string_lossy(), text),
-            (ScenarioSource::Mxdrill, _) => mxdrill::bundled::scenario(&self.scenario),
-            (ScenarioSource::User(reach), _) => Scenario::load_within(&self.scenario, reach),
-            (ScenarioSource::Schedules, _) => {
-                ScheduleDrill::named(&self.scenario.to_string_lossy())
-            }
-        };
-        let scenario = scenario.map_err(io::Error::other)?;
-        Ok(Eligibility::of(&Arc::new(scenario), self.pace))
-    }
-}
-
-/// Who plays it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Player {
-    /// A mail server, and where it is unpacked.
-    Server {
-        adapter: Box<Adapter>,
-        tree: PathBuf,
-    },
-    /// A command, in the files of this host: what it does by the time it ends.
-    Command { words: Vec<OsString> },
-    /// The reference sender, perhaps with a flaw: over the same sockets, and judged by what is seen of
-    /// it alone.
-    Reference { flaw: Option<String> },
-    /// Nobody: it is tried whether there is virtual time.
-    Nobody,
-}
-
-impl Player {
-    /// The reference sender with its flaw, if it is that.
-    pub(super) fn reference(&self) -> Option<Reference> {
-        let Self::Reference { flaw } = self else {
-            return None;
-        };
-        let flaw = flaw.as_deref().and_then(Flaw::named);
-        Some(flaw.map_or_else(Reference::default, Reference::with_flaw))
-    }
-}
-
-/// Where the scenarios come from.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) enum ScenarioSource {
-    /// They are bundled with mxdrill, and name no files.
-    Mxdrill,
-    /// They are the user's. The files that they name may lie within this reach.
-    User(Reach),
-    /// They are those that show a server's own schedule.
-    Schedules,
-}
-
-/// What came of a drill, as it comes back from the process that played it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct RunRecord {
-    /// The version that the server printed; empty if it said none.
-    pub(crate) version: String,
-    /// Why the drill did not come to its end; `None` if it did. What was found then means nothing.
-    pub(crate) trouble: Option<String>,
-    /// Whether that is the machine, which had too much else to do: another time may tell more.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub(crate) too_busy: bool,
-    /// What is wrong.
-    pub(crate) findings: Vec<RunError>,
-    /// What is worth knowing and no failure.
-    pub(crate) notes: Vec<String>,
-    /// What of the server the drill has set, and of which its result therefore says nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) set: Vec<String>,
-    /// How much time passed, and how; empty where it was real.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) clock: String,
-    /// What became of each message, a line each.
-    pub(crate) endings: Vec<String>,
-    /// Every attempt, a line each.
-    pub(crate) attempts: Vec<String>,
-    /// Of the reference sender, in what its drill differs from the same one on the memory network, a line each.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) differences: Vec<String>,
-    /// How many messages were sent; of a sample, fewer than the scenario has.
-    pub(crate) sampled: usize,
-    /// How many first attempts each host of a share had, in the order of the shares.
-    pub(crate) counts: Vec<usize>,
-    /// The drill written down, for `mxdrill judge`: JSON lines.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(crate) recording: String,
-    /// The lab's log, a line for each event.
-    pub(crate) log: Vec<String>,
-    /// The notifications that came back, the beginning of each.
-    pub(crate) returned: Vec<String>,
-    /// What the server wrote to its log.
-    pub(crate) syslog: String,
-    /// What its scripts and daemons printed.
-    pub(crate) said: String,
-    /// How long it took, in seconds.
-    pub(crate) seconds: f64,
-}
 
 /// What a process that was to play a drill answers.
 #[derive(Debug, Serialize, Deserialize)]
@@ -368,19 +244,6 @@ fn play_here(lifeline: i32) -> io::Result<RunRecord> {
     Ok(cell)
 }
 
-/// Lets a sender send in a lab until it is done, and not for ever by any clock.
-pub(super) async fn conducted(
-    lab: &Lab,
-    sender: impl Sender,
-    seed: u64,
-    limit: Duration,
-) -> Result<Run, mxdrill::Error> {
-    let kind = SenderKind::MailServer;
-    let run = drill::conduct(lab, sender, Some(seed), VIRTUAL_LIMIT, kind);
-    let run = tokio::time::timeout(limit, run).await;
-    run.unwrap_or_else(|_| Err(mxdrill::Error::BrokenOff(format!("{limit:?} of real time"))))
-}
-
 /// A mail server's drill, and what is to be judged of it, if it came to its end.
 async fn served(
     adapter: &Adapter,
@@ -476,11 +339,4 @@ impl RunRecord {
         }
         self.notes.extend(passed.notes());
     }
-}
-
-/// The drill written down, as `mxdrill run --format json` does.
-pub(super) fn written_down(scenario: &Arc<Scenario>, run: &Run) -> io::Result<String> {
-    let mut lines = Vec::new();
-    mxdrill::recording::write(&mut lines, scenario, run)?;
-    String::from_utf8(lines).map_err(io::Error::other)
 }

@@ -8,9 +8,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    isolated_run::RunRecord, played_server::PlayedServer, run_error::RunError, scenario_ref,
-};
+use super::{played_server::PlayedServer, record::RunRecord, run_error::RunError, scenario_ref};
 use crate::departures::{Played, Standing};
 use mxdrill::{
     level::Level,

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::{isolated_run::RunRecord, run_error::RunError};
+use super::{record::RunRecord, run_error::RunError};
 use crate::{
     clock::{Clock, Passed},
     command::ChildCommand,

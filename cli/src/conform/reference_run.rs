@@ -7,8 +7,10 @@ use std::{ffi::OsString, io, process::Stdio, sync::Arc, time::Duration};
 use tokio::io::AsyncWriteExt;
 
 use super::{
+    conduct::{LIMIT, conducted, written_down},
     eligibility::{self, Eligibility},
-    isolated_run::{LIMIT, RunRecord, RunRequest, conducted, written_down},
+    record::RunRecord,
+    request::RunRequest,
     run_error::RunError,
 };
 use crate::clock::Clock;

@@ -28,8 +28,9 @@ use self::{
 use super::{
     driver::LONGEST,
     eligibility::Pace,
-    isolated_run::{self, Player, RunRequest, ScenarioSource},
+    isolated_run,
     played_server::PlayedServer,
+    request::{Player, RunRequest, ScenarioSource},
     suite::{ServerUnderTest, system},
 };
 use crate::parallel;

@@ -22,10 +22,12 @@ use std::{
 use super::{
     Adapter,
     eligibility::{Eligibility, Pace},
-    isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
+    isolated_run,
     matrix::{Counted, Grade, Judged, Matrix, MatrixRow, ServerColumn},
     packages::RootFs,
     played_server::PlayedServer,
+    record::RunRecord,
+    request::{Player, RunRequest, ScenarioSource},
     run_error::RunError,
 };
 use crate::parallel;

@@ -2,7 +2,7 @@
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 
-use super::{FuzzArgs, finding::BrokenRule};
+use super::{FuzzArgs, broken_rule::BrokenRule};
 use crate::parallel;
 use mxdrill::{
     drill,
@@ -18,7 +18,9 @@ use {
         commands::{conform, quoted},
         conform::{
             eligibility::{Eligibility, Pace},
-            isolated_run::{self, Player, RunRecord, RunRequest, ScenarioSource},
+            isolated_run,
+            record::RunRecord,
+            request::{Player, RunRequest, ScenarioSource},
             run_error::RunError,
             suite::ServerUnderTest,
         },
@@ -203,7 +205,7 @@ pub(super) fn senders(args: &FuzzArgs) -> io::Result<Vec<TestedSender>> {
 #[cfg(not(all(target_os = "linux", feature = "private-network")))]
 pub(super) fn senders(args: &FuzzArgs) -> io::Result<Vec<TestedSender>> {
     if !args.command.is_empty() || !args.mta.is_empty() {
-        return Err(io::Error::other(crate::cli::NO_PRIVATE_NETWORK));
+        return Err(io::Error::other(crate::commands::NO_PRIVATE_NETWORK));
     }
     Ok(vec![TestedSender::Reference { flaw: args.flaw }])
 }
