@@ -17,6 +17,9 @@ use super::{
 };
 use crate::records::{Location, Record, RecordLookup};
 
+/// What a DMARC record may ask for: the values of `p`, `sp` and `np`.
+const DMARC_POLICIES: [&str; 3] = ["none", "quarantine", "reject"];
+
 /// All of them, each if its records are known.
 pub(super) fn check(findings: &mut DomainFindings<'_>) {
     spf::check(findings);

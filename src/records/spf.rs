@@ -8,18 +8,20 @@
 mod check;
 mod macros;
 mod record;
+mod step;
 mod trace;
 
 use std::{collections::BTreeSet, net::IpAddr};
 
 use self::check::SpfCheck;
+pub use self::{
+    check::SpfClient,
+    step::{SpfAnswer, SpfResult, SpfStep, TracedStep},
+    trace::SpfTrace,
+};
 pub(crate) use self::{
     check::{MAX_LOOKUPS, MAX_VOID, SpfError},
     record::{Directive, Lengths, Mechanism, Qualifier, Record, is_record},
-};
-pub use self::{
-    check::{SpfClient, SpfResult},
-    trace::{SpfAnswer, SpfStep, SpfTrace, TracedStep},
 };
 use super::Source;
 use crate::name::Domain;

@@ -12,14 +12,11 @@ use super::{
             DMARC_TAG_IGNORED,
         },
     },
-    dmarc_use, is_known,
+    DMARC_POLICIES, dmarc_use, is_known,
     tags::{Tag, tags, value},
     the_one,
 };
 use crate::records::{DomainRecords, Location};
-
-/// The values of `p`, `sp` and `np`.
-pub(super) const POLICIES: [&str; 3] = ["none", "quarantine", "reject"];
 
 /// Everything about the DMARC record that holds for the domain, its own or one above it.
 pub(super) fn check(findings: &mut DomainFindings<'_>) {
@@ -90,7 +87,7 @@ fn policy(findings: &mut DomainFindings<'_>, record: &str, place: Option<Locatio
     let domain_records = findings.domain_records;
     let domain = &domain_records.domain;
     let is_policy = |value: &str| {
-        POLICIES
+        DMARC_POLICIES
             .iter()
             .any(|policy| policy.eq_ignore_ascii_case(value))
     };
@@ -102,7 +99,7 @@ fn policy(findings: &mut DomainFindings<'_>, record: &str, place: Option<Locatio
     if let Some((tag, wrong)) = values.find(|(_, value)| !is_policy(value)) {
         let message = format!(
             "the DMARC record of {domain} has no valid policy: found {tag}={wrong}, expected one of {}",
-            POLICIES.join(", ")
+            DMARC_POLICIES.join(", ")
         );
         return findings.add(DMARC_INVALID, place, message);
     }

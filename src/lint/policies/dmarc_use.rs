@@ -9,7 +9,7 @@ use super::{
         },
         listed,
     },
-    dmarc::POLICIES,
+    DMARC_POLICIES,
     tags::{tags, value},
 };
 use crate::{
@@ -45,7 +45,7 @@ pub(super) fn check(findings: &mut DomainFindings<'_>, record: &str, place: Opti
     let strength = |tag: &str| {
         let found = value(record, tag)?;
         let is_it = |policy: &str| policy.eq_ignore_ascii_case(found);
-        POLICIES.iter().position(|policy| is_it(policy))
+        DMARC_POLICIES.iter().position(|policy| is_it(policy))
     };
     if let Some(own) = strength("p") {
         for tag in ["sp", "np"] {

@@ -10,37 +10,14 @@ mod target;
 use std::{collections::BTreeSet, future::Future, net::IpAddr, pin::Pin};
 
 use hickory_proto::rr::RecordType;
-use serde::Serialize;
 
 pub(crate) use self::limits::{MAX_LOOKUPS, MAX_VOID, SpfError};
 use super::{
     super::{DomainRecords, RecordLookup, Source},
     record::{self, Directive, Mechanism, Qualifier, Record},
-    trace::{SpfStep, TracedStep},
+    step::{SpfResult, SpfStep, TracedStep},
 };
-use crate::{name::Domain, words::words};
-
-words! {
-    /// What a check of SPF comes to (RFC 7208 section 2.6).
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-    #[serde(rename_all = "lowercase")]
-    pub enum SpfResult {
-        /// There is no record.
-        None = "none",
-        /// The domain says nothing about the sender.
-        Neutral = "neutral",
-        /// The sender may send for the domain.
-        Pass = "pass",
-        /// It may not.
-        Fail = "fail",
-        /// It probably may not.
-        SoftFail = "softfail",
-        /// A lookup failed; it may be different later.
-        TempError = "temperror",
-        /// The records cannot be evaluated.
-        PermError = "permerror",
-    }
-}
+use crate::name::Domain;
 
 /// Who sends; what is not known of it is nothing.
 #[derive(Debug, Clone, Default)]

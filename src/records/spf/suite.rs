@@ -17,7 +17,10 @@ use hickory_proto::rr::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::check::{Lookup, SpfCheck, SpfClient, SpfResult};
+use super::{
+    check::{Lookup, SpfCheck, SpfClient},
+    step::SpfResult,
+};
 use crate::{
     name::Domain,
     records::{LocatedRecord, RecordLookup, Source},

@@ -21,14 +21,11 @@ use super::{
 };
 use crate::{
     diagnostic::Mistakes,
-    fault::{Chance, Effect, Failure, Fault, Host, QueryEffect, Stage, Transport},
+    fault::{Chance, Effect, Failure, Fault, Host, QueryEffect, Stage},
     mail::Mailbox,
     time::Moment,
 };
 
-/// The transports of a query, with their words.
-pub(super) const TRANSPORTS: [(&str, Transport); 2] =
-    [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
 /// Octets that a content may have: 64 MiB, as a message may.
 const MAX_SIZE: u64 = 64 << 20;
 
@@ -240,7 +237,7 @@ fn query_failure(row: &Table<'_, '_>) -> Option<Failure> {
         }
     }
     let query = row.parsed("query", query);
-    let over = row.parsed("over", |text| word(text, "a transport", &TRANSPORTS));
+    let over = row.parsed("over", |text| word(text, "a transport", &keys::TRANSPORTS));
     let effect: Option<QueryEffect> = row.parsed("effect", str::parse);
     let (name, record_type) = query?;
     Some(Failure::Query {

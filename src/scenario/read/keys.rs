@@ -9,11 +9,11 @@ mod receiver;
 
 pub(in crate::scenario) use self::{
     expected::{ATTEMPT, BOUNDS, EXPECTED, NOTIFICATION, RANGE, SHARE, TIME_RANGE},
-    receiver::{AUTH, BOUNDED, GREYLIST, POLICY, RATE, RECEIVER},
+    receiver::{AUTH, BOUNDED, ENGINES, GREYLIST, POLICY, RATE, RECEIVER},
 };
 
 use crate::{
-    fault::Stage,
+    fault::{Stage, Transport},
     level::Level,
     mail::{Notify, Occasion, Ret},
     scenario::{Crash, Family, TlsPolicy},
@@ -89,6 +89,10 @@ const TEXT_OR_TEXTS: Shape = Shape::OneOrMany(&Shape::Text);
 const PORT: Shape = Shape::Number(1);
 const STAGE: Shape = Shape::Words(|| Stage::ALL.map(Stage::word).to_vec());
 /// The file itself.
+/// The transports of a query, with their words.
+pub(in crate::scenario) const TRANSPORTS: [(&str, Transport); 2] =
+    [("udp", Transport::Udp), ("tcp", Transport::Tcp)];
+
 pub(in crate::scenario) const SCENARIO: Row = Row {
     what: "a scenario",
     keys: &[
@@ -384,7 +388,7 @@ pub(in crate::scenario) const FAULT: Row = Row {
         ),
         key(
             "over",
-            Shape::Words(|| names(&super::faults::TRANSPORTS)),
+            Shape::Words(|| names(&TRANSPORTS)),
             "for queries over this transport alone",
         ),
     ],

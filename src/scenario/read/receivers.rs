@@ -211,12 +211,9 @@ fn certificate_name(text: &str) -> Result<String, String> {
     domain(rest).map(|_| text.to_owned())
 }
 
-/// The engines by their words, and whether each is the second one.
-pub(super) const ENGINES: [(&str, bool); 2] = [("lab", false), ("mailin-embedded", true)];
-
 /// Reads the name of an engine.
 pub(super) fn engine(text: &str) -> Result<Engine, String> {
-    match word(text, "an engine", &ENGINES)? {
+    match word(text, "an engine", &keys::ENGINES)? {
         true => Ok(Engine::MailinEmbedded),
         false => Ok(Engine::Lab),
     }

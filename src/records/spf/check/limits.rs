@@ -8,9 +8,9 @@ use hickory_proto::rr::RecordType;
 use super::{
     super::{
         record::BadTerm,
-        trace::{SpfAnswer, SpfStep, TracedStep},
+        step::{SpfAnswer, SpfResult, SpfStep, TracedStep},
     },
-    Lookup, Over, SpfCheck, SpfResult,
+    Lookup, Over, SpfCheck,
 };
 use crate::{
     name::Domain,

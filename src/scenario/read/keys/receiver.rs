@@ -1,9 +1,11 @@
 //! The tables about receivers, their limits, and policies.
 
 use super::{Row, Shape, TEXTS, key, names};
-use crate::scenario::{
-    Certificate, Counted, CountedBy, TlsVersion, Trickle, read::receivers::ENGINES,
-};
+use crate::scenario::{Certificate, Counted, CountedBy, TlsVersion, Trickle};
+
+/// The engines by their words, and whether each is the second one.
+pub(in crate::scenario) const ENGINES: [(&str, bool); 2] =
+    [("lab", false), ("mailin-embedded", true)];
 
 const CERTIFICATE: Shape = Shape::Words(|| names(&Certificate::WORDS));
 pub(super) const ENGINE: Shape = Shape::Words(|| names(&ENGINES));
