@@ -20,6 +20,7 @@ use crate::commands::{
     fuzz::{self, FUZZ_NOTES, FuzzArgs},
     judge::{self, JUDGE_NOTES, JudgeArgs},
     lint::{self, LINT_NOTES, LintArgs},
+    lint_watch,
     new::{self, NewArgs},
     plan::{self, PLAN_NOTES, PlanArgs},
     private::{
@@ -35,7 +36,8 @@ use crate::commands::{
     up::{self, UpArgs},
 };
 #[cfg(all(target_os = "linux", feature = "private-network"))]
-use crate::commands::{conform, control, exec, mta};
+use crate::commands::{conform, control, exec, mta, schedules};
+use mxdrill::time::HumanDuration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,12 +53,6 @@ Examples:
                                            a program as it is, in a private network (Linux)
 
 Exit status: 0 all passed, 1 a drill failed, 2 something could not be run.";
-
-/// What is said where `exec`, `conform` and `mta` cannot be had.
-#[cfg(not(all(target_os = "linux", feature = "private-network")))]
-pub(crate) const NO_PRIVATE_NETWORK: &str = "this command needs Linux, for a private network, and an mxdrill that was built with the \
-feature private-network; run it in a container or a virtual machine with Linux, or use `mxdrill up`, whose servers listen \
-on loopback";
 
 /// A fire drill for mail delivery: what happens to mail when an exchanger dies.
 ///
@@ -140,7 +136,10 @@ pub(crate) fn main() -> ExitCode {
         Command::Judge(args) => judge::judge(&args),
         Command::Check(args) => check::check(&args),
         Command::Fuzz(args) => fuzz::fuzz(&args),
-        Command::Lint(args) => lint::lint(&args),
+        Command::Lint(args) => match args.watch {
+            Some(HumanDuration(interval)) => lint_watch::watch(&args, interval),
+            None => lint::lint(&args),
+        },
         Command::New(args) => new::new(&args),
         Command::Rehearse(args) => rehearse::run(&args),
         Command::Plan(args) => plan::plan(&args),
@@ -157,6 +156,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Conform(args) if args.words.iter().any(|word| word == "control") => {
             control::control(&args)
         }
+        #[cfg(all(target_os = "linux", feature = "private-network"))]
+        Command::Conform(args) if args.schedules => schedules::schedules(&args),
         #[cfg(all(target_os = "linux", feature = "private-network"))]
         Command::Conform(args) => conform::conform(&args),
         #[cfg(all(target_os = "linux", feature = "private-network"))]
@@ -189,7 +190,7 @@ pub(crate) fn main() -> ExitCode {
         | Command::Exec(_)
         | Command::Conform(_)
         | Command::Mta(_)
-        | Command::Cell(_) => Err(io::Error::other(NO_PRIVATE_NETWORK)),
+        | Command::Cell(_) => Err(io::Error::other(crate::commands::NO_PRIVATE_NETWORK)),
     };
     // What was said may still wait to be written.
     match outcome.and_then(|outcome| io::stdout().flush().map(|()| outcome)) {

@@ -18,7 +18,7 @@ pub(crate) mod fuzz;
 pub(crate) mod judge;
 pub(crate) mod lines;
 pub(crate) mod lint;
-mod lint_watch;
+pub(crate) mod lint_watch;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub(crate) mod mta;
 pub(crate) mod new;
@@ -46,6 +46,12 @@ use std::{io, path::Path, process::ExitCode};
 
 use clap::ValueEnum;
 use mxdrill::{scenario::Scenario, sender::Flaw, zone::file::Reach};
+
+/// What is said where `exec`, `conform` and `mta` cannot be had.
+#[cfg(not(all(target_os = "linux", feature = "private-network")))]
+pub(crate) const NO_PRIVATE_NETWORK: &str = "this command needs Linux, for a private network, and an mxdrill that was built with the \
+feature private-network; run it in a container or a virtual machine with Linux, or use `mxdrill up`, whose servers listen \
+on loopback";
 
 /// Where the files may lie that other files name.
 #[derive(Debug, Clone, clap::Args)]

@@ -20,16 +20,17 @@ use std::{
 use super::{
     CommandOutcome, at, output,
     private::{ConformArgs, FailOn, MatrixFormat},
-    say, scenario_files, schedules, selection,
+    say, scenario_files, selection,
 };
 use crate::{
     conform::{
         Adapter,
         compared::differences,
         eligibility::Pace,
-        isolated_run::{self, ScenarioSource},
+        isolated_run,
         matrix::{Grade, Matrix},
         packages,
+        request::ScenarioSource,
         suite::{ServerUnderTest, Suite},
     },
     departures::{ExpectedDepartures, Played, Standing},
@@ -48,9 +49,6 @@ const DRILLS_PER_CORE_VIRTUAL: usize = 2;
 
 /// Plays the suite, and writes the matrix in every format that was asked for.
 pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
-    if args.schedules {
-        return schedules::schedules(args);
-    }
     let expected = args.baseline.load()?;
     let before = args.compare.as_deref().map(read).transpose()?;
     let suite = match args.merge.is_empty() {

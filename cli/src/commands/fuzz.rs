@@ -5,6 +5,7 @@
 //! on every machine, as far as the sender does the same. What was found (`finding`) and how far it came is kept in a
 //! file, if one is named (`state`).
 
+mod broken_rule;
 mod finding;
 mod search;
 mod sender;

@@ -9,7 +9,7 @@ use std::{
 use clap::ValueEnum;
 
 use super::{
-    CommandOutcome, at, lint_watch, output,
+    CommandOutcome, at, output,
     records::{self, Looked},
     spf_trace::{self, SpfArgs},
 };
@@ -157,9 +157,6 @@ pub(crate) fn lint(args: &LintArgs) -> io::Result<CommandOutcome> {
         return spf_trace::trace(&args.records, &args.spf, as_json);
     }
     let runtime = crate::runtime::of_this_thread()?;
-    if let Some(HumanDuration(interval)) = args.watch {
-        return runtime.block_on(lint_watch::watch(args, interval, &mut out));
-    }
     let looked = runtime.block_on(look(args))?;
     let findings = findings(args, &looked)?;
     if let Some(path) = &args.write_baseline {

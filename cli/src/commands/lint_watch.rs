@@ -21,9 +21,15 @@ const LEAST: Duration = Duration::from_millis(100);
 /// What is found, by what tells one finding from another. A record that moves to another line is the same.
 type KnownFindings = BTreeMap<(String, String, String), LintFinding>;
 
+/// Watches what `mxdrill lint` would tell once.
+pub(crate) fn watch(args: &LintArgs, interval: Duration) -> io::Result<CommandOutcome> {
+    let mut out = anstream::stdout().lock();
+    crate::runtime::of_this_thread()?.block_on(watched(args, interval, &mut out))
+}
+
 /// Looks at once, and then after each interval, until this process is asked to end. The first look is reported as a whole;
 /// of a look that fails that is said, and what was found before it still counts.
-pub(super) async fn watch(
+async fn watched(
     args: &LintArgs,
     interval: Duration,
     out: &mut impl Write,

@@ -2,8 +2,6 @@
 
 use axum::{Router, http::header, response::IntoResponse, routing::get};
 
-use super::routes::ApiState;
-
 /// Each file with its path and its media type.
 const FILES: [(&str, &str, &str); 4] = [
     (
@@ -25,7 +23,7 @@ const FILES: [(&str, &str, &str); 4] = [
 ];
 
 /// Adds the page to what is served.
-pub(crate) fn add(mut router: Router<ApiState>) -> Router<ApiState> {
+pub(crate) fn add<S: Clone + Send + Sync + 'static>(mut router: Router<S>) -> Router<S> {
     for (path, media, text) in FILES {
         let file = move || async move { ([(header::CONTENT_TYPE, media)], text).into_response() };
         router = router.route(path, get(file));

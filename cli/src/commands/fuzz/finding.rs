@@ -4,45 +4,11 @@ use std::{collections::BTreeSet, fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::sender::TestedSender;
-use mxdrill::{
-    level::Level,
-    random_drill::RandomDrill,
-    verdict::{Finding as Judged, rule},
-    visible::visible,
-};
+use super::{broken_rule::BrokenRule, sender::TestedSender};
+use mxdrill::{random_drill::RandomDrill, verdict::rule, visible::visible};
 
 /// Octets of a file's name that come from traits: what is longer is cut at a word.
 const MOST_OF_NAME: usize = 60;
-
-/// A rule that a drill broke, with what shows it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct BrokenRule {
-    pub(super) rule: String,
-    pub(super) level: Level,
-    pub(super) cites: Vec<String>,
-    pub(super) expected: Vec<String>,
-    pub(super) observed: Vec<String>,
-}
-
-impl BrokenRule {
-    /// That of a verdict's finding; `None` if it is about an expectation, or about what nothing asks for.
-    pub(super) fn of(finding: Judged) -> Option<Self> {
-        Some(Self {
-            rule: finding.rule?.to_owned(),
-            level: finding.level,
-            cites: finding.cites,
-            expected: finding.expected,
-            observed: finding.observed,
-        })
-        .filter(Self::is_asked_for)
-    }
-
-    /// Whether an RFC asks for it: what is left to a sender, or only worth knowing, is not held against it.
-    pub(super) fn is_asked_for(&self) -> bool {
-        matches!(self.level, Level::Must | Level::Should)
-    }
-}
 
 /// What breaks a rule: the smallest drill, and how often it was seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -184,6 +150,8 @@ pub(super) fn file_text(
 
 #[cfg(test)]
 mod tests {
+    use mxdrill::level::Level;
+
     use super::*;
 
     fn traits(words: &[&str]) -> BTreeSet<String> {

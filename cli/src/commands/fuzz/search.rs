@@ -22,7 +22,8 @@ use std::{
 use indicatif::ProgressBar;
 
 use super::{
-    finding::{BrokenRule, Flake, FuzzFinding, file_name, file_text},
+    broken_rule::BrokenRule,
+    finding::{Flake, FuzzFinding, file_name, file_text},
     sender::{Played, TestedSender},
     state::State,
 };
