@@ -5,7 +5,7 @@
 check:
     cargo fmt --all --check
     cargo clippy --locked --workspace --all-targets -- -D warnings
-    cargo test --locked --test it --test floors --test pages
+    cargo test --locked --test it --test circles --test floors --test pages
 
 # Every test
 test:
