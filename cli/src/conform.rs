@@ -35,6 +35,7 @@ mod one_command;
 mod own_moments;
 pub(crate) mod packages;
 pub(crate) mod played_server;
+mod processors;
 pub(crate) mod record;
 pub(crate) mod reference_run;
 pub(crate) mod request;

@@ -5,7 +5,7 @@
 //! it. Without such controls nobody would know whether a rule that never fires is obeyed or asleep.
 //!
 //! The hooks stand where the right thing would be done: answers and order in this file, the rest in
-//! `agent` and `reference`, as comparisons with a flaw.
+//! `agent`, `smtp_client` and the files beside them, as comparisons with a flaw.
 
 use std::collections::BTreeMap;
 

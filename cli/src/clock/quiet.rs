@@ -31,7 +31,7 @@ use std::{
 
 use super::{
     connections::Connections,
-    threads::{LastSeen, Thread, Threads, state, ticks},
+    threads::{LastSeen, Thread, Threads, ticks},
 };
 
 /// What is looked at to find out.
@@ -169,7 +169,7 @@ fn first_look(thread: &mut Thread, id: i32) -> Found {
         return Found::Asleep;
     }
     thread.seen = LastSeen::Running;
-    let (Ok(counts), Some((state, _))) = (thread.counts(id), state(id)) else {
+    let (Ok(counts), Some((state, _))) = (thread.counts(id), thread.state(id)) else {
         return Found::Gone;
     };
     if state == ENDED {
@@ -188,9 +188,10 @@ fn first_look(thread: &mut Thread, id: i32) -> Found {
 
 /// Whether a thread has slept since it was seen asleep. Who was woken and has had no processor yet is not blocked.
 fn second_look(thread: &mut Thread, id: i32) -> Found {
+    let ended = matches!(thread.seen, LastSeen::Ended(_)).then(|| thread.state(id));
     match &mut thread.seen {
         LastSeen::Running => Found::Ran,
-        LastSeen::Ended(since) => match state(id) {
+        LastSeen::Ended(since) => match ended.flatten() {
             None => Found::Gone,
             // It is its process that has ended, once it is the last one of it.
             Some((ENDED, ..=1)) => {

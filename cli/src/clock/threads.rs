@@ -48,12 +48,19 @@ pub(super) struct Threads {
 /// A thread.
 #[derive(Default)]
 pub(super) struct Thread {
-    /// `schedstat` and `wchan`; where there is no room for them they are opened each time.
-    files: Option<(File, File)>,
+    /// Where there is no room for them they are opened each time.
+    files: Option<ThreadFiles>,
     /// Its process, once that was asked for.
     process: Option<i32>,
     /// How it was seen last.
     pub(super) seen: LastSeen,
+}
+
+/// The files by which the kernel tells of a thread.
+struct ThreadFiles {
+    schedstat: File,
+    wchan: File,
+    stat: File,
 }
 
 /// How a thread was seen.
@@ -93,7 +100,7 @@ impl Thread {
     pub(super) fn counts(&self, id: i32) -> io::Result<Counts> {
         let mut octets = [0; 64];
         match &self.files {
-            Some((counts, _)) => counts.read_at(&mut octets, 0)?,
+            Some(files) => files.schedstat.read_at(&mut octets, 0)?,
             None => open(id, "schedstat")?.read_at(&mut octets, 0)?,
         };
         Ok(Counts(octets))
@@ -107,10 +114,27 @@ impl Thread {
     pub(super) fn is_blocked(&self, id: i32) -> io::Result<bool> {
         let mut octets = [0; 64];
         let length = match &self.files {
-            Some((_, place)) => place.read_at(&mut octets, 0)?,
+            Some(files) => files.wchan.read_at(&mut octets, 0)?,
             None => open(id, "wchan")?.read_at(&mut octets, 0)?,
         };
         Ok(!matches!(&octets[..length], b"" | b"0"))
+    }
+
+    /// Its state, and how many threads its process has; `None` if it is gone.
+    pub(super) fn state(&self, id: i32) -> Option<(u8, u32)> {
+        let mut octets = [0; 512];
+        let length = match &self.files {
+            Some(files) => files.stat.read_at(&mut octets, 0),
+            None => stat(id).and_then(|stat| stat.read_at(&mut octets, 0)),
+        };
+        let text = octets.get(..length.ok()?)?;
+        // The name, which may hold anything, is in parentheses.
+        let end = text.iter().rposition(|octet| *octet == b')')?;
+        let rest = std::str::from_utf8(text.get(end + 2..)?).ok()?;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?.bytes().next()?;
+        let threads = fields.nth(16)?.parse().ok()?;
+        Some((state, threads))
     }
 }
 
@@ -128,8 +152,8 @@ impl Threads {
             last: File::open("/proc/loadavg")?,
             settled: None,
             asked: None,
-            // Two each, and as much for all else.
-            room: usize::try_from(limit / 4).unwrap_or(usize::MAX),
+            // Three each, and as much for all else.
+            room: usize::try_from(limit / 6).unwrap_or(usize::MAX),
         })
     }
 
@@ -147,8 +171,12 @@ impl Threads {
         match self.known.entry(id) {
             Entry::Occupied(known) => Some(known.into_mut()),
             Entry::Vacant(place) => {
-                // Opened even without room to keep them: that both can be opened says that the thread is there.
-                let files = (open(id, "schedstat").ok()?, open(id, "wchan").ok()?);
+                // Opened even without room to keep them: that all can be opened says that the thread is there.
+                let files = ThreadFiles {
+                    schedstat: open(id, "schedstat").ok()?,
+                    wchan: open(id, "wchan").ok()?,
+                    stat: stat(id).ok()?,
+                };
                 Some(place.insert(Thread {
                     files: has_room.then_some(files),
                     ..Thread::default()
@@ -262,19 +290,9 @@ fn process_of(thread: i32) -> i32 {
     line.and_then(|id| id.trim().parse().ok()).unwrap_or(thread)
 }
 
-/// The state of a thread, and how many its process has; `None` if it is gone.
-pub(super) fn state(thread: i32) -> Option<(u8, u32)> {
-    let mut octets = [0; 512];
-    let file = File::open(format!("/proc/{thread}/task/{thread}/stat")).ok()?;
-    let length = file.read_at(&mut octets, 0).ok()?;
-    let text = &octets[..length];
-    // The name, which may hold anything, is in parentheses.
-    let end = text.iter().rposition(|octet| *octet == b')')?;
-    let rest = std::str::from_utf8(text.get(end + 2..)?).ok()?;
-    let mut fields = rest.split(' ');
-    let state = fields.next()?.bytes().next()?;
-    let threads = fields.nth(16)?.parse().ok()?;
-    Some((state, threads))
+/// The file with the state of a thread, which is of the thread alone and not of its process.
+fn stat(id: i32) -> io::Result<File> {
+    File::open(format!("/proc/{id}/task/{id}/stat"))
 }
 
 /// For how many ticks of the kernel a thread ran by itself, and for how many the kernel did what it asked for.
@@ -329,8 +347,9 @@ mod tests {
     #[test]
     fn a_thread_that_computes_is_not_asleep() {
         let this = nix::unistd::gettid().as_raw();
-        let (state, threads) = state(this).expect("there");
+        let looked_at = Thread::default();
+        let (state, threads) = looked_at.state(this).expect("there");
         assert!(state == b'R' && threads >= 1);
-        assert_eq!(super::state(i32::MAX), None);
+        assert_eq!(looked_at.state(i32::MAX), None);
     }
 }

@@ -23,6 +23,7 @@ use super::{
     driver::{self, DrivenServer},
     eligibility::{self, Eligibility, Pace},
     one_command, own_moments,
+    processors::OneProcessor,
     record::RunRecord,
     reference_run,
     request::{Player, RunRequest, ScenarioSource},
@@ -108,6 +109,8 @@ pub(crate) fn play(job: &RunRequest) -> io::Result<RunRecord> {
 }
 
 fn play_once(job: &RunRequest) -> io::Result<RunRecord> {
+    // What is started keeps to it as well. By the system's clock servers may need more than one.
+    let _processor = (job.pace == Pace::Virtual).then(OneProcessor::take);
     let mut command = Command::new("/proc/self/exe");
     command.arg("cell");
     match job.player {
