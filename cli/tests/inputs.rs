@@ -310,6 +310,26 @@ fn mistakes_in_octodns_yaml_are_told_where_they_are() {
 }
 
 #[test]
+fn all_that_is_wrong_in_the_file_of_a_tool_is_told_in_its_words() {
+    let alone = "'':\n  type: A\n  value: 192.0.2.444\n";
+    let several =
+        "a:\n  type: A\n  values: [192.0.2.x, 192.0.2.1, 192.0.2.y]\nb:\n  type: A\n  value: z\n";
+    for (text, places) in [
+        (alone, &[(3, "192.0.2.444")][..]),
+        (several, &[(3, "192.0.2.x"), (3, "192.0.2.y"), (6, "z")]),
+    ] {
+        let folder = folder(&[("example.test.yaml", text)]);
+        let error = refused(folder.path(), &["plan", "example.test.yaml"]);
+        assert_eq!(error.lines().count(), places.len(), "{error}");
+        for (line, (number, word)) in error.lines().zip(places) {
+            let place = format!("example.test.yaml:{number}:");
+            let told = format!("found \"{word}\", expected an IPv4 address");
+            assert!(line.contains(&place) && line.contains(&told), "{error}");
+        }
+    }
+}
+
+#[test]
 fn what_dnscontrol_prints_is_read() {
     let tsv = "example.test\t@\t300\tIN\tMX\t10 mx1.example.test.\nmx1.example.test\tmx1\t300\tIN\tA\t192.0.2.1\tcloudflare_proxy=true\n";
     let zone =

@@ -144,7 +144,10 @@ impl Source {
         });
         added.map_err(|mistakes| {
             let mistakes = mistakes.0.into_iter();
-            Mistakes(mistakes.map(|mistake| imported.placed(mistake)).collect())
+            let mut mistakes: Vec<_> = mistakes.map(|one| imported.placed(one)).collect();
+            // Records that share a line were read one after the other.
+            mistakes.sort_by_key(|one| (one.line, one.column));
+            Mistakes(mistakes)
         })?;
         files.notes.extend(imported.notes);
         Ok(())

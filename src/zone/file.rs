@@ -234,6 +234,7 @@ pub(crate) fn included(folder: &Path, name: &str, reach: Reach) -> Result<Includ
         path: path.display().to_string(),
         text,
         is_latin,
+        is_own: false,
     })
 }
 

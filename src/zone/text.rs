@@ -51,6 +51,8 @@ pub(crate) struct Included {
     pub(crate) text: String,
     /// Whether it was not UTF-8, as in [`Reading::is_latin`].
     pub(crate) is_latin: bool,
+    /// Whether it is part of the file that the user named, so that all that is wrong in it is quoted.
+    pub(crate) is_own: bool,
 }
 
 /// A record, and where it was written.

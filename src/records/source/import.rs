@@ -158,6 +158,7 @@ pub(super) fn included(files: &[String], path: &str, name: &str) -> Result<Inclu
             path: path.to_owned(),
             text: text.clone(),
             is_latin: false,
+            is_own: true,
         }),
         None => Err("cannot be read: this file includes no other".to_owned()),
     }

@@ -69,6 +69,7 @@ fn including<'a>(
             path: path.display().to_string(),
             text,
             is_latin: false,
+            is_own: false,
         })
     }
 }

@@ -78,8 +78,8 @@ impl Context<'_> {
         self.origin = origin.map(Arc::new).or_else(|| self.origin.take());
         self.read_all(&inner);
         (self.origin, self.owner) = before;
-        // Nothing is quoted of a file that is no zone file, and one line of one that is.
-        if self.mistakes.len() > mistakes {
+        // Nothing is quoted of somebody else's file that is no zone file, and one line of one that is.
+        if !included.is_own && self.mistakes.len() > mistakes {
             let first = self.mistakes.swap_remove(mistakes);
             self.mistakes.truncate(mistakes);
             self.mistakes.push(first.without_quotes(!self.is_zone));

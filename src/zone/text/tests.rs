@@ -173,7 +173,7 @@ proptest! {
         let reading = Reading {
             origin: has_origin.then(Name::root),
             is_latin,
-            include: Some(&|name| Ok(Included { path: "other".to_owned(), text: format!("{name} A 192.0.2.1\n$INCLUDE x\n"), is_latin })),
+            include: Some(&|name| Ok(Included { path: "other".to_owned(), text: format!("{name} A 192.0.2.1\n$INCLUDE x\n"), is_latin, is_own: false })),
         };
         for mistakes in [parse(&text).err(), taken(&text, &reading).err().map(|misread| misread.mistakes)] {
             let mistakes = mistakes.into_iter().flatten();
