@@ -20,14 +20,10 @@ fn list() -> io::Result<CommandOutcome> {
             Some(_) => "fetched",
             None => "not fetched",
         };
-        let source = if adapter.npm.is_empty() {
-            format!("Debian: {}", adapter.debian.join(" "))
-        } else {
-            format!("npm: {}", adapter.npm.join(" "))
-        };
         say::out(format_args!(
-            "{id:<10} {:<10} {state:<11} {source}",
-            adapter.name
+            "{id:<10} {:<13} {state:<11} {}",
+            adapter.name,
+            adapter.sources()
         ))?;
     }
     let cache = packages::cache()?.join("mta");

@@ -200,7 +200,7 @@ pub(crate) enum MatrixFormat {
 pub(crate) enum MtaCommand {
     /// Which there are, and whether they have been fetched.
     List,
-    /// Fetch them: packages of the distribution or of npm, unpacked into a cache folder.
+    /// Fetch them: packages of the distribution, of npm or of PyPI, unpacked into a cache folder.
     Get(GetArgs),
 }
 

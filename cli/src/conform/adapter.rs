@@ -37,6 +37,9 @@ pub(crate) struct Adapter {
     /// Packages of the npm registry that it is unpacked from.
     #[serde(default)]
     pub(crate) npm: Vec<String>,
+    /// Packages of PyPI that it is unpacked from.
+    #[serde(default)]
+    pub(crate) pypi: Vec<String>,
     /// The users that it wants, each with a group of the same name. They are in `/etc/passwd` only:
     /// processes keep the user's own id, but for `runs_as`.
     #[serde(default)]
@@ -187,6 +190,20 @@ impl Adapter {
         Some(setting)
     }
 
+    /// Where it is unpacked from, for people: registries with their packages.
+    pub(crate) fn sources(&self) -> String {
+        let registries = [
+            ("Debian", &self.debian),
+            ("npm", &self.npm),
+            ("PyPI", &self.pypi),
+        ];
+        let named = registries
+            .iter()
+            .filter(|(_, packages)| !packages.is_empty());
+        let named = named.map(|(registry, packages)| format!("{registry}: {}", packages.join(" ")));
+        named.collect::<Vec<_>>().join("; ")
+    }
+
     /// The adapters that come with mxdrill, with the words they are asked for by, in order.
     ///
     /// # Panics
@@ -261,7 +278,7 @@ mod tests {
     #[test]
     fn every_bundled_adapter_is_valid() {
         let bundled = Adapter::bundled();
-        assert!(bundled.len() >= 8);
+        assert!(bundled.len() >= 9);
         for (_, adapter) in bundled {
             adapter.names_bundled_scenarios().expect("all are bundled");
         }

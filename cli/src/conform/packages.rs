@@ -31,6 +31,9 @@ use std::{
 use super::Adapter;
 use crate::{commands::say, signals};
 
+/// The interpreter that mail servers find, too: packages may be compiled for it alone.
+const PYTHON: &str = "/usr/bin/python3";
+
 /// A mail server that is unpacked, and may be used by many drills at once: nobody writes into it.
 #[derive(Debug, Clone)]
 pub(crate) struct RootFs {
@@ -90,6 +93,10 @@ fn folder(id: &str, adapter: &Adapter) -> io::Result<PathBuf> {
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let mut recipe = DefaultHasher::new();
     (&adapter.debian, &adapter.npm, release).hash(&mut recipe);
+    // What was fetched before there was this key is found again.
+    if !adapter.pypi.is_empty() {
+        adapter.pypi.hash(&mut recipe);
+    }
     let name = format!("{id}-{:08x}", recipe.finish() as u32);
     Ok(cache()?.join("mta").join(name))
 }
@@ -120,6 +127,9 @@ pub(crate) fn get(id: &str, adapter: &Adapter) -> io::Result<RootFs> {
     }
     if !adapter.npm.is_empty() {
         packages.extend(unpack_npm(&adapter.npm, &root)?);
+    }
+    if !adapter.pypi.is_empty() {
+        packages.extend(unpack_pypi(&adapter.pypi, &root, Path::new(PYTHON))?);
     }
     let lines: String = packages.iter().map(|line| format!("{line}\n")).collect();
     fs::write(made.path().join("packages"), lines)?;
@@ -318,6 +328,31 @@ fn unpack_npm(wanted: &[String], root: &Path) -> io::Result<Vec<String>> {
         .collect())
 }
 
+/// Installs packages of PyPI into `/opt/python`, by the pip of an interpreter. Wheels alone: a source distribution is
+/// built by scripts of its own.
+fn unpack_pypi(wanted: &[String], root: &Path, python: &Path) -> io::Result<Vec<String>> {
+    let folder = root.join("opt/python");
+    fs::create_dir_all(&folder)?;
+    let pip = |arguments: &[&str]| {
+        let mut pip = Command::new(python);
+        pip.args(["-m", "pip", "--disable-pip-version-check"])
+            .args(arguments)
+            // Packages for the user alone, as some have it in their configuration, go to no other folder.
+            .env("PIP_USER", "0");
+        pip
+    };
+    let mut install = pip(&["install", "--quiet", "--only-binary", ":all:"]);
+    install
+        .args(["--no-warn-script-location", "--root-user-action", "ignore"])
+        .arg("--target")
+        .arg(&folder)
+        .args(wanted);
+    output(&mut install, "pip (python3-pip)")?;
+    let mut list = pip(&["list", "--format", "freeze", "--path"]);
+    let list = output(list.arg(&folder), "pip (python3-pip)")?;
+    Ok(list.lines().map(|name| format!("pypi {name}")).collect())
+}
+
 /// Moves what a package has beside `/usr` into it, where the host's links lead.
 fn merge(from: &Path, to: &Path) -> io::Result<()> {
     let Ok(about) = from.symlink_metadata() else {
@@ -408,5 +443,43 @@ mod tests {
         fs::write(to.join("x/two"), "2").expect("written");
         merge(&from, &to).expect("merged");
         assert!(to.join("x/one").is_file() && to.join("x/two").is_file() && !from.exists());
+    }
+
+    /// A script in the place of a Python interpreter.
+    fn interpreter(folder: &Path, script: &str) -> PathBuf {
+        let path = folder.join("python3");
+        // Written by a process that has ended: one that is being written cannot be started.
+        let mut write = Command::new("sh");
+        write.args([
+            "-c",
+            "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\"; chmod +x \"$0\"",
+        ]);
+        let written = write.arg(&path).arg(script).status().expect("a shell");
+        assert!(written.success());
+        path
+    }
+
+    #[test]
+    fn packages_of_pypi_come_by_pip_and_without_it_the_package_that_has_it_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let wanted = ["a-server==1".to_owned(), "b<2".to_owned()];
+        let python = interpreter(
+            folder.path(),
+            "case $4 in install) for word; do echo \"$word\"; done > \"$(dirname \"$0\")/told\" ;; list) echo a-server==1 ;; esac",
+        );
+        let names = unpack_pypi(&wanted, folder.path(), &python).expect("installed");
+        assert_eq!(names, ["pypi a-server==1"]);
+        let told = fs::read_to_string(folder.path().join("told")).expect("told");
+        let target = folder.path().join("opt/python");
+        assert!(target.is_dir());
+        let end = format!("--target\n{}\na-server==1\nb<2\n", target.display());
+        assert!(
+            told.contains("--only-binary\n:all:\n") && told.ends_with(&end),
+            "{told}"
+        );
+        let python = interpreter(folder.path(), "echo \"No module named pip\" >&2; exit 1");
+        let error = unpack_pypi(&wanted, folder.path(), &python).expect_err("there is no pip");
+        let told = "failed: No module named pip; it may want pip (python3-pip) first";
+        assert!(error.to_string().ends_with(told), "{error}");
     }
 }
