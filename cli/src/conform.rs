@@ -24,6 +24,7 @@
 //! What is written about a matrix is `report`'s.
 
 pub(crate) mod adapter;
+mod chosen;
 pub(crate) mod compared;
 mod conduct;
 pub(crate) mod driver;
@@ -46,5 +47,6 @@ mod scripts;
 mod submission;
 pub(crate) mod suite;
 mod syslog;
+pub(crate) mod variant;
 
 pub(crate) use self::adapter::Adapter;

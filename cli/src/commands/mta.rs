@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{CommandOutcome, private::MtaCommand, say};
-use crate::conform::{Adapter, packages};
+use crate::conform::{Adapter, packages, variant::SIGN};
 use crate::{progress, signals};
 
 pub(crate) fn mta(command: &MtaCommand) -> io::Result<CommandOutcome> {
@@ -25,6 +25,10 @@ fn list() -> io::Result<CommandOutcome> {
             adapter.name,
             adapter.sources()
         ))?;
+        for (name, variant) in adapter.variants {
+            let word = format!("{id}{SIGN}{}", String::from(name));
+            say::out(format_args!("           {word}: {}", variant.changes))?;
+        }
     }
     let cache = packages::cache()?.join("mta");
     say::out(format_args!("\nThey lie in {}.", cache.display()))?;

@@ -107,6 +107,7 @@ inconclusive or could not be run. With --baseline 0 all is as listed, 1 somethin
 Examples:
   mxdrill conform postfix                        the whole suite
   mxdrill conform postfix exim my-drills/        drills of your own
+  mxdrill conform postfix postfix+ipv4-first     one server in two configurations, each a column
   mxdrill conform all --html matrix.html         the matrix as a page
   mxdrill conform ./my-mta.toml --filter null    an adapter of your own
   mxdrill conform postfix --statement 15         the drills that show a statement of docs/requirements.md
@@ -120,8 +121,9 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConformArgs {
-    /// Mail servers by the names of `mxdrill mta list`, `all`, or paths of adapters; then scenario
-    /// files or folders of them. Without any of the latter, the drills that come with mxdrill.
+    /// Mail servers by the names of `mxdrill mta list`, `all`, or paths of adapters, each perhaps with what is to be changed
+    /// of it (`postfix+ipv4-first`); then scenario files or folders of them. Without any of the latter, the drills that come
+    /// with mxdrill.
     #[arg(required_unless_present = "merge", value_name = "MTA|PATH")]
     pub(crate) words: Vec<String>,
     #[command(flatten)]

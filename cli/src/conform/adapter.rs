@@ -13,7 +13,7 @@ use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use toml::Spanned;
 
-use super::{eligibility::Feature, scenario_ref::ScenarioRef};
+use super::{eligibility::Feature, scenario_ref::ScenarioRef, variant::Variants};
 use mxdrill::diagnostic::{Mistake, Mistakes, did_you_mean, nearest};
 
 /// The adapters that come with mxdrill, in the program itself: it works without its source.
@@ -83,6 +83,12 @@ pub(crate) struct Adapter {
     /// What results depend on: scenarios, and the setting.
     #[serde(default)]
     pub(crate) depends: BTreeMap<ScenarioRef, String>,
+    /// What can be changed of it: each is a column of its own in results, if it is asked for.
+    #[serde(default)]
+    pub(crate) variants: Variants,
+    /// Scenarios of `depends` that do so no longer, by what was changed.
+    #[serde(skip)]
+    pub(crate) settled: Vec<ScenarioRef>,
     /// What it does not have, with the reason that is given where a drill is left out.
     #[serde(default)]
     pub(crate) cannot: BTreeMap<Feature, String>,
@@ -99,12 +105,23 @@ struct NamedScenarios {
     chance: Vec<Spanned<ScenarioRef>>,
     #[serde(default)]
     depends: BTreeMap<Spanned<ScenarioRef>, String>,
+    #[serde(default)]
+    variants: BTreeMap<String, NamedByVariant>,
+}
+
+/// Those that one of its variants names.
+#[derive(Deserialize)]
+struct NamedByVariant {
+    #[serde(default)]
+    settles: Vec<Spanned<ScenarioRef>>,
 }
 
 impl NamedScenarios {
     /// The names that no bundled scenario has, in the order of the file.
     fn unknown(self, path: &str, text: &str) -> Vec<Mistake> {
+        let settled = self.variants.into_values().flat_map(|one| one.settles);
         let named = self.chance.into_iter().chain(self.depends.into_keys());
+        let named = named.chain(settled);
         let unknown = named.filter_map(|named| {
             let message = named.as_ref().mistake()?;
             Some((named.span().start, message))
@@ -185,6 +202,9 @@ impl Adapter {
     /// The setting that the result of a scenario depends on; `None` if it is known to depend on
     /// none.
     pub(crate) fn depends_on(&self, scenario: &str) -> Option<&str> {
+        if self.settled.iter().any(|named| named.covers(scenario)) {
+            return None;
+        }
         let mut known = self.depends.iter();
         let (_, setting) = known.find(|(named, _)| named.covers(scenario))?;
         Some(setting)
@@ -223,11 +243,11 @@ impl Adapter {
         adapters
     }
 
-    /// The adapter of a word: the name of a bundled one, or the path of a file.
+    /// The adapter of a word, unchanged: the name of a bundled one, or the path of a file.
     ///
     /// # Errors
     /// That there is none, with the nearest name.
-    pub(crate) fn find(word: &str) -> io::Result<(String, Self)> {
+    pub(super) fn of_server(word: &str) -> io::Result<(String, Self)> {
         if word.ends_with(".toml") || word.contains('/') {
             let path = Path::new(word);
             return Self::load(path).map(|adapter| (id_of(path), adapter));
@@ -356,15 +376,6 @@ mod tests {
         assert!(
             told.starts_with("my/x.toml:3:1: unknown field `house`"),
             "{told}"
-        );
-    }
-
-    #[test]
-    fn a_word_that_is_no_adapter_is_told_the_nearest() {
-        let error = Adapter::find("postfx").expect_err("no such adapter");
-        assert!(
-            error.to_string().contains("did you mean \"postfix\"?"),
-            "{error}"
         );
     }
 }

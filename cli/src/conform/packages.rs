@@ -28,7 +28,7 @@ use std::{
     },
 };
 
-use super::Adapter;
+use super::{Adapter, variant};
 use crate::{commands::say, signals};
 
 /// The interpreter that mail servers find, too: packages may be compiled for it alone.
@@ -97,7 +97,8 @@ fn folder(id: &str, adapter: &Adapter) -> io::Result<PathBuf> {
     if !adapter.pypi.is_empty() {
         adapter.pypi.hash(&mut recipe);
     }
-    let name = format!("{id}-{:08x}", recipe.finish() as u32);
+    // What is changed in its configuration changes nothing here.
+    let name = format!("{}-{:08x}", variant::server_of(id), recipe.finish() as u32);
     Ok(cache()?.join("mta").join(name))
 }
 

@@ -4,6 +4,7 @@
 use std::fs;
 
 use libtest_mimic::Failed;
+use serde_json::Value;
 
 use super::desk::{DeskTest, Said, TestDesk, hold, tests};
 
@@ -11,6 +12,7 @@ pub(crate) const TESTS: &[DeskTest] = tests! {
     shares_that_are_merged_are_the_whole: &["dig", "/usr/bin/python3"],
     what_is_not_as_listed_fails: &["dig", "/usr/bin/python3"],
     what_a_setting_changes_is_told: &["dig", "/usr/bin/python3"],
+    a_server_with_a_change_is_a_column_of_its_own: &["dig", "/usr/bin/python3"],
 };
 
 /// Drills that tell one order from the other, and one that does not.
@@ -127,5 +129,62 @@ fn what_a_setting_changes_is_told(desk: &TestDesk) -> Result<(), Failed> {
     )?;
     let said = conform(desk, &["--merge", "scripted.toml"])?;
     let told = "scripted.toml: expected value at line 1 column 1, expected what `mxdrill conform --json` writes";
+    hold(said.code == Some(2) && said.err.contains(told), &said)
+}
+
+fn a_server_with_a_change_is_a_column_of_its_own(desk: &TestDesk) -> Result<(), Failed> {
+    let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
+    let change = "[variants.worst-first]\nchanges = \"the worst first\"\n\
+        configure = \"sed -i 's/best first/worst first/' /run/mta.py\"\n";
+    fs::write(desk.path("varied.toml"), adapter + change)?;
+    // The other drill tells one order from another, this one has nothing to order.
+    let alone = "summary = 's'\nzone = \"a.test. MX 0 b.test.\\nb.test. A 192.0.2.1\\n\"\n\
+        messages = [{ id = 'm', to = 'x@a.test' }]\n[expect]\ndelivered = 1\n";
+    fs::write(desk.path("alone.toml"), alone)?;
+    let drills = ["drill.toml", "alone.toml", "--json"];
+    let both = ["./varied.toml", "./varied.toml+worst-first"];
+    let said = conform(desk, &[&both, &drills[..], &["out/both.json"]].concat())?;
+    let matrix: Value = serde_json::from_str(&fs::read_to_string(desk.path("out/both.json"))?)?;
+    let ids = [&matrix["columns"][0], &matrix["columns"][1]].map(|column| column["id"].clone());
+    hold(ids == ["varied", "varied+worst-first"], &said)?;
+    let rows = matrix["rows"].as_array().ok_or("no rows")?;
+    let grade = |row: &Value, column: usize| row["cells"][column]["grade"].clone();
+    let grades = |row: &Value| [grade(row, 0), grade(row, 1)];
+    let told: Vec<_> = rows.iter().map(grades).collect();
+    hold(told == [["pass", "violates"], ["pass", "pass"]], &said)?;
+    // What is told of the difference of two runs is what differs between the two columns, and nothing else.
+    let share =
+        |server: &str, more: &[&str]| conform(desk, &[&[server], &drills[..], more].concat());
+    share("./varied.toml", &["out/plain.json"])?;
+    let compared = share(
+        "./varied.toml+worst-first",
+        &["out/changed.json", "--compare", "out/plain.json"],
+    )?;
+    let (told, other) = (
+        "varied+worst-first drill.toml: pass -> violates (",
+        "alone.toml:",
+    );
+    hold(
+        compared.out.contains(told) && !compared.out.contains(other),
+        &compared,
+    )?;
+    let sum = "1 of 2 cells differ: 1 worse, 0 better\n";
+    hold(compared.out.ends_with(sum), &compared)?;
+    // Shares of the columns are merged by their ids, and a baseline has each by its own.
+    let merged = [
+        "--merge",
+        "out/plain.json",
+        "out/changed.json",
+        "--write-baseline",
+        "out/known.toml",
+    ];
+    let said = conform(desk, &merged)?;
+    let known = fs::read_to_string(desk.path("out/known.toml"))?;
+    hold(
+        known.contains("server = \"varied+worst-first\"") && !known.contains("\"varied\""),
+        &said,
+    )?;
+    let said = conform(desk, &["./varied.toml+worst-frist", "--filter", FILTER])?;
+    let told = "found variant \"worst-frist\" of varied, expected one of worst-first; did you mean \"worst-first\"?";
     hold(said.code == Some(2) && said.err.contains(told), &said)
 }

@@ -10,11 +10,11 @@ use anstyle::{AnsiColor, Style};
 
 use super::reasons;
 use crate::{
-    conform::matrix::{Grade, Matrix, MatrixRow, session_rules},
+    conform::matrix::{Grade, Matrix, MatrixRow, ServerColumn, session_rules},
     report::table::{self, Align, Column},
 };
 
-/// The width of a column in characters, which the longest grade fits into.
+/// The least width of a column in characters, which the longest grade fits into.
 const WIDTH: usize = 12;
 /// Lines of reasons that are shown for a cell.
 const MOST_REASONS: usize = 4;
@@ -23,12 +23,9 @@ const MOST_REASONS: usize = 4;
 pub(crate) fn text(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     let names = matrix.rows.iter().map(indented);
     let mut columns = vec![Column::fitting(Align::Left, names)];
-    columns.extend(
-        matrix
-            .columns
-            .iter()
-            .map(|_| Column::new(Align::Left, WIDTH)),
-    );
+    let width = |column: &ServerColumn| column.server.id.chars().count().max(WIDTH);
+    let widths = matrix.columns.iter().map(width);
+    columns.extend(widths.map(|width| Column::new(Align::Left, width)));
     let mut line = |head: String, cells: Vec<(String, Style)>| {
         let cells = std::iter::once((head, Style::new())).chain(cells);
         writeln!(out, "{}", table::coloured_line(&columns, " ", cells))
