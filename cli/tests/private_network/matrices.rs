@@ -135,7 +135,7 @@ fn what_a_setting_changes_is_told(desk: &TestDesk) -> Result<(), Failed> {
 fn a_server_with_a_change_is_a_column_of_its_own(desk: &TestDesk) -> Result<(), Failed> {
     let adapter = fs::read_to_string(desk.path("scripted.toml"))?;
     let change = "[variants.worst-first]\nchanges = \"the worst first\"\n\
-        configure = \"sed -i 's/best first/worst first/' /run/mta.py\"\n";
+        configure = 'sed -i \"s/^ORDER = .*/ORDER = 1/\" /run/mta.py'\n";
     fs::write(desk.path("varied.toml"), adapter + change)?;
     // The other drill tells one order from another, this one has nothing to order.
     let alone = "summary = 's'\nzone = \"a.test. MX 0 b.test.\\nb.test. A 192.0.2.1\\n\"\n\
