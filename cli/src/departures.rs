@@ -2,9 +2,14 @@
 //! stands not in it fails, and so does what stands in it and departs no longer.
 //!
 //! `mxdrill run` has drills that fail, `mxdrill conform` has cells of its matrix. Entries for what was not played, such as
-//! those of another share of the drills, are passed over.
+//! those of another share of the drills, are passed over, unless all that there is was played. Paths are compared
+//! however they were typed.
 
-use std::{collections::BTreeSet, fmt, io, path::Path};
+use std::{
+    collections::BTreeSet,
+    env, fmt, io,
+    path::{Component, Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 use toml::Spanned;
@@ -70,6 +75,40 @@ pub(crate) enum Standing {
     Fails,
 }
 
+/// What was played as a whole: what a file lists of it and was not played is not there any more.
+#[derive(Debug, Default)]
+pub(crate) struct PlayedWhole {
+    /// Folders all of whose drills were played, as [`plain_path`] has them.
+    pub(crate) folders: Vec<String>,
+    /// The mail servers that played them; `None` is mxdrill's own sender.
+    pub(crate) servers: Vec<Option<String>>,
+}
+
+impl PlayedWhole {
+    fn covers(&self, entry: &Entry) -> bool {
+        let path = Path::new(&entry.scenario);
+        // Every path begins with that of the current folder, which is empty.
+        let within = |folder: &String| {
+            path.starts_with(folder) && (!folder.is_empty() || path.is_relative())
+        };
+        self.servers.contains(&entry.server) && self.folders.iter().any(within)
+    }
+}
+
+/// A path as it is compared, however it was typed: below the current folder if it is there, and without dots.
+pub(crate) fn plain_path(path: &str) -> String {
+    let path = Path::new(path);
+    let here = env::current_dir().ok();
+    let below = here.and_then(|here| path.strip_prefix(here).ok());
+    let parts = below.unwrap_or(path).components();
+    let kept: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
+    let kept = kept.display().to_string();
+    match cfg!(windows) {
+        true => kept.replace('\\', "/"),
+        false => kept,
+    }
+}
+
 /// What is not as a file expects it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Surprise {
@@ -83,6 +122,8 @@ pub(crate) enum Surprise {
     },
     /// It is in the file, and departs no longer.
     Stale { played: Played, line: usize },
+    /// It is in the file, and there is no such drill.
+    Gone { listed: String, line: usize },
 }
 
 impl ExpectedDepartures {
@@ -101,6 +142,10 @@ impl ExpectedDepartures {
             |at: usize, message: String| Mistakes(vec![Mistake::at(path, text, at, message)]);
         let mut read: Self =
             toml::from_str(text).map_err(|error| Mistakes::of_toml(path, text, &error))?;
+        for entry in &mut read.departure {
+            let entry = entry.get_mut();
+            entry.scenario = plain_path(&entry.scenario);
+        }
         let mut seen = BTreeSet::new();
         for entry in &read.departure {
             let (at, entry) = (entry.span().start, entry.get_ref());
@@ -118,11 +163,9 @@ impl ExpectedDepartures {
         Ok(read)
     }
 
-    /// What of the played is not as the file expects it, in the order in which it was played.
-    pub(crate) fn surprises<'a>(
-        &self,
-        played: impl IntoIterator<Item = &'a Played>,
-    ) -> Vec<Surprise> {
+    /// What of the played is not as the file expects it, in the order in which it was played; then what it lists of
+    /// that which was played as a whole and is not there.
+    pub(crate) fn surprises(&self, played: &[Played], whole: &PlayedWhole) -> Vec<Surprise> {
         let surprise = |played: &Played| {
             let entry = self
                 .departure
@@ -147,13 +190,20 @@ impl ExpectedDepartures {
                 }
             }
         };
-        played.into_iter().filter_map(surprise).collect()
+        let gone = self.departure.iter();
+        let gone = gone.filter(|entry| entry.get_ref().is_gone(played, whole));
+        let gone = gone.map(|entry| Surprise::Gone {
+            listed: entry.get_ref().to_string(),
+            line: self.line(entry.span().start),
+        });
+        played.iter().filter_map(surprise).chain(gone).collect()
     }
 
-    /// Whether the file has it as it was judged.
-    pub(crate) fn lists(&self, played: &Played) -> bool {
+    /// Why something is accepted as it was judged; `None` if the file does not have it so.
+    pub(crate) fn reason(&self, played: &Played) -> Option<&str> {
         let mut entries = self.departure.iter().map(Spanned::get_ref);
-        entries.any(|entry| entry.is_about(played) && entry.grade == played.grade)
+        let listed = |entry: &&Entry| entry.is_about(played) && entry.grade == played.grade;
+        entries.find(listed).map(|entry| entry.reason.as_str())
     }
 
     fn line(&self, at: usize) -> usize {
@@ -186,13 +236,16 @@ impl ExpectedDepartures {
                     played.grade
                 )
             }
+            Surprise::Gone { listed, line } => {
+                format!("stale: {}: there is no {listed} any more", place(line))
+            }
         };
         surprises.iter().map(told).collect()
     }
 
     /// A file that expects all that departs, with the reason that this one has for it or one to be replaced, and what this
     /// one has of drills that were not played.
-    pub(crate) fn written(&self, played: &[Played]) -> String {
+    pub(crate) fn written(&self, played: &[Played], whole: &PlayedWhole) -> String {
         const REASON: &str = "accepted when the baseline was written";
         let known = || self.departure.iter().map(Spanned::get_ref);
         let failing = |played: &&Played| played.standing == Standing::Fails;
@@ -209,7 +262,7 @@ impl ExpectedDepartures {
             let mut played = played.iter();
             played.any(|played| entry.is_about(played) && played.standing != Standing::Unplayed)
         };
-        let elsewhere = known().filter(|entry| !was_played(entry));
+        let elsewhere = known().filter(|entry| !was_played(entry) && !entry.is_gone(played, whole));
         let mut text = "# Departures that are expected, each with a reason.\n".to_owned();
         for entry in departing.chain(elsewhere.cloned()) {
             let server = entry.server.map(|server| ("server", server));
@@ -232,14 +285,30 @@ impl Entry {
     fn is_about(&self, played: &Played) -> bool {
         self.server == played.server && self.scenario == played.scenario
     }
+
+    /// Whether there is no such drill, as far as that is known.
+    fn is_gone(&self, played: &[Played], whole: &PlayedWhole) -> bool {
+        whole.covers(self) && !played.iter().any(|played| self.is_about(played))
+    }
+}
+
+/// Tells what something is about: the mail server, if there is one, and the drill.
+fn about(server: Option<&String>, scenario: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if let Some(server) = server {
+        write!(f, "{server} ")?;
+    }
+    f.write_str(scenario)
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        about(self.server.as_ref(), &self.scenario, f)
+    }
 }
 
 impl fmt::Display for Played {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(server) = &self.server {
-            write!(f, "{server} ")?;
-        }
-        f.write_str(&self.scenario)
+        about(self.server.as_ref(), &self.scenario, f)
     }
 }
 
@@ -271,16 +340,16 @@ mod tests {
             played("a/two", "deviates"),
             played("a/three", "pass"),
         ];
-        assert_eq!(file.surprises(&as_listed), []);
+        assert_eq!(file.surprises(&as_listed, &PlayedWhole::default()), []);
         // What was not played is none of its business.
-        assert_eq!(file.surprises(&as_listed[..1]), []);
+        assert_eq!(file.surprises(&as_listed[..1], &PlayedWhole::default()), []);
         let other = [
             played("a/one", "pass"),
             played("a/two", "violates"),
             played("a/three", "deviates"),
         ];
         assert_eq!(
-            file.lines(&file.surprises(&other)),
+            file.lines(&file.surprises(&other, &PlayedWhole::default())),
             [
                 "stale: base.toml:1: postfix a/one is pass, and departs no longer",
                 "changed: base.toml:7: postfix a/two is violates, expected deviates",
@@ -289,19 +358,64 @@ mod tests {
         );
         // What could not be played here departs as little as before, and stays where the file is written anew.
         let unfit = [played("a/one", "unfit"), played("a/two", "deviates")];
-        assert_eq!(file.surprises(&unfit), []);
-        let again = ExpectedDepartures::parse("base.toml", &file.written(&unfit));
+        assert_eq!(file.surprises(&unfit, &PlayedWhole::default()), []);
+        let again =
+            ExpectedDepartures::parse("base.toml", &file.written(&unfit, &PlayedWhole::default()));
         let again = again.expect("a baseline");
-        assert!(again.lists(&played("a/one", "violates")));
+        assert!(again.reason(&played("a/one", "violates")).is_some());
         // The same drill of another server is another thing.
         let elsewhere = Played {
             server: None,
             ..played("a/one", "violates")
         };
         assert_eq!(
-            file.surprises([&elsewhere]),
+            file.surprises(std::slice::from_ref(&elsewhere), &PlayedWhole::default()),
             [Surprise::New(elsewhere.clone())]
         );
+    }
+
+    #[test]
+    fn what_is_listed_and_is_not_there_is_told_where_all_was_played() {
+        let file = ExpectedDepartures::parse("base.toml", FILE).expect("a baseline");
+        let played = [played("a/one", "violates")];
+        let whole = |folder: &str, server: &str| PlayedWhole {
+            folders: vec![folder.to_owned()],
+            servers: vec![Some(server.to_owned())],
+        };
+        let told = |whole: &PlayedWhole| file.lines(&file.surprises(&played, whole));
+        let gone = ["stale: base.toml:7: there is no postfix a/two any more"];
+        assert_eq!(told(&whole("a", "postfix")), gone);
+        assert_eq!(told(&whole("", "postfix")), gone);
+        for (folder, server) in [("b", "postfix"), ("a", "exim"), ("a/two.d", "postfix")] {
+            assert!(told(&whole(folder, server)).is_empty(), "{folder} {server}");
+        }
+        assert!(told(&PlayedWhole::default()).is_empty());
+        let written = file.written(&played, &whole("a", "postfix"));
+        assert!(
+            written.contains("a/one") && !written.contains("a/two"),
+            "{written}"
+        );
+        assert!(
+            file.written(&played, &PlayedWhole::default())
+                .contains("a/two")
+        );
+    }
+
+    #[test]
+    fn paths_are_one_however_they_are_typed() {
+        let here = env::current_dir().expect("a folder").display().to_string();
+        for typed in ["drills/a.toml", "./drills/a.toml", "drills//./a.toml"] {
+            assert_eq!(plain_path(typed), "drills/a.toml");
+            assert_eq!(plain_path(&format!("{here}/{typed}")), "drills/a.toml");
+        }
+        assert_eq!(
+            (plain_path("."), plain_path("../a.toml")),
+            (String::new(), "../a.toml".to_owned())
+        );
+        let typed = FILE.replace("a/one", "./a//one");
+        let file = ExpectedDepartures::parse("base.toml", &typed).expect("a baseline");
+        assert_eq!(file.reason(&played("a/one", "violates")), Some("known"));
+        assert_eq!(file.reason(&played("a/one", "deviates")), None);
     }
 
     #[test]
@@ -312,14 +426,17 @@ mod tests {
             played("a/\"odd\"", "deviates"),
             played("a/two", "pass"),
         ];
-        let text = file.written(&now);
+        let text = file.written(&now, &PlayedWhole::default());
         let again = ExpectedDepartures::parse("base.toml", &text).expect("a baseline");
-        assert_eq!(again.surprises(&now), []);
+        assert_eq!(again.surprises(&now, &PlayedWhole::default()), []);
         assert!(text.contains("reason = \"known\""), "{text}");
         // What was not played stays, with its reason.
-        let part = file.written(&now[..1]);
+        let part = file.written(&now[..1], &PlayedWhole::default());
         let again = ExpectedDepartures::parse("base.toml", &part).expect("a baseline");
-        assert!(again.lists(&played("a/two", "deviates")), "{part}");
+        assert!(
+            again.reason(&played("a/two", "deviates")).is_some(),
+            "{part}"
+        );
         assert!(!text.contains("a/two"), "{text}");
     }
 

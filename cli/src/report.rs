@@ -68,6 +68,8 @@ pub(crate) struct DrillReport {
     pub(crate) elapsed: Duration,
     /// The command line that plays it again, quoted for a shell.
     pub(crate) again: String,
+    /// Why its failure is accepted, if a baseline lists it.
+    pub(crate) known: Option<String>,
 }
 
 /// How a drill ended that was to be played.
@@ -88,6 +90,8 @@ pub(crate) struct RunCounts {
     pub(crate) passed: usize,
     /// Played, and something is wrong.
     pub(crate) failed: usize,
+    /// Played, and something is wrong that is expected to be.
+    pub(crate) known: usize,
     /// Could not be played here.
     pub(crate) skipped: usize,
     /// Broke off, or could not be read.
@@ -96,9 +100,10 @@ pub(crate) struct RunCounts {
 
 impl RunCounts {
     /// Counts an end.
-    pub(crate) fn count(&mut self, end: &DrillEnd) {
-        match end {
+    pub(crate) fn count(&mut self, played: &DrillReport) {
+        match &played.end {
             DrillEnd::Ran(run) if run.verdict.passed() => self.passed += 1,
+            DrillEnd::Ran(_) if played.known.is_some() => self.known += 1,
             DrillEnd::Ran(_) => self.failed += 1,
             DrillEnd::Skipped(_) => self.skipped += 1,
             DrillEnd::Broken(_) => self.broken += 1,

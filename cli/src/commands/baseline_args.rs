@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{at, say};
-use crate::departures::{ExpectedDepartures, Played, Standing};
+use crate::departures::{ExpectedDepartures, Played, PlayedWhole, Standing};
 
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct BaselineArgs {
@@ -37,8 +37,8 @@ impl BaselineArgs {
             .transpose()
     }
 
-    /// Writes what departs to the file that was asked for, and tells what is not as expected. Whether all is; `None` if
-    /// there is no baseline to hold it against.
+    /// Writes what departs to the file that was asked for, and tells what is not as expected; a quiet one tells of
+    /// nothing else. Whether all is; `None` if there is no baseline to hold it against.
     ///
     /// # Errors
     /// That the file cannot be written.
@@ -46,21 +46,23 @@ impl BaselineArgs {
         &self,
         expected: Option<&ExpectedDepartures>,
         played: &[Played],
+        whole: &PlayedWhole,
+        is_quiet: bool,
     ) -> io::Result<Option<bool>> {
         if let Some(path) = &self.write_baseline {
             let none = ExpectedDepartures::default();
-            write(path, &expected.unwrap_or(&none).written(played))?;
+            write(path, &expected.unwrap_or(&none).written(played, whole))?;
         }
         let Some(expected) = expected else {
             return Ok(None);
         };
-        let surprises = expected.surprises(played);
+        let surprises = expected.surprises(played, whole);
         expected.lines(&surprises).iter().for_each(say::err);
         let listed = played
             .iter()
-            .filter(|one| one.standing == Standing::Fails && expected.lists(one))
+            .filter(|one| one.standing == Standing::Fails && expected.reason(one).is_some())
             .count();
-        if listed > 0 {
+        if listed > 0 && !is_quiet {
             say::err(format_args!(
                 "mxdrill: {listed} of what departs is listed, and is no failure"
             ));

@@ -33,12 +33,12 @@ use crate::{
         request::ScenarioSource,
         suite::{ServerUnderTest, Suite},
     },
-    departures::{ExpectedDepartures, Played, Standing},
+    departures::{ExpectedDepartures, Played, PlayedWhole, Standing},
     parallel, progress,
-    report::matrix,
+    report::matrix::{self, Telling},
     signals,
 };
-use mxdrill::scenario::Scenario;
+use mxdrill::{bundled, scenario::Scenario};
 
 /// How often, after an interrupt, processes are looked for that have to end.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -59,12 +59,22 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
         },
     };
     let reports = DrillReports::open(args)?;
-    let matrix = match suite {
-        Some(suite) => played(&suite, args.verbose)?,
-        None => merged(&args.merge)?,
+    let (matrix, folders) = match suite {
+        Some((suite, folders)) => (played(&suite, args.verbose)?, folders),
+        None => {
+            let matrix = merged(&args.merge)?;
+            let folders = bundled_folder(&matrix);
+            (matrix, folders)
+        }
+    };
+    let telling = Telling {
+        from: from(args.fail_on),
+        expected: expected.as_ref(),
+        is_quiet: args.quiet,
     };
     reports.write(|format, mut out| match format {
-        MatrixFormat::Text => matrix::text(&matrix, &mut out),
+        MatrixFormat::Text => matrix::text(&matrix, &telling, &mut out),
+        MatrixFormat::Github => matrix::github(&matrix, &telling, &mut out),
         MatrixFormat::Markdown => matrix::markdown(&matrix, &mut out),
         MatrixFormat::Json => matrix::json(&matrix, &mut out),
         MatrixFormat::Html => matrix::html(&matrix, &mut out),
@@ -76,14 +86,24 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
             writeln!(out, "{line}")?;
         }
     }
-    outcome(args, &matrix, expected.as_ref())
+    let servers = matrix.columns.iter();
+    let servers = servers.map(|column| Some(column.server.id.clone()));
+    let whole = PlayedWhole {
+        folders,
+        servers: servers.collect(),
+    };
+    outcome(args, &matrix, expected.as_ref(), &whole)
 }
 
+/// A suite, and the folders all of whose drills are in it.
+type WholeSuite = (Suite, Vec<String>);
+
 /// What is to be played; or how the command ends without that.
-fn suite(args: &ConformArgs) -> io::Result<ControlFlow<CommandOutcome, Suite>> {
+fn suite(args: &ConformArgs) -> io::Result<ControlFlow<CommandOutcome, WholeSuite>> {
     let (chosen, paths) = entrants(args)?;
     let filter = args.selection.filter.as_deref();
     let loaded = scenario_files::load(&paths, filter, args.outside.reach())?;
+    let folders = args.selection.whole_folders(&paths, &loaded);
     let loaded = args.selection.of(loaded)?;
     if args.selection.list {
         return selection::list(&loaded).map(ControlFlow::Break);
@@ -103,7 +123,7 @@ fn suite(args: &ConformArgs) -> io::Result<ControlFlow<CommandOutcome, Suite>> {
     let stopped = Arc::default();
     end_when_asked(&stopped)?;
     let pace = pace(args);
-    Ok(ControlFlow::Continue(Suite {
+    let suite = Suite {
         from: if paths.is_empty() {
             ScenarioSource::Mxdrill
         } else {
@@ -116,7 +136,8 @@ fn suite(args: &ConformArgs) -> io::Result<ControlFlow<CommandOutcome, Suite>> {
         servers,
         scenarios,
         stopped,
-    }))
+    };
+    Ok(ControlFlow::Continue((suite, folders)))
 }
 
 /// Plays a suite, and shows how far it is.
@@ -148,6 +169,14 @@ fn merged(files: &[PathBuf]) -> io::Result<Matrix> {
         .map(|path| Ok((path.display().to_string(), read(path)?)));
     let parts = parts.collect::<io::Result<Vec<_>>>()?;
     Matrix::merged(parts).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))
+}
+
+/// The folder of the drills that come with mxdrill, if all of them were played for a matrix.
+fn bundled_folder(matrix: &Matrix) -> Vec<String> {
+    let is_there = |path: &String| matrix.rows.iter().any(|row| row.path == *path);
+    let is_whole = bundled::files().iter().all(|(path, _)| is_there(path));
+    let folder = is_whole.then(|| "scenarios".to_owned());
+    folder.into_iter().collect()
 }
 
 /// A matrix that was written as JSON.
@@ -237,20 +266,27 @@ pub(super) fn end_when_asked(stopped: &Arc<AtomicBool>) -> io::Result<()> {
     })
 }
 
+/// From which grade on something fails.
+fn from(fail_on: FailOn) -> Grade {
+    match fail_on {
+        FailOn::Violates => Grade::Violates,
+        FailOn::Deviates => Grade::Deviates,
+    }
+}
+
 /// What is inconclusive could not be run; a departure that counts is a failure, and with a baseline all that is not as
 /// it has it.
 fn outcome(
     args: &ConformArgs,
     matrix: &Matrix,
     expected: Option<&ExpectedDepartures>,
+    whole: &PlayedWhole,
 ) -> io::Result<CommandOutcome> {
-    let from = match args.fail_on {
-        FailOn::Violates => Grade::Violates,
-        FailOn::Deviates => Grade::Deviates,
-    };
+    let from = from(args.fail_on);
     let played = matrix.played(from);
-    let as_expected = args.baseline.hold_against(expected, &played)?;
-    let is_known = |one: &Played| expected.is_some_and(|expected| expected.lists(one));
+    let baseline = &args.baseline;
+    let as_expected = baseline.hold_against(expected, &played, whole, args.quiet)?;
+    let is_known = |one: &Played| expected.is_some_and(|expected| expected.reason(one).is_some());
     let mut unknown = played
         .iter()
         .filter(|one| one.standing == Standing::Unknown);

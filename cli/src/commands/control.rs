@@ -94,6 +94,7 @@ fn alone(args: &ConformArgs) -> io::Result<()> {
     if args.words.len() > 1
         || files.iter().any(|file| file.is_some())
         || args.format != MatrixFormat::Text
+        || args.quiet
         || args.baseline.is_any()
         || args.selection.is_more_than_a_filter()
     {

@@ -285,6 +285,7 @@ fn played(args: &ExecArgs, scenario: &Arc<Scenario>, run: Run, begun: Instant) -
         ),
         elapsed: begun.elapsed(),
         end: DrillEnd::Ran(Box::new(run)),
+        known: None,
     }
 }
 

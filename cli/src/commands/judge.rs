@@ -103,6 +103,7 @@ pub(crate) fn judge(args: &JudgeArgs) -> io::Result<CommandOutcome> {
         again: again(args),
         end: DrillEnd::Ran(Box::new(drill)),
         elapsed: begun.elapsed(),
+        known: None,
         scenario,
     };
     let style = if args.verbose {
@@ -114,7 +115,7 @@ pub(crate) fn judge(args: &JudgeArgs) -> io::Result<CommandOutcome> {
     let mut report = run::reporter(args.format, style, &out);
     report.played(&played)?;
     let mut tally = RunCounts::default();
-    tally.count(&played.end);
+    tally.count(&played);
     report.finished(tally, begun.elapsed())?;
     out.clone().flush()?;
     if !same {

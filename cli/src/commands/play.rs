@@ -192,6 +192,7 @@ impl Playing {
             end,
             elapsed: begun.elapsed(),
             again: again(scenario, args),
+            known: None,
         };
         Finished {
             played,

@@ -112,6 +112,7 @@ Examples:
   mxdrill conform ./my-mta.toml --filter null    an adapter of your own
   mxdrill conform postfix --statement 15         the drills that show a statement of docs/requirements.md
   mxdrill conform postfix --baseline known.toml  in CI: only what is new fails, and what is listed and mended
+  mxdrill conform ./my-mta.toml -q --format github
   mxdrill conform postfix --compare old.json     what changed since another run
   mxdrill conform all --partition slice:1/4 --json 1.json
   mxdrill conform --merge 1.json 2.json 3.json 4.json --markdown matrix.md
@@ -175,6 +176,9 @@ pub(crate) struct ConformArgs {
     /// A line for every drill as it ends.
     #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Print nothing where nothing fails, and else only what does (text and github).
+    #[arg(long, short, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
 }
 
 /// The grades that can be a failure.
@@ -192,6 +196,8 @@ pub(crate) enum MatrixFormat {
     Markdown,
     Json,
     Html,
+    /// Annotations in a workflow of GitHub Actions.
+    Github,
     /// To a file alone.
     #[cfg(all(target_os = "linux", feature = "private-network"))]
     #[value(skip)]

@@ -21,7 +21,7 @@ use super::{
     selection,
 };
 use crate::{
-    departures::{Played, Standing},
+    departures::{ExpectedDepartures, Played, PlayedWhole, Standing, plain_path},
     report::{
         DrillEnd, DrillReport, GithubReport, Json, Junit, Quiet, Report, RunCounts, Shown, Style,
         TextReport, TimelinePage, TimelineSection, merged_junit,
@@ -41,8 +41,15 @@ pub(crate) fn run(args: &RunArgs) -> io::Result<CommandOutcome> {
     if args.selection.list {
         return selection::list(&loaded);
     }
-    let (tally, held) = played(args, loaded)?;
-    let as_expected = args.baseline.hold_against(expected.as_ref(), &held)?;
+    let whole = PlayedWhole {
+        folders: args.selection.whole_folders(&args.paths, &loaded),
+        servers: vec![None],
+    };
+    let expected = expected.as_ref();
+    let (tally, held) = played(args, loaded, expected)?;
+    let as_expected = args
+        .baseline
+        .hold_against(expected, &held, &whole, args.quiet)?;
     Ok(outcome(tally, as_expected))
 }
 
@@ -57,8 +64,13 @@ fn outcome(counts: RunCounts, as_expected: Option<bool>) -> CommandOutcome {
     }
 }
 
-/// Plays the drills and reports each as it ends; the counts, and what a baseline has of each.
-fn played(args: &RunArgs, loaded: Vec<Loaded>) -> io::Result<(RunCounts, Vec<Played>)> {
+/// Plays the drills and reports each as it ends, as known if it fails as expected; the counts, and what a baseline has of
+/// each.
+fn played(
+    args: &RunArgs,
+    loaded: Vec<Loaded>,
+    expected: Option<&ExpectedDepartures>,
+) -> io::Result<(RunCounts, Vec<Played>)> {
     let begun = Instant::now();
     let (scenarios, unreadable): (Vec<Loaded>, Vec<Loaded>) =
         loaded.into_iter().partition(Result::is_ok);
@@ -94,7 +106,7 @@ fn played(args: &RunArgs, loaded: Vec<Loaded>) -> io::Result<(RunCounts, Vec<Pla
     let mut played_so_far = Vec::new();
     let ended = play_all(&scenarios, args, shown, |told| {
         let Finished {
-            played,
+            mut played,
             rest,
             section,
         } = match told {
@@ -102,8 +114,11 @@ fn played(args: &RunArgs, loaded: Vec<Loaded>) -> io::Result<(RunCounts, Vec<Pla
             Announced::Lines(lines) => return out.write_all(&lines),
             Announced::Finished(finished) => *finished,
         };
-        played_so_far.push(held(&played));
-        tally.count(&played.end);
+        let held = held(&played);
+        let reason = expected.and_then(|expected| expected.reason(&held));
+        played.known = reason.map(str::to_owned);
+        played_so_far.push(held);
+        tally.count(&played);
         rest.write(&mut out)?;
         report.played(&played)?;
         out.flush()?;
@@ -137,7 +152,7 @@ fn held(report: &DrillReport) -> Played {
     };
     Played {
         server: None,
-        scenario: report.scenario.path.clone(),
+        scenario: plain_path(&report.scenario.path),
         grade: grade.to_owned(),
         standing,
     }

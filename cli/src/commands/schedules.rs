@@ -22,6 +22,10 @@ use crate::{
 
 /// Measures, and writes what came of it in every format that was asked for.
 pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
+    if args.format == MatrixFormat::Github || args.quiet {
+        let text = "found --format github or --quiet, expected neither: --schedules finds nothing that fails";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
     let (chosen, paths) = entrants(args)?;
     let servers = fetched(chosen)?;
     if let Some(path) = paths.first() {
@@ -70,8 +74,8 @@ pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
         MatrixFormat::Markdown => schedules::markdown(&measured, &mut out),
         MatrixFormat::Json => schedules::json(&measured, &mut out),
         MatrixFormat::Html => schedules::html(&measured, &mut out),
-        // Nothing of schedules is right or wrong: --badge is refused beside --schedules.
-        MatrixFormat::Badge => Ok(()),
+        // Nothing of schedules is right or wrong: both are refused beside --schedules.
+        MatrixFormat::Badge | MatrixFormat::Github => Ok(()),
     })?;
     Ok(match measured.troubles()[..] {
         [] => CommandOutcome::Passed,

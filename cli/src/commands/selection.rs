@@ -5,12 +5,16 @@
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     str::FromStr,
     sync::Arc,
 };
 
 use super::{CommandOutcome, say, scenario_files::Loaded};
-use crate::statements::{Statement, statements};
+use crate::{
+    departures::plain_path,
+    statements::{Statement, statements},
+};
 use mxdrill::scenario::Scenario;
 
 /// What is asked of scenarios.
@@ -39,6 +43,23 @@ impl SelectionArgs {
     pub(crate) fn is_more_than_a_filter(&self) -> bool {
         let by_statement = !self.statement.is_empty() || self.section.is_some();
         by_statement || self.partition.is_some() || self.list
+    }
+
+    /// The folders all of whose scenarios are among those that were loaded of these paths, which are the bundled ones if
+    /// there are none.
+    pub(crate) fn whole_folders(&self, paths: &[PathBuf], loaded: &[Loaded]) -> Vec<String> {
+        let by_statement = !self.statement.is_empty() || self.section.is_some();
+        let is_part = self.filter.is_some() || by_statement || self.partition.is_some();
+        // What a file that cannot be read has is not known.
+        if is_part || loaded.iter().any(Result::is_err) {
+            return Vec::new();
+        }
+        if paths.is_empty() {
+            return vec!["scenarios".to_owned()];
+        }
+        let folders = paths.iter().filter(|path| path.is_dir());
+        let plain = folders.map(|folder| plain_path(&folder.to_string_lossy()));
+        plain.collect()
     }
 
     /// The scenarios that are asked for, in their order; files that cannot be read are kept with them.

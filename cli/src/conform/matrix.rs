@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{played_server::PlayedServer, record::RunRecord, run_error::RunError, scenario_ref};
-use crate::departures::{Played, Standing};
+use crate::departures::{Played, Standing, plain_path};
 use mxdrill::{
     level::Level,
     scenario::{Scenario, Share},
@@ -132,6 +132,22 @@ impl MatrixRow {
             cites: scenario.cites.clone(),
             covers: scenario.covers.clone(),
             cells: Vec::new(),
+        }
+    }
+
+    /// A cell as a baseline has it: a departure is one of this grade and above.
+    pub(crate) fn played(&self, column: &ServerColumn, cell: &Judged, from: Grade) -> Played {
+        Played {
+            server: Some(column.server.id.clone()),
+            scenario: plain_path(&self.path),
+            grade: cell.grade.to_string(),
+            standing: match cell.grade {
+                grade if grade >= from => Standing::Fails,
+                Grade::Violates | Grade::Deviates => Standing::Tolerated,
+                Grade::Inconclusive => Standing::Unknown,
+                Grade::Unfit => Standing::Unplayed,
+                Grade::Pass | Grade::Informs => Standing::Fine,
+            },
         }
     }
 
@@ -372,18 +388,7 @@ impl Matrix {
     pub(crate) fn played(&self, from: Grade) -> Vec<Played> {
         let of_row = |row: &MatrixRow| {
             let cells = self.columns.iter().zip(&row.cells);
-            let played = cells.map(|(column, cell)| Played {
-                server: Some(column.server.id.clone()),
-                scenario: row.path.clone(),
-                grade: cell.grade.to_string(),
-                standing: match cell.grade {
-                    grade if grade >= from => Standing::Fails,
-                    Grade::Violates | Grade::Deviates => Standing::Tolerated,
-                    Grade::Inconclusive => Standing::Unknown,
-                    Grade::Unfit => Standing::Unplayed,
-                    Grade::Pass | Grade::Informs => Standing::Fine,
-                },
-            });
+            let played = cells.map(|(column, cell)| row.played(column, cell, from));
             played.collect::<Vec<_>>()
         };
         self.rows.iter().flat_map(of_row).collect()

@@ -60,19 +60,23 @@ impl<W: Write> Report for GithubReport<W> {
         // A drill fails as a whole: its file is named, and no line of it.
         let place = Some((&*played.scenario.path, 1));
         let summary = &played.scenario.summary;
-        match &played.end {
-            DrillEnd::Ran(run) if run.verdict.passed() => Ok(()),
-            DrillEnd::Ran(run) => {
+        match (&played.end, &played.known) {
+            (DrillEnd::Ran(run), _) if run.verdict.passed() => Ok(()),
+            (DrillEnd::Ran(_), Some(reason)) => {
+                let title = format!("known: {summary}");
+                annotate(&mut self.out, Annotation::Notice, place, &title, reason)
+            }
+            (DrillEnd::Ran(run), None) => {
                 let (findings, more) = first_findings(&run.verdict);
                 let again = format!("again: {}", played.again);
                 let lines = findings.iter().map(junit::text).chain(more).chain([again]);
                 let message = lines.collect::<Vec<_>>().join("\n");
                 annotate(&mut self.out, Annotation::Error, place, summary, &message)
             }
-            DrillEnd::Skipped(why) => {
+            (DrillEnd::Skipped(why), _) => {
                 annotate(&mut self.out, Annotation::Notice, place, "skipped", why)
             }
-            DrillEnd::Broken(why) => {
+            (DrillEnd::Broken(why), _) => {
                 annotate(&mut self.out, Annotation::Error, place, "broke off", why)
             }
         }

@@ -63,9 +63,10 @@ impl<W: Write> Report for Json<W> {
         let RunCounts {
             passed,
             failed,
+            known,
             skipped,
             broken,
         } = tally;
-        self.line(&json!({ "event": "summary", "passed": passed, "failed": failed, "skipped": skipped, "broken": broken }))
+        self.line(&json!({ "event": "summary", "passed": passed, "failed": failed, "known": known, "skipped": skipped, "broken": broken }))
     }
 }

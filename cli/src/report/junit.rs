@@ -1,7 +1,7 @@
 //! The report for CI systems: JUnit XML, a test suite for each folder of drills.
 //!
 //! The document is written at the end, since a suite begins with its counts. A drill that broke off
-//! is an error there, one that failed a failure.
+//! is an error there, one that failed a failure, and one that is known to fail is skipped.
 
 use std::{
     collections::BTreeMap,
@@ -69,9 +69,14 @@ fn folder_of(path: &str) -> String {
 impl<W: Write> Report for Junit<W> {
     fn played(&mut self, played: &DrillReport) -> io::Result<()> {
         let folder = folder_of(&played.scenario.path);
-        let status = match &played.end {
-            DrillEnd::Ran(run) if run.verdict.passed() => TestCaseStatus::success(),
-            DrillEnd::Ran(run) => {
+        let status = match (&played.end, &played.known) {
+            (DrillEnd::Ran(run), _) if run.verdict.passed() => TestCaseStatus::success(),
+            (DrillEnd::Ran(_), Some(reason)) => {
+                let mut status = TestCaseStatus::skipped();
+                status.set_message(format!("known: {reason}"));
+                status
+            }
+            (DrillEnd::Ran(run), None) => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
                 let (findings, more) = first_findings(&run.verdict);
                 let texts: Vec<String> = findings.iter().map(text).chain(more).collect();
@@ -80,12 +85,12 @@ impl<W: Write> Report for Junit<W> {
                     .set_description(texts.join("\n"));
                 status
             }
-            DrillEnd::Skipped(reason) => {
+            (DrillEnd::Skipped(reason), _) => {
                 let mut status = TestCaseStatus::skipped();
                 status.set_message(reason.clone());
                 status
             }
-            DrillEnd::Broken(reason) => {
+            (DrillEnd::Broken(reason), _) => {
                 let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
                 status.set_message(reason.clone());
                 status

@@ -5,13 +5,13 @@ use std::{io, time::Duration};
 use super::{DrillEnd, DrillReport, Report, RunCounts};
 use mxdrill::diagnostic::Mistakes;
 
-/// Hands on what is wrong, and the end only if something was.
+/// Hands on what is wrong and not known to be, and the end only if something was.
 pub(crate) struct Quiet(pub(crate) Box<dyn Report>);
 
 impl Report for Quiet {
     fn played(&mut self, played: &DrillReport) -> io::Result<()> {
         let is_wrong = match &played.end {
-            DrillEnd::Ran(run) => !run.verdict.passed(),
+            DrillEnd::Ran(run) => !run.verdict.passed() && played.known.is_none(),
             DrillEnd::Skipped(_) => false,
             DrillEnd::Broken(_) => true,
         };

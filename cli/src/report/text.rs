@@ -61,22 +61,21 @@ impl<W: Write> TextReport<W> {
         if tally == RunCounts::default() || self.style != Style::Grouped {
             return Ok(());
         }
-        let total = tally.passed + tally.failed + tally.skipped + tally.broken;
-        let (mark, rest) = match (tally.failed + tally.broken, tally.skipped) {
-            (0, 0) => (paint(GOOD, "ok  "), String::new()),
-            (0, skipped) => (paint(GOOD, "ok  "), format!(", {skipped} skipped")),
-            (bad, skipped) => (
-                paint(BAD, "FAIL"),
-                format!(
-                    ", {bad} failed{}",
-                    if skipped > 0 {
-                        format!(", {skipped} skipped")
-                    } else {
-                        String::new()
-                    }
-                ),
-            ),
+        let bad = tally.failed + tally.broken;
+        let total = tally.passed + bad + tally.known + tally.skipped;
+        let mark = match bad {
+            0 => paint(GOOD, "ok  "),
+            _ => paint(BAD, "FAIL"),
         };
+        let others = [
+            (bad, "failed"),
+            (tally.known, "known"),
+            (tally.skipped, "skipped"),
+        ];
+        let others = others.iter().filter(|(count, _)| *count > 0);
+        let rest: String = others
+            .map(|(count, how)| format!(", {count} {how}"))
+            .collect();
         writeln!(
             self.out,
             "{mark} {:<44} {:>3} of {total} passed{rest}",
@@ -86,11 +85,12 @@ impl<W: Write> TextReport<W> {
 
     fn detail(&mut self, played: &DrillReport) -> io::Result<()> {
         let scenario = &played.scenario;
-        let (mark, rest) = match &played.end {
-            DrillEnd::Ran(run) if run.verdict.passed() => (paint(GOOD, "ok  "), took(run)),
-            DrillEnd::Ran(run) => (paint(BAD, "FAIL"), took(run)),
-            DrillEnd::Skipped(reason) => (paint(DIM, "skip"), reason.clone()),
-            DrillEnd::Broken(reason) => (paint(BAD, "FAIL"), reason.clone()),
+        let (mark, rest) = match (&played.end, &played.known) {
+            (DrillEnd::Ran(run), _) if run.verdict.passed() => (paint(GOOD, "ok  "), took(run)),
+            (DrillEnd::Ran(_), Some(reason)) => (paint(DIM, "known"), reason.clone()),
+            (DrillEnd::Ran(run), None) => (paint(BAD, "FAIL"), took(run)),
+            (DrillEnd::Skipped(reason), _) => (paint(DIM, "skip"), reason.clone()),
+            (DrillEnd::Broken(reason), _) => (paint(BAD, "FAIL"), reason.clone()),
         };
         writeln!(self.out, "{mark} {} {}", scenario.path, paint(DIM, &rest))?;
         if let DrillEnd::Ran(run) = &played.end {
@@ -121,11 +121,12 @@ impl<W: Write> Report for TextReport<W> {
             self.close_group()?;
             self.group = folder;
         }
-        self.in_group.count(&played.end);
-        if self.style != Style::Grouped {
+        self.in_group.count(played);
+        if self.style != Style::Grouped || played.known.is_some() {
             self.detail(played)?;
         }
         match &played.end {
+            DrillEnd::Ran(_) if played.known.is_some() => Ok(()),
             DrillEnd::Ran(run) if !run.verdict.passed() => failure(&mut self.out, played, run),
             DrillEnd::Broken(reason) => writeln!(
                 self.out,
@@ -157,6 +158,9 @@ pub(super) fn sum(tally: RunCounts, elapsed: Duration) -> String {
         0 => "0 failed".to_owned(),
         bad => paint(BAD, &format!("{bad} failed")),
     });
+    if tally.known > 0 {
+        parts.push(format!("{} known", tally.known));
+    }
     if tally.skipped > 0 {
         parts.push(format!("{} skipped", tally.skipped));
     }
