@@ -28,7 +28,7 @@ use self::{
     sender::TestedSender,
     state::State,
 };
-use super::{CommandOutcome, at, say};
+use super::{CommandOutcome, at, say, selection::Slice};
 use crate::{progress, signals};
 use mxdrill::{random_drill::RandomDrill, sender::Flaw, time::HumanDuration};
 
@@ -58,7 +58,8 @@ Examples:
   mxdrill fuzz --cases 100000
   mxdrill fuzz --flaw highest-first              a sender broken on purpose is found out
   mxdrill fuzz --for 2m -- python3 my_sender.py {recipient}
-  mxdrill fuzz --mta postfix --mta exim --for 10m --resume state.json --write findings";
+  mxdrill fuzz --mta postfix --mta exim --for 10m --resume state.json --write findings
+  mxdrill fuzz --cases 100000 --partition slice:1/4";
 
 /// How many drills are played where neither a number nor a time is given.
 const CASES: u64 = 1000;
@@ -71,6 +72,9 @@ pub(crate) struct FuzzArgs {
     /// The number of the first one.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     pub(crate) seed: u64,
+    /// Only each so many-th number from this place on: slice:1/4 to slice:4/4 are all drills on four machines.
+    #[arg(long, value_name = "slice:M/N")]
+    pub(crate) partition: Option<Slice>,
     /// How long to go on, such as 10m, in real time.
     #[arg(long = "for", value_name = "TIME", value_parser = time)]
     pub(crate) time: Option<Duration>,
@@ -106,7 +110,9 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<CommandOutcome> {
     fs::create_dir_all(folder).map_err(|error| at(folder, error))?;
     let senders = sender::senders(args)?;
     let names = senders.iter().map(TestedSender::name).collect();
-    let state = State::open(args.resume.as_deref(), names, args.seed)?;
+    let (place, step) = args.partition.map_or((1, 1), Slice::numbers);
+    let first = args.seed.saturating_add(place as u64 - 1);
+    let state = State::open(args.resume.as_deref(), names, first, step as u64)?;
     let cases = args.cases.or(args.time.is_none().then_some(CASES));
     let bounds = SearchBounds {
         // No number is beyond the greatest there is.
@@ -118,7 +124,7 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> io::Result<CommandOutcome> {
         cases.unwrap_or(0),
         "{human_pos} drills, {per_sec}, {elapsed}  {msg}",
     );
-    bar.set_position(state.next - state.first);
+    bar.set_position((state.next - state.first) / state.step);
     let stopped = Arc::new(AtomicBool::new(false));
     let stop = Arc::clone(&stopped);
     signals::when_asked_to_end(move || {
@@ -188,6 +194,7 @@ fn tell(state: &State, senders: &[TestedSender], elapsed: Duration) -> io::Resul
         .first()
         .map_or(0, |one| RandomDrill::covering(one.kind()));
     let pairs = match state.next.saturating_sub(state.first) {
+        _ if state.step > 1 => format!(", each {}th", state.step),
         _ if state.first > 0 || senders.is_empty() => String::new(),
         played if played >= covering => ", every two kinds together".to_owned(),
         played => format!(" ({played} of the {covering} that have every two kinds together)"),

@@ -175,6 +175,11 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
+    /// Its place among the slices, from 1, and how many there are.
+    pub(crate) fn numbers(self) -> (usize, usize) {
+        (self.place, self.of)
+    }
+
     pub(crate) fn of<T>(self, list: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
         list.skip(self.place - 1).step_by(self.of)
     }

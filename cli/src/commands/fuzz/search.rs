@@ -7,7 +7,7 @@
 //!    ones tried at once, and the smallest is played again.
 //! 4. After each batch and each finding, the state is kept.
 //!
-//! A number counts as played when all that it showed was pursued: who goes on later begins with the first that is not.
+//! A share of the drills is each so many-th number. A number counts as played when all that it showed was pursued: who goes on later begins with the first that is not.
 
 use std::{
     fs, io,
@@ -101,13 +101,14 @@ impl Search<'_> {
         let senders = self.senders;
         let cells = senders.first().map_or(1, TestedSender::batch) * self.bounds.jobs.max(1);
         let drills = (cells / senders.len().max(1)).max(1);
-        let first = self.state.next;
-        let count = (self.bounds.end - first).min(drills as u64);
+        let (first, step) = (self.state.next, self.state.step);
+        let left = (self.bounds.end - first).div_ceil(step);
+        let count = left.min(drills as u64);
         let cells = usize::try_from(count).unwrap_or(drills) * senders.len();
         let mut outcomes: Vec<TestEnd> = (0..cells).map(|_| None).collect();
         let at = |cell: usize| {
             (
-                first + (cell / senders.len()) as u64,
+                first + (cell / senders.len()) as u64 * step,
                 &senders[cell % senders.len()],
             )
         };
@@ -127,7 +128,7 @@ impl Search<'_> {
             outcomes[cell] = Some(played);
         });
         let mut outcomes = outcomes.into_iter();
-        for number in first..first + count {
+        for number in (0..count).map(|index| first + index * step) {
             let of_number: Option<Vec<_>> = outcomes.by_ref().take(senders.len()).collect();
             let Some(of_number) = of_number else {
                 return Ok(false);
@@ -140,7 +141,7 @@ impl Search<'_> {
                     return Ok(false);
                 }
             }
-            self.state.next = number + 1;
+            self.state.next = number.saturating_add(step);
             let is_news = self.state.findings.len() > before.findings.len();
             if let Some(file) = self.file.filter(|_| is_news) {
                 self.state.save(file)?;

@@ -20,6 +20,9 @@ pub(super) struct State {
     senders: Vec<String>,
     /// The number of the first drill.
     pub(super) first: u64,
+    /// How far a number is from the next one: more than 1 in a share of the drills.
+    #[serde(default = "one")]
+    pub(super) step: u64,
     /// The number of the first drill of which not all is known.
     pub(super) next: u64,
     /// How many drills were judged, one for each sender.
@@ -34,12 +37,18 @@ pub(super) struct State {
     pub(super) others: BTreeMap<String, u64>,
 }
 
+/// The step of files that say none.
+fn one() -> u64 {
+    1
+}
+
 impl State {
-    fn new(senders: Vec<String>, first: u64) -> Self {
+    fn new(senders: Vec<String>, first: u64, step: u64) -> Self {
         Self {
             mxdrill: env!("CARGO_PKG_VERSION").to_owned(),
             senders,
             first,
+            step,
             next: first,
             judged: 0,
             unjudged: 0,
@@ -54,8 +63,13 @@ impl State {
     ///
     /// # Errors
     /// That the file cannot be read or written, or is about something else.
-    pub(super) fn open(file: Option<&Path>, senders: Vec<String>, first: u64) -> io::Result<Self> {
-        let new = Self::new(senders, first);
+    pub(super) fn open(
+        file: Option<&Path>,
+        senders: Vec<String>,
+        first: u64,
+        step: u64,
+    ) -> io::Result<Self> {
+        let new = Self::new(senders, first, step);
         let Some(file) = file else {
             return Ok(new);
         };
@@ -74,8 +88,12 @@ impl State {
         })?;
         let of = |state: &Self| {
             let senders = state.senders.join(", ");
+            let each = match state.step {
+                1 => String::new(),
+                step => format!(", each {step}th"),
+            };
             format!(
-                "{senders} from number {}, by mxdrill {}",
+                "{senders} from number {}{each}, by mxdrill {}",
                 state.first, state.mxdrill
             )
         };
@@ -114,12 +132,12 @@ mod tests {
     fn a_search_goes_on_where_it_was() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("state.json");
-        let mut state = State::open(Some(&file), of(&["a"]), 5).expect("a new one");
+        let mut state = State::open(Some(&file), of(&["a"]), 5, 1).expect("a new one");
         assert!(file.exists());
         state.next = 17;
         state.judged = 12;
         state.save(&file).expect("saved");
-        let again = State::open(Some(&file), of(&["a"]), 5).expect("the same");
+        let again = State::open(Some(&file), of(&["a"]), 5, 1).expect("the same");
         assert_eq!(again, state);
         let files = fs::read_dir(folder.path()).expect("a folder").count();
         assert_eq!(files, 1, "nothing is left beside it");
@@ -129,16 +147,21 @@ mod tests {
     fn the_state_of_another_search_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("state.json");
-        State::open(Some(&file), of(&["a"]), 0).expect("a new one");
-        for (senders, first) in [(of(&["b"]), 0), (of(&["a"]), 1), (of(&["a", "b"]), 0)] {
-            let refused = State::open(Some(&file), senders, first).expect_err("another");
+        State::open(Some(&file), of(&["a"]), 0, 1).expect("a new one");
+        for (senders, first, step) in [
+            (of(&["b"]), 0, 1),
+            (of(&["a"]), 1, 1),
+            (of(&["a", "b"]), 0, 1),
+            (of(&["a"]), 0, 4),
+        ] {
+            let refused = State::open(Some(&file), senders, first, step).expect_err("another");
             assert!(
                 refused.to_string().contains("name another file"),
                 "{refused}"
             );
         }
         fs::write(&file, "{}").expect("written");
-        let refused = State::open(Some(&file), of(&["a"]), 0).expect_err("no state");
+        let refused = State::open(Some(&file), of(&["a"]), 0, 1).expect_err("no state");
         assert!(refused.to_string().contains("found no state"), "{refused}");
     }
 }
