@@ -17,6 +17,8 @@ use std::{
     time::Duration,
 };
 
+use serde::de::DeserializeOwned;
+
 use super::{
     CommandOutcome, at, output,
     private::{ConformArgs, FailOn, MatrixFormat},
@@ -31,11 +33,16 @@ use crate::{
         matrix::{Grade, Matrix},
         packages,
         request::ScenarioSource,
+        schedules::Schedules,
         suite::{ServerUnderTest, Suite},
     },
     departures::{ExpectedDepartures, Played, PlayedWhole, Standing},
     parallel, progress,
-    report::matrix::{self, Telling},
+    report::{
+        self,
+        matrix::{self, Telling},
+        schedules::PicturePart,
+    },
     signals,
 };
 use mxdrill::{bundled, scenario::Scenario};
@@ -50,7 +57,8 @@ const DRILLS_PER_CORE_VIRTUAL: usize = 2;
 /// Plays the suite, and writes the matrix in every format that was asked for.
 pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
     let expected = args.baseline.load()?;
-    let before = args.compare.as_deref().map(read).transpose()?;
+    let before = args.compare.as_deref().map(read_matrix).transpose()?;
+    let picture = picture(args)?;
     let suite = match args.merge.is_empty() {
         false => None,
         true => match suite(args)? {
@@ -77,7 +85,7 @@ pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
         MatrixFormat::Github => matrix::github(&matrix, &telling, &mut out),
         MatrixFormat::Markdown => matrix::markdown(&matrix, &mut out),
         MatrixFormat::Json => matrix::json(&matrix, &mut out),
-        MatrixFormat::Html => matrix::html(&matrix, &mut out),
+        MatrixFormat::Html => matrix::html(&matrix, (picture.style, &picture.section), &mut out),
         MatrixFormat::Badge => matrix::badge(&matrix, &mut out),
     })?;
     if let Some(before) = before {
@@ -166,7 +174,7 @@ fn played(suite: &Suite, is_verbose: bool) -> io::Result<Matrix> {
 fn merged(files: &[PathBuf]) -> io::Result<Matrix> {
     let parts = files
         .iter()
-        .map(|path| Ok((path.display().to_string(), read(path)?)));
+        .map(|path| Ok((path.display().to_string(), read_matrix(path)?)));
     let parts = parts.collect::<io::Result<Vec<_>>>()?;
     Matrix::merged(parts).map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, why))
 }
@@ -180,11 +188,25 @@ fn bundled_folder(matrix: &Matrix) -> Vec<String> {
 }
 
 /// A matrix that was written as JSON.
-fn read(path: &Path) -> io::Result<Matrix> {
+fn read_matrix(path: &Path) -> io::Result<Matrix> {
+    read(path, "mxdrill conform --json")
+}
+
+/// The picture of schedules for the page, if one was asked for.
+fn picture(args: &ConformArgs) -> io::Result<PicturePart> {
+    let Some(path) = &args.with_schedules else {
+        return Ok(PicturePart::default());
+    };
+    let measured: Schedules = read(path, "mxdrill conform --schedules --json")?;
+    report::schedules::part(&measured)
+}
+
+/// What a command wrote as JSON.
+fn read<T: DeserializeOwned>(path: &Path, command: &str) -> io::Result<T> {
     let file = File::open(path).map_err(|error| at(path, error))?;
     serde_json::from_reader(BufReader::new(file)).map_err(|error| {
         let text = format!(
-            "{}: {error}, expected what `mxdrill conform --json` writes",
+            "{}: {error}, expected what `{command}` writes",
             path.display()
         );
         io::Error::new(io::ErrorKind::InvalidData, text)

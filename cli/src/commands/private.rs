@@ -154,6 +154,14 @@ pub(crate) struct ConformArgs {
     /// Also write the matrix as one HTML file.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// On that page, show when servers try again: schedules that were measured before (JSON, of --schedules --json).
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "html",
+        conflicts_with = "schedules"
+    )]
+    pub(crate) with_schedules: Option<PathBuf>,
     /// Also write everything as JSON, the evidence included.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

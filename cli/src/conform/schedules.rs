@@ -19,7 +19,7 @@ use std::{
     },
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use self::{
     drills::ScheduleDrill,
@@ -52,7 +52,7 @@ pub(crate) struct Measurement {
 }
 
 /// What was measured.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Schedules {
     /// The version of mxdrill that measured it.
     pub(crate) mxdrill: String,
@@ -62,17 +62,30 @@ pub(crate) struct Schedules {
 }
 
 /// What one server does.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ServerSchedule {
     #[serde(flatten)]
     pub(crate) server: PlayedServer,
     pub(crate) not_now: Measured<NotNowRun>,
     /// By stage, in the order of a session.
+    #[serde(deserialize_with = "by_stage")]
     pub(crate) hangs: Vec<(Stage, Measured<HangRun>)>,
 }
 
+/// Reads what is kept by the words of stages.
+fn by_stage<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<(Stage, Measured<HangRun>)>, D::Error> {
+    let by_word = Vec::<(String, Measured<HangRun>)>::deserialize(from)?;
+    let read = |(word, measured): (String, Measured<HangRun>)| {
+        let stage = word.parse::<Stage>().map_err(D::Error::custom)?;
+        Ok((stage, measured))
+    };
+    by_word.into_iter().map(read).collect()
+}
+
 /// The runs of a drill.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Measured<T> {
     pub(crate) runs: Vec<T>,
     /// Why there are not as many as there should be.

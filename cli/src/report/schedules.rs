@@ -9,7 +9,11 @@ mod text;
 
 use std::io::{self, Write};
 
-pub(crate) use self::{html::html, markdown::markdown, text::text};
+pub(crate) use self::{
+    html::{PicturePart, html, part},
+    markdown::markdown,
+    text::text,
+};
 use crate::conform::schedules::{
     Measured, Schedules, ServerSchedule,
     reading::{HangRun, Seconds},

@@ -15,12 +15,12 @@ use mxdrill::{
     scenario::Scenario,
     time::{HumanDuration, Moment},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::drills::{HOSTS, MESSAGE};
 
 /// A time in whole seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Seconds(pub(crate) u64);
 
 impl Seconds {
@@ -37,7 +37,7 @@ impl fmt::Display for Seconds {
 }
 
 /// What became of the message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ending {
     /// An exchanger took it.
@@ -51,7 +51,7 @@ pub(crate) enum Ending {
 }
 
 /// What a server did about an exchanger that answers 451.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct NotNowRun {
     /// Every attempt.
     pub(crate) attempts: Vec<Seconds>,
@@ -61,7 +61,7 @@ pub(crate) struct NotNowRun {
 }
 
 /// What a server did about an exchanger that hangs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HangRun {
     /// How long it waited there; `None` if it still did at the end.
     pub(crate) waited: Option<Seconds>,
@@ -70,7 +70,7 @@ pub(crate) struct HangRun {
 }
 
 /// What a server did when it had waited, counted from the moment at which the exchanger hung.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Then {
     /// It went on to the next exchanger.

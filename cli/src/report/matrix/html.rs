@@ -11,8 +11,10 @@ use crate::{
 };
 
 const PAGE: &str = include_str!("page.html");
-/// What in the page the data takes the place of.
+/// What in the page the data takes the place of, and what a picture of schedules and its look do.
 const PLACE: &str = "{{matrix}}";
+const SECTION_PLACE: &str = "{{schedules}}";
+const STYLE_PLACE: &str = "/* {{picture}} */";
 /// Lines of the lab's log that are kept of a cell; the file holds a cell for each drill and server.
 const MOST_LINES: usize = 120;
 /// Octets of the server's own logs that are kept of a cell, the last ones.
@@ -48,8 +50,12 @@ struct Meaning {
     meaning: &'static str,
 }
 
-/// One file for a browser.
-pub(crate) fn html(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
+/// One file for a browser, with a section of HTML about schedules, whose look goes into the head; both may be empty.
+pub(crate) fn html(
+    matrix: &Matrix,
+    (style, section): (&str, &str),
+    out: &mut impl Write,
+) -> io::Result<()> {
     let grades = Grade::ALL.iter().rev().map(|grade| Meaning {
         grade: *grade,
         sign: grade.sign(),
@@ -73,7 +79,10 @@ pub(crate) fn html(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     drop_nothings(&mut data);
     // Nothing in it may end the script element, or begin a comment in it.
     let data = data.to_string().replace('<', "\\u003c");
-    let (before, after) = PAGE.split_once(PLACE).expect("the page has its place");
+    let page = PAGE.replace(STYLE_PLACE, style);
+    // The section last: a name in it may be that of a place.
+    let (before, after) = page.split_once(PLACE).expect("the page has its place");
+    let before = before.replacen(SECTION_PLACE, section, 1);
     write!(out, "{before}{data}{after}")
 }
 
@@ -143,8 +152,15 @@ mod tests {
             rows: vec![row],
         };
         let mut page = Vec::new();
-        html(&matrix, &mut page).expect("written");
+        html(
+            &matrix,
+            (".a {}", "<section>{{matrix}}</section>"),
+            &mut page,
+        )
+        .expect("written");
         let page = String::from_utf8(page).expect("text");
+        assert!(page.contains("<section>{{matrix}}</section>\n</main>"));
+        assert!(page.contains("\n.a {}\n") && !page.contains("{{schedules}}"));
         assert_eq!(page.matches("</script>").count(), 2);
         assert!(!page.contains("<!--") && page.contains("\\u003c!-- \\u003cscript>"));
     }

@@ -1,4 +1,5 @@
-//! Schedules as one HTML file that needs nothing else: a picture of all attempts, and both tables.
+//! Schedules as one HTML file that needs nothing else: a picture of all attempts, and both tables. The picture stands by
+//! itself on the page of a matrix, too.
 //!
 //! The picture has a line for each server and a logarithmic axis of time, on which minutes and days have room. Of
 //! several runs it shows the first.
@@ -18,6 +19,9 @@ use crate::{
 };
 
 const HEAD: &str = include_str!("page.html");
+/// How the picture looks, and where that goes in the head of a page.
+const STYLE: &str = include_str!("picture.css");
+const STYLE_PLACE: &str = "/* {{picture}} */";
 
 /// The picture: its width, where the axis begins and ends, how far lines are apart, and where the first is.
 const WIDTH: f64 = 1000.0;
@@ -34,7 +38,7 @@ const TICKS: [u64; 11] = [
 
 /// One file for a browser.
 pub(crate) fn html(schedules: &Schedules, out: &mut impl Write) -> io::Result<()> {
-    out.write_all(HEAD.as_bytes())?;
+    out.write_all(HEAD.replace(STYLE_PLACE, STYLE).as_bytes())?;
     writeln!(
         out,
         "<h1>When mail servers try again, and how long they wait</h1>\n<p class=\"soft\">Measured by mxdrill {} on {}.</p>",
@@ -43,28 +47,10 @@ pub(crate) fn html(schedules: &Schedules, out: &mut impl Write) -> io::Result<()
     )?;
     writeln!(out, "<h2>Trying again</h2>")?;
     picture(schedules, out)?;
+    again(schedules, out)?;
     let names = schedules.servers.iter();
     let names: Vec<&String> = names.map(|server| &server.server.name).collect();
-    write!(
-        out,
-        "<div class=\"wide\"><table><tr><th></th><th>version</th>"
-    )?;
-    row(out, "th", NotNow::HEADS)?;
-    write!(out, "<tr class=\"soft\"><th>RFC 5321</th><td></td>")?;
-    row(out, "td", NotNow::ADVICE)?;
-    for server in &schedules.servers {
-        write!(
-            out,
-            "<tr><th>{}</th><td>{}</td>",
-            Plain(&server.server.name),
-            Plain(&server.server.version)
-        )?;
-        row(out, "td", NotNow::of(server).cells())?;
-    }
-    writeln!(
-        out,
-        "</table></div>\n<h2>Waiting for a silent exchanger</h2>"
-    )?;
+    writeln!(out, "<h2>Waiting for a silent exchanger</h2>")?;
     write!(
         out,
         "<div class=\"wide\"><table><tr><th>silent at</th><th>RFC 5321</th>"
@@ -103,6 +89,56 @@ pub(crate) fn html(schedules: &Schedules, out: &mut impl Write) -> io::Result<()
         )?;
     }
     writeln!(out, "</main>\n</body>\n</html>")
+}
+
+/// The part of another page that has the picture, and what its look is: a text each.
+pub(crate) fn part(schedules: &Schedules) -> io::Result<PicturePart> {
+    let mut out = Vec::new();
+    writeln!(
+        out,
+        "<section id=\"schedules\">\n<h2>When they try again</h2>\n<p class=\"soft\">The only exchanger answers 451 at RCPT, \
+         always. Measured by mxdrill {} on {}.</p>",
+        Plain(&schedules.mxdrill),
+        Plain(&schedules.system)
+    )?;
+    picture(schedules, &mut out)?;
+    writeln!(out, "<details><summary>in words</summary>")?;
+    again(schedules, &mut out)?;
+    writeln!(out, "</details>\n</section>")?;
+    Ok(PicturePart {
+        style: STYLE,
+        section: String::from_utf8(out).map_err(io::Error::other)?,
+    })
+}
+
+/// A picture of schedules for another page.
+#[derive(Debug, Default)]
+pub(crate) struct PicturePart {
+    /// What goes into the head of the page.
+    pub(crate) style: &'static str,
+    /// An element of its body.
+    pub(crate) section: String,
+}
+
+/// The table of what each server does about an exchanger that answers 451.
+fn again(schedules: &Schedules, out: &mut impl Write) -> io::Result<()> {
+    write!(
+        out,
+        "<div class=\"wide\"><table><tr><th></th><th>version</th>"
+    )?;
+    row(out, "th", NotNow::HEADS)?;
+    write!(out, "<tr class=\"soft\"><th>RFC 5321</th><td></td>")?;
+    row(out, "td", NotNow::ADVICE)?;
+    for server in &schedules.servers {
+        write!(
+            out,
+            "<tr><th>{}</th><td>{}</td>",
+            Plain(&server.server.name),
+            Plain(&server.server.version)
+        )?;
+        row(out, "td", NotNow::of(server).cells())?;
+    }
+    writeln!(out, "</table></div>")
 }
 
 /// What decided for each server, folded up: few readers ask for it.
