@@ -2,10 +2,12 @@
 //!
 //! A test is ignored by name, with the reason, where namespaces may not be made, a program is not installed, or a mail
 //! server is not unpacked. Tests at a desk are run as who runs them and, where that is root, as an ordinary user, too.
+//!
+//! A process that is asked for one test by its name, as cargo-nextest starts them, looks for what that one needs alone.
 
-use std::{process::Command, sync::Arc};
+use std::{cell::OnceCell, env, fs, os::unix::fs::PermissionsExt, process::Command, sync::Arc};
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 use super::{
     conform::{self, KNOWN, a_mail_server_passes},
@@ -28,11 +30,14 @@ const AT_A_DESK: [&[DeskTest]; 8] = [
     lint::TESTS,
 ];
 
+/// Whether a program can be started by this name or path.
 fn has(program: &str) -> bool {
-    let found = Command::new("sh")
-        .args(["-c", &format!("command -v {program}")])
-        .output();
-    found.is_ok_and(|found| found.status.success())
+    let path = env::var_os("PATH").unwrap_or_default();
+    // A name that is a path is that path, whichever folder it is joined to.
+    env::split_paths(&path).any(|folder| {
+        let about = fs::metadata(folder.join(program));
+        about.is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o111 != 0)
+    })
 }
 
 /// Why private networks cannot be had here.
@@ -52,30 +57,71 @@ fn missing_server(server: &str) -> Option<String> {
     (!crate::fetched::is_fetched(server)).then(|| format!("mxdrill mta get {server} fetches it"))
 }
 
-/// A test that is ignored where there is a reason, which its name then says.
-fn trial(
-    name: &str,
-    reason: Option<String>,
-    test: impl FnOnce() -> Result<(), libtest_mimic::Failed> + Send + 'static,
-) -> Trial {
-    let suffix = reason
-        .as_ref()
-        .map_or(String::new(), |reason| format!(" ({reason})"));
-    Trial::test(format!("{name}{suffix}"), test).with_ignored_flag(reason.is_some())
+/// The tests that are asked for.
+struct Trials {
+    /// The name of the only one, as it was listed.
+    only: Option<String>,
+    trials: Vec<Trial>,
+}
+
+impl Trials {
+    /// Those that these arguments ask for, none of them known yet.
+    fn of(arguments: &Arguments) -> Self {
+        Self {
+            only: arguments.filter.clone().filter(|_| arguments.exact),
+            trials: Vec::new(),
+        }
+    }
+
+    /// Takes up a test, which is ignored where there is a reason: its name says that then.
+    fn add(
+        &mut self,
+        name: &str,
+        reason: impl FnOnce() -> Option<String>,
+        test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+    ) {
+        let is_asked_for = self.only.as_ref().is_none_or(|only| {
+            let rest = only.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(" ("))
+        });
+        if !is_asked_for {
+            return;
+        }
+        let reason = reason();
+        let suffix = reason
+            .as_ref()
+            .map_or(String::new(), |reason| format!(" ({reason})"));
+        let trial = Trial::test(format!("{name}{suffix}"), test);
+        self.trials.push(trial.with_ignored_flag(reason.is_some()));
+    }
+}
+
+/// What keeps a user from private networks, looked for once and where somebody asks.
+struct Networks {
+    program: Arc<Program>,
+    own: OnceCell<Option<String>>,
+    ordinary: OnceCell<Option<String>>,
+}
+
+impl Networks {
+    fn obstacle(&self, user: User) -> Option<String> {
+        let known = match user {
+            User::Own => &self.own,
+            User::Ordinary => &self.ordinary,
+        };
+        known.get_or_init(|| obstacle(user, &self.program)).clone()
+    }
 }
 
 /// The tests at a desk, for one user.
-fn at_a_desk(user: User, title: &str, program: &Arc<Program>) -> Vec<Trial> {
-    let obstacle = obstacle(user, program);
-    let tests = AT_A_DESK.iter().copied().flatten();
-    let trials = tests.map(|(name, programs, test)| {
-        let reason = obstacle.clone().or(missing_program(programs));
-        let (test, program) = (*test, Arc::clone(program));
-        trial(&format!("{name}{title}"), reason, move || {
+fn at_a_desk(user: User, title: &str, networks: &Networks, trials: &mut Trials) {
+    for (name, programs, test) in AT_A_DESK.iter().copied().flatten() {
+        let reason = || missing_program(programs).or_else(|| networks.obstacle(user));
+        let (test, program) = (*test, Arc::clone(&networks.program));
+        trials.add(&format!("{name}{title}"), reason, move || {
             test(&TestDesk::new(user, &program))
-        })
-    });
-    trials.collect()
+        });
+    }
 }
 
 /// Whether whoever runs the tests is root.
@@ -85,30 +131,39 @@ fn is_root() -> bool {
 }
 
 pub(crate) fn main() {
-    let program = Arc::new(Program::new());
-    let mut trials = at_a_desk(User::Own, "", &program);
+    let arguments = Arguments::from_args();
+    let mut trials = Trials::of(&arguments);
+    let networks = Networks {
+        program: Arc::new(Program::new()),
+        own: OnceCell::new(),
+        ordinary: OnceCell::new(),
+    };
+    at_a_desk(User::Own, "", &networks, &mut trials);
     if is_root() && has("setpriv") {
-        trials.extend(at_a_desk(User::Ordinary, " as an ordinary user", &program));
+        at_a_desk(
+            User::Ordinary,
+            " as an ordinary user",
+            &networks,
+            &mut trials,
+        );
     }
-    let obstacle = obstacle(User::Own, &program);
     for (server, filter) in KNOWN {
-        let reason = obstacle.clone().or(missing_server(server));
+        let reason = || missing_server(server).or_else(|| networks.obstacle(User::Own));
         let name = format!("{server} passes {filter}");
-        trials.push(trial(&name, reason, move || {
-            a_mail_server_passes(server, filter)
-        }));
+        trials.add(&name, reason, move || a_mail_server_passes(server, filter));
     }
     for (name, needs, test) in schedules::TESTS {
-        let missing = match needs {
+        let missing = || match needs {
             Needs::Programs(programs) => missing_program(programs),
             Needs::Server(server) => missing_server(server),
         };
-        let reason = obstacle.clone().or(missing);
-        let program = Arc::clone(&program);
-        trials.push(trial(name, reason, move || {
+        let reason = || missing().or_else(|| networks.obstacle(User::Own));
+        let program = Arc::clone(&networks.program);
+        trials.add(name, reason, move || {
             test(&TestDesk::new(User::Own, &program))
-        }));
+        });
     }
-    drop(program);
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    let trials = trials.trials;
+    drop(networks);
+    libtest_mimic::run(&arguments, trials).exit();
 }
