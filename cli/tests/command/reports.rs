@@ -67,18 +67,49 @@ fn a_quiet_run_tells_of_what_fails_alone() {
     );
 }
 
+#[test]
+fn what_fails_as_listed_is_known_in_every_format() {
+    let folder = drills();
+    let known =
+        "[[departure]]\nscenario = \"./bad.toml\"\ngrade = \"failed\"\nreason = \"a ticket\"\n";
+    fs::write(folder.path().join("known.list"), known).expect("written");
+    let run = ["run", "good.toml", "bad.toml", "--baseline", "known.list"];
+    let told = |more: &[&str]| said(&[&run[..], more].concat(), &folder);
+    for (format, wanted, bad) in [
+        (
+            "text",
+            "known bad.toml a ticket\n1 passed, 0 failed, 1 known in ",
+            "FAIL",
+        ),
+        (
+            "github",
+            "::notice file=bad.toml,line=1,title=known%3A 100 %25%3A all%2C at once::a ticket\n",
+            "::error",
+        ),
+        (
+            "junit",
+            "<skipped message=\"known: a ticket\"/>",
+            "<failure",
+        ),
+        ("json", "\"failed\":0,\"known\":1,", "\"failed\":1"),
+    ] {
+        let (code, text) = told(&["--format", format]);
+        assert!(code == Some(0) && text.contains(wanted), "{text}");
+        assert!(!text.contains(bad), "{text}");
+    }
+    let output = mxdrill(&[&run[..], &["-q"]].concat(), folder.path());
+    assert!(
+        output.stdout.is_empty() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+}
+
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 #[test]
 fn a_badge_counts_what_passes_and_has_the_colour_of_the_worst() {
     let folder = TempDir::new().expect("a folder");
     let badge = |grades: &[&str]| {
-        let rows: Vec<String> = grades.iter().enumerate().map(row).collect();
-        let matrix = format!(
-            r#"{{"mxdrill": "0", "suite": null, "system": "", "columns": [{{"id": "postfix", "name": "", "home": "",
-            "version": "", "packages": [], "settings": [], "configure": "", "cannot": []}}], "rows": [{}]}}"#,
-            rows.join(", ")
-        );
-        fs::write(folder.path().join("matrix.json"), matrix).expect("written");
+        fs::write(folder.path().join("matrix.json"), matrix(grades)).expect("written");
         let arguments = ["conform", "--merge", "matrix.json", "--badge", "badge.json"];
         let output = mxdrill(&arguments, folder.path());
         assert!(output.stderr.is_empty(), "{output:?}");
@@ -101,6 +132,119 @@ fn a_badge_counts_what_passes_and_has_the_colour_of_the_worst() {
     assert_eq!(
         badge(&["deviates", "violates", "violates"]),
         is("0 of 3 drills pass, 2 violate", "red")
+    );
+}
+
+/// A matrix of one mail server and the user's drills, with these grades.
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+fn matrix(grades: &[&str]) -> String {
+    let rows: Vec<String> = grades.iter().enumerate().map(row).collect();
+    format!(
+        r#"{{"mxdrill": "0", "suite": null, "system": "", "columns": [{{"id": "postfix", "name": "Postfix", "home": "",
+        "version": "3", "packages": [], "settings": [], "configure": "", "cannot": []}}], "rows": [{}]}}"#,
+        rows.join(", ")
+    )
+}
+
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+#[test]
+fn a_matrix_is_annotated_and_what_is_listed_is_known() {
+    let folder = TempDir::new().expect("a folder");
+    let write =
+        |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    let known = "[[departure]]\nserver = \"postfix\"\nscenario = \"./1\"\ngrade = \"violates\"\nreason = \"a ticket\"\n";
+    write("known.toml", known);
+    let merge = [
+        "conform",
+        "--merge",
+        "matrix.json",
+        "--baseline",
+        "known.toml",
+    ];
+    let told = |more: &[&str]| said(&[&merge[..], more].concat(), &folder);
+    write(
+        "matrix.json",
+        &matrix(&["pass", "violates", "deviates", "inconclusive"]),
+    );
+    let (code, text) = told(&["--format", "github"]);
+    let sum = "Postfix 3: 1 violates (1 known), 1 deviates, 1 inconclusive, 1 pass";
+    let annotations = [
+        "::notice file=1,line=1,title=known%3A postfix violates%3A ::a ticket",
+        "::warning file=2,line=1,title=postfix deviates%3A ::2",
+        "::error file=3,line=1,title=postfix inconclusive%3A ::3",
+        sum,
+    ];
+    assert_eq!(
+        (code, text.lines().collect::<Vec<_>>()),
+        (Some(2), annotations.to_vec())
+    );
+    let (_, text) = told(&["--format", "github", "-q"]);
+    assert_eq!(text.lines().collect::<Vec<_>>(), annotations[2..]);
+    let (_, text) = told(&[]);
+    assert!(
+        text.contains("\npostfix known 1: violates, a ticket\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("\npostfix deviates 2: ") && text.ends_with(&format!("{sum}\n")),
+        "{text}"
+    );
+    let (_, text) = told(&["-q"]);
+    assert!(
+        !text.contains("a ticket") && !text.contains("postfix deviates 2"),
+        "{text}"
+    );
+    assert!(text.contains("\npostfix inconclusive 3: "), "{text}");
+    write("matrix.json", &matrix(&["pass", "violates", "deviates"]));
+    for format in ["text", "github"] {
+        assert_eq!(told(&["-q", "--format", format]), (Some(0), String::new()));
+    }
+    // The control: what is not listed fails.
+    write("known.toml", "");
+    let (code, text) = told(&["-q", "--format", "github"]);
+    let failed = "::error file=1,line=1,title=postfix violates%3A ::1\n";
+    assert!(code == Some(1) && text.starts_with(failed), "{text}");
+}
+
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+#[test]
+fn the_page_of_a_matrix_has_the_picture_of_schedules_that_it_is_given() {
+    let folder = TempDir::new().expect("a folder");
+    let write =
+        |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    write("matrix.json", &matrix(&["pass"]));
+    let schedules = r#"{"mxdrill": "0", "system": "a <b>system</b>", "servers": [{"id": "postfix", "name": "Postfix", "home": "",
+        "version": "3", "packages": [], "settings": [], "not_now": {"runs": [{"attempts": [0, 300, 600], "warned": [],
+        "ending": {"returned": 432000}}], "trouble": null}, "hangs": [["connect", {"runs": [], "trouble": "none"}]]}]}"#;
+    write("schedules.json", schedules);
+    let page = |more: &[&str]| {
+        let arguments = ["conform", "--merge", "matrix.json", "--html", "page.html"];
+        let (code, text) = said(&[&arguments[..], more].concat(), &folder);
+        assert_eq!(code, Some(0), "{text}");
+        fs::read_to_string(folder.path().join("page.html")).expect("a page")
+    };
+    let with = page(&["--with-schedules", "schedules.json"]);
+    assert!(with.contains("<h2>When they try again</h2>") && with.contains("a &lt;b&gt;system"));
+    // One mark in the key, and one for each attempt.
+    assert_eq!(with.matches("class=\"try\"").count(), 4);
+    assert!(with.contains(".try {") && !with.contains("{{"));
+    let without = page(&[]);
+    assert!(!without.contains("When they try again") && !without.contains("{{"));
+    let arguments = [
+        "conform",
+        "--merge",
+        "matrix.json",
+        "--html",
+        "page.html",
+        "--with-schedules",
+        "matrix.json",
+    ];
+    let output = mxdrill(&arguments, folder.path());
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    let told = "expected what `mxdrill conform --schedules --json` writes";
+    assert!(
+        output.status.code() == Some(2) && err.contains(told),
+        "{err}"
     );
 }
 

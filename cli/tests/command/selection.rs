@@ -39,14 +39,81 @@ fn a_drill_that_fails_as_listed_is_fine_and_one_that_does_not_is_stale() {
     assert_eq!(code, Some(1));
     assert_eq!(
         err,
-        "stale: known.list:3: ./bad.toml is passed, and departs no longer\n"
+        "stale: known.list:3: bad.toml is passed, and departs no longer\n"
     );
     fs::write(folder.path().join("known.list"), "").expect("written");
     let bad = DRILL.replace("delivered = 1", "delivered = 2");
     fs::write(folder.path().join("good.toml"), bad).expect("written");
     let (code, _, err) = said(&["run", ".", "--baseline", "known.list"], &folder);
     assert_eq!(code, Some(1));
-    assert_eq!(err, "new: ./good.toml is failed, and not in known.list\n");
+    assert_eq!(err, "new: good.toml is failed, and not in known.list\n");
+}
+
+#[test]
+fn an_entry_for_a_drill_that_is_gone_is_stale_where_all_were_played() {
+    let folder = drills();
+    said(&["run", ".", "--write-baseline", "known.list"], &folder);
+    fs::remove_file(folder.path().join("bad.toml")).expect("removed");
+    let with = |played: &[&str]| {
+        let arguments = [&["run", "--baseline", "known.list"], played].concat();
+        let (code, _, err) = said(&arguments, &folder);
+        (code, err)
+    };
+    let gone = "stale: known.list:3: there is no bad.toml any more\n";
+    assert_eq!(with(&["."]), (Some(1), gone.to_owned()));
+    // What was left out may be there.
+    for part in [
+        &["good.toml"][..],
+        &[".", "--filter", "good"],
+        &[".", "--partition", "slice:1/1"],
+    ] {
+        assert_eq!(with(part), (Some(0), String::new()), "{part:?}");
+    }
+    // It goes when the list is written anew.
+    with(&[".", "--write-baseline", "known.list"]);
+    assert_eq!(with(&["."]), (Some(0), String::new()));
+}
+
+#[test]
+fn shares_of_random_drills_are_all_of_them() {
+    let folder = TempDir::new().expect("a folder");
+    let (mut played, cases) = (0, 41);
+    for place in 1..=4 {
+        let (share, file) = (format!("slice:{place}/4"), format!("{place}.json"));
+        let (code, out, err) = said(
+            &[
+                "fuzz",
+                "--cases",
+                "41",
+                "--partition",
+                &share,
+                "--resume",
+                &file,
+            ],
+            &folder,
+        );
+        assert_eq!(code, Some(0), "{out}{err}");
+        let state = fs::read_to_string(folder.path().join(&file)).expect("a state");
+        let state: serde_json::Value = serde_json::from_str(&state).expect("JSON");
+        let number = |key: &str| state[key].as_u64().expect("a number");
+        assert_eq!((number("first"), number("step")), (place - 1, 4));
+        // The number that is next in the share, behind all of them.
+        assert_eq!(number("next") % 4, place - 1);
+        assert!((cases..cases + 4).contains(&number("next")), "{state}");
+        played += number("judged") + number("unjudged");
+    }
+    assert_eq!(played, cases);
+    let other = [
+        "fuzz",
+        "--cases",
+        "41",
+        "--partition",
+        "slice:1/2",
+        "--resume",
+        "1.json",
+    ];
+    let (code, _, err) = said(&other, &folder);
+    assert!(code == Some(2) && err.contains("each 4th"), "{err}");
 }
 
 #[test]
