@@ -72,7 +72,7 @@ pub(crate) struct FuzzArgs {
     /// The number of the first one.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     pub(crate) seed: u64,
-    /// Only each so many-th number from this place on: slice:1/4 to slice:4/4 are all drills on four machines.
+    /// Only one number in so many, from this place on: slice:1/4 to slice:4/4 are all drills on four machines.
     #[arg(long, value_name = "slice:M/N")]
     pub(crate) partition: Option<Slice>,
     /// How long to go on, such as 10m, in real time.
@@ -194,7 +194,7 @@ fn tell(state: &State, senders: &[TestedSender], elapsed: Duration) -> io::Resul
         .first()
         .map_or(0, |one| RandomDrill::covering(one.kind()));
     let pairs = match state.next.saturating_sub(state.first) {
-        _ if state.step > 1 => format!(", each {}th", state.step),
+        _ if state.step > 1 => format!(", one in {}", state.step),
         _ if state.first > 0 || senders.is_empty() => String::new(),
         played if played >= covering => ", every two kinds together".to_owned(),
         played => format!(" ({played} of the {covering} that have every two kinds together)"),

@@ -228,6 +228,11 @@ fn the_page_of_a_matrix_has_the_picture_of_schedules_that_it_is_given() {
     // One mark in the key, and one for each attempt.
     assert_eq!(with.matches("class=\"try\"").count(), 4);
     assert!(with.contains(".try {") && !with.contains("{{"));
+    // It stands before the table of the matrix, which the script must not take its table for.
+    assert!(with.find("id=\"schedules\"") < with.find("<thead>"));
+    assert!(
+        !with.contains("querySelector(\"tbody\")") && !with.contains("querySelector(\"thead\")")
+    );
     let without = page(&[]);
     assert!(!without.contains("When they try again") && !without.contains("{{"));
     let arguments = [

@@ -113,7 +113,7 @@ fn shares_of_random_drills_are_all_of_them() {
         "1.json",
     ];
     let (code, _, err) = said(&other, &folder);
-    assert!(code == Some(2) && err.contains("each 4th"), "{err}");
+    assert!(code == Some(2) && err.contains("one in 4"), "{err}");
 }
 
 #[test]

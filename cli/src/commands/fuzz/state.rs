@@ -90,7 +90,7 @@ impl State {
             let senders = state.senders.join(", ");
             let each = match state.step {
                 1 => String::new(),
-                step => format!(", each {step}th"),
+                step => format!(", one in {step}"),
             };
             format!(
                 "{senders} from number {}{each}, by mxdrill {}",

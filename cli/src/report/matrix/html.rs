@@ -159,7 +159,7 @@ mod tests {
         )
         .expect("written");
         let page = String::from_utf8(page).expect("text");
-        assert!(page.contains("<section>{{matrix}}</section>\n</main>"));
+        assert!(page.contains("<section>{{matrix}}</section>\n<nav>"));
         assert!(page.contains("\n.a {}\n") && !page.contains("{{schedules}}"));
         assert_eq!(page.matches("</script>").count(), 2);
         assert!(!page.contains("<!--") && page.contains("\\u003c!-- \\u003cscript>"));
