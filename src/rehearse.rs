@@ -4,18 +4,21 @@
 //!    known get stand-ins. What is assumed beside them, and what is left out, is said ([`Rehearsal::notes`]).
 //! 2. A scenario is built with a failure as its faults, and played by the reference sender on a virtual clock: all
 //!    that may happen by itself ([`Rehearsal::outages`]), planned work ([`Rehearsal::work`]), outages of several lengths
-//!    for several kinds of senders ([`Rehearsal::lengths`]), a change of the records ([`migrate`]).
+//!    for several kinds of senders ([`Rehearsal::lengths`]), a change of the records ([`migrate`]), and what hits many
+//!    domains at once ([`shared_outages`], [`Rehearsal::fates`]).
 //! 3. What came of it becomes what is expected: the file that is written down passes as it is.
 //!
 //! The level of these scenarios is INFO: they say what happens, and no RFC asks for it.
 
 mod backups;
 mod drill_records;
+mod fate;
 mod migration;
 mod outages;
 mod passage;
 mod security;
 mod senders;
+mod shared;
 mod work;
 
 use std::{
@@ -29,9 +32,11 @@ use std::{
 
 pub use self::{
     backups::{Backups, UnknownUsers},
+    fate::{Fate, Fates, Hit},
     migration::{Migration, MigrationDrill, MigrationWay, migrate},
     passage::{Passage, PassageEnd, PassageSum},
     senders::SenderProfile,
+    shared::{SharedOutage, SharedPart, shared_outages},
     work::{WorkDrill, WorkPhase, WorkWindow},
 };
 use self::{

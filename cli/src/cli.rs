@@ -87,7 +87,7 @@ enum Command {
     #[command(after_help = PLAN_NOTES)]
     Plan(PlanArgs),
     /// Let a domain's exchangers fail in every way, and show who takes the mail, how long it waits and
-    /// what is lost.
+    /// what is lost; of several domains also what one outage takes with it.
     #[command(after_help = REHEARSE_NOTES)]
     Rehearse(RehearseArgs),
     /// Write a first scenario, with comments.

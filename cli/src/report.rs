@@ -3,12 +3,14 @@
 //! A report is a sink: it gets each drill as it ends, and the whole at last, so that a run
 //! of many drills is written as it goes. What each format has is in a file of its own; `matrix` is
 //! about mail servers, `findings` is about lint, and a `sheet` is a table with what is said around it. Pages for a
-//! browser (`page`) have drills (`timeline`), or a domain with its route (`domain_page`, `route_drawing`).
+//! browser (`page`) have drills (`timeline`), a domain with its route (`domain_page`, `route_drawing`), or outages with what
+//! they take with them (`fate_bars`).
 //!
 //! Texts of others (replies, records, what programs print) are made visible before they reach a
 //! terminal or a page.
 
 pub(crate) mod domain_page;
+pub(crate) mod fate_bars;
 mod findings;
 mod github;
 pub(crate) mod json;

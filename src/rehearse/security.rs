@@ -160,6 +160,17 @@ impl Security {
         self.tlsa.contains_key(host)
     }
 
+    /// Secures one exchanger more, as the others are by the policy.
+    pub(super) fn secure(&mut self, host: &Domain) {
+        self.names.insert(host.clone(), host.clone());
+        if let Some((_, text)) = &mut self.mta_sts {
+            if !text.ends_with('\n') {
+                text.push('\n');
+            }
+            writeln!(text, "mx: {host}").expect("a string takes it all");
+        }
+    }
+
     /// The sender that heeds what there is.
     pub(super) fn sender(&self, settings: SenderSettings) -> SenderSettings {
         match self.is_there() {

@@ -1,10 +1,11 @@
 //! `mxdrill rehearse`: what happens to a domain's mail when its exchangers fail, are worked at, or change.
 //!
 //! Each kind of rehearsal is in a file of its own: `outages`, `work`, `senders` and `change`. Each makes a table, lines
-//! for programs and drills; what is done with these is done here.
+//! for programs and drills; what is done with these is done here. What several domains share is in `fate`.
 
 mod assumed;
 mod change;
+mod fate;
 mod outages;
 mod senders;
 mod work;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 
 use self::{
     assumed::{AssumedArgs, some_time},
+    fate::SharedFate,
     work::PlannedOutage,
 };
 use super::{
@@ -37,7 +39,7 @@ use crate::{
 use mxdrill::{
     name::Domain,
     records::DomainRecords,
-    rehearse::{PassageSum, Rehearsal, Rehearsed, SenderProfile, file_name},
+    rehearse::{Assumptions, PassageSum, Rehearsal, Rehearsed, SenderProfile, file_name},
     time::HumanDuration,
 };
 
@@ -50,6 +52,8 @@ Exit status: 0 it was rehearsed, 2 it could not be.
 Examples:
   mxdrill rehearse example.com
   mxdrill rehearse example.com.zone --html rehearsal.html
+  mxdrill rehearse zones/                        many domains, and at the end what one outage takes with it: an
+                                                 exchanger, an address, a network, an operator, a zone
   mxdrill rehearse example.com --down mx1=2h     planned work at mx1; --rolling 10m at each in turn
   mxdrill rehearse example.com --senders all     how long outages may be, for each kind of mail server
   mxdrill rehearse old.zone --change new.zone    a move to other exchangers
@@ -59,14 +63,17 @@ Examples:
 pub(crate) struct RehearseArgs {
     #[command(flatten)]
     pub(crate) records: records::RecordsArgs,
-    /// How to show it: text for people, json for programs (a line for each drill).
+    /// How to show it: text for people, json for programs (a line for each drill; of several domains also one for each
+    /// outage that may hit them, and a last one for what to mend first).
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     pub(crate) format: PlanFormat,
-    /// Write the drills to this folder, as scenario files. One that is there already is written anew if it is
-    /// as mxdrill wrote it, and otherwise none is.
+    /// Write the drills to this folder, as scenario files; of several domains also the worst outages that they share, in
+    /// its folder shared-fate. One that is there already is written anew if it is as mxdrill wrote it, and otherwise none
+    /// is.
     #[arg(long, value_name = "FOLDER")]
     pub(crate) write: Option<PathBuf>,
-    /// Also write one HTML page: what it comes to, the table, and a timeline for each message.
+    /// Also write one HTML page: what it comes to, the table, and a timeline for each message; of several domains first of
+    /// all what becomes of them in each outage that they share, a bar each.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
     /// Rehearse a change of the records to those of this file: where mail goes while old ones are remembered, and what
@@ -84,6 +91,13 @@ pub(crate) struct RehearseArgs {
     pub(crate) assumed: AssumedArgs,
 }
 
+impl RehearseArgs {
+    /// Whether it is about what may happen by itself, and not about what is planned.
+    fn is_of_outages(&self) -> bool {
+        self.change.is_none() && self.down.is_empty() && self.rolling.is_none()
+    }
+}
+
 /// A rehearsal that was played, as it is shown.
 struct Part {
     /// What it is, for the heading of a page.
@@ -94,33 +108,27 @@ struct Part {
     drills: Vec<Rehearsed>,
 }
 
+/// The folder of drills about what several domains share.
+const SHARED: &str = "shared-fate";
 /// A wait from which on mail is called slow: an hour.
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Rehearses each domain, and shows, writes down and draws what came of it, as it was asked for.
 pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
     crate::signals::when_asked_to_end(super::give_up)?;
+    let runtime = crate::runtime::of_this_thread()?;
     let Looked {
+        source,
         domains_records,
         from,
-        ..
-    } = args.records.look()?;
+    } = runtime.block_on(args.records.look_at_all())?;
     let mut out = anstream::stdout().lock();
     let domains: Vec<&Domain> = domains_records.iter().map(|one| &one.domain).collect();
     let title = format!("{}: rehearsal", groups::named(&domains));
     // It is begun with the first domain that can be rehearsed: an earlier page is not lost for nothing.
     let mut page = None;
     let mut failed = 0;
-    // Domains with one route go through the same drills: they are rehearsed once, for all of them.
-    let mut groups: Groups<String, &DomainRecords> = Groups::default();
-    for (index, domain_records) in domains_records.iter().enumerate() {
-        // Each has files of its own.
-        let key = match args.change.is_some() || args.write.is_some() {
-            true => index.to_string(),
-            false => groups::drilled_as(domain_records),
-        };
-        groups.add(key, domain_records);
-    }
+    let groups = grouped(args, &domains_records);
     for (index, group) in groups.iter().enumerate() {
         let domain_records = group[0];
         let parts = match parts_of_all(args, group, &from) {
@@ -163,6 +171,14 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
             draw(page, &named, &from, &parts).map_err(|error| at(path, error))?;
         }
     }
+    if args.is_of_outages() && domains_records.len() > 1 {
+        let assumptions = args.assumed.assumptions()?;
+        let fate = SharedFate::of(&source, &runtime, &domains_records, &assumptions)?;
+        show_shared(args, &fate, &assumptions, &mut out)?;
+        if let (Some(page), Some(path)) = (&mut page, &args.html) {
+            fate.draw(page, &from).map_err(|error| at(path, error))?;
+        }
+    }
     if let (Some(mut page), Some(path)) = (page, &args.html) {
         page::end(&mut page).map_err(|error| at(path, error))?;
     }
@@ -170,6 +186,23 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
         0 => CommandOutcome::Passed,
         _ => CommandOutcome::CouldNotRun,
     })
+}
+
+/// Domains with one route go through the same drills: they are rehearsed once, for all of them.
+fn grouped<'a>(
+    args: &RehearseArgs,
+    domains_records: &'a [DomainRecords],
+) -> Groups<String, &'a DomainRecords> {
+    let mut groups = Groups::default();
+    for (index, domain_records) in domains_records.iter().enumerate() {
+        // Each has files of its own.
+        let key = match args.change.is_some() || args.write.is_some() {
+            true => index.to_string(),
+            false => groups::drilled_as(domain_records),
+        };
+        groups.add(key, domain_records);
+    }
+    groups
 }
 
 /// Rehearses domains that have one route: the first of them, for all.
@@ -214,7 +247,7 @@ fn parts(args: &RehearseArgs, domain_records: &DomainRecords, from: &str) -> io:
     let senders = args.assumed.senders(&reference)?;
     let rehearsal = Rehearsal::of(domain_records, assumptions)?;
     let domain = &domain_records.domain;
-    if args.down.is_empty() && args.rolling.is_none() {
+    if args.is_of_outages() {
         let mut parts = vec![outages::rehearse(domain, from, &rehearsal, &reference)?];
         if !senders.is_empty() {
             parts.push(senders::rehearse(domain, &rehearsal, &senders)?);
@@ -243,13 +276,43 @@ fn parts(args: &RehearseArgs, domain_records: &DomainRecords, from: &str) -> io:
 fn show(out: &mut impl Write, part: &Part, format: PlanFormat) -> io::Result<()> {
     match format {
         PlanFormat::Text => part.sheet.text(out),
-        PlanFormat::Json => {
-            for line in &part.lines {
-                writeln!(out, "{line}")?;
-            }
-            Ok(())
-        }
+        PlanFormat::Json => write_lines(out, &part.lines),
     }
+}
+
+/// Shows what several domains share, and writes it down; nothing if only one of them takes mail.
+fn show_shared(
+    args: &RehearseArgs,
+    fate: &SharedFate<'_>,
+    assumptions: &Assumptions,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    if !fate.is_of_several() {
+        return Ok(());
+    }
+    match args.format {
+        PlanFormat::Text => {
+            writeln!(out)?;
+            fate.sheet().text(out)?;
+        }
+        PlanFormat::Json => write_lines(out, &fate.lines())?,
+    }
+    let Some(folder) = &args.write else {
+        return Ok(());
+    };
+    let shared = written::folder_in(folder, SHARED)?;
+    for (outage, drills) in fate.drills(assumptions)? {
+        let folder = written::folder_in(&shared, &outage)?;
+        leave(&folder, None, drills.iter())?;
+    }
+    Ok(())
+}
+
+fn write_lines(out: &mut impl Write, lines: &[Value]) -> io::Result<()> {
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
 }
 
 /// Draws what came of a domain on a page: what it comes to first, the drills message by message at the end.
