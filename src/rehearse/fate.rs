@@ -39,9 +39,9 @@ const MOST_MESSAGES: usize = 600;
 /// Messages of a drill of an outage that lasts on: each of them tries every exchanger again and again.
 const MESSAGES_OF_THE_LONGER: usize = 3;
 
-/// An exchanger that nothing else has anything to do with: its name is in a zone of its own (RFC 2606), its address in
-/// the range for benchmarks (RFC 2544).
-const ELSEWHERE: &str = "exchanger-elsewhere.invalid";
+/// An exchanger that nothing else has anything to do with: its name is in a zone of its own under a name for tests (RFC
+/// 2606; `invalid` is looked up by nobody), its address in the range for benchmarks (RFC 2544).
+const ELSEWHERE: &str = "exchanger.elsewhere.test";
 const ELSEWHERE_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 19, 255, 254);
 /// The TTL of its records in seconds.
 const TTL: u32 = 300;

@@ -3,6 +3,7 @@
 //! Each kind of rehearsal is in a file of its own: `outages`, `work`, `senders` and `change`. Each makes a table, lines
 //! for programs and drills; what is done with these is done here. What several domains share is in `fate`.
 
+mod asked_page;
 mod assumed;
 mod change;
 mod fate;
@@ -20,12 +21,13 @@ use std::{
 use serde_json::{Value, json};
 
 use self::{
+    asked_page::AskedPage,
     assumed::{AssumedArgs, some_time},
     fate::SharedFate,
     work::PlannedOutage,
 };
 use super::{
-    CommandOutcome, PlanFormat, at, output,
+    CommandOutcome, PlanFormat, at,
     records::{self, Looked},
     say, written,
 };
@@ -87,6 +89,9 @@ pub(crate) struct RehearseArgs {
     /// Rehearse work at all exchangers, each down for this time (10m) after the one before.
     #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(crate) rolling: Option<Duration>,
+    /// Only tell what several domains share, and what one outage takes with it; none is rehearsed by itself.
+    #[arg(long, conflicts_with_all = ["change", "down", "rolling"])]
+    pub(crate) shared: bool,
     #[command(flatten)]
     pub(crate) assumed: AssumedArgs,
 }
@@ -125,63 +130,17 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
     let mut out = anstream::stdout().lock();
     let domains: Vec<&Domain> = domains_records.iter().map(|one| &one.domain).collect();
     let title = format!("{}: rehearsal", groups::named(&domains));
-    // It is begun with the first domain that can be rehearsed: an earlier page is not lost for nothing.
-    let mut page = None;
-    let mut failed = 0;
-    let groups = grouped(args, &domains_records);
-    for (index, group) in groups.iter().enumerate() {
-        let domain_records = group[0];
-        let parts = match parts_of_all(args, group, &from) {
-            Ok(parts) => parts,
-            // One domain that takes no mail is no reason to leave the others out.
-            Err(error) if domains_records.len() > 1 => {
-                let others = match group.len() {
-                    1 => String::new(),
-                    all => format!(" (and so for {} domains more)", groups::counted(all - 1)),
-                };
-                say::err(format_args!("mxdrill: {error}{others}"));
-                failed += group.len();
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        for (number, part) in parts.iter().enumerate() {
-            if args.format == PlanFormat::Text && index + number > 0 {
-                writeln!(out)?;
-            }
-            show(&mut out, part, args.format)?;
-        }
-        let domain = &domain_records.domain;
-        if let Some(folder) = &args.write {
-            let several = (domains_records.len() > 1).then_some(domain);
-            let drills = parts.iter().flat_map(|part| &part.drills);
-            leave(folder, several, drills)?;
-        }
-        if let Some(path) = &args.html {
-            let page = match &mut page {
-                Some(page) => page,
-                None => {
-                    let mut begun = output::create(path)?;
-                    page::begin(&mut begun, &title).map_err(|error| at(path, error))?;
-                    page.insert(begun)
-                }
-            };
-            let domains: Vec<&Domain> = group.iter().map(|one| &one.domain).collect();
-            let named = groups::named(&domains);
-            draw(page, &named, &from, &parts).map_err(|error| at(path, error))?;
-        }
-    }
-    if args.is_of_outages() && domains_records.len() > 1 {
+    let mut page = AskedPage::new(args.html.as_deref(), title);
+    let failed = match args.shared {
+        true => 0,
+        false => rehearse_each(args, &domains_records, &from, &mut out, &mut page)?,
+    };
+    if args.is_of_outages() && (args.shared || domains_records.len() > 1) {
         let assumptions = args.assumed.assumptions()?;
         let fate = SharedFate::of(&source, &runtime, &domains_records, &assumptions)?;
-        show_shared(args, &fate, &assumptions, &mut out)?;
-        if let (Some(page), Some(path)) = (&mut page, &args.html) {
-            fate.draw(page, &from).map_err(|error| at(path, error))?;
-        }
+        show_shared(args, &fate, &assumptions, &from, &mut out, &mut page)?;
     }
-    if let (Some(mut page), Some(path)) = (page, &args.html) {
-        page::end(&mut page).map_err(|error| at(path, error))?;
-    }
+    page.end()?;
     Ok(match failed {
         0 => CommandOutcome::Passed,
         _ => CommandOutcome::CouldNotRun,
@@ -203,6 +162,50 @@ fn grouped<'a>(
         groups.add(key, domain_records);
     }
     groups
+}
+
+/// Rehearses each domain by itself; how many could not be.
+fn rehearse_each(
+    args: &RehearseArgs,
+    domains_records: &[DomainRecords],
+    from: &str,
+    out: &mut impl Write,
+    page: &mut AskedPage<'_>,
+) -> io::Result<usize> {
+    let mut failed = 0;
+    let groups = grouped(args, domains_records);
+    for (index, group) in groups.iter().enumerate() {
+        let domain_records = group[0];
+        let parts = match parts_of_all(args, group, from) {
+            Ok(parts) => parts,
+            // One domain that takes no mail is no reason to leave the others out.
+            Err(error) if domains_records.len() > 1 => {
+                let others = match group.len() {
+                    1 => String::new(),
+                    all => format!(" (and so for {} domains more)", groups::counted(all - 1)),
+                };
+                say::err(format_args!("mxdrill: {error}{others}"));
+                failed += group.len();
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        for (number, part) in parts.iter().enumerate() {
+            if args.format == PlanFormat::Text && index + number > 0 {
+                writeln!(out)?;
+            }
+            show(out, part, args.format)?;
+        }
+        let domain = &domain_records.domain;
+        if let Some(folder) = &args.write {
+            let several = (domains_records.len() > 1).then_some(domain);
+            let drills = parts.iter().flat_map(|part| &part.drills);
+            leave(folder, several, drills)?;
+        }
+        let domains: Vec<&Domain> = group.iter().map(|one| &one.domain).collect();
+        page.write(|page| draw(page, &groups::named(&domains), from, &parts))?;
+    }
+    Ok(failed)
 }
 
 /// Rehearses domains that have one route: the first of them, for all.
@@ -280,19 +283,31 @@ fn show(out: &mut impl Write, part: &Part, format: PlanFormat) -> io::Result<()>
     }
 }
 
-/// Shows what several domains share, and writes it down; nothing if only one of them takes mail.
+/// Shows what several domains share, and writes it down. If only one of them takes mail there is nothing to show, and
+/// who asked for nothing else is told so.
 fn show_shared(
     args: &RehearseArgs,
     fate: &SharedFate<'_>,
     assumptions: &Assumptions,
+    from: &str,
     out: &mut impl Write,
+    page: &mut AskedPage<'_>,
 ) -> io::Result<()> {
-    if !fate.is_of_several() {
-        return Ok(());
+    match (fate.is_of_several(), args.shared) {
+        (true, _) => {}
+        (false, true) => {
+            let why =
+                "found fewer than two domains that take mail, expected several to share something";
+            return Err(io::Error::other(why));
+        }
+        (false, false) => return Ok(()),
     }
+    page.write(|page| fate.draw(page, from))?;
     match args.format {
         PlanFormat::Text => {
-            writeln!(out)?;
+            if !args.shared {
+                writeln!(out)?;
+            }
             fate.sheet().text(out)?;
         }
         PlanFormat::Json => write_lines(out, &fate.lines())?,

@@ -58,9 +58,10 @@ fn what_an_outage_takes_with_it_is_what_an_independent_script_counts() {
         .expect("it ran");
     assert!(made.status.success(), "{made:?}");
     let expected: Value = serde_json::from_slice(&made.stdout).expect("JSON");
-    let (json, err, status) = rehearse(folder.path(), &["zones", "--format", "json"]);
-    // Domains that take no mail are told as such.
-    assert_eq!(status, Some(2), "{err}");
+    let listed = ["zones", "--domains", "domains.txt"];
+    let arguments = [&listed[..], &["--shared", "--format", "json"]].concat();
+    let (json, err, status) = rehearse(folder.path(), &arguments);
+    assert_eq!(status, Some(0), "{err}");
     let (found, sum) = outages(&json);
     let counted = expected["outages"].as_object().expect("outages");
     assert_eq!(
@@ -147,7 +148,7 @@ fn what_waits_is_lost_by_senders_who_keep_mail_for_less_than_the_outage() {
         (&[][..], &["a.example"][..], &[][..]),
         (&["--lifetime", "12h"], &[], &["a.example"]),
     ] {
-        let arguments = [&[".", "--format", "json"], more].concat();
+        let arguments = [&[".", "--shared", "--format", "json"], more].concat();
         let (json, ..) = rehearse(folder.path(), &arguments);
         let (found, sum) = outages(&json);
         for outage in [
@@ -184,14 +185,14 @@ fn what_waits_is_lost_by_senders_who_keep_mail_for_less_than_the_outage() {
 #[test]
 fn the_worst_is_told_drawn_and_written_as_drills_that_pass() {
     let folder = few();
-    let arguments = [".", "--html", "page.html", "--write", "drills"];
+    let arguments = [".", "--shared", "--html", "page.html", "--write", "drills"];
     let (text, err, _) = rehearse(folder.path(), &arguments);
     for told in [
         "Shared fate of 2 domains",
         "operator op.example (network 192.0.2.0/24, exchanger mx1.op.example",
         "Mend first: this domain has no exchanger that is not op.example's: a.example.",
         "no outage is left that makes mail wait for its end.",
-        "Not counted: 1 that take no mail, or it can go nowhere (c.example).",
+        "Not counted: c.example (mail for them goes nowhere).",
     ] {
         assert!(text.contains(told), "{told}: {text}");
     }
@@ -214,11 +215,26 @@ fn the_worst_is_told_drawn_and_written_as_drills_that_pass() {
 fn planned_work_and_single_domains_have_no_shared_fate() {
     let folder = few();
     for arguments in [
-        &["a.example", "--zone", ".", "--format", "text"][..],
-        &["a.example", "b.example", "--zone", ".", "--down", "mx1=1h"],
+        &["a.example", ".", "--format", "text"][..],
+        &["a.example", "b.example", ".", "--down", "mx1=1h"],
     ] {
         let (text, err, status) = rehearse(folder.path(), arguments);
         assert_eq!(status, Some(0), "{err}");
         assert!(!text.contains("Shared fate"), "{text}");
     }
+    let (_, err, status) = rehearse(folder.path(), &["a.example", ".", "--shared"]);
+    assert_eq!(status, Some(2));
+    assert!(
+        err.contains("found fewer than two domains that take mail"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_rehearsal_of_several_domains_ends_with_what_they_share() {
+    let folder = few();
+    let (text, err, status) = rehearse(folder.path(), &["a.example", "b.example", "."]);
+    assert_eq!(status, Some(0), "{err}");
+    let places = ["messages a drill", "Shared fate of 2 domains"].map(|told| text.find(told));
+    assert!(places.is_sorted() && !places.contains(&None), "{text}");
 }

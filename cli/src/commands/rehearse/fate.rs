@@ -93,14 +93,11 @@ impl<'a> SharedFate<'a> {
         lines::lines(&self.portfolio, &self.mends, &self.sender)
     }
 
-    /// As a part of a page; nothing if only one domain takes mail.
+    /// As a part of a page.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(super) fn draw(&self, out: &mut impl Write, from: &str) -> io::Result<()> {
-        if !self.is_of_several() {
-            return Ok(());
-        }
         let rows = self.rows.iter().take(BARS);
         let bars: Vec<FateBar> = rows.map(|row| self.bar(row)).collect();
         let domains = format!("{} domains", counted(self.portfolio.counted()));

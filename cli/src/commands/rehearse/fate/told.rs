@@ -130,7 +130,7 @@ pub(super) fn sheet(
         "what fails",
         "lost",
         "waits",
-        &format!("lost after {patience}"),
+        &format!("lost if over {patience}"),
         "by another",
         "notice nothing",
         "whose mail is lost or waits",
@@ -254,22 +254,15 @@ fn left(portfolio: &Portfolio<'_>, mend: &Mend<'_>) -> String {
 fn notes(portfolio: &Portfolio<'_>) -> Vec<String> {
     let mut notes = Vec::new();
     for (domains, why) in [
-        (
-            &portfolio.without_mail,
-            "take no mail, or it can go nowhere",
-        ),
+        (&portfolio.without_mail, "mail for them goes nowhere"),
         (
             &portfolio.failing,
-            "do not get all their mail at once even while nothing fails",
+            "not all mail for them gets through at once even while nothing fails",
         ),
-        (&portfolio.unplayed, "could not be rehearsed"),
+        (&portfolio.unplayed, "they could not be rehearsed"),
     ] {
         if !domains.is_empty() {
-            let count = counted(domains.len());
-            notes.push(format!(
-                "not counted: {count} that {why} ({})",
-                named(domains)
-            ));
+            notes.push(format!("not counted: {} ({why})", named(domains)));
         }
     }
     if portfolio.unknown > 0 {
