@@ -46,7 +46,7 @@ impl BarPart {
     fn told(self, patience: &str) -> String {
         match self {
             Self::Lost => "lose mail".to_owned(),
-            Self::AtStake => format!("wait, and lose mail if it lasts longer than {patience}"),
+            Self::AtStake => format!("wait, and lose mail after {patience}"),
             Self::Waits => "wait, and lose nothing".to_owned(),
             Self::Another => "deliver by another exchanger".to_owned(),
             Self::Unnoticed => "notice nothing".to_owned(),
@@ -122,22 +122,29 @@ pub(crate) fn write(
 
 fn row(out: &mut impl Write, bar: &FateBar, patience: &str) -> io::Result<()> {
     let there = || bar.parts.iter().filter(|(_, count)| *count > 0);
-    let told = there().map(|(part, count)| {
-        let count = crate::groups::counted(*count);
+    let said = |part: BarPart, count: usize| {
+        let count = crate::groups::counted(count);
         format!("{count} {}", part.told(patience))
-    });
-    let told = Plain(told.collect::<Vec<_>>().join("; ")).to_string();
+    };
+    let told: Vec<String> = there().map(|(part, count)| said(*part, *count)).collect();
     write!(
         out,
-        "<tr><td>{}</td><td><div class=\"bar\" role=\"img\" aria-label=\"{told}\">",
-        Plain(&bar.what)
+        "<tr><td>{}</td><td><div class=\"bar\" role=\"img\" aria-label=\"{}\">",
+        Plain(&bar.what),
+        Plain(told.join("; "))
     )?;
     for (part, count) in there() {
         let class = part.class();
         write!(out, "<b class=\"{class}\" style=\"flex-grow:{count}\"></b>")?;
     }
-    write!(out, "</div></td><td>{told}")?;
-    for (part, names) in bar.names.iter().filter(|(_, names)| !names.is_empty()) {
+    write!(out, "</div></td><td>")?;
+    for (part, count) in there() {
+        let said = Plain(said(*part, *count)).to_string();
+        let names = bar.names.iter().find(|(named, _)| named == part);
+        let Some((_, names)) = names else {
+            write!(out, "<div>{said}</div>")?;
+            continue;
+        };
         let more = match names.len().saturating_sub(NAMED) {
             0 => String::new(),
             more => format!(" and {} more", crate::groups::counted(more)),
@@ -145,8 +152,7 @@ fn row(out: &mut impl Write, bar: &FateBar, patience: &str) -> io::Result<()> {
         let listed = names[..names.len().min(NAMED)].join(", ");
         write!(
             out,
-            "<details><summary>Which {}</summary>{}{more}</details>",
-            Plain(part.told(patience)),
+            "<details><summary>{said}</summary>{}{more}</details>",
             Plain(listed)
         )?;
     }

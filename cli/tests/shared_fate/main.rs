@@ -189,8 +189,8 @@ fn the_worst_is_told_drawn_and_written_as_drills_that_pass() {
     let (text, err, _) = rehearse(folder.path(), &arguments);
     for told in [
         "Shared fate of 2 domains",
-        "operator op.example (network 192.0.2.0/24, exchanger mx1.op.example",
-        "Mend first: this domain has no exchanger that is not op.example's: a.example.",
+        "operator op.example (192.0.2.0/24, mx1.op.example and 1 more)",
+        "Mend first: this domain has no exchanger that is left while those of op.example fail: a.example.",
         "no outage is left that makes mail wait for its end.",
         "Not counted: c.example (mail for them goes nowhere).",
     ] {

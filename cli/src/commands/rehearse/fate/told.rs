@@ -186,16 +186,19 @@ fn closing(
     let patience = waited(sender.lifetime);
     let mut closing = Vec::new();
     match rows.first() {
-        None => closing.push("These domains share nothing of which an outage is told here.".to_owned()),
+        None => {
+            closing.push("These domains share nothing of which an outage is told here.".to_owned())
+        }
         Some(row) if row.counts.waits + row.counts.lost == 0 => {
             closing.push("No outage that they share makes mail wait.".to_owned());
         }
-        Some(row) => closing.push(format!(
-            "The worst: {}. The mail of {} waits or is lost; if it lasts longer than {patience}, that of {} is lost.",
-            what(portfolio, row),
-            domains(row.counts.waits + row.counts.lost),
-            domains(row.counts.in_danger())
-        )),
+        Some(row) => {
+            let worst = what(portfolio, row);
+            closing.push(format!(
+                "The worst: {worst}. {}",
+                worst_of(&row.counts, &patience)
+            ));
+        }
     }
     for (step, mend) in mends.iter().enumerate() {
         let first = if step == 0 { "Mend first" } else { "Then" };
@@ -203,7 +206,7 @@ fn closing(
         closing.push(format!(
             "{first}: {}. {}",
             lack(&mend.domains, toll),
-            left(portfolio, mend)
+            left(portfolio, mend, step)
         ));
     }
     closing.push(format!(
@@ -211,6 +214,23 @@ fn closing(
         tries(sender)
     ));
     closing
+}
+
+/// What becomes of those who do not get their mail at once.
+fn worst_of(counts: &Counts, patience: &str) -> String {
+    let waiting = format!("The mail of {} waits", domains(counts.waits));
+    match () {
+        () if counts.waits == 0 => format!("Mail for {} is lost.", domains(counts.lost)),
+        () if counts.lost > 0 => format!("{waiting}, and for {} it is lost.", domains(counts.lost)),
+        () if counts.at_stake == 0 => format!("{waiting}, and none is lost."),
+        () if counts.at_stake == counts.waits => {
+            format!("{waiting}, and some is lost if it lasts longer than {patience}.")
+        }
+        () => format!(
+            "{waiting}; if it lasts longer than {patience}, {} lose some.",
+            domains(counts.at_stake)
+        ),
+    }
 }
 
 fn domains(count: usize) -> String {
@@ -227,19 +247,23 @@ pub(super) fn lack(these: &[&Domain], toll: &Toll) -> String {
         many => (format!("these {}", counted(many)), "have"),
     };
     let name = &toll.outage.name;
+    // Not "none but those of NAME": a machine has other names, too.
     let lack = match toll.outage.part {
-        SharedPart::Zone => format!("no exchanger whose name is outside the zone {name}"),
-        SharedPart::Operator => format!("no exchanger that is not {name}'s"),
+        SharedPart::Zone => format!("no exchanger that is found while the zone {name} fails"),
+        SharedPart::Operator => format!("no exchanger that is left while those of {name} fail"),
         SharedPart::Network => format!("no exchanger outside {name}"),
-        SharedPart::Exchanger | SharedPart::Address => format!("no exchanger beside {name}"),
+        SharedPart::Exchanger => format!("no exchanger that is left while {name} fails"),
+        SharedPart::Address => format!("no exchanger at another address than {name}"),
     };
     format!("{who} {have} {lack}: {}", named(these))
 }
 
-/// What is left when they have an exchanger elsewhere.
-fn left(portfolio: &Portfolio<'_>, mend: &Mend<'_>) -> String {
-    let with =
-        "With one more elsewhere (another network, another operator, a name in another zone)";
+/// What is left when they have an exchanger elsewhere, which is explained the first time.
+fn left(portfolio: &Portfolio<'_>, mend: &Mend<'_>, step: usize) -> String {
+    let with = match step {
+        0 => "With one more elsewhere (another network, another operator, a name in another zone)",
+        _ => "With one more elsewhere",
+    };
     match mend.left.first() {
         None => format!("{with}, no outage is left that makes mail wait for its end."),
         Some((worst, counts)) => format!(
@@ -265,11 +289,15 @@ fn notes(portfolio: &Portfolio<'_>) -> Vec<String> {
             notes.push(format!("not counted: {} ({why})", named(domains)));
         }
     }
-    if portfolio.unknown > 0 {
-        notes.push(format!(
-            "not in any address or network: {} exchangers whose addresses are not known",
-            counted(portfolio.unknown)
-        ));
+    match portfolio.unknown {
+        0 => {}
+        1 => notes.push(
+            "one exchanger is in no address and no network: it is not known where it is".to_owned(),
+        ),
+        many => notes.push(format!(
+            "{} exchangers are in no address and no network: it is not known where they are",
+            counted(many)
+        )),
     }
     notes.push(
         "assumed: an exchanger is the operator's under whose registrable domain its name is, by the Public Suffix List; all addresses of an exchanger fail together"
