@@ -90,7 +90,7 @@ pub(crate) struct RehearseArgs {
     #[arg(long, value_name = "TIME", value_parser = some_time)]
     pub(crate) rolling: Option<Duration>,
     /// Only tell what several domains share, and what one outage takes with it; none is rehearsed by itself.
-    #[arg(long, conflicts_with_all = ["change", "down", "rolling"])]
+    #[arg(long, conflicts_with_all = ["change", "down", "rolling", "senders"])]
     pub(crate) shared: bool,
     #[command(flatten)]
     pub(crate) assumed: AssumedArgs,

@@ -89,6 +89,7 @@ pub(crate) fn write(
         out,
         "</div>\n<p class=\"fate-key\">In an outage of a day, domains:"
     )?;
+    // The key explains what can be seen, and nothing else.
     for part in BarPart::ALL {
         let used = bars.iter().flat_map(|bar| &bar.parts);
         if used
@@ -107,6 +108,7 @@ pub(crate) fn write(
         row(out, bar, patience)?;
     }
     writeln!(out, "</tbody></table></div>")?;
+    // What the table leaves out for want of room, a page leaves out as well.
     let folded = sheet.folded.iter();
     let folded = folded.map(|(what, rows)| format!("{what}: {}.", rows.join("; ")));
     let notes = sheet
@@ -133,6 +135,7 @@ fn row(out: &mut impl Write, bar: &FateBar, patience: &str) -> io::Result<()> {
         Plain(&bar.what),
         Plain(told.join("; "))
     )?;
+    // A part is as wide as its share; one that is there can always be seen (`min-width`).
     for (part, count) in there() {
         let class = part.class();
         write!(out, "<b class=\"{class}\" style=\"flex-grow:{count}\"></b>")?;
@@ -142,6 +145,7 @@ fn row(out: &mut impl Write, bar: &FateBar, patience: &str) -> io::Result<()> {
         let said = Plain(said(*part, *count)).to_string();
         let names = bar.names.iter().find(|(named, _)| named == part);
         let Some((_, names)) = names else {
+            // Who notices nothing is of no interest, and most do.
             write!(out, "<div>{said}</div>")?;
             continue;
         };

@@ -31,6 +31,7 @@ pub(super) fn lines(
         .map(|(counts, toll)| {
             let names = |is_it: fn(Fate) -> bool| portfolio.domains(toll, is_it);
             let mut line = of(toll, &counts);
+            // Those who notice nothing are all others, and are not named outage by outage.
             line["lasts_seconds"] = json!(DAY);
             line["lost_if_longer_than_seconds"] = json!(sender.lifetime.as_secs());
             line["names"] = json!({
@@ -51,6 +52,7 @@ pub(super) fn lines(
             "left": left.collect::<Vec<_>>(),
         })
     });
+    // The last line: what is not about one outage.
     let not_counted = |domains: &[&Domain]| json!(domains);
     lines.push(json!({
         "mend_first": mends.collect::<Vec<_>>(),

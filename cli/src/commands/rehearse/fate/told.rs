@@ -35,7 +35,9 @@ pub(super) fn rows(portfolio: &Portfolio<'_>) -> (Vec<Row>, usize) {
     let mut single = 0;
     for (number, toll) in portfolio.tolls.iter().enumerate() {
         match portfolio.hit(toll) {
+            // Nobody who is counted.
             0 => continue,
+            // Not shared: the rehearsal of that domain tells of it.
             1 => {
                 single += 1;
                 continue;
@@ -139,6 +141,7 @@ pub(super) fn sheet(
     .to_vec();
     for row in rows.iter().take(WORST) {
         let counts = &row.counts;
+        // All of the row hit the same.
         let toll = &portfolio.tolls[row.tolls[0]];
         let hurt = portfolio.domains(toll, |fate| fate >= Fate::Waits);
         let mut cells = vec![what(portfolio, row)];
@@ -156,6 +159,7 @@ pub(super) fn sheet(
             weight: weight(counts),
         });
     }
+    // The text is as short for a hundred thousand domains as for ten.
     let more = rows.len().saturating_sub(WORST);
     let mut left_out = Vec::new();
     if more > 0 {
