@@ -75,12 +75,13 @@ fn what_an_outage_takes_with_it_is_what_an_independent_script_counts() {
     for (outage, line) in &found {
         let expected = &counted[outage];
         for fate in ["another", "waits", "lost_if_longer"] {
-            assert_eq!(
-                names(&line["names"][fate]),
-                names(&expected[fate]),
-                "{fate} in the outage of {outage}"
+            let (found, wanted) = (names(&line["names"][fate]), names(&expected[fate]));
+            let wrong: Vec<&&str> = found.symmetric_difference(&wanted).take(5).collect();
+            assert!(
+                wrong.is_empty(),
+                "{fate} in the outage of {outage}: {wrong:?}, ..."
             );
-            let count = names(&expected[fate]).len();
+            let count = wanted.len();
             assert_eq!(
                 line["domains"][fate], count,
                 "{fate} in the outage of {outage}"
