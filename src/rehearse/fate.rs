@@ -110,12 +110,17 @@ impl Rehearsal {
         let count = self.messages_for_fates();
         let usual = self.seen(&Hit::default(), Some(day()), count)?;
         let fate = |hit: &Hit| {
+            let count = match self.is_wholly_in(hit) {
+                // There is no choice that makes one fare otherwise than another.
+                true => 1,
+                false => count,
+            };
             let seen = self.seen(hit, Some(day()), count)?;
             match seen.fate {
                 Fate::Unnoticed if seen.takers != usual.takers => Ok(Fate::Another),
                 // Whether it arrives in the end, whatever becomes of the exchangers.
                 Fate::Waits => {
-                    let longer = self.seen(hit, None, MESSAGES_OF_THE_LONGER)?;
+                    let longer = self.seen(hit, None, count.min(MESSAGES_OF_THE_LONGER))?;
                     Ok(match longer.fate {
                         Fate::Lost => Fate::AtStake,
                         _ => Fate::Waits,
@@ -174,6 +179,18 @@ impl Rehearsal {
             }],
         });
         self
+    }
+
+    /// Whether nothing is left that senders could choose.
+    fn is_wholly_in(&self, hit: &Hit) -> bool {
+        let is_hit = |planned: &Planned| {
+            let mut addresses = planned.addresses.iter();
+            hit.names.contains(&planned.host)
+                || hit.hosts.contains(&planned.host)
+                || !planned.addresses.is_empty()
+                    && addresses.all(|address| hit.addresses.contains(address))
+        };
+        hit.names.contains(&self.plan.domain) || self.plan.usable().all(|(_, one)| is_hit(one))
     }
 
     /// As many messages as let every candidate of the first level be chosen.
