@@ -8,6 +8,7 @@
 //! may take its time. So an answer counts for its TTL and for ten minutes more ([`LONGEST_PASS`]).
 
 mod answers;
+mod span;
 
 use std::{
     borrow::Cow,
@@ -22,14 +23,17 @@ use hickory_proto::{
 };
 
 pub(super) use self::answers::settles;
-use self::answers::{DnsAnswer, Question, Settled, answers_of, of_type, settled, unsettled};
+use self::{
+    answers::{DnsAnswer, Question, Settled, answers_of, of_type, settled, unsettled},
+    span::Span,
+};
 use super::SenderKind;
 use crate::{
     event::{Event, EventKind, QueryOutcome},
     name::Domain,
     scenario::{Relay, Scenario},
     time::Moment,
-    zone::{MAX_ALIASES, address_of, alias_target},
+    zone::{MAX_ALIASES, Zone, address_of, alias_target},
 };
 
 /// How long a pass over a route may take that was looked up when it began.
@@ -47,6 +51,10 @@ pub(super) struct DnsView<'a> {
     given: BTreeMap<Domain, Vec<(RecordType, Vec<DnsAnswer>)>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
     fetched: BTreeMap<Domain, Vec<Moment>>,
+    /// The time in which all questions since [`DnsView::spanning`] began have the same answers.
+    span: Span,
+    /// How often an answer was taken in, be it news or not.
+    changes: usize,
 }
 
 /// What a question had been answered with at some moment.
@@ -93,11 +101,36 @@ impl<'a> DnsView<'a> {
             is_foreign: !matches!(sender_kind, SenderKind::InProcess { .. }),
             given: BTreeMap::new(),
             fetched: BTreeMap::new(),
+            span: Span::default(),
+            changes: 0,
         }
+    }
+
+    /// What `work` makes of the answers, and the time in which it would make the same of them: from the first moment on,
+    /// before the second. It is good until [`DnsView::changes`] differs.
+    ///
+    /// A sender that tries four hundred exchangers in turn does so at as many moments, between which nothing is asked.
+    pub(super) fn spanning<T>(&self, work: impl FnOnce() -> T) -> (T, (Moment, Moment)) {
+        self.span.around(work)
+    }
+
+    /// How often an answer was taken in.
+    pub(super) fn changes(&self) -> usize {
+        self.changes
+    }
+
+    /// The zone of a moment.
+    fn zone_at(&self, now: Moment) -> &'a Zone {
+        let zones = &self.scenario.world.zones;
+        for since in zones.changes() {
+            self.span.is_from(since, now);
+        }
+        zones.at(now)
     }
 
     /// Takes an event in; whether anything is known by it that was not before.
     pub(super) fn see(&mut self, event: &Event) -> bool {
+        self.changes += usize::from(matches!(event.kind, EventKind::Query { .. }));
         match &event.kind {
             EventKind::Query {
                 name,
@@ -261,7 +294,7 @@ impl<'a> DnsView<'a> {
     /// Whether a question was asked by a moment.
     pub(super) fn asked(&self, name: &Domain, record_type: RecordType, at: Moment) -> bool {
         let mut given = self.given(name, record_type).into_iter().flatten();
-        given.any(|given| given.since() <= at)
+        given.any(|given| self.span.is_from(given.since(), at))
     }
 
     /// When a policy was last handed out, up to a moment.
@@ -292,9 +325,9 @@ impl<'a> DnsView<'a> {
         let mut failed = None;
         let mut before = given.iter().rev();
         let last = before.find_map(|given| match given {
-            DnsAnswer::Settled(settled) => (settled.first <= at).then_some(settled),
+            DnsAnswer::Settled(settled) => self.span.is_from(settled.first, at).then_some(settled),
             DnsAnswer::Unsettled(when) => {
-                failed = failed.or((*when <= at).then_some(*when));
+                failed = failed.or(self.span.is_from(*when, at).then_some(*when));
                 None
             }
         });
@@ -306,11 +339,12 @@ impl<'a> DnsView<'a> {
         let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
         // What is not asked for again runs out; a pass that began before may take its time.
         let good_for = Duration::from_secs(ttl.into()).saturating_add(LONGEST_PASS);
-        if last.last.after(good_for) < at {
+        if self.span.is_after(last.last.after(good_for), at) {
             return self.unasked(name, record_type, at, depth);
         }
         let failed_since = failed.is_some_and(|failed| failed > last.last);
-        if failed_since && last.last.after(Duration::from_secs(ttl.into())) < at {
+        let ran_out = last.last.after(Duration::from_secs(ttl.into()));
+        if failed_since && self.span.is_after(ran_out, at) {
             return Known::Failed;
         }
         if last.exists {
@@ -328,7 +362,7 @@ impl<'a> DnsView<'a> {
         if record_type == RecordType::AAAA && never_asked && !self.given.is_empty() {
             return Known::NoData;
         }
-        let answer = self.scenario.world.zones.at(at).answer(name, record_type);
+        let answer = self.zone_at(at).answer(name, record_type);
         match answer.code {
             ResponseCode::NXDomain => Known::NoDomain,
             _ => self.at_end_of_aliases(name, record_type, &answer.records, at, depth),

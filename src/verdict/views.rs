@@ -57,8 +57,20 @@ pub(super) struct InZone {
 pub(super) struct Knowledge<'a> {
     dns: DnsView<'a>,
     places: RefCell<BTreeMap<(Domain, Moment), Rc<PermittedRoute>>>,
+    /// Those of the next hop that was asked about last, with the time in which they hold.
+    latest: RefCell<Option<Latest>>,
     /// By the records, whatever the sender asked.
     in_zones: RefCell<BTreeMap<Domain, Rc<[InZone]>>>,
+}
+
+/// Where mail for a domain may go in a time in which the answers to a sender's questions stay the same.
+struct Latest {
+    hop: Domain,
+    /// From the first moment on, before the second.
+    span: (Moment, Moment),
+    /// [`DnsView::changes`] when it was worked out.
+    changes: usize,
+    places: Rc<PermittedRoute>,
 }
 
 impl<'a> Deref for Knowledge<'a> {
@@ -74,6 +86,7 @@ impl<'a> Knowledge<'a> {
         Self {
             dns: DnsView::new(scenario, sender_kind),
             places: RefCell::default(),
+            latest: RefCell::default(),
             in_zones: RefCell::default(),
         }
     }
@@ -93,12 +106,36 @@ impl<'a> Knowledge<'a> {
         if let Some(places) = self.places.borrow().get(&key) {
             return Rc::clone(places);
         }
-        let places = Rc::new(PermittedRoute::new(&self.dns, hop, at));
+        let places = self.latest(hop, at);
         let mut known = self.places.borrow_mut();
         if known.len() >= MOST_PLACES {
             known.clear();
         }
         known.insert(key, Rc::clone(&places));
+        places
+    }
+
+    /// As `places`, worked out for a while at once: an attempt at each of four hundred exchangers is at a moment of its
+    /// own, and looking at all of them each time would be a hundred thousand looks.
+    fn latest(&self, hop: &Domain, at: Moment) -> Rc<PermittedRoute> {
+        let changes = self.dns.changes();
+        let mut latest = self.latest.borrow_mut();
+        if let Some(known) = &*latest
+            && known.hop == *hop
+            && known.changes == changes
+            && (known.span.0..known.span.1).contains(&at)
+        {
+            return Rc::clone(&known.places);
+        }
+        let route = || PermittedRoute::new(&self.dns, hop, at);
+        let (places, span) = self.dns.spanning(route);
+        let places = Rc::new(places);
+        *latest = Some(Latest {
+            hop: hop.clone(),
+            span,
+            changes,
+            places: Rc::clone(&places),
+        });
         places
     }
 

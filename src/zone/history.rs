@@ -39,6 +39,11 @@ impl History {
         last.map_or(&self.first, |last| &self.later[last].1)
     }
 
+    /// The moments at which a zone follows another.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = Moment> {
+        self.later.iter().map(|(since, _)| *since)
+    }
+
     /// The zone after the last change.
     pub(crate) fn last(&self) -> &Zone {
         self.later.last().map_or(&self.first, |(_, zone)| zone)
