@@ -13,6 +13,7 @@
 mod backups;
 mod drill_records;
 mod fate;
+mod many;
 mod migration;
 mod outages;
 mod passage;
@@ -21,14 +22,7 @@ mod senders;
 mod shared;
 mod work;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write,
-    io,
-    net::IpAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt::Write, io, net::IpAddr, sync::Arc, time::Duration};
 
 pub use self::{
     backups::{Backups, UnknownUsers},
@@ -41,7 +35,7 @@ pub use self::{
 };
 use self::{
     drill_records::{DrillRecords, StandIns},
-    outages::{RehearsedOutage, outages},
+    outages::RehearsedOutage,
     security::{Security, Trouble},
 };
 use crate::{
@@ -59,12 +53,10 @@ use crate::{
     verdict::{SenderKind, judge},
 };
 
-/// The messages of each drill: enough for shares to be told in per cent.
+/// The messages of a drill, of many exchangers at most: enough for shares to be told in per cent.
 pub const MESSAGES: usize = 200;
 /// Those of a drill of one outage's length, given to senders while it lasts.
 const MESSAGES_OF_A_LENGTH: u32 = 20;
-/// Exchangers that are rehearsed at most: each makes several drills.
-const MOST: usize = 50;
 /// Seconds of a day.
 const DAY: u64 = 86_400;
 
@@ -113,6 +105,8 @@ pub struct Rehearsed {
     pub sum: PassageSum,
     /// What came of those to users that there are not, if there were any.
     pub unknown: Option<PassageSum>,
+    /// How many exchangers the one that fails stands for, itself included, since nothing distinguishes them.
+    pub alike: usize,
 }
 
 /// An outage of all exchangers of some length, as several kinds of senders come through it.
@@ -129,20 +123,13 @@ impl Rehearsal {
     /// Makes ready what the plan for a domain leads to.
     ///
     /// # Errors
-    /// That there is nothing to rehearse, or too much; that an assumption is about what there is not.
+    /// That there is nothing to rehearse; that an assumption is about what there is not.
     pub fn of(domain_records: &DomainRecords, assumptions: Assumptions) -> io::Result<Self> {
         let plan = Plan::of(domain_records);
         let domain = &plan.domain;
         let refused = |why: String| Err(io::Error::other(format!("{domain}: {why}")));
         if let Some(why) = plan.why.as_ref().filter(|_| !plan.is_deliverable()) {
             return refused(format!("nothing to rehearse: {why}"));
-        }
-        let hosts: BTreeSet<&Domain> = plan.usable().map(|(_, planned)| &planned.host).collect();
-        if hosts.len() > MOST {
-            return refused(format!(
-                "found {} exchangers, expected {MOST} at most to rehearse",
-                hosts.len()
-            ));
         }
         if assumptions.backups.is_assumed() && plan.backups().next().is_none() {
             return refused(
@@ -178,6 +165,11 @@ impl Rehearsal {
         &self.notes
     }
 
+    /// What of very many exchangers the rehearsal of outages merges or leaves out, in words.
+    pub fn merged(&self) -> Vec<String> {
+        many::notes(&self.plan, &self.security)
+    }
+
     /// The exchangers whose addresses are not known, each with the one that stands for them.
     pub fn stand_ins(&self) -> &BTreeMap<Domain, IpAddr> {
         &self.stand_ins
@@ -208,13 +200,15 @@ impl Rehearsal {
     /// # Errors
     /// That a drill did not run.
     pub fn outages(&self) -> io::Result<Vec<Rehearsed>> {
-        let outages = outages(self).into_iter();
-        outages.map(|outage| self.outage(outage)).collect()
+        let usual = self.outage(outages::nothing_fails(self))?;
+        let outages = outages::outages(self, &usual.sum).into_iter();
+        let rehearsed = outages.map(|outage| self.outage(outage));
+        std::iter::once(Ok(usual)).chain(rehearsed).collect()
     }
 
     /// Plays what fails.
     fn outage(&self, outage: RehearsedOutage) -> io::Result<Rehearsed> {
-        let messages = Messages::new("m", self.someone()).count(MESSAGES);
+        let messages = Messages::new("m", self.someone()).count(outage.messages);
         let mut builder = self
             .builder(&outage.title, &self.assumptions.sender, &outage.trouble)
             .messages(messages);
@@ -223,7 +217,9 @@ impl Rehearsal {
         }
         // The first row that applies wins: what an exchanger knows of users comes behind what fails there.
         builder = self.assumptions.backups.unknown_users(builder, &self.plan);
-        self.finished(outage.title, outage.file, builder)
+        let mut drill = self.finished(outage.title, outage.file, builder)?;
+        drill.alike = outage.alike;
+        Ok(drill)
     }
 
     /// Rehearses outages of all exchangers, each length with each kind of sender; the last one is longer than any of
@@ -249,11 +245,24 @@ impl Rehearsal {
         lengths.into_iter().map(length).collect()
     }
 
+    /// How many exchangers senders try before they wait, in outages of several lengths; `None`: all.
+    ///
+    /// Where there are hundreds, a sender that tried all would do nothing else for hours. Many do not: RFC 5321 section
+    /// 5.1 lets them have a limit.
+    pub fn candidates(&self) -> Option<usize> {
+        many::are_many(&self.plan).then_some(many::FEW)
+    }
+
     /// Plays an outage of all exchangers with mail that comes while it lasts.
     fn length(&self, length: Duration, sender: &SenderProfile) -> io::Result<Rehearsed> {
         let shown = crate::time::HumanDuration(length);
         let title = format!("no exchanger answers for {shown} ({})", sender.name);
         let mut builder = self.builder(&title, sender, &Trouble::None);
+        if let Some(most) = self.candidates() {
+            let mut settings = sender.settings();
+            settings.max_candidates = Some(most);
+            builder = builder.sender(self.security.sender(settings));
+        }
         for number in 0..MESSAGES_OF_A_LENGTH {
             let message = Messages::new(format!("m{number}"), self.someone());
             let at = Moment(length / MESSAGES_OF_A_LENGTH * number);
@@ -279,6 +288,13 @@ impl Rehearsal {
 
 /// Which addresses stand for others, in words.
 fn told(stand_ins: &BTreeMap<Domain, IpAddr>) -> Vec<String> {
+    if stand_ins.len() > many::FEW {
+        let (hosts, first) = (many::few(stand_ins.keys()), stand_ins.values().min());
+        let first = first.map_or_else(String::new, ToString::to_string);
+        return vec![format!(
+            "assumed: addresses from {first} on stand for those of {hosts}, which are not known"
+        )];
+    }
     let told = stand_ins.iter().map(|(host, address)| {
         format!("assumed: {address} stands for the addresses of {host}, which are not known")
     });
@@ -329,6 +345,7 @@ fn finished(
         sum,
         unknown,
         passages,
+        alike: 1,
     })
 }
 

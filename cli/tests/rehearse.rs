@@ -392,3 +392,102 @@ fn a_page_for_people_says_what_it_comes_to_before_anything_else() {
         "{text}"
     );
 }
+
+/// A domain with so many exchangers, each with an address of its own and the preference that is reckoned of its number.
+fn many(count: usize, preference: impl Fn(usize) -> usize) -> String {
+    let rows = (0..count).map(|n| {
+        let (preference, high, low) = (preference(n), n / 250, n % 250 + 1);
+        format!("@ MX {preference} mx{n}\nmx{n} A 10.1.{high}.{low}\n")
+    });
+    format!(
+        "$ORIGIN example.test.\n$TTL 3600\n{}",
+        rows.collect::<String>()
+    )
+}
+
+/// Each silent exchanger costs a sender its thirty seconds, in whatever way preferences are told.
+#[test]
+fn of_many_preferences_the_first_fail_together_and_mail_waits_for_each_of_them() {
+    let folder = folder(&[("a.zone", &many(60, |n| n))]);
+    let text = rehearse(folder.path(), &["a.zone"]);
+    assert!(text.lines().count() < 32, "{text}");
+    assert!(
+        text.contains("Left out: what happens when one of mx3.example.test"),
+        "{text}"
+    );
+    let lines = lines(folder.path(), &["a.zone"]);
+    for (count, title) in [
+        (1, "mx0.example.test does not answer for a day"),
+        (2, "none of the first 2 of 60 preferences"),
+        (20, "none of the first 20 of 60 preferences"),
+        (59, "none but preference 59 answers"),
+    ] {
+        let line = drill(&lines, title);
+        let taker = format!("mx{count}.example.test");
+        assert_eq!(number(line, "longest_wait_seconds"), count * 30, "{line:#}");
+        assert_eq!(
+            line["takers"]
+                .as_object()
+                .map(|all| all.keys().eq([&taker])),
+            Some(true),
+            "{line:#}"
+        );
+        assert!(
+            line["merged"][0]
+                .as_str()
+                .is_some_and(|told| told.starts_with("left out")),
+            "{line:#}"
+        );
+    }
+}
+
+#[test]
+fn exchangers_that_nothing_distinguishes_are_drilled_as_one_of_them() {
+    // One has an address of each family: it is not like the others.
+    let zone = many(40, |_| 10) + "mx7 AAAA 2001:db8::7\n";
+    let folder = folder(&[("a.zone", &zone)]);
+    let lines = lines(folder.path(), &["a.zone"]);
+    let down: Vec<&Value> = lines
+        .iter()
+        .filter(|line| {
+            line["drill"]
+                .as_str()
+                .is_some_and(|drill| drill.contains("test (one of") || drill.starts_with("mx7"))
+        })
+        .filter(|line| {
+            line["drill"]
+                .as_str()
+                .is_some_and(|drill| drill.ends_with("does not answer for a day"))
+        })
+        .collect();
+    let [alike, other] = &down[..] else {
+        panic!("{down:#?}");
+    };
+    assert_eq!(number(alike, "alike"), 39, "{alike:#}");
+    assert_eq!(number(alike, "longest_wait_seconds"), 30, "{alike:#}");
+    assert!(
+        other["drill"]
+            .as_str()
+            .is_some_and(|drill| drill.starts_with("mx7.")),
+        "{other:#}"
+    );
+    // What refuses mail is one that some comes to.
+    let refused = drill(&lines, "(one of 39 alike) rejects everything");
+    assert!(number(refused, "returned") > 0, "{refused:#}");
+    let text = rehearse(folder.path(), &["a.zone"]);
+    assert!(text.lines().count() < 32, "{text}");
+    let told = "nothing distinguishes 39 exchangers of preference 10, mx0.example.test, mx1.example.test and 37 more";
+    assert!(text.contains(told), "{text}");
+    // In turn they are as many phases, which are told as a few.
+    let text = rehearse(folder.path(), &["a.zone", "--rolling", "10m"]);
+    assert!(
+        text.lines().count() < 32 && text.contains(" in turn "),
+        "{text}"
+    );
+    let few = self::folder(&[("a.zone", &many(10, |_| 10))]);
+    let text = rehearse(few.path(), &["a.zone"]);
+    assert!(
+        text.contains("mx9.example.test") && !text.contains("alike"),
+        "{text}"
+    );
+}

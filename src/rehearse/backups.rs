@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::Passage;
+use super::{Passage, many};
 use crate::{
     fault::{Effect, Failure, Fault, Host, Stage},
+    name::Domain,
     plan::{Plan, Planned},
     scenario::{Greylist, Limits, Messages, ReceiverSettings, ScenarioBuilder},
     time::HumanDuration,
@@ -43,11 +44,11 @@ impl Backups {
 
     /// What is assumed, in words.
     pub(super) fn notes(&self, plan: &Plan) -> Vec<String> {
-        let backups: Vec<&str> = plan
-            .backups()
-            .map(|planned| planned.host.as_str())
-            .collect();
-        let backups = backups.join(", ");
+        let backups = plan.backups().map(|planned| &planned.host);
+        let backups = match many::are_many(plan) {
+            true => many::few(backups),
+            false => backups.map(Domain::as_str).collect::<Vec<_>>().join(", "),
+        };
         let mut notes = Vec::new();
         if let Some(wait) = self.greylist {
             notes.push(format!(

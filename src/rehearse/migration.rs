@@ -15,9 +15,9 @@ use std::{
 };
 
 use super::{
-    MESSAGES, PassageEnd, Rehearsed,
+    PassageEnd, Rehearsed,
     drill_records::{DrillRecords, StandIns, text},
-    finished, told,
+    finished, many, told,
 };
 use crate::{
     fault::{Effect, Fault, Host, Stage},
@@ -216,14 +216,15 @@ fn play(
 ) -> io::Result<MigrationDrill> {
     let ttl = way.ttl;
     let remembered = ttl.unwrap_or_else(|| old.longest_ttl());
+    let messages = many::messages_of_change(gone.len(), remembered);
     let whole = BESIDE + 2 * Duration::from_secs(remembered.into());
-    let count = u32::try_from(MESSAGES).expect("a few");
+    let count = u32::try_from(messages).expect("a few");
     let change = Moment(CHANGE);
     // Hosts of the new records are there before: it is the MX records that change last.
     let come = new
         .hosts
         .iter()
-        .filter(|(host, _)| !old.hosts.contains_key(host));
+        .filter(|(host, _)| !old.hosts.contains_key(*host));
     let come = come.flat_map(|(_, records)| records);
     let mut builder = Scenario::builder(format!("{domain}: {}", way.title))
         .level(Level::Info)

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Rehearsal, security::Trouble};
+use super::{
+    MESSAGES, PassageSum, Rehearsal,
+    many::{self, FIRST, Level, OUTAGE},
+    security::Trouble,
+};
 use crate::{
     fault::{Effect, Fault, Host, QueryEffect, Stage},
     name::Domain,
@@ -19,6 +23,9 @@ pub(super) struct RehearsedOutage {
     pub(super) faults: Vec<Fault>,
     /// What is wrong with the TLS of an exchanger, if anything.
     pub(super) trouble: Trouble,
+    pub(super) messages: usize,
+    /// How many exchangers the one that fails stands for, itself included.
+    pub(super) alike: usize,
 }
 
 impl RehearsedOutage {
@@ -28,6 +35,8 @@ impl RehearsedOutage {
             file,
             faults,
             trouble: Trouble::None,
+            messages: MESSAGES,
+            alike: 1,
         }
     }
 }
@@ -57,20 +66,33 @@ const FAILURES_OF_A_HOST: [(&str, &str, Stage, &str, Option<u64>); 3] = [
     ),
 ];
 /// Seconds.
-const HOUR: u64 = 3600;
+pub(super) const HOUR: u64 = 3600;
 
-/// Everything that is rehearsed.
+/// The drill that others are held against.
+pub(super) fn nothing_fails(rehearsal: &Rehearsal) -> RehearsedOutage {
+    let nothing = "nothing fails".to_owned();
+    RehearsedOutage {
+        messages: messages(rehearsal, 1, OUTAGE),
+        ..RehearsedOutage::of(nothing, "nothing-fails".to_owned(), Vec::new())
+    }
+}
+
+/// Everything else that is rehearsed. `usual` is what came of mail when nothing failed.
+pub(super) fn outages(rehearsal: &Rehearsal, usual: &PassageSum) -> Vec<RehearsedOutage> {
+    match many::are_many(&rehearsal.plan) {
+        true => of_many(rehearsal, usual),
+        false => of_each(rehearsal),
+    }
+}
+
+/// What may happen to each of a few exchangers.
 ///
 /// A level of one exchanger is that exchanger, and all of them are the only level where there is one: neither is
 /// played twice.
-pub(super) fn outages(rehearsal: &Rehearsal) -> Vec<RehearsedOutage> {
+fn of_each(rehearsal: &Rehearsal) -> Vec<RehearsedOutage> {
     let plan = &rehearsal.plan;
     let usable: Vec<&Planned> = plan.usable().map(|(_, planned)| planned).collect();
-    let mut outages = vec![RehearsedOutage::of(
-        "nothing fails".to_owned(),
-        "nothing-fails".to_owned(),
-        Vec::new(),
-    )];
+    let mut outages = Vec::new();
     let mut add = |title: String, file: String, faults: Vec<Fault>| {
         outages.push(RehearsedOutage::of(title, file, faults));
     };
@@ -137,42 +159,179 @@ pub(super) fn outages(rehearsal: &Rehearsal) -> Vec<RehearsedOutage> {
             );
         }
     }
-    outages.extend(of_tls(rehearsal));
+    for planned in usable {
+        outages.extend(of_tls(rehearsal, planned));
+    }
     outages
 }
 
-/// What may happen to the TLS of exchangers that the domain's policy or TLSA records secure.
-fn of_tls(rehearsal: &Rehearsal) -> Vec<RehearsedOutage> {
+/// What may happen to some of very many exchangers: those that stand for others alike, and preferences together.
+fn of_many(rehearsal: &Rehearsal, usual: &PassageSum) -> Vec<RehearsedOutage> {
+    let plan = &rehearsal.plan;
+    let levels = many::levels(plan, &rehearsal.security);
+    let messages = |down: usize, seconds: u64| messages(rehearsal, down, seconds);
+    let of = |title: String, file: String, faults: Vec<Fault>| RehearsedOutage {
+        messages: messages(1, OUTAGE),
+        ..RehearsedOutage::of(title, file, faults)
+    };
+    let down = |hosts: &[&Planned], seconds| {
+        let faults = hosts.iter().map(|planned| {
+            let host = &planned.host;
+            fault(host, Stage::Connect, "timeout", Some(seconds))
+        });
+        faults.collect::<Vec<_>>()
+    };
+    let together = |title: String, file: String, hosts: &[&Planned]| RehearsedOutage {
+        messages: messages(hosts.len(), OUTAGE),
+        ..RehearsedOutage::of(title, file, down(hosts, OUTAGE))
+    };
+    let mut outages = Vec::new();
+    for alike in levels.iter().take(FIRST).flat_map(kinds) {
+        let one = many::drilled(alike, usual);
+        outages.push(RehearsedOutage {
+            alike: alike.len(),
+            ..of(
+                format!("{} does not answer for a day", one_of(one, alike)),
+                format!("{}-down", one.host),
+                down(&[one], OUTAGE),
+            )
+        });
+    }
+    outages.extend(
+        of_levels(&levels)
+            .into_iter()
+            .map(|(title, file, hosts)| together(title, file, &hosts)),
+    );
+    let everyone: Vec<&Planned> = plan.usable().map(|(_, planned)| planned).collect();
+    outages.push(together(
+        "no exchanger answers for a day".to_owned(),
+        "all-down".to_owned(),
+        &everyone,
+    ));
+    let outlasting = rehearsal.assumptions.sender.lifetime.as_secs() + OUTAGE;
+    outages.push(RehearsedOutage {
+        messages: messages(everyone.len(), outlasting),
+        ..RehearsedOutage::of(
+            "no exchanger answers for longer than senders wait".to_owned(),
+            "all-down-too-long".to_owned(),
+            down(&everyone, outlasting),
+        )
+    });
+    outages.push(of(
+        "the domain cannot be looked up for an hour".to_owned(),
+        "dns-fails".to_owned(),
+        vec![Fault::of_query(plan.domain.clone(), None, QueryEffect::ServFail).until(at(HOUR))],
+    ));
+    for alike in levels.first().into_iter().flat_map(kinds) {
+        let one = many::drilled(alike, usual);
+        let host = &one.host;
+        let of_host = FAILURES_OF_A_HOST.map(|(what, file, stage, effect, until)| {
+            of(
+                format!("{} {what}", one_of(one, alike)),
+                format!("{host}-{file}"),
+                vec![fault(host, stage, effect, until)],
+            )
+        });
+        let all = of_host.into_iter().chain(of_tls(rehearsal, one));
+        outages.extend(all.map(|outage| RehearsedOutage {
+            alike: alike.len(),
+            messages: messages(1, OUTAGE),
+            ..outage
+        }));
+    }
+    outages
+}
+
+/// Preferences that do not answer, and parts of the first one: in words, the file's name, the exchangers.
+fn of_levels<'a>(levels: &[Level<'a>]) -> Vec<(String, String, Vec<&'a Planned>)> {
+    let mut outages = Vec::new();
+    for (index, level) in levels.iter().enumerate().take(FIRST) {
+        let (preference, hosts) = (level.preference, &level.exchangers);
+        let all = hosts.len();
+        // Those behind the first have nothing to do while it answers.
+        let some = [(all / 2, "half"), (all - 1, "all-but-one")];
+        for (count, file) in some
+            .into_iter()
+            .filter(|(count, _)| *count > 1 && index == 0)
+        {
+            outages.push((
+                format!("{count} of {all} of preference {preference} do not answer for a day"),
+                format!("preference-{preference}-{file}-down"),
+                hosts[..count].to_vec(),
+            ));
+        }
+        if levels.len() > 1 && all > 1 {
+            outages.push((
+                format!("none of preference {preference} answers for a day"),
+                format!("preference-{preference}-down"),
+                hosts.clone(),
+            ));
+        }
+    }
+    for count in many::together(levels.len()) {
+        let before = levels.iter().take(count);
+        let hosts: Vec<&Planned> = before.flat_map(|level| level.exchangers.clone()).collect();
+        let title = match &levels[count..] {
+            [last] => format!("none but preference {} answers for a day", last.preference),
+            _ => format!(
+                "none of the first {count} of {} preferences answers for a day",
+                levels.len()
+            ),
+        };
+        outages.push((title, format!("first-{count}-down"), hosts));
+    }
+    outages
+}
+
+/// The kinds of exchangers of a level that are drilled.
+fn kinds<'l, 'a>(level: &'l Level<'a>) -> impl Iterator<Item = &'l Vec<&'a Planned>> {
+    level.alike.iter().take(FIRST)
+}
+
+/// One of some exchangers, and how many are alike.
+fn one_of(one: &Planned, alike: &[&Planned]) -> String {
+    match alike.len() {
+        1 => one.host.to_string(),
+        all => format!("{} (one of {all} alike)", one.host),
+    }
+}
+
+/// How many messages a drill has in which so many exchangers do not answer for so many seconds.
+fn messages(rehearsal: &Rehearsal, down: usize, seconds: u64) -> usize {
+    let settings = rehearsal.assumptions.sender.settings();
+    many::messages(&rehearsal.plan, &settings, down, seconds)
+}
+
+/// What may happen to the TLS of an exchanger that the domain's policy or TLSA records secure.
+fn of_tls(rehearsal: &Rehearsal, planned: &Planned) -> Vec<RehearsedOutage> {
     let security = &rehearsal.security;
     let mut outages = Vec::new();
-    for (_, planned) in rehearsal.plan.usable() {
-        let host = &planned.host;
-        if !security.secures(host) {
-            continue;
-        }
-        outages.push(RehearsedOutage::of(
-            format!("{host} does not offer STARTTLS for a day"),
-            format!("{host}-no-starttls"),
-            vec![fault(host, Stage::Starttls, "not offered", Some(24 * HOUR))],
-        ));
-        let mut add = |title: String, file: String, trouble| {
-            outages.push(RehearsedOutage {
-                trouble,
-                ..RehearsedOutage::of(title, file, Vec::new())
-            });
-        };
+    let host = &planned.host;
+    if !security.secures(host) {
+        return outages;
+    }
+    outages.push(RehearsedOutage::of(
+        format!("{host} does not offer STARTTLS for a day"),
+        format!("{host}-no-starttls"),
+        vec![fault(host, Stage::Starttls, "not offered", Some(24 * HOUR))],
+    ));
+    let mut add = |title: String, file: String, trouble| {
+        outages.push(RehearsedOutage {
+            trouble,
+            ..RehearsedOutage::of(title, file, Vec::new())
+        });
+    };
+    add(
+        format!("the certificate of {host} has expired, and stays so"),
+        format!("{host}-expired"),
+        Trouble::Expired(host.clone()),
+    );
+    if security.has_tlsa(host) {
         add(
-            format!("the certificate of {host} has expired, and stays so"),
-            format!("{host}-expired"),
-            Trouble::Expired(host.clone()),
+            format!("{host} has a new key, and the TLSA records are of the old one"),
+            format!("{host}-old-tlsa"),
+            Trouble::OldTlsa(host.clone()),
         );
-        if security.has_tlsa(host) {
-            add(
-                format!("{host} has a new key, and the TLSA records are of the old one"),
-                format!("{host}-old-tlsa"),
-                Trouble::OldTlsa(host.clone()),
-            );
-        }
     }
     outages
 }

@@ -46,8 +46,37 @@ pub struct WorkDrill {
     pub phases: Vec<WorkPhase>,
 }
 
+/// Phases of a drill that are all told; of more, those at both ends.
+const TOLD: usize = 12;
+/// Phases at each end that are told where there are more.
+const AT_EACH_END: usize = 4;
+
+impl WorkDrill {
+    /// The phases as a person reads them: of very many the first and the last few, and what is between them as one.
+    pub fn shortened(&self) -> Vec<WorkPhase> {
+        if self.phases.len() <= TOLD {
+            return self.phases.clone();
+        }
+        let (first, rest) = self.phases.split_at(AT_EACH_END);
+        let (between, last) = rest.split_at(rest.len() - AT_EACH_END);
+        let (from, until) = (between[0].from, last[0].from);
+        let given = self.rehearsed.passages.iter();
+        let given = given.filter(|passage| (from..until).contains(&passage.given));
+        let down: BTreeSet<&Domain> = between.iter().flat_map(|phase| &phase.down).collect();
+        let merged = WorkPhase {
+            from,
+            until,
+            down: down.into_iter().cloned().collect(),
+            sum: PassageSum::of(given),
+            merged: between.len(),
+        };
+        let first = first.iter().cloned();
+        first.chain([merged]).chain(last.iter().cloned()).collect()
+    }
+}
+
 /// A part of the time of a drill, in which the same exchangers are down.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct WorkPhase {
     /// When it begins.
@@ -58,6 +87,8 @@ pub struct WorkPhase {
     pub down: Vec<Domain>,
     /// What came of the messages that senders were given in that time.
     pub sum: PassageSum,
+    /// How many phases these are, one after the other ([`WorkDrill::shortened`]); one otherwise.
+    pub merged: usize,
 }
 
 impl Rehearsal {
@@ -168,6 +199,7 @@ fn phases(
             until,
             down: down.into_iter().cloned().collect(),
             sum: PassageSum::of(given),
+            merged: 1,
         }
     };
     edges.windows(2).map(phase).collect()

@@ -33,6 +33,7 @@ use super::{
 };
 use crate::{
     groups::{self, Groups},
+    parallel,
     report::{
         TimelineLog, TimelineSection, key, page,
         sheet::{Sheet, Weight, capital, percentages},
@@ -172,40 +173,86 @@ fn rehearse_each(
     out: &mut impl Write,
     page: &mut AskedPage<'_>,
 ) -> io::Result<usize> {
-    let mut failed = 0;
+    let mut telling = Telling {
+        args,
+        out,
+        from,
+        page,
+        is_alone: domains_records.len() == 1,
+        failed: 0,
+    };
     let groups = grouped(args, domains_records);
-    for (index, group) in groups.iter().enumerate() {
-        let domain_records = group[0];
-        let parts = match parts_of_all(args, group, from) {
+    let groups: Vec<&[&DomainRecords]> = groups.iter().collect();
+    let is_kept = args.html.is_some() || args.write.is_some();
+    let threads = match args.change {
+        // What is noted about the other files is said as they are read.
+        Some(_) => 1,
+        None => parallel::cores(),
+    };
+    let work = |index: usize| {
+        let mut parts = parts_of_all(args, groups[index], from);
+        // Of drills that nobody is to see nothing is held until their turn has come.
+        if let (Ok(parts), false) = (&mut parts, is_kept) {
+            parts.iter_mut().for_each(|part| part.drills.clear());
+        }
+        parts
+    };
+    parallel::in_order(groups.len(), threads, work, |index, parts| {
+        telling.tell(index, groups[index], parts)
+    })?;
+    Ok(telling.failed)
+}
+
+/// What is told of the rehearsals, one after the other.
+struct Telling<'a, 'b, W> {
+    args: &'a RehearseArgs,
+    out: &'a mut W,
+    from: &'a str,
+    page: &'a mut AskedPage<'b>,
+    /// Whether there is one domain.
+    is_alone: bool,
+    /// Domains that could not be rehearsed.
+    failed: usize,
+}
+
+impl<W: Write> Telling<'_, '_, W> {
+    /// Tells of the domains of one route, as it was asked for.
+    fn tell(
+        &mut self,
+        index: usize,
+        group: &[&DomainRecords],
+        parts: io::Result<Vec<Part>>,
+    ) -> io::Result<()> {
+        let args = self.args;
+        let parts = match parts {
             Ok(parts) => parts,
             // One domain that takes no mail is no reason to leave the others out.
-            Err(error) if domains_records.len() > 1 => {
+            Err(error) if !self.is_alone => {
                 let others = match group.len() {
                     1 => String::new(),
                     all => format!(" (and so for {} domains more)", groups::counted(all - 1)),
                 };
                 say::err(format_args!("mxdrill: {error}{others}"));
-                failed += group.len();
-                continue;
+                self.failed += group.len();
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
         for (number, part) in parts.iter().enumerate() {
             if args.format == PlanFormat::Text && index + number > 0 {
-                writeln!(out)?;
+                writeln!(self.out)?;
             }
-            show(out, part, args.format)?;
+            show(self.out, part, args.format)?;
         }
-        let domain = &domain_records.domain;
         if let Some(folder) = &args.write {
-            let several = (domains_records.len() > 1).then_some(domain);
+            let several = (!self.is_alone).then_some(&group[0].domain);
             let drills = parts.iter().flat_map(|part| &part.drills);
             leave(folder, several, drills)?;
         }
         let domains: Vec<&Domain> = group.iter().map(|one| &one.domain).collect();
-        page.write(|page| draw(page, &groups::named(&domains), from, &parts))?;
+        let (named, from) = (groups::named(&domains), self.from);
+        self.page.write(|page| draw(page, &named, from, &parts))
     }
-    Ok(failed)
 }
 
 /// Rehearses domains that have one route: the first of them, for all.
@@ -404,8 +451,16 @@ fn shares(sum: &PassageSum) -> Vec<String> {
     percentages(&parts)
 }
 
+/// Hosts that are told with the share that each has; of more, how many there are.
+const TAKERS_TOLD: usize = 10;
+
 /// Which hosts accepted the mail, with shares in per cent where there are several.
 fn takers(sum: &PassageSum) -> String {
+    if sum.takers.len() > TAKERS_TOLD {
+        let most = sum.takers.values().copied().max().unwrap_or(0);
+        let share = percentages(&[most, sum.messages - most]).swap_remove(0);
+        return format!("{} exchangers, {share} each at most", sum.takers.len());
+    }
     let shared = sum.takers.iter().zip(shares(sum));
     let takers = shared.map(|((host, count), share)| match *count == sum.messages {
         true => host.to_string(),

@@ -5,11 +5,14 @@ use std::{io, path::Path, time::Duration};
 use serde_json::{Value, json};
 
 use super::{super::say, Part, lost, takers, waited, weight};
-use crate::report::sheet::{Sheet, SheetRow};
+use crate::{
+    groups::counted,
+    report::sheet::{Sheet, SheetRow},
+};
 use mxdrill::{
     name::Domain,
     records::{DomainRecords, Source},
-    rehearse::{MESSAGES, Migration, MigrationDrill, MigrationWay, migrate},
+    rehearse::{Migration, MigrationDrill, MigrationWay, migrate},
 };
 
 /// How long the reference sender keeps an answer at most.
@@ -74,6 +77,9 @@ fn row(drill: &MigrationDrill) -> SheetRow {
     }
 }
 
+/// Exchangers that are named; of more, the first two and how many more there are.
+const NAMES_TOLD: usize = 10;
+
 /// Exchangers; one that moves is there before and after.
 fn names(hosts: &[Domain], others: &[Domain], which: &str) -> String {
     let name = |host: &Domain| match others.contains(host) {
@@ -81,9 +87,12 @@ fn names(hosts: &[Domain], others: &[Domain], which: &str) -> String {
         false => host.to_string(),
     };
     let names: Vec<String> = hosts.iter().map(name).collect();
-    match names.is_empty() {
-        true => "none".to_owned(),
-        false => names.join(", "),
+    match &names[..] {
+        [] => "none".to_owned(),
+        [first, second, more @ ..] if names.len() > NAMES_TOLD => {
+            format!("{first}, {second} and {} more", counted(more.len()))
+        }
+        all => all.join(", "),
     }
 }
 
@@ -96,9 +105,13 @@ fn about(before: &DomainRecords, change: &Path, migration: &Migration) -> Vec<St
     } = migration;
     let mut about = vec![
         format!(
-            "{}: the change to {}, with {MESSAGES} messages from a minute before it on",
+            "{}: the change to {}, with {} messages from a minute before it on",
             before.domain,
-            change.display()
+            change.display(),
+            migration
+                .drills
+                .first()
+                .map_or(0, |drill| drill.rehearsed.sum.messages)
         ),
         String::new(),
         format!("Old exchangers: {}", names(old, new, "old")),
@@ -189,7 +202,7 @@ fn lines(before: &DomainRecords, migration: &Migration) -> Vec<Value> {
             "new_exchangers": migration.new,
             "remembered_seconds": migration.remembered.as_secs(),
             "no_mx_remembered_seconds": migration.none_remembered.map(|time| time.as_secs()),
-            "messages": MESSAGES,
+            "messages": rehearsed.sum.messages,
             "late_at_the_old": drill.late,
             "last_at_the_old_after_seconds": drill.last.map(|last| last.as_secs()),
             "takers": rehearsed.sum.takers,

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde_json::json;
+
 use super::{LONG, Part, line, lost, takers, tries, waited, weight};
 use crate::report::sheet::{Sheet, SheetRow};
 use mxdrill::{
@@ -17,9 +19,17 @@ pub(super) fn rehearse(
     sender: &SenderProfile,
 ) -> io::Result<Part> {
     let drills = rehearsal.outages()?;
+    let merged = rehearsal.merged();
+    let has_all = |drill: &Rehearsed| drill.sum.messages >= MESSAGES;
+    let most = match drills.iter().all(has_all) {
+        true => "",
+        false => "up to ",
+    };
     let mut sheet = Sheet {
-        about: vec![format!("{domain} ({from}): {MESSAGES} messages a drill")],
-        notes: rehearsal.notes().to_vec(),
+        about: vec![format!(
+            "{domain} ({from}): {most}{MESSAGES} messages a drill"
+        )],
+        notes: [rehearsal.notes(), &merged].concat(),
         ..Sheet::default()
     };
     let heads = ["what happens", "longest wait", "returned"];
@@ -48,9 +58,16 @@ pub(super) fn rehearse(
         sheet.folded = Some((format!("Nothing changes in {} more", same.len()), same));
     }
     sheet.closing = closing(&drills, sender);
-    let lines = drills
-        .iter()
-        .map(|drill| line(domain, rehearsal, drill, sender));
+    let lines = drills.iter().map(|drill| {
+        let mut line = line(domain, rehearsal, drill, sender);
+        if !merged.is_empty() {
+            line["merged"] = json!(merged);
+        }
+        if drill.alike > 1 {
+            line["alike"] = drill.alike.into();
+        }
+        line
+    });
     Ok(Part {
         what: "What happens when exchangers fail".to_owned(),
         lines: lines.collect(),

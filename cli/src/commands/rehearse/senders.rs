@@ -36,11 +36,19 @@ pub(super) fn rehearse(
             cells.push(cell(&drill.sum));
             let mut line = line(domain, rehearsal, drill, sender);
             line["outage_seconds"] = length.length.as_secs().into();
+            if let Some(most) = rehearsal.candidates() {
+                line["exchangers_tried_at_most"] = most.into();
+            }
             lines.push(line);
         }
         let weight = Weight::Fine;
         sheet.rows.push(SheetRow { cells, weight });
         sheet.closing.push(patience(&lengths, index, sender));
+    }
+    if let Some(most) = rehearsal.candidates() {
+        sheet.notes.push(format!(
+            "assumed: senders try {most} of the exchangers before they wait, as RFC 5321 section 5.1 lets them"
+        ));
     }
     let reference = SenderProfile::default().name;
     if senders.iter().any(|sender| sender.name != reference) {

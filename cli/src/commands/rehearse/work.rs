@@ -5,7 +5,10 @@ use std::{io, str::FromStr, time::Duration};
 use serde_json::json;
 
 use super::{Part, line, lost, schedule, some_time, takers, waited, weight};
-use crate::report::sheet::{Sheet, SheetRow};
+use crate::{
+    groups::named,
+    report::sheet::{Sheet, SheetRow},
+};
 use mxdrill::{
     name::Domain,
     rehearse::{Rehearsal, SenderProfile, WorkDrill, WorkPhase, WorkWindow},
@@ -149,7 +152,8 @@ pub(super) fn rehearse(
         "who takes the mail",
     ];
     sheet.heads = heads.map(str::to_owned).to_vec();
-    sheet.rows = drill.phases.iter().map(|phase| row(phase, &time)).collect();
+    let shortened = drill.shortened();
+    sheet.rows = shortened.iter().map(|phase| row(phase, &time)).collect();
     let mut json = line(domain, rehearsal, &drill.rehearsed, sender);
     let phases = drill.phases.iter().map(|phase| {
         json!({
@@ -180,7 +184,10 @@ fn row(phase: &WorkPhase, time: &impl Fn(Moment) -> String) -> SheetRow {
     };
     SheetRow {
         cells: vec![
-            or_none(names(&phase.down)),
+            match phase.merged {
+                1 => or_none(names(&phase.down)),
+                _ => format!("{} in turn", names(&phase.down)),
+            },
             time(phase.from),
             time(phase.until),
             sum.messages.to_string(),
@@ -218,11 +225,13 @@ fn closing(
     let usual = drill.phases.first().map(|phase| &phase.sum);
     let usual = usual.filter(|usual| usual.messages >= ENOUGH);
     let down = |phase: &&WorkPhase| !phase.down.is_empty() && phase.sum.messages > 0;
-    for phase in drill.phases.iter().filter(down) {
+    for phase in drill.shortened().iter().filter(down) {
         let when = format!("From {} to {}", time(phase.from), time(phase.until));
         let without = names(&phase.down);
         let hosts = &phase.sum.takers;
-        closing.push(if hosts.keys().all(|host| phase.down.contains(host)) {
+        // Of many in turn each takes the others' mail.
+        let nobody = phase.merged == 1 && hosts.keys().all(|host| phase.down.contains(host));
+        closing.push(if nobody {
             format!(
                 "{when} nobody takes mail, without {without}: it waits with its senders, up to {}.",
                 waited(phase.sum.longest_wait)
@@ -241,7 +250,13 @@ fn closing(
     closing
 }
 
+/// Names that are told; of more, the first two and how many more there are.
+const NAMES_TOLD: usize = 10;
+
 fn names(hosts: &[Domain]) -> String {
+    if hosts.len() > NAMES_TOLD {
+        return named(&hosts.iter().collect::<Vec<_>>());
+    }
     let names: Vec<&str> = hosts.iter().map(Domain::as_str).collect();
     names.join(", ")
 }

@@ -1,0 +1,227 @@
+//! What is rehearsed of a domain with more exchangers than a person wants to read of one by one.
+//!
+//! 1. Exchangers of one preference that nothing distinguishes are alike: one of them is drilled, for each of them.
+//! 2. Of many preferences the first few are drilled by themselves, then the first two, five, ten and so on together, all but the
+//!    last, and all.
+//! 3. A drill has fewer messages where each of them means many attempts: four hundred exchangers that do not answer
+//!    for a day are three thousand attempts of a message.
+//!
+//! What is merged and what is left out is said ([`notes`]).
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::{MESSAGES, PassageSum, outages::HOUR, security::Security};
+use crate::{
+    fault::Stage,
+    name::Domain,
+    plan::{Plan, Planned},
+    scenario::SenderSettings,
+};
+
+/// Exchangers of a domain up to which each is drilled by itself, and all that happens to it is told.
+pub(super) const FEW: usize = 10;
+/// Preferences that are drilled by themselves where there are more exchangers, and kinds of exchangers of one preference.
+pub(super) const FIRST: usize = 3;
+/// Attempts of a drill that its messages are cut down to. An attempt is some fifty microseconds.
+const ATTEMPTS: usize = 8_000;
+/// The same for a change, to which half of the messages come too late.
+const LATE_ATTEMPTS: usize = 4 * ATTEMPTS;
+/// Messages of a change at least: fewer would not show until when mail goes to the old exchangers.
+const LEAST_MESSAGES: usize = 20;
+/// Seconds that an attempt takes that nobody answers.
+const LEAST_TIMEOUT: u32 = 30;
+/// The lookups of so many exchangers take as long as an attempt.
+const LOOKED_UP: usize = 4;
+
+/// The exchangers of one preference.
+pub(super) struct Level<'a> {
+    pub(super) preference: u16,
+    /// Those that senders use.
+    pub(super) exchangers: Vec<&'a Planned>,
+    /// The same, those together that nothing distinguishes.
+    pub(super) alike: Vec<Vec<&'a Planned>>,
+}
+
+/// The levels of a plan that senders use, most preferred first.
+pub(super) fn levels<'a>(plan: &'a Plan, security: &Security) -> Vec<Level<'a>> {
+    let mut at: BTreeMap<IpAddr, usize> = BTreeMap::new();
+    for (_, planned) in plan.usable() {
+        for address in &planned.addresses {
+            *at.entry(*address).or_default() += 1;
+        }
+    }
+    // What decides over what becomes of mail when an exchanger fails.
+    let traits = |planned: &Planned| {
+        let ipv4 = planned.addresses.iter().filter(|one| one.is_ipv4()).count();
+        let shared = planned.addresses.iter().map(|address| at[address]).max();
+        (
+            (ipv4, planned.addresses.len() - ipv4, shared),
+            (planned.alias_of.is_some(), security.has_tlsa(&planned.host)),
+        )
+    };
+    let level = |level: &'a crate::plan::PreferenceLevel| {
+        let exchangers: Vec<&Planned> = level
+            .exchangers
+            .iter()
+            .filter(|planned| planned.usable)
+            .collect();
+        let mut alike: Vec<Vec<&Planned>> = Vec::new();
+        for planned in &exchangers {
+            match alike
+                .iter_mut()
+                .find(|those| traits(those[0]) == traits(planned))
+            {
+                Some(those) => those.push(planned),
+                None => alike.push(vec![planned]),
+            }
+        }
+        Level {
+            preference: level.preference,
+            exchangers,
+            alike,
+        }
+    };
+    let levels = plan.levels.iter().map(level);
+    levels
+        .filter(|level| !level.exchangers.is_empty())
+        .collect()
+}
+
+/// Whether a domain has more exchangers than are drilled one by one.
+pub(super) fn are_many(plan: &Plan) -> bool {
+    plan.usable().nth(FEW).is_some()
+}
+
+/// The one of some exchangers alike that is drilled: of those that take mail when nothing fails, one that takes least. To
+/// each of hundreds few messages of a drill go, and where none does, nothing would be seen to happen.
+pub(super) fn drilled<'a>(alike: &[&'a Planned], usual: &PassageSum) -> &'a Planned {
+    let taken = |planned: &&&Planned| usual.takers.get(&planned.host).copied();
+    let takers = alike.iter().filter(|planned| taken(planned).is_some());
+    takers.min_by_key(taken).unwrap_or(&alike[0])
+}
+
+/// How many of the first preferences fail together: two, five, ten and so on, and all but the last.
+pub(super) fn together(levels: usize) -> Vec<usize> {
+    let steps = (0..).flat_map(|tens| [1, 2, 5].map(|step| step * 10_usize.pow(tens)));
+    let before_last = steps.skip(1).take_while(|count| count + 1 < levels);
+    let mut counts: Vec<usize> = before_last.collect();
+    if levels > 2 {
+        counts.push(levels - 1);
+    }
+    counts
+}
+
+/// How many messages a drill has in which so many of a domain's exchangers do not answer for so many seconds.
+pub(super) fn messages(plan: &Plan, settings: &SenderSettings, down: usize, seconds: u64) -> usize {
+    let all = plan.usable().count();
+    if all <= FEW {
+        return MESSAGES;
+    }
+    let attempts = match down == all {
+        // Each attempt takes its time, however many exchangers there are.
+        true => {
+            let each = settings.timeouts.at(Stage::Connect).as_secs().max(1);
+            usize::try_from(seconds / each).unwrap_or(usize::MAX)
+        }
+        false => down,
+    };
+    let cost = attempts.saturating_add(1 + all / LOOKED_UP);
+    (ATTEMPTS / cost).clamp(1, MESSAGES)
+}
+
+/// How many messages a change is rehearsed with at which so many exchangers go: each that comes too late may try all of them,
+/// for as many seconds as they are remembered.
+pub(super) fn messages_of_change(gone: usize, remembered: u32) -> usize {
+    if gone <= FEW {
+        return MESSAGES;
+    }
+    let attempts = usize::try_from(remembered / LEAST_TIMEOUT).unwrap_or(usize::MAX);
+    (LATE_ATTEMPTS / attempts.max(1)).clamp(LEAST_MESSAGES, MESSAGES)
+}
+
+/// What is merged and left out, in words.
+pub(super) fn notes(plan: &Plan, security: &Security) -> Vec<String> {
+    if !are_many(plan) {
+        return Vec::new();
+    }
+    let levels = levels(plan, security);
+    let told = levels.iter().take(FIRST);
+    let alike = told.flat_map(|level| level.alike.iter().take(FIRST).map(move |all| (level, all)));
+    let mut notes: Vec<String> = alike
+        .filter(|(_, all)| all.len() > 1)
+        .map(|(level, all)| {
+            let share = match level.preference == levels[0].preference {
+                true => format!(", to which one message in {} goes in the long run", level.exchangers.len()),
+                false => String::new(),
+            };
+            format!(
+                "merged: nothing distinguishes {} exchangers of preference {}, {}; one of them is drilled{share}",
+                all.len(),
+                level.preference,
+                few(all.iter().map(|planned| &planned.host))
+            )
+        })
+        .collect();
+    let behind = levels
+        .iter()
+        .skip(FIRST)
+        .flat_map(|level| &level.exchangers);
+    let kinds = levels
+        .iter()
+        .take(FIRST)
+        .flat_map(|level| level.alike.iter().skip(FIRST));
+    let left: Vec<&Domain> = kinds
+        .flatten()
+        .chain(behind)
+        .map(|planned| &planned.host)
+        .collect();
+    if !left.is_empty() {
+        notes.push(format!(
+            "left out: what happens when one of {} fails alone",
+            few(left.into_iter())
+        ));
+    }
+    if levels.len() > 1 {
+        notes.push(format!(
+            "left out: what else may happen to exchangers behind preference {}, to which no mail comes while that one answers",
+            levels[0].preference
+        ));
+    }
+    notes.push(format!(
+        "left out: some of the {MESSAGES} messages in drills in which each means many attempts"
+    ));
+    notes
+}
+
+/// Names of which the first two are told, and how many more there are.
+pub(super) fn few<'a>(names: impl Iterator<Item = &'a Domain>) -> String {
+    let names: Vec<&str> = names.map(Domain::as_str).collect();
+    match &names[..] {
+        [first, second, more @ ..] if more.len() > 1 => {
+            format!("{first}, {second} and {} more", more.len())
+        }
+        few => few.join(", "),
+    }
+}
+
+/// Seconds for which exchangers do not answer: a day.
+pub(super) const OUTAGE: u64 = 24 * HOUR;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn first_preferences_fail_together_in_steps_that_grow() {
+        for (levels, expected) in [
+            (1, &[][..]),
+            (2, &[]),
+            (3, &[2]),
+            (4, &[2, 3]),
+            (12, &[2, 5, 10, 11]),
+            (123, &[2, 5, 10, 20, 50, 100, 122]),
+        ] {
+            assert_eq!(together(levels), expected, "{levels}");
+        }
+    }
+}
