@@ -26,6 +26,8 @@ mod tlsa;
 mod unseen;
 mod visits;
 
+use std::{num::NonZero, panic::resume_unwind, thread};
+
 use serde::Serialize;
 
 pub use self::{
@@ -130,27 +132,30 @@ pub fn plain(message: &str) -> String {
     plain
 }
 
+/// Domains from which on it is worth a thread to check some of them.
+const FOR_A_THREAD: usize = 200;
+
 /// Every finding about some domains, in the order of the files, the worst first at one place.
 pub fn lint(source: &Source, surveys: &[DomainRecords]) -> Vec<LintFinding> {
-    let mut all = Vec::new();
-    for domain_records in surveys {
-        let mut findings = DomainFindings {
-            domain_records,
-            home: domain_records.place(source.files()),
-            found: Vec::new(),
-        };
-        // Of a domain that is not there, or not to be had, nothing else is worth saying.
-        if exchangers::is_there(&mut findings) {
-            exchangers::check(&mut findings);
-            listing::check(&mut findings);
-            name_servers::check(&mut findings);
-            policies::check(&mut findings);
-            live::check(&mut findings);
-            visits::check(&mut findings);
-        }
-        live::chain(&mut findings);
-        all.append(&mut findings.found);
-    }
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let each = surveys.len().div_ceil(threads).max(FOR_A_THREAD);
+    // Each domain by itself, on all cores; what is found is in the order of the domains.
+    let mut all: Vec<LintFinding> = thread::scope(|scope| {
+        let parts = surveys.chunks(each);
+        let parts: Vec<_> = parts
+            .map(|part| {
+                scope.spawn(move || {
+                    part.iter()
+                        .flat_map(|one| of_domain(source, one))
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let found = parts.into_iter().map(|part| part.join());
+        found
+            .flat_map(|found| found.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    });
     if let Some(files) = source.files() {
         records::check(surveys, files, &mut all);
         allowances::apply(surveys, files, &mut all);
@@ -163,6 +168,26 @@ pub fn lint(source: &Source, surveys: &[DomainRecords]) -> Vec<LintFinding> {
         ))
     });
     all
+}
+
+/// What the checks of one domain find.
+fn of_domain(source: &Source, domain_records: &DomainRecords) -> Vec<LintFinding> {
+    let mut findings = DomainFindings {
+        domain_records,
+        home: domain_records.place(source.files()),
+        found: Vec::new(),
+    };
+    // Of a domain that is not there, or not to be had, nothing else is worth saying.
+    if exchangers::is_there(&mut findings) {
+        exchangers::check(&mut findings);
+        listing::check(&mut findings);
+        name_servers::check(&mut findings);
+        policies::check(&mut findings);
+        live::check(&mut findings);
+        visits::check(&mut findings);
+    }
+    live::chain(&mut findings);
+    findings.found
 }
 
 /// Names as a list of words.

@@ -9,6 +9,7 @@
 //! when it is read (RFC 5890), so that logs and maps have one form of it.
 
 use std::{
+    borrow::Borrow,
     cmp::Ordering,
     fmt,
     hash::{Hash, Hasher},
@@ -119,6 +120,11 @@ impl Domain {
         text_above(self.as_str())
     }
 
+    /// The texts of this name and of those above it, up to the root: maps of names are asked by them.
+    pub(crate) fn texts_at_and_above(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(self.as_str()), |text| text_above(text))
+    }
+
     /// This name and those above it, up to the root.
     pub(crate) fn at_and_above(&self) -> impl Iterator<Item = Self> {
         std::iter::successors(Some(self.clone()), Self::parent)
@@ -161,6 +167,13 @@ impl Ord for Domain {
 impl Hash for Domain {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_str().hash(state);
+    }
+}
+
+// Names are compared, ordered and hashed by their text.
+impl Borrow<str> for Domain {
+    fn borrow(&self) -> &str {
+        self.as_str()
     }
 }
 

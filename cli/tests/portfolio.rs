@@ -255,3 +255,61 @@ fn a_list_of_domains_with_none_in_it_is_a_mistake() {
         assert!(said.contains(told), "{said}");
     }
 }
+
+/// More than are looked up and rehearsed by one thread alone: all cores take part, and nobody can tell.
+#[test]
+fn very_many_domains_are_told_in_their_order() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names: Vec<String> = (1000..1250).map(|n| format!("d{n}.test")).collect();
+    let rows = names.iter().enumerate();
+    let rows: String = rows
+        .map(|(n, name)| {
+            format!(
+                "{name}. 300 MX 10 mx.{name}.\nmx.{name}. 300 A 10.1.{}.{}\n",
+                n / 200,
+                n % 200 + 1
+            )
+        })
+        .collect();
+    fs::write(folder.path().join("all.zone"), rows).expect("written");
+    let in_order = |json: &str| {
+        let mut told: Vec<String> = Vec::new();
+        for line in json.lines().filter(|line| line.starts_with('{')) {
+            let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let domain = value["domain"].as_str().expect("a domain").to_owned();
+            if told.last() != Some(&domain) {
+                told.push(domain);
+            }
+        }
+        told
+    };
+    let (plan, status) = mxdrill(&["plan", "all.zone", "--format", "json"], folder.path());
+    assert_eq!((in_order(&plan), status), (names.clone(), Some(0)));
+    let lint = ["lint", "all.zone", "--format", "json", "--fail-on", "never"];
+    let (linted, _) = mxdrill(&lint, folder.path());
+    // What was found of each, in the order of the file, then what was not seen of each.
+    assert_eq!(in_order(&linted), [&names[..], &names].concat());
+    let some: Vec<&str> = names.iter().take(12).map(String::as_str).collect();
+    let list = some.join("\n");
+    fs::write(folder.path().join("list.conf"), &list).expect("written");
+    let rehearse = [
+        "rehearse",
+        "all.zone",
+        "--domains",
+        "list.conf",
+        "--format",
+        "json",
+    ];
+    let (rehearsed, _) = mxdrill(&rehearse, folder.path());
+    assert_eq!(in_order(&rehearsed), some);
+    // One that no file has is told however many others there are.
+    let list = names.join("\n") + "\nother.test\n";
+    fs::write(folder.path().join("other.conf"), list).expect("written");
+    let other = ["plan", "all.zone", "--domains", "other.conf"];
+    let (told, status) = mxdrill(&other, folder.path());
+    assert_eq!(status, Some(2), "{told}");
+    assert!(
+        told.contains("other.test is in none of the files"),
+        "{told}"
+    );
+}

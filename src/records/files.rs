@@ -282,8 +282,8 @@ impl Files {
         let is_covered = self.cover(domain, RecordType::RRSIG);
         is_covered.then(|| {
             domain
-                .at_and_above()
-                .any(|name| self.signed.contains(&name))
+                .texts_at_and_above()
+                .any(|name| self.signed.contains(name))
         })
     }
 
@@ -297,14 +297,14 @@ impl Files {
         if self.is_scenario {
             return true;
         }
-        for node in name.at_and_above() {
-            match self.apexes.get(&node) {
+        for node in name.texts_at_and_above() {
+            match self.apexes.get(node) {
                 Some(Coverage::Zone) => return true,
                 Some(Coverage::Types(types)) if types.contains(&kin(record_type)) => return true,
                 // A list of hosts in which nobody has an MX record is of a domain without one.
                 Some(Coverage::Types(types))
                     if record_type == RecordType::MX
-                        && node == *name
+                        && node == name.as_str()
                         && !self.has_mx
                         && types.contains(&RecordType::A) =>
                 {
@@ -312,7 +312,7 @@ impl Files {
                 }
                 _ => {}
             }
-            let set = self.written.get(&node).map_or(&[][..], Vec::as_slice);
+            let set = self.written.get(node).map_or(&[][..], Vec::as_slice);
             let is_cut = set
                 .iter()
                 .any(|placed| placed.record.record_type() == RecordType::NS);
@@ -333,7 +333,7 @@ impl Files {
         if self.others.contains_key(name) && !self.written.contains_key(name) {
             return Ok(self.nothing_at(name, record_type, ResponseCode::NoError));
         }
-        let answer = self.zone.answer(name, record_type);
+        let answer = self.zone.answer_without_soa(name, record_type);
         if answer.code == ResponseCode::ServFail {
             return Ok(RecordLookup::Failed);
         }
@@ -349,7 +349,7 @@ impl Files {
         let written = self.written.get(&end).map_or(&[][..], Vec::as_slice);
         // A zone keeps the order of its file: the next record is looked for where the last one was.
         let mut next = 0;
-        let found: Vec<LocatedRecord> = answer
+        let mut found: Vec<LocatedRecord> = answer
             .records
             .into_iter()
             .filter(|record| record.record_type() == record_type)
@@ -365,6 +365,8 @@ impl Files {
             })
             .collect();
         if !found.is_empty() {
+            // They are kept, most of them alone: a portfolio has a million of them.
+            found.shrink_to_fit();
             return Ok(RecordLookup::Records(found));
         }
         // An alias that leads out of the files is for somebody else to follow.

@@ -212,6 +212,11 @@ impl Source {
         self.files.as_ref().map_or(&[], Files::notes)
     }
 
+    /// Whether files alone are asked, and nobody has to be waited for.
+    pub fn is_files_alone(&self) -> bool {
+        self.resolver.is_none()
+    }
+
     /// Whether a resolver was asked and not one of its answers came.
     pub fn is_deaf(&self) -> bool {
         let [answered, unanswered] =

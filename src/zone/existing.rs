@@ -9,7 +9,12 @@ use crate::name::Domain;
 impl Zone {
     /// Whether a name exists: it owns records, or a name below it does (RFC 8020).
     pub(crate) fn exists(&self, name: &Domain) -> bool {
-        self.records.contains_key(name) || self.parents.contains_key(name.as_str())
+        self.exists_text(name.as_str())
+    }
+
+    /// As [`Self::exists`], of a name's text.
+    pub(super) fn exists_text(&self, name: &str) -> bool {
+        self.records.contains_key(name) || self.parents.contains_key(name)
     }
 
     /// Counts a name at the one above it. Where that did not exist either, it does now.

@@ -14,7 +14,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 
 use super::{OutsideArgs, at};
-use crate::{groups, progress};
+use crate::{groups, parallel, progress};
 use mxdrill::{
     diagnostic::Mistakes,
     name::Domain,
@@ -26,6 +26,8 @@ use mxdrill::{
 const SHOWN: usize = 10;
 /// Files that are named as where records are from; of more, how many there are.
 const SHOWN_FILES: usize = 3;
+/// Domains of files that a thread looks up before it takes the next ones.
+const CHUNK: usize = 100;
 /// Domains that are looked up at once: a resolver has others to serve.
 const AT_ONCE: usize = 8;
 
@@ -100,7 +102,16 @@ impl RecordsArgs {
             domains,
             files,
         } = self.open(&[])?;
-        let mut domains_records = Vec::new();
+        let from = from(&files, self.resolver, self.axfr);
+        if source.is_files_alone() && domains.len() > CHUNK {
+            let domains_records = in_files(&source, &domains, &from)?;
+            return Ok(Looked {
+                source,
+                domains_records,
+                from,
+            });
+        }
+        let mut domains_records = Vec::with_capacity(domains.len());
         let bar = progress::bar(domains.len() as u64, "{pos}/{len} domains");
         let looked = domains.iter().map(|domain| {
             let of = DomainRecords::of(&source, domain);
@@ -112,11 +123,10 @@ impl RecordsArgs {
             if source.is_deaf() {
                 return Err(io::Error::other(self.unanswered()));
             }
-            if matches!(domain_records.mx, RecordLookup::Unknown) {
-                let files = from(&files, None, self.axfr);
-                let why = format!("{domain} is in none of the files with its MX records ({files})");
-                return Err(io::Error::other(why));
-            }
+            is_written(domain, &domain_records, || match self.resolver {
+                Some(_) => self::from(&files, None, self.axfr),
+                None => from.clone(),
+            })?;
             domains_records.push(domain_records);
         }
         drop(looked);
@@ -124,7 +134,7 @@ impl RecordsArgs {
         Ok(Looked {
             source,
             domains_records,
-            from: from(&files, self.resolver, self.axfr),
+            from,
         })
     }
 
@@ -223,6 +233,44 @@ impl RecordsArgs {
         format!(
             "no answer came from {resolver}, expected a resolver that answers (--resolver ADDRESS)"
         )
+    }
+}
+
+/// Looks up the records of very many domains in files, on all cores.
+fn in_files(source: &Source, domains: &[Domain], from: &str) -> io::Result<Vec<DomainRecords>> {
+    let chunks: Vec<&[Domain]> = domains.chunks(CHUNK).collect();
+    let work = |number: usize| -> io::Result<Vec<DomainRecords>> {
+        let runtime = crate::runtime::of_this_thread()?;
+        let look = |domain| runtime.block_on(DomainRecords::of(source, domain));
+        Ok(chunks[number].iter().map(look).collect())
+    };
+    let bar = progress::bar(domains.len() as u64, "{pos}/{len} domains");
+    let mut all = Vec::with_capacity(domains.len());
+    parallel::in_order(chunks.len(), parallel::cores().max(2), work, |_, looked| {
+        for domain_records in looked? {
+            bar.inc(1);
+            is_written(&domain_records.domain, &domain_records, || from.to_owned())?;
+            all.push(domain_records);
+        }
+        Ok(())
+    })?;
+    bar.finish_and_clear();
+    Ok(all)
+}
+
+/// Refuses a domain of which nobody knows the MX records.
+fn is_written(
+    domain: &Domain,
+    domain_records: &DomainRecords,
+    files: impl Fn() -> String,
+) -> io::Result<()> {
+    match domain_records.mx {
+        RecordLookup::Unknown => {
+            let files = files();
+            let why = format!("{domain} is in none of the files with its MX records ({files})");
+            Err(io::Error::other(why))
+        }
+        _ => Ok(()),
     }
 }
 
