@@ -269,6 +269,12 @@ impl Lab {
         self.serving.run(connect).await
     }
 
+    /// How many questions to the name server the kernel dropped so far, for want of room: to whoever asked it looks as if
+    /// the name server did not answer. Where the system does not say, none.
+    pub fn lost_questions(&self) -> u64 {
+        self.state.lost_questions()
+    }
+
     /// Why what the lab saw cannot be relied on, such as a receiver that could not listen; `None`
     /// if it can. The first reason counts.
     pub fn trouble(&self) -> Option<String> {

@@ -416,3 +416,38 @@ fn exchangers_are_told_apart_by_ports_of_one_address_where_that_is_asked_for() {
         assert_eq!(ended(child).status.code(), Some(0));
     }
 }
+
+/// The name server reads nothing while its process is stopped, and the kernel keeps no more than there is room for.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "only Linux tells what it drops")]
+fn questions_that_the_kernel_dropped_are_told_once_and_counted_at_the_end() {
+    if !PRIVATE_NETWORK {
+        return;
+    }
+    let desk = EndingDesk::new();
+    let (mut child, out, said) = up_with(&desk, &["--format", "json"], |line| {
+        line.contains(r#""event":"up""#)
+    });
+    let told: serde_json::Value = serde_json::from_str(&said[0]).expect("JSON");
+    let resolver = told["dns"].as_str().expect("an address").to_owned();
+    // The log is of no interest, and must not stand in the way.
+    let reader = std::thread::spawn(move || out.lines().for_each(drop));
+    signal(&child, "STOP");
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for _ in 0..200_000 {
+        // An empty header is a question as much as any for the kernel.
+        socket.send_to(&[0; 12], &resolver).expect("sent");
+    }
+    signal(&child, "CONT");
+    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+    let mut line = String::new();
+    errors.read_line(&mut line).expect("read");
+    assert!(line.contains("were lost before it saw them"), "{line}");
+    signal(&child, "TERM");
+    let mut rest = String::new();
+    errors.read_to_string(&mut rest).expect("read");
+    assert_eq!(rest.matches("were lost in all").count(), 1, "{rest}");
+    assert!(!rest.contains("before it saw them"), "{rest}");
+    assert!(child.wait().expect("it ends").success());
+    reader.join().expect("read to its end");
+}

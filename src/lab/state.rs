@@ -126,16 +126,21 @@ impl LabState {
     /// Notes questions to the name server that the kernel dropped: to a sender they look like a name server that
     /// does not answer.
     pub(super) fn look_for_lost_questions(&self) {
-        if !self.network.has_sockets() {
-            return;
-        }
-        // A private network has the name server at several addresses, and nobody else at its port.
-        let at_any = !self.network.is_of_this_machine();
-        let lost = datagrams::dropped(self.network.resolver(), at_any);
+        let lost = self.lost_questions();
         if lost > 0 {
             self.own_fault(format!(
                 "{lost} questions to the name server were lost before it saw them: the kernel had no room for more"
             ));
+        }
+    }
+
+    /// How many questions the kernel dropped so far.
+    pub(super) fn lost_questions(&self) -> u64 {
+        // A private network has the name server at several addresses, and nobody else at its port.
+        let at_any = !self.network.is_of_this_machine();
+        match self.network.has_sockets() {
+            true => datagrams::dropped(self.network.resolver(), at_any),
+            false => 0,
         }
     }
 

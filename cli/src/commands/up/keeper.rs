@@ -4,13 +4,14 @@
 //! to what is kept for the API, if there is one. The API has no hold of the lab: each request is carried out here,
 //! between two looks at the log, when all that happened before it has been taken in.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use crate::{
     commands::{LogFormat, event_stream, say, writer::Writer},
     control_api::{Ask, SharedKept},
+    groups::counted,
 };
 use mxdrill::{
     event::{EventKind, EventLog},
@@ -18,6 +19,9 @@ use mxdrill::{
     observe::Sessions,
     scenario::Scenario,
 };
+
+/// How often it is looked for what the kernel dropped.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Owns a lab, and knows what has to be known to put up another one in its place.
 pub(super) struct Keeper {
@@ -68,6 +72,8 @@ impl Keeper {
 
     /// Follows the lab, and does what is asked for, until the log cannot be written.
     pub(super) async fn follow(&mut self, mut asked: mpsc::Receiver<Ask>) -> io::Result<()> {
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let (lab, seen) = (self.lab.as_ref(), self.seen);
             let grown = async {
@@ -93,6 +99,11 @@ impl Keeper {
                     None
                 }
                 Some(ask) = asked.recv() => Some(ask),
+                // What the kernel dropped is in no log: whoever looks finds it, and the lab says so above.
+                _ = ticks.tick(), if self.sound => {
+                    lab.and_then(Lab::trouble);
+                    None
+                }
             };
             self.take_in()?;
             match ask {
@@ -212,6 +223,14 @@ impl Keeper {
 
     /// Stops the lab, and says what was counted; how many lines nobody read.
     pub(super) async fn stop(mut self, in_order: bool) -> io::Result<usize> {
+        // It is known as long as the name server has its sockets.
+        let lost = self.lab.as_ref().map_or(0, Lab::lost_questions);
+        if lost > 0 {
+            say::err(format_args!(
+                "mxdrill: {} questions to the name server were lost in all: the kernel had no room for more",
+                counted(usize::try_from(lost).unwrap_or(usize::MAX))
+            ));
+        }
         if in_order {
             self.stop_lab().await?;
         }
