@@ -190,6 +190,11 @@ impl Zone {
         record_type: RecordType,
         soa_for: impl Fn(&Domain) -> Option<Record>,
     ) -> Answer {
+        let positive = |records| Answer {
+            code: ResponseCode::NoError,
+            records,
+            soa: None,
+        };
         let mut records = Vec::new();
         let mut current = name.clone();
         for _ in 0..=MAX_ALIASES {
@@ -201,11 +206,7 @@ impl Zone {
                 records.extend(alias);
                 current = target;
                 if record_type == RecordType::CNAME {
-                    return Answer {
-                        code: ResponseCode::NoError,
-                        records,
-                        soa: None,
-                    };
+                    return positive(records);
                 }
                 continue;
             }
@@ -232,11 +233,7 @@ impl Zone {
             let found: Vec<Record> = set.iter().filter(wanted).map(at_current).collect();
             if !found.is_empty() {
                 records.extend(found);
-                return Answer {
-                    code: ResponseCode::NoError,
-                    records,
-                    soa: None,
-                };
+                return positive(records);
             }
             let alias = set
                 .iter()
@@ -248,11 +245,7 @@ impl Zone {
                     && soa.name == owner.to_wire()
                 {
                     records.push(soa.clone());
-                    return Answer {
-                        code: ResponseCode::NoError,
-                        records,
-                        soa: None,
-                    };
+                    return positive(records);
                 }
                 return Answer {
                     code: ResponseCode::NoError,
