@@ -97,11 +97,29 @@ fn difference(old: &Judged, new: &Judged) -> Option<String> {
 fn claims(cell: &Judged) -> BTreeSet<String> {
     let findings = cell.evidence.iter().flat_map(|record| &record.findings);
     findings
-        .map(|finding| match &finding.rule {
-            Some(rule) => format!("{} [{rule}]", finding.claim),
-            None => finding.claim.clone(),
+        .map(|finding| {
+            let claim = of_any_message(&finding.claim);
+            match &finding.rule {
+                Some(rule) => format!("{claim} [{rule}]"),
+                None => claim,
+            }
         })
         .collect()
+}
+
+/// A claim about one of many messages (`m-14`) as one about any of them (`m`): which it is may be chance.
+fn of_any_message(claim: &str) -> String {
+    let mut words: Vec<&str> = claim.split(' ').collect();
+    for at in 1..words.len() {
+        let number = words[at].rsplit_once('-');
+        if let Some((id, number)) = number
+            && words[at - 1] == "message"
+            && number.bytes().all(|octet| octet.is_ascii_digit())
+        {
+            words[at] = id;
+        }
+    }
+    words.join(" ")
 }
 
 #[cfg(test)]
@@ -122,6 +140,19 @@ mod tests {
             "configure": "", "cannot": [] });
         let matrix = serde_json::json!({ "mxdrill": "1", "suite": null, "system": "", "columns": [column], "rows": rows });
         serde_json::from_value(matrix).expect("a matrix")
+    }
+
+    #[test]
+    fn which_of_many_messages_it_was_makes_no_difference() {
+        for (claim, told) in [
+            ("attempts of message m-14", "attempts of message m"),
+            ("message a-b-2 is lost", "message a-b is lost"),
+            ("attempts of message m1", "attempts of message m1"),
+            ("taker of message m-x", "taker of message m-x"),
+            ("first attempts at mx-1", "first attempts at mx-1"),
+        ] {
+            assert_eq!(of_any_message(claim), told);
+        }
     }
 
     #[test]
