@@ -10,7 +10,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{MESSAGES, PassageSum, outages::HOUR, security::Security};
+use super::{DAY, MESSAGES, PassageSum, security::Security};
 use crate::{
     fault::Stage,
     name::Domain,
@@ -205,7 +205,7 @@ pub(super) fn few<'a>(names: impl Iterator<Item = &'a Domain>) -> String {
 }
 
 /// Seconds for which exchangers do not answer: a day.
-pub(super) const OUTAGE: u64 = 24 * HOUR;
+pub(super) const OUTAGE: u64 = DAY;
 
 #[cfg(test)]
 mod tests {

@@ -66,7 +66,7 @@ const FAILURES_OF_A_HOST: [(&str, &str, Stage, &str, Option<u64>); 3] = [
     ),
 ];
 /// Seconds.
-pub(super) const HOUR: u64 = 3600;
+const HOUR: u64 = 3600;
 
 /// The drill that others are held against.
 pub(super) fn nothing_fails(rehearsal: &Rehearsal) -> RehearsedOutage {
