@@ -79,6 +79,8 @@ pub struct Rehearsal {
     plan: Plan,
     /// Its records as zone-file text.
     zone: String,
+    /// The same, of very many exchangers with the MX records of the first few alone.
+    short_zone: String,
     stand_ins: BTreeMap<Domain, IpAddr>,
     assumptions: Assumptions,
     security: Security,
@@ -152,6 +154,7 @@ impl Rehearsal {
         notes.extend(assumptions.backups.notes(&plan));
         Ok(Self {
             zone: records.text(None),
+            short_zone: records.of_first(many::FEW).text(None),
             stand_ins: stand_ins.of,
             plan,
             assumptions,
@@ -187,9 +190,20 @@ impl Rehearsal {
 
     /// A drill of the domain without messages and faults.
     fn builder(&self, title: &str, sender: &SenderProfile, trouble: &Trouble) -> ScenarioBuilder {
+        self.builder_of(&self.zone, title, sender, trouble)
+    }
+
+    /// The same with these records.
+    fn builder_of(
+        &self,
+        zone: &str,
+        title: &str,
+        sender: &SenderProfile,
+        trouble: &Trouble,
+    ) -> ScenarioBuilder {
         let builder = Scenario::builder(format!("{}: {title}", self.plan.domain))
             .level(Level::Info)
-            .zone(&self.zone)
+            .zone(zone)
             .sender(self.security.sender(sender.settings()));
         let builder = self.security.play(builder, trouble);
         self.assumptions.backups.greylist(builder, &self.plan)
@@ -245,10 +259,10 @@ impl Rehearsal {
         lengths.into_iter().map(length).collect()
     }
 
-    /// How many exchangers senders try before they wait, in outages of several lengths; `None`: all.
+    /// How many of the exchangers outages of several lengths are rehearsed with; `None`: all.
     ///
     /// Where there are hundreds, a sender that tried all would do nothing else for hours. Many do not: RFC 5321 section
-    /// 5.1 lets them have a limit.
+    /// 5.1 lets them have a limit. Nor would one more that is down change anything.
     pub fn candidates(&self) -> Option<usize> {
         many::are_many(&self.plan).then_some(many::FEW)
     }
@@ -257,18 +271,13 @@ impl Rehearsal {
     fn length(&self, length: Duration, sender: &SenderProfile) -> io::Result<Rehearsed> {
         let shown = crate::time::HumanDuration(length);
         let title = format!("no exchanger answers for {shown} ({})", sender.name);
-        let mut builder = self.builder(&title, sender, &Trouble::None);
-        if let Some(most) = self.candidates() {
-            let mut settings = sender.settings();
-            settings.max_candidates = Some(most);
-            builder = builder.sender(self.security.sender(settings));
-        }
+        let mut builder = self.builder_of(&self.short_zone, &title, sender, &Trouble::None);
         for number in 0..MESSAGES_OF_A_LENGTH {
             let message = Messages::new(format!("m{number}"), self.someone());
             let at = Moment(length / MESSAGES_OF_A_LENGTH * number);
             builder = builder.messages(message.at(at));
         }
-        for host in self.hosts() {
+        for host in self.hosts().take(many::FEW) {
             let effect = Effect::parse("timeout", Stage::Connect).expect("an effect of that stage");
             let fault = Fault::of_host(Host::Name(host.clone()), Stage::Connect, effect);
             builder = builder.fault(fault.until(Moment(length)));

@@ -289,7 +289,7 @@ fn very_many_domains_are_told_in_their_order() {
     let (linted, _) = mxdrill(&lint, folder.path());
     // What was found of each, in the order of the file, then what was not seen of each.
     assert_eq!(in_order(&linted), [&names[..], &names].concat());
-    let some: Vec<&str> = names.iter().take(12).map(String::as_str).collect();
+    let some: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
     let list = some.join("\n");
     fs::write(folder.path().join("list.conf"), &list).expect("written");
     let rehearse = [

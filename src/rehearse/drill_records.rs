@@ -155,6 +155,12 @@ impl DrillRecords {
         text(own.chain(self.hosts.values().flatten()), ttl)
     }
 
+    /// The same with so many of the MX records, the most preferred ones.
+    pub(super) fn of_first(mut self, count: usize) -> Self {
+        self.mx.truncate(count);
+        self
+    }
+
     /// The addresses that other records do not lead to.
     pub(super) fn beyond(&self, other: &Self) -> BTreeSet<IpAddr> {
         let there: BTreeSet<&IpAddr> = other.addresses.values().flatten().collect();

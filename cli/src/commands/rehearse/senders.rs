@@ -47,7 +47,7 @@ pub(super) fn rehearse(
     }
     if let Some(most) = rehearsal.candidates() {
         sheet.notes.push(format!(
-            "assumed: senders try {most} of the exchangers before they wait, as RFC 5321 section 5.1 lets them"
+            "assumed: senders try {most} of the exchangers before they wait, as RFC 5321 section 5.1 lets them; the drills have no others"
         ));
     }
     let reference = SenderProfile::default().name;
