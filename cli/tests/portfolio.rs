@@ -276,9 +276,10 @@ fn very_many_domains_are_told_in_their_order() {
         let mut told: Vec<String> = Vec::new();
         for line in json.lines().filter(|line| line.starts_with('{')) {
             let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            let domain = value["domain"].as_str().expect("a domain").to_owned();
-            if told.last() != Some(&domain) {
-                told.push(domain);
+            // What a rehearsal says of all of them together is said of none.
+            let domain = value["domain"].as_str().map(str::to_owned);
+            if domain.is_some() && told.last() != domain.as_ref() {
+                told.extend(domain);
             }
         }
         told

@@ -1,7 +1,8 @@
 //! `mxdrill rehearse`: what happens to a domain's mail when its exchangers fail, are worked at, or change.
 //!
 //! Each kind of rehearsal is in a file of its own: `outages`, `work`, `senders` and `change`. Each makes a table, lines
-//! for programs and drills; what is done with these is done here. What several domains share is in `fate`.
+//! for programs and drills; what is done with these is done here, and how it is said is in `words`. What several domains share
+//! is in `fate`.
 
 mod asked_page;
 mod assumed;
@@ -9,6 +10,7 @@ mod change;
 mod fate;
 mod outages;
 mod senders;
+mod words;
 mod work;
 
 use std::{
@@ -24,6 +26,7 @@ use self::{
     asked_page::AskedPage,
     assumed::{AssumedArgs, some_time},
     fate::SharedFate,
+    words::{lost, takers, waited, weight},
     work::PlannedOutage,
 };
 use super::{
@@ -36,14 +39,13 @@ use crate::{
     parallel,
     report::{
         TimelineLog, TimelineSection, key, page,
-        sheet::{Sheet, Weight, capital, percentages},
+        sheet::{Sheet, capital},
     },
 };
 use mxdrill::{
     name::Domain,
     records::DomainRecords,
-    rehearse::{Assumptions, PassageSum, Rehearsal, Rehearsed, SenderProfile, file_name},
-    time::HumanDuration,
+    rehearse::{Assumptions, Rehearsal, Rehearsed, file_name},
 };
 
 pub(crate) const REHEARSE_NOTES: &str = "\
@@ -116,8 +118,6 @@ struct Part {
 
 /// The folder of drills about what several domains share.
 const SHARED: &str = "shared-fate";
-/// A wait from which on mail is called slow: an hour.
-const LONG: Duration = Duration::from_secs(3600);
 
 /// Rehearses each domain, and shows, writes down and draws what came of it, as it was asked for.
 pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
@@ -423,118 +423,4 @@ fn leave<'a>(
     let (count, shown) = (files.len(), folder.display());
     say::err(format_args!("{count} drills written to {shown}"));
     Ok(())
-}
-
-/// How bad it was for mail.
-fn weight(sum: &PassageSum) -> Weight {
-    match () {
-        () if sum.returned > 0 => Weight::Returned,
-        () if sum.longest_wait >= LONG => Weight::Waits,
-        () => Weight::Fine,
-    }
-}
-
-/// A wait in whole seconds, for people.
-fn waited(wait: Duration) -> String {
-    match wait {
-        Duration::ZERO => "none".to_owned(),
-        wait => HumanDuration(Duration::from_secs(wait.as_secs())).to_string(),
-    }
-}
-
-/// The shares of those that accepted messages, then that of what was returned, then that of what still waits.
-fn shares(sum: &PassageSum) -> Vec<String> {
-    let mut parts: Vec<usize> = sum.takers.values().copied().collect();
-    let taken: usize = parts.iter().sum();
-    parts.push(sum.returned);
-    parts.push(sum.messages - sum.returned - taken);
-    percentages(&parts)
-}
-
-/// Hosts that are told with the share that each has; of more, how many there are.
-const TAKERS_TOLD: usize = 10;
-
-/// Which hosts accepted the mail, with shares in per cent where there are several.
-fn takers(sum: &PassageSum) -> String {
-    if sum.takers.len() > TAKERS_TOLD {
-        let most = sum.takers.values().copied().max().unwrap_or(0);
-        let share = percentages(&[most, sum.messages - most]).swap_remove(0);
-        return format!("{} exchangers, {share} each at most", sum.takers.len());
-    }
-    let shared = sum.takers.iter().zip(shares(sum));
-    let takers = shared.map(|((host, count), share)| match *count == sum.messages {
-        true => host.to_string(),
-        false => format!("{host} {share}"),
-    });
-    let takers: Vec<String> = takers.collect();
-    if takers.is_empty() {
-        "nobody".to_owned()
-    } else {
-        takers.join(", ")
-    }
-}
-
-/// The share of the mail that was returned.
-fn lost(sum: &PassageSum) -> String {
-    match sum.returned {
-        0 => "none".to_owned(),
-        all if all == sum.messages => "all".to_owned(),
-        _ => shares(sum).swap_remove(sum.takers.len()),
-    }
-}
-
-/// When those who send try again, in words.
-fn tries(sender: &SenderProfile) -> String {
-    /// Waits that are told; more would tell nobody anything.
-    const TOLD: usize = 5;
-    let mut waits: Vec<String> = sender.retry.iter().map(|wait| waited(*wait)).collect();
-    let last = waits.pop().unwrap_or_default();
-    while waits.last() == Some(&last) {
-        waits.pop();
-    }
-    match &waits[..] {
-        [] => format!("every {last}"),
-        few if few.len() <= TOLD => format!("after {}, then every {last}", few.join(", ")),
-        many => format!("after {}, ...", many[..TOLD].join(", ")),
-    }
-}
-
-/// What is assumed of who sends, in words.
-fn schedule(sender: &SenderProfile) -> String {
-    let (tries, patience) = (tries(sender), waited(sender.lifetime));
-    format!("try again {tries}, and return mail after {patience}")
-}
-
-/// A line of JSON about a drill; what is special about it is added.
-fn line(
-    domain: &Domain,
-    rehearsal: &Rehearsal,
-    drill: &Rehearsed,
-    sender: &SenderProfile,
-) -> Value {
-    let sum = &drill.sum;
-    let mut line = json!({
-        "domain": domain,
-        "drill": drill.title,
-        "file": format!("{}.toml", drill.file),
-        "messages": sum.messages,
-        "takers": sum.takers,
-        "longest_wait_seconds": sum.longest_wait.as_secs_f64(),
-        "returned": sum.returned,
-        "sender": {
-            "name": sender.name,
-            "returns_after_seconds": sender.lifetime.as_secs(),
-            "retries_after_seconds": sender.retry.iter().map(Duration::as_secs).collect::<Vec<_>>(),
-        },
-        "stand_ins": rehearsal.stand_ins(),
-        "notes": rehearsal.notes(),
-    });
-    if let Some(unknown) = &drill.unknown {
-        line["unknown_users"] = json!({
-            "messages": unknown.messages,
-            "takers": unknown.takers,
-            "returned": unknown.returned,
-        });
-    }
-    line
 }

@@ -4,7 +4,11 @@ use std::{io, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{super::say, Part, lost, takers, waited, weight};
+use super::{
+    super::say,
+    Part,
+    words::{lost, takers, waited, weight},
+};
 use crate::{
     groups::counted,
     report::sheet::{Sheet, SheetRow},

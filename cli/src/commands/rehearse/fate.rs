@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use self::{mend::Mend, names::Zones, portfolio::Portfolio, told::Row};
-use super::waited;
+use super::words::waited;
 use crate::{
     groups::counted,
     report::{

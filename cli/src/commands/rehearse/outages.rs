@@ -4,7 +4,10 @@ use std::io;
 
 use serde_json::json;
 
-use super::{LONG, Part, line, lost, takers, tries, waited, weight};
+use super::{
+    Part,
+    words::{LONG, line, lost, takers, tries, waited, weight},
+};
 use crate::report::sheet::{Sheet, SheetRow};
 use mxdrill::{
     name::Domain,

@@ -4,7 +4,10 @@ use std::{io, time::Duration};
 
 use mxdrill::time::HumanDuration;
 
-use super::{Part, line, schedule, waited};
+use super::{
+    Part,
+    words::{line, schedule, waited},
+};
 use crate::report::sheet::{Sheet, SheetRow, Weight, percentages};
 use mxdrill::{
     name::Domain,

@@ -4,7 +4,10 @@ use std::{io, str::FromStr, time::Duration};
 
 use serde_json::json;
 
-use super::{Part, line, lost, schedule, some_time, takers, waited, weight};
+use super::{
+    Part, some_time,
+    words::{line, lost, schedule, takers, waited, weight},
+};
 use crate::{
     groups::named,
     report::sheet::{Sheet, SheetRow},

@@ -7,7 +7,7 @@ use super::{
     portfolio::{Counts, Portfolio, Toll},
 };
 use crate::{
-    commands::rehearse::{tries, waited},
+    commands::rehearse::words::{tries, waited},
     groups::{counted, named},
     report::sheet::{Sheet, SheetRow, Weight},
 };
