@@ -133,6 +133,13 @@ impl Rehearsal {
         if let Some(why) = plan.why.as_ref().filter(|_| !plan.is_deliverable()) {
             return refused(format!("nothing to rehearse: {why}"));
         }
+        let exchangers = plan.usable().count();
+        if exchangers > many::MOST {
+            return refused(format!(
+                "found {exchangers} exchangers, expected {} at most to rehearse",
+                many::MOST
+            ));
+        }
         if assumptions.backups.is_assumed() && plan.backups().next().is_none() {
             return refused(
                 "found no backup, an exchanger of a higher preference than others, expected one to assume anything of"
