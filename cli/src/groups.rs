@@ -95,7 +95,8 @@ pub(crate) fn without(text: &str, domain: &Domain) -> String {
         let after = &found[name.len()..];
         let mut next = after.chars();
         let goes_on = match next.next() {
-            Some('.') => next.next().is_some_and(is_of_a_label),
+            // A label that begins with an underscore is no host's: `a.test._report._dmarc.b.test` is about `a.test`.
+            Some('.') => next.next().is_some_and(|c| is_of_a_label(c) && c != '_'),
             next => next.is_some_and(is_of_a_label),
         };
         kept.push_str(before);
@@ -184,6 +185,7 @@ mod tests {
             ("mxa.test is an alias", "mxa.test is an alias"),
             ("a.test.example", "a.test.example"),
             ("a.tests", "a.tests"),
+            ("a.test._report._dmarc.b.test", "\0._report._dmarc.b.test"),
         ] {
             assert_eq!(without(text, &domain), wanted);
         }
