@@ -197,27 +197,28 @@ impl Rehearsal {
         hit.names.contains(&self.plan.domain) || self.plan.usable().all(|(_, one)| is_hit(one))
     }
 
+    /// The exchangers among which senders choose first.
+    fn first_choices(&self) -> impl Iterator<Item = &Planned> {
+        let first = self.plan.usable().next().map(|(level, _)| level.preference);
+        let usable = self.plan.usable();
+        let here = usable.filter(move |(level, _)| Some(level.preference) == first);
+        here.map(|(_, planned)| planned)
+    }
+
     /// Whether something is hit of an exchanger that senders choose first, or as likely as any other.
     fn is_chosen_first(&self, hit: &Hit) -> bool {
-        let first = self.plan.usable().next().map(|(level, _)| level.preference);
-        let here = self.plan.usable();
-        here.filter(|(level, _)| Some(level.preference) == first)
-            .any(|(_, planned)| {
-                let mut addresses = planned.addresses.iter();
-                hit.hosts.contains(&planned.host)
-                    || hit.names.contains(&planned.host)
-                    || addresses.any(|address| hit.addresses.contains(address))
-            })
+        self.first_choices().any(|planned| {
+            let mut addresses = planned.addresses.iter();
+            hit.hosts.contains(&planned.host)
+                || hit.names.contains(&planned.host)
+                || addresses.any(|address| hit.addresses.contains(address))
+        })
     }
 
     /// As many messages as let every candidate of the first level be chosen, if there are not very many.
     fn messages_for_fates(&self) -> usize {
-        let first = self.plan.usable().next().map(|(level, _)| level.preference);
-        let here = self.plan.usable();
-        let here = here.filter(|(level, _)| Some(level.preference) == first);
-        let candidates: usize = here
-            .map(|(_, planned)| planned.addresses.len().max(1))
-            .sum();
+        let addresses = self.first_choices().map(|planned| planned.addresses.len());
+        let candidates: usize = addresses.map(|count| count.max(1)).sum();
         (candidates * MESSAGES_FOR_EACH).clamp(LEAST_MESSAGES, MOST_MESSAGES)
     }
 

@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    sync::{Mutex, PoisonError},
 };
 
 use super::names::{Zones, operator};
@@ -234,25 +233,15 @@ pub(super) fn each_group<T: Send>(
     work: impl Fn(usize) -> io::Result<T> + Sync,
 ) -> io::Result<Vec<T>> {
     let bar = progress::bar(groups.len() as u64, "{pos}/{len} groups, shared fate");
-    let failed: Mutex<Option<io::Error>> = Mutex::new(None);
-    let mut done: Vec<Option<T>> = groups.iter().map(|_| None).collect();
-    let failure = || failed.lock().unwrap_or_else(PoisonError::into_inner);
-    let work = |number: usize| match work(groups[number]) {
-        Ok(done) => Some(done),
-        Err(error) => {
-            failure().get_or_insert(error);
-            None
-        }
-    };
-    parallel::each_while(groups.len(), parallel::cores(), work, |number, result| {
+    let mut done = Vec::with_capacity(groups.len());
+    let work = |number: usize| work(groups[number]);
+    parallel::in_order(groups.len(), parallel::cores(), work, |_, result| {
         bar.inc(1);
-        done[number] = Some(result);
-    });
+        done.push(result?);
+        Ok(())
+    })?;
     bar.finish_and_clear();
-    match failure().take() {
-        Some(error) => Err(error),
-        None => Ok(done.into_iter().flatten().collect()),
-    }
+    Ok(done)
 }
 
 /// Domains that go through the same drills, with the plan of the first. One whose MX records are in the zone of its
