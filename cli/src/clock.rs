@@ -27,6 +27,7 @@ mod memory;
 mod opened;
 mod passed;
 mod pending;
+mod process_times;
 mod quiet;
 mod received;
 mod supervisor;

@@ -42,6 +42,8 @@ pub(super) struct Connections {
     known: Vec<ConnectionName>,
     /// How many had been opened by then.
     opened: Option<[u64; 2]>,
+    /// Whether there was none when that was asked last.
+    none: bool,
 }
 
 impl Connections {
@@ -59,6 +61,7 @@ impl Connections {
             buffer: vec![0; 64 * 1024],
             known: Vec::new(),
             opened: None,
+            none: false,
         })
     }
 
@@ -70,7 +73,8 @@ impl Connections {
     pub(super) fn octets_wait(&mut self) -> io::Result<bool> {
         let counted = self.counted()?;
         let opened = counted.map(|(_, opened)| opened);
-        if counted.is_some_and(|(established, _)| established == 0) {
+        self.none = counted.is_some_and(|(established, _)| established == 0);
+        if self.none {
             return Ok(false);
         }
         if opened.is_some() && opened == self.opened {
@@ -83,6 +87,11 @@ impl Connections {
         }
         self.opened = opened;
         Ok(any)
+    }
+
+    /// Whether there was none when it was asked last whether octets wait.
+    pub(super) fn are_none(&self) -> bool {
+        self.none
     }
 
     /// Asks for those that are known; one that has gone is forgotten.

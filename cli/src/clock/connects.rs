@@ -48,6 +48,7 @@ impl Supervisor {
     /// `connect`, and `sendto` that connects (`MSG_FASTOPEN`). Both are done here: who asks does not notice, and it is
     /// known what comes of it.
     pub(super) fn connects(&mut self, call: &ReceivedCall) -> Option<Handled> {
+        self.quiet.connects();
         let memory = Memory(call.thread);
         let [number, data, size, _, to, length] = call.arguments;
         let is_fast = call.number == libc::SYS_sendto;

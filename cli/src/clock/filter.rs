@@ -2,26 +2,19 @@
 //! something that the kernel would end by its own clock.
 //!
 //! The filter is a program of classic BPF (seccomp(2)). It sees a call's number and arguments, and no memory: a
-//! wait is told from one without a time only where that is an argument. So the list is of calls that may have
-//! one, and `calls` lets through what has none. All else is allowed without a detour, which would cost some ten
+//! wait is told from one without a time only where that is an argument. What may have one in memory is asked about, and
+//! `calls` lets through what has none. All else is allowed without a detour, which would cost some ten
 //! microseconds each.
 
 use mxdrill_notify::Instruction;
 use nix::libc;
 
 /// Calls that are always asked about.
-const ASKED: [libc::c_long; 26] = [
+const ASKED: [libc::c_long; 19] = [
     libc::SYS_gettimeofday,
     libc::SYS_time,
     libc::SYS_nanosleep,
     libc::SYS_clock_nanosleep,
-    libc::SYS_poll,
-    libc::SYS_ppoll,
-    libc::SYS_select,
-    libc::SYS_pselect6,
-    libc::SYS_epoll_wait,
-    libc::SYS_epoll_pwait,
-    libc::SYS_epoll_pwait2,
     libc::SYS_alarm,
     libc::SYS_setitimer,
     libc::SYS_getitimer,
@@ -37,6 +30,22 @@ const ASKED: [libc::c_long; 26] = [
     libc::SYS_statx,
     libc::SYS_times,
     libc::SYS_sysinfo,
+];
+
+/// Waits for descriptors that are given a number of milliseconds, and which argument that is; one below zero is for as
+/// long as it takes.
+const WAIT_MILLIS: [(libc::c_long, u32); 3] = [
+    (libc::SYS_poll, 2),
+    (libc::SYS_epoll_wait, 3),
+    (libc::SYS_epoll_pwait, 3),
+];
+/// Those that are given the address of a time, and which argument that is; without one they wait for as long as it
+/// takes.
+const WAIT_AT: [(libc::c_long, u32); 4] = [
+    (libc::SYS_ppoll, 2),
+    (libc::SYS_select, 4),
+    (libc::SYS_pselect6, 4),
+    (libc::SYS_epoll_pwait2, 3),
 ];
 
 /// Calls that go by a clock which this one does not reach: they are let through, or refused, and it is said.
@@ -97,6 +106,7 @@ pub(super) fn program() -> Vec<Instruction> {
         end(ASK),
         end(ALLOW),
     ]);
+    program.extend(waits());
     // `sendto` may connect, with MSG_FASTOPEN.
     program.extend([
         load(NUMBER),
@@ -108,6 +118,34 @@ pub(super) fn program() -> Vec<Instruction> {
     ]);
     program.extend(timeouts_of_sockets());
     program.extend(futex());
+    program
+}
+
+/// Waits for descriptors: those without a time, and those that only look, are the kernel's.
+fn waits() -> Vec<Instruction> {
+    let mut program = vec![load(NUMBER)];
+    for (number, which) in WAIT_MILLIS {
+        program.extend([
+            jump(IF_EQUAL, call(number), 0, 5),
+            load(argument(which)),
+            jump(IF_EQUAL, 0, 2, 0),
+            // The sign of a number of 32 bits.
+            jump(IF_ANY, 1 << 31, 1, 0),
+            end(ASK),
+            end(ALLOW),
+        ]);
+    }
+    for (number, which) in WAIT_AT {
+        program.extend([
+            jump(IF_EQUAL, call(number), 0, 6),
+            load(argument(which)),
+            jump(IF_EQUAL, 0, 0, 2),
+            load(argument(which) + 4),
+            jump(IF_EQUAL, 0, 1, 0),
+            end(ASK),
+            end(ALLOW),
+        ]);
+    }
     program
 }
 
@@ -257,7 +295,23 @@ mod tests {
         let first = |one: u64| [one, 0, 0, 0, 0, 0];
         for (number, arguments, expected) in [
             (libc::SYS_read, [0; 6], ALLOW),
-            (libc::SYS_poll, [0; 6], ASK),
+            (libc::SYS_poll, [0, 0, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_poll, [0, 0, 1, 0, 0, 0], ASK),
+            // -1, as a number of 32 bits and of 64.
+            (libc::SYS_poll, [0, 0, 0xffff_ffff, 0, 0, 0], ALLOW),
+            (libc::SYS_poll, [0, 0, u64::MAX, 0, 0, 0], ALLOW),
+            (libc::SYS_epoll_wait, [3, 4096, 1, 0, 0, 0], ALLOW),
+            (libc::SYS_epoll_wait, [3, 4096, 1, 1000, 0, 0], ASK),
+            (libc::SYS_epoll_pwait, [3, 4096, 1, 1000, 0, 8], ASK),
+            (libc::SYS_epoll_pwait, [3, 4096, 1, u64::MAX, 0, 8], ALLOW),
+            (libc::SYS_epoll_pwait2, [3, 4096, 1, 1 << 40, 0, 8], ASK),
+            (libc::SYS_epoll_pwait2, [3, 4096, 1, 0, 0, 8], ALLOW),
+            (libc::SYS_ppoll, [4096, 1, 0, 0, 8, 0], ALLOW),
+            (libc::SYS_ppoll, [4096, 1, 4096, 0, 8, 0], ASK),
+            (libc::SYS_select, [1, 4096, 0, 0, 0, 0], ALLOW),
+            (libc::SYS_select, [1, 4096, 0, 0, 1 << 40, 0], ASK),
+            (libc::SYS_pselect6, [1, 4096, 0, 0, 4096, 0], ASK),
+            (libc::SYS_pselect6, [1, 4096, 0, 0, 0, 4096], ALLOW),
             (libc::SYS_connect, [0; 6], ASK),
             (libc::SYS_fstat, [0; 6], ASK),
             (libc::SYS_utimensat, [0; 6], ALLOW),

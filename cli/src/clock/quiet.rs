@@ -19,6 +19,10 @@
 //! that may have run, because they called or had run the time before, are looked at first, and again with all
 //! others. If nobody ran since, all slept when that first look was over.
 //!
+//! If the processor worked for a process no longer than for those of its threads that may have run, none of the others
+//! has: their counts need not be read one by one, but that is asked when all have been looked at. Whether it is blocked
+//! is asked of each all the same, since one that was woken and has had no processor yet has run for no time.
+//!
 //! Threads of the lab count as well; the one that looks does not.
 
 use std::{
@@ -31,12 +35,15 @@ use std::{
 
 use super::{
     connections::Connections,
-    threads::{LastSeen, Thread, Threads, ticks},
+    process_times::ProcessTimes,
+    threads::{Blocked, LastSeen, Thread, Threads, ticks},
 };
 
 /// What is looked at to find out.
 pub(super) struct Quiet {
     pub(super) threads: Threads,
+    /// How long processes ran by when all slept.
+    times: ProcessTimes,
     /// Those that may have run since all slept.
     suspects: BTreeSet<i32>,
     /// For how many nanoseconds the processor worked for each thread.
@@ -44,6 +51,8 @@ pub(super) struct Quiet {
     connections: Connections,
     /// Whether octets waited when that was asked last.
     octets_waited: bool,
+    /// For how long the lab had run when there was no connection, as long as nobody begins one.
+    unconnected: Option<u64>,
 }
 
 /// What a look at all threads finds.
@@ -73,10 +82,12 @@ impl Quiet {
         shows_what_is_blocked()?;
         Ok(Self {
             threads: Threads::new()?,
+            times: ProcessTimes::default(),
             suspects: BTreeSet::new(),
             worked: BTreeMap::new(),
             connections: Connections::new()?,
             octets_waited: false,
+            unconnected: None,
         })
     }
 
@@ -104,10 +115,17 @@ impl Quiet {
         }
         // This is the moment: who sleeps from here on to its second look slept now, and was starting nobody.
         self.threads.take_in_born()?;
+        let expected = self.times.expected(&mut self.threads, &self.suspects);
         // The second look takes in all, those of the first look as well.
         let mut look = Look::AllSlept;
         for (id, thread) in self.threads.all() {
-            match second_look(thread, id) {
+            let is_counted = expected.contains_key(&thread.process(id));
+            let found = if is_counted && !self.suspects.contains(&id) {
+                is_still_asleep(thread, id)
+            } else {
+                second_look(thread, id)
+            };
+            match found {
                 Found::Asleep => {}
                 Found::Ran => {
                     self.suspects.insert(id);
@@ -122,8 +140,14 @@ impl Quiet {
         }
         gone.into_iter().for_each(|id| self.threads.forget(id));
         if look == Look::AllSlept {
+            let ran = self.times.look(&mut self.threads, &expected);
+            if !ran.is_empty() {
+                self.suspects.extend(ran);
+                return Ok(Look::Ran);
+            }
             self.suspects.clear();
             self.threads.settle();
+            self.times.settle(&mut self.threads);
         }
         Ok(look)
     }
@@ -149,13 +173,25 @@ impl Quiet {
         })
     }
 
+    /// A connection is begun, or may come of one that was.
+    pub(super) fn connects(&mut self) {
+        self.unconnected = None;
+    }
+
     /// Whether a connection has octets that it has not sent although it may, or had when this was asked last: if they
     /// went between a look and this, whoever they came to was woken after everybody was seen asleep.
     ///
     /// # Errors
     /// What the kernel says.
     pub(super) fn octets_wait(&mut self) -> io::Result<bool> {
+        // Where there was no connection there is none, unless somebody called for one or the lab, which does not call
+        // here, has run.
+        let ran = self.times.lab_ran(&mut self.threads);
+        if self.unconnected == Some(ran) {
+            return Ok(false);
+        }
         let wait = self.connections.octets_wait()?;
+        self.unconnected = self.connections.are_none().then_some(ran);
         // Asked in the round before: two answers in a row must be no.
         let waited = std::mem::replace(&mut self.octets_waited, wait);
         Ok(wait || waited)
@@ -169,7 +205,18 @@ fn first_look(thread: &mut Thread, id: i32) -> Found {
         return Found::Asleep;
     }
     thread.seen = LastSeen::Running;
-    let (Ok(counts), Some((state, _))) = (thread.counts(id), thread.state(id)) else {
+    let Ok(counts) = thread.counts(id) else {
+        return Found::Gone;
+    };
+    // Who waits for an answer from here sleeps, and its state need not be asked for; that is most of them.
+    if thread
+        .blocked(id)
+        .is_ok_and(|place| place == Blocked::Calling)
+    {
+        thread.seen = LastSeen::Asleep(counts);
+        return Found::Asleep;
+    }
+    let Some((state, _)) = thread.state(id) else {
         return Found::Gone;
     };
     if state == ENDED {
@@ -213,6 +260,15 @@ fn second_look(thread: &mut Thread, id: i32) -> Found {
                 _ => Found::Gone,
             }
         }
+    }
+}
+
+/// Whether a thread that has not run since it was seen asleep was not woken either.
+fn is_still_asleep(thread: &Thread, id: i32) -> Found {
+    match thread.is_blocked(id) {
+        Ok(true) => Found::Asleep,
+        Ok(false) => Found::Ran,
+        Err(_) => Found::Gone,
     }
 }
 

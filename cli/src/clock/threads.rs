@@ -51,7 +51,9 @@ pub(super) struct Thread {
     /// Where there is no room for them they are opened each time.
     files: Option<ThreadFiles>,
     /// Its process, once that was asked for.
-    process: Option<i32>,
+    pub(super) process: Option<i32>,
+    /// For how many nanoseconds it had run when everybody slept last.
+    pub(super) had_run: Option<u64>,
     /// How it was seen last.
     pub(super) seen: LastSeen,
 }
@@ -75,6 +77,16 @@ pub(super) enum LastSeen {
     Ended(Option<Instant>),
 }
 
+/// Where a thread is blocked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Blocked {
+    /// It is to run.
+    Nowhere,
+    /// It has made a call, and sleeps until that is answered here.
+    Calling,
+    Elsewhere,
+}
+
 /// How long a thread ran, how long it waited to, and how often it did, as the kernel writes it (`schedstat`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts([u8; 64]);
@@ -93,6 +105,11 @@ impl Counts {
 }
 
 impl Thread {
+    /// Its process: the thread itself where that cannot be told.
+    pub(super) fn process(&mut self, id: i32) -> i32 {
+        *self.process.get_or_insert_with(|| process_of(id))
+    }
+
     /// What the processor did for it.
     ///
     /// # Errors
@@ -112,12 +129,25 @@ impl Thread {
     /// # Errors
     /// That it is gone.
     pub(super) fn is_blocked(&self, id: i32) -> io::Result<bool> {
+        Ok(self.blocked(id)? != Blocked::Nowhere)
+    }
+
+    /// Where the kernel has it blocked.
+    ///
+    /// # Errors
+    /// That it is gone.
+    pub(super) fn blocked(&self, id: i32) -> io::Result<Blocked> {
         let mut octets = [0; 64];
         let length = match &self.files {
             Some(files) => files.wchan.read_at(&mut octets, 0)?,
             None => open(id, "wchan")?.read_at(&mut octets, 0)?,
         };
-        Ok(!matches!(&octets[..length], b"" | b"0"))
+        Ok(match &octets[..length] {
+            b"" | b"0" => Blocked::Nowhere,
+            // What compilers do to a function is behind a dot.
+            name if name.starts_with(b"seccomp_do_user_notification") => Blocked::Calling,
+            _ => Blocked::Elsewhere,
+        })
     }
 
     /// Its state, and how many threads its process has; `None` if it is gone.
@@ -240,7 +270,7 @@ impl Threads {
             self.forget(id);
             return process_of(id);
         }
-        *thread.process.get_or_insert_with(|| process_of(id))
+        thread.process(id)
     }
 
     /// All processes of which a thread is known, but that of the lab.
@@ -250,7 +280,7 @@ impl Threads {
         let processes = self
             .known
             .iter_mut()
-            .map(|(id, thread)| *thread.process.get_or_insert_with(|| process_of(*id)));
+            .map(|(id, thread)| thread.process(*id));
         processes.filter(|process| *process != own).collect()
     }
 

@@ -25,7 +25,12 @@ use nix::{
 };
 
 use super::{IDLE_ROUND, ROUND, Supervisor};
-use crate::clock::{passed::Passed, quiet::Look, received::ReceivedCall, wait::Wait};
+use crate::clock::{
+    passed::Passed,
+    quiet::Look,
+    received::ReceivedCall,
+    wait::{Kind, Wait},
+};
 
 /// How long it may take until a call is looked at that waits for what cannot be waited for here.
 const LOOKED_AT: Duration = Duration::from_millis(1);
@@ -73,6 +78,10 @@ impl Supervisor {
                 self.leaps.somebody_runs();
                 self.run_along(last)?;
                 continue;
+            }
+            // One that nobody has answered yet may be made by the kernel alone.
+            if !self.attempts.is_empty() || !self.given_up.is_empty() || self.is_connecting() {
+                self.quiet.connects();
             }
             // The kernel will wake somebody for them, by its own clock.
             if self.quiet.octets_wait()? {
@@ -183,7 +192,7 @@ impl Supervisor {
                     self.quiet.suspect(call.thread);
                     self.call(ReceivedCall { call, from })?;
                 }
-                if !has_call(listener.as_fd())? {
+                if !any_has_call([listener.as_fd()])? {
                     break;
                 }
             }
@@ -195,12 +204,13 @@ impl Supervisor {
     fn has_call(&self) -> io::Result<bool> {
         let sources = self.source.iter().map(AsFd::as_fd);
         let listeners = self.listeners.iter().map(|one| one.as_fd());
-        for one in sources.chain(listeners) {
-            if has_call(one)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+        any_has_call(sources.chain(listeners))
+    }
+
+    /// Whether a call is held that waits for a connection to be made.
+    fn is_connecting(&self) -> bool {
+        let mut held = self.held.iter();
+        held.any(|wait| matches!(wait.kind, Kind::Connect(..)))
     }
 
     /// Looks at the calls that are held and whose time has come, or some descriptor of which is ready; whether one was
@@ -257,9 +267,12 @@ fn patience(since: Instant) -> Duration {
     (since.elapsed() / PART).clamp(ROUND, IDLE_ROUND)
 }
 
-/// Whether there is something to be read from a descriptor.
-fn has_call(from: BorrowedFd<'_>) -> io::Result<bool> {
-    let mut asked = [PollFd::new(from, PollFlags::POLLIN)];
+/// Whether there is something to be read from one of some descriptors.
+fn any_has_call<'a>(from: impl IntoIterator<Item = BorrowedFd<'a>>) -> io::Result<bool> {
+    let asked = from.into_iter();
+    let mut asked: Vec<_> = asked
+        .map(|one| PollFd::new(one, PollFlags::POLLIN))
+        .collect();
     let at_once = TimeSpec::from_duration(Duration::ZERO);
     // A signal would end it before it has looked.
     while let Err(error) = ppoll(&mut asked, Some(at_once), None) {
@@ -267,6 +280,7 @@ fn has_call(from: BorrowedFd<'_>) -> io::Result<bool> {
             return Err(error.into());
         }
     }
-    let seen = asked[0].revents().unwrap_or(PollFlags::empty());
-    Ok(seen.intersects(PollFlags::POLLIN | PollFlags::POLLERR))
+    let come = PollFlags::POLLIN | PollFlags::POLLERR;
+    let mut seen = asked.iter().filter_map(PollFd::revents);
+    Ok(seen.any(|seen| seen.intersects(come)))
 }
