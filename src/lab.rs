@@ -278,7 +278,7 @@ impl Lab {
     /// Why what the lab saw cannot be relied on, such as a receiver that could not listen; `None`
     /// if it can. The first reason counts.
     pub fn trouble(&self) -> Option<String> {
-        self.state.look_for_lost_questions();
+        self.state.look_for_losses();
         self.state.trouble.borrow().clone()
     }
 

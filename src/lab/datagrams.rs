@@ -1,7 +1,8 @@
-//! Questions that come at once: room for them in the kernel, and how many it dropped for want of it.
+//! What comes at once: room for it in the kernel, and how much it lost for want of that.
 //!
 //! A sender that starts a thousand deliveries asks thousands of questions before the name server has its turn. What the
-//! kernel drops then looks to the sender like a name server that does not answer, and is the lab's own fault.
+//! kernel drops then looks to the sender like a name server that does not answer, and is the lab's own fault. So does a
+//! connection that finds a backlog full look like an exchanger that is silent.
 
 /// Sockets and their tables, as Linux has them.
 #[cfg(all(target_os = "linux", feature = "private-network"))]
@@ -46,6 +47,19 @@ mod kernel {
             .filter_map(drops)
             .sum()
     }
+
+    /// Connections of this network that a full backlog turned away, whoever listened.
+    pub(in super::super) fn turned_away() -> u64 {
+        let counters = fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
+        // A line of names, and one of what they count.
+        let mut lines = counters
+            .lines()
+            .filter_map(|line| line.strip_prefix("TcpExt: "));
+        let (names, counts) = (lines.next().unwrap_or_default(), lines.next());
+        let mut named = names.split(' ').zip(counts.unwrap_or_default().split(' '));
+        let found = named.find(|(name, _)| *name == "ListenOverflows");
+        found.and_then(|(_, count)| count.parse().ok()).unwrap_or(0)
+    }
 }
 
 /// Elsewhere the system's usual room has to do, and nobody says what is dropped.
@@ -58,15 +72,51 @@ mod kernel {
     pub(in super::super) fn dropped(_at: SocketAddr, _at_any: bool) -> u64 {
         0
     }
+
+    pub(in super::super) fn turned_away() -> u64 {
+        0
+    }
 }
 
-pub(super) use self::kernel::{dropped, make_room};
+pub(super) use self::kernel::{dropped, make_room, turned_away};
 
 #[cfg(all(test, target_os = "linux", feature = "private-network"))]
 mod tests {
-    use std::net::UdpSocket;
+    use std::{
+        net::{SocketAddrV4, TcpStream, UdpSocket},
+        os::fd::AsRawFd,
+        time::Duration,
+    };
+
+    use nix::sys::socket::{
+        AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, bind, getsockname, listen, socket,
+    };
 
     use super::*;
+
+    #[test]
+    fn connections_that_find_a_backlog_full_are_counted() {
+        let listener = socket(
+            AddressFamily::Inet,
+            SockType::Stream,
+            SockFlag::empty(),
+            None,
+        )
+        .expect("a socket");
+        let any = SockaddrIn::new(127, 0, 0, 1, 0);
+        bind(listener.as_raw_fd(), &any).expect("bound");
+        listen(&listener, Backlog::new(1).expect("a number")).expect("listening");
+        let at = getsockname::<SockaddrIn>(listener.as_raw_fd());
+        let at = SocketAddrV4::from(at.expect("bound")).into();
+        let before = turned_away();
+        // Linux queues one more than it is told; the others' SYN is not answered.
+        let wait = Duration::from_millis(50);
+        let queued: Vec<_> = (0..6)
+            .map(|_| TcpStream::connect_timeout(&at, wait))
+            .collect();
+        assert!(queued.iter().any(Result::is_err));
+        assert!(turned_away() > before);
+    }
 
     #[test]
     fn what_the_kernel_drops_is_counted_and_room_keeps_it_from_that() {

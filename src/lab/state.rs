@@ -123,13 +123,25 @@ impl LabState {
         });
     }
 
-    /// Notes questions to the name server that the kernel dropped: to a sender they look like a name server that
-    /// does not answer.
-    pub(super) fn look_for_lost_questions(&self) {
+    /// Notes questions to the name server that the kernel dropped, and connections that found a backlog full: to a
+    /// sender they look like a name server that does not answer and an exchanger that is silent.
+    pub(super) fn look_for_losses(&self) {
         let lost = self.lost_questions();
         if lost > 0 {
             self.own_fault(format!(
                 "{lost} questions to the name server were lost before it saw them: the kernel had no room for more"
+            ));
+        }
+        // This machine's are others', too.
+        let is_private = self.network.has_sockets() && !self.network.is_of_this_machine();
+        let turned_away = if is_private {
+            datagrams::turned_away()
+        } else {
+            0
+        };
+        if turned_away > 0 {
+            self.own_fault(format!(
+                "{turned_away} connections were not answered for want of room in the backlog of whoever listened"
             ));
         }
     }
