@@ -81,23 +81,88 @@ pub(crate) use self::kernel::as_listed;
 mod kernel {
     use std::{
         fmt::Write,
-        fs,
+        fs, io,
         net::{IpAddr, SocketAddr},
+        os::fd::AsRawFd,
+    };
+
+    use nix::{
+        libc,
+        sys::socket::{
+            AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
+        },
     };
 
     /// Whether some process has the socket that is connected from one address to another. After a
     /// half-close, a close sends nothing that the other end could see.
     pub(super) fn holds(from: SocketAddr, to: SocketAddr) -> Option<bool> {
+        Some(looked_up(from, to).unwrap_or_else(|_| listed(from, to)))
+    }
+
+    /// Asks for this one socket (sock_diag(7)), which the kernel finds without going through all.
+    ///
+    /// # Errors
+    /// That it does not answer such questions.
+    pub(super) fn looked_up(from: SocketAddr, to: SocketAddr) -> io::Result<bool> {
+        const SOCK_DIAG_BY_FAMILY: u16 = 20;
+        /// The type of an answer that says that there is none.
+        const ERROR: u16 = 2;
+        /// Octets of a message's own header, and where in an answer the inode is: 0 where nobody has the socket.
+        const HEADER: usize = 16;
+        const INODE: std::ops::Range<usize> = HEADER + 68..HEADER + 72;
+        let diagnostics = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC,
+            SockProtocol::NetlinkSockDiag,
+        )?;
+        let family = match from {
+            SocketAddr::V4(_) => libc::AF_INET,
+            SocketAddr::V6(_) => libc::AF_INET6,
+        };
+        let mut request = [0; HEADER + 56];
+        request[..4].copy_from_slice(&72_u32.to_ne_bytes());
+        request[4..6].copy_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+        request[6..8].copy_from_slice(&(libc::NLM_F_REQUEST as u16).to_ne_bytes());
+        request[16..18].copy_from_slice(&[family as u8, libc::IPPROTO_TCP as u8]);
+        // In any state.
+        request[20..24].fill(0xff);
+        request[24..26].copy_from_slice(&from.port().to_be_bytes());
+        request[26..28].copy_from_slice(&to.port().to_be_bytes());
+        for (at, end) in [(28, from), (44, to)] {
+            let octets = octets(end.ip());
+            request[at..at + octets.len()].copy_from_slice(&octets);
+        }
+        // Whatever number the kernel has given to it.
+        request[64..72].fill(0xff);
+        send(diagnostics.as_raw_fd(), &request, MsgFlags::empty())?;
+        let mut answer = [0; 1024];
+        let length = recv(diagnostics.as_raw_fd(), &mut answer, MsgFlags::empty())?;
+        let number = |at: usize| answer.get(at..at + 4).filter(|_| at + 4 <= length);
+        if answer[4..6] == ERROR.to_ne_bytes() {
+            let code = number(HEADER).and_then(|octets| octets.first_chunk());
+            return match code.map_or(0, |octets| -i32::from_ne_bytes(*octets)) {
+                libc::ENOENT => Ok(false),
+                code => Err(io::Error::from_raw_os_error(code)),
+            };
+        }
+        // Where there is no connection, whoever listens there is found.
+        const LISTENS: u8 = 10;
+        let inode = number(INODE.start).ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(inode != [0; 4] && answer[HEADER + 1] != LISTENS)
+    }
+
+    /// Goes through the tables of all sockets.
+    pub(super) fn listed(from: SocketAddr, to: SocketAddr) -> bool {
         let mapped = |end: SocketAddr| match end.ip() {
             IpAddr::V4(address) => SocketAddr::from((address.to_ipv6_mapped(), end.port())),
             IpAddr::V6(_) => end,
         };
-        let held = is_held("/proc/thread-self/net/tcp", from, to)
-            || is_held("/proc/thread-self/net/tcp6", mapped(from), mapped(to));
-        Some(held)
+        is_listed("/proc/thread-self/net/tcp", from, to)
+            || is_listed("/proc/thread-self/net/tcp6", mapped(from), mapped(to))
     }
 
-    fn is_held(table: &str, from: SocketAddr, to: SocketAddr) -> bool {
+    fn is_listed(table: &str, from: SocketAddr, to: SocketAddr) -> bool {
         let ends = (as_listed(from), as_listed(to));
         let is_it = |line: &str| {
             // A number, both ends, the state, four more, and the inode: 0 where nobody has it.
@@ -109,14 +174,17 @@ mod kernel {
         fs::read_to_string(table).is_ok_and(|table| table.lines().any(is_it))
     }
 
-    /// An end as the table has it: the address in words of the processor's own order, then the port.
-    pub(crate) fn as_listed(end: SocketAddr) -> String {
-        let octets = match end.ip() {
+    fn octets(address: IpAddr) -> Vec<u8> {
+        match address {
             IpAddr::V4(address) => address.octets().to_vec(),
             IpAddr::V6(address) => address.octets().to_vec(),
-        };
+        }
+    }
+
+    /// An end as the table has it: the address in words of the processor's own order, then the port.
+    pub(crate) fn as_listed(end: SocketAddr) -> String {
         let mut text = String::new();
-        for word in octets.chunks_exact(4) {
+        for word in octets(end.ip()).chunks_exact(4) {
             let word = u32::from_ne_bytes(word.try_into().expect("four octets"));
             write!(text, "{word:08X}").expect("a string takes it all");
         }
@@ -185,6 +253,40 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Memory(pipe) => Pin::new(&mut pipe.inner).poll_shutdown(cx),
             Self::Tcp(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
+
+#[cfg(all(test, target_os = "linux", feature = "private-network"))]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::kernel::{listed, looked_up};
+
+    /// Both ways of asking, held against each other and against what is the case.
+    #[test]
+    fn it_is_known_whether_an_end_is_held() {
+        for listens in ["127.0.0.1:0", "[::1]:0", "[::ffff:127.0.0.1]:0"] {
+            // A machine may have no IPv6.
+            let Ok(listener) = TcpListener::bind(listens) else {
+                continue;
+            };
+            let there = listener.local_addr().expect("bound");
+            let one = TcpStream::connect(there).expect("connected");
+            let (other, from) = listener.accept().expect("accepted");
+            let is_held = |held: bool| {
+                assert_eq!(looked_up(from, there).expect("told"), held, "{listens}");
+                assert_eq!(listed(from, there), held, "{listens}");
+            };
+            is_held(true);
+            one.shutdown(std::net::Shutdown::Write)
+                .expect("half closed");
+            is_held(true);
+            drop(one);
+            is_held(false);
+            drop(other);
+            // Only the listener is left.
+            assert!(!looked_up(there, from).expect("told"), "{listens}");
         }
     }
 }
