@@ -26,6 +26,7 @@ use super::{
 };
 use crate::clock::Clock;
 use mxdrill::{
+    event::{Event, EventKind},
     lab::namespace::SendersHost,
     mail::Message,
     observe,
@@ -77,6 +78,7 @@ impl Sender for DrivenServer<'_> {
                     adapter: self.adapter,
                     context,
                     given: 0,
+                    seen: SeenSoFar::default(),
                 };
                 driver.through(self.clock).await
             }
@@ -95,6 +97,15 @@ struct Driver<'a> {
     context: SenderContext,
     /// How many messages have been handed over.
     given: usize,
+    seen: SeenSoFar,
+}
+
+/// What was known of the messages when that was asked last, and by how much of the log.
+#[derive(Default)]
+struct SeenSoFar {
+    events: usize,
+    given: usize,
+    all_ended: bool,
 }
 
 impl Driver<'_> {
@@ -226,7 +237,39 @@ impl Driver<'_> {
 
     /// Whether every message has come to its end or is left as it is. What is queued all the same will be sent
     /// again; and what left the queue is not waited for, whatever became of it.
-    async fn is_over(&self, wait: Duration) -> io::Result<bool> {
+    async fn is_over(&mut self, wait: Duration) -> io::Result<bool> {
+        if self.has_news() && self.looks_over() {
+            return Ok(true);
+        }
+        // As long as something is open the queue is asked only after a long silence: it may be gone without a word.
+        let is_over =
+            (self.seen.all_ended || wait >= LONG_SILENCE) && self.nothing_is_queued().await?;
+        if is_over {
+            self.context.queue_is_empty();
+        }
+        Ok(is_over)
+    }
+
+    /// Whether anything came about since it was looked last by which a message may have come to its end: it was taken, or
+    /// somebody spoke of it. What a day of attempts leaves in the log is long, and says nothing new.
+    fn has_news(&mut self) -> bool {
+        let fresh = self.context.log().since(self.seen.events);
+        self.seen.events += fresh.len();
+        let tells = |event: &Event| {
+            matches!(
+                event.kind,
+                EventKind::Taken { .. } | EventKind::Report { .. }
+            )
+        };
+        let is_more_given = self.seen.given != self.given;
+        self.seen.given = self.given;
+        let mut messages = self.context.scenario().messages.iter();
+        // Those are counted by their attempts.
+        is_more_given || fresh.iter().any(tells) || messages.any(|one| one.leave.is_some())
+    }
+
+    /// Looks through the log; whether the drill ends in the middle, as some do: what they are about was seen.
+    fn looks_over(&mut self) -> bool {
         let scenario = self.context.scenario();
         let events = self.context.log().events();
         let attempts = observe::attempts(scenario, &events);
@@ -242,17 +285,9 @@ impl Driver<'_> {
         let is_open = |message: &Message| endings[&message.id].outcome() == Outcome::Deferred;
         let mut open = self.context.given().filter(|message| is_open(message));
         let mut left = self.context.given().filter(|message| is_left(message));
-        // Some drills end in the middle: what they are about was seen.
-        if open.all(is_left) && left.next().is_some() {
-            return Ok(true);
-        }
-        // As long as something is open the queue is asked only after a long silence: it may be gone without a word.
-        let all_ended = !self.context.given().any(is_open);
-        let is_over = (all_ended || wait >= LONG_SILENCE) && self.nothing_is_queued().await?;
-        if is_over {
-            self.context.queue_is_empty();
-        }
-        Ok(is_over)
+        let is_left_open = open.all(is_left) && left.next().is_some();
+        self.seen.all_ended = !self.context.given().any(is_open);
+        is_left_open
     }
 
     /// Whether the server's queue is empty.
