@@ -108,7 +108,7 @@ fn played(
         let Finished {
             mut played,
             rest,
-            section,
+            mut section,
         } = match told {
             // Lines of the drill whose turn it is.
             Announced::Lines(lines) => return out.write_all(&lines),
@@ -116,6 +116,9 @@ fn played(
         };
         let held = held(&played);
         let reason = expected.and_then(|expected| expected.reason(&held));
+        if let (Some(section), Some(reason)) = (&mut section, reason) {
+            section.expect(reason, shown);
+        }
         played.known = reason.map(str::to_owned);
         played_so_far.push(held);
         tally.count(&played);

@@ -69,6 +69,8 @@ impl TimelineLog {
 enum Mark {
     Ok,
     Fail,
+    /// It failed, as a baseline has it.
+    Known,
     Skip,
     /// What a rehearsal came to, where nothing is right or wrong.
     Came(Weight),
@@ -79,6 +81,7 @@ impl Mark {
         match self {
             Self::Ok => "ok",
             Self::Fail => "fail",
+            Self::Known => "known",
             Self::Skip => "skip",
             Self::Came(weight) => weight.class(),
         }
@@ -105,7 +108,10 @@ impl Shown {
 
 /// The part of the file that one drill is.
 pub(crate) struct TimelineSection {
+    title: String,
     mark: Mark,
+    shown: Shown,
+    /// What is below its heading.
     html: Vec<u8>,
 }
 
@@ -148,9 +154,20 @@ impl TimelineSection {
         })
     }
 
+    /// Marks it as failing in a way that is known, for this reason; it is folded as others are that are fine.
+    pub(crate) fn expect(&mut self, reason: &str, shown: Shown) {
+        self.mark = Mark::Known;
+        self.shown = shown;
+        let mut html = format!("<p class=\"soft\">known: {}</p>\n", Plain(reason)).into_bytes();
+        html.append(&mut self.html);
+        self.html = html;
+    }
+
     /// Writes it into a page.
     pub(crate) fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        out.write_all(&self.html)
+        begin(&self.title, self.mark, self.shown, out)?;
+        out.write_all(&self.html)?;
+        writeln!(out, "</details>")
     }
 
     /// A drill that did not run, with the reason.
@@ -167,11 +184,14 @@ impl TimelineSection {
         body: impl FnOnce(&mut Vec<u8>) -> io::Result<()>,
     ) -> Self {
         let mut html = Vec::new();
-        let written = begin(title, mark, shown, &mut html)
-            .and_then(|()| body(&mut html))
-            .and_then(|()| writeln!(html, "</details>"));
-        written.expect("memory takes it all");
-        Self { mark, html }
+        body(&mut html).expect("memory takes it all");
+        let title = title.to_owned();
+        Self {
+            title,
+            mark,
+            shown,
+            html,
+        }
     }
 }
 
@@ -180,6 +200,7 @@ pub(crate) struct TimelinePage<W> {
     out: W,
     drills: usize,
     failed: usize,
+    known: usize,
     not_run: usize,
 }
 
@@ -198,6 +219,7 @@ impl<W: Write> TimelinePage<W> {
             out,
             drills: 0,
             failed: 0,
+            known: 0,
             not_run: 0,
         })
     }
@@ -208,15 +230,16 @@ impl<W: Write> TimelinePage<W> {
         match section.mark {
             Mark::Ok | Mark::Came(_) => {}
             Mark::Fail => self.failed += 1,
+            Mark::Known => self.known += 1,
             Mark::Skip => self.not_run += 1,
         }
-        self.out.write_all(&section.html)?;
+        section.write(&mut self.out)?;
         self.out.flush()
     }
 
     /// Ends the file with what there was, which a browser shows first.
     pub(crate) fn finish(mut self) -> io::Result<()> {
-        let sum = sum(self.drills, self.failed, self.not_run);
+        let sum = sum(self.drills, self.failed, self.known, self.not_run);
         writeln!(self.out, "<h1 class=\"last\">{}</h1>", Plain(sum))?;
         page::end(&mut self.out)
     }
@@ -231,15 +254,19 @@ pub(crate) fn key(out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The heading: how many drills there were, and how many of them are not well.
-fn sum(all: usize, failed: usize, not_run: usize) -> String {
+fn sum(all: usize, failed: usize, known: usize, not_run: usize) -> String {
     let drills = if all == 1 { "drill" } else { "drills" };
-    match (failed, not_run) {
-        (0, 0) => format!("{all} {drills}, as expected"),
-        (failed, 0) => format!("{all} {drills}, {failed} not as expected"),
-        (failed, not_run) => {
-            format!("{all} {drills}, {failed} not as expected, {not_run} not run")
-        }
+    if (failed, known, not_run) == (0, 0, 0) {
+        return format!("{all} {drills}, as expected");
     }
+    let mut parts = vec![format!("{all} {drills}, {failed} not as expected")];
+    if known > 0 {
+        parts.push(format!("{known} known to fail"));
+    }
+    if not_run > 0 {
+        parts.push(format!("{not_run} not run"));
+    }
+    parts.join(", ")
 }
 
 /// Begins a drill, which can be folded.

@@ -102,6 +102,16 @@ fn what_fails_as_listed_is_known_in_every_format() {
         output.stdout.is_empty() && output.stderr.is_empty(),
         "{output:?}"
     );
+    told(&["--html", "page.html"]);
+    let page = fs::read_to_string(folder.path().join("page.html")).expect("a page");
+    for wanted in [
+        "<h1 class=\"last\">2 drills, 0 not as expected, 1 known to fail</h1>",
+        "<b class=\"known\">known</b> bad.toml",
+        "<p class=\"soft\">known: a ticket</p>",
+    ] {
+        assert!(page.contains(wanted), "{wanted} is not in {page}");
+    }
+    assert!(!page.contains("<b class=\"fail\">"), "{page}");
 }
 
 #[cfg(all(target_os = "linux", feature = "private-network"))]
