@@ -36,6 +36,8 @@ fn portfolio() -> tempfile::TempDir {
         &format!("$TTL 300\n{soa}@ MX 5 mx2.host.test.\n"),
     );
     write("notes.md", "no zone\n");
+    write("zones.json", "{}\n");
+    write(".hidden", "");
     folder
 }
 
@@ -72,6 +74,8 @@ fn domains_with_one_route_are_one_group_and_all_are_accounted_for() {
         assert_eq!(told.len(), DOMAINS + 1, "{command}: {told:?}");
     }
     let (plan, _) = mxdrill(&["plan", "."], folder.path());
+    let others = "mxdrill: .: passed over notes.md and 1 more, not named";
+    assert!(plan.contains(others), "{plan}");
     assert!(
         plan.starts_with(
             "Mail for d0.test, d1.test and 48 more goes to its MX records (50 files)\n"

@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 
-use super::{OutsideArgs, at};
+use super::{OutsideArgs, at, say};
 use crate::{groups, parallel, progress};
 use mxdrill::{
     diagnostic::Mistakes,
@@ -274,13 +274,28 @@ fn is_written(
     }
 }
 
-/// The zone files of a folder, in the order of their names.
+/// The zone files of a folder, in the order of their names. What else is in it is told, unless it is hidden.
 fn zone_files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).map_err(|error| at(folder, error))?;
     let paths = entries.map(|entry| Ok(entry?.path()));
-    let mut files: Vec<PathBuf> = paths.collect::<io::Result<_>>()?;
-    files.retain(|path| path.is_file() && is_named_as_a_zone(path));
-    files.sort();
+    let mut paths: Vec<PathBuf> = paths.collect::<io::Result<_>>()?;
+    paths.sort();
+    let (files, others): (Vec<PathBuf>, Vec<PathBuf>) = paths
+        .into_iter()
+        .partition(|path| path.is_file() && is_named_as_a_zone(path));
+    let names = others.iter().filter_map(|path| path.file_name()?.to_str());
+    let others: Vec<&str> = names.filter(|name| !name.starts_with('.')).collect();
+    if let [first, more @ ..] = &others[..] {
+        let more = match more.len() {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        say::err(format_args!(
+            "mxdrill: {}: passed over {first}{more}, not named as a zone file is; files and folders that are named themselves \
+            are read",
+            folder.display()
+        ));
+    }
     if files.is_empty() {
         let nothing = "found no zone file in this folder, expected some, such as example.com.zone";
         return Err(at(folder, io::Error::other(nothing)));
