@@ -3,6 +3,7 @@
 //! some of it: `cargo bench --bench ratios -- selection`.
 
 mod receivers;
+mod scale;
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +24,7 @@ use mxdrill::{
 };
 use rand::{Rng, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 
-use self::receivers::receivers;
+use self::{receivers::receivers, scale::scale};
 
 /// Rounds of a comparison; the median of their ratios is told.
 const ROUNDS: usize = 41;
@@ -32,13 +33,14 @@ fn main() {
     // `cargo test --benches`, which says no `--bench`, wants to know that it runs, not how fast.
     let tested = !std::env::args().any(|argument| argument == "--bench");
     let rounds = if tested { 1 } else { ROUNDS };
-    let parts: [(&str, &dyn Fn()); 6] = [
+    let parts: [(&str, &dyn Fn()); 7] = [
         ("selection", &|| selection(rounds)),
         ("resolution", &|| resolution(rounds)),
         ("drills", &|| whole_drills(rounds)),
         ("receivers", &|| receivers(!tested)),
         ("growth", &|| growth(!tested)),
         ("labs", &|| labs(!tested)),
+        ("scale", &|| scale(!tested)),
     ];
     let wanted: Vec<String> = std::env::args()
         .skip(1)
@@ -57,11 +59,13 @@ fn ratio(
     mut one: impl FnMut() -> Duration,
     mut other: impl FnMut() -> Duration,
 ) -> f64 {
-    let mut ratios: Vec<f64> = (0..rounds)
-        .map(|_| one().as_secs_f64() / other().as_secs_f64())
-        .collect();
+    let ratios = (0..rounds).map(|_| one().as_secs_f64() / other().as_secs_f64());
+    median(ratios.collect())
+}
+
+fn median(mut ratios: Vec<f64>) -> f64 {
     ratios.sort_by(f64::total_cmp);
-    ratios[rounds / 2]
+    ratios[ratios.len() / 2]
 }
 
 fn timed(times: u32, mut work: impl FnMut()) -> Duration {
