@@ -1,7 +1,7 @@
 //! A command as a sender: any program, in a private network where it finds the lab by itself.
 //!
 //! It is handed all messages at once, since it has its own idea of when to send what, and is judged
-//! by what the lab sees until it ends.
+//! by what the lab sees until it ends. Of the scenario it is told the relays alone: no record leads there.
 
 use std::{
     ffi::OsString,
@@ -15,8 +15,7 @@ use tokio::{
     signal::unix::{SignalKind, signal},
 };
 
-use crate::sandbox;
-use crate::signals;
+use crate::{sandbox, signals, told_relays};
 use mxdrill::sender::{Sender, SenderContext};
 
 /// A command that sends the drill's messages, all that it cares to, and ends.
@@ -79,6 +78,9 @@ impl Sender for ChildCommand<'_> {
         };
         let mut command = process::Command::new(program);
         command.args(arguments).kill_on_drop(true);
+        for (name, value) in told_relays::variables(&context.scenario().sender) {
+            command.env(format!("{}{name}", told_relays::PREFIX), value);
+        }
         *self.ended = Some(match redirected(&mut command, self.output) {
             Ok(()) => watched(command, self.started).await,
             Err(error) => Err(error),

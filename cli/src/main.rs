@@ -21,6 +21,8 @@ mod runtime;
 mod sandbox;
 mod signals;
 mod statements;
+#[cfg(all(target_os = "linux", feature = "private-network"))]
+mod told_relays;
 
 fn main() -> std::process::ExitCode {
     cli::main()

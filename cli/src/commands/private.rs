@@ -15,6 +15,8 @@ pub(crate) const EXEC_NOTES: &str = "\
 Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have the zone's own addresses
 at port 25, and no other host can be reached. Files and local sockets are the host's: what a program hands
 to a mail server on this host by them, that sends. An ordinary user is root inside, of files of their own.
+Relays of the scenario are told in MXDRILL_RELAYS (HOST:PORT HOST:PORT ...), and who the command says it is there in
+MXDRILL_RELAY_USER and MXDRILL_RELAY_PASSWORD.
 Moments are real: a connection that is never answered costs what the command waits for it. With
 --virtual-time they are not: the command's clock and the lab's are one, it leaps when both wait, and moments in
 expectations hold to 50 ms. When the command ends the drill does, and what was not delivered by then counts as given up or kept. So it is when

@@ -28,6 +28,7 @@ use super::{Adapter, eligibility::SettingsTold};
 use crate::{
     clock::Clock,
     sandbox::{end_all_others, is_alone, reap_all_but, rootfs},
+    told_relays,
 };
 use mxdrill::{
     lab::namespace::SendersHost,
@@ -99,25 +100,27 @@ impl<'a> Scripts<'a> {
             .iter()
             .position(|user| Some(user) == adapter.runs_as.as_ref());
         let running = Arc::<AtomicU32>::default();
+        let mut environment = vec![
+            (
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
+            ),
+            ("HOME", "/root".to_owned()),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("NAME", host.name()),
+            ("NAMES", names.join(" ")),
+            ("ADDRESS", address(host.address(std::net::IpAddr::is_ipv4))),
+            ("ADDRESS6", address(host.address(std::net::IpAddr::is_ipv6))),
+            ("TLS", tls.to_owned()),
+            ("CA_FILE", ca_file),
+        ];
+        environment.extend(told_relays::variables(&scenario.sender));
         Ok(Self {
             reaper: reaper(Arc::clone(&running))?,
             running,
             clock: None,
             id: user.map_or(0, rootfs::id_of),
-            environment: vec![
-                (
-                    "PATH",
-                    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-                ),
-                ("HOME", "/root".to_owned()),
-                ("LANG", "C.UTF-8".to_owned()),
-                ("NAME", host.name()),
-                ("NAMES", names.join(" ")),
-                ("ADDRESS", address(host.address(std::net::IpAddr::is_ipv4))),
-                ("ADDRESS6", address(host.address(std::net::IpAddr::is_ipv6))),
-                ("TLS", tls.to_owned()),
-                ("CA_FILE", ca_file),
-            ],
+            environment,
         })
     }
 

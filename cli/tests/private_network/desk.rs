@@ -126,6 +126,7 @@ impl TestDesk {
             "connects.py",
             "timers.py",
             "routes.py",
+            "relays.py",
             "../senders/lib.py",
         ] {
             let name = Path::new(program).file_name().expect("a file");

@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener};
 
 use libtest_mimic::Failed;
 
-use super::desk::{DeskTest, TestDesk, hold, tests};
+use super::desk::{DeskTest, Said, TestDesk, hold, tests};
 
 pub(crate) const TESTS: &[DeskTest] = tests! {
     dig_sees_the_zone: &["dig"],
@@ -16,6 +16,7 @@ pub(crate) const TESTS: &[DeskTest] = tests! {
     a_connection_to_oneself_is_an_attempt: &["python3"],
     what_is_tried_outside_the_drill_is_told: &["python3", "dig"],
     public_resolvers_answer_for_the_drill: &["dig"],
+    a_command_is_told_of_relays: &["python3"],
     the_exit_status_tells: &[],
 };
 
@@ -155,6 +156,62 @@ fn public_resolvers_answer_for_the_drill(desk: &TestDesk) -> Result<(), Failed> 
         ],
     );
     hold(said.code == Some(1), &said)
+}
+
+/// A drill with two relays, of which the first refuses; the second may be at 587 or at 465.
+fn relayed(second: u16, password: &str) -> String {
+    format!(
+        r#"
+summary = "the second relay takes the mail while the first is down"
+zone = """
+smtp1.provider.test.  IN A  192.0.2.1
+smtp2.provider.test.  IN A  192.0.2.2
+"""
+messages  = [{{ id = "m1", to = "alice@example.test" }}]
+faults    = [{{ host = "smtp1.provider.test", stage = "connect", effect = "refuse" }}]
+receivers = [{{ certificate = "valid", auth = {{ user = "app", password = "secret" }} }}]
+sender    = {{ relays = ["smtp1.provider.test:587", "smtp2.provider.test:{second}"], user = "app", password = "{password}" }}
+[expect.m1]
+outcome  = "delivered"
+attempts = [
+  {{ host = "smtp1.provider.test", port = 587, result = "refused" }},
+  {{ host = "smtp2.provider.test", port = {second}, result = "accepted", tls = true }},
+]
+"#
+    )
+}
+
+fn a_command_is_told_of_relays(desk: &TestDesk) -> Result<(), Failed> {
+    let run = |second, password| -> Result<Said, Failed> {
+        fs::write(desk.path("relayed.toml"), relayed(second, password))?;
+        let command = ["--", "python3", "relays.py", "alice@example.test", "out/ca"];
+        let arguments = [
+            &["exec", "relayed.toml", "--ca-file", "out/ca"][..],
+            &command,
+        ]
+        .concat();
+        Ok(Said::from(desk.command(&arguments).output()?))
+    };
+    for second in [587, 465] {
+        let said = run(second, "secret")?;
+        let sent = format!("sent by smtp2.provider.test:{second}");
+        hold(said.code == Some(0) && said.out.contains(&sent), &said)?;
+    }
+    // The relay knows who is who by what the command was told.
+    let said = run(587, "another")?;
+    hold(said.code == Some(1) && said.out.contains("535"), &said)?;
+    // Where there are none, nothing is left of what the user had in the environment.
+    let arguments = [
+        "exec",
+        "drill.toml",
+        "--",
+        "sh",
+        "-c",
+        "echo [$MXDRILL_RELAYS]",
+    ];
+    let mut command = desk.command(&arguments);
+    let said = Said::from(command.env("MXDRILL_RELAYS", "stray.test:25").output()?);
+    hold(said.out == "[]\n", &said)
 }
 
 fn the_exit_status_tells(desk: &TestDesk) -> Result<(), Failed> {
