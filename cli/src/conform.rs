@@ -29,6 +29,7 @@ pub(crate) mod compared;
 mod conduct;
 pub(crate) mod driver;
 pub(crate) mod eligibility;
+mod feature;
 pub(crate) mod isolated_run;
 pub(crate) mod matrix;
 mod merged;

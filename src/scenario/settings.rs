@@ -18,6 +18,7 @@ use crate::{
     fault::{Host, Stage},
     mta_sts::Policy,
     name::{Domain, SENDER_DOMAIN},
+    port,
     route::{Families, Identity},
     time::Moment,
     words::words,
@@ -57,6 +58,11 @@ pub struct Relay {
 }
 
 impl Relay {
+    /// Whether TLS comes there before the greeting (RFC 8314 section 3.3).
+    pub fn is_tls_first(&self) -> bool {
+        self.port == port::SUBMISSIONS
+    }
+
     /// Its host as an exchanger is named: an address becomes a literal.
     pub(crate) fn domain(&self) -> Domain {
         match &self.host {

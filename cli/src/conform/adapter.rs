@@ -13,7 +13,7 @@ use include_dir::{Dir, include_dir};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use toml::Spanned;
 
-use super::{eligibility::Feature, scenario_ref::ScenarioRef, variant::Variants};
+use super::{feature::Feature, scenario_ref::ScenarioRef, variant::Variants};
 use mxdrill::diagnostic::{Mistake, Mistakes, did_you_mean, nearest};
 
 /// The adapters that come with mxdrill, in the program itself: it works without its source.
@@ -69,6 +69,9 @@ pub(crate) struct Adapter {
     pub(crate) submit_smtp: Option<String>,
     /// Prints something for each message in the queue, and nothing if it is empty.
     pub(crate) queued: String,
+    /// Whether `configure` asks for the drill's relays, and has all mail go there.
+    #[serde(default)]
+    pub(crate) relays: bool,
     /// What in the configuration decides about routing, for readers of the results.
     #[serde(default)]
     pub(crate) settings: Vec<String>,
@@ -187,8 +190,8 @@ impl Adapter {
     pub(crate) fn lacks(&self, need: Feature) -> Option<&str> {
         let reason = self.cannot.get(&need).map(String::as_str);
         let by_command = need == Feature::Dsn && self.submit.is_some();
-        // None says yet how a smart host is set.
-        let is_told_nothing = need == Feature::Relays;
+        // A script that does not ask for them goes by MX records, which is no fault of the server.
+        let is_told_nothing = need == Feature::Relays && !self.relays;
         reason
             .or(by_command.then_some("it is handed mail by a command, which does not carry it"))
             .or(is_told_nothing.then_some("it is not told of relays"))

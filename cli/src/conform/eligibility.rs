@@ -3,12 +3,12 @@
 //! A drill is written for a sender that can be set at will. What of it a real server cannot show is left out, and
 //! said with its reason; without virtual time, so is all that takes long.
 
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use hickory_proto::rr::RData;
 use serde::{Deserialize, Serialize};
 
-use super::Adapter;
+use super::{Adapter, feature::Feature};
 use mxdrill::{
     drill::{self, Run},
     event::{EventKind, silenced},
@@ -17,7 +17,7 @@ use mxdrill::{
     name::Domain,
     observe::Attempt,
     outcome::Outcome,
-    scenario::{Scenario, SenderSettings, Share, Timeouts, TlsPolicy, Total},
+    scenario::{Relay, Scenario, SenderSettings, Share, Timeouts, TlsPolicy, Total},
     sender::Reference,
     time::{HumanDuration, Moment},
     verdict::{SenderKind, judge},
@@ -37,67 +37,6 @@ pub(crate) enum Pace {
     Real,
 }
 
-/// Something that a drill may need and a mail server may not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Feature {
-    /// STARTTLS.
-    Tls,
-    /// TLS that is required, or required and verified.
-    TlsRequired,
-    /// TLS whose certificates are verified.
-    TlsVerified,
-    /// DANE (RFC 7672).
-    Dane,
-    /// MTA-STS (RFC 8461).
-    MtaSts,
-    /// REQUIRETLS (RFC 8689).
-    Requiretls,
-    /// IPv6.
-    Ipv6,
-    /// Names in a list of exchangers that are its own.
-    OwnNames,
-    /// Giving a message up when its time is over, which a drill can choose.
-    Lifetime,
-    /// Intervals between attempts that a drill can choose.
-    Schedule,
-    /// Timeouts that a drill can choose.
-    Timeouts,
-    /// Messages from the null reverse-path, handed over from outside.
-    NullSender,
-    /// Addresses and domains beyond ASCII.
-    Utf8,
-    /// Messages that already carry Received fields.
-    Received,
-    /// Messages that are handed over with what is asked of notifications (RFC 3461).
-    Dsn,
-    /// Hosts and ports of relays, through which all mail goes.
-    Relays,
-}
-
-impl fmt::Display for Feature {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Tls => "STARTTLS",
-            Self::TlsRequired => "TLS that is required",
-            Self::TlsVerified => "certificates that are verified",
-            Self::Dane => "DANE",
-            Self::MtaSts => "MTA-STS",
-            Self::Requiretls => "REQUIRETLS",
-            Self::Ipv6 => "IPv6",
-            Self::OwnNames => "names of its own in a list of exchangers",
-            Self::Lifetime => "a queue lifetime that can be set",
-            Self::Schedule => "retry intervals that can be set",
-            Self::Timeouts => "timeouts that can be set",
-            Self::NullSender => "messages from the null reverse-path",
-            Self::Utf8 => "addresses beyond ASCII",
-            Self::Received => "messages with Received fields",
-            Self::Dsn => "DSN when a message is handed over",
-            Self::Relays => "relays that can be set",
-        })
-    }
-}
-
 /// What a drill has to set of a server, since what is expected depends on it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SettingsTold {
@@ -107,6 +46,8 @@ pub(crate) struct SettingsTold {
     pub(crate) retry: Option<Vec<Duration>>,
     /// How long it waits at any stage.
     pub(crate) timeout: Option<Duration>,
+    /// To whom it hands all mail, in order; none: where MX records lead.
+    pub(crate) relays: Vec<Relay>,
 }
 
 impl SettingsTold {
@@ -125,7 +66,11 @@ impl SettingsTold {
             let timeout = HumanDuration(*timeout);
             format!("every timeout is {timeout}")
         });
-        lifetime.chain(retry).chain(timeout).collect()
+        let relays = self.relays.iter().map(ToString::to_string);
+        let relays: Vec<String> = relays.collect();
+        let relays =
+            (!relays.is_empty()).then(|| format!("all mail goes to {}", relays.join(", ")));
+        lifetime.chain(retry).chain(timeout).chain(relays).collect()
     }
 }
 
@@ -174,6 +119,7 @@ impl Eligibility {
                     lifetime: lifetime(&fit.scenario, &run),
                     retry: retry(scenario),
                     timeout: timeout(scenario),
+                    relays: scenario.sender.relays.clone(),
                 };
                 fit.needs = needs(scenario, &run, &fit.told);
                 let is_long = pace == Pace::Real && run.took.0 > PATIENCE;
@@ -292,8 +238,14 @@ fn needs(scenario: &Scenario, run: &Run, told: &SettingsTold) -> Vec<Feature> {
     let own = settings.names != SenderSettings::default().names || !settings.addresses.is_empty();
     // Only what was tried is needed; an AAAA record that nobody comes to is not.
     let any_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
+    let relays = &settings.relays;
+    let first = relays.iter().filter(|relay| relay.is_tls_first());
+    let (first, all) = (first.count(), relays.len());
     let needs = [
-        (!settings.relays.is_empty(), Feature::Relays),
+        (all > 0, Feature::Relays),
+        (all > 1, Feature::SeveralRelays),
+        (first > 0 && first < all, Feature::MixedRelays),
+        (all > 0 && settings.login.is_some(), Feature::RelayLogin),
         (
             !scenario.world.policies.is_empty() || settings.tls == TlsPolicy::MtaSts,
             Feature::MtaSts,
@@ -476,6 +428,33 @@ mod tests {
         assert!(
             told.starts_with("needs DSN when a message is handed over: "),
             "{told}"
+        );
+    }
+
+    #[test]
+    fn servers_have_the_relays_that_their_configuration_can_name() {
+        let obstacle = |path: &str, name: &str| {
+            let (_, adapter) = Adapter::find(name).expect("a bundled adapter");
+            let path = format!("scenarios/relay/{path}.toml");
+            fit(&path).obstacle(&adapter).unwrap_or_default()
+        };
+        assert_eq!(obstacle("first_relay_refuses", "postfix"), "");
+        assert_eq!(obstacle("tls_from_the_start", "opensmtpd"), "");
+        let told = obstacle("first_relay_refuses", "opensmtpd");
+        assert!(
+            told.starts_with("needs several relays in an order: "),
+            "{told}"
+        );
+        let told = obstacle("one_port_of_a_host_blocked", "exim");
+        assert!(
+            told.starts_with("needs relays at port 465 and at others: "),
+            "{told}"
+        );
+        // Who does not say that it reads them would go by MX records, and be accused of that.
+        let told = obstacle("tls_from_the_start", "sendmail");
+        assert_eq!(
+            told,
+            "needs relays that can be set: it is not told of relays"
         );
     }
 

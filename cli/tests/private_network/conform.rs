@@ -91,11 +91,14 @@ fn the_wrong_order_is_found_out(desk: &TestDesk) -> Result<(), Failed> {
 }
 
 /// Mail servers that are unpacked on some machines, and drills that each is known to pass.
-pub(crate) const KNOWN: [(&str, &str); 10] = [
+pub(crate) const KNOWN: [(&str, &str); 13] = [
     ("postfix", "basics/primary_down"),
     ("postfix", "rfc5321/relay_is_the_implicit_mx"),
     ("postfix", "wire/every_extension_is_offered"),
     ("postfix", "wire/without_extensions"),
+    ("postfix", "relay/first_relay_refuses"),
+    ("exim", "relay/first_relay_refuses"),
+    ("opensmtpd", "relay/tls_from_the_start"),
     ("exim", "wire/every_extension_is_offered"),
     ("exim", "wire/without_extensions"),
     ("exim", "basics/primary_down"),
