@@ -5,6 +5,7 @@
 
 pub(crate) mod content;
 pub(crate) mod dsn;
+mod handling;
 pub(crate) mod mailbox;
 
 use std::{fmt, sync::Arc};
@@ -14,6 +15,7 @@ pub use self::{
     dsn::{
         Action, DsnRequest, Notify, Occasion, OriginalRecipient, RecipientRequest, Ret, Returned,
     },
+    handling::{ByMode, DeliverBy, Priority},
     mailbox::Mailbox,
 };
 use crate::{extension::Extension, name::Domain, time::Moment};
@@ -82,7 +84,35 @@ impl MessageIndex {
     }
 }
 
+/// The keyword of RFC 2852.
+pub(crate) const DELIVERBY: &str = "DELIVERBY";
+
 impl Message {
+    /// One that asks for nothing.
+    pub(crate) fn plain(
+        id: MessageId,
+        at: Moment,
+        from: Option<Mailbox>,
+        to: Arc<[Mailbox]>,
+    ) -> Self {
+        Self {
+            id,
+            at,
+            from,
+            to,
+            size: None,
+            received: 0,
+            body: None,
+            binary: false,
+            priority: None,
+            deliver_by: None,
+            header: Arc::default(),
+            require_tls: false,
+            dsn: None,
+            leave: None,
+        }
+    }
+
     /// Whether a mailbox of its envelope can only go where SMTPUTF8 is offered (RFC 6531 section 3.4): the local
     /// part is not in ASCII. A domain that is not has a form that is.
     pub(crate) fn needs_smtputf8(&self) -> bool {
@@ -112,15 +142,27 @@ impl Message {
         let lacks = |keyword: &str| !offered.iter().any(|one| one.is(keyword));
         let limit = offered.iter().find(|one| one.is("SIZE"));
         let limit = limit.and_then(|one| one.parameters.parse().ok());
+        // BINARYMIME is of use only with CHUNKING (RFC 3030 section 3).
+        let is_binary = self.binary;
         if self.needs_smtputf8() && lacks("SMTPUTF8") {
             Some("SMTPUTF8")
-        } else if self.needs_eight_bit() && lacks("8BITMIME") {
+        } else if is_binary && (lacks("BINARYMIME") || lacks("CHUNKING")) {
+            Some("BINARYMIME")
+        } else if !is_binary && self.needs_eight_bit() && lacks("8BITMIME") {
             Some("8BITMIME")
         } else if limit.is_some_and(|limit: usize| limit > 0 && limit < self.octets()) {
             Some("SIZE")
+        } else if self.is_to_be_returned() && lacks(DELIVERBY) {
+            Some(DELIVERBY)
         } else {
             None
         }
+    }
+
+    /// Whether it is to be returned when its time is over, so that it cannot go on without DELIVERBY (RFC 2852
+    /// section 4.1.4.1).
+    fn is_to_be_returned(&self) -> bool {
+        self.deliver_by.is_some_and(|by| by.mode == ByMode::Return)
     }
 
     /// How many octets its content has.
@@ -156,6 +198,12 @@ pub struct Message {
     /// The text of its body, which may have octets over 127, dots at the start of lines and long lines; `None`: a
     /// line of the lab's own.
     pub body: Option<Arc<str>>,
+    /// Whether its body is octets as they are, which go by BINARYMIME alone (RFC 3030): lines may end as they like.
+    pub binary: bool,
+    /// How much it matters (RFC 6710); `None`: nothing is said of that.
+    pub priority: Option<Priority>,
+    /// In what time it is to be delivered (RFC 2852); `None`: in its own.
+    pub deliver_by: Option<DeliverBy>,
     /// Further fields of its header, such as `TLS-Required: No`.
     pub header: Arc<[String]>,
     /// Whether it goes with REQUIRETLS (RFC 8689).

@@ -38,19 +38,9 @@ pub(super) fn messages(attempts: &[Attempt]) -> Vec<Message> {
             continue;
         }
         for _ in 0..copies.into_values().max().unwrap_or(1).max(1) {
-            messages.push(Message {
-                id: MessageId(format!("m{}", messages.len() + 1).into()),
-                at: Moment::START,
-                from: from.parse().ok(),
-                to: to.clone().into(),
-                size: None,
-                received: 0,
-                body: None,
-                header: std::sync::Arc::default(),
-                require_tls: false,
-                dsn: None,
-                leave: None,
-            });
+            let id = MessageId(format!("m{}", messages.len() + 1).into());
+            let (from, to) = (from.parse().ok(), to.clone().into());
+            messages.push(Message::plain(id, Moment::START, from, to));
         }
     }
     messages

@@ -47,7 +47,11 @@ pub(crate) fn message(message: &Message) -> Vec<u8> {
         text.push_str(&format!("{field}\r\n"));
     }
     let body = body(message);
-    if !body.is_ascii() {
+    if message.binary {
+        text.push_str(
+            "MIME-Version: 1.0\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n",
+        );
+    } else if !body.is_ascii() {
         text.push_str(
             "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n",
         );
@@ -74,9 +78,15 @@ pub(crate) fn message(message: &Message) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The text that a message has before it is filled up to its size, each line ended by CRLF.
-fn body(message: &Message) -> Cow<'static, str> {
+/// The text that a message has before it is filled up to its size, each line ended by CRLF; of a binary one the octets
+/// as they are.
+fn body(message: &Message) -> Cow<'_, str> {
     match &message.body {
+        // What DATA could not carry: a NUL, lines that end otherwise, a dot that would end it.
+        None if message.binary => {
+            "This is a drill.\0\nIts lines end as they like.\r\r\n.\r\n".into()
+        }
+        Some(text) if message.binary => (&**text).into(),
         None => "This is a drill.\r\n".into(),
         Some(text) => text
             .lines()
@@ -161,18 +171,10 @@ mod tests {
     #[test]
     fn a_message_has_the_size_asked_for() {
         for size in [400, 401, 777, 4096, 100_000] {
+            let to = std::sync::Arc::new(["a@b.test".parse().expect("a mailbox")]);
             let asked = Message {
-                id: "m".into(),
-                at: Moment::START,
-                from: None,
-                to: std::sync::Arc::new(["a@b.test".parse().expect("a mailbox")]),
                 size: Some(size),
-                received: 0,
-                require_tls: false,
-                dsn: None,
-                body: None,
-                header: std::sync::Arc::default(),
-                leave: None,
+                ..Message::plain("m".into(), Moment::START, None, to)
             };
             assert_eq!(message(&asked).len(), size);
         }

@@ -16,6 +16,7 @@ mod crashes;
 mod document;
 pub(super) mod expect;
 mod faults;
+mod handling;
 pub(super) mod keys;
 mod limits;
 mod messages;

@@ -61,6 +61,9 @@ fn shape(of: &Shape) -> Value {
         Shape::Words(words) => json!({ "type": "string", "enum": words() }),
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Number(least) => json!({ "type": "integer", "minimum": least }),
+        Shape::Between([least, most]) => {
+            json!({ "type": "integer", "minimum": least, "maximum": most })
+        }
         Shape::Fraction => json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 }),
         Shape::Many(one) => json!({ "type": "array", "items": shape(one) }),
         Shape::OneOrMany(one) => {

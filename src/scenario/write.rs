@@ -27,7 +27,7 @@ use super::{
 use crate::{
     fault::{Effect, Failure, Fault, Stage, Transport},
     level::Level,
-    mail::Notify,
+    mail::{DeliverBy, Notify},
     reply::Reply,
     time::Moment,
 };
@@ -137,6 +137,11 @@ fn messages(messages: &Messages) -> TomlTable {
         row.put("header", array(messages.header.iter().map(string)));
     }
     row.put_some("body", messages.body.as_ref().map(string));
+    if messages.binary {
+        row.put("binary", "true".to_owned());
+    }
+    row.put_some("priority", messages.priority.map(|level| level.to_string()));
+    row.put_some("deliver_by", messages.deliver_by.map(deliver_by));
     if messages.require_tls {
         row.put("requiretls", "true".to_owned());
     }
@@ -152,6 +157,16 @@ fn messages(messages: &Messages) -> TomlTable {
         );
     }
     row
+}
+
+fn deliver_by(by: DeliverBy) -> String {
+    let mut table = TomlTable::default();
+    table.put("within", duration(by.within));
+    table.put("mode", string(by.mode));
+    if by.trace {
+        table.put("trace", "true".to_owned());
+    }
+    table.inline()
 }
 
 /// A table whose keys are recipients.

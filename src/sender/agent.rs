@@ -136,6 +136,10 @@ impl DeliveryAgent {
         // Later, those may be tried that were left out this time.
         let mut transient = !complete;
         for (candidate, port) in &candidates {
+            if entry.is_too_late(self.state.clock.now()) {
+                transient = true;
+                break;
+            }
             let attempt = self.attempt(entry, (candidate, *port), &content, sts.as_ref());
             let AttemptReport {
                 results,

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     connection::on_the_wire,
     event::EventLog,
-    mail::{Mailbox, Message, MessageId, content::message as message_content},
+    mail::{ByMode, Mailbox, Message, MessageId, content::message as message_content},
     name::Domain,
     time::Moment,
 };
@@ -75,6 +75,10 @@ pub(super) struct QueueEntry {
     pub(super) reported: Vec<Reported>,
     /// Whether a delay was told.
     pub(super) warned: bool,
+    /// Whether it was told that the time in which it was to be delivered is over.
+    pub(super) told_late: bool,
+    /// When its next pass begins, while it is woken before that to tell that its time is over.
+    pub(super) resumes: Option<Moment>,
     /// Notifications made so far; the number keeps their Message-IDs apart.
     pub(super) returned: u32,
     /// Set for a notification. No notification is ever made about it (RFC 5321 section 6.1).
@@ -138,18 +142,39 @@ impl QueueEntry {
             first_host: None,
             reported: Vec::new(),
             warned: false,
+            told_late: false,
+            resumes: None,
             returned: 0,
             is_notification: false,
             notice: None,
         }
     }
 
-    /// What goes over the wire after DATA.
+    /// What goes over the wire after DATA, or in chunks if it is binary.
     pub(super) fn content(&self) -> Arc<[u8]> {
         match &self.notice {
             Some(notice) => Arc::clone(notice),
+            // Its octets are counted, so that no dot ends it (RFC 3030 section 2).
+            None if self.message.binary => message_content(&self.message).into(),
             None => on_the_wire(&message_content(&self.message)).into(),
         }
+    }
+
+    /// Whether it is to be returned now, since its time is over (RFC 2852 section 4.1.3).
+    pub(super) fn is_too_late(&self, now: Moment) -> bool {
+        let by = self.message.deliver_by;
+        let by = by.filter(|by| by.mode == ByMode::Return);
+        by.is_some_and(|by| by.is_over(now.since(self.message.at)))
+    }
+
+    /// When its author is to be told that its time is over, if it is tried beyond that and nothing was told yet.
+    pub(super) fn told_late_at(&self) -> Option<Moment> {
+        let by = self
+            .message
+            .deliver_by
+            .filter(|by| by.mode == ByMode::Notify);
+        let at = self.message.at.after(by?.within);
+        (!self.told_late).then_some(at)
     }
 
     /// Whether it may go only where REQUIRETLS is announced. A message from the null reverse-path
@@ -195,17 +220,9 @@ impl QueueEntry {
         let content = content::notification(&self.message, &to, reported, reporter, now, &id, flaw);
         let hop = to.domain.clone();
         let message = Message {
-            id,
-            at: now,
-            from: None,
-            to: Arc::new([to.clone()]),
-            size: None,
-            received: 0,
-            body: None,
-            header: std::sync::Arc::default(),
-            require_tls: false,
-            dsn: None,
-            leave: None,
+            // It matters as much as what it is about (RFC 6710 section 4.6).
+            priority: self.message.priority,
+            ..Message::plain(id, now, None, Arc::new([to.clone()]))
         };
         // The top bit keeps its random numbers apart from those of the message that it is about.
         let random = (self.random.seed, self.random.stream | 1 << 63);

@@ -37,7 +37,7 @@ use super::{
 use crate::{
     event::EventLog,
     lab::network::bounds::MAX_SESSIONS,
-    mail::{Mailbox, Message, Occasion},
+    mail::{ByMode, Mailbox, Message, Occasion},
     name::{Domain, SENDER_DOMAIN},
     reply::Status,
     scenario::Scenario,
@@ -269,14 +269,12 @@ impl DeliveryAgent {
         let stop = self.state.scenario.stop;
         let is_past_stop = |at: Moment| stop.is_some_and(|stop| at > stop);
         let given = entry.message.at;
-        let patience = match self.flaw {
-            Some(Flaw::GivesUpAfterADay) => A_DAY.min(self.settings.expire),
-            _ => self.settings.expire,
-        };
-        let deadline = match self.moments_of(entry) {
-            Some(moments) => *moments.given_up.get(&entry.message.id).unwrap_or(&NEVER),
-            None => given.after(patience),
-        };
+        let deadline = self.deadline_of(entry);
+        if self.tell_late(entry, deadline)
+            && let Some(resumes) = entry.resumes.take()
+        {
+            return Some(resumes);
+        }
         if entry.pass == 0 {
             let received = entry.message.received;
             if received >= self.settings.max_hops {
@@ -320,7 +318,32 @@ impl DeliveryAgent {
         let left = entry.message.leave.is_some_and(|leave| {
             wake > leave.after && (fruitless || entry.attempts >= leave.attempts)
         });
-        (!left && !is_past_stop(wake) && wake != NEVER).then_some(wake)
+        let again = (!left && !is_past_stop(wake) && wake != NEVER).then_some(wake)?;
+        // Woken for a word in between, it goes on waiting for its next pass.
+        match entry.told_late_at() {
+            Some(at) if at < again => {
+                entry.resumes = Some(again);
+                Some(at)
+            }
+            _ => Some(again),
+        }
+    }
+
+    /// When an entry is given up.
+    fn deadline_of(&self, entry: &QueueEntry) -> Moment {
+        let patience = match self.flaw {
+            Some(Flaw::GivesUpAfterADay) => A_DAY.min(self.settings.expire),
+            _ => self.settings.expire,
+        };
+        // Its author may want it back before that (RFC 2852 section 4.1.3).
+        let patience = match entry.message.deliver_by {
+            Some(by) if by.mode == ByMode::Return => patience.min(by.within),
+            _ => patience,
+        };
+        match self.moments_of(entry) {
+            Some(moments) => *moments.given_up.get(&entry.message.id).unwrap_or(&NEVER),
+            None => entry.message.at.after(patience),
+        }
     }
 
     /// The moments that are given for an entry: notifications have none.
@@ -357,6 +380,32 @@ impl DeliveryAgent {
             .copied()
             .unwrap_or(Duration::from_secs(1800));
         self.settings.retry.get(index).copied().unwrap_or(last)
+    }
+
+    /// Tells that the time in which it was to be delivered is over, once, those recipients' author who did not ask for
+    /// other notifications alone (RFC 2852 section 4.1.3); whether it did.
+    fn tell_late(&self, entry: &mut QueueEntry, until: Moment) -> bool {
+        let now = self.state.clock.now();
+        if entry.told_late_at().is_none_or(|at| now < at) {
+            return false;
+        }
+        entry.told_late = true;
+        let wants = |to: &&Mailbox| {
+            let asks = entry.message.request_of(to).notify;
+            asks.is_none_or(|notify| notify.wants(Occasion::Delay))
+        };
+        let late = entry.to.iter().filter(wants).map(|to| Reported {
+            recipient: to.clone(),
+            told: Told::Delayed { until },
+            reason: Reason {
+                status: Status(4, 4, 7),
+                text: "not delivered in the time that was asked for".to_owned(),
+            },
+            server: None,
+        });
+        let late: Vec<Reported> = late.collect();
+        entry.reported.extend(late);
+        true
     }
 
     /// Tells of a delay, once, those recipients' author who asked for it.

@@ -192,7 +192,13 @@ impl Adapter {
         let by_command = need == Feature::Dsn && self.submit.is_some();
         // A script that does not ask for them goes by MX records, which is no fault of the server.
         let is_told_nothing = need == Feature::Relays && !self.relays;
+        // None of those that were tried takes it.
+        let is_not_handed = matches!(
+            need,
+            Feature::Binarymime | Feature::Priority | Feature::DeliverBy
+        );
         reason
+            .or(is_not_handed.then_some("mail servers are not handed such messages"))
             .or(by_command.then_some("it is handed mail by a command, which does not carry it"))
             .or(is_told_nothing.then_some("it is not told of relays"))
     }

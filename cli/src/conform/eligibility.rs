@@ -14,6 +14,7 @@ use mxdrill::{
     event::{EventKind, silenced},
     fault::{Host, Stage},
     lab::NetworkKind,
+    mail::Message,
     name::Domain,
     observe::Attempt,
     outcome::Outcome,
@@ -238,6 +239,7 @@ fn needs(scenario: &Scenario, run: &Run, told: &SettingsTold) -> Vec<Feature> {
     let own = settings.names != SenderSettings::default().names || !settings.addresses.is_empty();
     // Only what was tried is needed; an AAAA record that nobody comes to is not.
     let any_ipv6 = attempts.iter().any(|attempt| attempt.address.is_ipv6());
+    let any = |asks: &dyn Fn(&Message) -> bool| scenario.messages.iter().any(asks);
     let relays = &settings.relays;
     let first = relays.iter().filter(|relay| relay.is_tls_first());
     let (first, all) = (first.count(), relays.len());
@@ -255,10 +257,7 @@ fn needs(scenario: &Scenario, run: &Run, told: &SettingsTold) -> Vec<Feature> {
                 || matches!(settings.tls, TlsPolicy::Dane | TlsPolicy::DaneOnly),
             Feature::Dane,
         ),
-        (
-            scenario.messages.iter().any(|message| message.require_tls),
-            Feature::Requiretls,
-        ),
+        (any(&|message| message.require_tls), Feature::Requiretls),
         (
             matches!(settings.tls, TlsPolicy::Required | TlsPolicy::Verified),
             Feature::TlsRequired,
@@ -270,24 +269,18 @@ fn needs(scenario: &Scenario, run: &Run, told: &SettingsTold) -> Vec<Feature> {
         (told.lifetime.is_some(), Feature::Lifetime),
         (told.retry.is_some(), Feature::Schedule),
         (told.timeout.is_some(), Feature::Timeouts),
-        (
-            scenario
-                .messages
-                .iter()
-                .any(|message| message.from.is_none()),
-            Feature::NullSender,
-        ),
+        (any(&|message| message.from.is_none()), Feature::NullSender),
         (is_beyond_ascii(scenario), Feature::Utf8),
+        (any(&|message| message.received > 0), Feature::Received),
+        (any(&|message| message.dsn.is_some()), Feature::Dsn),
+        (any(&|message| message.binary), Feature::Binarymime),
         (
-            scenario.messages.iter().any(|message| message.received > 0),
-            Feature::Received,
+            any(&|message| message.priority.is_some()),
+            Feature::Priority,
         ),
         (
-            scenario
-                .messages
-                .iter()
-                .any(|message| message.dsn.is_some()),
-            Feature::Dsn,
+            any(&|message| message.deliver_by.is_some()),
+            Feature::DeliverBy,
         ),
     ];
     needs

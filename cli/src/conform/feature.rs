@@ -38,6 +38,12 @@ pub(crate) enum Feature {
     Received,
     /// Messages that are handed over with what is asked of notifications (RFC 3461).
     Dsn,
+    /// Messages that go by BINARYMIME alone (RFC 3030).
+    Binarymime,
+    /// Messages with a priority (RFC 6710).
+    Priority,
+    /// Messages with a time in which they are to be delivered (RFC 2852).
+    DeliverBy,
     /// A relay through which all mail goes: a host and a port.
     Relays,
     /// More than one of them, in an order.
@@ -66,6 +72,9 @@ impl fmt::Display for Feature {
             Self::Utf8 => "addresses beyond ASCII",
             Self::Received => "messages with Received fields",
             Self::Dsn => "DSN when a message is handed over",
+            Self::Binarymime => "binary content when a message is handed over",
+            Self::Priority => "MT-PRIORITY when a message is handed over",
+            Self::DeliverBy => "DELIVERBY when a message is handed over",
             Self::Relays => "relays that can be set",
             Self::SeveralRelays => "several relays in an order",
             Self::MixedRelays => "relays at port 465 and at others",

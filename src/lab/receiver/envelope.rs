@@ -232,10 +232,43 @@ fn is_xtext(value: &str) -> bool {
     true
 }
 
-/// Seconds, perhaps negative, and a mode (RFC 2852 section 4): `120;R`, `-5;NT`.
+/// Seconds, perhaps negative, and a mode (RFC 2852 section 4): `120;R`, `-5;NT`. Who wants it returned must leave some
+/// time.
 fn is_deliver_by(value: &str) -> bool {
     let (seconds, mode) = value.split_once(';').unwrap_or((value, ""));
     let digits = seconds.strip_prefix(['-', '+']).unwrap_or(seconds);
     let is_time = (1..=9).contains(&digits.len()) && digits.bytes().all(|o| o.is_ascii_digit());
-    is_time && is_one_of(mode, &["R", "N", "RT", "NT"])
+    let is_over = seconds.starts_with('-') || digits.bytes().all(|o| o == b'0');
+    is_time
+        && is_one_of(
+            mode,
+            if is_over {
+                &["N", "NT"]
+            } else {
+                &["R", "N", "RT", "NT"]
+            },
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_deliver_by;
+
+    #[test]
+    fn a_time_is_seconds_and_a_mode_and_what_is_to_be_returned_has_some_left() {
+        for right in ["120;R", "1;rt", "0;N", "-5;NT", "+999999999;R"] {
+            assert!(is_deliver_by(right), "{right}");
+        }
+        for wrong in [
+            "0;R",
+            "-5;RT",
+            "120",
+            "120;X",
+            "1234567890;N",
+            ";R",
+            "1.5;N",
+        ] {
+            assert!(!is_deliver_by(wrong), "{wrong}");
+        }
+    }
 }

@@ -5,7 +5,7 @@
 //! which comes to the same.
 
 use crate::{
-    mail::{Message, Notify, OriginalRecipient, RecipientRequest, Ret},
+    mail::{DeliverBy, Message, Notify, OriginalRecipient, Priority, RecipientRequest, Ret},
     time::Moment,
 };
 
@@ -21,6 +21,9 @@ pub struct Messages {
     pub(in crate::scenario) size: Option<usize>,
     pub(in crate::scenario) received: usize,
     pub(in crate::scenario) body: Option<String>,
+    pub(in crate::scenario) binary: bool,
+    pub(in crate::scenario) priority: Option<Priority>,
+    pub(in crate::scenario) deliver_by: Option<DeliverBy>,
     pub(in crate::scenario) header: Vec<String>,
     pub(in crate::scenario) require_tls: bool,
     pub(in crate::scenario) notify: Vec<(String, Notify)>,
@@ -42,6 +45,9 @@ impl Messages {
             size: None,
             received: 0,
             body: None,
+            binary: false,
+            priority: None,
+            deliver_by: None,
             header: Vec::new(),
             require_tls: false,
             notify: Vec::new(),
@@ -99,6 +105,24 @@ impl Messages {
         self
     }
 
+    /// The body of each is octets as they are, for BINARYMIME (RFC 3030).
+    pub fn binary(mut self) -> Self {
+        self.binary = true;
+        self
+    }
+
+    /// How much each matters (RFC 6710).
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// In what time each is to be delivered (RFC 2852).
+    pub fn deliver_by(mut self, by: DeliverBy) -> Self {
+        self.deliver_by = Some(by);
+        self
+    }
+
     /// Each asks for REQUIRETLS (RFC 8689).
     pub fn require_tls(mut self) -> Self {
         self.require_tls = true;
@@ -153,6 +177,9 @@ pub(super) fn rows(messages: &[Message]) -> Vec<Messages> {
             size: message.size,
             received: message.received,
             body: message.body.as_ref().map(ToString::to_string),
+            binary: message.binary,
+            priority: message.priority,
+            deliver_by: message.deliver_by,
             header: message.header.to_vec(),
             require_tls: message.require_tls,
             notify: asked_of(message, |asked| asked.notify),

@@ -5,17 +5,18 @@
 //! record, or that two keys exclude each other, the reader alone can tell.
 
 mod expected;
+mod message;
 mod receiver;
 
 pub(in crate::scenario) use self::{
     expected::{ATTEMPT, BOUNDS, EXPECTED, NOTIFICATION, RANGE, SHARE, TIME_RANGE},
+    message::{DELIVER_BY, MESSAGE},
     receiver::{AUTH, BOUNDED, ENGINES, GREYLIST, POLICY, RATE, RECEIVER},
 };
 
 use crate::{
     fault::{Stage, Transport},
     level::Level,
-    mail::{Notify, Occasion, Ret},
     scenario::{Crash, Family, TlsPolicy},
 };
 
@@ -56,6 +57,8 @@ pub(in crate::scenario) enum Shape {
     Flag,
     /// A whole number, and the least that it may be.
     Number(u64),
+    /// A whole number from one to another.
+    Between([i64; 2]),
     /// A number over 0 and up to 1.
     Fraction,
     /// An array of such values.
@@ -184,63 +187,6 @@ pub(in crate::scenario) const SCENARIO: Row = Row {
         ),
     ],
 };
-
-/// A row of `messages`.
-pub(in crate::scenario) const MESSAGE: Row = Row {
-    what: "a message",
-    keys: &[
-        key(
-            "id",
-            Shape::Pattern("^[A-Za-z0-9_.-]{1,64}$"),
-            "what it is called in expectations and reports",
-        ),
-        key("to", TEXT_OR_TEXTS, "a mailbox, or several of them"),
-        key(
-            "at",
-            Shape::Time,
-            "when the sender is given it; \"0s\" if it is left out",
-        ),
-        key(
-            "from",
-            Shape::Text,
-            "where bounces go; \"\" is the null reverse-path",
-        ),
-        key(
-            "count",
-            Shape::Number(1),
-            "that many messages, with ids id-1, id-2 and so on",
-        ),
-        key("size", Shape::Number(0), "octets of its content"),
-        key(
-            "received",
-            Shape::Number(0),
-            "Received fields that it already carries",
-        ),
-        key("body", Shape::Text, "the text of its body"),
-        key("header", TEXTS, "further fields of its header"),
-        key("requiretls", Shape::Flag, "asks for REQUIRETLS (RFC 8689)"),
-        key(
-            "notify",
-            Shape::Any(&[NOTIFY, Shape::Map(&NOTIFY)]),
-            "of what its author wants to be notified (RFC 3461), for all recipients or by recipient",
-        ),
-        key(
-            "ret",
-            Shape::Words(|| names(&Ret::WORDS)),
-            "how much a notification of failure returns",
-        ),
-        key("envid", Shape::Text, "the author's own name for it"),
-        key(
-            "orcpt",
-            Shape::Map(&Shape::Text),
-            "whom the author wrote to, by recipient",
-        ),
-    ],
-};
-
-const NOTIFY: Shape = Shape::OneOrMany(&Shape::Words(|| {
-    [names(&Occasion::WORDS), vec![Notify::NEVER]].concat()
-}));
 
 /// The sender's settings.
 pub(in crate::scenario) const SENDER: Row = Row {

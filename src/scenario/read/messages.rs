@@ -16,7 +16,7 @@ use toml::{Spanned, de::DeValue};
 
 use super::{
     document::{Document, Table, whole_number},
-    keys,
+    handling, keys,
     receivers::secret,
     words::{HostNames, duration, moment, word},
 };
@@ -162,6 +162,9 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
             .and_then(|n| n.try_into().ok())
             .unwrap_or(0),
         body: row.text("body").map(|body| body.value.into()),
+        binary: row.flag("binary").unwrap_or(false),
+        priority: handling::priority(row),
+        deliver_by: handling::deliver_by(row),
         header: row.parsed_array("header", header_field).into(),
         require_tls: row.flag("requiretls").unwrap_or(false),
         dsn: (!dsn.is_empty()).then(|| Arc::new(dsn)),

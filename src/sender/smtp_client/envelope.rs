@@ -13,7 +13,7 @@ pub(crate) struct Envelope<'a> {
     pub(crate) from: Option<&'a Mailbox>,
     /// The recipients that are still open.
     pub(crate) to: &'a [Mailbox],
-    /// The content as it goes over the wire, with the final dot.
+    /// The content as it goes over the wire, with the final dot; of a binary message as it is.
     pub(crate) content: &'a [u8],
     /// Whether it may only go where REQUIRETLS is announced (RFC 8689).
     pub(crate) require_tls: bool,

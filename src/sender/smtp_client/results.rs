@@ -8,7 +8,10 @@
 use std::io;
 
 use super::envelope::Envelope;
-use crate::reply::{Reply, ReplyClass, Status};
+use crate::{
+    mail::DELIVERBY,
+    reply::{Reply, ReplyClass, Status},
+};
 
 /// Why something was not delivered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +92,11 @@ pub(super) fn all(envelope: &Envelope<'_>, stop: SessionError) -> Vec<RecipientR
         SessionError::Insecure(text) => RecipientResult::Deferred(Reason {
             status: Status(4, 7, 10),
             text,
+        }),
+        // No exchanger is searched for that offers it (RFC 2852 section 7).
+        SessionError::Lacks(DELIVERBY) => RecipientResult::Failed(Reason {
+            status: Status(5, 3, 3),
+            text: format!("{DELIVERBY} is not announced, and it is to be returned by then"),
         }),
         // Another exchanger may offer it (RFC 5321 section 2.2.3, RFC 6531 section 3.2).
         SessionError::Lacks(extension) => RecipientResult::HostRefuses(Reason {

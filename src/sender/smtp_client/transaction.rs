@@ -2,11 +2,12 @@
 //!
 //! In order (RFC 5321 section 3.3):
 //!
-//! 1. MAIL with what the server wants to know of the message: SIZE, BODY, SMTPUTF8, and what is asked of
-//!    notifications. A negative reply is about the message, and so about all recipients.
+//! 1. MAIL with what the server wants to know of the message: SIZE, BODY, SMTPUTF8, how much it matters and until when it
+//!    is to arrive, and what is asked of notifications. A negative reply is about the message, and so about all recipients.
 //! 2. RCPT for each recipient. A negative reply is about that recipient alone; one that says that there are too many
 //!    leaves it for a transaction of its own (section 4.5.3.1.10).
-//! 3. DATA, where at least one recipient was taken, then the content in blocks, each in its time.
+//! 3. DATA, where at least one recipient was taken, then the content in blocks, each in its time. Binary content comes by
+//!    BDAT (RFC 3030).
 //! 4. The reply to the final dot, which counts for all who were taken: from a 2yz on the receiver has the message
 //!    (section 6.1).
 
@@ -17,7 +18,7 @@ use super::{
 };
 use crate::{
     fault::Stage,
-    mail::Mailbox,
+    mail::{DELIVERBY, Mailbox},
     port,
     reply::{Reply, ReplyClass, Status},
     sender::Flaw,
@@ -121,7 +122,10 @@ impl SmtpClient<'_> {
         if !results.contains(&RecipientResult::Delivered) {
             return Ok(results);
         }
-        let end = self.content(envelope.content).await?;
+        let end = match envelope.message.binary {
+            true => self.chunks(envelope.content).await?,
+            false => self.content(envelope.content).await?,
+        };
         // Those that were refused at RCPT keep their own reason.
         // What was said of the message is said of every recipient taken so far.
         results
@@ -141,9 +145,15 @@ impl SmtpClient<'_> {
         let mut parameters = String::new();
         let message = envelope.message;
         if self.offers("SIZE") {
-            parameters.push_str(&format!(" SIZE={}", size_of(envelope.content)));
+            let size = match message.binary {
+                true => envelope.content.len(),
+                false => size_of(envelope.content),
+            };
+            parameters.push_str(&format!(" SIZE={size}"));
         }
-        if message.needs_eight_bit() && self.offers("8BITMIME") {
+        if message.binary {
+            parameters.push_str(" BODY=BINARYMIME");
+        } else if message.needs_eight_bit() && self.offers("8BITMIME") {
             parameters.push_str(" BODY=8BITMIME");
         }
         let wanted = message.needs_smtputf8() || self.flaw == Some(Flaw::AsksForUtf8);
@@ -152,6 +162,14 @@ impl SmtpClient<'_> {
         }
         if envelope.require_tls {
             parameters.push_str(" REQUIRETLS");
+        }
+        // Left out where it is not offered (RFC 6710 section 4.2).
+        if let Some(priority) = message.priority.filter(|_| self.offers("MT-PRIORITY")) {
+            parameters.push_str(&format!(" MT-PRIORITY={priority}"));
+        }
+        if let Some(by) = message.deliver_by.filter(|_| self.offers(DELIVERBY)) {
+            let passed = self.state.clock.now().since(message.at);
+            parameters.push_str(&by.parameter(passed));
         }
         parameters.push_str(self.dsn(envelope).map_or("", |dsn| &dsn.mail));
         parameters
@@ -172,6 +190,33 @@ impl SmtpClient<'_> {
             Some(Flaw::SendsSourceRoutes) => format!("@{}:{}", self.candidate.exchanger, to.said()),
             _ => to.said().into_owned(),
         }
+    }
+
+    /// The content in chunks, and the reply to the last of them, or to the first that is not taken: after an error none
+    /// follows (RFC 3030 section 2).
+    async fn chunks(&mut self, content: &[u8]) -> Result<Reply, SessionError> {
+        let last = content.len().saturating_sub(1) / BLOCK * BLOCK;
+        let (first, last) = content.split_at(last);
+        for chunk in first.chunks(BLOCK) {
+            let reply = self.chunk(chunk, Stage::Data).await?;
+            if reply.class() != ReplyClass::Positive {
+                return Ok(reply);
+            }
+        }
+        self.chunk(last, Stage::Dot).await
+    }
+
+    /// One chunk, which is the last if it is answered as the end of the data.
+    async fn chunk(&mut self, octets: &[u8], answered_at: Stage) -> Result<Reply, SessionError> {
+        let last = if answered_at == Stage::Dot {
+            " LAST"
+        } else {
+            ""
+        };
+        let command = format!("BDAT {}{last}\r\n", octets.len());
+        let whole = [command.as_bytes(), octets].concat();
+        self.send(Stage::Content, &whole).await?;
+        self.reply(answered_at).await
     }
 
     /// DATA, the content and the reply to the final dot, or the negative reply to DATA.
