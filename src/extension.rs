@@ -121,6 +121,17 @@ impl<'de> Deserialize<'de> for Extension {
     }
 }
 
+/// A limit that a list of extensions announces (RFC 9422 section 4); one that is malformed is none.
+pub(crate) fn limit(offered: &[Extension], name: &str) -> Option<usize> {
+    let limits = offered.iter().find(|one| one.is("LIMITS"))?;
+    let mut parameters = limits.parameters.split_ascii_whitespace();
+    parameters.find_map(|parameter| {
+        let (key, value) = parameter.split_once('=')?;
+        let value = value.parse().ok().filter(|value| *value > 0);
+        value.filter(|_| key.eq_ignore_ascii_case(name))
+    })
+}
+
 /// The extension that a parameter of MAIL or RCPT belongs to; `None` for one that is not known. The value is
 /// that of BODY, which several extensions share.
 pub(crate) fn of_parameter(keyword: &str, value: Option<&str>) -> Option<&'static str> {
@@ -142,6 +153,21 @@ pub(crate) fn of_parameter(keyword: &str, value: Option<&str>) -> Option<&'stati
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_are_read_from_the_reply_to_ehlo() {
+        let offered = |line: &str| vec![line.parse::<Extension>().expect("a line")];
+        let limits = offered("LIMITS RCPTMAX=50 mailmax=10 RCPTDOMAINMAX=0 X=y");
+        assert_eq!(limit(&limits, "RCPTMAX"), Some(50));
+        assert_eq!(limit(&limits, "MAILMAX"), Some(10));
+        for (limits, name) in [
+            (&limits, "X"),
+            (&limits, "RCPTDOMAINMAX"),
+            (&offered("SIZE 50"), "RCPTMAX"),
+        ] {
+            assert_eq!(limit(limits, name), None, "{name}");
+        }
+    }
 
     #[test]
     fn what_receivers_serve_can_be_offered_and_what_means_nothing() {

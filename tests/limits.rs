@@ -107,6 +107,97 @@ fn limits_that_are_announced_are_kept() {
 }
 
 #[test]
+fn domains_of_recipients_are_counted_over_all_transactions_of_a_session() {
+    let rows = mx1("extensions = ['LIMITS RCPTDOMAINMAX=2']");
+    let session = [
+        "connect",
+        "EHLO c.test",
+        "mail",
+        "RCPT TO:<x@one.test>",
+        "RCPT TO:<y@One.test>",
+        "RCPT TO:<Postmaster>",
+        "RSET",
+        "mail",
+        "RCPT TO:<x@two.test>",
+        "RCPT TO:<x@three.test>",
+        "RCPT TO:<z@one.test>",
+    ];
+    let codes = [220, 250, 250, 250, 250, 250, 250, 250, 250, 452, 250];
+    on_both(&rows, &session, &codes);
+    // Another session begins anew, and so does everything where nothing is announced.
+    let anew = ["connect", "EHLO c.test", "mail", "RCPT TO:<x@three.test>"];
+    let both = [&session[..], &anew].concat();
+    on_both(&rows, &both, &[&codes[..], &[220, 250, 250, 250]].concat());
+    let without = codes.map(|code| if code == 452 { 250 } else { code });
+    on_both(&mx1("max_messages = 9"), &session, &without);
+}
+
+/// What a drill of three recipients comes to: how many sessions there were, and the codes of all replies to MAIL and RCPT.
+fn kept(rows: &str, to: &str) -> (usize, Vec<u16>) {
+    use mxdrill::{
+        drill,
+        event::{EventKind, ReplyEvent},
+        fault::Stage,
+        sender::Reference,
+    };
+    let text = format!(
+        "summary = 's'\nzone = '''\n{ZONE}'''\nmessages = [{{ id = 'm', to = [{to}] }}]\n{rows}[expect]\ndelivered = 1\n"
+    );
+    let scenario = Arc::new(Scenario::parse("s.toml", &text).expect("valid"));
+    let run = drill::run(&scenario, NetworkKind::Memory, None, Reference::default());
+    let run = run.expect("it ran");
+    assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
+    let (mut sessions, mut codes) = (0, Vec::new());
+    for event in &run.events {
+        match &event.kind {
+            EventKind::Reply {
+                stage: Stage::Greeting,
+                ..
+            } => sessions += 1,
+            EventKind::Reply {
+                stage: Stage::Mail | Stage::Rcpt,
+                answer: ReplyEvent::Reply { code, .. },
+                ..
+            } => codes.push(*code),
+            _ => {}
+        }
+    }
+    (sessions, codes)
+}
+
+#[test]
+fn the_reference_sender_keeps_to_what_is_announced() {
+    let to = "'a@example.test', 'b@example.test', 'c@example.test'";
+    let offering = |limits: &str| mx1(&format!("extensions = ['LIMITS {limits}']"));
+    // Two transactions, of two and of one.
+    let codes = [250; 5].to_vec();
+    assert_eq!(kept(&offering("RCPTMAX=2"), to), (1, codes.clone()));
+    // The second one in a session of its own, at the next exchanger.
+    assert_eq!(kept(&offering("RCPTMAX=2 MAILMAX=1"), to), (2, codes));
+    // What is malformed is no limit.
+    assert_eq!(
+        kept(&offering("RCPTMAX=0 MAILMAX=x"), to),
+        (1, vec![250; 4])
+    );
+}
+
+#[test]
+fn a_recipient_who_is_refused_keeps_no_one_else_from_the_next_transaction() {
+    let refused = "faults = [{ stage = 'rcpt', recipient = 'a@example.test', effect = '451 4.3.0 no', first = 1 }]\n";
+    let rows = format!("{}{refused}", mx1("extensions = ['LIMITS RCPTMAX=1']"));
+    let (_, codes) = kept(&rows, "'a@example.test', 'b@example.test'");
+    assert_eq!(codes, [250, 451, 250, 250, 250, 250]);
+}
+
+#[test]
+fn the_reference_sender_sends_to_one_domain_in_a_session_whatever_relay_takes_it() {
+    let rows = "sender = { relays = ['mx1.example.test:587'] }\n\
+        receivers = [{ host = 'mx1.example.test', extensions = ['LIMITS RCPTDOMAINMAX=1'] }]\n";
+    let to = "'a@one.test', 'b@one.test', 'c@two.test'";
+    assert_eq!(kept(rows, to), (2, vec![250; 5]));
+}
+
+#[test]
 fn a_rate_is_over_until_its_time_is() {
     let of_two = [
         "connect",

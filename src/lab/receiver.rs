@@ -144,6 +144,8 @@ pub(crate) struct Session {
     counted: bool,
     /// MAIL commands in order so far.
     mails: usize,
+    /// The domains of its recipients so far, where there may be so many.
+    domains: BTreeSet<String>,
     /// Plain text that goes out behind the next reply.
     injected: Vec<u8>,
     /// Bad commands in a row.
@@ -180,6 +182,7 @@ pub(crate) async fn serve(
         envelope: None,
         counted: false,
         mails: 0,
+        domains: BTreeSet::new(),
         injected: Vec::new(),
         errors: 0,
         bare: BTreeSet::new(),

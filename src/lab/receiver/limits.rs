@@ -15,7 +15,7 @@ use super::{Session, answer::wire_form, command::SmtpCommand};
 use crate::{
     connection::Line,
     event::{Misbehaviour, SessionEnd},
-    extension::Extension,
+    extension,
     fault::Stage,
     reply::Reply,
     scenario::{Counted, CountedBy, Greylist, Limit, Rate, Trickle},
@@ -114,19 +114,6 @@ fn network_of(client: IpAddr) -> IpAddr {
     }
 }
 
-/// A limit that a list of extensions announces (RFC 9422 section 4).
-fn announced(offered: &[Extension], name: &str) -> Option<usize> {
-    let limits = offered.iter().find(|one| one.is("LIMITS"))?;
-    let mut parameters = limits.parameters.split_ascii_whitespace();
-    parameters.find_map(|parameter| {
-        let (key, value) = parameter.split_once('=')?;
-        value
-            .parse()
-            .ok()
-            .filter(|_| key.eq_ignore_ascii_case(name))
-    })
-}
-
 /// The reply beyond a limit.
 fn beyond(limit: Option<&Limit>, count: usize) -> Option<Reply> {
     limit
@@ -166,7 +153,8 @@ impl Session {
     }
 
     /// The reply to a RCPT in order that is one too many, or of a client that is not known yet; `None` if it is
-    /// neither. It is counted: RCPTMAX is about commands, `max_recipients` about who was accepted.
+    /// neither. It is counted: RCPTMAX is about commands, `max_recipients` about who was accepted, RCPTDOMAINMAX about
+    /// all transactions of the session.
     pub(super) fn beyond_recipients(&mut self, to: &str) -> Option<Reply> {
         let announced = self.announced("RCPTMAX").map(Limit::of_recipients);
         let limits = &self.receiver.limits;
@@ -175,14 +163,29 @@ impl Session {
         let accepted = envelope.to.len();
         beyond(limits.max_recipients.as_ref(), accepted + 1)
             .or_else(|| beyond(announced.as_ref(), envelope.asked))
+            .or_else(|| self.beyond_domains(to))
             .or_else(|| self.greylisted(to))
+    }
+
+    /// The reply to a recipient at one domain too many of this session (RCPTDOMAINMAX); `None` if it is not. The domain is
+    /// counted.
+    fn beyond_domains(&mut self, to: &str) -> Option<Reply> {
+        let most = self.announced("RCPTDOMAINMAX")?;
+        // `<Postmaster>` has none.
+        let (_, domain) = to.rsplit_once('@')?;
+        let domain = domain.to_ascii_lowercase();
+        let has_room = self.domains.contains(&domain) || self.domains.len() < most;
+        if has_room {
+            self.domains.insert(domain);
+        }
+        (!has_room).then(|| Reply::new(452, "4.5.3 too many domains in this session"))
     }
 
     /// What the reply to EHLO announced, where the receiver is the lab's own: another server keeps its word
     /// itself.
     fn announced(&self, name: &str) -> Option<usize> {
         let is_own = self.receiver.upstream.is_none();
-        announced(&self.offered, name).filter(|_| is_own)
+        extension::limit(&self.offered, name).filter(|_| is_own)
     }
 
     fn beyond_rate(&self, of: Counted) -> Option<Reply> {
@@ -400,16 +403,6 @@ mod tests {
         assert!(!loads.is_known(at(300), &list, triple(Some(THERE), CLIENT)));
         assert!(!loads.is_known(at(300), &list, triple(Some(HERE), HERE)));
         assert!(loads.is_known(at(300), &list, triple(Some(HERE), neighbour)));
-    }
-
-    #[test]
-    fn limits_are_read_from_the_reply_to_ehlo() {
-        let offered = |line: &str| vec![line.parse::<Extension>().expect("a line")];
-        let limits = offered("LIMITS RCPTMAX=50 MAILMAX=10 X=y");
-        assert_eq!(announced(&limits, "RCPTMAX"), Some(50));
-        assert_eq!(announced(&limits, "MAILMAX"), Some(10));
-        assert_eq!(announced(&limits, "X"), None);
-        assert_eq!(announced(&offered("SIZE 50"), "RCPTMAX"), None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::{
     results::{Reason, RecipientResult, SessionError, is_about_number, result},
 };
 use crate::{
+    extension,
     fault::Stage,
     mail::{DELIVERBY, Mailbox},
     port,
@@ -27,17 +28,39 @@ use crate::{
 /// Octets of content that are sent at once.
 const BLOCK: usize = 16 * 1024;
 
+/// What a transaction came to.
+enum Answers {
+    /// MAIL was refused, and with it the message.
+    Message(RecipientResult),
+    /// For each recipient that was named, in their order.
+    Recipients(Vec<RecipientResult>),
+}
+
 impl SmtpClient<'_> {
     /// As many transactions as the server needs for the recipients: those who are too many for one are sent the
-    /// message in the next, at once, as long as each is of use (RFC 5321 section 4.5.3.1.10).
+    /// message in the next, at once, as long as each is of use (RFC 5321 section 4.5.3.1.10). What the server announces of
+    /// how many it takes is kept to (RFC 9422): of the domains in a session, too, since all recipients are at one.
     pub(super) async fn transactions(
         &mut self,
         envelope: &Envelope<'_>,
     ) -> Result<Vec<RecipientResult>, SessionError> {
+        let announced = |name| extension::limit(&self.extensions, name).unwrap_or(usize::MAX);
+        let (most, mut left) = (announced("RCPTMAX"), announced("MAILMAX"));
         let mut open: Vec<usize> = (0..envelope.to.len()).collect();
         while !open.is_empty() {
-            let answers = self.transaction(envelope, &open).await?;
-            // A transaction that took nobody would be followed by one just like it.
+            if left == 0 {
+                self.leave_over(&open);
+                break;
+            }
+            left -= 1;
+            let mut rest = open.split_off(open.len().min(most));
+            let answers = match self.transaction(envelope, &open).await? {
+                Answers::Message(refused) => {
+                    open.append(&mut rest);
+                    vec![refused; open.len()]
+                }
+                Answers::Recipients(answers) => answers,
+            };
             let mut of_use = false;
             for (place, answer) in open.iter().zip(answers) {
                 if answer == RecipientResult::Delivered {
@@ -47,14 +70,30 @@ impl SmtpClient<'_> {
                 self.answered[*place] = Some(answer);
             }
             open = std::mem::take(&mut self.beyond);
+            // A transaction that took nobody would be followed by one just like it.
             if !of_use {
-                break;
+                open.clear();
+            }
+            open.append(&mut rest);
+            if !of_use && !open.is_empty() {
+                self.command(Stage::Mail, "RSET").await?;
             }
         }
         Ok(self.answered.iter().flatten().cloned().collect())
     }
 
-    /// MAIL, RCPT and the content; a result for each recipient.
+    /// Leaves recipients for another session: this one has no room for another transaction.
+    fn leave_over(&mut self, open: &[usize]) {
+        for place in open {
+            let reason = Reason {
+                status: Status(4, 5, 3),
+                text: "the server takes no further message in a session".to_owned(),
+            };
+            self.answered[*place] = Some(RecipientResult::Deferred(reason));
+        }
+    }
+
+    /// MAIL, RCPT and the content.
     ///
     /// A negative reply to MAIL is about the message and so about all recipients. A negative reply
     /// to RCPT is about that recipient alone.
@@ -62,7 +101,7 @@ impl SmtpClient<'_> {
         &mut self,
         envelope: &Envelope<'_>,
         open: &[usize],
-    ) -> Result<Vec<RecipientResult>, SessionError> {
+    ) -> Result<Answers, SessionError> {
         let from = envelope.from.map_or("".into(), Mailbox::said);
         let parameters = self.parameters(envelope);
         let mail = format!("MAIL FROM:<{from}>{parameters}");
@@ -89,7 +128,7 @@ impl SmtpClient<'_> {
             return Err(SessionError::Turned(reply));
         }
         if reply.class() != ReplyClass::Positive {
-            return Ok(vec![result(&reply); open.len()]);
+            return Ok(Answers::Message(result(&reply)));
         }
         let mut results = Vec::new();
         for place in open {
@@ -120,7 +159,7 @@ impl SmtpClient<'_> {
         // Without a recipient there is nothing to send, and DATA would be refused (RFC 5321 section
         // 3.3).
         if !results.contains(&RecipientResult::Delivered) {
-            return Ok(results);
+            return Ok(Answers::Recipients(results));
         }
         let end = match envelope.message.binary {
             true => self.chunks(envelope.content).await?,
@@ -132,7 +171,7 @@ impl SmtpClient<'_> {
             .iter_mut()
             .filter(|result| **result == RecipientResult::Delivered)
             .for_each(|taken| *taken = result(&end));
-        Ok(results)
+        Ok(Answers::Recipients(results))
     }
 
     /// What is asked of notifications, if this server wants to know: each decides anew (RFC 3461 section 5.2).
