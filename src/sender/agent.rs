@@ -101,16 +101,7 @@ impl DeliveryAgent {
     /// Afterwards `entry.to` has the recipients that have to wait, `entry.reported` what is
     /// to be told of others.
     pub(super) async fn pass(&self, entry: &mut QueueEntry) {
-        // Before any lookup of exchangers: which of them may be used depends on it (RFC 8461 section 5). A policy that
-        // cannot be had counts as none.
-        let sts = match self.settings.tls {
-            TlsPolicy::MtaSts | TlsPolicy::Dane if !entry.message.waives_tls() => {
-                self.policies
-                    .of(&self.state, &entry.hop, &self.lookups)
-                    .await
-            }
-            _ => None,
-        };
+        let sts = self.sts_policy(entry).await;
         let Candidates {
             candidates,
             complete,
@@ -182,6 +173,19 @@ impl DeliveryAgent {
         // Every host turned the client away for good: later will be no better.
         if let Some((reason, server)) = refusals.filter(|_| !transient) {
             self.fail_rest(entry, reason, server);
+        }
+    }
+
+    /// The MTA-STS policy of the next hop, before any lookup of exchangers: which of them may be used depends on it (RFC
+    /// 8461 section 5). A policy that cannot be had counts as none.
+    async fn sts_policy(&self, entry: &QueueEntry) -> Option<Policy> {
+        match self.settings.tls {
+            TlsPolicy::MtaSts | TlsPolicy::Dane if !entry.message.waives_tls() => {
+                self.policies
+                    .of(&self.state, &entry.hop, &self.lookups)
+                    .await
+            }
+            _ => None,
         }
     }
 

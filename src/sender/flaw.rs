@@ -69,6 +69,8 @@ words! {
         SaysHelo = "says-helo",
         /// Calls itself `localhost`.
         SaysLocalhost = "says-localhost",
+        /// Calls itself by a name that a zone of the drill does not have; where no zone is whole, by its own.
+        SaysUnknownName = "says-unknown-name",
         /// Sends EHLO before the greeting has come.
         SpeaksFirst = "speaks-first",
         /// Sends RCPT with MAIL, whether PIPELINING was offered or not.
@@ -194,6 +196,7 @@ impl Flaw {
             Self::GivesUpAfterADay => ("bounces/expired", "gives-up-late"),
             Self::SaysHelo => ("basics/best_preference_takes_it", "ehlo-first"),
             Self::SaysLocalhost => ("basics/best_preference_takes_it", "ehlo-name"),
+            Self::SaysUnknownName => ("dns/negative_answer_expires", "ehlo-resolves"),
             Self::SpeaksFirst => ("rfc5321/slow_greeting_is_waited_for", "greeting-first"),
             Self::DoesNotWait => ("wire/without_extensions", "reply-first"),
             Self::SendsContentWithData => ("basics/best_preference_takes_it", "group-ends"),

@@ -34,6 +34,7 @@ use crate::{
     extension::Extension,
     fault::Stage,
     lab::{LabState, network},
+    name::Domain,
     port,
     reply::{Reply, ReplyClass, Status},
     route::Candidate,
@@ -197,11 +198,27 @@ impl SmtpClient<'_> {
 
     /// What it calls itself.
     fn own_name(&self) -> String {
+        if self.flaw == Some(Flaw::SaysUnknownName)
+            && let Some(name) = self.unknown_name()
+        {
+            return name;
+        }
         match self.settings.names.first() {
             Some(_) if self.flaw == Some(Flaw::SaysUtf8Name) => "müller.sender.test".to_owned(),
             Some(name) if self.flaw != Some(Flaw::SaysLocalhost) => name.to_string(),
             _ => "localhost".to_owned(),
         }
+    }
+
+    /// A name below the first apex of the scenario's own zones, for a flaw: nobody has it.
+    fn unknown_name(&self) -> Option<String> {
+        let world = &self.state.scenario.world;
+        let zone = world.zones.zones().next()?;
+        let mut apexes = zone.records().filter(|one| {
+            one.record_type() == hickory_proto::rr::RecordType::SOA && !world.own().contains(one)
+        });
+        let apex = Domain::from(&apexes.next()?.name);
+        Some(apex.prefixed("nobody").to_string())
     }
 
     /// EHLO, or HELO if the server does not know it. The keywords of the reply replace those known

@@ -80,6 +80,7 @@ rules! {
     NO_BOUNCE_OF_BOUNCE = "no-bounce-of-bounce", "RFC 5321 section 6.1", Must, "a message from the null reverse-path is never returned";
     EHLO_FIRST = "ehlo-first", "RFC 5321 section 4.1.1.1", Should, "a session is opened with EHLO, and with HELO only where EHLO failed", 87;
     EHLO_NAME = "ehlo-name", "RFC 5321 section 4.1.4", Should, "a client calls itself by a name that is fully qualified, or by an address literal", 89;
+    EHLO_RESOLVES = "ehlo-resolves", "RFC 5321 section 2.3.5", Must, "a client that calls itself by a name has a name with an address in the DNS", 48;
     GREETING_FIRST = "greeting-first", "RFC 5321 section 4.3.1", Should, "a client waits for the greeting", 91;
     REPLY_FIRST = "reply-first", "RFC 5321 section 4.3.1", Must, "without PIPELINING a client waits for the reply to each command", 90;
     GROUP_ENDS = "group-ends", "RFC 2920 section 3.1", Must, "EHLO, DATA, VRFY, EXPN, QUIT, NOOP and STARTTLS end a group of commands: their replies are waited for", 127;

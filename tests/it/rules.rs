@@ -4,6 +4,7 @@ mod delivery;
 mod dsn;
 mod giving_up;
 mod order;
+mod own_names;
 mod places;
 mod relays;
 mod returning;
@@ -19,6 +20,7 @@ fn every_rule_is_broken_by_a_row() {
         include_str!("rules/dsn.rs"),
         include_str!("rules/giving_up.rs"),
         include_str!("rules/order.rs"),
+        include_str!("rules/own_names.rs"),
         include_str!("rules/places.rs"),
         include_str!("rules/relays.rs"),
         include_str!("rules/returning.rs"),

@@ -13,6 +13,7 @@
 
 mod commands;
 mod dialogue;
+mod own_names;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,6 +53,8 @@ pub(in crate::verdict) struct Wire<'a> {
     sessions: BTreeMap<SessionId, Dialogue>,
     /// Addresses at which EHLO failed: HELO may come first there in a later session (RFC 5321 section 3.2).
     ehlo_failed: BTreeSet<IpAddr>,
+    /// Whether a name after EHLO is known to be nobody's, by the name: a client says the same in each session.
+    nobodys: BTreeMap<Domain, bool>,
     /// The drill's recipients in the order of their lower case, once one was asked for.
     recipients: Option<Vec<(String, &'a Mailbox)>>,
     /// Whether any message has an address beyond ASCII: only such a message, or a notification about one, may need
@@ -78,6 +81,7 @@ impl<'a> Wire<'a> {
             sender_kind,
             sessions: BTreeMap::new(),
             ehlo_failed: BTreeSet::new(),
+            nobodys: BTreeMap::new(),
             recipients: None,
             may_need_utf8: scenario.messages.iter().any(Message::is_beyond_ascii),
             is_over: false,

@@ -1,7 +1,6 @@
 //! What a client says to a receiver, command by command.
 //!
-//! A session is written a line an event: `mail a@sender.test 250 SIZE=100`, `data 354`, `rset 250`. Words in brackets are
-//! facts of the line: `[ahead]` that the client had sent more, `[PIPELINING, SIZE]` what a reply to EHLO offers.
+//! A session is written a line an event: `mail a@sender.test 250 SIZE=100`, `data 354`. Words in brackets are facts of the line: `[ahead]` that the client had sent more, `[PIPELINING, SIZE]` what a reply to EHLO offers.
 
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use mxdrill::{
     verdict::{SenderKind, judge},
 };
 
-const ZONE: &str = "
+pub(super) const ZONE: &str = "
 summary = 'x'
 zone = '''
 $ORIGIN example.test.
@@ -27,7 +26,7 @@ messages = [{ id = 'm', to = 'Anna@example.test', body = '.a' }]
 ";
 
 /// A session in which nothing is wrong.
-const GOOD: &str = "
+pub(super) const GOOD: &str = "
 connect
 greeting 220
 helo mail.sender.test 250 [PIPELINING, STARTTLS]
@@ -166,6 +165,11 @@ fn reply(stage: &str, rest: &[&str], facts: &str) -> EventKind {
 /// The rules that a session breaks of those that are about sessions, as findings are told.
 fn found(text: &str, kind: SenderKind) -> Vec<String> {
     let scenario = Scenario::parse("wire.toml", ZONE).expect("a scenario");
+    found_in(&scenario, text, kind)
+}
+
+/// The same in a drill with other records.
+pub(super) fn found_in(scenario: &Scenario, text: &str, kind: SenderKind) -> Vec<String> {
     let lines = text.lines().filter(|line| !line.is_empty());
     let events: Vec<Event> = lines
         .map(|line| Event {
@@ -173,7 +177,7 @@ fn found(text: &str, kind: SenderKind) -> Vec<String> {
             kind: event(line),
         })
         .collect();
-    let verdict = judge(&scenario, &events, kind);
+    let verdict = judge(scenario, &events, kind);
     let findings = verdict.findings.iter();
     let told = findings.filter_map(|one| {
         let rule = one.rule.filter(|rule| *rule != "nothing-lost")?;

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::{Wire, dialogue::Dialogue};
+use super::{Wire, dialogue::Dialogue, own_names};
 use crate::{
     event::{Particulars, SessionId},
     extension,
@@ -19,8 +19,8 @@ use crate::{
         SenderKind,
         rules::{
             BDAT_OR_DATA, CREDENTIALS_IN_TLS, EHLO_AFTER_TLS, EHLO_ASCII, EHLO_FIRST, EHLO_NAME,
-            GREETING_FIRST, GROUP_ENDS, LOCAL_PART_KEPT, NO_SOURCE_ROUTE, ONE_TRANSACTION,
-            RCPT_PARAMETERS, REPLY_FIRST, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
+            EHLO_RESOLVES, GREETING_FIRST, GROUP_ENDS, LOCAL_PART_KEPT, NO_SOURCE_ROUTE,
+            ONE_TRANSACTION, RCPT_PARAMETERS, REPLY_FIRST, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
         },
     },
 };
@@ -172,11 +172,29 @@ impl Wire<'_> {
             self.note(EHLO_ASCII, session, "a name in ASCII", name.to_owned());
             return;
         }
-        let name = argument.filter(|name| own_name && !is_host_name(name));
-        if let Some(name) = name {
+        let Some(name) = argument.filter(|_| own_name) else {
+            return;
+        };
+        if !is_host_name(name) {
             let expected = "a name that is fully qualified, or an address literal";
             self.note(EHLO_NAME, session, expected, name.to_owned());
+        } else if self.is_nobodys(name) {
+            let expected = "a name with an address in the DNS, or an address literal";
+            self.note(EHLO_RESOLVES, session, expected, name.to_owned());
         }
+    }
+
+    /// Whether a name, which is in shape, is known to be no host's.
+    fn is_nobodys(&mut self, name: &str) -> bool {
+        let Ok(name) = name.parse::<Domain>() else {
+            return false;
+        };
+        let scenario = self.scenario;
+        let known = self.nobodys.entry(name);
+        // A literal has no record, and needs none.
+        *known.or_insert_with_key(|name| {
+            name.literal().is_none() && own_names::is_nobodys(scenario, name)
+        })
     }
 
     /// What MAIL and RCPT say beside the mailbox, and whether the mailbox needs SMTPUTF8.
