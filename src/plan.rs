@@ -159,7 +159,7 @@ impl Plan {
     }
 
     /// The exchangers that senders use, most preferred first.
-    pub fn usable(&self) -> impl Iterator<Item = (&PreferenceLevel, &Planned)> {
+    pub fn usable(&self) -> impl Iterator<Item = (&PreferenceLevel, &Planned)> + Clone {
         let pairs = self
             .levels
             .iter()

@@ -14,6 +14,7 @@ mod backups;
 mod drill_records;
 mod fate;
 mod many;
+mod messages;
 mod migration;
 mod outages;
 mod passage;
@@ -53,7 +54,7 @@ use crate::{
     verdict::{SenderKind, judge},
 };
 
-/// The messages of a drill, of many exchangers at most: enough for shares to be told in per cent.
+/// The messages of a drill at most: enough for shares to be told in per cent.
 pub const MESSAGES: usize = 200;
 /// Those of a drill of one outage's length, given to senders while it lasts.
 const MESSAGES_OF_A_LENGTH: u32 = 20;

@@ -1,8 +1,12 @@
-//! The kinds of senders of a rehearsal, held against what was measured.
+//! The kinds of senders of a rehearsal, held against what was measured; how many messages its drills have.
 
 use std::{fs, path::Path, time::Duration};
 
-use mxdrill::{rehearse::SenderProfile, time::HumanDuration};
+use mxdrill::{
+    records::{DomainRecords, Source},
+    rehearse::{Assumptions, MESSAGES, Rehearsal, Rehearsed, SenderProfile},
+    time::HumanDuration,
+};
 
 fn duration(text: &str) -> Duration {
     let duration: HumanDuration = text
@@ -72,4 +76,46 @@ fn a_kind_of_sender_that_there_is_not_is_told_with_those_that_there_are() {
         .expect_err("no such")
         .to_string();
     assert!(told.contains("did you mean \"postfix\"?"), "{told}");
+}
+
+/// The drills of the outages of example.test with these records.
+fn outages(records: &str) -> Vec<Rehearsed> {
+    let zone = format!("$ORIGIN example.test.\n$TTL 3600\n{records}");
+    let mut source = Source::default();
+    source.add_text("a.zone", &zone, None).expect("a zone");
+    let domain = "example.test".parse().expect("a name");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let records = runtime.block_on(DomainRecords::of(&source, &domain));
+    let rehearsal = Rehearsal::of(&records, Assumptions::default()).expect("a route");
+    rehearsal.outages().expect("played")
+}
+
+/// Whether one message fares otherwise than another.
+fn differ(drill: &Rehearsed) -> bool {
+    let mut passages = drill.passages.windows(2);
+    passages.any(|pair| pair[0].end != pair[1].end)
+}
+
+#[test]
+fn drills_have_few_messages_where_all_of_them_fare_alike_and_many_where_chance_decides() {
+    const RETURNED: &str = "no exchanger answers for longer than senders wait";
+    let hosts = "mx1 A 192.0.2.1\nmx2 A 192.0.2.2\n";
+    for (records, is_by_chance) in [
+        (format!("@ MX 10 mx1\n@ MX 20 mx2\n{hosts}"), false),
+        (format!("@ MX 10 mx1\n@ MX 10 mx2\n{hosts}"), true),
+        (
+            // What they share fails with either.
+            format!("@ MX 10 mx1\n@ MX 20 mx2\n{hosts}mx2 A 192.0.2.1\n"),
+            false,
+        ),
+    ] {
+        let drills = outages(&records);
+        assert_eq!(drills.iter().any(differ), is_by_chance, "{records}");
+        for drill in drills {
+            let (title, all) = (&drill.title, drill.passages.len());
+            let is_few = !is_by_chance || title == RETURNED;
+            assert_eq!(all, if is_few { 20 } else { MESSAGES }, "{records}{title}");
+            assert!(!(is_few && differ(&drill)), "{records}{title}");
+        }
+    }
 }

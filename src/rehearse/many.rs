@@ -3,19 +3,16 @@
 //! 1. Exchangers of one preference that nothing distinguishes are alike: one of them is drilled, for each of them.
 //! 2. Of many preferences the first few are drilled by themselves, then the first two, five, ten and so on together, all but the
 //!    last, and all.
-//! 3. A drill has fewer messages where each of them means many attempts: four hundred exchangers that do not answer
-//!    for a day are three thousand attempts of a message.
+//! 3. A drill has fewer messages where each of them means many attempts (`messages`).
 //!
 //! What is merged and what is left out is said ([`notes`]).
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{DAY, MESSAGES, PassageSum, security::Security};
+use super::{DAY, PassageSum, security::Security};
 use crate::{
-    fault::Stage,
     name::Domain,
     plan::{Plan, Planned},
-    scenario::SenderSettings,
 };
 
 /// Exchangers of a domain at most: more would fill gigabytes with attempts, and no domain in public has as many.
@@ -24,17 +21,6 @@ pub(super) const MOST: usize = 500;
 pub(super) const FEW: usize = 10;
 /// Preferences that are drilled by themselves where there are more exchangers, and kinds of exchangers of one preference.
 pub(super) const FIRST: usize = 3;
-/// Attempts of a drill that its messages are cut down to. An attempt is some fifty microseconds.
-const ATTEMPTS: usize = 8_000;
-/// The same for a change, to which half of the messages come too late.
-const LATE_ATTEMPTS: usize = 4 * ATTEMPTS;
-/// Messages of a change at least: fewer would not show until when mail goes to the old exchangers.
-const LEAST_MESSAGES: usize = 20;
-/// Seconds that an attempt takes that nobody answers.
-const LEAST_TIMEOUT: u32 = 30;
-/// The lookups of so many exchangers take as long as an attempt.
-const LOOKED_UP: usize = 4;
-
 /// The exchangers of one preference.
 pub(super) struct Level<'a> {
     pub(super) preference: u16,
@@ -113,34 +99,6 @@ pub(super) fn together(levels: usize) -> Vec<usize> {
     counts
 }
 
-/// How many messages a drill has in which so many of a domain's exchangers do not answer for so many seconds.
-pub(super) fn messages(plan: &Plan, settings: &SenderSettings, down: usize, seconds: u64) -> usize {
-    let all = plan.usable().count();
-    if all <= FEW {
-        return MESSAGES;
-    }
-    let attempts = match down == all {
-        // Each attempt takes its time, however many exchangers there are.
-        true => {
-            let each = settings.timeouts.at(Stage::Connect).as_secs().max(1);
-            usize::try_from(seconds / each).unwrap_or(usize::MAX)
-        }
-        false => down,
-    };
-    let cost = attempts.saturating_add(1 + all / LOOKED_UP);
-    (ATTEMPTS / cost).clamp(1, MESSAGES)
-}
-
-/// How many messages a change is rehearsed with at which so many exchangers go: each that comes too late may try all of them,
-/// for as many seconds as they are remembered.
-pub(super) fn messages_of_change(gone: usize, remembered: u32) -> usize {
-    if gone <= FEW {
-        return MESSAGES;
-    }
-    let attempts = usize::try_from(remembered / LEAST_TIMEOUT).unwrap_or(usize::MAX);
-    (LATE_ATTEMPTS / attempts.max(1)).clamp(LEAST_MESSAGES, MESSAGES)
-}
-
 /// What is merged and left out, in words.
 pub(super) fn notes(plan: &Plan, security: &Security) -> Vec<String> {
     if !are_many(plan) {
@@ -189,9 +147,9 @@ pub(super) fn notes(plan: &Plan, security: &Security) -> Vec<String> {
             levels[0].preference
         ));
     }
-    notes.push(format!(
-        "left out: some of the {MESSAGES} messages in drills in which each means many attempts"
-    ));
+    notes.push(
+        "left out: some of the messages in drills in which each means many attempts".to_owned(),
+    );
     notes
 }
 

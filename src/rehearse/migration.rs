@@ -17,7 +17,9 @@ use std::{
 use super::{
     PassageEnd, Rehearsed,
     drill_records::{DrillRecords, StandIns, text},
-    finished, many, told,
+    finished,
+    messages::messages_of_change,
+    told,
 };
 use crate::{
     fault::{Effect, Fault, Host, Stage},
@@ -216,7 +218,7 @@ fn play(
 ) -> io::Result<MigrationDrill> {
     let ttl = way.ttl;
     let remembered = ttl.unwrap_or_else(|| old.longest_ttl());
-    let messages = many::messages_of_change(gone.len(), remembered);
+    let messages = messages_of_change(gone.len(), remembered);
     let whole = BESIDE + 2 * Duration::from_secs(remembered.into());
     let count = u32::try_from(messages).expect("a few");
     let change = Moment(CHANGE);

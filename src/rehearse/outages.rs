@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{
-    MESSAGES, PassageSum, Rehearsal,
+    PassageSum, Rehearsal,
     many::{self, FIRST, Level, OUTAGE},
+    messages::DrillSizes,
     security::Trouble,
 };
 use crate::{
@@ -29,13 +30,13 @@ pub(super) struct RehearsedOutage {
 }
 
 impl RehearsedOutage {
-    fn of(title: String, file: String, faults: Vec<Fault>) -> Self {
+    fn of(title: String, file: String, faults: Vec<Fault>, messages: usize) -> Self {
         Self {
             title,
             file,
             faults,
             trouble: Trouble::None,
-            messages: MESSAGES,
+            messages,
             alike: 1,
         }
     }
@@ -70,11 +71,8 @@ const HOUR: u64 = 3600;
 
 /// The drill that others are held against.
 pub(super) fn nothing_fails(rehearsal: &Rehearsal) -> RehearsedOutage {
-    let nothing = "nothing fails".to_owned();
-    RehearsedOutage {
-        messages: messages(rehearsal, 1, OUTAGE),
-        ..RehearsedOutage::of(nothing, "nothing-fails".to_owned(), Vec::new())
-    }
+    let (title, file) = ("nothing fails".to_owned(), "nothing-fails".to_owned());
+    RehearsedOutage::of(title, file, Vec::new(), sizes(rehearsal).of_one())
 }
 
 /// Everything else that is rehearsed. `usual` is what came of mail when nothing failed.
@@ -92,9 +90,11 @@ pub(super) fn outages(rehearsal: &Rehearsal, usual: &PassageSum) -> Vec<Rehearse
 fn of_each(rehearsal: &Rehearsal) -> Vec<RehearsedOutage> {
     let plan = &rehearsal.plan;
     let usable: Vec<&Planned> = plan.usable().map(|(_, planned)| planned).collect();
+    let sizes = sizes(rehearsal);
+    let messages = sizes.of_one();
     let mut outages = Vec::new();
     let mut add = |title: String, file: String, faults: Vec<Fault>| {
-        outages.push(RehearsedOutage::of(title, file, faults));
+        outages.push(RehearsedOutage::of(title, file, faults, messages));
     };
     let down =
         |planned: &&Planned| fault(&planned.host, Stage::Connect, "timeout", Some(24 * HOUR));
@@ -139,11 +139,15 @@ fn of_each(rehearsal: &Rehearsal) -> Vec<RehearsedOutage> {
         [only] => format!("{} does not answer", only.host),
         _ => "no exchanger answers".to_owned(),
     };
-    add(
+    outages.push(RehearsedOutage::of(
         format!("{nobody} for longer than senders wait"),
         "all-down-too-long".to_owned(),
         usable.iter().map(for_good).collect(),
-    );
+        sizes.returned(outlasting),
+    ));
+    let mut add = |title: String, file: String, faults: Vec<Fault>| {
+        outages.push(RehearsedOutage::of(title, file, faults, messages));
+    };
     add(
         "the domain cannot be looked up for an hour".to_owned(),
         "dns-fails".to_owned(),
@@ -169,10 +173,9 @@ fn of_each(rehearsal: &Rehearsal) -> Vec<RehearsedOutage> {
 fn of_many(rehearsal: &Rehearsal, usual: &PassageSum) -> Vec<RehearsedOutage> {
     let plan = &rehearsal.plan;
     let levels = many::levels(plan, &rehearsal.security);
-    let messages = |down: usize, seconds: u64| messages(rehearsal, down, seconds);
-    let of = |title: String, file: String, faults: Vec<Fault>| RehearsedOutage {
-        messages: messages(1, OUTAGE),
-        ..RehearsedOutage::of(title, file, faults)
+    let sizes = sizes(rehearsal);
+    let of = |title: String, file: String, faults: Vec<Fault>| {
+        RehearsedOutage::of(title, file, faults, sizes.of_one())
     };
     let down = |hosts: &[&Planned], seconds| {
         let faults = hosts.iter().map(|planned| {
@@ -181,9 +184,9 @@ fn of_many(rehearsal: &Rehearsal, usual: &PassageSum) -> Vec<RehearsedOutage> {
         });
         faults.collect::<Vec<_>>()
     };
-    let together = |title: String, file: String, hosts: &[&Planned]| RehearsedOutage {
-        messages: messages(hosts.len(), OUTAGE),
-        ..RehearsedOutage::of(title, file, down(hosts, OUTAGE))
+    let together = |title: String, file: String, hosts: &[&Planned]| {
+        let messages = sizes.messages(hosts.len(), OUTAGE);
+        RehearsedOutage::of(title, file, down(hosts, OUTAGE), messages)
     };
     let mut outages = Vec::new();
     for alike in levels.iter().take(FIRST).flat_map(kinds) {
@@ -209,14 +212,12 @@ fn of_many(rehearsal: &Rehearsal, usual: &PassageSum) -> Vec<RehearsedOutage> {
         &everyone,
     ));
     let outlasting = rehearsal.assumptions.sender.lifetime.as_secs() + OUTAGE;
-    outages.push(RehearsedOutage {
-        messages: messages(everyone.len(), outlasting),
-        ..RehearsedOutage::of(
-            "no exchanger answers for longer than senders wait".to_owned(),
-            "all-down-too-long".to_owned(),
-            down(&everyone, outlasting),
-        )
-    });
+    outages.push(RehearsedOutage::of(
+        "no exchanger answers for longer than senders wait".to_owned(),
+        "all-down-too-long".to_owned(),
+        down(&everyone, outlasting),
+        sizes.returned(outlasting),
+    ));
     outages.push(of(
         "the domain cannot be looked up for an hour".to_owned(),
         "dns-fails".to_owned(),
@@ -235,7 +236,6 @@ fn of_many(rehearsal: &Rehearsal, usual: &PassageSum) -> Vec<RehearsedOutage> {
         let all = of_host.into_iter().chain(of_tls(rehearsal, one));
         outages.extend(all.map(|outage| RehearsedOutage {
             alike: alike.len(),
-            messages: messages(1, OUTAGE),
             ..outage
         }));
     }
@@ -296,15 +296,16 @@ fn one_of(one: &Planned, alike: &[&Planned]) -> String {
     }
 }
 
-/// How many messages a drill has in which so many exchangers do not answer for so many seconds.
-fn messages(rehearsal: &Rehearsal, down: usize, seconds: u64) -> usize {
+/// How many messages its drills have.
+fn sizes(rehearsal: &Rehearsal) -> DrillSizes {
     let settings = rehearsal.assumptions.sender.settings();
-    many::messages(&rehearsal.plan, &settings, down, seconds)
+    DrillSizes::of(&rehearsal.plan, &settings)
 }
 
 /// What may happen to the TLS of an exchanger that the domain's policy or TLSA records secure.
 fn of_tls(rehearsal: &Rehearsal, planned: &Planned) -> Vec<RehearsedOutage> {
     let security = &rehearsal.security;
+    let messages = sizes(rehearsal).of_one();
     let mut outages = Vec::new();
     let host = &planned.host;
     if !security.secures(host) {
@@ -314,11 +315,12 @@ fn of_tls(rehearsal: &Rehearsal, planned: &Planned) -> Vec<RehearsedOutage> {
         format!("{host} does not offer STARTTLS for a day"),
         format!("{host}-no-starttls"),
         vec![fault(host, Stage::Starttls, "not offered", Some(24 * HOUR))],
+        messages,
     ));
     let mut add = |title: String, file: String, trouble| {
         outages.push(RehearsedOutage {
             trouble,
-            ..RehearsedOutage::of(title, file, Vec::new())
+            ..RehearsedOutage::of(title, file, Vec::new(), messages)
         });
     };
     add(

@@ -11,7 +11,7 @@ use super::{
 use crate::report::sheet::{Sheet, SheetRow};
 use mxdrill::{
     name::Domain,
-    rehearse::{MESSAGES, PassageSum, Rehearsal, Rehearsed, SenderProfile},
+    rehearse::{PassageSum, Rehearsal, Rehearsed, SenderProfile},
 };
 
 /// Rehearses the outages of a domain.
@@ -23,15 +23,13 @@ pub(super) fn rehearse(
 ) -> io::Result<Part> {
     let drills = rehearsal.outages()?;
     let merged = rehearsal.merged();
-    let has_all = |drill: &Rehearsed| drill.sum.messages >= MESSAGES;
-    let most = match drills.iter().all(has_all) {
-        true => "",
-        false => "up to ",
+    let sizes = drills.iter().map(|drill| drill.sum.messages);
+    let messages = match (sizes.clone().min(), sizes.max()) {
+        (Some(few), Some(most)) if few < most => format!("{few} to {most}"),
+        (_, most) => most.unwrap_or_default().to_string(),
     };
     let mut sheet = Sheet {
-        about: vec![format!(
-            "{domain} ({from}): {most}{MESSAGES} messages a drill"
-        )],
+        about: vec![format!("{domain} ({from}): {messages} messages a drill")],
         notes: [rehearsal.notes(), &merged].concat(),
         ..Sheet::default()
     };
