@@ -117,13 +117,20 @@ fn passes(message: &Message, attempts: &[Attempt], events: &[Event]) -> (Vec<Mom
     for (from, until, address) in done {
         let is_again = address.is_some_and(|address| seen.contains(&address));
         if passes.is_empty() || is_again || from.since(last) > SAME_PASS {
-            passes.push(from);
+            passes.push(whole_milliseconds(from));
             seen.clear();
         }
         seen.extend(address);
         last = last.max(until);
     }
     (passes, last)
+}
+
+/// A moment without what is below a millisecond. The reference sender waits in those, and longer rather than shorter:
+/// of a server that tried just before a fault ended it would be the one that tried just after.
+fn whole_milliseconds(moment: Moment) -> Moment {
+    let below = moment.0.subsec_nanos() % 1_000_000;
+    Moment(moment.0 - Duration::from_nanos(below.into()))
 }
 
 /// Expects the attempts that a sender made, wherever attempts are expected.
@@ -187,5 +194,18 @@ fn as_expected(attempt: &Attempt, listed: &[ExpectedAttempt]) -> ExpectedAttempt
         at: None,
         tls: like.and_then(|like| like.tls),
         sni: like.and_then(|like| like.sni.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_tried_just_before_an_outage_ended_is_held_against_one_that_did() {
+        let moment = |nanos| Moment(Duration::from_nanos(nanos));
+        let floor = |nanos| whole_milliseconds(moment(nanos));
+        assert_eq!(floor(599_999_999_999), moment(599_999_000_000));
+        assert_eq!(floor(600_000_000_000), moment(600_000_000_000));
     }
 }
