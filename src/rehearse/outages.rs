@@ -131,20 +131,7 @@ fn of_each(rehearsal: &Rehearsal) -> Vec<RehearsedOutage> {
             usable.iter().map(down).collect(),
         );
     }
-    // A day more than the queues of these senders keep mail.
-    let outlasting = rehearsal.assumptions.sender.lifetime.as_secs() + 24 * HOUR;
-    let for_good =
-        |planned: &&Planned| fault(&planned.host, Stage::Connect, "timeout", Some(outlasting));
-    let nobody = match &usable[..] {
-        [only] => format!("{} does not answer", only.host),
-        _ => "no exchanger answers".to_owned(),
-    };
-    outages.push(RehearsedOutage::of(
-        format!("{nobody} for longer than senders wait"),
-        "all-down-too-long".to_owned(),
-        usable.iter().map(for_good).collect(),
-        sizes.returned(outlasting),
-    ));
+    outages.push(outlasting(rehearsal, &usable, &sizes));
     let mut add = |title: String, file: String, faults: Vec<Fault>| {
         outages.push(RehearsedOutage::of(title, file, faults, messages));
     };
@@ -167,6 +154,23 @@ fn of_each(rehearsal: &Rehearsal) -> Vec<RehearsedOutage> {
         outages.extend(of_tls(rehearsal, planned));
     }
     outages
+}
+
+/// Nobody answers for a day more than the queues of these senders keep mail.
+fn outlasting(rehearsal: &Rehearsal, usable: &[&Planned], sizes: &DrillSizes) -> RehearsedOutage {
+    let seconds = rehearsal.assumptions.sender.lifetime.as_secs() + 24 * HOUR;
+    let for_good =
+        |planned: &&Planned| fault(&planned.host, Stage::Connect, "timeout", Some(seconds));
+    let nobody = match usable {
+        [only] => format!("{} does not answer", only.host),
+        _ => "no exchanger answers".to_owned(),
+    };
+    RehearsedOutage::of(
+        format!("{nobody} for longer than senders wait"),
+        "all-down-too-long".to_owned(),
+        usable.iter().map(for_good).collect(),
+        sizes.returned(seconds),
+    )
 }
 
 /// What may happen to some of very many exchangers: those that stand for others alike, and preferences together.
