@@ -171,7 +171,7 @@ impl Nsd {
         fs::write(folder.join("nsd.zone"), format!("{HEAD}{zone}")).expect("written");
         let text = format!(
             "server:\n ip-address: 127.0.0.1@{port}\n server-count: 1\n username: \"\"\n database: \"\"\n zonesdir: \"{here}\"\n \
-            pidfile: \"\"\n xfrdfile: \"{here}/xfrd\"\n zonelistfile: \"{here}/list\"\n do-ip6: no\nremote-control:\n control-enable: no\n\
+            pidfile: \"\"\n rrl-ratelimit: 0\n xfrdfile: \"{here}/xfrd\"\n zonelistfile: \"{here}/list\"\n do-ip6: no\nremote-control:\n control-enable: no\n\
             zone:\n name: example.test\n zonefile: nsd.zone\n"
         );
         fs::write(&configuration, text).expect("written");
