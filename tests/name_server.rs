@@ -246,28 +246,6 @@ async fn what_is_not_served_is_refused() {
     assert_eq!(answer.metadata.response_code, ResponseCode::Refused);
 }
 
-/// What begins as a question and is none is told so, with its own id; what is an answer is not answered.
-#[tokio::test]
-async fn what_cannot_be_read_is_a_form_error() {
-    let lab = Lab::from_zone(ZONE).await.expect("a lab");
-    let mut cut = question("example.test.", RecordType::MX, None);
-    cut.truncate(15);
-    let answer = udp(lab.resolver(), &cut).await;
-    assert_eq!(answer.metadata.response_code, ResponseCode::FormErr);
-    assert_eq!(answer.metadata.id.to_be_bytes(), cut[..2]);
-    // Its answer would come before that to the question behind it.
-    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
-    let mut reflected = cut.clone();
-    reflected[2] |= 0x80;
-    let asked = question("example.test.", RecordType::MX, None);
-    for octets in [&reflected, &asked] {
-        socket.send_to(octets, lab.resolver()).await.expect("sent");
-    }
-    let mut octets = [0; 1500];
-    let length = socket.recv(&mut octets).await.expect("an answer");
-    assert_eq!(data(&whole(&octets[..length])), ["10 mx1.example.test."]);
-}
-
 #[tokio::test]
 async fn nonsense_harms_nobody() {
     let lab = Lab::from_zone(ZONE).await.expect("a lab");

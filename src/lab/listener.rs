@@ -9,11 +9,9 @@
 //! connections are accepted, counted, and then reset or left without an answer.
 
 use std::{
-    future::{Future, poll_fn},
     io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
-    task::Poll,
     time::Duration,
 };
 
@@ -33,15 +31,13 @@ use super::{
 };
 use crate::{
     event::{Connected, EventKind},
-    fault::{Effect, Stage, Transfer, Transport},
+    fault::{Effect, Stage, Transfer},
     stream::Stream,
 };
 
 /// How long a DNS client may leave a TCP connection idle: more than any resolver waits between two
 /// questions.
 const DNS_IDLE: Duration = Duration::from_secs(30);
-/// Datagrams that are answered in turn before others have theirs.
-const DATAGRAMS: usize = 64;
 /// How long nothing is accepted after that failed, most likely for the lack of file descriptors:
 /// trying again at once would only keep the processor busy.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -73,57 +69,14 @@ pub(super) fn serve(state: &Arc<LabState>, sockets: LoopbackSockets, tasks: &mut
 
 /// Serves the name server's sockets, until the lab stops.
 pub(super) async fn answer_dns(state: Arc<LabState>, sockets: Vec<(UdpSocket, TcpListener)>) {
-    let names = NameServer::new(Arc::clone(&state));
-    let mut server = hickory_server::Server::new(names.clone());
-    // They end with this: the set aborts them when it is dropped.
-    let mut datagrams = JoinSet::new();
+    let mut server = hickory_server::Server::new(NameServer::new(Arc::clone(&state)));
     for (udp, tcp) in sockets {
-        datagrams.spawn(answer_datagrams(Arc::clone(&state), names.clone(), udp));
+        server.register_socket(udp);
         // The last argument bounds the responses of one connection that wait to be written.
         server.register_listener(tcp, DNS_IDLE, 64 * 1024);
     }
     if let Err(error) = server.block_until_done().await {
         state.own_fault(format!("the name server does not serve: {error}"));
-    }
-}
-
-/// Answers the questions that come in datagrams, until the lab stops.
-///
-/// Each is answered where it is read, one after the other: a task for each, as hickory-server has it, costs as much again
-/// as the answer. Only what waits for a delay has a task of its own.
-async fn answer_datagrams(state: Arc<LabState>, names: NameServer, socket: UdpSocket) {
-    let socket = Arc::new(socket);
-    let mut late = JoinSet::new();
-    let mut buffer = vec![0; usize::from(u16::MAX)];
-    loop {
-        if let Err(error) = socket.readable().await {
-            return state.own_fault(format!("the name server does not serve: {error}"));
-        }
-        // After so many the others on this thread have their turn.
-        for _ in 0..DATAGRAMS {
-            // Nothing more is there, or Windows tells of an answer that went to nobody.
-            let Ok((length, from)) = socket.try_recv_from(&mut buffer) else {
-                break;
-            };
-            let (names, question) = (names.clone(), buffer[..length].to_vec());
-            let mut answer = Box::pin(async move { names.answer(question, Transport::Udp).await });
-            match poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await {
-                Poll::Ready(answer) => send_datagram(&socket, answer, from).await,
-                Poll::Pending => {
-                    let socket = Arc::clone(&socket);
-                    late.spawn(async move { send_datagram(&socket, answer.await, from).await });
-                }
-            }
-        }
-        while late.try_join_next().is_some() {}
-        tokio::task::yield_now().await;
-    }
-}
-
-/// Sends an answer, if there is one. A client that cannot be reached needs none.
-async fn send_datagram(socket: &UdpSocket, answer: Option<Vec<u8>>, to: SocketAddr) {
-    if let Some(answer) = answer {
-        socket.send_to(&answer, to).await.ok();
     }
 }
 

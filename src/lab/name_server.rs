@@ -48,8 +48,6 @@ use crate::{
 
 /// Octets of a datagram that the server is willing to send (the DNS flag day 2020 value).
 pub(crate) const MAX_PAYLOAD: u16 = 1232;
-/// Octets of the header of a message.
-const HEADER: usize = 12;
 /// Octets of a datagram that every client takes (RFC 1035 section 2.3.4).
 const MIN_PAYLOAD: usize = 512;
 
@@ -77,8 +75,9 @@ impl NameServer {
         Self { state }
     }
 
-    /// Answers a raw message; `None` when no answer is sent. What cannot be read is answered with FORMERR, and what is
-    /// an answer itself with nothing, as hickory-server does over connections.
+    /// Answers a raw message; `None` when no answer is sent.
+    ///
+    /// For the memory network, which has no sockets for hickory-server to read from.
     pub(crate) async fn answer(&self, message: Vec<u8>, over: Transport) -> Option<Vec<u8>> {
         // hickory-server is handed what it would have read from a socket, and writes into memory.
         let protocol = if over == Transport::Udp {
@@ -87,13 +86,7 @@ impl NameServer {
             Protocol::Tcp
         };
         let source = (std::net::Ipv4Addr::LOCALHOST, 53).into();
-        let header = message.first_chunk::<HEADER>().copied();
-        let Ok(request) = Request::from_bytes(message, source, protocol) else {
-            return header.and_then(unreadable);
-        };
-        if request.metadata.message_type == MessageType::Response {
-            return None;
-        }
+        let request = Request::from_bytes(message, source, protocol).ok()?;
         let encoded = Encoded {
             protocol,
             bytes: Arc::default(),
@@ -283,22 +276,6 @@ impl RequestHandler for NameServer {
     }
 }
 
-/// The answer to a message of which only the header can be read: FORMERR, with what of the header it gives back (RFC 1035
-/// section 4.1.1). An answer is not answered.
-fn unreadable(header: [u8; HEADER]) -> Option<Vec<u8>> {
-    /// QR, in the first octet of flags; and what is copied from it: the operation and RD.
-    const IS_ANSWER: u8 = 0x80;
-    const COPIED: u8 = 0x79;
-    const FORM_ERR: u8 = 1;
-    let [first, second, flags, ..] = header;
-    let answer = || {
-        let mut answer = vec![first, second, IS_ANSWER | flags & COPIED, FORM_ERR];
-        answer.resize(HEADER, 0);
-        answer
-    };
-    (flags & IS_ANSWER == 0).then(answer)
-}
-
 /// Whether the client wants to know if the answer is vouched for (RFC 6840 section 5.8).
 fn asks_for_ad(request: &Request) -> bool {
     let dnssec_ok = |edns: &Edns| edns.flags().dnssec_ok;
@@ -317,6 +294,7 @@ fn negative(soa: &Record) -> Record {
 /// An upper bound of the octets of an answer, names uncompressed. For types whose size is not
 /// easily told it is more than 512, and the answer is then tried.
 fn most_octets(asked: &Domain, records: &[Record], soa: Option<&Record>) -> usize {
+    const HEADER: usize = 12;
     const QUESTION: usize = 4;
     const OPT: usize = 11;
     const RECORD: usize = 10;
