@@ -8,7 +8,7 @@ pub(crate) mod dsn;
 mod handling;
 pub(crate) mod mailbox;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub use self::{
     content::BodyDigest,
@@ -118,6 +118,15 @@ impl Message {
     pub(crate) fn needs_smtputf8(&self) -> bool {
         let mut mailboxes = self.to.iter().chain(&self.from);
         mailboxes.any(Mailbox::needs_smtputf8)
+    }
+
+    /// How long it is kept by a sender that keeps others for so long: its author may want it back before that (RFC 2852
+    /// section 4.1.3).
+    pub(crate) fn patience(&self, otherwise: Duration) -> Duration {
+        match self.deliver_by {
+            Some(by) if by.mode == ByMode::Return => otherwise.min(by.within),
+            _ => otherwise,
+        }
     }
 
     /// Whether it is to be delivered whatever policies say of TLS: it has the field `TLS-Required: No`, which REQUIRETLS

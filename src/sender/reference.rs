@@ -37,7 +37,7 @@ use super::{
 use crate::{
     event::EventLog,
     lab::network::bounds::MAX_SESSIONS,
-    mail::{ByMode, Mailbox, Message, Occasion},
+    mail::{Mailbox, Message, Occasion},
     name::{Domain, SENDER_DOMAIN},
     reply::Status,
     scenario::Scenario,
@@ -335,14 +335,9 @@ impl DeliveryAgent {
             Some(Flaw::GivesUpAfterADay) => A_DAY.min(self.settings.expire),
             _ => self.settings.expire,
         };
-        // Its author may want it back before that (RFC 2852 section 4.1.3).
-        let patience = match entry.message.deliver_by {
-            Some(by) if by.mode == ByMode::Return => patience.min(by.within),
-            _ => patience,
-        };
         match self.moments_of(entry) {
             Some(moments) => *moments.given_up.get(&entry.message.id).unwrap_or(&NEVER),
-            None => entry.message.at.after(patience),
+            None => entry.message.at.after(entry.message.patience(patience)),
         }
     }
 

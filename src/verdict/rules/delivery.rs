@@ -21,7 +21,7 @@ use super::{
 use crate::{
     fault::Stage,
     mail::mailbox,
-    mail::{ByMode, Mailbox, Message, Occasion},
+    mail::{Mailbox, Message, Occasion},
     name::Domain,
     observe::Attempt,
     outcome::{AttemptResult, Outcome},
@@ -329,12 +329,8 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
         });
         // A drill may ask for less than the RFC does, and the sender is then right to give up.
         let patience = PATIENCE.min(drill.scenario.sender.expire);
-        // So may its author (RFC 2852).
-        let patience = match message.deliver_by {
-            Some(by) if by.mode == ByMode::Return => patience.min(by.within),
-            _ => patience,
-        };
-        let expired = at.since(message.at) >= patience;
+        // So may its author.
+        let expired = at.since(message.at) >= message.patience(patience);
         // RFC 5321 section 6.3: too many Received fields, and the message goes in a circle.
         let looped = message.received >= drill.scenario.sender.max_hops;
         if permanent || expired || looped || message.require_tls {
