@@ -7,7 +7,7 @@
 //!   that blocks): it is held, with what it waits for.
 //! * It asks for the times of a file (`stat` and its relatives): `files` says which moments of our clock they are.
 //! * It asks to be rung (`alarm`, interval timers, timers with a descriptor): `alarms` keeps it.
-//! * It is none of these after all: a wait without a time, or with none, or for what cannot be duplicated. The
+//! * It is none of these after all: a wait with no time to wait, or for what cannot be duplicated. The
 //!   kernel does it.
 //!
 //! What a call points to is read from the memory of its thread while that waits for the answer. Should the thread
@@ -155,21 +155,14 @@ impl Supervisor {
                 }
             }
             libc::SYS_poll => self.polls(memory, a, b, millis(c)),
-            libc::SYS_ppoll => self.polls(memory, a, b, given(memory, c)?),
-            libc::SYS_select => {
-                let wait = if e == 0 {
-                    None
-                } else {
-                    Some(memory.timeval(e)?)
-                };
-                self.selects(call, wait)?
-            }
-            libc::SYS_pselect6 => self.selects(call, given(memory, e)?)?,
+            libc::SYS_ppoll => self.polls(memory, a, b, memory.timespec(c)?),
+            libc::SYS_select => self.selects(call, memory.timeval(e)?)?,
+            libc::SYS_pselect6 => self.selects(call, memory.timespec(e)?)?,
             libc::SYS_epoll_wait | libc::SYS_epoll_pwait => self.epolls(call, millis(d)),
-            libc::SYS_epoll_pwait2 => self.epolls(call, given(memory, d)?),
+            libc::SYS_epoll_pwait2 => self.epolls(call, memory.timespec(d)?),
             // Without a time it waits for a signal alone, which the kernel does better.
-            libc::SYS_rt_sigtimedwait => match given(memory, c)? {
-                Some(wait) if wait > 0 => Handled::Wait(
+            libc::SYS_rt_sigtimedwait => match memory.timespec(c)? {
+                wait @ 1.. => Handled::Wait(
                     Kind::Signal(memory.signals(a)?),
                     self.now().saturating_add(wait),
                 ),
@@ -216,11 +209,11 @@ impl Supervisor {
         }
     }
 
-    /// `poll`: without a time, or with none to wait, it is the kernel's.
-    fn polls(&mut self, memory: Memory, address: u64, count: u64, wait: Option<Nanos>) -> Handled {
-        let Some(wait) = wait.filter(|wait| *wait > 0 && count <= MOST_DESCRIPTORS) else {
+    /// `poll`: with no time to wait it is the kernel's.
+    fn polls(&mut self, memory: Memory, address: u64, count: u64, wait: Nanos) -> Handled {
+        if wait <= 0 || count > MOST_DESCRIPTORS {
             return Now(Answer::Continue);
-        };
+        }
         let of = self.quiet.threads.process_with(memory.0);
         let wanted = || {
             let of = of.ok()?;
@@ -244,16 +237,16 @@ impl Supervisor {
         }
     }
 
-    /// `select`, of which Linux leaves descriptors beyond the highest alone. Without a time, or with none to wait, it
-    /// is the kernel's.
-    fn selects(&mut self, call: &ReceivedCall, wait: Option<Nanos>) -> Option<Handled> {
+    /// `select`, of which Linux leaves descriptors beyond the highest alone. With no time to wait it is the
+    /// kernel's.
+    fn selects(&mut self, call: &ReceivedCall, wait: Nanos) -> Option<Handled> {
         let memory = Memory(call.thread);
         // Bits of descriptors beyond are not looked at, as the kernel does with those beyond the largest that it can
         // open.
         let most = call.arguments[0].min(MOST_DESCRIPTORS);
-        let Some(wait) = wait.filter(|wait| *wait > 0) else {
+        if wait <= 0 {
             return Some(Now(Answer::Continue));
-        };
+        }
         let octets = usize::try_from(most.div_ceil(64) * 8).ok()?;
         let mut sets = Vec::new();
         for address in &call.arguments[1..4] {
@@ -285,10 +278,9 @@ impl Supervisor {
     }
 
     /// `epoll_wait`: the set is ready when something in it is.
-    fn epolls(&mut self, call: &ReceivedCall, wait: Option<Nanos>) -> Handled {
-        let wait = wait.filter(|wait| *wait > 0);
+    fn epolls(&mut self, call: &ReceivedCall, wait: Nanos) -> Handled {
         let number = i32::try_from(call.arguments[0]).ok();
-        let Some((wait, number)) = wait.zip(number) else {
+        let Some(number) = number.filter(|_| wait > 0) else {
             return Now(Answer::Continue);
         };
         match self.quiet.threads.descriptor(call.thread, number) {
@@ -336,19 +328,9 @@ impl Supervisor {
     }
 }
 
-/// A number of milliseconds, as `poll` is given; `None` waits for as long as it takes.
-fn millis(argument: u64) -> Option<Nanos> {
-    let millis = argument as u32 as i32;
-    (millis >= 0).then(|| Nanos::from(millis) * 1_000_000)
-}
-
-/// The time that a call is given by its address: `Some(None)` without one, `None` where it cannot be read.
-#[expect(clippy::option_option, reason = "no time and no memory are two things")]
-fn given(memory: Memory, address: u64) -> Option<Option<Nanos>> {
-    match address {
-        0 => Some(None),
-        address => memory.timespec(address).map(Some),
-    }
+/// A number of milliseconds, as `poll` is given.
+fn millis(argument: u64) -> Nanos {
+    Nanos::from(argument as u32 as i32) * 1_000_000
 }
 
 /// The signals that a call blocks while it waits.

@@ -12,7 +12,7 @@ use nix::{
 
 use mxdrill_notify::clock::ClockReading;
 
-use super::memory::{Nanos, SECOND, nanos};
+use super::memory::{Nanos, SECOND, nanos, nanos_of};
 
 /// What the clocks of the processes showed when time began.
 pub(super) struct Clocks {
@@ -24,10 +24,7 @@ pub(super) struct Clocks {
 impl Clocks {
     /// As the system has them; the wall clock begins within a second at the same place in every run.
     pub(super) fn now() -> io::Result<Self> {
-        let read = |clock| {
-            let time = clock_gettime(clock)?;
-            io::Result::Ok(time.tv_sec() * SECOND + time.tv_nsec())
-        };
+        let read = |clock| clock_gettime(clock).map(nanos_of);
         let wall = SystemTime::now().duration_since(UNIX_EPOCH);
         let seconds = wall.map_err(io::Error::other)?.as_secs();
         Ok(Self {

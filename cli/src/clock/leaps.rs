@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_getres, clock_gettime};
 
-use super::memory::{Nanos, SECOND};
+use super::memory::{Nanos, SECOND, nanos_of};
 
 /// How much time may pass within a tick.
 const MOST: Nanos = 600 * SECOND;
@@ -41,7 +41,7 @@ impl Leaps {
     pub(super) fn new(wall: Nanos) -> nix::Result<Self> {
         Ok(Self {
             known: vec![(stamp()?, wall)],
-            tick: nanos(clock_getres(ClockId::CLOCK_REALTIME_COARSE)?),
+            tick: nanos_of(clock_getres(ClockId::CLOCK_REALTIME_COARSE)?),
             last: (0, 0),
             still: None,
         })
@@ -101,17 +101,13 @@ impl Leaps {
 
     /// The system's time, later than which no file is stamped by it.
     pub(super) fn now() -> nix::Result<Nanos> {
-        clock_gettime(ClockId::CLOCK_REALTIME).map(nanos)
+        clock_gettime(ClockId::CLOCK_REALTIME).map(nanos_of)
     }
 }
 
 /// How the kernel stamps a file now.
 fn stamp() -> nix::Result<Nanos> {
-    clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map(nanos)
-}
-
-fn nanos(time: nix::sys::time::TimeSpec) -> Nanos {
-    time.tv_sec() * SECOND + time.tv_nsec()
+    clock_gettime(ClockId::CLOCK_REALTIME_COARSE).map(nanos_of)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::{
 };
 
 use nix::{
+    sys::time::TimeSpec,
     sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev},
     unistd::Pid,
 };
@@ -21,6 +22,11 @@ pub(super) const SECOND: Nanos = 1_000_000_000;
 /// A duration in nanoseconds; nobody waits for longer than there are.
 pub(super) fn nanos(duration: Duration) -> Nanos {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// What a clock of the system's shows.
+pub(super) fn nanos_of(time: TimeSpec) -> Nanos {
+    time.tv_sec() * SECOND + time.tv_nsec()
 }
 
 /// The memory of a process, by any of its threads.

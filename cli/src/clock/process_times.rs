@@ -14,7 +14,10 @@ use nix::{
     unistd::Pid,
 };
 
-use super::threads::{LastSeen, Thread, Threads};
+use super::{
+    memory::nanos_of,
+    threads::{LastSeen, Thread, Threads},
+};
 
 /// For how many nanoseconds each process had run when everybody slept last.
 #[derive(Default)]
@@ -127,9 +130,8 @@ impl ProcessTime {
             Some(known) => known.clock,
             None => clock_getcpuclockid(Pid::from_raw(process)).ok()?,
         };
-        let time = clock_gettime(clock).ok()?;
-        let nanos = i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec());
-        let ran = u64::try_from(nanos).ok()?;
+        let ran = clock_gettime(clock).ok().map(nanos_of)?;
+        let ran = u64::try_from(ran).ok()?;
         Some(Self { clock, ran })
     }
 }

@@ -51,7 +51,7 @@ pub(super) struct Thread {
     /// Where there is no room for them they are opened each time.
     files: Option<ThreadFiles>,
     /// Its process, once that was asked for.
-    pub(super) process: Option<i32>,
+    process: Option<i32>,
     /// For how many nanoseconds it had run when everybody slept last.
     pub(super) had_run: Option<u64>,
     /// How it was seen last.
