@@ -176,7 +176,6 @@ impl Zone {
 
     /// As [`Self::answer`], for those who do not ask for how long something is not there: of most names of a portfolio
     /// most records are not there.
-    #[cfg(feature = "records")]
     pub(crate) fn answer_without_soa(&self, name: &Domain, record_type: RecordType) -> Answer {
         match record_type {
             RecordType::SOA => self.answer(name, record_type),
