@@ -23,6 +23,7 @@ pub(crate) use self::chance::{DOMAINS, HOSTS, any_exchangers, any_fault, any_mes
 use crate::{
     diagnostic::Mistakes,
     fault::Fault,
+    mail::{ByMode, DeliverBy, Priority},
     scenario::{Messages, ReceiverSettings, Scenario, ScenarioBuilder, SenderSettings, TlsPolicy},
     time::Moment,
     verdict::{Rule, SenderKind},
@@ -52,6 +53,18 @@ struct RandomMessages {
     count: usize,
     from_nobody: bool,
     body: Body,
+    asks: Option<Asks>,
+}
+
+/// What is asked of those who carry a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// A priority (RFC 6710).
+    Priority,
+    /// To have it back after an hour (RFC 2852).
+    BackInAnHour,
+    /// To be told after an hour.
+    TellInAnHour,
 }
 
 /// What the body of a message has in it.
@@ -63,6 +76,8 @@ enum Body {
     EightBit,
     /// Lines that begin with dots.
     Dots,
+    /// Octets as they are, which need BINARYMIME.
+    Binary,
 }
 
 /// A way in which the sender may differ from the default.
@@ -127,8 +142,9 @@ impl RandomDrill {
     pub(crate) fn plain(mut self) -> Self {
         self.sender.clear();
         self.receivers.clear();
-        let bodies = self.messages.iter_mut().map(|row| &mut row.body);
-        bodies.for_each(|body| *body = Body::Plain);
+        for row in &mut self.messages {
+            (row.body, row.asks) = (Body::Plain, None);
+        }
         self
     }
 
@@ -205,6 +221,20 @@ impl RandomMessages {
             Body::Plain => messages,
             Body::EightBit => messages.body("Grüße aus Köln\n"),
             Body::Dots => messages.body(".\n..\n.a line\nthe end\n"),
+            Body::Binary => messages.binary(),
+        };
+        let by = |mode| DeliverBy {
+            within: minutes(60).0,
+            mode,
+            trace: false,
+        };
+        messages = match self.asks {
+            None => messages,
+            Some(Asks::Priority) => Priority::new(5)
+                .into_iter()
+                .fold(messages, Messages::priority),
+            Some(Asks::BackInAnHour) => messages.deliver_by(by(ByMode::Return)),
+            Some(Asks::TellInAnHour) => messages.deliver_by(by(ByMode::Notify)),
         };
         messages.at(minutes(self.minute))
     }

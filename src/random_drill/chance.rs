@@ -8,14 +8,14 @@ use hickory_proto::rr::RecordType;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng, seq::IndexedRandom};
 
 use super::{
-    Body, RandomDrill, RandomMessages, Setting, minutes,
+    Asks, Body, RandomDrill, RandomMessages, Setting, minutes,
     parts::{Bears, Offered},
     points::{FailurePlace, points},
 };
 #[cfg(feature = "proptest")]
 use crate::scenario::Messages;
 use crate::{
-    fault::{Effect, Fault, Stage},
+    fault::{Chance, Effect, Fault, Stage},
     scenario::{Certificate, ReceiverSettings},
     verdict::SenderKind,
 };
@@ -101,7 +101,10 @@ pub(super) fn drill(seed: u64, sender: SenderKind) -> RandomDrill {
         For::Server => messages(3, false, random),
         For::Reference => {
             let many = random.random_ratio(1, 20);
-            messages(4, many, random)
+            let mut rows = messages(4, many, random);
+            // A mail server is not handed such messages.
+            rows.iter_mut().for_each(|row| ask(row, random));
+            rows
         }
     };
     let mut receivers = Vec::new();
@@ -156,10 +159,13 @@ fn drawn_receivers(sender: For, random: &mut ChaCha8Rng) -> Vec<ReceiverSettings
         rows.extend(offered.and_then(Offered::receivers));
     }
     if random.random_ratio(1, 4) {
-        let bears = Bears::ALL.choose(random).copied();
-        // What counts messages of one session or in a time is for those who send several.
-        let counts = matches!(bears, Some(Bears::OneMessage | Bears::Rate));
-        let bears = bears.filter(|_| sender != For::Command || !counts);
+        // What counts messages and sessions is for those who send several.
+        let kinds: &[Bears] = match sender {
+            For::Reference => &Bears::ALL,
+            For::Server => &Bears::OF_OTHERS,
+            For::Command => &Bears::OF_ONE,
+        };
+        let bears = kinds.choose(random).copied();
         rows.extend(bears.and_then(Bears::receivers));
     }
     rows
@@ -219,9 +225,9 @@ fn exchangers(domain: u8, sender: For, random: &mut ChaCha8Rng, records: &mut Ve
     }
 }
 
-/// A fault with a window, a count, or neither.
+/// A fault with a window, a count, odds, or none of these.
 fn bounded(fault: Fault, random: &mut ChaCha8Rng) -> Fault {
-    match random.random_range(0..4_u8) {
+    match random.random_range(0..6_u8) {
         0 => fault.until(minutes(random.random_range(1..300_u32).into())),
         1 => {
             let from = random.random_range(1..100_u32);
@@ -231,6 +237,12 @@ fn bounded(fault: Fault, random: &mut ChaCha8Rng) -> Fault {
                 .until(minutes(until.into()))
         }
         2 => fault.first(random.random_range(1..4_u32)),
+        3 => fault.every(random.random_range(2..4_u32)),
+        4 => {
+            let odds = [0.2, 0.5, 0.8].choose(random).copied();
+            let odds = odds.and_then(Chance::of);
+            odds.into_iter().fold(fault, Fault::chance)
+        }
         _ => fault,
     }
 }
@@ -279,6 +291,18 @@ fn one_message() -> RandomMessages {
         count: 1,
         from_nobody: false,
         body: Body::Plain,
+        asks: None,
+    }
+}
+
+/// Makes of some messages one that asks more of those who carry it.
+fn ask(row: &mut RandomMessages, random: &mut ChaCha8Rng) {
+    match random.random_range(0..20_u8) {
+        0 => row.body = Body::Binary,
+        1 => row.asks = Some(Asks::Priority),
+        2 => row.asks = Some(Asks::BackInAnHour),
+        3 => row.asks = Some(Asks::TellInAnHour),
+        _ => {}
     }
 }
 
@@ -310,5 +334,6 @@ fn row(number: u8, many: bool, random: &mut ChaCha8Rng) -> RandomMessages {
             1 => Body::Dots,
             _ => Body::Plain,
         },
+        asks: None,
     }
 }

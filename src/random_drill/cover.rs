@@ -46,16 +46,29 @@ pub(super) fn rows(sender: SenderKind) -> &'static [Row] {
             &Mail::ALL,
         ))
     });
+    static SERVER: LazyLock<Vec<Row>> = LazyLock::new(|| {
+        covering(&Kinds::of(
+            &ZoneShape::ALL,
+            &Offered::ALL,
+            &Bears::OF_OTHERS,
+            &Mail::OF_SERVERS,
+        ))
+    });
     // A command sends one message of its own, and cannot know a name by which a list of exchangers means it.
     static COMMAND: LazyLock<Vec<Row>> = LazyLock::new(|| {
         let shapes = ZoneShape::ALL.into_iter();
         let shapes: Vec<ZoneShape> = shapes.filter(|one| *one != ZoneShape::OwnName).collect();
-        let bears = [Bears::All, Bears::Greylist, Bears::Octets, Bears::Lines];
-        covering(&Kinds::of(&shapes, &Offered::ALL, &bears, &[Mail::One]))
+        covering(&Kinds::of(
+            &shapes,
+            &Offered::ALL,
+            &Bears::OF_ONE,
+            &[Mail::One],
+        ))
     });
     match sender {
         SenderKind::Command | SenderKind::ClockedCommand => &COMMAND,
-        SenderKind::InProcess { .. } | SenderKind::MailServer => &IN_PROCESS,
+        SenderKind::InProcess { .. } => &IN_PROCESS,
+        SenderKind::MailServer => &SERVER,
     }
 }
 
@@ -267,7 +280,7 @@ mod tests {
             rows.iter().map(|row| of(row)[column].clone()).collect()
         };
         let sizes: Vec<usize> = (0..COLUMNS).map(|column| kinds(column).len()).collect();
-        assert_eq!(sizes[2..], [ZoneShape::ALL.len(), 7, 7, 6]);
+        assert_eq!(sizes[2..], [ZoneShape::ALL.len(), 8, 12, 6]);
         for one in 0..COLUMNS {
             for other in one + 1..COLUMNS {
                 // Not every effect is at every place.

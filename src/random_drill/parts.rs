@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Body, RandomMessages, minutes};
+use super::{Asks, Body, RandomMessages, minutes};
 use crate::{
     extension::Extension,
     scenario::{
@@ -144,6 +144,8 @@ pub(super) enum Offered {
     Masked,
     /// All that there are.
     Everything,
+    /// How much they take: one recipient, one message, one domain.
+    Limits,
     /// STARTTLS, with a valid certificate.
     Tls,
     /// STARTTLS, with a certificate that nobody vouches for.
@@ -152,12 +154,13 @@ pub(super) enum Offered {
 
 impl Offered {
     /// Every one.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Usual,
         Self::Nothing,
         Self::SevenBit,
         Self::Masked,
         Self::Everything,
+        Self::Limits,
         Self::Tls,
         Self::SelfSigned,
     ];
@@ -188,6 +191,14 @@ impl Offered {
                 "CHUNKING",
                 "BINARYMIME",
                 "DSN",
+                "MT-PRIORITY",
+                "DELIVERBY",
+            ]),
+            Self::Limits => listed(&[
+                "PIPELINING",
+                "SIZE 52428800",
+                "8BITMIME",
+                "LIMITS RCPTMAX=1 MAILMAX=1 RCPTDOMAINMAX=1",
             ]),
             Self::Tls => certified(Certificate::Valid),
             Self::SelfSigned => certified(Certificate::SelfSigned),
@@ -212,21 +223,64 @@ pub(super) enum Bears {
     OneMessage,
     /// Two messages in an hour.
     Rate,
+    /// Two connections in an hour, whoever makes them.
+    Connections,
+    /// One session at a time.
+    OneSession,
+    /// A thousand octets of content in a second.
+    SlowLine,
+    /// Five minutes without a command, after which nothing is answered.
+    Silence,
     /// Replies that come octet by octet.
     Octets,
+    /// Replies in two segments.
+    Segments,
+    /// Replies whose lines end with LF.
+    Lf,
     /// Replies of fifty lines.
     Lines,
 }
 
 impl Bears {
     /// Every one.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::All,
         Self::Greylist,
         Self::OneRecipient,
         Self::OneMessage,
         Self::Rate,
+        Self::Connections,
+        Self::OneSession,
+        Self::SlowLine,
+        Self::Silence,
         Self::Octets,
+        Self::Segments,
+        Self::Lf,
+        Self::Lines,
+    ];
+    /// Those for senders outside the process. Not every client reads lines that end with LF, and need not.
+    pub(super) const OF_OTHERS: [Self; 12] = [
+        Self::All,
+        Self::Greylist,
+        Self::OneRecipient,
+        Self::OneMessage,
+        Self::Rate,
+        Self::Connections,
+        Self::OneSession,
+        Self::SlowLine,
+        Self::Silence,
+        Self::Octets,
+        Self::Segments,
+        Self::Lines,
+    ];
+    /// Those of them that show with one message in one session.
+    pub(super) const OF_ONE: [Self; 7] = [
+        Self::All,
+        Self::Greylist,
+        Self::SlowLine,
+        Self::Silence,
+        Self::Octets,
+        Self::Segments,
         Self::Lines,
     ];
 }
@@ -234,6 +288,10 @@ impl Bears {
 impl Bears {
     /// The row of `receivers` that says so; `None` where there is no limit.
     pub(super) fn receivers(self) -> Option<ReceiverSettings> {
+        let trickling = |trickle| Limits {
+            trickle: Some(trickle),
+            ..Limits::default()
+        };
         let limits = match self {
             Self::All => return None,
             Self::Greylist => Limits {
@@ -248,18 +306,24 @@ impl Bears {
                 max_messages: Some(Limit::of_messages(1)),
                 ..Limits::default()
             },
-            Self::Rate => Limits {
-                rate: Some(two_in_an_hour()),
+            Self::Rate => two_in_an_hour(Counted::Messages, CountedBy::Client),
+            Self::Connections => two_in_an_hour(Counted::Connections, CountedBy::All),
+            Self::OneSession => Limits {
+                max_sessions: Some(Limit::of_sessions(1)),
                 ..Limits::default()
             },
-            Self::Octets => Limits {
-                trickle: Some(Trickle::Octets),
+            Self::SlowLine => Limits {
+                bandwidth: Some("1kB/s".parse().expect("a bandwidth")),
                 ..Limits::default()
             },
-            Self::Lines => Limits {
-                trickle: Some(Trickle::Lines),
+            Self::Silence => Limits {
+                silent_after: Some(minutes(5).0),
                 ..Limits::default()
             },
+            Self::Octets => trickling(Trickle::Octets),
+            Self::Segments => trickling(Trickle::Segments),
+            Self::Lf => trickling(Trickle::Lf),
+            Self::Lines => trickling(Trickle::Lines),
         };
         Some(ReceiverSettings {
             limits,
@@ -268,12 +332,15 @@ impl Bears {
     }
 }
 
-fn two_in_an_hour() -> Rate {
+fn two_in_an_hour(of: Counted, by: CountedBy) -> Limits {
     let most = Frequency {
         times: 2,
         per: Duration::from_secs(3600),
     };
-    Rate::new(most, Counted::Messages, CountedBy::Client)
+    Limits {
+        rate: Some(Rate::new(most, of, by)),
+        ..Limits::default()
+    }
 }
 
 /// What mail is sent.
@@ -291,11 +358,32 @@ pub(super) enum Mail {
     EightBit,
     /// One whose body has lines that begin with dots.
     Dots,
+    /// One whose body is binary.
+    Binary,
+    /// One with a priority.
+    Priority,
+    /// One that is to be returned in an hour.
+    BackInAnHour,
+    /// One whose author is to be told in an hour.
+    TellInAnHour,
 }
 
 impl Mail {
     /// Every one.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 10] = [
+        Self::One,
+        Self::TwoRecipients,
+        Self::Several,
+        Self::NullSender,
+        Self::EightBit,
+        Self::Dots,
+        Self::Binary,
+        Self::Priority,
+        Self::BackInAnHour,
+        Self::TellInAnHour,
+    ];
+    /// Those that mail servers are handed.
+    pub(super) const OF_SERVERS: [Self; 6] = [
         Self::One,
         Self::TwoRecipients,
         Self::Several,
@@ -315,8 +403,14 @@ impl Mail {
             count: 1,
             from_nobody: false,
             body: Body::Plain,
+            asks: None,
         };
         let first = one(0);
+        let of_body = |body| vec![RandomMessages { body, ..one(0) }];
+        let asking = |asks| {
+            let asks = Some(asks);
+            vec![RandomMessages { asks, ..one(0) }]
+        };
         match self {
             Self::One => vec![first],
             Self::TwoRecipients => vec![RandomMessages {
@@ -335,14 +429,12 @@ impl Mail {
                 from_nobody: true,
                 ..first
             }],
-            Self::EightBit => vec![RandomMessages {
-                body: Body::EightBit,
-                ..first
-            }],
-            Self::Dots => vec![RandomMessages {
-                body: Body::Dots,
-                ..first
-            }],
+            Self::EightBit => of_body(Body::EightBit),
+            Self::Dots => of_body(Body::Dots),
+            Self::Binary => of_body(Body::Binary),
+            Self::Priority => asking(Asks::Priority),
+            Self::BackInAnHour => asking(Asks::BackInAnHour),
+            Self::TellInAnHour => asking(Asks::TellInAnHour),
         }
     }
 }

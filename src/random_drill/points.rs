@@ -57,6 +57,7 @@ const OF_SESSIONS: [(Stage, &[&str]); 10] = [
         &[
             "not offered",
             "break",
+            "inject 250 2.0.0 ok",
             "454 4.7.0 not now",
             "hang",
             "close",

@@ -253,6 +253,12 @@ impl RandomDrill {
                 ..row.clone()
             }));
         }
+        if row.asks.is_some() {
+            smaller.push(with(RandomMessages {
+                asks: None,
+                ..row.clone()
+            }));
+        }
         if row.from_nobody {
             smaller.push(with(RandomMessages {
                 from_nobody: false,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Body, RandomDrill, Setting, points::kind_of_effect};
+use super::{Asks, Body, RandomDrill, Setting, points::kind_of_effect};
 use crate::{
     fault::{Failure, Fault},
     scenario::ReceiverSettings,
@@ -44,6 +44,17 @@ impl RandomDrill {
             rows.iter().any(|row| row.body == Body::Dots),
             "leading dots",
         );
+        add(
+            rows.iter().any(|row| row.body == Body::Binary),
+            "binary body",
+        );
+        for (asks, name) in [
+            (Asks::Priority, "priority"),
+            (Asks::BackInAnHour, "back in an hour"),
+            (Asks::TellInAnHour, "told in an hour"),
+        ] {
+            add(rows.iter().any(|row| row.asks == Some(asks)), name);
+        }
         for setting in &self.sender {
             match setting {
                 // Set in every drill that is drawn for the reference sender.
@@ -65,6 +76,15 @@ impl RandomDrill {
 }
 
 fn of_fault(fault: &Fault) -> String {
+    let what = of_failure(fault);
+    match (fault.every, fault.chance) {
+        (Some(_), _) => format!("{what} now and then"),
+        (_, Some(_)) => format!("{what} by chance"),
+        _ => what,
+    }
+}
+
+fn of_failure(fault: &Fault) -> String {
     match &fault.failure {
         Failure::Session { stage, effect, .. } => {
             format!("{stage} {}", kind_of_effect(&effect.to_string()))
@@ -86,6 +106,7 @@ fn of_receivers(row: &ReceiverSettings) -> Vec<String> {
     if let Some(extensions) = &row.extensions {
         let has = |keyword: &str| extensions.iter().any(|one| one.is(keyword));
         let name = match (extensions.is_empty(), has("8BITMIME"), has("PIPELINING")) {
+            _ if has("LIMITS") => "limits announced",
             (true, ..) => "no extensions",
             (_, false, _) => "no 8BITMIME",
             (_, _, false) => "no PIPELINING",
@@ -100,6 +121,8 @@ fn of_receivers(row: &ReceiverSettings) -> Vec<String> {
         (limits.max_messages.is_some(), "max_messages"),
         (limits.max_sessions.is_some(), "max_sessions"),
         (limits.rate.is_some(), "rate"),
+        (limits.bandwidth.is_some(), "bandwidth"),
+        (limits.silent_after.is_some(), "silent_after"),
     ];
     let set = set.into_iter().filter(|(is_set, _)| *is_set);
     traits.extend(set.map(|(_, name)| name.to_owned()));

@@ -58,7 +58,7 @@ pub fn zones() -> impl Strategy<Value = Zone> {
     })
 }
 
-/// What fails: up to six faults of hosts and of queries, each for good, for a while or some times. They shrink to fewer.
+/// What fails: up to six faults of hosts and of queries, each for good, for a while, some times or now and then. They shrink to fewer.
 pub fn faults() -> impl Strategy<Value = Vec<Fault>> {
     let list = FromSeed(|seed| {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
