@@ -1,8 +1,8 @@
 //! The lab's side of the private network: receivers on the zone's own addresses at port 25 and at those of relays,
 //! the name server at port 53. What nobody accepts is the tap's.
 //!
-//! A receiver that refuses has no listener, so that the kernel answers with RST; one that is silent
-//! has a listener whose socket filter drops what arrives. Neither reaches a listener's `accept`: the
+//! A receiver that refuses has no listener, so that the kernel answers with RST; one that is silent, or unreachable,
+//! has a listener whose socket filter drops what arrives. None of these reaches a listener's `accept`: the
 //! tap sees them, and counts them for faults that count.
 //!
 //! The process is in the network namespace already; `cli/src/sandbox` has made it, with routes that
@@ -13,11 +13,13 @@
 //!
 //! * open: the connection is accepted;
 //! * shut: RST, "connection refused";
-//! * silent: nothing at all, and the client's kernel repeats its SYN until the client gives up.
+//! * silent: nothing at all, and the client's kernel repeats its SYN until the client gives up;
+//! * unreachable: nothing of the host, and a word of the network's that there is no way to it ([`gateway`]).
 //!
 //! A fault with a count has to be counted by connections, of which only the tap knows. It tells the
 //! gate the client's port, which then stays unanswered, while the next connection may be accepted.
 
+mod gateway;
 mod host;
 mod tap;
 
@@ -39,8 +41,8 @@ use tokio::{
 pub use self::host::SendersHost;
 pub use self::tap::OwnHost;
 pub(super) use self::tap::Seen;
-use self::tap::Tap;
 pub(crate) use self::tap::caught_up;
+use self::{gateway::Gateway, tap::Tap};
 use super::{
     LabState, Packet, datagrams, listener,
     network::bounds::{HTTPS_PORT, MAX_SESSIONS, TOO_MANY_SESSIONS},
@@ -83,9 +85,10 @@ pub(super) struct PrivateSockets {
     dns: Vec<(UdpSocket, TcpListener)>,
     /// A packet socket; to the runtime, a socket of datagrams like another.
     tap: UdpSocket,
+    gateway: Gateway,
 }
 
-/// Binds the name server's sockets, and the one that sees all packets.
+/// Binds the name server's sockets, the one that sees all packets, and those that speak for the network.
 ///
 /// # Errors
 /// That the network is not one where this may be done.
@@ -100,6 +103,7 @@ pub(super) async fn bind(packets: Seen) -> io::Result<PrivateSockets> {
     Ok(PrivateSockets {
         dns,
         tap: tap::open(packets)?,
+        gateway: Gateway::new()?,
     })
 }
 
@@ -155,7 +159,7 @@ pub(super) fn serve(
             tasks.spawn(gate.keep());
         }
     }
-    let tap = Tap::new(state, doors, packets, own_host);
+    let tap = Tap::new(state, doors, packets, own_host, sockets.gateway);
     tasks.spawn(tap.watch(sockets.tap));
     Ok(())
 }
@@ -279,8 +283,8 @@ impl Gate {
             .state
             .foresee_connect(&self.receiver, self.address.port())
         {
-            Some((Effect::Refuse | Effect::Unreachable, _)) => PrivateListening::Shut,
-            Some((Effect::Timeout, _)) => PrivateListening::Silent,
+            Some((Effect::Refuse, _)) => PrivateListening::Shut,
+            Some((Effect::Timeout | Effect::Unreachable, _)) => PrivateListening::Silent,
             _ if self.ignored.is_empty() => PrivateListening::Open,
             _ => PrivateListening::Deaf(self.ignored.clone()),
         }

@@ -17,6 +17,7 @@ pub(crate) const TESTS: &[DeskTest] = tests! {
     what_is_tried_outside_the_drill_is_told: &["python3", "dig"],
     public_resolvers_answer_for_the_drill: &["dig"],
     a_command_is_told_of_relays: &["python3"],
+    the_network_says_that_there_is_no_way: &["python3"],
     the_exit_status_tells: &[],
 };
 
@@ -212,6 +213,49 @@ fn a_command_is_told_of_relays(desk: &TestDesk) -> Result<(), Failed> {
     let mut command = desk.command(&arguments);
     let said = Said::from(command.env("MXDRILL_RELAYS", "stray.test:25").output()?);
     hold(said.out == "[]\n", &said)
+}
+
+/// Connects with a time-out and without one, and says what the system says.
+const SAY: &str = "import errno, socket, sys\n\
+    for address in sys.argv[1:]:\n    \
+    for wait in 5, None:\n        \
+    try: print('reached', socket.create_connection((address, 25), wait).close())\n        \
+    except OSError as error: print(errno.errorcode.get(error.errno, error))\n";
+
+fn the_network_says_that_there_is_no_way(desk: &TestDesk) -> Result<(), Failed> {
+    let drill = |first: &str| {
+        format!(
+            "summary = 's'\nzone = '''mx1.test. A 192.0.2.1\nmx1.test. AAAA 2001:db8::1\nmx2.test. A 192.0.2.2'''\n\
+             messages = [{{ id = 'm', to = 'a@mx1.test' }}]\n\
+             faults = [{{ host = 'mx1.test', stage = 'connect', effect = 'unreachable'{first} }}]\n"
+        )
+    };
+    let run = |first, options: &[&str]| -> Result<Said, Failed> {
+        fs::write(desk.path("away.toml"), drill(first))?;
+        let mut arguments = vec!["exec", "--follow", "away.toml"];
+        arguments.extend(options);
+        arguments.extend(["--", "python3", "-c", SAY]);
+        arguments.extend(["192.0.2.1", "2001:db8::1", "192.0.2.2"]);
+        Ok(Said::from(desk.command(&arguments).output()?))
+    };
+    let clocked = cfg!(target_arch = "x86_64").then_some(&["--virtual-time"][..]);
+    for options in clocked.into_iter().chain([&[][..]]) {
+        let said = run("", options)?;
+        hold(said.out.matches("EHOSTUNREACH").count() == 4, &said)?;
+        hold(said.out.matches("reached").count() == 2, &said)?;
+        hold(said.err.matches(": unreachable").count() == 4, &said)?;
+        // What counts is over when it is over.
+        let said = run(", first = 2", options)?;
+        let lines: Vec<&str> = said.out.lines().collect();
+        let expected = [
+            "EHOSTUNREACH",
+            "EHOSTUNREACH",
+            "reached None",
+            "reached None",
+        ];
+        hold(lines[..4] == expected, &said)?;
+    }
+    Ok(())
 }
 
 fn the_exit_status_tells(desk: &TestDesk) -> Result<(), Failed> {

@@ -6,7 +6,8 @@
 //! 1. The kernel drops what tells nothing (a classic BPF program), unless all packets are to be written down.
 //! 2. A datagram of the lab's own is a mark: whoever waits for the tap learns that it has come so far.
 //! 3. A SYN to port 25, or to that of a relay, begins a flow. If the fault of the moment lets nobody answer, the
-//!    attempt is logged as a time-out at once, not when the client gives up.
+//!    attempt is logged as a time-out at once, not when the client gives up. If the network has no way there, the
+//!    client is told so (`gateway`), and the attempt is logged.
 //! 4. A RST from such a port to a flow that waits is a refusal. What is accepted is logged by the listener, not here.
 //! 5. A SYN or a datagram to what the drill does not have is a stray.
 //!
@@ -28,8 +29,7 @@ use nix::sys::socket::{
 use socket2::{SockFilter, Socket};
 use tokio::{io::Interest, net::UdpSocket, sync::mpsc};
 
-use super::host::SendersHost;
-use super::is_name_server;
+use super::{gateway::Gateway, host::SendersHost, is_name_server};
 use crate::{
     event::{AttemptHint, Connected, EventKind},
     fault::{Effect, Stage, Transfer, Transport},
@@ -186,6 +186,12 @@ pub(super) struct Tap {
     /// The strays logged so far, over which transport, from where and to where: a repeated packet
     /// is no other stray.
     strays: BTreeSet<(Transport, SocketAddr, SocketAddr)>,
+    /// Flows whose clients are told that there is no way, with the sequence number of their SYN: one that is repeated is
+    /// answered again, as a client in the middle of a call may not have heard it.
+    nowhere: BTreeMap<Flow, u32>,
+    /// Who is to be told so, and of which frame.
+    owed: Vec<(SocketAddr, Packet)>,
+    gateway: Gateway,
     /// Where every packet goes that is to be written down; `None`: nowhere.
     packets: Option<mpsc::UnboundedSender<Packet>>,
 }
@@ -196,6 +202,7 @@ impl Tap {
         doors: BTreeMap<SocketAddr, mpsc::UnboundedSender<u16>>,
         packets: Option<mpsc::UnboundedSender<Packet>>,
         own_host: OwnHost,
+        gateway: Gateway,
     ) -> Self {
         Self {
             own: SendersHost::of(&state.scenario)
@@ -207,6 +214,9 @@ impl Tap {
             doors,
             waiting: BTreeMap::new(),
             strays: BTreeSet::new(),
+            nowhere: BTreeMap::new(),
+            owed: Vec::new(),
+            gateway,
             packets,
         }
     }
@@ -225,7 +235,13 @@ impl Tap {
                 continue;
             };
             let packet = &buffer[..length];
-            if !self.segment(packet) {
+            let is_told = self.segment(packet);
+            if !self.owed.is_empty() {
+                // A count may be over by this attempt: the receiver listens again before its client can come again.
+                tokio::task::yield_now().await;
+                self.pay();
+            }
+            if !is_told {
                 continue;
             }
             if let Some(packets) = &self.packets {
@@ -235,9 +251,19 @@ impl Tap {
         }
     }
 
+    /// Tells clients that there is no way.
+    fn pay(&mut self) {
+        for (client, frame) in self.owed.drain(..) {
+            if let Err(error) = self.gateway.tell(client, &frame) {
+                let text = format!("{client} could not be told of an unreachable host: {error}");
+                self.state.own_fault(text);
+            }
+        }
+    }
+
     /// Looks at a packet. `false` for a mark of the lab's own, which is not written down.
-    fn segment(&mut self, packet: &[u8]) -> bool {
-        let Ok(packet) = SlicedPacket::from_ethernet(packet) else {
+    fn segment(&mut self, frame: &[u8]) -> bool {
+        let Ok(packet) = SlicedPacket::from_ethernet(frame) else {
             return true;
         };
         let (from, to): (IpAddr, IpAddr) = match &packet.net {
@@ -281,21 +307,13 @@ impl Tap {
             SocketAddr::new(to, tcp.destination_port()),
         );
         if self.is_exchange(destination) && tcp.syn() && !tcp.ack() {
-            self.asked((source, destination), tcp);
+            self.asked((source, destination), tcp, frame);
         } else if self.is_exchange(source) && (tcp.rst() || tcp.syn()) {
             let flow = (destination, source);
             let waiting = self.waiting.remove(&flow).is_some();
             // A listener records what it accepts.
             if waiting && tcp.rst() {
-                let receiver = self.state.receivers.get(&from);
-                let fault = receiver
-                    .and_then(|receiver| self.state.foresee_connect(receiver, source.port()));
-                // The refusal stands for what the network would say.
-                let result = match fault {
-                    Some((Effect::Unreachable, _)) => Connected::Unreachable,
-                    _ => Connected::Refused,
-                };
-                self.record(flow, result);
+                self.record(flow, Connected::Refused);
             }
         }
         true
@@ -313,24 +331,38 @@ impl Tap {
     ///
     /// A counting fault leaves this one port without an answer, so that the client's repeats stay
     /// unanswered when the count is over.
-    fn asked(&mut self, flow: Flow, tcp: &TcpSlice<'_>) {
+    fn asked(&mut self, flow: Flow, tcp: &TcpSlice<'_>, frame: &[u8]) {
         let (client, wanted) = flow;
         let address = wanted.ip();
         let passed_over = address.is_loopback() && self.own_host == OwnHost::PassedOver;
-        if passed_over || self.waiting.get(&flow) == Some(&tcp.sequence_number()) {
+        let sequence = tcp.sequence_number();
+        if passed_over || self.waiting.get(&flow) == Some(&sequence) {
             return;
         }
-        self.waiting.insert(flow, tcp.sequence_number());
+        if self.nowhere.get(&flow) == Some(&sequence) {
+            self.owed.push((client, frame.into()));
+            return;
+        }
+        self.nowhere.remove(&flow);
+        self.waiting.insert(flow, sequence);
         let receiver = self.state.receivers.get(&address).cloned();
         let foreseen =
             receiver.and_then(|receiver| self.state.foresee_connect(&receiver, wanted.port()));
-        if let Some((Effect::Timeout, counts)) = foreseen {
-            if let Some(door) = self.doors.get(&wanted).filter(|_| counts) {
-                // The gate lives as long as the lab.
-                door.send(client.port()).ok();
-            }
-            self.record(flow, Connected::Timeout);
+        let (result, counts) = match foreseen {
+            Some((Effect::Timeout, counts)) => (Connected::Timeout, counts),
+            Some((Effect::Unreachable, counts)) => (Connected::Unreachable, counts),
+            _ => return,
+        };
+        if let Some(door) = self.doors.get(&wanted).filter(|_| counts) {
+            // The gate lives as long as the lab.
+            door.send(client.port()).ok();
         }
+        if result == Connected::Unreachable {
+            self.waiting.remove(&flow);
+            self.nowhere.insert(flow, sequence);
+            self.owed.push((client, frame.into()));
+        }
+        self.record(flow, result);
     }
 
     /// Logs what the sender tries and the drill does not have. Its own host, exchangers at port 25,
