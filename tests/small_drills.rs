@@ -10,6 +10,7 @@ use std::{
 
 use mxdrill::{
     drill::{self, Run},
+    event::{Event, EventKind},
     lab::NetworkKind,
     outcome::Outcome,
     sender::{self, Flaw, Reference, Sender, SenderContext},
@@ -280,4 +281,89 @@ fn a_failure_on_a_machine_that_is_too_busy_is_nobodys() {
         Ok(run) => assert!(!run.verdict.passed()),
         Err(error) => assert!(error.is_too_slow(), "{error}"),
     }
+}
+
+/// The moments, in hours, at which a policy was fetched.
+fn fetches(run: &Run) -> Vec<u64> {
+    let of = |event: &Event| match event.kind {
+        EventKind::Fetched { .. } => Some(event.at.0.as_secs() / 3600),
+        _ => None,
+    };
+    run.events.iter().filter_map(of).collect()
+}
+
+/// A policy of two days. After three days an attacker hides its record, and takes TLS away.
+fn hidden_after_three_days(at: &str, outcome: &str) -> String {
+    format!(
+        "receivers = [{{ certificate = 'valid' }}]\nsender = {{ tls = 'mta-sts' }}\n\
+         policies = [{{ domain = 'example.test', text = '''\nversion: STSv1\nmode: enforce\nmx: *.example.test\nmax_age: 172800\n''' }}]\n\
+         messages = [{{ id = 'early', to = 'a@example.test' }}, {{ id = 'late', to = 'a@example.test', at = '{at}' }}]\n\
+         updates = [{{ at = '3d', delete = '_mta-sts.example.test. TXT' }}]\n\
+         faults = [{{ stage = 'starttls', effect = 'not offered', from = '3d' }}]\nstop = '{at}'\n\
+         [expect.early]\noutcome = 'delivered'\n[expect.late]\noutcome = '{outcome}'\n"
+    )
+}
+
+#[test]
+fn a_kept_policy_is_refreshed_each_day_and_counts_on_when_its_record_is_hidden() {
+    // Within two days of the second day, and not of the first message.
+    let run = passes(ZONE, &hidden_after_three_days("3d12h", "deferred"));
+    assert_eq!(fetches(&run), [0, 24, 48]);
+    // Of what was fetched last, after two days, nothing is left after four.
+    let run = passes(ZONE, &hidden_after_three_days("4d12h", "delivered"));
+    assert_eq!(fetches(&run), [0, 24, 48]);
+}
+
+#[test]
+fn a_policy_that_cannot_be_refreshed_counts_until_its_end_and_is_asked_for_again() {
+    let drill = hidden_after_three_days("1d12h", "delivered");
+    let drill = drill.replace(
+        "domain = 'example.test'",
+        "domain = 'example.test', until = '1h'",
+    );
+    let run = passes(ZONE, &drill);
+    // The web server no longer has it, which costs nothing as long as it is kept.
+    assert_eq!(fetches(&run), [0, 24]);
+}
+
+#[test]
+fn a_policy_of_a_few_minutes_is_not_refreshed() {
+    let drill = hidden_after_three_days("2d", "delivered").replace("172800", "500");
+    let run = passes(ZONE, &drill);
+    assert_eq!(fetches(&run), [0, 48]);
+}
+
+/// A notification about an address beyond ASCII, to an author whose exchanger offers this.
+fn about_utf8(from: &str, offered: &str) -> Run {
+    passes(
+        ZONE,
+        &format!(
+            "messages = [{{ id = 'm', from = '{from}', to = 'm\u{fc}ller@example.test', ret = 'full', body = 'Gr\u{fc}\u{df}e' }}]\n\
+             receivers = [{{ host = 'bounces.sender.test', extensions = [{offered}] }}]\n\
+             faults = [{{ stage = 'rcpt', recipient = 'm\u{fc}ller@example.test', effect = '550 5.1.1 nobody' }}]\n\
+             [expect.m]\noutcome = 'bounced'\n\
+             dsn = [{{ recipient = 'm\u{fc}ller@example.test', action = 'failed', status = '5.1.1', returned = 'full' }}]\n"
+        ),
+    )
+}
+
+#[test]
+fn a_notification_of_an_address_beyond_ascii_goes_where_nothing_is_offered() {
+    let run = about_utf8("sender@sender.test", "");
+    let is_eight_bit = |event: &Event| matches!(event.kind, EventKind::EightBit { .. });
+    assert!(!run.events.iter().any(is_eight_bit));
+    // An author beyond ASCII is told in his own letters, which need both.
+    let run = about_utf8("j\u{fc}rgen@sender.test", "'SMTPUTF8', '8BITMIME'");
+    assert!(run.events.iter().any(is_eight_bit));
+}
+
+#[test]
+fn binary_content_comes_back_whole() {
+    passes(
+        ZONE,
+        "messages = [{ id = 'm', to = 'a@example.test', binary = true, ret = 'full' }]\n\
+         receivers = [{ host = 'mx1.example.test', extensions = ['BINARYMIME', 'CHUNKING'] }]\n\
+         faults = [{ stage = 'rcpt', recipient = 'a@example.test', effect = '550 5.1.1 nobody' }]\n\
+         [expect.m]\noutcome = 'bounced'\ndsn = [{ recipient = 'a@example.test', action = 'failed', returned = 'full' }]\n",
+    );
 }

@@ -20,7 +20,7 @@ use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use crate::{
     event::{Action, NotificationReport, ReportedRecipient, Returned},
-    mail::{Mailbox, MessageId, content::ID_DOMAIN},
+    mail::{Mailbox, MessageId, content::ID_DOMAIN, dsn::of_unitext},
     reply::Status,
 };
 
@@ -127,6 +127,11 @@ fn read_parts(message: &Message<'_>, report: &mut DeliveryStatus) {
             }
             "rfc822-headers" | "global-headers" => {
                 returns(report, Returned::Headers);
+                report.about = report.about.take().or_else(|| id(&octets));
+            }
+            // The type of a whole message beyond ASCII (RFC 6533 section 4.4), where it is encoded.
+            "global" => {
+                returns(report, Returned::Full);
                 report.about = report.about.take().or_else(|| id(&octets));
             }
             _ => {
@@ -247,13 +252,18 @@ fn of_recipient(group: &str) -> Option<ReportedRecipient> {
     })
 }
 
-/// The mailbox in `rfc822; MAILBOX` (section 2.3.2).
+/// The mailbox in `rfc822; MAILBOX` (section 2.3.2), or in `utf-8; MAILBOX`, which may be in ASCII all the same (RFC
+/// 6533 section 3).
 fn recipient(value: &str) -> String {
-    let address = value.split_once(';').map_or(value, |(_, address)| address);
+    let (kind, address) = value.split_once(';').unwrap_or(("", value));
     let address = address.trim().trim_matches(['<', '>']);
+    let address = match kind.trim().eq_ignore_ascii_case("utf-8") {
+        true => of_unitext(address),
+        false => address.to_owned(),
+    };
     match address.parse::<Mailbox>() {
         Ok(mailbox) => mailbox.text.to_string(),
-        Err(_) => address.to_owned(),
+        Err(_) => address,
     }
 }
 

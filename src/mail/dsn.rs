@@ -297,6 +297,37 @@ pub(crate) fn xtext(text: &str) -> String {
     octets.collect()
 }
 
+/// An address beyond ASCII in ASCII: what is no printable ASCII, and `\`, `+` and `=`, is `\x{}` with its number in
+/// hexadecimal within (utf-8-addr-xtext, RFC 6533 section 3).
+pub(crate) fn unitext(text: &str) -> String {
+    let signs = text.chars().map(|sign| match sign {
+        '\\' | '+' | '=' => format!("\\x{{{:X}}}", u32::from(sign)),
+        sign if sign.is_ascii_graphic() => sign.to_string(),
+        sign => format!("\\x{{{:X}}}", u32::from(sign)),
+    });
+    signs.collect()
+}
+
+/// The address that was encoded so; what is not encoded stands for itself.
+pub(crate) fn of_unitext(encoded: &str) -> String {
+    let mut parts = encoded.split("\\x{");
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let read = part.split_once('}').and_then(|(number, rest)| {
+            let number = u32::from_str_radix(number, 16).ok()?;
+            Some((char::from_u32(number)?, rest))
+        });
+        match read {
+            Some((sign, rest)) => {
+                text.push(sign);
+                text.push_str(rest);
+            }
+            None => text.extend(["\\x{", part]),
+        }
+    }
+    text
+}
+
 /// The text that was encoded; `None` if that is no such text.
 pub(crate) fn of_xtext(encoded: &str) -> Option<String> {
     let mut octets = Vec::new();
@@ -342,6 +373,17 @@ mod tests {
             if let Some(read) = of_xtext(&text) {
                 prop_assert_eq!(of_xtext(&xtext(&read)), Some(read));
             }
+        }
+    }
+
+    #[test]
+    fn an_address_beyond_ascii_has_a_form_in_ascii() {
+        let address = "m\u{fc}ller+x@b\u{fc}cher.test";
+        let encoded = unitext(address);
+        assert_eq!(encoded, "m\\x{FC}ller\\x{2B}x@b\\x{FC}cher.test");
+        assert_eq!(of_unitext(&encoded), address);
+        for text in ["a\\x{", "a\\x{ZZ}b", "a\\x{D800}b", "plain@a.test"] {
+            assert_eq!(of_unitext(text), text);
         }
     }
 

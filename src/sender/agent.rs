@@ -189,6 +189,20 @@ impl DeliveryAgent {
         }
     }
 
+    /// When the next MTA-STS policy that is kept is to be fetched again.
+    pub(super) fn next_refresh(&self) -> Option<Moment> {
+        self.policies.next_refresh()
+    }
+
+    /// The work of fetching a policy again whose moment has come; `None` if there is none.
+    pub(super) fn due_refresh(&self) -> Option<impl Future<Output = ()>> {
+        let hop = self.policies.due(self.state.clock.now())?;
+        Some(async move {
+            let policies = &self.policies;
+            policies.refresh(&self.state, &hop, &self.lookups).await;
+        })
+    }
+
     /// The TLS policy that holds for an entry: what the author waives, no policy asks for (RFC 8689 section 5).
     fn policy_for(&self, entry: &QueueEntry) -> TlsPolicy {
         match self.settings.tls {

@@ -9,9 +9,11 @@ use crate::{
     mail::{
         Mailbox, Message, MessageId, Ret,
         content::{date, message},
+        dsn::unitext,
     },
     name::Domain,
     reply::{Reply, Status},
+    sasl,
     time::Moment,
 };
 
@@ -57,11 +59,103 @@ impl Server {
     }
 }
 
+/// In which octets a notification is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Nothing in it is beyond ASCII.
+    Ascii,
+    /// It tells of addresses beyond ASCII to somebody whose own is not: in ASCII all the same, since the servers on the way
+    /// may offer nothing else.
+    Encoded,
+    /// It goes where SMTPUTF8 is offered, or nowhere (RFC 6533).
+    Global,
+}
+
+impl Form {
+    fn of(message: &Message, to: &Mailbox) -> Self {
+        match (to.needs_smtputf8(), message.needs_smtputf8()) {
+            (true, _) => Self::Global,
+            (_, true) => Self::Encoded,
+            _ => Self::Ascii,
+        }
+    }
+
+    /// An address as words for people have it.
+    fn address(self, mailbox: &Mailbox) -> String {
+        match self {
+            Self::Encoded if mailbox.needs_smtputf8() => unitext(&mailbox.text),
+            _ => mailbox.said().into_owned(),
+        }
+    }
+
+    /// An address with its type (RFC 6533 section 3). Only a local part beyond ASCII makes it another one: a domain has a
+    /// form in ASCII.
+    fn typed(self, mailbox: &Mailbox) -> String {
+        match (mailbox.needs_smtputf8(), self) {
+            (false, _) => format!("rfc822; {}", mailbox.said()),
+            (true, Self::Global) => format!("utf-8; {mailbox}"),
+            (true, _) => format!("utf-8; {}", unitext(&mailbox.text)),
+        }
+    }
+
+    /// The type of the report for programs.
+    fn report_type(self) -> &'static str {
+        match self {
+            Self::Ascii | Self::Encoded => "delivery-status",
+            Self::Global => "global-delivery-status",
+        }
+    }
+
+    /// A part that returns the message, or its header (RFC 6533 section 4).
+    fn returned(self, is_whole: bool, of: &Message) -> String {
+        let text = match is_whole {
+            true => message(of),
+            false => header(of).into_bytes(),
+        };
+        // Binary content has lines and octets that a notification may not have.
+        let form = match is_whole && of.binary {
+            true => Self::Encoded,
+            false => self,
+        };
+        let kind = match (form, is_whole) {
+            (Self::Ascii, true) => "message/rfc822",
+            (Self::Ascii, false) => "text/rfc822-headers",
+            (_, true) => "message/global",
+            (_, false) => "message/global-headers",
+        };
+        let (encoding, text) = match form {
+            Self::Encoded => ("base64", in_lines(&sasl::encode(&text))),
+            Self::Global => ("8bit", String::from_utf8_lossy(&text).into_owned()),
+            Self::Ascii => {
+                let text = String::from_utf8_lossy(&text);
+                return format!("Content-Type: {kind}\r\n\r\n{text}");
+            }
+        };
+        format!("Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n{text}")
+    }
+
+    /// The encoding of the other parts, where it has to be said.
+    fn encoding(self) -> &'static str {
+        match self {
+            Self::Ascii | Self::Encoded => "",
+            Self::Global => "Content-Transfer-Encoding: 8bit\r\n",
+        }
+    }
+}
+
+/// Lines of 76 signs (RFC 2045 section 6.8).
+fn in_lines(text: &str) -> String {
+    let lines = text.as_bytes().chunks(76);
+    let lines = lines.map(|line| format!("{}\r\n", String::from_utf8_lossy(line)));
+    lines.collect()
+}
+
 /// A notification as RFC 3464 has it: words for people, a report for programs, what is returned.
 ///
 /// The parts are those of a `multipart/report` (RFC 6522): text, `message/delivery-status` with one
 /// group of fields for each recipient, and of the original the header alone (`text/rfc822-headers`), or
-/// all of it if its author wants that returned and something failed (RFC 3461 section 4.3).
+/// all of it if its author wants that returned and something failed (RFC 3461 section 4.3). Where addresses are beyond
+/// ASCII they are those of RFC 6533.
 /// `Auto-Submitted: auto-replied` keeps vacation programs from answering it (RFC 3834 section 5).
 pub(super) fn notification(
     of: &Message,
@@ -74,6 +168,7 @@ pub(super) fn notification(
 ) -> Vec<u8> {
     // No line of the parts can begin with it, so it need not be random.
     let boundary = "drill-report";
+    let form = Form::of(of, to);
     let mut words = String::new();
     let mut report = format!(
         "Reporting-MTA: dns; {reporter}\r\nArrival-Date: {}\r\n",
@@ -84,8 +179,9 @@ pub(super) fn notification(
         report.push_str(&format!("Original-Envelope-Id: {envelope_id}\r\n"));
     }
     for one in reported {
-        words.push_str(&format!("  {}: {}\r\n", one.recipient, one.reason.text));
-        report.push_str(&group(of, one));
+        let address = form.address(&one.recipient);
+        words.push_str(&format!("  {address}: {}\r\n", one.reason.text));
+        report.push_str(&group(of, one, form));
     }
     let failed = reported.iter().any(|one| one.told == Told::Failed);
     let subject = match reported.first().map(|one| one.told) {
@@ -99,37 +195,32 @@ pub(super) fn notification(
                 .dsn
                 .as_ref()
                 .is_some_and(|dsn| dsn.ret == Some(Ret::Full));
-    let (kind, returned) = match is_whole {
-        true => (
-            "message/rfc822",
-            String::from_utf8_lossy(&message(of)).into_owned(),
-        ),
-        false => ("text/rfc822-headers", header(of)),
-    };
     let to = match flaw {
         Some(Flaw::ReportsToNobody) => "undisclosed-recipients:;".to_owned(),
-        _ => to.to_string(),
+        _ => to.said().into_owned(),
     };
+    let (report_type, encoding) = (form.report_type(), form.encoding());
     format!(
         "Date: {}\r\nFrom: Mail Delivery System <mailer-daemon@{reporter}>\r\nTo: {to}\r\nSubject: {subject}\r\n\
          Message-ID: <{id}@{reporter}>\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n\
-         Content-Type: multipart/report; report-type=delivery-status; boundary=\"{boundary}\"\r\n\r\n\
-         --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n\
+         Content-Type: multipart/report; report-type={report_type}; boundary=\"{boundary}\"\r\n{encoding}\r\n\
+         --{boundary}\r\nContent-Type: text/plain; charset=utf-8\r\n{encoding}\r\n\
          {}:\r\n\r\n{words}\r\n\
-         --{boundary}\r\nContent-Type: message/delivery-status\r\n\r\n{report}\r\n\
-         --{boundary}\r\nContent-Type: {kind}\r\n\r\n{returned}\r\n--{boundary}--\r\n",
+         --{boundary}\r\nContent-Type: message/{report_type}\r\n{encoding}\r\n{report}\r\n\
+         --{boundary}\r\n{}\r\n--{boundary}--\r\n",
         date(now),
         match subject {
             "delayed" => "The message could not be delivered yet, and will be tried again, to",
             "relayed" => "The message went on to a server that sends no such notifications, for",
             _ => "The message could not be delivered to",
         },
+        form.returned(is_whole, of),
     )
     .into_bytes()
 }
 
 /// The fields about one recipient (RFC 3464 section 2.3), an empty line before them.
-fn group(of: &Message, one: &Reported) -> String {
+fn group(of: &Message, one: &Reported, form: Form) -> String {
     let mut group = String::from("\r\n");
     let mut field = |name: &str, value: &str| {
         group.push_str(&format!("{name}: {value}\r\n"));
@@ -137,7 +228,7 @@ fn group(of: &Message, one: &Reported) -> String {
     if let Some(original) = of.request_of(&one.recipient).original {
         field("Original-Recipient", &original.to_string());
     }
-    field("Final-Recipient", &format!("rfc822; {}", one.recipient));
+    field("Final-Recipient", &form.typed(&one.recipient));
     field(
         "Action",
         match one.told {
@@ -178,5 +269,70 @@ pub(super) fn expired(last: Option<&Reason>) -> Reason {
     Reason {
         status: Status(5, 4, 7),
         text: format!("delivery time expired{text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A notification that a message to a recipient beyond ASCII failed, told to this author.
+    fn told_to(author: &str) -> String {
+        let mailbox = |text: &str| text.parse::<Mailbox>().expect("a mailbox");
+        let (to, author) = (mailbox("m\u{fc}ller@b\u{fc}cher.test"), mailbox(author));
+        let of = Message::plain(
+            "m".into(),
+            Moment::START,
+            Some(author.clone()),
+            [to.clone()].into(),
+        );
+        let reported = Reported {
+            recipient: to,
+            told: Told::Failed,
+            reason: Reason {
+                status: Status(5, 6, 7),
+                text: "SMTPUTF8 is not announced".to_owned(),
+            },
+            server: None,
+        };
+        let id = MessageId::from("m.bounce.x.1");
+        let written = notification(
+            &of,
+            &author,
+            &[reported],
+            "mail.sender.test",
+            Moment::START,
+            &id,
+            None,
+        );
+        String::from_utf8(written).expect("text")
+    }
+
+    #[test]
+    fn an_author_in_ascii_is_told_of_addresses_beyond_it_in_ascii() {
+        let told = told_to("sender@sender.test");
+        assert!(told.is_ascii(), "{told}");
+        for part in [
+            "report-type=delivery-status;",
+            "Content-Type: message/delivery-status\r\n\r\n",
+            "Final-Recipient: utf-8; m\\x{FC}ller@b\\x{FC}cher.test\r\n",
+            "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: base64\r\n\r\n",
+        ] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+    }
+
+    #[test]
+    fn an_author_beyond_ascii_is_told_as_smtputf8_has_it() {
+        let told = told_to("j\u{fc}rgen@sender.test");
+        for part in [
+            "report-type=global-delivery-status;",
+            "To: j\u{fc}rgen@sender.test\r\n",
+            "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+            "Final-Recipient: utf-8; m\u{fc}ller@b\u{fc}cher.test\r\n",
+            "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: 8bit\r\n\r\n",
+        ] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
     }
 }

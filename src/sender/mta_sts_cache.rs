@@ -11,11 +11,15 @@
 //!    fetch gains nothing.
 //! 5. What was fetched is kept for its `max_age`.
 //!
+//! A kept policy is fetched again before that, once a day, so that it does not lapse while nobody writes to the domain, or
+//! an attacker hides the record: section 3.3 suggests it, and section 10.2 has the reason. That goes on for as long as the
+//! sender has mail to send, or will be given some.
+//!
 //! What a policy says is parsed by `crate::mta_sts`; what it asks of a candidate is decided in
 //! `tls`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex},
     time::Duration,
@@ -44,6 +48,8 @@ use crate::{
 const WAIT: Duration = Duration::from_secs(60);
 /// How long after a failure it is not tried again.
 const RETRY: Duration = Duration::from_secs(300);
+/// How often a kept policy is fetched again (section 3.3 suggests once a day), if it does not run out before.
+const REFRESH: Duration = Duration::from_secs(86_400);
 // A policy and the id of the record that announced it.
 #[derive(Debug, Clone)]
 struct CachedPolicy {
@@ -52,6 +58,8 @@ struct CachedPolicy {
     policy: Policy,
     /// When `max_age` is over, on the drill's clock.
     until: Moment,
+    /// When it is fetched again; `None` for one that ends too soon for that.
+    refreshed_at: Option<Moment>,
 }
 
 /// Finds policies and keeps them for their `max_age`.
@@ -63,6 +71,8 @@ pub(super) struct PolicyCache {
     kept: Mutex<BTreeMap<Domain, CachedPolicy>>,
     /// The record for which a fetch failed, and until when it is not tried again (section 3.3).
     failed: Mutex<BTreeMap<Domain, (String, Moment)>>,
+    /// When which policy is fetched again, in order of time.
+    refreshes: Mutex<BTreeSet<(Moment, Domain)>>,
     /// Whether it is tried again all the same: a mistake.
     is_hasty: bool,
 }
@@ -85,36 +95,97 @@ impl PolicyCache {
         lookups: &Lookups,
     ) -> Option<Policy> {
         let now = state.clock.now();
-        let kept = lock(&self.kept)
-            .get(hop)
-            .filter(|kept| now < kept.until)
-            .cloned();
+        let kept = self.kept(hop, now);
         let Some(id) = announced_id(hop, lookups).await else {
             return kept.map(|kept| kept.policy);
         };
         if let Some(kept) = kept.as_ref().filter(|kept| kept.id == id) {
             return Some(kept.policy.clone());
         }
+        let fresh = self.fetched(state, hop, id, lookups).await;
+        fresh.or(kept.map(|kept| kept.policy))
+    }
+
+    /// The policy of a next hop that is kept, if it still counts.
+    fn kept(&self, hop: &Domain, now: Moment) -> Option<CachedPolicy> {
+        let kept = lock(&self.kept);
+        kept.get(hop).filter(|kept| now < kept.until).cloned()
+    }
+
+    /// Fetches the policy that a record of this id announces, and keeps it; `None` if it is not to be had, or was not a
+    /// short while ago.
+    async fn fetched(
+        &self,
+        state: &Arc<LabState>,
+        hop: &Domain,
+        id: String,
+        lookups: &Lookups,
+    ) -> Option<Policy> {
+        let now = state.clock.now();
         let waits = lock(&self.failed)
             .get(hop)
             .is_some_and(|(of, until)| *of == id && now < *until);
         if waits && !self.is_hasty {
-            return kept.map(|kept| kept.policy);
+            return None;
         }
         let fetched = state.clock.within(WAIT, fetch(state, hop, lookups)).await;
         let Some(policy) = fetched.and_then(|answer| answer.ok().flatten()) else {
             let until = state.clock.now().after(RETRY);
             lock(&self.failed).insert(hop.clone(), (id, until));
-            return kept.map(|kept| kept.policy);
+            return None;
         };
-        let until = state.clock.now().after(policy.max_age);
+        let now = state.clock.now();
         let fresh = CachedPolicy {
             id,
             policy: policy.clone(),
-            until,
+            until: now.after(policy.max_age),
+            refreshed_at: None,
         };
-        lock(&self.kept).insert(hop.clone(), fresh);
+        let before = lock(&self.kept).insert(hop.clone(), fresh);
+        if let Some(at) = before.and_then(|before| before.refreshed_at) {
+            lock(&self.refreshes).remove(&(at, hop.clone()));
+        }
+        self.plan_refresh(hop, now);
         Some(policy)
+    }
+
+    /// Notes when a kept policy is fetched again: in a day, or after half of its time where that comes first.
+    fn plan_refresh(&self, hop: &Domain, now: Moment) {
+        let mut kept = lock(&self.kept);
+        let Some(kept) = kept.get_mut(hop) else {
+            return;
+        };
+        let wait = REFRESH.min(kept.policy.max_age / 2);
+        let at = now.after(wait);
+        kept.refreshed_at = (wait >= RETRY && at < kept.until).then_some(at);
+        lock(&self.refreshes).extend(kept.refreshed_at.map(|at| (at, hop.clone())));
+    }
+
+    /// When the next kept policy is to be fetched again.
+    pub(super) fn next_refresh(&self) -> Option<Moment> {
+        lock(&self.refreshes).first().map(|(at, _)| *at)
+    }
+
+    /// The next hop whose policy is to be fetched again by now, which is then the caller's to do.
+    pub(super) fn due(&self, now: Moment) -> Option<Domain> {
+        let mut refreshes = lock(&self.refreshes);
+        refreshes.first().filter(|(at, _)| *at <= now)?;
+        refreshes.pop_first().map(|(_, hop)| hop)
+    }
+
+    /// Fetches a kept policy again, if a record still announces one. What is kept counts on if that fails, and it is tried
+    /// again.
+    pub(super) async fn refresh(&self, state: &Arc<LabState>, hop: &Domain, lookups: &Lookups) {
+        if self.kept(hop, state.clock.now()).is_none() {
+            return;
+        }
+        let fresh = match announced_id(hop, lookups).await {
+            Some(id) => self.fetched(state, hop, id, lookups).await,
+            None => None,
+        };
+        if fresh.is_none() {
+            self.plan_refresh(hop, state.clock.now());
+        }
     }
 }
 

@@ -120,10 +120,19 @@ impl Sender for Reference {
                 let step = tokio::task::unconstrained(agent.step(entry));
                 turns.push(step.boxed_local());
             }
+            // Policies are kept fresh for mail that is still to come.
+            let has_more_mail = !turns.is_empty() || queue.next_at(&context).is_some();
+            while has_more_mail
+                && turns.len() < room
+                && let Some(refresh) = agent.due_refresh()
+            {
+                turns.push(refresh.map(|()| QueueStep::NOTHING).boxed_local());
+            }
             // Others have their turn too, also where no entry waits for anything.
             tokio::task::consume_budget().await;
             // A message is taken up when there is room for it: till then it takes no memory.
             let next = queue.next_at(&context).filter(|_| turns.len() < room);
+            let next = next.map(|next| agent.next_refresh().map_or(next, |at| next.min(at)));
             let has_more = turns.len() >= room && room < most;
             let clock = &agent.state.clock;
             tokio::select! {
@@ -220,6 +229,14 @@ struct QueueStep {
     again: Option<(Moment, Box<QueueEntry>)>,
     /// The notification of what failed in this step, if there is one to send.
     notification: Option<QueueEntry>,
+}
+
+impl QueueStep {
+    /// That of work that is no entry's.
+    const NOTHING: Self = Self {
+        again: None,
+        notification: None,
+    };
 }
 
 impl DeliveryAgent {
