@@ -14,7 +14,7 @@
 //! * open: the connection is accepted;
 //! * shut: RST, "connection refused";
 //! * silent: nothing at all, and the client's kernel repeats its SYN until the client gives up;
-//! * unreachable: nothing of the host, and a word of the network's that there is no way to it ([`gateway`]).
+//! * unreachable: nothing of the host, and a word of the network's that there is no way to it (`gateway`).
 //!
 //! A fault with a count has to be counted by connections, of which only the tap knows. It tells the
 //! gate the client's port, which then stays unanswered, while the next connection may be accepted.
