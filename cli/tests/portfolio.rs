@@ -126,7 +126,7 @@ fn domains_are_listed_in_a_file_too() {
     fs::write(folder.path().join("list.conf"), "d7.test\na..b\n").expect("written");
     let (text, status) = mxdrill(&["plan", ".", "--domains", "list.conf"], folder.path());
     assert_eq!(status, Some(2));
-    assert!(text.contains("list.conf:2: found \"a..b\""), "{text}");
+    assert!(text.contains("list.conf:2:1: found \"a..b\""), "{text}");
 }
 
 #[test]
@@ -250,7 +250,13 @@ fn a_list_of_domains_with_none_in_it_is_a_mistake() {
         ),
         (
             "a.test\nnot a name\n",
-            "domains.txt:2: found \"not a name\", expected one name in a line",
+            "domains.txt:2:1: found \"not a name\", expected one name in a line",
+        ),
+        // All of them are told, each at its place.
+        (
+            "a.test\n  a b # two\n\nc d",
+            "domains.txt:2:3: found \"a b\", expected one name in a line\n\
+             domains.txt:4:1: found \"c d\", expected one name in a line",
         ),
     ] {
         fs::write(folder.path().join("domains.txt"), text).expect("written");
@@ -307,14 +313,21 @@ fn very_many_domains_are_told_in_their_order() {
     ];
     let (rehearsed, _) = mxdrill(&rehearse, folder.path());
     assert_eq!(in_order(&rehearsed), some);
-    // One that no file has is told however many others there are.
-    let list = names.join("\n") + "\nother.test\n";
-    fs::write(folder.path().join("other.conf"), list).expect("written");
-    let other = ["plan", "all.zone", "--domains", "other.conf"];
-    let (told, status) = mxdrill(&other, folder.path());
-    assert_eq!(status, Some(2), "{told}");
-    assert!(
-        told.contains("other.test is in none of the files"),
-        "{told}"
-    );
+    // Those that no file has are told however many others there are.
+    for (list, unknown) in [
+        (
+            names.join("\n") + "\nother.test\n",
+            "other.test is in none of the files with its MX records (all.zone)",
+        ),
+        (
+            "x.test\nd1000.test\ny.test\nz.test\n".to_owned(),
+            "x.test, y.test and 1 more are in none of the files with their MX records (all.zone)",
+        ),
+    ] {
+        fs::write(folder.path().join("other.conf"), list).expect("written");
+        let other = ["plan", "all.zone", "--domains", "other.conf"];
+        let (told, status) = mxdrill(&other, folder.path());
+        assert_eq!(status, Some(2), "{told}");
+        assert!(told.contains(unknown), "{told}");
+    }
 }

@@ -16,7 +16,7 @@ use futures_util::{StreamExt, stream};
 use super::{OutsideArgs, at, say};
 use crate::{groups, parallel, progress};
 use mxdrill::{
-    diagnostic::Mistakes,
+    diagnostic::{Mistake, Mistakes},
     name::Domain,
     records::{DomainRecords, RecordLookup, Source, resolver_address},
     zone::file::{is_named_as_a_zone, is_standard_input},
@@ -113,24 +113,23 @@ impl RecordsArgs {
         }
         let mut domains_records = Vec::with_capacity(domains.len());
         let bar = progress::bar(domains.len() as u64, "{pos}/{len} domains");
-        let looked = domains.iter().map(|domain| {
-            let of = DomainRecords::of(&source, domain);
-            async move { (domain, of.await) }
-        });
+        let looked = domains
+            .iter()
+            .map(|domain| DomainRecords::of(&source, domain));
         let mut looked = stream::iter(looked).buffered(AT_ONCE);
-        while let Some((domain, domain_records)) = looked.next().await {
+        while let Some(domain_records) = looked.next().await {
             bar.inc(1);
             if source.is_deaf() {
                 return Err(io::Error::other(self.unanswered()));
             }
-            is_written(domain, &domain_records, || match self.resolver {
-                Some(_) => self::from(&files, None, self.axfr),
-                None => from.clone(),
-            })?;
             domains_records.push(domain_records);
         }
         drop(looked);
         bar.finish_and_clear();
+        all_are_written(&domains_records, || match self.resolver {
+            Some(_) => self::from(&files, None, self.axfr),
+            None => from.clone(),
+        })?;
         Ok(Looked {
             source,
             domains_records,
@@ -249,29 +248,32 @@ fn in_files(source: &Source, domains: &[Domain], from: &str) -> io::Result<Vec<D
     parallel::in_order(chunks.len(), parallel::cores().max(2), work, |_, looked| {
         for domain_records in looked? {
             bar.inc(1);
-            is_written(&domain_records.domain, &domain_records, || from.to_owned())?;
             all.push(domain_records);
         }
-        Ok(())
+        Ok::<_, io::Error>(())
     })?;
     bar.finish_and_clear();
+    all_are_written(&all, || from.to_owned())?;
     Ok(all)
 }
 
-/// Refuses a domain of which nobody knows the MX records.
-fn is_written(
-    domain: &Domain,
-    domain_records: &DomainRecords,
+/// Refuses domains of which nobody knows the MX records.
+fn all_are_written(
+    domains_records: &[DomainRecords],
     files: impl Fn() -> String,
 ) -> io::Result<()> {
-    match domain_records.mx {
-        RecordLookup::Unknown => {
-            let files = files();
-            let why = format!("{domain} is in none of the files with its MX records ({files})");
-            Err(io::Error::other(why))
-        }
-        _ => Ok(()),
-    }
+    let unknown = domains_records
+        .iter()
+        .filter(|one| matches!(one.mx, RecordLookup::Unknown));
+    let unknown: Vec<&Domain> = unknown.map(|one| &one.domain).collect();
+    let (are, their) = match unknown.len() {
+        0 => return Ok(()),
+        1 => ("is", "its"),
+        _ => ("are", "their"),
+    };
+    let (named, files) = (groups::named(&unknown), files());
+    let why = format!("{named} {are} in none of the files with {their} MX records ({files})");
+    Err(io::Error::other(why))
 }
 
 /// The zone files of a folder, in the order of their names. What else is in it is told, unless it is hidden.
@@ -310,28 +312,33 @@ fn listed(list: &Path) -> io::Result<Vec<Domain>> {
         false => fs::read_to_string(list),
     };
     let text = text.map_err(|error| at(list, error))?;
-    let mut domains = Vec::new();
+    let (mut domains, mut mistakes) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
-    for (number, line) in (1..).zip(text.lines()) {
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
         let name = line.split('#').next().unwrap_or_default().trim();
-        if name.is_empty() {
-            continue;
-        }
-        let wrong = |why: String| {
-            let text = format!("{}:{number}: {why}", list.display());
-            io::Error::new(io::ErrorKind::InvalidData, text)
+        let domain = match name.contains(char::is_whitespace) {
+            _ if name.is_empty() => None,
+            true => Some(Err(format!("found {name:?}, expected one name in a line"))),
+            false => Some(name.parse::<Domain>().map_err(|error| error.to_string())),
         };
-        if name.contains(char::is_whitespace) {
-            return Err(wrong(format!(
-                "found {name:?}, expected one name in a line"
-            )));
+        match domain {
+            None => {}
+            Some(Ok(domain)) if seen.contains(&domain) => {}
+            Some(Ok(domain)) => {
+                seen.insert(domain.clone());
+                domains.push(domain);
+            }
+            Some(Err(why)) => {
+                let path = list.display().to_string();
+                let at = offset + line.len() - line.trim_start().len();
+                mistakes.push(Mistake::at(&path, &text, at, why));
+            }
         }
-        let domain = name
-            .parse::<Domain>()
-            .map_err(|error| wrong(error.to_string()))?;
-        if seen.insert(domain.clone()) {
-            domains.push(domain);
-        }
+        offset += line.len();
+    }
+    if !mistakes.is_empty() {
+        return Err(told(&Mistakes(mistakes)));
     }
     match domains.is_empty() {
         false => Ok(domains),
