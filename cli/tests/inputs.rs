@@ -458,3 +458,31 @@ fn a_zone_is_had_from_its_name_server() {
     let error = refused(folder.path(), &["lint", "--axfr", "127.0.0.1"]);
     assert!(error.contains("expected some"), "{error}");
 }
+
+#[test]
+fn a_ttl_that_nothing_states_is_assumed_aloud() {
+    let records = "example.test. IN MX 10 mx1.example.test.\nmx1.example.test. IN A 192.0.2.1\n";
+    let soa = "example.test. IN SOA ns. h. 1 3600 600 86400 600\n";
+    let first_has_one = "example.test. 60 IN TXT \"v=spf1 mx -all\"\n";
+    for (text, told) in [
+        (
+            records.to_owned(),
+            Some(
+                "z.zone: 2 records have no TTL, and neither a $TTL nor an SOA record states one: 300 s are assumed",
+            ),
+        ),
+        (records.replacen("IN", "60 IN", 1), None),
+        (format!("$TTL 60\n{records}"), None),
+        (format!("{soa}{records}"), None),
+        (format!("{first_has_one}{records}"), None),
+    ] {
+        let folder = folder(&[("z.zone", &text)]);
+        let run = mxdrill(folder.path(), &["plan", "z.zone"]);
+        let notes = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(0), "{notes}");
+        match told {
+            Some(told) => assert!(notes.contains(told), "{notes}"),
+            None => assert!(!notes.contains("TTL"), "{text}: {notes}"),
+        }
+    }
+}

@@ -151,7 +151,7 @@ impl Files {
             let message = "found no record, expected a zone file (RFC 1035 section 5.1)".to_owned();
             return Err(Mistakes(vec![Mistake::at(path, content, 0, message)]));
         }
-        self.notes.extend(written.note(path));
+        self.notes.extend(written.notes(path));
         if has_allowances {
             self.allowances
                 .extend(allowance::read(&shown, content, &lines));

@@ -80,11 +80,27 @@ pub(crate) struct Written {
     pub(crate) records: usize,
     /// The others, by owner and type.
     pub(crate) others: Vec<(Domain, String)>,
+    /// How many records were taken for which nothing states a TTL.
+    assumed_ttls: usize,
 }
 
 impl Written {
-    /// Which types were passed over, but for those that every zone file has.
-    pub(crate) fn note(&self, path: &str) -> Option<String> {
+    /// What deserves a word: which types were passed over, but for those that every zone file has, and what was assumed.
+    pub(crate) fn notes(&self, path: &str) -> impl Iterator<Item = String> {
+        let assumed = match self.assumed_ttls {
+            0 => None,
+            1 => Some("one record has".to_owned()),
+            count => Some(format!("{count} records have")),
+        };
+        let assumed = assumed.map(|have| {
+            format!(
+                "{path}: {have} no TTL, and neither a $TTL nor an SOA record states one: {DEFAULT_TTL} s are assumed"
+            )
+        });
+        self.passed_over(path).into_iter().chain(assumed)
+    }
+
+    fn passed_over(&self, path: &str) -> Option<String> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for (_, kind) in &self.others {
             if !kinds::is_well_known(kind) {
@@ -353,7 +369,9 @@ impl Context<'_> {
             // RFC 1035 section 3.3.13; RFC 2308 section 4 puts $TTL in its place, where there is one.
             self.ttl = Some(soa.minimum);
         }
-        let ttl = header.ttl.or(self.ttl).or(stated).unwrap_or(DEFAULT_TTL);
+        let ttl = header.ttl.or(self.ttl).or(stated);
+        self.written.assumed_ttls += usize::from(ttl.is_none());
+        let ttl = ttl.unwrap_or(DEFAULT_TTL);
         Ok(Some(Record::from_rdata(owner, ttl, data)))
     }
 
