@@ -254,6 +254,12 @@ fn old_records_are_remembered_for_their_ttl_however_long_it_is() {
             (ttl - MINUTE - interval..ttl).contains(&last),
             "{ttl}: {last}"
         );
+        // Nobody is told to lower what is as low already.
+        let is_lowered = |line: &Value| format!("{line}").contains("TTL was five minutes before");
+        assert_eq!(lines.iter().any(is_lowered), ttl > 5 * MINUTE, "{ttl}");
+        let text = rehearse(folder.path(), &["old.zone", "--change", "new.zone"]);
+        let is_advised = text.contains("lower the TTLs to five minutes");
+        assert_eq!(is_advised, ttl > 5 * MINUTE, "{text}");
     }
 }
 

@@ -70,7 +70,7 @@ pub enum MigrationWay {
     RejectAtOnce,
     /// They are switched off when the old records are forgotten.
     OffAfterTtl,
-    /// The TTLs were lowered before the change, and they are switched off soon after it.
+    /// The TTLs were lowered before the change, and they are switched off soon after it. Not where they are as low already.
     TtlLowered,
 }
 
@@ -126,22 +126,29 @@ pub fn migrate(before: &DomainRecords, after: &DomainRecords) -> io::Result<Migr
         );
     }
     let remembered = Duration::from_secs(old.longest_ttl().into());
+    let none_remembered = old
+        .mx
+        .is_empty()
+        .then(|| Duration::from_secs(old.negative_ttl().into()));
     let mut notes = told(&stand_ins.of);
     notes.extend(left_out(before, after));
     let drills = ways(remembered)
         .into_iter()
         // Where no address goes nothing else can be done with it.
         .filter(|way| !gone.is_empty() || way.end.is_none())
+        // What is as low already is not lowered.
+        .filter(|way| {
+            let longest = remembered.max(none_remembered.unwrap_or_default());
+            way.ttl
+                .is_none_or(|ttl| longest > Duration::from_secs(ttl.into()))
+        })
         .map(|way| play(domain, &old, &new, &gone, way, &notes))
         .collect::<io::Result<_>>()?;
     Ok(Migration {
         old: old.named(&gone),
         new: new.named(&new.beyond(&old)),
         remembered,
-        none_remembered: old
-            .mx
-            .is_empty()
-            .then(|| Duration::from_secs(old.negative_ttl().into())),
+        none_remembered,
         stand_ins: stand_ins.of,
         drills,
         notes,

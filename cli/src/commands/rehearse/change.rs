@@ -178,8 +178,12 @@ fn closing(migration: &Migration) -> Vec<String> {
             reject.rehearsed.sum.returned
         ));
     }
+    let or_lower = match drill(MigrationWay::TtlLowered) {
+        Some(_) => " Or lower the TTLs to five minutes that long before it.",
+        None => "",
+    };
     closing.push(format!(
-        "Keep {old} taking mail for {remembered} after the change. Or lower the TTLs to five minutes that long before it."
+        "Keep {old} taking mail for {remembered} after the change.{or_lower}"
     ));
     closing
 }
