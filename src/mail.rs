@@ -120,6 +120,11 @@ impl Message {
         mailboxes.any(Mailbox::needs_smtputf8)
     }
 
+    /// What is to happen when it is late; `None` if nobody asked that.
+    pub(crate) fn when_late(&self) -> Option<ByMode> {
+        self.deliver_by.map(|by| by.mode)
+    }
+
     /// How long it is kept by a sender that keeps others for so long: its author may want it back before that (RFC 2852
     /// section 4.1.3).
     pub(crate) fn patience(&self, otherwise: Duration) -> Duration {

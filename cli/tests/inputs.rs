@@ -477,7 +477,7 @@ fn a_ttl_that_nothing_states_is_assumed_aloud() {
         (format!("{first_has_one}{records}"), None),
     ] {
         let folder = folder(&[("z.zone", &text)]);
-        let run = mxdrill(folder.path(), &["plan", "z.zone"]);
+        let run = mxdrill(folder.path(), &["rehearse", "z.zone"]);
         let notes = String::from_utf8_lossy(&run.stderr);
         assert_eq!(run.status.code(), Some(0), "{notes}");
         match told {

@@ -55,6 +55,8 @@ pub(crate) struct Files {
     policies: BTreeMap<Domain, String>,
     /// What was passed over, a line for each file.
     pub(super) notes: Vec<String>,
+    /// In which files TTLs were assumed.
+    assumed: Vec<String>,
     /// Findings that comments accept.
     pub(crate) allowances: Vec<Allowance>,
     /// Whether some file has an MX record.
@@ -151,7 +153,8 @@ impl Files {
             let message = "found no record, expected a zone file (RFC 1035 section 5.1)".to_owned();
             return Err(Mistakes(vec![Mistake::at(path, content, 0, message)]));
         }
-        self.notes.extend(written.notes(path));
+        self.notes.extend(written.note(path));
+        self.assumed.extend(written.assumed(path));
         if has_allowances {
             self.allowances
                 .extend(allowance::read(&shown, content, &lines));
@@ -250,6 +253,10 @@ impl Files {
 
     pub(super) fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    pub(super) fn assumed(&self) -> &[String] {
+        &self.assumed
     }
 
     /// The domains that the files are about: those with MX records; without any, the apexes that

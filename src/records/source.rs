@@ -212,6 +212,12 @@ impl Source {
         self.files.as_ref().map_or(&[], Files::notes)
     }
 
+    /// Where a TTL was assumed since nothing states one, a line for each file. It matters to those who ask for how long
+    /// records are remembered.
+    pub fn assumed_ttls(&self) -> &[String] {
+        self.files.as_ref().map_or(&[], Files::assumed)
+    }
+
     /// Whether files alone are asked, and nobody has to be waited for.
     pub fn is_files_alone(&self) -> bool {
         self.resolver.is_none()

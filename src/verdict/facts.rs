@@ -20,7 +20,7 @@ use super::{
 use crate::{
     event::{Connected, NotificationReport, ReportedRecipient, SessionId},
     fault::{Host, Stage},
-    mail::{DsnRequest, Mailbox, Message, MessageId, Occasion},
+    mail::{ByMode, DsnRequest, Mailbox, Message, MessageId, Occasion},
     name::Domain,
     observe::{Attempt, MessageResult, Reports},
     outcome::{AttemptResult, Outcome},
@@ -98,6 +98,14 @@ impl DrillFacts<'_> {
             Exchangers::Implicit => is_nowhere(&from.domain),
             Exchangers::Null | Exchangers::NoDomain | Exchangers::Failed => true,
         }
+    }
+
+    /// Whether a foreign sender may have returned a message at any host, for want of what it offers: binary content goes
+    /// nowhere without BINARYMIME, nor without DELIVERBY what its author would rather have back than late (RFC 2852 section
+    /// 4.1.4.1). Nobody sees where a sender missed it.
+    pub(super) fn may_be_returned_unseen(&self, message: &Message) -> bool {
+        let is_foreign = !matches!(self.sender_kind, SenderKind::InProcess { .. });
+        is_foreign && (message.binary || message.when_late() == Some(ByMode::Return))
     }
 
     /// Whether an address may have been tried for a message about some moment, by an attempt of which that

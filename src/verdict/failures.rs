@@ -90,7 +90,8 @@ impl DnsView<'_> {
         // With an address of one family a sender may go on as if the other had none.
         let has_address = FAMILIES.iter().any(has_some);
         let by_address = |family: RecordType| {
-            self.failed(host, family, span) || !has_address && self.may_fail(host, family, span)
+            let is_open = !has_address || self.fails_now_and_then(host, family);
+            self.failed(host, family, span) || is_open && self.may_fail(host, family, span)
         };
         FAMILIES.into_iter().any(by_address)
             || self.is_left_out_by_dane(hop, host, span)
@@ -132,15 +133,34 @@ impl DnsView<'_> {
     }
 
     /// Whether a lookup may have failed for a sender in a span: it did, nothing was known at either end, or the
-    /// drill lets it fail and a foreign sender did not ask here.
+    /// drill lets it fail and a foreign sender did not ask here, or asked here and elsewhere: by chance, or each third time,
+    /// it may have failed there alone.
     fn may_fail(&self, name: &Domain, record_type: RecordType, span: &PassSpan) -> bool {
         // What is only late is an answer all the same; what is truncated is asked for again.
         let fails = |effect| !matches!(effect, QueryEffect::Delay(_) | QueryEffect::Truncate);
         let mut ends = [*span.start(), *span.end()].into_iter();
         self.failed(name, record_type, span)
             || ends.any(|at| self.known(name, record_type, at) == Known::Failed)
-            || !self.asked(name, record_type, *span.end())
+            || (!self.asked(name, record_type, *span.end())
+                || self.fails_now_and_then(name, record_type))
                 && self.may_have_failed(name, record_type, *span.end(), fails)
+    }
+
+    /// Whether a fault of the drill strikes some of the questions, so that one that was answered tells nothing of another.
+    fn fails_now_and_then(&self, name: &Domain, record_type: RecordType) -> bool {
+        let mut faults = self.scenario().world.faults.iter();
+        faults.any(|fault| match &fault.failure {
+            Failure::Query {
+                name: of,
+                record_type: wanted,
+                ..
+            } => {
+                of == name
+                    && wanted.is_none_or(|wanted| wanted == record_type)
+                    && (fault.chance.is_some() || fault.every.is_some())
+            }
+            Failure::Session { .. } => false,
+        })
     }
 }
 

@@ -85,22 +85,20 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    /// What deserves a word: which types were passed over, but for those that every zone file has, and what was assumed.
-    pub(crate) fn notes(&self, path: &str) -> impl Iterator<Item = String> {
-        let assumed = match self.assumed_ttls {
-            0 => None,
-            1 => Some("one record has".to_owned()),
-            count => Some(format!("{count} records have")),
+    /// That a TTL was assumed, where nothing states one.
+    pub(crate) fn assumed(&self, path: &str) -> Option<String> {
+        let have = match self.assumed_ttls {
+            0 => return None,
+            1 => "one record has".to_owned(),
+            count => format!("{count} records have"),
         };
-        let assumed = assumed.map(|have| {
-            format!(
-                "{path}: {have} no TTL, and neither a $TTL nor an SOA record states one: {DEFAULT_TTL} s are assumed"
-            )
-        });
-        self.passed_over(path).into_iter().chain(assumed)
+        Some(format!(
+            "{path}: {have} no TTL, and neither a $TTL nor an SOA record states one: {DEFAULT_TTL} s are assumed"
+        ))
     }
 
-    fn passed_over(&self, path: &str) -> Option<String> {
+    /// Which types were passed over, but for those that every zone file has.
+    pub(crate) fn note(&self, path: &str) -> Option<String> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for (_, kind) in &self.others {
             if !kinds::is_well_known(kind) {

@@ -349,6 +349,18 @@ fn listed(list: &Path) -> io::Result<Vec<Domain>> {
     }
 }
 
+/// Says where TTLs were assumed, to those whose result hangs on them.
+pub(crate) fn say_assumed(source: &Source) {
+    let assumed = source.assumed_ttls();
+    for note in assumed.iter().take(SHOWN_FILES) {
+        say::err(format_args!("note: {note}"));
+    }
+    if let Some(more @ 1..) = assumed.len().checked_sub(SHOWN_FILES) {
+        let more = groups::counted(more);
+        say::err(format_args!("note: and so in {more} more files"));
+    }
+}
+
 /// Where the records of a domain are written: the file of its MX record, else where all are from.
 pub(crate) fn place_of(domain_records: &DomainRecords, from: &str) -> String {
     let mut placed = domain_records.mx.records().iter();

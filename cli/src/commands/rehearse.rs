@@ -128,6 +128,7 @@ pub(crate) fn run(args: &RehearseArgs) -> io::Result<CommandOutcome> {
         domains_records,
         from,
     } = runtime.block_on(args.records.look_at_all())?;
+    records::say_assumed(&source);
     let mut out = anstream::stdout().lock();
     let domains: Vec<&Domain> = domains_records.iter().map(|one| &one.domain).collect();
     let title = format!("{}: rehearsal", groups::named(&domains));

@@ -156,7 +156,7 @@ fn zone_file(
         }
         Ok(written) => {
             // What was passed over in it, in one line.
-            notes.extend(written.notes(&shown));
+            notes.extend(written.note(&shown));
             Some(zone)
         }
         // A scenario may be somebody else's, and the file it names none of theirs: nothing is quoted of

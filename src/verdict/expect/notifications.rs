@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     event::{NotificationReport, ReportedRecipient},
-    mail::{Action, Notify, mailbox},
+    mail::{Action, ByMode, Notify, mailbox},
     scenario::ExpectedDsn,
     verdict::{
         SenderKind,
@@ -79,7 +79,11 @@ pub(super) fn compare(
     let is_open = |notify: Option<Notify>| notify.is_none();
     let mut recipients = facts.message.to.iter();
     // Who is asked nothing may warn (RFC 3461 section 5.2.5).
-    if is_foreign && recipients.any(|to| is_open(facts.message.request_of(to).notify)) {
+    let is_to_tell = facts.message.when_late() == Some(ByMode::Notify);
+    if is_foreign
+        && !is_to_tell
+        && recipients.any(|to| is_open(facts.message.request_of(to).notify))
+    {
         told.retain(|told| !is_unasked(told));
     }
     // It was sent, and could not be delivered where the drill's author is: nobody knows what it says.

@@ -333,7 +333,8 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
         let expired = at.since(message.at) >= message.patience(patience);
         // RFC 5321 section 6.3: too many Received fields, and the message goes in a circle.
         let looped = message.received >= drill.scenario.sender.max_hops;
-        if permanent || expired || looped || message.require_tls {
+        let unseen = drill.may_be_returned_unseen(message);
+        if permanent || expired || looped || message.require_tls || unseen {
             continue;
         }
         if drill.dns.may_be_nowhere(&recipient.domain, at) {

@@ -313,7 +313,9 @@ fn second_candidate(
     hop: &Domain,
     passes: &[Vec<&Attempt>],
 ) -> Option<Finding> {
-    if drill.scenario.sender.max_candidates == Some(1) {
+    let may_stop = drill.scenario.sender.max_candidates == Some(1)
+        || drill.may_be_returned_unseen(&facts.message);
+    if may_stop {
         return None;
     }
     for (index, pass) in passes.iter().enumerate() {

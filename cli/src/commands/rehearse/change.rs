@@ -5,7 +5,7 @@ use std::{io, path::Path, time::Duration};
 use serde_json::{Value, json};
 
 use super::{
-    super::say,
+    super::{records, say},
     Part,
     words::{lost, takers, waited, weight},
 };
@@ -31,6 +31,7 @@ fn after(change: &Path, before: &DomainRecords) -> io::Result<DomainRecords> {
     for note in source.notes() {
         say::err(format_args!("note: {note}"));
     }
+    records::say_assumed(&source);
     let runtime = crate::runtime::of_this_thread()?;
     Ok(runtime.block_on(DomainRecords::of(&source, &before.domain)))
 }
