@@ -85,7 +85,7 @@ impl Check {
 #[non_exhaustive]
 pub struct LintFinding {
     /// The check that it fails.
-    pub check: Check,
+    pub check: &'static Check,
     /// The domain whose mail it is about.
     pub domain: Domain,
     /// Where it is written down, or where what is missing would be; `None` if the records came from
@@ -107,7 +107,7 @@ struct DomainFindings<'a> {
 
 impl DomainFindings<'_> {
     /// Adds a finding, at its place or at the domain's home.
-    fn add(&mut self, check: Check, place: Option<Location>, message: impl Into<String>) {
+    fn add(&mut self, check: &'static Check, place: Option<Location>, message: impl Into<String>) {
         self.found.push(LintFinding {
             check,
             domain: self.domain_records.domain.clone(),

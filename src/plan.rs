@@ -109,7 +109,7 @@ impl Plan {
         };
         // The sender finds itself at a loopback address, and leaves that level and all behind it out.
         let is_sender = |host: &Domain| {
-            let known = domain_records.hosts.get(host);
+            let known = domain_records.host(host);
             known.is_some_and(|known| known.addresses().iter().any(IpAddr::is_loopback))
         };
         let own = exchangers
@@ -143,7 +143,10 @@ impl Plan {
             .iter()
             .flat_map(|level| &level.exchangers)
             .any(|one| one.usable);
-        let failed = domain_records.hosts.values().any(KnownHost::has_failed);
+        let failed = domain_records
+            .hosts
+            .values()
+            .any(|known| known.has_failed());
         let why = match (nowhere, failed, own) {
             (false, ..) => None,
             (true, true, _) => Some("the addresses could not be looked up; mail waits".to_owned()),
@@ -192,7 +195,7 @@ fn shared(preference: u16, mut exchangers: Vec<Planned>) -> PreferenceLevel {
 
 /// An exchanger by itself: what it leads to, and why it cannot be used.
 fn planned(domain_records: &DomainRecords, host: &Domain, repeated: bool) -> Planned {
-    let known = domain_records.hosts.get(host);
+    let known = domain_records.host(host);
     let addresses = known.map(KnownHost::addresses).unwrap_or_default();
     let uncertain = known.is_some_and(KnownHost::is_uncertain);
     let missing = known.is_some_and(|known| {

@@ -94,9 +94,9 @@ pub struct DomainRecords {
     /// Its MX records in the order of preference, then of names.
     pub targets: Vec<MxTarget>,
     /// The hosts that its MX records name, and the domain itself.
-    pub hosts: BTreeMap<Domain, KnownHost>,
+    pub hosts: BTreeMap<Domain, Box<KnownHost>>,
     /// The exchangers' addresses, each with its names.
-    pub reverse: BTreeMap<IpAddr, Reverse>,
+    pub reverse: BTreeMap<IpAddr, Box<Reverse>>,
     /// The answer to the lookup of TXT records at the domain.
     pub txt: RecordLookup,
     /// The DMARC records at `_dmarc` under the domain, or the one above it that holds for the domain (RFC 9989 section
@@ -110,7 +110,7 @@ pub struct DomainRecords {
     /// The text of the MTA-STS policy; `None` unless a scenario has it, or it was fetched.
     pub policy: Option<String>,
     /// What a check of its SPF record comes to; `None` if it has none, or several.
-    pub spf: Option<SpfWalk>,
+    pub spf: Option<Box<SpfWalk>>,
     /// Those of its own exchangers' addresses that its SPF record does not let send.
     pub(crate) forbidden: Vec<(Domain, IpAddr)>,
     /// Where its DMARC reports go that are for other domains, with what these say of it (RFC 9990 section 4).
@@ -126,7 +126,7 @@ pub struct DomainRecords {
     /// The addresses of its name servers, as far as they are known.
     pub name_servers: BTreeMap<Domain, Vec<IpAddr>>,
     /// What was seen besides the records, if it was looked at ([`DomainRecords::look_further`]).
-    pub(crate) live: Option<Live>,
+    pub(crate) live: Option<Box<Live>>,
     /// What its exchangers said, if they were visited ([`DomainRecords::visit`]).
     pub(crate) visits: Option<Vec<Visit>>,
 }
@@ -136,7 +136,7 @@ impl DomainRecords {
     /// Looks everything up. It does not fail: what cannot be had is unknown in the records.
     pub async fn of(source: &Source, domain: &Domain) -> Self {
         let mx = source.ask(domain, RecordType::MX).await;
-        let listed = targets(&mx);
+        let listed = targets(source, &mx);
         // Of a domain that cannot be looked up nothing else is asked: each question may wait as long.
         let source = match mx {
             RecordLookup::Failed => &Source::default(),
@@ -152,7 +152,7 @@ impl DomainRecords {
             let txt = source.ask(domain, RecordType::TXT).await;
             let mut spf = None;
             if let [(record, _)] = &spf_records(&txt)[..] {
-                spf = Some(spf::walk(source, domain, record).await);
+                spf = Some(Box::new(spf::walk(source, domain, record).await));
             }
             let forbidden = forbidden(source, domain, &txt, &listed, &hosts).await;
             (txt, spf, forbidden)
@@ -213,6 +213,11 @@ impl DomainRecords {
             live: None,
             visits: None,
         }
+    }
+
+    /// What is known of a host that its MX records name, or of the domain itself.
+    pub fn host(&self, name: &Domain) -> Option<&KnownHost> {
+        self.hosts.get(name).map(|known| &**known)
     }
 
     /// The answer to a lookup of MX records, as the router takes it. What is not known counts as a
@@ -283,10 +288,14 @@ impl DomainRecords {
 }
 
 /// What is known of each host.
-async fn look_at_each(source: &Source, names: BTreeSet<Domain>) -> BTreeMap<Domain, KnownHost> {
+async fn look_at_each(
+    source: &Source,
+    names: BTreeSet<Domain>,
+) -> BTreeMap<Domain, Box<KnownHost>> {
     let looks = names.into_iter().map(|host| async move {
         let known = look_at(source, &host).await;
-        (host, known)
+        // A map has room for eleven, and most domains have two.
+        (host, Box::new(known))
     });
     stream::iter(looks).buffered(AT_ONCE).collect().await
 }
@@ -294,21 +303,22 @@ async fn look_at_each(source: &Source, names: BTreeSet<Domain>) -> BTreeMap<Doma
 /// What is known of each address of these exchangers by its reverse name.
 async fn look_back_at(
     source: &Source,
-    exchangers: impl Iterator<Item = &KnownHost>,
-) -> BTreeMap<IpAddr, Reverse> {
-    let addresses: BTreeSet<IpAddr> = exchangers.flat_map(KnownHost::addresses).collect();
-    let looks = addresses
-        .into_iter()
-        .map(|address| async move { (address, look_back(source, address).await) });
+    exchangers: impl Iterator<Item = &Box<KnownHost>>,
+) -> BTreeMap<IpAddr, Box<Reverse>> {
+    let addresses: BTreeSet<IpAddr> = exchangers.flat_map(|host| host.addresses()).collect();
+    let looks = addresses.into_iter().map(|address| async move {
+        let names = look_back(source, address).await;
+        (address, Box::new(names))
+    });
     stream::iter(looks).buffered(AT_ONCE).collect().await
 }
 
 /// What the MX records name, the most preferred first.
-fn targets(mx: &RecordLookup) -> Vec<MxTarget> {
+fn targets(source: &Source, mx: &RecordLookup) -> Vec<MxTarget> {
     let target = |placed: &LocatedRecord| match &placed.record.data {
         RData::MX(mx) => Some(MxTarget {
             preference: mx.preference,
-            host: Domain::from(&mx.exchange),
+            host: source.own(&Domain::from(&mx.exchange)),
             ttl: placed.record.ttl,
             place: placed.place.clone(),
         }),
@@ -340,7 +350,7 @@ async fn forbidden(
     domain: &Domain,
     txt: &RecordLookup,
     listed: &[MxTarget],
-    hosts: &BTreeMap<Domain, KnownHost>,
+    hosts: &BTreeMap<Domain, Box<KnownHost>>,
 ) -> Vec<(Domain, IpAddr)> {
     let mut forbidden = Vec::new();
     let records = spf_records(txt);

@@ -30,6 +30,7 @@ mod words;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     net::IpAddr,
+    sync::Arc,
 };
 
 use hickory_proto::{
@@ -55,8 +56,8 @@ const NEGATIVE_TTL: u32 = 300;
 /// It is a value: changes make another one ([`History`]).
 #[derive(Debug, Clone, Default)]
 pub struct Zone {
-    // By owner; each owner's records in the order of the file.
-    records: BTreeMap<Domain, Vec<Record>>,
+    // By owner; each owner's records in the order of the file. Who tells where they are written down has the same ones.
+    records: BTreeMap<Domain, Vec<Arc<Record>>>,
     /// For the text of each name with others below it, how many of those directly below exist.
     parents: HashMap<Box<str>, usize>,
     /// The names that own a DNAME record, which redirects all below them: few zones have one.
@@ -85,11 +86,11 @@ impl Zone {
     /// Adds a record. One with the same owner and data is replaced, so that its TTL is the last one
     /// given: duplicates are no records (RFC 2181 section 5).
     pub(crate) fn add(&mut self, record: Record) {
-        self.add_at(Domain::from(&record.name), record);
+        self.add_at(Domain::from(&record.name), Arc::new(record));
     }
 
-    /// As [`Self::add`], where the owner is at hand: maps that hold it too share it.
-    pub(crate) fn add_at(&mut self, owner: Domain, record: Record) {
+    /// As [`Self::add`], where the owner is at hand: maps that hold it too share it, and the record.
+    pub(crate) fn add_at(&mut self, owner: Domain, record: Arc<Record>) {
         if dname_target(&record.data).is_some() {
             self.redirecting.insert(owner.clone());
         }
@@ -136,7 +137,7 @@ impl Zone {
 
     /// All records, by owner, those of an owner in the order of the file.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
-        self.records.values().flatten()
+        self.records.values().flatten().map(|record| &**record)
     }
 
     /// The records as zone-file text, a line each.
@@ -151,9 +152,16 @@ impl Zone {
         self.records.keys()
     }
 
+    /// The zone's own copy of a name, if it owns records: who holds that holds no other.
+    pub(crate) fn own(&self, name: &Domain) -> Domain {
+        let own = self.records.get_key_value(name);
+        own.map_or(name, |(own, _)| own).clone()
+    }
+
     /// The records that a name owns, in the order of the file.
-    pub(crate) fn owned_by(&self, owner: &Domain) -> &[Record] {
-        self.records.get(owner).map_or(&[], |records| records)
+    pub(crate) fn owned_by(&self, owner: &Domain) -> impl Iterator<Item = &Record> + Clone {
+        let records = self.records.get(owner).into_iter().flatten();
+        records.map(|record| &**record)
     }
 
     /// Every address with the names that own it.
@@ -229,7 +237,8 @@ impl Zone {
             let wanted = |record: &&Record| {
                 record_type == RecordType::ANY || record.record_type() == record_type
             };
-            let found: Vec<Record> = set.iter().filter(wanted).map(at_current).collect();
+            let all = set.iter().map(|record| &**record);
+            let found: Vec<Record> = all.filter(wanted).map(at_current).collect();
             if !found.is_empty() {
                 records.extend(found);
                 return positive(records);
@@ -281,11 +290,11 @@ impl Zone {
         let alias = Name::from_labels(labels)
             .ok()
             .map(|target| Record::from_rdata(wire.clone(), above.ttl, RData::CNAME(CNAME(target))));
-        Some((above.clone(), alias))
+        Some((Record::clone(above), alias))
     }
 
     /// The records at a name, or at the wildcard that stands for it (RFC 4592 section 2.1.1).
-    fn lookup(&self, name: &Domain) -> Option<(Domain, &Vec<Record>)> {
+    fn lookup(&self, name: &Domain) -> Option<(Domain, &Vec<Arc<Record>>)> {
         if let Some(set) = self.records.get(name) {
             return Some((name.clone(), set));
         }
@@ -312,7 +321,7 @@ impl Zone {
             };
             let mut records = set.iter();
             if let Some(soa) = records.find(|record| record.record_type() == RecordType::SOA) {
-                return soa.clone();
+                return Record::clone(soa);
             }
             apex = owner.clone();
         }

@@ -56,7 +56,7 @@ pub(crate) fn route_of(plan: &Plan) -> String {
 pub(crate) fn drilled_as(domain_records: &DomainRecords) -> String {
     let plan = Plan::of(domain_records);
     let hosts = domain_records.targets.iter();
-    let hosts = hosts.filter_map(|target| Some((target, domain_records.hosts.get(&target.host)?)));
+    let hosts = hosts.filter_map(|target| Some((target, domain_records.host(&target.host)?)));
     let hosts: Vec<_> = hosts
         .map(|(target, known)| {
             let ttls: Vec<u32> = known.records().map(|placed| placed.record.ttl).collect();

@@ -186,7 +186,7 @@ impl Lab {
         let zone = self.zone();
         let is_wanted =
             |record: &&Record| record_type.is_none_or(|wanted| record.record_type() == wanted);
-        if zone.owned_by(&name).iter().any(|one| is_wanted(&one)) {
+        if zone.owned_by(&name).any(|one| is_wanted(&one)) {
             return Ok((name, record_type));
         }
         let known: Vec<Domain> = zone.names().cloned().collect();

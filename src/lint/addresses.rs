@@ -104,7 +104,7 @@ fn sharing(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     let mut places: BTreeMap<IpAddr, Option<Location>> = BTreeMap::new();
     let mut uncertain = false;
     for listed in named {
-        let Some(known) = domain_records.hosts.get(&listed.host) else {
+        let Some(known) = domain_records.host(&listed.host) else {
             continue;
         };
         uncertain |= known.is_uncertain();
@@ -175,7 +175,7 @@ fn families(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     let domain_records = findings.domain_records;
     let known: Vec<(&&MxTarget, &KnownHost)> = named
         .iter()
-        .filter_map(|listed| Some((listed, domain_records.hosts.get(&listed.host)?)))
+        .filter_map(|listed| Some((listed, domain_records.host(&listed.host)?)))
         .collect();
     let uncertain = known.iter().any(|(_, host)| host.is_uncertain());
     let ipv6 = known
@@ -225,7 +225,7 @@ fn reverse(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     let domain_records = findings.domain_records;
     let hosts: BTreeSet<&Domain> = named.iter().map(|listed| &listed.host).collect();
     for host in hosts {
-        let Some(known) = domain_records.hosts.get(host) else {
+        let Some(known) = domain_records.host(host) else {
             continue;
         };
         for (address, placed) in known.addressed() {

@@ -11,7 +11,7 @@ use super::{Check, Severity};
 
 macro_rules! checks {
     ($($constant:ident = $id:literal, $severity:ident, $claim:literal, why: $why:literal, then: $then:literal, cite: [$($cite:literal),*],)*) => {
-        $(pub(super) const $constant: Check = Check {
+        $(pub(super) const $constant: &Check = &Check {
             id: $id,
             severity: Severity::$severity,
             claim: $claim,
@@ -20,7 +20,7 @@ macro_rules! checks {
             cites: &[$($cite),*],
         };)*
         /// Every check, in the order of the documentation.
-        pub const CHECKS: &[Check] = &[$($constant),*];
+        pub const CHECKS: &[Check] = &[$(*$constant),*];
     };
 }
 

@@ -27,7 +27,7 @@ const ED25519: usize = 32;
 pub(super) fn check(
     owner: &Domain,
     set: &[LocatedRecord],
-    add: &mut impl FnMut(Check, &LocatedRecord, String),
+    add: &mut impl FnMut(&'static Check, &LocatedRecord, String),
 ) {
     // Names of selectors have no underscores: `_adsp._domainkey` and its like are something else.
     let selector = owner.as_str().split_once("._domainkey.");

@@ -100,7 +100,7 @@ pub(super) fn check(findings: &mut DomainFindings<'_>) {
 fn no_mx(findings: &mut DomainFindings<'_>) {
     let domain_records = findings.domain_records;
     let domain = &domain_records.domain;
-    let message = match domain_records.hosts.get(domain).map(KnownHost::addresses) {
+    let message = match domain_records.host(domain).map(|known| known.addresses()) {
         Some(addresses) if !addresses.is_empty() => format!(
             "{domain} has no MX record: mail goes to its own address, {}",
             listed(addresses)
@@ -109,7 +109,7 @@ fn no_mx(findings: &mut DomainFindings<'_>) {
     };
     findings.add(NO_MX, None, message);
     // The domain is its own exchanger (RFC 5321 section 5.1).
-    if let Some(known) = domain_records.hosts.get(domain) {
+    if let Some(known) = domain_records.host(domain) {
         addresses::reachable(findings, domain, known);
     }
 }
@@ -142,7 +142,7 @@ fn null_mx(findings: &mut DomainFindings<'_>) {
         );
         findings.add(NULL_MX_PREFERENCE, first.place.clone(), message);
     }
-    let own = domain_records.hosts.get(domain);
+    let own = domain_records.host(domain);
     if own.is_some_and(KnownHost::has_no_address) {
         let message = format!("{domain} has no address: it would get no mail without a null MX");
         findings.add(NULL_MX_UNNEEDED, first.place.clone(), message);
@@ -195,7 +195,7 @@ fn targets(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
             );
             findings.add(TARGET_SYNTAX, place, message);
         }
-        if let Some(known) = domain_records.hosts.get(host) {
+        if let Some(known) = domain_records.host(host) {
             target(findings, listed, known);
             addresses::reachable(findings, host, known);
         }
@@ -252,7 +252,7 @@ fn preferences(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     let domain = &findings.domain_records.domain;
     if let [only] = &hosts.iter().collect::<Vec<_>>()[..] {
         // A host with addresses in several networks is several, and of a provider's nothing is known.
-        let known = findings.domain_records.hosts.get(**only);
+        let known = findings.domain_records.host(only);
         let networks = Networks::of(known.map(KnownHost::addresses).unwrap_or_default());
         if networks.is_one() && !known.is_some_and(KnownHost::is_uncertain) {
             let message = format!("{only} is the only exchanger of {domain}");
@@ -342,7 +342,7 @@ fn ttls(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     let hosts: BTreeSet<&Domain> = named.iter().map(|listed| &listed.host).collect();
     let addresses = hosts
         .iter()
-        .filter_map(|host| Some((host, domain_records.hosts.get(*host)?)));
+        .filter_map(|host| Some((host, domain_records.host(host)?)));
     let addresses = addresses.flat_map(|(host, known)| {
         known.records().map(move |placed| {
             let what = format!("the {} record of {host}", placed.record.record_type());

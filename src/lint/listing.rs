@@ -45,7 +45,7 @@ fn size(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
         // What it has in common with the domain is a pointer.
         let own = host.strip_suffix(domain.as_str());
         octets += MX + own.map_or(host.len() + 2, |own| own.len() + 2);
-        if let Some(known) = domain_records.hosts.get(&target.host) {
+        if let Some(known) = domain_records.host(&target.host) {
             let addresses = known.addresses().into_iter();
             octets += addresses
                 .map(|address| ADDRESS[usize::from(address.is_ipv6())])
@@ -70,7 +70,7 @@ fn lives(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
         return;
     };
     for target in named {
-        let known = domain_records.hosts.get(&target.host);
+        let known = domain_records.host(&target.host);
         let records = known.into_iter().flat_map(|known| known.records());
         let longer =
             records.filter(|placed| placed.record.ttl > shortest && placed.place.is_some());

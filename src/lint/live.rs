@@ -175,7 +175,7 @@ mod tests {
             .unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let domain = "example.test".parse().expect("a name");
         let mut domain_records = DomainRecords::of(&source, &domain).await;
-        domain_records.live = Some(live);
+        domain_records.live = Some(live.into());
         let all = lint(&source, &[domain_records]).into_iter();
         let told = all.map(|finding| (finding.check.id, finding.message));
         let ids = [

@@ -54,7 +54,7 @@ fn shared_fate(findings: &mut DomainFindings<'_>) {
         return;
     }
     let exchangers = domain_records.targets.iter();
-    let exchangers = exchangers.filter_map(|listed| domain_records.hosts.get(&listed.host));
+    let exchangers = exchangers.filter_map(|listed| domain_records.host(&listed.host));
     let exchangers: Vec<_> = exchangers.flat_map(|host| host.addresses()).collect();
     let all = Networks::of(servers.chain(exchangers.iter().copied()));
     let too = match !exchangers.is_empty() && all.is_one() {

@@ -85,8 +85,8 @@ fn the_one(
     findings: &mut DomainFindings<'_>,
     kind: &str,
     records: &[(String, Option<Location>)],
-    missing: Option<Check>,
-    several: Check,
+    missing: Option<&'static Check>,
+    several: &'static Check,
 ) -> Option<(String, Option<Location>)> {
     let domain = &findings.domain_records.domain;
     match records {

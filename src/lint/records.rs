@@ -40,7 +40,7 @@ pub(super) fn check(surveys: &[DomainRecords], files: &Files, found: &mut Vec<Li
         let Some(domain) = domain.or_else(|| hosts.get(owner).copied()) else {
             continue;
         };
-        let mut add = |check: Check, placed: &LocatedRecord, message: String| {
+        let mut add = |check: &'static Check, placed: &LocatedRecord, message: String| {
             found.push(LintFinding {
                 check,
                 domain: domain.clone(),
@@ -93,7 +93,7 @@ fn other_port(owner: &Domain) -> Option<Domain> {
 fn wildcard(
     owner: &Domain,
     set: &[LocatedRecord],
-    add: &mut impl FnMut(Check, &LocatedRecord, String),
+    add: &mut impl FnMut(&'static Check, &LocatedRecord, String),
 ) {
     let is_mx = |placed: &&LocatedRecord| placed.record.record_type() == RecordType::MX;
     if owner.as_str().starts_with("*.")
@@ -109,7 +109,7 @@ fn wildcard(
 fn strays(
     owner: &Domain,
     set: &[LocatedRecord],
-    add: &mut impl FnMut(Check, &LocatedRecord, String),
+    add: &mut impl FnMut(&'static Check, &LocatedRecord, String),
 ) {
     if !owner.as_str().starts_with("_dmarc.") {
         return;
@@ -196,7 +196,7 @@ fn beside_alias(
     files: &Files,
     owner: &Domain,
     set: &[LocatedRecord],
-    add: &mut impl FnMut(Check, &LocatedRecord, String),
+    add: &mut impl FnMut(&'static Check, &LocatedRecord, String),
 ) {
     let targets: BTreeMap<String, &LocatedRecord> = set
         .iter()
@@ -235,7 +235,7 @@ fn beside_alias(
 fn ttls(
     owner: &Domain,
     set: &[LocatedRecord],
-    add: &mut impl FnMut(Check, &LocatedRecord, String),
+    add: &mut impl FnMut(&'static Check, &LocatedRecord, String),
 ) {
     let mut first: BTreeMap<RecordType, u32> = BTreeMap::new();
     let mut told: BTreeSet<RecordType> = BTreeSet::new();

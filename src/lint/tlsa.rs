@@ -29,7 +29,7 @@ fn across(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     let domain_records = findings.domain_records;
     let hosts: BTreeMap<&Domain, &KnownHost> = named
         .iter()
-        .filter_map(|listed| Some((&listed.host, domain_records.hosts.get(&listed.host)?)))
+        .filter_map(|listed| Some((&listed.host, domain_records.host(&listed.host)?)))
         .collect();
     let with: Vec<_> = hosts
         .iter()
@@ -64,7 +64,7 @@ fn each(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     let domain_records = findings.domain_records;
     let hosts: BTreeMap<&Domain, &KnownHost> = named
         .iter()
-        .filter_map(|listed| Some((&listed.host, domain_records.hosts.get(&listed.host)?)))
+        .filter_map(|listed| Some((&listed.host, domain_records.host(&listed.host)?)))
         .collect();
     for (name, host) in hosts {
         together(findings, name, host);

@@ -307,7 +307,7 @@ fn exchangers(domain_records: &DomainRecords) -> impl Iterator<Item = (&Domain, 
     }
     names
         .into_iter()
-        .filter_map(|name| Some((name, domain_records.hosts.get(name)?)))
+        .filter_map(|name| Some((name, domain_records.host(name)?)))
 }
 
 /// Some of the names, and how many more there are; `None` if there is none.

@@ -123,7 +123,7 @@ fn certificate(
             format!("the certificate of {who} is not trusted: {why}"),
         );
     }
-    let Some(known) = domain_records.hosts.get(host) else {
+    let Some(known) = domain_records.host(host) else {
         return;
     };
     let tlsa: Vec<TLSA> = known

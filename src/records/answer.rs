@@ -25,8 +25,8 @@ impl fmt::Display for Location {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LocatedRecord {
-    /// The record, with its owner, its TTL and its data.
-    pub record: Record,
+    /// The record, with its owner, its TTL and its data; whoever has it from the same file has the same one.
+    pub record: Arc<Record>,
     /// Where it is written down; `None` if a resolver gave it.
     pub place: Option<Location>,
 }

@@ -220,8 +220,9 @@ impl Files {
 
     /// Adds a record. A PTR record says that its whole reverse zone is there.
     fn add(&mut self, owner: Domain, record: Record, place: Option<Location>) {
+        let record = Arc::new(record);
         let placed = LocatedRecord {
-            record: record.clone(),
+            record: Arc::clone(&record),
             place,
         };
         let record_type = record.record_type();
@@ -365,9 +366,17 @@ impl Files {
                 let mut in_turn = (next..).zip(behind).chain((0..).zip(before));
                 let same = in_turn.find(|(_, placed)| placed.record.data == record.data);
                 next = same.map_or(next, |(index, _)| index + 1);
+                let same = same.map(|(_, placed)| placed);
+                let is_whole = |placed: &&LocatedRecord| {
+                    *placed.record == record && placed.record.name.eq_case(&record.name)
+                };
                 LocatedRecord {
-                    place: same.and_then(|(_, placed)| placed.place.clone()),
-                    record,
+                    place: same.and_then(|placed| placed.place.clone()),
+                    // A portfolio has a million of them, and most are as they are written.
+                    record: match same.filter(is_whole) {
+                        Some(placed) => Arc::clone(&placed.record),
+                        None => Arc::new(record),
+                    },
                 }
             })
             .collect();
@@ -400,6 +409,11 @@ impl Files {
             ResponseCode::NXDomain => RecordLookup::NoDomain,
             _ => RecordLookup::NoData,
         }
+    }
+
+    /// A name as it is held here, if it owns records.
+    pub(super) fn own(&self, name: &Domain) -> Domain {
+        self.zone.own(name)
     }
 
     /// Where a name is written down first.

@@ -108,13 +108,13 @@ impl DomainRecords {
         if let RecordLookup::Failed = self.mx {
             // Whether it is DNSSEC that keeps it back.
             let chain = chain(resolver, &self.domain, RecordType::MX).await;
-            self.live = Some(Live {
+            self.live = Some(Box::new(Live {
                 policy: PolicyFetch::NotAnnounced,
                 served: Vec::new(),
                 chains: vec![(self.domain.clone(), chain)],
                 greeted: Vec::new(),
                 report_hosts: Vec::new(),
-            });
+            }));
             return;
         }
         let servers = self.name_servers.iter().flat_map(|(host, addresses)| {
@@ -130,13 +130,13 @@ impl DomainRecords {
             self.mailable(source),
         );
         self.policy = self.policy.take().or(text);
-        self.live = Some(Live {
+        self.live = Some(Box::new(Live {
             policy,
             served,
             chains,
             greeted,
             report_hosts,
-        });
+        }));
     }
 
     /// The exchangers whose names are the domain's own.

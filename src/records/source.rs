@@ -207,6 +207,12 @@ impl Source {
         self.files.as_ref()
     }
 
+    /// A name as the files hold it, if they have records of it: a portfolio names a hundred thousand hosts.
+    pub(super) fn own(&self, name: &Domain) -> Domain {
+        let own = self.files().map(|files| files.own(name));
+        own.unwrap_or_else(|| name.clone())
+    }
+
     /// What of the files was passed over that deserves a word, a line each.
     pub fn notes(&self) -> &[String] {
         self.files.as_ref().map_or(&[], Files::notes)
@@ -309,7 +315,7 @@ fn read_answer(answer: Result<Lookup, NetError>, record_type: RecordType) -> Rec
     };
     let of_type = |record: &&Record| record.record_type() == record_type;
     let placed = |record: &Record| LocatedRecord {
-        record: record.clone(),
+        record: record.clone().into(),
         place: None,
     };
     let records = lookup.answers().iter().filter(of_type).map(placed);

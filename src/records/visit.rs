@@ -84,7 +84,7 @@ impl DomainRecords {
         let mut hosts: Vec<(Domain, Vec<IpAddr>)> = Vec::new();
         for listed in &self.targets {
             let is_new = hosts.iter().all(|(host, _)| *host != listed.host);
-            if let Some(known) = self.hosts.get(&listed.host).filter(|_| is_new) {
+            if let Some(known) = self.host(&listed.host).filter(|_| is_new) {
                 let mut addresses = known.addresses();
                 addresses.truncate(MAX_VISITED);
                 hosts.push((listed.host.clone(), addresses));
@@ -92,7 +92,7 @@ impl DomainRecords {
         }
         // The domain itself, where it has no MX records (RFC 5321 section 5.1).
         if self.targets.is_empty()
-            && let Some(known) = self.hosts.get(&self.domain)
+            && let Some(known) = self.host(&self.domain)
         {
             hosts.push((self.domain.clone(), known.addresses()));
         }

@@ -84,7 +84,8 @@ impl DrillRecords {
     /// Those that a plan leads to. An alias keeps its CNAME record: senders meet it as they would on the
     /// internet.
     pub(super) fn of(plan: &Plan, records: &DomainRecords, stand_ins: &mut StandIns) -> Self {
-        let soa = records.soa.records().first().map(|placed| &placed.record);
+        let soa = records.soa.records().first();
+        let soa = soa.map(|placed| &*placed.record);
         let mut drill = Self {
             mx: Vec::new(),
             hosts: BTreeMap::new(),
@@ -122,7 +123,7 @@ impl DrillRecords {
         stand_ins: &mut StandIns,
     ) {
         let host = &planned.host;
-        let known = records.hosts.get(host);
+        let known = records.host(host);
         let mut addressed: Vec<(IpAddr, u32)> = known
             .into_iter()
             .flat_map(|known| known.addressed())

@@ -60,7 +60,7 @@ impl Security {
         for planned in &hosts {
             let name = planned.alias_of.as_ref().unwrap_or(&planned.host);
             security.names.insert(planned.host.clone(), name.clone());
-            if let Some(known) = records.hosts.get(&planned.host) {
+            if let Some(known) = records.host(&planned.host) {
                 security.add_tlsa(&planned.host, known);
             }
         }
@@ -83,7 +83,7 @@ impl Security {
         let all = known.tlsa.records();
         let usable: Vec<Record> = all
             .iter()
-            .map(|placed| &placed.record)
+            .map(|placed| &*placed.record)
             .filter(|record| parameters(record).is_some())
             .cloned()
             .collect();

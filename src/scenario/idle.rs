@@ -162,7 +162,7 @@ impl Scenario {
     fn owns_an_address(&self, name: &Domain) -> bool {
         let mut zones = self.world.zones.zones();
         zones.any(|zone| {
-            let mut records = zone.owned_by(name).iter();
+            let mut records = zone.owned_by(name);
             records.any(|record| address_of(&record.data).is_some())
         })
     }

@@ -30,7 +30,7 @@ pub(super) fn tls(findings: &mut DomainFindings<'_>) {
         let asks_for_tls = DomainRecords::texts(&domain_records.mta_sts)
             .iter()
             .any(announces)
-            || domain_records.hosts.values().any(has_tlsa);
+            || domain_records.hosts.values().any(|host| has_tlsa(host));
         if asks_for_tls {
             let message = format!("{domain} asks for TLS and for no reports about it");
             findings.add(TLSRPT_MISSING, None, message);

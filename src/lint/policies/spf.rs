@@ -48,7 +48,11 @@ pub(super) fn check(findings: &mut DomainFindings<'_>) {
 }
 
 /// The check that a flaw fails, and what was found.
-fn told(findings: &DomainFindings<'_>, walk: &SpfWalk, flaw: &SpfError) -> (Check, String) {
+fn told(
+    findings: &DomainFindings<'_>,
+    walk: &SpfWalk,
+    flaw: &SpfError,
+) -> (&'static Check, String) {
     let check = match flaw {
         SpfError::Term { domain, bad } if *domain == findings.domain_records.domain => {
             return (SPF_INVALID, format!("is not valid: found {bad}"));

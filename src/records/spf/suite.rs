@@ -140,7 +140,7 @@ impl SuiteZone {
                 Some(data) if data.record_type() == record_type => {
                     let record = Record::from_rdata(owner.clone(), 300, data.clone());
                     found.push(LocatedRecord {
-                        record,
+                        record: record.into(),
                         place: None,
                     });
                 }

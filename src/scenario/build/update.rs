@@ -71,7 +71,7 @@ impl Update {
 
 /// The records that a name owns, in their order.
 fn records_at<'a>(zone: &'a Zone, owner: &Domain) -> Vec<&'a Record> {
-    zone.owned_by(owner).iter().collect()
+    zone.owned_by(owner).collect()
 }
 
 /// Each type once, in the order in which the records have them.

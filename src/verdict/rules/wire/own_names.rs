@@ -50,7 +50,7 @@ fn is_known_to_lack(scenario: &Scenario, zone: &Zone, name: &Domain) -> bool {
 fn holds(scenario: &Scenario, zone: &Zone, name: &Domain) -> bool {
     let added = scenario.world.own();
     for domain in name.at_and_above() {
-        let mut records = zone.owned_by(&domain).iter();
+        let mut records = zone.owned_by(&domain);
         let own = records.clone().filter(|one| !added.contains(one));
         if own.clone().any(|one| one.record_type() == RecordType::SOA) {
             return true;
