@@ -4,12 +4,15 @@
 //! the others, then the rows of the scenario in their order. A fault whose count is used up is
 //! passed over.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+};
 
 use hickory_proto::rr::RecordType;
 use rand::{RngExt, SeedableRng, rngs::ChaCha8Rng};
 
-use super::{Chance, Effect, Failure, Fault, QueryEffect, Stage, Transport, covers, is_like};
+use super::{Chance, Effect, Failure, Fault, Host, QueryEffect, Stage, Transport, covers, is_like};
 use crate::{name::Domain, time::Moment};
 
 /// Where a session stands when it asks what happens.
@@ -66,6 +69,8 @@ struct FaultRow {
     random: ChaCha8Rng,
     /// Whether it strikes the next time. It is known before, so that a listener can be ready.
     strikes_next: bool,
+    /// Whether it is about the hosts at an address, once that was asked: an address may have a hundred thousand names.
+    is_about: HashMap<IpAddr, bool>,
 }
 
 impl FaultRow {
@@ -78,6 +83,7 @@ impl FaultRow {
             struck: 0,
             random,
             strikes_next: true,
+            is_about: HashMap::new(),
         };
         row.look_ahead();
         row
@@ -182,7 +188,13 @@ impl Faults {
 
     /// The effect that a session meets here and now, which counts as having struck.
     pub(crate) fn strike(&mut self, now: Moment, point: Point<'_>) -> Option<Effect> {
-        self.first_struck(now, |failure| session_effect(failure, point))
+        self.first_struck(now, |row| {
+            let is_about = &mut row.is_about;
+            session_effect(&row.fault.failure, point, |hosts| {
+                let looked = || covers(hosts, point.address, point.names);
+                *is_about.entry(point.address).or_insert_with(looked)
+            })
+        })
     }
 
     /// The effect that a session would meet, without counting, and whether that changes by itself: a fault
@@ -190,7 +202,8 @@ impl Faults {
     pub(crate) fn foresee(&self, now: Moment, point: Point<'_>) -> Option<(Effect, bool)> {
         let mut varies = false;
         for row in self.in_order().filter(|row| row.is_open(now)) {
-            if let Some(effect) = session_effect(&row.fault.failure, point) {
+            let covered = |hosts: &[Host]| covers(hosts, point.address, point.names);
+            if let Some(effect) = session_effect(&row.fault.failure, point, covered) {
                 varies |= row.varies();
                 if row.strikes_next {
                     return Some((effect, varies));
@@ -228,7 +241,7 @@ impl Faults {
         record_type: RecordType,
         over: Transport,
     ) -> Option<QueryEffect> {
-        self.first_struck(now, |failure| match failure {
+        self.first_struck(now, |row| match &row.fault.failure {
             Failure::Query {
                 name: wanted,
                 record_type: wanted_type,
@@ -268,13 +281,13 @@ impl Faults {
     fn first_struck<T>(
         &mut self,
         now: Moment,
-        matches: impl Fn(&Failure) -> Option<T>,
+        matches: impl Fn(&mut FaultRow) -> Option<T>,
     ) -> Option<T> {
         let strikes = |row: &mut FaultRow| {
             if !row.is_open(now) {
                 return None;
             }
-            matches(&row.fault.failure).filter(|_| row.meets())
+            matches(row).filter(|_| row.meets())
         };
         let Self { rows, by_hand, .. } = self;
         for index in by_hand.iter().rev() {
@@ -292,7 +305,11 @@ impl Faults {
 ///
 /// In a content, a row about large messages is asked for when there is as much of one, and the others before it
 /// comes.
-fn session_effect(failure: &Failure, point: Point<'_>) -> Option<Effect> {
+fn session_effect(
+    failure: &Failure,
+    point: Point<'_>,
+    is_about: impl FnOnce(&[Host]) -> bool,
+) -> Option<Effect> {
     let Failure::Session {
         hosts,
         port,
@@ -311,7 +328,7 @@ fn session_effect(failure: &Failure, point: Point<'_>) -> Option<Effect> {
         (Some(least), octets) => octets.is_some_and(|octets| octets > *least),
     };
     let is_meant = *stage == point.stage
-        && covers(hosts, point.address, point.names)
+        && is_about(hosts)
         && port.is_none_or(|port| port == point.port)
         && recipient
             .as_deref()
@@ -328,7 +345,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::fault::Host;
 
     fn refuse(first: Option<u32>, from: u64, until: Option<u64>) -> Fault {
         let moment = |secs| Moment(Duration::from_secs(secs));
