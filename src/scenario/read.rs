@@ -28,7 +28,10 @@ pub(super) mod words;
 
 use std::{collections::BTreeMap, path::Path};
 
-use toml::{Spanned, de::DeTable};
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
 
 use self::{
     document::{Document, Table},
@@ -130,21 +133,36 @@ pub(crate) fn fault_row(text: &str, zones: &History) -> Result<Fault, Mistakes> 
 /// Reads a scenario; every mistake is reported with its place.
 fn read(path: &str, text: &str, read_file: &ReadFile<'_>) -> Result<Scenario, Mistakes> {
     let doc = Document::new(path, text);
-    let parsed = doc.parse();
-    let scenario = parsed
-        .as_ref()
-        .and_then(|root| scenario(&doc, root, read_file));
+    let scenario = doc.parse().and_then(|mut root| {
+        let messages = messages_apart(&doc, root.get_mut());
+        scenario(&doc, &root, messages, read_file)
+    });
     match scenario {
         Some(scenario) if !doc.has_mistakes() => Ok(scenario),
         _ => Err(doc.into_mistakes()),
     }
 }
 
-/// The scenario of a document. `None` if there are no records, without which nothing else can be
-/// checked.
+/// Reads the messages, and takes their rows out of the document; `None` if it has none. A hundred thousand rows take as
+/// much memory as the zone of as many domains, which is read after them.
+fn messages_apart<'a>(doc: &Document<'a>, root: &mut DeTable<'a>) -> Option<Vec<Message>> {
+    let table = Table::whole(doc, root, &keys::SCENARIO);
+    if table.array("messages").is_empty() {
+        return None;
+    }
+    let messages = messages::messages(&table);
+    if let Some(rows) = root.get_mut("messages") {
+        *rows.get_mut() = DeValue::Array(DeArray::new());
+    }
+    Some(messages)
+}
+
+/// The scenario of a document, with the messages that were in it. `None` if there are no records, without which nothing else
+/// can be checked.
 fn scenario<'a>(
     doc: &Document<'a>,
     root: &Spanned<DeTable<'a>>,
+    messages: Option<Vec<Message>>,
     read_file: &ReadFile<'_>,
 ) -> Option<Scenario> {
     let table = Table::whole(doc, root.get_ref(), &keys::SCENARIO);
@@ -162,17 +180,17 @@ fn scenario<'a>(
         .map_or_else(SenderSettings::default, |value| {
             messages::sender(doc, value)
         });
-    let mut messages = messages::messages(&table);
-    let mut own = host_sender_domain(&mut zones, &sender, &messages);
-    let policies = receivers::policies(&table);
-    own.extend(host_policies(&policies, &mut zones));
     // An array whose rows are all mistaken has told of them already.
-    if messages.is_empty() && table.array("messages").is_empty() {
+    if messages.is_none() {
         table.missing(
             "messages",
             "at least one row such as messages = [{ id = \"m1\", to = \"alice@example.test\" }]",
         );
     }
+    let mut messages = messages.unwrap_or_default();
+    let mut own = host_sender_domain(&mut zones, &sender, &messages);
+    let policies = receivers::policies(&table);
+    own.extend(host_policies(&policies, &mut zones));
     let names = HostNames::new(&zones, known);
     if let Some(value) = table.get("sender") {
         messages::relays(doc, value, &names, &mut sender);

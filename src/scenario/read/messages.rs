@@ -56,11 +56,12 @@ pub(super) fn covers(table: &Table<'_, '_>) -> Vec<u16> {
 pub(super) fn messages(table: &Table<'_, '_>) -> Vec<Message> {
     let mut messages: Vec<Message> = Vec::new();
     let mut ids: BTreeSet<MessageId> = BTreeSet::new();
+    let author = DEFAULT_FROM.parse().ok();
     for value in table.array("messages") {
         let Some(row) = Table::of_row(table.doc(), value, &keys::MESSAGE) else {
             continue;
         };
-        let Some((message, mut count)) = message_row(&row) else {
+        let Some((message, mut count)) = message_row(&row, &author) else {
             continue;
         };
         let all = messages.len().saturating_add(count.unwrap_or(1));
@@ -102,8 +103,8 @@ fn ids_of(id: &MessageId, count: Option<usize>) -> impl Iterator<Item = MessageI
 /// What a row says of its messages, and how many there are if it counts them.
 ///
 /// A row with a mistake in it is a message all the same as far as it can be, so that expectations
-/// about it are no further mistakes.
-fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
+/// about it are no further mistakes. `author` is who sends it if the row does not say.
+fn message_row(row: &Table<'_, '_>, author: &Option<Mailbox>) -> Option<(Message, Option<usize>)> {
     let id = row.parsed("id", message_id);
     for (key, expected) in [
         ("id", "an id such as id = \"m1\""),
@@ -130,10 +131,9 @@ fn message_row(row: &Table<'_, '_>) -> Option<(Message, Option<usize>)> {
         );
     }
     // No key is the usual author; an empty one is the null reverse-path (RFC 5321 section 4.5.5).
-    let sender = || DEFAULT_FROM.parse().ok();
     let from = match row.get("from") {
         Some(_) => row.parsed("from", reverse_path).flatten(),
-        None => sender(),
+        None => author.clone(),
     };
     // After a mistake in it, what names the messages is no further one.
     let count = row
