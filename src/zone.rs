@@ -182,6 +182,27 @@ impl Zone {
         self.answer_with(name, record_type, |name| Some(self.soa_for(name)))
     }
 
+    /// The records of a type where no alias or wildcard is in the way: then they are the answer to the question, and need not
+    /// be made one. `None`: it takes [`Self::answer`] to tell.
+    pub(crate) fn plainly_at(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+    ) -> Option<impl Iterator<Item = &Record> + Clone> {
+        let is_special = matches!(
+            record_type,
+            RecordType::ANY | RecordType::CNAME | RecordType::SOA
+        );
+        if is_special || !self.redirecting.is_empty() {
+            return None;
+        }
+        let set = self.records.get(name)?;
+        let all = set.iter().map(|record| &**record);
+        let is_alias = |record: &Record| record.record_type() == RecordType::CNAME;
+        let of_type = move |record: &&Record| record.record_type() == record_type;
+        (!all.clone().any(is_alias)).then(|| all.filter(of_type))
+    }
+
     /// As [`Self::answer`], for those who do not ask for how long something is not there: of most names of a portfolio
     /// most records are not there.
     pub(crate) fn answer_without_soa(&self, name: &Domain, record_type: RecordType) -> Answer {

@@ -8,32 +8,32 @@
 //! may take its time. So an answer counts for its TTL and for ten minutes more ([`LONGEST_PASS`]).
 
 mod answers;
+mod routes;
 mod span;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
 use hickory_proto::{
     op::ResponseCode,
-    rr::{RData, Record, RecordType},
+    rr::{Record, RecordType},
 };
 
 pub(super) use self::answers::settles;
 use self::{
-    answers::{DnsAnswer, Question, Settled, answers_of, of_type, settled, unsettled},
+    answers::{Answers, DnsAnswer, Question, Settled, answers_of, of_type, settled, unsettled},
     span::Span,
 };
 use super::SenderKind;
 use crate::{
     event::{Event, EventKind, QueryOutcome},
     name::Domain,
-    scenario::{Relay, Scenario},
+    scenario::Scenario,
     time::Moment,
-    zone::{MAX_ALIASES, Zone, address_of, alias_target},
+    zone::{MAX_ALIASES, Zone, alias_target},
 };
 
 /// How long a pass over a route may take that was looked up when it began.
@@ -48,7 +48,7 @@ pub(super) struct DnsView<'a> {
     /// Whether the sender may know what it did not ask the lab for: others than those in the process.
     is_foreign: bool,
     /// By name and type, in order of time. Of most names two types are asked for, each once.
-    given: BTreeMap<Domain, Vec<(RecordType, Vec<DnsAnswer>)>>,
+    given: HashMap<Domain, Vec<(RecordType, Answers)>>,
     /// When the web server of an MTA-STS policy handed it out, by its name.
     fetched: BTreeMap<Domain, Vec<Moment>>,
     /// The time in which all questions since [`DnsView::spanning`] began have the same answers.
@@ -99,7 +99,7 @@ impl<'a> DnsView<'a> {
         Self {
             scenario,
             is_foreign: !matches!(sender_kind, SenderKind::InProcess { .. }),
-            given: BTreeMap::new(),
+            given: HashMap::new(),
             fetched: BTreeMap::new(),
             span: Span::default(),
             changes: 0,
@@ -198,13 +198,15 @@ impl<'a> DnsView<'a> {
         record_type: RecordType,
         settled: &'s Settled,
     ) -> Cow<'s, [Record]> {
-        let zones = &self.scenario.world.zones;
-        let question = Question {
-            zones,
+        self.question(name, record_type).records(settled)
+    }
+
+    fn question<'s>(&'s self, name: &'s Domain, record_type: RecordType) -> Question<'s> {
+        Question {
+            zones: &self.scenario.world.zones,
             name,
             record_type,
-        };
-        question.records(settled)
+        }
     }
 
     /// Hands over the records of every answer that settled something.
@@ -216,8 +218,8 @@ impl<'a> DnsView<'a> {
                 all.extend(settled.map(|settled| (name, *record_type, settled)));
             }
         }
-        // Of several aliases that a name had, the last one counts.
-        all.sort_by_key(|(_, _, settled)| settled.first);
+        // Of several aliases that a name had, the last one counts; those of one moment are in the order of their names.
+        all.sort_by_key(|(name, _, settled)| (settled.first, *name));
         for (name, record_type, settled) in all {
             each(&self.records(name, record_type, settled));
         }
@@ -266,7 +268,7 @@ impl<'a> DnsView<'a> {
         for name in names {
             let given = self.given.get(&name).into_iter().flatten();
             for (record_type, given) in given {
-                for given in given {
+                for given in &**given {
                     let at = given.since();
                     let told = self.told(&name, *record_type, given);
                     lines.push((at, format!("lookup of {name} {record_type}: {told} +{at}")));
@@ -285,7 +287,7 @@ impl<'a> DnsView<'a> {
     /// The moments at which something was answered about a name, in order.
     pub(super) fn answered_at(&self, name: &Domain) -> Vec<Moment> {
         let given = self.given.get(name).into_iter().flatten();
-        let given = given.flat_map(|(_, answers)| answers);
+        let given = given.flat_map(|(_, answers)| &**answers);
         let mut moments: Vec<Moment> = given.map(DnsAnswer::since).collect();
         moments.sort_unstable();
         moments
@@ -319,7 +321,8 @@ impl<'a> DnsView<'a> {
     ) -> Known {
         // A question that came later says nothing about what was known before it.
         let given = self.given(name, record_type);
-        let Some(given) = given.filter(|_| self.asked(name, record_type, at)) else {
+        let is_by_then = |given: &DnsAnswer| self.span.is_from(given.since(), at);
+        let Some(given) = given.filter(|given| given.iter().any(is_by_then)) else {
             return self.unasked(name, record_type, at, depth);
         };
         let mut failed = None;
@@ -334,9 +337,18 @@ impl<'a> DnsView<'a> {
         let Some(last) = last else {
             return Known::Failed;
         };
-        let records = self.records(name, record_type, last);
+        let question = self.question(name, record_type);
+        let plain = question.plain_records(last);
+        let all = match &plain {
+            Some(_) => Cow::Borrowed(&[][..]),
+            None => question.records(last),
+        };
         // The least TTL of the answer: what a sender rests on is gone with the first record of it.
-        let ttl = records.iter().map(|record| record.ttl).min().unwrap_or(0);
+        let ttl = match &plain {
+            Some(records) => records.clone().map(|record| record.ttl).min(),
+            None => all.iter().map(|record| record.ttl).min(),
+        };
+        let ttl = ttl.unwrap_or(0);
         // What is not asked for again runs out; a pass that began before may take its time.
         let good_for = Duration::from_secs(ttl.into()).saturating_add(LONGEST_PASS);
         if self.span.is_after(last.last.after(good_for), at) {
@@ -347,10 +359,13 @@ impl<'a> DnsView<'a> {
         if failed_since && self.span.is_after(ran_out, at) {
             return Known::Failed;
         }
-        if last.exists {
-            self.at_end_of_aliases(name, record_type, &records, at, depth)
-        } else {
-            Known::NoDomain
+        match plain {
+            _ if !last.exists => Known::NoDomain,
+            Some(records) => match records.clone().next() {
+                Some(_) => Known::Records(records.cloned().collect()),
+                None => Known::NoData,
+            },
+            None => self.at_end_of_aliases(name, record_type, &all, at, depth),
         }
     }
 
@@ -362,7 +377,7 @@ impl<'a> DnsView<'a> {
         if record_type == RecordType::AAAA && never_asked && !self.given.is_empty() {
             return Known::NoData;
         }
-        let answer = self.zone_at(at).answer(name, record_type);
+        let answer = self.zone_at(at).answer_without_soa(name, record_type);
         match answer.code {
             ResponseCode::NXDomain => Known::NoDomain,
             _ => self.at_end_of_aliases(name, record_type, &answer.records, at, depth),
@@ -437,63 +452,5 @@ impl<'a> DnsView<'a> {
             DnsAnswer::Unsettled(at) => Some(*at),
             DnsAnswer::Settled(_) => None,
         })
-    }
-
-    /// The relays that the sender was told to use, in place of any exchangers: their places are their preferences.
-    pub(super) fn relays(&self) -> Option<Exchangers> {
-        let relays = &self.scenario.sender.relays;
-        let pairs = (0..).zip(relays.iter().map(Relay::domain));
-        (!relays.is_empty()).then(|| Exchangers::Mx(pairs.collect()))
-    }
-
-    /// The exchangers of a domain, as known at a moment.
-    pub(super) fn exchangers(&self, domain: &Domain, at: Moment) -> Exchangers {
-        if let Some(relays) = self.relays() {
-            return relays;
-        }
-        // An address literal is the host itself (RFC 5321 section 5.1).
-        if domain.literal().is_some() {
-            return Exchangers::Implicit;
-        }
-        match self.known(domain, RecordType::MX, at) {
-            Known::Records(records) => {
-                let pairs: BTreeSet<(u16, Domain)> = records
-                    .iter()
-                    .filter_map(|record| match &record.data {
-                        RData::MX(mx) => Some((mx.preference, Domain::from(&mx.exchange))),
-                        _ => None,
-                    })
-                    .collect();
-                Exchangers::of(pairs)
-            }
-            Known::NoData => Exchangers::Implicit,
-            Known::NoDomain => Exchangers::NoDomain,
-            Known::Failed => Exchangers::Failed,
-        }
-    }
-
-    /// Whether the sender was told of TLSA records of a host.
-    pub(super) fn has_tlsa(&self, host: &Domain, at: Moment) -> bool {
-        matches!(
-            self.known(&host.prefixed("_25._tcp"), RecordType::TLSA, at),
-            Known::Records(_)
-        )
-    }
-
-    /// The addresses of a host, as known at a moment.
-    pub(super) fn addresses(&self, host: &Domain, at: Moment) -> BTreeSet<IpAddr> {
-        if let Some(address) = host.literal() {
-            return BTreeSet::from([address]);
-        }
-        let families = [RecordType::A, RecordType::AAAA].into_iter();
-        families
-            .flat_map(|record_type| match self.known(host, record_type, at) {
-                Known::Records(records) => records
-                    .iter()
-                    .filter_map(|record| address_of(&record.data))
-                    .collect(),
-                _ => Vec::new(),
-            })
-            .collect()
     }
 }

@@ -69,14 +69,6 @@ impl DnsView<'_> {
         Duration::from_secs(negative_ttl(&soa).into()).saturating_add(LONGEST_PASS)
     }
 
-    /// Whether the addresses of a host could not be looked up for now: in either family, since the
-    /// missing ones may be in that.
-    pub(super) fn lacks_addresses(&self, host: &Domain, at: Moment) -> bool {
-        let families = [RecordType::A, RecordType::AAAA].into_iter();
-        let mut known = families.map(|family| self.known(host, family, at));
-        known.any(|known| known == Known::Failed)
-    }
-
     /// Whether a sender may leave a host out, which it may have looked up at any time of a span: it asked for
     /// its addresses in vain, although somebody asked again with success, or may know none; nothing was known
     /// of its TLSA records (RFC 7672 section 2.1.2); or the domain's MTA-STS policy does not list it (RFC 8461

@@ -46,13 +46,20 @@ impl PermittedRoute {
     /// As the name server told it.
     pub(super) fn new(dns: &DnsView<'_>, hop: &Domain, at: Moment) -> Self {
         let exchangers = dns.exchangers(hop, at);
-        let mut places = Self::of(dns, hop, exchangers, |host| dns.addresses(host, at));
+        let mut lacking = Vec::new();
+        let mut places = Self::of(dns, hop, exchangers, |host| {
+            let (addresses, lacks_some) = dns.addresses_or_lack(host, at);
+            if lacks_some {
+                lacking.push(host.clone());
+            }
+            addresses
+        });
         places.lacks_some = match &places.exchangers {
             Exchangers::Mx(pairs) => pairs
                 .iter()
                 .filter(|(preference, _)| places.own.is_none_or(|own| *preference < own))
-                .any(|(_, host)| dns.lacks_addresses(host, at)),
-            Exchangers::Implicit => dns.lacks_addresses(hop, at),
+                .any(|(_, host)| lacking.contains(host)),
+            Exchangers::Implicit => !lacking.is_empty(),
             Exchangers::Null | Exchangers::NoDomain | Exchangers::Failed => false,
         };
         places
@@ -65,7 +72,7 @@ impl PermittedRoute {
         dns: &DnsView<'_>,
         hop: &Domain,
         exchangers: Exchangers,
-        addresses_of: impl Fn(&Domain) -> BTreeSet<IpAddr>,
+        mut addresses_of: impl FnMut(&Domain) -> BTreeSet<IpAddr>,
     ) -> Self {
         let pairs = match &exchangers {
             Exchangers::Mx(pairs) => pairs.clone(),

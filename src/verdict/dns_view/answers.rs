@@ -6,7 +6,11 @@
 //! between, and it is taken to have been told the same. How long it may be used after that is the reader's to say, by
 //! its TTLs.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    ops::{Deref, DerefMut},
+    slice,
+};
 
 use hickory_proto::rr::{Record, RecordType};
 
@@ -58,6 +62,50 @@ pub(super) struct Settled {
     records: Option<Box<[Record]>>,
 }
 
+/// The answers to a question, in order of time. Most have one, of questions of which there may be half a million.
+#[derive(Default)]
+pub(super) enum Answers {
+    #[default]
+    None,
+    One(DnsAnswer),
+    Several(Vec<DnsAnswer>),
+}
+
+impl Answers {
+    fn push(&mut self, answer: DnsAnswer) {
+        *self = match std::mem::take(self) {
+            Self::None => Self::One(answer),
+            Self::One(first) => Self::Several(vec![first, answer]),
+            Self::Several(mut answers) => {
+                answers.push(answer);
+                Self::Several(answers)
+            }
+        };
+    }
+}
+
+impl Deref for Answers {
+    type Target = [DnsAnswer];
+
+    fn deref(&self) -> &[DnsAnswer] {
+        match self {
+            Self::None => &[],
+            Self::One(answer) => slice::from_ref(answer),
+            Self::Several(answers) => answers,
+        }
+    }
+}
+
+impl DerefMut for Answers {
+    fn deref_mut(&mut self) -> &mut [DnsAnswer] {
+        match self {
+            Self::None => &mut [],
+            Self::One(answer) => slice::from_mut(answer),
+            Self::Several(answers) => answers,
+        }
+    }
+}
+
 /// Whether a sender knows more by an answer. A truncated one, one with another id and none at all
 /// leave it to ask again.
 pub(in super::super) fn settles(answer: QueryOutcome, fault: Option<QueryEffect>) -> bool {
@@ -79,7 +127,7 @@ pub(in super::super) fn settles(answer: QueryOutcome, fault: Option<QueryEffect>
 
 /// The answers of one type.
 pub(super) fn answers_of(
-    given: &[(RecordType, Vec<DnsAnswer>)],
+    given: &[(RecordType, Answers)],
     record_type: RecordType,
 ) -> Option<&[DnsAnswer]> {
     let mut given = given.iter();
@@ -89,12 +137,12 @@ pub(super) fn answers_of(
 
 /// The answers of one type, to add to them.
 pub(super) fn of_type(
-    given: &mut Vec<(RecordType, Vec<DnsAnswer>)>,
+    given: &mut Vec<(RecordType, Answers)>,
     record_type: RecordType,
-) -> &mut Vec<DnsAnswer> {
+) -> &mut Answers {
     let known = given.iter().position(|(known, _)| *known == record_type);
     let place = known.unwrap_or_else(|| {
-        zone::push(given, (record_type, Vec::new()));
+        zone::push(given, (record_type, Answers::None));
         given.len() - 1
     });
     &mut given[place].1
@@ -111,7 +159,16 @@ impl Question<'_> {
     /// The records that the zone of a moment has for it.
     fn in_zone(&self, at: Moment) -> Vec<Record> {
         let zone = self.zones.at(at);
-        zone.answer(self.name, self.record_type).records
+        let answer = zone.answer_without_soa(self.name, self.record_type);
+        answer.records
+    }
+
+    /// Whether these are the records that the zone of a moment has for it.
+    fn are_in_zone(&self, at: Moment, records: &[Record]) -> bool {
+        match self.zones.at(at).plainly_at(self.name, self.record_type) {
+            Some(own) => own.eq(records),
+            None => self.in_zone(at) == records,
+        }
     }
 
     /// The records of an answer to it.
@@ -121,11 +178,34 @@ impl Question<'_> {
             None => Cow::Owned(self.in_zone(settled.first)),
         }
     }
+
+    /// The records of an answer to it that are of its type and at its name, if no others are in it: then no alias has to
+    /// be followed. `None`: it takes `records` to tell.
+    pub(super) fn plain_records(
+        &self,
+        settled: &Settled,
+    ) -> Option<impl Iterator<Item = &Record> + Clone> {
+        match settled.records {
+            Some(_) => None,
+            None => {
+                let zone = self.zones.at(settled.first);
+                zone.plainly_at(self.name, self.record_type)
+            }
+        }
+    }
+
+    /// Whether an answer to it had these records.
+    fn had(&self, settled: &Settled, records: &[Record]) -> bool {
+        match &settled.records {
+            Some(own) => **own == *records,
+            None => self.are_in_zone(settled.first, records),
+        }
+    }
 }
 
 /// Takes in an answer; whether it is another one than before.
 pub(super) fn settled(
-    given: &mut Vec<DnsAnswer>,
+    given: &mut Answers,
     question: &Question<'_>,
     at: Moment,
     exists: bool,
@@ -141,32 +221,31 @@ pub(super) fn settled(
         }
         _ => None,
     };
-    let is_same =
-        |before: &&mut Settled| before.exists == exists && *question.records(before) == *records;
+    let is_same = |before: &&mut Settled| before.exists == exists && question.had(before, records);
     match before.filter(is_same) {
         Some(before) => {
             before.last = at;
             after_failure
         }
         None => {
-            let is_of_zone = question.in_zone(at) == records;
+            let is_of_zone = question.are_in_zone(at, records);
             let settled = Settled {
                 first: at,
                 last: at,
                 exists,
                 records: (!is_of_zone).then(|| records.into()),
             };
-            zone::push(given, DnsAnswer::Settled(settled));
+            given.push(DnsAnswer::Settled(settled));
             true
         }
     }
 }
 
 /// Takes in a failure; whether there was none at that moment.
-pub(super) fn unsettled(given: &mut Vec<DnsAnswer>, at: Moment) -> bool {
+pub(super) fn unsettled(given: &mut Answers, at: Moment) -> bool {
     let known = matches!(given.last(), Some(DnsAnswer::Unsettled(failed)) if *failed == at);
     if !known {
-        zone::push(given, DnsAnswer::Unsettled(at));
+        given.push(DnsAnswer::Unsettled(at));
     }
     !known
 }
