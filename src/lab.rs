@@ -42,6 +42,7 @@ mod serving;
 mod start;
 mod state;
 pub(crate) mod stub;
+pub(crate) mod stub_answer;
 mod topology;
 mod updates;
 mod upstream;

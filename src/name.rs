@@ -142,6 +142,11 @@ impl Domain {
     pub fn to_wire(&self) -> Name {
         self.0.wire.clone()
     }
+
+    /// The same, to look at.
+    pub(crate) fn wire(&self) -> &Name {
+        &self.0.wire
+    }
 }
 
 impl PartialEq for Domain {

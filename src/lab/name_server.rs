@@ -24,7 +24,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use hickory_proto::{
-    op::{Edns, MessageType, Metadata, OpCode, ResponseCode},
+    op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode},
     rr::{
         DNSClass, RData, Record, RecordType,
         rdata::{A, AAAA},
@@ -37,7 +37,7 @@ use hickory_server::{
     zone_handler::{MessageResponse, MessageResponseBuilder},
 };
 
-use super::LabState;
+use super::{LabState, stub_answer::StubAnswer};
 use crate::{
     event::{EventKind, QueryOutcome},
     fault::{QueryEffect, Transport},
@@ -120,7 +120,9 @@ impl NameServer {
             .network
             .untranslated_reverse(asked)
             .unwrap_or_else(|| asked.clone());
-        let mut answer = self.state.zones().at(now).answer(&name, record_type);
+        let zones = self.state.zones();
+        let zone = zones.at(now);
+        let mut answer = zone.answer(&name, record_type);
         let code = match effect {
             Some(QueryEffect::Timeout) => None,
             Some(QueryEffect::ServFail) => Some(ResponseCode::ServFail),
@@ -142,7 +144,8 @@ impl NameServer {
         let outcome = QueryOutcome::new(code, answer.records.is_empty());
         // Logged even if nothing is sent: the sender did ask.
         self.state.record(EventKind::Query {
-            name: asked.clone(),
+            // What the log tells of is held for long, of a hundred thousand names.
+            name: zone.own(asked),
             record_type,
             over,
             answer: outcome,
@@ -151,16 +154,14 @@ impl NameServer {
         });
         if replaced {
             let negative = matches!(code, Some(ResponseCode::NXDomain | ResponseCode::NoError));
-            answer.soa = negative.then(|| self.state.zones().at(now).soa_for(&name));
+            answer.soa = negative.then(|| zone.soa_for(&name));
         }
         answer.code = code?;
         // The answer must be about the name that was asked for, in the client's own form of it.
-        for record in answer
-            .records
-            .iter_mut()
-            .filter(|record| Domain::from(&record.name) == name)
-        {
-            record.name = asked.to_wire();
+        for record in &mut answer.records {
+            if record.name == *name.wire() {
+                record.name = asked.to_wire();
+            }
         }
         Some(Decision {
             answer,
@@ -168,6 +169,37 @@ impl NameServer {
             truncated: effect == Some(QueryEffect::Truncate),
             wrong_id: effect == Some(QueryEffect::WrongId),
         })
+    }
+
+    /// What a datagram of the lab's own sender on the memory network is answered with, as it is read there: `None` when
+    /// no answer to the question is sent.
+    ///
+    /// Nobody else is on that network, so most answers need not become octets and records again: those of known types,
+    /// which any datagram takes.
+    pub(crate) async fn answer_in_memory(
+        &self,
+        asked: &Domain,
+        record_type: RecordType,
+    ) -> Option<StubAnswer> {
+        let decision = self.decide(asked, record_type, Transport::Udp).await?;
+        tracing::debug!(name = %asked, answer = %decision.outcome, "answered a query");
+        if decision.wrong_id {
+            return None;
+        }
+        let answer = decision.answer;
+        let soa = answer.soa.as_ref().map(negative);
+        let is_small = most_octets(asked, &answer.records, soa.as_ref()) <= MIN_PAYLOAD;
+        let told = StubAnswer {
+            code: answer.code,
+            truncated: decision.truncated,
+            secure: self.state.vouches_for(asked, &answer),
+            negative_ttl: soa.as_ref().and_then(StubAnswer::negative_ttl),
+            records: answer.records,
+        };
+        match is_small {
+            true => Some(told),
+            false => over_the_wire(asked, record_type, told, soa),
+        }
     }
 
     /// A record with its address replaced by the one at which the network has the host.
@@ -273,6 +305,33 @@ impl RequestHandler for NameServer {
         }
         let response = builder.build(metadata, &records, [], &soa, []);
         send(&mut responder, response, metadata).await
+    }
+}
+
+/// An answer as it comes out of a datagram of [`MAX_PAYLOAD`] octets. One that does not fit has no records.
+fn over_the_wire(
+    asked: &Domain,
+    record_type: RecordType,
+    told: StubAnswer,
+    soa: Option<Record>,
+) -> Option<StubAnswer> {
+    let mut message = Message::response(0, OpCode::Query);
+    message.add_query(Query::query(asked.to_wire(), record_type));
+    message.edns = Some(Edns::new());
+    message.answers = told.records;
+    message.authorities = soa.into_iter().collect();
+    let octets = message.to_vec().ok();
+    match octets.filter(|octets| octets.len() <= usize::from(MAX_PAYLOAD)) {
+        Some(octets) => Some(StubAnswer {
+            records: Message::from_vec(&octets).ok()?.answers,
+            ..told
+        }),
+        None => Some(StubAnswer {
+            truncated: true,
+            records: Vec::new(),
+            negative_ttl: None,
+            ..told
+        }),
     }
 }
 

@@ -7,11 +7,22 @@
 //! others are then of no interest. An answer that is truncated is asked for again over TCP (RFC 7766 section 5),
 //! unless it is a failure, of which there is no more to know.
 
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    net::Ipv4Addr,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+    time::Duration,
+};
 
-use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use futures_util::{FutureExt, StreamExt, poll, stream::FuturesUnordered, task::AtomicWaker};
 use hickory_proto::{
-    op::{DnsResponse, Edns, Message, Query, ResponseCode},
+    op::{DnsResponse, Edns, Message, Query},
     rr::{Name, RecordType},
 };
 use tokio::{
@@ -24,8 +35,9 @@ use super::{
     LabState,
     name_server::{MAX_PAYLOAD, NameServer},
     network::{self, Network},
+    stub_answer::StubAnswer,
 };
-use crate::fault::Transport;
+use crate::name::Domain;
 
 /// Wait for an answer, over each transport.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,48 +52,91 @@ const DATAGRAMS: usize = 3;
 /// That no answer came in time, or what the network says.
 pub(crate) async fn ask(
     state: &Arc<LabState>,
-    name: &Name,
+    name: &Domain,
     record_type: RecordType,
-) -> io::Result<DnsResponse> {
-    let mut query = query(name.clone(), record_type);
-    // The lab's name server plays a recursive resolver.
-    query.metadata.recursion_desired = true;
-    // It asks whether the answer is vouched for (RFC 6840 section 5.7).
-    query.metadata.authentic_data = true;
-    let octets = query.to_vec().map_err(io::Error::other)?;
-    let answer = state
-        .clock
-        .within(TIMEOUT, over_udp(state, &query, &octets))
-        .await;
-    let answer = answer.ok_or(io::ErrorKind::TimedOut)??;
-    if answer.truncation && !is_failure(&answer) {
-        let answer = state
-            .clock
-            .within(TIMEOUT, over_tcp(state, &query, &octets))
-            .await;
+) -> io::Result<StubAnswer> {
+    let answer = match &state.network {
+        Network::Memory(_) => in_memory(state, name, record_type).await?,
+        _ => {
+            let question = Question::of(name, record_type)?;
+            // Boxed for its size: the buffer of a socket is in it, and ten thousand lookups in memory may be under way.
+            let sent = over_udp(state, || over_socket(state, &question).boxed());
+            let answer = state.clock.within(TIMEOUT, sent).await;
+            answer.ok_or(io::ErrorKind::TimedOut)??
+        }
+    };
+    if answer.truncated && !answer.is_failure() {
+        let question = Question::of(name, record_type)?;
+        let sent = over_tcp(state, &question).boxed();
+        let answer = state.clock.within(TIMEOUT, sent).await;
         answer.ok_or(io::ErrorKind::TimedOut)?
     } else {
         Ok(answer)
     }
 }
 
-/// Whether an answer says nothing of the name: SERVFAIL and its like.
-pub(crate) fn is_failure(answer: &DnsResponse) -> bool {
-    !matches!(
-        answer.response_code,
-        ResponseCode::NoError | ResponseCode::NXDomain
-    )
+/// Lets others get on while an answer is on its way, as on a wire.
+///
+/// Who waits for it is looked at once more meanwhile, as if it were among several datagrams: so lookups that are begun
+/// together go on in the order in which they were begun.
+async fn on_its_way() {
+    #[derive(Default)]
+    struct Arrival {
+        has_come: AtomicBool,
+        waiting: AtomicWaker,
+    }
+    impl Wake for Arrival {
+        fn wake(self: Arc<Self>) {
+            self.has_come.store(true, Ordering::Release);
+            self.waiting.wake();
+        }
+    }
+    let arrival = Arc::new(Arrival::default());
+    let mut turn = Some(yield_now());
+    poll_fn(|context| {
+        arrival.waiting.register(context.waker());
+        if let Some(turn) = turn.take() {
+            let arrives = Waker::from(Arc::clone(&arrival));
+            // It asks to be woken, once all that can be done now was begun, and is not needed any more.
+            let turn = pin!(turn).poll(&mut Context::from_waker(&arrives));
+            debug_assert!(turn.is_pending(), "it is its first turn");
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match arrival.has_come.load(Ordering::Acquire) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await
 }
 
-/// Sends a query until the first answer to any of its datagrams.
-async fn over_udp(
+/// A query, as a message and as octets.
+struct Question {
+    query: Message,
+    octets: Vec<u8>,
+}
+
+impl Question {
+    fn of(name: &Domain, record_type: RecordType) -> io::Result<Self> {
+        let mut query = query(name.to_wire(), record_type);
+        // The lab's name server plays a recursive resolver.
+        query.metadata.recursion_desired = true;
+        // It asks whether the answer is vouched for (RFC 6840 section 5.7).
+        query.metadata.authentic_data = true;
+        let octets = query.to_vec().map_err(io::Error::other)?;
+        Ok(Self { query, octets })
+    }
+}
+
+/// Sends datagrams until the first answer to any of them.
+async fn over_udp<F: Future<Output = io::Result<StubAnswer>>>(
     state: &Arc<LabState>,
-    query: &Message,
-    octets: &[u8],
-) -> io::Result<DnsResponse> {
+    mut datagram: impl FnMut() -> F,
+) -> io::Result<StubAnswer> {
     let mut sent = FuturesUnordered::new();
     loop {
-        sent.push(datagram(state, query, octets));
+        sent.push(datagram());
         tokio::select! {
             biased;
             Some(answer) = sent.next() => return answer,
@@ -90,53 +145,63 @@ async fn over_udp(
     }
 }
 
-/// Sends a query in a datagram, and waits for what answers it: whatever else comes is passed over.
-async fn datagram(
+/// Asks where there are no sockets: the name server is called, and nothing becomes octets.
+///
+/// It has an answer at once unless a fault delays or takes it, so what waits for one is made only then.
+async fn in_memory(
     state: &Arc<LabState>,
-    query: &Message,
-    octets: &[u8],
-) -> io::Result<DnsResponse> {
-    if let Network::Memory(_) = &state.network {
-        let server = NameServer::new(Arc::clone(state));
-        let answer = server.answer(octets.to_vec(), Transport::Udp).await;
-        // As on a wire, others get on while an answer is on its way.
-        yield_now().await;
-        return match answer.and_then(|answer| answering(query, answer)) {
-            Some(answer) => Ok(answer),
-            None => std::future::pending().await,
-        };
-    }
-    // A lookup in memory has no room for the buffer of a socket: ten thousand may be under way.
-    over_socket(state, query, octets).boxed().await
+    name: &Domain,
+    record_type: RecordType,
+) -> io::Result<StubAnswer> {
+    let server = NameServer::new(Arc::clone(state));
+    let mut first = Box::pin(server.answer_in_memory(name, record_type));
+    let mut first = match poll!(&mut first) {
+        Poll::Ready(Some(answer)) => {
+            on_its_way().await;
+            return Ok(answer);
+        }
+        Poll::Ready(None) => Some(std::future::ready(None).boxed()),
+        Poll::Pending => Some(first.boxed()),
+    };
+    let datagram = || {
+        let asked = server.answer_in_memory(name, record_type);
+        arrival(first.take().unwrap_or_else(|| asked.boxed()))
+    };
+    let sent = over_udp(state, datagram).boxed();
+    let answer = state.clock.within(TIMEOUT, sent).boxed().await;
+    answer.ok_or(io::ErrorKind::TimedOut)?
 }
 
-/// As [`datagram`], where there are sockets.
-async fn over_socket(state: &LabState, query: &Message, octets: &[u8]) -> io::Result<DnsResponse> {
+/// Waits for an answer that is on its way; for ever, if there is none.
+async fn arrival(answer: impl Future<Output = Option<StubAnswer>>) -> io::Result<StubAnswer> {
+    let answer = answer.await;
+    yield_now().await;
+    match answer {
+        Some(answer) => Ok(answer),
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends a query in a datagram, and waits for what answers it: whatever else comes is passed over.
+async fn over_socket(state: &LabState, question: &Question) -> io::Result<StubAnswer> {
     let server = state.network.resolver();
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
-    socket.send_to(octets, server).await?;
+    socket.send_to(&question.octets, server).await?;
     let mut buffer = [0; MAX_PAYLOAD as usize];
     loop {
         let (length, from) = socket.recv_from(&mut buffer).await?;
-        let answer = answering(query, buffer[..length].to_vec());
+        let answer = answering(&question.query, buffer[..length].to_vec());
         if let Some(answer) = answer.filter(|_| from == server) {
-            return Ok(answer);
+            return Ok(answer.into());
         }
     }
 }
 
 /// Sends a query over a connection of its own.
-async fn over_tcp(
-    state: &Arc<LabState>,
-    query: &Message,
-    octets: &[u8],
-) -> io::Result<DnsResponse> {
-    over_stream(
-        network::connect::to_name_server(state).await?,
-        query,
-        octets,
-    )
-    .await
+async fn over_tcp(state: &Arc<LabState>, question: &Question) -> io::Result<StubAnswer> {
+    let stream = network::connect::to_name_server(state).await?;
+    let answer = over_stream(stream, &question.query, &question.octets).await?;
+    Ok(answer.into())
 }
 
 /// A query for records, with room for an answer of [`MAX_PAYLOAD`] octets (RFC 6891).
@@ -185,6 +250,11 @@ mod tests {
     use hickory_proto::op::OpCode;
 
     use super::*;
+    use crate::{
+        fault::Transport,
+        lab::{Lab, NetworkKind},
+        scenario::Scenario,
+    };
 
     fn question(name: &str) -> Query {
         Query::query(Name::from_ascii(name).expect("a name"), RecordType::MX)
@@ -208,5 +278,87 @@ mod tests {
             assert!(answering(&query, octets(&wrong)).is_none(), "{wrong}");
         }
         assert!(answering(&query, octets(&right)[..11].to_vec()).is_none());
+    }
+
+    const NAMES: &str = r#"@      IN SOA ns hostmaster 1 3600 600 86400 60
+@      IN MX 10 mx1
+@      IN MX 20 MX2.Other.test.
+@      IN TXT "v=spf1 mx -all"
+@      IN CAA 0 issue "ca.example"
+mx1    IN A 192.0.2.1
+mx1    IN AAAA 2001:db8::1
+_25._tcp.mx1 IN TLSA 3 1 1 0000000000000000000000000000000000000000000000000000000000000000
+alias  IN CNAME mx1
+out    IN CNAME host.elsewhere.test.
+round  IN CNAME round
+*.wild IN A 192.0.2.3
+host.elsewhere.test. IN CNAME nowhere.test.
+"#;
+
+    /// What a fault does to the answer about `WORD.example.test`, by the word.
+    const EFFECTS: [(&str, &str); 8] = [
+        ("fails", "servfail"),
+        ("gone", "nxdomain"),
+        ("empty", "nodata"),
+        ("refused", "refused"),
+        ("cut", "truncate"),
+        ("strange", "wrong id"),
+        ("silent", "timeout"),
+        ("slow", "delay 1s"),
+    ];
+
+    /// A lab of these names, of more than a datagram takes, and of names with a fault each.
+    async fn lab_of_names() -> Lab {
+        let many = (1..=200).map(|n| format!("many IN A 198.51.100.{n}\nsome IN MX {n} mx{n}\n"));
+        let faulty = EFFECTS.map(|(name, _)| format!("{name} IN A 192.0.2.9\n"));
+        let faults = EFFECTS.map(|(name, effect)| {
+            format!("{{ query = '{name}.example.test', effect = '{effect}' }},")
+        });
+        let text = format!(
+            "summary = 's'\ndnssec = ['example.test']\nzone = '''{}{NAMES}{}'''\nfaults = [{}]\n\
+            messages = [{{ id = 'm', to = 'a@example.test' }}]\n",
+            "$ORIGIN example.test.\n$TTL 300\n",
+            many.chain(faulty).collect::<String>(),
+            faults.concat()
+        );
+        let scenario = Scenario::parse("s", &text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let lab = Lab::start(Arc::new(scenario), NetworkKind::Memory).await;
+        lab.expect("a lab")
+    }
+
+    /// The octets are the oracle: what hickory reads of the answer that the same server writes.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_handed_over_in_memory_is_what_a_datagram_would_bring() {
+        use RecordType::{A, AAAA, ANY, CAA, CNAME, MX, SOA, TLSA, TXT};
+        let lab = lab_of_names().await;
+        let server = NameServer::new(Arc::clone(lab.state()));
+        let names = "example.test mx1.example.test alias.example.test out.example.test round.example.test \
+            a.wild.example.test _25._tcp.mx1.example.test none.example.test host.elsewhere.test many.example.test \
+            some.example.test";
+        let faulty = EFFECTS.map(|(name, _)| format!("{name}.example.test"));
+        let (mut whole, mut cut) = (0, 0);
+        for name in names.split(' ').map(str::to_owned).chain(faulty) {
+            let name: Domain = name.parse().expect("a name");
+            for record_type in [A, AAAA, ANY, CAA, CNAME, MX, SOA, TLSA, TXT] {
+                let told = server.answer_in_memory(&name, record_type).await;
+                let question = Question::of(&name, record_type).expect("a question");
+                let octets = server.answer(question.octets, Transport::Udp).await;
+                let read = octets.and_then(|octets| answering(&question.query, octets));
+                let read = read.map(StubAnswer::from);
+                assert_eq!(
+                    format!("{told:?}"),
+                    format!("{read:?}"),
+                    "{name} {record_type}"
+                );
+                if let Some(told) = told {
+                    whole += usize::from(!told.records.is_empty());
+                    cut += usize::from(told.truncated);
+                }
+            }
+        }
+        assert!(
+            whole > 20 && cut > 9,
+            "{whole} answers with records, {cut} cut off"
+        );
     }
 }

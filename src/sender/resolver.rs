@@ -22,14 +22,14 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt, stream};
 use hickory_proto::{
-    op::{DnsResponse, ResponseCode},
+    op::ResponseCode,
     rr::{Name, RData, Record, RecordType, domain::usage, rdata::PTR},
 };
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::Flaw;
 use crate::{
-    lab::{LabState, stub},
+    lab::{LabState, stub, stub_answer::StubAnswer},
     lock::lock,
     name::Domain,
     route::{Addresses, Exchanger, MxAnswer},
@@ -270,34 +270,39 @@ impl Lookups {
         name: &Domain,
         record_type: RecordType,
     ) -> io::Result<(LookupResult, Option<Duration>)> {
-        let mut asked = name.to_wire();
+        let mut asked = name.clone();
         let mut ttl = MAX_TTL;
         let mut questions = 0;
         loop {
-            if let Some(found) = reserved(&asked, record_type) {
+            if let Some(found) = reserved(asked.wire(), record_type) {
                 return Ok(found);
             }
             let answer = stub::ask(&self.state, &asked, record_type).await?;
-            if answer.truncation || stub::is_failure(&answer) {
+            if answer.truncated || answer.is_failure() {
                 return Ok((LookupResult::Failed, None));
             }
             questions += 1;
-            let end = end_of_aliases(&asked, record_type, &answer.answers);
-            let all = answer.answers.iter();
+            let end = end_of_aliases(asked.wire(), record_type, &answer.records);
+            let all = answer.records.iter();
             ttl = all.map(|record| record.ttl).fold(ttl, u32::min);
-            if let Some(found) = records_at([&asked, &end], record_type, &answer) {
-                return Ok((found, Some(seconds(ttl))));
+            let is_end = end == asked.wire();
+            let names = [asked.wire(), end];
+            let has_some = |record: &Record| {
+                record.record_type() == record_type && names.contains(&&record.name)
+            };
+            if answer.records.iter().any(has_some) {
+                return Ok((records_of(record_type, answer), Some(seconds(ttl))));
             }
-            if end == asked || questions == MAX_QUESTIONS {
+            if is_end || questions == MAX_QUESTIONS {
                 return Ok(nothing(&answer));
             }
-            asked = end;
+            asked = Domain::from(end);
         }
     }
 }
 
 /// Where the aliases of an answer lead from a name, unless they are what was asked for.
-fn end_of_aliases(name: &Name, record_type: RecordType, answers: &[Record]) -> Name {
+fn end_of_aliases<'a>(name: &'a Name, record_type: RecordType, answers: &'a [Record]) -> &'a Name {
     let mut end = name;
     for record in answers {
         match &record.data {
@@ -307,38 +312,31 @@ fn end_of_aliases(name: &Name, record_type: RecordType, answers: &[Record]) -> N
             _ => {}
         }
     }
-    end.clone()
+    end
 }
 
-/// The records of an answer, if some are at one of these names.
-fn records_at(
-    names: [&Name; 2],
-    record_type: RecordType,
-    answer: &DnsResponse,
-) -> Option<LookupResult> {
-    let of_type = |record: &&Record| record.record_type() == record_type;
-    let mut records: Vec<Record> = answer.answers.iter().filter(of_type).cloned().collect();
-    if !records.iter().any(|record| names.contains(&&record.name)) {
-        return None;
-    }
+/// The records of an answer that are of the type asked for.
+fn records_of(record_type: RecordType, answer: StubAnswer) -> LookupResult {
+    let mut records = answer.records;
+    records.retain(|record| record.record_type() == record_type);
     // They are kept, and most answers have one.
     records.shrink_to_fit();
     for record in &mut records {
         record.ttl = record.ttl.min(MAX_TTL);
     }
-    Some(LookupResult::Records {
+    LookupResult::Records {
         records,
-        secure: answer.authentic_data,
-    })
+        secure: answer.secure,
+    }
 }
 
 /// What an answer without records says.
-fn nothing(answer: &DnsResponse) -> (LookupResult, Option<Duration>) {
-    let found = match answer.response_code {
+fn nothing(answer: &StubAnswer) -> (LookupResult, Option<Duration>) {
+    let found = match answer.code {
         ResponseCode::NXDomain => LookupResult::NoDomain,
         _ => LookupResult::NoData,
     };
-    (found, Some(seconds(answer.negative_ttl().unwrap_or(0))))
+    (found, Some(seconds(answer.negative_ttl.unwrap_or(0))))
 }
 
 /// What is known without a question: a resolver sends none for these names (RFC 6761 section 6.3 and 6.4,
@@ -392,7 +390,7 @@ mod tests {
         ];
         for (record_type, end) in [(RecordType::A, "c.test."), (RecordType::CNAME, "a.test.")] {
             assert_eq!(
-                end_of_aliases(&name("a.test."), record_type, &answers),
+                *end_of_aliases(&name("a.test."), record_type, &answers),
                 name(end)
             );
         }
