@@ -154,7 +154,7 @@ fn memory_does_not_grow_with_the_messages_that_are_done() {
             measured.bytes_max
         };
         let grown = peak(many).saturating_sub(peak(few)) as usize / (many - few);
-        assert!(grown < 150, "{grown} octets a message to {to}");
+        assert!(grown < 80, "{grown} octets a message to {to}");
     }
 }
 
