@@ -314,7 +314,7 @@ fn second_candidate(
     passes: &[Vec<&Attempt>],
 ) -> Option<Finding> {
     let may_stop = drill.scenario.sender.max_candidates == Some(1)
-        || drill.may_be_returned_unseen(&facts.message);
+        || drill.may_be_returned_unseen(facts.message);
     if may_stop {
         return None;
     }
