@@ -86,6 +86,7 @@ pub(crate) struct Written {
 
 impl Written {
     /// That a TTL was assumed, where nothing states one.
+    #[cfg(feature = "records")]
     pub(crate) fn assumed(&self, path: &str) -> Option<String> {
         let have = match self.assumed_ttls {
             0 => return None,
