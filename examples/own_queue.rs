@@ -128,8 +128,9 @@ async fn hand_over(stream: Stream, context: &SenderContext, entry: &Entry) -> io
         let reply = exchange(&mut stream, command).await?;
         if !reply.starts_with(['2', '3']) {
             exchange(&mut stream, b"QUIT\r\n").await.ok();
-            // 552 may mean that there are too many recipients for one session.
-            let is_final = is_final && reply.starts_with('5') && !reply.starts_with("552");
+            // To RCPT, 552 may mean that there are too many recipients for one session.
+            let is_too_many = command == rcpt.as_bytes() && reply.starts_with("552");
+            let is_final = is_final && reply.starts_with('5') && !is_too_many;
             return Ok(if is_final { End::Never } else { End::Later });
         }
     }

@@ -140,18 +140,25 @@ impl DnsView<'_> {
 
     /// Whether a fault of the drill strikes some of the questions, so that one that was answered tells nothing of another.
     fn fails_now_and_then(&self, name: &Domain, record_type: RecordType) -> bool {
-        let mut faults = self.scenario().world.faults.iter();
-        faults.any(|fault| match &fault.failure {
+        self.varied()
+            .any(|(of, wanted)| of == name && wanted.is_none_or(|wanted| wanted == record_type))
+    }
+
+    /// Whether a question may be answered in one way and, at the same moment, in another: then nobody knows on which of
+    /// the answers a sender rests, even inside the process.
+    pub(super) fn answers_vary(&self) -> bool {
+        self.varied().next().is_some()
+    }
+
+    /// What faults strike that strike by chance, or each third time.
+    fn varied(&self) -> impl Iterator<Item = (&Domain, Option<RecordType>)> {
+        let faults = self.scenario().world.faults.iter();
+        let varying = faults.filter(|fault| fault.chance.is_some() || fault.every.is_some());
+        varying.filter_map(|fault| match &fault.failure {
             Failure::Query {
-                name: of,
-                record_type: wanted,
-                ..
-            } => {
-                of == name
-                    && wanted.is_none_or(|wanted| wanted == record_type)
-                    && (fault.chance.is_some() || fault.every.is_some())
-            }
-            Failure::Session { .. } => false,
+                name, record_type, ..
+            } => Some((name, *record_type)),
+            Failure::Session { .. } => None,
         })
     }
 }

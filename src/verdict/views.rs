@@ -166,7 +166,7 @@ impl<'a> Knowledge<'a> {
             let places = Rc::new(implicit);
             views.push(RouteView { places, at });
         }
-        if !self.is_foreign() {
+        if !self.is_foreign() && !self.answers_vary() {
             return views;
         }
         if began != at {
