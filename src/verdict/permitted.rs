@@ -142,13 +142,6 @@ impl PermittedRoute {
             .min()
     }
 
-    /// How many hosts of the list have an address.
-    pub(super) fn hosts_at(&self, address: IpAddr) -> usize {
-        let here = self.list.iter().filter(|place| place.address == address);
-        let hosts: BTreeSet<&Domain> = here.map(|place| &place.host).collect();
-        hosts.len()
-    }
-
     /// Whether an address is that of some exchanger, the sender's own level and worse ones included.
     pub(super) fn list_address(&self, address: IpAddr) -> bool {
         self.list.iter().any(|place| place.address == address)

@@ -53,11 +53,7 @@ pub(in crate::verdict) fn check(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>
     }
     let mut findings = Vec::new();
     for hop in Scenario::next_hops(facts.message) {
-        let hosts_at = |attempt: &Attempt| {
-            let places = drill.dns.places(&hop, attempt.at);
-            places.hosts_at(attempt.address)
-        };
-        let passes = passes(facts, &for_hop(drill, facts, &hop), hosts_at);
+        let passes = passes(facts, &for_hop(drill, facts, &hop));
         let mut orders = passes
             .iter()
             // In which order relays are tried no RFC says.
@@ -216,16 +212,12 @@ fn pass_began(facts: &MessageFacts<'_>, attempt: &Attempt) -> Moment {
 }
 
 /// The passes of a message: as the sender numbers them; of a silent one, up to where a candidate
-/// comes again or a better one follows after a pause. An address comes once for each host that has it.
+/// comes again or a better one follows after a pause. An address comes once for each exchanger that has it.
 ///
 /// An attempt may follow another at the same address in one pass where
 /// [`MessageFacts::may_follow_at_once`] says so, as after TLS that failed. A further transaction of a session, for
 /// recipients who were too many for the first, is no new pass.
-fn passes<'a>(
-    facts: &MessageFacts<'_>,
-    attempts: &[&'a Attempt],
-    hosts_at: impl Fn(&Attempt) -> usize,
-) -> Vec<Vec<&'a Attempt>> {
+fn passes<'a>(facts: &MessageFacts<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
     let mut passes: Vec<Vec<&Attempt>> = Vec::new();
     for attempt in attempts {
         let last = passes
@@ -239,9 +231,8 @@ fn passes<'a>(
                         && earlier.session != attempt.session
                         && !facts.may_follow_at_once(earlier, attempt)
                 });
-                let came = came.count();
-                let again = came > 0 && came >= hosts_at(attempt);
-                !again && attempt.at.since(last.ended) < pause_after(last)
+                let is_first = came.count() < attempt.hosts.len().max(1);
+                is_first && attempt.at.since(last.ended) < pause_after(last)
             }
         });
         match passes.last_mut().filter(|_| same_pass) {

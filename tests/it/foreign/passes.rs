@@ -172,3 +172,39 @@ fn two_domains_have_passes_of_their_own() {
         "preference-order"
     );
 }
+
+#[test]
+fn an_address_comes_once_in_a_pass_for_each_host_that_has_it() {
+    let shared = Trial {
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 20 mx2\n@ MX 30 mx3\n\
+               mx1 A 192.0.2.1\nmx2 A 192.0.2.1\nmx3 A 192.0.2.2\n",
+        log: "0s given m
+              0s asks example.test MX: 10 mx1, 20 mx2, 30 mx3
+              0s asks mx1 A: 1
+              0s asks mx2 A: 1
+              0s asks mx3 A: 2
+              1s m tries mx1+mx2[1] 451 at mail
+              1s m tries mx1+mx2[1] 451 at mail
+              1s m tries mx3[2] accepted",
+        sender_kind: MailServer,
+        ..ONE
+    };
+    shared.breaks_nothing();
+    // Of one host alone, the second time is of another pass, and the first pass ended too soon.
+    let alone = Trial {
+        zone: "$ORIGIN example.test.\n@ MX 10 mx1\n@ MX 30 mx3\nmx1 A 192.0.2.1\nmx3 A 192.0.2.2\n",
+        log: "0s given m
+              0s asks example.test MX: 10 mx1, 30 mx3
+              0s asks mx1 A: 1
+              0s asks mx3 A: 2
+              1s m tries mx1[1] 451 at mail
+              1s m tries mx1[1] 451 at mail
+              1s m tries mx3[2] accepted",
+        ..shared
+    };
+    let found = alone.verdict().0;
+    assert!(
+        found.iter().any(|one| one.contains("next-candidate")),
+        "{found:?}"
+    );
+}
