@@ -316,14 +316,15 @@ fn a_kept_policy_is_refreshed_each_day_and_counts_on_when_its_record_is_hidden()
 
 #[test]
 fn a_policy_that_cannot_be_refreshed_counts_until_its_end_and_is_asked_for_again() {
-    let drill = hidden_after_three_days("1d12h", "delivered");
+    let drill = hidden_after_three_days("1d14h", "delivered");
     let drill = drill.replace(
         "domain = 'example.test'",
         "domain = 'example.test', until = '1h'",
     );
     let run = passes(ZONE, &drill);
-    // The web server no longer has it, which costs nothing as long as it is kept.
-    assert_eq!(fetches(&run), [0, 24]);
+    // The web server no longer has it, which costs nothing as long as it is kept: it is asked again after half of what is
+    // left of the two days, each time.
+    assert_eq!(fetches(&run), [0, 24, 36]);
 }
 
 #[test]

@@ -468,7 +468,7 @@ fn a_ttl_that_nothing_states_is_assumed_aloud() {
         (
             records.to_owned(),
             Some(
-                "z.zone: 2 records have no TTL, and neither a $TTL nor an SOA record states one: 300 s are assumed",
+                "z.zone: 2 records have no TTL, and neither a $TTL nor an SOA record before states one: 300 s are assumed",
             ),
         ),
         (records.replacen("IN", "60 IN", 1), None),

@@ -62,7 +62,7 @@ impl Server {
 /// In which octets a notification is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// Nothing in it is beyond ASCII.
+    /// No address in it is beyond ASCII, and what a server replied is told in ASCII.
     Ascii,
     /// It tells of addresses beyond ASCII to somebody whose own is not: in ASCII all the same, since the servers on the way
     /// may offer nothing else.
@@ -86,6 +86,17 @@ impl Form {
             Self::Encoded if mailbox.needs_smtputf8() => unitext(&mailbox.text),
             _ => mailbox.said().into_owned(),
         }
+    }
+
+    /// What a server replied, which may be in any octets: who needs ASCII gets what is beyond it as addresses have it.
+    fn reply(self, text: &str) -> String {
+        let signs = text
+            .chars()
+            .map(|sign| match sign.is_ascii() || self == Self::Global {
+                true => sign.to_string(),
+                false => unitext(sign.encode_utf8(&mut [0; 4])),
+            });
+        signs.collect()
     }
 
     /// An address with its type (RFC 6533 section 3). Only a local part beyond ASCII makes it another one: a domain has a
@@ -180,7 +191,10 @@ pub(super) fn notification(
     }
     for one in reported {
         let address = form.address(&one.recipient);
-        words.push_str(&format!("  {address}: {}\r\n", one.reason.text));
+        words.push_str(&format!(
+            "  {address}: {}\r\n",
+            form.reply(&one.reason.text)
+        ));
         report.push_str(&group(of, one, form));
     }
     let failed = reported.iter().any(|one| one.told == Told::Failed);
@@ -242,7 +256,7 @@ fn group(of: &Message, one: &Reported, form: Form) -> String {
         field("Remote-MTA", &format!("dns; {}", server.name));
         // Only what a server said is a diagnostic of type smtp (RFC 3464 section 2.3.6).
         if let Some(said) = &server.said {
-            field("Diagnostic-Code", &format!("smtp; {said}"));
+            field("Diagnostic-Code", &format!("smtp; {}", form.reply(said)));
         }
     }
     if let Told::Delayed { until } = one.told {
@@ -291,7 +305,7 @@ mod tests {
             told: Told::Failed,
             reason: Reason {
                 status: Status(5, 6, 7),
-                text: "SMTPUTF8 is not announced".to_owned(),
+                text: "550 5.6.7 m\u{fc}ller fehlt".to_owned(),
             },
             server: None,
         };
@@ -316,6 +330,7 @@ mod tests {
             "report-type=delivery-status;",
             "Content-Type: message/delivery-status\r\n\r\n",
             "Final-Recipient: utf-8; m\\x{FC}ller@b\\x{FC}cher.test\r\n",
+            ": 550 5.6.7 m\\x{FC}ller fehlt\r\n",
             "Content-Type: message/global-headers\r\nContent-Transfer-Encoding: base64\r\n\r\n",
         ] {
             assert!(told.contains(part), "{part} in {told}");

@@ -142,23 +142,24 @@ impl PolicyCache {
             refreshed_at: None,
         };
         let before = lock(&self.kept).insert(hop.clone(), fresh);
-        if let Some(at) = before.and_then(|before| before.refreshed_at) {
-            lock(&self.refreshes).remove(&(at, hop.clone()));
-        }
-        self.plan_refresh(hop, now);
+        self.plan_refresh(hop, now, before.and_then(|before| before.refreshed_at));
         Some(policy)
     }
 
-    /// Notes when a kept policy is fetched again: in a day, or after half of its time where that comes first.
-    fn plan_refresh(&self, hop: &Domain, now: Moment) {
+    /// Notes when a kept policy is fetched again, in place of a moment that was noted before: in a day, or after half of the
+    /// time that is left of it where that comes first.
+    fn plan_refresh(&self, hop: &Domain, now: Moment, before: Option<Moment>) {
         let mut kept = lock(&self.kept);
         let Some(kept) = kept.get_mut(hop) else {
             return;
         };
-        let wait = REFRESH.min(kept.policy.max_age / 2);
-        let at = now.after(wait);
-        kept.refreshed_at = (wait >= RETRY && at < kept.until).then_some(at);
-        lock(&self.refreshes).extend(kept.refreshed_at.map(|at| (at, hop.clone())));
+        let wait = REFRESH.min(kept.until.since(now) / 2);
+        kept.refreshed_at = (wait >= RETRY).then(|| now.after(wait));
+        let mut refreshes = lock(&self.refreshes);
+        if let Some(before) = before {
+            refreshes.remove(&(before, hop.clone()));
+        }
+        refreshes.extend(kept.refreshed_at.map(|at| (at, hop.clone())));
     }
 
     /// When the next kept policy is to be fetched again.
@@ -184,7 +185,10 @@ impl PolicyCache {
             None => None,
         };
         if fresh.is_none() {
-            self.plan_refresh(hop, state.clock.now());
+            // Somebody with mail may have fetched another meanwhile.
+            let kept = self.kept(hop, state.clock.now());
+            let before = kept.and_then(|kept| kept.refreshed_at);
+            self.plan_refresh(hop, state.clock.now(), before);
         }
     }
 }

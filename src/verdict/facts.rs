@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     event::{Connected, NotificationReport, ReportedRecipient, SessionId},
-    fault::{Host, Stage},
-    mail::{ByMode, DsnRequest, Mailbox, Message, MessageId, Occasion},
+    extension::Extension,
+    fault::{Failure, Fault, Host, Stage},
+    mail::{ByMode, DELIVERBY, DsnRequest, Mailbox, Message, MessageId, Occasion},
     name::Domain,
     observe::{Attempt, MessageResult, Reports},
     outcome::{AttemptResult, Outcome},
@@ -104,8 +105,38 @@ impl DrillFacts<'_> {
     /// nowhere without BINARYMIME, nor without DELIVERBY what its author would rather have back than late (RFC 2852 section
     /// 4.1.4.1). Nobody sees where a sender missed it.
     pub(super) fn may_be_returned_unseen(&self, message: &Message) -> bool {
-        let is_foreign = !matches!(self.sender_kind, SenderKind::InProcess { .. });
-        is_foreign && (message.binary || message.when_late() == Some(ByMode::Return))
+        let needed = [
+            message.binary.then_some("BINARYMIME"),
+            (message.when_late() == Some(ByMode::Return)).then_some(DELIVERBY),
+        ];
+        let mut needed = needed.into_iter().flatten();
+        !matches!(self.sender_kind, SenderKind::InProcess { .. })
+            && needed.any(|keyword| !self.is_offered_everywhere(keyword))
+    }
+
+    /// Whether the drill lets every receiver offer an extension, and EHLO never fail.
+    fn is_offered_everywhere(&self, keyword: &str) -> bool {
+        let has = |list: &Option<Vec<Extension>>| {
+            let mut list = list.iter();
+            list.all(|list| list.iter().any(|one| one.is(keyword)))
+        };
+        let world = &self.scenario.world;
+        let is_of_ehlo = |fault: &Fault| {
+            matches!(
+                fault.failure,
+                Failure::Session {
+                    stage: Stage::Helo,
+                    ..
+                }
+            )
+        };
+        let rows = &world.receivers;
+        rows.iter()
+            .any(|row| row.host.is_none() && row.extensions.is_some())
+            && rows
+                .iter()
+                .all(|row| has(&row.extensions) && has(&row.extensions_in_tls))
+            && !world.faults.iter().any(is_of_ehlo)
     }
 
     /// Whether an address may have been tried for a message about some moment, by an attempt of which that

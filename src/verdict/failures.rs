@@ -7,7 +7,7 @@
 //! What excuses a host, from the surest to the least sure: a lookup of it was answered with a failure while the pass
 //! was under way; nothing that held was known of it at the beginning or the end of the pass; a fault of the drill
 //! would have made it fail for who asked elsewhere. The last counts for foreign senders alone, and only where they did
-//! not ask here.
+//! not ask here, unless the fault strikes now and then.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -15,7 +15,7 @@ use hickory_proto::rr::{RData, Record, RecordType};
 
 use super::dns_view::{DnsView, Known, LONGEST_PASS};
 use crate::{
-    fault::{Failure, QueryEffect},
+    fault::{Failure, Fault, QueryEffect},
     mta_sts::Policy,
     name::Domain,
     scenario::{PolicyRow, TlsPolicy},
@@ -31,9 +31,6 @@ type PassSpan = RangeInclusive<Moment>;
 impl DnsView<'_> {
     /// Whether some fault of the drill may have answered a question by a moment, in one of these ways: a
     /// foreign sender may have been told so without having asked here.
-    ///
-    /// A fault counts from its beginning until its end and for as long as a negative answer may be
-    /// kept after that.
     pub(super) fn may_have_failed(
         &self,
         name: &Domain,
@@ -41,25 +38,38 @@ impl DnsView<'_> {
         at: Moment,
         how: impl Fn(QueryEffect) -> bool,
     ) -> bool {
-        let mut faults = self.scenario().world.faults.iter();
-        self.is_foreign()
-            && faults.any(|fault| match &fault.failure {
-                Failure::Query {
-                    name: of,
-                    record_type: wanted,
-                    effect,
-                    ..
-                } => {
-                    // A failure may be remembered like a negative answer (RFC 2308 section 7).
-                    let is_kept = |until: Moment| at <= until.after(self.negative_ttl(name, until));
-                    of == name
-                        && wanted.is_none_or(|wanted| wanted == record_type)
-                        && fault.from <= at
-                        && fault.until.is_none_or(is_kept)
-                        && how(*effect)
-                }
-                Failure::Session { .. } => false,
-            })
+        self.is_foreign() && self.failing(name, record_type, at, how).next().is_some()
+    }
+
+    /// The faults that may have answered a question by a moment, in one of these ways.
+    ///
+    /// A fault counts from its beginning until its end and for as long as a negative answer may be
+    /// kept after that.
+    fn failing(
+        &self,
+        name: &Domain,
+        record_type: RecordType,
+        at: Moment,
+        how: impl Fn(QueryEffect) -> bool,
+    ) -> impl Iterator<Item = &Fault> {
+        // A failure may be remembered like a negative answer (RFC 2308 section 7).
+        let is_kept = move |until: Moment| at <= until.after(self.negative_ttl(name, until));
+        let faults = self.scenario().world.faults.iter();
+        faults.filter(move |fault| match &fault.failure {
+            Failure::Query {
+                name: of,
+                record_type: wanted,
+                effect,
+                ..
+            } => {
+                of == name
+                    && wanted.is_none_or(|wanted| wanted == record_type)
+                    && fault.from <= at
+                    && fault.until.is_none_or(is_kept)
+                    && how(*effect)
+            }
+            Failure::Session { .. } => false,
+        })
     }
 
     /// How long a failed lookup of a name may count that was made at a moment: as long as its zone lets a
@@ -82,8 +92,9 @@ impl DnsView<'_> {
         // With an address of one family a sender may go on as if the other had none.
         let has_address = FAMILIES.iter().any(has_some);
         let by_address = |family: RecordType| {
-            let is_open = !has_address || self.fails_now_and_then(host, family);
-            self.failed(host, family, span) || is_open && self.may_fail(host, family, span)
+            self.failed(host, family, span)
+                || !has_address && self.may_fail(host, family, span)
+                || self.fails_now_and_then(host, family, *span.end())
         };
         FAMILIES.into_iter().any(by_address)
             || self.is_left_out_by_dane(hop, host, span)
@@ -125,42 +136,43 @@ impl DnsView<'_> {
     }
 
     /// Whether a lookup may have failed for a sender in a span: it did, nothing was known at either end, or the
-    /// drill lets it fail and a foreign sender did not ask here, or asked here and elsewhere: by chance, or each third time,
-    /// it may have failed there alone.
+    /// drill lets it fail and a foreign sender did not ask here, or asked elsewhere as well and failed there alone.
     fn may_fail(&self, name: &Domain, record_type: RecordType, span: &PassSpan) -> bool {
-        // What is only late is an answer all the same; what is truncated is asked for again.
-        let fails = |effect| !matches!(effect, QueryEffect::Delay(_) | QueryEffect::Truncate);
         let mut ends = [*span.start(), *span.end()].into_iter();
         self.failed(name, record_type, span)
             || ends.any(|at| self.known(name, record_type, at) == Known::Failed)
-            || (!self.asked(name, record_type, *span.end())
-                || self.fails_now_and_then(name, record_type))
+            || !self.asked(name, record_type, *span.end())
                 && self.may_have_failed(name, record_type, *span.end(), fails)
+            || self.fails_now_and_then(name, record_type, *span.end())
     }
 
-    /// Whether a fault of the drill strikes some of the questions, so that one that was answered tells nothing of another.
-    fn fails_now_and_then(&self, name: &Domain, record_type: RecordType) -> bool {
-        self.varied()
-            .any(|(of, wanted)| of == name && wanted.is_none_or(|wanted| wanted == record_type))
+    /// Whether a fault of the drill makes some of the questions fail, by chance or each third time, so that for a foreign
+    /// sender one that was answered here tells nothing of another.
+    fn fails_now_and_then(&self, name: &Domain, record_type: RecordType, at: Moment) -> bool {
+        let mut failing = self.failing(name, record_type, at, fails);
+        self.is_foreign() && failing.any(varies)
     }
 
-    /// Whether a question may be answered in one way and, at the same moment, in another: then nobody knows on which of
-    /// the answers a sender rests, even inside the process.
-    pub(super) fn answers_vary(&self) -> bool {
-        self.varied().next().is_some()
-    }
-
-    /// What faults strike that strike by chance, or each third time.
-    fn varied(&self) -> impl Iterator<Item = (&Domain, Option<RecordType>)> {
+    /// The names about which some questions fail and others of the same moment do not.
+    pub(super) fn varying(&self) -> impl Iterator<Item = &Domain> {
         let faults = self.scenario().world.faults.iter();
-        let varying = faults.filter(|fault| fault.chance.is_some() || fault.every.is_some());
+        let varying = faults.filter(|fault| varies(fault));
         varying.filter_map(|fault| match &fault.failure {
-            Failure::Query {
-                name, record_type, ..
-            } => Some((name, *record_type)),
-            Failure::Session { .. } => None,
+            Failure::Query { name, effect, .. } if fails(*effect) => Some(name),
+            _ => None,
         })
     }
+}
+
+/// Whether a fault takes an answer away: what is only late is an answer all the same, and what is truncated is asked for
+/// again.
+fn fails(effect: QueryEffect) -> bool {
+    !matches!(effect, QueryEffect::Delay(_) | QueryEffect::Truncate)
+}
+
+/// Whether a fault strikes some of the times at which it could: by chance, or each third time.
+fn varies(fault: &Fault) -> bool {
+    fault.chance.is_some() || fault.every.is_some()
 }
 
 /// The seconds for which a negative answer with this SOA may be kept: the lesser of its TTL and its MINIMUM

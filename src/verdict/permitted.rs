@@ -142,6 +142,18 @@ impl PermittedRoute {
             .min()
     }
 
+    /// How many exchangers of the list have an address.
+    pub(super) fn exchangers_at(&self, address: IpAddr) -> usize {
+        let here = self.list.iter().filter(|place| place.address == address);
+        let hosts: BTreeSet<&Domain> = here.map(|place| &place.host).collect();
+        hosts.len()
+    }
+
+    /// Whether a host is one of the list.
+    pub(super) fn list_host(&self, host: &Domain) -> bool {
+        self.list.iter().any(|place| place.host == *host)
+    }
+
     /// Whether an address is that of some exchanger, the sender's own level and worse ones included.
     pub(super) fn list_address(&self, address: IpAddr) -> bool {
         self.list.iter().any(|place| place.address == address)

@@ -166,7 +166,7 @@ impl<'a> Knowledge<'a> {
             let places = Rc::new(implicit);
             views.push(RouteView { places, at });
         }
-        if !self.is_foreign() && !self.answers_vary() {
+        if !self.is_foreign() && !self.answers_vary(hop) {
             return views;
         }
         if began != at {
@@ -192,6 +192,16 @@ impl<'a> Knowledge<'a> {
             views.push(RouteView { places, at });
         }
         views
+    }
+
+    /// Whether a question that decides over the route to a domain may be answered in one way and, at the same moment, in
+    /// another: then nobody knows on which of the answers a sender rests, even inside the process.
+    fn answers_vary(&self, hop: &Domain) -> bool {
+        let is_of_route = |name: &Domain| {
+            let zones = self.in_zones(hop);
+            name == hop || zones.iter().any(|zone| zone.places.list_host(name))
+        };
+        self.varying().any(is_of_route)
     }
 
     /// Where mail for a domain may go by the records, as they change.

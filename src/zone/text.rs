@@ -94,7 +94,7 @@ impl Written {
             count => format!("{count} records have"),
         };
         Some(format!(
-            "{path}: {have} no TTL, and neither a $TTL nor an SOA record states one: {DEFAULT_TTL} s are assumed"
+            "{path}: {have} no TTL, and neither a $TTL nor an SOA record before states one: {DEFAULT_TTL} s are assumed"
         ))
     }
 

@@ -317,18 +317,14 @@ fn listed(list: &Path) -> io::Result<Vec<Domain>> {
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
         let name = line.split('#').next().unwrap_or_default().trim();
-        let domain = match name.contains(char::is_whitespace) {
-            _ if name.is_empty() => None,
-            true => Some(Err(format!("found {name:?}, expected one name in a line"))),
-            false => Some(name.parse::<Domain>().map_err(|error| error.to_string())),
+        let domain = match name.split_whitespace().count() {
+            0 => None,
+            1 => Some(name.parse::<Domain>().map_err(|error| error.to_string())),
+            _ => Some(Err(format!("found {name:?}, expected one name in a line"))),
         };
         match domain {
             None => {}
-            Some(Ok(domain)) if seen.contains(&domain) => {}
-            Some(Ok(domain)) => {
-                seen.insert(domain.clone());
-                domains.push(domain);
-            }
+            Some(Ok(domain)) => domains.extend(seen.insert(domain.clone()).then_some(domain)),
             Some(Err(why)) => {
                 let path = list.display().to_string();
                 let at = offset + line.len() - line.trim_start().len();
@@ -349,15 +345,16 @@ fn listed(list: &Path) -> io::Result<Vec<Domain>> {
     }
 }
 
-/// Says where TTLs were assumed, to those whose result hangs on them.
+/// Says where TTLs were assumed, for commands whose result hangs on them.
 pub(crate) fn say_assumed(source: &Source) {
     let assumed = source.assumed_ttls();
     for note in assumed.iter().take(SHOWN_FILES) {
         say::err(format_args!("note: {note}"));
     }
     if let Some(more @ 1..) = assumed.len().checked_sub(SHOWN_FILES) {
+        let files = if more == 1 { "file" } else { "files" };
         let more = groups::counted(more);
-        say::err(format_args!("note: and so in {more} more files"));
+        say::err(format_args!("note: and so in {more} more {files}"));
     }
 }
 

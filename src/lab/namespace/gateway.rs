@@ -3,7 +3,7 @@
 //! A route of type `unreachable` would do it in the kernel, for all ports of an address, and before anything is sent: nobody
 //! would see the attempt. Here the SYN is sent and seen, the receiver's filter drops it, and the message follows (RFC 792,
 //! RFC 4443 section 3.1). The kernel fails the connection by it with "no route to host" (EHOSTUNREACH), as it does on the
-//! internet while a connection is not yet made (RFC 1122 section 4.2.3.9).
+//! internet while a connection is not yet made (RFC 5461 tells which systems do).
 
 use std::{io, net::SocketAddr};
 
@@ -16,6 +16,8 @@ const OF_IPV4: [u8; 2] = [3, 1];
 const OF_IPV6: [u8; 2] = [1, 3];
 /// Octets of the packet that is answered which go back: all headers, and what tells the connection.
 const MOST: usize = 512;
+/// What the kernel says where it has no IPv6.
+const NO_IPV6: i32 = nix::libc::EAFNOSUPPORT;
 /// Octets of the link header before a packet.
 const LINK: usize = 14;
 
@@ -32,7 +34,11 @@ impl Gateway {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self {
             of_ipv4: raw(Family::IPV4, Protocol::ICMPV4)?,
-            of_ipv6: raw(Family::IPV6, Protocol::ICMPV6).ok(),
+            of_ipv6: match raw(Family::IPV6, Protocol::ICMPV6) {
+                Ok(socket) => Some(socket),
+                Err(error) if error.raw_os_error() == Some(NO_IPV6) => None,
+                Err(error) => return Err(error),
+            },
         })
     }
 

@@ -350,7 +350,8 @@ impl Tap {
             receiver.and_then(|receiver| self.state.foresee_connect(&receiver, wanted.port()));
         let (result, counts) = match foreseen {
             Some((Effect::Timeout, counts)) => (Connected::Timeout, counts),
-            Some((Effect::Unreachable, counts)) => (Connected::Unreachable, counts),
+            // What is told to the client ends this connection, whatever the receiver does when it comes again.
+            Some((Effect::Unreachable, _)) => (Connected::Unreachable, true),
             _ => return,
         };
         if let Some(door) = self.doors.get(&wanted).filter(|_| counts) {

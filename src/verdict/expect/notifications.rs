@@ -78,8 +78,8 @@ pub(super) fn compare(
     let is_unasked = |told: &ToldRow<'_>| told.group.action == Some(Action::Delayed);
     let is_open = |notify: Option<Notify>| notify.is_none();
     let mut recipients = facts.message.to.iter();
-    // Who is asked nothing may warn (RFC 3461 section 5.2.5).
     let is_to_tell = facts.message.when_late() == Some(ByMode::Notify);
+    // Who is asked nothing may warn (RFC 3461 section 5.2.5).
     if is_foreign
         && !is_to_tell
         && recipients.any(|to| is_open(facts.message.request_of(to).notify))

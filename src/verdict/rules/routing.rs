@@ -53,7 +53,11 @@ pub(in crate::verdict) fn check(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>
     }
     let mut findings = Vec::new();
     for hop in Scenario::next_hops(facts.message) {
-        let passes = passes(facts, &for_hop(drill, facts, &hop));
+        let exchangers_at = |attempt: &Attempt| {
+            let places = drill.dns.places(&hop, attempt.at);
+            places.exchangers_at(attempt.address)
+        };
+        let passes = passes(facts, &for_hop(drill, facts, &hop), exchangers_at);
         let mut orders = passes
             .iter()
             // In which order relays are tried no RFC says.
@@ -217,7 +221,11 @@ fn pass_began(facts: &MessageFacts<'_>, attempt: &Attempt) -> Moment {
 /// An attempt may follow another at the same address in one pass where
 /// [`MessageFacts::may_follow_at_once`] says so, as after TLS that failed. A further transaction of a session, for
 /// recipients who were too many for the first, is no new pass.
-fn passes<'a>(facts: &MessageFacts<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a Attempt>> {
+fn passes<'a>(
+    facts: &MessageFacts<'_>,
+    attempts: &[&'a Attempt],
+    exchangers_at: impl Fn(&Attempt) -> usize,
+) -> Vec<Vec<&'a Attempt>> {
     let mut passes: Vec<Vec<&Attempt>> = Vec::new();
     for attempt in attempts {
         let last = passes
@@ -231,7 +239,8 @@ fn passes<'a>(facts: &MessageFacts<'_>, attempts: &[&'a Attempt]) -> Vec<Vec<&'a
                         && earlier.session != attempt.session
                         && !facts.may_follow_at_once(earlier, attempt)
                 });
-                let is_first = came.count() < attempt.hosts.len().max(1);
+                let came = came.count();
+                let is_first = came == 0 || came < exchangers_at(attempt);
                 is_first && attempt.at.since(last.ended) < pause_after(last)
             }
         });
