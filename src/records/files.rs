@@ -367,8 +367,11 @@ impl Files {
                 let same = in_turn.find(|(_, placed)| placed.record.data == record.data);
                 next = same.map_or(next, |(index, _)| index + 1);
                 let same = same.map(|(_, placed)| placed);
+                // Records are equal whatever their TTLs are.
                 let is_whole = |placed: &&LocatedRecord| {
-                    *placed.record == record && placed.record.name.eq_case(&record.name)
+                    *placed.record == record
+                        && placed.record.ttl == record.ttl
+                        && placed.record.name.eq_case(&record.name)
                 };
                 LocatedRecord {
                     place: same.and_then(|placed| placed.place.clone()),
