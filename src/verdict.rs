@@ -200,6 +200,11 @@ pub enum SenderKind {
 }
 
 impl SenderKind {
+    /// Whether it is outside the process, and says nothing of what it does.
+    pub(crate) fn is_foreign(self) -> bool {
+        !matches!(self, Self::InProcess { .. })
+    }
+
     /// The word for it in written logs.
     pub fn word(self) -> &'static str {
         match self {

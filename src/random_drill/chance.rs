@@ -160,10 +160,10 @@ fn drawn_receivers(sender: For, random: &mut ChaCha8Rng) -> Vec<ReceiverSettings
     }
     if random.random_ratio(1, 4) {
         // What counts messages and sessions is for those who send several.
-        let kinds: &[Bears] = match sender {
-            For::Reference => &Bears::ALL,
-            For::Server => &Bears::OF_OTHERS,
-            For::Command => &Bears::OF_ONE,
+        let kinds = match sender {
+            For::Reference => Bears::ALL.to_vec(),
+            For::Server => Bears::of_others(),
+            For::Command => Bears::of_one(),
         };
         let bears = kinds.choose(random).copied();
         rows.extend(bears.and_then(Bears::receivers));

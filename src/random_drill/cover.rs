@@ -50,7 +50,7 @@ pub(super) fn rows(sender: SenderKind) -> &'static [Row] {
         covering(&Kinds::of(
             &ZoneShape::ALL,
             &Offered::ALL,
-            &Bears::OF_OTHERS,
+            &Bears::of_others(),
             &Mail::OF_SERVERS,
         ))
     });
@@ -61,7 +61,7 @@ pub(super) fn rows(sender: SenderKind) -> &'static [Row] {
         covering(&Kinds::of(
             &shapes,
             &Offered::ALL,
-            &Bears::OF_ONE,
+            &Bears::of_one(),
             &[Mail::One],
         ))
     });

@@ -258,31 +258,28 @@ impl Bears {
         Self::Lf,
         Self::Lines,
     ];
+
     /// Those for senders outside the process. Not every client reads lines that end with LF, and need not.
-    pub(super) const OF_OTHERS: [Self; 12] = [
-        Self::All,
-        Self::Greylist,
-        Self::OneRecipient,
-        Self::OneMessage,
-        Self::Rate,
-        Self::Connections,
-        Self::OneSession,
-        Self::SlowLine,
-        Self::Silence,
-        Self::Octets,
-        Self::Segments,
-        Self::Lines,
-    ];
+    pub(super) fn of_others() -> Vec<Self> {
+        Self::all_but(&[Self::Lf])
+    }
+
     /// Those of them that show with one message in one session.
-    pub(super) const OF_ONE: [Self; 7] = [
-        Self::All,
-        Self::Greylist,
-        Self::SlowLine,
-        Self::Silence,
-        Self::Octets,
-        Self::Segments,
-        Self::Lines,
-    ];
+    pub(super) fn of_one() -> Vec<Self> {
+        Self::all_but(&[
+            Self::OneRecipient,
+            Self::OneMessage,
+            Self::Rate,
+            Self::Connections,
+            Self::OneSession,
+            Self::Lf,
+        ])
+    }
+
+    fn all_but(others: &[Self]) -> Vec<Self> {
+        let all = Self::ALL.into_iter();
+        all.filter(|one| !others.contains(one)).collect()
+    }
 }
 
 impl Bears {

@@ -98,7 +98,7 @@ impl<'a> DnsView<'a> {
     pub(super) fn new(scenario: &'a Scenario, sender_kind: SenderKind) -> Self {
         Self {
             scenario,
-            is_foreign: !matches!(sender_kind, SenderKind::InProcess { .. }),
+            is_foreign: sender_kind.is_foreign(),
             given: HashMap::new(),
             fetched: BTreeMap::new(),
             span: Span::default(),

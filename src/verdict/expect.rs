@@ -354,7 +354,7 @@ fn why(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Vec<String> {
 pub(super) fn untouched(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
     let message = facts.message;
     let hops = Scenario::next_hops(message);
-    let is_foreign = !matches!(drill.sender_kind, SenderKind::InProcess { .. });
+    let is_foreign = drill.sender_kind.is_foreign();
     // A lookup is enough: it may have found, for a reason, that there is nothing to try.
     let is_touched = !facts.attempts.is_empty()
         || facts.reports.returned.is_some()

@@ -110,8 +110,7 @@ impl DrillFacts<'_> {
             (message.when_late() == Some(ByMode::Return)).then_some(DELIVERBY),
         ];
         let mut needed = needed.into_iter().flatten();
-        !matches!(self.sender_kind, SenderKind::InProcess { .. })
-            && needed.any(|keyword| !self.is_offered_everywhere(keyword))
+        self.sender_kind.is_foreign() && needed.any(|keyword| !self.is_offered_everywhere(keyword))
     }
 
     /// Whether the drill lets every receiver offer an extension, and EHLO never fail.
@@ -164,7 +163,7 @@ impl DrillFacts<'_> {
             Connected::Timeout => AttemptResult::Timeout,
             Connected::Accepted | Connected::Reset | Connected::Unreachable => return,
         };
-        if !matches!(self.sender_kind, SenderKind::InProcess { .. }) {
+        if self.sender_kind.is_foreign() {
             self.unreached.entry(address).or_default().insert(at);
             self.hidden.push((address, hosts.to_vec(), result));
         }

@@ -15,7 +15,7 @@ use crate::{
     outcome::AttemptResult,
     scenario::ExpectedAttempt,
     time::Moment,
-    verdict::{AttemptLists, Finding, SenderKind, Subject, facts::DrillFacts},
+    verdict::{AttemptLists, Finding, Subject, facts::DrillFacts},
 };
 
 /// The least by which moments differ: the log has nanoseconds.
@@ -119,7 +119,7 @@ fn may_be_known(
 ) -> bool {
     let failed = expected.result != AttemptResult::Accepted;
     let before_mail = expected.stage.is_none_or(|stage| stage < Stage::Mail);
-    if matches!(drill.sender_kind, SenderKind::InProcess { .. }) || !failed || !before_mail {
+    if !drill.sender_kind.is_foreign() || !failed || !before_mail {
         return false;
     }
     let mut hosts = expected.hosts.iter();
@@ -170,7 +170,7 @@ fn is_alike(drill: &DrillFacts<'_>, expected: &ExpectedAttempt, observed: &Attem
     let left_tls = expected.result == AttemptResult::Tls
         && (observed.result, observed.stage) == (AttemptResult::Insecure, Some(Stage::Starttls))
         && observed.tls
-        && !matches!(drill.sender_kind, SenderKind::InProcess { .. });
+        && drill.sender_kind.is_foreign();
     expected.hosts.iter().any(|host| observed.went_to(host))
         && expected
             .address

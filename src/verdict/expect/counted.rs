@@ -30,7 +30,7 @@ pub(super) fn counted_attempts<'a>(
     }
     let recipients = message.to.len();
     // A sender inside the process has what it did in the log, and is held to it.
-    if recipients > 1 && !matches!(drill.sender_kind, SenderKind::InProcess { .. }) {
+    if recipients > 1 && drill.sender_kind.is_foreign() {
         attempts = for_all_recipients(recipients, attempts);
     }
     attempts
@@ -41,7 +41,7 @@ pub(super) fn counted_attempts<'a>(
 pub(super) fn is_a_copy_for_each(drill: &DrillFacts<'_>, attempts: &[&Attempt]) -> bool {
     let mut seen = BTreeSet::new();
     let mut taken = attempts.iter().flat_map(|attempt| &attempt.taken);
-    !matches!(drill.sender_kind, SenderKind::InProcess { .. }) && taken.all(|to| seen.insert(to))
+    drill.sender_kind.is_foreign() && taken.all(|to| seen.insert(to))
 }
 
 /// The attempts of a sender that makes one for each recipient, as if it made one for all.

@@ -63,7 +63,7 @@ pub(super) fn compare(
     facts: &MessageFacts<'_>,
     expected: &[ExpectedDsn],
 ) -> Vec<WrongNotification> {
-    let is_foreign = !matches!(drill.sender_kind, SenderKind::InProcess { .. });
+    let is_foreign = drill.sender_kind.is_foreign();
     let is_command = matches!(
         drill.sender_kind,
         SenderKind::Command | SenderKind::ClockedCommand

@@ -15,13 +15,10 @@ use crate::{
     fault::Stage,
     mail::Mailbox,
     name::Domain,
-    verdict::{
-        SenderKind,
-        rules::{
-            BDAT_OR_DATA, CREDENTIALS_IN_TLS, EHLO_AFTER_TLS, EHLO_ASCII, EHLO_FIRST, EHLO_NAME,
-            EHLO_RESOLVES, GREETING_FIRST, GROUP_ENDS, LOCAL_PART_KEPT, NO_SOURCE_ROUTE,
-            ONE_TRANSACTION, RCPT_PARAMETERS, REPLY_FIRST, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
-        },
+    verdict::rules::{
+        BDAT_OR_DATA, CREDENTIALS_IN_TLS, EHLO_AFTER_TLS, EHLO_ASCII, EHLO_FIRST, EHLO_NAME,
+        EHLO_RESOLVES, GREETING_FIRST, GROUP_ENDS, LOCAL_PART_KEPT, NO_SOURCE_ROUTE,
+        ONE_TRANSACTION, RCPT_PARAMETERS, REPLY_FIRST, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
     },
 };
 
@@ -167,7 +164,7 @@ impl Wire<'_> {
             self.note(EHLO_FIRST, session, "EHLO", what);
         }
         // A program in a test of its own has the name of the machine that it is tested on.
-        let own_name = is_told || !matches!(self.sender_kind, SenderKind::InProcess { .. });
+        let own_name = is_told || self.sender_kind.is_foreign();
         if let Some(name) = argument.filter(|name| !name.is_ascii()) {
             self.note(EHLO_ASCII, session, "a name in ASCII", name.to_owned());
             return;
