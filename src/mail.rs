@@ -173,6 +173,11 @@ impl Message {
         }
     }
 
+    /// Whether its author gave what is to be passed on to servers that offer DSN or MT-PRIORITY.
+    pub(crate) fn is_marked(&self) -> bool {
+        self.dsn.is_some() || self.priority.is_some()
+    }
+
     /// Whether it is to be returned when its time is over, so that it cannot go on without DELIVERBY (RFC 2852
     /// section 4.1.4.1).
     fn is_to_be_returned(&self) -> bool {

@@ -143,10 +143,8 @@ impl Plan {
             .iter()
             .flat_map(|level| &level.exchangers)
             .any(|one| one.usable);
-        let failed = domain_records
-            .hosts
-            .values()
-            .any(|known| known.has_failed());
+        let mut hosts = domain_records.hosts.iter();
+        let failed = hosts.any(|(_, known)| known.has_failed());
         let why = match (nowhere, failed, own) {
             (false, ..) => None,
             (true, true, _) => Some("the addresses could not be looked up; mail waits".to_owned()),

@@ -93,10 +93,11 @@ pub struct DomainRecords {
     pub mx: RecordLookup,
     /// Its MX records in the order of preference, then of names.
     pub targets: Vec<MxTarget>,
-    /// The hosts that its MX records name, and the domain itself.
-    pub hosts: BTreeMap<Domain, Box<KnownHost>>,
-    /// The exchangers' addresses, each with its names.
-    pub reverse: BTreeMap<IpAddr, Box<Reverse>>,
+    /// The hosts that its MX records name, and the domain itself, in the order of names.
+    // A map has room for eleven at least, and most domains have two.
+    pub hosts: Box<[(Domain, KnownHost)]>,
+    /// The exchangers' addresses in their order, each with its names.
+    pub reverse: Box<[(IpAddr, Reverse)]>,
     /// The answer to the lookup of TXT records at the domain.
     pub txt: RecordLookup,
     /// The DMARC records at `_dmarc` under the domain, or the one above it that holds for the domain (RFC 9989 section
@@ -146,8 +147,8 @@ impl DomainRecords {
         names.insert(domain.clone());
         names.retain(|name| !name.is_root());
         let hosts = look_at_each(source, names).await;
-        let reverse =
-            look_back_at(source, listed.iter().filter_map(|one| hosts.get(&one.host))).await;
+        let exchangers = listed.iter().filter_map(|one| host(&hosts, &one.host));
+        let reverse = look_back_at(source, exchangers).await;
         let senders = async {
             let txt = source.ask(domain, RecordType::TXT).await;
             let mut spf = None;
@@ -217,7 +218,13 @@ impl DomainRecords {
 
     /// What is known of a host that its MX records name, or of the domain itself.
     pub fn host(&self, name: &Domain) -> Option<&KnownHost> {
-        self.hosts.get(name).map(|known| &**known)
+        host(&self.hosts, name)
+    }
+
+    /// The names of one of its exchangers' addresses.
+    pub fn reverse_of(&self, address: IpAddr) -> Option<&Reverse> {
+        let place = self.reverse.binary_search_by_key(&address, |(at, _)| *at);
+        Some(&self.reverse[place.ok()?].1)
     }
 
     /// The answer to a lookup of MX records, as the router takes it. What is not known counts as a
@@ -287,30 +294,34 @@ impl DomainRecords {
     }
 }
 
+/// What is known of a host, among others in the order of names.
+fn host<'a>(hosts: &'a [(Domain, KnownHost)], name: &Domain) -> Option<&'a KnownHost> {
+    let place = hosts.binary_search_by(|(host, _)| host.cmp(name));
+    Some(&hosts[place.ok()?].1)
+}
+
 /// What is known of each host.
-async fn look_at_each(
-    source: &Source,
-    names: BTreeSet<Domain>,
-) -> BTreeMap<Domain, Box<KnownHost>> {
+async fn look_at_each(source: &Source, names: BTreeSet<Domain>) -> Box<[(Domain, KnownHost)]> {
     let looks = names.into_iter().map(|host| async move {
         let known = look_at(source, &host).await;
-        // A map has room for eleven, and most domains have two.
-        (host, Box::new(known))
+        (host, known)
     });
-    stream::iter(looks).buffered(AT_ONCE).collect().await
+    let known: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    known.into()
 }
 
 /// What is known of each address of these exchangers by its reverse name.
 async fn look_back_at(
     source: &Source,
-    exchangers: impl Iterator<Item = &Box<KnownHost>>,
-) -> BTreeMap<IpAddr, Box<Reverse>> {
+    exchangers: impl Iterator<Item = &KnownHost>,
+) -> Box<[(IpAddr, Reverse)]> {
     let addresses: BTreeSet<IpAddr> = exchangers.flat_map(|host| host.addresses()).collect();
     let looks = addresses.into_iter().map(|address| async move {
         let names = look_back(source, address).await;
-        (address, Box::new(names))
+        (address, names)
     });
-    stream::iter(looks).buffered(AT_ONCE).collect().await
+    let known: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
+    known.into()
 }
 
 /// What the MX records name, the most preferred first.
@@ -350,7 +361,7 @@ async fn forbidden(
     domain: &Domain,
     txt: &RecordLookup,
     listed: &[MxTarget],
-    hosts: &BTreeMap<Domain, Box<KnownHost>>,
+    hosts: &[(Domain, KnownHost)],
 ) -> Vec<(Domain, IpAddr)> {
     let mut forbidden = Vec::new();
     let records = spf_records(txt);
@@ -358,7 +369,7 @@ async fn forbidden(
         return forbidden;
     };
     let own = hosts.iter().filter(|(host, _)| {
-        host.is_within(domain) && listed.iter().any(|listed| listed.host == **host)
+        host.is_within(domain) && listed.iter().any(|listed| listed.host == *host)
     });
     let own = own.flat_map(|(host, known)| {
         let addresses = known.addresses().into_iter();

@@ -268,6 +268,48 @@ async fn nonsense_harms_nobody() {
 }
 
 #[tokio::test]
+async fn a_question_that_cannot_be_read_is_malformed_and_an_answer_is_none() {
+    let lab = Lab::from_zone(ZONE).await.expect("a lab");
+    let whole = question("example.test.", RecordType::MX, None);
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+    let mut answer = whole.clone();
+    answer[2] |= 0x80;
+    // Neither gets a reply, or it would be the first to arrive: there are no more than the header of a question, and it is an
+    // answer.
+    for silent in [&whole[..11], &answer] {
+        socket.send_to(silent, lab.resolver()).await.expect("sent");
+    }
+    let cut = &whole[..whole.len() - 5];
+    socket.send_to(cut, lab.resolver()).await.expect("sent");
+    let mut buffer = [0; 512];
+    let (length, _) = socket.recv_from(&mut buffer).await.expect("a reply");
+    // Its id, QR and RD, FORMERR, and nothing else (RFC 1035 section 4.1.1).
+    let expected = [whole[0], whole[1], 0x81, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    assert_eq!(buffer[..length], expected);
+}
+
+#[tokio::test]
+async fn a_held_back_answer_holds_up_no_other() {
+    let faults = "faults = [{ query = 'slow.example.test A', effect = 'delay 1h' }]";
+    let text = format!(
+        "summary = 's'\nmessages = [{{ id = 'm', to = 'a@example.test' }}]\n{faults}\nzone = '''{ZONE}'''\n"
+    );
+    let scenario = Scenario::parse("held back", &text).expect("a scenario");
+    let lab = Lab::start(Arc::new(scenario), NetworkKind::Loopback)
+        .await
+        .expect("a lab");
+    let socket = UdpSocket::bind("127.0.0.1:0").await.expect("bound");
+    let slow = question("slow.example.test.", RecordType::A, None);
+    socket.send_to(&slow, lab.resolver()).await.expect("sent");
+    let answer = udp(
+        lab.resolver(),
+        &question("mx1.example.test.", RecordType::A, None),
+    )
+    .await;
+    assert_eq!(answer.answers.len(), 1);
+}
+
+#[tokio::test]
 async fn a_long_text_is_truncated_to_nothing() {
     let text = format!("\"{}\" ", "a".repeat(200)).repeat(3);
     let zone = format!("$ORIGIN example.test.\n@ MX 10 mx1\nmx1 A 192.0.2.1\nbig TXT {text}\n");

@@ -229,7 +229,7 @@ fn reverse(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
             continue;
         };
         for (address, placed) in known.addressed() {
-            let Some(reverse) = domain_records.reverse.get(&address) else {
+            let Some(reverse) = domain_records.reverse_of(address) else {
                 continue;
             };
             if reverse.names.is_none() {

@@ -30,7 +30,7 @@ pub(super) fn check(surveys: &[DomainRecords], files: &Files, found: &mut Vec<Li
         .collect();
     let mut hosts: BTreeMap<&Domain, &Domain> = BTreeMap::new();
     for domain_records in surveys {
-        for host in domain_records.hosts.keys() {
+        for (host, _) in &domain_records.hosts {
             hosts.entry(host).or_insert(&domain_records.domain);
         }
     }
@@ -183,7 +183,7 @@ fn implicit(surveys: &[DomainRecords], files: &Files, found: &mut Vec<LintFindin
 fn takes_mail_below(domain_records: &DomainRecords, name: &Domain) -> bool {
     let label = name.as_str().split('.').next().unwrap_or_default();
     let is_known = *name == domain_records.domain
-        || domain_records.hosts.contains_key(name)
+        || domain_records.host(name).is_some()
         || domain_records.name_servers.contains_key(name)
         || label.starts_with('_')
         || ["*", "mta-sts", "autoconfig", "autodiscover"].contains(&label);

@@ -139,10 +139,8 @@ fn misplaced(findings: &mut DomainFindings<'_>, named: &[&MxTarget]) {
     if named.iter().any(|listed| listed.host == *domain) {
         return;
     }
-    let own = domain_records
-        .hosts
-        .get(domain)
-        .map(|host| host.tlsa.records());
+    let own = domain_records.host(domain);
+    let own = own.map(|host| host.tlsa.records());
     if let Some(first) = own.and_then(<[_]>::first) {
         let message = format!(
             "{} has TLSA records, and {domain} is no exchanger of its own: senders look for those of {}",

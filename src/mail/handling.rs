@@ -63,6 +63,8 @@ impl DeliverBy {
 pub struct Priority(i8);
 
 impl Priority {
+    /// That of a message of which nothing is said.
+    pub(crate) const USUAL: Self = Self(0);
     /// The least and the most.
     pub(crate) const BOUNDS: [i64; 2] = [-9, 9];
 

@@ -71,8 +71,8 @@ impl KnownHost {
 pub struct Reverse {
     /// The answer to a lookup of PTR records at the address's reverse name.
     pub names: RecordLookup,
-    /// The addresses of these names, of all of them together.
-    pub forward: BTreeSet<IpAddr>,
+    /// The addresses of these names, of all of them together, in their order.
+    pub forward: Box<[IpAddr]>,
     /// Whether the addresses of some name are not known, so that one may lead back.
     pub uncertain: bool,
 }
@@ -126,7 +126,7 @@ pub(super) async fn look_back(source: &Source, address: IpAddr) -> Reverse {
     }
     Reverse {
         names,
-        forward,
+        forward: forward.into_iter().collect(),
         uncertain,
     }
 }

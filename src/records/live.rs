@@ -144,7 +144,7 @@ impl DomainRecords {
         let own = |host: &&Domain| {
             host.is_within(&self.domain) && self.targets.iter().any(|one| one.host == **host)
         };
-        self.hosts.keys().filter(own)
+        self.hosts.iter().map(|(host, _)| host).filter(own)
     }
 
     /// Fetches the policy from the first address of its host that answers.

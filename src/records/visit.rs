@@ -123,9 +123,9 @@ impl DomainRecords {
 
     /// How many visits there would be.
     pub fn visitable(&self) -> usize {
-        let named = |host: &&Domain| {
-            self.targets.iter().any(|listed| listed.host == **host)
-                || (self.targets.is_empty() && **host == self.domain)
+        let named = |host: &Domain| {
+            self.targets.iter().any(|listed| listed.host == *host)
+                || (self.targets.is_empty() && *host == self.domain)
         };
         let hosts = self.hosts.iter().filter(|(host, _)| named(host));
         hosts

@@ -207,8 +207,8 @@ fn left_out(before: &DomainRecords, after: &DomainRecords) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let mut hosts = sides().flat_map(|side| side.hosts.values());
-    if hosts.any(|host| !host.tlsa.records().is_empty()) {
+    let mut hosts = sides().flat_map(|side| &side.hosts);
+    if hosts.any(|(_, host)| !host.tlsa.records().is_empty()) {
         notes.push("left out: TLSA records (DANE)".to_owned());
     }
     notes

@@ -129,6 +129,10 @@ words! {
         BlamesFirstHost = "blames-first-host",
         /// Returns whole messages, whatever their authors ask for.
         ReturnsAll = "returns-all",
+        /// Tells nobody how much a message matters.
+        DropsPriority = "drops-priority",
+        /// Sends notifications as if they mattered as much as any mail.
+        ReportsWithoutPriority = "reports-without-priority",
         /// Says who it is in plain text.
         SendsCredentialsInPlain = "sends-credentials-in-plain",
     }
@@ -230,6 +234,8 @@ impl Flaw {
             Self::ReportsToNobody => ("dsn/form_of_a_notification", "report-form"),
             Self::BlamesFirstHost => ("dsn/remote_mta_is_the_second_exchanger", "report-fields"),
             Self::ReturnsAll => ("dsn/header_returned", "report-returns"),
+            Self::DropsPriority => ("wire/priority_is_passed_on", "priority-passed-on"),
+            Self::ReportsWithoutPriority => ("dsn/priority_of_a_notification", "report-priority"),
             Self::SendsCredentialsInPlain => {
                 ("relay/no_credentials_in_plain_text", "credentials-in-tls")
             }

@@ -219,9 +219,10 @@ impl QueueEntry {
         let id = self.message.id.of_notification(&self.hop, self.returned);
         let content = content::notification(&self.message, &to, reported, reporter, now, &id, flaw);
         let hop = to.domain.clone();
+        let matters_as_much = flaw != Some(Flaw::ReportsWithoutPriority);
         let message = Message {
             // It matters as much as what it is about (RFC 6710 section 4.6).
-            priority: self.message.priority,
+            priority: self.message.priority.filter(|_| matters_as_much),
             ..Message::plain(id, now, None, Arc::new([to.clone()]))
         };
         // The top bit keeps its random numbers apart from those of the message that it is about.

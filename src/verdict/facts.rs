@@ -79,6 +79,15 @@ impl DrillFacts<'_> {
         last.is_some_and(|last| at.since(*last) <= kept)
     }
 
+    /// Whether the sender was told all that authors ask for: one in the process, and a mail server, which is given only
+    /// messages whose submission carries that. A command is given messages by other ways than SMTP.
+    pub(super) fn tells_all(&self) -> bool {
+        match self.sender_kind {
+            SenderKind::InProcess { .. } | SenderKind::MailServer => true,
+            SenderKind::Command | SenderKind::ClockedCommand => false,
+        }
+    }
+
     /// Whether a notification about a message could not be seen: it is not wanted, there is nobody to send it to, no host to
     /// send it to, or no host that takes it.
     pub(super) fn returns_unseen(&self, message: &Message) -> bool {
@@ -292,11 +301,7 @@ impl MessageFacts<'_> {
 
     /// What was asked of notifications, if the sender was told.
     pub(super) fn asked(&self, drill: &DrillFacts<'_>) -> Option<&DsnRequest> {
-        match drill.sender_kind {
-            SenderKind::InProcess { .. } | SenderKind::MailServer => self.message.dsn.as_deref(),
-            // It is given the message by other ways than SMTP.
-            SenderKind::Command | SenderKind::ClockedCommand => None,
-        }
+        drill.tells_all().then_some(self.message.dsn.as_deref()?)
     }
 
     /// The recipient that a text names: to the letter, or else in another case if that is no other's.

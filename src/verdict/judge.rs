@@ -22,7 +22,7 @@ use super::{
     expect,
     facts::{DrillFacts, MessageFacts},
     notifications::DsnSessions,
-    rules::{PolicyFetches, Wire, delivery, dsn, report, routing, security},
+    rules::{PolicyFetches, Wire, delivery, dsn, priority, report, routing, security},
     surroundings::Surroundings,
     totals::Totals,
     views::Knowledge,
@@ -219,11 +219,10 @@ impl<'a> Judge<'a> {
         {
             evidence.reports.take(event);
         }
-        // What a session passed on of DSN matters to a notification always, to a message only if its author asked for
-        // something.
+        // What a session passed on matters to a notification always, to a message only if its author asked for something.
         if let Some((id, seen)) = self.dsn.see(event)
             && let Some(index) = self.find(&id)
-            && (seen.is_notification() || self.drill.scenario.messages[index].dsn.is_some())
+            && (seen.is_notification() || self.drill.scenario.messages[index].is_marked())
             && let Some(evidence) = self.evidence(index)
         {
             evidence.dsn.take(seen);
@@ -400,6 +399,7 @@ impl<'a> Judge<'a> {
         findings.add(About::Delivery, index, broken);
         findings.add(About::Dsn, index, dsn::check(drill, &facts));
         findings.add(About::Dsn, index, report::check(drill, &facts));
+        findings.add(About::Dsn, index, priority::check(drill, &facts));
         findings.note(index, notes);
         self.tally.count(drill, &facts);
     }

@@ -8,10 +8,11 @@
 //! the replies. At the end of its data the log says whether a message or a notification was taken, and only then is it
 //! known whose evidence it is.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use crate::{
     event::{Connected, Event, EventKind, NotificationReport, ReplyEvent, SessionId},
+    extension::Extension,
     fault::Stage,
     mail::{Action, MessageId},
     name::Domain,
@@ -43,8 +44,8 @@ pub(super) struct DsnTransaction {
     at: Moment,
     /// The server, by its first name or its address; `None` where the log has no beginning of the session.
     host: Option<Result<Domain, IpAddr>>,
-    /// Whether the server offered DSN; `None` where the log does not say what was offered.
-    pub(super) offers_dsn: Option<bool>,
+    /// What the server offered; `None` where the log does not say.
+    offered: Option<Arc<[Extension]>>,
     pub(super) mail: DsnPath,
     pub(super) rcpt: Vec<DsnPath>,
     /// Whether the server took the message.
@@ -52,6 +53,12 @@ pub(super) struct DsnTransaction {
 }
 
 impl DsnTransaction {
+    /// Whether the server offered an extension; `None` where the log does not say what was offered.
+    pub(super) fn offers(&self, keyword: &str) -> Option<bool> {
+        let offered = self.offered.as_deref();
+        offered.map(|offered| offered.iter().any(|one| one.is(keyword)))
+    }
+
     /// Where and when, for people.
     pub(super) fn place(&self) -> String {
         let host = match &self.host {
@@ -112,7 +119,7 @@ struct DsnSession {
     said: Option<MessageId>,
     /// The server: its first name, or its address if it has none.
     host: Result<Domain, IpAddr>,
-    offers_dsn: Option<bool>,
+    offered: Option<Arc<[Extension]>>,
     /// The transaction under way.
     transaction: Option<DsnTransaction>,
 }
@@ -140,7 +147,7 @@ impl DsnSessions {
                 let begun = DsnSession {
                     said: hint.message.clone(),
                     host: hosts.first().cloned().ok_or(*address),
-                    offers_dsn: None,
+                    offered: None,
                     transaction: None,
                 };
                 self.0.insert(*session, begun);
@@ -178,11 +185,9 @@ impl DsnSession {
         };
         match stage {
             Stage::Helo => {
-                let listed = more.extensions.as_ref();
-                let offered = listed.map(|listed| listed.iter().any(|one| one.is("DSN")));
                 // HELO is answered without a list.
                 let is_helo = more.verb.as_deref() == Some("HELO");
-                self.offers_dsn = offered.or(is_helo.then_some(false));
+                self.offered = more.extensions.clone().or(is_helo.then(Arc::default));
                 None
             }
             Stage::Mail => {
@@ -190,7 +195,7 @@ impl DsnSession {
                 self.transaction = Some(DsnTransaction {
                     at: event.at,
                     host: Some(self.host.clone()),
-                    offers_dsn: self.offers_dsn,
+                    offered: self.offered.clone(),
                     mail: path(),
                     ..DsnTransaction::default()
                 });

@@ -11,6 +11,7 @@ pub(super) mod delivery;
 pub(super) mod dsn;
 mod losses;
 mod policy_fetches;
+pub(super) mod priority;
 pub(super) mod report;
 pub(super) mod routing;
 pub(super) mod security;
@@ -110,6 +111,8 @@ rules! {
     REPORT_FORM = "report-form", "RFC 3464 section 2", Must, "a notification is a multipart/report of delivery status, addressed to the reverse-path of its message", 168;
     REPORT_FIELDS = "report-fields", "RFC 3461 section 6.3", Must, "a report repeats what its author gave to tell message and recipient by, and names the server that refused, if one did", 169;
     REPORT_RETURNS = "report-returns", "RFC 3461 section 4.3", Should, "a notification returns as much of the message as RET asks for", 167;
+    PRIORITY_PASSED_ON = "priority-passed-on", "RFC 6710 section 4.2", Must, "a server that offers MT-PRIORITY is told the priority of a message that has one", 143;
+    REPORT_PRIORITY = "report-priority", "RFC 6710 section 4.6", Should, "a notification has the priority of its message", 144;
 }
 
 /// What was expected, and what was seen.

@@ -6,6 +6,7 @@ mod giving_up;
 mod order;
 mod own_names;
 mod places;
+mod priority;
 mod relays;
 mod returning;
 mod security;
@@ -22,6 +23,7 @@ fn every_rule_is_broken_by_a_row() {
         include_str!("rules/order.rs"),
         include_str!("rules/own_names.rs"),
         include_str!("rules/places.rs"),
+        include_str!("rules/priority.rs"),
         include_str!("rules/relays.rs"),
         include_str!("rules/returning.rs"),
         include_str!("rules/security.rs"),

@@ -49,10 +49,8 @@ use mxdrill::{bundled, scenario::Scenario};
 
 /// How often, after an interrupt, processes are looked for that have to end.
 const AGAIN: Duration = Duration::from_millis(50);
-/// Drills at once for each core in real time, in which most of them wait, and on virtual time, where they wait for
-/// octets under way alone.
+/// Drills at once for each core: in real time most of them wait, and on virtual time they wait for octets under way.
 const DRILLS_PER_CORE: usize = 3;
-const DRILLS_PER_CORE_VIRTUAL: usize = 2;
 
 /// Plays the suite, and writes the matrix in every format that was asked for.
 pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {
@@ -137,7 +135,7 @@ fn suite(args: &ConformArgs) -> io::Result<ControlFlow<CommandOutcome, WholeSuit
         } else {
             ScenarioSource::User(args.outside.reach())
         },
-        jobs: args.jobs.unwrap_or_else(|| usual_jobs(pace)),
+        jobs: args.jobs.unwrap_or_else(usual_jobs),
         seed: args.seed,
         pace,
         logs: args.logs.clone(),
@@ -266,12 +264,8 @@ pub(crate) fn pace(args: &ConformArgs) -> Pace {
 }
 
 /// How many drills are played at once, unless the user says so.
-pub(crate) fn usual_jobs(pace: Pace) -> usize {
-    let for_each = match pace {
-        Pace::Virtual => DRILLS_PER_CORE_VIRTUAL,
-        Pace::Real => DRILLS_PER_CORE,
-    };
-    parallel::cores() * for_each
+pub(crate) fn usual_jobs() -> usize {
+    parallel::cores() * DRILLS_PER_CORE
 }
 
 /// Lets an interrupt end the drills that are under way; the matrix has what was played by then.

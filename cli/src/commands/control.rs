@@ -83,7 +83,7 @@ pub(crate) fn control(args: &ConformArgs) -> io::Result<CommandOutcome> {
         let shown = shown.and_then(|scenario| ControlDrill::new(scenario, Some(flaw), pace));
         controls.push(shown.ok_or_else(|| io::Error::other(format!("found no drill {path}")))?);
     }
-    let jobs = args.jobs.unwrap_or_else(|| conform::usual_jobs(pace));
+    let jobs = args.jobs.unwrap_or_else(conform::usual_jobs);
     let seen = play(&controls, jobs, args.logs.as_deref());
     print(&controls, &seen)
 }

@@ -10,15 +10,18 @@ use std::{
 
 use super::{
     CommandOutcome,
-    conform::{DrillReports, end_when_asked, entrants, fetched, usual_jobs},
+    conform::{DrillReports, end_when_asked, entrants, fetched},
     private::{ConformArgs, MatrixFormat},
     say,
 };
 use crate::{
-    conform::{eligibility::Pace, isolated_run, schedules::Measurement},
-    progress,
+    conform::{isolated_run, schedules::Measurement},
+    parallel, progress,
     report::schedules,
 };
+
+/// Drills at once for each core at most: moments stay exact only where nobody is kept waiting for long.
+const MOST_PER_CORE: usize = 2;
 
 /// Measures, and writes what came of it in every format that was asked for.
 pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
@@ -47,8 +50,7 @@ pub(crate) fn schedules(args: &ConformArgs) -> io::Result<CommandOutcome> {
         return Ok(CommandOutcome::CouldNotRun);
     }
     let reports = DrillReports::open(args)?;
-    // Moments stay exact only where nobody is kept waiting for long.
-    let most = usual_jobs(Pace::Virtual);
+    let most = parallel::cores() * MOST_PER_CORE;
     let measurement = Measurement {
         servers,
         jobs: args.jobs.unwrap_or(most).min(most),

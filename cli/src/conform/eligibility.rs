@@ -92,6 +92,8 @@ pub(crate) struct Eligibility {
     pub(crate) told: SettingsTold,
     /// Why no mail server can be put through it; `None` if some may.
     pub(crate) obstacle: Option<String>,
+    /// How long it took the reference sender, of its time.
+    pub(crate) took: Duration,
 }
 
 impl Eligibility {
@@ -106,6 +108,7 @@ impl Eligibility {
             needs: Vec::new(),
             told: SettingsTold::default(),
             obstacle: about_the_reference(scenario),
+            took: Duration::ZERO,
         };
         if fit.obstacle.is_some() {
             return fit;
@@ -116,6 +119,7 @@ impl Eligibility {
         }
         match reference(&fit.scenario) {
             Ok(run) => {
+                fit.took = run.took.0;
                 fit.told = SettingsTold {
                     lifetime: lifetime(&fit.scenario, &run),
                     retry: retry(scenario),
@@ -123,7 +127,7 @@ impl Eligibility {
                     relays: scenario.sender.relays.clone(),
                 };
                 fit.needs = needs(scenario, &run, &fit.told);
-                let is_long = pace == Pace::Real && run.took.0 > PATIENCE;
+                let is_long = pace == Pace::Real && fit.took > PATIENCE;
                 fit.obstacle =
                     is_long.then(|| format!("needs virtual time: it takes {}", run.took));
             }

@@ -24,13 +24,13 @@ pub(super) fn tls(findings: &mut DomainFindings<'_>) {
             .starts_with("v=tlsrpt")
     });
     if records.is_empty() {
-        let has_tlsa = |host: &crate::records::KnownHost| !host.tlsa.records().is_empty();
+        let mut hosts = domain_records.hosts.iter();
         // What does not begin so is discarded (RFC 8461 section 3.1).
         let announces = |(text, _): &(String, _)| text.starts_with("v=STSv1");
         let asks_for_tls = DomainRecords::texts(&domain_records.mta_sts)
             .iter()
             .any(announces)
-            || domain_records.hosts.values().any(|host| has_tlsa(host));
+            || hosts.any(|(_, host)| !host.tlsa.records().is_empty());
         if asks_for_tls {
             let message = format!("{domain} asks for TLS and for no reports about it");
             findings.add(TLSRPT_MISSING, None, message);

@@ -203,7 +203,8 @@ impl SmtpClient<'_> {
             parameters.push_str(" REQUIRETLS");
         }
         // Left out where it is not offered (RFC 6710 section 4.2).
-        if let Some(priority) = message.priority.filter(|_| self.offers("MT-PRIORITY")) {
+        let is_told = self.offers("MT-PRIORITY") && self.flaw != Some(Flaw::DropsPriority);
+        if let Some(priority) = message.priority.filter(|_| is_told) {
             parameters.push_str(&format!(" MT-PRIORITY={priority}"));
         }
         if let Some(by) = message.deliver_by.filter(|_| self.offers(DELIVERBY)) {

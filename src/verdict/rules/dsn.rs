@@ -60,7 +60,7 @@ fn not_passed_on(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Fin
     let message = facts.message;
     let to_dsn = facts.dsn.transactions.iter();
     // Where the log does not say what was offered, it says nothing about what was due.
-    let mut to_dsn = to_dsn.filter(|transaction| transaction.offers_dsn == Some(true));
+    let mut to_dsn = to_dsn.filter(|transaction| transaction.offers("DSN") == Some(true));
     to_dsn.find_map(|transaction| {
         let wrong = wrong_mail_parameter(asked, &transaction.mail)
             .map(|wrong| (wrong, Subject::of_message(&message.id)));
@@ -207,7 +207,7 @@ fn not_reported(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Find
     }
     let taken = facts.dsn.transactions.iter();
     // Taken by a server that was asked and does not offer DSN: the last one that could be held to it is the sender.
-    let mut taken = taken.filter(|one| one.taken && one.offers_dsn == Some(false));
+    let mut taken = taken.filter(|one| one.taken && one.offers("DSN") == Some(false));
     let (to, transaction) = taken.find_map(|transaction: &DsnTransaction| {
         let accepted = transaction.rcpt.iter().filter(|path| path.accepted);
         let mut accepted = accepted.filter_map(|path| facts.recipient(&path.mailbox));

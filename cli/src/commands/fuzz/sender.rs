@@ -215,7 +215,7 @@ pub(super) fn usual_jobs(senders: &[TestedSender]) -> usize {
     match senders {
         [TestedSender::Reference { .. }] => parallel::cores(),
         #[cfg(all(target_os = "linux", feature = "private-network"))]
-        _ => conform::usual_jobs(Pace::Virtual),
+        _ => conform::usual_jobs(),
         #[cfg(not(all(target_os = "linux", feature = "private-network")))]
         _ => parallel::cores(),
     }

@@ -1,0 +1,97 @@
+//! Questions that come through sockets: connections are hickory-server's affair, datagrams are taken and answered here,
+//! one after the other, where hickory would make a task of each and send what comes of it by another one.
+//!
+//! A sender that starts a thousand deliveries asks thousands of questions at once, and what answers them is known at
+//! once unless a fault holds it back. Only then a question becomes a task.
+
+use std::{
+    future::poll_fn,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    task::JoinSet,
+    time::sleep,
+};
+
+use super::{LabState, name_server::NameServer};
+use crate::fault::Transport;
+
+/// How long a DNS client may leave a TCP connection idle: more than any resolver waits between two
+/// questions.
+const IDLE: Duration = Duration::from_secs(30);
+/// Octets of the largest datagram that is read whole; a question has some hundred at most.
+const MOST: usize = 4096;
+/// How long nothing is read after that failed.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Serves the name server's sockets, until the lab stops.
+pub(super) async fn answer(state: Arc<LabState>, sockets: Vec<(UdpSocket, TcpListener)>) {
+    let server = NameServer::new(Arc::clone(&state));
+    let mut connections = hickory_server::Server::new(server.clone());
+    let mut datagrams = JoinSet::new();
+    for (udp, tcp) in sockets {
+        datagrams.spawn(answer_datagrams(Arc::clone(&state), server.clone(), udp));
+        // The last argument bounds the responses of one connection that wait to be written.
+        connections.register_listener(tcp, IDLE, 64 * 1024);
+    }
+    if let Err(error) = connections.block_until_done().await {
+        state.own_fault(format!("the name server does not serve: {error}"));
+    }
+}
+
+/// Answers the datagrams of a socket.
+async fn answer_datagrams(state: Arc<LabState>, server: NameServer, socket: UdpSocket) {
+    let socket = Arc::new(socket);
+    // What a fault holds back; dropped with the lab.
+    let mut held_back = JoinSet::new();
+    let mut room = vec![0; MOST];
+    loop {
+        let (length, client) = match socket.recv_from(&mut room).await {
+            Ok(received) => received,
+            // An answer that nobody took any more: Linux tells it to the next call.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
+            Err(error) => {
+                state.own_fault(format!("a question could not be read: {error}"));
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        if !can_be_answered(client) {
+            continue;
+        }
+        let question = room[..length].to_vec();
+        let server = server.clone();
+        let mut answer = Box::pin(async move { server.answer(question, Transport::Udp).await });
+        match poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await {
+            Poll::Ready(answer) => send(&socket, answer, client).await,
+            Poll::Pending => {
+                let socket = Arc::clone(&socket);
+                held_back.spawn(async move { send(&socket, answer.await, client).await });
+            }
+        }
+        while held_back.try_join_next().is_some() {}
+    }
+}
+
+/// Sends an answer, if there is one. A client that went away needs none.
+async fn send(socket: &UdpSocket, answer: Option<Vec<u8>>, client: SocketAddr) {
+    if let Some(answer) = answer {
+        socket.send_to(&answer, client).await.ok();
+    }
+}
+
+/// Whether an answer to there would reach one client, and one alone.
+fn can_be_answered(client: SocketAddr) -> bool {
+    let one = match client.ip() {
+        IpAddr::V4(address) => !address.is_broadcast() && !address.is_multicast(),
+        IpAddr::V6(address) => !address.is_multicast(),
+    };
+    one && !client.ip().is_unspecified() && client.port() != 0
+}
