@@ -24,6 +24,10 @@ mod statements;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 mod told_relays;
 
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::main()
 }

@@ -13,7 +13,7 @@
 //! Addresses are returned as the zone has them; the network's stand-ins never leave this file.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque, hash_map::Entry},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex},
@@ -90,18 +90,19 @@ struct Cache {
 impl Cache {
     /// The place of a question's answer.
     fn slot(&mut self, name: &Domain, record_type: RecordType) -> CacheSlot {
-        let question = (name.clone(), record_type);
-        if let Some(slot) = self.slots.get(&question) {
-            return Arc::clone(slot);
-        }
-        if self.order.len() >= MOST_ANSWERS
+        let place = match self.slots.entry((name.clone(), record_type)) {
+            Entry::Occupied(slot) => return Arc::clone(slot.get()),
+            Entry::Vacant(place) => place,
+        };
+        self.order.push_back(place.key().clone());
+        let slot = Arc::clone(place.insert(CacheSlot::default()));
+        if self.order.len() > MOST_ANSWERS
             && let Some(oldest) = self.order.pop_front()
         {
             // Who waits for its answer still gets it.
             self.slots.remove(&oldest);
         }
-        self.order.push_back(question.clone());
-        Arc::clone(self.slots.entry(question).or_default())
+        slot
     }
 }
 
