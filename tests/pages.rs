@@ -389,7 +389,14 @@ fn rules_of(number: u16) -> impl Iterator<Item = String> {
     let rules = RULES
         .iter()
         .filter(move |rule| rule.statement == Some(number));
-    rules.map(|rule| format!("every drill, by the rule [{}](rules.md)", rule.name))
+    rules.map(|rule| {
+        let asked = if rule.is_asked_for {
+            " where it is asked for"
+        } else {
+            ""
+        };
+        format!("every drill{asked}, by the rule [{}](rules.md)", rule.name)
+    })
 }
 
 fn requirements_page(

@@ -26,6 +26,10 @@ use rand::{Rng, SeedableRng, rngs::ChaCha8Rng, seq::SliceRandom};
 
 use self::{receivers::receivers, scale::scale};
 
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Rounds of a comparison; the median of their ratios is told.
 const ROUNDS: usize = 41;
 

@@ -25,8 +25,8 @@ use crate::fault::Transport;
 /// How long a DNS client may leave a TCP connection idle: more than any resolver waits between two
 /// questions.
 const IDLE: Duration = Duration::from_secs(30);
-/// Octets of the largest datagram that is read whole; a question has some hundred at most.
-const MOST: usize = 4096;
+/// Octets of the largest datagram that there is: one that is cut would be an error on some systems.
+const MOST: usize = u16::MAX as usize;
 /// How long nothing is read after that failed.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -40,8 +40,12 @@ pub(super) async fn answer(state: Arc<LabState>, sockets: Vec<(UdpSocket, TcpLis
         // The last argument bounds the responses of one connection that wait to be written.
         connections.register_listener(tcp, IDLE, 64 * 1024);
     }
-    if let Err(error) = connections.block_until_done().await {
-        state.own_fault(format!("the name server does not serve: {error}"));
+    let why = tokio::select! {
+        ended = connections.block_until_done() => ended.err().map(|error| error.to_string()),
+        Some(ended) = datagrams.join_next() => ended.err().map(|error| error.to_string()),
+    };
+    if let Some(why) = why {
+        state.own_fault(format!("the name server does not serve: {why}"));
     }
 }
 

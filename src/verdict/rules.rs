@@ -37,6 +37,9 @@ pub struct Rule {
     /// Of a rule about what is said in sessions and notifications, whatever a drill is about: the number of the statement
     /// in `docs/requirements.md` to which it holds all of them. `None` for rules about where messages go.
     pub statement: Option<u16>,
+    /// Whether it holds only of messages whose authors ask for something: whoever was given none of these has not kept it
+    /// either.
+    pub is_asked_for: bool,
 }
 
 /// The rule of a name, such as that of a finding.
@@ -47,13 +50,16 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
 macro_rules! rules {
     (@statement) => { None };
     (@statement $number:literal) => { Some($number) };
-    ($($constant:ident = $name:literal, $cite:literal, $level:ident, $claim:literal $(, $statement:literal)?;)*) => {
+    (@asked) => { false };
+    (@asked asked) => { true };
+    ($($constant:ident = $name:literal, $cite:literal, $level:ident, $claim:literal $(, $statement:literal $($asked:ident)?)?;)*) => {
         $(pub(crate) const $constant: Rule = Rule {
             name: $name,
             cite: $cite,
             level: Level::$level,
             claim: $claim,
             statement: rules!(@statement $($statement)?),
+            is_asked_for: rules!(@asked $($($asked)?)?),
         };)*
         /// Every rule, in the order of `docs/rules.md`.
         pub const RULES: &[Rule] = &[$($constant),*];
@@ -104,15 +110,15 @@ rules! {
     POLICY_FETCH_WAITS = "policy-fetch-waits", "RFC 8461 section 3.3", Should, "after a policy could not be fetched five minutes pass until the next try, for one record", 177;
     TLS_KEPT = "tls-kept", "RFC 8461 section 5", Must, "where DANE, MTA-STS, REQUIRETLS or its settings demand TLS, a sender does without it nowhere";
     CREDENTIALS_IN_TLS = "credentials-in-tls", "RFC 4616 section 5", Should, "a client says who it is by PLAIN or LOGIN inside TLS alone";
-    DSN_PARAMETERS_KEPT = "dsn-parameters-kept", "RFC 3461 section 5.2.1", Must, "what is asked of notifications is passed on unchanged to a server that offers DSN, and nothing is added", 153;
-    NOTIFY_KEPT = "notify-kept", "RFC 3461 section 5.2", Must, "nobody is notified of what NOTIFY does not list, and with NEVER of nothing", 159;
-    RELAYED_REPORT = "relayed-report", "RFC 3461 section 5.2.2", Must, "a message with NOTIFY=SUCCESS that a server without DSN takes is reported as relayed", 158;
+    DSN_PARAMETERS_KEPT = "dsn-parameters-kept", "RFC 3461 section 5.2.1", Must, "what is asked of notifications is passed on unchanged to a server that offers DSN, and nothing is added", 153 asked;
+    NOTIFY_KEPT = "notify-kept", "RFC 3461 section 5.2", Must, "nobody is notified of what NOTIFY does not list, and with NEVER of nothing", 159 asked;
+    RELAYED_REPORT = "relayed-report", "RFC 3461 section 5.2.2", Must, "a message with NOTIFY=SUCCESS that a server without DSN takes is reported as relayed", 158 asked;
     REPORT_ENVELOPE = "report-envelope", "RFC 3461 section 6.1", Must, "a notification goes from the null reverse-path to that of its message, without RET, and with no other NOTIFY than NEVER", 162;
-    REPORT_FORM = "report-form", "RFC 3464 section 2", Must, "a notification is a multipart/report of delivery status, addressed to the reverse-path of its message", 168;
+    REPORT_FORM = "report-form", "RFC 3464 section 2", Must, "a notification is a multipart/report of delivery status, addressed to the reverse-path of its message", 168 asked;
     REPORT_FIELDS = "report-fields", "RFC 3461 section 6.3", Must, "a report repeats what its author gave to tell message and recipient by, and names the server that refused, if one did", 169;
-    REPORT_RETURNS = "report-returns", "RFC 3461 section 4.3", Should, "a notification returns as much of the message as RET asks for", 167;
-    PRIORITY_PASSED_ON = "priority-passed-on", "RFC 6710 section 4.2", Must, "a server that offers MT-PRIORITY is told the priority of a message that has one", 143;
-    REPORT_PRIORITY = "report-priority", "RFC 6710 section 4.6", Should, "a notification has the priority of its message", 144;
+    REPORT_RETURNS = "report-returns", "RFC 3461 section 4.3", Should, "a notification returns as much of the message as RET asks for", 167 asked;
+    PRIORITY_PASSED_ON = "priority-passed-on", "RFC 6710 section 4.2", Must, "a server that offers MT-PRIORITY is told the priority of a message that has one", 143 asked;
+    REPORT_PRIORITY = "report-priority", "RFC 6710 section 4.6", Should, "a notification has the priority of its message", 144 asked;
 }
 
 /// What was expected, and what was seen.

@@ -144,7 +144,7 @@ pub(crate) struct ConformArgs {
     /// Play nothing, and make one matrix of these (JSON, of --json): shares of the drills, or of the servers.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["words", "filter", "statement", "section", "partition", "list", "jobs", "seed", "logs", "real_time"])]
     pub(crate) merge: Vec<PathBuf>,
-    /// How many drills at once; without it, two for each core, three in real time.
+    /// How many drills at once; without it, three for each core.
     #[arg(long, short, value_name = "NUMBER")]
     pub(crate) jobs: Option<usize>,
     /// Where randomness starts from, in place of each scenario's own seed.

@@ -313,7 +313,7 @@ impl fmt::Display for Counted {
 }
 
 /// The conformance matrix: rows of drills, columns of mail servers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
 pub(crate) struct Matrix {
     /// The version of mxdrill that made it.
     pub(crate) mxdrill: String,
@@ -329,10 +329,8 @@ impl Matrix {
     /// How many drills got each grade, for one mail server.
     pub(crate) fn tally(&self, column: usize) -> [(Grade, usize); 6] {
         Grade::ALL.map(|grade| {
-            let got = self
-                .rows
-                .iter()
-                .filter(|row| row.cells[column].grade == grade);
+            let rows = self.rows.iter();
+            let got = rows.filter(|row| row.cells[column].grade == grade);
             (grade, got.count())
         })
     }
@@ -354,15 +352,12 @@ impl Matrix {
     /// was played.
     fn of_sessions(&self, number: u16, column: usize) -> Option<Grade> {
         let rule = session_rules().find(|rule| rule.statement == Some(number))?;
-        let mut played = self
-            .rows
-            .iter()
-            .filter_map(|row| row.cells[column].record());
-        played.next()?;
-        match self.breaking(rule, column).next() {
-            Some(_) => Some(Grade::of(rule.level)),
-            None => Some(Grade::Pass),
-        }
+        // Who was never asked for anything has not done it either.
+        let shows = |row: &&MatrixRow| !rule.is_asked_for || row.covers.contains(&number);
+        let mut played = self.rows.iter().filter(shows);
+        played.find(|row| row.cells[column].record().is_some())?;
+        let broken = self.breaking(rule, column).next();
+        Some(broken.map_or(Grade::Pass, |_| Grade::of(rule.level)))
     }
 
     /// The drills in whose sessions a server broke a rule.
@@ -423,10 +418,8 @@ mod tests {
     #[test]
     fn a_share_is_wrong_only_where_chance_is_out_of_the_question() {
         for count in [0, 4, 12, 20, 24] {
-            assert!(
-                counted(0.45, 0.55, count, 24).is_plausible(),
-                "{count} of 24"
-            );
+            let plausible = counted(0.45, 0.55, count, 24).is_plausible();
+            assert!(plausible, "{count} of 24");
         }
         // More of the same makes it certain.
         assert!(!counted(0.45, 0.55, 48, 48).is_plausible());
@@ -457,34 +450,51 @@ mod tests {
         assert!(counted(1.0, 1.0, 24, 24).is_plausible());
     }
 
-    #[test]
-    fn a_statement_is_graded_by_the_worst_of_its_drills() {
-        let row = |path: &str, covers: Vec<u16>, grade| MatrixRow {
+    fn row(path: &str, covers: Vec<u16>, grade: Grade, evidence: Option<RunRecord>) -> MatrixRow {
+        let mut cell = Judged::without_run(grade, String::new());
+        cell.evidence = evidence;
+        MatrixRow {
             path: path.to_owned(),
             summary: String::new(),
             level: Level::Must,
             cites: Vec::new(),
             covers,
-            cells: vec![Judged::without_run(grade, String::new())],
+            cells: vec![cell],
+        }
+    }
+
+    fn matrix(rows: Vec<MatrixRow>) -> Matrix {
+        Matrix {
+            rows,
+            ..Matrix::default()
+        }
+    }
+
+    #[test]
+    fn who_was_not_asked_for_anything_has_not_kept_to_it() {
+        let one = |covers, is_played: bool| {
+            let evidence = is_played.then(RunRecord::default);
+            matrix(vec![row("one.toml", covers, Grade::Pass, evidence)])
         };
-        let matrix = Matrix {
-            mxdrill: String::new(),
-            suite: None,
-            system: String::new(),
-            columns: Vec::new(),
-            rows: vec![
-                row("scenarios/a/one.toml", vec![1, 2], Grade::Pass),
-                row("scenarios/a/two.toml", vec![2], Grade::Deviates),
-                row("scenarios/a/three.toml", vec![1], Grade::Unfit),
-            ],
-        };
+        // QUIT (101) is to be sent in every session; DSN (153) is passed on if somebody asked for it.
+        assert_eq!(one(vec![1], true).of_sessions(101, 0), Some(Grade::Pass));
+        assert_eq!(one(vec![1], true).of_sessions(153, 0), None);
+        assert_eq!(one(vec![153], false).of_sessions(153, 0), None);
+        assert_eq!(one(vec![153], true).of_sessions(153, 0), Some(Grade::Pass));
+    }
+
+    #[test]
+    fn a_statement_is_graded_by_the_worst_of_its_drills() {
+        let matrix = matrix(vec![
+            row("scenarios/a/one.toml", vec![1, 2], Grade::Pass, None),
+            row("scenarios/a/two.toml", vec![2], Grade::Deviates, None),
+            row("scenarios/a/three.toml", vec![1], Grade::Unfit, None),
+        ]);
         assert_eq!(matrix.of_statement(1, 0), Some(Grade::Pass));
         assert_eq!(matrix.of_statement(2, 0), Some(Grade::Deviates));
         assert_eq!(matrix.of_statement(3, 0), None);
         assert_eq!(matrix.worst(), Grade::Deviates);
-        assert_eq!(
-            (matrix.rows[0].group(), matrix.rows[0].name()),
-            ("a", "a/one")
-        );
+        let first = &matrix.rows[0];
+        assert_eq!((first.group(), first.name()), ("a", "a/one"));
     }
 }

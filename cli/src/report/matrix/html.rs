@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
+use mxdrill::verdict::Rule;
+
 use crate::{
     conform::matrix::{Grade, Matrix, session_rules},
     statements::{Statement, statements},
@@ -35,12 +37,13 @@ struct RuledStatement {
     #[serde(flatten)]
     statement: Statement,
     rule: Option<&'static str>,
+    /// Whether the rule holds only where an author asks for something.
+    asked: bool,
 }
 
-fn rule_of(statement: &Statement) -> Option<&'static str> {
+fn rule_of(statement: &Statement) -> Option<&'static Rule> {
     let mut rules = session_rules();
-    let found = rules.find(|rule| rule.statement == Some(statement.number));
-    found.map(|rule| rule.name)
+    rules.find(|rule| rule.statement == Some(statement.number))
 }
 
 #[derive(Serialize)]
@@ -66,9 +69,13 @@ pub(crate) fn html(
         rule_of(statement).is_some() || rows.any(|row| row.covers.contains(&statement.number))
     };
     let told = statements().into_iter().filter(is_covered);
-    let told = told.map(|statement| RuledStatement {
-        rule: rule_of(&statement),
-        statement,
+    let told = told.map(|statement| {
+        let rule = rule_of(&statement);
+        RuledStatement {
+            rule: rule.map(|rule| rule.name),
+            asked: rule.is_some_and(|rule| rule.is_asked_for),
+            statement,
+        }
     });
     let shown = HtmlPage {
         grades: grades.collect(),
