@@ -27,6 +27,7 @@ pub(crate) mod adapter;
 mod chosen;
 pub(crate) mod compared;
 mod conduct;
+pub(crate) mod counted;
 pub(crate) mod driver;
 pub(crate) mod eligibility;
 mod feature;

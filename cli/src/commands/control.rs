@@ -18,9 +18,9 @@ use super::{
 };
 use crate::{
     conform::{
+        counted::Counted,
         eligibility::{Eligibility, Pace},
         isolated_run,
-        matrix::Counted,
         record::RunRecord,
         request::{Player, RunRequest, ScenarioSource},
         suite::{ROUNDS, keep},

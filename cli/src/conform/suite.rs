@@ -22,9 +22,10 @@ use std::{
 
 use super::{
     Adapter,
+    counted::Counted,
     eligibility::{Eligibility, Pace},
     isolated_run,
-    matrix::{Counted, Grade, Judged, Matrix, MatrixRow, ServerColumn},
+    matrix::{Grade, Judged, Matrix, MatrixRow, ServerColumn},
     packages::RootFs,
     played_server::PlayedServer,
     record::RunRecord,

@@ -21,7 +21,10 @@ pub(crate) use self::{
     text::text,
 };
 use crate::{
-    conform::matrix::{Counted, Grade, Judged, Matrix, MatrixRow, ServerColumn},
+    conform::{
+        counted::Counted,
+        matrix::{Grade, Judged, Matrix, MatrixRow, ServerColumn},
+    },
     departures::{ExpectedDepartures, Standing},
 };
 use mxdrill::visible::visible;

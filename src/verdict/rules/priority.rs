@@ -1,8 +1,8 @@
 //! How much a message matters (MT-PRIORITY, RFC 6710): every server that offers the extension is told, of notifications
 //! about it, too.
 //!
-//! That nobody else is told is a rule about sessions (`mail-parameters`). Which number is told is not judged: a server may
-//! give a message another priority than its author did.
+//! A server that does not offer it refuses the parameter, which a drill's expectations show. Which number is told is not
+//! judged: a server may give a message another priority than its author did.
 
 use super::{PRIORITY_PASSED_ON, REPORT_PRIORITY, broken};
 use crate::{

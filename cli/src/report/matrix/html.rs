@@ -5,10 +5,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::Value;
 
-use mxdrill::verdict::Rule;
-
 use crate::{
-    conform::matrix::{Grade, Matrix, session_rules},
+    conform::matrix::{Grade, Matrix, session_rule},
     statements::{Statement, statements},
 };
 
@@ -41,11 +39,6 @@ struct RuledStatement {
     asked: bool,
 }
 
-fn rule_of(statement: &Statement) -> Option<&'static Rule> {
-    let mut rules = session_rules();
-    rules.find(|rule| rule.statement == Some(statement.number))
-}
-
 #[derive(Serialize)]
 struct Meaning {
     grade: Grade,
@@ -66,11 +59,12 @@ pub(crate) fn html(
     });
     let is_covered = |statement: &Statement| {
         let mut rows = matrix.rows.iter();
-        rule_of(statement).is_some() || rows.any(|row| row.covers.contains(&statement.number))
+        session_rule(statement.number).is_some()
+            || rows.any(|row| row.covers.contains(&statement.number))
     };
     let told = statements().into_iter().filter(is_covered);
     let told = told.map(|statement| {
-        let rule = rule_of(&statement);
+        let rule = session_rule(statement.number);
         RuledStatement {
             rule: rule.map(|rule| rule.name),
             asked: rule.is_some_and(|rule| rule.is_asked_for),
