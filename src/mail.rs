@@ -135,8 +135,8 @@ impl Message {
     }
 
     /// Whether it is to be delivered whatever policies say of TLS: it has the field `TLS-Required: No`, which REQUIRETLS
-    /// overrides (RFC 8689 sections 4.1 and 5).
-    pub(crate) fn waives_tls(&self) -> bool {
+    /// overrides (RFC 8689 sections 3 and 4.1).
+    pub fn waives_tls(&self) -> bool {
         let is_waiver = |field: &String| {
             field.split_once(':').is_some_and(|(name, value)| {
                 name.eq_ignore_ascii_case("tls-required") && value.trim().eq_ignore_ascii_case("no")

@@ -182,8 +182,8 @@ impl RandomDrill {
     pub fn text_about(&self, rule: &Rule) -> String {
         let mut builder = self.builder().level(rule.level).cites(rule.cite);
         builder = builder.summary(rule.claim);
-        if let Some(statement) = rule.statement {
-            builder = builder.covers(statement);
+        for statement in rule.statements.iter().filter(|_| rule.is_of_sessions) {
+            builder = builder.covers(*statement);
         }
         builder.to_toml()
     }

@@ -87,6 +87,8 @@ pub struct Finding {
     /// The name of the rule that it breaks, one of [`RULES`]; `None` for an expectation of the
     /// scenario.
     pub rule: Option<&'static str>,
+    /// Of a rule about sessions and notifications: the number of the statement in `docs/requirements.md` that is broken.
+    pub statement: Option<u16>,
     /// How strongly it is asked for: by the rule, or by the scenario's `level`. Softer where a
     /// foreign sender does something in another way.
     pub level: Level,

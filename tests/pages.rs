@@ -388,7 +388,7 @@ fn coverage() -> BTreeMap<u16, BTreeSet<String>> {
 fn rules_of(number: u16) -> impl Iterator<Item = String> {
     let rules = RULES
         .iter()
-        .filter(move |rule| rule.statement == Some(number));
+        .filter(move |rule| rule.is_of_sessions && rule.statements.contains(&number));
     rules.map(|rule| {
         let asked = if rule.is_asked_for {
             " where it is asked for"

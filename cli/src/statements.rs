@@ -1,5 +1,6 @@
 //! The statements of the RFCs that scenarios show, each by its number in `docs/requirements.md`.
 
+use mxdrill::level::Level;
 use serde::{Deserialize, Serialize};
 
 /// A statement of the RFCs, as `docs/statements.toml` has it.
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Statement {
     pub(crate) number: u16,
     pub(crate) section: String,
-    pub(crate) level: String,
+    pub(crate) level: Level,
     pub(crate) text: String,
 }
 
@@ -55,7 +56,7 @@ mod tests {
         let of = |section: &str| Statement {
             number: 1,
             section: section.to_owned(),
-            level: String::new(),
+            level: Level::Must,
             text: String::new(),
         };
         for (own, asked, is_of) in [

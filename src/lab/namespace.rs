@@ -226,6 +226,9 @@ impl Drop for Apart {
     }
 }
 
+/// Octets that the kernel may hold of a connection over a slow line; it takes some more.
+const SLOW_BUFFER: usize = 4096;
+
 /// What a receiver does with a connection at the moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum PrivateListening {
@@ -301,6 +304,10 @@ impl Gate {
             (door, Some(listener)) => attach(socket2::SockRef::from(listener), door)?,
             (door, None) => {
                 let listener = listener(self.address, door)?;
+                if self.receiver.limits.bandwidth.is_some() {
+                    // What the kernel takes in at once goes over no slow line.
+                    listener.set_recv_buffer_size(SLOW_BUFFER)?;
+                }
                 self.listener = Some(TcpListener::from_std(listener.into())?);
             }
         }

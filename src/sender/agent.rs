@@ -203,7 +203,7 @@ impl DeliveryAgent {
         })
     }
 
-    /// The TLS policy that holds for an entry: what the author waives, no policy asks for (RFC 8689 section 5).
+    /// The TLS policy that holds for an entry: what the author waives, no policy asks for (RFC 8689 section 3).
     fn policy_for(&self, entry: &QueueEntry) -> TlsPolicy {
         match self.settings.tls {
             TlsPolicy::Dane | TlsPolicy::DaneOnly | TlsPolicy::MtaSts

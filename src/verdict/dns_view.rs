@@ -55,6 +55,9 @@ pub(super) struct DnsView<'a> {
     span: Span,
     /// How often an answer was taken in, be it news or not.
     changes: usize,
+    /// Whether some question was refused, or not understood, as the name server says; and whether one failed in another way.
+    refused: bool,
+    failed: bool,
 }
 
 /// What a question had been answered with at some moment.
@@ -103,6 +106,8 @@ impl<'a> DnsView<'a> {
             fetched: BTreeMap::new(),
             span: Span::default(),
             changes: 0,
+            refused: false,
+            failed: false,
         }
     }
 
@@ -140,6 +145,12 @@ impl<'a> DnsView<'a> {
                 records,
                 ..
             } => {
+                match answer {
+                    QueryOutcome::Refused | QueryOutcome::NotImp | QueryOutcome::FormErr => {
+                        self.refused = true;
+                    }
+                    _ => self.failed |= !settles(*answer, *fault),
+                }
                 // Most names were asked about before, and are not cloned again.
                 let given = match self.given.get_mut(name) {
                     Some(given) => given,
@@ -183,6 +194,12 @@ impl<'a> DnsView<'a> {
             }
             _ => false,
         }
+    }
+
+    /// Whether a sender from outside may take what was not answered for more than a failure of the moment: RFC 5321 section
+    /// 5.1 speaks of a temporary error, and no RFC says that REFUSED, NOTIMP or FORMERR is one.
+    pub(super) fn may_not_be_for_now(&self) -> bool {
+        self.is_foreign && self.refused && !self.failed
     }
 
     /// The answers to a question, in order.

@@ -62,6 +62,7 @@ fn finding(
         subject,
         claim,
         rule: None,
+        statement: None,
         level: drill.scenario.level,
         cites: drill.scenario.cites.clone(),
         expected,

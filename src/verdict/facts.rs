@@ -187,7 +187,8 @@ impl DrillFacts<'_> {
     /// Enters an attempt of a foreign sender, which may remember what it came to.
     ///
     /// Only an attempt that ended before MAIL says something about the host rather than about the
-    /// message; or one that met what is no reply, which is no message's fault.
+    /// message; or one that met what is no reply, or lost its connection, which may be no message's fault: RFC 5321
+    /// section 4.5.4.1 asks for a list of hosts that cannot be reached.
     pub(super) fn remember(&mut self, attempt: &Attempt) {
         let tried = self.tried.entry(attempt.address).or_default();
         tried.insert(attempt.at);
@@ -197,7 +198,14 @@ impl DrillFacts<'_> {
         }
         let before_mail = attempt.stage.is_some_and(|stage| stage < Stage::Mail);
         // What a host says before MAIL, it says to every message.
-        let is_of_host = before_mail || attempt.result == AttemptResult::Garbage;
+        let is_broken = matches!(
+            attempt.result,
+            AttemptResult::Garbage
+                | AttemptResult::Closed
+                | AttemptResult::Reset
+                | AttemptResult::Timeout
+        );
+        let is_of_host = before_mail || is_broken;
         if is_of_host && !attempt.incidental {
             // Without message, session and time: attempts that are equal then are alike.
             let unreached = self.unreached.entry(attempt.address).or_default();

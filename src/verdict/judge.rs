@@ -428,7 +428,7 @@ impl<'a> Judge<'a> {
             mut findings,
             late,
             surroundings,
-            wire,
+            mut wire,
             fetches,
             ..
         } = self;

@@ -3,6 +3,7 @@
 mod attempts;
 mod crashes;
 mod excuses;
+mod innocents;
 mod knowledge;
 mod memory;
 mod names;

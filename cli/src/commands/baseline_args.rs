@@ -10,8 +10,7 @@ use crate::departures::{ExpectedDepartures, Played, PlayedWhole, Standing};
 
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct BaselineArgs {
-    /// What is expected to depart, each with a reason: what is listed and departs is fine; what departs and is not listed
-    /// fails, and so does what is listed and departs no longer.
+    /// Known departures, each with a reason: one that is not listed fails, and so does a listed one that no longer occurs.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Write what departs to this file, for --baseline; reasons that the baseline has are kept.

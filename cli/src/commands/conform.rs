@@ -50,7 +50,7 @@ use mxdrill::{bundled, scenario::Scenario};
 /// How often, after an interrupt, processes are looked for that have to end.
 const AGAIN: Duration = Duration::from_millis(50);
 /// Drills at once for each core: in real time most of them wait, and on virtual time they wait for octets under way.
-const DRILLS_PER_CORE: usize = 3;
+const DRILLS_PER_CORE: usize = 2;
 
 /// Plays the suite, and writes the matrix in every format that was asked for.
 pub(crate) fn conform(args: &ConformArgs) -> io::Result<CommandOutcome> {

@@ -72,7 +72,7 @@ pub(crate) struct FuzzArgs {
     /// The number of the first one.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     pub(crate) seed: u64,
-    /// Only one number in so many, from this place on: slice:1/4 to slice:4/4 are all drills on four machines.
+    /// Only every N-th number, from the M-th on: slice:1/4 to slice:4/4 are all drills on four machines.
     #[arg(long, value_name = "slice:M/N")]
     pub(crate) partition: Option<Slice>,
     /// How long to go on, such as 10m, in real time.

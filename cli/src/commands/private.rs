@@ -14,7 +14,7 @@ use crate::sandbox::Ids;
 pub(crate) const EXEC_NOTES: &str = "\
 Inside, the name server of /etc/resolv.conf is the drill's, its exchangers have the zone's own addresses
 at port 25, and no other host can be reached. Files and local sockets are the host's: what a program hands
-to a mail server on this host by them, that sends. An ordinary user is root inside, of files of their own.
+to a mail server on this host by them, that sends. The command is root inside, with your rights on files.
 Relays of the scenario are told in MXDRILL_RELAYS (HOST:PORT HOST:PORT ...), and who the command says it is there in
 MXDRILL_RELAY_USER and MXDRILL_RELAY_PASSWORD.
 Moments are real: a connection that is never answered costs what the command waits for it. With
@@ -144,7 +144,7 @@ pub(crate) struct ConformArgs {
     /// Play nothing, and make one matrix of these (JSON, of --json): shares of the drills, or of the servers.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["words", "filter", "statement", "section", "partition", "list", "jobs", "seed", "logs", "real_time"])]
     pub(crate) merge: Vec<PathBuf>,
-    /// How many drills at once; without it, three for each core.
+    /// How many drills at once; without it, two for each core.
     #[arg(long, short, value_name = "NUMBER")]
     pub(crate) jobs: Option<usize>,
     /// Where randomness starts from, in place of each scenario's own seed.

@@ -29,7 +29,7 @@ pub(crate) struct SelectionArgs {
     /// Only scenarios that show a statement of this section of an RFC, such as "RFC 5321 5.1".
     #[arg(long, value_name = "SECTION")]
     section: Option<String>,
-    /// Only each so many-th scenario from this place on: slice:1/4 to slice:4/4 are all of them on four machines.
+    /// Only every N-th scenario, from the M-th on: slice:1/4 to slice:4/4 are all of them on four machines.
     #[arg(long, value_name = "slice:M/N")]
     partition: Option<Slice>,
     /// Print the paths of the scenarios, and play none.

@@ -12,7 +12,7 @@ use super::{Adapter, feature::Feature};
 use mxdrill::{
     drill::{self, Run},
     event::{EventKind, silenced},
-    fault::{Host, Stage},
+    fault::{Effect, Failure, Fault, Host, Stage},
     lab::NetworkKind,
     mail::Message,
     name::Domain,
@@ -94,6 +94,8 @@ pub(crate) struct Eligibility {
     pub(crate) obstacle: Option<String>,
     /// How long it took the reference sender, of its time.
     pub(crate) took: Duration,
+    /// Whether that returned a message, or kept it to the end: a server that does otherwise may keep one for days.
+    pub(crate) may_be_kept: bool,
 }
 
 impl Eligibility {
@@ -109,6 +111,7 @@ impl Eligibility {
             told: SettingsTold::default(),
             obstacle: about_the_reference(scenario),
             took: Duration::ZERO,
+            may_be_kept: false,
         };
         if fit.obstacle.is_some() {
             return fit;
@@ -120,6 +123,8 @@ impl Eligibility {
         match reference(&fit.scenario) {
             Ok(run) => {
                 fit.took = run.took.0;
+                let mut outcomes = run.verdict.outcomes.keys();
+                fit.may_be_kept = outcomes.any(|outcome| *outcome != Outcome::Delivered);
                 fit.told = SettingsTold {
                     lifetime: lifetime(&fit.scenario, &run),
                     retry: retry(scenario),
@@ -168,6 +173,9 @@ impl Eligibility {
 
 /// Statements that something can be configured (`docs/requirements.md`).
 const CONFIGURABLE: [u16; 2] = [28, 40];
+
+/// Statements about how waits are counted: each by itself.
+const COUNTED_WAITS: [u16; 2] = [21, 220];
 
 /// Why a drill speaks of how the reference sender is set, or of what stands behind a receiver;
 /// `None` if it does neither.
@@ -261,7 +269,11 @@ fn needs(scenario: &Scenario, run: &Run, told: &SettingsTold) -> Vec<Feature> {
                 || matches!(settings.tls, TlsPolicy::Dane | TlsPolicy::DaneOnly),
             Feature::Dane,
         ),
-        (any(&|message| message.require_tls), Feature::Requiretls),
+        // Who does not know either is to do as policies say.
+        (
+            any(&|message| message.require_tls || message.waives_tls()),
+            Feature::Requiretls,
+        ),
         (
             matches!(settings.tls, TlsPolicy::Required | TlsPolicy::Verified),
             Feature::TlsRequired,
@@ -273,8 +285,13 @@ fn needs(scenario: &Scenario, run: &Run, told: &SettingsTold) -> Vec<Feature> {
         (told.lifetime.is_some(), Feature::Lifetime),
         (told.retry.is_some(), Feature::Schedule),
         (told.timeout.is_some(), Feature::Timeouts),
+        (is_about_counted_waits(scenario), Feature::Patience),
         (any(&|message| message.from.is_none()), Feature::NullSender),
         (is_beyond_ascii(scenario), Feature::Utf8),
+        (
+            any(&|message| message.body.as_ref().is_some_and(|body| !body.is_ascii())),
+            Feature::EightBit,
+        ),
         (any(&|message| message.received > 0), Feature::Received),
         (any(&|message| message.dsn.is_some()), Feature::Dsn),
         (any(&|message| message.binary), Feature::Binarymime),
@@ -292,6 +309,21 @@ fn needs(scenario: &Scenario, run: &Run, told: &SettingsTold) -> Vec<Feature> {
         .filter(|(needed, _)| *needed)
         .map(|(_, feature)| feature)
         .collect()
+}
+
+/// Whether a drill shows how waits are counted, by replies or octets that are late, none of them too late by itself.
+fn is_about_counted_waits(scenario: &Scenario) -> bool {
+    let is_late = |fault: &Fault| {
+        let Failure::Session { effect, .. } = &fault.failure else {
+            return false;
+        };
+        matches!(effect, Effect::Delay(_))
+    };
+    let mut rows = scenario.world.receivers.iter();
+    let mut covered = scenario.covers.iter();
+    covered.any(|number| COUNTED_WAITS.contains(number))
+        && (scenario.world.faults.iter().any(is_late)
+            || rows.any(|row| row.limits.bandwidth.is_some()))
 }
 
 /// Whether some mailbox of an envelope can be written in SMTPUTF8 only (RFC 6531).

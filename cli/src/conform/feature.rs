@@ -30,10 +30,14 @@ pub(crate) enum Feature {
     Schedule,
     /// Timeouts that a drill can choose.
     Timeouts,
+    /// Waits of minutes for one reply: without them nothing is seen of how waits are counted.
+    Patience,
     /// Messages from the null reverse-path, handed over from outside.
     NullSender,
     /// Addresses and domains beyond ASCII.
     Utf8,
+    /// Messages whose content has eight bits, handed over as what they are (RFC 6152).
+    EightBit,
     /// Messages that already carry Received fields.
     Received,
     /// Messages that are handed over with what is asked of notifications (RFC 3461).
@@ -70,6 +74,8 @@ impl fmt::Display for Feature {
             Self::Timeouts => "timeouts that can be set",
             Self::NullSender => "messages from the null reverse-path",
             Self::Utf8 => "addresses beyond ASCII",
+            Self::EightBit => "content of eight bits when a message is handed over",
+            Self::Patience => "waits of minutes for a reply",
             Self::Received => "messages with Received fields",
             Self::Dsn => "DSN when a message is handed over",
             Self::Binarymime => "binary content when a message is handed over",

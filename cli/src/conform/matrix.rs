@@ -6,11 +6,11 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    counted::Counted, played_server::PlayedServer, record::RunRecord, run_error::RunError,
-    scenario_ref,
+use super::{counted::Counted, played_server::PlayedServer, record::RunRecord, scenario_ref};
+use crate::{
+    departures::{Played, Standing, plain_path},
+    statements::Statement,
 };
-use crate::departures::{Played, Standing, plain_path};
 use mxdrill::{
     level::Level,
     scenario::Scenario,
@@ -148,6 +148,33 @@ impl MatrixRow {
         }
     }
 
+    /// What a cell shows of a statement that the drill covers. Where the server broke rules which speak of other
+    /// sentences it did something in another way, and this statement is not what it departed from.
+    fn shows(&self, number: u16, column: usize) -> Grade {
+        let cell = &self.cells[column];
+        if cell.grade < Grade::Deviates {
+            return cell.grade;
+        }
+        let findings = cell.evidence.iter().flat_map(|record| &record.findings);
+        let broken = findings.filter_map(|finding| {
+            let rule = mxdrill::verdict::rule(finding.rule.as_deref()?)?;
+            let (grade, is_about) = match finding.statement {
+                // What is said in sessions counts in drills about it alone.
+                Some(statement) if !self.covers.contains(&statement) => return None,
+                Some(statement) => (Grade::of(finding.level), statement == number),
+                None => {
+                    let is_any = rule.statements.is_empty();
+                    let is_about = is_any || rule.statements.contains(&number);
+                    (Grade::of(finding.level), is_about)
+                }
+            };
+            let weighs = grade >= Grade::Deviates;
+            weighs.then_some(if is_about { grade } else { Grade::Informs })
+        });
+        // Without a broken rule it is what the drill expects.
+        broken.max().unwrap_or(cell.grade)
+    }
+
     /// Whether a MUST or a SHOULD asks for it.
     fn binds(&self) -> bool {
         matches!(self.level, Level::Must | Level::Should)
@@ -229,36 +256,48 @@ impl Matrix {
     }
 
     /// The worst grade that a mail server got in the drills that cover a statement, and in the sessions of all drills
-    /// if a rule holds them to it; drills that only inform count where there are no others.
-    pub(crate) fn of_statement(&self, number: u16, column: usize) -> Option<Grade> {
+    /// if a rule holds them to it; drills that only inform count where there are no others. No departure is graver than
+    /// the statement: what else was broken in its drills stands with these.
+    pub(crate) fn of_statement(&self, statement: &Statement, column: usize) -> Option<Grade> {
+        let number = statement.number;
         let rows = self.rows.iter().filter(|row| row.covers.contains(&number));
         let worst = |binding: bool| {
             let rows = rows.clone().filter(move |row| row.binds() == binding);
-            rows.map(|row| row.cells[column].grade).max()
+            rows.map(|row| row.shows(number, column)).max()
         };
         let weighty = worst(true).filter(|grade| *grade != Grade::Unfit);
         let of_drills = weighty.or(worst(false)).or(worst(true));
-        of_drills.max(self.of_sessions(number, column))
+        let worst = of_drills.max(self.of_sessions(number, column))?;
+        Some(match worst {
+            Grade::Violates | Grade::Deviates => worst.min(Grade::of(statement.level)),
+            _ => worst,
+        })
     }
 
     /// What a server came to by the rule that holds every session to a statement; `None` if there is none, or nothing
     /// was played.
     fn of_sessions(&self, number: u16, column: usize) -> Option<Grade> {
         let rule = session_rule(number)?;
-        // Who was never asked for anything has not done it either.
-        let shows = |row: &&MatrixRow| !rule.is_asked_for || row.covers.contains(&number);
+        // Who was never asked for anything has not done it either; nor is all of a rule with several parts seen everywhere.
+        let is_seen_anywhere = !rule.is_asked_for && rule.statements.len() == 1;
+        let shows = |row: &&MatrixRow| is_seen_anywhere || row.covers.contains(&number);
         let mut played = self.rows.iter().filter(shows);
-        played.find(|row| row.cells[column].record().is_some())?;
-        let broken = self.breaking(rule, column).next();
-        Some(broken.map_or(Grade::Pass, |_| Grade::of(rule.level)))
+        let mut broken = self.rows.iter().filter(|row| {
+            let record = row.cells[column].record();
+            record.is_some_and(|record| record.breaks(rule, Some(number)))
+        });
+        if broken.next().is_some() {
+            return Some(Grade::of(rule.level));
+        }
+        let is_played = played.any(|row| row.cells[column].record().is_some());
+        is_played.then_some(Grade::Pass)
     }
 
     /// The drills in whose sessions a server broke a rule.
     pub(crate) fn breaking(&self, rule: &Rule, column: usize) -> impl Iterator<Item = &MatrixRow> {
-        let breaks = |finding: &RunError| finding.rule.as_deref() == Some(rule.name);
         self.rows.iter().filter(move |row| {
             let record = row.cells[column].record();
-            record.is_some_and(|record| record.findings.iter().any(breaks))
+            record.is_some_and(|record| record.breaks(rule, None))
         })
     }
 
@@ -291,17 +330,18 @@ impl Matrix {
 
 /// The rule that holds every session to a statement; `None` if there is none.
 pub(crate) fn session_rule(number: u16) -> Option<&'static Rule> {
-    session_rules().find(|rule| rule.statement == Some(number))
+    session_rules().find(|rule| rule.statements.contains(&number))
 }
 
 /// The rules about what is said in sessions, whatever a drill is about.
 pub(crate) fn session_rules() -> impl Iterator<Item = &'static Rule> {
-    RULES.iter().filter(|rule| rule.statement.is_some())
+    RULES.iter().filter(|rule| rule.is_of_sessions)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conform::run_error::RunError;
 
     fn row(path: &str, covers: Vec<u16>, grade: Grade, evidence: Option<RunRecord>) -> MatrixRow {
         let mut cell = Judged::without_run(grade, String::new());
@@ -336,6 +376,68 @@ mod tests {
         assert_eq!(one(vec![153], true).of_sessions(153, 0), Some(Grade::Pass));
     }
 
+    fn statement(number: u16, level: Level) -> Statement {
+        Statement {
+            number,
+            section: String::new(),
+            level,
+            text: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_statement_is_departed_from_where_a_broken_rule_speaks_of_it() {
+        let finding = |rule: Option<&str>, statement, level| RunError {
+            subject: mxdrill::verdict::Subject::Drill,
+            claim: String::new(),
+            rule: rule.map(str::to_owned),
+            statement,
+            level,
+            cites: Vec::new(),
+            expected: Vec::new(),
+            observed: Vec::new(),
+            difference: None,
+        };
+        let of = |findings: Vec<RunError>, number| {
+            let record = RunRecord {
+                findings,
+                ..RunRecord::default()
+            };
+            row("one.toml", vec![1, 14, 101], Grade::Violates, Some(record)).shows(number, 0)
+        };
+        let order = || finding(Some("preference-order"), None, Level::Must);
+        let outcome = || finding(None, None, Level::Must);
+        // The order of preferences is 14; whether the domain was looked up at all is 1.
+        assert_eq!(of(vec![order(), outcome()], 14), Grade::Violates);
+        assert_eq!(of(vec![order(), outcome()], 1), Grade::Informs);
+        assert_eq!(of(vec![outcome()], 1), Grade::Violates);
+        // Of what is said in sessions each breach has its own number, and counts in drills about that.
+        let quits = || finding(Some("quits"), Some(101), Level::Must);
+        assert_eq!(of(vec![quits()], 101), Grade::Violates);
+        assert_eq!(of(vec![quits(), outcome()], 1), Grade::Informs);
+        let bare = || finding(Some("crlf-only"), Some(92), Level::Must);
+        assert_eq!(of(vec![bare(), outcome()], 1), Grade::Violates);
+        // A rule that speaks of whatever the drill shows.
+        let tls = || finding(Some("tls-kept"), None, Level::Must);
+        assert_eq!(of(vec![tls()], 1), Grade::Violates);
+    }
+
+    #[test]
+    fn nobody_departs_from_more_than_a_statement_asks_for() {
+        let of = |grade, level| {
+            let matrix = matrix(vec![row("one.toml", vec![1], grade, None)]);
+            matrix.of_statement(&statement(1, level), 0)
+        };
+        let broken = Grade::Violates;
+        assert_eq!(of(broken, Level::Must), Some(Grade::Violates));
+        assert_eq!(of(broken, Level::Should), Some(Grade::Deviates));
+        assert_eq!(of(broken, Level::May), Some(Grade::Informs));
+        // That nothing is known has no level.
+        let unknown = Grade::Inconclusive;
+        assert_eq!(of(unknown, Level::May), Some(unknown));
+        assert_eq!(of(Grade::Deviates, Level::Must), Some(Grade::Deviates));
+    }
+
     #[test]
     fn a_statement_is_graded_by_the_worst_of_its_drills() {
         let matrix = matrix(vec![
@@ -343,9 +445,10 @@ mod tests {
             row("scenarios/a/two.toml", vec![2], Grade::Deviates, None),
             row("scenarios/a/three.toml", vec![1], Grade::Unfit, None),
         ]);
-        assert_eq!(matrix.of_statement(1, 0), Some(Grade::Pass));
-        assert_eq!(matrix.of_statement(2, 0), Some(Grade::Deviates));
-        assert_eq!(matrix.of_statement(3, 0), None);
+        let of = |number, level| matrix.of_statement(&statement(number, level), 0);
+        assert_eq!(of(1, Level::Must), Some(Grade::Pass));
+        assert_eq!(of(2, Level::Must), Some(Grade::Deviates));
+        assert_eq!(of(3, Level::Must), None);
         assert_eq!(matrix.worst(), Grade::Deviates);
         let first = &matrix.rows[0];
         assert_eq!((first.group(), first.name()), ("a", "a/one"));

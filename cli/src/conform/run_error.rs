@@ -14,7 +14,7 @@ pub(crate) struct RunError {
     pub(crate) subject: Subject,
     pub(crate) claim: String,
     pub(crate) rule: Option<String>,
-    /// The statement to which the rule holds every session, if it is about sessions and not about messages.
+    /// The statement that is broken, if the rule is about sessions and notifications and not about routes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) statement: Option<u16>,
     pub(crate) level: Level,
@@ -59,7 +59,7 @@ impl From<Finding> for RunError {
     fn from(finding: Finding) -> Self {
         Self {
             difference: Difference::of(&finding),
-            statement: finding.broken_rule().and_then(|rule| rule.statement),
+            statement: finding.statement,
             subject: finding.subject,
             claim: finding.claim,
             rule: finding.rule.map(str::to_owned),

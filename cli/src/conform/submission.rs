@@ -6,27 +6,37 @@ use tokio::net::TcpStream;
 
 use mxdrill::{connection::Connection, mail::Message, stream::Stream};
 
-/// Hands a message over at an address and port. What it asks of notifications goes with it.
+/// Hands a message over at an address and port. What it asks of notifications goes with it, and content of eight bits is
+/// announced: whoever passes it on knows what it is.
 ///
 /// # Errors
-/// That nobody listens there, the first reply that is not positive, or that the server does not offer DSN to a
-/// message that needs it.
+/// That nobody listens there, the first reply that is not positive, or that the server does not offer what the message
+/// needs: DSN, 8BITMIME.
 pub(super) async fn by_smtp(address: &str, message: &Message, content: &[u8]) -> io::Result<()> {
     let mut connection = Connection::new(Stream::Tcp(TcpStream::connect(address).await?));
     let from = message.from.as_ref().map_or("", |from| &*from.text);
     let is_ascii = from.is_ascii() && message.to.iter().all(|to| to.text.is_ascii());
     expect_positive(&mut connection, "the greeting").await?;
     let offered = command(&mut connection, "EHLO client.sender.test").await?;
-    let is_dsn = |line: &String| {
-        let keyword = line.split_whitespace().next();
-        keyword.is_some_and(|keyword| keyword.eq_ignore_ascii_case("DSN"))
+    let offers = |extension: &str| {
+        let keywords = offered
+            .iter()
+            .skip(1)
+            .map(|line| line.split_whitespace().next());
+        keywords
+            .flatten()
+            .any(|keyword| keyword.eq_ignore_ascii_case(extension))
     };
-    if message.dsn.is_some() && !offered.iter().skip(1).any(is_dsn) {
-        return Err(io::Error::other("DSN is not offered"));
+    let is_eight_bit = !content.is_ascii();
+    for (is_needed, extension) in [(message.dsn.is_some(), "DSN"), (is_eight_bit, "8BITMIME")] {
+        if is_needed && !offers(extension) {
+            return Err(io::Error::other(format!("{extension} is not offered")));
+        }
     }
     let mut commands = vec![format!(
-        "MAIL FROM:<{from}>{}{}",
+        "MAIL FROM:<{from}>{}{}{}",
         if is_ascii { "" } else { " SMTPUTF8" },
+        if is_eight_bit { " BODY=8BITMIME" } else { "" },
         message.mail_parameters()
     )];
     let recipients = message.to.iter();

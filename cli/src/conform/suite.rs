@@ -90,9 +90,10 @@ impl Suite {
         let fit = |scenario| Eligibility::of(scenario, self.pace);
         let fits: Vec<Eligibility> = self.scenarios.iter().map(fit).collect();
         let cells = self.scenarios.len() * self.servers.len();
-        // What takes days first: begun as the last, a drill of them would be waited for by processors that have no other.
+        // What takes days, or may, comes first: begun as the last, a drill of them would be waited for by processors that
+        // have no other.
         let mut rows: Vec<usize> = (0..self.scenarios.len()).collect();
-        rows.sort_by_key(|row| Reverse(fits[*row].took));
+        rows.sort_by_key(|row| Reverse((fits[*row].may_be_kept, fits[*row].took)));
         let at = |index: usize| (rows[index / self.servers.len()], index % self.servers.len());
         let work = |index: usize| {
             let (row, column) = at(index);

@@ -171,7 +171,7 @@ fn explanations() -> [String; 4] {
     let Seconds(day) = Seconds(86_400);
     let days = watched.0 / day;
     [
-        "Each server runs unmodified on virtual time in a private network of its own, with the settings below. All \
+        "Each server runs unmodified on virtual time in a private network of its own, with the settings named. All \
          times are what the lab's exchangers saw, to the second, from when the server was handed the message. Each \
          drill is played twice with different seeds, that of the 451 a third time if two runs differ by more than a \
          second; where runs differ, the range is given."

@@ -15,8 +15,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use super::{
     DELIVERED_ONCE, FAILED_LOOKUP_DEFERS, GIVES_UP_LATE, NO_BOUNCE_OF_BOUNCE, PERMANENT_IS_FINAL,
-    PERMANENT_IS_RETURNED, RETRY_WAITS, ROUTE_IS_TRIED, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED,
-    broken, content, losses, untried,
+    PERMANENT_IS_RETURNED, ROUTE_IS_TRIED, SENDER_NOTIFIED, TRANSIENT_IS_RETRIED, broken, content,
+    losses,
+    retries::{self, is_retried, patience},
+    untried,
 };
 use crate::{
     fault::Stage,
@@ -38,14 +40,6 @@ use crate::{
 /// its queue a few times before it notices.
 const LONG: Duration = Duration::from_secs(12 * 3600);
 
-/// How long a message is retried at least: "the give-up time generally needs to be at least 4-5 days" (RFC 5321
-/// section 4.5.4.1).
-const PATIENCE: Duration = Duration::from_secs(4 * 86_400);
-
-/// The least wait between two attempts that counts as one, whatever the sender's own schedule. RFC
-/// 5321 section 4.5.4.1 asks for 30 minutes, as a SHOULD.
-const LEAST_WAIT: Duration = Duration::from_secs(60);
-
 /// The rules of this file that a message breaks; each gives one finding at most.
 pub(in crate::verdict) fn check(
     drill: &DrillFacts<'_>,
@@ -58,7 +52,7 @@ pub(in crate::verdict) fn check(
         repeated_after_permanent(drill, facts),
         kept_for_nothing(drill, facts),
         given_up_too_soon(drill, facts),
-        retried_at_once(drill, facts),
+        retries::at_once(drill, facts),
         not_notified(drill, facts),
         content::check(facts),
         untried::check(drill, facts),
@@ -96,6 +90,14 @@ fn delivered_twice(
         let before = &taken[..taken.len() - 1];
         let crashed = |attempt: &&Attempt| drill.crashes.came_before_the_note_of(attempt);
         let is_lost = |attempt: &&Attempt| attempt.result != AttemptResult::Accepted;
+        if leaves_copies_to_a_crash(drill, message, taken.len()) {
+            notes.push(format!(
+                "message {} reached {recipient} {} times, as the drill allows",
+                message.id,
+                taken.len()
+            ));
+            continue;
+        }
         if before
             .iter()
             .all(|attempt| is_lost(attempt) || crashed(attempt))
@@ -119,6 +121,15 @@ fn delivered_twice(
         ));
     }
     None
+}
+
+/// Whether the drill has a crash, and lets it make as many copies of a message.
+fn leaves_copies_to_a_crash(drill: &DrillFacts<'_>, message: &Message, copies: usize) -> bool {
+    let mut expected = drill.scenario.expect.messages.iter();
+    let allowed = expected.find(|(id, _)| *id == message.id);
+    let allowed = allowed.and_then(|(_, expected)| expected.copies);
+    !drill.scenario.crashes.is_empty()
+        && allowed.is_some_and(|allowed| allowed.allow(copies as u64))
 }
 
 /// A further attempt for a recipient after a 5yz in a transaction.
@@ -165,14 +176,18 @@ fn in_another_sequence(attempt: &Attempt, later: &Attempt) -> bool {
 }
 
 /// Whether a recipient was refused for good, and it is known that the attempt was for this one: what is refused at
-/// MAIL has named nobody yet, and a message to several domains goes to the hosts of each.
+/// MAIL has named nobody yet. A message to several domains goes to the hosts of each, and who has a transaction for
+/// each recipient meets the refusal of MAIL with each.
 fn surely_refused(attempt: &Attempt, recipient: &Mailbox, message: &Message) -> bool {
     let is_named = attempt.recipients.iter().any(|(to, _)| recipient.is(to));
-    let is_for = match &attempt.hop {
-        Some(hop) => *hop == recipient.domain,
-        None => is_named || Scenario::next_hops(message).len() == 1,
+    let of_hop = |to: &&Mailbox| match &attempt.hop {
+        Some(hop) => to.domain == *hop,
+        None => true,
     };
-    is_for && refused_for_good(attempt, recipient)
+    let mut possible = message.to.iter().filter(of_hop);
+    let is_alone =
+        possible.next().is_some_and(|to| to.is(&recipient.text)) && possible.next().is_none();
+    (is_named || is_alone) && refused_for_good(attempt, recipient)
 }
 
 /// Whether a recipient was refused for good: itself, or with the whole message.
@@ -327,8 +342,7 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
                 || unclear(attempt)
                 || is_full(attempt)
         });
-        // A drill may ask for less than the RFC does, and the sender is then right to give up.
-        let patience = PATIENCE.min(drill.scenario.sender.expire);
+        let patience = patience(drill);
         // So may its author.
         let expired = at.since(message.at) >= message.patience(patience);
         // RFC 5321 section 6.3: too many Received fields, and the message goes in a circle.
@@ -352,6 +366,9 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
         }
         let observed = vec![format!("no attempt, and bounced +{at}")];
         let places = drill.dns.places(&recipient.domain, at);
+        if places.are_unsettled() && drill.dns.may_not_be_for_now() {
+            continue;
+        }
         if places.are_unsettled() {
             let expected = "the message queued";
             return Some(broken(FAILED_LOOKUP_DEFERS, subject, expected, observed));
@@ -359,72 +376,6 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
         if untried::may_be_sent_plainly(drill, message) {
             let expected = format!("an attempt at a host of {}", recipient.domain);
             return Some(broken(ROUTE_IS_TRIED, subject, expected, observed));
-        }
-    }
-    None
-}
-
-/// Whether an address was tried again after a wait: such a sender retries, and if it gives up, then not at once.
-fn is_retried(attempts: &[&Attempt]) -> bool {
-    let again = |(index, earlier): (usize, &&Attempt)| {
-        let mut later = attempts[index + 1..].iter();
-        later.any(|later| {
-            later.address == earlier.address && later.at.since(earlier.at) >= LEAST_WAIT
-        })
-    };
-    attempts.iter().enumerate().any(again)
-}
-
-/// A candidate tried again without a wait.
-///
-/// RFC 5321 section 4.5.4.1: "The sender MUST delay retrying a particular destination after one
-/// attempt has failed." The least
-/// wait is the scenario's shortest interval, a minute at most.
-fn retried_at_once(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
-    let MessageFacts {
-        message, attempts, ..
-    } = facts;
-    let settings = &drill.scenario.sender;
-    let shortest = settings
-        .retry
-        .iter()
-        .min()
-        .copied()
-        .unwrap_or(LEAST_WAIT)
-        .min(LEAST_WAIT);
-    for (index, attempt) in attempts.iter().enumerate() {
-        // Two exchangers may share an address: a sender that does not say which it means may try it
-        // for each of them.
-        let same = |later: &&Attempt| {
-            later.address == attempt.address
-                && later.port == attempt.port
-                && later.hop == attempt.hop
-                && later.exchanger == attempt.exchanger
-                && (later.exchanger.is_some() || attempt.hosts.len() == 1)
-        };
-        // In the same session, a further transaction.
-        let excused = |later: &Attempt| {
-            later.session == attempt.session
-                || attempt.is_guessed()
-                || later.is_guessed()
-                // What is started anew may look at its queue at once.
-                || drill.crashes.between(attempt.at, later.at)
-                || facts.may_follow_at_once(attempt, later)
-        };
-        let later = attempts[index + 1..]
-            .iter()
-            .find(|later| same(later) && !excused(later));
-        if let Some(later) =
-            later.filter(|later| attempt.taken.is_empty() && later.at.since(attempt.at) < shortest)
-        {
-            let observed = vec![attempt.to_string(), later.to_string()];
-            let expected = format!("{} later at the earliest", HumanDuration(shortest));
-            return Some(broken(
-                RETRY_WAITS,
-                Subject::of_message(&message.id),
-                expected,
-                observed,
-            ));
         }
     }
     None

@@ -8,7 +8,7 @@
 //! whether it is named at all, the fields that a group must have, Original-Recipient, Final-Recipient; then the server
 //! and its reply.
 
-use super::{Differs, REPORT_FIELDS, broken, delivery::refused_for_good};
+use super::{REPORT_FIELDS, broken, delivery::refused_for_good};
 use crate::{
     event::{NotificationReport, ReportedRecipient},
     mail::{Action, DsnRequest, Mailbox, Message, dsn::xtext},
@@ -21,6 +21,34 @@ use crate::{
     },
 };
 
+/// What is wrong with a field, and which statement of `docs/requirements.md` says so.
+struct Wrong {
+    statement: u16,
+    expected: String,
+    observed: String,
+}
+
+impl Wrong {
+    fn new(statement: u16, expected: impl Into<String>, observed: impl Into<String>) -> Self {
+        Self {
+            statement,
+            expected: expected.into(),
+            observed: observed.into(),
+        }
+    }
+}
+
+/// Numbers of statements in `docs/requirements.md`, by what they are about.
+mod statement {
+    pub(super) const ENVELOPE_ID: u16 = 163;
+    pub(super) const ORIGINAL_RECIPIENT: u16 = 164;
+    pub(super) const SERVER_AND_REPLY: u16 = 165;
+    pub(super) const ACTION_AND_STATUS: u16 = 166;
+    pub(super) const NO_SERVER: u16 = 169;
+    pub(super) const WILL_RETRY: u16 = 170;
+    pub(super) const FINAL_RECIPIENT: u16 = 171;
+}
+
 /// A field that is wrong, missing or too many.
 pub(in crate::verdict) fn check(
     drill: &DrillFacts<'_>,
@@ -29,7 +57,7 @@ pub(in crate::verdict) fn check(
     let message = facts.message;
     let asked = facts.asked(drill);
     let mut all = facts.told();
-    let (subject, (expected, observed)) = all.find_map(
+    let (subject, wrong) = all.find_map(
         |ToldOfRecipient {
              report, of: group, ..
          }| {
@@ -39,8 +67,8 @@ pub(in crate::verdict) fn check(
             }
             let named = group.recipient.as_deref();
             let Some(to) = named.and_then(|named| facts.recipient(named)) else {
-                let missing = ("Final-Recipient", "Final-Recipient left out");
-                let missing = (missing.0.to_owned(), missing.1.to_owned());
+                let number = statement::FINAL_RECIPIENT;
+                let missing = Wrong::new(number, "Final-Recipient", "Final-Recipient left out");
                 return (named.is_none() && asked.is_some()).then_some((of_message, missing));
             };
             // What is no report for programs has no fields that it must have.
@@ -53,15 +81,27 @@ pub(in crate::verdict) fn check(
             Some((Subject::of_recipient(&message.id, &to.text), wrong?))
         },
     )?;
-    Some(broken(REPORT_FIELDS, subject, expected, vec![observed]))
+    // Where RFC 3464 has the field, and RFC 3461 says no more of it.
+    let section = match wrong.statement {
+        statement::NO_SERVER => "RFC 3464 section 2.3.5",
+        statement::WILL_RETRY => "RFC 3464 section 2.3.9",
+        statement::FINAL_RECIPIENT => "RFC 3464 section 2.3.2",
+        _ => REPORT_FIELDS.cite,
+    };
+    Some(Finding {
+        statement: Some(wrong.statement),
+        cites: vec![section.to_owned()],
+        ..broken(REPORT_FIELDS, subject, wrong.expected, vec![wrong.observed])
+    })
 }
 
 /// RFC 3461 section 6.3(a): the Original-Envelope-Id is there if and only if ENVID was, decoded.
-fn wrong_envelope_id(asked: &DsnRequest, report: &NotificationReport) -> Option<Differs> {
+fn wrong_envelope_id(asked: &DsnRequest, report: &NotificationReport) -> Option<Wrong> {
     let differs = report.envelope_id.as_deref() != asked.envelope_id.as_deref();
     differs.then(|| {
         let field = |value: Option<&str>| field("Original-Envelope-Id", value);
-        (
+        Wrong::new(
+            statement::ENVELOPE_ID,
             field(asked.envelope_id.as_deref()),
             field(report.envelope_id.as_deref()),
         )
@@ -77,7 +117,7 @@ fn field(name: &str, value: Option<&str>) -> String {
 }
 
 /// RFC 3461 section 6.3(d): the Original-Recipient is there if and only if ORCPT was.
-fn wrong_original(message: &Message, to: &Mailbox, group: &ReportedRecipient) -> Option<Differs> {
+fn wrong_original(message: &Message, to: &Mailbox, group: &ReportedRecipient) -> Option<Wrong> {
     let asked = message.request_of(to).original;
     let given = group.original_recipient.as_deref();
     let read = given.and_then(|value| value.split_once(';'));
@@ -94,21 +134,32 @@ fn wrong_original(message: &Message, to: &Mailbox, group: &ReportedRecipient) ->
     (!is_same).then(|| {
         let expected = asked.map(|asked| asked.to_string());
         let name = "Original-Recipient";
-        (field(name, expected.as_deref()), field(name, given))
+        let number = statement::ORIGINAL_RECIPIENT;
+        Wrong::new(number, field(name, expected.as_deref()), field(name, given))
     })
 }
 
 /// Section 2.3.2 of RFC 3464: the envelope address, its local part in the case that it had.
-fn wrong_final(to: &Mailbox, group: &ReportedRecipient) -> Option<Differs> {
+fn wrong_final(to: &Mailbox, group: &ReportedRecipient) -> Option<Wrong> {
     let given = group.recipient.as_deref()?;
     let name = "Final-Recipient";
-    (!to.is(given)).then(|| (field(name, Some(&to.text)), field(name, Some(given))))
+    let number = statement::FINAL_RECIPIENT;
+    (!to.is(given)).then(|| {
+        Wrong::new(
+            number,
+            field(name, Some(&to.text)),
+            field(name, Some(given)),
+        )
+    })
 }
 
 /// Action and Status are always there (RFC 3464 sections 2.3.3 and 2.3.4), Will-Retry-Until only where it is
 /// tried again (section 2.3.9).
-fn wrong_group(group: &ReportedRecipient) -> Option<Differs> {
-    let missing = |name: &str| (name.to_owned(), format!("{name} left out, or malformed"));
+fn wrong_group(group: &ReportedRecipient) -> Option<Wrong> {
+    let missing = |name: &str| {
+        let observed = format!("{name} left out, or malformed");
+        Wrong::new(statement::ACTION_AND_STATUS, name, observed)
+    };
     let Some(action) = group.action else {
         return Some(missing("Action"));
     };
@@ -117,10 +168,8 @@ fn wrong_group(group: &ReportedRecipient) -> Option<Differs> {
     }
     (group.will_retry && action != Action::Delayed).then(|| {
         let observed = format!("Will-Retry-Until with Action: {action}");
-        (
-            "Will-Retry-Until with Action: delayed only".to_owned(),
-            observed,
-        )
+        let expected = "Will-Retry-Until with Action: delayed only";
+        Wrong::new(statement::WILL_RETRY, expected, observed)
     })
 }
 
@@ -135,7 +184,7 @@ fn wrong_server(
     to: &Mailbox,
     group: &ReportedRecipient,
     is_asked: bool,
-) -> Option<Differs> {
+) -> Option<Wrong> {
     if group.action != Some(Action::Failed) {
         return None;
     }
@@ -153,10 +202,9 @@ fn wrong_server(
     };
     if is_known {
         let name = named?;
-        return Some((
-            "no Remote-MTA: no server was tried".to_owned(),
-            format!("Remote-MTA: {name}"),
-        ));
+        let expected = "no Remote-MTA: no server was tried";
+        let observed = format!("Remote-MTA: {name}");
+        return Some(Wrong::new(statement::NO_SERVER, expected, observed));
     }
     let is_sure = |attempt: &&Attempt| !attempt.incidental && !attempt.is_guessed();
     let refused = tried.iter().copied();
@@ -169,7 +217,7 @@ fn wrong_server(
     let Some(name) = named else {
         return (is_asked && !refused.is_empty()).then(|| {
             let expected = format!("Remote-MTA: {}", hosts(&refused));
-            (expected, "Remote-MTA left out".to_owned())
+            Wrong::new(statement::SERVER_AND_REPLY, expected, "Remote-MTA left out")
         });
     };
     // Where somebody refused, it is one of those; else a sender inside the process may name any that it tried.
@@ -181,7 +229,8 @@ fn wrong_server(
     let is_another = !involved.iter().any(|attempt| is_of(attempt, name));
     if is_another && is_a_host(drill, name) {
         let expected = format!("Remote-MTA: {}", hosts(involved));
-        return Some((expected, format!("Remote-MTA: {name}")));
+        let observed = format!("Remote-MTA: {name}");
+        return Some(Wrong::new(statement::SERVER_AND_REPLY, expected, observed));
     }
     wrong_diagnostic(&refused, to, group, is_asked)
 }
@@ -209,7 +258,7 @@ fn wrong_diagnostic(
     to: &Mailbox,
     group: &ReportedRecipient,
     is_asked: bool,
-) -> Option<Differs> {
+) -> Option<Wrong> {
     let codes = refused.iter().flat_map(|attempt| {
         let of_recipient = attempt.recipients.iter();
         let of_recipient = of_recipient.filter(|(known, _)| to.is(known));
@@ -223,8 +272,11 @@ fn wrong_diagnostic(
     // Nobody replied: there is nothing to quote.
     let first = *codes.first()?;
     let expected = format!("Diagnostic-Code: smtp; {first}");
+    let of_reply = |expected: String, observed: String| {
+        Wrong::new(statement::SERVER_AND_REPLY, expected, observed)
+    };
     let Some(diagnostic) = &group.diagnostic else {
-        return is_asked.then(|| (expected, "Diagnostic-Code left out".to_owned()));
+        return is_asked.then(|| of_reply(expected, "Diagnostic-Code left out".to_owned()));
     };
     let is_smtp = diagnostic.split(';').next();
     let is_smtp = is_smtp.is_some_and(|kind| kind.trim().eq_ignore_ascii_case("smtp"));
@@ -233,5 +285,5 @@ fn wrong_diagnostic(
         .and_then(|text| text.get(..3)?.parse::<u16>().ok());
     // What is no reply at all may be words about one.
     let is_another = code.is_some_and(|code| !codes.contains(&code));
-    (is_smtp && is_another).then(|| (expected, format!("Diagnostic-Code: {diagnostic}")))
+    (is_smtp && is_another).then(|| of_reply(expected, format!("Diagnostic-Code: {diagnostic}")))
 }

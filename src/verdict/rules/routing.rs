@@ -20,7 +20,7 @@ use super::{
     PREFERENCE_ORDER, WITHIN_ROUTE, broken,
 };
 use crate::{
-    fault::Host,
+    fault::{Host, Stage},
     name::Domain,
     observe::{Attempt, Certainty},
     outcome::AttemptResult,
@@ -58,11 +58,15 @@ pub(in crate::verdict) fn check(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>
             places.exchangers_at(attempt.address)
         };
         let passes = passes(facts, &for_hop(drill, facts, &hop), exchangers_at);
+        let mut walk = BTreeSet::new();
         let mut orders = passes
             .iter()
             // In which order relays are tried no RFC says.
             .filter(|_| drill.scenario.sender.relays.is_empty())
-            .filter_map(|pass| pass_order(drill, facts, &hop, pass));
+            .filter_map(|pass| {
+                let before = walked_before(&mut walk, pass);
+                pass_order(drill, facts, &hop, pass, before)
+            });
         findings.extend(orders.next());
         findings.extend(second_candidate(drill, facts, &hop, &passes));
     }
@@ -125,6 +129,7 @@ fn stray(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>, attempt: &Attempt) ->
                     observed,
                 ));
             }
+            Exchangers::Failed if drill.dns.may_not_be_for_now() => return None,
             Exchangers::Failed => {
                 return Some(broken(
                     FAILED_LOOKUP_DEFERS,
@@ -254,11 +259,25 @@ fn passes<'a>(
 
 /// How long after an attempt the next one still belongs to the same pass. When a client gave up an
 /// unanswered connection the lab cannot see; some wait for minutes.
-fn pause_after(attempt: &Attempt) -> Duration {
+pub(super) fn pause_after(attempt: &Attempt) -> Duration {
     match attempt.result {
         AttemptResult::Timeout => Duration::from_secs(600),
         _ => Duration::from_secs(60),
     }
+}
+
+/// The addresses that a sender from outside had tried in its walk along the list when a pass begins; the pass is added to
+/// them. RFC 5321 section 5.1 asks to try each in order, and knows no passes: who waits after each host and then goes on
+/// with the next one keeps to the order. The walk begins anew where an address comes again.
+fn walked_before(walk: &mut BTreeSet<IpAddr>, pass: &[&Attempt]) -> BTreeSet<IpAddr> {
+    let is_told = pass.iter().any(|attempt| attempt.pass.is_some());
+    let comes_again = |first: &&Attempt| walk.contains(&first.address);
+    if is_told || pass.first().is_some_and(comes_again) {
+        walk.clear();
+    }
+    let before = walk.clone();
+    walk.extend(pass.iter().map(|attempt| attempt.address));
+    before
 }
 
 /// Within a pass, nothing less preferred before everything more preferred has been tried.
@@ -272,12 +291,18 @@ fn pass_order(
     facts: &MessageFacts<'_>,
     hop: &Domain,
     pass: &[&Attempt],
+    before: BTreeSet<IpAddr>,
 ) -> Option<Finding> {
-    let mut tried: BTreeSet<IpAddr> = BTreeSet::new();
+    let mut tried = before;
+    // Hosts that were reached: of one that answered, a sender from outside need not try the other addresses.
+    let mut reached: BTreeSet<&Domain> = BTreeSet::new();
     // Records are looked up when a pass begins, and the pass may go by them to its end.
     let began = pass.first()?.at;
     for attempt in pass {
         tried.insert(attempt.address);
+        if attempt.pass.is_none() && attempt.stage > Some(Stage::Connect) {
+            reached.extend(attempt.hosts.iter());
+        }
         if attempt.incidental || hops_of(facts, attempt).is_none() {
             continue;
         }
@@ -286,7 +311,7 @@ fn pass_order(
             let better = view
                 .known(&drill.dns)
                 .filter(|place| place.preference < preference)
-                .filter(|place| !tried.contains(&place.address))
+                .filter(|place| !tried.contains(&place.address) && !reached.contains(&place.host))
                 .filter(|place| !drill.may_have_been_tried(place.address, attempt.at))
                 .filter(|place| {
                     !drill
@@ -346,8 +371,12 @@ fn second_candidate(
             AttemptResult::Garbage if only.hop.is_none() => facts.reports.first_returned.is_none(),
             _ => true,
         };
-        // A lost reply may be left at that, for fear of a duplicate; and what crashed began anew.
-        if !transient || !only.taken.is_empty() || drill.crashes.cut_off(only) {
+        // A lost reply may be left at that, for fear of a duplicate; whether it was only the reply a sender from outside
+        // cannot know. And what crashed began anew.
+        let may_be_taken = only.hop.is_none()
+            && only.stage == Some(Stage::Dot)
+            && !matches!(only.result, AttemptResult::Code(_));
+        if !transient || !only.taken.is_empty() || may_be_taken || drill.crashes.cut_off(only) {
             continue;
         }
         // What secures the other one may have been asked for later in the pass, and not found.

@@ -5,7 +5,7 @@
 //!
 //! What demands it, in this order, since the finding names one: the settings of the sender; REQUIRETLS of the message
 //! (RFC 8689); TLSA records that DNSSEC vouches for (RFC 7672); an MTA-STS policy in force (RFC 8461). A message that
-//! waives TLS (`TLS-Required: No`, RFC 8689 section 5) is freed from the last three, and not from the sender's own
+//! waives TLS (`TLS-Required: No`, RFC 8689 section 3) is freed from the last three, and not from the sender's own
 //! settings.
 
 use super::{TLS_KEPT, broken};
@@ -83,17 +83,17 @@ fn unprotected_for(
         _ => None,
     };
     let by_sts = !by_dane && policy.is_some();
-    let demanded_by = if matches!(
+    let (demanded_by, section) = if matches!(
         tls,
         TlsPolicy::Required | TlsPolicy::Verified | TlsPolicy::DaneOnly
     ) {
-        "the sender's settings"
+        ("the sender's settings", "RFC 3207 section 4.1")
     } else if message.require_tls && message.from.is_some() {
-        "REQUIRETLS"
+        ("REQUIRETLS", "RFC 8689 section 4.2.1")
     } else if by_dane {
-        "TLSA records"
+        ("TLSA records", "RFC 7672 section 2.2")
     } else if by_sts {
-        "the MTA-STS policy"
+        ("the MTA-STS policy", TLS_KEPT.cite)
     } else {
         return None;
     };
@@ -103,12 +103,11 @@ fn unprotected_for(
         return None;
     }
     let expected = format!("TLS, and a host that may be used, as {demanded_by} ask");
-    Some(broken(
-        TLS_KEPT,
-        Subject::of_message(&message.id),
-        expected,
-        vec![attempt.to_string()],
-    ))
+    let subject = Subject::of_message(&message.id);
+    Some(Finding {
+        cites: vec![section.to_owned()],
+        ..broken(TLS_KEPT, subject, expected, vec![attempt.to_string()])
+    })
 }
 
 /// Whether a name lies in a zone that the scenario has signed.

@@ -18,6 +18,7 @@ mod own_names;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    time::Duration,
 };
 
 use self::dialogue::Dialogue;
@@ -34,8 +35,12 @@ use crate::{
     mail::{Mailbox, Message},
     name::Domain,
     scenario::Scenario,
+    time::Moment,
     verdict::{Finding, SenderKind, Subject},
 };
+
+/// How long before the log has a crash its sessions may have ended.
+const KILLED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Sessions that a finding tells of one by one; of more it has the number.
 const MOST_SESSIONS: usize = 3;
@@ -60,6 +65,8 @@ pub(in crate::verdict) struct Wire<'a> {
     /// Whether any message has an address beyond ASCII: only such a message, or a notification about one, may need
     /// SMTPUTF8. What else the drill sends is in ASCII but for bodies.
     may_need_utf8: bool,
+    /// Sessions of a moment ago that were left without QUIT: who is killed says no goodbye, and the log has the crash last.
+    left: Vec<(Moment, SessionId)>,
     /// Whether the server that is judged was found to have nothing more to do: it may be stopped at any time.
     is_over: bool,
     /// By the place of the rule, what was seen in which sessions.
@@ -84,6 +91,7 @@ impl<'a> Wire<'a> {
             nobodys: BTreeMap::new(),
             recipients: None,
             may_need_utf8: scenario.messages.iter().any(Message::is_beyond_ascii),
+            left: Vec::new(),
             is_over: false,
             found: BTreeMap::new(),
         }
@@ -103,7 +111,8 @@ impl<'a> Wire<'a> {
                 let host = hosts
                     .first()
                     .map_or_else(|| address.to_string(), Domain::to_string);
-                let dialogue = Dialogue::begun(host, *address, hint.message.is_some());
+                let mut dialogue = Dialogue::begun(host, *address, hint.message.is_some());
+                dialogue.is_slow = self.is_slow(*address, hosts);
                 self.sessions.insert(*session, dialogue);
             }
             EventKind::Reply {
@@ -158,28 +167,51 @@ impl<'a> Wire<'a> {
                     );
                 }
             }
-            EventKind::End { session, how } => self.ended(*session, *how),
-            // Who was killed says no goodbye.
-            EventKind::Crash { .. } => {
-                for dialogue in self.sessions.values_mut() {
-                    dialogue.no_quit_due = true;
-                }
-            }
+            EventKind::End { session, how } => self.ended(event.at, *session, *how),
+            EventKind::Crash { .. } => self.crashed(event.at),
             EventKind::QueueEmpty => self.is_over = true,
             _ => {}
         }
     }
 
-    fn ended(&mut self, session: SessionId, how: SessionEnd) {
+    /// Who was killed says no goodbye.
+    fn crashed(&mut self, now: Moment) {
+        self.left.retain(|(at, _)| now.since(*at) > KILLED_WITHIN);
+        for dialogue in self.sessions.values_mut() {
+            dialogue.no_quit_due = true;
+        }
+    }
+
+    /// Whether a receiver reads so slowly, or speaks so, that a client may have left long before the lab sees it.
+    fn is_slow(&self, address: IpAddr, hosts: &[Domain]) -> bool {
+        let mut rows = self.scenario.world.receivers.iter();
+        rows.any(|row| {
+            let is_meant = row
+                .host
+                .as_ref()
+                .is_none_or(|host| host.covers(address, hosts));
+            is_meant && (row.limits.bandwidth.is_some() || row.limits.trickle.is_some())
+        })
+    }
+
+    fn ended(&mut self, at: Moment, session: SessionId, how: SessionEnd) {
         // A session that was not accepted, or began before the log did, is not in the table.
         let Some(dialogue) = self.sessions.get(&session) else {
             return;
         };
         if how == SessionEnd::ClientClosed && !dialogue.no_quit_due && !self.is_over {
-            let what = "the client closed without it".to_owned();
-            self.note(QUITS, session, "QUIT before the connection is closed", what);
+            match self.scenario.crashes.is_empty() {
+                true => self.left_without_quit(session),
+                // Its host is needed for the finding.
+                false => return self.left.push((at, session)),
+            }
         }
         self.sessions.remove(&session);
+    }
+
+    fn left_without_quit(&mut self, session: SessionId) {
+        let what = "the client closed without it".to_owned();
+        self.note(QUITS, session, "QUIT before the connection is closed", what);
     }
 
     /// Takes in a reply at a stage, or how the session failed there.
@@ -199,8 +231,10 @@ impl<'a> Wire<'a> {
             ReplyEvent::Failed { .. } => None,
         };
         // A client that has said nothing may have connected to another address at the same time (RFC 8305 section 5).
+        // And in the content there is no place for QUIT.
         dialogue.no_quit_due = matches!(stage, Stage::Greeting | Stage::Quit)
-            || code.is_none_or(|code| code == 421)
+            || code.is_none_or(|code| code == 421 || code == 354)
+            || dialogue.is_slow
             || dialogue.is_broken;
         // What is no reply tells a client that nothing can be said any more; what it had sent is answered all the same.
         dialogue.is_broken |= code.is_none();
@@ -295,7 +329,10 @@ impl<'a> Wire<'a> {
     }
 
     /// A finding for each rule that was broken, in the order of the table.
-    pub(in crate::verdict) fn findings(&self) -> Vec<Finding> {
+    pub(in crate::verdict) fn findings(&mut self) -> Vec<Finding> {
+        for (_, session) in std::mem::take(&mut self.left) {
+            self.left_without_quit(session);
+        }
         // The map has the names in alphabetical order; people read rules in that of `docs/rules.md`.
         let place = |rule: &Rule| super::RULES.iter().position(|one| one.name == rule.name);
         let mut found: Vec<&(Rule, BrokenIn)> = self.found.values().collect();

@@ -87,7 +87,7 @@ fn a_further_transaction_of_a_session_is_for_those_who_were_too_many_for_the_fir
     let rest = "messages = [{ id = 'm', to = ['a@example.test', 'b@example.test'] }]\n";
     let log = |same: &str| {
         format!(
-            "0s given m\n1s m tries mx1[1] b@example.test=452 reset at dot\n\
+            "0s given m\n1s m tries mx1[1] b@example.test=452 451 at dot\n\
              2s m tries mx2[2] b@example.test=452 accepted\n2s m tries mx2[2] {same}only=b@example.test accepted"
         )
     };

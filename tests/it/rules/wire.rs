@@ -66,6 +66,7 @@ fn event(line: &str) -> EventKind {
             result: Connected::Accepted,
             hint: AttemptHint::default(),
         },
+        ["crash"] => EventKind::Crash { after: None },
         ["secured"] => EventKind::Secured {
             session: session(),
             sni: None,
@@ -347,15 +348,6 @@ fn commands_are_in_order() {
         &[
             "BDAT 250",
             "BDAT 250\nrset 250\nmail a@sender.test 250\ndata 354",
-        ],
-    );
-    breaks(
-        "MUST quits: QUIT before the connection is closed; not session 1 with mx1.example.test: the client closed without it",
-        ("quit 221\nend quit", "end closed"),
-        &[
-            "noop 421\nend closed",
-            "quit 221\nend closed",
-            "mail garbage\nnoop 503\nend closed",
         ],
     );
 }

@@ -78,7 +78,7 @@ fn by_statement(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::
     }
     writeln!(
         out,
-        "## By statement\n\nThe worst that each came to in the drills that cover a statement ([requirements.md](requirements.md)\nlists them).\n"
+        "## By statement\n\nThe worst that each came to in the drills that cover a statement ([requirements.md](requirements.md)\nlists them), and no worse than the statement's level. A drill is graded as a whole: what was broken in it stands below, and may be\nanother sentence than that of the row.\n"
     )?;
     writeln!(
         out,
@@ -92,7 +92,7 @@ fn by_statement(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::
     )?;
     for statement in statements() {
         let grades: Vec<Option<Grade>> = (0..matrix.columns.len())
-            .map(|column| matrix.of_statement(statement.number, column))
+            .map(|column| matrix.of_statement(&statement, column))
             .collect();
         if grades.iter().all(Option::is_none) {
             continue;
@@ -126,7 +126,7 @@ fn in_sessions(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
     }
     writeln!(
         out,
-        "## In the sessions and notifications of any drill\n\nThese rules hold in all of them, and are counted in no drill that is about something else ([rules.md](rules.md)).\n"
+        "## In the sessions and notifications of any drill\n\nThese rules ([rules.md](rules.md)) are checked in every drill. A server that breaks one is named here, once, and no drill\nthat is about something else is graded by it.\n"
     )?;
     for rule in broken {
         writeln!(

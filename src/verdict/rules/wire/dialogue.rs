@@ -33,6 +33,8 @@ pub(super) struct Dialogue {
     pub(super) data_refused: bool,
     /// Whether something came that was no reply.
     pub(super) is_broken: bool,
+    /// Whether the receiver is so slow that the client may have left before what the log has last.
+    pub(super) is_slow: bool,
     /// Whether something went wrong after which no QUIT can be expected, or it was sent.
     pub(super) no_quit_due: bool,
 }
@@ -53,6 +55,7 @@ impl Dialogue {
             bdat: false,
             data_refused: false,
             is_broken: false,
+            is_slow: false,
             no_quit_due: true,
         }
     }
