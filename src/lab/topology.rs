@@ -131,11 +131,8 @@ fn ports_of(address: IpAddr, names: &[Domain], world: &World, relays: &[Relay]) 
     let of_relays = relays
         .iter()
         .filter(|relay| relay.host.covers(address, names));
-    let about = |row: &&ReceiverSettings| {
-        let host = row.host.as_ref();
-        host.is_none_or(|host| host.covers(address, names))
-    };
-    let rows = world.receivers.iter().filter(about);
+    let rows = world.receivers.iter();
+    let rows = rows.filter(|row| row.is_about(address, names));
     let mut ports = vec![port::SMTP];
     ports.extend(of_relays.map(|relay| relay.port));
     ports.extend(rows.flat_map(|row| &row.ports));
@@ -161,11 +158,9 @@ fn receiver_at(
     kind: NetworkKind,
     authority: Option<&CertificateAuthority>,
 ) -> io::Result<Receiver> {
-    let about = |settings: &&ReceiverSettings| {
-        let host = settings.host.as_ref();
-        host.is_none_or(|host| host.covers(address, &names))
-    };
-    let mut rows: Vec<&ReceiverSettings> = world.receivers.iter().filter(about).collect();
+    let rows = world.receivers.iter();
+    let rows = rows.filter(|row| row.is_about(address, &names));
+    let mut rows: Vec<&ReceiverSettings> = rows.collect();
     rows.sort_by_key(|settings| settings.host.is_none());
     let certificate = rows.iter().find_map(|settings| settings.certificate);
     let engine = rows.iter().find_map(|settings| settings.engine.as_ref());

@@ -374,6 +374,14 @@ pub struct ReceiverSettings {
     pub auth: Option<AuthSettings>,
 }
 
+impl ReceiverSettings {
+    /// Whether the row is about a receiver with this address and these names.
+    pub(crate) fn is_about(&self, address: IpAddr, names: &[Domain]) -> bool {
+        let host = self.host.as_ref();
+        host.is_none_or(|host| host.covers(address, names))
+    }
+}
+
 /// The AUTH that a receiver offers, PLAIN and LOGIN (RFC 4954).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuthSettings {

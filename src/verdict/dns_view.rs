@@ -145,11 +145,12 @@ impl<'a> DnsView<'a> {
                 records,
                 ..
             } => {
+                let is_settled = settles(*answer, *fault);
                 match answer {
                     QueryOutcome::Refused | QueryOutcome::NotImp | QueryOutcome::FormErr => {
                         self.refused = true;
                     }
-                    _ => self.failed |= !settles(*answer, *fault),
+                    _ => self.failed |= !is_settled,
                 }
                 // Most names were asked about before, and are not cloned again.
                 let given = match self.given.get_mut(name) {
@@ -159,7 +160,7 @@ impl<'a> DnsView<'a> {
                 let zones = &self.scenario.world.zones;
                 let mut enter = |record_type: RecordType| {
                     let given = of_type(given, record_type);
-                    if settles(*answer, *fault) {
+                    if is_settled {
                         let question = Question {
                             zones,
                             name,

@@ -6,7 +6,10 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{counted::Counted, played_server::PlayedServer, record::RunRecord, scenario_ref};
+use super::{
+    counted::Counted, played_server::PlayedServer, record::RunRecord, run_error::RunError,
+    scenario_ref,
+};
 use crate::{
     departures::{Played, Standing, plain_path},
     statements::Statement,
@@ -156,17 +159,13 @@ impl MatrixRow {
             return cell.grade;
         }
         let findings = cell.evidence.iter().flat_map(|record| &record.findings);
-        let broken = findings.filter_map(|finding| {
+        let counting = findings.filter(|finding| finding.counts_in(&self.covers));
+        let broken = counting.filter_map(|finding| {
             let rule = mxdrill::verdict::rule(finding.rule.as_deref()?)?;
-            let (grade, is_about) = match finding.statement {
-                // What is said in sessions counts in drills about it alone.
-                Some(statement) if !self.covers.contains(&statement) => return None,
-                Some(statement) => (Grade::of(finding.level), statement == number),
-                None => {
-                    let is_any = rule.statements.is_empty();
-                    let is_about = is_any || rule.statements.contains(&number);
-                    (Grade::of(finding.level), is_about)
-                }
+            let grade = Grade::of(finding.level);
+            let is_about = match finding.statement {
+                Some(statement) => statement == number,
+                None => rule.statements.is_empty() || rule.statements.contains(&number),
             };
             let weighs = grade >= Grade::Deviates;
             weighs.then_some(if is_about { grade } else { Grade::Informs })
@@ -258,7 +257,7 @@ impl Matrix {
     /// The worst grade that a mail server got in the drills that cover a statement, and in the sessions of all drills
     /// if a rule holds them to it; drills that only inform count where there are no others. No departure is graver than
     /// the statement: what else was broken in its drills stands with these.
-    pub(crate) fn of_statement(&self, statement: &Statement, column: usize) -> Option<Grade> {
+    fn of_statement(&self, statement: &Statement, column: usize) -> Option<Grade> {
         let number = statement.number;
         let rows = self.rows.iter().filter(|row| row.covers.contains(&number));
         let worst = |binding: bool| {
@@ -274,6 +273,14 @@ impl Matrix {
         })
     }
 
+    /// The same of each mail server, in the order of the columns.
+    pub(crate) fn of_statement_by_column(&self, statement: &Statement) -> Vec<Option<Grade>> {
+        let columns = 0..self.columns.len();
+        columns
+            .map(|column| self.of_statement(statement, column))
+            .collect()
+    }
+
     /// What a server came to by the rule that holds every session to a statement; `None` if there is none, or nothing
     /// was played.
     fn of_sessions(&self, number: u16, column: usize) -> Option<Grade> {
@@ -282,11 +289,8 @@ impl Matrix {
         let is_seen_anywhere = !rule.is_asked_for && rule.statements.len() == 1;
         let shows = |row: &&MatrixRow| is_seen_anywhere || row.covers.contains(&number);
         let mut played = self.rows.iter().filter(shows);
-        let mut broken = self.rows.iter().filter(|row| {
-            let record = row.cells[column].record();
-            record.is_some_and(|record| record.breaks(rule, Some(number)))
-        });
-        if broken.next().is_some() {
+        let is_meant = |finding: &RunError| finding.statement == Some(number);
+        if self.broken(rule, column, is_meant).next().is_some() {
             return Some(Grade::of(rule.level));
         }
         let is_played = played.any(|row| row.cells[column].record().is_some());
@@ -295,9 +299,22 @@ impl Matrix {
 
     /// The drills in whose sessions a server broke a rule.
     pub(crate) fn breaking(&self, rule: &Rule, column: usize) -> impl Iterator<Item = &MatrixRow> {
+        self.broken(rule, column, |_| true)
+    }
+
+    /// The same by those of its breaches that are meant.
+    fn broken(
+        &self,
+        rule: &Rule,
+        column: usize,
+        is_meant: impl Fn(&RunError) -> bool,
+    ) -> impl Iterator<Item = &MatrixRow> {
+        let breaks = move |finding: &RunError| {
+            finding.rule.as_deref() == Some(rule.name) && is_meant(finding)
+        };
         self.rows.iter().filter(move |row| {
             let record = row.cells[column].record();
-            record.is_some_and(|record| record.breaks(rule, None))
+            record.is_some_and(|record| record.findings.iter().any(&breaks))
         })
     }
 
@@ -341,7 +358,6 @@ pub(crate) fn session_rules() -> impl Iterator<Item = &'static Rule> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conform::run_error::RunError;
 
     fn row(path: &str, covers: Vec<u16>, grade: Grade, evidence: Option<RunRecord>) -> MatrixRow {
         let mut cell = Judged::without_run(grade, String::new());

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::run_error::RunError;
-use mxdrill::verdict::Rule;
 
 /// What came of a drill, as it comes back from the process that played it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -49,14 +48,4 @@ pub(crate) struct RunRecord {
     pub(crate) said: String,
     /// How long it took, in seconds.
     pub(crate) seconds: f64,
-}
-
-impl RunRecord {
-    /// Whether a rule was broken, and of one with several parts the statement that is meant.
-    pub(crate) fn breaks(&self, rule: &Rule, statement: Option<u16>) -> bool {
-        self.findings.iter().any(|finding| {
-            let is_meant = statement.is_none() || finding.statement == statement;
-            finding.rule.as_deref() == Some(rule.name) && is_meant
-        })
-    }
 }

@@ -55,6 +55,14 @@ impl Difference {
     }
 }
 
+impl RunError {
+    /// Whether it counts in a drill that covers these statements: what is said in sessions does only where the drill is
+    /// about that.
+    pub(crate) fn counts_in(&self, covers: &[u16]) -> bool {
+        self.statement.is_none_or(|number| covers.contains(&number))
+    }
+}
+
 impl From<Finding> for RunError {
     fn from(finding: Finding) -> Self {
         Self {

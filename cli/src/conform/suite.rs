@@ -335,13 +335,9 @@ fn judge(cell: RunRecord, drill: Level, covers: &[u16]) -> Judged {
         (_, Level::May) => Grade::Pass,
         (_, level) => Grade::of(level),
     };
-    let is_of_drill = |finding: &&RunError| match finding.statement {
-        None => true,
-        Some(statement) => covers.contains(&statement),
-    };
     // Of several findings the gravest gives the grade; all of them are shown.
-    let worst = cell.findings.iter().filter(is_of_drill);
-    let worst = worst.map(grade_of).max();
+    let counting = cell.findings.iter().filter(|one| one.counts_in(covers));
+    let worst = counting.map(grade_of).max();
     let (grade, reason) = match &cell.trouble {
         // What a broken-off drill seems to show may be what is missing of it.
         Some(trouble) => (Grade::Inconclusive, Some(trouble.clone())),

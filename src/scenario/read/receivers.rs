@@ -117,12 +117,8 @@ pub(super) fn implicit_tls(
     // Of all times: a host that moves needs a certificate at each of its addresses.
     let owners = zones.addresses();
     let is_certified = |address: IpAddr, names: &[Domain]| {
-        let about = |row: &&ReceiverSettings| {
-            let host = row.host.as_ref();
-            host.is_none_or(|host| host.covers(address, names))
-        };
-        let mut rows = receivers.iter().filter(about);
-        rows.any(|row| row.certificate.is_some())
+        let mut rows = receivers.iter();
+        rows.any(|row| row.is_about(address, names) && row.certificate.is_some())
     };
     let lacks = |host: &Host| {
         let mut meant = owners

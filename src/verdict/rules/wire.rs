@@ -186,11 +186,8 @@ impl<'a> Wire<'a> {
     fn is_slow(&self, address: IpAddr, hosts: &[Domain]) -> bool {
         let mut rows = self.scenario.world.receivers.iter();
         rows.any(|row| {
-            let is_meant = row
-                .host
-                .as_ref()
-                .is_none_or(|host| host.covers(address, hosts));
-            is_meant && (row.limits.bandwidth.is_some() || row.limits.trickle.is_some())
+            let is_slow = row.limits.bandwidth.is_some() || row.limits.trickle.is_some();
+            is_slow && row.is_about(address, hosts)
         })
     }
 

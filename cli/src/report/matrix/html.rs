@@ -37,6 +37,8 @@ struct RuledStatement {
     rule: Option<&'static str>,
     /// Whether the rule holds only where an author asks for something.
     asked: bool,
+    /// What each server came to, in the order of the columns.
+    marks: Vec<Option<Grade>>,
 }
 
 #[derive(Serialize)]
@@ -68,6 +70,7 @@ pub(crate) fn html(
         RuledStatement {
             rule: rule.map(|rule| rule.name),
             asked: rule.is_some_and(|rule| rule.is_asked_for),
+            marks: matrix.of_statement_by_column(&statement),
             statement,
         }
     });

@@ -91,9 +91,7 @@ fn by_statement(matrix: &Matrix, names: &[String], out: &mut impl Write) -> io::
         " --- |".repeat(names.len())
     )?;
     for statement in statements() {
-        let grades: Vec<Option<Grade>> = (0..matrix.columns.len())
-            .map(|column| matrix.of_statement(&statement, column))
-            .collect();
+        let grades = matrix.of_statement_by_column(&statement);
         if grades.iter().all(Option::is_none) {
             continue;
         }
@@ -195,11 +193,7 @@ fn departures(matrix: &Matrix, out: &mut impl Write) -> io::Result<()> {
 fn because(cell: &Judged, grade: Grade, covers: &[u16]) -> String {
     let claims = cell.evidence.iter().flat_map(|cell| &cell.findings);
     let mut claims: Vec<String> = claims
-        .filter(|finding| {
-            finding
-                .statement
-                .is_none_or(|number| covers.contains(&number))
-        })
+        .filter(|finding| finding.counts_in(covers))
         .map(|finding| match &finding.rule {
             Some(rule) => format!("rule {rule}"),
             None => match &finding.difference {
