@@ -24,6 +24,7 @@
 //! What is written about a matrix is `report`'s.
 
 pub(crate) mod adapter;
+mod chance;
 mod chosen;
 pub(crate) mod compared;
 mod conduct;

@@ -43,7 +43,7 @@ impl ProcessTimes {
         suspects: &BTreeSet<i32>,
     ) -> BTreeMap<i32, u64> {
         // The thread that looks is the lab's, and runs.
-        let own = std::process::id().cast_signed();
+        let own = threads.lab();
         let mut expected: BTreeMap<i32, Option<u64>> = BTreeMap::new();
         for (id, thread) in threads.all() {
             let process = thread.process(id);
@@ -89,7 +89,7 @@ impl ProcessTimes {
 
     /// For how long the lab's threads had run when everybody slept last.
     pub(super) fn lab_ran(&self, threads: &mut Threads) -> u64 {
-        let own = std::process::id().cast_signed();
+        let own = threads.lab();
         let its = threads.all().filter_map(|(id, thread)| {
             let is_its = thread.process(id) == own;
             thread.had_run.filter(|_| is_its)

@@ -46,6 +46,8 @@ pub(super) struct Quiet {
     times: ProcessTimes,
     /// Those that may have run since all slept.
     suspects: BTreeSet<i32>,
+    /// The one that ran at the look before: it most likely still does.
+    runner: Option<i32>,
     /// For how many nanoseconds the processor worked for each thread.
     worked: BTreeMap<i32, u64>,
     connections: Connections,
@@ -84,6 +86,7 @@ impl Quiet {
             threads: Threads::new()?,
             times: ProcessTimes::default(),
             suspects: BTreeSet::new(),
+            runner: None,
             worked: BTreeMap::new(),
             connections: Connections::new()?,
             octets_waited: false,
@@ -93,6 +96,7 @@ impl Quiet {
 
     /// A thread has made a call, so that it ran.
     pub(super) fn suspect(&mut self, thread: i32) {
+        self.threads.is_called();
         self.suspects.insert(thread);
     }
 
@@ -101,12 +105,21 @@ impl Quiet {
     /// # Errors
     /// What the kernel says.
     pub(super) fn look(&mut self) -> io::Result<Look> {
+        if let Some(id) = self.runner {
+            if self.threads.known(id).is_some_and(|one| one.runs(id)) {
+                return Ok(Look::Runs);
+            }
+            self.runner = None;
+        }
         let mut gone = Vec::new();
         for id in &self.suspects {
             match self.threads.take_in(*id).map(|one| first_look(one, *id)) {
                 Some(Found::Asleep) => {}
                 Some(Found::Gone) | None => gone.push(*id),
-                Some(_) => return Ok(Look::Runs),
+                Some(_) => {
+                    self.runner = Some(*id);
+                    return Ok(Look::Runs);
+                }
             }
         }
         for id in gone.drain(..) {

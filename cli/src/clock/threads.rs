@@ -33,6 +33,8 @@ const TRIED: i32 = 256;
 pub(super) struct Threads {
     /// The thread that looks, which is none of them.
     own: i32,
+    /// The process of the lab.
+    lab: i32,
     known: BTreeMap<i32, Thread>,
     processes: BTreeMap<i32, Rc<Process>>,
     /// Where the kernel says which id it gave last.
@@ -41,6 +43,8 @@ pub(super) struct Threads {
     settled: Option<i32>,
     /// That id, when it was asked last.
     asked: Option<i32>,
+    /// The thread whose call is answered, once it was found to be there, and its process.
+    caller: Option<(i32, i32)>,
     /// How many threads' files may be kept open.
     room: usize,
 }
@@ -150,6 +154,11 @@ impl Thread {
         })
     }
 
+    /// Whether it has the processor, or is to have it.
+    pub(super) fn runs(&self, id: i32) -> bool {
+        self.state(id).is_some_and(|(state, _)| state == b'R')
+    }
+
     /// Its state, and how many threads its process has; `None` if it is gone.
     pub(super) fn state(&self, id: i32) -> Option<(u8, u32)> {
         let mut octets = [0; 512];
@@ -177,11 +186,13 @@ impl Threads {
         let (limit, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
         Ok(Self {
             own: nix::unistd::gettid().as_raw(),
+            lab: std::process::id().cast_signed(),
             known: BTreeMap::new(),
             processes: BTreeMap::new(),
             last: File::open("/proc/loadavg")?,
             settled: None,
             asked: None,
+            caller: None,
             // Three each, and as much for all else.
             room: usize::try_from(limit / 6).unwrap_or(usize::MAX),
         })
@@ -190,6 +201,11 @@ impl Threads {
     /// All that are known.
     pub(super) fn all(&mut self) -> impl Iterator<Item = (i32, &mut Thread)> {
         self.known.iter_mut().map(|(id, thread)| (*id, thread))
+    }
+
+    /// The thread of this id, if it is known.
+    pub(super) fn known(&self, id: i32) -> Option<&Thread> {
+        self.known.get(&id)
     }
 
     /// The thread of this id, if there is one.
@@ -260,8 +276,21 @@ impl Threads {
         Ok(())
     }
 
+    /// A call has come: whoever called before may be gone.
+    pub(super) fn is_called(&mut self) {
+        self.caller = None;
+    }
+
+    /// The process of the lab.
+    pub(super) fn lab(&self) -> i32 {
+        self.lab
+    }
+
     /// The process of a thread: the thread itself where that cannot be told.
     pub(super) fn process_of(&mut self, id: i32) -> i32 {
+        if let Some((_, process)) = self.caller.filter(|(thread, _)| *thread == id) {
+            return process;
+        }
         let Some(thread) = self.take_in(id) else {
             return id;
         };
@@ -270,13 +299,15 @@ impl Threads {
             self.forget(id);
             return process_of(id);
         }
-        thread.process(id)
+        let process = thread.process(id);
+        self.caller = Some((id, process));
+        process
     }
 
     /// All processes of which a thread is known, but that of the lab.
     pub(super) fn processes(&mut self) -> BTreeSet<i32> {
         // The lab's own cells are nobody's clock.
-        let own = std::process::id().cast_signed();
+        let own = self.lab;
         let processes = self
             .known
             .iter_mut()

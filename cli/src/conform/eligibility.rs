@@ -5,24 +5,21 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use hickory_proto::rr::RData;
 use serde::{Deserialize, Serialize};
 
-use super::{Adapter, feature::Feature};
+use super::{Adapter, chance, feature::Feature};
 use mxdrill::{
     drill::{self, Run},
     event::{EventKind, silenced},
     fault::{Effect, Failure, Fault, Host, Stage},
     lab::NetworkKind,
     mail::Message,
-    name::Domain,
     observe::Attempt,
     outcome::Outcome,
     scenario::{Relay, Scenario, SenderSettings, Share, Timeouts, TlsPolicy, Total},
     sender::Reference,
     time::{HumanDuration, Moment},
     verdict::{SenderKind, judge},
-    zone::Zone,
 };
 
 /// The longest drill that is played in real time.
@@ -105,8 +102,7 @@ impl Eligibility {
         let mut fit = Self {
             scenario: Arc::new(sampled),
             shares,
-            // What was written down in the instant of a crash is left to chance.
-            chance: has_equals(scenario) || !scenario.crashes.is_empty() || by_chance(scenario),
+            chance: chance::has_part(scenario),
             needs: Vec::new(),
             told: SettingsTold::default(),
             obstacle: about_the_reference(scenario),
@@ -351,33 +347,6 @@ fn expires(scenario: &Scenario, run: &Run) -> bool {
     run.events
         .iter()
         .any(|event| expired(&event.kind, event.at))
-}
-
-/// Whether some choice is left to a sender: between exchangers of one preference, or addresses of one
-/// host.
-fn has_equals(scenario: &Scenario) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut records = scenario
-        .world
-        .zones
-        .zones()
-        .next()
-        .into_iter()
-        .flat_map(Zone::records);
-    records.any(|record| {
-        let owner = Domain::from(&record.name);
-        match &record.data {
-            RData::MX(mx) => !seen.insert((owner, Some(mx.preference))),
-            RData::A(_) | RData::AAAA(_) => !seen.insert((owner, None)),
-            _ => false,
-        }
-    })
-}
-
-/// Whether some fault strikes by chance: when it does depends on how often a sender comes.
-fn by_chance(scenario: &Scenario) -> bool {
-    let mut faults = scenario.world.faults.iter();
-    faults.any(|fault| fault.chance.is_some())
 }
 
 /// Whether a sample of the messages would be another drill: a fault that counts, or a total that allows

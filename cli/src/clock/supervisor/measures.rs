@@ -7,7 +7,7 @@ use mxdrill_notify::clock;
 /// How much faster than the system's time runs where what computes does nothing but ask the kernel the same again and
 /// again: it waits for a moment, and has nothing else to do. dma reads on from a connection that has ended until its
 /// alarm rings.
-const ASKING: u32 = 100;
+const ASKING: u32 = 500;
 /// How much slower time goes than the system's while it stands still, so that two looks are never the same.
 const CREEPS: u32 = 1000;
 
