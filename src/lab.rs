@@ -36,6 +36,7 @@ pub(crate) mod name_server;
 #[cfg(all(target_os = "linux", feature = "private-network"))]
 pub mod namespace;
 pub(crate) mod network;
+mod questions;
 mod receiver;
 pub(crate) mod seen;
 mod serving;

@@ -1,9 +1,8 @@
 //! The receivers' side of the loopback network: connections accepted, or refused and ignored by the kernel itself
 //! while a fault asks for it.
 //!
-//! The file has the parts that need sockets: the name server, the acceptance of connections, and for the loopback
-//! network what each listener does at the moment. The private network uses the first two; its listeners are in
-//! `namespace`.
+//! The file has the acceptance of connections, and for the loopback network what each listener does at the moment. The
+//! private network uses the first; its listeners are in `namespace`.
 //!
 //! A fault with a count (`first`) cannot be left to the kernel, which tells nobody of what it refuses: such
 //! connections are accepted, counted, and then reset or left without an answer.
@@ -16,7 +15,7 @@ use std::{
 };
 
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream, UdpSocket},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -25,8 +24,8 @@ use super::{
     LabState,
     loopback::{self, LoopbackSockets},
     mta_sts_server::{self, MtaStsServer},
-    name_server::NameServer,
     network::bounds::{MAX_SESSIONS, TOO_MANY_SESSIONS},
+    questions,
     receiver::{self, Receiver},
 };
 use crate::{
@@ -35,9 +34,6 @@ use crate::{
     stream::Stream,
 };
 
-/// How long a DNS client may leave a TCP connection idle: more than any resolver waits between two
-/// questions.
-const DNS_IDLE: Duration = Duration::from_secs(30);
 /// How long nothing is accepted after that failed, most likely for the lack of file descriptors:
 /// trying again at once would only keep the processor busy.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -48,7 +44,7 @@ const FILLERS: usize = 8;
 /// Serves the sockets of the loopback network, until the lab stops.
 pub(super) fn serve(state: &Arc<LabState>, sockets: LoopbackSockets, tasks: &mut JoinSet<()>) {
     let dns = vec![(sockets.dns_udp, sockets.dns_tcp)];
-    tasks.spawn(answer_dns(Arc::clone(state), dns));
+    tasks.spawn(questions::answer(Arc::clone(state), dns));
     for (address, port, listener) in sockets.smtp {
         if let Some(host) = state.policy_hosts.get(&address) {
             tasks.spawn(listen_https(Arc::clone(state), Arc::clone(host), listener));
@@ -64,19 +60,6 @@ pub(super) fn serve(state: &Arc<LabState>, sockets: LoopbackSockets, tasks: &mut
             listener,
             turns,
         ));
-    }
-}
-
-/// Serves the name server's sockets, until the lab stops.
-pub(super) async fn answer_dns(state: Arc<LabState>, sockets: Vec<(UdpSocket, TcpListener)>) {
-    let mut server = hickory_server::Server::new(NameServer::new(Arc::clone(&state)));
-    for (udp, tcp) in sockets {
-        server.register_socket(udp);
-        // The last argument bounds the responses of one connection that wait to be written.
-        server.register_listener(tcp, DNS_IDLE, 64 * 1024);
-    }
-    if let Err(error) = server.block_until_done().await {
-        state.own_fault(format!("the name server does not serve: {error}"));
     }
 }
 

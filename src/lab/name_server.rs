@@ -51,6 +51,11 @@ use crate::{
 pub(crate) const MAX_PAYLOAD: u16 = 1232;
 /// Octets of a datagram that every client takes (RFC 1035 section 2.3.4).
 const MIN_PAYLOAD: usize = 512;
+/// Octets of a message's header, and its bits of the third (RFC 1035 section 4.1.1): that it is a response; of what kind,
+/// and that recursion is desired.
+const HEADER: usize = 12;
+const IS_RESPONSE: u8 = 0x80;
+const KIND_AND_RECURSION: u8 = 0x79;
 
 /// Answers queries from the records and faults of a lab.
 #[derive(Clone)]
@@ -78,8 +83,13 @@ impl NameServer {
 
     /// Answers a raw message; `None` when no answer is sent.
     ///
-    /// For the memory network, which has no sockets for hickory-server to read from.
+    /// For datagrams, and for the memory network, which has no sockets for hickory-server to read from.
     pub(crate) async fn answer(&self, message: Vec<u8>, over: Transport) -> Option<Vec<u8>> {
+        let header = *message.first_chunk::<HEADER>()?;
+        // Two servers that answer each other's answers would never come to an end.
+        if header[2] & IS_RESPONSE != 0 {
+            return None;
+        }
         // hickory-server is handed what it would have read from a socket, and writes into memory.
         let protocol = if over == Transport::Udp {
             Protocol::Udp
@@ -87,7 +97,9 @@ impl NameServer {
             Protocol::Tcp
         };
         let source = (std::net::Ipv4Addr::LOCALHOST, 53).into();
-        let request = Request::from_bytes(message, source, protocol).ok()?;
+        let Ok(request) = Request::from_bytes(message, source, protocol) else {
+            return Some(malformed(header));
+        };
         let encoded = Encoded {
             protocol,
             bytes: Arc::default(),
@@ -361,7 +373,6 @@ fn negative(soa: &Record) -> Record {
 /// An upper bound of the octets of an answer, names uncompressed. For types whose size is not
 /// easily told it is more than 512, and the answer is then tried.
 fn most_octets(asked: &Domain, records: &[Record], soa: Option<&Record>) -> usize {
-    const HEADER: usize = 12;
     const QUESTION: usize = 4;
     const OPT: usize = 11;
     const RECORD: usize = 10;
@@ -378,6 +389,15 @@ fn most_octets(asked: &Domain, records: &[Record], soa: Option<&Record>) -> usiz
     };
     let all: usize = records.iter().chain(soa).map(of).sum();
     HEADER + asked.as_str().len() + 2 + QUESTION + OPT + all
+}
+
+/// What a message that cannot be read is answered with: its header, without what follows, and FORMERR.
+fn malformed(asked: [u8; HEADER]) -> Vec<u8> {
+    let mut answer = vec![0; HEADER];
+    answer[..2].copy_from_slice(&asked[..2]);
+    answer[2] = IS_RESPONSE | asked[2] & KIND_AND_RECURSION;
+    answer[3] = ResponseCode::FormErr.low();
+    answer
 }
 
 /// A header for a response that is not sent.

@@ -46,6 +46,7 @@ use self::{gateway::Gateway, tap::Tap};
 use super::{
     LabState, Packet, datagrams, listener,
     network::bounds::{HTTPS_PORT, MAX_SESSIONS, TOO_MANY_SESSIONS},
+    questions,
     receiver::Receiver,
 };
 use crate::{fault::Effect, stream::Stream};
@@ -199,7 +200,7 @@ fn serve_dns(
                 };
                 tokio::select! {
                     Ok(()) = stopped => {}
-                    () = listener::answer_dns(Arc::clone(&state), here) => {}
+                    () = questions::answer(Arc::clone(&state), here) => {}
                     never = state.delays.watch(), if !state.clock.is_shared() => match never {},
                 }
             });
