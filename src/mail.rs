@@ -10,6 +10,7 @@ pub(crate) mod mailbox;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+pub(crate) use self::handling::least_time;
 pub use self::{
     content::BodyDigest,
     dsn::{
@@ -151,8 +152,8 @@ impl Message {
         mailboxes.any(|mailbox| !mailbox.text.is_ascii())
     }
 
-    /// What it needs of a receiver that offers these extensions and has not got: an extension by its keyword.
-    pub(crate) fn want(&self, offered: &[Extension]) -> Option<&'static str> {
+    /// What it needs at a moment of a receiver that offers these extensions and has not got: an extension by its keyword.
+    pub(crate) fn want(&self, offered: &[Extension], now: Moment) -> Option<&'static str> {
         let lacks = |keyword: &str| !offered.iter().any(|one| one.is(keyword));
         let limit = offered.iter().find(|one| one.is("SIZE"));
         let limit = limit.and_then(|one| one.parameters.parse().ok());
@@ -166,7 +167,7 @@ impl Message {
             Some("8BITMIME")
         } else if limit.is_some_and(|limit: usize| limit > 0 && limit < self.octets()) {
             Some("SIZE")
-        } else if self.is_to_be_returned() && lacks(DELIVERBY) {
+        } else if self.is_too_urgent_for(offered, now) {
             Some(DELIVERBY)
         } else {
             None
@@ -178,10 +179,14 @@ impl Message {
         self.dsn.is_some() || self.priority.is_some()
     }
 
-    /// Whether it is to be returned when its time is over, so that it cannot go on without DELIVERBY (RFC 2852
-    /// section 4.1.4.1).
-    fn is_to_be_returned(&self) -> bool {
-        self.deliver_by.is_some_and(|by| by.mode == ByMode::Return)
+    /// Whether it is to be returned when its time is over, so that it cannot go on without DELIVERBY, nor to a server that
+    /// wants more time for that than is left (RFC 2852 section 4.1.4.1).
+    fn is_too_urgent_for(&self, offered: &[Extension], now: Moment) -> bool {
+        let Some(by) = self.deliver_by.filter(|by| by.mode == ByMode::Return) else {
+            return false;
+        };
+        let offer = offered.iter().find(|one| one.is(DELIVERBY));
+        offer.is_none_or(|offer| by.left(now.since(self.at)) < least_time(offer))
     }
 
     /// How many octets its content has.

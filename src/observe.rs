@@ -161,9 +161,10 @@ impl Attempt {
         if (self.result, self.stage) != left || self.from.is_some() {
             return;
         }
+        let at = self.at;
         // Who leaves for want of SMTPUTF8 may not know that a domain has a form in ASCII.
         let may_want = |offered: &[Extension]| {
-            message.want(offered).is_some()
+            message.want(offered, at).is_some()
                 || message.is_beyond_ascii() && !offered.iter().any(|one| one.is("SMTPUTF8"))
         };
         if self.extensions.as_deref().is_some_and(may_want) {

@@ -139,17 +139,44 @@ pub struct OriginalRecipient {
 
 impl OriginalRecipient {
     /// The value of the parameter, its address encoded.
+    ///
+    /// One of type `utf-8` has an encoding of its own, here that which any server takes (RFC 6533 section 3).
     pub fn parameter(&self) -> String {
-        format!("{};{}", self.kind, xtext(&self.address))
+        let encoded = match self.is_utf8() {
+            true => unitext(&self.address),
+            false => xtext(&self.address),
+        };
+        format!("{};{encoded}", self.kind)
+    }
+
+    /// Whether its type is that of addresses that may be beyond ASCII.
+    pub(crate) fn is_utf8(&self) -> bool {
+        is_utf8(&self.kind)
     }
 
     /// The one in a value of the parameter; `None` if there is none.
     pub(crate) fn of_parameter(value: &str) -> Option<Self> {
         let (kind, address) = value.split_once(';')?;
+        let address = match is_utf8(kind) {
+            true => of_unitext(address),
+            false => of_xtext(address)?,
+        };
         Some(Self {
             kind: kind.to_owned(),
-            address: of_xtext(address)?,
+            address,
         })
+    }
+
+    /// Whether the value of an Original-Recipient field is about it. RFC 3461 section 6.3 says nothing of its encoding.
+    pub(crate) fn is_in_field(&self, value: &str) -> bool {
+        let Some((kind, address)) = value.split_once(';') else {
+            return false;
+        };
+        let (kind, address) = (kind.trim(), address.trim());
+        let is_same = self.address == address
+            || xtext(&self.address) == address
+            || self.is_utf8() && of_unitext(address) == self.address;
+        self.kind.eq_ignore_ascii_case(kind) && is_same
     }
 
     /// Whether another one is the same: types are compared without case, addresses to the letter.
@@ -182,9 +209,14 @@ impl OriginalRecipient {
             address: address.trim().to_owned(),
         };
         let valid = !read.kind.is_empty() && read.kind.chars().all(is_atom);
-        if !valid || !is_plain(&read.address) || read.parameter().len() > MAX_ORCPT {
+        let is_address = match read.is_utf8() {
+            true => !read.address.is_empty() && !read.address.contains(char::is_control),
+            false => is_plain(&read.address),
+        };
+        if !valid || !is_address || read.parameter().len() > MAX_ORCPT {
             return Err(format!(
-                "found {text:?}, expected a type and an address in printable ASCII, such as \"rfc822;Alice@Example.test\""
+                "found {text:?}, expected a type and an address in printable ASCII, such as \"rfc822;Alice@Example.test\"; beyond \
+                 ASCII with the type utf-8"
             ));
         }
         Ok(read)
@@ -209,6 +241,35 @@ pub struct DsnRequest {
     pub envelope_id: Option<Arc<str>>,
     /// For each recipient, in the order of the message.
     pub recipients: Vec<RecipientRequest>,
+}
+
+impl RecipientRequest {
+    /// What follows the recipient in RCPT, a space before each.
+    pub(crate) fn parameters(&self) -> String {
+        let notify = self.notify.as_ref();
+        let notify = notify.map(|notify| format!(" NOTIFY={notify}"));
+        let original = self.original.as_ref();
+        let original = original.map(|original| format!(" ORCPT={}", original.parameter()));
+        notify.into_iter().chain(original).collect()
+    }
+
+    /// The same, and a notification of a delay as well, unless there are to be none.
+    ///
+    /// So asks who hands a message that may get late to a server that does not know DELIVERBY (RFC 2852 section 4.1.4.2).
+    pub(crate) fn with_delay(self) -> Self {
+        let notify = match self.notify {
+            Some(Notify::Never) => Notify::Never,
+            Some(Notify::Of(mut occasions)) => {
+                occasions.insert(Occasion::Delay);
+                Notify::Of(occasions)
+            }
+            None => Notify::Of([Occasion::Failure, Occasion::Delay].into()),
+        };
+        Self {
+            notify: Some(notify),
+            ..self
+        }
+    }
 }
 
 impl DsnRequest {
@@ -254,10 +315,7 @@ impl Message {
 
     /// What follows a recipient in RCPT to a server that offers DSN, a space before each.
     pub fn rcpt_parameters(&self, recipient: &Mailbox) -> String {
-        let RecipientRequest { notify, original } = self.request_of(recipient);
-        let notify = notify.map(|notify| format!(" NOTIFY={notify}"));
-        let original = original.map(|original| format!(" ORCPT={}", original.parameter()));
-        notify.into_iter().chain(original).collect()
+        self.request_of(recipient).parameters()
     }
 }
 
@@ -279,6 +337,11 @@ pub(crate) fn occasion(text: &str) -> Result<Option<Occasion>, String> {
     let words = ["success", "failure", "delay", Notify::NEVER];
     let found = Occasion::named(text).map(Some);
     found.ok_or_else(|| not_allowed(text, "what to notify of", &words))
+}
+
+/// Whether a type of address is that of RFC 6533 section 3.
+fn is_utf8(kind: &str) -> bool {
+    kind.trim().eq_ignore_ascii_case("utf-8")
 }
 
 /// Whether a text is printable ASCII, and some.
@@ -303,9 +366,30 @@ pub(crate) fn unitext(text: &str) -> String {
     let signs = text.chars().map(|sign| match sign {
         '\\' | '+' | '=' => format!("\\x{{{:X}}}", u32::from(sign)),
         sign if sign.is_ascii_graphic() => sign.to_string(),
-        sign => format!("\\x{{{:X}}}", u32::from(sign)),
+        sign => format!("\\x{{{:02X}}}", u32::from(sign)),
     });
     signs.collect()
+}
+
+/// Whether an address is encoded so, or is in other octets than ASCII where it may be (utf-8-addr-unitext).
+pub(crate) fn is_unitext(encoded: &str, beyond_ascii: bool) -> bool {
+    let is_one = |sign: char| match sign.is_ascii() {
+        true => sign.is_ascii_graphic() && !matches!(sign, '+' | '='),
+        false => beyond_ascii && !sign.is_control(),
+    };
+    let is_plain = |text: &str| text.chars().all(is_one);
+    let mut parts = encoded.split('\\');
+    let is_escaped = |part: &str| {
+        let read = part
+            .strip_prefix("x{")
+            .and_then(|part| part.split_once('}'));
+        read.is_some_and(|(number, rest)| {
+            let digits = (2..=6).contains(&number.len());
+            let number = u32::from_str_radix(number, 16).ok().filter(|_| digits);
+            number.and_then(char::from_u32).is_some() && is_plain(rest)
+        })
+    };
+    parts.next().is_none_or(is_plain) && parts.all(is_escaped)
 }
 
 /// The address that was encoded so; what is not encoded stands for itself.
@@ -384,6 +468,49 @@ mod tests {
         assert_eq!(of_unitext(&encoded), address);
         for text in ["a\\x{", "a\\x{ZZ}b", "a\\x{D800}b", "plain@a.test"] {
             assert_eq!(of_unitext(text), text);
+        }
+    }
+
+    #[test]
+    fn an_address_beyond_ascii_is_written_so_or_as_it_is() {
+        for address in ["m\\x{FC}ller@a.test", "a\\x{5C}\\x{2B}", "{x}@a.test"] {
+            assert!(is_unitext(address, false), "{address}");
+        }
+        assert!(is_unitext("m\u{fc}ller@a.test", true));
+        assert!(!is_unitext("m\u{fc}ller@a.test", false));
+        for wrong in [
+            "a+b",
+            "a=b",
+            "a b",
+            "a\\b",
+            "a\\x{",
+            "a\\x{2}",
+            "a\\x{D800}",
+            "a\\x{2B}+",
+        ] {
+            assert!(!is_unitext(wrong, true), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_original_recipient_is_encoded_by_its_type() {
+        let original = |text: &str| text.parse::<OriginalRecipient>().expect("one");
+        let parameter = |text: &str| original(text).parameter();
+        assert_eq!(parameter("rfc822;a+b@c.test"), "rfc822;a+2Bb@c.test");
+        assert_eq!(parameter("utf-8;a+b@c.test"), "utf-8;a\\x{2B}b@c.test");
+        assert_eq!(parameter("UTF-8;m\u{fc}@c.test"), "UTF-8;m\\x{FC}@c.test");
+        let one = original("utf-8;m\u{fc}+b@c.test");
+        for value in [
+            "utf-8;m\\x{FC}\\x{2B}b@c.test",
+            "UTF-8;m\u{fc}\\x{2B}b@c.test",
+        ] {
+            let read = OriginalRecipient::of_parameter(value).expect("one");
+            assert!(one.is(&read), "{value}");
+            assert!(one.is_in_field(&value.replace(';', "; ")), "{value}");
+        }
+        assert!(!one.is_in_field("rfc822;m\u{fc}+b@c.test"));
+        for wrong in ["rfc822;m\u{fc}@c.test", "utf-8;", "utf-8;a\u{7}"] {
+            assert!(wrong.parse::<OriginalRecipient>().is_err(), "{wrong}");
         }
     }
 

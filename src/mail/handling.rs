@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::words::words;
+use crate::{extension::Extension, words::words};
 
 words! {
     /// What happens to a message that is not delivered in its time (RFC 2852 section 4).
@@ -27,6 +27,13 @@ pub struct DeliverBy {
     pub trace: bool,
 }
 
+/// The seconds that a server wants at least for what it is to return when they are over (RFC 2852 section 2); 0 where it
+/// says nothing of that.
+pub(crate) fn least_time(offer: &Extension) -> i64 {
+    let first = offer.parameters.split([',', ' ']).next();
+    first.and_then(|least| least.parse().ok()).unwrap_or(0)
+}
+
 impl DeliverBy {
     /// The longest time that the parameter has room for: nine digits.
     pub(crate) const LONGEST: Duration = Duration::from_secs(999_999_999);
@@ -38,7 +45,7 @@ impl DeliverBy {
     }
 
     /// Whole seconds that are left; less than nothing behind the end.
-    fn left(&self, passed: Duration) -> i64 {
+    pub(crate) fn left(&self, passed: Duration) -> i64 {
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         match self.within.checked_sub(passed) {
             Some(left) => seconds(left),

@@ -133,9 +133,7 @@ impl DeliveryAgent {
             }
             let attempt = self.attempt(entry, (candidate, *port), &content, sts.as_ref());
             let AttemptReport {
-                results,
-                dsn_offered,
-                ..
+                results, offered, ..
             } = match attempt.await {
                 Ok(report) => {
                     entry.attempts += 1;
@@ -164,7 +162,7 @@ impl DeliveryAgent {
                 let server = Server::that_said(&candidate.exchanger, reason);
                 refusals = Some((reason.clone(), server));
             }
-            self.settle(entry, results, &candidate.exchanger, dsn_offered);
+            self.settle(entry, results, &candidate.exchanger, &offered);
             if entry.to.is_empty() {
                 return;
             }
@@ -249,7 +247,7 @@ impl DeliveryAgent {
             require_tls,
             message: &entry.message,
             flaw: self.flaw,
-            dsn: entry.dsn_parameters(self.flaw),
+            is_notification: entry.is_notification,
         };
         let hint = AttemptHint {
             message: Some(entry.message.id.clone()),

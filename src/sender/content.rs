@@ -7,7 +7,7 @@
 use super::{Flaw, smtp_client::Reason};
 use crate::{
     mail::{
-        Mailbox, Message, MessageId, Ret,
+        Mailbox, Message, MessageId, OriginalRecipient, Ret,
         content::{date, message},
         dsn::unitext,
     },
@@ -109,6 +109,14 @@ impl Form {
         }
     }
 
+    /// Whom the author wrote to: as it is where that may be beyond ASCII (RFC 6533 section 3).
+    fn original(self, original: &OriginalRecipient) -> String {
+        match self {
+            Self::Ascii | Self::Encoded if original.is_utf8() => original.parameter(),
+            _ => original.to_string(),
+        }
+    }
+
     /// The type of the report for programs.
     fn report_type(self) -> &'static str {
         match self {
@@ -189,6 +197,13 @@ pub(super) fn notification(
     if let Some(envelope_id) = envelope_id {
         report.push_str(&format!("Original-Envelope-Id: {envelope_id}\r\n"));
     }
+    // RFC 2852 section 5.
+    if let Some(by) = of.deliver_by {
+        report.push_str(&format!(
+            "Deliver-By-Date: {}\r\n",
+            date(of.at.after(by.within))
+        ));
+    }
     for one in reported {
         let address = form.address(&one.recipient);
         words.push_str(&format!(
@@ -225,7 +240,7 @@ pub(super) fn notification(
         date(now),
         match subject {
             "delayed" => "The message could not be delivered yet, and will be tried again, to",
-            "relayed" => "The message went on to a server that sends no such notifications, for",
+            "relayed" => "The message went on to another server, for",
             _ => "The message could not be delivered to",
         },
         form.returned(is_whole, of),
@@ -240,7 +255,7 @@ fn group(of: &Message, one: &Reported, form: Form) -> String {
         group.push_str(&format!("{name}: {value}\r\n"));
     };
     if let Some(original) = of.request_of(&one.recipient).original {
-        field("Original-Recipient", &original.to_string());
+        field("Original-Recipient", &form.original(&original));
     }
     field("Final-Recipient", &form.typed(&one.recipient));
     field(

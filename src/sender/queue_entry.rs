@@ -14,7 +14,7 @@ use rand::{SeedableRng, rngs::ChaCha8Rng};
 use super::{
     Flaw, content,
     content::{Reported, Server},
-    smtp_client::{DsnParameters, Reason},
+    smtp_client::Reason,
 };
 use crate::{
     connection::on_the_wire,
@@ -181,27 +181,6 @@ impl QueueEntry {
     /// may go anywhere, or nobody would learn of the failure (RFC 8689 section 5).
     pub(super) fn requires_tls(&self) -> bool {
         self.message.require_tls && self.message.from.is_some()
-    }
-
-    /// What is asked of notifications, for the recipients that are still open.
-    pub(super) fn dsn_parameters(&self, flaw: Option<Flaw>) -> DsnParameters {
-        let message = &self.message;
-        let rcpt = self.to.iter().map(|to| {
-            let parameters = message.rcpt_parameters(to);
-            match flaw {
-                // NOTIFY and ORCPT are words without case for who has not read section 5.2.1.
-                Some(Flaw::FoldsParameters) => parameters.to_lowercase(),
-                _ => parameters,
-            }
-        });
-        let mail = match flaw {
-            Some(Flaw::ReportsWithRet) if self.is_notification => " RET=HDRS".to_owned(),
-            _ => message.mail_parameters(),
-        };
-        DsnParameters {
-            mail,
-            rcpt: rcpt.collect(),
-        }
     }
 
     /// The notification of what is to be told, from the null reverse-path (RFC 5321 section 6.1).

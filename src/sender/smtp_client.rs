@@ -24,7 +24,7 @@ use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use self::results::{SessionError, all, connect_status};
 pub(crate) use self::{
-    envelope::{DsnParameters, Envelope},
+    envelope::Envelope,
     results::{AttemptReport, Reason, RecipientResult},
 };
 use super::{Flaw, tls::TlsRequirement};
@@ -84,9 +84,7 @@ pub(crate) async fn attempt(
             return without_session(false, envelope, stop);
         }
     };
-    // DSN is asked for behind it: STARTTLS may have changed what is offered.
     let delivered = session.deliver(requirement, envelope).await;
-    let dsn_offered = session.offers("DSN");
     let results = match delivered {
         Ok(results) => {
             session.quit().await;
@@ -100,9 +98,9 @@ pub(crate) async fn attempt(
             let mut results = all(envelope, stop);
             // Who was refused for good stays refused, whatever became of the connection, and who had the
             // message in an earlier transaction has it.
-            for (index, answered) in session.answered.into_iter().enumerate() {
+            for (index, answered) in session.answered.iter_mut().enumerate() {
                 let delivered = session.delivered.contains(&index);
-                results[index] = match answered {
+                results[index] = match answered.take() {
                     Some(answered @ RecipientResult::Failed(_)) => answered,
                     Some(answered) if delivered => answered,
                     _ => continue,
@@ -113,7 +111,7 @@ pub(crate) async fn attempt(
     };
     AttemptReport {
         connected: true,
-        dsn_offered,
+        offered: session.extensions,
         results,
     }
 }
@@ -122,7 +120,7 @@ pub(crate) async fn attempt(
 fn without_session(reached: bool, envelope: &Envelope<'_>, stop: SessionError) -> AttemptReport {
     AttemptReport {
         connected: reached,
-        dsn_offered: false,
+        offered: Vec::new(),
         results: all(envelope, stop),
     }
 }
@@ -184,7 +182,8 @@ impl SmtpClient<'_> {
             Some(Flaw::SendsEightBitAnyway) => Some("8BITMIME"),
             _ => None,
         };
-        match envelope.message.want(&self.extensions) {
+        let now = self.state.clock.now();
+        match envelope.message.want(&self.extensions, now) {
             Some(extension) if Some(extension) != ignored => Err(SessionError::Lacks(extension)),
             _ => self.transactions(envelope).await,
         }

@@ -13,7 +13,7 @@ use crate::{
     extension,
     fault::{Stage, Transfer, Whom},
     lab::mailbox::Content,
-    mail::mailbox::Path,
+    mail::{DELIVERBY, dsn::is_unitext, least_time, mailbox::Path},
     reply::Reply,
 };
 
@@ -98,7 +98,7 @@ impl Session {
             ("MT-PRIORITY", Some(value)) => value
                 .parse::<i8>()
                 .is_ok_and(|level| (-9..=9).contains(&level)),
-            ("BY", Some(value)) => is_deliver_by(value),
+            ("BY", Some(value)) => return self.refusal_of_time(value),
             // `<>`, or the mailbox of who submitted it (RFC 4954 section 5).
             ("AUTH", Some(value)) => value.len() <= 500 && is_xtext(value),
             _ => false,
@@ -116,7 +116,11 @@ impl Session {
             ("NOTIFY", Some(value)) => is_notify(value),
             ("ORCPT", Some(value)) => {
                 let (kind, address) = value.split_once(';').unwrap_or(("", ""));
-                value.len() <= 500 && !kind.is_empty() && !address.is_empty() && is_xtext(address)
+                let is_address = match kind.eq_ignore_ascii_case("utf-8") {
+                    true => is_unitext(address, self.offers("SMTPUTF8")),
+                    false => is_xtext(address),
+                };
+                value.len() <= 500 && !kind.is_empty() && !address.is_empty() && is_address
             }
             _ => false,
         };
@@ -141,6 +145,21 @@ impl Session {
             }
             _ => Some(Reply::new(501, "5.5.4 bad value of SIZE")),
         }
+    }
+
+    /// RFC 2852 section 3: less than the server's least time is refused, unless the author is only to be told.
+    fn refusal_of_time(&self, value: &str) -> Option<Reply> {
+        let Some((seconds, mode)) = deliver_by(value) else {
+            return Some(bad_value("BY"));
+        };
+        let offer = self.offered.iter().find(|one| one.is(DELIVERBY));
+        let least = offer.map_or(0, least_time);
+        (mode == 'R' && seconds < least).then(|| {
+            Reply::new(
+                555,
+                format!("5.5.4 BY of less than {least} seconds is not offered"),
+            )
+        })
     }
 
     /// RCPT. A recipient is accepted if the reply is positive, whoever gave it.
@@ -234,30 +253,27 @@ fn is_xtext(value: &str) -> bool {
 
 /// Seconds, perhaps negative, and a mode (RFC 2852 section 4): `120;R`, `-5;NT`. Who wants it returned must leave some
 /// time.
-fn is_deliver_by(value: &str) -> bool {
-    let (seconds, mode) = value.split_once(';').unwrap_or((value, ""));
+fn deliver_by(value: &str) -> Option<(i64, char)> {
+    let (seconds, mode) = value.split_once(';')?;
     let digits = seconds.strip_prefix(['-', '+']).unwrap_or(seconds);
     let is_time = (1..=9).contains(&digits.len()) && digits.bytes().all(|o| o.is_ascii_digit());
-    let is_over = seconds.starts_with('-') || digits.bytes().all(|o| o == b'0');
-    is_time
-        && is_one_of(
-            mode,
-            if is_over {
-                &["N", "NT"]
-            } else {
-                &["R", "N", "RT", "NT"]
-            },
-        )
+    let seconds = seconds.parse().ok().filter(|_| is_time)?;
+    let mode = match &*mode.to_ascii_uppercase() {
+        "R" | "RT" if seconds > 0 => 'R',
+        "N" | "NT" => 'N',
+        _ => return None,
+    };
+    Some((seconds, mode))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_deliver_by;
+    use super::deliver_by;
 
     #[test]
     fn a_time_is_seconds_and_a_mode_and_what_is_to_be_returned_has_some_left() {
         for right in ["120;R", "1;rt", "0;N", "-5;NT", "+999999999;R"] {
-            assert!(is_deliver_by(right), "{right}");
+            assert!(deliver_by(right).is_some(), "{right}");
         }
         for wrong in [
             "0;R",
@@ -268,7 +284,7 @@ mod tests {
             ";R",
             "1.5;N",
         ] {
-            assert!(!is_deliver_by(wrong), "{wrong}");
+            assert_eq!(deliver_by(wrong), None, "{wrong}");
         }
     }
 }

@@ -5,7 +5,8 @@
 
 use super::DeliveryAgent;
 use crate::{
-    mail::{Mailbox, Occasion},
+    extension::Extension,
+    mail::{ByMode, DELIVERBY, DeliverBy, Mailbox, Notify, Occasion},
     name::Domain,
     outcome::Outcome,
     reply::Status,
@@ -29,7 +30,7 @@ impl DeliveryAgent {
         entry: &mut QueueEntry,
         results: Vec<RecipientResult>,
         exchanger: &Domain,
-        dsn_offered: bool,
+        offered: &[Extension],
     ) {
         // Results are in the order of the envelope, which is that of the entry.
         let recipients = std::mem::take(&mut entry.to);
@@ -44,11 +45,7 @@ impl DeliveryAgent {
                         None,
                         "",
                     );
-                    // Where DSN is offered, who took it answers for the notification of success (RFC 3461 section
-                    // 5.2.2).
-                    if !dsn_offered {
-                        self.relayed(entry, recipient, exchanger);
-                    }
+                    self.relayed(entry, recipient, exchanger, offered);
                 }
                 RecipientResult::Failed(reason)
                     if matches!(
@@ -101,25 +98,46 @@ impl DeliveryAgent {
         }
     }
 
-    /// Notes a recipient whose author asked to be told of success, where nobody further on will do it (RFC
-    /// 3461 section 5.2.2(b)).
-    fn relayed(&self, entry: &mut QueueEntry, recipient: Mailbox, exchanger: &Domain) {
-        if entry.message.wants(&recipient, Occasion::Success) {
-            entry.reported.push(Reported {
-                recipient,
-                told: Told::Relayed,
-                reason: Reason {
-                    status: Status(2, 0, 0),
-                    text: format!(
-                        "relayed to {exchanger}, which sends no notifications of success"
-                    ),
-                },
-                server: Some(Server {
-                    name: exchanger.clone(),
-                    said: None,
-                }),
-            });
-        }
+    /// Notes a recipient whose author is to be told that the message went on, since nobody further on will tell what was
+    /// asked: of success, where DSN is not offered (RFC 3461 section 5.2.2(b)); that it is late, where DELIVERBY is not
+    /// (RFC 2852 section 4.1.4.2). Or since each relay was asked for (section 4.1.4).
+    fn relayed(
+        &self,
+        entry: &mut QueueEntry,
+        recipient: Mailbox,
+        exchanger: &Domain,
+        offered: &[Extension],
+    ) {
+        let offers = |keyword: &str| offered.iter().any(|one| one.is(keyword));
+        let message = &entry.message;
+        let is_silent = message.request_of(&recipient).notify == Some(Notify::Never);
+        let by = message.deliver_by.filter(|_| !is_silent);
+        let now = self.state.clock.now();
+        let will_be_late_unseen = |by: &DeliverBy| {
+            let is_over = by.is_over(now.since(message.at));
+            by.mode == ByMode::Notify && !offers(DELIVERBY) && !is_over
+        };
+        let why = if message.wants(&recipient, Occasion::Success) && !offers("DSN") {
+            "which sends no notifications of success"
+        } else if by.as_ref().is_some_and(will_be_late_unseen) {
+            "which does not know until when it is to arrive"
+        } else if by.is_some_and(|by| by.trace) {
+            "as is to be told of each relay"
+        } else {
+            return;
+        };
+        entry.reported.push(Reported {
+            recipient,
+            told: Told::Relayed,
+            reason: Reason {
+                status: Status(2, 0, 0),
+                text: format!("relayed to {exchanger}, {why}"),
+            },
+            server: Some(Server {
+                name: exchanger.clone(),
+                said: None,
+            }),
+        });
     }
 
     /// Gives up all recipients that are left, for one reason.

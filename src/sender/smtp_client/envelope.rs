@@ -21,15 +21,6 @@ pub(crate) struct Envelope<'a> {
     pub(crate) message: &'a Message,
     /// What the sender gets wrong.
     pub(crate) flaw: Option<Flaw>,
-    /// What is asked of notifications, where DSN is offered.
-    pub(crate) dsn: DsnParameters,
-}
-
-/// The parameters of RFC 3461 as they follow MAIL and RCPT, a space before each.
-#[derive(Debug, Default)]
-pub(crate) struct DsnParameters {
-    /// Those of MAIL.
-    pub(crate) mail: String,
-    /// Those of RCPT, for each recipient.
-    pub(crate) rcpt: Vec<String>,
+    /// Whether it is a notification.
+    pub(crate) is_notification: bool,
 }

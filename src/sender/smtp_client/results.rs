@@ -9,6 +9,7 @@ use std::io;
 
 use super::envelope::Envelope;
 use crate::{
+    extension::Extension,
     mail::DELIVERBY,
     reply::{Reply, ReplyClass, Status},
 };
@@ -43,8 +44,8 @@ pub(crate) struct AttemptReport {
     /// Whether anything answered at that address. `false` for a time-out and for what is not
     /// reached, and the address may then be left out for a while.
     pub(crate) connected: bool,
-    /// Whether the server that took it offered DSN, and so answers for what was asked.
-    pub(crate) dsn_offered: bool,
+    /// What the server offered in the end, and so answers for.
+    pub(crate) offered: Vec<Extension>,
     /// One for each recipient of the envelope, in its order.
     pub(crate) results: Vec<RecipientResult>,
 }
@@ -96,7 +97,9 @@ pub(super) fn all(envelope: &Envelope<'_>, stop: SessionError) -> Vec<RecipientR
         // No exchanger is searched for that offers it (RFC 2852 section 7).
         SessionError::Lacks(DELIVERBY) => RecipientResult::Failed(Reason {
             status: Status(5, 3, 3),
-            text: format!("{DELIVERBY} is not announced, and it is to be returned by then"),
+            text: format!(
+                "{DELIVERBY} is not announced for the time that is left, and it is to be returned by then"
+            ),
         }),
         // Another exchanger may offer it (RFC 5321 section 2.2.3, RFC 6531 section 3.2).
         SessionError::Lacks(extension) => RecipientResult::HostRefuses(Reason {

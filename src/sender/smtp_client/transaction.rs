@@ -13,13 +13,13 @@
 
 use super::{
     SmtpClient,
-    envelope::{DsnParameters, Envelope},
+    envelope::Envelope,
     results::{Reason, RecipientResult, SessionError, is_about_number, result},
 };
 use crate::{
     extension,
     fault::Stage,
-    mail::{DELIVERBY, Mailbox},
+    mail::{ByMode, DELIVERBY, Mailbox},
     port,
     reply::{Reply, ReplyClass, Status},
     sender::Flaw,
@@ -136,9 +136,8 @@ impl SmtpClient<'_> {
             let reply = match with_mail.take() {
                 Some(reply) => reply,
                 None => {
-                    let asked = self.dsn(envelope).and_then(|dsn| dsn.rcpt.get(*place));
-                    let asked = asked.map_or("", |asked| asked);
-                    let rcpt = format!("RCPT TO:<{to}>{}{asked}", self.rcpt_parameters());
+                    let asked = self.asked_for(envelope, &envelope.to[*place]);
+                    let rcpt = format!("RCPT TO:<{to}>{asked}");
                     self.command(Stage::Rcpt, &rcpt).await?
                 }
             };
@@ -174,9 +173,26 @@ impl SmtpClient<'_> {
         Ok(Answers::Recipients(results))
     }
 
-    /// What is asked of notifications, if this server wants to know: each decides anew (RFC 3461 section 5.2).
-    fn dsn<'e>(&self, envelope: &'e Envelope<'_>) -> Option<&'e DsnParameters> {
-        self.offers("DSN").then_some(&envelope.dsn)
+    /// What is asked of notifications about a recipient, if this server wants to know: each decides anew (RFC 3461 section
+    /// 5.2).
+    fn asked_for(&self, envelope: &Envelope<'_>, to: &Mailbox) -> String {
+        if self.flaw == Some(Flaw::SendsNotifyAnyway) {
+            return " NOTIFY=NEVER".to_owned();
+        }
+        if !self.offers("DSN") {
+            return String::new();
+        }
+        let mut asked = envelope.message.request_of(to);
+        // Who does not know until when it is to arrive can tell of a delay all the same.
+        if envelope.message.when_late() == Some(ByMode::Notify) && !self.offers(DELIVERBY) {
+            asked = asked.with_delay();
+        }
+        let parameters = asked.parameters();
+        match self.flaw {
+            // NOTIFY and ORCPT are words without case for who has not read section 5.2.1.
+            Some(Flaw::FoldsParameters) => parameters.to_lowercase(),
+            _ => parameters,
+        }
     }
 
     /// The parameters of MAIL: what the message is like, as far as the server wants to know.
@@ -211,16 +227,14 @@ impl SmtpClient<'_> {
             let passed = self.state.clock.now().since(message.at);
             parameters.push_str(&by.parameter(passed));
         }
-        parameters.push_str(self.dsn(envelope).map_or("", |dsn| &dsn.mail));
-        parameters
-    }
-
-    /// The parameters of RCPT.
-    fn rcpt_parameters(&self) -> &'static str {
         match self.flaw {
-            Some(Flaw::SendsNotifyAnyway) => " NOTIFY=NEVER",
-            _ => "",
+            _ if !self.offers("DSN") => {}
+            Some(Flaw::ReportsWithRet) if envelope.is_notification => {
+                parameters.push_str(" RET=HDRS");
+            }
+            _ => parameters.push_str(&message.mail_parameters()),
         }
+        parameters
     }
 
     /// A recipient as RCPT names it.

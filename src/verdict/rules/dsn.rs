@@ -22,7 +22,8 @@ use super::{
 use crate::{
     event::ReportedRecipient,
     mail::{
-        Action, DsnRequest, Mailbox, Message, Notify, Occasion, OriginalRecipient, Ret, Returned,
+        Action, ByMode, DsnRequest, Mailbox, Message, Notify, Occasion, OriginalRecipient, Ret,
+        Returned,
         dsn::{of_xtext, xtext},
     },
     reply::Status,
@@ -107,7 +108,12 @@ fn wrong_mail_parameter(asked: &DsnRequest, mail: &DsnPath) -> Option<Differs> {
 fn wrong_rcpt_parameter(message: &Message, to: &Mailbox, rcpt: &DsnPath) -> Option<Differs> {
     let asked = message.request_of(to);
     let given = rcpt.value("NOTIFY");
-    if given.map(Notify::of_parameter) != asked.notify.clone().map(Some) {
+    let read = given.map(Notify::of_parameter);
+    // Who is to tell of what is late asks a server that cannot know when that is to tell of delays.
+    let is_same = read == asked.notify.clone().map(Some)
+        || message.when_late() == Some(ByMode::Notify)
+            && read == asked.clone().with_delay().notify.map(Some);
+    if !is_same {
         return Some((shown("NOTIFY", asked.notify), shown("NOTIFY", given)));
     }
     // Without an ORCPT of the author's, a sender may add one, and then it must name this recipient.
@@ -144,7 +150,10 @@ fn unwanted(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding>
         let to = facts.recipient(group.recipient.as_deref()?)?;
         let notify = message.request_of(to).notify?;
         // A notification without an action is unwanted only by who wants none at all.
+        let is_relayed = group.action == Some(Action::Relayed);
         let is_wanted = match occasion(group) {
+            // Nobody further on may know until when it is to arrive, or each relay was asked for (RFC 2852 section 4.1.4).
+            Some(_) if is_relayed && message.deliver_by.is_some() => notify != Notify::Never,
             Some(occasion) => notify.wants(occasion),
             None => notify != Notify::Never,
         };

@@ -11,7 +11,7 @@
 use super::{REPORT_FIELDS, broken, delivery::refused_for_good};
 use crate::{
     event::{NotificationReport, ReportedRecipient},
-    mail::{Action, DsnRequest, Mailbox, Message, dsn::xtext},
+    mail::{Action, DsnRequest, Mailbox, Message},
     name::Domain,
     observe::Attempt,
     outcome::AttemptResult,
@@ -120,15 +120,9 @@ fn field(name: &str, value: Option<&str>) -> String {
 fn wrong_original(message: &Message, to: &Mailbox, group: &ReportedRecipient) -> Option<Wrong> {
     let asked = message.request_of(to).original;
     let given = group.original_recipient.as_deref();
-    let read = given.and_then(|value| value.split_once(';'));
     let is_same = match (&asked, given) {
         (None, None) => true,
-        (Some(asked), Some(_)) => read.is_some_and(|(kind, address)| {
-            let (kind, address) = (kind.trim(), address.trim());
-            // Section 6.3 says nothing of its encoding.
-            let is_same = asked.address == address || xtext(&asked.address) == address;
-            asked.kind.eq_ignore_ascii_case(kind) && is_same
-        }),
+        (Some(asked), Some(given)) => asked.is_in_field(given),
         _ => false,
     };
     (!is_same).then(|| {
