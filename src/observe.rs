@@ -161,7 +161,8 @@ impl Attempt {
         if (self.result, self.stage) != left || self.from.is_some() {
             return;
         }
-        let at = self.at;
+        // It asks once it has seen what is offered, when less of a message's time is left.
+        let at = self.ended;
         // Who leaves for want of SMTPUTF8 may not know that a domain has a form in ASCII.
         let may_want = |offered: &[Extension]| {
             message.want(offered, at).is_some()

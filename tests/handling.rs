@@ -217,5 +217,94 @@ fn who_asks_to_be_told_that_the_time_is_over_is_told_and_the_message_is_tried_on
     let run = passes(
         "messages = [{ id = 'm', to = 'a@example.test', deliver_by = { within = '10m' } }]\n[expect.m]\nby = 'mx1.example.test'\n",
     );
-    assert_eq!(of_mail(&run), [""]);
+    assert_eq!(of_mail(&run).first().map(String::as_str), Some(""));
+}
+
+#[test]
+fn a_server_that_returns_nothing_so_soon_is_handed_nothing_that_is_to_be_back_by_then() {
+    let told = |within: &str, mode: &str, expected: &str| {
+        let run = passes(&format!(
+            "messages = [{{ id = 'm', to = 'a@example.test', deliver_by = {{ within = '{within}', mode = '{mode}' }} }}]\n\
+             receivers = [{{ extensions = ['DELIVERBY 240'] }}]\n[expect.m]\n{expected}"
+        ));
+        of_mail(&run)
+    };
+    let taken = "by = 'mx1.example.test'\n";
+    let unsupported = "outcome = 'bounced'\nstatus = '5.3.3'\nattempts = [{ host = 'mx1.example.test', result = 'unsupported' }, { host = 'mx2.example.test', result = 'unsupported' }]\n";
+    assert_eq!(told("240s", "return", taken), ["BY=240;R"]);
+    // The notification alone.
+    assert_eq!(told("239s", "return", unsupported), [""]);
+    // Who is only to be told can be told at any time.
+    assert_eq!(told("239s", "notify", taken), ["BY=239;N"]);
+}
+
+/// The parameters of RCPT at exchangers.
+fn of_rcpt(run: &Run) -> Vec<String> {
+    let of = |kind: &EventKind| match kind {
+        EventKind::Reply { stage, more, .. } if *stage == Stage::Rcpt => {
+            Some(more.parameters.join(" "))
+        }
+        _ => None,
+    };
+    let all = run.events.iter();
+    all.filter_map(|event| of(&event.kind)).collect()
+}
+
+#[test]
+fn a_message_that_may_get_late_unseen_is_reported_as_relayed() {
+    let told = |asks: &str, extensions: &str, dsn: &str| {
+        let run = passes(&format!(
+            "messages = [{{ id = 'm', to = 'a@example.test', {asks} }}]\n\
+             receivers = [{{ extensions = [{extensions}] }}]\n[expect.m]\nby = 'mx1.example.test'\ndsn = {dsn}\n"
+        ));
+        of_rcpt(&run).into_iter().next()
+    };
+    let by = "deliver_by = { within = '10m' }";
+    let relayed = "[{ recipient = 'a@example.test', action = 'relayed' }]";
+    let first = |text: &str| Some(text.to_owned());
+    assert_eq!(told(by, "", relayed), first(""));
+    // Servers that know DSN can at least tell of delays.
+    assert_eq!(told(by, "'DSN'", relayed), first("NOTIFY=FAILURE,DELAY"));
+    let failures = format!("notify = 'failure', {by}");
+    assert_eq!(
+        told(&failures, "'DSN'", relayed),
+        first("NOTIFY=FAILURE,DELAY")
+    );
+    let never = format!("notify = 'never', {by}");
+    assert_eq!(told(&never, "'DSN'", "[]"), first("NOTIFY=NEVER"));
+    // Who knows until when it is to arrive tells by itself; each relay is told of where that is asked for.
+    assert_eq!(told(by, "'DELIVERBY'", "[]"), first(""));
+    let trace = "deliver_by = { within = '10m', trace = true }";
+    assert_eq!(told(trace, "'DELIVERBY', 'DSN'", relayed), first(""));
+    // One that is to be returned must not go on at all without it.
+    let back = "deliver_by = { within = '10m', mode = 'return', trace = true }";
+    assert_eq!(told(back, "'DELIVERBY'", relayed), first(""));
+}
+
+#[test]
+fn who_is_told_of_a_delay_is_not_told_of_the_relay_as_well_and_nobody_is_told_nothing() {
+    let told = |within: &str, until: &str, dsn: &str| {
+        passes(&format!(
+            "messages = [{{ id = 'm', to = 'a@example.test', deliver_by = {{ within = '{within}' }} }}]\n\
+             receivers = [{{ extensions = ['DSN'] }}]\n\
+             faults = [{{ host = 'mx2.example.test', stage = 'connect', effect = 'refuse' }},\n\
+               {{ host = 'mx1.example.test', {until} }}]\n\
+             [expect.m]\nby = 'mx1.example.test'\ndsn = {dsn}\n"
+        ))
+    };
+    let delayed = "[{ recipient = 'a@example.test', action = 'delayed', status = '4.4.7' }]";
+    let relayed = "[{ recipient = 'a@example.test', action = 'relayed' }]";
+    let busy = "stage = 'rcpt', effect = '451 4.3.0 later', until = '2h'";
+    let run = told("30m", busy, delayed);
+    let last = of_rcpt(&run)
+        .into_iter()
+        .rfind(|one| !one.contains("NEVER"));
+    // Its time is over: as its author asked, and no more.
+    assert_eq!(last.as_deref(), Some(""));
+    // It is over between MAIL and the end of the data.
+    told(
+        "5m",
+        "stage = 'dot', effect = 'delay 9m', first = 1",
+        relayed,
+    );
 }

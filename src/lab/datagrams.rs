@@ -48,16 +48,29 @@ mod kernel {
             .sum()
     }
 
+    /// Datagrams of this network that found no room, whoever they were for.
+    pub(in super::super) fn without_room() -> u64 {
+        let of_version_6 = fs::read_to_string("/proc/thread-self/net/snmp6").unwrap_or_default();
+        let mut of_version_6 = of_version_6.lines();
+        let of_version_6 = of_version_6.find_map(|line| line.strip_prefix("Udp6RcvbufErrors"));
+        let of_version_6 = of_version_6.and_then(|count| count.trim().parse::<u64>().ok());
+        counter("snmp", "Udp: ", "RcvbufErrors") + of_version_6.unwrap_or(0)
+    }
+
     /// Connections of this network that a full backlog turned away, whoever listened.
     pub(in super::super) fn turned_away() -> u64 {
-        let counters = fs::read_to_string("/proc/thread-self/net/netstat").unwrap_or_default();
+        counter("netstat", "TcpExt: ", "ListenOverflows")
+    }
+
+    /// What a file of this network counts under a name; 0 if it does not.
+    fn counter(file: &str, of: &str, name: &str) -> u64 {
+        let counters = fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+        let counters = counters.unwrap_or_default();
         // A line of names, and one of what they count.
-        let mut lines = counters
-            .lines()
-            .filter_map(|line| line.strip_prefix("TcpExt: "));
+        let mut lines = counters.lines().filter_map(|line| line.strip_prefix(of));
         let (names, counts) = (lines.next().unwrap_or_default(), lines.next());
         let mut named = names.split(' ').zip(counts.unwrap_or_default().split(' '));
-        let found = named.find(|(name, _)| *name == "ListenOverflows");
+        let found = named.find(|(known, _)| *known == name);
         found.and_then(|(_, count)| count.parse().ok()).unwrap_or(0)
     }
 }
@@ -73,12 +86,16 @@ mod kernel {
         0
     }
 
+    pub(in super::super) fn without_room() -> u64 {
+        0
+    }
+
     pub(in super::super) fn turned_away() -> u64 {
         0
     }
 }
 
-pub(super) use self::kernel::{dropped, make_room, turned_away};
+pub(super) use self::kernel::{dropped, make_room, turned_away, without_room};
 
 #[cfg(all(test, target_os = "linux", feature = "private-network"))]
 mod tests {
@@ -132,7 +149,9 @@ mod tests {
         // As little room as there can be: a few datagrams.
         let narrow = socket();
         nix::sys::socket::setsockopt(&narrow, nix::sys::socket::sockopt::RcvBuf, &1).expect("set");
+        let before = without_room();
         assert!(send(200, &narrow) >= 100);
+        assert!(without_room() >= before + 100);
         let wide = socket();
         make_room(&wide);
         assert_eq!(send(200, &wide), 0);

@@ -66,8 +66,7 @@ async fn answer_datagrams(state: Arc<LabState>, server: NameServer, socket: UdpS
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
             // An answer that nobody took any more: Linux tells it to the next call.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => continue,
+            Err(error) if is_gone(&error) => continue,
             Err(error) => {
                 state.own_fault(format!("a question could not be read: {error}"));
                 sleep(PAUSE).await;
@@ -84,25 +83,29 @@ async fn answer_datagrams(state: Arc<LabState>, server: NameServer, socket: UdpS
                 Poll::Ready(Some(answer)) => answers.push((answer, client)),
                 Poll::Ready(None) => {}
                 Poll::Pending => {
-                    let socket = Arc::clone(&socket);
+                    let (state, socket) = (Arc::clone(&state), Arc::clone(&socket));
                     held_back.spawn(async move {
                         if let Some(answer) = answer.await {
-                            send(&socket, &[(answer, client)]).await;
+                            send(&state, &socket, &[(answer, client)]).await;
                         }
                     });
                 }
             }
         }
-        send(&socket, &answers).await;
+        send(&state, &socket, &answers).await;
         answers.clear();
-        while held_back.try_join_next().is_some() {}
+        while let Some(ended) = held_back.try_join_next() {
+            if let Err(error) = ended {
+                state.own_fault(format!("a question was not answered: {error}"));
+            }
+        }
         // The receivers may be of the same thread.
         yield_now().await;
     }
 }
 
 /// Sends answers. A client that went away needs none.
-async fn send(socket: &UdpSocket, mut answers: &[Datagram]) {
+async fn send(state: &LabState, socket: &UdpSocket, mut answers: &[Datagram]) {
     while !answers.is_empty() {
         let sent = match batch::send(socket, answers) {
             Ok(sent) => sent,
@@ -112,10 +115,26 @@ async fn send(socket: &UdpSocket, mut answers: &[Datagram]) {
                 }
                 0
             }
-            Err(_) => 1,
+            Err(error) => {
+                if !is_gone(&error) {
+                    state.own_fault(format!("an answer could not be sent: {error}"));
+                }
+                1
+            }
         };
         answers = answers.get(sent..).unwrap_or_default();
     }
+}
+
+/// Whether a call failed since a client is not there any more.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+    )
 }
 
 /// Whether an answer to there would reach one client, and one alone.

@@ -123,8 +123,8 @@ impl LabState {
         });
     }
 
-    /// Notes questions to the name server that the kernel dropped, and connections that found a backlog full: to a
-    /// sender they look like a name server that does not answer and an exchanger that is silent.
+    /// Notes questions to the name server and answers of it that the kernel dropped, and connections that found a backlog
+    /// full: to a sender they look like a name server that does not answer and an exchanger that is silent.
     pub(super) fn look_for_losses(&self) {
         let lost = self.lost_questions();
         if lost > 0 {
@@ -133,12 +133,16 @@ impl LabState {
             ));
         }
         // This machine's are others', too.
-        let is_private = self.network.has_sockets() && !self.network.is_of_this_machine();
-        let turned_away = if is_private {
-            datagrams::turned_away()
-        } else {
-            0
-        };
+        if !self.network.has_sockets() || self.network.is_of_this_machine() {
+            return;
+        }
+        let unanswered = datagrams::without_room().saturating_sub(lost);
+        if unanswered > 0 {
+            self.own_fault(format!(
+                "{unanswered} datagrams to others than the name server, its answers among them, found no room where they were to be read"
+            ));
+        }
+        let turned_away = datagrams::turned_away();
         if turned_away > 0 {
             self.own_fault(format!(
                 "{turned_away} connections were not answered for want of room in the backlog of whoever listened"

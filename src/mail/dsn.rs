@@ -142,9 +142,15 @@ impl OriginalRecipient {
     ///
     /// One of type `utf-8` has an encoding of its own, here that which any server takes (RFC 6533 section 3).
     pub fn parameter(&self) -> String {
-        let encoded = match self.is_utf8() {
-            true => unitext(&self.address),
-            false => xtext(&self.address),
+        self.parameter_in(false)
+    }
+
+    /// The same; for a server that offers SMTPUTF8, an address beyond ASCII as it is.
+    pub(crate) fn parameter_in(&self, beyond_ascii: bool) -> String {
+        let encoded = match (self.is_utf8(), beyond_ascii) {
+            (true, true) => unitext_beyond_ascii(&self.address),
+            (true, false) => unitext(&self.address),
+            (false, _) => xtext(&self.address),
         };
         format!("{};{encoded}", self.kind)
     }
@@ -244,12 +250,12 @@ pub struct DsnRequest {
 }
 
 impl RecipientRequest {
-    /// What follows the recipient in RCPT, a space before each.
-    pub(crate) fn parameters(&self) -> String {
+    /// What follows the recipient in RCPT, a space before each; beyond ASCII where the server takes that.
+    pub(crate) fn parameters(&self, beyond_ascii: bool) -> String {
         let notify = self.notify.as_ref();
         let notify = notify.map(|notify| format!(" NOTIFY={notify}"));
         let original = self.original.as_ref();
-        let original = original.map(|original| format!(" ORCPT={}", original.parameter()));
+        let original = original.map(|one| format!(" ORCPT={}", one.parameter_in(beyond_ascii)));
         notify.into_iter().chain(original).collect()
     }
 
@@ -315,7 +321,7 @@ impl Message {
 
     /// What follows a recipient in RCPT to a server that offers DSN, a space before each.
     pub fn rcpt_parameters(&self, recipient: &Mailbox) -> String {
-        self.request_of(recipient).parameters()
+        self.request_of(recipient).parameters(false)
     }
 }
 
@@ -340,7 +346,7 @@ pub(crate) fn occasion(text: &str) -> Result<Option<Occasion>, String> {
 }
 
 /// Whether a type of address is that of RFC 6533 section 3.
-fn is_utf8(kind: &str) -> bool {
+pub(crate) fn is_utf8(kind: &str) -> bool {
     kind.trim().eq_ignore_ascii_case("utf-8")
 }
 
@@ -363,12 +369,33 @@ pub(crate) fn xtext(text: &str) -> String {
 /// An address beyond ASCII in ASCII: what is no printable ASCII, and `\`, `+` and `=`, is `\x{}` with its number in
 /// hexadecimal within (utf-8-addr-xtext, RFC 6533 section 3).
 pub(crate) fn unitext(text: &str) -> String {
-    let signs = text.chars().map(|sign| match sign {
+    text.chars().map(embedded).collect()
+}
+
+/// The same where what is beyond ASCII may stay as it is (utf-8-addr-unitext).
+fn unitext_beyond_ascii(text: &str) -> String {
+    let sign = |sign: char| match sign.is_ascii() {
+        true => embedded(sign),
+        false => sign.to_string(),
+    };
+    text.chars().map(sign).collect()
+}
+
+/// A sign in ASCII, and none that means something there.
+fn embedded(sign: char) -> String {
+    match sign {
         '\\' | '+' | '=' => format!("\\x{{{:X}}}", u32::from(sign)),
         sign if sign.is_ascii_graphic() => sign.to_string(),
         sign => format!("\\x{{{:02X}}}", u32::from(sign)),
-    });
-    signs.collect()
+    }
+}
+
+/// The sign of a number as `embedded` writes it.
+fn sign_of(number: &str) -> Option<char> {
+    let is_number =
+        (2..=6).contains(&number.len()) && number.bytes().all(|octet| octet.is_ascii_hexdigit());
+    let number = u32::from_str_radix(number, 16).ok().filter(|_| is_number)?;
+    char::from_u32(number)
 }
 
 /// Whether an address is encoded so, or is in other octets than ASCII where it may be (utf-8-addr-unitext).
@@ -383,11 +410,7 @@ pub(crate) fn is_unitext(encoded: &str, beyond_ascii: bool) -> bool {
         let read = part
             .strip_prefix("x{")
             .and_then(|part| part.split_once('}'));
-        read.is_some_and(|(number, rest)| {
-            let digits = (2..=6).contains(&number.len());
-            let number = u32::from_str_radix(number, 16).ok().filter(|_| digits);
-            number.and_then(char::from_u32).is_some() && is_plain(rest)
-        })
+        read.is_some_and(|(number, rest)| sign_of(number).is_some() && is_plain(rest))
     };
     parts.next().is_none_or(is_plain) && parts.all(is_escaped)
 }
@@ -397,10 +420,9 @@ pub(crate) fn of_unitext(encoded: &str) -> String {
     let mut parts = encoded.split("\\x{");
     let mut text = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let read = part.split_once('}').and_then(|(number, rest)| {
-            let number = u32::from_str_radix(number, 16).ok()?;
-            Some((char::from_u32(number)?, rest))
-        });
+        let read = part
+            .split_once('}')
+            .and_then(|(number, rest)| Some((sign_of(number)?, rest)));
         match read {
             Some((sign, rest)) => {
                 text.push(sign);
@@ -487,6 +509,7 @@ mod tests {
             "a\\x{2}",
             "a\\x{D800}",
             "a\\x{2B}+",
+            "a\\x{+2B}b",
         ] {
             assert!(!is_unitext(wrong, true), "{wrong}");
         }
@@ -499,6 +522,8 @@ mod tests {
         assert_eq!(parameter("rfc822;a+b@c.test"), "rfc822;a+2Bb@c.test");
         assert_eq!(parameter("utf-8;a+b@c.test"), "utf-8;a\\x{2B}b@c.test");
         assert_eq!(parameter("UTF-8;m\u{fc}@c.test"), "UTF-8;m\\x{FC}@c.test");
+        let native = original("utf-8;m\u{fc}+b@c.test").parameter_in(true);
+        assert_eq!(native, "utf-8;m\u{fc}\\x{2B}b@c.test");
         let one = original("utf-8;m\u{fc}+b@c.test");
         for value in [
             "utf-8;m\\x{FC}\\x{2B}b@c.test",

@@ -34,6 +34,7 @@ use crate::{
     extension::Extension,
     fault::Stage,
     lab::{LabState, network},
+    mail::DELIVERBY,
     name::Domain,
     port,
     reply::{Reply, ReplyClass, Status},
@@ -184,6 +185,7 @@ impl SmtpClient<'_> {
         };
         let now = self.state.clock.now();
         match envelope.message.want(&self.extensions, now) {
+            Some(DELIVERBY) if self.offers(DELIVERBY) => Err(SessionError::TooUrgent),
             Some(extension) if Some(extension) != ignored => Err(SessionError::Lacks(extension)),
             _ => self.transactions(envelope).await,
         }

@@ -126,7 +126,11 @@ impl DrillFacts<'_> {
     fn is_offered_everywhere(&self, keyword: &str) -> bool {
         let has = |list: &Option<Vec<Extension>>| {
             let mut list = list.iter();
-            list.all(|list| list.iter().any(|one| one.is(keyword)))
+            // A least time of DELIVERBY may be more than is left.
+            let is_it = |one: &Extension| {
+                one.is(keyword) && (keyword != DELIVERBY || one.parameters.is_empty())
+            };
+            list.all(|list| list.iter().any(is_it))
         };
         let world = &self.scenario.world;
         let is_of_ehlo = |fault: &Fault| {

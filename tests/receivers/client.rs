@@ -1,8 +1,11 @@
 //! A client that speaks line by line, and a lab for it on real sockets.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
-use mxdrill::lab::Lab;
+use mxdrill::{
+    Scenario,
+    lab::{Lab, NetworkKind},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -57,7 +60,20 @@ impl LineClient {
 }
 
 pub(crate) async fn lab() -> (Lab, SocketAddr, SocketAddr) {
-    let lab = Lab::from_zone(ZONE).await.expect("a lab");
+    lab_that("").await
+}
+
+/// One whose receivers offer what a list of extensions says.
+pub(crate) async fn lab_that_offers(extensions: &str) -> (Lab, SocketAddr, SocketAddr) {
+    lab_that(&format!("receivers = [{{ extensions = [{extensions}] }}]")).await
+}
+
+/// One with more of a scenario than its records.
+async fn lab_that(rest: &str) -> (Lab, SocketAddr, SocketAddr) {
+    let text = format!("summary = \"a lab\"\nzone = \"\"\"\n{ZONE}\"\"\"\nmessages = []\n{rest}\n");
+    let scenario = Scenario::parse("lab.toml", &text).expect("a scenario");
+    let lab = Lab::start(Arc::new(scenario), NetworkKind::Loopback);
+    let lab = lab.await.expect("a lab");
     let at = |name: &str| {
         let found = lab
             .endpoints()

@@ -12,7 +12,7 @@ use mxdrill::{
 };
 use tokio::io::AsyncReadExt;
 
-use crate::client::{LineClient, ZONE, lab};
+use crate::client::{LineClient, ZONE, lab, lab_that_offers};
 
 #[tokio::test]
 async fn the_null_reverse_path_and_extensions_are_taken() {
@@ -188,6 +188,52 @@ async fn commands_out_of_order_or_out_of_shape_are_refused() {
         ("QUIT", 221),
     ] {
         assert_eq!(client.say(line).await, code, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_time_is_taken_if_the_server_can_return_a_message_so_soon() {
+    let (_lab, mx1, _) = lab_that_offers("'DELIVERBY 240'").await;
+    let mut client = LineClient::connect(mx1).await;
+    for (line, code) in [
+        ("EHLO c.test", 250),
+        ("MAIL FROM:<a@c.test> BY=239;R", 555),
+        ("MAIL FROM:<a@c.test> BY=0;R", 501),
+        ("MAIL FROM:<a@c.test> BY=240", 501),
+        ("MAIL FROM:<a@c.test> BY=-5;NT", 250),
+        ("RSET", 250),
+        ("MAIL FROM:<a@c.test> BY=240;rt", 250),
+    ] {
+        assert_eq!(client.say(line).await, code, "{line}");
+    }
+}
+
+#[tokio::test]
+async fn whom_the_author_wrote_to_is_taken_as_its_type_is_encoded() {
+    let utf8 = "RCPT TO:<x@example.test> ORCPT=utf-8;m\u{fc}ller@c.test";
+    for (offers, native) in [("'DSN', 'SMTPUTF8'", 250), ("'DSN'", 501)] {
+        let (_lab, mx1, _) = lab_that_offers(offers).await;
+        let mut client = LineClient::connect(mx1).await;
+        client.say("EHLO c.test").await;
+        client.say("MAIL FROM:<a@c.test>").await;
+        for (line, code) in [
+            ("RCPT TO:<x@example.test> ORCPT=rfc822;a+2Bb@c.test", 250),
+            ("RCPT TO:<x@example.test> ORCPT=rfc822;a+b@c.test", 501),
+            (
+                "RCPT TO:<x@example.test> ORCPT=utf-8;m\\x{FC}ller@c.test",
+                250,
+            ),
+            ("RCPT TO:<x@example.test> ORCPT=UTF-8;a\\x{2B}b@c.test", 250),
+            ("RCPT TO:<x@example.test> ORCPT=utf-8;a+2Bb@c.test", 501),
+            ("RCPT TO:<x@example.test> ORCPT=utf-8;a\\b@c.test", 501),
+            (utf8, native),
+        ] {
+            assert_eq!(
+                client.say(line).await,
+                code,
+                "{line} where {offers} is offered"
+            );
+        }
     }
 }
 

@@ -276,7 +276,7 @@ impl Threads {
         Ok(())
     }
 
-    /// A call has come: whoever called before may be gone.
+    /// Whose process it is is found out anew: a call has come or was answered.
     pub(super) fn is_called(&mut self) {
         self.caller = None;
     }

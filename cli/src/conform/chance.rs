@@ -1,9 +1,9 @@
 //! Whether chance has a part in a drill: then a server does not do the same each time, and is seen several times.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hickory_proto::rr::RData;
-use mxdrill::{name::Domain, scenario::Scenario, zone::Zone};
+use mxdrill::{fault::Failure, name::Domain, scenario::Scenario, zone::Zone};
 
 /// Whether a sender chooses, a fault strikes by chance, or the server is killed: what was written down in that instant is
 /// left to chance.
@@ -24,23 +24,40 @@ fn has_equals(scenario: &Scenario) -> bool {
         }
     }
     let own = &scenario.sender.names;
-    let is_beyond = |domain: &Domain, preference: u16| {
-        let mut own = exchangers.iter().filter(|(_, _, host)| own.contains(host));
-        own.any(|(of, own, _)| of == domain && *own <= preference)
+    let mut own_level: BTreeMap<&Domain, u16> = BTreeMap::new();
+    for (domain, preference, _) in exchangers.iter().filter(|(_, _, host)| own.contains(host)) {
+        let level = own_level.entry(domain).or_insert(*preference);
+        *level = (*level).min(*preference);
+    }
+    let is_left = |domain: &Domain, preference: u16| {
+        let level = own_level.get(domain);
+        level.is_none_or(|level| preference < *level)
     };
-    let is_host = |name: &Domain| {
-        exchangers.iter().any(|(_, _, host)| host == name)
-            || !exchangers.iter().any(|(domain, ..)| domain == name)
-    };
-    let mut preferences = BTreeSet::new();
-    let mut levels = exchangers.iter();
-    let mut hosts = BTreeSet::new();
-    levels.any(|(domain, preference, _)| {
-        !is_beyond(domain, *preference) && !preferences.insert((domain, preference))
-    }) || records.iter().any(|record| {
+    let mut levels = BTreeSet::new();
+    let mut left = exchangers
+        .iter()
+        .filter(|(domain, preference, _)| is_left(domain, *preference));
+    if left.any(|(domain, preference, _)| !levels.insert((domain, preference))) {
+        return true;
+    }
+    let domains: BTreeSet<&Domain> = exchangers.iter().map(|(domain, ..)| domain).collect();
+    let hosts: BTreeSet<&Domain> = exchangers.iter().map(|(.., host)| host).collect();
+    // Where MX records are not told, or names stand for others, or mail goes to relays, a domain may be a host all the same.
+    let may_be_any = !scenario.sender.relays.is_empty()
+        || scenario
+            .world
+            .faults
+            .iter()
+            .any(|fault| matches!(fault.failure, Failure::Query { .. }))
+        || records
+            .iter()
+            .any(|record| matches!(record.data, RData::CNAME(_)));
+    let mut seen = BTreeSet::new();
+    records.iter().any(|record| {
         let owner = Domain::from(&record.name);
         let is_address = matches!(record.data, RData::A(_) | RData::AAAA(_));
-        is_address && is_host(&owner) && !hosts.insert(owner)
+        let is_host = may_be_any || hosts.contains(&owner) || !domains.contains(&owner);
+        is_address && is_host && !seen.insert(owner)
     })
 }
 
@@ -76,6 +93,8 @@ mod tests {
         // The domain's own addresses are of no use beside exchangers, and are all there is without.
         assert!(!is_choice(&format!("{one}{mx1}{web}"), other));
         assert!(is_choice(web, other));
+        let alias = "@ IN MX 20 other\nother IN CNAME @\n";
+        assert!(is_choice(&format!("{one}{mx1}{web}{alias}"), other));
         // What is left to one of two equals is nothing.
         assert!(!is_choice(&format!("{equals}{mx1}"), "mx2.example.test"));
     }

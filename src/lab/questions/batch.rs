@@ -21,13 +21,15 @@ mod calls {
     };
 
     use nix::sys::socket::{
-        AddressFamily, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg, sendmmsg,
+        AddressFamily, MsgFlags, MultiHeaders, SockaddrLike, SockaddrStorage, recvmmsg,
     };
+    // The answers of `sendmmsg` in nix can only be counted by reading addresses that it never writes.
+    use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
     use tokio::{io::Interest, net::UdpSocket};
 
     use super::{Datagram, MOST};
 
-    /// Octets that are taken of a question: what no resolver writes, and what is cut is malformed.
+    /// Octets that are taken of a question. No resolver writes so many; a longer one is cut, and so malformed.
     const LONGEST: usize = 4096;
     /// Octets that a batch takes.
     pub(in super::super) const ROOM: usize = MOST * LONGEST;
@@ -57,20 +59,23 @@ mod calls {
 
     /// Sends as many as the socket takes, in their order; how many those are, one at least.
     pub(in super::super) fn send(socket: &UdpSocket, answers: &[Datagram]) -> io::Result<usize> {
-        let slices: Vec<[IoSlice<'_>; 1]> = answers
+        let mut parts: Vec<_> = answers
             .iter()
-            .map(|(octets, _)| [IoSlice::new(octets)])
+            .map(|(octets, client)| {
+                let nothing = SendAncillaryBuffer::default();
+                (
+                    [IoSlice::new(octets)],
+                    SocketAddrAny::from(*client),
+                    nothing,
+                )
+            })
             .collect();
-        let clients: Vec<_> = answers
-            .iter()
-            .map(|(_, client)| Some(SockaddrStorage::from(*client)))
+        let mut headers: Vec<MMsgHdr<'_>> = parts
+            .iter_mut()
+            .map(|(octets, client, nothing)| MMsgHdr::new_with_addr(client, octets, nothing))
             .collect();
         socket.try_io(Interest::WRITABLE, || {
-            let mut headers = MultiHeaders::preallocate(slices.len(), None);
-            let descriptor = socket.as_raw_fd();
-            let flags = MsgFlags::MSG_DONTWAIT;
-            let sent = sendmmsg(descriptor, &mut headers, &slices, &clients, [], flags)?;
-            Ok(sent.count())
+            Ok(sendmmsg(socket, &mut headers, SendFlags::DONTWAIT)?)
         })
     }
 
@@ -112,7 +117,7 @@ mod calls {
         Ok(())
     }
 
-    /// Sends the first; that it was one.
+    /// Sends the first; how many were sent.
     pub(in super::super) fn send(socket: &UdpSocket, answers: &[Datagram]) -> io::Result<usize> {
         let Some((answer, client)) = answers.first() else {
             return Ok(0);

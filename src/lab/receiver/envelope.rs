@@ -13,7 +13,12 @@ use crate::{
     extension,
     fault::{Stage, Transfer, Whom},
     lab::mailbox::Content,
-    mail::{DELIVERBY, dsn::is_unitext, least_time, mailbox::Path},
+    mail::{
+        ByMode, DELIVERBY,
+        dsn::{is_unitext, is_utf8},
+        least_time,
+        mailbox::Path,
+    },
     reply::Reply,
 };
 
@@ -116,7 +121,7 @@ impl Session {
             ("NOTIFY", Some(value)) => is_notify(value),
             ("ORCPT", Some(value)) => {
                 let (kind, address) = value.split_once(';').unwrap_or(("", ""));
-                let is_address = match kind.eq_ignore_ascii_case("utf-8") {
+                let is_address = match is_utf8(kind) {
                     true => is_unitext(address, self.offers("SMTPUTF8")),
                     false => is_xtext(address),
                 };
@@ -154,7 +159,7 @@ impl Session {
         };
         let offer = self.offered.iter().find(|one| one.is(DELIVERBY));
         let least = offer.map_or(0, least_time);
-        (mode == 'R' && seconds < least).then(|| {
+        (mode == ByMode::Return && seconds < least).then(|| {
             Reply::new(
                 555,
                 format!("5.5.4 BY of less than {least} seconds is not offered"),
@@ -253,14 +258,14 @@ fn is_xtext(value: &str) -> bool {
 
 /// Seconds, perhaps negative, and a mode (RFC 2852 section 4): `120;R`, `-5;NT`. Who wants it returned must leave some
 /// time.
-fn deliver_by(value: &str) -> Option<(i64, char)> {
+fn deliver_by(value: &str) -> Option<(i64, ByMode)> {
     let (seconds, mode) = value.split_once(';')?;
     let digits = seconds.strip_prefix(['-', '+']).unwrap_or(seconds);
     let is_time = (1..=9).contains(&digits.len()) && digits.bytes().all(|o| o.is_ascii_digit());
     let seconds = seconds.parse().ok().filter(|_| is_time)?;
     let mode = match &*mode.to_ascii_uppercase() {
-        "R" | "RT" if seconds > 0 => 'R',
-        "N" | "NT" => 'N',
+        "R" | "RT" if seconds > 0 => ByMode::Return,
+        "N" | "NT" => ByMode::Notify,
         _ => return None,
     };
     Some((seconds, mode))

@@ -112,16 +112,16 @@ impl DeliveryAgent {
         let message = &entry.message;
         let is_silent = message.request_of(&recipient).notify == Some(Notify::Never);
         let by = message.deliver_by.filter(|_| !is_silent);
-        let now = self.state.clock.now();
-        let will_be_late_unseen = |by: &DeliverBy| {
-            let is_over = by.is_over(now.since(message.at));
-            by.mode == ByMode::Notify && !offers(DELIVERBY) && !is_over
-        };
+        // Once it is late and that was told, there is nothing more to tell.
+        let may_be_late_unseen =
+            |by: &DeliverBy| by.mode == ByMode::Notify && !offers(DELIVERBY) && !entry.told_late;
+        let mut told = entry.reported.iter();
+        let is_told_of = told.any(|one| one.recipient == recipient);
         let why = if message.wants(&recipient, Occasion::Success) && !offers("DSN") {
             "which sends no notifications of success"
-        } else if by.as_ref().is_some_and(will_be_late_unseen) {
+        } else if by.as_ref().is_some_and(may_be_late_unseen) {
             "which does not know until when it is to arrive"
-        } else if by.is_some_and(|by| by.trace) {
+        } else if by.is_some_and(|by| by.trace) && !is_told_of {
             "as is to be told of each relay"
         } else {
             return;

@@ -63,6 +63,8 @@ pub(super) enum SessionError {
     NoRequireTls,
     /// An extension that the message needs is not announced, or not as large as it needs.
     Lacks(&'static str),
+    /// DELIVERBY is announced for more time than is left.
+    TooUrgent,
 }
 
 /// Status 4.4.2 "bad connection" if there was one, 4.4.1 "no answer from host" if not (RFC 3463
@@ -97,9 +99,12 @@ pub(super) fn all(envelope: &Envelope<'_>, stop: SessionError) -> Vec<RecipientR
         // No exchanger is searched for that offers it (RFC 2852 section 7).
         SessionError::Lacks(DELIVERBY) => RecipientResult::Failed(Reason {
             status: Status(5, 3, 3),
-            text: format!(
-                "{DELIVERBY} is not announced for the time that is left, and it is to be returned by then"
-            ),
+            text: format!("{DELIVERBY} is not announced, and it is to be returned by then"),
+        }),
+        // Another one may be faster (RFC 2852 section 6).
+        SessionError::TooUrgent => RecipientResult::HostRefuses(Reason {
+            status: Status(5, 3, 3),
+            text: format!("{DELIVERBY} is announced for more time than is left"),
         }),
         // Another exchanger may offer it (RFC 5321 section 2.2.3, RFC 6531 section 3.2).
         SessionError::Lacks(extension) => RecipientResult::HostRefuses(Reason {

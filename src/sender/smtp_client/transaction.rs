@@ -184,10 +184,12 @@ impl SmtpClient<'_> {
         }
         let mut asked = envelope.message.request_of(to);
         // Who does not know until when it is to arrive can tell of a delay all the same.
-        if envelope.message.when_late() == Some(ByMode::Notify) && !self.offers(DELIVERBY) {
+        let passed = self.state.clock.now().since(envelope.message.at);
+        let by = envelope.message.deliver_by.filter(|by| !by.is_over(passed));
+        if by.is_some_and(|by| by.mode == ByMode::Notify) && !self.offers(DELIVERBY) {
             asked = asked.with_delay();
         }
-        let parameters = asked.parameters();
+        let parameters = asked.parameters(self.offers("SMTPUTF8"));
         match self.flaw {
             // NOTIFY and ORCPT are words without case for who has not read section 5.2.1.
             Some(Flaw::FoldsParameters) => parameters.to_lowercase(),

@@ -22,8 +22,8 @@ use super::{
 use crate::{
     event::ReportedRecipient,
     mail::{
-        Action, ByMode, DsnRequest, Mailbox, Message, Notify, Occasion, OriginalRecipient, Ret,
-        Returned,
+        Action, ByMode, DELIVERBY, DsnRequest, Mailbox, Message, Notify, Occasion,
+        OriginalRecipient, Ret, Returned,
         dsn::{of_xtext, xtext},
     },
     reply::Status,
@@ -68,7 +68,8 @@ fn not_passed_on(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Fin
         let wrong = wrong.or_else(|| {
             transaction.rcpt.iter().find_map(|path| {
                 let to = facts.recipient(&path.mailbox)?;
-                let wrong = wrong_rcpt_parameter(message, to, path)?;
+                let knows = transaction.offers(DELIVERBY) == Some(true);
+                let wrong = wrong_rcpt_parameter(message, to, path, knows)?;
                 Some((wrong, Subject::of_recipient(&message.id, &to.text)))
             })
         });
@@ -104,15 +105,20 @@ fn wrong_mail_parameter(asked: &DsnRequest, mail: &DsnPath) -> Option<Differs> {
     })
 }
 
-/// What is wrong with those of RCPT, NOTIFY before ORCPT.
-fn wrong_rcpt_parameter(message: &Message, to: &Mailbox, rcpt: &DsnPath) -> Option<Differs> {
+/// What is wrong with those of RCPT, NOTIFY before ORCPT, at a server that may know DELIVERBY.
+fn wrong_rcpt_parameter(
+    message: &Message,
+    to: &Mailbox,
+    rcpt: &DsnPath,
+    knows_deliverby: bool,
+) -> Option<Differs> {
     let asked = message.request_of(to);
     let given = rcpt.value("NOTIFY");
     let read = given.map(Notify::of_parameter);
-    // Who is to tell of what is late asks a server that cannot know when that is to tell of delays.
+    // A server that cannot know when the message is late is asked to tell of delays (RFC 2852 section 4.1.4.2).
+    let may_add_delay = message.when_late() == Some(ByMode::Notify) && !knows_deliverby;
     let is_same = read == asked.notify.clone().map(Some)
-        || message.when_late() == Some(ByMode::Notify)
-            && read == asked.clone().with_delay().notify.map(Some);
+        || may_add_delay && read == asked.clone().with_delay().notify.map(Some);
     if !is_same {
         return Some((shown("NOTIFY", asked.notify), shown("NOTIFY", given)));
     }
@@ -150,10 +156,10 @@ fn unwanted(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding>
         let to = facts.recipient(group.recipient.as_deref()?)?;
         let notify = message.request_of(to).notify?;
         // A notification without an action is unwanted only by who wants none at all.
-        let is_relayed = group.action == Some(Action::Relayed);
         let is_wanted = match occasion(group) {
-            // Nobody further on may know until when it is to arrive, or each relay was asked for (RFC 2852 section 4.1.4).
-            Some(_) if is_relayed && message.deliver_by.is_some() => notify != Notify::Never,
+            Some(_) if group.action == Some(Action::Relayed) && relays_are_told(facts) => {
+                notify != Notify::Never
+            }
             Some(occasion) => notify.wants(occasion),
             None => notify != Notify::Never,
         };
@@ -185,6 +191,16 @@ fn unwanted(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding>
         format!("nothing beside NOTIFY={notify}"),
         vec![observed],
     ))
+}
+
+/// Whether a message is reported as relayed whatever is asked of success: each relay was asked for, or it went on to a server
+/// that does not know until when it is to arrive (RFC 2852 section 4.1.4).
+fn relays_are_told(facts: &MessageFacts<'_>) -> bool {
+    let Some(by) = facts.message.deliver_by else {
+        return false;
+    };
+    let mut taken = facts.dsn.transactions.iter().filter(|one| one.taken);
+    by.trace || by.mode == ByMode::Notify && taken.any(|one| one.offers(DELIVERBY) != Some(true))
 }
 
 /// A recipient whose author wants to be told of success, and is not where nobody further on will do it.

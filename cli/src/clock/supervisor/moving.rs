@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    IDLE_ROUND, ROUND, Supervisor,
+    IDLE_ROUND, ROUND, Running, Supervisor,
     measures::{Stamp, speed},
 };
 use crate::clock::memory::Nanos;
@@ -140,9 +140,23 @@ impl Supervisor {
                 return Ok(());
             }
             let speed = speed(before, (self.quiet.ticks(), calls));
-            self.running = Some((Instant::now(), self.before + self.time.now(), speed));
+            self.running = Some(Running {
+                from: Instant::now(),
+                at: self.before + self.time.now(),
+                speed,
+                calls,
+            });
         }
-        let Some((from, at, speed)) = self.running else {
+        // Who calls does more than to ask the kernel the same again and again.
+        let calls = self.passed.calls;
+        self.running = self
+            .running
+            .filter(|one| one.speed == 1 || one.calls == calls);
+        let Some(Running {
+            from, at, speed, ..
+        }) = self.running
+        else {
+            self.busy = None;
             return Ok(());
         };
         // Whoever only asks again and again has nothing to be late with.
