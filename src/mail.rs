@@ -5,6 +5,7 @@
 
 pub(crate) mod content;
 pub(crate) mod dsn;
+pub(crate) mod encoded;
 mod handling;
 pub(crate) mod mailbox;
 

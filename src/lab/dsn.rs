@@ -20,7 +20,7 @@ use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use crate::{
     event::{Action, NotificationReport, ReportedRecipient, Returned},
-    mail::{Mailbox, MessageId, content::ID_DOMAIN, dsn::of_unitext},
+    mail::{Mailbox, MessageId, content::ID_DOMAIN, encoded::of_unitext},
     reply::Status,
 };
 

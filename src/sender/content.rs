@@ -9,7 +9,7 @@ use crate::{
     mail::{
         Mailbox, Message, MessageId, OriginalRecipient, Ret,
         content::{date, message},
-        dsn::unitext,
+        encoded::unitext,
     },
     name::Domain,
     reply::{Reply, Status},

@@ -70,7 +70,9 @@ pub(crate) async fn lab_that_offers(extensions: &str) -> (Lab, SocketAddr, Socke
 
 /// One with more of a scenario than its records.
 async fn lab_that(rest: &str) -> (Lab, SocketAddr, SocketAddr) {
-    let text = format!("summary = \"a lab\"\nzone = \"\"\"\n{ZONE}\"\"\"\nmessages = []\n{rest}\n");
+    let text = format!(
+        "summary = \"a lab\"\nzone = \"\"\"\n{ZONE}\"\"\"\nmessages = [{{ id = \"m\", to = \"x@example.test\" }}]\n{rest}\n"
+    );
     let scenario = Scenario::parse("lab.toml", &text).expect("a scenario");
     let lab = Lab::start(Arc::new(scenario), NetworkKind::Loopback);
     let lab = lab.await.expect("a lab");

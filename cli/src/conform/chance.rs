@@ -75,7 +75,7 @@ mod tests {
     fn a_choice_is_one_between_exchangers_or_their_addresses() {
         let is_choice = |zone: &str, name: &str| {
             let text = format!(
-                "zone = \"\"\"\n$ORIGIN example.test.\n$TTL 300\n{zone}\n\"\"\"\nsender = {{ names = [\"{name}\"] }}\n\
+                "summary = \"a choice\"\nzone = \"\"\"\n$ORIGIN example.test.\n$TTL 300\n{zone}\n\"\"\"\nsender = {{ names = [\"{name}\"] }}\n\
                  messages = [{{ id = \"m1\", to = \"alice@example.test\" }}]\n"
             );
             let scenario = Scenario::parse("drill.toml", &text).expect("a drill");

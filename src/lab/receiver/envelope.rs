@@ -13,12 +13,7 @@ use crate::{
     extension,
     fault::{Stage, Transfer, Whom},
     lab::mailbox::Content,
-    mail::{
-        ByMode, DELIVERBY,
-        dsn::{is_unitext, is_utf8},
-        least_time,
-        mailbox::Path,
-    },
+    mail::{ByMode, DELIVERBY, dsn::is_utf8, encoded::is_unitext, least_time, mailbox::Path},
     reply::Reply,
 };
 

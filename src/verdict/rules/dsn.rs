@@ -24,7 +24,7 @@ use crate::{
     mail::{
         Action, ByMode, DELIVERBY, DsnRequest, Mailbox, Message, Notify, Occasion,
         OriginalRecipient, Ret, Returned,
-        dsn::{of_xtext, xtext},
+        encoded::{of_xtext, xtext},
     },
     reply::Status,
     verdict::{
