@@ -35,23 +35,30 @@ struct Took {
 }
 
 /// Whole sessions over loopback, so many at once, each with one message: with the lab's receivers, with mailin-embedded,
-/// whose handler does nothing, and with Postfix's smtp-sink where that is installed. Clients wait for each reply, or send
-/// MAIL, RCPT and DATA in one go (RFC 2920).
+/// whose handler does nothing, and with Postfix's smtp-sink where that is installed. Clients send MAIL, RCPT and DATA in one
+/// go (RFC 2920), or wait for each reply.
 pub(crate) fn receivers(whole: bool) {
     let (messages, rounds) = if whole { (15_000, 5) } else { (40, 1) };
     let mailin = mailin_embedded();
     let mut of_twenty = None;
-    for manner in [Waits::OneByOne, Waits::Pipelined] {
-        for sessions in [1, 20, 200] {
+    for manner in [Waits::Pipelined, Waits::OneByOne] {
+        // With mailin-embedded one pipelining session at a time did not end in seven minutes.
+        let is_pipelined = manner == Waits::Pipelined;
+        let sessions: &[usize] = if is_pipelined {
+            &[20, 200]
+        } else {
+            &[1, 20, 200]
+        };
+        for sessions in sessions.iter().copied() {
             let mut ours = Vec::new();
             let (mut by_mailin, mut by_sink) = (Vec::new(), Vec::new());
             for _ in 0..rounds {
                 let measured = |address| load(address, sessions, messages, manner);
                 ours.push(of_a_lab(measured));
-                by_mailin.push(Took {
+                by_mailin.extend((!is_pipelined).then(|| Took {
                     rate: measured(mailin),
                     work: None,
-                });
+                }));
                 by_sink.extend(SmtpSink::start().map(|sink| sink.measured(measured)));
             }
             let what = format!("receivers, {sessions} sessions at once, {manner}");
@@ -175,7 +182,7 @@ fn work(schedstat: &str) -> Option<Duration> {
 }
 
 /// How a client sends what it has to say.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waits {
     OneByOne,
     Pipelined,
