@@ -121,6 +121,19 @@ impl<'de> Deserialize<'de> for Extension {
     }
 }
 
+/// Whether an extension is in a list.
+pub(crate) fn is_offered(offered: &[Extension], keyword: &str) -> bool {
+    offered.iter().any(|one| one.is(keyword))
+}
+
+/// The seconds that a server wants at least for what it is to return when they are over (RFC 2852 section 2): 0 where it says
+/// nothing of that, `None` where it does not know DELIVERBY.
+pub(crate) fn least_time(offered: &[Extension]) -> Option<i64> {
+    let offer = offered.iter().find(|one| one.is("DELIVERBY"))?;
+    let first = offer.parameters.split([',', ' ']).next();
+    Some(first.and_then(|least| least.parse().ok()).unwrap_or(0))
+}
+
 /// A limit that a list of extensions announces (RFC 9422 section 4); one that is malformed is none.
 pub(crate) fn limit(offered: &[Extension], name: &str) -> Option<usize> {
     let limits = offered.iter().find(|one| one.is("LIMITS"))?;

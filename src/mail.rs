@@ -11,7 +11,6 @@ pub(crate) mod mailbox;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-pub(crate) use self::handling::least_time;
 pub use self::{
     content::BodyDigest,
     dsn::{
@@ -20,7 +19,11 @@ pub use self::{
     handling::{ByMode, DeliverBy, Priority},
     mailbox::Mailbox,
 };
-use crate::{extension::Extension, name::Domain, time::Moment};
+use crate::{
+    extension::{Extension, is_offered, least_time},
+    name::Domain,
+    time::Moment,
+};
 
 /// The id of a message, unique within a scenario: `m1`, or `m-17` in a row with a count.
 ///
@@ -155,7 +158,7 @@ impl Message {
 
     /// What it needs at a moment of a receiver that offers these extensions and has not got: an extension by its keyword.
     pub(crate) fn want(&self, offered: &[Extension], now: Moment) -> Option<&'static str> {
-        let lacks = |keyword: &str| !offered.iter().any(|one| one.is(keyword));
+        let lacks = |keyword: &str| !is_offered(offered, keyword);
         let limit = offered.iter().find(|one| one.is("SIZE"));
         let limit = limit.and_then(|one| one.parameters.parse().ok());
         // BINARYMIME is of use only with CHUNKING (RFC 3030 section 3).
@@ -186,8 +189,7 @@ impl Message {
         let Some(by) = self.deliver_by.filter(|by| by.mode == ByMode::Return) else {
             return false;
         };
-        let offer = offered.iter().find(|one| one.is(DELIVERBY));
-        offer.is_none_or(|offer| by.left(now.since(self.at)) < least_time(offer))
+        least_time(offered).is_none_or(|least| by.left(now.since(self.at)) < least)
     }
 
     /// How many octets its content has.

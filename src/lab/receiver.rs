@@ -41,7 +41,7 @@ use super::{LabState, upstream::Upstream};
 use crate::{
     connection::{Connection, Line, LineEnd},
     event::{BareOctet, EventKind, Particulars, SessionEnd, SessionId, SessionPart},
-    extension::Extension,
+    extension::{self, Extension},
     fault::Stage,
     name::Domain,
     reply::{Reply, ReplyClass},
@@ -410,7 +410,7 @@ impl Session {
 
     /// Whether the client was offered an extension.
     fn offers(&self, keyword: &str) -> bool {
-        self.offered.iter().any(|one| one.is(keyword))
+        extension::is_offered(&self.offered, keyword)
     }
 
     /// QUIT; the receiver closes after its reply (RFC 5321 section 4.1.1.10).

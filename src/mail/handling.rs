@@ -3,7 +3,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{extension::Extension, words::words};
+use crate::words::words;
 
 words! {
     /// What happens to a message that is not delivered in its time (RFC 2852 section 4).
@@ -25,13 +25,6 @@ pub struct DeliverBy {
     pub mode: ByMode,
     /// Whether each relay is to be told of, too.
     pub trace: bool,
-}
-
-/// The seconds that a server wants at least for what it is to return when they are over (RFC 2852 section 2); 0 where it
-/// says nothing of that.
-pub(crate) fn least_time(offer: &Extension) -> i64 {
-    let first = offer.parameters.split([',', ' ']).next();
-    first.and_then(|least| least.parse().ok()).unwrap_or(0)
 }
 
 impl DeliverBy {

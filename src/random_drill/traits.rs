@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Asks, Body, RandomDrill, Setting, points::kind_of_effect};
 use crate::{
+    extension::is_offered,
     fault::{Failure, Fault},
     scenario::ReceiverSettings,
 };
@@ -104,7 +105,7 @@ fn of_receivers(row: &ReceiverSettings) -> Vec<String> {
     let mut traits = Vec::new();
     traits.extend(row.certificate.map(|kind| format!("STARTTLS {kind}")));
     if let Some(extensions) = &row.extensions {
-        let has = |keyword: &str| extensions.iter().any(|one| one.is(keyword));
+        let has = |keyword: &str| is_offered(extensions, keyword);
         let name = match (extensions.is_empty(), has("8BITMIME"), has("PIPELINING")) {
             _ if has("LIMITS") => "limits announced",
             (true, ..) => "no extensions",

@@ -31,7 +31,7 @@ use super::{Flaw, tls::TlsRequirement};
 use crate::{
     connection::Connection,
     event::AttemptHint,
-    extension::Extension,
+    extension::{self, Extension},
     fault::Stage,
     lab::{LabState, network},
     mail::DELIVERBY,
@@ -194,7 +194,7 @@ impl SmtpClient<'_> {
     /// Whether the server announced a keyword. Keywords are compared without case (RFC 5321 section
     /// 4.1.1.1).
     fn offers(&self, keyword: &str) -> bool {
-        self.extensions.iter().any(|known| known.is(keyword))
+        extension::is_offered(&self.extensions, keyword)
     }
 
     /// What it calls itself.

@@ -114,23 +114,20 @@ impl DrillFacts<'_> {
     /// nowhere without BINARYMIME, nor without DELIVERBY what its author would rather have back than late (RFC 2852 section
     /// 4.1.4.1). Nobody sees where a sender missed it.
     pub(super) fn may_be_returned_unseen(&self, message: &Message) -> bool {
-        let needed = [
-            message.binary.then_some("BINARYMIME"),
-            (message.when_late() == Some(ByMode::Return)).then_some(DELIVERBY),
-        ];
-        let mut needed = needed.into_iter().flatten();
-        self.sender_kind.is_foreign() && needed.any(|keyword| !self.is_offered_everywhere(keyword))
+        let is_binary = |one: &Extension| one.is("BINARYMIME");
+        // A least time may be more than is left.
+        let is_of_any_time = |one: &Extension| one.is(DELIVERBY) && one.parameters.is_empty();
+        let wants_it_back = message.when_late() == Some(ByMode::Return);
+        self.sender_kind.is_foreign()
+            && (message.binary && !self.is_offered_everywhere(is_binary)
+                || wants_it_back && !self.is_offered_everywhere(is_of_any_time))
     }
 
-    /// Whether the drill lets every receiver offer an extension, and EHLO never fail.
-    fn is_offered_everywhere(&self, keyword: &str) -> bool {
+    /// Whether the drill lets every receiver offer such an extension, and EHLO never fail.
+    fn is_offered_everywhere(&self, is_it: impl Fn(&Extension) -> bool) -> bool {
         let has = |list: &Option<Vec<Extension>>| {
             let mut list = list.iter();
-            // A least time of DELIVERBY may be more than is left.
-            let is_it = |one: &Extension| {
-                one.is(keyword) && (keyword != DELIVERBY || one.parameters.is_empty())
-            };
-            list.all(|list| list.iter().any(is_it))
+            list.all(|list| list.iter().any(&is_it))
         };
         let world = &self.scenario.world;
         let is_of_ehlo = |fault: &Fault| {

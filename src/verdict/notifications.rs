@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use crate::{
     event::{Connected, Event, EventKind, NotificationReport, ReplyEvent, SessionId},
-    extension::Extension,
+    extension::{self, Extension},
     fault::Stage,
     mail::{Action, MessageId},
     name::Domain,
@@ -56,7 +56,7 @@ impl DsnTransaction {
     /// Whether the server offered an extension; `None` where the log does not say what was offered.
     pub(super) fn offers(&self, keyword: &str) -> Option<bool> {
         let offered = self.offered.as_deref();
-        offered.map(|offered| offered.iter().any(|one| one.is(keyword)))
+        offered.map(|offered| extension::is_offered(offered, keyword))
     }
 
     /// Where and when, for people.

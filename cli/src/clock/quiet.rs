@@ -96,7 +96,7 @@ impl Quiet {
 
     /// A thread has made a call, so that it ran.
     pub(super) fn suspect(&mut self, thread: i32) {
-        self.threads.is_called();
+        self.threads.forget_caller();
         self.suspects.insert(thread);
     }
 

@@ -276,8 +276,8 @@ impl Threads {
         Ok(())
     }
 
-    /// Whose process it is is found out anew: a call has come or was answered.
-    pub(super) fn is_called(&mut self) {
+    /// Finds the process of who calls anew: another call has come, or was answered.
+    pub(super) fn forget_caller(&mut self) {
         self.caller = None;
     }
 

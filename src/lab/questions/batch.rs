@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 
 /// Datagrams that are taken at once.
-pub(super) const MOST: usize = 64;
+const MOST: usize = 64;
 
 /// A datagram, and whom it is from or goes to.
 pub(super) type Datagram = (Vec<u8>, SocketAddr);

@@ -13,7 +13,7 @@ use crate::{
     extension,
     fault::{Stage, Transfer, Whom},
     lab::mailbox::Content,
-    mail::{ByMode, DELIVERBY, dsn::is_utf8, encoded::is_unitext, least_time, mailbox::Path},
+    mail::{ByMode, dsn::is_utf8, encoded::is_unitext, mailbox::Path},
     reply::Reply,
 };
 
@@ -152,8 +152,7 @@ impl Session {
         let Some((seconds, mode)) = deliver_by(value) else {
             return Some(bad_value("BY"));
         };
-        let offer = self.offered.iter().find(|one| one.is(DELIVERBY));
-        let least = offer.map_or(0, least_time);
+        let least = extension::least_time(&self.offered).unwrap_or(0);
         (mode == ByMode::Return && seconds < least).then(|| {
             Reply::new(
                 555,

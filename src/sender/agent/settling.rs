@@ -5,7 +5,7 @@
 
 use super::DeliveryAgent;
 use crate::{
-    extension::Extension,
+    extension::{self, Extension},
     mail::{ByMode, DELIVERBY, DeliverBy, Mailbox, Notify, Occasion},
     name::Domain,
     outcome::Outcome,
@@ -108,7 +108,7 @@ impl DeliveryAgent {
         exchanger: &Domain,
         offered: &[Extension],
     ) {
-        let offers = |keyword: &str| offered.iter().any(|one| one.is(keyword));
+        let offers = |keyword: &str| extension::is_offered(offered, keyword);
         let message = &entry.message;
         let is_silent = message.request_of(&recipient).notify == Some(Notify::Never);
         let by = message.deliver_by.filter(|_| !is_silent);

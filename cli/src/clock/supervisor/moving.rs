@@ -122,8 +122,13 @@ impl Supervisor {
         }
         // Who looks at a clock is counted from here on.
         self.ask_the_kernel()?;
+        let calls = self.passed.calls;
+        // Who calls does more than to ask the kernel the same again and again.
+        let is_fast_no_more = |one: Running| one.speed != 1 && one.calls != calls;
+        if self.running.is_some_and(is_fast_no_more) {
+            (self.running, self.busy) = (None, None);
+        }
         if self.running.is_none() {
-            let calls = self.passed.calls;
             let (looked, begun, before) = self.busy.get_or_insert_with(|| {
                 let computed = self.quiet.computed();
                 (Instant::now(), computed, (self.quiet.ticks(), calls))
@@ -147,16 +152,10 @@ impl Supervisor {
                 calls,
             });
         }
-        // Who calls does more than to ask the kernel the same again and again.
-        let calls = self.passed.calls;
-        self.running = self
-            .running
-            .filter(|one| one.speed == 1 || one.calls == calls);
         let Some(Running {
             from, at, speed, ..
         }) = self.running
         else {
-            self.busy = None;
             return Ok(());
         };
         // Whoever only asks again and again has nothing to be late with.

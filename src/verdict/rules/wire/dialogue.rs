@@ -9,7 +9,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use crate::extension::Extension;
+use crate::extension::{self, Extension};
 
 /// A session as far as it came.
 pub(super) struct Dialogue {
@@ -74,7 +74,7 @@ impl Dialogue {
     /// Whether an extension was not offered, where that is known.
     pub(super) fn lacks(&self, keyword: &str) -> bool {
         let offered = self.offered.as_ref();
-        offered.is_some_and(|offered| !offered.iter().any(|one| one.is(keyword)))
+        offered.is_some_and(|offered| !extension::is_offered(offered, keyword))
     }
 
     pub(super) fn close_transaction(&mut self) {
