@@ -75,8 +75,8 @@ pub(super) struct Supervisor {
     pub(super) round: Duration,
     /// When last every call that is held was looked at.
     looked: Instant,
-    /// Time that runs.
-    running: Option<Running>,
+    /// Since when time runs, where it was then, and how many times faster than the system's it is.
+    running: Option<(Instant, Duration, u32)>,
     /// When it was last looked what was computed, and how much that was to begin with.
     busy: Option<(Instant, Duration, Work)>,
     pub(super) passed: Passed,
@@ -152,18 +152,6 @@ impl Supervisor {
             ..wait
         });
     }
-}
-
-/// Time that runs with what computes.
-#[derive(Clone, Copy)]
-struct Running {
-    from: Instant,
-    /// Where it was then.
-    at: Duration,
-    /// How many times faster than the system's it is.
-    speed: u32,
-    /// How many calls had come when it began.
-    calls: u64,
 }
 
 /// What a supervisor is told from outside.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    IDLE_ROUND, ROUND, Running, Supervisor,
+    IDLE_ROUND, ROUND, Supervisor,
     measures::{Stamp, speed},
 };
 use crate::clock::memory::Nanos;
@@ -122,13 +122,8 @@ impl Supervisor {
         }
         // Who looks at a clock is counted from here on.
         self.ask_the_kernel()?;
-        let calls = self.passed.calls;
-        // Who calls does more than to ask the kernel the same again and again.
-        let is_fast_no_more = |one: Running| one.speed != 1 && one.calls != calls;
-        if self.running.is_some_and(is_fast_no_more) {
-            (self.running, self.busy) = (None, None);
-        }
         if self.running.is_none() {
+            let calls = self.passed.calls;
             let (looked, begun, before) = self.busy.get_or_insert_with(|| {
                 let computed = self.quiet.computed();
                 (Instant::now(), computed, (self.quiet.ticks(), calls))
@@ -145,17 +140,9 @@ impl Supervisor {
                 return Ok(());
             }
             let speed = speed(before, (self.quiet.ticks(), calls));
-            self.running = Some(Running {
-                from: Instant::now(),
-                at: self.before + self.time.now(),
-                speed,
-                calls,
-            });
+            self.running = Some((Instant::now(), self.before + self.time.now(), speed));
         }
-        let Some(Running {
-            from, at, speed, ..
-        }) = self.running
-        else {
+        let Some((from, at, speed)) = self.running else {
             return Ok(());
         };
         // Whoever only asks again and again has nothing to be late with.
