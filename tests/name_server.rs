@@ -288,6 +288,61 @@ async fn a_question_that_cannot_be_read_is_malformed_and_an_answer_is_none() {
     assert_eq!(buffer[..length], expected);
 }
 
+/// What is known from the question before is the answer only as long as the records are the same and no fault strikes.
+#[tokio::test]
+async fn a_question_that_is_asked_again_is_answered_as_it_would_be_the_first_time() {
+    let lab = Lab::from_zone(ZONE).await.expect("a lab");
+    let mut asked = question("example.test.", RecordType::MX, Some(1232));
+    let mut ask = async |id: u16| {
+        asked[..2].copy_from_slice(&id.to_be_bytes());
+        let answer = udp(lab.resolver(), &asked).await;
+        assert_eq!(answer.metadata.id, id);
+        (answer.metadata.response_code, data(&answer))
+    };
+    let found = |preference: u16| {
+        let record = format!("{preference} mx1.example.test.");
+        (ResponseCode::NoError, vec![record])
+    };
+    let nothing = |code| (code, Vec::new());
+    assert_eq!(ask(1).await, found(10));
+    assert_eq!(ask(2).await, found(10));
+    let fault = lab.fail_query("example.test MX", "servfail");
+    let fault = fault.expect("a fault");
+    assert_eq!(ask(3).await, nothing(ResponseCode::ServFail));
+    assert_eq!(ask(4).await, nothing(ResponseCode::ServFail));
+    drop(fault);
+    assert_eq!(ask(5).await, found(10));
+    let instead = "example.test. 300 IN MX 30 mx1.example.test.";
+    lab.update(&["example.test MX"], instead).expect("updated");
+    assert_eq!(ask(6).await, found(30));
+    assert_eq!(ask(7).await, found(30));
+    lab.update(&["example.test MX"], "").expect("updated");
+    assert_eq!(ask(8).await, nothing(ResponseCode::NoError));
+}
+
+/// Records that change at a moment of the scenario are others from then on, for who asked before, too.
+#[tokio::test]
+async fn a_question_that_is_asked_again_has_the_records_of_its_moment() {
+    let later = "updates = [{ at = '1s', add = 'later.example.test. 300 IN A 192.0.2.1' }]";
+    let text = format!(
+        "summary = 's'\nmessages = [{{ id = 'm', to = 'a@example.test' }}]\n{later}\nzone = '''{ZONE}'''\n"
+    );
+    let scenario = Scenario::parse("later", &text).expect("a scenario");
+    let lab = Lab::start(Arc::new(scenario), NetworkKind::Loopback).await;
+    let lab = lab.expect("a lab");
+    let asked = question("later.example.test.", RecordType::A, None);
+    let mut negative = 0;
+    let come = async {
+        while udp(lab.resolver(), &asked).await.answers.is_empty() {
+            negative += 1;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    let come = tokio::time::timeout(limit, come).await;
+    come.expect("the record is there in the end");
+    assert!(negative > 1, "asked {negative} times before");
+}
+
 #[tokio::test]
 async fn a_held_back_answer_holds_up_no_other() {
     let faults = "faults = [{ query = 'slow.example.test A', effect = 'delay 1h' }]";

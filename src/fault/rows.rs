@@ -232,6 +232,12 @@ impl Faults {
         sizes
     }
 
+    /// Whether there is any that may strike a question, now or later.
+    pub(crate) fn strike_queries(&self) -> bool {
+        let strikes = |row: &FaultRow| matches!(row.fault.failure, Failure::Query { .. });
+        self.rows.values().any(strikes)
+    }
+
     /// The effect that a query meets now, which counts as having struck. Over TCP nothing can be
     /// truncated.
     pub(crate) fn strike_query(

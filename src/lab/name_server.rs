@@ -21,41 +21,37 @@
 //! 8. Over UDP an answer that does not fit is replaced by an empty one with TC set, so that the
 //!    client comes back over TCP.
 
+mod octets;
+
 use std::{net::IpAddr, sync::Arc};
 
 use hickory_proto::{
     ProtoError,
     op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode},
     rr::{
-        DNSClass, RData, Record, RecordType,
+        DNSClass, Name, RData, Record, RecordType,
         rdata::{A, AAAA},
     },
-    serialize::binary::BinEncoder,
 };
 use hickory_server::{
-    net::{NetError, runtime::Time, xfer::Protocol},
+    net::{runtime::Time, xfer::Protocol},
     server::{Request, RequestHandler, ResponseHandler, ResponseInfo},
-    zone_handler::{MessageResponse, MessageResponseBuilder},
+    zone_handler::MessageResponseBuilder,
 };
 
+use self::octets::{
+    Encoded, HEADER, IS_RESPONSE, MIN_PAYLOAD, fits, header, malformed, most_octets, send,
+};
 use super::{LabState, stub_answer::StubAnswer};
 use crate::{
     event::{EventKind, QueryOutcome},
     fault::{QueryEffect, Transport},
-    lock::lock,
     name::Domain,
     zone::Answer,
 };
 
 /// Octets of a datagram that the server is willing to send (the DNS flag day 2020 value).
 pub(crate) const MAX_PAYLOAD: u16 = 1232;
-/// Octets of a datagram that every client takes (RFC 1035 section 2.3.4).
-const MIN_PAYLOAD: usize = 512;
-/// Octets of a message's header, and its bits of the third (RFC 1035 section 4.1.1): that it is a response; of what kind,
-/// and that recursion is desired.
-const HEADER: usize = 12;
-const IS_RESPONSE: u8 = 0x80;
-const KIND_AND_RECURSION: u8 = 0x79;
 
 /// Answers queries from the records and faults of a lab.
 #[derive(Clone)]
@@ -83,8 +79,18 @@ impl NameServer {
 
     /// Answers a raw message; `None` when no answer is sent.
     ///
-    /// For datagrams, and for the memory network, which has no sockets for hickory-server to read from.
+    /// For the memory network, which has no sockets for hickory-server to read from.
     pub(crate) async fn answer(&self, message: Vec<u8>, over: Transport) -> Option<Vec<u8>> {
+        let (answer, _) = self.answer_and_tell(message, over).await?;
+        Some(answer)
+    }
+
+    /// As [`Self::answer`], and what the log has of it where that was a datagram about records.
+    pub(super) async fn answer_and_tell(
+        &self,
+        message: Vec<u8>,
+        over: Transport,
+    ) -> Option<(Vec<u8>, Option<EventKind>)> {
         let header = *message.first_chunk::<HEADER>()?;
         // Two servers that answer each other's answers would never come to an end.
         if header[2] & IS_RESPONSE != 0 {
@@ -98,23 +104,16 @@ impl NameServer {
         };
         let source = (std::net::Ipv4Addr::LOCALHOST, 53).into();
         let Ok(request) = Request::from_bytes(message, source, protocol) else {
-            return Some(malformed(header));
+            return Some((malformed(header), None));
         };
-        let encoded = Encoded {
-            protocol,
-            bytes: Arc::default(),
-        };
-        self.handle_request::<_, hickory_server::net::runtime::TokioTime>(
-            &request,
-            encoded.clone(),
-        )
-        .await;
-        let bytes = std::mem::take(&mut *lock(&encoded.bytes));
-        (!bytes.is_empty()).then_some(bytes)
+        let encoded = Encoded::new(protocol);
+        let (_, told) = self.respond(&request, encoded.clone()).await;
+        Some((encoded.octets()?, told))
     }
 
-    /// What a query is answered with; `None`: nothing is sent.
+    /// What the log is to have of a query, and what it is answered with; `None`: nothing is sent.
     ///
+    /// It is logged even then: the sender did ask.
     /// What comes of a fault that replaces the code has no records, and a SOA record only if it is
     /// a negative answer: SERVFAIL and its like say nothing about how long they may be kept.
     async fn decide(
@@ -122,7 +121,7 @@ impl NameServer {
         asked: &Domain,
         record_type: RecordType,
         over: Transport,
-    ) -> Option<Decision> {
+    ) -> (EventKind, Option<Decision>) {
         let effect = self.state.strike_query(asked, record_type, over);
         if let Some(QueryEffect::Delay(wait)) = effect {
             self.state.clock.sleep(wait).await;
@@ -155,8 +154,7 @@ impl NameServer {
             answer.records.clear();
         }
         let outcome = QueryOutcome::new(code, answer.records.is_empty());
-        // Logged even if nothing is sent: the sender did ask.
-        self.state.record(EventKind::Query {
+        let event = EventKind::Query {
             // What the log tells of is held for long, of a hundred thousand names.
             name: zone.own(asked),
             record_type,
@@ -164,24 +162,28 @@ impl NameServer {
             answer: outcome,
             fault: effect,
             records: answer.records.clone(),
-        });
+        };
+        let Some(told) = code else {
+            return (event, None);
+        };
+        answer.code = told;
         if replaced {
-            let negative = matches!(code, Some(ResponseCode::NXDomain | ResponseCode::NoError));
+            let negative = matches!(told, ResponseCode::NXDomain | ResponseCode::NoError);
             answer.soa = negative.then(|| zone.soa_for(&name));
         }
-        answer.code = code?;
         // The answer must be about the name that was asked for, in the client's own form of it.
         for record in &mut answer.records {
             if record.name == *name.wire() {
                 record.name = asked.to_wire();
             }
         }
-        Some(Decision {
+        let decision = Decision {
             answer,
             outcome,
             truncated: effect == Some(QueryEffect::Truncate),
             wrong_id: effect == Some(QueryEffect::WrongId),
-        })
+        };
+        (event, Some(decision))
     }
 
     /// What a datagram of the lab's own sender on the memory network is answered with, as it is read there: `None` when
@@ -194,7 +196,9 @@ impl NameServer {
         asked: &Domain,
         record_type: RecordType,
     ) -> Option<StubAnswer> {
-        let decision = self.decide(asked, record_type, Transport::Udp).await?;
+        let (event, decision) = self.decide(asked, record_type, Transport::Udp).await;
+        self.state.record(event);
+        let decision = decision?;
         tracing::debug!(name = %asked, answer = %decision.outcome, "answered a query");
         if decision.wrong_id {
             return None;
@@ -222,35 +226,13 @@ impl NameServer {
         }
     }
 
-    /// A record with its address replaced by the one at which the network has the host.
-    fn translate(&self, record: &Record) -> Record {
-        let mut record = record.clone();
-        let translated = |address: IpAddr| self.state.network.translated(address);
-        match &mut record.data {
-            RData::A(A(address)) => {
-                if let IpAddr::V4(there) = translated((*address).into()) {
-                    *address = there;
-                }
-            }
-            RData::AAAA(AAAA(address)) => {
-                if let IpAddr::V6(there) = translated((*address).into()) {
-                    *address = there;
-                }
-            }
-            _ => {}
-        }
-        record
-    }
-}
-
-#[async_trait::async_trait]
-// Headers are made here, not by hickory's catalog, so that every bit of them is the lab's decision.
-impl RequestHandler for NameServer {
-    async fn handle_request<R: ResponseHandler, T: Time>(
+    /// Answers a request; what the log has of it, where it came as a datagram.
+    // Headers are made here, not by hickory's catalog, so that every bit of them is the lab's decision.
+    async fn respond<R: ResponseHandler>(
         &self,
         request: &Request,
         mut responder: R,
-    ) -> ResponseInfo {
+    ) -> (ResponseInfo, Option<EventKind>) {
         let mut metadata = Metadata::response_from_request(&request.metadata);
         metadata.recursion_available = true;
         let edns = request.edns.as_ref().map(|asked| {
@@ -271,29 +253,19 @@ impl RequestHandler for NameServer {
         } else {
             Transport::Tcp
         };
-        let Ok(info) = request.request_info() else {
-            metadata.response_code = ResponseCode::FormErr;
-            return send(&mut responder, builder.build_no_records(metadata), metadata).await;
+        let (asked, record_type) = match question(request) {
+            Ok(question) => question,
+            Err(code) => {
+                metadata.response_code = code;
+                let refusal = builder.build_no_records(metadata);
+                return (send(&mut responder, refusal, metadata).await, None);
+            }
         };
-        if request.metadata.op_code != OpCode::Query
-            || request.metadata.message_type != MessageType::Query
-        {
-            metadata.response_code = ResponseCode::NotImp;
-            return send(&mut responder, builder.build_no_records(metadata), metadata).await;
-        }
-        let class = info.query.original().query_class();
-        let kind = info.query.query_type();
-        if class != DNSClass::IN || matches!(kind, RecordType::AXFR | RecordType::IXFR) {
-            metadata.response_code = ResponseCode::Refused;
-            return send(&mut responder, builder.build_no_records(metadata), metadata).await;
-        }
-        if request.edns.as_ref().is_some_and(|edns| edns.version() > 0) {
-            metadata.response_code = ResponseCode::BADVERS;
-            return send(&mut responder, builder.build_no_records(metadata), metadata).await;
-        }
-        let asked = Domain::from(&hickory_proto::rr::Name::from(info.query.name().clone()));
-        let Some(decision) = self.decide(&asked, info.query.query_type(), over).await else {
-            return ResponseInfo::from(header(metadata));
+        let (event, decision) = self.decide(&asked, record_type, over).await;
+        let told = (over == Transport::Udp).then(|| event.clone());
+        self.state.record(event);
+        let Some(decision) = decision else {
+            return (ResponseInfo::from(header(metadata)), told);
         };
         tracing::debug!(name = %asked, answer = %decision.outcome, "answered a query");
         metadata.response_code = decision.answer.code;
@@ -320,12 +292,66 @@ impl RequestHandler for NameServer {
             // asked for again over TCP has none.
             if !fits(trial.build(metadata, &records, [], &soa, [])) {
                 metadata.truncation = true;
-                return send(&mut responder, builder.build_no_records(metadata), metadata).await;
+                let empty = builder.build_no_records(metadata);
+                return (send(&mut responder, empty, metadata).await, told);
             }
         }
         let response = builder.build(metadata, &records, [], &soa, []);
-        send(&mut responder, response, metadata).await
+        (send(&mut responder, response, metadata).await, told)
     }
+
+    /// A record with its address replaced by the one at which the network has the host.
+    fn translate(&self, record: &Record) -> Record {
+        let mut record = record.clone();
+        let translated = |address: IpAddr| self.state.network.translated(address);
+        match &mut record.data {
+            RData::A(A(address)) => {
+                if let IpAddr::V4(there) = translated((*address).into()) {
+                    *address = there;
+                }
+            }
+            RData::AAAA(AAAA(address)) => {
+                if let IpAddr::V6(there) = translated((*address).into()) {
+                    *address = there;
+                }
+            }
+            _ => {}
+        }
+        record
+    }
+}
+
+#[async_trait::async_trait]
+impl RequestHandler for NameServer {
+    async fn handle_request<R: ResponseHandler, T: Time>(
+        &self,
+        request: &Request,
+        responder: R,
+    ) -> ResponseInfo {
+        let (info, _) = self.respond(request, responder).await;
+        info
+    }
+}
+
+/// The name and the type that a request asks for, or with which code it is refused.
+fn question(request: &Request) -> Result<(Domain, RecordType), ResponseCode> {
+    let Ok(info) = request.request_info() else {
+        return Err(ResponseCode::FormErr);
+    };
+    let asked = &request.metadata;
+    if asked.op_code != OpCode::Query || asked.message_type != MessageType::Query {
+        return Err(ResponseCode::NotImp);
+    }
+    let class = info.query.original().query_class();
+    let kind = info.query.query_type();
+    if class != DNSClass::IN || matches!(kind, RecordType::AXFR | RecordType::IXFR) {
+        return Err(ResponseCode::Refused);
+    }
+    if request.edns.as_ref().is_some_and(|edns| edns.version() > 0) {
+        return Err(ResponseCode::BADVERS);
+    }
+    let name = Name::from(info.query.name().clone());
+    Ok((Domain::from(&name), kind))
 }
 
 /// An answer as it comes out of a datagram of [`MAX_PAYLOAD`] octets. One that does not fit has no records.
@@ -368,114 +394,4 @@ fn negative(soa: &Record) -> Record {
         soa.ttl = soa.ttl.min(data.minimum);
     }
     soa
-}
-
-/// An upper bound of the octets of an answer, names uncompressed. For types whose size is not
-/// easily told it is more than 512, and the answer is then tried.
-fn most_octets(asked: &Domain, records: &[Record], soa: Option<&Record>) -> usize {
-    const QUESTION: usize = 4;
-    const OPT: usize = 11;
-    const RECORD: usize = 10;
-    let of = |record: &Record| {
-        let data = match &record.data {
-            RData::A(_) => 4,
-            RData::AAAA(_) => 16,
-            RData::MX(mx) => 2 + mx.exchange.len() + 1,
-            RData::CNAME(name) => name.0.len() + 1,
-            RData::SOA(soa) => soa.mname.len() + soa.rname.len() + 2 + 20,
-            _ => return MIN_PAYLOAD + 1,
-        };
-        record.name.len() + 1 + RECORD + data
-    };
-    let all: usize = records.iter().chain(soa).map(of).sum();
-    HEADER + asked.as_str().len() + 2 + QUESTION + OPT + all
-}
-
-/// What a message that cannot be read is answered with: its header, without what follows, and FORMERR.
-fn malformed(asked: [u8; HEADER]) -> Vec<u8> {
-    let mut answer = vec![0; HEADER];
-    answer[..2].copy_from_slice(&asked[..2]);
-    answer[2] = IS_RESPONSE | asked[2] & KIND_AND_RECURSION;
-    answer[3] = ResponseCode::FormErr.low();
-    answer
-}
-
-/// A header for a response that is not sent.
-fn header(metadata: Metadata) -> hickory_proto::op::Header {
-    hickory_proto::op::Header {
-        metadata,
-        counts: hickory_proto::op::HeaderCounts::default(),
-    }
-}
-
-/// Sends a response through hickory.
-async fn send<'a, R: ResponseHandler>(
-    responder: &mut R,
-    response: MessageResponse<
-        '_,
-        'a,
-        impl Iterator<Item = &'a Record> + Send + 'a,
-        impl Iterator<Item = &'a Record> + Send + 'a,
-        impl Iterator<Item = &'a Record> + Send + 'a,
-        impl Iterator<Item = &'a Record> + Send + 'a,
-    >,
-    metadata: Metadata,
-) -> ResponseInfo {
-    // A client that went away needs no answer.
-    responder
-        .send_response(response)
-        .await
-        .unwrap_or_else(|_| ResponseInfo::from(header(metadata)))
-}
-
-/// Whether all of a response goes into a datagram that its client accepts: 512 octets, or what its
-/// EDNS record says (RFC 6891 section 6.2.3).
-fn fits<'a>(
-    response: MessageResponse<
-        '_,
-        'a,
-        impl Iterator<Item = &'a Record> + Send + 'a,
-        impl Iterator<Item = &'a Record> + Send + 'a,
-        impl Iterator<Item = &'a Record> + Send + 'a,
-        impl Iterator<Item = &'a Record> + Send + 'a,
-    >,
-) -> bool {
-    let mut bytes = Vec::with_capacity(MIN_PAYLOAD);
-    let mut encoder = BinEncoder::new(&mut bytes);
-    encoder.set_max_size(response.edns().map_or(512, Edns::max_payload));
-    let emitted = response.destructive_emit(&mut encoder);
-    emitted.is_ok_and(|info| !info.truncation)
-}
-
-/// Collects the encoded answer for in-process transports.
-#[derive(Clone)]
-struct Encoded {
-    protocol: Protocol,
-    bytes: Arc<std::sync::Mutex<Vec<u8>>>,
-}
-
-#[async_trait::async_trait]
-impl ResponseHandler for Encoded {
-    async fn send_response<'a>(
-        &mut self,
-        response: MessageResponse<
-            '_,
-            'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-            impl Iterator<Item = &'a Record> + Send + 'a,
-        >,
-    ) -> Result<ResponseInfo, NetError> {
-        let mut bytes = Vec::with_capacity(512);
-        let mut encoder = BinEncoder::new(&mut bytes);
-        // Past the limit hickory's encoder leaves records out and sets the TC bit.
-        encoder.set_max_size(match self.protocol {
-            Protocol::Udp => response.edns().map_or(512, Edns::max_payload),
-            _ => u16::MAX,
-        });
-        let info = response.destructive_emit(&mut encoder)?;
-        *lock(&self.bytes) = bytes;
-        Ok(info)
-    }
 }

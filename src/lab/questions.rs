@@ -5,6 +5,7 @@
 //! once unless a fault holds it back. Only then a question becomes a task.
 
 mod batch;
+mod known;
 
 use std::{
     future::poll_fn,
@@ -21,7 +22,10 @@ use tokio::{
     time::sleep,
 };
 
-use self::batch::Datagram;
+use self::{
+    batch::Datagram,
+    known::{Known, KnownAnswers},
+};
 use super::{LabState, name_server::NameServer};
 use crate::fault::Transport;
 
@@ -57,6 +61,7 @@ async fn answer_datagrams(state: Arc<LabState>, server: NameServer, socket: UdpS
     let mut held_back = JoinSet::new();
     let mut room = vec![0; batch::ROOM];
     let (mut questions, mut answers) = (Vec::new(), Vec::new());
+    let mut known = KnownAnswers::default();
     loop {
         let taken = match socket.readable().await {
             Ok(()) => batch::take(&socket, &mut room, &mut questions),
@@ -77,15 +82,29 @@ async fn answer_datagrams(state: Arc<LabState>, server: NameServer, socket: UdpS
             if !can_be_answered(client) {
                 continue;
             }
+            let asked = match known.look_up(&state, &question) {
+                Known::Answer(answer) => {
+                    answers.push((answer, client));
+                    continue;
+                }
+                Known::Nothing(asked) => Some(asked),
+                Known::Unkept => None,
+            };
             let server = server.clone();
-            let mut answer = Box::pin(async move { server.answer(question, Transport::Udp).await });
+            let answer = async move { server.answer_and_tell(question, Transport::Udp).await };
+            let mut answer = Box::pin(answer);
             match poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await {
-                Poll::Ready(Some(answer)) => answers.push((answer, client)),
+                Poll::Ready(Some((answer, told))) => {
+                    if let Some((asked, event)) = asked.zip(told) {
+                        known.keep(asked, &answer, event);
+                    }
+                    answers.push((answer, client));
+                }
                 Poll::Ready(None) => {}
                 Poll::Pending => {
                     let (state, socket) = (Arc::clone(&state), Arc::clone(&socket));
                     held_back.spawn(async move {
-                        if let Some(answer) = answer.await {
+                        if let Some((answer, _)) = answer.await {
                             send(&state, &socket, &[(answer, client)]).await;
                         }
                     });

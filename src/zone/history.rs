@@ -34,9 +34,13 @@ impl History {
 
     /// The zone that holds at a moment.
     pub(crate) fn at(&self, now: Moment) -> &Zone {
-        let changes = self.later.partition_point(|(since, _)| *since <= now);
-        let last = changes.checked_sub(1);
+        let last = self.version(now).checked_sub(1);
         last.map_or(&self.first, |last| &self.later[last].1)
+    }
+
+    /// The number of the zone that holds at a moment; the first one's is 0.
+    pub(crate) fn version(&self, now: Moment) -> usize {
+        self.later.partition_point(|(since, _)| *since <= now)
     }
 
     /// The moments at which a zone follows another.
