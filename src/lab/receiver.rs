@@ -50,8 +50,9 @@ use crate::{
     tls::Credentials,
 };
 
-/// How long a receiver waits for a command: 5 minutes (RFC 5321 section 4.5.3.2.7).
-const IDLE: Duration = Duration::from_secs(300);
+/// How long a receiver waits for a command: 5 minutes are the least (RFC 5321 section 4.5.3.2.7), and what many senders
+/// wait for a reply (4.5.3.2.1 to 3). One that hung up at the same moment would leave it to chance who is first.
+const IDLE: Duration = Duration::from_secs(600);
 /// The largest message accepted, in octets, where the scenario sets no other limit: 50 MiB. It
 /// is announced with SIZE (RFC 1870).
 pub(super) const MAX_SIZE: usize = 50 * 1024 * 1024;
