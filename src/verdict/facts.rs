@@ -252,6 +252,21 @@ pub(super) struct MessageFacts<'a> {
 
 // Questions about one message.
 impl MessageFacts<'_> {
+    /// Whether an attempt failed in a way that another host may not have.
+    pub(super) fn is_worth_another_host(&self, attempt: &Attempt, was_tried_again: bool) -> bool {
+        match attempt.result {
+            // What a host does not offer it will not offer later: another may be tried (RFC 5321 section 2.2.3).
+            AttemptResult::Accepted | AttemptResult::Unsupported => false,
+            AttemptResult::Code(code) => code < 500,
+            // What a line that is no reply means, no RFC says: who returned the message, and did not try again, took it
+            // for permanent.
+            AttemptResult::Garbage if attempt.hop.is_none() => {
+                self.reports.first_returned.is_none() || was_tried_again
+            }
+            _ => true,
+        }
+    }
+
     /// Whether a client may connect to a host again right after an attempt, without having waited: after one
     /// that was none, TLS that failed, EHLO that was not understood (RFC 5321 section 3.2), or a parameter of
     /// MAIL that was not (section 4.1.1.11); or for other

@@ -363,14 +363,7 @@ fn second_candidate(
         if only.certainty == Certainty::Guessed || hops_of(facts, only).is_none() {
             continue;
         }
-        let transient = match only.result {
-            // What a host does not offer it will not offer later: another may be tried (RFC 5321 section 2.2.3).
-            AttemptResult::Accepted | AttemptResult::Unsupported => false,
-            AttemptResult::Code(code) => code < 500,
-            // What a line that is no reply means, no RFC says: who returned the message took it for permanent.
-            AttemptResult::Garbage if only.hop.is_none() => facts.reports.first_returned.is_none(),
-            _ => true,
-        };
+        let transient = facts.is_worth_another_host(only, index + 1 < passes.len());
         // A lost reply may be left at that, for fear of a duplicate; whether it was only the reply a sender from outside
         // cannot know. And what crashed began anew.
         let may_be_taken = only.hop.is_none()

@@ -68,6 +68,9 @@ fn a_line_that_is_no_reply_may_be_taken_for_permanent_and_for_the_hosts_own_faul
     assert_eq!(broken(ONE, &returned("garbage at rcpt"), MailServer), NONE);
     let kept = "0s given m\n0s m tries mx1[1] garbage at rcpt";
     assert_eq!(broken(ONE, kept, MailServer), ["next-candidate"]);
+    // Who comes back to the same host did not take it for that, whatever was returned in the end.
+    let tried_again = format!("{kept}\n1800s m tries mx1[1] garbage at rcpt\n1801s returns m");
+    assert_eq!(broken(ONE, &tried_again, MailServer), ["next-candidate"]);
     // The next message may pass such a host over, and not one that had something against the first.
     let two = "messages = [{ id = 'm', to = 'a@example.test' }, { id = 'n', to = 'a@example.test', at = '1s' }]\n";
     let next = |end: &str| {
