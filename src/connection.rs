@@ -263,8 +263,12 @@ impl Connection {
     }
 
     /// Closes in order, also where the peer has sent what was not read. Errors are of no interest:
-    /// the peer may be gone.
+    /// the peer may be gone. What is queued leaves together with the end, if it can.
     pub(crate) async fn close(&mut self) {
+        if let Carrier::Plain(stream) = &self.carrier {
+            let sent = stream.send_before_end(&self.queued);
+            self.queued.drain(..sent);
+        }
         self.flush().await.ok();
         self.carrier.shutdown().await.ok();
     }

@@ -58,6 +58,15 @@ impl Stream {
         }
     }
 
+    /// Sends octets that the end of the stream follows at once, so that both may leave together: how many. What is left is
+    /// to be written as anything else is.
+    pub(crate) fn send_before_end(&self, octets: &[u8]) -> usize {
+        match self {
+            Self::Memory(_) => 0,
+            Self::Tcp(socket) => kernel::send_before_end(socket, octets),
+        }
+    }
+
     /// Whether the other end, which has sent its last octet, is still held by somebody, who may wait for an
     /// answer; `None` where the system does not say. Both ends are on this host.
     pub(crate) fn peer_holds(&self) -> Option<bool> {
@@ -92,6 +101,17 @@ mod kernel {
             AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket,
         },
     };
+    use rustix::net::SendFlags;
+    use tokio::{io::Interest, net::TcpStream};
+
+    /// Has the kernel keep octets for what follows (`MSG_MORE`), as far as it takes them now.
+    pub(super) fn send_before_end(socket: &TcpStream, octets: &[u8]) -> usize {
+        let sent = socket.try_io(Interest::WRITABLE, || {
+            let flags = SendFlags::MORE | SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+            Ok(rustix::net::send(socket, octets, flags)?)
+        });
+        sent.unwrap_or_default()
+    }
 
     /// Whether some process has the socket that is connected from one address to another. After a
     /// half-close, a close sends nothing that the other end could see.
@@ -197,6 +217,12 @@ mod kernel {
 #[cfg(not(all(target_os = "linux", feature = "private-network")))]
 mod kernel {
     use std::net::SocketAddr;
+
+    use tokio::net::TcpStream;
+
+    pub(super) fn send_before_end(_socket: &TcpStream, _octets: &[u8]) -> usize {
+        0
+    }
 
     pub(super) fn holds(_from: SocketAddr, _to: SocketAddr) -> Option<bool> {
         None

@@ -92,8 +92,11 @@ pub(super) async fn accept(state: &LabState, listener: &TcpListener) -> (TcpStre
     loop {
         match listener.accept().await {
             Ok(accepted) => {
-                // A reply must not wait for the acknowledgement of the one before.
-                accepted.0.set_nodelay(true).ok();
+                // A reply must not wait for the acknowledgement of the one before. Linux gives a connection what its
+                // listener has.
+                if cfg!(not(target_os = "linux")) {
+                    accepted.0.set_nodelay(true).ok();
+                }
                 return accepted;
             }
             // Others are of a client that went away before it was let in.

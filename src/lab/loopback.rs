@@ -315,6 +315,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     // On Windows, where nothing that lingers is in the way, this would share an address with whoever has it.
     socket.set_reuseaddr(cfg!(not(windows)))?;
+    socket.set_nodelay(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
@@ -324,6 +325,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 pub(super) fn bound_again(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
+    socket.set_nodelay(true)?;
     socket.bind(address)?;
     Ok(socket)
 }

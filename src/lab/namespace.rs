@@ -380,6 +380,7 @@ fn listener(address: SocketAddr, door: &PrivateListening) -> io::Result<Socket> 
     let family = Family::for_address(address);
     let socket = Socket::new(family, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
     bind_anywhere(&socket, address)?;
     attach(socket2::SockRef::from(&socket), door)?;
     socket.listen(BACKLOG)?;

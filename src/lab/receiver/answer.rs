@@ -222,15 +222,15 @@ impl Session {
         self.put(reply, Some(stage)).await?;
         let injected = std::mem::take(&mut self.injected);
         self.connection.queue(&injected);
-        // The client may pipeline further RCPTs and DATA behind this one; if it has not, the next
-        // read flushes.
-        // It leaves when nothing more of the group is there to be answered.
-        if !matches!(stage, Stage::Mail | Stage::Rcpt) {
-            self.connection.flush().await?;
-        }
         if reply.code == 421 {
             self.connection.close().await;
             return Ok(Step::Ended(SessionEnd::ServerClosed));
+        }
+        // The client may pipeline further RCPTs and DATA behind this one; if it has not, the next
+        // read flushes. It leaves when nothing more of the group is there to be answered, and the answer to QUIT with the
+        // end.
+        if !matches!(stage, Stage::Mail | Stage::Rcpt | Stage::Quit) {
+            self.connection.flush().await?;
         }
         Ok(Step::Go)
     }
