@@ -6,6 +6,7 @@
 mod answers;
 mod json;
 mod log;
+mod reports;
 mod text;
 
 use std::{
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     answers::{FetchOutcome, QueryOutcome},
     log::{Batch, EventLog},
+    reports::{NotificationReport, ReportedRecipient},
 };
 pub use crate::mail::{Action, Returned};
 use crate::{
@@ -386,72 +388,6 @@ pub enum SessionPart {
     Command,
     /// The content of a message.
     Content,
-}
-
-/// A notification as it was read (RFC 3464): what a program can learn from it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct NotificationReport {
-    /// Whether it is a `multipart/report` of type `delivery-status` (RFC 6522).
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub multipart_report: bool,
-    /// The mailboxes of its To field.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub to: Vec<String>,
-    /// The Original-Envelope-Id (RFC 3464 section 2.2.1).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub envelope_id: Option<String>,
-    /// The Reporting-MTA (section 2.2.2), such as `dns; mail.sender.test`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reporting_mta: Option<String>,
-    /// What is said of each recipient; empty without a part for programs.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub recipients: Vec<ReportedRecipient>,
-    /// How much of the message came back.
-    pub returned: Returned,
-}
-
-/// What a notification says of one recipient (RFC 3464 section 2.3): fields as they stand there, unfolded.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ReportedRecipient {
-    /// The address of the Final-Recipient, without its type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recipient: Option<String>,
-    /// The Original-Recipient, such as `rfc822;Alice@example.test`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub original_recipient: Option<String>,
-    /// The Action; `None` if it is missing or none of the five.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub action: Option<Action>,
-    /// The Status; `None` if it is missing or malformed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub status: Option<Status>,
-    /// The Remote-MTA, such as `dns; mx1.example.test`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remote_mta: Option<String>,
-    /// The Diagnostic-Code, such as `smtp; 550 5.1.1 no such user`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diagnostic: Option<String>,
-    /// Whether it says until when the message is tried (Will-Retry-Until).
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub will_retry: bool,
-}
-
-impl ReportedRecipient {
-    /// The name in the Remote-MTA, without its type.
-    pub fn remote_name(&self) -> Option<&str> {
-        let field = self.remote_mta.as_deref()?;
-        let name = field.split_once(';').map_or(field, |(_, name)| name);
-        // A comment may follow it.
-        name.split_whitespace().next()
-    }
-
-    /// The text of the Diagnostic-Code, without its type.
-    pub fn diagnostic_text(&self) -> Option<&str> {
-        let field = self.diagnostic.as_deref()?;
-        Some(field.split_once(';').map_or(field, |(_, text)| text).trim())
-    }
 }
 
 /// How a session ended.

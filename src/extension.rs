@@ -134,14 +134,23 @@ pub(crate) fn least_time(offered: &[Extension]) -> Option<i64> {
     Some(first.and_then(|least| least.parse().ok()).unwrap_or(0))
 }
 
+/// The octets of the largest message, as a list of extensions announces them with SIZE; 0 announces none (RFC 1870
+/// section 4).
+pub(crate) fn size(offered: &[Extension]) -> Option<usize> {
+    let size = offered.iter().find(|one| one.is("SIZE"))?;
+    size.parameters.parse().ok().filter(|size| *size > 0)
+}
+
 /// A limit that a list of extensions announces (RFC 9422 section 4); one that is malformed is none.
 pub(crate) fn limit(offered: &[Extension], name: &str) -> Option<usize> {
     let limits = offered.iter().find(|one| one.is("LIMITS"))?;
     let mut parameters = limits.parameters.split_ascii_whitespace();
     parameters.find_map(|parameter| {
         let (key, value) = parameter.split_once('=')?;
-        let value = value.parse().ok().filter(|value| *value > 0);
-        value.filter(|_| key.eq_ignore_ascii_case(name))
+        // A digit that is not 0, and five more at most (section 4.2).
+        let is_number = (1..=6).contains(&value.len()) && value.bytes().all(|o| o.is_ascii_digit());
+        let is_it = is_number && !value.starts_with('0') && key.eq_ignore_ascii_case(name);
+        value.parse().ok().filter(|_| is_it)
     })
 }
 
@@ -175,6 +184,9 @@ mod tests {
         assert_eq!(limit(&limits, "MAILMAX"), Some(10));
         for (limits, name) in [
             (&limits, "X"),
+            (&offered("LIMITS RCPTMAX=+1"), "RCPTMAX"),
+            (&offered("LIMITS RCPTMAX=07"), "RCPTMAX"),
+            (&offered("LIMITS RCPTMAX=1000000"), "RCPTMAX"),
             (&limits, "RCPTDOMAINMAX"),
             (&offered("SIZE 50"), "RCPTMAX"),
         ] {

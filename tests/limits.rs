@@ -302,6 +302,11 @@ fn a_session_falls_silent_after_a_while_without_a_command() {
         &["connect", "EHLO c.test", "wait 10m1s", "mail", "NOOP"],
         &[220, 250, 2, 1, 1],
     );
+    over_time(
+        &rows,
+        &["connect", "EHLO c.test", "wait 10m1s", "RSET", "mail"],
+        &[220, 250, 2, 1, 1],
+    );
     // By itself a receiver says that it has waited for long enough.
     over_time("", &["connect", "wait 9m59s", "NOOP"], &[220, 2, 250]);
     over_time("", &["connect", "wait 10m1s", "NOOP"], &[220, 2, 421]);

@@ -40,17 +40,17 @@ pub(super) struct DeliveryStatus {
     pub(super) about: Option<MessageId>,
     /// What it says, for programs.
     pub(super) said: NotificationReport,
-    /// Whether the subject speaks of a delay: all that can be had where there is no part for
-    /// programs.
-    delayed: bool,
 }
 
 impl DeliveryStatus {
     /// What became of the message: the worst that is said of any recipient. `None` where only words say it,
     /// and those say no more than that it comes back.
     pub(super) fn action(&self) -> Option<Action> {
-        let said = self.said.recipients.iter().filter_map(action_of);
-        said.min().or(self.delayed.then_some(Action::Delayed))
+        let recipients = self.said.recipients.iter();
+        let said = recipients.filter_map(|one| self.said.action_of(one));
+        // The subject is all that can be had where there is no part for programs.
+        let by_words = self.said.speaks_of_delay.then_some(Action::Delayed);
+        said.min().or(by_words)
     }
 
     /// Why: the status of the first recipient of whom the worst is said.
@@ -59,23 +59,13 @@ impl DeliveryStatus {
         // Without any action, the first status that is given says why.
         let mut recipients = self.said.recipients.iter();
         recipients
-            .find(|one| action_of(one) == worst || one.action.is_none())
+            .find(|one| self.said.action_of(one) == worst || one.action.is_none())
             .and_then(|one| one.status)
     }
 
     /// Whether it says of itself that it is a notification.
     pub(super) fn is_made_as_one(&self) -> bool {
         self.said.multipart_report
-    }
-}
-
-/// What became of a recipient. A warning that a message waits is no end of it (RFC 3464 section 2.3.3); one
-/// that its time is over is, whatever its action says, unless it is still to be tried.
-fn action_of(one: &ReportedRecipient) -> Option<Action> {
-    let is_over = one.status.is_some_and(Status::is_expired) && !one.will_retry;
-    match one.action {
-        Some(Action::Delayed) if is_over => Some(Action::Failed),
-        action => action,
     }
 }
 
@@ -89,10 +79,8 @@ pub(super) fn report(content: &[u8]) -> DeliveryStatus {
     let Some(message) = PARSER.parse(content) else {
         return DeliveryStatus::default();
     };
-    let mut report = DeliveryStatus {
-        delayed: speaks_of_delay(message.subject().unwrap_or_default()),
-        ..DeliveryStatus::default()
-    };
+    let mut report = DeliveryStatus::default();
+    report.said.speaks_of_delay = speaks_of_delay(message.subject().unwrap_or_default());
     report.said.multipart_report = is_report(&message);
     let to = message.to().into_iter().flat_map(|to| to.iter());
     report.said.to = to
@@ -454,6 +442,11 @@ mod tests {
         assert_eq!(of("delayed", "4.4.7", ""), over);
         let waits = about(Some(Action::Delayed), Some(Status(4, 4, 7)));
         assert_eq!(of("delayed", "4.4.7", "Will-Retry-Until: soon\r\n"), waits);
+        // Or unless it says for people that it is about a delay.
+        let late = "Action: delayed\r\nStatus: 4.4.7\r\n";
+        let late = notification("message/delivery-status", "7bit", late);
+        let late = late.replacen("Subject: x", "Subject: Delayed: a drill", 1);
+        assert_eq!(read(&late), waits);
     }
 
     #[test]

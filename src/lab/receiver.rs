@@ -65,8 +65,10 @@ pub(crate) struct Receiver {
     /// Its names, aliases included; the first is the one that it goes by. Empty if only a literal
     /// leads to it.
     pub(crate) names: Arc<[Domain]>,
-    /// The largest message that it accepts, in octets.
+    /// The largest message that it accepts, in octets, where it announces no other limit.
     pub(crate) max_size: usize,
+    /// Whether the scenario sets that limit, whatever is announced.
+    pub(crate) is_size_set: bool,
     /// The extensions that it offers.
     pub(crate) offer: Offer,
     /// The certificate and key with which it offers STARTTLS; `None`: it does not.
@@ -232,13 +234,18 @@ impl Session {
     /// would come next, since nobody can say which it was.
     async fn too_long(&mut self) -> io::Result<Step> {
         self.command.clear();
-        let stage = match (self.greeted, &self.envelope) {
+        let stage = self.next_stage();
+        self.complain_at(Some(stage), Reply::new(500, "5.5.6 line too long"))
+            .await
+    }
+
+    /// The stage of the command that would come next.
+    fn next_stage(&self) -> Stage {
+        match (self.greeted, &self.envelope) {
             (false, _) => Stage::Helo,
             (true, None) => Stage::Mail,
             (true, Some(_)) => Stage::Rcpt,
-        };
-        self.complain_at(Some(stage), Reply::new(500, "5.5.6 line too long"))
-            .await
+        }
     }
 
     /// The greeting: the lab's own, or that of the server behind. If that cannot be reached, 421.
@@ -407,6 +414,13 @@ impl Session {
             self.envelope = None;
         }
         Ok(step)
+    }
+
+    /// The largest message that is accepted now, in octets: inside TLS another limit may be announced.
+    fn max_size(&self) -> usize {
+        let is_own = self.receiver.upstream.is_none() && !self.receiver.is_size_set;
+        let announced = extension::size(&self.offered).filter(|_| is_own);
+        announced.unwrap_or(self.receiver.max_size)
     }
 
     /// Whether the client was offered an extension.

@@ -15,7 +15,7 @@ use super::{
     receiver::{self, Means, Offer, Receiver},
 };
 use crate::{
-    extension::Extension,
+    extension,
     fault::Host,
     name::Domain,
     port,
@@ -190,9 +190,9 @@ fn receiver_at(
         limits.or(&settings.limits)
     });
     let auth = rows.iter().find_map(|settings| settings.auth.as_ref());
-    let announced = extensions.and_then(size_of);
-    let max_size = rows.iter().find_map(|settings| settings.size);
-    let max_size = max_size.or(announced).unwrap_or(receiver::MAX_SIZE);
+    let announced = extensions.or(in_tls).and_then(extension::size);
+    let size = rows.iter().find_map(|settings| settings.size);
+    let max_size = size.or(announced).unwrap_or(receiver::MAX_SIZE);
     // Only what the receiver takes itself goes on as the client asks.
     let requiretls = upstream.is_none().then_some(credentials.as_ref()).flatten();
     Ok(Receiver {
@@ -211,6 +211,7 @@ fn receiver_at(
         ),
         is_listed: extensions.is_some(),
         max_size,
+        is_size_set: size.is_some(),
         credentials,
         ports: vec![port::SMTP],
         auth: auth.cloned(),
@@ -218,12 +219,6 @@ fn receiver_at(
         upstream,
         names: names.into(),
     })
-}
-
-/// The limit that a list of extensions announces with SIZE; 0 announces none (RFC 1870 section 4).
-fn size_of(extensions: &[Extension]) -> Option<usize> {
-    let size = extensions.iter().find(|one| one.is("SIZE"))?;
-    size.parameters.parse().ok().filter(|size| *size > 0)
 }
 
 /// The web servers of the scenario's MTA-STS policies, by address. Domains whose policy hosts share

@@ -163,7 +163,7 @@ async fn commands_out_of_order_or_out_of_shape_are_refused() {
         ("MAIL FROM:<a@c.test> RET=HDRS", 555),
         ("MAIL FROM:<a@c.test> AUTH=<>", 555),
         ("MAIL FROM:<a@c.test> REQUIRETLS", 555),
-        ("MAIL FROM:<a@c.test> SIZE=18446744073709551616", 501),
+        ("MAIL FROM:<a@c.test> SIZE=18446744073709551616", 552),
         ("MAIL FROM:<a@c.test> SIZE=-1", 501),
         ("MAIL FROM:<a@c.test> BODY=9BIT", 501),
         ("MAIL FROM:<s@>", 501),
@@ -206,6 +206,74 @@ async fn a_time_is_taken_if_the_server_can_return_a_message_so_soon() {
     ] {
         assert_eq!(client.say(line).await, code, "{line}");
     }
+}
+
+#[tokio::test]
+async fn values_of_parameters_are_read_as_their_rfcs_write_them() {
+    let (_lab, mx1, _) =
+        lab_that_offers("'SIZE 1000', 'MT-PRIORITY', 'BINARYMIME', 'CHUNKING'").await;
+    let mut client = LineClient::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    for (with, code) in [
+        ("MT-PRIORITY=-9", 250),
+        ("MT-PRIORITY=+5", 501),
+        ("MT-PRIORITY=05", 501),
+        ("MT-PRIORITY=-0", 501),
+        ("SIZE=1000", 250),
+        ("SIZE=1001", 552),
+        ("SIZE=99999999999999999999", 552),
+        ("SIZE=999999999999999999999", 501),
+        ("SIZE=+5", 501),
+    ] {
+        assert_eq!(
+            client.say(&format!("MAIL FROM:<a@c.test> {with}")).await,
+            code,
+            "{with}"
+        );
+        client.say("RSET").await;
+    }
+    // What is declared binary has no lines that DATA could end (RFC 3030 section 3).
+    client.say("MAIL FROM:<a@c.test> BODY=BINARYMIME").await;
+    client.say("RCPT TO:<b@example.test>").await;
+    assert_eq!(client.say("DATA").await, 503);
+    client.send(b"BDAT 3 LAST\r\nabc").await;
+    assert_eq!(client.reply().await, 250);
+}
+
+#[tokio::test]
+async fn an_address_beyond_ascii_is_taken_in_a_message_that_is_declared_so() {
+    for offers in ["'SMTPUTF8'", "'SIZE'"] {
+        let (_lab, mx1, _) = lab_that_offers(offers).await;
+        let mut client = LineClient::connect(mx1).await;
+        for (line, code) in [
+            ("EHLO c.test", 250),
+            ("MAIL FROM:<gr\u{fc}\u{df}e@c.test>", 550),
+            ("MAIL FROM:<a@c.test>", 250),
+            ("RCPT TO:<gr\u{fc}\u{df}e@example.test>", 553),
+            ("RCPT TO:<b@example.test>", 250),
+        ] {
+            assert_eq!(
+                client.say(line).await,
+                code,
+                "{line} where {offers} is offered"
+            );
+        }
+    }
+}
+
+/// Inside TLS and outside there may be another limit; here one list alone has it.
+#[tokio::test]
+async fn the_limit_of_size_is_that_of_the_last_reply_to_ehlo() {
+    let (_lab, mx1, _) = lab_that_offers("'SIZE 20'").await;
+    let mut client = LineClient::connect(mx1).await;
+    client.say("EHLO c.test").await;
+    assert_eq!(client.say("MAIL FROM:<a@c.test>").await, 250);
+    client.say("RCPT TO:<b@example.test>").await;
+    client.say("DATA").await;
+    client
+        .send(b"Subject: longer than twenty octets\r\n\r\n.\r\n")
+        .await;
+    assert_eq!(client.reply().await, 552);
 }
 
 #[tokio::test]

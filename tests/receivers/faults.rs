@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use mxdrill::{event::EventKind, fault::Stage};
+use mxdrill::{
+    event::{EventKind, ReplyEvent},
+    fault::Stage,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
 
-use crate::client::{LineClient, lab};
+use crate::client::{LineClient, lab, lab_that_offers};
 
 /// A client that waits for a reply after it has said that it sends no more, as Exim does.
 #[tokio::test]
@@ -138,4 +141,43 @@ async fn a_reset_is_an_rst() {
     client.send(b"MAIL FROM:<>\r\n").await;
     let error = client.0.read_u8().await.expect_err("no reply");
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+/// Content is content, whichever command brings it: a fault in it meets a chunk as it meets what follows DATA.
+#[tokio::test]
+async fn a_fault_in_the_content_strikes_chunks() {
+    let (lab, mx1, _) = lab_that_offers("'CHUNKING'").await;
+    let row = "host = 'mx1.example.test'\nstage = 'content'\neffect = 'reset'\nlarger_than = 1000\nfirst = 1";
+    lab.fail_row(row).expect("a fault").keep();
+    let in_transaction = async || {
+        let mut client = LineClient::connect(mx1).await;
+        client.say("EHLO c.test").await;
+        client.say("MAIL FROM:<a@c.test>").await;
+        client.say("RCPT TO:<b@example.test>").await;
+        client
+    };
+    let chunk = |octets: usize, last: &str| {
+        let command = format!("BDAT {octets}{last}\r\n");
+        [command.into_bytes(), vec![b'x'; octets]].concat()
+    };
+    let mut client = in_transaction().await;
+    client.send(&chunk(900, "")).await;
+    assert_eq!(client.reply().await, 250);
+    client.send(&chunk(900, " LAST")).await;
+    let failed = |event: &mxdrill::event::Event| {
+        matches!(
+            event.kind,
+            EventKind::Reply {
+                stage: Stage::Content,
+                answer: ReplyEvent::Failed { .. },
+                ..
+            }
+        )
+    };
+    lab.wait_for(failed).await.expect("the reset");
+    assert!(lab.messages().is_empty());
+    // It was the first, and is over.
+    let mut client = in_transaction().await;
+    client.send(&chunk(1800, " LAST")).await;
+    assert_eq!(client.reply().await, 250);
 }

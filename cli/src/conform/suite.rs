@@ -123,9 +123,9 @@ impl Suite {
             return Judged::without_run(Grade::Unfit, obstacle);
         }
         if fit.shares.is_empty() {
-            let chance = fit.chance || server.adapter.leaves_to_chance(&scenario.path);
-            return if chance {
-                self.by_chance(scenario, server)
+            let is_known = server.adapter.leaves_to_chance(&scenario.path);
+            return if fit.chance || is_known {
+                self.by_chance(scenario, server, is_known)
             } else {
                 self.plain(scenario, server)
             };
@@ -169,8 +169,9 @@ impl Suite {
         }
     }
 
-    /// A drill in which chance has a part: what a server does wrong by chance it does wrong.
-    fn by_chance(&self, scenario: &Scenario, server: &ServerUnderTest) -> Judged {
+    /// A drill in which chance has a part: what a server does wrong by chance it does wrong. Where it is known that the
+    /// server leaves it to chance that is said, however often the same came of it.
+    fn by_chance(&self, scenario: &Scenario, server: &ServerUnderTest, is_known: bool) -> Judged {
         let rounds: Vec<Judged> = (0..CHANCES)
             .map(|round| self.once(scenario, server, round))
             .collect();
@@ -180,7 +181,8 @@ impl Suite {
         };
         let same = rounds.iter().filter(|judged| judged.grade == worst.grade);
         let (same, runs) = (same.count(), rounds.len());
-        let by_chance = (same < runs).then(|| format!("by chance: {same} of {runs} times"));
+        let is_seen = same < runs || is_known;
+        let by_chance = is_seen.then(|| format!("by chance: {same} of {runs} times"));
         Judged {
             reason: worst.reason.clone().or(by_chance),
             runs,

@@ -82,7 +82,11 @@ impl Session {
     /// Whether AUTH is in its place, and with what it may go on; else the reply to it.
     fn may_authenticate(&self, mechanism: &str) -> Result<AuthSettings, Reply> {
         let Some(auth) = &self.receiver.auth else {
-            return Err(Reply::new(502, "5.5.1 AUTH is not offered"));
+            // A list may announce what the receiver has no credentials for.
+            return Err(match self.offers("AUTH") {
+                true => Reply::new(504, "5.5.4 no mechanism is served"),
+                false => Reply::new(502, "5.5.1 AUTH is not offered"),
+            });
         };
         // RFC 4954 section 4: after a success, and in a transaction, AUTH is refused with 503.
         if !self.greeted {

@@ -30,6 +30,7 @@ impl Session {
     pub(super) async fn data(&mut self) -> io::Result<Step> {
         let envelope = self.envelope.as_ref();
         let by_chunks = envelope.is_some_and(|one| one.chunks.is_some());
+        let is_binary = envelope.is_some_and(|one| one.is_binary);
         // RFC 5321 section 3.3: 503 or 554 is the answer where no recipient was taken.
         let ready = envelope.is_some_and(|one| !one.to.is_empty());
         if !ready {
@@ -37,6 +38,9 @@ impl Session {
         }
         let reply = if by_chunks {
             Reply::new(503, "5.5.1 the content comes by BDAT")
+        } else if is_binary {
+            // RFC 3030 section 3.
+            Reply::new(503, "5.5.1 BINARYMIME comes by BDAT")
         } else if ready {
             Reply::new(354, "go ahead")
         } else {
@@ -69,11 +73,7 @@ impl Session {
         let (beginning, mut octets) = (self.state.clock.now(), 0);
         loop {
             if let Some(ended) = self.no_more_comes().await? {
-                // The client gave up in the delay, before the end: to it the receiver hung.
-                if late && ended == SessionEnd::ClientClosed {
-                    self.record_failure(Stage::Content, None, Misbehaviour::Hang);
-                }
-                return Ok(Step::Ended(ended));
+                return Ok(Step::Ended(self.gave_up(ended, late)));
             }
             if !begun {
                 self.come_to(Stage::Content).await?;
@@ -107,6 +107,14 @@ impl Session {
                 return Ok(Step::Ended(ended));
             }
         }
+    }
+
+    /// How a session ended in the content. A client that gave up in a delay, before the end, saw a receiver that hung.
+    fn gave_up(&mut self, ended: SessionEnd, late: bool) -> SessionEnd {
+        if late && ended == SessionEnd::ClientClosed {
+            self.record_failure(Stage::Content, None, Misbehaviour::Hang);
+        }
+        ended
     }
 
     /// What a fault does at the beginning of a content, or once so many octets have come; how the session
@@ -145,7 +153,7 @@ impl Session {
 
     /// Keeps octets of the content, and tells of those over 127, once for each message.
     fn keep(&self, content: &mut Content, octets: &[u8], eight_bit: &mut bool) -> io::Result<()> {
-        let kept = content.append(octets, self.receiver.max_size);
+        let kept = content.append(octets, self.max_size());
         kept.inspect_err(|error| {
             let what = format!("a message could not be kept in a temporary file: {error}");
             self.state.own_fault(what);
@@ -175,15 +183,28 @@ impl Session {
         }
         let ready = self.envelope.as_ref().is_some_and(|one| !one.to.is_empty());
         let chunks = self.envelope.as_mut().and_then(|one| one.chunks.take());
+        let (is_first, mut late) = (ready && chunks.is_none(), false);
         // What earlier chunks brought is with the envelope, and goes on here.
         let mut content = chunks.unwrap_or_else(|| self.new_content());
+        if is_first && let Some(ended) = self.content_fault(None, &mut late).await? {
+            return Ok(Step::Ended(ended));
+        }
+        let mut sizes = self.state.faults().sizes();
+        sizes.retain(|size| *size >= content.len());
+        let mut sizes = sizes.into_iter().peekable();
         let (beginning, mut come, mut eight_bit) = (self.state.clock.now(), 0, false);
         while come < octets {
             if let Some(ended) = self.no_more_comes().await? {
-                return Ok(Step::Ended(ended));
+                return Ok(Step::Ended(self.gave_up(ended, late)));
+            }
+            if is_first && come == 0 {
+                self.come_to(Stage::Content).await?;
             }
             let buffered = self.connection.buffered().len();
-            let piece = self.piece(buffered).min(octets - come);
+            let mut piece = self.piece(buffered).min(octets - come);
+            if let Some(size) = sizes.peek().filter(|_| ready) {
+                piece = piece.min(size + 1 - content.len());
+            }
             come += piece;
             self.slow_down(beginning, come as u64).await;
             if ready {
@@ -191,6 +212,12 @@ impl Session {
                 self.keep(&mut content, octets, &mut eight_bit)?;
             }
             self.connection.consume(piece);
+            if ready
+                && sizes.next_if(|size| content.len() > *size).is_some()
+                && let Some(ended) = self.content_fault(Some(content.len()), &mut late).await?
+            {
+                return Ok(Step::Ended(ended));
+            }
         }
         self.more.verb = Some("BDAT".into());
         if !ready {

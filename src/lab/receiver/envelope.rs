@@ -32,6 +32,10 @@ pub(super) struct ReceivedEnvelope {
     pub(super) asked: usize,
     /// What of the content has come by BDAT (RFC 3030); `None` before the first.
     pub(super) chunks: Option<Content>,
+    /// Whether MAIL said that the content is binary (`BODY=BINARYMIME`).
+    pub(super) is_binary: bool,
+    /// Whether MAIL said that the message is internationalised (`SMTPUTF8`).
+    pub(super) is_utf8: bool,
 }
 
 impl ReceivedEnvelope {
@@ -59,8 +63,14 @@ impl Session {
         } else if self.receiver.asks_the_server_behind() {
             None
         } else {
-            with.iter()
-                .find_map(|parameter| self.refusal_of_mail(parameter))
+            let parameters = with.iter();
+            let mut refusals = parameters.filter_map(|parameter| self.refusal_of_mail(parameter));
+            // RFC 6531 section 3.5.
+            let beyond = || {
+                let is_beyond = !from.to_string().is_ascii() && !asks_utf8(with);
+                is_beyond.then(|| Reply::new(550, "5.6.7 an address beyond ASCII needs SMTPUTF8"))
+            };
+            refusals.next().or_else(beyond)
         };
         let refused = refusal.is_some();
         self.note_particulars(with);
@@ -72,8 +82,14 @@ impl Session {
         let reply = refusal.unwrap_or_else(|| Reply::new(250, "2.1.0 sender ok"));
         let (step, sent) = self.answer(Stage::Mail, Some(&from), None, reply).await?;
         if !refused && is_positive(sent.as_ref()) {
+            let is_binary = |one: &Parameter| {
+                let value = one.value.as_deref().unwrap_or_default();
+                &*one.keyword == "BODY" && value.eq_ignore_ascii_case("BINARYMIME")
+            };
             self.envelope = Some(ReceivedEnvelope {
                 from,
+                is_binary: with.iter().any(is_binary),
+                is_utf8: asks_utf8(with),
                 ..ReceivedEnvelope::default()
             });
         }
@@ -95,9 +111,7 @@ impl Session {
             ("SMTPUTF8" | "REQUIRETLS", None) => true,
             ("RET", Some(value)) => is_one_of(value, &["FULL", "HDRS"]),
             ("ENVID", Some(value)) => value.len() <= 100 && is_xtext(value),
-            ("MT-PRIORITY", Some(value)) => value
-                .parse::<i8>()
-                .is_ok_and(|level| (-9..=9).contains(&level)),
+            ("MT-PRIORITY", Some(value)) => is_priority(value),
             ("BY", Some(value)) => return self.refusal_of_time(value),
             // `<>`, or the mailbox of who submitted it (RFC 4954 section 5).
             ("AUTH", Some(value)) => value.len() <= 500 && is_xtext(value),
@@ -133,18 +147,17 @@ impl Session {
         of.is_some_and(|extension| self.offers(extension))
     }
 
-    /// RFC 1870 section 3: up to twenty digits. More than any machine counts is a mistake of the client's.
+    /// RFC 1870 section 3: up to twenty digits, which are more than a machine may count.
     ///
     /// One over the limit gets 552 at once, which spares both sides the content.
     fn refusal_of_size(&self, value: &str) -> Option<Reply> {
         let plain = (1..=20).contains(&value.len()) && value.bytes().all(|o| o.is_ascii_digit());
-        match value.parse::<u64>() {
-            Ok(size) if plain => {
-                let most = u64::try_from(self.receiver.max_size).unwrap_or(u64::MAX);
-                (size > most).then(|| Reply::new(552, "5.3.4 message too large"))
-            }
-            _ => Some(Reply::new(501, "5.5.4 bad value of SIZE")),
+        if !plain {
+            return Some(bad_value("SIZE"));
         }
+        let most = u64::try_from(self.max_size()).unwrap_or(u64::MAX);
+        let has_room = value.parse::<u64>().is_ok_and(|size| size <= most);
+        (!has_room).then(|| Reply::new(552, "5.3.4 message too large"))
     }
 
     /// RFC 2852 section 3: less than the server's least time is refused, unless the author is only to be told.
@@ -172,6 +185,11 @@ impl Session {
             Some(envelope) if envelope.to.len() >= MAX_RECIPIENTS => {
                 Some(Reply::new(452, "4.5.3 too many recipients"))
             }
+            // RFC 6531 section 3.5.
+            Some(envelope) if !envelope.is_utf8 && !to.is_ascii() => Some(Reply::new(
+                553,
+                "5.6.7 an address beyond ASCII needs SMTPUTF8",
+            )),
             Some(_) => with
                 .iter()
                 .find_map(|parameter| self.refusal_of_rcpt(parameter)),
@@ -208,6 +226,17 @@ impl Session {
             self.command.extend_from_slice(b"\r\n");
         }
     }
+}
+
+/// Whether MAIL says that the message is internationalised (RFC 6531 section 3.4).
+fn asks_utf8(with: &[Parameter]) -> bool {
+    with.iter().any(|one| &*one.keyword == "SMTPUTF8")
+}
+
+/// `0`, or a digit that is none, perhaps negative (RFC 6710 section 7).
+fn is_priority(value: &str) -> bool {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    value == "0" || matches!(digits.as_bytes(), [b'1'..=b'9'])
 }
 
 /// Words are compared without case.
@@ -267,7 +296,7 @@ fn deliver_by(value: &str) -> Option<(i64, ByMode)> {
 
 #[cfg(test)]
 mod tests {
-    use super::deliver_by;
+    use super::{deliver_by, is_priority};
 
     #[test]
     fn a_time_is_seconds_and_a_mode_and_what_is_to_be_returned_has_some_left() {
@@ -284,6 +313,16 @@ mod tests {
             "1.5;N",
         ] {
             assert_eq!(deliver_by(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_priority_is_written_in_one_way() {
+        for right in ["-9", "-1", "0", "4", "9"] {
+            assert!(is_priority(right), "{right}");
+        }
+        for wrong in ["", "-", "-0", "+5", "05", "10", "-10", "x"] {
+            assert!(!is_priority(wrong), "{wrong}");
         }
     }
 }

@@ -258,9 +258,13 @@ impl Session {
                     .find(|(verb, _)| is(verb))
                     .map(|(_, stage)| stage)
             });
-            if let Some(stage) = stage {
-                self.record_failure(stage, None, Misbehaviour::Hang);
-            }
+            // RSET, NOOP and their like are of no stage: a client that looks whether the session is still there.
+            let stage = stage.unwrap_or_else(|| {
+                SmtpCommand::verb_of(&line, &mut self.verb);
+                self.more.verb = Some(self.verb.as_str().into());
+                self.next_stage()
+            });
+            self.record_failure(stage, None, Misbehaviour::Hang);
             self.connection.drain().await;
         }
         Ok(SessionEnd::ClientClosed)

@@ -20,16 +20,14 @@ use super::{
     REPORT_RETURNS, broken,
 };
 use crate::{
-    event::ReportedRecipient,
     mail::{
         Action, ByMode, DELIVERBY, DsnRequest, Mailbox, Message, Notify, Occasion,
         OriginalRecipient, Ret, Returned,
         encoded::{of_xtext, xtext},
     },
-    reply::Status,
     verdict::{
         Finding, SenderKind, Subject,
-        facts::{DrillFacts, MessageFacts},
+        facts::{DrillFacts, MessageFacts, ToldOfRecipient},
         notifications::{DsnPath, DsnTransaction, Notification},
     },
 };
@@ -136,12 +134,9 @@ fn wrong_rcpt_parameter(
 }
 
 /// What a group of fields is about.
-fn occasion(group: &ReportedRecipient) -> Option<Occasion> {
-    // That its time is over is no warning, whatever the action says.
-    let is_over = group.status.is_some_and(Status::is_expired) && !group.will_retry;
-    Some(match group.action? {
+fn occasion(told: &ToldOfRecipient<'_>) -> Option<Occasion> {
+    Some(match told.report.action_of(told.of)? {
         Action::Failed => Occasion::Failure,
-        Action::Delayed if is_over => Occasion::Failure,
         Action::Delayed => Occasion::Delay,
         Action::Relayed | Action::Expanded | Action::Delivered => Occasion::Success,
     })
@@ -156,7 +151,7 @@ fn unwanted(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding>
         let to = facts.recipient(group.recipient.as_deref()?)?;
         let notify = message.request_of(to).notify?;
         // A notification without an action is unwanted only by who wants none at all.
-        let is_wanted = match occasion(group) {
+        let is_wanted = match occasion(&told) {
             Some(_) if group.action == Some(Action::Relayed) && relays_are_told(facts) => {
                 notify != Notify::Never
             }
@@ -238,12 +233,12 @@ fn not_reported(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Find
         let mut accepted = accepted.filter_map(|path| facts.recipient(&path.mailbox));
         let is_unreported = |to: &&Mailbox| {
             let is_wanted = message.wants(to, Occasion::Success);
-            let is_of = |group: &ReportedRecipient| {
-                let named = group.recipient.as_deref();
+            let is_of = |told: ToldOfRecipient<'_>| {
+                let named = told.of.recipient.as_deref();
                 let named = named.and_then(|named| facts.recipient(named));
-                named == Some(*to) && occasion(group) == Some(Occasion::Success)
+                named == Some(*to) && occasion(&told) == Some(Occasion::Success)
             };
-            is_wanted && !facts.told().any(|told| is_of(told.of))
+            is_wanted && !facts.told().any(is_of)
         };
         Some((accepted.find(is_unreported)?, transaction))
     })?;
