@@ -188,6 +188,9 @@ pub enum EventKind {
     EightBit {
         /// The session.
         session: SessionId,
+        /// Whether the first of them is in the header.
+        #[serde(default, skip_serializing_if = "is_false")]
+        header: bool,
     },
     /// A session ended.
     End {

@@ -128,8 +128,9 @@ impl EventKind {
                 "session {} sent something other than a TLS handshake",
                 session.0
             ),
-            EventKind::EightBit { session } => {
-                format!("session {} sent octets over 127 in the content", session.0)
+            EventKind::EightBit { session, header } => {
+                let place = if *header { "the header" } else { "the content" };
+                format!("session {} sent octets over 127 in {place}", session.0)
             }
             EventKind::Secured { session, .. } => {
                 format!("session {} goes on inside TLS", session.0)

@@ -220,6 +220,8 @@ pub(super) fn notification(
     };
     let is_whole = flaw == Some(Flaw::ReturnsAll)
         || failed
+            // As if RET=HDRS had been asked for (RFC 8689 section 5).
+            && !of.require_tls
             && of
                 .dsn
                 .as_ref()

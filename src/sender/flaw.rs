@@ -67,6 +67,8 @@ words! {
         KeepsAnswers = "keeps-answers",
         /// Opens sessions with HELO.
         SaysHelo = "says-helo",
+        /// Begins a transaction without EHLO or HELO.
+        SkipsHello = "skips-hello",
         /// Calls itself `localhost`.
         SaysLocalhost = "says-localhost",
         /// Calls itself by a name that a zone of the drill does not have; where no zone is whole, by its own.
@@ -79,6 +81,10 @@ words! {
         SendsContentWithData = "sends-content-with-data",
         /// Asks servers that do not offer DSN for no notification.
         SendsNotifyAnyway = "sends-notify-anyway",
+        /// Says RET to servers that do not offer DSN.
+        SendsRetAnyway = "sends-ret-anyway",
+        /// Does not ask for SMTPUTF8 where addresses are beyond ASCII.
+        LeavesUtf8Out = "leaves-utf8-out",
         /// Sends an address beyond ASCII to servers that do not offer SMTPUTF8.
         SendsUtf8Anyway = "sends-utf8-anyway",
         /// Sends octets over 127 to servers that do not offer 8BITMIME.
@@ -199,12 +205,15 @@ impl Flaw {
             ),
             Self::GivesUpAfterADay => ("bounces/expired", "gives-up-late"),
             Self::SaysHelo => ("basics/best_preference_takes_it", "ehlo-first"),
+            Self::SkipsHello => ("basics/best_preference_takes_it", "hello-first"),
             Self::SaysLocalhost => ("basics/best_preference_takes_it", "ehlo-name"),
             Self::SaysUnknownName => ("dns/negative_answer_expires", "ehlo-resolves"),
             Self::SpeaksFirst => ("rfc5321/slow_greeting_is_waited_for", "greeting-first"),
             Self::DoesNotWait => ("wire/without_extensions", "reply-first"),
             Self::SendsContentWithData => ("basics/best_preference_takes_it", "group-ends"),
             Self::SendsNotifyAnyway => ("wire/without_extensions", "rcpt-parameters"),
+            Self::SendsRetAnyway => ("wire/without_extensions", "dsn-offered"),
+            Self::LeavesUtf8Out => ("wire/backup_offers_smtputf8", "smtputf8-asked"),
             Self::SendsUtf8Anyway => ("wire/no_exchanger_offers_smtputf8", "smtputf8-offered"),
             Self::SendsEightBitAnyway => ("wire/no_exchanger_offers_8bitmime", "eight-bit-offered"),
             Self::EndsLinesWithLf => ("basics/best_preference_takes_it", "crlf-only"),

@@ -185,8 +185,8 @@ impl QueueEntry {
 
     /// The notification of what is to be told, from the null reverse-path (RFC 5321 section 6.1).
     ///
-    /// It is a message of its own, to the one who sent the original: at most one recipient, no
-    /// requirement of TLS, and a queue time that starts now.
+    /// It is a message of its own, to the one who sent the original: at most one recipient, and a queue time that starts
+    /// now. REQUIRETLS goes along where it is offered (RFC 8689 section 5).
     pub(super) fn notification(
         &self,
         reported: &[Reported],
@@ -202,6 +202,7 @@ impl QueueEntry {
         let message = Message {
             // It matters as much as what it is about (RFC 6710 section 4.6).
             priority: self.message.priority.filter(|_| matters_as_much),
+            require_tls: self.message.require_tls,
             ..Message::plain(id, now, None, Arc::new([to.clone()]))
         };
         // The top bit keeps its random numbers apart from those of the message that it is about.

@@ -229,6 +229,7 @@ impl SmtpClient<'_> {
         self.extensions.clear();
         let (reply, lines) = match self.flaw {
             Some(Flaw::SaysHelo) => (Reply::new(502, "not tried"), Vec::new()),
+            Some(Flaw::SkipsHello) => return Ok(()),
             // It was sent already.
             Some(Flaw::SpeaksFirst) if !self.connection.is_tls() => self.lines(Stage::Helo).await?,
             _ => self.exchange(Stage::Helo, &format!("EHLO {name}")).await?,

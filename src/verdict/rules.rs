@@ -92,13 +92,16 @@ rules! {
     SENDER_NOTIFIED = "sender-notified", "RFC 5321 section 3.6.3", Must, "a message that is given up is returned to its sender", route [44, 160];
     NO_BOUNCE_OF_BOUNCE = "no-bounce-of-bounce", "RFC 5321 section 6.1", Must, "a message from the null reverse-path is never returned", route [22, 46];
     EHLO_FIRST = "ehlo-first", "RFC 5321 section 4.1.1.1", Should, "a session is opened with EHLO, and with HELO only where EHLO failed", sessions [87];
+    HELLO_FIRST = "hello-first", "RFC 5321 section 4.1.1.1", Must, "a client says EHLO or HELO before MAIL", sessions [225];
     EHLO_NAME = "ehlo-name", "RFC 5321 section 4.1.4", Should, "a client calls itself by a name that is fully qualified, or by an address literal", sessions [89];
     EHLO_RESOLVES = "ehlo-resolves", "RFC 5321 section 2.3.5", Must, "a client that calls itself by a name has a name with an address in the DNS", sessions [48];
     GREETING_FIRST = "greeting-first", "RFC 5321 section 4.3.1", Should, "a client waits for the greeting", sessions [91];
     REPLY_FIRST = "reply-first", "RFC 5321 section 4.3.1", Must, "without PIPELINING a client waits for the reply to each command", sessions [90];
     GROUP_ENDS = "group-ends", "RFC 2920 section 3.1", Must, "EHLO, DATA, VRFY, EXPN, QUIT, NOOP and STARTTLS end a group of commands: their replies are waited for", sessions [127];
     RCPT_PARAMETERS = "rcpt-parameters", "RFC 5321 section 4.1.1.3", Must, "RCPT carries only parameters of extensions that the server offered", sessions [97];
-    SMTPUTF8_OFFERED = "smtputf8-offered", "RFC 6531 section 3.2", Must, "an address beyond ASCII goes to no server that does not offer SMTPUTF8", sessions [137];
+    DSN_OFFERED = "dsn-offered", "RFC 3461 section 5.2.2", Must, "RET and ENVID are given to no server that does not offer DSN", sessions [227];
+    SMTPUTF8_OFFERED = "smtputf8-offered", "RFC 6531 section 3.2", Must, "an address or a header beyond ASCII goes to no server that does not offer SMTPUTF8", sessions [137];
+    SMTPUTF8_ASKED = "smtputf8-asked", "RFC 6531 section 3.4", Must, "MAIL asks for SMTPUTF8 where an address of the message is beyond ASCII", sessions [226];
     SMTPUTF8_NEEDED = "smtputf8-needed", "RFC 6531 section 3.4", Should, "SMTPUTF8 is asked for only where an address or a header field needs it", sessions [141];
     EHLO_ASCII = "ehlo-ascii", "RFC 6531 section 3.7.1", Must, "the name after EHLO is in ASCII", sessions [142];
     EIGHT_BIT_OFFERED = "eight-bit-offered", "RFC 5321 section 2.4", Must, "octets over 127 go to no server that does not offer 8BITMIME", sessions [94];

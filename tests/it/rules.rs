@@ -4,6 +4,7 @@ mod delivery;
 mod dsn;
 mod giving_up;
 mod leaving;
+mod offers;
 mod order;
 mod own_names;
 mod places;
@@ -22,6 +23,7 @@ fn every_rule_is_broken_by_a_row() {
         include_str!("rules/dsn.rs"),
         include_str!("rules/giving_up.rs"),
         include_str!("rules/leaving.rs"),
+        include_str!("rules/offers.rs"),
         include_str!("rules/order.rs"),
         include_str!("rules/own_names.rs"),
         include_str!("rules/places.rs"),

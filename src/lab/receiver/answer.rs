@@ -295,9 +295,10 @@ impl Session {
 
     /// What the log is to have of the command being answered, which begins anew with the next one.
     fn particulars(&mut self) -> Particulars {
+        let more = std::mem::take(&mut self.more);
         Particulars {
-            ahead: self.connection.has_sent_more(),
-            ..std::mem::take(&mut self.more)
+            ahead: more.ahead || self.connection.has_sent_more(),
+            ..more
         }
     }
 

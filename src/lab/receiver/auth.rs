@@ -136,6 +136,8 @@ impl Session {
 
     /// Sends a challenge and reads what the client answers; an error is what becomes of AUTH without an answer.
     async fn ask(&mut self, challenge: &str) -> io::Result<Result<Vec<u8>, Asked>> {
+        // Nobody can answer what was not asked yet.
+        self.more.ahead |= self.connection.has_sent_more();
         let challenge = sasl::encode(challenge.as_bytes());
         self.connection
             .send(format!("334 {challenge}\r\n").as_bytes())

@@ -24,6 +24,38 @@ use crate::{
     reply::{Reply, ReplyClass},
 };
 
+/// The first octet over 127 of a message, and whether it is in the header.
+#[derive(Debug, Default)]
+struct EightBits {
+    is_seen: bool,
+    /// Whether the empty line behind the header has come.
+    is_body: bool,
+    /// Whether anything stands in the line so far.
+    is_in_line: bool,
+}
+
+impl EightBits {
+    /// Whether the first of all is among these octets, the next of the message: then whether it is in the header.
+    fn first_in(&mut self, octets: &[u8]) -> Option<bool> {
+        if self.is_seen || octets.is_ascii() && self.is_body {
+            return None;
+        }
+        for octet in octets {
+            if !octet.is_ascii() {
+                self.is_seen = true;
+                return Some(!self.is_body);
+            }
+            self.is_body |= *octet == b'\n' && !self.is_in_line;
+            self.is_in_line = match octet {
+                b'\r' => self.is_in_line,
+                b'\n' => false,
+                _ => true,
+            };
+        }
+        None
+    }
+}
+
 impl Session {
     /// DATA. With no recipient the server behind does not hear of it: it may have other recipients
     /// in mind than the client does.
@@ -69,7 +101,7 @@ impl Session {
         let mut content = self.new_content();
         let mut dots = Dots::new();
         let mut chunk = Vec::new();
-        let (mut begun, mut eight_bit) = (false, false);
+        let (mut begun, mut eight_bit) = (false, EightBits::default());
         let (beginning, mut octets) = (self.state.clock.now(), 0);
         loop {
             if let Some(ended) = self.no_more_comes().await? {
@@ -152,15 +184,15 @@ impl Session {
     }
 
     /// Keeps octets of the content, and tells of those over 127, once for each message.
-    fn keep(&self, content: &mut Content, octets: &[u8], eight_bit: &mut bool) -> io::Result<()> {
+    fn keep(&self, content: &mut Content, octets: &[u8], seen: &mut EightBits) -> io::Result<()> {
         let kept = content.append(octets, self.max_size());
         kept.inspect_err(|error| {
             let what = format!("a message could not be kept in a temporary file: {error}");
             self.state.own_fault(what);
         })?;
-        if !*eight_bit && !octets.is_ascii() {
-            *eight_bit = true;
-            self.state.record(EventKind::EightBit { session: self.id });
+        if let Some(header) = seen.first_in(octets) {
+            let session = self.id;
+            self.state.record(EventKind::EightBit { session, header });
         }
         Ok(())
     }
@@ -192,7 +224,12 @@ impl Session {
         let mut sizes = self.state.faults().sizes();
         sizes.retain(|size| *size >= content.len());
         let mut sizes = sizes.into_iter().peekable();
-        let (beginning, mut come, mut eight_bit) = (self.state.clock.now(), 0, false);
+        let (beginning, mut come) = (self.state.clock.now(), 0);
+        // Of a chunk behind the first it is not known whether the header is over.
+        let mut eight_bit = EightBits {
+            is_body: !content.is_empty(),
+            ..EightBits::default()
+        };
         while come < octets {
             if let Some(ended) = self.no_more_comes().await? {
                 return Ok(Step::Ended(self.gave_up(ended, late)));

@@ -379,7 +379,12 @@ pub(super) fn relays(
             format!("found no relay, expected one at least, such as {example}"),
         );
     }
-    if has("relays") && matches!(settings.tls, TlsPolicy::Dane | TlsPolicy::MtaSts) {
+    if has("relays")
+        && matches!(
+            settings.tls,
+            TlsPolicy::Dane | TlsPolicy::DaneOnly | TlsPolicy::MtaSts
+        )
+    {
         let found = format!("found tls = \"{}\" beside relays, ", settings.tls);
         let expected =
             "expected none, opportunistic, required or verified: no MX record leads there";

@@ -213,11 +213,16 @@ impl SmtpClient<'_> {
         } else if message.needs_eight_bit() && self.offers("8BITMIME") {
             parameters.push_str(" BODY=8BITMIME");
         }
-        let wanted = message.needs_smtputf8() || self.flaw == Some(Flaw::AsksForUtf8);
+        let wanted = match self.flaw {
+            Some(Flaw::AsksForUtf8) => true,
+            Some(Flaw::LeavesUtf8Out) => false,
+            _ => message.needs_smtputf8(),
+        };
         if wanted && self.offers("SMTPUTF8") {
             parameters.push_str(" SMTPUTF8");
         }
-        if envelope.require_tls {
+        // One from the null reverse-path is not held back for it, and asks where it can (RFC 8689 section 5).
+        if envelope.require_tls || message.require_tls && self.offers("REQUIRETLS") {
             parameters.push_str(" REQUIRETLS");
         }
         // Left out where it is not offered (RFC 6710 section 4.2).
@@ -230,6 +235,7 @@ impl SmtpClient<'_> {
             parameters.push_str(&by.parameter(passed));
         }
         match self.flaw {
+            Some(Flaw::SendsRetAnyway) => parameters.push_str(" RET=HDRS"),
             _ if !self.offers("DSN") => {}
             Some(Flaw::ReportsWithRet) if envelope.is_notification => {
                 parameters.push_str(" RET=HDRS");

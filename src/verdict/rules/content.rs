@@ -35,10 +35,38 @@ pub(in crate::verdict) fn check(facts: &MessageFacts<'_>) -> Option<Finding> {
     })
 }
 
+/// Lines with a leading dot of which it is looked whether some alone lost it, and octets of the body up to which it is: each
+/// line more doubles the work.
+const FEW: (usize, usize) = (8, 65_536);
+
 /// Lines as they arrive where leading dots were not doubled.
 fn undone<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let lines = lines.flat_map(|line| line.strip_prefix(b".").unwrap_or(line));
     lines.copied().collect()
+}
+
+/// What arrives of a body where some of the leading dots were not doubled, whichever; without the one that ends it there,
+/// nothing behind it.
+fn some_undone<'a>(lines: &'a [&'a [u8]], octets: usize) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let dotted = lines.iter().enumerate();
+    let dotted = dotted.filter(|(_, line)| line.starts_with(b"."));
+    let dotted: Vec<usize> = dotted.map(|(place, _)| place).collect();
+    let is_few = dotted.len() <= FEW.0 && octets <= FEW.1;
+    let all = if is_few { 1_u32 << dotted.len() } else { 0 };
+    (1..all).map(move |choice| {
+        let mut arrived = Vec::new();
+        for (place, line) in lines.iter().enumerate() {
+            let among = dotted.iter().position(|dotted| *dotted == place);
+            let is_undone = among.is_some_and(|among| choice & 1 << among != 0);
+            match line.strip_prefix(b".").filter(|_| is_undone) {
+                // It ended the content.
+                Some(b"\r\n") => break,
+                Some(rest) => arrived.extend_from_slice(rest),
+                None => arrived.extend_from_slice(line),
+            }
+        }
+        arrived
+    })
 }
 
 /// The body of a message, and what mistakes make of it.
@@ -75,6 +103,12 @@ impl KnownBody {
             (digest(&cut), "a dot alone was not doubled and ended it"),
             (right.and(b"\r\n"), "an empty line was added to its end"),
         ];
+        let lines: Vec<&[u8]> = lines().collect();
+        let some = some_undone(&lines, body.len()).map(|octets| {
+            let what = "some leading dots were lost: they were not doubled";
+            (digest(&octets), what)
+        });
+        let wrong = wrong.into_iter().chain(some).collect();
         Self { right, wrong }
     }
 

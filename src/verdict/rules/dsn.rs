@@ -149,7 +149,9 @@ fn unwanted(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding>
     let told = facts.told().find_map(|told| {
         let group = told.of;
         let to = facts.recipient(group.recipient.as_deref()?)?;
-        let notify = message.request_of(to).notify?;
+        // Without NOTIFY it is FAILURE, or that and DELAY (RFC 3461 section 4.1).
+        let default = || Notify::of_parameter("FAILURE,DELAY");
+        let notify = message.request_of(to).notify.or_else(default)?;
         // A notification without an action is unwanted only by who wants none at all.
         let is_wanted = match occasion(&told) {
             Some(_) if group.action == Some(Action::Relayed) && relays_are_told(facts) => {
@@ -328,9 +330,14 @@ fn wrong_form(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Findin
 
 /// More of a message than its author wants to have back, or less.
 fn wrong_return(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
-    // Without RET the choice is the sender's (RFC 3461 section 4.3).
-    let ret = facts.asked(drill)?.ret?;
     let message = facts.message;
+    let asked = facts.asked(drill)?;
+    // Without RET the choice is the sender's (RFC 3461 section 4.3); with REQUIRETLS it is as if the header was asked for
+    // (RFC 8689 section 5).
+    let ret = match message.require_tls {
+        true => Ret::Headers,
+        false => asked.ret?,
+    };
     let mut all = facts.dsn.notifications.iter();
     let (notification, returned) = all.find_map(|one| {
         let report = one.report.as_deref()?;

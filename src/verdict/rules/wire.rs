@@ -60,8 +60,8 @@ pub(in crate::verdict) struct Wire<'a> {
     ehlo_failed: BTreeSet<IpAddr>,
     /// Whether a name after EHLO is known to be nobody's, by the name: a client says the same in each session.
     nobodys: BTreeMap<Domain, bool>,
-    /// The drill's recipients in the order of their lower case, once one was asked for.
-    recipients: Option<Vec<(String, &'a Mailbox)>>,
+    /// The drill's mailboxes in the order of their lower case, those of either role once one was asked for.
+    mailboxes: BTreeMap<Role, Vec<(String, &'a Mailbox)>>,
     /// Whether any message has an address beyond ASCII: only such a message, or a notification about one, may need
     /// SMTPUTF8. What else the drill sends is in ASCII but for bodies.
     may_need_utf8: bool,
@@ -71,6 +71,13 @@ pub(in crate::verdict) struct Wire<'a> {
     is_over: bool,
     /// By the place of the rule, what was seen in which sessions.
     found: BTreeMap<&'static str, (Rule, BrokenIn)>,
+}
+
+/// Which mailboxes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Role {
+    Sender,
+    Recipient,
 }
 
 /// What was seen against a rule.
@@ -89,7 +96,7 @@ impl<'a> Wire<'a> {
             sessions: BTreeMap::new(),
             ehlo_failed: BTreeSet::new(),
             nobodys: BTreeMap::new(),
-            recipients: None,
+            mailboxes: BTreeMap::new(),
             may_need_utf8: scenario.messages.iter().any(Message::is_beyond_ascii),
             left: Vec::new(),
             is_over: false,
@@ -155,7 +162,10 @@ impl<'a> Wire<'a> {
                 let what = format!("a bare {octet} in {place}");
                 self.note(CRLF_ONLY, *session, "CR and LF as CRLF alone", what);
             }
-            EventKind::EightBit { session } => {
+            EventKind::EightBit { session, header } => {
+                if *header {
+                    self.header_beyond_ascii(*session);
+                }
                 let lacks = |one: &Dialogue| one.lacks("8BITMIME") && one.lacks("BINARYMIME");
                 if self.sessions.get(session).is_some_and(lacks) {
                     let what = "octets over 127 in the content".to_owned();
@@ -246,6 +256,8 @@ impl<'a> Wire<'a> {
             let ends_a_group = match stage {
                 Stage::Helo | Stage::Starttls | Stage::Quit => true,
                 Stage::Data => !by_bdat,
+                // RFC 4954 section 4: only PLAIN with an initial response may be followed by more.
+                Stage::Auth => argument != Some("PLAIN"),
                 _ => false,
             };
             self.early(
@@ -262,10 +274,11 @@ impl<'a> Wire<'a> {
             Stage::Mail => {
                 self.mail(session, code);
                 self.path(session, "MAIL", argument, more);
+                self.local_part(session, argument, Role::Sender);
             }
             Stage::Rcpt => {
                 self.path(session, "RCPT", argument, more);
-                self.local_part(session, argument);
+                self.local_part(session, argument, Role::Recipient);
             }
             Stage::Data | Stage::Dot => self.content(session, stage, by_bdat, code),
             _ => {}
@@ -295,7 +308,8 @@ impl<'a> Wire<'a> {
             }
             return;
         }
-        if ahead {
+        // A chunk follows BDAT at once, whatever the answer.
+        if ahead && verb != "BDAT" {
             self.early(session, false, verb, lacks_pipelining, verb != "RSET");
         }
         if is_lmtp {

@@ -407,3 +407,51 @@ fn as_much_comes_back_as_was_asked_for() {
         ],
     );
 }
+
+#[test]
+fn without_notify_nobody_is_told_of_success() {
+    let asked = rest("ret = 'hdrs'");
+    let trial = Trial {
+        rest: &asked,
+        log: "0s given m
+              0s m tries mx1[1] offers=DSN +RET=HDRS accepted
+              0s notifies m of=Alice@example.test action=delivered status=2.0.0 returned=headers",
+        ..ONE
+    };
+    let finding = "MUST notify-kept: nothing beside NOTIFY=FAILURE,DELAY; not delivered for Alice@example.test +0s";
+    assert_eq!(trial.verdict().0, [finding]);
+    let wanted = rest("notify = ['success']");
+    let log = trial.log.replace("+RET=HDRS", "++NOTIFY=SUCCESS");
+    Trial {
+        rest: &wanted,
+        log: &log,
+        ..trial
+    }
+    .breaks_nothing();
+}
+
+#[test]
+fn with_requiretls_the_header_is_returned_whatever_is_asked() {
+    let asked = rest("ret = 'full', requiretls = true");
+    let trial = Trial {
+        rest: &asked,
+        log: "0s given m
+              0s m tries mx1[1] offers=DSN +RET=FULL 550 at rcpt
+              0s notifies m of=Alice@example.test action=failed status=5.1.1 returned=full",
+        ..ONE
+    };
+    let findings = trial.verdict().0;
+    let finding = "SHOULD report-returns: as RET=HDRS asks; not full returned +0s";
+    assert!(findings.iter().any(|one| one == finding), "{findings:?}");
+    let right = trial.log.replace("returned=full", "returned=headers");
+    let findings = Trial {
+        log: &right,
+        ..trial
+    }
+    .verdict()
+    .0;
+    assert!(
+        !findings.iter().any(|one| one.contains("report-returns")),
+        "{findings:?}"
+    );
+}

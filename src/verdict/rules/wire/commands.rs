@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::{Wire, dialogue::Dialogue, own_names};
+use super::{Role, Wire, dialogue::Dialogue, own_names};
 use crate::{
     event::{Particulars, SessionId},
     extension,
@@ -16,9 +16,10 @@ use crate::{
     mail::Mailbox,
     name::Domain,
     verdict::rules::{
-        BDAT_OR_DATA, CREDENTIALS_IN_TLS, EHLO_AFTER_TLS, EHLO_ASCII, EHLO_FIRST, EHLO_NAME,
-        EHLO_RESOLVES, GREETING_FIRST, GROUP_ENDS, LOCAL_PART_KEPT, NO_SOURCE_ROUTE,
-        ONE_TRANSACTION, RCPT_PARAMETERS, REPLY_FIRST, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
+        BDAT_OR_DATA, CREDENTIALS_IN_TLS, DSN_OFFERED, EHLO_AFTER_TLS, EHLO_ASCII, EHLO_FIRST,
+        EHLO_NAME, EHLO_RESOLVES, GREETING_FIRST, GROUP_ENDS, HELLO_FIRST, LOCAL_PART_KEPT,
+        NO_SOURCE_ROUTE, ONE_TRANSACTION, RCPT_PARAMETERS, REPLY_FIRST, SMTPUTF8_ASKED,
+        SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
     },
 };
 
@@ -51,7 +52,8 @@ impl Wire<'_> {
         // Taken down before the reply changes them: MAIL is judged by what was so when it was sent. A MAIL that is
         // refused opens nothing (RFC 5321 section 3.3).
         let was_open = dialogue.transaction;
-        let skips_ehlo = dialogue.tls && !dialogue.greeted;
+        let skips_ehlo = !dialogue.greeted;
+        let is_tls = dialogue.tls;
         if code.is_some_and(|code| code < 300) {
             dialogue.close_transaction();
             dialogue.transaction = true;
@@ -61,9 +63,12 @@ impl Wire<'_> {
             let what = "MAIL while a transaction was open".to_owned();
             self.note(ONE_TRANSACTION, session, expected, what);
         }
-        if skips_ehlo {
+        if skips_ehlo && is_tls {
             let what = "MAIL after the handshake".to_owned();
             self.note(EHLO_AFTER_TLS, session, "EHLO first inside TLS", what);
+        } else if skips_ehlo {
+            let what = "MAIL, and neither was said".to_owned();
+            self.note(HELLO_FIRST, session, "EHLO or HELO", what);
         }
     }
 
@@ -91,8 +96,13 @@ impl Wire<'_> {
         dialogue.data_refused = stage == Stage::Data
             && !by_bdat
             && code.is_some_and(|code| !(300..400).contains(&code));
+        let is_needless = stage == Stage::Dot && dialogue.utf8_for_header;
         if stage == Stage::Dot {
             dialogue.close_transaction();
+        }
+        if is_needless {
+            let what = "MAIL with SMTPUTF8".to_owned();
+            self.note(SMTPUTF8_NEEDED, session, "MAIL without SMTPUTF8", what);
         }
         if mixed {
             let what = match by_bdat {
@@ -101,6 +111,19 @@ impl Wire<'_> {
             };
             let expected = "DATA or BDAT in a transaction, not both";
             self.note(BDAT_OR_DATA, session, expected, what.to_owned());
+        }
+    }
+
+    /// A header that is beyond ASCII, and so a reason to ask for SMTPUTF8 (RFC 6531 section 3.2).
+    pub(super) fn header_beyond_ascii(&mut self, session: SessionId) {
+        let Some(dialogue) = self.sessions.get_mut(&session) else {
+            return;
+        };
+        dialogue.utf8_for_header = false;
+        if dialogue.lacks("SMTPUTF8") {
+            let expected = "SMTPUTF8 offered, or a header in ASCII";
+            let what = "octets over 127 in the header".to_owned();
+            self.note(SMTPUTF8_OFFERED, session, expected, what);
         }
     }
 
@@ -206,9 +229,16 @@ impl Wire<'_> {
             let what = format!("{command} with a source route");
             self.note(NO_SOURCE_ROUTE, session, "the mailbox alone", what);
         }
-        let Some(dialogue) = self.sessions.get(&session) else {
+        let Some(dialogue) = self.sessions.get_mut(&session) else {
             return;
         };
+        let asks_utf8 = more.parameters.iter().any(|one| one == "SMTPUTF8");
+        let is_rcpt = command == "RCPT";
+        // What MAIL asks for holds for the transaction; a header may be the reason, which is still to come.
+        if !is_rcpt {
+            dialogue.utf8 = asks_utf8;
+            dialogue.utf8_for_header = asks_utf8 && !self.may_need_utf8;
+        }
         let is_lacking = |parameter: &&String| {
             let (keyword, value) = parameter
                 .split_once('=')
@@ -219,48 +249,52 @@ impl Wire<'_> {
             let of = extension::of_parameter(keyword, value).unwrap_or(keyword);
             dialogue.lacks(of)
         };
-        // Of MAIL no sentence says so (RFC 5321 section 4.1.1.2).
-        let is_rcpt = command == "RCPT";
-        // RFC 5321 section 4.1.1.3: "MUST NOT" is said of RCPT and its parameters alone.
-        let lacking = more.parameters.iter().find(is_lacking).cloned();
-        let lacking = lacking.filter(|_| is_rcpt);
-        let asks_utf8 = more.parameters.iter().any(|one| one == "SMTPUTF8");
-        if asks_utf8 && !self.may_need_utf8 {
-            let what = format!("{command} with SMTPUTF8");
-            self.note(SMTPUTF8_NEEDED, session, "MAIL without SMTPUTF8", what);
-            return;
-        }
+        // RFC 5321 section 4.1.1.3: "MUST NOT" is said of RCPT and its parameters alone, and RFC 3461 section 5.2.2 of those
+        // of DSN. Of others of MAIL no sentence says so (section 4.1.1.2).
+        let is_said_of = |parameter: &&String| {
+            is_rcpt || parameter.starts_with("RET=") || parameter.starts_with("ENVID=")
+        };
+        let mut lacking = more.parameters.iter().filter(is_said_of);
+        let lacking = lacking.find(is_lacking).cloned();
         // RFC 6531 section 3.2: an address beyond ASCII goes only to who offers SMTPUTF8.
-        let needs_utf8 =
-            argument.is_some_and(|text| !text.is_ascii()) && dialogue.lacks("SMTPUTF8");
+        let is_beyond = argument.is_some_and(|text| !text.is_ascii());
+        let lacks_utf8 = is_beyond && dialogue.lacks("SMTPUTF8");
+        let is_unasked = is_beyond && !dialogue.utf8 && dialogue.offered.is_some();
+        let address = argument.unwrap_or_default();
         if let Some(parameter) = lacking {
             let what = format!("{command} with {parameter}");
-            self.note(
-                RCPT_PARAMETERS,
-                session,
-                "parameters of what was offered",
-                what,
-            );
-        } else if needs_utf8 {
-            let what = format!("{command} with {}", argument.unwrap_or_default());
-            self.note(
-                SMTPUTF8_OFFERED,
-                session,
-                "SMTPUTF8 offered, or an address in ASCII",
-                what,
-            );
+            let rule = if is_rcpt {
+                RCPT_PARAMETERS
+            } else {
+                DSN_OFFERED
+            };
+            self.note(rule, session, "parameters of what was offered", what);
+        } else if lacks_utf8 {
+            let expected = "SMTPUTF8 offered, or an address in ASCII";
+            let what = format!("{command} with {address}");
+            self.note(SMTPUTF8_OFFERED, session, expected, what);
+        } else if is_unasked {
+            let what = format!("{command} with {address}, and MAIL without it");
+            self.note(SMTPUTF8_ASKED, session, "MAIL with SMTPUTF8", what);
         }
     }
 
-    /// A local part in another case than the message has it.
-    pub(super) fn local_part(&mut self, session: SessionId, argument: Option<&str>) {
+    /// A local part in another case than the message has it, whose mailbox of this role it is.
+    pub(super) fn local_part(&mut self, session: SessionId, argument: Option<&str>, of: Role) {
         let Some(said) = argument else { return };
         let scenario = self.scenario;
         // Sorted once and then searched: a drill may have a hundred thousand recipients, and each RCPT asks.
-        let recipients = self.recipients.get_or_insert_with(|| {
-            let messages = scenario.messages.iter();
+        let known = self.mailboxes.entry(of);
+        let known = known.or_insert_with(|| {
             let mut all: Vec<(String, &Mailbox)> = Vec::new();
-            for one in messages.flat_map(|message| message.to.iter()) {
+            let of_message = scenario.messages.iter().flat_map(|message| {
+                let (from, to) = match of {
+                    Role::Sender => (message.from.as_ref(), [].iter()),
+                    Role::Recipient => (None, message.to.iter()),
+                };
+                from.into_iter().chain(to)
+            });
+            for one in of_message {
                 // Of messages that a row counts, each has the recipient of the one before it.
                 if all.last().is_none_or(|(_, last)| *last != one) {
                     all.push((one.text.to_ascii_lowercase(), one));
@@ -273,8 +307,8 @@ impl Wire<'_> {
         let wanted = said.to_ascii_lowercase();
         // All that are alike but for case stand side by side. If one of them is just what was said, that one is
         // meant, whatever the others look like.
-        let first = recipients.partition_point(|(text, _)| *text < wanted);
-        let alike = recipients[first..].iter();
+        let first = known.partition_point(|(text, _)| *text < wanted);
+        let alike = known[first..].iter();
         let mut alike = alike.take_while(|(text, _)| *text == wanted);
         if alike.clone().any(|(_, one)| one.is(said)) {
             return;

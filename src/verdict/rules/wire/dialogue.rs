@@ -26,6 +26,9 @@ pub(super) struct Dialogue {
     pub(super) said_ehlo: bool,
     /// Whether a transaction is open.
     pub(super) transaction: bool,
+    /// Whether its MAIL asked for SMTPUTF8, and whether only a header can be the reason.
+    pub(super) utf8: bool,
+    pub(super) utf8_for_header: bool,
     /// Whether DATA, and whether BDAT, was sent in it.
     pub(super) data: bool,
     pub(super) bdat: bool,
@@ -51,6 +54,8 @@ impl Dialogue {
             greeted: false,
             said_ehlo: false,
             transaction: false,
+            utf8: false,
+            utf8_for_header: false,
             data: false,
             bdat: false,
             data_refused: false,
@@ -79,6 +84,8 @@ impl Dialogue {
 
     pub(super) fn close_transaction(&mut self) {
         self.transaction = false;
+        self.utf8 = false;
+        self.utf8_for_header = false;
         self.data = false;
         self.bdat = false;
     }
