@@ -310,3 +310,33 @@ fn who_is_told_of_a_delay_is_not_told_of_the_relay_as_well_and_nobody_is_told_no
         relayed,
     );
 }
+
+/// RFC 8689 section 5: what tells of a message is as private as the message, as far as the way back allows.
+#[test]
+fn a_notification_asks_for_requiretls_where_it_is_offered_and_is_sent_where_it_is_not() {
+    let returned = |offered: &str| {
+        let zone = format!("{ZONE}$ORIGIN author.test.\n@ MX 10 mx\nmx A 192.0.2.9\n");
+        let rest = format!(
+            r#"dnssec = ["example.test", "author.test"]
+sender = {{ tls = "dane" }}
+messages = [{{ id = "m", from = "me@author.test", to = "a@example.test", requiretls = true, ret = "full" }}]
+receivers = [
+    {{ certificate = "valid", tlsa = ["3 1 1"], extensions_in_tls = ["DSN", "REQUIRETLS"] }},
+    {{ host = "mx.author.test", extensions_in_tls = [{offered}] }},
+]
+faults = [{{ host = "mx1.example.test", stage = "rcpt", effect = "550 5.1.1 no such user" }}]
+[expect.m]
+outcome = "bounced"
+dsn = {{ action = "failed", returned = "headers" }}
+"#
+        );
+        let run = play(&scenario(&zone, &rest), Reference::default());
+        assert!(run.verdict.passed(), "{:#?}", run.verdict.findings);
+        of_mail(&run)
+    };
+    assert_eq!(
+        returned("'REQUIRETLS'"),
+        ["REQUIRETLS RET=FULL", "REQUIRETLS"]
+    );
+    assert_eq!(returned("'SIZE'"), ["REQUIRETLS RET=FULL", ""]);
+}
