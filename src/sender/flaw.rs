@@ -103,6 +103,8 @@ words! {
         LeavesDots = "leaves-dots",
         /// Sends DATA after a chunk by BDAT.
         MixesBdatAndData = "mixes-bdat-and-data",
+        /// Sends the next chunk of a message after one was refused.
+        SendsChunksOn = "sends-chunks-on",
         /// Closes connections without QUIT.
         LeavesWithoutQuit = "leaves-without-quit",
         /// Goes on in plain text after the 220 to STARTTLS.
@@ -223,6 +225,7 @@ impl Flaw {
             Self::IgnoresRefusedData => ("rfc5321/transient_reply_at_data", "content-after-354"),
             Self::LeavesDots => ("wire/leading_dots", "content-kept"),
             Self::MixesBdatAndData => ("wire/chunking_offered", "bdat-or-data"),
+            Self::SendsChunksOn => ("wire/chunking_offered", "chunks-end"),
             Self::LeavesWithoutQuit => ("basics/best_preference_takes_it", "quits"),
             Self::SkipsHandshake => ("wire/starttls_inside_tls", "handshake-after-220"),
             Self::SkipsEhloInTls => ("wire/starttls_inside_tls", "ehlo-after-tls"),

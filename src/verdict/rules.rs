@@ -112,6 +112,7 @@ rules! {
     CONTENT_AFTER_354 = "content-after-354", "RFC 5321 section 3.3", Must, "content is sent after 354 alone", sessions [95];
     CONTENT_KEPT = "content-kept", "RFC 5321 section 4.5.2", Must, "leading dots are doubled, and no line is added to the content or left out", sessions [100];
     BDAT_OR_DATA = "bdat-or-data", "RFC 3030 section 2", Must, "DATA and BDAT are not mixed in a transaction", sessions [135];
+    CHUNKS_END = "chunks-end", "RFC 3030 section 2", Must, "after an error to BDAT no further chunk of the message is sent", sessions [134];
     QUITS = "quits", "RFC 5321 section 4.1.1.10", Must, "a client does not close a connection before it has sent QUIT", sessions [101];
     HANDSHAKE_AFTER_220 = "handshake-after-220", "RFC 3207 section 4", Must, "after the 220 to STARTTLS nothing but the handshake is sent", sessions [150];
     EHLO_AFTER_TLS = "ehlo-after-tls", "RFC 3207 section 4.2", Should, "inside TLS a session begins again with EHLO", route [60];

@@ -120,6 +120,12 @@ impl SmtpClient<'_> {
                 self.command(Stage::Mail, &mail).await?;
                 reply
             }
+            // Where nobody is to have them, both are refused.
+            Some(Flaw::SendsChunksOn) => {
+                self.command(Stage::Data, "BDAT 2\r\n").await?;
+                self.command(Stage::Data, "BDAT 2\r\n").await?;
+                self.command(Stage::Mail, &mail).await?
+            }
             _ => self.command(Stage::Mail, &mail).await?,
         };
         // "530 authentication required" is about the client, and so about the host: another relay may do.

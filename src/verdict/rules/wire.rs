@@ -280,7 +280,7 @@ impl<'a> Wire<'a> {
                 self.path(session, "RCPT", argument, more);
                 self.local_part(session, argument, Role::Recipient);
             }
-            Stage::Data | Stage::Dot => self.content(session, stage, by_bdat, code),
+            Stage::Data | Stage::Dot => self.content(session, stage, more, code),
             _ => {}
         }
     }

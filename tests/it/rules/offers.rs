@@ -140,3 +140,17 @@ fn every_leading_dot_is_doubled() {
         assert_eq!(arrives(right), [""; 0], "{right}");
     }
 }
+
+#[test]
+fn after_an_error_to_bdat_no_chunk_follows() {
+    let instead = |text: &str| {
+        let good = GOOD.replacen("data 354\neight-bit\ntaken\ndot 250\n", text, 1);
+        found(&good, SenderKind::Command)
+    };
+    let on = "MUST chunks-end: RSET after an error to BDAT; not session 1 with mx1.example.test: BDAT after one that was refused";
+    assert_eq!(instead("BDAT 250\nBDAT 451\nBDAT 503\n"), [on]);
+    // They were on their way already, or belong to another transaction.
+    assert_eq!(instead("BDAT 451 [ahead]\nBDAT 503\n"), [""; 0]);
+    let anew = "BDAT 451\nrset 250\nmail a@sender.test 250\nrcpt Anna@example.test 250\nBDAT 250\n";
+    assert_eq!(instead(anew), [""; 0]);
+}

@@ -16,10 +16,10 @@ use crate::{
     mail::Mailbox,
     name::Domain,
     verdict::rules::{
-        BDAT_OR_DATA, CREDENTIALS_IN_TLS, DSN_OFFERED, EHLO_AFTER_TLS, EHLO_ASCII, EHLO_FIRST,
-        EHLO_NAME, EHLO_RESOLVES, GREETING_FIRST, GROUP_ENDS, HELLO_FIRST, LOCAL_PART_KEPT,
-        NO_SOURCE_ROUTE, ONE_TRANSACTION, RCPT_PARAMETERS, REPLY_FIRST, SMTPUTF8_ASKED,
-        SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
+        BDAT_OR_DATA, CHUNKS_END, CREDENTIALS_IN_TLS, DSN_OFFERED, EHLO_AFTER_TLS, EHLO_ASCII,
+        EHLO_FIRST, EHLO_NAME, EHLO_RESOLVES, GREETING_FIRST, GROUP_ENDS, HELLO_FIRST,
+        LOCAL_PART_KEPT, NO_SOURCE_ROUTE, ONE_TRANSACTION, RCPT_PARAMETERS, REPLY_FIRST,
+        SMTPUTF8_ASKED, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
     },
 };
 
@@ -77,9 +77,10 @@ impl Wire<'_> {
         &mut self,
         session: SessionId,
         stage: Stage,
-        by_bdat: bool,
+        more: &Particulars,
         code: Option<u16>,
     ) {
+        let by_bdat = more.verb.as_deref() == Some("BDAT");
         let Some(dialogue) = self.sessions.get_mut(&session) else {
             return;
         };
@@ -90,6 +91,9 @@ impl Wire<'_> {
                 true => dialogue.data && !dialogue.bdat,
                 false => dialogue.bdat && stage == Stage::Data,
             };
+        // What was sent before the error was answered is no breach: chunks may be pipelined.
+        let goes_on = by_bdat && dialogue.chunk_refused;
+        dialogue.chunk_refused |= by_bdat && !more.ahead && code.is_some_and(|code| code >= 400);
         dialogue.bdat |= by_bdat;
         dialogue.data |= !by_bdat;
         // What follows a refusal is looked at in `commanded`: content is then read as commands, which nobody knows.
@@ -99,6 +103,10 @@ impl Wire<'_> {
         let is_needless = stage == Stage::Dot && dialogue.utf8_for_header;
         if stage == Stage::Dot {
             dialogue.close_transaction();
+        }
+        if goes_on {
+            let what = "BDAT after one that was refused".to_owned();
+            self.note(CHUNKS_END, session, "RSET after an error to BDAT", what);
         }
         if is_needless {
             let what = "MAIL with SMTPUTF8".to_owned();

@@ -32,6 +32,8 @@ pub(super) struct Dialogue {
     /// Whether DATA, and whether BDAT, was sent in it.
     pub(super) data: bool,
     pub(super) bdat: bool,
+    /// Whether a chunk was refused in it, and the client could know before it sent another.
+    pub(super) chunk_refused: bool,
     /// Whether the last thing that was answered is DATA, and not with 354.
     pub(super) data_refused: bool,
     /// Whether something came that was no reply.
@@ -58,6 +60,7 @@ impl Dialogue {
             utf8_for_header: false,
             data: false,
             bdat: false,
+            chunk_refused: false,
             data_refused: false,
             is_broken: false,
             is_slow: false,
@@ -88,5 +91,6 @@ impl Dialogue {
         self.utf8_for_header = false;
         self.data = false;
         self.bdat = false;
+        self.chunk_refused = false;
     }
 }
