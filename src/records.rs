@@ -61,6 +61,7 @@ use self::{
     hosts::{look_at, look_back, name_servers},
 };
 use crate::{
+    mta_sts,
     name::Domain,
     route::{Exchanger, MxAnswer, Unroutable, exchangers},
 };
@@ -276,6 +277,12 @@ impl DomainRecords {
     /// (RFC 7208 section 4.5).
     pub fn spf_records(&self) -> Vec<(String, Option<Location>)> {
         spf_records(&self.txt)
+    }
+
+    /// Whether the records at `_mta-sts` announce a policy: one of them does, with an id (RFC 8461 section 3.1).
+    pub fn announces_policy(&self) -> bool {
+        let texts = Self::texts(&self.mta_sts).into_iter();
+        mta_sts::announced_id(texts.map(|(text, _)| text)).is_some()
     }
 
     /// The texts of TXT records, their strings joined, with their places.

@@ -51,36 +51,29 @@ pub(crate) fn route_of(plan: &Plan) -> String {
     format!("{:?} {why:?} {:?}", plan.kind, plan.levels)
 }
 
-/// As [`route_of`], with what else drills are made of: the policy, TLSA records of the exchangers, and for how long
-/// records are remembered.
+/// As [`route_of`], with what else drills of outages are made of: the policy, TLSA records of the exchangers, and whether a
+/// resolver gave the records, which is noted. Serial numbers and TTLs are no part of it: nothing that a sender remembers
+/// changes while an outage lasts. (A change of records hangs on them, and is rehearsed domain by domain.)
 pub(crate) fn drilled_as(domain_records: &DomainRecords) -> String {
     let plan = Plan::of(domain_records);
     let hosts = domain_records.targets.iter();
-    let hosts = hosts.filter_map(|target| Some((target, domain_records.host(&target.host)?)));
+    let hosts = hosts.filter_map(|target| domain_records.host(&target.host));
     let hosts: Vec<_> = hosts
-        .map(|(target, known)| {
-            let ttls: Vec<u32> = known.records().map(|placed| placed.record.ttl).collect();
-            let tlsa: Vec<_> = known
-                .tlsa
-                .records()
-                .iter()
-                .map(|placed| &placed.record)
-                .collect();
-            (target.ttl, ttls, tlsa, known.signed)
+        .map(|known| {
+            let tlsa = known.tlsa.records().iter();
+            let tlsa: Vec<_> = tlsa.map(|placed| &placed.record.data).collect();
+            (tlsa, known.signed)
         })
         .collect();
-    let soa: Vec<_> = domain_records
-        .soa
-        .records()
+    let is_of_files = domain_records
+        .targets
         .iter()
-        .map(|placed| &placed.record)
-        .collect();
-    let negative = soa.first().map(|soa| (soa.ttl, &soa.data));
-    let is_enforced = !domain_records.mta_sts.records().is_empty();
+        .all(|target| target.place.is_some());
     format!(
-        "{} {:?} {is_enforced} {hosts:?} {negative:?}",
+        "{} {:?} {} {hosts:?} {is_of_files}",
         route_of(&plan),
-        domain_records.policy
+        domain_records.policy,
+        domain_records.announces_policy()
     )
 }
 

@@ -95,6 +95,44 @@ fn domains_with_one_route_are_one_group_and_all_are_accounted_for() {
     );
 }
 
+/// Six zones, each with a serial number, TTLs and a policy's id of its own, and one that differs in a preference.
+#[test]
+fn serial_numbers_and_ttls_are_no_difference_between_routes_and_a_policy_is_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for i in 1..=7 {
+        let (backup, policy) = match i {
+            1..=3 => (20, String::new()),
+            // No policy without an id (RFC 8461 section 3.1).
+            4 => (20, "_mta-sts TXT \"v=STSv1;\"\n".to_owned()),
+            5 | 6 => (20, format!("_mta-sts TXT \"v=STSv1; id={i}\"\n")),
+            _ => (10, String::new()),
+        };
+        let text = format!(
+            "$TTL {i}00\n@ SOA ns{i}.host.test. hostmaster.d{i}.test. {i} 3600 600 864000 300\n\
+             @ MX 10 mx1.host.test.\n@ {i}0 MX {backup} mx2.host.test.\n{policy}"
+        );
+        fs::write(folder.path().join(format!("d{i}.test.zone")), text).expect("written");
+    }
+    let hosts = "mx1.host.test. 300 A 192.0.2.1\nmx2.host.test. 300 A 198.51.100.1\n";
+    fs::write(folder.path().join("hosts"), hosts).expect("written");
+    let (rehearsed, status) = mxdrill(&["rehearse", ".", "hosts"], folder.path());
+    assert_eq!(status, Some(0), "{rehearsed}");
+    let tables: Vec<&str> = rehearsed
+        .lines()
+        .filter(|line| line.contains("messages a drill"))
+        .filter_map(|line| line.split(" (").next())
+        .collect();
+    assert_eq!(
+        tables,
+        [
+            "d1.test, d2.test and 2 more",
+            "d5.test and d6.test",
+            "d7.test"
+        ],
+        "{rehearsed}"
+    );
+}
+
 #[test]
 fn findings_alike_are_one_with_a_count_and_all_are_told_if_asked_for() {
     let folder = portfolio();

@@ -11,7 +11,7 @@ use hickory_proto::rr::{RData, Record};
 use super::drill_records;
 use crate::{
     fault::Host,
-    mta_sts::{self, Mode, Policy},
+    mta_sts::{Mode, Policy},
     name::Domain,
     plan::{Plan, Planned},
     records::{DomainRecords, KnownHost},
@@ -107,8 +107,7 @@ impl Security {
 
     /// The policy: the user's, or a scenario's, or one that asks for just these exchangers.
     fn add_policy(&mut self, hosts: &[&Planned], records: &DomainRecords, given: Option<&str>) {
-        let texts = DomainRecords::texts(&records.mta_sts);
-        if mta_sts::announced_id(texts.into_iter().map(|(text, _)| text)).is_none() {
+        if !records.announces_policy() {
             if given.is_some() {
                 self.notes.push(format!(
                     "left out: the MTA-STS policy; without one valid record at _mta-sts.{} senders ask for none",
