@@ -245,6 +245,7 @@ fn octodns_yaml_says_what_a_zone_file_says() {
     let expected = plan(&["example.test.zone"]);
     assert_eq!(plan(&["example.test.yaml"]), expected);
     assert_eq!(plan(&["other.yml", "--origin", "example.test"]), expected);
+    assert_eq!(plan(&["other.yml", "example.test"]), expected);
     assert_eq!(
         findings(folder.path(), "example.test.yaml"),
         findings(folder.path(), "example.test.zone")

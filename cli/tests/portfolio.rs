@@ -168,6 +168,48 @@ fn domains_are_listed_in_a_file_too() {
 }
 
 #[test]
+fn one_domain_that_is_named_is_read_from_its_own_file_of_many() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let soa = "@ 300 SOA ns.host.test. hostmaster.host.test. 1 3600 600 864000 300\n";
+    for (soa, name) in [("", "list"), (soa, "zones")] {
+        let zones = folder.path().join(name);
+        fs::create_dir(&zones).expect("made");
+        for i in 0..3 {
+            let text = format!("{soa}@ 300 MX 10 mx\nmx 300 A 192.0.2.{i}\n");
+            fs::write(zones.join(format!("d{i}.test.zone")), text).expect("written");
+        }
+        fs::write(folder.path().join("one.txt"), "d1.test\n").expect("written");
+        for named in [&["d1.test"][..], &["--domains", "one.txt"]] {
+            let arguments = [&["plan", name, "--format", "json"], named].concat();
+            let (json, status) = mxdrill(&arguments, folder.path());
+            assert_eq!(status, Some(0), "{json}");
+            let plan: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+            let exchangers = &plan["levels"][0]["exchangers"];
+            assert_eq!(exchangers[0]["host"], "mx.d1.test", "{json}");
+            assert_eq!(exchangers[1], serde_json::Value::Null, "{json}");
+        }
+        // A file whose name says nothing is still about the domain that is named, and --origin speaks for all.
+        let unnamed = zones.join("export");
+        fs::copy(zones.join("d1.test.zone"), &unnamed).expect("copied");
+        let unnamed = format!("{name}/export");
+        for arguments in [
+            &["plan", &*unnamed, "d9.test"][..],
+            &[
+                "plan",
+                &format!("{name}/d1.test.zone"),
+                "d9.test",
+                "--origin",
+                "d9.test",
+            ],
+        ] {
+            let (plan, status) = mxdrill(arguments, folder.path());
+            assert_eq!(status, Some(0), "{plan}");
+            assert!(plan.contains(" mx.d9.test "), "{plan}");
+        }
+    }
+}
+
+#[test]
 fn a_folder_without_a_zone_is_told() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("notes.md"), "").expect("written");

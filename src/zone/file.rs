@@ -151,9 +151,11 @@ const OTHERS: [&str; 12] = [
 
 /// The domain that the name of a zone file says it is about: `example.com.zone`, `db.example.com`, `example.com`. One of
 /// numbers alone (`db.192.0.2`) may be a reverse zone, written in either order.
-pub(crate) fn domain_of(path: &Path) -> Option<Domain> {
+pub fn domain_of(path: &Path) -> Option<Domain> {
     let name = path.file_name()?.to_str()?;
-    let ending = [".zone", ".txt", ".db", ".hosts", ".bind", ".dns"];
+    let ending = [
+        ".zone", ".txt", ".db", ".hosts", ".bind", ".dns", ".yaml", ".yml",
+    ];
     let stem = ending.iter().find_map(|ending| name.strip_suffix(ending));
     let stem = stem.or_else(|| name.strip_prefix("db."));
     // A file may be called as its zone is, and other endings are those of other files.
@@ -302,6 +304,8 @@ mod tests {
             ("example.test", Some("example.test")),
             ("example.test.bak", None),
             ("zones.json", None),
+            ("example.test.yaml", Some("example.test")),
+            ("production.yml", None),
             ("README", None),
         ] {
             let found = domain_of(Path::new(name));

@@ -19,7 +19,7 @@ use mxdrill::{
     diagnostic::{Mistake, Mistakes},
     name::Domain,
     records::{DomainRecords, RecordLookup, Source, resolver_address},
-    zone::file::{is_named_as_a_zone, is_standard_input},
+    zone::file::{domain_of, is_named_as_a_zone, is_standard_input},
 };
 
 /// Mistakes in a file that are shown; how many more there are is said.
@@ -44,8 +44,8 @@ pub(crate) struct RecordsArgs {
     /// A zone file, or a scenario, to look records up in; may be given several times.
     #[arg(long, short, value_name = "FILE")]
     zone: Vec<PathBuf>,
-    /// What relative names of zone files are completed by, until they say so themselves; without it the
-    /// domain, or the file's name.
+    /// What relative names of zone files are completed by, until they say so themselves; without it what the file's
+    /// name says (example.com.zone), or else the domain, if one is named.
     #[arg(long, value_name = "DOMAIN")]
     origin: Option<Domain>,
     /// The resolver to ask, ADDRESS or ADDRESS:PORT: for a domain without files the system's if this is
@@ -162,11 +162,14 @@ impl RecordsArgs {
         }
         let mut source = Source::default();
         source.reach(self.outside.reach());
-        let origin = self.origin.as_ref().or(match &domains[..] {
+        let only = match &domains[..] {
             [only] => Some(only),
             _ => None,
-        });
+        };
         for file in &files {
+            // Of many files one is the domain's: those that are named after other zones are read as these.
+            let unnamed = only.filter(|_| domain_of(file).is_none());
+            let origin = self.origin.as_ref().or(unnamed);
             // A scenario names its file in every mistake, and so does a zone file.
             source
                 .add_file(file, origin)
