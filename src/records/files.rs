@@ -59,8 +59,8 @@ pub(crate) struct Files {
     assumed: Vec<String>,
     /// Findings that comments accept.
     pub(crate) allowances: Vec<Allowance>,
-    /// Whether some file has an MX record.
-    has_mx: bool,
+    /// Zones that files are named after, whether or not they have its SOA record.
+    pub(super) named: BTreeSet<Domain>,
     /// Whose record begins at a line of a file.
     owners: BTreeMap<Arc<str>, BTreeMap<usize, Domain>>,
 }
@@ -231,7 +231,6 @@ impl Files {
         {
             self.cover_types(apex, std::iter::once(RecordType::PTR));
         }
-        self.has_mx |= record_type == RecordType::MX;
         let set = self.written.entry(owner.clone()).or_default();
         zone::push(set, placed);
         self.zone.add_at(owner, record);
@@ -260,24 +259,41 @@ impl Files {
         &self.assumed
     }
 
-    /// The domains that the files are about: those with MX records; without any, the apexes that
-    /// are no reverse zones.
+    /// The domains that the files are about: those with MX records, and zones with an address of their own, which takes
+    /// their mail; without any MX record, the apexes that are no reverse zones.
     pub(super) fn mail_domains(&self) -> Vec<Domain> {
         let is_mx = |placed: &LocatedRecord| placed.record.record_type() == RecordType::MX;
-        let with_mx = self.written.iter().filter(|(_, set)| set.iter().any(is_mx));
+        let is_address = |placed: &LocatedRecord| address_of(&placed.record.data).is_some();
+        let is_forward = |apex: &&Domain| !apex.is_root() && !apex.as_str().ends_with(".arpa");
         // A scenario has a sender of its own, and a wildcard is no domain to send to.
         let own =
             |owner: &&Domain| owner.as_str() != SENDER_DOMAIN && !owner.as_str().starts_with("*.");
-        let found: Vec<Domain> = with_mx
-            .map(|(owner, _)| owner)
-            .filter(own)
-            .cloned()
-            .collect();
-        if !found.is_empty() {
-            return found;
+        let is_zone = |owner: &Domain| match self.apexes.get(owner) {
+            Some(Coverage::Zone) => true,
+            // The topmost names of a list may be hosts alone.
+            Some(Coverage::Types(_)) => self.named.contains(owner),
+            None => false,
+        };
+        let (mut found, mut has_mx) = (Vec::new(), false);
+        for (owner, set) in self.written.iter().filter(|(owner, _)| own(owner)) {
+            let with_mx = set.iter().any(is_mx);
+            has_mx |= with_mx;
+            let is_meant = with_mx
+                || is_zone(owner)
+                    && is_forward(&owner)
+                    && (set.iter().any(is_address) || self.is_provider_alias(owner));
+            found.extend(is_meant.then(|| owner.clone()));
         }
-        let is_forward = |apex: &&Domain| !apex.is_root() && !apex.as_str().ends_with(".arpa");
-        self.apexes.keys().filter(is_forward).cloned().collect()
+        match has_mx {
+            true => found,
+            false => self.apexes.keys().filter(is_forward).cloned().collect(),
+        }
+    }
+
+    /// Whether a provider's own name servers put addresses at a name.
+    fn is_provider_alias(&self, name: &Domain) -> bool {
+        let mut others = self.other_types(name).iter();
+        others.any(|kind| matches!(&**kind, "ALIAS" | "ANAME"))
     }
 
     pub(super) fn policy(&self, domain: &Domain) -> Option<&str> {
@@ -313,7 +329,6 @@ impl Files {
                 Some(Coverage::Types(types))
                     if record_type == RecordType::MX
                         && node == name.as_str()
-                        && !self.has_mx
                         && types.contains(&RecordType::A) =>
                 {
                     return true;
@@ -402,10 +417,8 @@ impl Files {
         record_type: RecordType,
         code: ResponseCode,
     ) -> RecordLookup {
-        // The provider's own name servers put addresses there.
         let is_address = matches!(record_type, RecordType::A | RecordType::AAAA);
-        let mut others = self.other_types(name).iter();
-        if is_address && others.any(|kind| matches!(&**kind, "ALIAS" | "ANAME")) {
+        if is_address && self.is_provider_alias(name) {
             return RecordLookup::Unknown;
         }
         match code {

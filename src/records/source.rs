@@ -178,6 +178,7 @@ impl Source {
         let origin = origin.cloned().or_else(|| file::domain_of(path));
         let shown = path.display().to_string();
         let files = self.files.get_or_insert_default();
+        files.named.extend(origin.clone());
         files.add_zone_file(&shown, text, origin.as_ref(), &|name| {
             file::included(&folder, name, reach)
         })
@@ -194,6 +195,7 @@ impl Source {
         origin: Option<&Domain>,
     ) -> Result<(), Mistakes> {
         let files = self.files.get_or_insert_default();
+        files.named.extend(origin.cloned());
         let text = ZoneText {
             text: text.to_owned(),
             is_latin: false,
@@ -236,7 +238,8 @@ impl Source {
         answered == 0 && unanswered > 0
     }
 
-    /// The domains of the files to which mail is sent: those with MX records, else the topmost.
+    /// The domains of the files to which mail is sent: those with MX records, and zones with an address of their own
+    /// instead; where there is no MX record at all, the topmost.
     pub fn mail_domains(&self) -> Vec<Domain> {
         self.files
             .as_ref()

@@ -38,7 +38,7 @@ Exit status: 0 mail can be delivered, 1 it cannot, 2 the records could not be re
 Examples:
   mxdrill plan example.com                       what the system's resolver says
   mxdrill plan example.com --zone example.com.zone
-  mxdrill plan export.txt --format json          every domain in a file that has MX records";
+  mxdrill plan export.txt --format json          every domain in a file that takes mail, or says that it takes none";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct PlanArgs {

@@ -35,7 +35,7 @@ const AT_ONCE: usize = 8;
 pub(crate) struct RecordsArgs {
     /// A domain, or files with records: zone files as providers export them, folders of them, scenarios (*.toml),
     /// Route 53's JSON, octoDNS's YAML, dnscontrol's TSV, - for standard input. Of files alone, every domain in them that
-    /// has MX records. Of a domain alone, what the resolver says.
+    /// has MX records, and every zone that has an address of its own instead. Of a domain alone, what the resolver says.
     #[arg(value_name = "DOMAIN|FILE")]
     what: Vec<String>,
     /// A file that lists domains, a name a line; - for standard input.

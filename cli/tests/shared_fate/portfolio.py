@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a portfolio of domains, and counts what each outage takes with it: portfolio.py FOLDER SEED DOMAINS
 
-FOLDER gets the zone files, and domains.txt beside it lists the domains. What is counted comes from what was made, by plain reasoning; nothing of mxdrill is asked.
+FOLDER gets the zone files. What is counted comes from what was made, by plain reasoning; nothing of mxdrill is asked.
 A sender prefers IPv4, tries the exchangers of one preference in any order, and those of the next one after them.
 """
 import ipaddress, json, pathlib, random, sys
@@ -108,9 +108,6 @@ for name, records in domains.items():
     else:
         text = "".join(f"@ MX {preference} {host}.\n" for preference, host in records if host != name)
     write(name, text + texts[name])
-
-# A domain without MX records is only meant if it is named.
-(FOLDER.parent / "domains.txt").write_text("\n".join(domains) + "\n")
 
 # Outages: what is down, and what cannot be looked up.
 mail = {name: records for name, records in domains.items() if records is not None}

@@ -1,0 +1,66 @@
+//! Every domain of a portfolio is accounted for in JSON, whatever becomes of its mail.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+/// What a command prints, and its exit status.
+fn mxdrill(arguments: &[&str], folder: &Path) -> (String, Option<i32>) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mxdrill"));
+    let output = command.args(arguments).current_dir(folder).output();
+    let output = output.expect("it ran");
+    let [out, err] =
+        [output.stdout, output.stderr].map(|octets| String::from_utf8_lossy(&octets).into_owned());
+    (out + &err, output.status.code())
+}
+
+/// The domains of which JSON lines speak.
+fn domains_in(json: &str) -> BTreeSet<String> {
+    let lines = json.lines().filter(|line| line.starts_with('{'));
+    lines
+        .filter_map(|line| {
+            let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            value["domain"].as_str().map(str::to_owned)
+        })
+        .collect()
+}
+
+/// Zones of every kind beside each other: with MX records, with an address instead, with a null MX; of hosts alone; reverse.
+fn kinds() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let soa = "@ 300 SOA ns.dns.test. hostmaster.dns.test. 1 3600 600 864000 300\n";
+    for (name, soa, text) in [
+        ("a.test", soa, "@ 300 MX 10 mx\nmx 300 A 192.0.2.1\n"),
+        (
+            "imp.test",
+            soa,
+            "@ 300 AAAA 2001:db8::1\nwww 300 A 192.0.2.2\n",
+        ),
+        ("alias.test", soa, "@ 300 ALIAS lb.elb.test.\n"),
+        // A list that is named after its zone.
+        ("bare.test", "", "@ 300 A 192.0.2.3\n"),
+        ("nul.test", soa, "@ 300 MX 0 .\n"),
+        ("host.test", soa, "mx1 300 A 192.0.2.4\n"),
+        ("2.0.192.in-addr.arpa", soa, "1 300 PTR mx.a.test.\n"),
+        // A list whose topmost name is a host.
+        ("hosts", "", "mx9.other.test. 300 A 192.0.2.9\n"),
+    ] {
+        let text = format!("{soa}{text}");
+        fs::write(folder.path().join(format!("{name}.zone")), text).expect("written");
+    }
+    folder
+}
+
+#[test]
+fn zones_whose_own_address_takes_their_mail_are_accounted_for() {
+    let folder = kinds();
+    let expected = ["a", "alias", "bare", "imp", "nul"].map(|name| format!("{name}.test"));
+    for command in ["plan", "lint"] {
+        let (json, _) = mxdrill(&[command, ".", "--format", "json"], folder.path());
+        assert_eq!(
+            domains_in(&json),
+            BTreeSet::from(expected.clone()),
+            "{json}"
+        );
+    }
+    let (text, _) = mxdrill(&["plan", "."], folder.path());
+    assert_eq!(text.matches("goes to its own address").count(), 3, "{text}");
+}
