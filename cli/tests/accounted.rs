@@ -64,3 +64,37 @@ fn zones_whose_own_address_takes_their_mail_are_accounted_for() {
     let (text, _) = mxdrill(&["plan", "."], folder.path());
     assert_eq!(text.matches("goes to its own address").count(), 3, "{text}");
 }
+
+#[test]
+fn a_domain_in_which_nothing_is_found_has_its_line_in_json() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, policy) in [("a.test", "-all"), ("b.test", "-all"), ("c.test", "+all")] {
+        let text = format!(
+            "$TTL 3600\n@ SOA ns1 hostmaster 1 7200 3600 1209600 300\n@ NS ns1\n@ NS ns2\nns1 A 192.0.2.1\n\
+             ns2 A 198.51.100.1\n@ A 192.0.2.80\n@ MX 0 .\n@ TXT \"v=spf1 {policy}\"\n\
+             _dmarc TXT \"v=DMARC1; p=reject; rua=mailto:dmarc@{name}\"\n"
+        );
+        fs::write(folder.path().join(format!("{name}.zone")), text).expect("written");
+    }
+    let (json, _) = mxdrill(&["lint", ".", "--format", "json"], folder.path());
+    let lines = json
+        .lines()
+        .map(|line| -> serde_json::Value { serde_json::from_str(line).expect("JSON") });
+    let lines: Vec<_> = lines
+        .filter(|line| line.get("findings").is_some())
+        .collect();
+    let told: Vec<_> = lines.iter().map(|line| line["domain"].as_str()).collect();
+    assert_eq!(told, ["a.test", "b.test", "c.test"].map(Some), "{json}");
+    let of = |domain: &str| {
+        let found = json.lines().filter(|line| line.contains("\"severity\""));
+        found
+            .filter(|line| line.contains(&format!("\"domain\":\"{domain}\"")))
+            .count()
+    };
+    for line in &lines {
+        let domain = line["domain"].as_str().expect("a domain");
+        assert_eq!(line["findings"], of(domain), "{json}");
+        assert!(line["not_checked"].is_array(), "{json}");
+    }
+    assert!(of("a.test") == 0 && of("c.test") > 0, "{json}");
+}

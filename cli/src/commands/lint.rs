@@ -54,8 +54,8 @@ Examples:
 pub(crate) struct LintArgs {
     #[command(flatten)]
     pub(crate) records: records::RecordsArgs,
-    /// How to report: text for people, json for programs (a line for each finding), sarif for code hosts,
-    /// junit for CI systems, github for annotations in a workflow there.
+    /// How to report: text for people, json for programs (a line for each finding, then one for each domain), sarif for
+    /// code hosts, junit for CI systems, github for annotations in a workflow there.
     #[arg(long, value_enum, default_value_t = LintFormat::Text)]
     pub(crate) format: LintFormat,
     /// From which severity on the exit status is 1.

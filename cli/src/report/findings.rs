@@ -178,7 +178,7 @@ impl Linted<'_> {
         all
     }
 
-    /// A line for each finding, and then one for each domain of which something was not checked.
+    /// A line for each finding, and then one for each domain: how much was found, and what was not checked of it.
     pub(crate) fn json(&self, out: &mut impl Write) -> io::Result<()> {
         for finding in self.findings {
             let line = json!({
@@ -205,8 +205,19 @@ impl Linted<'_> {
             });
             writeln!(out, "{line}")?;
         }
-        for (domain, unseen) in self.unseen_by_domain() {
-            let line = json!({ "domain": domain, "not_checked": unseen });
+        let mut found: BTreeMap<&Domain, usize> = BTreeMap::new();
+        for finding in self.open() {
+            *found.entry(&finding.domain).or_default() += 1;
+        }
+        let mut unseen: BTreeMap<&Domain, Vec<&str>> =
+            self.unseen_by_domain().into_iter().collect();
+        // A clean one is told, too: what is not there was not looked at.
+        for domain in &self.domains {
+            let line = json!({
+                "domain": domain,
+                "findings": found.get(domain).copied().unwrap_or(0),
+                "not_checked": unseen.remove(domain).unwrap_or_default(),
+            });
             writeln!(out, "{line}")?;
         }
         Ok(())
