@@ -29,6 +29,9 @@ pub struct Plan {
     pub why: Option<String>,
     /// The levels of preference, most preferred first. Empty if there are no exchangers.
     pub levels: Vec<PreferenceLevel>,
+    /// Whether mail that goes nowhere now may go somewhere later: a lookup failed.
+    #[serde(skip)]
+    waits: bool,
 }
 
 /// By which kind of records mail for a domain is led.
@@ -81,8 +84,11 @@ pub struct Planned {
 impl Plan {
     /// The plan that the records lead to.
     pub fn of(domain_records: &DomainRecords) -> Self {
+        let mut hosts = domain_records.hosts.iter();
+        let failed = hosts.any(|(_, known)| known.has_failed());
         let plan = |kind, why: Option<String>, levels| Self {
             domain: domain_records.domain.clone(),
+            waits: kind == RouteKind::Unknown || why.is_some() && failed,
             kind,
             why,
             levels,
@@ -143,8 +149,6 @@ impl Plan {
             .iter()
             .flat_map(|level| &level.exchangers)
             .any(|one| one.usable);
-        let mut hosts = domain_records.hosts.iter();
-        let failed = hosts.any(|(_, known)| known.has_failed());
         let why = match (nowhere, failed, own) {
             (false, ..) => None,
             (true, true, _) => Some("the addresses could not be looked up; mail waits".to_owned()),
@@ -157,6 +161,11 @@ impl Plan {
     /// Whether there is somewhere to go now.
     pub fn is_deliverable(&self) -> bool {
         matches!(self.kind, RouteKind::Mx | RouteKind::Implicit) && self.why.is_none()
+    }
+
+    /// Whether the domain takes no mail, by what is known of it. Mail that waits for a lookup to succeed may still go somewhere.
+    pub fn takes_no_mail(&self) -> bool {
+        !self.is_deliverable() && !self.waits
     }
 
     /// The exchangers that senders use, most preferred first.

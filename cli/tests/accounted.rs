@@ -98,3 +98,82 @@ fn a_domain_in_which_nothing_is_found_has_its_line_in_json() {
     }
     assert!(of("a.test") == 0 && of("c.test") > 0, "{json}");
 }
+
+/// The reasons why domains were not rehearsed, in lines of JSON.
+fn reasons(json: &str) -> Vec<(String, String)> {
+    let lines = json.lines().filter(|line| line.starts_with('{'));
+    let lines =
+        lines.map(|line| -> serde_json::Value { serde_json::from_str(line).expect("JSON") });
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    lines
+        .filter_map(|line| Some((text(&line["domain"])?, text(&line["not_rehearsed"])?)))
+        .collect()
+}
+
+#[test]
+fn a_domain_that_takes_no_mail_is_told_with_the_reason_and_no_failure_of_the_others() {
+    let folder = kinds();
+    let expected = ["a", "alias", "bare", "imp", "nul"].map(|name| format!("{name}.test"));
+    for more in [&[][..], &["--rolling", "10m"], &["--senders", "postfix"]] {
+        let arguments = [&["rehearse", ".", "--format", "json"], more].concat();
+        let (json, status) = mxdrill(&arguments, folder.path());
+        assert_eq!(status, Some(0), "{json}");
+        assert_eq!(
+            domains_in(&json),
+            BTreeSet::from(expected.clone()),
+            "{json}"
+        );
+        let [(domain, why)] = &reasons(&json)[..] else {
+            panic!("{json}");
+        };
+        assert_eq!(domain, "nul.test");
+        assert!(why.contains("null MX"), "{why}");
+    }
+    // One that takes mail, and what is planned at an exchanger of its own: nothing is shared, and all are told.
+    let two = [
+        "rehearse",
+        "a.test.zone",
+        "nul.test.zone",
+        "--format",
+        "json",
+    ];
+    for more in [&[][..], &["--down", "mx=2h"]] {
+        let (json, status) = mxdrill(&[&two, more].concat(), folder.path());
+        assert_eq!((status, reasons(&json).len()), (Some(0), 1), "{json}");
+        assert!(json.contains("\"drill\""), "{json}");
+    }
+    let (text, status) = mxdrill(&two[..3], folder.path());
+    assert_eq!(status, Some(0), "{text}");
+    assert!(
+        text.contains("mxdrill: nul.test: nothing to rehearse"),
+        "{text}"
+    );
+    let shared = ["rehearse", ".", "--shared", "--format", "json"];
+    let (json, status) = mxdrill(&shared, folder.path());
+    assert_eq!((status, reasons(&json).len()), (Some(0), 1), "{json}");
+    // What is asked for and cannot be is a failure still, also beside others, with its own reason.
+    let wrong = [
+        "rehearse",
+        "a.test.zone",
+        "imp.test.zone",
+        "--down",
+        "mx=2h",
+        "--format",
+        "json",
+    ];
+    let (json, status) = mxdrill(&wrong, folder.path());
+    assert_eq!(status, Some(2), "{json}");
+    let why = "found \"mx\", expected an exchanger of imp.test";
+    assert!(reasons(&json)[0].1.starts_with(why), "{json}");
+    // Nothing was rehearsed.
+    let nothing = ["rehearse", "nul.test.zone", "--format", "json"];
+    let (json, status) = mxdrill(&nothing, folder.path());
+    assert_eq!((status, reasons(&json).len()), (Some(2), 1), "{json}");
+    let none = folder.path().join("none.test.zone");
+    fs::write(none, "@ 300 MX 0 .\n").expect("written");
+    let (text, status) = mxdrill(
+        &["rehearse", "nul.test.zone", "none.test.zone"],
+        folder.path(),
+    );
+    assert_eq!(status, Some(2), "{text}");
+}

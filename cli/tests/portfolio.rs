@@ -284,18 +284,12 @@ fn drills_that_are_written_are_those_of_each_domain() {
 }
 
 #[test]
-fn a_domain_that_takes_no_mail_is_a_rehearsal_that_could_not_be() {
+fn a_domain_that_takes_no_mail_is_no_rehearsal_by_itself() {
     let folder = alike();
     let write =
         |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
     write("null.test.zone", "@ 300 MX 0 .\n");
     write("page.html", "an earlier page\n");
-    let (told, status) = mxdrill(
-        &["rehearse", "a.test.zone", "null.test.zone"],
-        folder.path(),
-    );
-    assert_eq!(status, Some(2), "{told}");
-    assert!(told.contains("mxa.test"), "{told}");
     let alone = ["rehearse", "null.test.zone", "--html", "page.html"];
     let (told, status) = mxdrill(&alone, folder.path());
     assert_eq!(status, Some(2), "{told}");

@@ -26,7 +26,7 @@ use self::{
     asked_page::AskedPage,
     assumed::{AssumedArgs, some_time},
     fate::SharedFate,
-    words::{lost, takers, waited, weight},
+    words::{lost, not_rehearsed, takers, waited, weight, without_domain},
     work::PlannedOutage,
 };
 use super::{
@@ -44,6 +44,7 @@ use crate::{
 };
 use mxdrill::{
     name::Domain,
+    plan::Plan,
     records::DomainRecords,
     rehearse::{Assumptions, Rehearsal, Rehearsed, file_name},
 };
@@ -52,7 +53,7 @@ pub(crate) const REHEARSE_NOTES: &str = "\
 The drills are made of the records, and run with the reference sender on a virtual clock: nothing is sent to
 anybody. Exchangers whose addresses are not known get others in their place.
 
-Exit status: 0 it was rehearsed, 2 it could not be.
+Exit status: 0 it was rehearsed, 2 it could not be. Of several domains those that take no mail are passed over.
 
 Examples:
   mxdrill rehearse example.com
@@ -68,8 +69,8 @@ Examples:
 pub(crate) struct RehearseArgs {
     #[command(flatten)]
     pub(crate) records: records::RecordsArgs,
-    /// How to show it: text for people, json for programs (a line for each drill; of several domains also one for each
-    /// outage that may hit them, and a last one for what to mend first).
+    /// How to show it: text for people, json for programs (a line for each drill, or why a domain has none; of several
+    /// domains also one for each outage that may hit them, and a last one for what to mend first).
     #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
     pub(crate) format: PlanFormat,
     /// Write the drills to this folder, as scenario files; of several domains also the worst outages that they share, in
@@ -181,6 +182,7 @@ fn rehearse_each(
         page,
         is_alone: domains_records.len() == 1,
         failed: 0,
+        without_mail: 0,
     };
     let groups = grouped(args, domains_records);
     let groups: Vec<&[&DomainRecords]> = groups.iter().collect();
@@ -201,7 +203,11 @@ fn rehearse_each(
     parallel::in_order(groups.len(), threads, work, |index, parts| {
         telling.tell(index, groups[index], parts)
     })?;
-    Ok(telling.failed)
+    // Where none takes mail, nothing was rehearsed.
+    Ok(match telling.without_mail == domains_records.len() {
+        true => telling.without_mail,
+        false => telling.failed,
+    })
 }
 
 /// What is told of the rehearsals, one after the other.
@@ -214,6 +220,8 @@ struct Telling<'a, 'b, W> {
     is_alone: bool,
     /// Domains that could not be rehearsed.
     failed: usize,
+    /// Domains that take no mail, of which there is nothing to rehearse.
+    without_mail: usize,
 }
 
 impl<W: Write> Telling<'_, '_, W> {
@@ -227,17 +235,7 @@ impl<W: Write> Telling<'_, '_, W> {
         let args = self.args;
         let parts = match parts {
             Ok(parts) => parts,
-            // One domain that takes no mail is no reason to leave the others out.
-            Err(error) if !self.is_alone => {
-                let others = match group.len() {
-                    1 => String::new(),
-                    all => format!(" (and so for {} domains more)", groups::counted(all - 1)),
-                };
-                say::err(format_args!("mxdrill: {error}{others}"));
-                self.failed += group.len();
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+            Err(error) => return self.tell_why_not(group, error),
         };
         for (number, part) in parts.iter().enumerate() {
             if args.format == PlanFormat::Text && index + number > 0 {
@@ -253,6 +251,32 @@ impl<W: Write> Telling<'_, '_, W> {
         let domains: Vec<&Domain> = group.iter().map(|one| &one.domain).collect();
         let (named, from) = (groups::named(&domains), self.from);
         self.page.write(|page| draw(page, &named, from, &parts))
+    }
+
+    /// Tells why domains were not rehearsed. Of several domains one that takes no mail is no failure, and none is a reason
+    /// to leave the others out.
+    fn tell_why_not(&mut self, group: &[&DomainRecords], error: io::Error) -> io::Result<()> {
+        if self.args.format == PlanFormat::Json {
+            let refused = without_domain(&error, &group[0].domain);
+            let lines = group.iter().map(|one| {
+                let why = Plan::of(one).why;
+                not_rehearsed(&one.domain, why.as_ref().unwrap_or(&refused))
+            });
+            write_lines(self.out, &lines.collect::<Vec<_>>())?;
+        }
+        if self.is_alone {
+            return Err(error);
+        }
+        let others = match group.len() {
+            1 => String::new(),
+            all => format!(" (and so for {} domains more)", groups::counted(all - 1)),
+        };
+        say::err(format_args!("mxdrill: {error}{others}"));
+        match Plan::of(group[0]).takes_no_mail() {
+            true => self.without_mail += group.len(),
+            false => self.failed += group.len(),
+        }
+        Ok(())
     }
 }
 
@@ -341,6 +365,9 @@ fn show_shared(
     out: &mut impl Write,
     page: &mut AskedPage<'_>,
 ) -> io::Result<()> {
+    if args.shared && args.format == PlanFormat::Json {
+        write_lines(out, &fate.not_rehearsed())?;
+    }
     match (fate.is_of_several(), args.shared) {
         (true, _) => {}
         (false, true) => {

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use serde_json::Value;
 
 use self::{mend::Mend, names::Zones, portfolio::Portfolio, told::Row};
-use super::words::waited;
+use super::words::{not_rehearsed, waited};
 use crate::{
     groups::counted,
     report::{
@@ -91,6 +91,14 @@ impl<'a> SharedFate<'a> {
     /// As lines of JSON.
     pub(super) fn lines(&self) -> Vec<Value> {
         lines::lines(&self.portfolio, &self.mends, &self.sender)
+    }
+
+    /// Lines of JSON about the domains that are not counted, since they cannot be rehearsed at all.
+    pub(super) fn not_rehearsed(&self) -> Vec<Value> {
+        let reasons = self.portfolio.reasons.iter();
+        reasons
+            .map(|(domain, why)| not_rehearsed(domain, why))
+            .collect()
     }
 
     /// As a part of a page.

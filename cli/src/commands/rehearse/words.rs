@@ -1,6 +1,6 @@
 //! How it is said what came of a rehearsal: waits, shares, who took mail, and a line of JSON.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -126,4 +126,16 @@ pub(super) fn line(
         });
     }
     line
+}
+
+/// A line of JSON about a domain that was not rehearsed, with the reason.
+pub(super) fn not_rehearsed(domain: &Domain, why: &str) -> Value {
+    json!({ "domain": domain, "not_rehearsed": why })
+}
+
+/// Why a domain was refused, without its name, with which the error begins.
+pub(super) fn without_domain(error: &io::Error, domain: &Domain) -> String {
+    let text = error.to_string();
+    let why = text.strip_prefix(&format!("{domain}: ")).map(str::to_owned);
+    why.unwrap_or(text)
 }

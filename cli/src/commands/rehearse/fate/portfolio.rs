@@ -10,6 +10,7 @@ use std::{
 
 use super::names::{Zones, operator};
 use crate::{
+    commands::rehearse::words::without_domain,
     groups::{self, Groups},
     parallel, progress,
 };
@@ -55,6 +56,8 @@ pub(super) struct Portfolio<'a> {
     pub(super) failing: Vec<&'a Domain>,
     /// Domains that could not be rehearsed.
     pub(super) unplayed: Vec<&'a Domain>,
+    /// Why not, of these and of those that take no mail.
+    pub(super) reasons: Vec<(&'a Domain, String)>,
     /// Exchangers whose addresses are not known.
     pub(super) unknown: usize,
 }
@@ -75,22 +78,29 @@ impl<'a> Portfolio<'a> {
             without_mail: Vec::new(),
             failing: Vec::new(),
             unplayed: Vec::new(),
+            reasons: Vec::new(),
             unknown: 0,
         };
         let mut planned = Vec::new();
         for domain_records in all {
             let plan = Plan::of(domain_records);
-            match plan.is_deliverable() {
-                true => planned.push((domain_records, plan)),
-                false => portfolio.without_mail.push(&domain_records.domain),
+            if plan.is_deliverable() {
+                planned.push((domain_records, plan));
+                continue;
             }
+            let domain = &domain_records.domain;
+            portfolio.without_mail.push(domain);
+            portfolio.reasons.extend(plan.why.map(|why| (domain, why)));
         }
         let zones = zones_of(&planned);
         let mut plans = Vec::new();
         for (members, plan) in grouped(planned, &zones) {
             // What is refused here was told of when the domain was rehearsed by itself.
-            if Rehearsal::of(members[0], assumptions.clone()).is_err() {
+            if let Err(error) = Rehearsal::of(members[0], assumptions.clone()) {
+                let why = without_domain(&error, &members[0].domain);
                 let domains = members.iter().map(|member| &member.domain);
+                let reasons = domains.clone().map(|domain| (domain, why.clone()));
+                portfolio.reasons.extend(reasons);
                 portfolio.unplayed.extend(domains);
                 continue;
             }
