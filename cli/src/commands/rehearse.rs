@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use self::{
     asked_page::AskedPage,
-    assumed::{AssumedArgs, some_time},
+    assumed::{AssumedArgs, meant_for, some_time},
     fate::SharedFate,
     words::{lost, not_rehearsed, takers, waited, weight, without_domain},
     work::PlannedOutage,
@@ -175,12 +175,13 @@ fn rehearse_each(
     out: &mut impl Write,
     page: &mut AskedPage<'_>,
 ) -> io::Result<usize> {
+    let is_alone = domains_records.len() == 1;
     let mut telling = Telling {
         args,
         out,
         from,
         page,
-        is_alone: domains_records.len() == 1,
+        is_alone,
         failed: 0,
         without_mail: 0,
     };
@@ -193,7 +194,7 @@ fn rehearse_each(
         None => parallel::cores(),
     };
     let work = |index: usize| {
-        let mut parts = parts_of_all(args, groups[index], from);
+        let mut parts = parts_of_all(args, groups[index], from, is_alone);
         // Of drills that nobody is to see nothing is held until their turn has come.
         if let (Ok(parts), false) = (&mut parts, is_kept) {
             parts.iter_mut().for_each(|part| part.drills.clear());
@@ -285,13 +286,14 @@ fn parts_of_all(
     args: &RehearseArgs,
     group: &[&DomainRecords],
     from: &str,
+    is_alone: bool,
 ) -> io::Result<Vec<Part>> {
     let places: Vec<String> = group
         .iter()
         .map(|one| records::place_of(one, from))
         .collect();
     let place = records::places(&places.iter().map(String::as_str).collect());
-    let mut parts = parts(args, group[0], &place)?;
+    let mut parts = parts(args, group[0], &place, is_alone)?;
     let [first, others @ ..] = group else {
         return Ok(parts);
     };
@@ -313,11 +315,19 @@ fn parts_of_all(
 }
 
 /// Rehearses what was asked for of a domain.
-fn parts(args: &RehearseArgs, domain_records: &DomainRecords, from: &str) -> io::Result<Vec<Part>> {
+fn parts(
+    args: &RehearseArgs,
+    domain_records: &DomainRecords,
+    from: &str,
+    is_alone: bool,
+) -> io::Result<Vec<Part>> {
     if let Some(change) = &args.change {
         return Ok(vec![change::rehearse(domain_records, change)?]);
     }
-    let assumptions = args.assumed.assumptions()?;
+    let mut assumptions = args.assumed.assumptions()?;
+    if !is_alone {
+        assumptions = meant_for(&assumptions, domain_records);
+    }
     let reference = assumptions.sender.clone();
     let senders = args.assumed.senders(&reference)?;
     let rehearsal = Rehearsal::of(domain_records, assumptions)?;

@@ -26,7 +26,9 @@ fn rehearse(folder: &Path, arguments: &[&str]) -> (String, String, Option<i32>) 
 
 /// The outages among lines of JSON by kind and name, and the last line, which is about all of them.
 fn outages(json: &str) -> (BTreeMap<String, Value>, Value) {
-    let lines = json.lines().filter(|line| !line.contains("\"drill\""));
+    let is_of_a_domain =
+        |line: &&str| line.contains("\"drill\"") || line.contains("\"not_rehearsed\":\"");
+    let lines = json.lines().filter(|line| !is_of_a_domain(line));
     let lines = lines.map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let (outages, mut rest): (Vec<Value>, Vec<Value>) =
         lines.partition(|line| line.get("outage").is_some());
@@ -181,6 +183,35 @@ fn what_waits_is_lost_by_senders_who_keep_mail_for_less_than_the_outage() {
         assert_eq!(names(helped), BTreeSet::from(["a.example"]));
         assert_eq!(mend[0]["left"], Value::Array(Vec::new()));
     }
+}
+
+/// A domain without a backup is the one most at risk, and what is assumed of backups means nothing to it.
+#[test]
+fn what_backups_do_is_assumed_of_those_that_there_are() {
+    let folder = few();
+    for (assumed, b_waits) in [
+        (&["--backup-greylists", "5m"][..], true),
+        (&["--unknown-users", "backup-accepts"], false),
+    ] {
+        let arguments = [&[".", "--format", "json"], assumed].concat();
+        let (json, err, status) = rehearse(folder.path(), &arguments);
+        assert_eq!(status, Some(0), "{err}");
+        let drilled = json
+            .lines()
+            .any(|line| line.contains("\"drill\"") && line.contains("\"domain\":\"a.example\""));
+        assert!(drilled, "{json}");
+        let (found, sum) = outages(&json);
+        assert_eq!(sum["counted"], 2, "{sum}");
+        assert_eq!(names(&sum["not_counted"]["not_rehearsed"]), BTreeSet::new());
+        let waits = names(&found["exchanger mx1.op.example"]["names"]["waits"]);
+        assert!(waits.contains("a.example"), "{waits:?}");
+        // Who is new to the greylist waits for the next attempt.
+        assert_eq!(waits.contains("b.example"), b_waits, "{waits:?}");
+    }
+    let alone = ["a.example", ".", "--backup-greylists", "5m"];
+    let (_, err, status) = rehearse(folder.path(), &alone);
+    assert_eq!(status, Some(2));
+    assert!(err.contains("found no backup"), "{err}");
 }
 
 #[test]

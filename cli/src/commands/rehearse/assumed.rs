@@ -4,7 +4,9 @@ use std::{fs, io, path::PathBuf, time::Duration};
 
 use crate::commands::at;
 use mxdrill::{
-    rehearse::{Assumptions, SenderProfile, UnknownUsers},
+    plan::Plan,
+    records::DomainRecords,
+    rehearse::{Assumptions, Backups, SenderProfile, UnknownUsers},
     time::HumanDuration,
 };
 
@@ -109,4 +111,13 @@ impl AssumedArgs {
         }
         Ok(senders)
     }
+}
+
+/// What of it means something to one of several domains: where there is no backup, nothing is assumed of one.
+pub(super) fn meant_for(assumptions: &Assumptions, domain_records: &DomainRecords) -> Assumptions {
+    let mut meant = assumptions.clone();
+    if Plan::of(domain_records).backups().next().is_none() {
+        meant.backups = Backups::default();
+    }
+    meant
 }

@@ -10,7 +10,7 @@ use std::{
 
 use super::names::{Zones, operator};
 use crate::{
-    commands::rehearse::words::without_domain,
+    commands::rehearse::{assumed::meant_for, words::without_domain},
     groups::{self, Groups},
     parallel, progress,
 };
@@ -33,8 +33,13 @@ pub(super) struct FateGroup<'a> {
 impl FateGroup<'_> {
     /// The first member, which is played for all.
     pub(super) fn rehearsal(&self, assumptions: &Assumptions) -> io::Result<Rehearsal> {
-        Rehearsal::of(self.members[0], assumptions.clone())
+        rehearsal(self.members[0], assumptions)
     }
+}
+
+/// A domain among others.
+fn rehearsal(domain_records: &DomainRecords, assumptions: &Assumptions) -> io::Result<Rehearsal> {
+    Rehearsal::of(domain_records, meant_for(assumptions, domain_records))
 }
 
 /// An outage with what it takes with it.
@@ -96,7 +101,7 @@ impl<'a> Portfolio<'a> {
         let mut plans = Vec::new();
         for (members, plan) in grouped(planned, &zones) {
             // What is refused here was told of when the domain was rehearsed by itself.
-            if let Err(error) = Rehearsal::of(members[0], assumptions.clone()) {
+            if let Err(error) = rehearsal(members[0], assumptions) {
                 let why = without_domain(&error, &members[0].domain);
                 let domains = members.iter().map(|member| &member.domain);
                 let reasons = domains.clone().map(|domain| (domain, why.clone()));
