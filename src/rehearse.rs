@@ -13,6 +13,7 @@
 mod backups;
 mod drill_records;
 mod fate;
+mod likeness;
 mod many;
 mod messages;
 mod migration;

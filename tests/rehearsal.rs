@@ -1,10 +1,10 @@
 //! The kinds of senders of a rehearsal, held against what was measured; how many messages its drills have.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 use mxdrill::{
     records::{DomainRecords, Source},
-    rehearse::{Assumptions, MESSAGES, Rehearsal, Rehearsed, SenderProfile},
+    rehearse::{Assumptions, Fate, Hit, MESSAGES, Rehearsal, Rehearsed, SenderProfile},
     time::HumanDuration,
 };
 
@@ -80,14 +80,18 @@ fn a_kind_of_sender_that_there_is_not_is_told_with_those_that_there_are() {
 
 /// The drills of the outages of example.test with these records.
 fn outages(records: &str) -> Vec<Rehearsed> {
+    rehearsal(records).outages().expect("played")
+}
+
+/// example.test with these records.
+fn rehearsal(records: &str) -> Rehearsal {
     let zone = format!("$ORIGIN example.test.\n$TTL 3600\n{records}");
     let mut source = Source::default();
     source.add_text("a.zone", &zone, None).expect("a zone");
     let domain = "example.test".parse().expect("a name");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let records = runtime.block_on(DomainRecords::of(&source, &domain));
-    let rehearsal = Rehearsal::of(&records, Assumptions::default()).expect("a route");
-    rehearsal.outages().expect("played")
+    Rehearsal::of(&records, Assumptions::default()).expect("a route")
 }
 
 /// Whether one message fares otherwise than another.
@@ -118,4 +122,90 @@ fn drills_have_few_messages_where_all_of_them_fare_alike_and_many_where_chance_d
             assert!(!(is_few && differ(&drill)), "{records}{title}");
         }
     }
+}
+
+/// What does not answer.
+fn hit(addresses: &[&str]) -> Hit {
+    let mut hit = Hit::default();
+    let addresses = addresses
+        .iter()
+        .map(|one| one.parse::<IpAddr>().expect("an address"));
+    hit.addresses.extend(addresses);
+    hit
+}
+
+/// Four exchangers alike, one with an address of each family, and two backups, one of them at the address of the first.
+const MIXED: &str = "@ MX 10 a\n@ MX 10 b\n@ MX 10 c\n@ MX 10 d\n@ MX 10 e\n@ MX 20 f\n@ MX 20 g\n\
+    a A 192.0.2.1\nb A 192.0.2.2\nc A 192.0.2.3\nd A 192.0.2.4\ne A 192.0.2.5\ne AAAA 2001:db8::5\n\
+    f A 192.0.2.1\ng A 192.0.2.7\n";
+
+/// One of those that are alike is played for all, and each of them by itself here.
+#[test]
+fn each_hit_of_several_fares_as_it_does_by_itself() {
+    let addresses = [
+        "192.0.2.1",
+        "192.0.2.2",
+        "192.0.2.3",
+        "192.0.2.4",
+        "192.0.2.5",
+        "2001:db8::5",
+        "192.0.2.7",
+    ];
+    let mut hits = vec![hit(&addresses)];
+    for (index, one) in addresses.iter().enumerate() {
+        let others: Vec<&str> = addresses
+            .iter()
+            .filter(|other| *other != one)
+            .copied()
+            .collect();
+        hits.push(hit(&others));
+        hits.push(hit(&[one]));
+        hits.extend(addresses[..index].iter().map(|other| hit(&[one, other])));
+    }
+    for names in [&["a"][..], &["b"], &["b", "c"], &["a", "f"], &["g"], &[""]] {
+        let mut unknown = Hit::default();
+        let names = names.iter().map(|name| match *name {
+            "" => "example.test".to_owned(),
+            name => format!("{name}.example.test"),
+        });
+        let names = names.map(|name| name.parse().expect("a name"));
+        unknown.names.extend(names);
+        hits.push(unknown);
+    }
+    let rehearsal = rehearsal(MIXED);
+    let together = rehearsal.fates(&hits).expect("played");
+    assert_eq!(together.usual, Fate::Unnoticed);
+    for (hit, fate) in hits.iter().zip(together.of) {
+        let alone = rehearsal.fates([hit]).expect("played");
+        assert_eq!(alone.of, [fate], "{hit:?}");
+    }
+    let fate = |addresses: &[&str]| rehearsal.fates([&hit(addresses)]).expect("played").of[0];
+    assert_eq!(fate(&["192.0.2.3"]), Fate::Another);
+    // What nobody tries first, and what is behind those who answer.
+    assert_eq!(fate(&["2001:db8::5"]), Fate::Unnoticed);
+    assert_eq!(fate(&["192.0.2.7"]), Fate::Unnoticed);
+    assert_eq!(fate(&addresses), Fate::AtStake);
+}
+
+/// Played one by one they would take minutes.
+#[test]
+fn of_hundreds_alike_one_is_played_for_all() {
+    let rows = (0..398).map(|n| {
+        let (high, low) = (n / 250, n % 250 + 1);
+        format!("@ MX 10 mx{n}\nmx{n} A 10.1.{high}.{low}\nmx{n} AAAA 2001:db8::{n:x}\n")
+    });
+    let rehearsal = rehearsal(&rows.collect::<String>());
+    let addresses: Vec<String> = (0..398)
+        .map(|n| format!("10.1.{}.{}", n / 250, n % 250 + 1))
+        .collect();
+    let mut hits: Vec<Hit> = addresses.iter().map(|one| hit(&[one])).collect();
+    hits.extend((0..398).map(|n| hit(&[&format!("2001:db8::{n:x}")])));
+    let fates = rehearsal.fates(&hits).expect("played");
+    let (first, second) = fates.of.split_at(398);
+    assert!(first.iter().all(|fate| *fate == Fate::Another), "{first:?}");
+    // Senders try IPv4 first, and none comes to these.
+    assert!(
+        second.iter().all(|fate| *fate == Fate::Unnoticed),
+        "{second:?}"
+    );
 }

@@ -17,7 +17,12 @@ use hickory_proto::rr::{
     rdata::{A, MX},
 };
 
-use super::{DAY, Rehearsal, Rehearsed, drill_records, security::Trouble};
+use super::{
+    DAY, Rehearsal, Rehearsed, drill_records,
+    likeness::{Alike, Likeness},
+    messages::DrillSizes,
+    security::Trouble,
+};
 use crate::{
     drill,
     event::{Connected, Event, EventKind, SessionId},
@@ -31,11 +36,10 @@ use crate::{
     time::Moment,
 };
 
-/// Messages of a drill for each address among which senders choose first, and their bounds. Of 12 for each of them one
-/// is passed over by all with a chance of less than 1 in 100,000.
+/// Messages of a drill for each address among which senders choose first, and at least. Of 12 for each of them one is
+/// passed over by all with a chance of less than 1 in 100,000.
 const MESSAGES_FOR_EACH: usize = 12;
 const LEAST_MESSAGES: usize = 24;
-const MOST_MESSAGES: usize = 600;
 /// Messages of a drill of an outage that lasts on: each of them tries every exchanger again and again.
 const MESSAGES_OF_THE_LONGER: usize = 3;
 
@@ -74,6 +78,15 @@ pub struct Hit {
 }
 
 impl Hit {
+    /// Whether nothing is left of an exchanger that senders could try.
+    fn leaves_none(&self, planned: &Planned) -> bool {
+        let mut addresses = planned.addresses.iter();
+        self.names.contains(&planned.host)
+            || self.hosts.contains(&planned.host)
+            || !planned.addresses.is_empty()
+                && addresses.all(|address| self.addresses.contains(address))
+    }
+
     /// What fails, for a day or for ever.
     fn faults(&self, until: Option<Moment>) -> Vec<Fault> {
         let addresses = self.addresses.iter().copied().map(Host::Address);
@@ -102,40 +115,57 @@ pub struct Fates {
 }
 
 impl Rehearsal {
-    /// Plays each of these outages.
+    /// Plays each of these outages. Of those that hit exchangers which nothing distinguishes, one is played for all.
     ///
     /// # Errors
     /// That a drill did not run.
     pub fn fates<'a>(&self, hits: impl IntoIterator<Item = &'a Hit>) -> io::Result<Fates> {
-        let count = self.messages_for_fates();
+        let count = self.messages_for_fates(&Hit::default());
         let usual = self.seen(&Hit::default(), Some(day()), count)?;
-        let fate = |hit: &Hit| {
-            let count = match self.is_wholly_in(hit) {
-                // There is no choice that makes one fare otherwise than another.
-                true => 1,
-                false => count,
+        let likeness = Likeness::of(&self.plan, &self.security);
+        let mut played: BTreeMap<Alike, Fate> = BTreeMap::new();
+        let mut of = Vec::new();
+        for hit in hits {
+            let alike = likeness.alike(hit);
+            let fate = match played.get(&alike) {
+                Some(fate) => *fate,
+                None => self.fate(hit, &usual)?,
             };
-            let seen = self.seen(hit, Some(day()), count)?;
-            match seen.fate {
-                Fate::Unnoticed if seen.takers != usual.takers => Ok(Fate::Another),
-                // Of very many equals not each was chosen, by so few messages.
-                Fate::Unnoticed if count == MOST_MESSAGES && self.is_chosen_first(hit) => {
-                    Ok(Fate::Another)
-                }
-                // Whether it arrives in the end, whatever becomes of the exchangers.
-                Fate::Waits => {
-                    let longer = self.seen(hit, None, count.min(MESSAGES_OF_THE_LONGER))?;
-                    Ok(match longer.fate {
-                        Fate::Lost => Fate::AtStake,
-                        _ => Fate::Waits,
-                    })
-                }
-                fate => Ok(fate),
-            }
-        };
+            played.insert(alike, fate);
+            of.push(fate);
+        }
         Ok(Fates {
             usual: usual.fate,
-            of: hits.into_iter().map(fate).collect::<io::Result<_>>()?,
+            of,
+        })
+    }
+
+    /// Plays an outage. `usual` is what is seen without one.
+    fn fate(&self, hit: &Hit, usual: &Seen) -> io::Result<Fate> {
+        let count = match self.is_wholly_in(hit) {
+            // There is no choice that makes one fare otherwise than another.
+            true => 1,
+            false => self.messages_for_fates(hit),
+        };
+        let seen = self.seen(hit, Some(day()), count)?;
+        Ok(match seen.fate {
+            // Of very many equals not each was chosen, by so few messages: what would have been seen is reckoned.
+            Fate::Unnoticed if count < self.messages_for_each() => {
+                match self.is_chosen_first(hit) {
+                    true => Fate::Another,
+                    false => Fate::Unnoticed,
+                }
+            }
+            Fate::Unnoticed if seen.takers != usual.takers => Fate::Another,
+            // Whether it arrives in the end, whatever becomes of the exchangers.
+            Fate::Waits => {
+                let longer = self.seen(hit, None, count.min(MESSAGES_OF_THE_LONGER))?;
+                match longer.fate {
+                    Fate::Lost => Fate::AtStake,
+                    _ => Fate::Waits,
+                }
+            }
+            fate => fate,
         })
     }
 
@@ -144,7 +174,7 @@ impl Rehearsal {
     /// # Errors
     /// That the drill did not run.
     pub fn fate_drill(&self, title: &str, file: String, hit: &Hit) -> io::Result<Rehearsed> {
-        let count = self.messages_for_fates();
+        let count = self.messages_for_fates(hit);
         let builder = self.hit_builder(title, hit, Some(day()), count);
         self.finished(title.to_owned(), file, builder)
     }
@@ -187,14 +217,8 @@ impl Rehearsal {
 
     /// Whether nothing is left that senders could choose.
     fn is_wholly_in(&self, hit: &Hit) -> bool {
-        let is_hit = |planned: &Planned| {
-            let mut addresses = planned.addresses.iter();
-            hit.names.contains(&planned.host)
-                || hit.hosts.contains(&planned.host)
-                || !planned.addresses.is_empty()
-                    && addresses.all(|address| hit.addresses.contains(address))
-        };
-        hit.names.contains(&self.plan.domain) || self.plan.usable().all(|(_, one)| is_hit(one))
+        hit.names.contains(&self.plan.domain)
+            || self.plan.usable().all(|(_, one)| hit.leaves_none(one))
     }
 
     /// The exchangers among which senders choose first.
@@ -205,21 +229,30 @@ impl Rehearsal {
         here.map(|(_, planned)| planned)
     }
 
-    /// Whether something is hit of an exchanger that senders choose first, or as likely as any other.
+    /// Whether what senders try first is hit of an exchanger that they choose first, or as likely as any other: its
+    /// name, itself, or the first of its addresses.
     fn is_chosen_first(&self, hit: &Hit) -> bool {
         self.first_choices().any(|planned| {
-            let mut addresses = planned.addresses.iter();
+            let first = planned.addresses.first();
             hit.hosts.contains(&planned.host)
                 || hit.names.contains(&planned.host)
-                || addresses.any(|address| hit.addresses.contains(address))
+                || first.is_some_and(|address| hit.addresses.contains(address))
         })
     }
 
-    /// As many messages as let every candidate of the first level be chosen, if there are not very many.
-    fn messages_for_fates(&self) -> usize {
+    /// As many messages as let every candidate of the first level be chosen.
+    fn messages_for_each(&self) -> usize {
         let addresses = self.first_choices().map(|planned| planned.addresses.len());
         let candidates: usize = addresses.map(|count| count.max(1)).sum();
-        (candidates * MESSAGES_FOR_EACH).clamp(LEAST_MESSAGES, MOST_MESSAGES)
+        (candidates * MESSAGES_FOR_EACH).max(LEAST_MESSAGES)
+    }
+
+    /// The same, if they are played in a reasonable time.
+    fn messages_for_fates(&self, hit: &Hit) -> usize {
+        let usable = self.plan.usable();
+        let down = usable.filter(|(_, one)| hit.leaves_none(one)).count();
+        let sizes = DrillSizes::of(&self.plan, &self.assumptions.sender.settings());
+        sizes.affordable(self.messages_for_each(), down)
     }
 
     fn hit_builder(

@@ -30,14 +30,20 @@ pub(super) struct Level<'a> {
     pub(super) alike: Vec<Vec<&'a Planned>>,
 }
 
-/// The levels of a plan that senders use, most preferred first.
-pub(super) fn levels<'a>(plan: &'a Plan, security: &Security) -> Vec<Level<'a>> {
+/// How many of the exchangers that senders use are at each address.
+pub(super) fn exchangers_at(plan: &Plan) -> BTreeMap<IpAddr, usize> {
     let mut at: BTreeMap<IpAddr, usize> = BTreeMap::new();
     for (_, planned) in plan.usable() {
         for address in &planned.addresses {
             *at.entry(*address).or_default() += 1;
         }
     }
+    at
+}
+
+/// The levels of a plan that senders use, most preferred first.
+pub(super) fn levels<'a>(plan: &'a Plan, security: &Security) -> Vec<Level<'a>> {
+    let at = exchangers_at(plan);
     // What decides over what becomes of mail when an exchanger fails.
     let traits = |planned: &Planned| {
         let ipv4 = planned.addresses.iter().filter(|one| one.is_ipv4()).count();

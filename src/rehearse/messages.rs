@@ -67,6 +67,12 @@ impl DrillSizes {
         (ATTEMPTS / cost).clamp(1, self.most)
     }
 
+    /// As many of these messages as are played in a reasonable time, where so many of the exchangers do not answer.
+    pub(super) fn affordable(&self, wanted: usize, down: usize) -> usize {
+        let cost = down + 1 + self.exchangers / LOOKED_UP;
+        wanted.min((ATTEMPTS / cost).max(1))
+    }
+
     /// The messages of a drill in which nobody answers for so many seconds, and all of them are returned.
     pub(super) fn returned(&self, seconds: u64) -> usize {
         self.messages(self.exchangers, seconds).min(ALIKE)
