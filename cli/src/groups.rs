@@ -127,6 +127,12 @@ pub(crate) fn named(domains: &[&Domain]) -> String {
     }
 }
 
+/// How many domains: `1 domain`, `1,998 domains`.
+pub(crate) fn counted_domains(count: usize) -> String {
+    let domains = if count == 1 { "domain" } else { "domains" };
+    format!("{} {domains}", counted(count))
+}
+
 /// A number with a comma before each three digits.
 pub(crate) fn counted(count: usize) -> String {
     let digits = count.to_string();

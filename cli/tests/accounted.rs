@@ -63,6 +63,14 @@ fn zones_whose_own_address_takes_their_mail_are_accounted_for() {
     }
     let (text, _) = mxdrill(&["plan", "."], folder.path());
     assert_eq!(text.matches("goes to its own address").count(), 3, "{text}");
+    // Where there is no MX record, the heading names the file of what there is.
+    for name in ["a", "alias", "bare", "imp", "nul"] {
+        assert_eq!(
+            text.matches(&format!("(./{name}.test.zone)")).count(),
+            1,
+            "{text}"
+        );
+    }
 }
 
 #[test]
@@ -176,4 +184,26 @@ fn a_domain_that_takes_no_mail_is_told_with_the_reason_and_no_failure_of_the_oth
         folder.path(),
     );
     assert_eq!(status, Some(2), "{text}");
+}
+
+#[test]
+fn of_how_many_domains_something_was_not_checked_is_said() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (count, told) in [
+        (20, None),
+        (21, Some("not checked of 1 domain more")),
+        (30, Some("not checked of 10 domains more")),
+    ] {
+        // Each at an exchanger of its own, of which no file has the address.
+        let rows = (0..count).map(|n| format!("d{n}.test. 300 MX 10 mx.host{n}.test.\n"));
+        fs::write(folder.path().join("all.zone"), rows.collect::<String>()).expect("written");
+        let (text, _) = mxdrill(&["lint", "all.zone"], folder.path());
+        let lines = text.lines().filter(|line| line.starts_with("not checked"));
+        assert_eq!(
+            lines.count(),
+            count.min(20) + usize::from(told.is_some()),
+            "{text}"
+        );
+        assert!(told.is_none_or(|told| text.contains(told)), "{text}");
+    }
 }

@@ -18,7 +18,7 @@ use crate::{groups, parallel, progress};
 use mxdrill::{
     diagnostic::{Mistake, Mistakes},
     name::Domain,
-    records::{DomainRecords, RecordLookup, Source, resolver_address},
+    records::{DomainRecords, KnownHost, RecordLookup, Source, resolver_address},
     zone::file::{domain_of, is_named_as_a_zone, is_standard_input},
 };
 
@@ -361,9 +361,13 @@ pub(crate) fn say_assumed(source: &Source) {
     }
 }
 
-/// Where the records of a domain are written: the file of its MX record, else where all are from.
+/// Where the records of a domain are written: the file of its MX record; without one that of its own address, which
+/// takes the mail, or of what else it has; else where all are from.
 pub(crate) fn place_of(domain_records: &DomainRecords, from: &str) -> String {
-    let mut placed = domain_records.mx.records().iter();
+    let own = domain_records.host(&domain_records.domain).into_iter();
+    let placed = domain_records.mx.records().iter();
+    let placed = placed.chain(own.flat_map(KnownHost::records));
+    let mut placed = placed.chain(domain_records.soa.records());
     let place = placed.find_map(|record| record.place.as_ref());
     place.map_or(from.to_owned(), |place| place.path.to_string())
 }

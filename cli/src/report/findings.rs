@@ -24,7 +24,7 @@ use mxdrill::{
     records::Visit,
 };
 
-/// Domains for which people are told what was not checked.
+/// Groups of domains of which people are told what was not checked; of how many more something was not is said.
 const MAX_UNSEEN: usize = 20;
 /// Findings alike that are not worth a count.
 const FEW: usize = 4;
@@ -163,7 +163,15 @@ impl Linted<'_> {
             };
             writeln!(out, "not checked{of}: {}", plain(&unseen))?;
         }
-        Ok(())
+        let more = groups.iter().skip(MAX_UNSEEN).map(<[&Domain]>::len);
+        match more.sum() {
+            0 => Ok(()),
+            more => writeln!(
+                out,
+                "not checked of {} more: --format json tells what",
+                groups::counted_domains(more)
+            ),
+        }
     }
 
     /// What was not checked of each domain that it is told of, in their order.
