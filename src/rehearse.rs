@@ -135,13 +135,6 @@ impl Rehearsal {
         if let Some(why) = plan.why.as_ref().filter(|_| !plan.is_deliverable()) {
             return refused(format!("nothing to rehearse: {why}"));
         }
-        let exchangers = plan.usable().count();
-        if exchangers > many::MOST {
-            return refused(format!(
-                "found {exchangers} exchangers, expected {} at most to rehearse",
-                many::MOST
-            ));
-        }
         if assumptions.backups.is_assumed() && plan.backups().next().is_none() {
             return refused(
                 "found no backup, an exchanger of a higher preference than others, expected one to assume anything of"
@@ -150,6 +143,12 @@ impl Rehearsal {
         }
         let mut stand_ins = StandIns::beside([&plan]);
         let records = DrillRecords::of(&plan, domain_records, &mut stand_ins);
+        if !records.fit_an_answer() {
+            return refused(format!(
+                "found {} exchangers, expected no more than fit into a DNS answer of 65535 octets: no sender gets them",
+                plan.usable().count()
+            ));
+        }
         let security = Security::of(&plan, domain_records, assumptions.policy.as_deref());
         let mut notes = told(&stand_ins.of);
         if domain_records

@@ -1,6 +1,6 @@
 //! The kinds of senders of a rehearsal, held against what was measured; how many messages its drills have.
 
-use std::{fs, net::IpAddr, path::Path, time::Duration};
+use std::{fs, io, net::IpAddr, path::Path, time::Duration};
 
 use mxdrill::{
     records::{DomainRecords, Source},
@@ -85,13 +85,18 @@ fn outages(records: &str) -> Vec<Rehearsed> {
 
 /// example.test with these records.
 fn rehearsal(records: &str) -> Rehearsal {
+    made(records).expect("a route")
+}
+
+/// The same, or why it cannot be rehearsed.
+fn made(records: &str) -> io::Result<Rehearsal> {
     let zone = format!("$ORIGIN example.test.\n$TTL 3600\n{records}");
     let mut source = Source::default();
     source.add_text("a.zone", &zone, None).expect("a zone");
     let domain = "example.test".parse().expect("a name");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let records = runtime.block_on(DomainRecords::of(&source, &domain));
-    Rehearsal::of(&records, Assumptions::default()).expect("a route")
+    Rehearsal::of(&records, Assumptions::default())
 }
 
 /// Whether one message fares otherwise than another.
@@ -208,4 +213,22 @@ fn of_hundreds_alike_one_is_played_for_all() {
         second.iter().all(|fate| *fate == Fate::Unnoticed),
         "{second:?}"
     );
+}
+
+/// RFC 1035 section 4.2.2: a message over TCP has a length of two octets.
+#[test]
+fn as_many_exchangers_are_rehearsed_as_an_answer_has_room_for() {
+    let made = |count: usize, label: &str| {
+        let rows = (0..count).map(|n| format!("@ MX 10 {label}{n}\n"));
+        made(&rows.collect::<String>())
+    };
+    let long = "m".repeat(50);
+    for (count, label) in [(501, "mx"), (1_200, "mx"), (600, &*long)] {
+        assert!(made(count, label).is_ok(), "{count} {label}");
+    }
+    for (count, label) in [(4_000, "mx"), (1_200, &*long)] {
+        let why = made(count, label).expect_err("too many").to_string();
+        let told = format!("example.test: found {count} exchangers, expected no more than fit");
+        assert!(why.starts_with(&told), "{why}");
+    }
 }

@@ -8,9 +8,12 @@ use std::{
     net::{IpAddr, Ipv4Addr},
 };
 
-use hickory_proto::rr::{
-    RData, Record,
-    rdata::{CNAME, MX},
+use hickory_proto::{
+    op::{Message, OpCode, Query},
+    rr::{
+        RData, Record, RecordType,
+        rdata::{CNAME, MX},
+    },
 };
 
 use crate::{
@@ -27,6 +30,14 @@ const MOST_TTL: u32 = 7 * 86_400;
 /// The first of the addresses that stand for those which are not known, from the range for benchmarks (RFC
 /// 2544), which no exchanger has.
 const STAND_INS: u32 = u32::from_be_bytes([198, 18, 0, 1]);
+
+/// Octets that a DNS message has for an answer: all of TCP's (RFC 1035 section 4.2.2) but those of an OPT record (RFC 6891
+/// section 6.1.2).
+const ROOM: usize = 65_535 - 11;
+/// The bit of a message's third octet that says that it is cut off (RFC 1035 section 4.1.1).
+const IS_TRUNCATED: u8 = 0x02;
+/// MX records that fit into an answer however long their names are.
+const SURELY_FIT: usize = 200;
 
 /// Addresses that stand for those which are not known.
 pub(super) struct StandIns {
@@ -148,6 +159,18 @@ impl DrillRecords {
             .or_insert_with(|| of_host.collect());
         let addresses = addressed.into_iter().map(|(address, _)| address);
         self.addresses.insert(host.clone(), addresses.collect());
+    }
+
+    /// Whether the MX records fit into one answer. Where they do not, no sender gets them.
+    pub(super) fn fit_an_answer(&self) -> bool {
+        let Some(first) = self.mx.get(SURELY_FIT) else {
+            return true;
+        };
+        let mut answer = Message::response(0, OpCode::Query);
+        answer.add_query(Query::query(first.name.clone(), RecordType::MX));
+        answer.add_answers(self.mx.iter().cloned());
+        let octets = answer.to_vec();
+        octets.is_ok_and(|octets| octets.len() <= ROOM && octets[2] & IS_TRUNCATED == 0)
     }
 
     /// As zone-file text, with their own TTLs or another one for all.

@@ -15,8 +15,6 @@ use crate::{
     plan::{Plan, Planned},
 };
 
-/// Exchangers of a domain at most: more would fill gigabytes with attempts, and no domain in public has as many.
-pub(super) const MOST: usize = 500;
 /// Exchangers of a domain up to which each is drilled by itself, and all that happens to it is told.
 pub(super) const FEW: usize = 10;
 /// Preferences that are drilled by themselves where there are more exchangers, and kinds of exchangers of one preference.
