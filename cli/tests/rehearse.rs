@@ -490,10 +490,4 @@ fn exchangers_that_nothing_distinguishes_are_drilled_as_one_of_them() {
         text.lines().count() < 32 && text.contains(" in turn "),
         "{text}"
     );
-    let few = self::folder(&[("a.zone", &many(4, |_| 10))]);
-    let text = rehearse(few.path(), &["a.zone"]);
-    assert!(
-        text.contains("mx3.example.test") && !text.contains("alike"),
-        "{text}"
-    );
 }

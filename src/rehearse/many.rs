@@ -1,6 +1,6 @@
 //! What is rehearsed of a domain with more exchangers than a person wants to read of one by one.
 //!
-//! 1. Exchangers of one preference that nothing distinguishes are alike: one of them is drilled, for each of them.
+//! 1. Exchangers of one preference that nothing distinguishes are alike: of more than three one is drilled, for each of them.
 //! 2. Of many preferences the first few are drilled by themselves, then the first two, five, ten and so on together, all but the
 //!    last, and all.
 //! 3. A drill has fewer messages where each of them means many attempts (`messages`).
@@ -15,7 +15,10 @@ use crate::{
     plan::{Plan, Planned},
 };
 
-/// Exchangers of a domain up to which each is drilled by itself, and all that happens to it is told.
+/// Exchangers of a domain up to which each is drilled by itself, and all that happens to it is told, and exchangers alike.
+const EACH: usize = 5;
+const EACH_ALIKE: usize = 3;
+/// Exchangers of which a sender may try all, again and again, with all the messages of a drill.
 pub(super) const FEW: usize = 10;
 /// Preferences that are drilled by themselves where there are more exchangers, and kinds of exchangers of one preference.
 pub(super) const FIRST: usize = 3;
@@ -79,9 +82,16 @@ pub(super) fn levels<'a>(plan: &'a Plan, security: &Security) -> Vec<Level<'a>> 
         .collect()
 }
 
-/// Whether a domain has more exchangers than are drilled one by one.
+/// Whether a domain has more exchangers than senders try with all the messages of a drill.
 pub(super) fn are_many(plan: &Plan) -> bool {
     plan.usable().nth(FEW).is_some()
+}
+
+/// Whether a domain has more exchangers than are drilled one by one, or more of one kind.
+pub(super) fn are_merged(plan: &Plan, security: &Security) -> bool {
+    let levels = levels(plan, security);
+    let mut kinds = levels.iter().flat_map(|level| &level.alike);
+    plan.usable().nth(EACH).is_some() || kinds.any(|alike| alike.len() > EACH_ALIKE)
 }
 
 /// The one of some exchangers alike that is drilled: of those that take mail when nothing fails, one that takes least. To
@@ -105,7 +115,7 @@ pub(super) fn together(levels: usize) -> Vec<usize> {
 
 /// What is merged and left out, in words.
 pub(super) fn notes(plan: &Plan, security: &Security) -> Vec<String> {
-    if !are_many(plan) {
+    if !are_merged(plan, security) {
         return Vec::new();
     }
     let levels = levels(plan, security);
@@ -151,9 +161,11 @@ pub(super) fn notes(plan: &Plan, security: &Security) -> Vec<String> {
             levels[0].preference
         ));
     }
-    notes.push(
-        "left out: some of the messages in drills in which each means many attempts".to_owned(),
-    );
+    if are_many(plan) {
+        notes.push(
+            "left out: some of the messages in drills in which each means many attempts".to_owned(),
+        );
+    }
     notes
 }
 

@@ -59,7 +59,7 @@ const FAILURES_OF_A_HOST: [(&str, &str, Stage, &str, Option<u64>); 3] = [
         None,
     ),
     (
-        "accepts connections and hangs for a day",
+        "sends no greeting for a day",
         "hangs",
         Stage::Greeting,
         "hang",
@@ -77,7 +77,7 @@ pub(super) fn nothing_fails(rehearsal: &Rehearsal) -> RehearsedOutage {
 
 /// Everything else that is rehearsed. `usual` is what came of mail when nothing failed.
 pub(super) fn outages(rehearsal: &Rehearsal, usual: &PassageSum) -> Vec<RehearsedOutage> {
-    match many::are_many(&rehearsal.plan) {
+    match many::are_merged(&rehearsal.plan, &rehearsal.security) {
         true => of_many(rehearsal, usual),
         false => of_each(rehearsal),
     }
@@ -173,7 +173,7 @@ fn outlasting(rehearsal: &Rehearsal, usable: &[&Planned], sizes: &DrillSizes) ->
     )
 }
 
-/// What may happen to some of very many exchangers: those that stand for others alike, and preferences together.
+/// What may happen to some of many exchangers: those that stand for others alike, and preferences together.
 fn of_many(rehearsal: &Rehearsal, usual: &PassageSum) -> Vec<RehearsedOutage> {
     let plan = &rehearsal.plan;
     let levels = many::levels(plan, &rehearsal.security);

@@ -7,6 +7,12 @@ use super::{
     table::{self, Align, Column},
 };
 
+/// Columns of a screen, in which a table is to fit, and those that its last column has in any case.
+const SCREEN: usize = 120;
+const LEAST_ROOM: usize = 28;
+/// What stands between two columns.
+const BETWEEN: &str = "  ";
+
 /// How bad a row is for mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Weight {
@@ -57,22 +63,7 @@ impl Sheet {
             writeln!(out, "{line}")?;
         }
         writeln!(out)?;
-        let fitting = |(index, head): (usize, &String)| {
-            let cells = self.rows.iter().map(|row| &row.cells[index]);
-            let align = if index == 0 {
-                Align::Left
-            } else {
-                Align::Right
-            };
-            Column::fitting(align, cells.chain([head]))
-        };
-        let mut columns: Vec<Column> = self.heads.iter().enumerate().map(fitting).collect();
-        // The last one ends with its text.
-        columns.pop();
-        writeln!(out, "{}", table::line(&columns, "  ", &self.heads))?;
-        for row in &self.rows {
-            writeln!(out, "{}", table::line(&columns, "  ", &row.cells))?;
-        }
+        self.text_of_rows(out)?;
         writeln!(out)?;
         if let Some((what, rows)) = &self.folded {
             writeln!(out, "{what}:")?;
@@ -86,6 +77,39 @@ impl Sheet {
         }
         for note in &self.notes {
             writeln!(out, "{}.", capital(note))?;
+        }
+        Ok(())
+    }
+
+    /// The rows. What of the last column goes beyond the screen stands in lines of its own below.
+    fn text_of_rows(&self, out: &mut impl Write) -> io::Result<()> {
+        let width = |(index, head): (usize, &String)| {
+            let cells = self.rows.iter().map(|row| &row.cells[index]);
+            let widths = cells.chain([head]).map(|cell| cell.chars().count());
+            widths.max().unwrap_or(0)
+        };
+        let mut widths: Vec<usize> = self.heads.iter().enumerate().map(width).collect();
+        // The last one ends with its text.
+        widths.pop();
+        let aligned = |(index, width): (usize, &usize)| match index {
+            0 => Column::new(Align::Left, *width),
+            _ => Column::new(Align::Right, *width),
+        };
+        let columns: Vec<Column> = widths.iter().enumerate().map(aligned).collect();
+        let before: usize = widths.iter().map(|width| width + BETWEEN.len()).sum();
+        let room = SCREEN.saturating_sub(before).max(LEAST_ROOM);
+        let rows = self.rows.iter().map(|row| &row.cells);
+        for cells in std::iter::once(&self.heads).chain(rows) {
+            let Some((last, others)) = cells.split_last() else {
+                continue;
+            };
+            let mut lines = in_lines(last, room).into_iter();
+            let first = lines.next().unwrap_or_default();
+            let cells = others.iter().map(String::as_str).chain([&*first]);
+            writeln!(out, "{}", table::line(&columns, BETWEEN, cells))?;
+            for more in lines {
+                writeln!(out, "{}{more}", " ".repeat(before))?;
+            }
         }
         Ok(())
     }
@@ -135,6 +159,21 @@ impl Sheet {
     }
 }
 
+/// A list in lines of at most so many columns; what is longer itself has a line of its own.
+fn in_lines(list: &str, room: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in list.split_inclusive(", ") {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + part.trim_end().chars().count() <= room => {
+                line.push_str(part);
+            }
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    let lines = lines.iter().map(|line| line.trim_end().to_owned());
+    lines.collect()
+}
+
 /// A line with a capital at its beginning.
 pub(crate) fn capital(line: &str) -> String {
     let mut letters = line.chars();
@@ -167,6 +206,24 @@ pub(crate) fn percentages(parts: &[usize]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_goes_on_in_the_next_line_where_the_screen_ends() {
+        let list = "mx1.test 51 %, mx2.test 40 %, mx3.test 9 %";
+        for (list, room, lines) in [
+            (list, 42, &[list][..]),
+            (list, 41, &["mx1.test 51 %, mx2.test 40 %,", "mx3.test 9 %"]),
+            (
+                list,
+                5,
+                &["mx1.test 51 %,", "mx2.test 40 %,", "mx3.test 9 %"],
+            ),
+            ("nobody", 5, &["nobody"]),
+            ("", 5, &[]),
+        ] {
+            assert_eq!(in_lines(list, room), lines, "{list:?} in {room}");
+        }
+    }
 
     #[test]
     fn percentages_make_a_hundred_and_nothing_that_is_there_is_none() {

@@ -1,18 +1,21 @@
 //! All that may happen to a domain's exchangers, as a table.
 
-use std::io;
+use std::{collections::BTreeSet, io};
 
 use serde_json::json;
 
 use super::{
     Part,
-    words::{LONG, line, lost, takers, tries, waited, weight},
+    words::{LONG, line, lost, takers, takers_up_to, tries, waited, weight},
 };
 use crate::report::sheet::{Sheet, SheetRow};
 use mxdrill::{
     name::Domain,
     rehearse::{PassageSum, Rehearsal, Rehearsed, SenderProfile},
 };
+
+/// Hosts that are told in a row, with the share of each; of more, how many there are. Two still fit a screen.
+const TAKERS_TOLD: usize = 2;
 
 /// Rehearses the outages of a domain.
 pub(super) fn rehearse(
@@ -40,9 +43,10 @@ pub(super) fn rehearse(
         sheet.heads.push("mail to nobody".to_owned());
     }
     sheet.heads.push("who takes the mail".to_owned());
-    let told: Vec<Vec<String>> = drills
-        .iter()
-        .map(|drill| cells(drill, has_unknown))
+    let titles = titles(&drills).into_iter();
+    let told: Vec<Vec<String>> = titles
+        .zip(&drills)
+        .map(|(title, drill)| cells(title, drill, has_unknown))
         .collect();
     let mut same = Vec::new();
     for (index, (cells, drill)) in told.iter().zip(&drills).enumerate() {
@@ -77,17 +81,39 @@ pub(super) fn rehearse(
     })
 }
 
-fn cells(drill: &Rehearsed, has_unknown: bool) -> Vec<String> {
+/// What happens in each drill. Of several exchangers alike none is named, unless there are two kinds of as many.
+fn titles(drills: &[Rehearsed]) -> Vec<String> {
+    // The one that is drilled, how many are alike, and what happens to it.
+    let parts = |drill: &Rehearsed| {
+        let (host, told) = drill.title.split_once(" (one of ")?;
+        let (alike, happens) = told.split_once(')')?;
+        Some((host.to_owned(), alike.to_owned(), happens.to_owned()))
+    };
+    let kinds: BTreeSet<(String, String)> = drills
+        .iter()
+        .filter_map(parts)
+        .map(|(host, alike, _)| (alike, host))
+        .collect();
+    let title = |drill: &Rehearsed| match parts(drill) {
+        Some((_, alike, happens)) if kinds.iter().filter(|(all, _)| *all == alike).count() == 1 => {
+            format!("one of {alike}{happens}")
+        }
+        _ => drill.title.clone(),
+    };
+    drills.iter().map(title).collect()
+}
+
+fn cells(title: String, drill: &Rehearsed, has_unknown: bool) -> Vec<String> {
     let sum = &drill.sum;
     let wait = match sum.takers.is_empty() {
         true => "-".to_owned(),
         false => waited(sum.longest_wait),
     };
-    let mut cells = vec![drill.title.clone(), wait, lost(sum)];
+    let mut cells = vec![title, wait, lost(sum)];
     if has_unknown {
         cells.push(drill.unknown.as_ref().map_or_else(String::new, to_nobody));
     }
-    cells.push(takers(sum));
+    cells.push(takers_up_to(TAKERS_TOLD, sum));
     cells
 }
 

@@ -41,14 +41,24 @@ pub(super) fn shares(sum: &PassageSum) -> Vec<String> {
 }
 
 /// Hosts that are told with the share that each has; of more, how many there are.
-const TAKERS_TOLD: usize = 10;
+const TAKERS_TOLD: usize = 3;
 
 /// Which hosts accepted the mail, with shares in per cent where there are several.
 pub(super) fn takers(sum: &PassageSum) -> String {
-    if sum.takers.len() > TAKERS_TOLD {
+    takers_up_to(TAKERS_TOLD, sum)
+}
+
+/// The same, of so many hosts at most.
+pub(super) fn takers_up_to(most_told: usize, sum: &PassageSum) -> String {
+    if sum.takers.len() > most_told {
         let most = sum.takers.values().copied().max().unwrap_or(0);
         let share = percentages(&[most, sum.messages - most]).swap_remove(0);
-        return format!("{} exchangers, {share} each at most", sum.takers.len());
+        let up_to = if share.starts_with("under") {
+            ""
+        } else {
+            "up to "
+        };
+        return format!("{} exchangers, each {up_to}{share}", sum.takers.len());
     }
     let shared = sum.takers.iter().zip(shares(sum));
     let takers = shared.map(|((host, count), share)| match *count == sum.messages {

@@ -9,7 +9,7 @@ use super::{
     words::{line, lost, schedule, takers, waited, weight},
 };
 use crate::{
-    groups::named,
+    groups::{counted, named},
     report::sheet::{Sheet, SheetRow},
 };
 use mxdrill::{
@@ -189,6 +189,9 @@ fn row(phase: &WorkPhase, time: &impl Fn(Moment) -> String) -> SheetRow {
         cells: vec![
             match phase.merged {
                 1 => or_none(names(&phase.down)),
+                _ if phase.down.len() > NAMES_TOLD => {
+                    format!("{} exchangers in turn", counted(phase.down.len()))
+                }
                 _ => format!("{} in turn", names(&phase.down)),
             },
             time(phase.from),
@@ -254,7 +257,7 @@ fn closing(
 }
 
 /// Names that are told; of more, the first two and how many more there are.
-const NAMES_TOLD: usize = 10;
+const NAMES_TOLD: usize = 3;
 
 fn names(hosts: &[Domain]) -> String {
     if hosts.len() > NAMES_TOLD {
