@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::ValueEnum;
+use futures_util::{StreamExt, stream};
 
 use super::{
     CommandOutcome, at, output,
@@ -236,9 +237,7 @@ pub(super) fn outcome(args: &LintArgs, findings: &[LintFinding]) -> CommandOutco
 /// Looks up the records, and what a live domain shows besides.
 pub(super) async fn look(args: &LintArgs) -> io::Result<Looked> {
     let mut looked = args.records.look_at_all().await?;
-    for domain_records in &mut looked.domains_records {
-        domain_records.look_further(&looked.source).await;
-    }
+    look_further(&mut looked).await;
     if args.connect {
         let all = looked.domains_records.iter();
         let count: usize = all.map(DomainRecords::visitable).sum();
@@ -250,6 +249,27 @@ pub(super) async fn look(args: &LintArgs) -> io::Result<Looked> {
         bar.finish_and_clear();
     }
     Ok(looked)
+}
+
+/// Looks at what live domains show besides their records, a few at once.
+async fn look_further(looked: &mut Looked) {
+    let source = &looked.source;
+    let domains_records = &mut looked.domains_records;
+    if source.is_files_alone() {
+        return;
+    }
+    let bar = progress::bar(
+        domains_records.len() as u64,
+        "{pos}/{len} domains, looked at further",
+    );
+    let looks = domains_records
+        .iter_mut()
+        .map(|one| one.look_further(source));
+    let mut looks = stream::iter(looks).buffer_unordered(records::AT_ONCE);
+    while looks.next().await.is_some() {
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
 }
 
 /// Writes a page with what was found of each domain.

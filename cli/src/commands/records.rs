@@ -29,7 +29,7 @@ const SHOWN_FILES: usize = 3;
 /// Domains of files that a thread looks up before it takes the next ones.
 const CHUNK: usize = 100;
 /// Domains that are looked up at once: a resolver has others to serve.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RecordsArgs {

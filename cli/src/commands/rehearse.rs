@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use indicatif::ProgressBar;
 use serde_json::{Value, json};
 
 use self::{
@@ -36,7 +37,7 @@ use super::{
 };
 use crate::{
     groups::{self, Groups},
-    parallel,
+    parallel, progress,
     report::{
         TimelineLog, TimelineSection, key, page,
         sheet::{Sheet, capital},
@@ -201,9 +202,17 @@ fn rehearse_each(
         }
         parts
     };
+    // One is soon done.
+    let bar = match groups.len() {
+        ..=1 => ProgressBar::hidden(),
+        many => progress::bar(many as u64, "{pos}/{len} groups of domains"),
+    };
     parallel::in_order(groups.len(), threads, work, |index, parts| {
-        telling.tell(index, groups[index], parts)
+        bar.inc(1);
+        // What is told may go to the same terminal.
+        bar.suspend(|| telling.tell(index, groups[index], parts))
     })?;
+    bar.finish_and_clear();
     // Where none takes mail, nothing was rehearsed.
     Ok(match telling.without_mail == domains_records.len() {
         true => telling.without_mail,
