@@ -37,6 +37,8 @@ fn kinds() -> tempfile::TempDir {
         ("alias.test", soa, "@ 300 ALIAS lb.elb.test.\n"),
         // A list that is named after its zone.
         ("bare.test", "", "@ 300 A 192.0.2.3\n"),
+        // One that says nothing of addresses.
+        ("text.test", "", "@ 300 ALIAS lb.elb.test.\n@ 300 TXT x\n"),
         ("nul.test", soa, "@ 300 MX 0 .\n"),
         ("host.test", soa, "mx1 300 A 192.0.2.4\n"),
         ("2.0.192.in-addr.arpa", soa, "1 300 PTR mx.a.test.\n"),
@@ -46,13 +48,15 @@ fn kinds() -> tempfile::TempDir {
         let text = format!("{soa}{text}");
         fs::write(folder.path().join(format!("{name}.zone")), text).expect("written");
     }
+    let octodns = "---\n\"\":\n  type: A\n  value: 192.0.2.5\n";
+    fs::write(folder.path().join("octo.test.yaml"), octodns).expect("written");
     folder
 }
 
 #[test]
 fn zones_whose_own_address_takes_their_mail_are_accounted_for() {
     let folder = kinds();
-    let expected = ["a", "alias", "bare", "imp", "nul"].map(|name| format!("{name}.test"));
+    let expected = ["a", "alias", "bare", "imp", "nul", "octo"].map(|name| format!("{name}.test"));
     for command in ["plan", "lint"] {
         let (json, _) = mxdrill(&[command, ".", "--format", "json"], folder.path());
         assert_eq!(
@@ -62,7 +66,7 @@ fn zones_whose_own_address_takes_their_mail_are_accounted_for() {
         );
     }
     let (text, _) = mxdrill(&["plan", "."], folder.path());
-    assert_eq!(text.matches("goes to its own address").count(), 3, "{text}");
+    assert_eq!(text.matches("goes to its own address").count(), 4, "{text}");
     // Where there is no MX record, the heading names the file of what there is.
     for name in ["a", "alias", "bare", "imp", "nul"] {
         assert_eq!(
@@ -121,7 +125,7 @@ fn reasons(json: &str) -> Vec<(String, String)> {
 #[test]
 fn a_domain_that_takes_no_mail_is_told_with_the_reason_and_no_failure_of_the_others() {
     let folder = kinds();
-    let expected = ["a", "alias", "bare", "imp", "nul"].map(|name| format!("{name}.test"));
+    let expected = ["a", "alias", "bare", "imp", "nul", "octo"].map(|name| format!("{name}.test"));
     for more in [&[][..], &["--rolling", "10m"], &["--senders", "postfix"]] {
         let arguments = [&["rehearse", ".", "--format", "json"], more].concat();
         let (json, status) = mxdrill(&arguments, folder.path());

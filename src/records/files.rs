@@ -270,8 +270,10 @@ impl Files {
             |owner: &&Domain| owner.as_str() != SENDER_DOMAIN && !owner.as_str().starts_with("*.");
         let is_zone = |owner: &Domain| match self.apexes.get(owner) {
             Some(Coverage::Zone) => true,
-            // The topmost names of a list may be hosts alone.
-            Some(Coverage::Types(_)) => self.named.contains(owner),
+            // The topmost names of a list may be hosts alone, and one of no addresses says nothing of MX records.
+            Some(Coverage::Types(types)) => {
+                self.named.contains(owner) && types.contains(&RecordType::A)
+            }
             None => false,
         };
         let (mut found, mut has_mx) = (Vec::new(), false);

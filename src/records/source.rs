@@ -139,6 +139,9 @@ impl Source {
         let imported = form.read(path, text, origin)?;
         let (all, each) = imported.files(&shown)?;
         let files = self.files.get_or_insert_default();
+        // octoDNS has the name of the zone there alone.
+        let named = origin.cloned().or_else(|| file::domain_of(path));
+        files.named.extend(named);
         let added = files.add_zone_file(&shown, &all, None, &|name| {
             import::included(&each, &shown, name)
         });
