@@ -120,10 +120,8 @@ impl SmtpClient<'_> {
                 self.command(Stage::Mail, &mail).await?;
                 reply
             }
-            // Where nobody is to have them, both are refused.
             Some(Flaw::SendsChunksOn) => {
-                self.command(Stage::Data, "BDAT 2\r\n").await?;
-                self.command(Stage::Data, "BDAT 2\r\n").await?;
+                self.refused_chunks().await?;
                 self.command(Stage::Mail, &mail).await?
             }
             _ => self.command(Stage::Mail, &mail).await?,
@@ -272,6 +270,14 @@ impl SmtpClient<'_> {
             }
         }
         self.chunk(last, Stage::Dot).await
+    }
+
+    /// Two chunks that nobody is to have, so that both are refused: a mistake on purpose.
+    async fn refused_chunks(&mut self) -> Result<(), SessionError> {
+        for _ in 0..2 {
+            self.command(Stage::Data, "BDAT 2\r\n").await?;
+        }
+        Ok(())
     }
 
     /// One chunk, which is the last if it is answered as the end of the data.
