@@ -298,6 +298,8 @@ pub(crate) struct Reports {
     pub(crate) returned: Option<Moment>,
     /// When the first such notification arrived.
     pub(crate) first_returned: Option<Moment>,
+    /// When each of them did, and whether it may be a warning all the same.
+    returns: Vec<(Moment, bool)>,
 }
 
 impl Reports {
@@ -322,13 +324,25 @@ impl Reports {
                 }
                 self.status = status.or(self.status);
             }
-            EventKind::Taken { status, .. } if event.kind.given_up().is_some() => {
+            EventKind::Taken { status, report, .. } if event.kind.given_up().is_some() => {
                 self.returned = Some(event.at);
                 self.first_returned = self.first_returned.or(self.returned);
+                let may_warn = report.as_ref().is_some_and(|report| report.may_warn());
+                self.returns.push((event.at, may_warn));
                 self.status = self.status.or(*status);
             }
             _ => {}
         }
+    }
+
+    /// Takes for warnings what may be some and was followed by another attempt.
+    pub(crate) fn settle(&mut self, attempts: impl Iterator<Item = Moment>) {
+        let last = attempts.max();
+        let goes_on = |at: Moment| last.is_some_and(|last| last > at);
+        self.returns
+            .retain(|(at, may_warn)| !may_warn || !goes_on(*at));
+        self.returned = self.returns.last().map(|(at, _)| *at);
+        self.first_returned = self.returns.first().map(|(at, _)| *at);
     }
 
     /// What the sender said last of a recipient, and when.
@@ -413,11 +427,43 @@ pub fn endings(
     let nothing = Default::default();
     let ending = |message: &Message| {
         let (reports, attempts) = of_message.get(&message.id).unwrap_or(&nothing);
-        MessageResult::new(message, attempts.iter().copied(), reports)
+        let mut reports: Reports = reports.clone();
+        reports.settle(attempts.iter().map(|attempt| attempt.at));
+        MessageResult::new(message, attempts.iter().copied(), &reports)
     };
     scenario
         .messages
         .iter()
         .map(|message| (message.id.clone(), ending(message)))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Status 4.4.7 is that of a message that is late as well (RFC 2852 section 4.1.3): what is tried again was not returned.
+    #[test]
+    fn that_time_is_over_is_a_warning_where_the_message_is_tried_again() {
+        let hours = |count: u64| Moment(Duration::from_secs(count * 3600));
+        let returned = |action: &str, attempts: &[u64]| {
+            let event = format!(
+                r#"{{"at":3600,"event":"taken","session":1,"message":null,"about":"m","action":"failed","status":"4.4.7","from":"",
+                "to":["a@b.test"],"octets":1,"tls":false,"report":{{"returned":"headers","recipients":[{{"action":"{action}",
+                "status":"4.4.7"}}]}}}}"#
+            );
+            let event: Event = serde_json::from_str(&event).expect("an event");
+            let mut reports = Reports::default();
+            reports.take(&event);
+            reports.settle(attempts.iter().map(|at| hours(*at)));
+            (reports.first_returned, reports.returned)
+        };
+        let at = Some(hours(1));
+        assert_eq!(returned("delayed", &[0]), (at, at));
+        assert_eq!(returned("delayed", &[0, 2]), (None, None));
+        // Who says that it failed, and goes on, returned it too early.
+        assert_eq!(returned("failed", &[0, 2]), (at, at));
+    }
 }

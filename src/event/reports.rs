@@ -35,14 +35,22 @@ pub struct NotificationReport {
 }
 
 impl NotificationReport {
-    /// What became of a recipient that it names. A warning that a message waits is no end of it (RFC 3464 section 2.3.3);
-    /// one that its time is over (x.4.7) is, whatever its action says, unless it is said to be a warning all the same: that
-    /// is the status of one about a message that is late (RFC 2852 section 4.1.3).
-    pub(crate) fn action_of(&self, one: &ReportedRecipient) -> Option<Action> {
-        let is_over = one.status.is_some_and(Status::is_expired);
-        let is_warning = one.will_retry || self.speaks_of_delay;
-        match one.action {
-            Some(Action::Delayed) if is_over && !is_warning => Some(Action::Failed),
+    /// Whether it may be a warning all the same where it says that the time of a message is over: so it is if the message is
+    /// tried again.
+    pub(crate) fn may_warn(&self) -> bool {
+        let mut recipients = self.recipients.iter();
+        recipients.any(|one| one.action == Some(Action::Delayed))
+    }
+}
+
+impl ReportedRecipient {
+    /// What became of the recipient. A warning that a message waits is no end of it (RFC 3464 section 2.3.3); one that its
+    /// time is over (x.4.7) is, whatever its action says, unless it is still to be tried. (It is the status of one about a
+    /// message that is late, too: RFC 2852 section 4.1.3.)
+    pub(crate) fn what_became(&self) -> Option<Action> {
+        let is_over = self.status.is_some_and(Status::is_expired) && !self.will_retry;
+        match self.action {
+            Some(Action::Delayed) if is_over => Some(Action::Failed),
             action => action,
         }
     }

@@ -367,11 +367,13 @@ impl<'a> Judge<'a> {
     /// Judges one message: makes facts of its evidence, and asks expectations and rules.
     fn judge(&mut self, index: usize) {
         // Of a message that nothing was seen of, there is no evidence, and that is what is judged.
-        let evidence = self.open.remove(&index).unwrap_or_default();
+        let mut evidence = self.open.remove(&index).unwrap_or_default();
         self.judged[index] = true;
         let message = &self.drill.scenario.messages[index];
         self.log_facts.forget(&message.id);
         let attempts = evidence.attempts(&message.id);
+        let tried = attempts.iter().map(|attempt| attempt.at);
+        evidence.reports.settle(tried);
         let facts = MessageFacts {
             ending: MessageResult::new(message, &attempts, &evidence.reports),
             message,

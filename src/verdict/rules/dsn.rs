@@ -135,7 +135,7 @@ fn wrong_rcpt_parameter(
 
 /// What a group of fields is about.
 fn occasion(told: &ToldOfRecipient<'_>) -> Option<Occasion> {
-    Some(match told.report.action_of(told.of)? {
+    Some(match told.of.what_became()? {
         Action::Failed => Occasion::Failure,
         Action::Delayed => Occasion::Delay,
         Action::Relayed | Action::Expanded | Action::Delivered => Occasion::Success,
@@ -157,7 +157,11 @@ fn unwanted(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding>
             Some(_) if group.action == Some(Action::Relayed) && relays_are_told(facts) => {
                 notify != Notify::Never
             }
-            Some(occasion) => notify.wants(occasion),
+            // That its time is over may be a warning by another name.
+            Some(occasion) => {
+                let warns = group.action == Some(Action::Delayed);
+                notify.wants(occasion) || warns && notify.wants(Occasion::Delay)
+            }
             None => notify != Notify::Never,
         };
         let action = group.action.map_or("notification", Action::word);
