@@ -294,11 +294,7 @@ pub(crate) struct Reports {
     reports: Vec<(String, Outcome, Moment)>,
     /// The status of the sender's last report that had one; without any, that of the notification.
     status: Option<Status>,
-    /// When the last notification arrived that gives the message up.
-    pub(crate) returned: Option<Moment>,
-    /// When the first such notification arrived.
-    pub(crate) first_returned: Option<Moment>,
-    /// When each of them did, and whether it may be a warning all the same.
+    /// When each notification arrived that gives the message up, and whether it may be a warning all the same.
     returns: Vec<(Moment, bool)>,
 }
 
@@ -325,8 +321,6 @@ impl Reports {
                 self.status = status.or(self.status);
             }
             EventKind::Taken { status, report, .. } if event.kind.given_up().is_some() => {
-                self.returned = Some(event.at);
-                self.first_returned = self.first_returned.or(self.returned);
                 let may_warn = report.as_ref().is_some_and(|report| report.may_warn());
                 self.returns.push((event.at, may_warn));
                 self.status = self.status.or(*status);
@@ -341,8 +335,16 @@ impl Reports {
         let goes_on = |at: Moment| last.is_some_and(|last| last > at);
         self.returns
             .retain(|(at, may_warn)| !may_warn || !goes_on(*at));
-        self.returned = self.returns.last().map(|(at, _)| *at);
-        self.first_returned = self.returns.first().map(|(at, _)| *at);
+    }
+
+    /// When the last notification arrived that gives the message up.
+    pub(crate) fn returned(&self) -> Option<Moment> {
+        self.returns.last().map(|(at, _)| *at)
+    }
+
+    /// When the first such notification arrived.
+    pub(crate) fn first_returned(&self) -> Option<Moment> {
+        self.returns.first().map(|(at, _)| *at)
     }
 
     /// What the sender said last of a recipient, and when.
@@ -391,7 +393,7 @@ impl MessageResult {
             match reports.report(recipient) {
                 _ if delivered => Outcome::Delivered,
                 Some((Outcome::Bounced, _)) => Outcome::Bounced,
-                None if reports.returned.is_some() => Outcome::Bounced,
+                None if reports.returned().is_some() => Outcome::Bounced,
                 _ => Outcome::Deferred,
             }
         };
@@ -458,7 +460,7 @@ mod tests {
             let mut reports = Reports::default();
             reports.take(&event);
             reports.settle(attempts.iter().map(|at| hours(*at)));
-            (reports.first_returned, reports.returned)
+            (reports.first_returned(), reports.returned())
         };
         let at = Some(hours(1));
         assert_eq!(returned("delayed", &[0]), (at, at));

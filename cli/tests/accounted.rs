@@ -1,27 +1,10 @@
 //! Every domain of a portfolio is accounted for in JSON, whatever becomes of its mail.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+mod domains;
 
-/// What a command prints, and its exit status.
-fn mxdrill(arguments: &[&str], folder: &Path) -> (String, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mxdrill"));
-    let output = command.args(arguments).current_dir(folder).output();
-    let output = output.expect("it ran");
-    let [out, err] =
-        [output.stdout, output.stderr].map(|octets| String::from_utf8_lossy(&octets).into_owned());
-    (out + &err, output.status.code())
-}
+use std::{collections::BTreeSet, fs};
 
-/// The domains of which JSON lines speak.
-fn domains_in(json: &str) -> BTreeSet<String> {
-    let lines = json.lines().filter(|line| line.starts_with('{'));
-    lines
-        .filter_map(|line| {
-            let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            value["domain"].as_str().map(str::to_owned)
-        })
-        .collect()
-}
+use domains::{domains_in, mxdrill};
 
 /// Zones of every kind beside each other: with MX records, with an address instead, with a null MX; of hosts alone; reverse.
 fn kinds() -> tempfile::TempDir {

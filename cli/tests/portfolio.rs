@@ -1,6 +1,10 @@
 //! Thousands of domains at once: what they have alike is said once, and each of them is accounted for.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+mod domains;
+
+use std::{collections::BTreeSet, fs};
+
+use domains::{domains_in, mxdrill};
 
 /// Domains at one hoster.
 const DOMAINS: usize = 50;
@@ -39,27 +43,6 @@ fn portfolio() -> tempfile::TempDir {
     write("zones.json", "{}\n");
     write(".hidden", "");
     folder
-}
-
-/// What a command prints, and its exit status.
-fn mxdrill(arguments: &[&str], folder: &Path) -> (String, Option<i32>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_mxdrill"));
-    let output = command.args(arguments).current_dir(folder).output();
-    let output = output.expect("it ran");
-    let [out, err] =
-        [output.stdout, output.stderr].map(|octets| String::from_utf8_lossy(&octets).into_owned());
-    (out + &err, output.status.code())
-}
-
-/// The domains of which JSON lines speak.
-fn domains_in(json: &str) -> BTreeSet<String> {
-    let lines = json.lines().filter(|line| line.starts_with('{'));
-    lines
-        .filter_map(|line| {
-            let value: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            value["domain"].as_str().map(str::to_owned)
-        })
-        .collect()
 }
 
 #[test]

@@ -29,9 +29,6 @@ pub struct NotificationReport {
     pub recipients: Vec<ReportedRecipient>,
     /// How much of the message came back.
     pub returned: Returned,
-    /// Whether its subject speaks of a delay.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub speaks_of_delay: bool,
 }
 
 impl NotificationReport {
@@ -40,19 +37,6 @@ impl NotificationReport {
     pub(crate) fn may_warn(&self) -> bool {
         let mut recipients = self.recipients.iter();
         recipients.any(|one| one.action == Some(Action::Delayed))
-    }
-}
-
-impl ReportedRecipient {
-    /// What became of the recipient. A warning that a message waits is no end of it (RFC 3464 section 2.3.3); one that its
-    /// time is over (x.4.7) is, whatever its action says, unless it is still to be tried. (It is the status of one about a
-    /// message that is late, too: RFC 2852 section 4.1.3.)
-    pub(crate) fn what_became(&self) -> Option<Action> {
-        let is_over = self.status.is_some_and(Status::is_expired) && !self.will_retry;
-        match self.action {
-            Some(Action::Delayed) if is_over => Some(Action::Failed),
-            action => action,
-        }
     }
 }
 
@@ -84,6 +68,17 @@ pub struct ReportedRecipient {
 }
 
 impl ReportedRecipient {
+    /// What became of the recipient. A warning that a message waits is no end of it (RFC 3464 section 2.3.3); one that its
+    /// time is over (x.4.7) is, whatever its action says, unless it is still to be tried. (It is the status of one about a
+    /// message that is late, too: RFC 2852 section 4.1.3.)
+    pub(crate) fn what_became(&self) -> Option<Action> {
+        let is_over = self.status.is_some_and(Status::is_expired) && !self.will_retry;
+        match self.action {
+            Some(Action::Delayed) if is_over => Some(Action::Failed),
+            action => action,
+        }
+    }
+
     /// The name in the Remote-MTA, without its type.
     pub fn remote_name(&self) -> Option<&str> {
         let field = self.remote_mta.as_deref()?;

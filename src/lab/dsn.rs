@@ -40,6 +40,9 @@ pub(super) struct DeliveryStatus {
     pub(super) about: Option<MessageId>,
     /// What it says, for programs.
     pub(super) said: NotificationReport,
+    /// Whether the subject speaks of a delay: all that can be had where there is no part for
+    /// programs.
+    delayed: bool,
 }
 
 impl DeliveryStatus {
@@ -48,9 +51,7 @@ impl DeliveryStatus {
     pub(super) fn action(&self) -> Option<Action> {
         let recipients = self.said.recipients.iter();
         let said = recipients.filter_map(ReportedRecipient::what_became);
-        // The subject is all that can be had where there is no part for programs.
-        let by_words = self.said.speaks_of_delay.then_some(Action::Delayed);
-        said.min().or(by_words)
+        said.min().or(self.delayed.then_some(Action::Delayed))
     }
 
     /// Why: the status of the first recipient of whom the worst is said.
@@ -79,8 +80,10 @@ pub(super) fn report(content: &[u8]) -> DeliveryStatus {
     let Some(message) = PARSER.parse(content) else {
         return DeliveryStatus::default();
     };
-    let mut report = DeliveryStatus::default();
-    report.said.speaks_of_delay = speaks_of_delay(message.subject().unwrap_or_default());
+    let mut report = DeliveryStatus {
+        delayed: speaks_of_delay(message.subject().unwrap_or_default()),
+        ..DeliveryStatus::default()
+    };
     report.said.multipart_report = is_report(&message);
     let to = message.to().into_iter().flat_map(|to| to.iter());
     report.said.to = to

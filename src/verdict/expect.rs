@@ -358,7 +358,7 @@ pub(super) fn untouched(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Opt
     let is_foreign = drill.sender_kind.is_foreign();
     // A lookup is enough: it may have found, for a reason, that there is nothing to try.
     let is_touched = !facts.attempts.is_empty()
-        || facts.reports.returned.is_some()
+        || facts.reports.returned().is_some()
         || hops.iter().any(|hop| drill.dns.was_asked_about(hop));
     if !is_foreign || is_touched {
         return None;

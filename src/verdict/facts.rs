@@ -261,7 +261,7 @@ impl MessageFacts<'_> {
             // What a line that is no reply means, no RFC says: who returned the message, and did not try again, took it
             // for permanent.
             AttemptResult::Garbage if attempt.hop.is_none() => {
-                self.reports.first_returned.is_none() || was_tried_again
+                self.reports.first_returned().is_none() || was_tried_again
             }
             _ => true,
         }
@@ -318,7 +318,7 @@ impl MessageFacts<'_> {
     pub(super) fn said_of(&self, recipient: &str) -> Option<(Outcome, Moment)> {
         // A notification without a report says nothing of single recipients.
         let alone = self.message.to.len() == 1;
-        let returned = self.reports.returned.filter(|_| alone);
+        let returned = self.reports.returned().filter(|_| alone);
         let report = self.reports.report(recipient);
         report.or_else(|| Some((Outcome::Bounced, returned?)))
     }

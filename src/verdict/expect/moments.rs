@@ -43,7 +43,7 @@ impl Held<'_> {
             Some((Outcome::Bounced, at)) => Some(at),
             _ => None,
         });
-        let wait = said.or(facts.reports.returned)?.since(facts.message.at);
+        let wait = said.or(facts.reports.returned())?.since(facts.message.at);
         let observed = HumanDuration(wait).to_string();
         (!bounds.allow(wait, self.tolerance()))
             .then(|| self.differs(Aspect::ReturnedAfter, bounds.to_string(), observed))

@@ -69,17 +69,25 @@ fn some_undone<'a>(lines: &'a [&'a [u8]], octets: usize) -> impl Iterator<Item =
     })
 }
 
-/// The body of a message, and what mistakes make of it.
+/// The body of a message.
 struct KnownBody {
+    content: Vec<u8>,
     right: BodyDigest,
-    wrong: Vec<(BodyDigest, &'static str)>,
 }
 
 impl KnownBody {
     fn of(message: &Message) -> Self {
         let content = content(message);
-        let body = body_of(&content);
         let right = BodyDigest::of(&content);
+        Self { content, right }
+    }
+
+    /// What is wrong with a body that arrived; `None` where nothing is, or nobody can say.
+    fn difference(&self, arrived: BodyDigest) -> Option<&'static str> {
+        if arrived == self.right {
+            return None;
+        }
+        let body = body_of(&self.content);
         let lines = || body.split_inclusive(|octet| *octet == b'\n');
         let before_dot = || lines().take_while(|line| *line != b".\r\n");
         let doubled = lines().flat_map(|line| {
@@ -90,7 +98,7 @@ impl KnownBody {
         let cut: Vec<u8> = before_dot().flatten().copied().collect();
         let (undone, undone_and_cut) = (undone(lines()), undone(before_dot()));
         let digest = |octets: &[u8]| BodyDigest::EMPTY.and(octets);
-        let wrong = vec![
+        let wrong = [
             (
                 digest(&undone),
                 "a leading dot was lost: it was not doubled",
@@ -101,25 +109,18 @@ impl KnownBody {
                 "leading dots were not doubled, and a dot alone ended it",
             ),
             (digest(&cut), "a dot alone was not doubled and ended it"),
-            (right.and(b"\r\n"), "an empty line was added to its end"),
+            (
+                self.right.and(b"\r\n"),
+                "an empty line was added to its end",
+            ),
         ];
         let lines: Vec<&[u8]> = lines().collect();
         let some = some_undone(&lines, body.len()).map(|octets| {
             let what = "some leading dots were lost: they were not doubled";
             (digest(&octets), what)
         });
-        let wrong = wrong.into_iter().chain(some).collect();
-        Self { right, wrong }
-    }
-
-    /// What is wrong with a body that arrived; `None` where nothing is, or nobody can say.
-    fn difference(&self, arrived: BodyDigest) -> Option<&'static str> {
-        if arrived == self.right {
-            return None;
-        }
-        let mut wrong = self.wrong.iter();
-        wrong
-            .find(|(digest, _)| *digest == arrived)
-            .map(|(_, what)| *what)
+        let mut wrong = wrong.into_iter().chain(some);
+        let found = wrong.find(|(digest, _)| *digest == arrived);
+        found.map(|(_, what)| what)
     }
 }

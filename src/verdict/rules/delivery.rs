@@ -243,7 +243,7 @@ fn kept_for_nothing(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<
         let said = facts.said_of(&recipient.text).map(|(_, at)| at);
         // Of several recipients, the first notification may be about any that was not delivered.
         // What its sender says of this recipient comes first.
-        let returned = said.or(facts.reports.first_returned);
+        let returned = said.or(facts.reports.first_returned());
         let Some(at) = returned.filter(|_| *ending == Outcome::Bounced) else {
             continue;
         };
@@ -387,7 +387,7 @@ fn given_up_too_soon(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option
 /// MUST be sent using a null ("<>") reverse-path", to which nothing can be returned.
 fn not_notified(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding> {
     let message = facts.message;
-    let back = facts.reports.returned;
+    let back = facts.reports.returned();
     let Some(from) = &message.from else {
         let back = back?;
         return Some(broken(

@@ -20,6 +20,7 @@ use super::{
     REPORT_RETURNS, broken,
 };
 use crate::{
+    event::ReportedRecipient,
     mail::{
         Action, ByMode, DELIVERBY, DsnRequest, Mailbox, Message, Notify, Occasion,
         OriginalRecipient, Ret, Returned,
@@ -27,7 +28,7 @@ use crate::{
     },
     verdict::{
         Finding, SenderKind, Subject,
-        facts::{DrillFacts, MessageFacts, ToldOfRecipient},
+        facts::{DrillFacts, MessageFacts},
         notifications::{DsnPath, DsnTransaction, Notification},
     },
 };
@@ -134,8 +135,8 @@ fn wrong_rcpt_parameter(
 }
 
 /// What a group of fields is about.
-fn occasion(told: &ToldOfRecipient<'_>) -> Option<Occasion> {
-    Some(match told.of.what_became()? {
+fn occasion(group: &ReportedRecipient) -> Option<Occasion> {
+    Some(match group.what_became()? {
         Action::Failed => Occasion::Failure,
         Action::Delayed => Occasion::Delay,
         Action::Relayed | Action::Expanded | Action::Delivered => Occasion::Success,
@@ -153,7 +154,7 @@ fn unwanted(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Finding>
         let default = || Notify::of_parameter("FAILURE,DELAY");
         let notify = message.request_of(to).notify.or_else(default)?;
         // A notification without an action is unwanted only by who wants none at all.
-        let is_wanted = match occasion(&told) {
+        let is_wanted = match occasion(group) {
             Some(_) if group.action == Some(Action::Relayed) && relays_are_told(facts) => {
                 notify != Notify::Never
             }
@@ -239,12 +240,12 @@ fn not_reported(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<Find
         let mut accepted = accepted.filter_map(|path| facts.recipient(&path.mailbox));
         let is_unreported = |to: &&Mailbox| {
             let is_wanted = message.wants(to, Occasion::Success);
-            let is_of = |told: ToldOfRecipient<'_>| {
-                let named = told.of.recipient.as_deref();
+            let is_of = |group: &ReportedRecipient| {
+                let named = group.recipient.as_deref();
                 let named = named.and_then(|named| facts.recipient(named));
-                named == Some(*to) && occasion(&told) == Some(Occasion::Success)
+                named == Some(*to) && occasion(group) == Some(Occasion::Success)
             };
-            is_wanted && !facts.told().any(is_of)
+            is_wanted && !facts.told().any(|told| is_of(told.of))
         };
         Some((accepted.find(is_unreported)?, transaction))
     })?;

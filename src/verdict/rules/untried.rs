@@ -27,7 +27,7 @@ pub(super) fn check(drill: &DrillFacts<'_>, facts: &MessageFacts<'_>) -> Option<
     );
     let mut faults = drill.scenario.world.faults.iter();
     let queries_fail = faults.any(|fault| matches!(fault.failure, Failure::Query { .. }));
-    let was_tried = !facts.attempts.is_empty() || facts.reports.returned.is_some();
+    let was_tried = !facts.attempts.is_empty() || facts.reports.returned().is_some();
     let is_plain = may_be_sent_plainly(drill, facts.message) && !facts.message.require_tls;
     if !is_command || queries_fail || was_tried || !is_plain {
         return None;

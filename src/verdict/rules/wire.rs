@@ -248,7 +248,7 @@ impl<'a> Wire<'a> {
         dialogue.data_refused = false;
         let lacks_pipelining = dialogue.lacks("PIPELINING");
         // BDAT is told at the stages of DATA, and may be followed by anything at once (RFC 3030 section 2).
-        let by_bdat = more.verb.as_deref() == Some("BDAT");
+        let by_bdat = is_bdat(more);
         if more.ahead {
             let command = more.verb.as_deref().unwrap_or(word_of(stage)).to_owned();
             // RFC 2920 section 3.1: EHLO, DATA, VRFY, EXPN, TURN, QUIT and NOOP may only be the last of a group; after
@@ -356,6 +356,11 @@ impl<'a> Wire<'a> {
         };
         found.iter().map(finding).collect()
     }
+}
+
+/// Whether a chunk was answered, at a stage of DATA.
+fn is_bdat(more: &Particulars) -> bool {
+    more.verb.as_deref() == Some("BDAT")
 }
 
 /// The command of a stage.

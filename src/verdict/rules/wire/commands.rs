@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use super::{Role, Wire, dialogue::Dialogue, own_names};
+use super::{Role, Wire, dialogue::Dialogue, is_bdat, own_names};
 use crate::{
     event::{Particulars, SessionId},
     extension,
@@ -80,7 +80,7 @@ impl Wire<'_> {
         more: &Particulars,
         code: Option<u16>,
     ) {
-        let by_bdat = more.verb.as_deref() == Some("BDAT");
+        let by_bdat = is_bdat(more);
         let Some(dialogue) = self.sessions.get_mut(&session) else {
             return;
         };
