@@ -14,7 +14,7 @@
 //!    STARTTLS `starttls`'s, AUTH `auth`'s.
 //! 5. Before each answer, `answer` asks whether a fault strikes at that stage. If so it decides;
 //!    otherwise the receiver answers, or the server that stands behind it.
-//! 6. The session ends with QUIT, with a 421, by a fault, when the client is gone, or after five
+//! 6. The session ends with QUIT, with a 421, by a fault, when the client is gone, or after ten
 //!    minutes without a command.
 //!
 //! Every answer at a stage is an event, and so is the end. Commands outside the stages (NOOP, VRFY,

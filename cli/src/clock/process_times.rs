@@ -146,11 +146,14 @@ mod tests {
 
     use super::*;
 
-    /// A process that does something whenever it is written to, and nothing else.
-    fn reader() -> Child {
+    /// A process that does something whenever it is written to, and nothing else. It has begun: one whose pages are still
+    /// read from the disk is blocked too, and goes on by itself.
+    fn reader(threads: &mut Threads) -> Child {
         let mut cat = Command::new("cat");
         let cat = cat.stdin(Stdio::piped()).stdout(Stdio::piped());
-        cat.spawn().expect("cat of every system")
+        let mut cat = cat.spawn().expect("cat of every system");
+        stir(&mut cat, threads);
+        cat
     }
 
     /// Has it do something, and sleep again.
@@ -166,7 +169,8 @@ mod tests {
     fn wait_until_blocked(threads: &mut Threads, id: i32) -> &mut Thread {
         let begun = Instant::now();
         let thread = threads.take_in(id).expect("there");
-        while !thread.is_blocked(id).expect("there") {
+        let sleeps = |thread: &Thread| thread.state(id).expect("there").0 == b'S';
+        while !(sleeps(thread) && thread.is_blocked(id).expect("there")) {
             assert!(begun.elapsed() < Duration::from_secs(10));
             std::thread::yield_now();
         }
@@ -183,9 +187,9 @@ mod tests {
 
     #[test]
     fn one_that_ran_although_none_of_its_threads_was_to_is_seen() {
-        let mut cat = reader();
-        let id = cat.id().cast_signed();
         let mut threads = Threads::new().expect("told");
+        let mut cat = reader(&mut threads);
+        let id = cat.id().cast_signed();
         let mut times = ProcessTimes::default();
         settled(&mut threads, &mut times, id);
         let expected = times.expected(&mut threads, &BTreeSet::new());
