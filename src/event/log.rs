@@ -34,7 +34,7 @@ struct LogState {
 
 #[derive(Debug)]
 struct Retained {
-    events: Vec<Event>,
+    events: Pieces,
     /// How many events were taken away: they count all the same.
     taken: usize,
     /// Messages that the sender is done with, since the last taking away.
@@ -43,6 +43,55 @@ struct Retained {
     open: BTreeSet<SessionId>,
     /// Waiters are woken only once the log is longer than this: most events need wake nobody.
     awaited: usize,
+}
+
+/// Events in order, in pieces of [`PIECE`]: one row that grows is copied each time, into memory that is fresh.
+#[derive(Debug, Default)]
+struct Pieces {
+    full: Vec<Vec<Event>>,
+    last: Vec<Event>,
+}
+
+/// How many events a piece has.
+const PIECE: usize = 1024;
+
+impl Pieces {
+    fn len(&self) -> usize {
+        self.full.len() * PIECE + self.last.len()
+    }
+
+    fn push(&mut self, event: Event) {
+        if self.last.len() == PIECE {
+            let next = Vec::with_capacity(PIECE);
+            self.full.push(std::mem::replace(&mut self.last, next));
+        }
+        self.last.push(event);
+    }
+
+    /// Those from an index on.
+    fn since(&self, start: usize) -> Vec<Event> {
+        let mut events = Vec::with_capacity(self.len().saturating_sub(start));
+        let pieces = self.full.iter().chain([&self.last]);
+        for (number, piece) in pieces.enumerate().skip(start / PIECE) {
+            let before = start.saturating_sub(number * PIECE);
+            events.extend_from_slice(piece.get(before..).unwrap_or_default());
+        }
+        events
+    }
+
+    /// Takes all of them away.
+    fn take(&mut self) -> Vec<Event> {
+        // As many again will come.
+        let next = Vec::with_capacity(self.len().min(PIECE));
+        let last = std::mem::replace(&mut self.last, next);
+        if self.full.is_empty() {
+            return last;
+        }
+        let mut events = Vec::with_capacity(self.full.len() * PIECE + last.len());
+        events.extend(self.full.drain(..).flatten());
+        events.extend(last);
+        events
+    }
 }
 
 impl Retained {
@@ -54,7 +103,7 @@ impl Retained {
 impl EventLog {
     pub(crate) fn new() -> Self {
         let kept = Retained {
-            events: Vec::new(),
+            events: Pieces::default(),
             taken: 0,
             done: Vec::new(),
             open: BTreeSet::new(),
@@ -97,18 +146,15 @@ impl EventLog {
 
     /// All events so far, those that were taken away left out.
     pub fn events(&self) -> Vec<Event> {
-        self.lock().events.clone()
+        self.lock().events.since(0)
     }
 
     /// Takes away all there is.
     pub fn take(&self) -> Batch {
         let mut kept = self.lock();
         kept.taken = kept.count();
-        let events = std::mem::take(&mut kept.events);
-        // As many again will come.
-        kept.events.reserve(events.len());
         Batch {
-            events,
+            events: kept.events.take(),
             done: std::mem::take(&mut kept.done),
         }
     }
@@ -131,8 +177,7 @@ impl EventLog {
     /// The events from an index on.
     pub fn since(&self, start: usize) -> Vec<Event> {
         let kept = self.lock();
-        let start = start.saturating_sub(kept.taken);
-        kept.events.get(start..).unwrap_or_default().to_vec()
+        kept.events.since(start.saturating_sub(kept.taken))
     }
 
     /// Waits until there are more events than this.
@@ -163,6 +208,58 @@ impl EventLog {
                 return event;
             }
             self.past(seen).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session_at(index: usize) -> (Moment, EventKind) {
+        let session = SessionId(index as u64);
+        (Moment::default(), EventKind::Plaintext { session })
+    }
+
+    fn indices(events: &[Event]) -> Vec<usize> {
+        let session = |event: &Event| match event.kind {
+            EventKind::Plaintext { session } => session.0 as usize,
+            _ => unreachable!("none other was recorded"),
+        };
+        events.iter().map(session).collect()
+    }
+
+    #[test]
+    fn events_are_found_by_their_indices_wherever_a_piece_ends() {
+        for count in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 7] {
+            let log = EventLog::new();
+            for index in 0..count {
+                let (at, what) = session_at(index);
+                log.record(at, what);
+            }
+            assert_eq!(log.len(), count);
+            assert_eq!(indices(&log.events()), Vec::from_iter(0..count));
+            for start in [
+                0,
+                1,
+                PIECE - 1,
+                PIECE,
+                PIECE + 1,
+                2 * PIECE,
+                count,
+                count + 9,
+            ] {
+                let since = log.since(start);
+                assert_eq!(indices(&since), Vec::from_iter(start..count), "{start}");
+            }
+            assert_eq!(indices(&log.take().events), Vec::from_iter(0..count));
+            // What was taken away counts, and what comes has the next index.
+            let (at, what) = session_at(count);
+            log.record(at, what);
+            assert_eq!(indices(&log.events()), [count]);
+            assert_eq!(indices(&log.since(count)), [count]);
+            assert!(log.since(count + 1).is_empty());
+            assert_eq!(log.len(), count + 1);
         }
     }
 }
