@@ -33,6 +33,15 @@ static PARSER: LazyLock<MessageParser> = LazyLock::new(|| {
         .header_text(mail_parser::HeaderName::Subject)
 });
 
+/// The header of a message as it was read.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Header {
+    /// Which of the drill's messages it is.
+    pub(super) id: Option<MessageId>,
+    /// Whether it says of itself that it is a notification.
+    pub(super) is_report: bool,
+}
+
 /// A notification as it was read.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct DeliveryStatus {
@@ -63,16 +72,19 @@ impl DeliveryStatus {
             .find(|one| one.what_became() == worst || one.action.is_none())
             .and_then(|one| one.status)
     }
-
-    /// Whether it says of itself that it is a notification.
-    pub(super) fn is_made_as_one(&self) -> bool {
-        self.said.multipart_report
-    }
 }
 
-/// Which of the drill's messages it is, from its header.
-pub(super) fn id(content: &[u8]) -> Option<MessageId> {
-    PARSER.parse_headers(content).and_then(|read| own_id(&read))
+/// What the header of a message says.
+pub(super) fn header(content: &[u8]) -> Header {
+    let read = PARSER.parse_headers(content);
+    read.map_or_else(Header::default, |read| Header {
+        id: own_id(&read),
+        is_report: is_report(&read),
+    })
+}
+
+fn id(content: &[u8]) -> Option<MessageId> {
+    header(content).id
 }
 
 /// What a message says in its body of another one that it may be about.

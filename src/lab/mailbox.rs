@@ -21,13 +21,7 @@ use std::{
 };
 
 use super::dsn::{self, DeliveryStatus};
-use crate::{
-    event::SessionId,
-    lock::lock,
-    mail::{BodyDigest, MessageId},
-    name::Domain,
-    time::Moment,
-};
+use crate::{event::SessionId, lock::lock, mail::BodyDigest, name::Domain, time::Moment};
 
 /// Octets of content kept in memory for each message, and the size of a slot of the spool: most
 /// mail is shorter. The head that `dsn` reads is as long.
@@ -288,10 +282,9 @@ impl Content {
         Cow::Owned(head)
     }
 
-    /// The drill's id of the message, from the Message-ID in its header; `None` if it has none of
-    /// the drill's.
-    pub(super) fn id(&self) -> Option<MessageId> {
-        dsn::id(&self.head())
+    /// What its header says: which of the drill's messages it is, and whether it is made as a notification.
+    pub(super) fn header(&self) -> dsn::Header {
+        dsn::header(&self.head())
     }
 
     /// What it says as a notification (RFC 3464) about another message.

@@ -334,13 +334,11 @@ impl LabState {
     pub(super) fn take(&self, captured: ReceivedMessage) {
         let messages = &self.scenario.messages;
         let known = |id: &MessageId| self.messages.find(messages, id).is_some();
-        let message = captured.content.id().filter(known);
+        let header = captured.content.header();
+        let message = header.id.filter(known);
         // Sent from elsewhere it is one all the same if it is made as one, and that is wrong of it.
-        let report = match (captured.from.is_empty(), &message) {
-            (true, _) => Some(captured.content.report()),
-            (false, Some(_)) => None,
-            (false, None) => Some(captured.content.report()).filter(DeliveryStatus::is_made_as_one),
-        };
+        let is_one = captured.from.is_empty() || message.is_none() && header.is_report;
+        let report = is_one.then(|| captured.content.report());
         let about = report.as_ref().and_then(|report| report.about.clone());
         let about = about.filter(known);
         let told = report.filter(|_| about.is_some());

@@ -6,7 +6,7 @@
 //!
 //! What is logged is what was sent: the reply, or how the session failed instead.
 
-use std::{fmt::Write, io, time::Duration};
+use std::{io, time::Duration};
 
 use super::{Session, Step, command::SmtpCommand};
 use crate::{
@@ -334,14 +334,15 @@ impl Session {
 
 /// A reply on the wire; each line of its text is a line of the reply (RFC 5321 section 4.2.1).
 pub(super) fn wire_form(reply: &Reply) -> Vec<u8> {
-    let mut wire = String::with_capacity(reply.text.len() + 16);
-    let mut line = |separator: char, text: &str| {
-        write!(wire, "{}{separator}{text}\r\n", reply.code).expect("a string takes it all");
-    };
+    let code = reply.code.to_string();
     let mut lines = reply.text.split('\n').peekable();
+    let around = lines.clone().count() * (code.len() + " \r\n".len());
+    let mut wire = String::with_capacity(reply.text.len() + around);
     while let Some(text) = lines.next() {
-        let separator = if lines.peek().is_none() { ' ' } else { '-' };
-        line(separator, text);
+        let separator = if lines.peek().is_none() { " " } else { "-" };
+        for part in [&code, separator, text, "\r\n"] {
+            wire.push_str(part);
+        }
     }
     wire.into_bytes()
 }
