@@ -364,6 +364,42 @@ async fn nothing_but_crlf_dot_crlf_ends_a_message() {
     assert_eq!(bare(BareOctet::Cr, SessionPart::Command), 0);
 }
 
+/// What comes in chunks has lines as well, wherever a chunk ends (RFC 5321 section 2.3.8), unless MAIL said that it is
+/// binary (RFC 3030 section 3).
+#[tokio::test]
+async fn a_bare_octet_in_a_chunk_is_told_where_nothing_was_declared() {
+    for (with, chunks, told) in [
+        ("", &["a\r\nb", "\r", "\nc\r\n"][..], vec![]),
+        ("", &["a\nb\r\n"], vec![BareOctet::Lf]),
+        ("", &["a\r", "b\r\n"], vec![BareOctet::Cr]),
+        ("", &["a\r", ""], vec![BareOctet::Cr]),
+        (" BODY=8BITMIME", &["a\r\n\n"], vec![BareOctet::Lf]),
+        (" BODY=BINARYMIME", &["a\nb\rc\r"], vec![]),
+    ] {
+        let (lab, mx1, _) = lab_that_offers("'CHUNKING', 'BINARYMIME', '8BITMIME'").await;
+        let mut client = LineClient::connect(mx1).await;
+        client.say("EHLO c.test").await;
+        let mail = format!("MAIL FROM:<a@c.test>{with}");
+        assert_eq!(client.say(&mail).await, 250, "{mail}");
+        client.say("RCPT TO:<b@example.test>").await;
+        let last = chunks.len() - 1;
+        for (number, chunk) in chunks.iter().enumerate() {
+            let end = if number == last { " LAST" } else { "" };
+            let command = format!("BDAT {}{end}\r\n{chunk}", chunk.len());
+            client.send(command.as_bytes()).await;
+            assert_eq!(client.reply().await, 250, "{command:?}");
+        }
+        let seen = lab
+            .events()
+            .into_iter()
+            .filter_map(|event| match event.kind {
+                EventKind::BareOctet { octet, .. } => Some(octet),
+                _ => None,
+            });
+        assert_eq!(Vec::from_iter(seen), told, "{mail} {chunks:?}");
+    }
+}
+
 /// A report that is sent from an address is a notification all the same, and that is wrong of it; other mail
 /// that returns a message is none.
 #[tokio::test]

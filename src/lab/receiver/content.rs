@@ -12,7 +12,11 @@
 
 use std::{io, sync::Arc};
 
-use super::{IDLE, ReceivedEnvelope, Session, Step, dots::Dots, is_positive, lost_upstream};
+use super::{
+    IDLE, ReceivedEnvelope, Session, Step,
+    dots::{Bare, ChunkLines, Dots},
+    is_positive, lost_upstream,
+};
 use crate::{
     connection::on_the_wire,
     event::{BareOctet, EventKind, Misbehaviour, SessionEnd, SessionPart},
@@ -53,6 +57,25 @@ impl EightBits {
             };
         }
         None
+    }
+}
+
+/// What has come of a content by BDAT, and where in it the next chunk begins.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    content: Content,
+    eight_bit: EightBits,
+    lines: ChunkLines,
+}
+
+impl Chunks {
+    /// Of a content of which nothing has come.
+    fn of(content: Content) -> Self {
+        Self {
+            content,
+            eight_bit: EightBits::default(),
+            lines: ChunkLines::default(),
+        }
     }
 }
 
@@ -124,12 +147,7 @@ impl Session {
             self.slow_down(beginning, octets as u64).await;
             self.keep(&mut content, &chunk, &mut eight_bit)?;
             chunk.clear();
-            // Noted once for each session, whichever message it was in.
-            for (seen, octet) in [(dots.bare_cr, BareOctet::Cr), (dots.bare_lf, BareOctet::Lf)] {
-                if seen {
-                    self.tell_bare(SessionPart::Content, octet);
-                }
-            }
+            self.tell_bare_in_content(dots.bare);
             if complete {
                 return self.end_of_data(content).await;
             }
@@ -197,6 +215,15 @@ impl Session {
         Ok(())
     }
 
+    /// Tells of CR and LF by themselves, once for each session, whichever message it was in.
+    fn tell_bare_in_content(&mut self, seen: Bare) {
+        for (seen, octet) in [(seen.cr, BareOctet::Cr), (seen.lf, BareOctet::Lf)] {
+            if seen {
+                self.tell_bare(SessionPart::Content, octet);
+            }
+        }
+    }
+
     /// A content of which nothing has come.
     fn new_content(&self) -> Content {
         let keeps = self.state.keeps(&self.receiver);
@@ -217,7 +244,14 @@ impl Session {
         let chunks = self.envelope.as_mut().and_then(|one| one.chunks.take());
         let (is_first, mut late) = (ready && chunks.is_none(), false);
         // What earlier chunks brought is with the envelope, and goes on here.
-        let mut content = chunks.unwrap_or_else(|| self.new_content());
+        let Chunks {
+            mut content,
+            mut eight_bit,
+            mut lines,
+        } = chunks.unwrap_or_else(|| Chunks::of(self.new_content()));
+        // What is declared binary has no lines (RFC 3030 section 3).
+        let envelope = self.envelope.as_ref();
+        let has_lines = ready && envelope.is_some_and(|one| !one.is_binary);
         if is_first && let Some(ended) = self.content_fault(None, &mut late).await? {
             return Ok(Step::Ended(ended));
         }
@@ -225,11 +259,6 @@ impl Session {
         sizes.retain(|size| *size >= content.len());
         let mut sizes = sizes.into_iter().peekable();
         let (beginning, mut come) = (self.state.clock.now(), 0);
-        // Of a chunk behind the first it is not known whether the header is over.
-        let mut eight_bit = EightBits {
-            is_body: !content.is_empty(),
-            ..EightBits::default()
-        };
         while come < octets {
             if let Some(ended) = self.no_more_comes().await? {
                 return Ok(Step::Ended(self.gave_up(ended, late)));
@@ -244,11 +273,13 @@ impl Session {
             }
             come += piece;
             self.slow_down(beginning, come as u64).await;
+            let come_now = &self.connection.buffered()[..piece];
+            let bare = has_lines.then(|| lines.take(come_now));
             if ready {
-                let octets = &self.connection.buffered()[..piece];
-                self.keep(&mut content, octets, &mut eight_bit)?;
+                self.keep(&mut content, come_now, &mut eight_bit)?;
             }
             self.connection.consume(piece);
+            self.tell_bare_in_content(bare.unwrap_or_default());
             if ready
                 && sizes.next_if(|size| content.len() > *size).is_some()
                 && let Some(ended) = self.content_fault(Some(content.len()), &mut late).await?
@@ -262,12 +293,18 @@ impl Session {
             return self.say_at(Stage::Data, reply).await;
         }
         if last {
+            let bare = has_lines.then(|| lines.end());
+            self.tell_bare_in_content(bare.unwrap_or_default());
             return self.end_of_data(content).await;
         }
         let taken = Reply::new(250, format!("2.0.0 {octets} octets taken"));
         let (step, sent) = self.answer(Stage::Data, None, None, taken).await?;
         if let Some(envelope) = &mut self.envelope {
-            envelope.chunks = Some(content);
+            envelope.chunks = Some(Chunks {
+                content,
+                eight_bit,
+                lines,
+            });
             // After an error the transaction is over but for RSET (RFC 3030 section 2).
             if !is_positive(sent.as_ref()) {
                 envelope.to.clear();

@@ -1,4 +1,5 @@
-//! Content as it comes over the wire: dots undone and the end found (RFC 5321 section 4.5.2).
+//! Content as it comes over the wire: dots undone and the end found (RFC 5321 section 4.5.2), in chunks too (RFC 3030), which
+//! have neither.
 //!
 //! Only `<CRLF>.<CRLF>` ends it (section 4.1.1.4). CR and LF by themselves are part of it, and told: who
 //! takes them for the end of a line lets messages be smuggled.
@@ -24,22 +25,60 @@ enum At {
     Cr,
 }
 
+/// Which of CR and LF stood by themselves so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Bare {
+    /// Whether there was a CR that no LF followed.
+    pub(super) cr: bool,
+    /// Whether there was an LF that followed no CR.
+    pub(super) lf: bool,
+}
+
+impl Bare {
+    /// Takes note of an octet. A CR counts as bare when something else follows, an LF when nothing precedes; so CR CR LF has
+    /// one bare CR.
+    fn see(&mut self, after_cr: bool, octet: u8) {
+        self.cr |= after_cr && octet != b'\n';
+        self.lf |= !after_cr && octet == b'\n';
+    }
+}
+
+/// The lines of content that comes in chunks, wherever one ends.
+#[derive(Debug, Default)]
+pub(super) struct ChunkLines {
+    after_cr: bool,
+    bare: Bare,
+}
+
+impl ChunkLines {
+    /// Takes the next octets; which stood by themselves so far.
+    pub(super) fn take(&mut self, octets: &[u8]) -> Bare {
+        for octet in octets {
+            self.bare.see(self.after_cr, *octet);
+            self.after_cr = *octet == b'\r';
+        }
+        self.bare
+    }
+
+    /// Which stood by themselves where no more come.
+    pub(super) fn end(mut self) -> Bare {
+        self.bare.cr |= self.after_cr;
+        self.bare
+    }
+}
+
 /// Undoes dots and finds the end.
 #[derive(Debug)]
 pub(super) struct Dots {
     at: At,
-    /// Whether there was a CR that no LF followed.
-    pub(super) bare_cr: bool,
-    /// Whether there was an LF that followed no CR.
-    pub(super) bare_lf: bool,
+    pub(super) bare: Bare,
 }
 
 impl Dots {
     pub(super) fn new() -> Self {
         Self {
             at: At::LineStart,
-            bare_cr: false,
-            bare_lf: false,
+            bare: Bare::default(),
         }
     }
 
@@ -88,10 +127,7 @@ impl Dots {
             _ => {}
         }
         let after_cr = self.at == At::Cr;
-        // A CR counts as bare when something else follows, an LF when nothing precedes; so CR CR LF
-        // has one bare CR.
-        self.bare_cr |= after_cr && octet != b'\n';
-        self.bare_lf |= !after_cr && octet == b'\n';
+        self.bare.see(after_cr, octet);
         content.push(octet);
         self.at = match octet {
             b'\r' => At::Cr,
@@ -120,7 +156,7 @@ mod tests {
             }
             assert_eq!(taken, piece.len());
         }
-        (content, end, dots.bare_cr, dots.bare_lf)
+        (content, end, dots.bare.cr, dots.bare.lf)
     }
 
     #[test]
@@ -162,6 +198,27 @@ mod tests {
                     (content.to_vec(), None, cr, lf),
                     "{wire:?}"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn in_chunks_a_line_may_go_on_in_the_next() {
+        for size in 1..20 {
+            for (content, cr, lf) in [
+                (&b""[..], false, false),
+                (b"a\r\n.\r\n", false, false),
+                (b"a\nb\r\n", false, true),
+                (b"a\rb\r\n", true, false),
+                (b"a\r\r\n", true, false),
+                (b"a\r\n\n", false, true),
+                (b"a\r", true, false),
+            ] {
+                let mut lines = ChunkLines::default();
+                for chunk in content.chunks(size) {
+                    lines.take(chunk);
+                }
+                assert_eq!(lines.end(), Bare { cr, lf }, "{content:?}");
             }
         }
     }

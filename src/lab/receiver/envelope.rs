@@ -8,11 +8,10 @@
 
 use std::io;
 
-use super::{Session, Step, command::Parameter, is_positive};
+use super::{Session, Step, command::Parameter, content::Chunks, is_positive};
 use crate::{
     extension,
     fault::{Stage, Transfer, Whom},
-    lab::mailbox::Content,
     mail::{ByMode, dsn::is_utf8, encoded::is_unitext, mailbox::Path},
     reply::Reply,
 };
@@ -31,7 +30,7 @@ pub(super) struct ReceivedEnvelope {
     /// RCPT commands so far, accepted or not.
     pub(super) asked: usize,
     /// What of the content has come by BDAT (RFC 3030); `None` before the first.
-    pub(super) chunks: Option<Content>,
+    pub(super) chunks: Option<Chunks>,
     /// Whether MAIL said that the content is binary (`BODY=BINARYMIME`).
     pub(super) is_binary: bool,
     /// Whether MAIL said that the message is internationalised (`SMTPUTF8`).
