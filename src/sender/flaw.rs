@@ -83,6 +83,8 @@ words! {
         SendsNotifyAnyway = "sends-notify-anyway",
         /// Says RET to servers that do not offer DSN.
         SendsRetAnyway = "sends-ret-anyway",
+        /// Does not say how large a message is.
+        LeavesSizeOut = "leaves-size-out",
         /// Does not ask for SMTPUTF8 where addresses are beyond ASCII.
         LeavesUtf8Out = "leaves-utf8-out",
         /// Sends an address beyond ASCII to servers that do not offer SMTPUTF8.
@@ -174,14 +176,12 @@ impl Flaw {
 
     /// The drill that shows it, and the rule that it breaks there.
     fn shown_by(self) -> (&'static str, &'static str) {
+        const OWN_ADDRESS: &str = "rfc5321/own_address_of_the_domain_is_not_used";
         match self {
             Self::IgnoresPreference => ("basics/uneven_preferences", "preference-order"),
             Self::HighestFirst => ("basics/best_preference_takes_it", "preference-order"),
             Self::NoShuffle => ("basics/equal_preference_shares", "equals-share"),
-            Self::UsesDomainAddress => (
-                "rfc5321/own_address_of_the_domain_is_not_used",
-                "mx-over-address",
-            ),
+            Self::UsesDomainAddress => (OWN_ADDRESS, "mx-over-address"),
             Self::IgnoresNullMx => ("rfc7505/null_mx_is_permanent", "null-mx"),
             Self::KeepsItself => ("rfc5321/relay_in_the_middle_of_the_list", "own-level"),
             Self::StopsAtFirst => ("basics/primary_down", "next-candidate"),
@@ -215,6 +215,7 @@ impl Flaw {
             Self::SendsContentWithData => ("basics/best_preference_takes_it", "group-ends"),
             Self::SendsNotifyAnyway => ("wire/without_extensions", "rcpt-parameters"),
             Self::SendsRetAnyway => ("wire/without_extensions", "dsn-offered"),
+            Self::LeavesSizeOut => ("wire/size_is_announced", "size-announced"),
             Self::LeavesUtf8Out => ("wire/backup_offers_smtputf8", "smtputf8-asked"),
             Self::SendsUtf8Anyway => ("wire/no_exchanger_offers_smtputf8", "smtputf8-offered"),
             Self::SendsEightBitAnyway => ("wire/no_exchanger_offers_8bitmime", "eight-bit-offered"),

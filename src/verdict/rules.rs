@@ -100,6 +100,7 @@ rules! {
     GROUP_ENDS = "group-ends", "RFC 2920 section 3.1", Must, "EHLO, DATA, VRFY, EXPN, QUIT, NOOP and STARTTLS end a group of commands: their replies are waited for", sessions [127];
     RCPT_PARAMETERS = "rcpt-parameters", "RFC 5321 section 4.1.1.3", Must, "RCPT carries only parameters of extensions that the server offered", sessions [97];
     DSN_OFFERED = "dsn-offered", "RFC 3461 section 5.2.2", Must, "RET and ENVID are given to no server that does not offer DSN", sessions [227];
+    SIZE_ANNOUNCED = "size-announced", "RFC 5321 section 4.5.3.1.7", Should, "a message of more than 64K octets is announced by SIZE to a server that offers it without a limit", sessions [109];
     SMTPUTF8_OFFERED = "smtputf8-offered", "RFC 6531 section 3.2", Must, "an address or a header beyond ASCII goes to no server that does not offer SMTPUTF8", sessions [137];
     SMTPUTF8_ASKED = "smtputf8-asked", "RFC 6531 section 3.4", Must, "MAIL asks for SMTPUTF8 where an address of the message is beyond ASCII", sessions [226];
     SMTPUTF8_NEEDED = "smtputf8-needed", "RFC 6531 section 3.4", Should, "SMTPUTF8 is asked for only where an address or a header field needs it", sessions [141];

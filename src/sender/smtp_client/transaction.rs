@@ -205,7 +205,7 @@ impl SmtpClient<'_> {
     fn parameters(&self, envelope: &Envelope<'_>) -> String {
         let mut parameters = String::new();
         let message = envelope.message;
-        if self.offers("SIZE") {
+        if self.offers("SIZE") && self.flaw != Some(Flaw::LeavesSizeOut) {
             let size = match message.binary {
                 true => envelope.content.len(),
                 false => size_of(envelope.content),

@@ -129,6 +129,9 @@ impl<'a> Wire<'a> {
                 more,
                 answer,
             } => self.replied(*session, *stage, argument.as_deref(), more, answer),
+            EventKind::Taken {
+                session, octets, ..
+            } => self.taken(*session, *octets),
             EventKind::Command {
                 session,
                 verb,
@@ -162,25 +165,24 @@ impl<'a> Wire<'a> {
                 let what = format!("a bare {octet} in {place}");
                 self.note(CRLF_ONLY, *session, "CR and LF as CRLF alone", what);
             }
-            EventKind::EightBit { session, header } => {
-                if *header {
-                    self.header_beyond_ascii(*session);
-                }
-                let lacks = |one: &Dialogue| one.lacks("8BITMIME") && one.lacks("BINARYMIME");
-                if self.sessions.get(session).is_some_and(lacks) {
-                    let what = "octets over 127 in the content".to_owned();
-                    self.note(
-                        EIGHT_BIT_OFFERED,
-                        *session,
-                        "8BITMIME offered, or octets up to 127",
-                        what,
-                    );
-                }
-            }
+            EventKind::EightBit { session, header } => self.eight_bit(*session, *header),
             EventKind::End { session, how } => self.ended(event.at, *session, *how),
             EventKind::Crash { .. } => self.crashed(event.at),
             EventKind::QueueEmpty => self.is_over = true,
             _ => {}
+        }
+    }
+
+    /// Octets over 127 in the content, the first of them perhaps in the header.
+    fn eight_bit(&mut self, session: SessionId, in_header: bool) {
+        if in_header {
+            self.header_beyond_ascii(session);
+        }
+        let lacks = |one: &Dialogue| one.lacks("8BITMIME") && one.lacks("BINARYMIME");
+        if self.sessions.get(&session).is_some_and(lacks) {
+            let expected = "8BITMIME offered, or octets up to 127";
+            let what = "octets over 127 in the content".to_owned();
+            self.note(EIGHT_BIT_OFFERED, session, expected, what);
         }
     }
 

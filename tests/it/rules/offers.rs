@@ -154,3 +154,24 @@ fn after_an_error_to_bdat_no_chunk_follows() {
     let anew = "BDAT 451\nrset 250\nmail a@sender.test 250\nrcpt Anna@example.test 250\nBDAT 250\n";
     assert_eq!(instead(anew), [""; 0]);
 }
+
+#[test]
+fn a_large_message_is_announced_to_who_names_no_limit() {
+    let large = GOOD.replacen("taken", "large", 1);
+    let unsaid = large.replacen(" SIZE=100 ", " ", 1);
+    let told = |text: &str| found(text, SenderKind::Command);
+    let some = "SHOULD size-announced: MAIL with SIZE; not session 1 with mx1.example.test: MAIL without it, and 65537 octets";
+    assert_eq!(told(&unsaid), [some]);
+    assert_eq!(told(&unsaid.replacen("SIZE,", "SIZE 0,", 1)), [some]);
+    let lower = large.replacen(" SIZE=100 ", " size=100 ", 1);
+    // Of a limit that is named it may have seen that it is kept; and what is small needs no word.
+    let named = unsaid.replacen("SIZE,", "SIZE 1000000,", 1);
+    let unoffered = unsaid.replacen("SIZE, ", "", 1);
+    let small = GOOD.replacen(" SIZE=100 ", " ", 1);
+    // It may have had to encode the message anew, after which it has another size.
+    let seven_bit = unsaid.replacen("8BITMIME, ", "", 1);
+    let seven_bit = seven_bit.replacen("eight-bit\n", "", 1);
+    for innocent in [large, lower, named, unoffered, small, seven_bit] {
+        assert_eq!(told(&innocent), [""; 0], "{innocent}");
+    }
+}

@@ -81,7 +81,7 @@ fn event(line: &str) -> EventKind {
             octet: BareOctet::Lf,
             place: SessionPart::Content,
         },
-        ["taken"] | ["taken", _] => EventKind::Taken {
+        ["taken" | "large"] | ["taken", _] => EventKind::Taken {
             session: session(),
             message: Some("m".into()),
             about: None,
@@ -90,7 +90,7 @@ fn event(line: &str) -> EventKind {
             report: None,
             from: "sender@sender.test".to_owned(),
             to: vec!["Anna@example.test".to_owned()],
-            octets: 100,
+            octets: if words[0] == "large" { 65_537 } else { 100 },
             body: words
                 .get(1)
                 .map(|digest| BodyDigest(digest.parse().expect("a number"))),

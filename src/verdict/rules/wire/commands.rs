@@ -19,9 +19,12 @@ use crate::{
         BDAT_OR_DATA, CHUNKS_END, CREDENTIALS_IN_TLS, DSN_OFFERED, EHLO_AFTER_TLS, EHLO_ASCII,
         EHLO_FIRST, EHLO_NAME, EHLO_RESOLVES, GREETING_FIRST, GROUP_ENDS, HELLO_FIRST,
         LOCAL_PART_KEPT, NO_SOURCE_ROUTE, ONE_TRANSACTION, RCPT_PARAMETERS, REPLY_FIRST,
-        SMTPUTF8_ASKED, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
+        SIZE_ANNOUNCED, SMTPUTF8_ASKED, SMTPUTF8_NEEDED, SMTPUTF8_OFFERED,
     },
 };
+
+/// Octets that every server takes (RFC 5321 section 4.5.3.1.7): what is larger is a large message.
+const LARGE: usize = 64 * 1024;
 
 impl Wire<'_> {
     /// AUTH with credentials that the mechanism does not hide.
@@ -119,6 +122,21 @@ impl Wire<'_> {
             };
             let expected = "DATA or BDAT in a transaction, not both";
             self.note(BDAT_OR_DATA, session, expected, what.to_owned());
+        }
+    }
+
+    /// A message that was taken. Where the offer names a limit, who says no size may have looked whether it is kept; and
+    /// without 8BITMIME a client may have to encode the message anew, and cannot say beforehand how large it becomes.
+    pub(super) fn taken(&mut self, session: SessionId, octets: usize) {
+        let Some(dialogue) = self.sessions.get(&session) else {
+            return;
+        };
+        let offered = dialogue.offered.as_deref().unwrap_or_default();
+        let are_offered = ["SIZE", "8BITMIME"].map(|one| extension::is_offered(offered, one));
+        let is_asked = are_offered == [true; 2] && extension::size(offered).is_none();
+        if octets > LARGE && is_asked && !dialogue.size_said {
+            let what = format!("MAIL without it, and {octets} octets");
+            self.note(SIZE_ANNOUNCED, session, "MAIL with SIZE", what);
         }
     }
 
@@ -246,6 +264,8 @@ impl Wire<'_> {
         if !is_rcpt {
             dialogue.utf8 = asks_utf8;
             dialogue.utf8_for_header = asks_utf8 && !self.may_need_utf8;
+            let says_size = |one: &String| one.to_ascii_uppercase().starts_with("SIZE=");
+            dialogue.size_said = more.parameters.iter().any(says_size);
         }
         let is_lacking = |parameter: &&String| {
             let (keyword, value) = parameter

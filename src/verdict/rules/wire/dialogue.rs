@@ -29,6 +29,8 @@ pub(super) struct Dialogue {
     /// Whether its MAIL asked for SMTPUTF8, and whether only a header can be the reason.
     pub(super) utf8: bool,
     pub(super) utf8_for_header: bool,
+    /// Whether its MAIL said how large the message is.
+    pub(super) size_said: bool,
     /// Whether DATA, and whether BDAT, was sent in it.
     pub(super) data: bool,
     pub(super) bdat: bool,
@@ -58,6 +60,7 @@ impl Dialogue {
             transaction: false,
             utf8: false,
             utf8_for_header: false,
+            size_said: false,
             data: false,
             bdat: false,
             chunk_refused: false,
@@ -89,6 +92,7 @@ impl Dialogue {
         self.transaction = false;
         self.utf8 = false;
         self.utf8_for_header = false;
+        self.size_said = false;
         self.data = false;
         self.bdat = false;
         self.chunk_refused = false;
