@@ -197,6 +197,11 @@ impl Faults {
         })
     }
 
+    /// Whether nothing is to fail.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// The effect that a session would meet, without counting, and whether that changes by itself: a fault
     /// that counts, or one that a count or chance keeps from striking this time.
     pub(crate) fn foresee(&self, now: Moment, point: Point<'_>) -> Option<(Effect, bool)> {

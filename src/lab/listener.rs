@@ -188,6 +188,7 @@ async fn listen(
     let mut changed = state.faults_changed.subscribe();
     let mut sessions = JoinSet::new();
     let mut listening = Listening::Open(listener);
+    let mut made = None;
     loop {
         let change = *changed.borrow_and_update();
         let wanted = state.foresee_connect(&receiver, port);
@@ -211,7 +212,10 @@ async fn listen(
                 result: listening.meets(),
             });
         }
-        turns.made(change);
+        // Not for each connection that comes.
+        if made.replace(change) != Some(change) {
+            turns.made(change);
+        }
         let next = state.faults().next_change(state.clock.now());
         let window = async {
             match next {

@@ -174,6 +174,12 @@ impl LabState {
         lock(&self.faults)
     }
 
+    /// The faults and the time, which need not be asked for where nothing is to fail.
+    fn faults_now(&self) -> Option<(MutexGuard<'_, Faults>, Moment)> {
+        let faults = self.faults();
+        (!faults.is_empty()).then(|| (faults, self.clock.now()))
+    }
+
     pub(super) fn loads(&self) -> MutexGuard<'_, Loads> {
         lock(&self.loads)
     }
@@ -222,29 +228,23 @@ impl LabState {
         stage: Stage,
         message: Transfer<'_>,
     ) -> Option<Effect> {
-        self.faults().strike(
-            self.clock.now(),
-            Self::point(receiver, port, stage, message),
-        )
+        let (mut faults, now) = self.faults_now()?;
+        faults.strike(now, Self::point(receiver, port, stage, message))
     }
 
     /// The effect that a stage would meet now, without counting it.
     pub(super) fn foresee(&self, receiver: &Receiver, port: u16, stage: Stage) -> Option<Effect> {
-        self.faults()
-            .foresee(
-                self.clock.now(),
-                Self::point(receiver, port, stage, Transfer::default()),
-            )
-            .map(|(effect, _)| effect)
+        let (faults, now) = self.faults_now()?;
+        let point = Self::point(receiver, port, stage, Transfer::default());
+        faults.foresee(now, point).map(|(effect, _)| effect)
     }
 
     /// The effect that a connection would meet now, and whether its fault has a count. Without one
     /// the kernel can be left to it.
     pub(super) fn foresee_connect(&self, receiver: &Receiver, port: u16) -> Option<(Effect, bool)> {
-        self.faults().foresee(
-            self.clock.now(),
-            Self::point(receiver, port, Stage::Connect, Transfer::default()),
-        )
+        let (faults, now) = self.faults_now()?;
+        let point = Self::point(receiver, port, Stage::Connect, Transfer::default());
+        faults.foresee(now, point)
     }
 
     /// Takes the scenario's crashes on for whoever kills the sender.
@@ -287,8 +287,8 @@ impl LabState {
         record_type: RecordType,
         over: Transport,
     ) -> Option<QueryEffect> {
-        self.faults()
-            .strike_query(self.clock.now(), name, record_type, over)
+        let (mut faults, now) = self.faults_now()?;
+        faults.strike_query(now, name, record_type, over)
     }
 
     /// A number for a session, from 1.
