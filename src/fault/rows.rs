@@ -136,13 +136,11 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn new(faults: &[Fault], seed: u64) -> Self {
-        let faults = faults.iter().cloned().enumerate();
-        let rows: BTreeMap<_, _> = faults
-            .map(|(number, fault)| (number, FaultRow::new(fault, number, seed)))
-            .collect();
+        let rows = faults.iter().cloned().enumerate();
+        let rows = rows.map(|(number, fault)| (number, FaultRow::new(fault, number, seed)));
         Self {
-            next: rows.len(),
-            rows,
+            rows: rows.collect(),
+            next: faults.len(),
             by_hand: Vec::new(),
             seed,
         }
