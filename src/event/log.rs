@@ -216,9 +216,10 @@ impl EventLog {
 mod tests {
     use super::*;
 
-    fn session_at(index: usize) -> (Moment, EventKind) {
+    /// Records an event that its index tells from others.
+    fn record(log: &EventLog, index: usize) {
         let session = SessionId(index as u64);
-        (Moment::default(), EventKind::Plaintext { session })
+        log.record(Moment::default(), EventKind::Plaintext { session });
     }
 
     fn indices(events: &[Event]) -> Vec<usize> {
@@ -234,8 +235,7 @@ mod tests {
         for count in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE, 3 * PIECE + 7] {
             let log = EventLog::new();
             for index in 0..count {
-                let (at, what) = session_at(index);
-                log.record(at, what);
+                record(&log, index);
             }
             assert_eq!(log.len(), count);
             assert_eq!(indices(&log.events()), Vec::from_iter(0..count));
@@ -254,8 +254,7 @@ mod tests {
             }
             assert_eq!(indices(&log.take().events), Vec::from_iter(0..count));
             // What was taken away counts, and what comes has the next index.
-            let (at, what) = session_at(count);
-            log.record(at, what);
+            record(&log, count);
             assert_eq!(indices(&log.events()), [count]);
             assert_eq!(indices(&log.since(count)), [count]);
             assert!(log.since(count + 1).is_empty());

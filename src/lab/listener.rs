@@ -157,9 +157,11 @@ impl Turns {
     }
 
     fn note(&self, change: Option<u64>) {
-        self.state.turned.send_modify(|turned| {
-            turned.insert(self.place, change);
-        });
+        // Each connection that comes leads here: nobody is woken for what is known.
+        let is_new = |was: Option<Option<u64>>| was != Some(change);
+        self.state
+            .turned
+            .send_if_modified(|turned| is_new(turned.insert(self.place, change)));
     }
 }
 
@@ -188,7 +190,6 @@ async fn listen(
     let mut changed = state.faults_changed.subscribe();
     let mut sessions = JoinSet::new();
     let mut listening = Listening::Open(listener);
-    let mut made = None;
     loop {
         let change = *changed.borrow_and_update();
         let wanted = state.foresee_connect(&receiver, port);
@@ -212,10 +213,7 @@ async fn listen(
                 result: listening.meets(),
             });
         }
-        // Not for each connection that comes.
-        if made.replace(change) != Some(change) {
-            turns.made(change);
-        }
+        turns.made(change);
         let next = state.faults().next_change(state.clock.now());
         let window = async {
             match next {

@@ -244,11 +244,7 @@ impl Session {
         let chunks = self.envelope.as_mut().and_then(|one| one.chunks.take());
         let (is_first, mut late) = (ready && chunks.is_none(), false);
         // What earlier chunks brought is with the envelope, and goes on here.
-        let Chunks {
-            mut content,
-            mut eight_bit,
-            mut lines,
-        } = chunks.unwrap_or_else(|| Chunks::of(self.new_content()));
+        let mut chunks = chunks.unwrap_or_else(|| Chunks::of(self.new_content()));
         // What is declared binary has no lines (RFC 3030 section 3).
         let envelope = self.envelope.as_ref();
         let has_lines = ready && envelope.is_some_and(|one| !one.is_binary);
@@ -256,7 +252,7 @@ impl Session {
             return Ok(Step::Ended(ended));
         }
         let mut sizes = self.state.faults().sizes();
-        sizes.retain(|size| *size >= content.len());
+        sizes.retain(|size| *size >= chunks.content.len());
         let mut sizes = sizes.into_iter().peekable();
         let (beginning, mut come) = (self.state.clock.now(), 0);
         while come < octets {
@@ -269,20 +265,24 @@ impl Session {
             let buffered = self.connection.buffered().len();
             let mut piece = self.piece(buffered).min(octets - come);
             if let Some(size) = sizes.peek().filter(|_| ready) {
-                piece = piece.min(size + 1 - content.len());
+                piece = piece.min(size + 1 - chunks.content.len());
             }
             come += piece;
             self.slow_down(beginning, come as u64).await;
-            let come_now = &self.connection.buffered()[..piece];
-            let bare = has_lines.then(|| lines.take(come_now));
             if ready {
-                self.keep(&mut content, come_now, &mut eight_bit)?;
+                let octets = &self.connection.buffered()[..piece];
+                self.keep(&mut chunks.content, octets, &mut chunks.eight_bit)?;
+            }
+            if has_lines {
+                let bare = chunks.lines.take(&self.connection.buffered()[..piece]);
+                self.tell_bare_in_content(bare);
             }
             self.connection.consume(piece);
-            self.tell_bare_in_content(bare.unwrap_or_default());
             if ready
-                && sizes.next_if(|size| content.len() > *size).is_some()
-                && let Some(ended) = self.content_fault(Some(content.len()), &mut late).await?
+                && sizes.next_if(|size| chunks.content.len() > *size).is_some()
+                && let Some(ended) = self
+                    .content_fault(Some(chunks.content.len()), &mut late)
+                    .await?
             {
                 return Ok(Step::Ended(ended));
             }
@@ -293,18 +293,15 @@ impl Session {
             return self.say_at(Stage::Data, reply).await;
         }
         if last {
-            let bare = has_lines.then(|| lines.end());
-            self.tell_bare_in_content(bare.unwrap_or_default());
-            return self.end_of_data(content).await;
+            if has_lines {
+                self.tell_bare_in_content(chunks.lines.end());
+            }
+            return self.end_of_data(chunks.content).await;
         }
         let taken = Reply::new(250, format!("2.0.0 {octets} octets taken"));
         let (step, sent) = self.answer(Stage::Data, None, None, taken).await?;
         if let Some(envelope) = &mut self.envelope {
-            envelope.chunks = Some(Chunks {
-                content,
-                eight_bit,
-                lines,
-            });
+            envelope.chunks = Some(chunks);
             // After an error the transaction is over but for RSET (RFC 3030 section 2).
             if !is_positive(sent.as_ref()) {
                 envelope.to.clear();

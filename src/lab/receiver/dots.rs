@@ -25,7 +25,7 @@ enum At {
     Cr,
 }
 
-/// Which of CR and LF stood by themselves so far.
+/// Which of CR and LF stood by themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Bare {
     /// Whether there was a CR that no LF followed.
@@ -71,6 +71,7 @@ impl ChunkLines {
 #[derive(Debug)]
 pub(super) struct Dots {
     at: At,
+    /// Which of CR and LF stood by themselves so far.
     pub(super) bare: Bare,
 }
 

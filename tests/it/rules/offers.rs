@@ -166,12 +166,14 @@ fn a_large_message_is_announced_to_who_names_no_limit() {
     let lower = large.replacen(" SIZE=100 ", " size=100 ", 1);
     // Of a limit that is named it may have seen that it is kept; and what is small needs no word.
     let named = unsaid.replacen("SIZE,", "SIZE 1000000,", 1);
+    // Twenty digits are allowed (RFC 1870 section 4), which are more than fit into 64 bits.
+    let huge = unsaid.replacen("SIZE,", "SIZE 99999999999999999999,", 1);
     let unoffered = unsaid.replacen("SIZE, ", "", 1);
     let small = GOOD.replacen(" SIZE=100 ", " ", 1);
     // It may have had to encode the message anew, after which it has another size.
     let seven_bit = unsaid.replacen("8BITMIME, ", "", 1);
     let seven_bit = seven_bit.replacen("eight-bit\n", "", 1);
-    for innocent in [large, lower, named, unoffered, small, seven_bit] {
+    for innocent in [large, lower, named, huge, unoffered, small, seven_bit] {
         assert_eq!(told(&innocent), [""; 0], "{innocent}");
     }
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::{Role, Wire, dialogue::Dialogue, is_bdat, own_names};
 use crate::{
     event::{Particulars, SessionId},
-    extension,
+    extension::{self, Extension},
     fault::Stage,
     mail::Mailbox,
     name::Domain,
@@ -132,8 +132,10 @@ impl Wire<'_> {
             return;
         };
         let offered = dialogue.offered.as_deref().unwrap_or_default();
-        let are_offered = ["SIZE", "8BITMIME"].map(|one| extension::is_offered(offered, one));
-        let is_asked = are_offered == [true; 2] && extension::size(offered).is_none();
+        // RFC 1870 section 4: without a number, and with 0, no limit is named.
+        let names_none = |one: &Extension| one.parameters.bytes().all(|octet| octet == b'0');
+        let size = offered.iter().find(|one| one.is("SIZE"));
+        let is_asked = size.is_some_and(names_none) && extension::is_offered(offered, "8BITMIME");
         if octets > LARGE && is_asked && !dialogue.size_said {
             let what = format!("MAIL without it, and {octets} octets");
             self.note(SIZE_ANNOUNCED, session, "MAIL with SIZE", what);
